@@ -1,0 +1,1 @@
+"""Rillcast: clustered WebRTC live streaming. Start at docs/architecture.md."""

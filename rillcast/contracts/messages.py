@@ -1,0 +1,315 @@
+"""Requests, answers and events on the bus. JSON by msgspec; unknown fields are ignored so that versions can mix.
+
+Every answer is ``{"ok": …}`` or ``{"failure": …}``; the bus adapter does that wrapping and raises `RillcastError`
+on the asking side. Trace context, deadline and idempotency key travel in NATS headers.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
+from rillcast.contracts.records import TrackRecord
+
+
+class NodeKind(StrEnum):
+    """The five kinds of process."""
+
+    SIGNALING = "signaling"
+    ORIGIN = "origin"
+    EDGE = "edge"
+    TRANSCODER = "transcoder"
+    LICENSE = "license"
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """Done."""
+
+
+# ------------------------------------------------------------------ sessions
+
+
+class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Open a publisher session. ``session`` is chosen by signaling and is the idempotency key."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    signaling: NodeId
+    sdp_offer: str
+    credential_digest: str
+    has_credentials: bool
+    """True when the digest comes from a token or subscriber; False when only from the client's address and agent."""
+    name: str = ""
+    meta_data: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+    max_bitrate_bps: int = 10_000_000
+    keyframe_interval_ms: int = 2_000
+    start_timeout_ms: int = 10_000
+
+
+class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Open a viewer session. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    signaling: NodeId
+    sdp_offer: str | None = None
+    client_address: str = ""
+    user_agent: str = ""
+    start_timeout_ms: int = 10_000
+
+
+class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session exists; ``sdp`` is the answer, or for a play without offer the edge's offer."""
+
+    session: SessionId
+    node: NodeId
+    sdp: str
+    id_mapping: dict[str, str] = {}
+    """mid → track id with the 7-character prefix, for Ant Media clients."""
+    restored: bool = False
+    """True when a publisher took its own living stream over."""
+
+
+class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The client's answer to the edge's offer."""
+
+    session: SessionId
+    sdp_answer: str
+
+
+class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """End a session. Closing an unknown session succeeds."""
+
+    session: SessionId
+    reason: str
+    keep_stream_s: float = 0.0
+    """Publisher only: keep stream and viewers this long for its return (socket lost); 0 = the publisher said stop."""
+
+
+class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """ICE restart: new remote credentials (RFC 8445 §2.4, RFC 9725 §4.3.2)."""
+
+    session: SessionId
+    remote_ufrag: str
+    remote_pwd: str
+
+
+class RestartIceAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """New local credentials."""
+
+    local_ufrag: str
+    local_pwd: str
+    candidates: tuple[str, ...]
+    """``candidate:…`` lines."""
+
+
+class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Viewer only: stop or resume sending one kind (toggleVideo/toggleAudio)."""
+
+    session: SessionId
+    kind: str
+    enabled: bool
+
+
+class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
+    """Viewer only: force a rendition by height; 0 = automatic."""
+
+    session: SessionId
+    height: int
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    CONNECTED = "connected"
+    """ICE and DTLS are up."""
+    MEDIA = "media"
+    """First media packet received (publisher) or sent (viewer)."""
+    CLOSED = "closed"
+
+
+class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session's signaling instance must know."""
+
+    session: SessionId
+    node: NodeId
+    state: SessionState | None = None
+    reason: str = ""
+    """With CLOSED: why, as an `ErrorCode` value or a plain word (``stopped``, ``stream_ended``, ``ice_timeout``, ``replaced``)."""
+    stream_height: int | None = None
+    """The rendition changed to this height."""
+    target_bitrate_bps: int | None = None
+    """With the two below: the periodic measurement of a viewer."""
+    video_bitrate_bps: int = 0
+    audio_bitrate_bps: int = 0
+
+
+# ------------------------------------------------------------------ relays
+
+
+class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
+    """A child asks a parent for one track."""
+
+    app: AppName
+    stream: StreamId
+    track: TrackId
+    epoch: int
+    """The epoch the child read; a parent with another epoch refuses."""
+    child: NodeId
+    relay: RelayId
+    """Chosen by the child; asking again with the same id replaces the relay."""
+    child_address: str
+    """``ip:port`` of the child's relay socket."""
+
+
+class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how the track comes. Keys belong to this relay and epoch."""
+
+    parent_address: str
+    """``ip:port``; the child sends its first keep-alive there, media starts on it."""
+    ssrc: int
+    payload_type: int
+    srtp_key: str
+    """base64, 16 byte key + 12 byte salt, AEAD_AES_128_GCM, parent → child."""
+    srtcp_key: str
+    """base64, same shape, child → parent."""
+    epoch: int
+    track: TrackRecord
+
+
+class RelayClose(msgspec.Struct, frozen=True, kw_only=True):
+    """The child no longer wants the track."""
+
+    relay: RelayId
+    child: NodeId
+
+
+# ------------------------------------------------------------------ stream events
+
+
+class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream started, was restored or ended."""
+
+    app: AppName
+    stream: StreamId
+    epoch: int
+    owner: NodeId
+    reason: str = ""
+
+
+# ------------------------------------------------------------------ nodes
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a node is: fixed from start to exit."""
+
+    node: NodeId
+    kind: NodeKind
+    version: str
+    region: str = ""
+    zone: str = ""
+    admin_address: str
+    """``ip:port`` of /livez, /readyz, /metrics."""
+    media_addresses: tuple[str, ...] = ()
+    """Addresses put into ICE candidates."""
+    relay_address: str = ""
+    """IP under which other nodes reach the relay sockets."""
+    http_address: str = ""
+    """signaling only: ``ip:port``."""
+    incarnation: str
+    """Random per process start."""
+
+
+class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """How busy a node is; every figure is a share of its own limit, 1.0 = full."""
+
+    cpu: float = 0.0
+    packets: float = 0.0
+    egress: float = 0.0
+    loop_lag: float = 0.0
+    sessions: int = 0
+    streams: int = 0
+    encoders: int = 0
+
+    def highest(self) -> float:
+        """The share that decides placement."""
+        return max(self.cpu, self.packets, self.egress, self.loop_lag)
+
+
+class CarriedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream present at a node, with its sessions there."""
+
+    app: AppName
+    stream: StreamId
+    viewers: int = 0
+
+
+class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The heartbeat of a node."""
+
+    info: NodeInfo
+    load: NodeLoad
+    ready: bool
+    draining: bool = False
+    not_ready_reason: str = ""
+    carried: tuple[CarriedStream, ...] = ()
+    """At most 500, most viewers first."""
+
+
+class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """A node went away in order."""
+
+    node: NodeId
+    kind: NodeKind
+
+
+# ------------------------------------------------------------------ license
+
+
+class SeatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A node asks for, or renews, its seat."""
+
+    node: NodeId
+    kind: NodeKind
+    incarnation: str
+
+
+class SeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The seat is held for ``ttl_s``; renew every third of it."""
+
+    ttl_s: float
+    licensee: str
+    warning: str = ""
+
+
+class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """The node goes away in order."""
+
+    node: NodeId
+    incarnation: str
+
+
+class LicenseStatusRequest(msgspec.Struct, frozen=True):
+    """Ask for the state of the cluster licence."""
+
+
+class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster licence and how much of it is used."""
+
+    licence_id: str
+    licensee: str
+    community: bool
+    state: str
+    """``valid``, ``grace``, ``expired``, ``not_yet_valid`` or ``invalid``."""
+    reason: str = ""
+    not_after_s: int | None = None
+    """Unix seconds; None = never."""
+    limit_total: int
+    limits_by_kind: dict[str, int] = {}
+    used_by_kind: dict[str, int] = {}
