@@ -1,0 +1,364 @@
+"""Commands to and events from the native media plane, as they cross the border (JSON both ways).
+
+Python chooses every id. Commands are executed by the worker thread that has the object, in the order given;
+a command that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error` event.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+# ------------------------------------------------------------------ configuration
+
+
+class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """How a node's media plane is set up."""
+
+    workers: int = 1
+    media_bind: tuple[str, ...] = ("0.0.0.0", "::")
+    """At most one IPv4 and one IPv6 address."""
+    media_port: int = 0
+    """First worker's port, the next worker has the next one; 0 = any free port each."""
+    relay_bind: str = "0.0.0.0"
+    relay_port: int = 0
+    pin: bool = False
+    """Pin worker i to CPU i+1 (modulo their number)."""
+    gso: bool = True
+    handshake_timeout_ms: int = 10_000
+    consent_timeout_ms: int = 30_000
+    """RFC 7675: no authenticated STUN check or SRTP/SRTCP packet for this long closes the session."""
+    max_half_open: int = 4_000
+    """Sessions per worker whose handshake isn't finished; more are refused."""
+
+
+# ------------------------------------------------------------------ commands
+
+
+class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+
+
+class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
+    role: str
+    """Ours: ``server`` or ``client``."""
+    fingerprint_hash: str
+    """``sha-256`` …, of the peer's certificate."""
+    fingerprint: str
+    """``AA:BB:…``"""
+
+
+class HeaderExtensions(msgspec.Struct, frozen=True, kw_only=True):
+    """Negotiated RTP header extension ids; 0 = not negotiated."""
+
+    mid: int = 0
+    rid: int = 0
+    repaired_rid: int = 0
+    abs_send_time: int = 0
+    audio_level: int = 0
+    video_orientation: int = 0
+    playout_delay: int = 0
+    dependency_descriptor: int = 0
+
+
+class Encoding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a publisher sends on one m-line: a source, by RID if simulcast."""
+
+    source: int
+    rid: str = ""
+
+
+class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
+    mid: str
+    kind: str
+    codec: str
+    """``H264``, ``H265``, ``VP8``, ``VP9``, ``AV1``, ``opus`` or another RTP encoding name."""
+    clock_rate: int
+    payload_type: int
+    rtx_payload_type: int = 0
+    encodings: tuple[Encoding, ...]
+    ssrcs: tuple[int, ...] = ()
+    """From ``a=ssrc``, if any; the first is the primary."""
+    rtx_ssrcs: tuple[int, ...] = ()
+    nack: bool = True
+    pli: bool = True
+    remb: bool = True
+
+
+class SendTrack(msgspec.Struct, frozen=True, kw_only=True):
+    track: int
+    """Unique in the session."""
+    mid: str
+    kind: str
+    clock_rate: int
+    payload_type: int
+    rtx_payload_type: int = 0
+    ssrc: int
+    rtx_ssrc: int = 0
+    cname: str
+    source: int | None = None
+
+
+class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
+    """A negotiated publisher (recv) or viewer (send) session. Its worker's media port is in the SDP."""
+
+    session: int
+    worker: int
+    ice: IceParameters
+    dtls: DtlsParameters
+    extensions: HeaderExtensions = HeaderExtensions()
+    recv: tuple[RecvTrack, ...] = ()
+    send: tuple[SendTrack, ...] = ()
+    keyframe_interval_ms: int = 0
+    """Publisher: ask for a keyframe this often while somebody consumes the source; 0 = only on demand."""
+    max_bitrate_bps: int = 10_000_000
+    """Publisher: upper bound of REMB."""
+
+
+class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
+    session: int
+    ice: IceParameters
+
+
+class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
+    """Sends RTCP BYE and close_notify. Its sources end, unless `keep_sources`: then they stay (silent) until RemoveSource
+    or until a new session's encodings name them (publisher takeover)."""
+
+    session: int
+    keep_sources: bool = False
+
+
+class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source"):
+    """Point a viewer's track at another source of the same codec, at that source's newest cached or next keyframe; the old
+    source goes on until then. Sequence numbers and timestamps continue. None = pause."""
+
+    session: int
+    track: int
+    source: int | None
+
+
+class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_source"):
+    """A source fed by Python with `push_rtp` (transcoder, ingest)."""
+
+    source: int
+    worker: int
+    kind: str
+    codec: str
+    clock_rate: int
+
+
+class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_source"):
+    """Child side of a relay: a source fed by a parent. Adding a source id that exists replaces its feed (parent switch);
+    viewers stay."""
+
+    source: int
+    worker: int
+    kind: str
+    codec: str
+    clock_rate: int
+    parent: str
+    """``ip:port``"""
+    ssrc: int
+    srtp_key: str
+    """base64 of 16 + 12 bytes, parent → child."""
+    srtcp_key: str
+    """child → parent."""
+
+
+class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
+    source: int
+
+
+class AddRelay(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay"):
+    """Parent side of a relay: sends `source` to one child, once the child's first authenticated keep-alive arrives."""
+
+    relay: int
+    source: int
+    ssrc: int
+    payload_type: int
+    srtp_key: str
+    srtcp_key: str
+
+
+class RemoveRelay(msgspec.Struct, frozen=True, kw_only=True, tag="remove_relay"):
+    relay: int
+
+
+class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_keyframe"):
+    """Ask upstream for a keyframe; merged and throttled (one per 500 ms and source)."""
+
+    source: int
+
+
+class Tap(msgspec.Struct, frozen=True, kw_only=True, tag="tap"):
+    """Deliver the source's packets to Python (`Plane.packets`). Bounded: 4 000 waiting packets, then the oldest are
+    dropped and counted."""
+
+    source: int
+    enabled: bool
+
+
+class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
+    """Tell a push source its RTP clock: the same as a sender report (RFC 3550 §6.4.1)."""
+
+    source: int
+    ntp: int
+    """64 bit NTP time."""
+    rtp_ts: int
+
+
+Command = (
+    AddSession | RestartIce | RemoveSession | SwitchSource | AddPushSource | AddRelaySource | RemoveSource
+    | AddRelay | RemoveRelay | RequestKeyframe | Tap | SetClock
+)
+
+# ------------------------------------------------------------------ events
+
+
+class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_connected"):
+    """ICE and DTLS are up."""
+
+    session: int
+    remote: str
+    dtls: str
+    """``DTLS 1.2`` or ``DTLS 1.3``"""
+    srtp: str
+    """``AEAD_AES_128_GCM`` …"""
+
+
+class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media"):
+    """The session's first media packet was sent (viewer) or accepted (publisher)."""
+
+    session: int
+
+
+class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
+    """The session is gone. Reasons: handshake_timeout, consent_expired, dtls_closed, dtls_failed, fingerprint_mismatch,
+    bye, send_stalled, removed."""
+
+    session: int
+    reason: str
+
+
+class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):
+    """First packet of a source, or first after a feed change."""
+
+    source: int
+
+
+class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats"):
+    """Once a second per source."""
+
+    source: int
+    bitrate_bps: int
+    packets: int
+    """Since the source began, likewise below."""
+    lost: int
+    recovered: int
+    keyframes: int
+    frames_per_second: float
+    width: int
+    height: int
+    silent_ms: int
+    """Since the last packet."""
+    consumers: int
+    """Viewers' tracks, relays and taps on it."""
+
+
+class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
+    """Once a second per connected session."""
+
+    session: int
+    packets_sent: int
+    bytes_sent: int
+    packets_received: int
+    bytes_received: int
+    estimate_bps: int
+    """Viewer: last REMB received (0 = none). Publisher: our estimate as sent."""
+    fraction_lost: float
+    """Last receiver report, worst of its tracks."""
+    rtt_ms: float
+    """0 while unknown."""
+    jitter_ms: float
+    nacks: int
+    """Packets asked for again since the session began."""
+    repaired: int
+    """Of these, sent again from the ring."""
+    dropped: int
+    """Packets not sent because the socket or the viewer's budget was full."""
+    video_bps: int
+    audio_bps: int
+
+
+class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_switched"):
+    session: int
+    track: int
+    source: int
+
+
+class RelayConnected(msgspec.Struct, frozen=True, kw_only=True, tag="relay_connected"):
+    """Parent side: the child's first keep-alive came."""
+
+    relay: int
+    child: str
+
+
+class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_lost"):
+    """Parent side: no keep-alive for 10 s; the relay is removed."""
+
+    relay: int
+
+
+class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
+    """Child side: nothing at all from the parent for 3 s (parents send keep-alives each second). Comes once per silence."""
+
+    source: int
+
+
+class KeyframeWanted(msgspec.Struct, frozen=True, kw_only=True, tag="keyframe_wanted"):
+    """A push source should make a keyframe (throttled)."""
+
+    source: int
+
+
+class ClockSeen(msgspec.Struct, frozen=True, kw_only=True, tag="clock_seen"):
+    """A tapped source's sender report."""
+
+    source: int
+    ntp: int
+    rtp_ts: int
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats"):
+    """Once a second per worker."""
+
+    worker: int
+    busy: float
+    """Share of the last second spent working, 0–1."""
+    loop_lag_ms: float
+    """Largest delay of a due timer in the last second."""
+    packets_in: int
+    """Totals since start, likewise below."""
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+    sessions: int
+    half_open: int
+    counters: dict[str, int]
+    """Everything refused or dropped, by reason."""
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
+    """A command could not be carried out."""
+
+    command: str
+    id: int
+    message: str
+
+
+Event = (
+    SessionConnected | SessionMedia | SessionClosed | SourceStarted | SourceStats | SessionStats | SourceSwitched
+    | RelayConnected | RelayChildLost | RelayParentLost | KeyframeWanted | ClockSeen | WorkerStats | Error
+)

@@ -1,0 +1,100 @@
+"""What services need from the outside, as protocols. Real adapters and fakes pass one contract suite (tests/contract)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo, NodeKind
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+Event = TypeVar("Event", bound=msgspec.Struct)
+
+
+class Bus(Protocol):
+    """Request/reply and events between processes. Messages are bounded (1 MiB); trace context travels along."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is reachable right now."""
+        ...
+
+    async def request(self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0) -> Answer:
+        """Ask and wait. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with retry_after_s)
+        when nobody listens, the deadline passed or the bus is down."""
+        ...
+
+    async def serve(
+        self, subject: str, request: type[Request], handler: Callable[[Request], Awaitable[msgspec.Struct]], *, queue: str = ""
+    ) -> None:
+        """Answer requests until the bus closes; survives reconnects. At most 1 000 at a time run concurrently, more are
+        refused with HIGH_RESOURCE_USAGE. `RillcastError` becomes a failure, anything else is logged and becomes SERVER_ERROR."""
+        ...
+
+    async def emit(self, subject: str, event: msgspec.Struct) -> None:
+        """Send an event; dropped (and counted) while the bus is down."""
+        ...
+
+    async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:
+        """Call `handler(subject, event)` for every event in order; undecodable ones are counted and skipped."""
+        ...
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A key with its value and revision; ``value`` is None when the key is gone."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
+class KeyValue(Protocol):
+    """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached."""
+
+    async def get(self, key: str) -> Entry | None: ...
+
+    async def create(self, key: str, value: bytes) -> int | None:
+        """Revision, or None when the key exists already."""
+        ...
+
+    async def update(self, key: str, value: bytes, revision: int) -> int | None:
+        """New revision, or None when somebody else wrote since `revision`."""
+        ...
+
+    async def put(self, key: str, value: bytes) -> int: ...
+
+    async def delete(self, key: str, revision: int | None = None) -> bool:
+        """False when `revision` is given and no longer current."""
+        ...
+
+    async def entries(self) -> list[Entry]: ...
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
+        """All present entries first, then every change. After a reconnect the present entries come again.
+        Keys that expire by TTL are *not* announced: who needs that looks at the time since the last write."""
+        ...
+
+
+class Discovery(Protocol):
+    """Which nodes exist and pass their checks."""
+
+    async def register(self, info: NodeInfo) -> None:
+        """Make this node known with an HTTP check on its /readyz; keeps it registered until `deregister`, also when the
+        registry was away, restarted or emptied."""
+        ...
+
+    async def deregister(self) -> None: ...
+
+    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
+        """Healthy nodes as last seen. Keeps its last answer while the registry is away."""
+        ...
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the registry answers right now."""
+        ...
