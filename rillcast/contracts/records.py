@@ -46,6 +46,11 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     credential_digest: str = ""
     """SHA-256 over the publisher's credentials or identity; the rightful owner shows the same on return."""
     publish_type: str = "WebRTC"
+    epoch: int = 0
+    """The lease's fencing number. 0 in the write that claims the key: then the revision of that very write is the epoch."""
+    since_epoch: int = 0
+    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid (the owner claimed its own key anew
+    after the store had lost it). 0 = only ``epoch``."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):

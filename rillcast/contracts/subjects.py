@@ -44,7 +44,8 @@ def edge_select(node: NodeId) -> str:
 
 # --- requests about a session, to the origin or edge that has it
 def session_close(node: NodeId) -> str:
-    """`messages.CloseRequest` → `messages.Ack`."""
+    """`messages.CloseRequest` → `messages.Ack`. Between origins: reason ``replaced`` hands the stream over to the rightful
+    publisher elsewhere, ``contested`` does so only if the publisher here is gone, else STREAM_ID_IN_USE."""
     return f"{PREFIX}.session.close.{node}"
 
 

@@ -1,0 +1,127 @@
+"""The lease on one key: who owns a stream (or a job), decided without I/O and on a monotonic clock passed in.
+
+    CLAIMING ──created──▶ HELD ──found a foreign record / saw a higher epoch──▶ LOST
+        │                  │ ▲
+        └─taken─▶ LOST     └─┘ rewritten every third of the time to live; anew if the store lost the key
+
+`next_step` says what to do with the store now; the answers go back in through `claimed`, `rewritten`, `found` and
+`unreachable`. An owner that can't reach the store keeps the lease: its media goes on, and the store, not the owner,
+decides when somebody else may have the key. The revision of a claiming write is the epoch.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+CLAIM_RETRY_S = 0.5
+"""How soon an owner that can't reach the store asks again."""
+
+
+class Step(StrEnum):
+    """What to do with the store now."""
+
+    WAIT = "wait"
+    CREATE = "create"
+    """Create the key with a record whose epoch is 0; answer with `claimed`."""
+    REPLACE = "replace"
+    """Overwrite `revision` with a record whose epoch is 0; answer with `claimed`."""
+    REWRITE = "rewrite"
+    """Overwrite `revision` with the record of `epoch`; answer with `rewritten`."""
+    READ = "read"
+    """Read the key; answer with `found`."""
+    STOP = "stop"
+    """The lease is lost: give up what it stood for. Final."""
+
+
+class Lease:
+    """One claim, from `Lease(…)` to LOST or to the owner deleting the key itself."""
+
+    def __init__(self, ttl_s: float, now: float, *, replace_revision: int | None = None) -> None:
+        """`replace_revision`: claim over a record of that revision instead of creating the key."""
+        self._ttl_s = ttl_s
+        self._step = Step.CREATE if replace_revision is None else Step.REPLACE
+        self._due = now
+        self._contact = now
+        self._renewing = False
+        self.held = False
+        self.epoch = 0
+        """Of the newest claim; 0 before the first."""
+        self.since_epoch = 0
+        """Of the first claim by this owner that led here without anybody else in between known."""
+        self.revision = replace_revision or 0
+
+    @property
+    def lost(self) -> bool:
+        return self._step is Step.STOP
+
+    def next_step(self, now: float) -> Step:
+        """What to do now. WAIT until `due` otherwise."""
+        return self._step if self.lost or now >= self._due else Step.WAIT
+
+    @property
+    def due(self) -> float:
+        """When the next step is to be taken."""
+        return self._due
+
+    def reachable(self, now: float) -> bool:
+        """Whether the store answered within one time to live."""
+        return now - self._contact < self._ttl_s
+
+    def hurry(self, now: float) -> None:
+        """Rewrite as soon as possible, because the record changed."""
+        self._due = min(self._due, now)
+
+    def renew_epoch(self, now: float) -> None:
+        """Claim again over the own record: everything given away under the present epoch becomes void."""
+        if self._step is Step.REWRITE:
+            self._step = Step.REPLACE
+            self._due = now
+        self._renewing = True
+
+    def claimed(self, revision: int | None, now: float) -> None:
+        """The answer to CREATE and REPLACE: the new revision, or None when somebody else was faster."""
+        self._contact = now
+        if revision is None:
+            self._step, self._due = (Step.READ, now) if self.held else (Step.STOP, now)
+            return
+        self.held = True
+        self.epoch = self.revision = revision
+        self.since_epoch = revision if self._renewing else self.since_epoch or revision
+        self._renewing = False
+        self._step = Step.REWRITE
+        self._due = now
+
+    def rewritten(self, revision: int | None, now: float) -> None:
+        """The answer to REWRITE."""
+        self._contact = now
+        if revision is None:
+            self._step, self._due = Step.READ, now
+            return
+        self.revision = revision
+        self._due = now + self._ttl_s / 3
+
+    def found(self, revision: int | None, *, ours: bool, now: float) -> None:
+        """The answer to READ: the key's revision (None = no such key) and whether the record in it is ours."""
+        self._contact = now
+        self._due = now
+        if revision is None:
+            self._step = Step.CREATE
+        elif ours:
+            self.revision = revision
+            self._step = Step.REPLACE if self._renewing else Step.REWRITE
+        else:
+            self._stand_down()
+
+    def observed(self, epoch: int, *, ours: bool, now: float) -> None:
+        """The change feed showed a record for the key. Stands down if it is another's with a higher epoch."""
+        if self.held and not ours and epoch > self.epoch:
+            self._stand_down()
+            self._due = now
+
+    def unreachable(self, now: float) -> None:
+        """The store did not answer. The step will be tried again; a lease that is held stays held."""
+        self._due = now + CLAIM_RETRY_S
+
+    def _stand_down(self) -> None:
+        self.held = False
+        self._step = Step.STOP

@@ -1,0 +1,105 @@
+"""Drives a `Lease` against the store: claims it, rewrites it in time, gives it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from rillcast.cluster.lease import Lease, Step
+from rillcast.contracts.errors import RillcastError
+from rillcast.runtime.ports import KeyValue
+
+RecordOf = Callable[[int, int], bytes]
+"""The record to write, for (epoch, since_epoch); both 0 in a claiming write."""
+IsOurs = Callable[[bytes], bool]
+"""Whether a record found under the key was written for this claim."""
+
+
+class LeaseKeeper:
+    """One key held by this process."""
+
+    def __init__(
+        self,
+        store: KeyValue,
+        key: str,
+        lease: Lease,
+        *,
+        record_of: RecordOf,
+        is_ours: IsOurs,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._record_of = record_of
+        self._is_ours = is_ours
+        self._clock = clock
+        self._hurried = asyncio.Event()
+        self.lease = lease
+
+    async def claim(self) -> bool:
+        """Take the key: False when another has it. Raises STORE_UNAVAILABLE."""
+        await self._take(self.lease.next_step(self._clock()))
+        return self.lease.held
+
+    async def keep(self) -> None:
+        """Rewrite in time, until the lease is lost or this is cancelled. Survives the store being away."""
+        while not self.lease.lost:
+            self._hurried.clear()
+            await self.step()
+            wait_s = self.lease.due - self._clock()
+            if wait_s > 0 and not self.lease.lost:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurried.wait(), wait_s)
+
+    async def step(self) -> None:
+        """Take the step that is due, if any."""
+        try:
+            await self._take(self.lease.next_step(self._clock()))
+        except RillcastError:
+            self.lease.unreachable(self._clock())
+
+    async def release(self) -> None:
+        """Delete the key unless another has it by now. Best effort: it expires anyway. Cancel `keep` first."""
+        if self.lease.lost:
+            return
+        with suppress(RillcastError):
+            if await self._store.delete(self._key, self.lease.revision):
+                return
+            entry = await self._store.get(self._key)
+            if entry is not None and entry.value is not None and self._is_ours(entry.value):
+                await self._store.delete(self._key, entry.revision)
+
+    def hurry(self) -> None:
+        """The record changed: write it now."""
+        self.lease.hurry(self._clock())
+        self._hurried.set()
+
+    def renew_epoch(self) -> None:
+        """Void everything given away under the present epoch."""
+        self.lease.renew_epoch(self._clock())
+        self._hurried.set()
+
+    def observed(self, epoch: int, *, ours: bool) -> None:
+        """The change feed showed a record for the key."""
+        self.lease.observed(epoch, ours=ours, now=self._clock())
+        self._hurried.set()
+
+    async def _take(self, step: Step) -> None:
+        lease, store, key = self.lease, self._store, self._key
+        match step:
+            case Step.CREATE:
+                lease.claimed(await store.create(key, self._record_of(0, 0)), self._clock())
+            case Step.REPLACE:
+                lease.claimed(await store.update(key, self._record_of(0, 0), lease.revision), self._clock())
+            case Step.REWRITE:
+                value = self._record_of(lease.epoch, lease.since_epoch)
+                lease.rewritten(await store.update(key, value, lease.revision), self._clock())
+            case Step.READ:
+                entry = await store.get(key)
+                if entry is None or entry.value is None:
+                    lease.found(None, ours=False, now=self._clock())
+                else:
+                    lease.found(entry.revision, ours=self._is_ours(entry.value), now=self._clock())
+            case Step.WAIT | Step.STOP:
+                pass

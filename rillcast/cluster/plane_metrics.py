@@ -1,0 +1,43 @@
+"""Instruments every node with a media plane exports, all fed from `WorkerStats`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+from rillcast.media.protocol import WorkerStats
+
+REFUSED = Counter(
+    "rillcast_plane_refused", "Packets and commands the media plane refused or dropped, by reason", ["reason"]
+)
+PACKETS = Counter("rillcast_plane_packets", "RTP and RTCP packets through the media plane", ["direction"])
+BYTES = Counter("rillcast_plane_bytes", "Payload bytes of UDP datagrams through the media plane", ["direction"])
+BUSY = Gauge("rillcast_plane_busy_ratio", "Share of the last second a media thread spent working", ["worker"])
+LOOP_LAG = Gauge("rillcast_plane_loop_lag_seconds", "Largest delay of a due timer in the last second", ["worker"])
+SESSIONS = Gauge("rillcast_plane_sessions", "Sessions in the media plane", ["worker"])
+HALF_OPEN = Gauge("rillcast_plane_half_open_sessions", "Sessions whose handshake isn't finished", ["worker"])
+
+
+class PlaneMetrics:
+    """Turns the plane's totals into counter increments. One per plane."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, str], int] = {}
+
+    def observe(self, stats: WorkerStats) -> None:
+        """Take in one worker's figures."""
+        worker = str(stats.worker)
+        BUSY.labels(worker).set(stats.busy)
+        LOOP_LAG.labels(worker).set(stats.loop_lag_ms / 1000)
+        SESSIONS.labels(worker).set(stats.sessions)
+        HALF_OPEN.labels(worker).set(stats.half_open)
+        PACKETS.labels("in").inc(self._since(stats.worker, "packets_in", stats.packets_in))
+        PACKETS.labels("out").inc(self._since(stats.worker, "packets_out", stats.packets_out))
+        BYTES.labels("in").inc(self._since(stats.worker, "bytes_in", stats.bytes_in))
+        BYTES.labels("out").inc(self._since(stats.worker, "bytes_out", stats.bytes_out))
+        for reason, total in stats.counters.items():
+            REFUSED.labels(reason).inc(self._since(stats.worker, f"refused_{reason}", total))
+
+    def _since(self, worker: int, name: str, total: int) -> int:
+        before = self._seen.get((worker, name), 0)
+        self._seen[worker, name] = total
+        return max(0, total - before)

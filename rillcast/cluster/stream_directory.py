@@ -1,0 +1,184 @@
+"""What is live, as far as this node knows: the streams and renditions buckets, seen through their change feed.
+
+Decides without I/O: entries and the time go in, names of changed streams come out. `stream_watch` feeds it.
+
+The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
+gone. That says something only while we hear the store; nothing expires while the bus is down, nor within one lease
+after it came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, StreamId, TrackId, stream_key
+from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.contracts.subjects import STREAM_LEASE_S
+from rillcast.runtime.ports import Entry
+
+MAX_ENTRIES = 200_000
+"""Per bucket; a store that claims more is broken or hostile, the rest is ignored and counted."""
+
+
+class TrackSupply(msgspec.Struct, frozen=True):
+    """A track and the node that gives it away: the origin, or a transcoder for a rendition."""
+
+    track: TrackRecord
+    node: NodeId
+    epoch: int
+    """What `RelayOpen.epoch` must say."""
+    since_epoch: int
+    """Relays opened by this node under an epoch from here on are still good."""
+
+
+class LiveStream(msgspec.Struct, frozen=True):
+    """One live stream as read from the store."""
+
+    key: str
+    record: StreamRecord
+    epoch: int
+    since_epoch: int
+    renditions: tuple[RenditionRecord, ...] = ()
+
+    @property
+    def app(self) -> AppName:
+        return self.record.app
+
+    @property
+    def stream(self) -> StreamId:
+        return self.record.stream
+
+    def supplies(self) -> tuple[TrackSupply, ...]:
+        """All tracks: the publisher's first, then renditions of this epoch; the first of a track id wins."""
+        found: dict[TrackId, TrackSupply] = {}
+        for track in self.record.tracks:
+            found.setdefault(track.track, TrackSupply(track, self.record.owner, self.epoch, self.since_epoch))
+        for job in self.renditions:
+            if self.since_epoch <= job.epoch <= self.epoch:
+                for track in job.tracks:
+                    found.setdefault(track.track, TrackSupply(track, job.owner, job.epoch, job.epoch))
+        return tuple(found.values())
+
+    def supply(self, track: TrackId) -> TrackSupply | None:
+        """Who gives this track away, if anybody does."""
+        return next((supply for supply in self.supplies() if supply.track.track == track), None)
+
+
+class _Seen(msgspec.Struct):
+    revision: int
+    written_at: float
+
+
+class _SeenStream(_Seen):
+    record: StreamRecord
+
+
+class _SeenRendition(_Seen):
+    record: RenditionRecord
+    stream_key: str
+
+
+class StreamDirectory:
+    """The local view. Every mutating call returns the keys of streams whose `get` may answer differently now."""
+
+    def __init__(self, lease_s: float = STREAM_LEASE_S) -> None:
+        self._lease_s = lease_s
+        self._streams: dict[str, _SeenStream] = {}
+        self._renditions: dict[str, _SeenRendition] = {}
+        self._by_stream: dict[str, set[str]] = {}
+        self._up_since: float | None = None
+        self.undecodable = 0
+        """Entries ignored because they were no valid record, or too many."""
+
+    def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        """The stream if it is live."""
+        return self.by_key(stream_key(app, stream))
+
+    def by_key(self, key: str) -> LiveStream | None:
+        """The stream with this `stream_key` if it is live."""
+        seen = self._streams.get(key)
+        if seen is None:
+            return None
+        epoch = seen.record.epoch or seen.revision
+        jobs = (self._renditions[name].record for name in sorted(self._by_stream.get(key, ())))
+        return LiveStream(key, seen.record, epoch, seen.record.since_epoch or epoch, tuple(jobs))
+
+    def all(self) -> Iterator[LiveStream]:
+        """Every live stream."""
+        for key in tuple(self._streams):
+            live = self.by_key(key)
+            if live is not None:
+                yield live
+
+    def apply_stream(self, entry: Entry, now: float) -> frozenset[str]:
+        """A change of the streams bucket."""
+        known = self._streams.get(entry.key)
+        if known is not None and entry.revision < known.revision:
+            return frozenset()
+        if entry.value is None:
+            return self._forget_stream(entry.key)
+        try:
+            record = msgspec.json.decode(entry.value, type=StreamRecord)
+        except msgspec.MsgspecError:
+            self.undecodable += 1
+            return frozenset()
+        if stream_key(record.app, record.stream) != entry.key or (known is None and len(self._streams) >= MAX_ENTRIES):
+            self.undecodable += 1
+            return frozenset()
+        written_at = known.written_at if known is not None and known.revision == entry.revision else now
+        self._streams[entry.key] = _SeenStream(entry.revision, written_at, record)
+        same = known is not None and known.record == record and bool(record.epoch)
+        return frozenset() if same else frozenset((entry.key,))
+
+    def apply_rendition(self, entry: Entry, now: float) -> frozenset[str]:
+        """A change of the renditions bucket."""
+        known = self._renditions.get(entry.key)
+        if known is not None and entry.revision < known.revision:
+            return frozenset()
+        if entry.value is None:
+            return self._forget_rendition(entry.key)
+        try:
+            record = msgspec.json.decode(entry.value, type=RenditionRecord)
+        except msgspec.MsgspecError:
+            self.undecodable += 1
+            return frozenset()
+        if known is None and len(self._renditions) >= MAX_ENTRIES:
+            self.undecodable += 1
+            return frozenset()
+        key = stream_key(record.app, record.stream)
+        written_at = known.written_at if known is not None and known.revision == entry.revision else now
+        self._renditions[entry.key] = _SeenRendition(entry.revision, written_at, record, key)
+        self._by_stream.setdefault(key, set()).add(entry.key)
+        return frozenset() if known is not None and known.record == record else frozenset((key,))
+
+    def expire(self, now: float, *, bus_up: bool) -> frozenset[str]:
+        """Drop what was not rewritten in time. Call a few times per lease."""
+        if not bus_up:
+            self._up_since = None
+            return frozenset()
+        if self._up_since is None:
+            self._up_since = now
+        if now - self._up_since < self._lease_s:
+            return frozenset()
+        stale = now - self._lease_s
+        gone: set[str] = set()
+        for key in [key for key, seen in self._streams.items() if seen.written_at <= stale]:
+            gone |= self._forget_stream(key)
+        for key in [key for key, job in self._renditions.items() if job.written_at <= stale]:
+            gone |= self._forget_rendition(key)
+        return frozenset(gone)
+
+    def _forget_stream(self, key: str) -> frozenset[str]:
+        return frozenset() if self._streams.pop(key, None) is None else frozenset((key,))
+
+    def _forget_rendition(self, key: str) -> frozenset[str]:
+        job = self._renditions.pop(key, None)
+        if job is None:
+            return frozenset()
+        names = self._by_stream[job.stream_key]
+        names.discard(key)
+        if not names:
+            del self._by_stream[job.stream_key]
+        return frozenset((job.stream_key,))

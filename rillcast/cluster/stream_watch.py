@@ -1,0 +1,111 @@
+"""Feeds a `StreamDirectory` from the store's change feed, and lets others wait for a stream or hear of changes.
+
+One per process. `run()` belongs to a supervised task; it survives the store being away and starts its watches anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import AppName, StreamId, stream_key
+from rillcast.contracts.subjects import STREAM_LEASE_S
+from rillcast.runtime.ports import Entry, KeyValue
+
+EXPIRY_CHECK_S = 0.5
+REWATCH_S = 0.5
+MAX_WAITING = 20_000
+"""Callers in `wait_for` at one time; more are answered at once from what is known."""
+
+Listener = Callable[[str], None]
+"""Called with a stream key whose entry changed, appeared or went away. Must not block."""
+
+
+class Connection(Protocol):
+    """The part of `Bus` that matters here."""
+
+    @property
+    def connected(self) -> bool: ...
+
+
+class StreamWatch:
+    """The live streams of the cluster as one node sees them."""
+
+    def __init__(
+        self,
+        streams: KeyValue,
+        renditions: KeyValue,
+        bus: Connection,
+        clock: Callable[[], float],
+        lease_s: float = STREAM_LEASE_S,
+    ) -> None:
+        self._streams = streams
+        self._renditions = renditions
+        self._bus = bus
+        self._clock = clock
+        self.directory = StreamDirectory(lease_s)
+        self._listeners: list[Listener] = []
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiters = 0
+
+    def on_change(self, listener: Listener) -> None:
+        """Hear of every change from now on."""
+        self._listeners.append(listener)
+
+    def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        """The stream if it is live."""
+        return self.directory.get(app, stream)
+
+    async def wait_for(self, app: AppName, stream: StreamId, timeout_s: float) -> LiveStream | None:
+        """The stream as soon as it is live; None when it isn't in time."""
+        key = stream_key(app, stream)
+        live = self.directory.by_key(key)
+        if live is not None or self._waiters >= MAX_WAITING:
+            return live
+        appeared = asyncio.Event()
+        self._waiting.setdefault(key, set()).add(appeared)
+        self._waiters += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while (live := self.directory.by_key(key)) is None:
+                        appeared.clear()
+                        await appeared.wait()
+        finally:
+            self._waiters -= 1
+            waiting = self._waiting[key]
+            waiting.discard(appeared)
+            if not waiting:
+                del self._waiting[key]
+        return live
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(self._streams, self.directory.apply_stream))
+            tasks.create_task(self._follow(self._renditions, self.directory.apply_rendition))
+            tasks.create_task(self._expire())
+
+    async def _follow(self, bucket: KeyValue, apply: Callable[[Entry, float], frozenset[str]]) -> None:
+        while True:
+            with suppress(RillcastError):
+                async with bucket.watch() as entries:
+                    async for entry in entries:
+                        self._tell(apply(entry, self._clock()))
+            await asyncio.sleep(REWATCH_S)
+
+    async def _expire(self) -> None:
+        while True:
+            self._tell(self.directory.expire(self._clock(), bus_up=self._bus.connected))
+            await asyncio.sleep(EXPIRY_CHECK_S)
+
+    def _tell(self, keys: frozenset[str]) -> None:
+        for key in keys:
+            for waiting in self._waiting.get(key, ()):
+                waiting.set()
+            for listener in self._listeners:
+                listener(key)

@@ -1,0 +1,130 @@
+"""The lease: claiming, renewing, standing down, and what it does while the store is away."""
+
+from __future__ import annotations
+
+from rillcast.cluster.lease import CLAIM_RETRY_S, Lease, Step
+
+TTL_S = 6.0
+
+
+def held_lease(epoch: int = 10) -> Lease:
+    lease = Lease(TTL_S, 0.0)
+    lease.claimed(epoch, 0.0)
+    lease.rewritten(epoch + 1, 0.0)
+    return lease
+
+
+def test_a_claim_creates_the_key_and_its_revision_is_the_epoch() -> None:
+    lease = Lease(TTL_S, 0.0)
+
+    assert lease.next_step(0.0) is Step.CREATE
+    lease.claimed(7, 0.0)
+
+    assert lease.held
+    assert (lease.epoch, lease.since_epoch) == (7, 7)
+    assert lease.next_step(0.0) is Step.REWRITE
+
+
+def test_a_key_taken_by_another_is_not_claimed() -> None:
+    lease = Lease(TTL_S, 0.0)
+
+    lease.claimed(None, 0.0)
+
+    assert lease.lost
+    assert not lease.held
+
+
+def test_the_key_is_rewritten_every_third_of_its_time() -> None:
+    lease = held_lease()
+
+    assert lease.next_step(TTL_S / 3 - 0.01) is Step.WAIT
+    assert lease.next_step(TTL_S / 3) is Step.REWRITE
+
+
+def test_a_changed_record_is_written_at_once() -> None:
+    lease = held_lease()
+
+    lease.hurry(0.5)
+
+    assert lease.next_step(0.5) is Step.REWRITE
+
+
+def test_an_owner_that_cannot_reach_the_store_keeps_the_lease_and_keeps_trying() -> None:
+    lease = held_lease()
+    now = TTL_S / 3
+
+    for _ in range(1000):
+        assert lease.next_step(now) is Step.REWRITE
+        lease.unreachable(now)
+        now += CLAIM_RETRY_S
+
+    assert lease.held
+    assert not lease.reachable(now)
+
+
+def test_a_key_the_store_lost_is_claimed_anew_and_relays_opened_before_stay_good() -> None:
+    lease = held_lease(epoch=10)
+
+    lease.rewritten(None, 60.0)
+    assert lease.next_step(60.0) is Step.READ
+    lease.found(None, ours=False, now=60.0)
+    assert lease.next_step(60.0) is Step.CREATE
+    lease.claimed(42, 60.0)
+
+    assert lease.held
+    assert (lease.epoch, lease.since_epoch) == (42, 10)
+
+
+def test_a_rewrite_whose_answer_got_lost_is_recognised_as_ours() -> None:
+    lease = held_lease(epoch=10)
+
+    lease.rewritten(None, 2.0)
+    lease.found(12, ours=True, now=2.0)
+
+    assert lease.held
+    assert lease.revision == 12
+    assert lease.next_step(2.0) is Step.REWRITE
+
+
+def test_a_foreign_record_makes_the_owner_stand_down_for_good() -> None:
+    lease = held_lease()
+
+    lease.rewritten(None, 2.0)
+    lease.found(99, ours=False, now=2.0)
+
+    assert lease.lost
+    assert lease.next_step(100.0) is Step.STOP
+
+
+def test_a_higher_epoch_in_the_change_feed_makes_the_owner_stand_down() -> None:
+    lease = held_lease(epoch=10)
+
+    lease.observed(9, ours=False, now=1.0)
+    lease.observed(11, ours=True, now=1.0)
+    assert lease.held
+    lease.observed(11, ours=False, now=1.0)
+
+    assert lease.lost
+
+
+def test_a_claim_over_a_dead_owners_record_replaces_that_revision_only() -> None:
+    lease = Lease(TTL_S, 0.0, replace_revision=33)
+
+    assert lease.next_step(0.0) is Step.REPLACE
+    assert lease.revision == 33
+    lease.claimed(34, 0.0)
+
+    assert (lease.epoch, lease.since_epoch) == (34, 34)
+
+
+def test_a_renewed_epoch_voids_the_one_before_even_if_the_first_write_collides() -> None:
+    lease = held_lease(epoch=10)
+
+    lease.renew_epoch(1.0)
+    assert lease.next_step(1.0) is Step.REPLACE
+    lease.claimed(None, 1.0)
+    lease.found(12, ours=True, now=1.0)
+    assert lease.next_step(1.0) is Step.REPLACE
+    lease.claimed(13, 1.0)
+
+    assert (lease.epoch, lease.since_epoch) == (13, 13)

@@ -1,0 +1,160 @@
+"""The local view of what is live: changes, staleness, outages."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.cluster.stream_directory import StreamDirectory
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.runtime.ports import Entry
+
+APP, STREAM = AppName("live"), StreamId("a.b")
+KEY = stream_key(APP, STREAM)
+LEASE_S = 6.0
+
+
+def track(name: str, mid: str = "v0", height: int = 720) -> TrackRecord:
+    return TrackRecord(track=TrackId(name), mid=mid, kind="video", codec="H264", clock_rate=90_000, height=height)
+
+
+def entry(revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0) -> Entry:
+    record = StreamRecord(
+        app=APP, stream=STREAM, owner=NodeId(owner), publisher_session=SessionId("s"), tracks=(track("v0"),),
+        epoch=epoch, since_epoch=since,
+    )  # fmt: skip
+    return Entry(KEY, msgspec.json.encode(record), revision)
+
+
+def rendition(revision: int, epoch: int) -> Entry:
+    record = RenditionRecord(
+        app=APP, stream=STREAM, epoch=epoch, owner=NodeId("t1"), tracks=(track("v0.360p", height=360),)
+    )
+    return Entry(f"{KEY}/t1", msgspec.json.encode(record), revision)
+
+
+def directory_with(first: Entry) -> StreamDirectory:
+    directory = StreamDirectory(LEASE_S)
+    directory.expire(0.0, bus_up=True)
+    directory.apply_stream(first, 0.0)
+    return directory
+
+
+def test_the_revision_of_the_claiming_write_is_the_epoch_and_later_writes_carry_it() -> None:
+    directory = directory_with(entry(5))
+    first = directory.get(APP, STREAM)
+    directory.apply_stream(entry(8, epoch=5, since=5), 1.0)
+    second = directory.get(APP, STREAM)
+
+    assert first is not None
+    assert second is not None
+    assert first.epoch == second.epoch == 5
+
+
+def test_an_older_revision_arriving_late_changes_nothing() -> None:
+    directory = directory_with(entry(9, owner="o2"))
+
+    assert directory.apply_stream(entry(5, owner="o1"), 1.0) == frozenset()
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.record.owner == "o2"
+
+
+def test_a_key_not_rewritten_within_the_lease_is_gone() -> None:
+    directory = directory_with(entry(5))
+
+    assert directory.expire(LEASE_S - 0.1, bus_up=True) == frozenset()
+    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+    assert directory.get(APP, STREAM) is None
+
+
+def test_a_rewritten_key_stays() -> None:
+    directory = directory_with(entry(5))
+    directory.apply_stream(entry(6, epoch=5), 4.0)
+
+    directory.expire(LEASE_S + 3.0, bus_up=True)
+
+    assert directory.get(APP, STREAM) is not None
+
+
+def test_nothing_expires_while_the_bus_is_down_nor_within_a_lease_after_it_came_back() -> None:
+    directory = directory_with(entry(5))
+
+    directory.expire(1.0, bus_up=False)
+    assert directory.expire(500.0, bus_up=False) == frozenset()
+    assert directory.expire(501.0, bus_up=True) == frozenset()
+    assert directory.expire(501.0 + LEASE_S - 0.1, bus_up=True) == frozenset()
+    assert directory.expire(501.0 + LEASE_S, bus_up=True) == {KEY}
+
+
+def test_the_same_revision_shown_again_after_a_reconnect_is_no_sign_of_life() -> None:
+    directory = directory_with(entry(5))
+
+    directory.apply_stream(entry(5), 5.9)
+
+    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+
+
+def test_a_deleted_key_is_gone_at_once() -> None:
+    directory = directory_with(entry(5))
+
+    assert directory.apply_stream(Entry(KEY, None, 6), 1.0) == {KEY}
+    assert directory.get(APP, STREAM) is None
+
+
+def test_renditions_of_the_present_epoch_are_supplied_by_their_transcoder() -> None:
+    directory = directory_with(entry(5))
+
+    assert directory.apply_rendition(rendition(7, epoch=5), 0.0) == {KEY}
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    supply = live.supply(TrackId("v0.360p"))
+    assert supply is not None
+    assert (supply.node, supply.epoch) == ("t1", 5)
+    assert [s.track.track for s in live.supplies()] == ["v0", "v0.360p"]
+
+
+def test_renditions_of_an_older_epoch_are_not_offered() -> None:
+    directory = directory_with(entry(5))
+
+    directory.apply_rendition(rendition(7, epoch=4), 0.0)
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.supply(TrackId("v0.360p")) is None
+
+
+def test_renditions_outlive_a_claim_anew_by_the_same_owner() -> None:
+    directory = directory_with(entry(5))
+    directory.apply_rendition(rendition(7, epoch=5), 0.0)
+
+    directory.apply_stream(entry(20, epoch=20, since=5), 1.0)
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.supply(TrackId("v0.360p")) is not None
+
+
+def test_renditions_not_rewritten_are_gone_while_the_stream_stays() -> None:
+    directory = directory_with(entry(5))
+    directory.apply_rendition(rendition(7, epoch=5), 0.0)
+    directory.apply_stream(entry(8, epoch=5), 5.0)
+
+    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.renditions == ()
+
+
+def test_garbage_and_records_under_a_foreign_key_are_counted_and_ignored() -> None:
+    directory = StreamDirectory(LEASE_S)
+
+    directory.apply_stream(Entry(KEY, b"\xff", 1), 0.0)
+    directory.apply_stream(Entry("live/other", entry(2).value, 2), 0.0)
+    directory.apply_rendition(Entry(f"{KEY}/t1", b"[]", 3), 0.0)
+
+    assert directory.undecodable == 3
+    assert list(directory.all()) == []
