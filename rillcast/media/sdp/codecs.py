@@ -1,0 +1,188 @@
+"""RTP payloads of an m-line: rtpmap, fmtp, feedback, RTX; and which of them can carry a given stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.media.sdp.document import MediaSection, bad, shown
+from rillcast.media.sdp.h264 import h264_rank
+
+VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
+AUDIO_FEEDBACK = ("nack",)
+MAX_FMTP = 1024
+"""Characters; longer format parameters are refused since they are kept in records and repeated to every viewer."""
+
+_STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
+_CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
+_RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([0-9]{1,6})(?:/([0-9]{1,2}))?")
+_AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """One media format of an m-line, with its retransmission format."""
+
+    payload_type: int
+    codec: str
+    """Canonical encoding name."""
+    clock_rate: int
+    channels: int = 0
+    fmtp: str = ""
+    feedback: tuple[str, ...] = ()
+    """Of those we know."""
+    rtx_payload_type: int = 0
+
+    def rtpmap(self) -> str:
+        """As in ``a=rtpmap``, without the payload type."""
+        return f"{self.codec}/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
+
+
+def format_parameters(fmtp: str) -> dict[str, str]:
+    """``a=1;b=2`` by lower-case name."""
+    pairs = (item.partition("=") for item in fmtp.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def canonical(codec: str) -> str:
+    """The spelling we use for an encoding name."""
+    return _CANONICAL.get(codec.lower(), codec)
+
+
+def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
+    """The media formats of an audio or video m-line in its order of preference."""
+    numbers = _payload_types(section)
+    maps = _by_payload_type(section, "rtpmap")
+    fmtps = _by_payload_type(section, "fmtp")
+    rtx: dict[int, int] = {}
+    found: list[Payload] = []
+    for number in numbers:
+        text = maps.get(number, _STATIC.get(number))
+        if text is None:
+            continue
+        match = _RTPMAP.fullmatch(text)
+        if match is None:
+            raise bad(f"{section.label} has a malformed a=rtpmap:{number} {shown(text)}")
+        fmtp = _checked_fmtp(section, fmtps.get(number, ""))
+        if match[1].lower() == "rtx":
+            associated = format_parameters(fmtp).get("apt", "")
+            if re.fullmatch(r"[0-9]{1,3}", associated):
+                rtx.setdefault(int(associated), number)
+            continue
+        found.append(
+            Payload(
+                payload_type=number,
+                codec=canonical(match[1]),
+                clock_rate=int(match[2]),
+                channels=int(match[3] or 1) if section.kind == "audio" else 0,
+                fmtp=fmtp,
+            )
+        )
+    feedback = _feedback(section)
+    return tuple(
+        msgspec.structs.replace(
+            payload,
+            rtx_payload_type=rtx.get(payload.payload_type, 0),
+            feedback=_known_feedback(section.kind, feedback, payload.payload_type),
+        )
+        for payload in found
+    )
+
+
+def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -> Payload | None:
+    """The first codec in the publisher's order that we accept; of several H264 the first that may fragment frames."""
+    names = {canonical(name) for name in accepted}
+    usable = [payload for payload in payloads if payload.codec in names]
+    if not usable or usable[0].codec != "H264":
+        return usable[0] if usable else None
+    h264 = [payload for payload in usable if payload.codec == "H264"]
+    return next((p for p in h264 if format_parameters(p.fmtp).get("packetization-mode") == "1"), h264[0])
+
+
+def choose_for_stream(payloads: Sequence[Payload], codec: str, clock_rate: int, fmtp: str) -> Payload | None:
+    """The payload of a viewer that best carries a stream of `codec` with `fmtp`; None when none can."""
+    ranked = [
+        (rank, order, payload)
+        for order, payload in enumerate(payloads)
+        if payload.codec == codec
+        and payload.clock_rate == clock_rate
+        and (rank := _rank(codec, format_parameters(fmtp), format_parameters(payload.fmtp))) is not None
+    ]
+    return min(ranked, key=lambda entry: entry[:2])[2] if ranked else None
+
+
+def no_common_codec(offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Sequence[str]) -> RillcastError:
+    """NO_COMMON_CODEC with both sides named."""
+    parts = []
+    for kind, payloads in offered[:4]:
+        names = dict.fromkeys(payload.codec for payload in payloads if payload.codec.lower() not in _AUXILIARY)
+        parts.append(f"{kind}: {', '.join(list(names)[:12]) or 'nothing usable'}")
+    theirs, ours = "; ".join(parts) or "no media", ", ".join(wanted) or "none"
+    return RillcastError(
+        ErrorCode.NO_COMMON_CODEC, f"no common codec: the client offers {theirs}; possible here: {ours}"
+    )
+
+
+def payload_lines(payload: Payload) -> list[str]:
+    """``rtpmap``, ``fmtp`` and ``rtcp-fb`` of a payload and its RTX."""
+    number, rtx = payload.payload_type, payload.rtx_payload_type
+    lines = [f"a=rtpmap:{number} {payload.rtpmap()}"]
+    if payload.fmtp:
+        lines.append(f"a=fmtp:{number} {payload.fmtp}")
+    lines += [f"a=rtcp-fb:{number} {feedback}" for feedback in payload.feedback]
+    if rtx:
+        lines += [f"a=rtpmap:{rtx} rtx/{payload.clock_rate}", f"a=fmtp:{rtx} apt={number}"]
+    return lines
+
+
+def _rank(codec: str, stream: dict[str, str], viewer: dict[str, str]) -> tuple[int, ...] | None:
+    """How well a viewer's format fits, lower is better; None = impossible."""
+    if codec == "H264":
+        return h264_rank(stream, viewer)
+    if codec == "VP9":
+        return (0,) if stream.get("profile-id", "0") == viewer.get("profile-id", "0") else None
+    if codec == "AV1":
+        have, can = stream.get("profile", "0"), viewer.get("profile", "0")
+        return None if can < have else (int(can != have),)
+    return (0,)
+
+
+def _payload_types(section: MediaSection) -> list[int]:
+    numbers = []
+    for text in dict.fromkeys(section.formats):
+        if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > 127:
+            raise bad(f"{section.label} has the payload type {shown(text)}; 0–127 are possible")
+        if not 64 <= int(text) <= 95:  # RFC 5761 §4: would be taken for RTCP
+            numbers.append(int(text))
+    return numbers
+
+
+def _by_payload_type(section: MediaSection, name: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for value in section.values(name):
+        number, _, text = value.partition(" ")
+        if not re.fullmatch(r"[0-9]{1,3}", number) or not text.strip():
+            raise bad(f"{section.label} has a malformed a={name}:{shown(value)}")
+        found.setdefault(int(number), text.strip())
+    return found
+
+
+def _checked_fmtp(section: MediaSection, fmtp: str) -> str:
+    if len(fmtp) > MAX_FMTP or not fmtp.isascii():
+        raise bad(f"{section.label} has format parameters that are not ASCII or longer than {MAX_FMTP} characters")
+    return fmtp
+
+
+def _feedback(section: MediaSection) -> dict[str, set[str]]:
+    feedback: dict[str, set[str]] = {}
+    for value in section.values("rtcp-fb"):
+        number, _, text = value.partition(" ")
+        feedback.setdefault(number, set()).add(" ".join(text.split()))
+    return feedback
+
+
+def _known_feedback(kind: str, feedback: dict[str, set[str]], number: int) -> tuple[str, ...]:
+    offered = feedback.get(str(number), set()) | feedback.get("*", set())
+    return tuple(item for item in (VIDEO_FEEDBACK if kind == "video" else AUDIO_FEEDBACK) if item in offered)

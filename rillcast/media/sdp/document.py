@@ -1,0 +1,159 @@
+"""SDP text to lines and m-lines (RFC 8866), whatever the attributes mean. Refuses what is hostile or broken.
+
+aiortc's parser serves our tests as an independent reader; it is not used here because it knows no RIDs, raises
+assertion and index errors on bad input, and drops attributes it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+
+MAX_CHARACTERS = 256 * 1024
+MAX_MEDIA_SECTIONS = 32
+MAX_MID = 16
+"""What fits a one-byte RTP header extension (RFC 8285 §4.2)."""
+
+Attributes = dict[str, list[str]]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
+_MEDIA = re.compile(r"([a-z]{1,16}) ([0-9]{1,5})(?:/[0-9]{1,5})? ([A-Za-z/]{1,32})((?: [!-~]{1,64})+)")
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+
+class MediaSection(msgspec.Struct, frozen=True):
+    """One m-line and what belongs to it."""
+
+    index: int
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    attributes: Attributes
+    mid: str = ""
+    """From ``a=mid``; empty when there is none."""
+    direction: str = "sendrecv"
+
+    @property
+    def label(self) -> str:
+        """How error messages call it."""
+        return f"m-line {self.index} ({self.kind})"
+
+    @property
+    def refused(self) -> bool:
+        """Port 0 without ``bundle-only``: not offered, or refused by the answerer (RFC 8843 §6, RFC 3264 §6)."""
+        return self.port == 0 and "bundle-only" not in self.attributes
+
+    def values(self, name: str) -> list[str]:
+        """Every value of an attribute, in order."""
+        return self.attributes.get(name, [])
+
+    def first(self, name: str) -> str | None:
+        """The first value of an attribute; empty for a flag."""
+        values = self.attributes.get(name)
+        return values[0] if values else None
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A whole session description."""
+
+    attributes: Attributes
+    sections: tuple[MediaSection, ...]
+    bundle: tuple[str, ...]
+    """The mids of the (first) BUNDLE group, in order; the first is the tagged one (RFC 8843 §7.2.1)."""
+
+
+def bad(message: str) -> RillcastError:
+    """The error for every fault of a remote description. `message` names what was wrong."""
+    return RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
+
+
+def shown(text: str) -> str:
+    """A short quotation of a peer's text that is safe in messages and logs."""
+    return ascii(text if len(text) <= 40 else text[:37] + "...")
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` is an RFC 8866 token."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def parse_document(text: str) -> Document:
+    """Take a session description apart. Raises `RillcastError` (BAD_REMOTE_DESCRIPTION)."""
+    session: Attributes = {}
+    headers: list[tuple[str, Attributes]] = []
+    target = session
+    for kind, value in _lines(text):
+        if kind == "m":
+            if len(headers) == MAX_MEDIA_SECTIONS:
+                raise bad(f"the description has more than {MAX_MEDIA_SECTIONS} m-lines")
+            target = {}
+            headers.append((value, target))
+        elif kind == "a":
+            name, _, content = value.partition(":")
+            target.setdefault(name, []).append(content.strip())
+    if not headers:
+        raise bad("the description has no m-line")
+    fallback = _direction(session, "sendrecv")
+    sections = tuple(_section(i, header, attributes, fallback) for i, (header, attributes) in enumerate(headers))
+    mids = [section.mid for section in sections if section.mid]
+    if len(set(mids)) != len(mids):
+        raise bad("two m-lines have the same a=mid")
+    return Document(session, sections, _bundle(session, mids))
+
+
+def split_attribute_lines(text: str) -> list[tuple[str, str]]:
+    """The lines of an SDP fragment as (type, value); same limits as a whole description."""
+    if len(text) > MAX_CHARACTERS:
+        raise bad(f"the description is longer than {MAX_CHARACTERS // 1024} KiB")
+    if _CONTROL.search(text):
+        raise bad("the description holds binary data")
+    lines = []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if not line:
+            continue
+        if len(line) < 2 or line[1] != "=" or not "a" <= line[0] <= "z" or "\r" in line:
+            raise bad(f"line {number} of the description is not of the form <type>=<value>")
+        lines.append((line[0], line[2:]))
+    return lines
+
+
+def _lines(text: str) -> list[tuple[str, str]]:
+    if not text.strip():
+        raise bad("the description is empty")
+    lines = split_attribute_lines(text)
+    if not lines or lines[0] != ("v", "0"):
+        raise bad("the description does not begin with v=0")
+    return lines
+
+
+def _section(index: int, header: str, attributes: Attributes, fallback: str) -> MediaSection:
+    match = _MEDIA.fullmatch(header.strip())
+    if match is None:
+        raise bad(f"m-line {index} is malformed: {shown(header)}")
+    kind, port, protocol, formats = match.groups()
+    if int(port) > 65535:
+        raise bad(f"m-line {index} ({kind}) has port {port}")
+    mid = attributes["mid"][0] if "mid" in attributes else ""
+    if "mid" in attributes and (len(mid) > MAX_MID or not is_token(mid)):
+        raise bad(f"m-line {index} ({kind}) has the mid {shown(mid)}; 1–{MAX_MID} token characters are possible")
+    return MediaSection(
+        index, kind, int(port), protocol, tuple(formats.split()), attributes, mid, _direction(attributes, fallback)
+    )
+
+
+def _direction(attributes: Attributes, fallback: str) -> str:
+    return next((direction for direction in DIRECTIONS if direction in attributes), fallback)
+
+
+def _bundle(session: Attributes, mids: list[str]) -> tuple[str, ...]:
+    for group in session.get("group", []):
+        semantics, *members = group.split()[: MAX_MEDIA_SECTIONS + 1] or [""]
+        if semantics == "BUNDLE":
+            known = set(mids)
+            return tuple(dict.fromkeys(mid for mid in members if mid in known))
+    return ()

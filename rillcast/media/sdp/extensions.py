@@ -1,0 +1,76 @@
+"""RTP header extensions in descriptions (RFC 8285): URIs, which ones we take, and their ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from rillcast.media.protocol import HeaderExtensions
+from rillcast.media.sdp.document import MediaSection, bad, shown
+
+URIS = {
+    "mid": "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "rid": "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    "repaired_rid": "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    "abs_send_time": "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "audio_level": "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "video_orientation": "urn:3gpp:video-orientation",
+    "playout_delay": "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    "dependency_descriptor": "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+}
+_NAMES = {uri: name for name, uri in URIS.items()}
+
+FROM_PUBLISHER = {
+    "video": ("mid", "rid", "repaired_rid", "abs_send_time", "video_orientation"),
+    "audio": ("mid", "audio_level"),
+}
+"""From publishers, with ``dependency_descriptor`` where the codec is AV1. Never transport-wide sequence numbers."""
+TO_VIEWER = {
+    "video": ("mid", "abs_send_time", "playout_delay", "video_orientation"),
+    "audio": ("mid", "audio_level"),
+}
+"""For viewers. libwebrtc sends REMB only when packets carry abs-send-time."""
+OFFERED_IDS = {"mid": 1, "abs_send_time": 2, "playout_delay": 3, "video_orientation": 4, "audio_level": 5}
+
+_LINE = re.compile(r"([0-9]{1,5})(?:/(sendrecv|sendonly|recvonly|inactive))? (\S+)(?: .*)?")
+MAX_ID = 14
+"""Largest id of a one-byte header."""
+
+
+class ExtensionMap:
+    """The ids accepted so far in one session.
+
+    All m-lines of a bundle share one id space: an id or name that an earlier m-line used otherwise is not taken.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def accept(self, section: MediaSection, wanted: Collection[str]) -> dict[str, int]:
+        """Take what `section` offers of `wanted`; returns the taken ones, by name."""
+        taken: dict[str, int] = {}
+        for identifier, name in _offered(section):
+            if name not in wanted or name in taken or not 1 <= identifier <= MAX_ID:
+                continue
+            owner = next((known for known, number in self._ids.items() if number == identifier), name)
+            if owner == name and self._ids.setdefault(name, identifier) == identifier:
+                taken[name] = identifier
+        return taken
+
+    def extensions(self) -> HeaderExtensions:
+        """All accepted ids as the media plane wants them."""
+        return HeaderExtensions(**self._ids)
+
+
+def extension_lines(ids: dict[str, int]) -> list[str]:
+    """``a=extmap`` lines."""
+    return [f"a=extmap:{identifier} {URIS[name]}" for name, identifier in ids.items()]
+
+
+def _offered(section: MediaSection) -> Iterable[tuple[int, str]]:
+    for value in section.values("extmap"):
+        match = _LINE.fullmatch(value)
+        if match is None:
+            raise bad(f"{section.label} has a malformed a=extmap:{shown(value)}")
+        if match[2] != "inactive" and match[3] in _NAMES:
+            yield int(match[1]), _NAMES[match[3]]

@@ -1,0 +1,145 @@
+"""ICE and DTLS in descriptions: our credentials and candidates out, the peer's parameters in (RFC 8839, RFC 8842)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import string
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from rillcast.media.protocol import DtlsParameters
+from rillcast.media.sdp.document import Document, MediaSection, bad, shown
+
+_ICE_CHARACTERS = string.ascii_letters + string.digits
+_UFRAG = re.compile(r"[!-~]{4,256}")
+_PASSWORD = re.compile(r"[!-~]{22,256}")
+_DIGEST_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64, "sha-1": 20}
+"""In the order we like them."""
+
+
+class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how one worker of the media plane is reached by one session."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    """SHA-256 of our DTLS certificate, ``AA:BB:…``."""
+    addresses: tuple[str, ...]
+    """IPv4 and IPv6 addresses for candidates, best first."""
+    port: int
+
+    def __post_init__(self) -> None:
+        if not self.addresses or not 0 < self.port < 65536:
+            raise ValueError("a local transport needs an address and a port")
+        for address in self.addresses:
+            ipaddress.ip_address(address)
+
+
+class IceCredentials(NamedTuple):
+    """A peer's ICE user fragment and password."""
+
+    ufrag: str
+    pwd: str
+
+
+def new_transport_credentials() -> tuple[str, str]:
+    """A fresh (ufrag, pwd): 48 and 143 random bits (RFC 8445 §5.3 wants 24 and 128)."""
+    return _random_text(8), _random_text(24)
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(_ICE_CHARACTERS) for _ in range(length))
+
+
+def local_candidates(local: LocalTransport) -> tuple[str, ...]:
+    """``candidate:…`` for every address: host, UDP, component 1; priority by order (RFC 8445 §5.1.2.1)."""
+    return tuple(
+        f"candidate:{order + 1} 1 udp {(126 << 24) | ((65535 - order) << 8) | 255} {address} {local.port} typ host"
+        for order, address in enumerate(local.addresses)
+    )
+
+
+def connection_line(address: str) -> str:
+    """The ``c=`` line of an address."""
+    return f"c=IN IP{ipaddress.ip_address(address).version} {address}"
+
+
+def transport_lines(local: LocalTransport, setup: str) -> list[str]:
+    """The transport attributes of one accepted m-line."""
+    return [
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.pwd}",
+        f"a=fingerprint:sha-256 {local.fingerprint}",
+        f"a=setup:{setup}",
+        *(f"a={candidate}" for candidate in local_candidates(local)),
+        "a=end-of-candidates",
+    ]
+
+
+def check_credentials(ufrag: str | None, pwd: str | None) -> IceCredentials:
+    """Raises `RillcastError` when they are missing or impossible (RFC 8839 §5.4)."""
+    if ufrag is None or pwd is None:
+        raise bad(f"the description lacks a={'ice-ufrag' if ufrag is None else 'ice-pwd'}")
+    if not _UFRAG.fullmatch(ufrag):
+        raise bad("a=ice-ufrag must have 4 to 256 visible characters")
+    if not _PASSWORD.fullmatch(pwd):
+        raise bad("a=ice-pwd must have 22 to 256 visible characters")
+    return IceCredentials(ufrag, pwd)
+
+
+def remote_ice(document: Document, used: Sequence[MediaSection]) -> IceCredentials:
+    """The ICE credentials of the m-lines we use (all on one transport)."""
+    places = _places(document, used)
+    if any("ice-lite" in place for place in places):
+        raise bad("the client is an ICE-lite agent (a=ice-lite) like this server; one side must send checks")
+    return check_credentials(_find(places, "ice-ufrag"), _find(places, "ice-pwd"))
+
+
+def remote_setup(document: Document, used: Sequence[MediaSection]) -> str | None:
+    """The peer's ``a=setup``, None when it has none."""
+    setup = _find(_places(document, used), "setup")
+    if setup is not None and setup not in ("actpass", "active", "passive"):
+        raise bad(f"a=setup:{shown(setup)} is neither actpass, active nor passive")
+    return setup
+
+
+def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> DtlsParameters:
+    """The peer's certificate fingerprint, with our `role`. Of several the strongest we know is taken (RFC 8122 §5)."""
+    lines: list[str] = next((p["fingerprint"] for p in _places(document, used) if "fingerprint" in p), [])
+    if not lines:
+        raise bad("the description lacks a=fingerprint; only DTLS-SRTP is possible")
+    offered = {name.lower(): value for name, _, value in (line.partition(" ") for line in lines)}
+    for algorithm, size in _DIGEST_BYTES.items():
+        if algorithm not in offered:
+            continue
+        value = offered[algorithm].strip().upper()
+        if not re.fullmatch(rf"[0-9A-F]{{2}}(:[0-9A-F]{{2}}){{{size - 1}}}", value):
+            raise bad(f"a=fingerprint:{algorithm} does not have {size} bytes in the form AA:BB:…")
+        return DtlsParameters(role=role, fingerprint_hash=algorithm, fingerprint=value)
+    raise bad(f"a=fingerprint uses {shown(next(iter(offered)))}; known are {', '.join(_DIGEST_BYTES)}")
+
+
+def answered_setup(offered: str | None) -> tuple[str, str]:
+    """(our ``a=setup``, our DTLS role) for an offer. Server where possible: then we choose the SRTP profile."""
+    return ("active", "client") if offered == "passive" else ("passive", "server")
+
+
+def role_from_answer(setup: str | None) -> str:
+    """Our DTLS role after we offered actpass; ``active`` is the default (RFC 4145 §4.1)."""
+    if setup == "actpass":
+        raise bad("an answer must choose a=setup:active or passive, not actpass")
+    return "client" if setup == "passive" else "server"
+
+
+def _places(document: Document, used: Sequence[MediaSection]) -> list[dict[str, list[str]]]:
+    """Where transport attributes may stand, best first: used m-lines, the tagged m-line of the bundle, the session."""
+    tagged = [section for section in document.sections if document.bundle and section.mid == document.bundle[0]]
+    return [*(section.attributes for section in (*used, *tagged)), document.attributes]
+
+
+def _find(places: Iterable[dict[str, list[str]]], name: str) -> str | None:
+    return next((place[name][0] for place in places if name in place), None)

@@ -1,0 +1,67 @@
+"""Fragments of WHIP and WHEP: trickled candidates and ICE restarts (RFC 8840 §9, RFC 9725 §4.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rillcast.media.sdp.document import bad, shown, split_attribute_lines
+from rillcast.media.sdp.transport import check_credentials
+
+MAX_CANDIDATES = 256
+
+_CANDIDATE = re.compile(
+    r"candidate:[!-~]{1,64} [0-9]{1,5} [!-~]{1,16} [0-9]{1,10} [!-~]{1,255} [0-9]{1,5} typ [a-z]{1,16}(?: .*)?"
+)
+
+
+class IceFragment(NamedTuple):
+    """What a client sends to restart ICE."""
+
+    ufrag: str
+    pwd: str
+    candidates: tuple[str, ...]
+    """``candidate:…``; of no use to an ICE-lite agent, which learns addresses from checks."""
+
+
+def restart_ice_fragment(fragment: str) -> IceFragment:
+    """Read the ICE credentials of a ``application/trickle-ice-sdpfrag`` body. Raises `RillcastError`."""
+    attributes = _attributes(fragment)
+    ufrag, pwd = check_credentials(attributes.get("ice-ufrag"), attributes.get("ice-pwd"))
+    return IceFragment(ufrag, pwd, parse_candidates(fragment))
+
+
+def parse_candidates(fragment: str) -> tuple[str, ...]:
+    """The ``candidate:…`` values of a fragment; empty ones and the end mark are left out. Raises `RillcastError`."""
+    found = []
+    for kind, value in split_attribute_lines(fragment):
+        if kind != "a" or not value.startswith("candidate:") or value.strip() == "candidate:":
+            continue
+        if not _CANDIDATE.fullmatch(value):
+            raise bad(f"malformed candidate {shown(value)}")
+        found.append(value)
+        if len(found) > MAX_CANDIDATES:
+            raise bad(f"more than {MAX_CANDIDATES} candidates")
+    return tuple(found)
+
+
+def write_ice_fragment(ufrag: str, pwd: str, candidates: Sequence[str]) -> str:
+    """Our answer to an ICE restart; `candidates` as of `local_candidates` or `RestartIceAnswer`."""
+    lines = [
+        "a=ice-lite",
+        f"a=ice-ufrag:{ufrag}",
+        f"a=ice-pwd:{pwd}",
+        *(f"a={candidate}" for candidate in candidates),
+        "a=end-of-candidates",
+    ]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _attributes(fragment: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for kind, value in split_attribute_lines(fragment):
+        if kind == "a":
+            name, _, content = value.partition(":")
+            found.setdefault(name, content.strip())
+    return found
