@@ -1,0 +1,24 @@
+"""Policy: how full a node is, its expected joins included. 0 = idle, 1 = at a limit of its own."""
+
+from __future__ import annotations
+
+from rillcast.contracts.messages import NodeReport
+
+LEAST_JOIN_COST = 1 / 10_000
+MOST_JOIN_COST = 1 / 100
+UNKNOWN_JOIN_COST = 1 / 1_000
+"""Share of a node that one more session takes, while too few sessions run to tell."""
+TELLING_SESSIONS = 50
+
+
+def join_cost(report: NodeReport) -> float:
+    """What one more session takes of this node, by what its present ones take."""
+    load = report.load
+    if load.sessions < TELLING_SESSIONS:
+        return UNKNOWN_JOIN_COST
+    return min(MOST_JOIN_COST, max(LEAST_JOIN_COST, load.highest() / load.sessions))
+
+
+def fullness(report: NodeReport, expected_joins: float) -> float:
+    """The figure placement compares."""
+    return report.load.highest() + expected_joins * join_cost(report)
