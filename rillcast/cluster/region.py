@@ -103,7 +103,7 @@ class RegionFinder:
         self._fallback = fallback or Place()
 
     def find(self, *, asked: str, header: str, address: IpAddress | None) -> Place:
-        """`asked`: ``?region=``, may be ``region/zone``; `header`: the same, already known to come from a trusted proxy."""
+        """`asked`: ``?region=``, may be ``region/zone``; `header`: the same, known to come from a trusted proxy."""
         for text in (asked, header):
             region, _, zone = text.partition("/")
             if is_region_name(region) and (not zone or is_region_name(zone)):

@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import NodeReport
 
-
-def carries(report: NodeReport, app: AppName, stream: StreamId) -> bool:
-    """Whether the node's last report names the stream."""
-    return any(c.stream == stream and c.app == app for c in report.carried)
+REFRESH_S = 1.0
+"""As often as nodes report."""
 
 
-def carriers(reports: Iterable[NodeReport], app: AppName, stream: StreamId) -> list[NodeReport]:
-    """Those that have the stream."""
-    return [report for report in reports if carries(report, app, stream)]
+class Carriers:
+    """Who carries what, gathered from reports at most once per `REFRESH_S`, since each may name 500 streams."""
+
+    def __init__(self) -> None:
+        self._gathered_at: float | None = None
+        self._nodes: dict[tuple[AppName, StreamId], set[NodeId]] = {}
+        self._viewers: dict[tuple[AppName, StreamId], int] = {}
+        self._viewers_of_app: dict[AppName, int] = {}
+
+    def stale(self, now: float) -> bool:
+        """Whether `gather` is due."""
+        return self._gathered_at is None or now - self._gathered_at >= REFRESH_S
+
+    def gather(self, edges: Iterable[NodeReport], now: float) -> None:
+        """Take the edges' latest reports in."""
+        self._gathered_at = now
+        self._nodes, self._viewers, self._viewers_of_app = {}, {}, {}
+        for report in edges:
+            for carried in report.carried:
+                key = (carried.app, carried.stream)
+                self._nodes.setdefault(key, set()).add(report.info.node)
+                self._viewers[key] = self._viewers.get(key, 0) + carried.viewers
+                self._viewers_of_app[carried.app] = self._viewers_of_app.get(carried.app, 0) + carried.viewers
+
+    def nodes(self, app: AppName, stream: StreamId) -> frozenset[NodeId]:
+        """The edges that have the stream."""
+        return frozenset(self._nodes.get((app, stream), ()))
+
+    def viewers(self, app: AppName, stream: StreamId) -> int:
+        """Viewers of one stream, cluster-wide."""
+        return self._viewers.get((app, stream), 0)
+
+    def viewers_of_app(self, app: AppName) -> int:
+        """Viewers of all streams of an app, cluster-wide."""
+        return self._viewers_of_app.get(app, 0)

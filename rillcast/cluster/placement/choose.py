@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from rillcast.cluster.placement.carrying import carriers, carries
 from rillcast.cluster.placement.health import taking_sessions
 from rillcast.cluster.placement.nearness import Place, RegionOrder
 from rillcast.cluster.placement.pending_joins import PendingJoins
@@ -15,7 +14,7 @@ from rillcast.cluster.placement.score import fullness
 from rillcast.cluster.placement.spreading import fewest_sessions
 from rillcast.cluster.placement.two_choices import better_of_two
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeReport
 
 RETRY_AFTER_S = 3.0
@@ -32,87 +31,73 @@ class PlacementLimits(msgspec.Struct, frozen=True, kw_only=True):
     """From here on, a node that has the stream is no longer preferred to one that hasn't."""
 
 
-class _Room:
-    """The candidates of one decision with their fullness."""
+class Placement:
+    """Chooses nodes. One per signaling instance; the reports and the time are given with each question."""
 
-    def __init__(self, pending: PendingJoins, now: float) -> None:
+    def __init__(
+        self, pending: PendingJoins, *, order: RegionOrder, limits: PlacementLimits, rng: random.Random
+    ) -> None:
         self._pending = pending
-        self._now = now
+        self._order = order
+        self._limits = limits
+        self._rng = rng
 
-    def expected(self, report: NodeReport) -> float:
-        return self._pending.weight(report.info.node, self._now)
+    def viewer(
+        self,
+        edges: Iterable[NodeReport],
+        carriers: Collection[NodeId],
+        place: Place,
+        now: float,
+        excluded: Collection[NodeId] = (),
+    ) -> NodeId:
+        """The edge for a viewer. Raises NO_NODE_AVAILABLE when there is none, HIGH_RESOURCE_USAGE when all are full.
 
-    def fullness(self, report: NodeReport) -> float:
-        return fullness(report, self.expected(report))
+        `carriers`: the edges that have the stream. `excluded`: those that just refused this join.
+        """
+        return self._choose("edge", taking_sessions(edges, excluded), carriers, place, now=now)
 
-    def below(self, reports: Iterable[NodeReport], share: float) -> list[NodeReport]:
-        return [report for report in reports if self.fullness(report) < share]
+    def publisher(
+        self,
+        origins: Iterable[NodeReport],
+        owner: NodeId | None,
+        place: Place,
+        now: float,
+        excluded: Collection[NodeId] = (),
+    ) -> NodeId:
+        """The origin for a publisher: the stream's `owner` while it stays, so nothing is handed over; else by load."""
+        healthy = taking_sessions(origins, excluded)
+        if owner is not None and any(report.info.node == owner for report in healthy):
+            return owner
+        return self._choose("origin", healthy, (), place, now=now)
 
+    def _choose(
+        self, kind: str, healthy: list[NodeReport], carriers: Collection[NodeId], place: Place, *, now: float
+    ) -> NodeId:
+        def expected(report: NodeReport) -> float:
+            return self._pending.weight(report.info.node, now)
 
-def place_viewer(
-    edges: Iterable[NodeReport],
-    app: AppName,
-    stream: StreamId,
-    place: Place,
-    *,
-    order: RegionOrder,
-    pending: PendingJoins,
-    limits: PlacementLimits,
-    now: float,
-    rng: random.Random,
-    excluded: Collection[NodeId] = (),
-) -> NodeId:
-    """The edge for a viewer. Raises NO_NODE_AVAILABLE when there is none, HIGH_RESOURCE_USAGE when all are full."""
-    room = _Room(pending, now)
-    tier = _nearest_with_room(
-        taking_sessions(edges, excluded), place, kind="edge", order=order, room=room, limits=limits
-    )
+        full = {report.info.node: fullness(report, expected(report)) for report in healthy}
 
-    def has_stream(report: NodeReport) -> bool:
-        return carries(report, app, stream)
+        def cost(report: NodeReport) -> float:
+            return full[report.info.node]
 
-    idle = room.below(tier, limits.near_idle)
-    if idle:
-        return fewest_sessions(idle, room.expected, has_stream, rng).info.node
-    with_stream = room.below(carriers(tier, app, stream), limits.carrier_full)
-    return better_of_two(with_stream or tier, room.fullness, rng).info.node
+        def carries(report: NodeReport) -> bool:
+            return report.info.node in carriers
 
+        tier = self._nearest_with_room(kind, healthy, full, place)
+        idle = [report for report in tier if cost(report) < self._limits.near_idle]
+        if idle:
+            return fewest_sessions(idle, expected, carries, self._rng).info.node
+        with_stream = [report for report in tier if carries(report) and cost(report) < self._limits.carrier_full]
+        return better_of_two(with_stream or tier, cost, self._rng).info.node
 
-def place_publisher(
-    origins: Iterable[NodeReport],
-    place: Place,
-    owner: NodeId | None,
-    *,
-    order: RegionOrder,
-    pending: PendingJoins,
-    limits: PlacementLimits,
-    now: float,
-    rng: random.Random,
-    excluded: Collection[NodeId] = (),
-) -> NodeId:
-    """The origin for a publisher: the stream's present owner while it stays, so that nothing is handed over; else by load."""
-    room = _Room(pending, now)
-    healthy = taking_sessions(origins, excluded)
-    if owner is not None and any(report.info.node == owner for report in healthy):
-        return owner
-    tier = _nearest_with_room(healthy, place, kind="origin", order=order, room=room, limits=limits)
-    idle = room.below(tier, limits.near_idle)
-    if idle:
-        return fewest_sessions(idle, room.expected, _nobody, rng).info.node
-    return better_of_two(tier, room.fullness, rng).info.node
-
-
-def _nearest_with_room(
-    healthy: list[NodeReport], place: Place, *, kind: str, order: RegionOrder, room: _Room, limits: PlacementLimits
-) -> list[NodeReport]:
-    if not healthy:
-        raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"no {kind} is ready to take a session", RETRY_AFTER_S)
-    for tier in order.tiers(place, healthy):
-        with_room = room.below(tier, limits.full)
-        if with_room:
-            return with_room
-    raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"every {kind} is at its limit", RETRY_AFTER_S)
-
-
-def _nobody(report: NodeReport) -> bool:
-    return False
+    def _nearest_with_room(
+        self, kind: str, healthy: list[NodeReport], full: dict[NodeId, float], place: Place
+    ) -> list[NodeReport]:
+        if not healthy:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"no {kind} is ready to take a session", RETRY_AFTER_S)
+        for tier in self._order.tiers(place, healthy):
+            with_room = [report for report in tier if full[report.info.node] < self._limits.full]
+            if with_room:
+                return with_room
+        raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"every {kind} is at its limit", RETRY_AFTER_S)
