@@ -3,8 +3,10 @@
 Everything a peer got wrong is a `RillcastError` (BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC) that names it.
 """
 
-from rillcast.media.sdp.play import PlayNegotiation, PlayOffer, accept_play_answer, answer_play, offer_play
+from rillcast.media.sdp.play_answer import answer_play
+from rillcast.media.sdp.play_offer import PlayOffer, accept_play_answer, offer_play
 from rillcast.media.sdp.publish import PublishNegotiation, answer_publish
+from rillcast.media.sdp.sending import PlayNegotiation
 from rillcast.media.sdp.transport import IceCredentials, LocalTransport, local_candidates, new_transport_credentials
 from rillcast.media.sdp.trickle import IceFragment, parse_candidates, restart_ice_fragment, write_ice_fragment
 

@@ -16,6 +16,9 @@ AUDIO_FEEDBACK = ("nack",)
 MAX_FMTP = 1024
 """Characters; longer format parameters are refused since they are kept in records and repeated to every viewer."""
 
+LOCAL_PARAMETERS = ("max-", "x-google")
+"""Name prefixes of parameters that describe one receiver's limits or tune one sender: never repeated to others."""
+
 _STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
 _RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([0-9]{1,6})(?:/([0-9]{1,2}))?")
@@ -44,6 +47,12 @@ def format_parameters(fmtp: str) -> dict[str, str]:
     """``a=1;b=2`` by lower-case name."""
     pairs = (item.partition("=") for item in fmtp.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def without_parameters(fmtp: str, prefixes: tuple[str, ...]) -> str:
+    """`fmtp` without the parameters whose names begin so."""
+    items = (item.strip() for item in fmtp.split(";"))
+    return ";".join(item for item in items if item and not item.lower().startswith(prefixes))
 
 
 def canonical(codec: str) -> str:

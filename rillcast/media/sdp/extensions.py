@@ -33,6 +33,7 @@ TO_VIEWER = {
 OFFERED_IDS = {"mid": 1, "abs_send_time": 2, "playout_delay": 3, "video_orientation": 4, "audio_level": 5}
 
 _LINE = re.compile(r"([0-9]{1,5})(?:/(sendrecv|sendonly|recvonly|inactive))? (\S+)(?: .*)?")
+_REVERSED = {"": "", "sendrecv": "", "sendonly": "/recvonly", "recvonly": "/sendonly"}
 MAX_ID = 14
 """Largest id of a one-byte header."""
 
@@ -46,15 +47,20 @@ class ExtensionMap:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
 
-    def accept(self, section: MediaSection, wanted: Collection[str]) -> dict[str, int]:
-        """Take what `section` offers of `wanted`; returns the taken ones, by name."""
-        taken: dict[str, int] = {}
-        for identifier, name in _offered(section):
+    def accept(self, section: MediaSection, wanted: Collection[str], media: str) -> dict[str, str]:
+        """Take what `section` offers of `wanted`; returns the answer's ``a=extmap`` lines by name.
+
+        `media` is which way the peer's media goes, ``sendonly`` or ``recvonly``; extensions for the other way are left.
+        """
+        taken: dict[str, str] = {}
+        for identifier, name, direction in _offered(section):
             if name not in wanted or name in taken or not 1 <= identifier <= MAX_ID:
+                continue
+            if direction not in ("", "sendrecv", media):
                 continue
             owner = next((known for known, number in self._ids.items() if number == identifier), name)
             if owner == name and self._ids.setdefault(name, identifier) == identifier:
-                taken[name] = identifier
+                taken[name] = f"a=extmap:{identifier}{_REVERSED[direction]} {URIS[name]}"
         return taken
 
     def extensions(self) -> HeaderExtensions:
@@ -62,15 +68,15 @@ class ExtensionMap:
         return HeaderExtensions(**self._ids)
 
 
-def extension_lines(ids: dict[str, int]) -> list[str]:
-    """``a=extmap`` lines."""
-    return [f"a=extmap:{identifier} {URIS[name]}" for name, identifier in ids.items()]
+def offered_lines(kind: str) -> list[str]:
+    """The ``a=extmap`` lines of our own offers."""
+    return [f"a=extmap:{OFFERED_IDS[name]} {URIS[name]}" for name in TO_VIEWER[kind]]
 
 
-def _offered(section: MediaSection) -> Iterable[tuple[int, str]]:
+def _offered(section: MediaSection) -> Iterable[tuple[int, str, str]]:
     for value in section.values("extmap"):
         match = _LINE.fullmatch(value)
         if match is None:
             raise bad(f"{section.label} has a malformed a=extmap:{shown(value)}")
-        if match[2] != "inactive" and match[3] in _NAMES:
-            yield int(match[1]), _NAMES[match[3]]
+        if match[3] in _NAMES:
+            yield int(match[1]), _NAMES[match[3]], match[2] or ""

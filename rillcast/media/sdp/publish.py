@@ -10,14 +10,15 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import DtlsParameters, Encoding, HeaderExtensions, RecvTrack
 from rillcast.media.sdp.codecs import (
+    LOCAL_PARAMETERS,
     Payload,
     choose_for_publisher,
-    format_parameters,
     no_common_codec,
     parse_payloads,
+    without_parameters,
 )
 from rillcast.media.sdp.document import MediaSection, parse_document
-from rillcast.media.sdp.extensions import FROM_PUBLISHER, ExtensionMap, extension_lines
+from rillcast.media.sdp.extensions import FROM_PUBLISHER, ExtensionMap
 from rillcast.media.sdp.simulcast import offered_layers, offered_ssrcs, simulcast_lines
 from rillcast.media.sdp.transport import (
     IceCredentials,
@@ -54,7 +55,7 @@ class PublishNegotiation(msgspec.Struct, frozen=True, kw_only=True):
 class _Accepted(msgspec.Struct, frozen=True):
     section: MediaSection
     payload: Payload
-    extensions: dict[str, int]
+    extensions: dict[str, str]
     layers: tuple[str, ...]
 
 
@@ -111,31 +112,24 @@ def answer_publish(
 
 def _accept(section: MediaSection, payload: Payload, ids: ExtensionMap) -> _Accepted:
     wanted = FROM_PUBLISHER[section.kind] + (("dependency_descriptor",) if payload.codec == "AV1" else ())
-    extensions = ids.accept(section, wanted)
+    extensions = ids.accept(section, wanted, "sendonly")
     layers = offered_layers(section, payload.payload_type) if "rid" in extensions else ()
     return _Accepted(section, payload, extensions, layers)
 
 
 def _answer_lines(entry: _Accepted, local: LocalTransport, setup: str) -> list[str]:
     section = entry.section
-    answered = msgspec.structs.replace(entry.payload, fmtp=_answered_fmtp(entry.payload))
+    answered = msgspec.structs.replace(
+        entry.payload, fmtp=without_parameters(entry.payload.fmtp, ("sprop", *LOCAL_PARAMETERS))
+    )
     return [
         *media_lines(
             section.kind, section.protocol, local, [answered], mid=section.mid, direction="recvonly", setup=setup
         ),
         *(["a=rtcp-rsize"] if "rtcp-rsize" in section.attributes else []),
-        *extension_lines(entry.extensions),
+        *entry.extensions.values(),
         *simulcast_lines(entry.layers),
     ]
-
-
-def _answered_fmtp(payload: Payload) -> str:
-    """The offered parameters that are ours to repeat: those of the format, not of one encoder's output."""
-    parameters = format_parameters(payload.fmtp)
-    dropped = {name for name in parameters if name.startswith(("sprop", "x-google"))}
-    if not dropped:
-        return payload.fmtp
-    return ";".join(f"{name}={value}" if value else name for name, value in parameters.items() if name not in dropped)
 
 
 def _tracks(
@@ -146,7 +140,7 @@ def _tracks(
     for entry in accepted:
         section, payload = entry.section, entry.payload
         name = "v0" if section.kind == "video" else "a0"
-        ssrcs, rtx_ssrcs = offered_ssrcs(section)
+        ssrcs, rtx_ssrcs = ((), ()) if entry.layers else offered_ssrcs(section)
         rids = entry.layers or ("",)
         recv.append(
             RecvTrack(

@@ -1,0 +1,96 @@
+"""Viewers who offer (WHEP): our answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rillcast.contracts.records import TrackRecord
+from rillcast.media.sdp.codecs import (
+    Payload,
+    choose_for_stream,
+    no_common_codec,
+    parse_payloads,
+)
+from rillcast.media.sdp.document import parse_document
+from rillcast.media.sdp.extensions import TO_VIEWER, ExtensionMap
+from rillcast.media.sdp.sending import PlayNegotiation, by_mid, msid_track, send_tracks, source_lines
+from rillcast.media.sdp.transport import (
+    LocalTransport,
+    answered_setup,
+    remote_dtls,
+    remote_ice,
+    remote_setup,
+)
+from rillcast.media.sdp.writing import (
+    media_lines,
+    offers_rtp,
+    rejected_lines,
+    render,
+    require_one_transport,
+    session_lines,
+)
+
+
+def answer_play(
+    offer_sdp: str, tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: str, label: str
+) -> PlayNegotiation:
+    """Answer a viewer's offer (WHEP): each m-line that wants to receive gets the next group of its kind that it can
+    play; the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC."""
+    document = parse_document(offer_sdp)
+    groups = by_mid(tracks)
+    ids = ExtensionMap()
+    seen: list[tuple[str, Sequence[Payload]]] = []
+    chosen: dict[int, tuple[str, Payload, dict[str, str]]] = {}
+    for section in document.sections:
+        if not offers_rtp(section, document) or section.direction not in ("recvonly", "sendrecv"):
+            continue
+        payloads = parse_payloads(section)
+        seen.append((section.kind, payloads))
+        found = _first_playable(groups, section.kind, payloads)
+        if found is not None:
+            group, payload = found
+            del groups[group]
+            chosen[section.index] = (group, payload, ids.accept(section, TO_VIEWER[section.kind], "recvonly"))
+    used = [document.sections[index] for index in chosen]
+    if not used:
+        raise no_common_codec(seen, list(dict.fromkeys(track.codec for track in tracks)))
+    require_one_transport(document, used)
+    setup, role = answered_setup(remote_setup(document, used))
+    send = send_tracks([(section.mid, section.kind, chosen[section.index][1]) for section in used])
+    tracks_by_line = dict(zip(chosen, send, strict=True))
+    text = session_lines([section.mid for section in used] if document.bundle else [])
+    for section in document.sections:
+        if section.index not in chosen:
+            text += rejected_lines(section)
+            continue
+        _, payload, extensions = chosen[section.index]
+        text += [
+            *media_lines(
+                section.kind, section.protocol, local, [payload], mid=section.mid, direction="sendonly", setup=setup
+            ),
+            *(["a=rtcp-rsize"] if "rtcp-rsize" in section.attributes else []),
+            *extensions.values(),
+            *source_lines(tracks_by_line[section.index], stream, msid_track(section.kind, label)),
+        ]
+    return PlayNegotiation(
+        sdp=render(text),
+        ice_remote=remote_ice(document, used),
+        dtls=remote_dtls(document, used, role),
+        extensions=ids.extensions(),
+        send=send,
+        codecs_by_mid={group: payload.codec for group, payload, _ in chosen.values()},
+        track_groups={group: tracks_by_line[index].track for index, (group, _, _) in chosen.items()},
+    )
+
+
+def _first_playable(
+    groups: dict[str, list[TrackRecord]], kind: str, payloads: Sequence[Payload]
+) -> tuple[str, Payload] | None:
+    for group, members in groups.items():
+        if members[0].kind != kind:
+            continue
+        for track in members:
+            payload = choose_for_stream(payloads, track.codec, track.clock_rate, track.fmtp)
+            if payload is not None:
+                return group, payload
+    return None

@@ -1,0 +1,171 @@
+"""Viewers to whom we offer (Ant Media's protocol): our offer, and their answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from rillcast.contracts.records import TrackRecord
+from rillcast.media.protocol import HeaderExtensions, SendTrack
+from rillcast.media.sdp.codecs import (
+    AUDIO_FEEDBACK,
+    LOCAL_PARAMETERS,
+    VIDEO_FEEDBACK,
+    Payload,
+    format_parameters,
+    no_common_codec,
+    parse_payloads,
+    without_parameters,
+)
+from rillcast.media.sdp.document import MediaSection, bad, parse_document
+from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, offered_lines
+from rillcast.media.sdp.h264 import CONSTRAINED_BASELINE, h264_profile
+from rillcast.media.sdp.sending import PlayNegotiation, by_mid, msid_track, send_tracks, source_lines, with_payload
+from rillcast.media.sdp.transport import LocalTransport, remote_dtls, remote_ice, remote_setup, role_from_answer
+from rillcast.media.sdp.writing import media_lines, render, session_lines
+
+PROTOCOL = "UDP/TLS/RTP/SAVPF"
+_DYNAMIC_TYPES = (*range(96, 128), *range(35, 64))
+
+
+class OfferedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of our offer."""
+
+    mid: str
+    """In the description."""
+    group: str
+    """`TrackRecord.mid` of the renditions it can carry."""
+    kind: str
+    payloads: tuple[Payload, ...]
+    """One per codec of the group, best first."""
+
+
+class PlayOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """Our offer to a viewer, to be kept until its answer comes."""
+
+    sdp: str
+    id_mapping: dict[str, str]
+    """mid → msid track id, as Ant Media's clients need it beside the offer."""
+    send: tuple[SendTrack, ...]
+    extensions: HeaderExtensions
+    lines: tuple[OfferedLine, ...]
+
+
+def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: str, label: str) -> PlayOffer:
+    """Offer a stream: one m-line per group of renditions. Mids, payload and extension ids depend on `tracks` alone, so
+    that another edge's offer fits the same peer connection. Raises ValueError for impossible `tracks` or names."""
+    groups = by_mid(tracks)
+    if not groups:
+        raise ValueError("a stream without tracks cannot be offered")
+    numbers = iter(_DYNAMIC_TYPES)
+    lines = tuple(
+        OfferedLine(mid=str(index), group=group, kind=members[0].kind, payloads=_offered_payloads(members, numbers))
+        for index, (group, members) in enumerate(groups.items())
+    )
+    send = send_tracks([(line.mid, line.kind, line.payloads[0]) for line in lines])
+    text = session_lines([line.mid for line in lines])
+    for line, track in zip(lines, send, strict=True):
+        text += [
+            *media_lines(
+                line.kind, PROTOCOL, local, line.payloads, mid=line.mid, direction="sendonly", setup="actpass"
+            ),
+            "a=rtcp-rsize",
+            *offered_lines(line.kind),
+            *source_lines(track, stream, msid_track(line.kind, label)),
+        ]
+    kinds = {line.kind for line in lines}
+    return PlayOffer(
+        sdp=render(text),
+        id_mapping={line.mid: msid_track(line.kind, label) for line in lines},
+        send=send,
+        extensions=HeaderExtensions(**{name: OFFERED_IDS[name] for kind in kinds for name in TO_VIEWER[kind]}),
+        lines=lines,
+    )
+
+
+def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
+    """Take the client's answer. M-lines it refuses drop out. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION, or
+    NO_COMMON_CODEC when it refuses all."""
+    document = parse_document(answer_sdp)
+    if len(document.sections) != len(offer.lines):
+        raise bad(f"the answer has {len(document.sections)} m-lines, the offer {len(offer.lines)}")
+    ids = ExtensionMap()
+    used: list[MediaSection] = []
+    chosen: list[tuple[SendTrack, OfferedLine, Payload]] = []
+    for track, line, section in zip(offer.send, offer.lines, document.sections, strict=True):
+        if section.kind != line.kind or section.mid not in ("", line.mid):
+            raise bad(f"{section.label} of the answer does not belong to m-line {section.index} of the offer")
+        payload = _answered_payload(line, section) if section.direction in ("recvonly", "sendrecv") else None
+        if section.port == 0 or payload is None:
+            continue
+        ids.accept(section, TO_VIEWER[line.kind], "recvonly")
+        used.append(section)
+        chosen.append((track, line, payload))
+    if not used:
+        raise no_common_codec([], [payload.codec for line in offer.lines for payload in line.payloads])
+    role = role_from_answer(remote_setup(document, used))
+    return PlayNegotiation(
+        sdp=None,
+        ice_remote=remote_ice(document, used),
+        dtls=remote_dtls(document, used, role),
+        extensions=ids.extensions(),
+        send=tuple(with_payload(track, payload) for track, _, payload in chosen),
+        codecs_by_mid={line.group: payload.codec for _, line, payload in chosen},
+        track_groups={line.group: track.track for track, line, _ in chosen},
+    )
+
+
+def _offered_payloads(members: Sequence[TrackRecord], numbers: Iterator[int]) -> tuple[Payload, ...]:
+    """One payload per codec; for H264 beyond constrained baseline also that one, since browsers decode more than they
+    announce and would refuse the m-line (see `h264_rank`)."""
+    formats: dict[tuple[str, str], TrackRecord] = {}
+    firsts: dict[str, TrackRecord] = {}
+    for track in members:
+        firsts.setdefault(track.codec, track)
+    for codec, track in firsts.items():
+        formats[codec, _offered_fmtp(track)] = track
+        profile = format_parameters(track.fmtp).get("profile-level-id", CONSTRAINED_BASELINE)
+        if codec == "H264" and h264_profile(profile) != "constrained-baseline":
+            formats[codec, _h264_fmtp(CONSTRAINED_BASELINE)] = track
+    return tuple(_payload(track, codec, fmtp, numbers) for (codec, fmtp), track in formats.items())
+
+
+def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: Iterator[int]) -> Payload:
+    video = track.kind == "video"
+    number, rtx = next(numbers, 0), next(numbers, 0) if video else 0
+    if not number or (video and not rtx):
+        raise ValueError("a stream with this many tracks cannot be offered: no payload types are left")
+    return Payload(
+        payload_type=number,
+        codec=codec,
+        clock_rate=track.clock_rate,
+        channels=track.channels,
+        fmtp=fmtp,
+        feedback=VIDEO_FEEDBACK if video else AUDIO_FEEDBACK,
+        rtx_payload_type=rtx,
+    )
+
+
+def _offered_fmtp(track: TrackRecord) -> str:
+    if track.codec == "H264" and "profile-level-id" not in track.fmtp:
+        return _h264_fmtp(CONSTRAINED_BASELINE)
+    fmtp = without_parameters(track.fmtp, LOCAL_PARAMETERS)
+    parameters = format_parameters(fmtp)
+    return f"{fmtp};sprop-stereo=1" if parameters.get("stereo") == "1" and "sprop-stereo" not in parameters else fmtp
+
+
+def _h264_fmtp(profile_level_id: str) -> str:
+    return f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile_level_id}"
+
+
+def _answered_payload(line: OfferedLine, section: MediaSection) -> Payload | None:
+    """The first of our formats in the answer's order; numbers are the answerer's (RFC 3264 §6.1)."""
+    for answered in parse_payloads(section):
+        same = [p for p in line.payloads if p.codec == answered.codec and p.clock_rate == answered.clock_rate]
+        if same:
+            exact = next((p for p in same if p.payload_type == answered.payload_type), same[0])
+            return msgspec.structs.replace(
+                exact, payload_type=answered.payload_type, rtx_payload_type=answered.rtx_payload_type
+            )
+    return None

@@ -1,0 +1,96 @@
+"""What we send to a viewer: tracks, SSRCs and their lines, whoever made the offer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from rillcast.contracts.records import TrackRecord
+from rillcast.media.protocol import DtlsParameters, HeaderExtensions, SendTrack
+from rillcast.media.sdp.codecs import Payload
+from rillcast.media.sdp.document import is_token
+from rillcast.media.sdp.transport import IceCredentials
+
+
+class PlayNegotiation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a viewer and we agree on."""
+
+    sdp: str | None
+    """Our answer; None when the client answered."""
+    ice_remote: IceCredentials
+    dtls: DtlsParameters
+    extensions: HeaderExtensions
+    send: tuple[SendTrack, ...]
+    """Without sources: those come with the relays."""
+    codecs_by_mid: dict[str, str]
+    """`TrackRecord.mid` → codec; only renditions of this codec can be sent."""
+    track_groups: dict[str, int]
+    """`TrackRecord.mid` → `SendTrack.track`."""
+
+
+def by_mid(tracks: Sequence[TrackRecord]) -> dict[str, list[TrackRecord]]:
+    """Renditions by the track they are renditions of, in order of appearance."""
+    groups: dict[str, list[TrackRecord]] = {}
+    for track in tracks:
+        groups.setdefault(track.mid, []).append(track)
+    return groups
+
+
+def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, ...]:
+    """A track with fresh SSRCs for each (mid, kind, payload); one CNAME, so that audio and video stay in step."""
+    cname = secrets.token_hex(8)
+    ssrcs: dict[int, None] = {}
+    while len(ssrcs) < 2 * len(lines):
+        ssrcs.setdefault(secrets.randbelow((1 << 32) - 1) + 1)
+    pairs = iter(ssrcs)
+    return tuple(
+        with_payload(
+            SendTrack(
+                track=index,
+                mid=mid,
+                kind=kind,
+                clock_rate=payload.clock_rate,
+                payload_type=payload.payload_type,
+                ssrc=next(pairs),
+                rtx_ssrc=next(pairs),
+                cname=cname,
+            ),
+            payload,
+        )
+        for index, (mid, kind, payload) in enumerate(lines)
+    )
+
+
+def with_payload(track: SendTrack, payload: Payload) -> SendTrack:
+    """`track` with the formats that were agreed on; without RTX it loses its RTX SSRC."""
+    rtx = payload.rtx_payload_type
+    return msgspec.structs.replace(
+        track,
+        clock_rate=payload.clock_rate,
+        payload_type=payload.payload_type,
+        rtx_payload_type=rtx,
+        rtx_ssrc=track.rtx_ssrc if rtx else 0,
+    )
+
+
+def msid_track(kind: str, label: str) -> str:
+    """Ant Media's track id: a prefix of 7 characters that clients cut off, and the label."""
+    return f"ARDAMS{'v' if kind == 'video' else 'a'}{label}"
+
+
+def source_lines(track: SendTrack, stream: str, track_id: str) -> list[str]:
+    """``msid``, ``ssrc-group`` and ``ssrc`` lines. Raises ValueError for names that cannot stand there."""
+    if not is_token(stream) or not is_token(track_id):
+        raise ValueError(f"not possible in a=msid: {stream!r} {track_id!r}")
+    ssrcs = [track.ssrc, track.rtx_ssrc] if track.rtx_ssrc else [track.ssrc]
+    return [
+        f"a=msid:{stream} {track_id}",
+        *([f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}"] if track.rtx_ssrc else []),
+        *(
+            line
+            for ssrc in ssrcs
+            for line in (f"a=ssrc:{ssrc} cname:{track.cname}", f"a=ssrc:{ssrc} msid:{stream} {track_id}")
+        ),
+    ]
