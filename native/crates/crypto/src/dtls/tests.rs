@@ -1,0 +1,1 @@
+//! DTLS pairs in one process, under a clock that only moves when told.

@@ -1,0 +1,8 @@
+//! SRTP and DTLS for WebRTC sessions, on BoringSSL. No I/O: packets and datagrams go in, packets and datagrams come out.
+//!
+//! `srtp` protects and opens RTP and RTCP packets (RFC 3711, RFC 7714); `dtls` runs the handshake that makes their keys
+//! (RFC 5764 over DTLS 1.2 and 1.3). Everything `unsafe` is in `ffi`.
+
+pub mod dtls;
+mod ffi;
+pub mod srtp;

@@ -1,0 +1,1 @@
+//! Every payload length against independent implementations.

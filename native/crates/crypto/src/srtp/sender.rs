@@ -1,0 +1,70 @@
+//! The outbound context of one session.
+
+use super::cipher::{Cipher, ENCRYPTED};
+use super::kdf::Labels;
+use super::{half_word, word, Keys, SrtpError, RTCP_HEADER_LEN, RTP_HEADER_LEN};
+
+/// Protects the RTP and RTCP packets of one session. No heap allocation per RTP packet.
+pub struct Sender {
+    rtp: Cipher,
+    rtcp: Cipher,
+    /// Of the next SRTCP packet.
+    rtcp_index: u32,
+}
+
+impl Sender {
+    pub fn new(keys: &Keys) -> Result<Self, SrtpError> {
+        Ok(Sender { rtp: Cipher::new(keys, Labels::Rtp)?, rtcp: Cipher::new(keys, Labels::Rtcp)?, rtcp_index: 0 })
+    }
+
+    /// Protects one RTP packet. `slot[..header_len]` holds the clear header with its extensions; ciphertext and tag are
+    /// written behind it. `pad` bytes of RTP padding follow the payload (RFC 3550 §5.1; the caller has set the P bit).
+    /// Returns the length of the whole packet.
+    ///
+    /// The same SSRC, ROC and sequence number must never come with different bytes: under GCM that gives the key away.
+    pub fn protect_rtp(&mut self, slot: &mut [u8], header_len: usize, payload: &[u8], pad: u8, roc: u32) -> Result<usize, SrtpError> {
+        let len = header_len + payload.len() + usize::from(pad) + self.rtp.tag_len();
+        if header_len < RTP_HEADER_LEN {
+            return Err(SrtpError::Malformed);
+        }
+        let packet = slot.get_mut(..len).ok_or(SrtpError::NoRoom)?;
+        let sequence = half_word(packet, 2).ok_or(SrtpError::Malformed)?;
+        let ssrc = word(packet, 8).ok_or(SrtpError::Malformed)?;
+        let index = u64::from(roc) << 16 | u64::from(sequence);
+        let sealed = if pad == 0 {
+            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload, &[])
+        } else {
+            let mut padding = [0; 255];
+            padding[usize::from(pad) - 1] = pad;
+            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload, &padding[..usize::from(pad)])
+        };
+        if sealed {
+            Ok(len)
+        } else {
+            Err(SrtpError::Malformed)
+        }
+    }
+
+    /// Protects one compound RTCP packet in place, appending tag and index.
+    pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+        if packet.len() < RTCP_HEADER_LEN {
+            return Err(SrtpError::Malformed);
+        }
+        if self.rtcp_index == ENCRYPTED {
+            return Err(SrtpError::Exhausted);
+        }
+        let ssrc = word(packet, 4).ok_or(SrtpError::Malformed)?;
+        let index = self.rtcp_index;
+        self.rtcp_index += 1;
+        if self.rtcp.seal_rtcp(packet, ssrc, index) {
+            Ok(())
+        } else {
+            Err(SrtpError::Malformed)
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_rtcp_index(&mut self, index: u32) {
+        self.rtcp_index = index;
+    }
+}
