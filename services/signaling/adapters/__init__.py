@@ -1,0 +1,1 @@
+"""What signaling talks to, one technology and role per file."""

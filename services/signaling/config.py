@@ -1,0 +1,106 @@
+"""Settings of signaling: ``RILLCAST_SIGNALING_<FIELD>``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from rillcast.cluster.placement import RegionOrder
+from rillcast.cluster.region import parse_networks
+from rillcast.contracts.ids import is_app_name
+from rillcast.runtime.settings import NodeSettings, env_prefix
+from services.signaling.adapters.files import read_apps, read_cidr_table
+from services.signaling.domain.geo import parse_geo_regions
+
+
+class SignalingSettings(NodeSettings):
+    """What signaling needs besides what every node needs."""
+
+    model_config = env_prefix("signaling")
+
+    host: str = "0.0.0.0"  # noqa: S104 - the public listener
+    """Where clients connect."""
+    port: int = Field(default=5080, ge=0, le=65_535)
+    """0 = any free one."""
+
+    apps: Annotated[list[str], NoDecode] = ["live", "LiveApp", "WebRTCAppEE"]
+    """Apps that exist from the start, separated by commas."""
+    apps_file: str = ""
+    """JSON file: app name → Ant Media app settings. Used for apps whose settings the cluster's store doesn't have yet."""
+    remote_allowed_cidr: str = "127.0.0.1,::1"
+    """Who may use REST and ``/rillcast/v1/status``."""
+
+    trusted_proxies: str = ""
+    """CIDRs of load balancers whose X-Forwarded-For, X-Real-IP and region header are believed."""
+    region_header: str = ""
+    """Header in which a trusted proxy names the client's region or country, e.g. CloudFront-Viewer-Country."""
+    region_table: str = ""
+    """File with a line ``CIDR region [zone]`` per network."""
+    geo_database: str = ""
+    """MaxMind database (.mmdb) with country data."""
+    geo_regions: str = ""
+    """ISO country or continent codes and the regions they belong to: ``DE=eu-central,EU=eu-west,NA=us-east``."""
+    region_order: str = ""
+    """Which region comes next when one has no room: ``eu-west>eu-central,us-east;us-east>us-west``."""
+
+    max_sockets: int = Field(default=20_000, ge=1)
+    """WebSockets at one time; more are answered 503."""
+    max_streams_per_socket: int = Field(default=64, ge=1, le=1_000)
+    """Sessions of one socket, and streams it may wait for."""
+    messages_per_s: float = Field(default=50.0, gt=0)
+    """Frames a socket may send steadily; more are dropped, and a socket that doesn't stop is closed."""
+    message_burst: int = Field(default=500, ge=10)
+    """Frames a socket may send at once; a page that opens many streams sends many candidates."""
+    max_opening: int = Field(default=500, ge=1)
+    """Sessions being opened at one time; more are refused with highResourceUsage."""
+    max_waiting: int = Field(default=100_000, ge=0)
+    """Viewers waiting for streams that are not live yet."""
+    streaming_started_per_s: float = Field(default=500.0, gt=0)
+    """How many waiting viewers of one stream are told per second that it began."""
+    node_full: float = Field(default=1.0, gt=0, le=1)
+    """Share of its limits at which a node gets no new session."""
+
+    @field_validator("apps", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("apps")
+    @classmethod
+    def _are_app_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not is_app_name(name):
+                raise ValueError(f"{name!r} is no app name: 1 to 32 letters, digits, '_' and '-'")
+        return value
+
+    @field_validator("apps_file")
+    @classmethod
+    def _apps_file_is_readable(cls, value: str) -> str:
+        read_apps(value)
+        return value
+
+    @field_validator("region_table")
+    @classmethod
+    def _table_is_readable(cls, value: str) -> str:
+        read_cidr_table(value)
+        return value
+
+    @field_validator("remote_allowed_cidr", "trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        parse_networks(value)
+        return value
+
+    @field_validator("geo_regions")
+    @classmethod
+    def _are_geo_regions(cls, value: str) -> str:
+        parse_geo_regions(value)
+        return value
+
+    @field_validator("region_order")
+    @classmethod
+    def _is_region_order(cls, value: str) -> str:
+        RegionOrder.parse(value)
+        return value

@@ -1,0 +1,1 @@
+"""Decisions of signaling: no I/O, no clock."""

@@ -1,0 +1,94 @@
+"""What a conversation wants done. Its adapter carries these out and reports back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from services.signaling.domain.identity import Credentials
+
+
+class Send(msgspec.Struct, frozen=True):
+    """A frame for the client."""
+
+    frame: str
+
+
+class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Place and open; answer with `Conversation.opened` or `Conversation.refused`."""
+
+    session: SessionId
+    stream: StreamId
+    sdp_offer: str
+    credentials: Credentials
+    name: str
+    meta_data: str
+
+
+class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
+    """Place and open; answer with `Conversation.opened` or `Conversation.refused`."""
+
+    session: SessionId
+    stream: StreamId
+
+
+class Accept(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand the viewer's answer over; on refusal `Conversation.refused`."""
+
+    session: SessionId
+    node: NodeId
+    sdp_answer: str
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """Close a session at its node; nobody waits for it."""
+
+    session: SessionId
+    node: NodeId
+    reason: str
+    keep_stream_s: float = 0.0
+
+
+class Select(msgspec.Struct, frozen=True, kw_only=True):
+    """Force a rendition, 0 = automatic."""
+
+    session: SessionId
+    node: NodeId
+    height: int
+
+
+class Mute(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop or resume one kind for one viewer."""
+
+    session: SessionId
+    node: NodeId
+    kind: str
+    enabled: bool
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Put this socket on the waiting list of a stream."""
+
+    stream: StreamId
+
+
+class StopWaiting(msgspec.Struct, frozen=True):
+    """Take it off again."""
+
+    stream: StreamId
+
+
+class ExpireLater(msgspec.Struct, frozen=True):
+    """Call `Conversation.expired` after so long."""
+
+    session: SessionId
+    after_s: float
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """The session is over for this socket: no more of its events are wanted."""
+
+    session: SessionId
+
+
+Effect = Send | OpenPublisher | OpenViewer | Accept | End | Select | Mute | Wait | StopWaiting | ExpireLater | Forget

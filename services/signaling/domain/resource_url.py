@@ -1,0 +1,100 @@
+"""WHIP and WHEP resources: a signed name that tells any instance which session it means and where that lives.
+
+The entity tag names the ICE session (RFC 9725 §4.3.1). It is signed too, so every instance can tell a tag of this
+session from a foreign one; which of a session's tags is the latest is known for certain only to the instance that
+issued it, and remembered there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict
+
+import jwt
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+
+_ALGORITHM = "HS256"
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """One WHIP or WHEP session."""
+
+    role: str
+    """``whip`` or ``whep``."""
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    node: NodeId
+
+
+class ResourceSigner:
+    """Names resources and reads the names again."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def name(self, resource: Resource) -> str:
+        """The last segment of the resource's URL."""
+        claims = {
+            "r": resource.role,
+            "a": resource.app,
+            "i": resource.stream,
+            "s": resource.session,
+            "n": resource.node,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def read(self, name: str, role: str, app: str, stream: str) -> Resource | None:
+        """The resource, or None when the name isn't ours or belongs to another URL."""
+        try:
+            claims = jwt.decode(name, self._key, algorithms=[_ALGORITHM])
+            resource = Resource(
+                role=str(claims["r"]),
+                app=AppName(str(claims["a"])),
+                stream=StreamId(str(claims["i"])),
+                session=SessionId(str(claims["s"])),
+                node=NodeId(str(claims["n"])),
+            )
+        except (jwt.InvalidTokenError, KeyError, ValueError):
+            return None
+        fits = (resource.role, resource.app, resource.stream) == (role, app, stream)
+        return resource if fits else None
+
+    def tag(self, session: SessionId, ice_session: str) -> str:
+        """The quoted entity tag of one ICE session; `ice_session` is any name of it that doesn't come again."""
+        return f'"{ice_session}.{self._mark(session, ice_session)}"'
+
+    def is_tag_of(self, session: SessionId, tag: str) -> bool:
+        """Whether we issued this tag for this session, now or earlier."""
+        ice_session, dot, mark = tag.strip().removeprefix("W/").strip('"').rpartition(".")
+        return bool(dot) and hmac.compare_digest(mark.encode(), self._mark(session, ice_session).encode())
+
+    def _mark(self, session: SessionId, ice_session: str) -> str:
+        return hmac.new(self._key, f"tag {session} {ice_session}".encode(), hashlib.sha256).hexdigest()[:20]
+
+
+class LatestTags:
+    """The tag of each session last issued here; the oldest are forgotten."""
+
+    def __init__(self, most: int = 50_000) -> None:
+        self._most = most
+        self._tags: OrderedDict[SessionId, str] = OrderedDict()
+
+    def set(self, session: SessionId, tag: str) -> None:
+        """This is the session's tag from now on."""
+        self._tags[session] = tag
+        self._tags.move_to_end(session)
+        if len(self._tags) > self._most:
+            self._tags.popitem(last=False)
+
+    def drop(self, session: SessionId) -> None:
+        """The session is over."""
+        self._tags.pop(session, None)
+
+    def is_outdated(self, session: SessionId, tag: str) -> bool:
+        """Whether a later tag was issued here."""
+        latest = self._tags.get(session)
+        return latest is not None and latest != tag

@@ -1,0 +1,80 @@
+"""What a client is told when something happens to one of its sessions."""
+
+from __future__ import annotations
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import SessionChanged, SessionState
+from services.signaling.domain import replies
+from services.signaling.domain.slots import Phase, Role, Slot
+
+_STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}
+"""A publisher has started when its media flows; a viewer when it can receive."""
+
+_CLOSED_BEFORE_START = {
+    "ice_timeout": RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time"),
+    "dtls_failed": RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
+}
+
+
+def told(slot: Slot, event: SessionChanged) -> list[str]:
+    """The frames for the client; moves `slot` to RUNNING when it starts."""
+    if event.state is SessionState.CLOSED:
+        return _closing(slot, event.reason)
+    frames: list[str] = []
+    if event.state in _STARTS[slot.role] and slot.phase is not Phase.RUNNING:
+        slot.phase = Phase.RUNNING
+        frames += _starting(slot)
+    if slot.role is Role.PLAY:
+        frames += _measured(slot, event)
+    return frames
+
+
+def ended(slot: Slot) -> str:
+    """The notification that a session is over."""
+    definition = "publish_finished" if slot.role is Role.PUBLISH else "play_finished"
+    return replies.notification(definition, slot.stream, subscriberId=slot.credentials.subscriber_id)
+
+
+def _starting(slot: Slot) -> list[str]:
+    definition = "publish_started" if slot.role is Role.PUBLISH else "play_started"
+    frames = [replies.notification(definition, slot.stream, subscriberId=slot.credentials.subscriber_id)]
+    if slot.restored:
+        frames.append(replies.notification("session_restored", slot.stream))
+    return frames
+
+
+def _closing(slot: Slot, reason: str) -> list[str]:
+    error = _error_of(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
+    frames = [replies.error(error, slot.stream)] if error is not None else []
+    if slot.phase is Phase.RUNNING or error is None:
+        frames.append(ended(slot))
+    return frames
+
+
+def _error_of(reason: str) -> RillcastError | None:
+    try:
+        code = ErrorCode(reason)
+    except ValueError:
+        return None
+    return RillcastError(code, "the session was closed by its node")
+
+
+def _measured(slot: Slot, event: SessionChanged) -> list[str]:
+    """A changed rendition pauses some players for two seconds, so only a true change is told."""
+    frames: list[str] = []
+    height = event.stream_height
+    if height is not None and height != slot.height:
+        if slot.height is not None:
+            frames.append(replies.notification("resolutionChangeInfo", slot.stream, streamHeight=height))
+        slot.height = height
+    if event.target_bitrate_bps is not None:
+        frames.append(
+            replies.notification(
+                "bitrateMeasurement",
+                slot.stream,
+                targetBitrate=event.target_bitrate_bps,
+                videoBitrate=event.video_bitrate_bps,
+                audioBitrate=event.audio_bitrate_bps,
+            )
+        )
+    return frames

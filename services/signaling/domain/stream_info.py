@@ -1,0 +1,126 @@
+"""What clients ask about a live stream: its renditions, and itself as an Ant Media broadcast object."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.records import TrackRecord
+
+
+def renditions(live: LiveStream) -> list[dict[str, str | int]]:
+    """``streamInfo`` of ``streamInformation``: one entry per video rendition, highest first."""
+    tracks = [supply.track for supply in live.supplies()]
+    audio = max((track.bitrate_bps for track in tracks if track.kind == "audio"), default=0)
+    video = sorted((track for track in tracks if track.kind == "video"), key=lambda track: -track.height)
+    return [_rendition(track, audio) for track in video] or [_rendition(None, audio)]
+
+
+def _rendition(video: TrackRecord | None, audio_bps: int) -> dict[str, str | int]:
+    return {
+        "streamWidth": video.width if video else 0,
+        "streamHeight": video.height if video else 0,
+        "videoBitrate": video.bitrate_bps if video else 0,
+        "audioBitrate": audio_bps,
+        "videoCodec": video.codec if video else "",
+    }
+
+
+class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
+    """Ant Media's record of a stream. Typed clients want every key; what we don't know yet is null or its default."""
+
+    stream_id: str
+    status: str = "broadcasting"
+    play_list_status: str | None = None
+    type: str = "liveStream"
+    publish_type: str | None = None
+    name: str | None = None
+    description: str | None = None
+    publish: bool = True
+    date: int = 0
+    planned_start_date: int = 0
+    planned_end_date: int = 0
+    duration: int = 0
+    end_point_list: list[str] | None = None
+    play_list_item_list: list[str] | None = None
+    public_stream: bool = True
+    is360: bool = False
+    listener_hook_url: str | None = msgspec.field(default=None, name="listenerHookURL")
+    category: str | None = None
+    ip_addr: str | None = None
+    username: str | None = None
+    password: str | None = None
+    quality: str | None = None
+    speed: float = 1.0
+    stream_url: str | None = None
+    origin_adress: str | None = None
+    mp4_enabled: int = 0
+    web_m_enabled: int = 0
+    seek_time_in_ms: int = 0
+    subtracks_limit: int = -1
+    expire_duration_ms: int = msgspec.field(default=0, name="expireDurationMS")
+    rtmp_url: str | None = msgspec.field(default=None, name="rtmpURL")
+    zombi: bool = True
+    pending_packet_size: int = 0
+    hls_viewer_count: int = 0
+    dash_viewer_count: int = 0
+    web_rtc_viewer_count: int = msgspec.field(default=0, name="webRTCViewerCount")
+    rtmp_viewer_count: int = 0
+    start_time: int = 0
+    received_bytes: int = 0
+    bitrate: int = 0
+    width: int = 0
+    height: int = 0
+    encoder_queue_size: int = 0
+    drop_packet_count_in_ingestion: int = 0
+    drop_frame_count_in_encoding: int = 0
+    packet_lost_ratio: float = 0.0
+    packets_lost: int = 0
+    jitter_ms: int = 0
+    rtt_ms: int = 0
+    user_agent: str = "N/A"
+    remote_ip: str | None = None
+    latitude: str | None = None
+    longitude: str | None = None
+    altitude: str | None = None
+    main_track_stream_id: str | None = None
+    sub_track_stream_ids: list[str] = []
+    absolute_start_time_ms: int = 0
+    web_rtc_viewer_limit: int = msgspec.field(default=-1, name="webRTCViewerLimit")
+    hls_viewer_limit: int = -1
+    dash_viewer_limit: int = -1
+    sub_folder: str | None = None
+    current_play_index: int = 0
+    meta_data: str | None = None
+    playlist_loop_enabled: bool = True
+    update_time: int = 0
+    role: str | None = None
+    hls_parameters: str | None = None
+    auto_start_stop_enabled: bool = False
+    encoder_settings_list: list[str] | None = None
+    virtual: bool = False
+    max_idle_time: int = 0
+    anyone_watching: bool = False
+
+
+def broadcast(live: LiveStream, viewers: int, origin_address: str) -> Broadcast:
+    """A live stream as Ant Media's REST and ``getBroadcastObject`` show it."""
+    record = live.record
+    video = [track for track in record.tracks if track.kind == "video"]
+    largest = max(video, key=lambda track: track.height, default=None)
+    return Broadcast(
+        stream_id=record.stream,
+        status="broadcasting" if record.media_flowing else "preparing",
+        publish_type=record.publish_type,
+        name=record.name or None,
+        date=record.started_at_ms,
+        start_time=record.started_at_ms,
+        absolute_start_time_ms=record.started_at_ms,
+        origin_adress=origin_address or None,
+        web_rtc_viewer_count=viewers,
+        anyone_watching=viewers > 0,
+        bitrate=sum(track.bitrate_bps for track in record.tracks),
+        width=largest.width if largest else 0,
+        height=largest.height if largest else 0,
+        meta_data=record.meta_data or None,
+    )

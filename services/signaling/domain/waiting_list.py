@@ -1,0 +1,64 @@
+"""Viewers waiting for streams that are not live yet, and when to tell each that its stream is.
+
+Thousands may wait for one stream; told at the same moment they would all join in the same moment. So they are told
+one after the other in random order, at a bounded rate.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+
+class Told(NamedTuple):
+    """Whom to tell, and how long after the stream went live."""
+
+    delay_s: float
+    waiter: int
+
+
+class WaitingList:
+    """Of one signaling instance. A waiter is the number of a socket; a stream is its `stream_key`."""
+
+    def __init__(self, *, most: int, rate_per_s: float, longest_s: float, rng: random.Random) -> None:
+        """`most`: entries in all. `rate_per_s`: how many are told per second, unless that takes over `longest_s`."""
+        self._most = most
+        self._rate_per_s = rate_per_s
+        self._longest_s = longest_s
+        self._rng = rng
+        self._waiters: dict[str, set[int]] = {}
+        self.size = 0
+
+    def add(self, key: str, waiter: int) -> bool:
+        """False when the list is full; the client then keeps asking by itself."""
+        waiters = self._waiters.get(key, set())
+        if waiter in waiters:
+            return True
+        if self.size >= self._most:
+            return False
+        self._waiters.setdefault(key, waiters).add(waiter)
+        self.size += 1
+        return True
+
+    def remove(self, key: str, waiter: int) -> bool:
+        """It plays, stopped or left. Whether it was waiting."""
+        waiters = self._waiters.get(key)
+        if waiters is None or waiter not in waiters:
+            return False
+        waiters.discard(waiter)
+        self.size -= 1
+        if not waiters:
+            del self._waiters[key]
+        return True
+
+    def anybody(self, key: str) -> bool:
+        """Whether somebody waits for this stream."""
+        return key in self._waiters
+
+    def schedule(self, key: str) -> list[Told]:
+        """The stream is live: whom to tell when, soonest first. They stay on the list until `remove`."""
+        waiters = list(self._waiters.get(key, ()))
+        self._rng.shuffle(waiters)
+        span_s = min(self._longest_s, len(waiters) / self._rate_per_s)
+        step_s = span_s / max(1, len(waiters))
+        return [Told((n + self._rng.random()) * step_s, waiter) for n, waiter in enumerate(waiters)]

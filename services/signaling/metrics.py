@@ -1,0 +1,68 @@
+"""Every instrument of signaling."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
+SOCKETS_CLOSED = Counter(
+    "rillcast_signaling_sockets_closed_total",
+    "Client WebSockets that ended, by why: client, too_large, flood, slow, overload, unknown_app, draining.",
+    ["reason"],
+)
+COMMANDS = Counter(
+    "rillcast_signaling_commands_total",
+    "Client commands, by command and outcome: ok, or the refusal's code. Pings are not counted.",
+    ["command", "outcome"],
+)
+JOINS = Counter(
+    "rillcast_signaling_joins_total",
+    "Sessions asked for, by role (publish, play, whip, whep) and outcome: ok once it started, failed, or the refusal's code.",
+    ["role", "outcome"],
+)
+JOIN_SECONDS = Histogram(
+    "rillcast_signaling_join_seconds",
+    "Time from the client's request to the running session, by role: play and whep until connected, publish and whip until "
+    "media flows.",
+    ["role"],
+    buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+)
+HTTP_REQUESTS = Counter(
+    "rillcast_signaling_http_requests_total",
+    "WHIP, WHEP and REST requests answered, by kind, method and status.",
+    ["kind", "method", "status"],
+)
+REFUSED_INPUTS = Counter(
+    "rillcast_signaling_refused_inputs_total",
+    "Client input that was ignored or refused because of its form, by reason.",
+    ["reason"],
+)
+OPENING = Gauge("rillcast_signaling_sessions_opening", "Sessions for which a node has been asked and has not answered.")
+PLACEMENT_RETRIES = Counter(
+    "rillcast_signaling_placement_retries_total",
+    "Times the chosen node refused or did not answer and another one was asked, by kind of node.",
+    ["kind"],
+)
+WAITING = Gauge("rillcast_signaling_waiting_viewers", "Viewers waiting for a stream that is not live.")
+APP_RECORDS_REFUSED = Counter(
+    "rillcast_signaling_app_records_refused_total", "App settings in the store that could not be read."
+)
+LICENCE_KNOWN = Gauge("rillcast_signaling_licence_known", "1 while the license service answers.")
+
+
+class PrometheusTally:
+    """`ports.Tally` on the instruments above. Labels come from closed sets only."""
+
+    def command(self, command: str, outcome: str) -> None:
+        """A client command was answered."""
+        COMMANDS.labels(command, outcome).inc()
+
+    def refused_input(self, reason: str) -> None:
+        """Something a client sent was ignored or refused for its form."""
+        REFUSED_INPUTS.labels(reason).inc()
+
+    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
+        """A session started, or it came to nothing."""
+        JOINS.labels(role, outcome).inc()
+        if seconds is not None:
+            JOIN_SECONDS.labels(role).observe(seconds)
