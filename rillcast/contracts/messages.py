@@ -299,6 +299,12 @@ class LicenseStatusRequest(msgspec.Struct, frozen=True):
     """Ask for the state of the cluster licence."""
 
 
+class LicenseInstall(msgspec.Struct, frozen=True):
+    """Put a new licence in force for the whole cluster. Refused with BAD_REQUEST naming the reason."""
+
+    document: str
+
+
 class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster licence and how much of it is used."""
 

@@ -66,6 +66,8 @@ LICENSE_RELEASE = f"{PREFIX}.license.release"
 """`messages.SeatRelease` → `messages.Ack`; queue group ``license``."""
 LICENSE_STATUS = f"{PREFIX}.license.status"
 """`messages.LicenseStatusRequest` → `messages.LicenseStatus`; queue group ``license``."""
+LICENSE_INSTALL = f"{PREFIX}.license.install"
+"""`messages.LicenseInstall` → `messages.LicenseStatus`; queue group ``license``."""
 
 # --- events
 NODE_REPORTED = f"{PREFIX}.node.reported"
@@ -97,6 +99,9 @@ BUCKET_APPS = "rillcast_apps"
 """`records.AppSettings` by app name; no TTL."""
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
+BUCKET_LICENSE_STATE = "rillcast_license_state"
+"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock`` (highest time seen);
+no TTL."""
 BUCKET_SECRETS = "rillcast_secrets"
 """Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs; no TTL."""
 

@@ -1,0 +1,3 @@
+from services.license.app import main
+
+main()

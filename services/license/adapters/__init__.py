@@ -1,0 +1,1 @@
+"""What the license service talks to."""

@@ -1,0 +1,32 @@
+"""Settings of the license service."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import field_validator
+
+from rillcast.cluster.licensing import parse_public_key
+from rillcast.runtime.settings import NodeSettings, env_prefix
+
+
+class LicenseSettings(NodeSettings):
+    """``RILLCAST_LICENSE_…``"""
+
+    model_config = env_prefix("license")
+
+    file: str = ""
+    """Path of the licence document. It may appear, change or vanish while the service runs. Empty: what `rillcast license
+    install` put into the cluster, else the community licence."""
+    public_key: str = ""
+    """The issuer's Ed25519 public key, PEM or base64; without it no licence document can be accepted."""
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_a_key(cls, value: str) -> str:
+        if value:
+            parse_public_key(value)
+        return value
+
+    def key(self) -> Ed25519PublicKey | None:
+        """`public_key` parsed."""
+        return parse_public_key(self.public_key) if self.public_key else None

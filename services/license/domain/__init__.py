@@ -1,0 +1,1 @@
+"""Decisions of the license service, without I/O."""

@@ -1,0 +1,22 @@
+"""What the license service needs from outside: the store (`rillcast.runtime.ports.KeyValue`), a wall clock, the licence file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+Clock = Callable[[], float]
+"""Seconds. Wall clocks count from 1970, monotonic ones from anywhere."""
+
+
+class DocumentSource(Protocol):
+    """Where an operator puts the licence document."""
+
+    @property
+    def name(self) -> str:
+        """For messages, e.g. the file's path."""
+        ...
+
+    async def read(self) -> bytes | None:
+        """The document; None when nothing is there (yet). Raises LicenceRefused when it can't be read or is far too large."""
+        ...

@@ -1,0 +1,146 @@
+"""Answers for seats, from any instance: the state is the store's, changed by compare-and-set only (see `domain.ledger`)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.contracts.records import SeatRecord
+from rillcast.contracts.subjects import SEAT_LEASE_S
+from rillcast.runtime.ports import Entry, KeyValue
+from services.license.domain.ledger import Ledger
+from services.license.metrics import SEAT_ANSWERS
+from services.license.ports import Clock
+from services.license.vault import LicenceVault
+
+LEDGER = "ledger"
+CAS_ATTEMPTS = 20
+NODE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(?<!\.)")
+
+
+class SeatDesk:
+    """One instance's desk. Any number may work on the same store."""
+
+    def __init__(
+        self, seats: KeyValue, state: KeyValue, vault: LicenceVault, monotonic: Clock, ttl_s: float = SEAT_LEASE_S
+    ) -> None:
+        self._seats = seats
+        self._state = state
+        self._vault = vault
+        self._monotonic = monotonic
+        self._ttl_s = ttl_s
+        self._serving_since = monotonic()
+
+    async def acquire(self, request: SeatRequest) -> SeatAnswer:
+        """Take or renew a seat. Raises SEAT_REFUSED naming the limit; STORE_UNAVAILABLE."""
+        if NODE_ID.fullmatch(request.node) is None or ".." in request.node or len(request.incarnation) > 128:
+            raise RillcastError(ErrorCode.BAD_REQUEST, "the node id must be letters, digits, dot, underscore, hyphen; at most 128")
+        try:
+            outcome = "renewed" if await self._renew(request) else await self._admit(request)
+        except RillcastError as error:
+            self._count_failure(error)
+            raise
+        SEAT_ANSWERS.labels(outcome).inc()
+        licence = self._vault.in_force()
+        return SeatAnswer(ttl_s=self._ttl_s, licensee=licence.licence.licensee, warning=licence.reason)
+
+    async def release(self, release: SeatRelease) -> None:
+        """Give a seat back. One that another incarnation has, or nobody, is left alone."""
+        key = _seat_key(release.node)
+        entry = await self._seats.get(key)
+        seat = _decode_seat(entry)
+        if entry is not None and seat is not None and seat.incarnation == release.incarnation:
+            await self._seats.delete(key, entry.revision)
+        for _ in range(CAS_ATTEMPTS):
+            ledger, revision = await self._ledger()
+            after = ledger.without(release.node, release.incarnation)
+            if after is ledger or await self._write_ledger(after, revision):
+                SEAT_ANSWERS.labels("released").inc()
+                return
+            await _step_aside()
+
+    async def status(self) -> LicenseStatus:
+        """The licence in force and the seats taken. Raises STORE_UNAVAILABLE."""
+        now = self._vault.in_force()
+        return LicenseStatus(
+            licence_id=now.licence.licence_id, licensee=now.licence.licensee, community=now.licence.community,
+            state=now.state.value, reason=now.reason, not_after_s=now.licence.not_after_s,
+            limit_total=now.limit_total, limits_by_kind=now.limits_by_kind, used_by_kind=await self.used_by_kind(),
+        )  # fmt: skip
+
+    async def used_by_kind(self) -> dict[str, int]:
+        """Seats renewed within their time to live."""
+        seats = [_decode_seat(entry) for entry in await self._seats.entries()]
+        return dict(Counter(seat.kind for seat in seats if seat is not None))
+
+    async def _renew(self, request: SeatRequest) -> bool:
+        entry = await self._seats.get(_seat_key(request.node))
+        seat = _decode_seat(entry)
+        if entry is None or entry.value is None or seat is None:
+            return False
+        if seat.incarnation != request.incarnation or seat.kind != request.kind:
+            return False
+        return await self._seats.update(entry.key, entry.value, entry.revision) is not None
+
+    async def _admit(self, request: SeatRequest) -> str:
+        for _ in range(CAS_ATTEMPTS):
+            ledger, revision = await self._ledger()
+            now_ms = int(self._vault.now_s() * 1000)
+            if self._monotonic() - self._serving_since >= self._ttl_s:
+                ledger = ledger.living(await self._seated(), now_ms, int(self._ttl_s * 1000))
+            known = request.node in ledger.nodes
+            if await self._write_ledger(ledger.admit(request, self._vault.in_force(), now_ms), revision):
+                seat = SeatRecord(node=request.node, kind=request.kind, incarnation=request.incarnation, acquired_at_ms=now_ms)
+                await self._seats.put(_seat_key(request.node), msgspec.json.encode(seat))
+                return "replaced" if known else "granted"
+            await _step_aside()
+        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "too many nodes ask for a seat at once; try again", retry_after_s=1.0)
+
+    async def _ledger(self) -> tuple[Ledger, int | None]:
+        entry = await self._state.get(LEDGER)
+        if entry is None or entry.value is None:
+            return Ledger(), None
+        return msgspec.json.decode(entry.value, type=Ledger), entry.revision
+
+    async def _write_ledger(self, ledger: Ledger, revision: int | None) -> bool:
+        value = msgspec.json.encode(ledger)
+        if revision is None:
+            return await self._state.create(LEDGER, value) is not None
+        return await self._state.update(LEDGER, value, revision) is not None
+
+    async def _seated(self) -> set[NodeId]:
+        seats = [_decode_seat(entry) for entry in await self._seats.entries()]
+        return {seat.node for seat in seats if seat is not None}
+
+    def _count_failure(self, error: RillcastError) -> None:
+        if error.code is ErrorCode.STORE_UNAVAILABLE:
+            # Nodes could not renew meanwhile either: give everyone the time to before judging who is gone.
+            self._serving_since = self._monotonic()
+            SEAT_ANSWERS.labels("unavailable").inc()
+        else:
+            SEAT_ANSWERS.labels("refused").inc()
+
+
+def _seat_key(node: NodeId) -> str:
+    return f"seat/{node}"
+
+
+def _decode_seat(entry: Entry | None) -> SeatRecord | None:
+    if entry is None or entry.value is None:
+        return None
+    try:
+        return msgspec.json.decode(entry.value, type=SeatRecord)
+    except msgspec.MsgspecError:
+        return None
+
+
+async def _step_aside() -> None:
+    """A little disorder, so that instances that collided don't collide again."""
+    await asyncio.sleep(random.uniform(0.0, 0.02))

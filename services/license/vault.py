@@ -1,0 +1,180 @@
+"""Which licence is in force: the mounted file, what was installed into the store, or the community licence.
+
+Every instance looks at both each `CHECK_S`; a valid file newer than the installed licence is copied into the store, so that
+all instances agree although only one has the file. A document that is refused never displaces a licence that holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from rillcast.cluster.licensing import ClockFloor, InForce, Licence, LicenceRefused, LicenceState, check_installable, in_force, read_licence
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.logs import get_logger
+from rillcast.runtime.ports import KeyValue
+from services.license.metrics import DOCUMENTS_REFUSED
+from services.license.ports import Clock, DocumentSource
+
+log = get_logger(__name__)
+
+INSTALLED = "installed"
+CLOCK = "clock"
+CHECK_S = 3.0
+CLOCK_STEP_S = 60
+"""How far the clock moves before the store is told."""
+CAS_ATTEMPTS = 8
+
+
+class LicenceVault:
+    """The licence as one instance sees it. `refresh` before the first use; the store being away keeps the last view."""
+
+    def __init__(self, state: KeyValue, key: Ed25519PublicKey | None, file: DocumentSource | None, wall: Clock) -> None:
+        self._state = state
+        self._key = key
+        self._file = file
+        self._wall = wall
+        self._licences: list[Licence] = []
+        self._refusals: list[str] = []
+        self._floor = ClockFloor()
+        self._reported: set[tuple[str, str]] = set()
+        self._told: tuple[str, LicenceState, str] | None = None
+
+    def now_s(self) -> float:
+        """Unix seconds that never run back behind what the cluster has seen."""
+        return self._floor.now(self._wall())
+
+    def in_force(self) -> InForce:
+        """What the cluster runs under now."""
+        return in_force(self._licences, self._refusals, self.now_s())
+
+    async def watch(self) -> None:
+        """Keep the view fresh until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            with suppress(RillcastError):
+                await self.refresh()
+
+    async def refresh(self) -> None:
+        """Look at file and store. Raises STORE_UNAVAILABLE (the file has been looked at even then)."""
+        refusals: list[str] = []
+        from_file = await self._read_file(refusals)
+        held = [licence for _, licence in from_file]
+        try:
+            await self._read_floor()
+            installed = await self._read_installed(refusals)
+            for document, licence in from_file:
+                if installed is None or licence.issued_at_s > installed.issued_at_s:
+                    await self._store_installed(document, licence)
+            held += [installed] if installed is not None and installed not in held else []
+        except RillcastError:
+            held += [licence for licence in self._licences if licence not in held]
+            raise
+        finally:
+            self._licences, self._refusals = held, refusals
+            self._tell()
+        await self._raise_floor()
+
+    async def install(self, document: bytes) -> None:
+        """Put a licence in force everywhere. Raises BAD_REQUEST naming why it can't be; STORE_UNAVAILABLE."""
+        try:
+            licence = read_licence(document, self._key)
+            check_installable(licence, self._floor.raised(self._wall(), licence).now(self._wall()))
+        except LicenceRefused as refused:
+            DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
+            raise RillcastError(ErrorCode.BAD_REQUEST, f"licence refused: {refused.message}") from refused
+        await self._store_installed(document, licence, force=True)
+        log.info("a licence was installed", licence=licence.licence_id, licensee=licence.licensee)
+        await self.refresh()
+
+    async def _read_file(self, refusals: list[str]) -> list[tuple[bytes, Licence]]:
+        if self._file is None:
+            return []
+        try:
+            document = await self._file.read()
+        except LicenceRefused as refused:
+            self._refuse(self._file.name, b"", refused, refusals)
+            return []
+        return self._accept(self._file.name, document, refusals)
+
+    async def _read_installed(self, refusals: list[str]) -> Licence | None:
+        entry = await self._state.get(INSTALLED)
+        accepted = self._accept("the installed licence", entry.value if entry else None, refusals)
+        return accepted[0][1] if accepted else None
+
+    def _accept(self, name: str, document: bytes | None, refusals: list[str]) -> list[tuple[bytes, Licence]]:
+        if document is None:
+            return []
+        try:
+            return [(document, read_licence(document, self._key))]
+        except LicenceRefused as refused:
+            self._refuse(name, document, refused, refusals)
+            return []
+
+    def _refuse(self, name: str, document: bytes, refused: LicenceRefused, refusals: list[str]) -> None:
+        refusals.append(f"{name} was refused: {refused.message}")
+        mark = (name, hashlib.sha256(document).hexdigest() + refused.reason)
+        if mark not in self._reported:
+            self._reported = {known for known in self._reported if known[0] != name} | {mark}
+            DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
+            log.warning("a licence document was refused", document=name, reason=refused.message)
+
+    async def _store_installed(self, document: bytes, licence: Licence, *, force: bool = False) -> None:
+        """Unless the store has a later one by now (`force`: replace even that)."""
+        for _ in range(CAS_ATTEMPTS):
+            entry = await self._state.get(INSTALLED)
+            if entry is None or entry.value is None:
+                if await self._state.create(INSTALLED, document) is not None:
+                    return
+                continue
+            known = self._accept("the installed licence", entry.value, [])
+            if not force and known and known[0][1].issued_at_s >= licence.issued_at_s:
+                return
+            if await self._state.update(INSTALLED, document, entry.revision) is not None:
+                return
+        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the installed licence kept changing; try again", retry_after_s=1.0)
+
+    async def _read_floor(self) -> None:
+        entry = await self._state.get(CLOCK)
+        if entry is not None and entry.value is not None:
+            self._floor = _decode_floor(entry.value)
+
+    async def _raise_floor(self) -> None:
+        for _ in range(CAS_ATTEMPTS):
+            entry = await self._state.get(CLOCK)
+            stored = _decode_floor(entry.value) if entry is not None and entry.value is not None else None
+            raised = (stored or ClockFloor()).raised(self._wall(), self.in_force().licence)
+            if stored is not None and raised.issued_at_s == stored.issued_at_s and raised.highest_s < stored.highest_s + CLOCK_STEP_S:
+                self._floor = stored
+                return
+            value = msgspec.json.encode(raised)
+            if entry is None or entry.value is None:
+                written = await self._state.create(CLOCK, value)
+            else:
+                written = await self._state.update(CLOCK, value, entry.revision)
+            if written is not None:
+                self._floor = raised
+                return
+
+    def _tell(self) -> None:
+        now = self.in_force()
+        told = (now.licence.licence_id, now.state, now.reason)
+        if told == self._told:
+            return
+        self._told = told
+        say = log.info if now.state is LicenceState.VALID and not now.reason else log.warning
+        say(
+            "licence in force", licence=now.licence.licence_id, licensee=now.licence.licensee, state=now.state.value,
+            seats=now.limit_total, reason=now.reason,
+        )  # fmt: skip
+
+
+def _decode_floor(value: bytes) -> ClockFloor:
+    try:
+        return msgspec.json.decode(value, type=ClockFloor)
+    except msgspec.MsgspecError:
+        return ClockFloor()
