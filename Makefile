@@ -1,0 +1,42 @@
+# Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check. `make help` lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-dev test lint unit contract integration e2e native-test lock clean
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
+
+EDGES ?= 1
+ORIGINS ?= 1
+TRANSCODERS ?= 1
+PORT ?= 5080
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+run: setup ## a whole cluster here until Ctrl-C  [EDGES=2 ORIGINS=2 TRANSCODERS=2 PORT=5080]
+	@exec .venv/bin/rillcast up --edges $(EDGES) --origins $(ORIGINS) --transcoders $(TRANSCODERS) --port $(PORT)
+
+setup: ## .venv, compilers and the native module; does only what is missing
+	@$(PYTHON) scripts/setup.py
+
+setup-dev: ## the same and everything the tests need
+	@$(PYTHON) scripts/setup.py --dev
+
+test: setup-dev ## every check and test; a missing tool fails
+	@scripts/test
+
+lint: setup-dev ## ruff, mypy, import-linter, clippy
+	@scripts/test lint types imports clippy
+
+native-test: setup-dev ## the Rust tests
+	@scripts/test native
+
+unit contract integration e2e: setup-dev ## one suite of tests
+	@scripts/test $@
+
+lock: ## write requirements/*.lock anew (needs uv)
+	@scripts/lock
+
+clean: ## delete what was built and run here
+	rm -rf .venv .run native/target tests/e2e/node_modules

@@ -1,0 +1,5 @@
+"""`python -m rillcast.cli`."""
+
+from rillcast.cli.main import main
+
+main()

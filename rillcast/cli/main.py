@@ -1,0 +1,89 @@
+"""The `rillcast` command."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.plan import MAX_PER_KIND, Ports, Wishes
+from rillcast.cli.run_folder import RunFolder
+from rillcast.cli.status import fetch_status, render_nodes, render_streams
+from rillcast.cli.up import ROOT, choose_discovery
+from rillcast.cli.up import up as bring_up
+
+app = typer.Typer(
+    name="rillcast",
+    help="Clustered WebRTC live streaming.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Count = Annotated[int, typer.Option(min=1, max=MAX_PER_KIND)]
+Port = typer.Option(min=1, max=65_000, rich_help_panel="Ports")
+RunDir = Annotated[Path, typer.Option(envvar="RILLCAST_RUN_DIR", help="Where state and logs are kept.")]
+Url = Annotated[str, typer.Option(help="Address of a signaling node. Default: the stack running in this folder.")]
+
+console = Console()
+
+
+@app.command()
+def up(
+    *,
+    edges: Count = 1,
+    origins: Count = 1,
+    transcoders: Count = 1,
+    port: Annotated[int, Port] = Ports.http,
+    admin_port: Annotated[int, Port] = Ports.admin,
+    media_port: Annotated[int, Port] = Ports.media,
+    relay_port: Annotated[int, Port] = Ports.relay,
+    nats_port: Annotated[int, Port] = Ports.nats,
+    consul_port: Annotated[int, Port] = Ports.consul,
+    run_dir: RunDir = ROOT / ".run",
+) -> None:
+    """Start a whole cluster on this machine and stay until Ctrl-C."""
+    ports = Ports(port, admin_port, media_port, relay_port, nats_port, consul_port)
+    discovery = choose_discovery()
+    wishes = Wishes(edges, origins, transcoders, ports, discovery.consul)
+    with RunFolder(run_dir) as folder:
+        asyncio.run(bring_up(wishes, discovery, folder, console))
+
+
+@app.command()
+def status(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
+    """Show nodes, load, viewers and the licence."""
+    console.print(render_nodes(fetch_status(url or RunFolder(run_dir).url())))
+
+
+@app.command()
+def streams(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
+    """Show the live streams."""
+    console.print(render_streams(fetch_status(url or RunFolder(run_dir).url())))
+
+
+def mount_license() -> None:
+    """`rillcast license …`, where that part is installed."""
+    if importlib.util.find_spec("rillcast.cli.license") is not None:
+        app.add_typer(importlib.import_module("rillcast.cli.license").app, name="license")
+
+
+mount_license()
+
+
+def main() -> None:
+    """Entry point: a fault that the user can mend is one line and exit code 1, not a traceback."""
+    try:
+        app()
+    except CannotGoOn as error:
+        err = Console(stderr=True)
+        err.print(f"[bold red]rillcast:[/] {error.sentence}", highlight=False, markup=True)
+        for line in error.details:
+            err.print(f"    {line}", highlight=False, markup=False)
+        raise SystemExit(1) from None

@@ -1,0 +1,162 @@
+"""Which processes `rillcast up` starts, with which ports and settings. Decided here, started elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rillcast.contracts.messages import NodeKind
+
+MAX_PER_KIND = 10
+"""Ports are spaced for so many nodes of a kind on one machine."""
+
+_ADMIN_OFFSET = {
+    NodeKind.SIGNALING: 0,
+    NodeKind.ORIGIN: 10,
+    NodeKind.EDGE: 20,
+    NodeKind.TRANSCODER: 30,
+    NodeKind.LICENSE: 40,
+}
+_MEDIA_OFFSET = {NodeKind.ORIGIN: 0, NodeKind.EDGE: 100}
+_RELAY_OFFSET = {NodeKind.ORIGIN: 0, NodeKind.EDGE: 100, NodeKind.TRANSCODER: 200}
+_PORTS_PER_NODE = 10
+"""Media and relay ports of one node: one per worker."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The first port of each group."""
+
+    http: int = 5080
+    admin: int = 9100
+    media: int = 50000
+    relay: int = 51000
+    nats: int = 4222
+    consul: int = 8500
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for."""
+
+    edges: int = 1
+    origins: int = 1
+    transcoders: int = 1
+    ports: Ports = field(default_factory=Ports)
+    consul: Path | None = None
+    """The consul binary, or None for discovery over NATS."""
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process: how to start it, how to see that it is ready, what it needs free."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the environment of `rillcast up`."""
+    ready_url: str = ""
+    """Answers 200 when the process is ready; empty = the first TCP port accepts."""
+    tcp_ports: tuple[int, ...] = ()
+    udp_ports: tuple[int, ...] = ()
+
+
+def infrastructure(wishes: Wishes, folder: Path, scripts: Path) -> list[ProcessSpec]:
+    """NATS, and Consul when there is one. `scripts` is where the environment's programs lie."""
+    ports = wishes.ports
+    server = ProcessSpec(
+        "nats", (str(scripts / "nats-server"), "--config", str(folder / "nats.conf")), tcp_ports=(ports.nats,)
+    )
+    return [server] if wishes.consul is None else [server, _consul(wishes.consul, ports.consul)]
+
+
+def _consul(binary: Path, http_port: int) -> ProcessSpec:
+    """A development agent: one server on loopback that keeps nothing on disk."""
+    server, serf = http_port + 1, http_port + 2
+    closed = [f"-{name}-port=-1" for name in ("dns", "grpc", "grpc-tls", "serf-wan")]
+    opened = [f"-http-port={http_port}", f"-server-port={server}", f"-serf-lan-port={serf}"]
+    return ProcessSpec(
+        "consul",
+        (str(binary), "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=local", *opened, *closed),
+        ready_url=f"http://127.0.0.1:{http_port}/v1/catalog/service/consul?passing=1",
+        tcp_ports=(http_port, server, serf),
+    )
+
+
+def services(wishes: Wishes, environment: Mapping[str, str]) -> list[ProcessSpec]:
+    """The five kinds of service. Settings that the user's `environment` has already are left alone."""
+    counts = {
+        NodeKind.LICENSE: 1,
+        NodeKind.ORIGIN: wishes.origins,
+        NodeKind.EDGE: wishes.edges,
+        NodeKind.TRANSCODER: wishes.transcoders,
+        NodeKind.SIGNALING: 1,
+    }
+    specs = [_service(kind, index, wishes) for kind, count in counts.items() for index in range(count)]
+    return [
+        ProcessSpec(
+            spec.name,
+            spec.argv,
+            {key: value for key, value in spec.env.items() if key not in environment or key not in _USERS_CHOICE},
+            spec.ready_url,
+            spec.tcp_ports,
+            spec.udp_ports,
+        )
+        for spec in specs
+    ]
+
+
+_USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
+
+
+def _service(kind: NodeKind, index: int, wishes: Wishes) -> ProcessSpec:
+    ports, name = wishes.ports, f"{kind.value}-{index + 1}"
+    admin = ports.admin + _ADMIN_OFFSET[kind] + index
+    own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
+    tcp, udp = [admin], []
+    if kind in _MEDIA_OFFSET:
+        media = ports.media + _MEDIA_OFFSET[kind] + index * _PORTS_PER_NODE
+        own["MEDIA_PORT"] = str(media)
+        udp.append(media)
+    if kind in _RELAY_OFFSET:
+        relay = ports.relay + _RELAY_OFFSET[kind] + index * _PORTS_PER_NODE
+        own["RELAY_PORT"] = str(relay)
+        udp.append(relay)
+    if kind is NodeKind.SIGNALING:
+        own["PORT"] = str(ports.http)
+        tcp.append(ports.http)
+    env = {f"RILLCAST_{kind.value.upper()}_{key}": value for key, value in own.items()}
+    env |= {
+        "RILLCAST_NATS_URL": f"nats://127.0.0.1:{ports.nats}",
+        "RILLCAST_DISCOVERY": "consul" if wishes.consul else "nats",
+        "RILLCAST_CONSUL_URL": f"http://127.0.0.1:{ports.consul}",
+        "RILLCAST_DRAIN_TIMEOUT_S": "2",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return ProcessSpec(
+        name,
+        (sys.executable, "-m", f"services.{kind.value}"),
+        env,
+        ready_url=f"http://127.0.0.1:{admin}/readyz",
+        tcp_ports=tuple(tcp),
+        udp_ports=tuple(udp),
+    )
+
+
+def nats_config(port: int, store: Path) -> str:
+    """The server's configuration file: loopback only, JetStream on disk."""
+    return "\n".join(
+        [
+            f'listen: "127.0.0.1:{port}"',
+            'server_name: "rillcast-local"',
+            "max_payload: 1MB",
+            "jetstream {",
+            f'  store_dir: "{store}"',
+            "  max_memory_store: 64MB",
+            "  max_file_store: 1GB",
+            "}",
+            "",
+        ]
+    )

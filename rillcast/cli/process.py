@@ -1,0 +1,92 @@
+"""One child process in its own process group, which cannot outlive `rillcast up`."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.plan import ProcessSpec
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with(parent: int) -> None:
+    """Runs in the child before exec: the kernel kills it when the parent is gone, however that ended."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Child:
+    """A process from `start` to its end. Its output goes to `<logs>/<name>.log`, the one before to `….log.1`."""
+
+    def __init__(self, spec: ProcessSpec, logs: Path, cwd: Path) -> None:
+        self.spec = spec
+        self.log = logs / f"{spec.name}.log"
+        self._cwd = cwd
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        return None if self._process is None else self._process.returncode
+
+    async def start(self, *, append: bool = False) -> None:
+        """Raises CannotGoOn when the program is not there."""
+        if not append and self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
+        parent = os.getpid()
+        with self.log.open("ab") as sink:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.spec.argv,
+                    cwd=self._cwd,
+                    env={**os.environ, **self.spec.env},
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=sink,
+                    start_new_session=True,
+                    preexec_fn=lambda: _die_with(parent),
+                )
+            except OSError as error:
+                raise CannotGoOn(f"cannot start {self.spec.name}: {self.spec.argv[0]}: {error.strerror}") from error
+
+    async def ended(self) -> int:
+        """Waits for the end; the exit code."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self, grace_s: float) -> None:
+        """SIGTERM, then after `grace_s` SIGKILL, to the whole group; returns when nothing of it is left."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._process.wait()
+        self.sweep()
+        await self._process.wait()
+
+    def sweep(self) -> None:
+        """Kills whatever is left of its group."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the group: also what the process itself started."""
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def last_lines(self, count: int = 15) -> list[str]:
+        """The end of its log."""
+        if not self.log.exists():
+            return []
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - 16_384))
+            return file.read().decode(errors="replace").splitlines()[-count:]

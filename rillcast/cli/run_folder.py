@@ -1,0 +1,63 @@
+"""`.run/`: what a running stack keeps on disk, and the lock that lets only one run there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from rillcast.cli.faults import CannotGoOn
+
+
+class RunFolder:
+    """Holds the lock from `__enter__` to `__exit__`; the kernel releases it when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: int | None = None
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def _state(self) -> Path:
+        return self.path / "state.json"
+
+    def __enter__(self) -> RunFolder:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise CannotGoOn(self._already_running()) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def remember(self, url: str) -> None:
+        """Lets `status` and a second `up` find the stack."""
+        self._state.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+
+    def url(self) -> str | None:
+        """Where the stack that runs (or ran last and was killed) answers."""
+        with suppress(OSError, ValueError):
+            state = json.loads(self._state.read_text())
+            return str(state["url"]) if isinstance(state, dict) and "url" in state else None
+        return None
+
+    def _already_running(self) -> str:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            state = json.loads(self._state.read_text())
+            url, pid = state["url"], state["pid"]
+            return f"already running at {url} (pid {pid}); stop it with Ctrl-C there, or: kill {pid}"
+        return f"already starting or stopping in {self.path}"

@@ -1,0 +1,128 @@
+"""`rillcast up`: a whole cluster on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, services
+from rillcast.cli.ports import require_free
+from rillcast.cli.run_folder import RunFolder
+from rillcast.cli.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+INFRASTRUCTURE_TIMEOUT_S = 20.0
+SERVICES_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """How nodes find each other in this stack, and why so."""
+
+    consul: Path | None
+    sentence: str
+
+
+def choose_discovery() -> Discovery:
+    """Consul when its binary is there, unless RILLCAST_DISCOVERY=nats says otherwise."""
+    wanted = os.environ.get("RILLCAST_DISCOVERY", "")
+    if wanted == "nats":
+        return Discovery(None, "over NATS (RILLCAST_DISCOVERY=nats)")
+    binary = shutil.which("consul")
+    if binary:
+        return Discovery(Path(binary), "Consul")
+    if wanted == "consul":
+        raise CannotGoOn("RILLCAST_DISCOVERY=consul, but there is no consul on PATH; deploy/consul/get-consul gets one")
+    return Discovery(None, "over NATS (no consul on PATH)")
+
+
+def require_programs(scripts: Path) -> None:
+    """Raises CannotGoOn naming what the installation lacks."""
+    if not (scripts / "nats-server").exists():
+        raise CannotGoOn(f"there is no nats-server in {scripts}; run: make setup")
+    try:
+        import rillcast_native  # noqa: F401
+    except ImportError as error:
+        raise CannotGoOn(f"the media plane is not built ({error}); run: make setup") from None
+
+
+async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: Console) -> None:
+    """Starts everything, prints where it is, stays until SIGINT or SIGTERM, stops everything. Raises CannotGoOn."""
+    started = time.monotonic()
+    scripts = Path(sys.executable).parent
+    require_programs(scripts)
+    base, nodes = infrastructure(wishes, folder.path, scripts), services(wishes, os.environ)
+    require_free([*base, *nodes])
+    (folder.path / "nats.conf").write_text(nats_config(wishes.ports.nats, folder.path / "nats"))
+    url = f"http://127.0.0.1:{wishes.ports.http}/"
+    folder.remember(url)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stack = Stack(folder.logs, ROOT, lambda sentence: console.print(f"[yellow]{sentence}[/]", highlight=False))
+    bring_up = asyncio.create_task(_bring_up(stack, base, nodes, console))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({bring_up, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if bring_up.done():
+            bring_up.result()
+            stack.keep_up()
+            console.print(summary(wishes, discovery, folder, url, time.monotonic() - started))
+            await stopping
+    finally:
+        bring_up.cancel()
+        await asyncio.gather(bring_up, return_exceptions=True)
+        with console.status("stopping"):
+            await stack.stop()
+        stopping.cancel()
+    console.print("stopped")
+
+
+async def _bring_up(stack: Stack, base: list[ProcessSpec], nodes: list[ProcessSpec], console: Console) -> None:
+    with console.status("starting " + " and ".join("NATS" if spec.name == "nats" else "Consul" for spec in base)):
+        await stack.start(base, INFRASTRUCTURE_TIMEOUT_S)
+    with console.status("starting " + ", ".join(spec.name for spec in nodes)):
+        await stack.start(nodes, SERVICES_TIMEOUT_S)
+
+
+def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, took_s: float) -> Table:
+    """What is where."""
+    table = Table.grid(padding=(0, 2))
+    table.title = f"[bold green]Rillcast is up[/] [dim]after {took_s:.1f} s[/]"
+    table.title_justify = "left"
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    websocket = url.replace("http://", "ws://")
+    counts = {
+        "origin": wishes.origins,
+        "edge": wishes.edges,
+        "transcoder": wishes.transcoders,
+        "signaling": 1,
+        "license": 1,
+    }
+    rows = {
+        "Publish and watch": f"[link={url}]{url}[/]",
+        "Ant Media SDK": f"{websocket}live/websocket",
+        "WHIP · WHEP": f"{url}live/whip/STREAM · {url}live/whep/STREAM",
+        "Nodes": " · ".join(f"{count} {kind}" for kind, count in counts.items()),
+        "Discovery": discovery.sentence,
+        "Metrics": f"http://127.0.0.1:{wishes.ports.admin}/metrics and up, one port per node",
+        "Logs": str(folder.logs),
+        "Status": "rillcast status, in another terminal" if shutil.which("rillcast") else ".venv/bin/rillcast status",
+    }
+    for label, value in rows.items():
+        table.add_row(label, value)
+    table.caption = "[dim]Ctrl-C stops everything[/]"
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,38 @@
+"""What `GET /rillcast/v1/status` answers: the whole cluster as one signaling node sees it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.messages import LicenseStatus, NodeReport
+
+STATUS_PATH = "/rillcast/v1/status"
+
+
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream that somebody publishes."""
+
+    app: AppName
+    stream: StreamId
+    origin: NodeId
+    epoch: int
+    viewers: int
+    media_flowing: bool
+    started_at_ms: int
+    """Wall clock, for display only."""
+    codecs: tuple[str, ...] = ()
+    renditions: tuple[int, ...] = ()
+    """Heights of the video renditions, highest first; empty while unknown."""
+    publish_type: str = "WebRTC"
+
+
+class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes, streams, viewers and the licence."""
+
+    version: str
+    nodes: tuple[NodeReport, ...]
+    streams: tuple[StreamStatus, ...]
+    viewers: int
+    license: LicenseStatus | None = None
+    """None while no license service answers."""

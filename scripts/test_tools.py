@@ -1,0 +1,60 @@
+"""What the tests need besides the project: browsers and other clients that play the stranger, Consul, Node packages."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from compilers import find_cargo, rust_packages
+from machine import ROOT, apt, apt_hint, digest, run, stamp, stamped
+
+TEST_TOOLS = {
+    # what to look for: a program, or with a slash the file of a package that has none → Debian packages
+    "chromium": ["chromium"],
+    "firefox-esr": ["firefox-esr"],
+    "node": ["nodejs"],
+    "npm": ["npm"],
+    "git": ["git"],
+    "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
+    "gstreamer-1.0/libgstwebrtc.so": ["gstreamer1.0-plugins-bad", "gir1.2-gst-plugins-bad-1.0"],
+    "gstreamer-1.0/libgstx264.so": ["gstreamer1.0-plugins-ugly"],
+    "gstreamer-1.0/libgstnice.so": ["gstreamer1.0-nice"],
+    "gstreamer-1.0/libgstlibav.so": ["gstreamer1.0-libav"],
+    "python3/dist-packages/gi/overrides/Gst.py": ["python3-gst-1.0"],
+}
+
+
+def is_there(tool: str) -> bool:
+    if "/" not in tool:
+        return shutil.which(tool) is not None
+    return any((folder / tool).exists() for folder in (Path("/usr/lib"), *Path("/usr/lib").glob("*-linux-gnu*")))
+
+
+def ensure_test_tools() -> None:
+    """Browsers and other clients that play the stranger in the tests."""
+    packages = [package for tool, names in TEST_TOOLS.items() if not is_there(tool) for package in names]
+    if shutil.which("cargo-clippy") is None and find_cargo() == Path("/usr/bin/cargo"):
+        packages.append("rust-web-clippy" if rust_packages()[0] == "rustc-web" else "rust-clippy")
+    if packages and not apt(packages):
+        print(
+            "setup: some tests will fail for want of tools; run: "
+            + apt_hint(packages, "install " + " ".join(packages)),
+            flush=True,
+        )
+    for folder in sorted(ROOT.glob("tests/*/package-lock.json")):
+        ensure_node_packages(folder.parent)
+    if not run("getting Consul", ["sh", "-c", "deploy/consul/get-consul >/dev/null"]):
+        print("setup: tests with a real Consul will fail", flush=True)
+
+
+def ensure_node_packages(folder: Path) -> None:
+    name, wanted = "npm-" + folder.name, digest(folder / "package-lock.json")
+    if stamped(name, wanted) and (folder / "node_modules").is_dir():
+        return
+    if not run(
+        "installing Node packages of tests/" + folder.name,
+        ["npm", "ci", "--prefix", str(folder), "--no-fund", "--no-audit"],
+    ):
+        sys.exit(1)
+    stamp(name, wanted)
