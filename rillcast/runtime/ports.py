@@ -24,13 +24,20 @@ class Bus(Protocol):
         """Whether the server is reachable right now."""
         ...
 
-    async def request(self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0) -> Answer:
+    async def request(
+        self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
+    ) -> Answer:
         """Ask and wait. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with retry_after_s)
         when nobody listens, the deadline passed or the bus is down."""
         ...
 
     async def serve(
-        self, subject: str, request: type[Request], handler: Callable[[Request], Awaitable[msgspec.Struct]], *, queue: str = ""
+        self,
+        subject: str,
+        request: type[Request],
+        handler: Callable[[Request], Awaitable[msgspec.Struct]],
+        *,
+        queue: str = "",
     ) -> None:
         """Answer requests until the bus closes; survives reconnects. At most 1 000 at a time run concurrently, more are
         refused with HIGH_RESOURCE_USAGE. `RillcastError` becomes a failure, anything else is logged and becomes SERVER_ERROR."""

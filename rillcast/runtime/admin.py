@@ -1,0 +1,34 @@
+"""A node's admin listener: /livez, /readyz, /metrics. Never public."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from rillcast.runtime.readiness import Readiness
+
+State = Callable[[], dict[str, object]]
+
+
+def admin_app(readiness: Readiness, state: State) -> FastAPI:
+    """The routes. `state` adds what else an operator wants to see in /readyz."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        body: dict[str, object] = {"ready": readiness.ready, "reasons": readiness.reasons, **state()}
+        return JSONResponse(body, status_code=200 if readiness.ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,113 @@
+"""The nodes alive right now and how busy they are, from the heartbeats on the bus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeKind, NodeLeft, NodeReport
+from rillcast.runtime.ports import Discovery
+
+EXPIRY_S = 5.0
+"""A node not heard of for this long is gone."""
+
+Listener = Callable[[NodeReport], None]
+
+
+class _Seen(msgspec.Struct):
+    report: NodeReport
+    heard_at: float
+
+
+class NodeDirectory:
+    """Live `NodeReport`s. While this node itself is cut off from the bus it hears nobody, so nobody expires then:
+    losing the bus must never look like losing every parent."""
+
+    def __init__(
+        self,
+        discovery: Discovery | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        connected: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._discovery = discovery
+        self._clock = clock
+        self._connected = connected
+        self._was_connected = True
+        self._seen: dict[NodeId, _Seen] = {}
+        self._on_gone: list[Listener] = []
+        self._on_report: list[Listener] = []
+
+    # ---- asking
+
+    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        """Nodes of a kind that send heartbeats and, as long as discovery answers, pass their checks there."""
+        self.expire()
+        live = {node: seen.report for node, seen in self._seen.items() if seen.report.info.kind == kind}
+        if self._discovery is None or not self._discovery.reachable:
+            return live
+        healthy = self._discovery.nodes(kind)
+        return {node: report for node, report in live.items() if node in healthy}
+
+    def placeable(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        """Those of `nodes` that take new work: ready and not draining."""
+        return {n: r for n, r in self.nodes(kind).items() if r.ready and not r.draining}
+
+    def get(self, node: NodeId) -> NodeReport | None:
+        """The last report of a node that sends heartbeats, whatever discovery says of it; None when it is gone."""
+        self.expire()
+        seen = self._seen.get(node)
+        return seen.report if seen else None
+
+    def alive(self, node: NodeId) -> bool:
+        """Whether a node sends heartbeats (also when it is draining or not ready)."""
+        return self.get(node) is not None
+
+    def all(self) -> list[NodeReport]:
+        """Every node that sends heartbeats."""
+        self.expire()
+        return [seen.report for seen in self._seen.values()]
+
+    def on_gone(self, listener: Listener) -> None:
+        """Call `listener` with the last report of each node that said goodbye or fell silent (within a second of it)."""
+        self._on_gone.append(listener)
+
+    def on_report(self, listener: Listener) -> None:
+        """Call `listener` with each report as it arrives."""
+        self._on_report.append(listener)
+
+    # ---- feeding
+
+    def heard(self, report: NodeReport) -> None:
+        """Take a heartbeat in. A new incarnation of a node means that the old one is gone."""
+        before = self._seen.get(report.info.node)
+        if before is not None and before.report.info.incarnation != report.info.incarnation:
+            self._gone(report.info.node)
+        self._seen[report.info.node] = _Seen(report, self._clock())
+        for listener in self._on_report:
+            listener(report)
+
+    def left(self, event: NodeLeft) -> None:
+        """Take a goodbye in."""
+        self._gone(event.node)
+
+    def expire(self) -> None:
+        """Drop who fell silent. Called by itself on every question and each second."""
+        connected = self._connected()
+        now = self._clock()
+        if connected and not self._was_connected:
+            for seen in self._seen.values():  # after a gap everybody gets the full time to be heard again
+                seen.heard_at = now
+        self._was_connected = connected
+        if connected:
+            oldest = now - EXPIRY_S
+            for node in [node for node, seen in self._seen.items() if seen.heard_at < oldest]:
+                self._gone(node)
+
+    def _gone(self, node: NodeId) -> None:
+        seen = self._seen.pop(node, None)
+        if seen is not None:
+            for listener in self._on_gone:
+                listener(seen.report)

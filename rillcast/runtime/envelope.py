@@ -1,0 +1,134 @@
+"""How messages look on the bus: JSON bodies, ``{"ok": …}`` or ``{"failure": …}`` answers, and the headers beside them."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_CONCURRENT = 1_000
+"""Requests of one subject in work at once; more are refused."""
+MAX_WAITING_EVENTS = 10_000
+"""Events of one subject waiting for their handler; more are dropped and counted."""
+RETRY_AFTER_S = 2.0
+
+DEADLINE_HEADER = "Rc-Deadline"
+"""Milliseconds the asker still waits, as it sent the request."""
+ID_HEADER = "Rc-Id"
+"""Names one request in logs and traces of both sides."""
+
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    ok: msgspec.Raw = msgspec.Raw()
+    failure: msgspec.Raw = msgspec.Raw()
+
+
+class _LooseFailure(msgspec.Struct):
+    """A failure of a newer version, whose code this one may not know."""
+
+    code: str = ""
+    message: str = ""
+    retry_after_s: float | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_answer_decoder = msgspec.json.Decoder(_Answer)
+_failure_decoder = msgspec.json.Decoder(_LooseFailure)
+
+
+class Undecodable(ValueError):
+    """The other side sent something that isn't the message expected."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """The body of a request or event. Raises `RillcastError(BAD_REQUEST)` beyond 1 MiB."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise RillcastError(
+            ErrorCode.BAD_REQUEST,
+            f"{type(message).__name__} of {len(body)} bytes is larger than the {MAX_MESSAGE_BYTES} allowed",
+        )
+    return body
+
+
+def decode(body: bytes, kind: type[Message]) -> Message:
+    """Inverse of `encode`. Raises `Undecodable`."""
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise Undecodable(f"{kind.__name__} of {len(body)} bytes is too large")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(f"not a {kind.__name__}: {error}") from error
+
+
+def encode_ok(answer: msgspec.Struct) -> bytes:
+    """A good answer; one that is too large becomes a failure, since the asker waits for something."""
+    body = b'{"ok":' + _encoder.encode(answer) + b"}"
+    if len(body) > MAX_MESSAGE_BYTES:
+        return encode_failure(
+            Failure(
+                code=ErrorCode.SERVER_ERROR, message=f"the {type(answer).__name__} is too large ({len(body)} bytes)"
+            )
+        )
+    return body
+
+
+def encode_failure(failure: Failure) -> bytes:
+    """A refusal."""
+    return b'{"failure":' + _encoder.encode(failure) + b"}"
+
+
+def decode_answer(body: bytes, kind: type[Message]) -> Message:
+    """The good answer. Raises `RillcastError` as the other side refused, `Undecodable` for anything else."""
+    answer = decode_parts(body)
+    if answer.failure:
+        raise RillcastError.of(_known_failure(bytes(answer.failure)))
+    if not answer.ok:
+        raise Undecodable("an answer with neither ok nor failure")
+    return decode(bytes(answer.ok), kind)
+
+
+def decode_parts(body: bytes) -> _Answer:
+    """Split an answer without looking inside."""
+    try:
+        return _answer_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(f"not an answer: {error}") from error
+
+
+def _known_failure(body: bytes) -> Failure:
+    try:
+        loose = _failure_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not a failure: {error}") from error
+    try:
+        code = ErrorCode(loose.code)
+    except ValueError:
+        code = ErrorCode.SERVER_ERROR
+    return Failure(code=code, message=loose.message, retry_after_s=loose.retry_after_s)
+
+
+def nobody(subject: str, why: str) -> RillcastError:
+    """The error for a request that no one answered."""
+    return RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"no answer on {label(subject)}: {why}", RETRY_AFTER_S)
+
+
+def remaining_s(headers: dict[str, str] | None) -> float | None:
+    """What `DEADLINE_HEADER` says in seconds; None when it is missing or nonsense."""
+    text = (headers or {}).get(DEADLINE_HEADER, "")
+    return int(text) / 1_000 if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+_LABEL = re.compile(r"[a-z][a-z0-9]*\.v[0-9]+\.[a-z_]+(\.[a-z_]+)?(?=$|\.)")
+
+
+def label(subject: str) -> str:
+    """A subject without ids, so that it can be a metric label: ``rc.v1.edge.play.<node>`` → ``edge.play``."""
+    match = _LABEL.match(subject)
+    return match.group(0).split(".", 2)[2] if match else "other"

@@ -1,0 +1,92 @@
+"""A node's seat under the cluster licence: asked for at the start, renewed, given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import Ack, NodeInfo, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.runtime import metrics
+from rillcast.runtime.ports import Bus
+from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_STATES = ("waiting", "held", "unconfirmed", "refused")
+_ASK_EVERY_S = 1.0
+
+
+class Seat:
+    """Keeps the readiness condition ``licence``. Only an explicit refusal of the license service takes a node that held a
+    seat out of service; while that service or the bus is away, the node goes on."""
+
+    def __init__(
+        self, bus: Bus, info: NodeInfo, readiness: Readiness, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bus = bus
+        self._info = info
+        self._readiness = readiness
+        self._clock = clock
+        self._pause_s = _ASK_EVERY_S
+        self._warning = ""
+        self.state = ""
+        """``waiting``, ``held``, ``unconfirmed`` or ``refused``."""
+        self._enter("waiting", "waiting for the license service")
+
+    async def keep(self) -> None:
+        """Ask and renew until cancelled."""
+        while True:
+            await self.ask()
+            await asyncio.sleep(self._pause_s * (0.8 + random.random() * 0.2))
+
+    async def ask(self) -> None:
+        """One request for the seat, or its renewal."""
+        request = SeatRequest(node=self._info.node, kind=self._info.kind, incarnation=self._info.incarnation)
+        try:
+            answer = await self._bus.request(subjects.LICENSE_ACQUIRE, request, SeatAnswer)
+        except RillcastError as error:
+            self._pause_s = _ASK_EVERY_S
+            if error.code in {ErrorCode.SEAT_REFUSED, ErrorCode.LICENSE_SUSPENDED}:
+                self._enter("refused", error.message)
+                self._pause_s = 5.0
+            elif self.state == "held":
+                self._enter("unconfirmed", error.message)
+            return
+        self._enter("held", "")
+        self._pause_s = max(answer.ttl_s / 3, 0.05)
+        if answer.warning != self._warning:
+            self._warning = answer.warning
+            if answer.warning:
+                log.warning("The licence needs attention", warning=answer.warning)
+
+    async def release(self) -> None:
+        """Give the seat back, as far as anybody listens."""
+        if self.state not in {"held", "unconfirmed"}:
+            return
+        try:
+            await self._bus.request(
+                subjects.LICENSE_RELEASE,
+                SeatRelease(node=self._info.node, incarnation=self._info.incarnation),
+                Ack,
+                timeout_s=1.0,
+            )
+        except RillcastError as error:
+            log.debug("The seat was not given back, it expires", reason=error.message)
+
+    def _enter(self, state: str, reason: str) -> None:
+        if state != self.state:
+            if state == "refused":
+                log.error("No seat under the licence, this node takes no new work", reason=reason)
+            elif state == "unconfirmed":
+                log.warning("The license service does not answer, going on", reason=reason)
+            elif state == "held":
+                log.info("Holds a seat under the licence")
+        self.state = state
+        self._readiness.set("licence", state in {"held", "unconfirmed"}, reason)
+        for name in _STATES:
+            metrics.LICENCE_SEAT.labels(name).set(name == state)

@@ -1,0 +1,136 @@
+"""Structured logging: a static sentence, values as fields, node and trace ids added by themselves.
+
+Text is for a person at a terminal, JSON for a collector; both go to standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Literal
+
+import msgspec
+from opentelemetry import trace
+
+LogFormat = Literal["text", "json"]
+
+_FIELDS = "rillcast_fields"
+_CHATTY = ("httpx", "httpcore", "uvicorn", "nats", "asyncio", "urllib3", "opentelemetry")
+_TAGS = {logging.DEBUG: "debug", logging.INFO: "info ", logging.WARNING: "WARN ", logging.ERROR: "ERROR"}
+
+
+class Logger:
+    """Logs sentences with fields. Never pass tokens, secrets or SDP bodies as fields."""
+
+    def __init__(self, name: str, fields: dict[str, object] | None = None) -> None:
+        self._logger = logging.getLogger(name)
+        self._fields = fields or {}
+
+    def bind(self, **fields: object) -> Logger:
+        """A logger that adds `fields` to every line."""
+        return Logger(self._logger.name, {**self._fields, **fields})
+
+    def debug(self, sentence: str, **fields: object) -> None:
+        """For whoever hunts a fault."""
+        self._emit(logging.DEBUG, sentence, fields)
+
+    def info(self, sentence: str, **fields: object) -> None:
+        """Something an operator may want to know about."""
+        self._emit(logging.INFO, sentence, fields)
+
+    def warning(self, sentence: str, **fields: object) -> None:
+        """Something is wrong and is being coped with."""
+        self._emit(logging.WARNING, sentence, fields)
+
+    def error(self, sentence: str, **fields: object) -> None:
+        """Somebody has to do something."""
+        self._emit(logging.ERROR, sentence, fields)
+
+    def exception(self, sentence: str, **fields: object) -> None:
+        """An error with the traceback of the exception being handled: a fault of ours."""
+        self._emit(logging.ERROR, sentence, fields, exc_info=True)
+
+    def _emit(self, level: int, sentence: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
+        if self._logger.isEnabledFor(level):
+            merged = {**self._fields, **fields} if self._fields else fields
+            self._logger.log(level, "%s", sentence, extra={_FIELDS: merged}, exc_info=exc_info, stacklevel=3)
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of a module: ``log = get_logger(__name__)``."""
+    return Logger(name)
+
+
+def configure_logging(level: str, log_format: LogFormat, node: str = "") -> None:
+    """Send everything, also what libraries log, to standard error. Call again to change it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter(node) if log_format == "json" else _TextFormatter(node))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _trace_ids() -> tuple[str, str] | None:
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        tag = _TAGS.get(record.levelno, record.levelname)
+        parts = [f"{clock}.{int(record.msecs):03d} {tag} {self._node:<20} {record.getMessage()}"]
+        parts += [f"{key}={_plain(value)}" for key, value in _fields_of(record).items()]
+        ids = _trace_ids()
+        if ids is not None:
+            parts.append(f"trace={ids[0]}")
+        line = "  ".join(parts)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class _JsonFormatter(logging.Formatter):
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if self._node:
+            entry["node"] = self._node
+        ids = _trace_ids()
+        if ids is not None:
+            entry["trace_id"], entry["span_id"] = ids
+        for key, value in _fields_of(record).items():
+            entry[f"field_{key}" if key in entry else key] = value
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry, enc_hook=str).decode()
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = getattr(record, _FIELDS, {})
+    return fields
+
+
+def _plain(value: object) -> str:
+    """One line whatever the value: quoted when it holds blanks or control characters (no forged log lines)."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    if text and text.isprintable() and not any(c in ' "=' for c in text):
+        return text
+    return msgspec.json.encode(text).decode()

@@ -1,0 +1,61 @@
+"""Instruments that every node has."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_BUS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+BUILD_INFO = Gauge("rillcast_build_info", "Always 1; the labels say what runs here.", ["kind", "version", "node"])
+READY = Gauge("rillcast_ready", "1 while this node takes new work.")
+DRAINING = Gauge("rillcast_draining", "1 from the moment this node was told to stop.")
+TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended with an unexpected error.", ["task"])
+LOOP_LAG_SECONDS = Histogram(
+    "rillcast_event_loop_lag_seconds",
+    "How late a timer of the event loop fires, sampled four times a second.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+
+BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
+BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
+BUS_REQUESTS = Counter(
+    "rillcast_bus_requests_total",
+    "Requests this node sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, undecodable.",
+    ["subject", "outcome"],
+)
+BUS_REQUEST_SECONDS = Histogram(
+    "rillcast_bus_request_seconds", "Time from a request sent to its answer.", ["subject"], buckets=_BUS_BUCKETS
+)
+BUS_SERVED = Counter(
+    "rillcast_bus_served_total",
+    "Requests this node answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline.",
+    ["subject", "outcome"],
+)
+BUS_EVENTS_DROPPED = Counter(
+    "rillcast_bus_events_dropped_total",
+    "Events not sent or not taken in, by reason: disconnected, too_large, undecodable, error, slow.",
+    ["reason"],
+)
+
+KV_ERRORS = Counter(
+    "rillcast_kv_errors_total", "Operations the key-value store did not carry out.", ["bucket", "operation"]
+)
+KV_BUCKETS_CREATED = Counter(
+    "rillcast_kv_buckets_created_total",
+    "Buckets made because the store had none: at first start, or after it lost its state.",
+    ["bucket"],
+)
+KV_WATCH_RESTARTS = Counter(
+    "rillcast_kv_watch_restarts_total", "Watches set up anew after a gap or a reconnect.", ["bucket"]
+)
+
+DISCOVERY_REACHABLE = Gauge("rillcast_discovery_reachable", "1 while the registry answers.")
+DISCOVERY_REGISTRATIONS = Counter(
+    "rillcast_discovery_registrations_total", "Times this node was written into the registry."
+)
+
+LICENCE_SEAT = Gauge(
+    "rillcast_licence_seat",
+    "1 for the state of this node's seat: held, waiting (not asked successfully yet), unconfirmed (held, license service away), refused.",
+    ["state"],
+)

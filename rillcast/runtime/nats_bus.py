@@ -1,0 +1,263 @@
+"""`Bus` on NATS core: requests with deadlines, events, trace context, and bounds on everything."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime import envelope, metrics
+from rillcast.runtime.envelope import label
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.ports import Answer, Event, Request
+from rillcast.runtime.serving import OVERLOAD, carry_out
+from rillcast.runtime.telemetry import extract, get_logger, inject, tracer
+
+log = get_logger(__name__)
+trace = tracer(__name__)
+
+_HEADER_ROOM = 4 * 1024
+_PENDING_BYTES = 32 * 1024 * 1024
+
+
+@dataclass
+class _Subscription:
+    subject: str
+    queue: str
+    callback: Callable[[Msg], Awaitable[None]]
+    waiting: int
+
+
+class _Unanswered(Exception):
+    def __init__(self, outcome: str, why: str) -> None:
+        super().__init__(why)
+        self.outcome = outcome
+        self.why = why
+
+
+class NatsBus:
+    """See `rillcast.runtime.ports.Bus`. Closes with its connection."""
+
+    def __init__(self, connection: NatsConnection) -> None:
+        self._connection = connection
+        self._subscriptions: list[_Subscription] = []
+        self._waiting: set[asyncio.Timeout] = set()
+        self._working: set[asyncio.Task[None]] = set()
+        connection.on_connected(self._restore)
+        connection.on_lost(self._give_up_waiting)
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS is reachable right now."""
+        return self._connection.connected
+
+    async def close(self) -> None:
+        """End the handlers still running."""
+        for task in list(self._working):
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+
+    # ---- asking
+
+    async def request(
+        self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
+    ) -> Answer:
+        """See `Bus.request`."""
+        body = self._encode(message)
+        name = label(subject)
+        with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT, record_exception=False) as span:
+            headers = {envelope.DEADLINE_HEADER: str(int(timeout_s * 1_000)), envelope.ID_HEADER: secrets.token_hex(8)}
+            inject(headers)
+            started = asyncio.get_running_loop().time()
+            outcome = "ok"
+            try:
+                reply = await self._ask(subject, body, headers, timeout_s)
+                return envelope.decode_answer(reply, answer)
+            except _Unanswered as error:
+                outcome = error.outcome
+                raise envelope.nobody(subject, error.why) from None
+            except envelope.Undecodable as error:
+                outcome = "undecodable"
+                log.error("An answer from another node makes no sense", subject=subject, reason=str(error))
+                raise RillcastError(ErrorCode.SERVER_ERROR, f"the answer on {name} makes no sense") from error
+            except RillcastError as error:
+                outcome = "refused"
+                span.set_attribute("rillcast.failure", error.code.value)
+                raise
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
+            finally:
+                metrics.BUS_REQUESTS.labels(name, outcome).inc()
+                metrics.BUS_REQUEST_SECONDS.labels(name).observe(asyncio.get_running_loop().time() - started)
+                if outcome not in {"ok", "refused"}:
+                    span.set_status(Status(StatusCode.ERROR, outcome))
+
+    async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> bytes:
+        if not self.connected:
+            raise _Unanswered("disconnected", "the bus is down")
+        try:
+            async with asyncio.timeout(timeout_s) as scope:
+                self._waiting.add(scope)
+                try:
+                    # The scope decides when to stop waiting: at the deadline, or at once when the bus is lost.
+                    reply = await self._connection.client.request(subject, body, timeout=timeout_s + 1, headers=headers)
+                finally:
+                    self._waiting.discard(scope)
+        except nats.errors.NoRespondersError:
+            raise _Unanswered("nobody", "nobody listens") from None
+        except (TimeoutError, nats.errors.TimeoutError):
+            if not self.connected:
+                raise _Unanswered("disconnected", "the bus went down") from None
+            raise _Unanswered("timeout", f"nothing came within {timeout_s:g} s") from None
+        except (nats.errors.Error, OSError) as error:
+            raise _Unanswered("disconnected", f"the bus failed ({type(error).__name__})") from error
+        return reply.data
+
+    def _give_up_waiting(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for scope in self._waiting:
+            if not scope.expired():
+                scope.reschedule(now)
+
+    async def emit(self, subject: str, event: msgspec.Struct) -> None:
+        """See `Bus.emit`."""
+        body = self._encode(event)
+        if not self.connected:
+            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
+            return
+        headers: dict[str, str] = {}
+        inject(headers)
+        try:
+            await self._connection.client.publish(subject, body, headers=headers or None)
+        except (nats.errors.Error, OSError) as error:
+            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
+            log.debug("An event was not sent", subject=subject, reason=str(error))
+
+    def _encode(self, message: msgspec.Struct) -> bytes:
+        body = envelope.encode(message)
+        if self.connected and len(body) > self._connection.client.max_payload - _HEADER_ROOM:
+            raise RillcastError(
+                ErrorCode.BAD_REQUEST, f"{type(message).__name__} of {len(body)} bytes is larger than NATS takes"
+            )
+        return body
+
+    # ---- answering
+
+    async def serve(
+        self,
+        subject: str,
+        request: type[Request],
+        handler: Callable[[Request], Awaitable[msgspec.Struct]],
+        *,
+        queue: str = "",
+    ) -> None:
+        """See `Bus.serve`."""
+        running = 0
+
+        async def answer_one(msg: Msg) -> None:
+            nonlocal running
+            try:
+                await self._respond(msg, await self._answer(msg, request, handler))
+            finally:
+                running -= 1
+
+        async def take(msg: Msg) -> None:
+            nonlocal running
+            if running >= envelope.MAX_CONCURRENT:
+                metrics.BUS_SERVED.labels(label(subject), "overload").inc()
+                await self._respond(msg, envelope.encode_failure(OVERLOAD))
+                return
+            running += 1
+            task = asyncio.create_task(answer_one(msg), name=f"serve {label(subject)}")
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+        await self._subscribe(_Subscription(subject, queue, take, 4 * envelope.MAX_CONCURRENT))
+
+    async def _answer(
+        self, msg: Msg, request: type[Request], handler: Callable[[Request], Awaitable[msgspec.Struct]]
+    ) -> bytes:
+        name = label(msg.subject)
+        headers = msg.headers
+        with trace.start_as_current_span(
+            f"serve {name}", context=extract(headers), kind=SpanKind.SERVER, record_exception=False
+        ) as span:
+            span.set_attribute("rillcast.request_id", (headers or {}).get(envelope.ID_HEADER, ""))
+            outcome, body = await carry_out(msg.subject, msg.data, request, handler, envelope.remaining_s(headers))
+            metrics.BUS_SERVED.labels(name, outcome).inc()
+            if outcome not in {"ok", "refused"}:
+                span.set_status(Status(StatusCode.ERROR, outcome))
+            return body
+
+    async def _respond(self, msg: Msg, body: bytes) -> None:
+        if not msg.reply or not self.connected:
+            return
+        try:
+            await self._connection.client.publish(msg.reply, body)
+        except (nats.errors.Error, OSError) as error:
+            log.warning("An answer could not be sent", subject=msg.subject, reason=str(error))
+
+    # ---- listening
+
+    async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:
+        """See `Bus.listen`."""
+
+        async def take(msg: Msg) -> None:
+            try:
+                decoded = envelope.decode(msg.data, event)
+            except envelope.Undecodable as error:
+                metrics.BUS_EVENTS_DROPPED.labels("undecodable").inc()
+                log.warning("An event makes no sense", subject=msg.subject, reason=str(error))
+                return
+            with self._consumer_span(msg):
+                try:
+                    await handler(msg.subject, decoded)
+                except Exception:
+                    metrics.BUS_EVENTS_DROPPED.labels("error").inc()
+                    log.exception("Handling an event failed", subject=msg.subject)
+
+        await self._subscribe(_Subscription(subject, "", take, envelope.MAX_WAITING_EVENTS))
+
+    @staticmethod
+    def _consumer_span(msg: Msg) -> AbstractContextManager[object]:
+        if not msg.headers or "traceparent" not in msg.headers:
+            return nullcontext()
+        return trace.start_as_current_span(
+            f"event {label(msg.subject)}", context=extract(msg.headers), kind=SpanKind.CONSUMER
+        )
+
+    async def _subscribe(self, subscription: _Subscription) -> None:
+        self._subscriptions.append(subscription)
+        if self._connection.connected:
+            await self._start(subscription)
+            await self._settle()
+
+    async def _start(self, subscription: _Subscription) -> None:
+        await self._connection.client.subscribe(
+            subscription.subject,
+            queue=subscription.queue,
+            cb=subscription.callback,
+            pending_msgs_limit=subscription.waiting,
+            pending_bytes_limit=_PENDING_BYTES,
+        )
+
+    async def _settle(self) -> None:
+        """Wait until the server knows our subscriptions: who is told that a node is there may ask it at once."""
+        try:
+            await self._connection.client.flush(timeout=2)
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            log.debug("NATS did not confirm a subscription, it follows with the reconnect", reason=str(error))
+
+    async def _restore(self, new_client: bool) -> None:
+        if new_client:
+            for subscription in self._subscriptions:
+                await self._start(subscription)

@@ -1,0 +1,228 @@
+"""The process's one connection to NATS: comes up with patience, never gives up afterwards, and says whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.client import Server as PoolServer
+
+from rillcast.runtime import metrics
+from rillcast.runtime.errors import StartError
+from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+OLDEST_SERVER = (2, 11)
+_CONNECT_TIMEOUT_S = 2
+_PING_INTERVAL_S = 3
+_PENDING_BYTES = 4 * 1024 * 1024
+_LONGEST_PAUSE_S = 2.0
+
+Callback = Callable[[], Awaitable[None]]
+
+
+class NatsConnection:
+    """Owns the client. Whoever subscribes does so through `on_connected`, which runs after every (re)connect with the
+    client in use and whether it is a new one, which then lacks all earlier subscriptions."""
+
+    def __init__(self, settings: NodeSettings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._client: Client | None = None
+        self._closing = False
+        self._connected = False
+        self._revival: asyncio.Task[None] | None = None
+        self._attempts = 0
+        self._last_error = ""
+        self._on_connected: list[Callable[[bool], Awaitable[None]]] = []
+        self._on_lost: list[Callable[[], None]] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is reachable right now, as far as known."""
+        return self._connected and self._client is not None and self._client.is_connected
+
+    @property
+    def client(self) -> Client:
+        """The client in use."""
+        if self._client is None:
+            raise RuntimeError("not connected yet")
+        return self._client
+
+    def on_connected(self, callback: Callable[[bool], Awaitable[None]]) -> None:
+        """Call `callback(new_client)` after every (re)connect."""
+        self._on_connected.append(callback)
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the connection breaks."""
+        self._on_lost.append(callback)
+
+    async def open(self) -> None:
+        """Connect, waiting up to `connect_timeout_s`. Raises `StartError`."""
+        where = ", ".join(_without_secrets(url) for url in self._settings.nats_servers)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.connect_timeout_s
+        announced = False
+        while True:
+            try:
+                await self._connect()
+                return
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                reason = self._last_error or str(error) or type(error).__name__
+                if "Authorization" in reason:
+                    raise StartError(f"NATS at {where} refused our credentials") from error
+            left = deadline - loop.time()
+            if left <= 0:
+                raise StartError(f"NATS at {where} is not reachable: {reason}")
+            if not announced:
+                log.warning("Waiting for NATS", url=where, reason=reason, at_most_s=self._settings.connect_timeout_s)
+                announced = True
+            await asyncio.sleep(min(left, 0.2 + random.random() * 0.3))
+
+    async def close(self) -> None:
+        """Send what is pending and end the connection, within two seconds."""
+        self._closing = True
+        self._connected = False
+        if self._revival is not None:
+            self._revival.cancel()
+        if self._client is not None and not self._client.is_closed:
+            try:
+                async with asyncio.timeout(2):
+                    if self._client.is_connected:
+                        await self._client.flush(timeout=1)
+                    await self._client.close()
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                log.debug("Connection to NATS did not close in order", reason=str(error))
+        metrics.BUS_CONNECTED.set(0)
+
+    async def _connect(self) -> None:
+        client = Client()
+        async with asyncio.timeout(3 * _CONNECT_TIMEOUT_S):
+            await client.connect(
+                servers=self._settings.nats_servers,
+                name=self._name,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                **self._options(),
+            )
+        version, text = _version(client)
+        if version < OLDEST_SERVER:
+            await client.close()
+            raise StartError(
+                f"nats-server {text} is too old: {OLDEST_SERVER[0]}.{OLDEST_SERVER[1]} or newer is needed"
+            )
+        # Fail fast at the start, never give up later: the client knows only one of both at a time.
+        client.options.update(allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=1)
+        client.set_server_pool(self._settings.nats_servers)
+        self._client = client
+        self._connected = True
+        metrics.BUS_CONNECTED.set(1)
+        await self._announce(new_client=True)
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "reconnect_to_server_handler": self._pick_server,
+            "ping_interval": _PING_INTERVAL_S,
+            "max_outstanding_pings": 2,
+            "pending_size": _PENDING_BYTES,
+            "flush_timeout": 2,
+            "drain_timeout": 2,
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_disconnected,
+            "reconnected_cb": self._on_reconnected,
+            "closed_cb": self._on_closed,
+        }
+        if token := self._settings.nats_token.get_secret_value():
+            options["token"] = token
+        if self._settings.nats_credentials:
+            options["user_credentials"] = self._settings.nats_credentials
+        return options
+
+    def _pick_server(self, pool: list[PoolServer], _info: dict[str, Any]) -> tuple[PoolServer, float]:
+        """Next server and the pause before trying it: jitter from the first try on, so that a restarted NATS isn't
+        met by all nodes at once."""
+        self._attempts += 1
+        pause = min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self._attempts, 8)) * (0.5 + random.random() / 2)
+        return pool[self._attempts % len(pool)], pause
+
+    async def _announce(self, *, new_client: bool) -> None:
+        for callback in self._on_connected:
+            await callback(new_client)
+
+    def _lose(self) -> None:
+        if self._connected:
+            self._connected = False
+            metrics.BUS_CONNECTED.set(0)
+            for callback in self._on_lost:
+                callback()
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, nats.errors.SlowConsumerError):
+            metrics.BUS_EVENTS_DROPPED.labels("slow").inc()
+            log.warning(
+                "Messages from NATS come faster than they are handled, some were dropped", subject=error.subject
+            )
+            return
+        self._last_error = str(error) or type(error).__name__
+        if self._connected:
+            log.warning("NATS reports a fault", reason=self._last_error)
+
+    async def _on_disconnected(self) -> None:
+        if self._connected and not self._closing:
+            log.warning("NATS is gone, reconnecting")
+        self._lose()
+
+    async def _on_reconnected(self) -> None:
+        version, text = _version(self.client)
+        if version < OLDEST_SERVER:
+            log.error("NATS came back too old to be used", version=text)
+        self._attempts = 0
+        self._connected = True
+        metrics.BUS_CONNECTED.set(1)
+        metrics.BUS_RECONNECTS.inc()
+        log.info("NATS is back", server=text)
+        await self._announce(new_client=False)
+
+    async def _on_closed(self) -> None:
+        """The client gave up by itself, e.g. since the server refused it for a while. Start over with a new one."""
+        if self._closing or self._client is None:
+            return
+        self._lose()
+        if self._revival is None or self._revival.done():
+            self._revival = asyncio.create_task(self._revive(), name="nats-revival")
+
+    async def _revive(self) -> None:
+        log.warning("NATS ended the connection, connecting anew", reason=self._last_error)
+        while not self._closing:
+            await asyncio.sleep(0.5 + random.random())
+            try:
+                await self._connect()
+            except (OSError, nats.errors.Error, TimeoutError, StartError) as error:
+                log.debug("NATS is not reachable yet", reason=str(error))
+            else:
+                metrics.BUS_RECONNECTS.inc()
+                log.info("NATS is back")
+                return
+
+
+def _version(client: Client) -> tuple[tuple[int, int], str]:
+    """The server's version to compare and to show; (0, 0) when it tells none that makes sense."""
+    version = client.connected_server_version
+    text = str(client._server_info.get("version", "without version"))
+    try:
+        return (version.major, version.minor), text
+    except ValueError:
+        return (0, 0), text
+
+
+def _without_secrets(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,49 @@
+"""`Discovery` without a registry: nodes are known by their heartbeats on the bus."""
+
+from __future__ import annotations
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLeft, NodeReport
+from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.heartbeat import Heartbeat
+from rillcast.runtime.ports import Bus
+
+
+class NatsDiscovery:
+    """See `rillcast.runtime.ports.Discovery`. A node is healthy while its heartbeats say that it is ready."""
+
+    def __init__(self, bus: Bus, directory: NodeDirectory, heartbeat: Heartbeat) -> None:
+        self._bus = bus
+        self._directory = directory
+        self._heartbeat = heartbeat
+
+    async def register(self, info: NodeInfo) -> None:
+        """See `Discovery.register`; the heartbeat's report must describe `info`."""
+        await self._heartbeat.start()
+
+    async def deregister(self) -> None:
+        """See `Discovery.deregister`."""
+        await self._heartbeat.stop()
+
+    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
+        """See `Discovery.nodes`."""
+        return {node: report.info for node, report in self._directory.nodes(kind).items() if report.ready}
+
+    @property
+    def reachable(self) -> bool:
+        """Whether heartbeats can arrive."""
+        return self._bus.connected
+
+
+async def feed_directory(bus: Bus, directory: NodeDirectory) -> None:
+    """Let heartbeats and goodbyes from the bus into `directory`."""
+
+    async def heard(_subject: str, report: NodeReport) -> None:
+        directory.heard(report)
+
+    async def left(_subject: str, event: NodeLeft) -> None:
+        directory.left(event)
+
+    await bus.listen(subjects.NODE_REPORTED, NodeReport, heard)
+    await bus.listen(subjects.NODE_LEFT, NodeLeft, left)

@@ -1,0 +1,286 @@
+"""`KeyValue` on JetStream: one bucket, made when it is missing, also after NATS lost its state.
+
+A bucket made anew starts its revisions at the microseconds of the wall clock. So revisions, and with them the epochs of
+leases, keep growing when a store in memory came back empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime import metrics
+from rillcast.runtime.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.nats_watch import Feed, entry_of
+from rillcast.runtime.ports import Entry
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_TIMEOUT_S = 2.0
+_NO_STREAM = 10059
+_NO_MESSAGE = 10037
+_NAME_TAKEN = 10058
+_WRONG_REVISION = (10071, 10164)
+_KEY = re.compile(r"(?!\.)(?!.*\.\.)[-/_=.A-Za-z0-9]+(?<!\.)")
+
+Result = TypeVar("Result")
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError unless JetStream takes `key`."""
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"not a possible key: {key!r}")
+
+
+class NatsKeyValue:
+    """See `rillcast.runtime.ports.KeyValue`."""
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        bucket: str,
+        ttl_s: float | None = None,
+        *,
+        storage: str = "file",
+        replicas: int = 1,
+    ) -> None:
+        self._connection = connection
+        self._bucket = bucket
+        self._ttl_s = ttl_s
+        self._storage = storage
+        self._replicas = replicas
+        self._stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}."
+        self._making = asyncio.Lock()
+        self._js: tuple[Client, JetStreamContext] | None = None
+        self._feeds: set[Feed] = set()
+        connection.on_connected(self._restart_feeds)
+
+    async def open(self, patience_s: float = 15.0) -> None:
+        """Make the bucket unless it is there. Waits while JetStream is starting; raises STORE_UNAVAILABLE in the end."""
+        deadline = asyncio.get_running_loop().time() + patience_s
+        while True:
+            try:
+                return await self._run("open", self.ensure)
+            except RillcastError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.2 + random.random() * 0.3)
+
+    # ---- the port
+
+    async def get(self, key: str) -> Entry | None:
+        """See `KeyValue.get`."""
+        check_key(key)
+        entry = await self._run("get", lambda: self._read(key))
+        return entry if entry is not None and entry.value is not None else None
+
+    async def create(self, key: str, value: bytes) -> int | None:
+        """See `KeyValue.create`."""
+
+        async def create() -> int | None:
+            revision = await self._write(key, value, 0)
+            if revision is not None:
+                return revision
+            present = await self._read(key)
+            if present is None:
+                return await self._write(key, value, 0)
+            # A tombstone counts as a write: put the new value over exactly that one.
+            return await self._write(key, value, present.revision) if present.value is None else None
+
+        self._check(key, value)
+        return await self._run("create", create)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int | None:
+        """See `KeyValue.update`."""
+        self._check(key, value)
+        return await self._run("update", lambda: self._write(key, value, revision))
+
+    async def put(self, key: str, value: bytes) -> int:
+        """See `KeyValue.put`."""
+        self._check(key, value)
+        revision = await self._run("put", lambda: self._write(key, value, None))
+        if revision is None:
+            raise self._unavailable("the write was refused")
+        return revision
+
+    async def delete(self, key: str, revision: int | None = None) -> bool:
+        """See `KeyValue.delete`."""
+
+        async def delete() -> bool:
+            if revision is None:
+                present = await self._read(key)
+                if present is None or present.value is None:
+                    return True
+            return await self._write(key, b"", revision, {"KV-Operation": "DEL"}) is not None
+
+        check_key(key)
+        return await self._run("delete", delete)
+
+    async def entries(self) -> list[Entry]:
+        """See `KeyValue.entries`."""
+
+        async def read_all() -> list[Entry]:
+            feed = Feed(self)
+            try:
+                return await feed.snapshot(_TIMEOUT_S)
+            finally:
+                await feed.stop()
+
+        return await self._run("entries", read_all)
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[Entry]]:
+        """See `KeyValue.watch`."""
+        feed = Feed(self)
+        self._feeds.add(feed)
+        try:
+            yield feed.entries()
+        finally:
+            self._feeds.discard(feed)
+            await feed.stop()
+
+    # ---- for Feed
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self._bucket
+
+    @property
+    def prefix(self) -> str:
+        """What comes before the key in a subject."""
+        return self._prefix
+
+    @property
+    def stream(self) -> str:
+        """The js stream behind the bucket."""
+        return self._stream
+
+    @property
+    def connected(self) -> bool:
+        """Whether trying makes sense."""
+        return self._connection.connected
+
+    @property
+    def client(self) -> Client:
+        """The client in use."""
+        return self._connection.client
+
+    def jetstream(self) -> JetStreamContext:
+        """JetStream on the client in use."""
+        client = self._connection.client
+        if self._js is None or self._js[0] is not client:
+            self._js = client, client.jetstream(timeout=_TIMEOUT_S)
+        return self._js[1]
+
+    async def ensure(self) -> None:
+        """Make the bucket when it is missing, and give it our TTL when it has another."""
+        async with self._making:
+            try:
+                info = await self.jetstream().stream_info(self._stream)
+            except nats.js.errors.NotFoundError:
+                await self._make()
+                return
+            have = info.config.max_age or None
+            if have != self._ttl_s:
+                wanted = info.config.evolve(max_age=self._ttl_s or 0, duplicate_window=self._duplicate_window_s())
+                await self.jetstream().update_stream(wanted)
+                log.info("Changed the TTL of a bucket", bucket=self._bucket, before_s=have, now_s=self._ttl_s)
+
+    async def _make(self) -> None:
+        config = api.StreamConfig(
+            name=self._stream,
+            subjects=[f"{self._prefix}>"],
+            max_msgs_per_subject=1,
+            max_age=self._ttl_s,
+            storage=api.StorageType(self._storage),
+            num_replicas=self._replicas,
+            discard=api.DiscardPolicy.NEW,
+            allow_rollup_hdrs=True,
+            deny_delete=True,
+            allow_direct=False,  # replicas that lag may not answer: who wrote must read what it wrote
+            duplicate_window=self._duplicate_window_s(),
+            first_seq=time.time_ns() // 1_000,
+        )
+        try:
+            await self.jetstream().add_stream(config)
+        except nats.js.errors.APIError as error:
+            if error.err_code != _NAME_TAKEN:  # somebody else was faster
+                raise
+        else:
+            metrics.KV_BUCKETS_CREATED.labels(self._bucket).inc()
+            log.info("Made a bucket", bucket=self._bucket, ttl_s=self._ttl_s, storage=self._storage)
+
+    def _duplicate_window_s(self) -> float:
+        return min(120.0, self._ttl_s) if self._ttl_s else 120.0
+
+    # ---- inside
+
+    async def _run(self, operation: str, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Run one operation; a lost bucket is made again and the operation repeated once."""
+        try:
+            if not self._connection.connected:
+                raise self._unavailable("the bus is down")
+            async with asyncio.timeout(3 * _TIMEOUT_S):
+                try:
+                    return await step()
+                except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError) as error:
+                    if isinstance(error, nats.js.errors.NotFoundError) and error.err_code != _NO_STREAM:
+                        raise
+                    await self.ensure()
+                    return await step()
+        except RillcastError:
+            metrics.KV_ERRORS.labels(self._bucket, operation).inc()
+            raise
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            metrics.KV_ERRORS.labels(self._bucket, operation).inc()
+            raise self._unavailable(str(error) or type(error).__name__) from error
+
+    async def _read(self, key: str) -> Entry | None:
+        try:
+            raw = await self.jetstream().get_msg(self._stream, subject=self._prefix + key, direct=False)
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code == _NO_MESSAGE:
+                return None
+            raise
+        return entry_of(key, raw.data or b"", raw.headers, raw.seq or 0)
+
+    async def _write(
+        self, key: str, value: bytes, revision: int | None, headers: dict[str, str] | None = None
+    ) -> int | None:
+        headers = dict(headers or {})
+        if revision is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
+        try:
+            ack = await self.jetstream().publish(self._prefix + key, value, headers=headers or None)
+        except nats.js.errors.APIError as error:
+            if error.err_code in _WRONG_REVISION:
+                return None
+            raise
+        return ack.seq
+
+    def _check(self, key: str, value: bytes) -> None:
+        check_key(key)
+        if len(value) > MAX_MESSAGE_BYTES - 4_096:
+            raise ValueError(f"value of {key} is too large: {len(value)} bytes")
+
+    def _unavailable(self, why: str) -> RillcastError:
+        return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"store {self._bucket}: {why}", RETRY_AFTER_S)
+
+    async def _restart_feeds(self, _new_client: bool) -> None:
+        for feed in self._feeds:
+            feed.restart()

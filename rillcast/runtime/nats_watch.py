@@ -1,0 +1,156 @@
+"""Reading a whole bucket and following its changes by an ordered push consumer that is replaced at every gap."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js import api
+
+from rillcast.runtime import metrics
+from rillcast.runtime.ports import Entry
+from rillcast.runtime.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from rillcast.runtime.nats_kv import NatsKeyValue
+
+log = get_logger(__name__)
+
+_HEARTBEAT_S = 2.0
+_SILENCE_S = 3 * _HEARTBEAT_S
+_SNAPSHOT_HEARTBEAT_S = 0.5
+_QUEUE = 1_024
+"""Messages taken over from the client; more wait there, bounded, and a gap restarts the feed."""
+
+
+def entry_of(key: str, value: bytes, headers: Mapping[str, str] | None, revision: int) -> Entry:
+    """An `Entry` out of a message: markers of deletion have no value."""
+    gone = headers is not None and (headers.get("KV-Operation") in {"DEL", "PURGE"} or "Nats-Marker-Reason" in headers)
+    return Entry(key=key, value=None if gone else value, revision=revision)
+
+
+class Feed:
+    """One reader of one bucket."""
+
+    def __init__(self, bucket: NatsKeyValue) -> None:
+        self._bucket = bucket
+        self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE)
+        self._subscription: Subscription | None = None
+        self._consumer = ""
+        self._delivered = 0
+        self._stale = False
+        self._idle = False
+
+    async def snapshot(self, silence_s: float) -> list[Entry]:
+        """All present entries. Raises TimeoutError when the store falls silent meanwhile."""
+        left = await self._start(_SNAPSHOT_HEARTBEAT_S)
+        present: dict[str, Entry] = {}
+        while left:
+            msg = await self._next(silence_s, until_idle=True)
+            if msg is None and self._idle:  # what was counted at the start expired meanwhile
+                break
+            if msg is None:
+                raise TimeoutError("the store fell silent")
+            entry = self._entry(msg)
+            present[entry.key] = entry
+            left = msg.metadata.num_pending
+        return [entry for entry in present.values() if entry.value is not None]
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Present entries, then changes, for ever; starts over after each interruption."""
+        again = False
+        while True:
+            try:
+                if not self._bucket.connected:
+                    raise ConnectionError("the bus is down")
+                left = await self._start(_HEARTBEAT_S)
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                log.debug("A watch can't start yet", bucket=self._bucket.name, reason=str(error))
+                await asyncio.sleep(0.2 + random.random() * 0.3)
+                continue
+            catching_up = left > 0
+            while (msg := await self._next(_SILENCE_S)) is not None:
+                entry = self._entry(msg)
+                # The first time nobody knows of keys deleted long ago; after a gap somebody may.
+                if entry.value is not None or not catching_up or again:
+                    yield entry
+                catching_up = catching_up and msg.metadata.num_pending > 0
+            again = True
+            metrics.KV_WATCH_RESTARTS.labels(self._bucket.name).inc()
+            await self.stop()
+
+    def restart(self) -> None:
+        """Start over: the connection was interrupted, and what was missed is unknown."""
+        self._stale = True
+        if not self._queue.full():
+            self._queue.put_nowait(None)
+
+    async def stop(self) -> None:
+        """Give the consumer back, as far as the server can be reached."""
+        subscription, self._subscription = self._subscription, None
+        consumer, self._consumer = self._consumer, ""
+        if subscription is None or not self._bucket.connected:
+            return
+        try:
+            await subscription.unsubscribe()
+            if consumer:
+                await self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer)
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            log.debug("A consumer was not removed, the server does it", bucket=self._bucket.name, reason=str(error))
+
+    async def _start(self, heartbeat_s: float) -> int:
+        """Make subscription and consumer; how many entries come first."""
+        await self._bucket.ensure()
+        self._queue = asyncio.Queue(_QUEUE)
+        self._delivered = 0
+        self._stale = False
+        inbox = self._bucket.client.new_inbox()
+        self._subscription = await self._bucket.client.subscribe(inbox, cb=self._queue.put)
+        info = await self._bucket.jetstream().add_consumer(
+            self._bucket.stream,
+            api.ConsumerConfig(
+                deliver_subject=inbox,
+                deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
+                ack_policy=api.AckPolicy.NONE,
+                filter_subject=f"{self._bucket.prefix}>",
+                replay_policy=api.ReplayPolicy.INSTANT,
+                idle_heartbeat=heartbeat_s,
+                max_deliver=1,
+                mem_storage=True,
+                num_replicas=1,
+            ),
+        )
+        self._consumer = info.name
+        return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
+
+    async def _next(self, silence_s: float, *, until_idle: bool = False) -> Msg | None:
+        """The next change; None when the feed has a gap, is stale or silent, or `until_idle` has nothing more to give."""
+        while not self._stale:
+            try:
+                async with asyncio.timeout(silence_s):
+                    msg = await self._queue.get()
+            except TimeoutError:
+                return None
+            if msg is None:
+                return None
+            if (headers := msg.headers) is not None and headers.get("Status") == "100":
+                if headers.get("Nats-Last-Consumer") not in {None, str(self._delivered)}:
+                    return None
+                self._idle = until_idle
+                if until_idle:
+                    return None
+                continue
+            if msg.metadata.sequence.consumer != self._delivered + 1:
+                return None
+            self._delivered += 1
+            return msg
+        return None
+
+    def _entry(self, msg: Msg) -> Entry:
+        key = msg.subject.removeprefix(self._bucket.prefix)
+        return entry_of(key, msg.data, msg.headers, msg.metadata.sequence.stream)

