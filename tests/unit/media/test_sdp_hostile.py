@@ -33,7 +33,7 @@ GOOD = vector("chromium-156-publish-h264")
 
 def everything(text: str) -> None:
     """Read `text` as every kind of description; only `RillcastError` may come out, and answers must parse."""
-    answers = []
+    answers: list[str | None] = []
     with contextlib.suppress(RillcastError):
         answers.append(answer_publish(text, LOCAL, allocate_source=sources()).answer_sdp)
     with contextlib.suppress(RillcastError):
