@@ -40,7 +40,9 @@ class LiveStream(msgspec.Struct, frozen=True):
     record: StreamRecord
     epoch: int
     since_epoch: int
-    renditions: tuple[RenditionRecord, ...] = ()
+    renditions: tuple[RenditionRecord, ...]
+    supplied: tuple[TrackSupply, ...]
+    """What `supplies` answers, worked out once per change."""
 
     @property
     def app(self) -> AppName:
@@ -52,18 +54,24 @@ class LiveStream(msgspec.Struct, frozen=True):
 
     def supplies(self) -> tuple[TrackSupply, ...]:
         """All tracks: the publisher's first, then renditions of this epoch; the first of a track id wins."""
-        found: dict[TrackId, TrackSupply] = {}
-        for track in self.record.tracks:
-            found.setdefault(track.track, TrackSupply(track, self.record.owner, self.epoch, self.since_epoch))
-        for job in self.renditions:
-            if self.since_epoch <= job.epoch <= self.epoch:
-                for track in job.tracks:
-                    found.setdefault(track.track, TrackSupply(track, job.owner, job.epoch, job.epoch))
-        return tuple(found.values())
+        return self.supplied
 
     def supply(self, track: TrackId) -> TrackSupply | None:
         """Who gives this track away, if anybody does."""
-        return next((supply for supply in self.supplies() if supply.track.track == track), None)
+        return next((supply for supply in self.supplied if supply.track.track == track), None)
+
+
+def _live_stream(key: str, record: StreamRecord, revision: int, jobs: tuple[RenditionRecord, ...]) -> LiveStream:
+    epoch = record.epoch or revision
+    since_epoch = record.since_epoch or epoch
+    found: dict[TrackId, TrackSupply] = {}
+    for track in record.tracks:
+        found.setdefault(track.track, TrackSupply(track, record.owner, epoch, since_epoch))
+    for job in jobs:
+        if since_epoch <= job.epoch <= epoch:
+            for track in job.tracks:
+                found.setdefault(track.track, TrackSupply(track, job.owner, job.epoch, job.epoch))
+    return LiveStream(key, record, epoch, since_epoch, jobs, tuple(found.values()))
 
 
 class _Seen(msgspec.Struct):
@@ -88,6 +96,7 @@ class StreamDirectory:
         self._streams: dict[str, _SeenStream] = {}
         self._renditions: dict[str, _SeenRendition] = {}
         self._by_stream: dict[str, set[str]] = {}
+        self._live: dict[str, LiveStream] = {}
         self._up_since: float | None = None
         self.undecodable = 0
         """Entries ignored because they were no valid record, or too many."""
@@ -101,9 +110,11 @@ class StreamDirectory:
         seen = self._streams.get(key)
         if seen is None:
             return None
-        epoch = seen.record.epoch or seen.revision
-        jobs = (self._renditions[name].record for name in sorted(self._by_stream.get(key, ())))
-        return LiveStream(key, seen.record, epoch, seen.record.since_epoch or epoch, tuple(jobs))
+        live = self._live.get(key)
+        if live is None:
+            jobs = tuple(self._renditions[name].record for name in sorted(self._by_stream.get(key, ())))
+            live = self._live[key] = _live_stream(key, seen.record, seen.revision, jobs)
+        return live
 
     def all(self) -> Iterator[LiveStream]:
         """Every live stream."""
@@ -129,6 +140,7 @@ class StreamDirectory:
             return frozenset()
         written_at = known.written_at if known is not None and known.revision == entry.revision else now
         self._streams[entry.key] = _SeenStream(entry.revision, written_at, record)
+        self._live.pop(entry.key, None)
         same = known is not None and known.record == record and bool(record.epoch)
         return frozenset() if same else frozenset((entry.key,))
 
@@ -151,6 +163,7 @@ class StreamDirectory:
         written_at = known.written_at if known is not None and known.revision == entry.revision else now
         self._renditions[entry.key] = _SeenRendition(entry.revision, written_at, record, key)
         self._by_stream.setdefault(key, set()).add(entry.key)
+        self._live.pop(key, None)
         return frozenset() if known is not None and known.record == record else frozenset((key,))
 
     def expire(self, now: float, *, bus_up: bool) -> frozenset[str]:
@@ -171,6 +184,7 @@ class StreamDirectory:
         return frozenset(gone)
 
     def _forget_stream(self, key: str) -> frozenset[str]:
+        self._live.pop(key, None)
         return frozenset() if self._streams.pop(key, None) is None else frozenset((key,))
 
     def _forget_rendition(self, key: str) -> frozenset[str]:
@@ -181,4 +195,5 @@ class StreamDirectory:
         names.discard(key)
         if not names:
             del self._by_stream[job.stream_key]
+        self._live.pop(job.stream_key, None)
         return frozenset((job.stream_key,))

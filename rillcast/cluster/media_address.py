@@ -1,0 +1,48 @@
+"""Where a node's media workers are reached: by clients (candidates) and by other nodes (relays)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Protocol
+
+from rillcast.media.sdp import LocalTransport, new_transport_credentials
+
+
+class Ports(Protocol):
+    """The UDP ports of one worker, as `rillcast.media.plane.WorkerPorts`."""
+
+    @property
+    def media_port(self) -> int: ...
+
+    @property
+    def relay_port(self) -> int: ...
+
+
+class MediaAddresses:
+    """The addresses of one node's plane."""
+
+    def __init__(
+        self, fingerprint: str, workers: Sequence[Ports], media_addresses: tuple[str, ...], relay_address: str
+    ) -> None:
+        self._fingerprint = fingerprint
+        self._workers = tuple(workers)
+        self._media_addresses = media_addresses
+        self._relay_address = relay_address
+
+    def transport(self, worker: int) -> LocalTransport:
+        """Fresh credentials for one session on this worker, or for its ICE restart."""
+        ufrag, pwd = new_transport_credentials()
+        return LocalTransport(
+            ufrag=ufrag,
+            pwd=pwd,
+            fingerprint=self._fingerprint,
+            addresses=self._media_addresses,
+            port=self._workers[worker].media_port,
+        )
+
+    def relay(self, worker: int) -> str:
+        """``ip:port`` of this worker's relay socket."""
+        version = ipaddress.ip_address(self._relay_address).version
+        host = f"[{self._relay_address}]" if version == 6 else self._relay_address
+        return f"{host}:{self._workers[worker].relay_port}"
