@@ -1,0 +1,63 @@
+"""What `rillcast up` plans: no two processes share a port, and each gets its own settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rillcast.cli.plan import MAX_PER_KIND, Ports, ProcessSpec, Wishes, infrastructure, nats_config, services
+
+
+def everything(wishes: Wishes) -> list[ProcessSpec]:
+    return [*infrastructure(wishes, Path("/run"), Path("/bin")), *services(wishes, {})]
+
+
+@pytest.mark.parametrize("count", [1, 2, MAX_PER_KIND])
+def test_no_two_processes_share_a_port(count: int) -> None:
+    specs = everything(Wishes(edges=count, origins=count, transcoders=count, consul=Path("/bin/consul")))
+
+    for ports in ([p for s in specs for p in s.tcp_ports], [p for s in specs for p in s.udp_ports]):
+        assert [port for port, times in Counter(ports).items() if times > 1] == []
+
+
+def test_every_process_has_its_own_name_and_node_id() -> None:
+    specs = services(Wishes(edges=3, origins=2), {})
+
+    assert [s.name for s in specs] == [
+        *("license-1", "origin-1", "origin-2", "edge-1", "edge-2", "edge-3", "transcoder-1", "signaling-1"),
+    ]
+    for spec in specs:
+        kind = spec.name.split("-")[0].upper()
+        assert spec.env[f"RILLCAST_{kind}_NODE_ID"] == spec.name
+
+
+def test_discovery_is_consul_only_when_there_is_one() -> None:
+    with_consul = services(Wishes(consul=Path("/bin/consul")), {})
+    without = services(Wishes(), {})
+
+    assert {s.env["RILLCAST_DISCOVERY"] for s in with_consul} == {"consul"}
+    assert {s.env["RILLCAST_DISCOVERY"] for s in without} == {"nats"}
+    assert [s.name for s in infrastructure(Wishes(), Path("/run"), Path("/bin"))] == ["nats"]
+
+
+def test_the_http_port_is_the_one_asked_for() -> None:
+    signaling = next(s for s in services(Wishes(ports=Ports(http=8080)), {}) if s.name == "signaling-1")
+
+    assert signaling.env["RILLCAST_SIGNALING_PORT"] == "8080"
+    assert 8080 in signaling.tcp_ports
+
+
+def test_the_users_own_drain_time_is_kept() -> None:
+    specs = services(Wishes(), {"RILLCAST_DRAIN_TIMEOUT_S": "30", "RILLCAST_NATS_URL": "nats://elsewhere:4222"})
+
+    assert all("RILLCAST_DRAIN_TIMEOUT_S" not in s.env for s in specs)
+    assert all(s.env["RILLCAST_NATS_URL"] == "nats://127.0.0.1:4222" for s in specs)
+
+
+def test_nats_listens_on_loopback_with_jetstream_on_disk() -> None:
+    text = nats_config(4333, Path("/somewhere/nats"))
+
+    assert 'listen: "127.0.0.1:4333"' in text
+    assert 'store_dir: "/somewhere/nats"' in text

@@ -1,0 +1,145 @@
+"""Starting and stopping real processes: nothing is left behind, and what goes wrong is said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.plan import ProcessSpec
+from rillcast.cli.stack import Stack
+
+LISTENER = """
+import os, socket, subprocess, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+child = subprocess.Popen(["sleep", "600"])
+print("listening", os.getpid(), child.pid, flush=True)
+while True:
+    server.accept()[0].close()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listener(name: str = "listener") -> ProcessSpec:
+    port = free_port()
+    return ProcessSpec(name, (sys.executable, "-c", LISTENER, str(port)), tcp_ports=(port,))
+
+
+def pids_in(log: Path) -> list[int]:
+    """The process and its own child, of its latest start."""
+    lines = [line for line in log.read_text().splitlines() if line.startswith("listening")]
+    return [int(word) for word in lines[-1].split()[1:]] if lines else []
+
+
+def running(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def wait_until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "the deadline passed"
+        time.sleep(0.02)
+
+
+async def eventually(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    async with asyncio.timeout(deadline_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_stopping_leaves_no_process_of_the_group(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, tmp_path, lambda _: None)
+    await stack.start([listener("one"), listener("two")], 10)
+    pids = pids_in(tmp_path / "one.log") + pids_in(tmp_path / "two.log")
+    assert len(pids) == 4
+    assert all(running(pid) for pid in pids)
+
+    await stack.stop()
+
+    await eventually(lambda: not any(running(pid) for pid in pids))
+
+
+async def test_a_process_that_ends_at_its_start_is_named_with_its_last_words(tmp_path: Path) -> None:
+    bad = ProcessSpec("bad", (sys.executable, "-c", "print('no luck'); raise SystemExit(3)"), tcp_ports=(free_port(),))
+    stack = Stack(tmp_path, tmp_path, lambda _: None)
+
+    with pytest.raises(CannotGoOn) as caught:
+        await stack.start([bad], 10)
+
+    assert caught.value.sentence == "bad ended at its start (exit code 3)"
+    assert caught.value.details == ["no luck"]
+    await stack.stop()
+
+
+async def test_a_process_that_never_gets_ready_is_named(tmp_path: Path) -> None:
+    deaf = ProcessSpec("deaf", ("sleep", "600"), tcp_ports=(free_port(),))
+    stack = Stack(tmp_path, tmp_path, lambda _: None)
+
+    with pytest.raises(CannotGoOn, match="deaf is not ready after 0 s"):
+        await stack.start([deaf], 0.3)
+
+    await stack.stop()
+
+
+async def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, tmp_path, lambda _: None)
+
+    with pytest.raises(CannotGoOn, match="cannot start ghost: /nowhere/ghost: No such file"):
+        await stack.start([ProcessSpec("ghost", ("/nowhere/ghost",), tcp_ports=(1,))], 10)
+
+    await stack.stop()
+
+
+async def test_a_process_that_dies_later_is_reported_and_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    stack = Stack(tmp_path, tmp_path, said.append)
+    await stack.start([listener()], 10)
+    stack.keep_up()
+    first, its_child = pids_in(tmp_path / "listener.log")
+
+    os.kill(first, signal.SIGKILL)
+
+    await eventually(lambda: pids_in(tmp_path / "listener.log")[0] != first)
+    assert said[0].startswith("listener ended (killed by signal 9)")
+    await eventually(lambda: not running(its_child))
+    await stack.stop()
+
+
+def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
+    spec = listener()
+    program = (
+        "import asyncio, sys; from pathlib import Path; from rillcast.cli.plan import ProcessSpec\n"
+        "from rillcast.cli.stack import Stack\n"
+        "async def main():\n"
+        f"    here = Path({str(tmp_path)!r}); stack = Stack(here, here, print)\n"
+        f"    await stack.start([ProcessSpec('listener', {spec.argv!r}, tcp_ports={spec.tcp_ports!r})], 10)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    log = tmp_path / "listener.log"
+    with subprocess.Popen([sys.executable, "-c", program]) as supervisor:
+        wait_until(lambda: log.exists() and bool(pids_in(log)))
+        process, its_child = pids_in(log)
+
+        supervisor.kill()
+        supervisor.wait()
+
+    wait_until(lambda: not running(process))
+    os.kill(its_child, signal.SIGKILL)  # what a service starts is its own to tie to its life
