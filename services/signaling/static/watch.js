@@ -1,0 +1,329 @@
+// The watching page: waits for a stream, plays it, shows figures, comes back by itself after losses.
+import {
+  Meter,
+  PASSING,
+  Signal,
+  appFromPath,
+  codecName,
+  inWords,
+  linkPages,
+  pageUrl,
+  peerConnection,
+  roundTrip,
+  showFigures,
+  showProblem,
+  showState,
+  takeCandidate,
+} from "./rillcast.js";
+
+const ASK_AGAIN_MS = 15000;
+const STALL_LIMIT_S = 5;
+const RENDITIONS_EVERY_S = 10;
+const el = Object.fromEntries(
+  ["title", "form", "app", "stream", "player", "video", "sound", "quality", "quality-field", "again", "figures"].map((id) => [
+    id,
+    document.getElementById(id),
+  ]),
+);
+const query = new URLSearchParams(location.search);
+
+class Watching {
+  constructor(app, stream) {
+    this.app = app;
+    this.stream = stream;
+    this.meter = new Meter();
+    this.stalled = 0;
+    this.seconds = 0;
+    this.signal = new Signal(app, "edge", {
+      open: (again) => this.opened(again),
+      message: (message) => this.take(message).catch((error) => this.fail(`The session could not be set up: ${error.message}`)),
+      lost: () => {
+        const text = this.playing() ? "The server's socket was lost; the picture goes on while it reconnects." : "The server cannot be reached; trying again.";
+        this.state("connecting", "Reconnecting", text);
+      },
+    });
+    setInterval(() => this.measure(), 1000);
+  }
+
+  playing() {
+    return this.pc?.connectionState === "connected" && this.stalled < 2;
+  }
+
+  /** A new socket: the picture may still run over the old session; if so, leave it. */
+  opened(again) {
+    if (again && this.playing()) this.state("live", "Live", "");
+    else this.play();
+  }
+
+  play() {
+    clearTimeout(this.retry);
+    this.dropConnection();
+    this.askedAt = performance.now();
+    this.firstFrameMs = null;
+    this.stalled = 0;
+    if (document.body.dataset.state !== "waiting") this.state("connecting", "Connecting", "Connecting…");
+    this.signal.send({
+      command: "play",
+      streamId: this.stream,
+      token: query.get("token") ?? "",
+      room: "",
+      trackList: [],
+      subscriberId: query.get("subscriberId") ?? "",
+      subscriberCode: query.get("subscriberCode") ?? "",
+      viewerInfo: "",
+      role: "",
+      userPublishId: "",
+    });
+  }
+
+  async take(message) {
+    if (message.streamId && message.streamId !== this.stream) return;
+    switch (message.command) {
+      case "takeConfiguration":
+        if (message.type === "offer") await this.answer(message.sdp);
+        break;
+      case "takeCandidate":
+        await takeCandidate(this.pc, message);
+        break;
+      case "streamInformation":
+        this.renditions(message.streamInfo ?? []);
+        break;
+      case "notification":
+        this.notice(message);
+        break;
+      case "error":
+        this.refused(message);
+        break;
+    }
+  }
+
+  /** The first offer of a play makes a connection; later ones (another edge, other tracks) reuse it. */
+  async answer(sdp) {
+    const pc = this.pc ?? this.connect();
+    await pc.setRemoteDescription({ type: "offer", sdp });
+    const answer = await pc.createAnswer();
+    answer.sdp = answer.sdp.replace(/useinbandfec=1(?!;stereo)/g, "useinbandfec=1;stereo=1");
+    await pc.setLocalDescription(answer);
+    this.signal.send({ command: "takeConfiguration", streamId: this.stream, type: "answer", sdp: pc.localDescription.sdp });
+  }
+
+  connect() {
+    const pc = peerConnection(this.signal, this.stream);
+    this.pc = pc;
+    const stream = new MediaStream();
+    pc.ontrack = ({ track }) => {
+      stream.addTrack(track);
+      if (el.video.srcObject !== stream) {
+        el.video.srcObject = stream;
+        this.watchForFirstFrame(pc);
+      }
+      this.start();
+    };
+    pc.onconnectionstatechange = () => {
+      if (pc === this.pc && pc.connectionState === "failed") this.play();
+    };
+    return pc;
+  }
+
+  /** Plays muted if the browser lets nothing sound without a touch. */
+  async start() {
+    try {
+      await el.video.play();
+    } catch (error) {
+      if (error.name !== "NotAllowedError") return; // replaced by a newer source
+      el.video.muted = true;
+      await el.video.play().catch(() => this.state("idle", "Paused", "Press play to begin."));
+    }
+    el.sound.hidden = !el.video.muted;
+  }
+
+  watchForFirstFrame(pc) {
+    const seen = () => {
+      if (pc !== this.pc || this.firstFrameMs !== null) return;
+      this.firstFrameMs = performance.now() - this.askedAt;
+      this.live();
+    };
+    if (el.video.requestVideoFrameCallback) el.video.requestVideoFrameCallback(seen);
+    else el.video.addEventListener("timeupdate", seen, { once: true });
+  }
+
+  live() {
+    showProblem("");
+    el.again.hidden = true;
+    this.state("live", "Live", "");
+  }
+
+  notice({ definition, streamHeight }) {
+    switch (definition) {
+      case "play_started":
+        this.signal.send({ command: "getStreamInfo", streamId: this.stream });
+        if (!el.video.videoWidth) this.state("connecting", "Connecting", "Waiting for the first picture.");
+        else this.live();
+        break;
+      case "play_finished":
+        this.wait("The stream ended. Waiting for it to begin again.");
+        this.askLater(1000);
+        break;
+      case "streaming_started":
+      case "session_restored":
+        if (!this.playing()) this.play();
+        break;
+      case "streaming_starts_soon":
+        this.wait("The stream is about to begin.");
+        break;
+      case "resolutionChangeInfo":
+        this.state("live", "Live", `Now at ${streamHeight}p.`);
+        break;
+    }
+  }
+
+  refused(message) {
+    if (message.definition === "no_stream_exist") {
+      if (this.playing()) return;
+      this.wait("Waiting for the stream to begin.");
+      this.askLater(ASK_AGAIN_MS);
+    } else if (message.definition === "already_playing") {
+      this.signal.send({ command: "stop", streamId: this.stream });
+      this.askLater(500);
+    } else if (PASSING.has(message.definition)) {
+      showProblem(inWords(message));
+      this.state("connecting", "Waiting", "Trying again shortly.");
+      this.askLater(3000);
+    } else {
+      this.fail(inWords(message));
+    }
+  }
+
+  wait(text) {
+    this.dropConnection();
+    el.figures.hidden = true;
+    el["quality-field"].hidden = true;
+    el.sound.hidden = true;
+    showProblem("");
+    this.state("waiting", "Not live", text);
+  }
+
+  /** The server tells waiting viewers when a stream begins; asking again, rarely, covers a lost message. */
+  askLater(afterMs) {
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.play(), afterMs * (0.75 + Math.random() / 2));
+  }
+
+  fail(text) {
+    clearTimeout(this.retry);
+    this.dropConnection();
+    showProblem(text);
+    this.state("error", "Stopped", "");
+    el.again.hidden = false;
+  }
+
+  state(state, badge, status) {
+    const cover = state === "error" ? "Nothing to show." : status || "Connecting…";
+    const keepsPicture = state === "connecting" && el.video.videoWidth > 0;
+    showState(state, badge, status, state === "live" || keepsPicture ? "" : cover);
+  }
+
+  renditions(infos) {
+    const heights = [...new Set(infos.map((info) => info.streamHeight))].filter((height) => height > 0).sort((a, b) => b - a);
+    el["quality-field"].hidden = heights.length < 2;
+    const key = heights.join();
+    if (el.quality.dataset.heights === key) return;
+    el.quality.dataset.heights = key;
+    const chosen = el.quality.value;
+    el.quality.replaceChildren(new Option("Automatic", "0"), ...heights.map((height) => new Option(`${height}p`, String(height))));
+    if (heights.includes(Number(chosen))) el.quality.value = chosen;
+  }
+
+  async measure() {
+    const pc = this.pc;
+    if (!pc || document.body.dataset.state === "waiting") return;
+    this.seconds += 1;
+    if (this.playing() && this.seconds % RENDITIONS_EVERY_S === 0) this.signal.send({ command: "getStreamInfo", streamId: this.stream });
+    const report = await pc.getStats();
+    const inbound = [...report.values()].filter((stats) => stats.type === "inbound-rtp");
+    if (pc !== this.pc || inbound.length === 0) return;
+    this.checkFlow(inbound);
+    const video = inbound.find((stats) => stats.kind === "video");
+    if (video && this.firstFrameMs !== null) this.show(report, video);
+  }
+
+  /** Joins anew when nothing at all arrives: the edge may be gone without a word. */
+  checkFlow(inbound) {
+    const bytes = inbound.reduce((sum, stats) => sum + (stats.bytesReceived ?? 0), 0);
+    const step = this.meter.grown("all", bytes, performance.now());
+    this.stalled = step && step.by === 0 ? this.stalled + 1 : 0;
+    if (this.stalled >= STALL_LIMIT_S) this.play();
+  }
+
+  show(report, video) {
+    const at = video.timestamp;
+    const lost = this.meter.grown("lost", video.packetsLost ?? 0, at);
+    const received = this.meter.grown("received", video.packetsReceived ?? 0, at);
+    const waited = this.meter.grown("waited", video.jitterBufferDelay ?? 0, at);
+    const emitted = this.meter.grown("emitted", video.jitterBufferEmittedCount ?? 0, at);
+    const packets = lost && received ? lost.by + received.by : 0;
+    showFigures(el.figures, {
+      Frames: video.framesPerSecond === undefined ? "" : `${Math.round(video.framesPerSecond)} /s`,
+      Bitrate: this.meter.bitrate("video", video.bytesReceived, at),
+      Picture: video.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : "",
+      Codec: codecName(report, video),
+      "Jitter buffer": waited && emitted?.by > 0 ? `${Math.round((waited.by / emitted.by) * 1000)} ms` : "",
+      Loss: packets > 0 ? `${Math.max(0, (100 * lost.by) / packets).toFixed(1)} %` : "",
+      "Round trip": roundTrip(report),
+      "First frame after": `${Math.round(this.firstFrameMs)} ms`,
+    });
+  }
+
+  dropConnection() {
+    const pc = this.pc;
+    this.pc = null;
+    pc?.close();
+    this.meter = new Meter();
+  }
+}
+
+function watch(app, stream) {
+  linkPages(app);
+  el.title.textContent = stream;
+  document.title = `${stream} · Rillcast`;
+  el.player.hidden = false;
+  if (!window.RTCPeerConnection) {
+    showProblem("This browser has no WebRTC.");
+    showState("error", "Stopped", "", "Nothing to show.");
+    return;
+  }
+  const watching = new Watching(app, stream);
+  el.sound.addEventListener("click", () => {
+    el.video.muted = false;
+    el.sound.hidden = true;
+  });
+  el.video.addEventListener("volumechange", () => {
+    if (!el.video.muted) el.sound.hidden = true;
+  });
+  el.quality.addEventListener("change", () => {
+    watching.signal.send({ command: "forceStreamQuality", streamId: stream, streamHeight: Number(el.quality.value) });
+  });
+  el.again.addEventListener("click", () => {
+    showProblem("");
+    el.again.hidden = true;
+    watching.play();
+  });
+  addEventListener("pagehide", () => {
+    watching.signal.send({ command: "stop", streamId: stream });
+    watching.dropConnection();
+  });
+}
+
+const id = query.get("id") ?? query.get("name") ?? "";
+if (id) {
+  watch(appFromPath(), id);
+} else {
+  linkPages(appFromPath());
+  el.app.value = appFromPath();
+  el.form.hidden = false;
+  el.stream.focus();
+  el.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    location.assign(pageUrl(el.app.value, "watch.html", { id: el.stream.value }));
+  });
+}
