@@ -36,21 +36,21 @@ impl Gcm {
         (ok == 1).then(|| Gcm(unsafe { ctx.assume_init() }))
     }
 
-    /// Encrypts `plain` followed by `extra` into `out`, which takes both and the tag, and must have exactly that size.
-    pub fn seal(&self, nonce: &[u8; GCM_NONCE_LEN], aad: &[u8], plain: &[u8], extra: &[u8], out: &mut [u8]) -> bool {
-        assert_eq!(out.len(), plain.len() + extra.len() + GCM_TAG_LEN);
-        let (body, tail) = out.split_at_mut(plain.len());
+    /// Encrypts `plain` into `out`, which takes the tag as well and must have exactly that size.
+    pub fn seal(&self, nonce: &[u8; GCM_NONCE_LEN], aad: &[u8], plain: &[u8], out: &mut [u8]) -> bool {
+        assert_eq!(out.len(), plain.len() + GCM_TAG_LEN);
+        let (body, tag) = out.split_at_mut(plain.len());
         // SAFETY: `body` is as long as `plain`; `&mut` guarantees that it overlaps no input.
-        unsafe { self.seal_scatter(nonce, aad, plain.as_ptr(), body, extra, tail) }
+        unsafe { self.seal_scatter(nonce, aad, plain.as_ptr(), body, tag) }
     }
 
     /// Encrypts `data` where it stands; its last 16 bytes receive the tag.
     pub fn seal_in_place(&self, nonce: &[u8; GCM_NONCE_LEN], aad: &[u8], data: &mut [u8]) -> bool {
         let Some(plain_len) = data.len().checked_sub(GCM_TAG_LEN) else { return false };
-        let (body, tail) = data.split_at_mut(plain_len);
+        let (body, tag) = data.split_at_mut(plain_len);
         let plain = body.as_mut_ptr().cast_const();
         // SAFETY: `plain` is `body` itself, which the cipher allows.
-        unsafe { self.seal_scatter(nonce, aad, plain, body, &[], tail) }
+        unsafe { self.seal_scatter(nonce, aad, plain, body, tag) }
     }
 
     /// # Safety
@@ -61,29 +61,28 @@ impl Gcm {
         aad: &[u8],
         plain: *const u8,
         body: &mut [u8],
-        extra: &[u8],
-        tail: &mut [u8],
+        tag: &mut [u8],
     ) -> bool {
-        let mut tail_len = 0;
+        let mut tag_len = 0;
         // SAFETY: every pointer comes from a slice with the length passed along, `plain` as the caller promises.
         let ok = unsafe {
             sys::EVP_AEAD_CTX_seal_scatter(
                 &*self.0,
                 body.as_mut_ptr(),
-                tail.as_mut_ptr(),
-                &mut tail_len,
-                tail.len(),
+                tag.as_mut_ptr(),
+                &mut tag_len,
+                tag.len(),
                 nonce.as_ptr(),
                 nonce.len(),
                 plain,
                 body.len(),
-                extra.as_ptr(),
-                extra.len(),
+                ptr::null(),
+                0,
                 aad.as_ptr(),
                 aad.len(),
             )
         };
-        ok == 1 && tail_len == tail.len()
+        ok == 1 && tag_len == tag.len()
     }
 
     /// Opens ciphertext and tag where they stand. Returns the plaintext's length; None if the tag is wrong.

@@ -29,7 +29,11 @@ pub struct CmCipher {
 
 impl Cipher {
     pub fn new(keys: &Keys, labels: Labels) -> Result<Self, SrtpError> {
-        let SessionKeys { encryption, authentication, salt } = derive(keys, labels)?;
+        Self::of_session(derive(keys, labels)?)
+    }
+
+    pub fn of_session(keys: SessionKeys) -> Result<Self, SrtpError> {
+        let SessionKeys { encryption, authentication, salt } = keys;
         if authentication.is_empty() {
             let gcm = Gcm::new(&encryption).ok_or(SrtpError::Keys)?;
             let salt = salt.try_into().map_err(|_| SrtpError::Keys)?;
@@ -51,23 +55,33 @@ impl Cipher {
         }
     }
 
-    /// `packet` starts with the clear header and has exactly the protected packet's length. `index` is ROC · 2¹⁶ + SEQ.
-    pub fn seal_rtp(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64, payload: &[u8], padding: &[u8]) -> bool {
+    /// Encrypts `payload` behind the clear header that `packet` starts with. `packet` has exactly the protected packet's
+    /// length, `index` is ROC · 2¹⁶ + SEQ.
+    pub fn seal_rtp(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64, payload: &[u8]) -> bool {
         match self {
             Cipher::Gcm(c) => {
                 let (header, out) = packet.split_at_mut(header_len);
-                c.gcm.seal(&c.nonce(ssrc, index), header, payload, padding, out)
+                c.gcm.seal(&c.nonce(ssrc, index), header, payload, out)
             }
             Cipher::Cm(c) => {
-                let (clear, tag) = packet.split_at_mut(header_len + payload.len() + padding.len());
-                let body = &mut clear[header_len..];
-                if padding.is_empty() {
-                    c.aes.apply(c.iv(ssrc, index), payload, body);
-                } else {
-                    body[..payload.len()].copy_from_slice(payload);
-                    body[payload.len()..].copy_from_slice(padding);
-                    c.aes.apply_in_place(c.iv(ssrc, index), body);
-                }
+                let (clear, tag) = packet.split_at_mut(header_len + payload.len());
+                c.aes.apply(c.iv(ssrc, index), payload, &mut clear[header_len..]);
+                tag.copy_from_slice(&c.rtp_tag(clear, index));
+                true
+            }
+        }
+    }
+
+    /// The same for a payload that already stands behind the header; `packet` ends with room for the tag.
+    pub fn seal_rtp_in_place(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64) -> bool {
+        match self {
+            Cipher::Gcm(c) => {
+                let (header, data) = packet.split_at_mut(header_len);
+                c.gcm.seal_in_place(&c.nonce(ssrc, index), header, data)
+            }
+            Cipher::Cm(c) => {
+                let (clear, tag) = packet.split_at_mut(packet.len() - CM_TAG_LEN);
+                c.aes.apply_in_place(c.iv(ssrc, index), &mut clear[header_len..]);
                 tag.copy_from_slice(&c.rtp_tag(clear, index));
                 true
             }

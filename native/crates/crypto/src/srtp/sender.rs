@@ -32,11 +32,13 @@ impl Sender {
         let ssrc = word(packet, 8).ok_or(SrtpError::Malformed)?;
         let index = u64::from(roc) << 16 | u64::from(sequence);
         let sealed = if pad == 0 {
-            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload, &[])
+            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload)
         } else {
-            let mut padding = [0; 255];
-            padding[usize::from(pad) - 1] = pad;
-            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload, &padding[..usize::from(pad)])
+            let (body, rest) = packet[header_len..].split_at_mut(payload.len());
+            body.copy_from_slice(payload);
+            rest[..usize::from(pad)].fill(0);
+            rest[usize::from(pad) - 1] = pad;
+            self.rtp.seal_rtp_in_place(packet, header_len, ssrc, index)
         };
         if sealed {
             Ok(len)

@@ -1,0 +1,80 @@
+//! Python bindings of the media plane: JSON in, JSON out, one file descriptor to wait on. No logic here.
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rillcast_plane::config::PlaneConfig;
+use rillcast_plane::plane;
+
+/// Serialised events, and (source, packet) of tapped sources.
+type Polled<'py> = (Vec<Bound<'py, PyBytes>>, Vec<(u64, Bound<'py, PyBytes>)>);
+
+/// The media plane of one node.
+#[pyclass(module = "rillcast_native", frozen)]
+struct Plane {
+    inner: std::sync::Mutex<plane::Plane>,
+}
+
+impl Plane {
+    fn with<T>(&self, f: impl FnOnce(&mut plane::Plane) -> T) -> T {
+        f(&mut self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+#[pymethods]
+impl Plane {
+    /// Binds the sockets and starts the threads. ValueError: bad configuration; OSError: an address can't be had.
+    #[new]
+    fn new(config: &[u8]) -> PyResult<Self> {
+        let config: PlaneConfig = serde_json::from_slice(config).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let inner = plane::Plane::start(&config).map_err(PyOSError::new_err)?;
+        Ok(Plane { inner: std::sync::Mutex::new(inner) })
+    }
+
+    /// SHA-256 of the DTLS certificate, upper-case hex with colons.
+    fn fingerprint(&self) -> String {
+        self.with(|p| p.fingerprint().to_owned())
+    }
+
+    /// (media port, relay port) of each worker.
+    fn ports(&self) -> Vec<(u16, u16)> {
+        self.with(|p| p.ports().to_vec())
+    }
+
+    /// Readable when `poll` has something.
+    fn fileno(&self) -> i32 {
+        self.with(|p| p.events().fd())
+    }
+
+    /// Hands a command over. ValueError: impossible.
+    fn execute(&self, command: &[u8]) -> PyResult<()> {
+        self.with(|p| p.execute(command)).map_err(PyValueError::new_err)
+    }
+
+    /// Feeds a push source. ValueError: unknown source.
+    fn push_rtp(&self, source: u64, packets: Vec<Vec<u8>>) -> PyResult<()> {
+        self.with(|p| p.push(source, packets)).map_err(PyValueError::new_err)
+    }
+
+    /// Everything that happened since the last call.
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Polled<'py>> {
+        let (events, tapped) = self.with(|p| p.events().drain());
+        let mut out = Vec::with_capacity(events.len());
+        for e in &events {
+            let json = serde_json::to_vec(e).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
+            out.push(PyBytes::new(py, &json));
+        }
+        let packets = tapped.iter().map(|(source, p)| (*source, PyBytes::new(py, p))).collect();
+        Ok((out, packets))
+    }
+
+    /// Ends every session and stops the threads.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.with(plane::Plane::stop));
+    }
+}
+
+#[pymodule]
+fn rillcast_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Plane>()
+}

@@ -1,0 +1,5 @@
+//! Sockets, timers and threads around a [`crate::worker::Worker`]. Everything `unsafe` of this crate is here.
+
+pub mod socket;
+pub mod thread;
+pub mod wake;

@@ -1,0 +1,386 @@
+//! UDP sockets in batches: `recvmmsg` with the local address, `sendmmsg` with GSO.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+
+use crate::egress::{Message, Path, Sink, Sock, MAX_MESSAGES};
+
+const BATCH: usize = 64;
+const RECEIVE_SIZE: usize = 2048;
+const SOCKET_BUFFER: libc::c_int = 8 << 20;
+/// Room for one IPV6_PKTINFO (20 bytes) and one UDP_SEGMENT (2 bytes) control message, aligned.
+const CONTROL: usize = 96;
+
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL]);
+
+/// Binds a non-blocking UDP socket with large buffers, no path-MTU caching and the destination address reported.
+pub fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let (domain, v6) = match addr {
+        SocketAddr::V4(_) => (libc::AF_INET, false),
+        SocketAddr::V6(_) => (libc::AF_INET6, true),
+    };
+    // SAFETY: socket takes no pointers; the result is checked.
+    let fd = unsafe { libc::socket(domain, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` was just made, is open and owned by nobody else.
+    let socket = unsafe { UdpSocket::from_raw_fd(fd) };
+    if v6 {
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+    } else {
+        set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+    }
+    // The FORCE variants need CAP_NET_ADMIN; without it the limits of the system apply.
+    for (force, plain) in [(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF), (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)] {
+        if set(fd, libc::SOL_SOCKET, force, SOCKET_BUFFER).is_err() {
+            set(fd, libc::SOL_SOCKET, plain, SOCKET_BUFFER)?;
+        }
+    }
+    let (storage, len) = to_sockaddr(&addr);
+    // SAFETY: `storage` is a valid sockaddr of `len` bytes that outlives the call.
+    if unsafe { libc::bind(fd, (&raw const storage).cast(), len) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(socket)
+}
+
+fn set(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the pointer is to a c_int that outlives the call and the length is its size.
+    let r = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), size_of::<libc::c_int>() as u32) };
+    if r == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn to_sockaddr(addr: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: sockaddr_storage is plain data, all zeros is a value of it.
+    let mut storage: libc::sockaddr_storage = unsafe { zeroed() };
+    let len = match addr {
+        SocketAddr::V4(a) => {
+            let sin = libc::sockaddr_in {
+                sin_family: libc::AF_INET as u16,
+                sin_port: a.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(a.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is larger than and aligned for sockaddr_in.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(sin) };
+            size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(a) => {
+            let sin6 = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as u16,
+                sin6_port: a.port().to_be(),
+                sin6_flowinfo: a.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: a.ip().octets() },
+                sin6_scope_id: a.scope_id(),
+            };
+            // SAFETY: sockaddr_storage is larger than and aligned for sockaddr_in6.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(sin6) };
+            size_of::<libc::sockaddr_in6>()
+        }
+    };
+    (storage, len as libc::socklen_t)
+}
+
+fn from_sockaddr(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that this is a sockaddr_in; storage is aligned and large enough for it.
+            let sin = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes()), u16::from_be(sin.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that this is a sockaddr_in6; storage is aligned and large enough for it.
+            let sin6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(sin6.sin6_addr.s6_addr), u16::from_be(sin6.sin6_port), 0, sin6.sin6_scope_id)))
+        }
+        _ => None,
+    }
+}
+
+/// Buffers for one `recvmmsg`, made once per thread.
+pub struct Receiver {
+    data: Vec<[u8; RECEIVE_SIZE]>,
+    names: Vec<libc::sockaddr_storage>,
+    controls: Vec<Control>,
+    iovecs: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+}
+
+// SAFETY: the raw pointers inside point only into the vectors of the same value, and are set anew before each use.
+unsafe impl Send for Receiver {}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        // SAFETY: all of these are plain data for which zeros are a value.
+        unsafe {
+            Receiver {
+                data: vec![[0; RECEIVE_SIZE]; BATCH],
+                names: vec![zeroed(); BATCH],
+                controls: vec![Control([0; CONTROL]); BATCH],
+                iovecs: vec![zeroed(); BATCH],
+                headers: vec![zeroed(); BATCH],
+            }
+        }
+    }
+}
+
+impl Receiver {
+    /// Reads up to one batch and hands each datagram on. Returns whether there may be more.
+    pub fn receive(&mut self, socket: &UdpSocket, sock: Sock, mut each: impl FnMut(Path, &mut [u8])) -> bool {
+        for i in 0..BATCH {
+            self.iovecs[i] = libc::iovec { iov_base: self.data[i].as_mut_ptr().cast(), iov_len: RECEIVE_SIZE };
+            let h = &mut self.headers[i].msg_hdr;
+            h.msg_name = (&raw mut self.names[i]).cast();
+            h.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+            h.msg_iov = &raw mut self.iovecs[i];
+            h.msg_iovlen = 1;
+            h.msg_control = self.controls[i].0.as_mut_ptr().cast();
+            h.msg_controllen = CONTROL;
+            h.msg_flags = 0;
+        }
+        // SAFETY: every header points to its own buffers of this value, all alive and exclusively borrowed for the call.
+        let n = unsafe { libc::recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), BATCH as u32, 0, std::ptr::null_mut()) };
+        let n = usize::try_from(n).unwrap_or(0);
+        for i in 0..n {
+            let len = (self.headers[i].msg_len as usize).min(RECEIVE_SIZE);
+            let truncated = self.headers[i].msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            let Some(from) = from_sockaddr(&self.names[i]).filter(|_| !truncated && len > 0) else { continue };
+            let local = local_address(&self.headers[i].msg_hdr);
+            each(Path { sock, to: from, local }, &mut self.data[i][..len]);
+        }
+        n == BATCH
+    }
+}
+
+fn local_address(h: &libc::msghdr) -> Option<IpAddr> {
+    // SAFETY: the kernel filled msg_control with msg_controllen bytes of well-formed control messages; CMSG_* walk
+    // them within that length, and the data types are those the kernel documents for these two.
+    unsafe {
+        let mut c = libc::CMSG_FIRSTHDR(h);
+        while !c.is_null() {
+            match ((*c).cmsg_level, (*c).cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info = libc::CMSG_DATA(c).cast::<libc::in_pktinfo>().read_unaligned();
+                    return Some(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = libc::CMSG_DATA(c).cast::<libc::in6_pktinfo>().read_unaligned();
+                    return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                }
+                _ => c = libc::CMSG_NXTHDR(h, c),
+            }
+        }
+    }
+    None
+}
+
+/// A worker's sockets as an egress sink.
+pub struct Sockets {
+    fds: [Option<RawFd>; 3],
+    gso: bool,
+    names: Vec<libc::sockaddr_storage>,
+    controls: Vec<Control>,
+    iovecs: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
+}
+
+// SAFETY: as for `Receiver`.
+unsafe impl Send for Sockets {}
+
+impl Sockets {
+    /// The descriptors stay owned by the thread that drives this sink and outlive it.
+    pub fn new(media_v4: Option<RawFd>, media_v6: Option<RawFd>, relay: RawFd, gso: bool) -> Self {
+        // SAFETY: plain data for which zeros are a value.
+        unsafe {
+            Sockets {
+                fds: [media_v4, media_v6, Some(relay)],
+                gso,
+                names: vec![zeroed(); MAX_MESSAGES],
+                controls: vec![Control([0; CONTROL]); MAX_MESSAGES],
+                iovecs: vec![zeroed(); MAX_MESSAGES],
+                headers: vec![zeroed(); MAX_MESSAGES],
+            }
+        }
+    }
+
+    fn prepare(&mut self, i: usize, buffer: &[u8], m: &Message) {
+        let (name, len) = to_sockaddr(&m.path.to);
+        self.names[i] = name;
+        self.iovecs[i] = libc::iovec { iov_base: buffer[m.start..m.start + m.len].as_ptr().cast_mut().cast(), iov_len: m.len };
+        let h = &mut self.headers[i].msg_hdr;
+        h.msg_name = (&raw mut self.names[i]).cast();
+        h.msg_namelen = len;
+        h.msg_iov = &raw mut self.iovecs[i];
+        h.msg_iovlen = 1;
+        h.msg_control = self.controls[i].0.as_mut_ptr().cast();
+        h.msg_controllen = CONTROL;
+        h.msg_flags = 0;
+        h.msg_controllen = control(h, m);
+        if h.msg_controllen == 0 {
+            h.msg_control = std::ptr::null_mut();
+        }
+    }
+
+    /// Sends a run of messages of one socket. Returns a bit per message that failed.
+    fn send_run(&mut self, fd: RawFd, buffer: &[u8], messages: &[Message]) -> u64 {
+        for (i, m) in messages.iter().enumerate() {
+            self.prepare(i, buffer, m);
+        }
+        let mut failed = 0u64;
+        let mut done = 0;
+        while done < messages.len() {
+            let rest = (messages.len() - done) as u32;
+            // SAFETY: the headers from `done` on point to live buffers of `self` and `buffer`; nothing is written to them
+            // but msg_len.
+            let n = unsafe { libc::sendmmsg(fd, self.headers[done..].as_mut_ptr(), rest, 0) };
+            if n > 0 {
+                done += n as usize;
+                continue;
+            }
+            let e = io::Error::last_os_error();
+            match e.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                Some(libc::EAGAIN) | Some(libc::ENOBUFS) => {
+                    // The socket is full: what is left is dropped, and counted by whoever owns it.
+                    return failed | (!0u64 << done) & mask(messages.len());
+                }
+                Some(libc::EIO) | Some(libc::EINVAL) if messages[done].segments > 1 => {
+                    self.gso = false;
+                    if !self.send_apart(fd, buffer, &messages[done]) {
+                        failed |= 1 << done;
+                    }
+                }
+                _ => failed |= 1 << done,
+            }
+            done += 1;
+        }
+        failed
+    }
+
+    /// A burst without GSO.
+    fn send_apart(&mut self, fd: RawFd, buffer: &[u8], m: &Message) -> bool {
+        let mut ok = true;
+        for offset in (0..m.len).step_by(m.segment) {
+            let mut single = *m;
+            single.start = m.start + offset;
+            single.len = m.segment.min(m.len - offset);
+            single.segments = 1;
+            self.prepare(0, buffer, &single);
+            // SAFETY: as in `send_run`.
+            ok &= unsafe { libc::sendmmsg(fd, self.headers.as_mut_ptr(), 1, 0) } == 1;
+        }
+        ok
+    }
+}
+
+fn mask(n: usize) -> u64 {
+    if n >= 64 {
+        !0
+    } else {
+        (1 << n) - 1
+    }
+}
+
+/// Writes the control messages of `m` into the header's control buffer; returns their length.
+fn control(h: &mut libc::msghdr, m: &Message) -> usize {
+    let mut used = 0;
+    // SAFETY: msg_control points to CONTROL zero-initialised, 8-aligned bytes; both messages together take at most
+    // CMSG_SPACE(20) + CMSG_SPACE(2) = 64 of them.
+    unsafe {
+        let mut c = libc::CMSG_FIRSTHDR(h);
+        match m.path.local {
+            Some(IpAddr::V4(ip)) => {
+                let mut info: libc::in_pktinfo = zeroed();
+                info.ipi_spec_dst.s_addr = u32::from_ne_bytes(ip.octets());
+                put(c, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+                used += libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32) as usize;
+            }
+            Some(IpAddr::V6(ip)) => {
+                let mut info: libc::in6_pktinfo = zeroed();
+                info.ipi6_addr.s6_addr = ip.octets();
+                put(c, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+                used += libc::CMSG_SPACE(size_of::<libc::in6_pktinfo>() as u32) as usize;
+            }
+            None => {}
+        }
+        if m.segments > 1 {
+            if used > 0 {
+                c = h.msg_control.cast::<u8>().add(used).cast();
+            }
+            put(c, libc::SOL_UDP, libc::UDP_SEGMENT, &(m.segment as u16));
+            used += libc::CMSG_SPACE(size_of::<u16>() as u32) as usize;
+        }
+    }
+    used
+}
+
+/// # Safety
+/// `c` must point to at least `CMSG_SPACE(size_of::<T>())` writable bytes.
+unsafe fn put<T: Copy>(c: *mut libc::cmsghdr, level: libc::c_int, kind: libc::c_int, value: &T) {
+    (*c).cmsg_level = level;
+    (*c).cmsg_type = kind;
+    (*c).cmsg_len = libc::CMSG_LEN(size_of::<T>() as u32) as usize;
+    libc::CMSG_DATA(c).cast::<T>().write_unaligned(*value);
+}
+
+impl Sink for Sockets {
+    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
+        let mut failed = 0;
+        let mut start = 0;
+        while start < messages.len() {
+            let sock = messages[start].path.sock;
+            let n = messages[start..].iter().take_while(|m| m.path.sock == sock).count();
+            let bits = match self.fds[sock as usize] {
+                Some(fd) => self.send_run(fd, buffer, &messages[start..start + n]),
+                None => mask(n),
+            };
+            failed |= bits << start;
+            start += n;
+        }
+        failed
+    }
+
+    fn gso(&self) -> bool {
+        self.gso
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::Egress;
+
+    #[test]
+    fn a_burst_arrives_as_single_datagrams_from_the_asked_address() {
+        let a = bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let b = bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let sink = Sockets::new(Some(a.as_raw_fd()), None, a.as_raw_fd(), true);
+        let mut out = Egress::new(Box::new(sink));
+        let path = Path { sock: Sock::MediaV4, to: b.local_addr().unwrap(), local: Some("127.0.0.3".parse().unwrap()) };
+        for i in 0..5u8 {
+            out.datagram(&path, 0, &[i; 700]);
+        }
+        out.flush();
+        assert!(out.failed.is_empty());
+        let mut got = vec![];
+        let mut r = Receiver::default();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while got.len() < 5 && std::time::Instant::now() < until {
+            r.receive(&b, Sock::MediaV4, |p, d| got.push((p.to.ip(), p.local, d.len(), d[0])));
+        }
+        let expected: Vec<_> = (0..5u8).map(|i| ("127.0.0.3".parse().unwrap(), Some("127.0.0.2".parse().unwrap()), 700, i)).collect();
+        assert_eq!(got, expected);
+    }
+}

@@ -1,0 +1,26 @@
+//! The media plane of a Rillcast node.
+//!
+//! Layers, from the inside out:
+//!
+//! * [`packet`], [`ring`], [`nack`], [`source`]: a track arriving at the node, kept for repair and instant start.
+//! * [`session`], [`relay`]: who sends to us and whom we send to.
+//! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
+//!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
+//! * [`driver`]: sockets, epoll, `recvmmsg`/`sendmmsg`, UDP GSO, threads.
+//! * [`plane`]: the handle that the Python binding wraps.
+//!
+//! Time is `u64` microseconds on a monotonic clock that starts with the plane.
+
+pub mod config;
+pub mod driver;
+pub mod egress;
+pub mod events;
+pub mod mailbox;
+pub mod nack;
+pub mod packet;
+pub mod plane;
+pub mod relay;
+pub mod ring;
+pub mod session;
+pub mod source;
+pub mod worker;

@@ -1,0 +1,83 @@
+//! One RTP packet inside the plane: clear, immutable, shared by every ring, viewer and relay that needs it.
+
+use std::sync::Arc;
+
+/// Header extension values that travel from the publisher to the viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// RFC 6464 byte: V flag and level.
+    pub audio_level: Option<u8>,
+    /// 3GPP TS 26.114 CVO byte.
+    pub video_orientation: Option<u8>,
+    /// AV1 RTP dependency descriptor, verbatim.
+    pub dependency_descriptor: Option<Box<[u8]>>,
+}
+
+#[derive(Debug)]
+pub struct Packet {
+    /// Position in the source's own unbroken sequence space.
+    pub seq: u64,
+    /// RTP timestamp on the source's own unbroken timeline.
+    pub ts: u32,
+    pub marker: bool,
+    /// Counts distinct timestamps.
+    pub frame: u64,
+    pub arrival_us: u64,
+    pub carried: Carried,
+    pub payload: Box<[u8]>,
+}
+
+pub type PacketRef = Arc<Packet>;
+
+/// RTP clock ticks in `us` microseconds.
+pub fn ticks(us: u64, clock_rate: u32) -> u32 {
+    (us as u128 * clock_rate as u128 / 1_000_000) as u32
+}
+
+/// abs-send-time: 24 bits of 6.18 fixed point seconds.
+pub fn abs_send_time(now_us: u64) -> [u8; 3] {
+    let t = ((now_us as u128 * (1 << 18)) / 1_000_000) as u32 & 0x00ff_ffff;
+    [(t >> 16) as u8, (t >> 8) as u8, t as u8]
+}
+
+/// A source's RTP clock against NTP, as in a sender report (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    pub ntp: u64,
+    pub rtp: u32,
+    pub at_us: u64,
+}
+
+impl Clock {
+    /// NTP and RTP time of the source at `now_us`.
+    pub fn at(&self, now_us: u64, clock_rate: u32) -> (u64, u32) {
+        let elapsed = now_us.saturating_sub(self.at_us);
+        let ntp = self.ntp.wrapping_add(((elapsed as u128) << 32).wrapping_div(1_000_000) as u64);
+        (ntp, self.rtp.wrapping_add(ticks(elapsed, clock_rate)))
+    }
+
+    /// RTP time of this source at the NTP time `ntp`.
+    pub fn rtp_at_ntp(&self, ntp: u64, clock_rate: u32) -> u32 {
+        let delta = ntp.wrapping_sub(self.ntp) as i64;
+        let ticks = (delta as i128 * clock_rate as i128) >> 32;
+        self.rtp.wrapping_add(ticks as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_runs_on() {
+        let c = Clock { ntp: 5 << 32, rtp: 1000, at_us: 10 };
+        assert_eq!(c.at(1_000_010, 90_000), (6 << 32, 91_000));
+        assert_eq!(c.rtp_at_ntp(4 << 32, 90_000), 1000u32.wrapping_sub(90_000));
+    }
+
+    #[test]
+    fn abs_send_time_wraps_at_64_seconds() {
+        assert_eq!(abs_send_time(1_000_000), [0x04, 0, 0]);
+        assert_eq!(abs_send_time(64_000_000), [0, 0, 0]);
+    }
+}

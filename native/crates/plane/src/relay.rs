@@ -1,0 +1,173 @@
+//! Media between nodes: one source to one child as SRTP/SRTCP, whoever watches below (DESIGN §3).
+//!
+//! Both sides know the keys beforehand (over the bus). The child's first authenticated keep-alive tells the parent its
+//! address. Lost packets are sent again byte for byte: relay packets hold nothing that depends on the time of sending.
+
+use std::net::SocketAddr;
+
+use rillcast_crypto::srtp::{Receiver, Sender};
+use rillcast_wire::{rtcp, rtp};
+
+use crate::egress::Path;
+use crate::packet::{Carried, Packet};
+use crate::session::send::Progress;
+
+/// Header extension ids inside relays; not negotiated, the same everywhere.
+pub mod ext {
+    pub const AUDIO_LEVEL: u8 = 1;
+    pub const VIDEO_ORIENTATION: u8 = 2;
+    pub const DEPENDENCY_DESCRIPTOR: u8 = 3;
+}
+
+/// Parent side.
+pub struct RelayOut {
+    pub id: u64,
+    pub source: u64,
+    pub ssrc: u32,
+    pub payload_type: u8,
+    pub tx: Sender,
+    pub rx: Receiver,
+    pub child: Option<Path>,
+    pub seen_us: u64,
+    pub reported_us: u64,
+    pub progress: Progress,
+    /// Relay sequence = source sequence + this.
+    offset: Option<u64>,
+    sent: Window,
+    pub packets: u32,
+    pub octets: u32,
+}
+
+/// The last 64 sequence numbers sent.
+#[derive(Default)]
+struct Window {
+    next: u64,
+    bits: u64,
+}
+
+impl Window {
+    fn claim(&mut self, sequence: u64) -> bool {
+        if sequence >= self.next {
+            let step = sequence + 1 - self.next;
+            self.bits = if step < 64 { self.bits << step } else { 0 } | 1;
+            self.next = sequence + 1;
+            return true;
+        }
+        let back = self.next - 1 - sequence;
+        let fresh = back < 64 && self.bits & (1 << back) == 0;
+        if fresh {
+            self.bits |= 1 << back;
+        }
+        fresh
+    }
+}
+
+impl RelayOut {
+    pub fn new(id: u64, source: u64, ssrc: u32, payload_type: u8, tx: Sender, rx: Receiver, now_us: u64) -> Self {
+        RelayOut {
+            id,
+            source,
+            ssrc,
+            payload_type,
+            tx,
+            rx,
+            child: None,
+            seen_us: now_us,
+            reported_us: 0,
+            progress: Progress::Waiting,
+            offset: None,
+            sent: Window::default(),
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    /// Writes `p` for its first sending.
+    pub fn write(&mut self, p: &Packet, slot: &mut [u8]) -> Option<usize> {
+        let offset = *self.offset.get_or_insert_with(|| 1u64.wrapping_sub(p.seq));
+        let sequence = p.seq.wrapping_add(offset);
+        if sequence > u64::MAX / 2 || !self.sent.claim(sequence) {
+            return None;
+        }
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(p.payload.len() as u32);
+        self.put(p, sequence, slot)
+    }
+
+    /// Writes `p` again, byte for byte.
+    pub fn write_again(&mut self, p: &Packet, slot: &mut [u8]) -> Option<usize> {
+        let sequence = p.seq.wrapping_add(self.offset?);
+        (sequence < self.sent.next).then_some(())?;
+        self.put(p, sequence, slot)
+    }
+
+    fn put(&mut self, p: &Packet, sequence: u64, slot: &mut [u8]) -> Option<usize> {
+        let mut exts: [(u8, &[u8]); 3] = [(0, &[]); 3];
+        let mut n = 0;
+        if let Some(v) = &p.carried.audio_level {
+            exts[n] = (ext::AUDIO_LEVEL, std::slice::from_ref(v));
+            n += 1;
+        }
+        if let Some(v) = &p.carried.video_orientation {
+            exts[n] = (ext::VIDEO_ORIENTATION, std::slice::from_ref(v));
+            n += 1;
+        }
+        if let Some(v) = &p.carried.dependency_descriptor {
+            exts[n] = (ext::DEPENDENCY_DESCRIPTOR, v);
+            n += 1;
+        }
+        let header = rtp::write_header(slot, p.marker, self.payload_type, sequence as u16, p.ts, self.ssrc, false, &exts[..n]);
+        self.tx.protect_rtp(slot, header, &p.payload, 0, (sequence >> 16) as u32).ok()
+    }
+
+    /// The source sequence number that the child's 16-bit `seq` means.
+    pub fn source_sequence(&self, seq: u16) -> Option<u64> {
+        let newest = self.sent.next.checked_sub(1)?;
+        let sequence = newest.checked_sub(u64::from((newest as u16).wrapping_sub(seq)))?;
+        Some(sequence.wrapping_sub(self.offset?))
+    }
+}
+
+/// Child side; the packets go into the source of the same id.
+pub struct RelayIn {
+    pub source: u64,
+    pub parent: SocketAddr,
+    pub ssrc: u32,
+    pub tx: Sender,
+    pub rx: Receiver,
+    pub heard_us: u64,
+    pub sent_us: u64,
+    pub lost_told: bool,
+}
+
+impl RelayIn {
+    /// A keep-alive: an authenticated receiver report, plus what else the child wants to say.
+    pub fn keep_alive(&mut self, reports: &[rtcp::Report]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        rtcp::write_rr(&mut out, self.ssrc, reports);
+        out
+    }
+}
+
+/// Extension values of a relay packet.
+pub fn carried(datagram: &[u8], h: &rtp::Header) -> Carried {
+    let mut c = Carried::default();
+    if h.ext.is_none() {
+        return c;
+    }
+    for (id, value) in rtp::extensions(datagram, h) {
+        match (id, value) {
+            (ext::AUDIO_LEVEL, [b, ..]) => c.audio_level = Some(*b),
+            (ext::VIDEO_ORIENTATION, [b, ..]) => c.video_orientation = Some(*b),
+            (ext::DEPENDENCY_DESCRIPTOR, v) => c.dependency_descriptor = Some(v.into()),
+            _ => {}
+        }
+    }
+    c
+}
+
+/// A child that says nothing for this long is gone.
+pub const CHILD_TIMEOUT_US: u64 = 10_000_000;
+/// A parent that says nothing for this long is reported.
+pub const PARENT_TIMEOUT_US: u64 = 3_000_000;
+pub const KEEP_ALIVE_US: u64 = 1_000_000;

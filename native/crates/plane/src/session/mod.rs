@@ -1,0 +1,252 @@
+//! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
+
+pub mod recv;
+pub mod send;
+
+use std::net::SocketAddr;
+
+use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::srtp::{Receiver, Sender};
+use rillcast_wire::bwe::Estimator;
+use rillcast_wire::stun;
+
+use crate::config::{AddSession, DtlsParameters, DtlsRole, HeaderExtensions, IceParameters};
+use crate::egress::{Egress, Path};
+use recv::{RecvTrack, Routes};
+use send::SendTrack;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No authenticated STUN check yet.
+    Waiting,
+    Handshaking,
+    Connected,
+}
+
+/// What a datagram did to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Nothing,
+    Connected,
+    /// Close it, with this reason.
+    Close(&'static str),
+}
+
+/// Addresses that passed a check, remembered per session.
+const MAX_PATHS: usize = 8;
+
+#[derive(Default)]
+pub struct Totals {
+    pub packets_sent: u64,
+    pub bytes_sent: u64,
+    pub packets_received: u64,
+    pub bytes_received: u64,
+    pub video_bytes: u64,
+    pub audio_bytes: u64,
+    pub nacks: u64,
+    pub repaired: u64,
+    pub dropped: u64,
+    /// Values at the last report: (video bytes, audio bytes).
+    pub before: (u64, u64),
+}
+
+pub struct Session {
+    pub id: u64,
+    pub phase: Phase,
+    pub ice: Vec<IceParameters>,
+    dtls: Option<Dtls>,
+    dtls_parameters: DtlsParameters,
+    pub path: Option<Path>,
+    pub paths: Vec<Path>,
+    pub tx: Option<Sender>,
+    pub rx: Option<Receiver>,
+    pub extensions: HeaderExtensions,
+    pub recv: Vec<RecvTrack>,
+    pub routes: Routes,
+    pub send: Vec<SendTrack>,
+    pub keyframe_interval_us: u64,
+    pub estimator: Option<Estimator>,
+    pub added_us: u64,
+    pub seen_us: u64,
+    pub reported_us: u64,
+    pub remb_us: u64,
+    pub media: bool,
+    pub totals: Totals,
+    pub remb_bps: u64,
+    pub fraction_lost: u8,
+    pub jitter_ms: f64,
+    pub rtt_us: u64,
+    /// SSRC we use as the sender of feedback.
+    pub feedback_ssrc: u32,
+    /// Packets that may still be repaired in this second.
+    pub repair_budget: u32,
+    pub dtls_version: &'static str,
+    pub srtp_profile: &'static str,
+}
+
+impl Session {
+    pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, String> {
+        let role = match c.dtls.role {
+            DtlsRole::Server => Role::Server,
+            DtlsRole::Client => Role::Client,
+        };
+        let dtls = Dtls::new(context, role).map_err(|e| format!("dtls: {e}"))?;
+        let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
+        let wants_remb = recv.iter().any(|t| t.config.remb);
+        let max = c.max_bitrate_bps.max(200_000);
+        Ok(Session {
+            id: c.session,
+            phase: Phase::Waiting,
+            ice: vec![c.ice.clone()],
+            dtls: Some(dtls),
+            dtls_parameters: c.dtls.clone(),
+            path: None,
+            paths: vec![],
+            tx: None,
+            rx: None,
+            extensions: c.extensions,
+            routes: Routes::new(&c.recv),
+            recv,
+            send: c.send.iter().map(SendTrack::new).collect(),
+            keyframe_interval_us: c.keyframe_interval_ms * 1000,
+            estimator: wants_remb.then(|| Estimator::new(2_000_000.min(max), 100_000, max)),
+            added_us: now_us,
+            seen_us: now_us,
+            reported_us: 0,
+            remb_us: 0,
+            media: false,
+            totals: Totals::default(),
+            remb_bps: 0,
+            fraction_lost: 0,
+            jitter_ms: 0.0,
+            rtt_us: 0,
+            feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
+            repair_budget: REPAIR_PER_SECOND,
+            dtls_version: "",
+            srtp_profile: "",
+        })
+    }
+
+    /// A binding request for one of our ufrags: authenticates, answers, learns the path.
+    /// Returns false if it is not the peer's.
+    pub fn on_check(&mut self, now_us: u64, path: Path, datagram: &[u8], check: &stun::Binding<'_>, out: &mut Egress, owner: u32) -> bool {
+        let Some((local, remote)) = check.username.and_then(|u| u.split_once(':')) else { return false };
+        let Some(ice) = self.ice.iter().find(|i| i.local_ufrag == local && i.remote_ufrag == remote) else { return false };
+        if !stun::verify_integrity(datagram, ice.local_pwd.as_bytes()) {
+            return false;
+        }
+        let mut reply = Vec::with_capacity(128);
+        if check.controlled.is_some() {
+            // We are lite, hence always controlled (RFC 8445 §7.3.1.1).
+            stun::write_error(&mut reply, &check.transaction_id, 487, "Role Conflict", Some(ice.local_pwd.as_bytes()));
+            out.datagram(&path, owner, &reply);
+            return true;
+        }
+        stun::write_success(&mut reply, &check.transaction_id, path.to, ice.local_pwd.as_bytes());
+        out.datagram(&path, owner, &reply);
+        self.seen_us = now_us;
+        if !self.paths.contains(&path) {
+            if self.paths.len() == MAX_PATHS {
+                let current = self.path;
+                if let Some(i) = self.paths.iter().position(|p| Some(*p) != current) {
+                    self.paths.remove(i);
+                }
+            }
+            self.paths.push(path);
+        }
+        if check.use_candidate || self.path.is_none() {
+            self.path = Some(path);
+        }
+        true
+    }
+
+    /// Begins the handshake on the first validated path.
+    pub fn start_handshake(&mut self, out: &mut Egress, owner: u32) -> Outcome {
+        if self.phase != Phase::Waiting {
+            return Outcome::Nothing;
+        }
+        self.phase = Phase::Handshaking;
+        if let Some(d) = &mut self.dtls {
+            d.start();
+        }
+        self.progress(out, owner)
+    }
+
+    pub fn on_dtls(&mut self, datagram: &[u8], out: &mut Egress, owner: u32) -> Outcome {
+        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
+        if self.phase == Phase::Waiting {
+            return Outcome::Nothing;
+        }
+        if dtls.handle(datagram).is_err() && self.phase != Phase::Connected {
+            self.transmit(out, owner);
+            return Outcome::Close("dtls_failed");
+        }
+        self.progress(out, owner)
+    }
+
+    /// To be called often while the handshake runs.
+    pub fn on_dtls_timer(&mut self, out: &mut Egress, owner: u32) -> Outcome {
+        if self.phase != Phase::Handshaking {
+            return Outcome::Nothing;
+        }
+        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
+        if dtls.timeout().is_some_and(|t| t.is_zero()) && dtls.handle_timeout().is_err() {
+            return Outcome::Close("dtls_failed");
+        }
+        self.progress(out, owner)
+    }
+
+    fn transmit(&mut self, out: &mut Egress, owner: u32) {
+        let (Some(dtls), Some(path)) = (&mut self.dtls, &self.path) else { return };
+        while let Some(d) = dtls.transmit() {
+            out.datagram(path, owner, &d);
+        }
+    }
+
+    fn progress(&mut self, out: &mut Egress, owner: u32) -> Outcome {
+        self.transmit(out, owner);
+        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
+        if dtls.closed() {
+            return Outcome::Close("dtls_closed");
+        }
+        if self.phase == Phase::Connected {
+            return Outcome::Nothing;
+        }
+        let Some(e) = dtls.connected() else { return Outcome::Nothing };
+        let expected = &self.dtls_parameters.fingerprint;
+        match e.peer_fingerprint(&self.dtls_parameters.fingerprint_hash) {
+            Some(f) if f.eq_ignore_ascii_case(expected) => {}
+            _ => return Outcome::Close("fingerprint_mismatch"),
+        }
+        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else { return Outcome::Close("dtls_failed") };
+        self.dtls_version = e.version;
+        self.srtp_profile = e.profile.name();
+        self.tx = Some(tx);
+        self.rx = Some(rx);
+        self.phase = Phase::Connected;
+        Outcome::Connected
+    }
+
+    /// Sends close_notify.
+    pub fn shut(&mut self, out: &mut Egress, owner: u32) {
+        if let Some(d) = &mut self.dtls {
+            d.close();
+        }
+        self.transmit(out, owner);
+    }
+
+    /// Encrypts and sends a compound RTCP packet.
+    pub fn send_rtcp(&mut self, mut packet: Vec<u8>, out: &mut Egress, owner: u32) {
+        let (Some(tx), Some(path)) = (&mut self.tx, &self.path) else { return };
+        if !packet.is_empty() && tx.protect_rtcp(&mut packet).is_ok() {
+            out.datagram(path, owner, &packet);
+        }
+    }
+
+    pub fn knows(&self, from: SocketAddr) -> bool {
+        self.paths.iter().any(|p| p.to == from)
+    }
+}
+
+/// A viewer's repair budget; beyond it, a keyframe costs less.
+pub const REPAIR_PER_SECOND: u32 = 600;

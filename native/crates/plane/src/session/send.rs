@@ -1,0 +1,277 @@
+//! A viewer's track: one unbroken SSRC, sequence and timeline, whatever source feeds it.
+
+use rillcast_crypto::srtp::Sender;
+use rillcast_wire::rtp;
+
+use crate::config::{self, HeaderExtensions, Kind};
+use crate::packet::{ticks, Clock, Packet};
+use crate::ring::Keyframe;
+use crate::source::Source;
+
+/// How packets of one source map into the track, from one switch to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    pub source: u64,
+    /// First sequence number of the track in this segment, 64 bit.
+    pub start: u64,
+    /// First packet of the source that belongs to it.
+    pub first_seq: u64,
+    seq_offset: u64,
+    ts_offset: u32,
+    squeeze: Option<Squeeze>,
+}
+
+/// Cached frames sent at a start or switch are squeezed together in time just before the live edge, so that the receiver
+/// neither waits for them nor takes them for delay.
+#[derive(Clone, Copy, Debug)]
+struct Squeeze {
+    live_frame: u64,
+    live_ts: u32,
+    step: u32,
+}
+
+impl Segment {
+    pub fn sequence(&self, seq: u64) -> u64 {
+        seq.wrapping_add(self.seq_offset)
+    }
+
+    pub fn source_sequence(&self, sequence: u64) -> u64 {
+        sequence.wrapping_sub(self.seq_offset)
+    }
+
+    fn timestamp(&self, p: &Packet) -> u32 {
+        match self.squeeze {
+            Some(s) if p.frame < s.live_frame => {
+                let frames = (s.live_frame - p.frame).min(u64::from(u32::MAX)) as u32;
+                s.live_ts.wrapping_sub(frames.wrapping_mul(s.step))
+            }
+            _ => p.ts.wrapping_add(self.ts_offset),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// For the source's next keyframe.
+    Waiting,
+    /// Cached packets are being sent, paced; the next one is `next`.
+    Catching { next: u64 },
+    Live,
+}
+
+pub struct SendTrack {
+    pub config: config::SendTrack,
+    pub source: Option<u64>,
+    /// A source to switch to at its keyframe.
+    pub target: Option<u64>,
+    pub progress: Progress,
+    pub current: Option<Segment>,
+    pub previous: Option<Segment>,
+    /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
+    next: u64,
+    /// Bit i: `next - 1 - i` was sent. Under GCM no sequence number may carry different bytes, ever.
+    sent: u64,
+    last_ts: u32,
+    last_sent_us: u64,
+    /// The track's timeline against NTP, as last reported.
+    timeline: Option<Clock>,
+    rtx_seq: u64,
+    pub packets: u32,
+    pub octets: u32,
+    /// Middle bits of the last sender reports' NTP time, and when they left.
+    reports: [(u32, u64); 4],
+    pub reported: usize,
+}
+
+impl SendTrack {
+    pub fn new(c: &config::SendTrack) -> Self {
+        SendTrack {
+            config: c.clone(),
+            source: None,
+            target: c.source,
+            progress: Progress::Waiting,
+            current: None,
+            previous: None,
+            next: fastrand::u64(1..0x7000),
+            sent: 0,
+            last_ts: fastrand::u32(..),
+            last_sent_us: 0,
+            timeline: None,
+            rtx_seq: fastrand::u64(1..0x7000),
+            packets: 0,
+            octets: 0,
+            reports: [(0, 0); 4],
+            reported: 0,
+        }
+    }
+
+    /// Where this track would begin with `source` now: its cached keyframe, or for audio its next packet.
+    pub fn entry(&self, now_us: u64, source: &Source) -> Option<Keyframe> {
+        let highest = source.ring.highest()?;
+        if source.kind == Kind::Audio {
+            let p = source.ring.get(highest)?;
+            return Some(Keyframe { first_seq: highest, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us });
+        }
+        source.ring.keyframe().filter(|k| highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US)
+    }
+
+    /// Begins a segment at `at`; the packets from there to the live edge are to be sent next.
+    pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe) {
+        let Some(live) = source.ring.highest().and_then(|h| source.ring.get(h)) else { return };
+        let first = self.current.is_none();
+        let mut ts_offset = match (self.timeline, source.clock) {
+            _ if first => self.last_ts.wrapping_sub(live.ts),
+            (Some(out), Some(c)) if source.clock_is_reported() => out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp),
+            _ => self.continued_ts(now_us).wrapping_sub(live.ts),
+        };
+        let frames = live.frame.saturating_sub(at.frame).min(u64::from(u32::MAX)) as u32;
+        let mut room = live.ts.wrapping_add(ts_offset).wrapping_sub(self.last_ts) as i32;
+        let too_far = !first && room > (self.config.clock_rate * 10) as i32;
+        if !first && (room <= frames as i32 || too_far) {
+            // Another clock than we thought: time goes on from what was sent.
+            ts_offset = self.continued_ts(now_us).wrapping_add(frames).wrapping_sub(live.ts);
+            room = live.ts.wrapping_add(ts_offset).wrapping_sub(self.last_ts) as i32;
+        }
+        let most = self.config.clock_rate / 1000;
+        let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
+        self.previous = self.current;
+        self.current = Some(Segment {
+            source: source.id,
+            start: self.next,
+            first_seq: at.first_seq,
+            seq_offset: self.next.wrapping_sub(at.first_seq),
+            ts_offset,
+            squeeze: (frames > 0).then_some(Squeeze { live_frame: live.frame, live_ts: live.ts.wrapping_add(ts_offset), step }),
+        });
+        self.progress = Progress::Catching { next: at.first_seq };
+        self.source = Some(source.id);
+        self.target = None;
+    }
+
+    fn continued_ts(&self, now_us: u64) -> u32 {
+        let elapsed = ticks(now_us.saturating_sub(self.last_sent_us), self.config.clock_rate);
+        self.last_ts.wrapping_add(elapsed.max(1))
+    }
+
+    /// Writes `p` as the viewer gets it. None: it doesn't belong to the current segment, or cannot be sent.
+    #[inline]
+    pub fn write(&mut self, now_us: u64, p: &Packet, pad: u8, ids: &HeaderExtensions, sent: &[u8; 3], tx: &mut Sender, slot: &mut [u8]) -> Option<usize> {
+        let segment = self.current?;
+        if p.seq < segment.first_seq {
+            return None;
+        }
+        let sequence = segment.sequence(p.seq);
+        if !self.claim(sequence) {
+            return None;
+        }
+        let ts = segment.timestamp(p);
+        let header = self.header(p, sequence, ts, pad > 0, ids, sent, slot);
+        let n = tx.protect_rtp(slot, header, &p.payload, pad, (sequence >> 16) as u32).ok()?;
+        if sequence + 1 == self.next {
+            self.last_ts = ts;
+            self.last_sent_us = now_us;
+        }
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(p.payload.len() as u32);
+        Some(n)
+    }
+
+    /// Whether `sequence` may be sent for the first time; it counts as sent afterwards.
+    #[inline]
+    fn claim(&mut self, sequence: u64) -> bool {
+        if sequence >= self.next {
+            let step = sequence + 1 - self.next;
+            self.sent = if step < 64 { self.sent << step } else { 0 } | 1;
+            self.next = sequence + 1;
+            return true;
+        }
+        let back = self.next - 1 - sequence;
+        if back >= 64 || self.sent & (1 << back) != 0 {
+            return false;
+        }
+        self.sent |= 1 << back;
+        true
+    }
+
+    #[inline]
+    fn header(&self, p: &Packet, sequence: u64, ts: u32, padded: bool, ids: &HeaderExtensions, sent: &[u8; 3], slot: &mut [u8]) -> usize {
+        let mut exts: [(u8, &[u8]); 4] = [(0, &[]); 4];
+        let mut n = 0;
+        // Without RTX a resend must be byte-identical, so nothing that depends on the time of sending may be in it.
+        if ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < 1430 {
+            exts[n] = (ids.abs_send_time, sent);
+            n += 1;
+        }
+        if let (Some(v), true) = (&p.carried.audio_level, ids.audio_level != 0) {
+            exts[n] = (ids.audio_level, std::slice::from_ref(v));
+            n += 1;
+        }
+        if let (Some(v), true) = (&p.carried.video_orientation, ids.video_orientation != 0) {
+            exts[n] = (ids.video_orientation, std::slice::from_ref(v));
+            n += 1;
+        }
+        if let (Some(v), true) = (&p.carried.dependency_descriptor, ids.dependency_descriptor != 0) {
+            exts[n] = (ids.dependency_descriptor, v);
+            n += 1;
+        }
+        rtp::write_header(slot, p.marker, self.config.payload_type, sequence as u16, ts, self.config.ssrc, padded, &exts[..n])
+    }
+
+    /// Whether bursts may be padded to equal sizes: not without RTX, see `header`.
+    pub fn may_pad(&self) -> bool {
+        self.config.rtx_ssrc != 0
+    }
+
+    /// The segment and source sequence number that the viewer's 16-bit `seq` means.
+    pub fn lookup(&self, seq: u16) -> Option<(Segment, u64)> {
+        let newest = self.next.wrapping_sub(1);
+        let back = (newest as u16).wrapping_sub(seq);
+        let sequence = newest.checked_sub(u64::from(back))?;
+        let segment = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
+        Some((segment, segment.source_sequence(sequence)))
+    }
+
+    /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.
+    pub fn write_repair(&mut self, p: &Packet, segment: &Segment, ids: &HeaderExtensions, sent: &[u8; 3], tx: &mut Sender, slot: &mut [u8]) -> Option<usize> {
+        let sequence = segment.sequence(p.seq);
+        let ts = segment.timestamp(p);
+        if self.config.rtx_ssrc == 0 {
+            let header = self.header(p, sequence, ts, false, ids, sent, slot);
+            return tx.protect_rtp(slot, header, &p.payload, 0, (sequence >> 16) as u32).ok();
+        }
+        let mut payload = [0u8; 1600];
+        let len = 2 + p.payload.len();
+        payload.get_mut(2..len)?.copy_from_slice(&p.payload);
+        payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
+        let exts: &[(u8, &[u8])] = if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, sent)] } else { &[] };
+        let rtx = self.rtx_seq;
+        self.rtx_seq += 1;
+        let header = rtp::write_header(slot, p.marker, self.config.rtx_payload_type, rtx as u16, ts, self.config.rtx_ssrc, false, exts);
+        tx.protect_rtp(slot, header, &payload[..len], 0, (rtx >> 16) as u32).ok()
+    }
+
+    /// NTP and RTP time for a sender report now, if anything was sent.
+    pub fn report(&mut self, now_us: u64, source: &Source) -> Option<(u64, u32)> {
+        if self.packets == 0 {
+            return None;
+        }
+        let (segment, clock) = (self.current?, source.clock?);
+        let (ntp, rtp) = clock.at(now_us, source.clock_rate);
+        let rtp = rtp.wrapping_add(segment.ts_offset);
+        self.timeline = Some(Clock { ntp, rtp, at_us: now_us });
+        self.reports[self.reported % 4] = ((ntp >> 16) as u32, now_us);
+        self.reported += 1;
+        Some((ntp, rtp))
+    }
+
+    /// Round-trip time from a report block's LSR and DLSR (RFC 3550 §6.4.1), microseconds.
+    pub fn round_trip(&self, now_us: u64, last_sr: u32, delay: u32) -> Option<u64> {
+        let (_, at) = self.reports.iter().find(|(ntp, at)| *at > 0 && *ntp == last_sr)?;
+        let held = u64::from(delay) * 1_000_000 / 65_536;
+        Some(now_us.saturating_sub(*at).saturating_sub(held))
+    }
+}
+
+/// Older keyframes are not worth catching up from: ask for a new one.
+const MAX_CACHED_US: u64 = 4_000_000;
+const MAX_CACHED_PACKETS: u64 = 2_000;

@@ -1,0 +1,381 @@
+//! A source: one track arriving at this node, by whatever feed, kept in one unbroken sequence and timeline.
+//!
+//! Feeds come and go under a living source (publisher takeover, new SSRC, relay parent replaced): each new feed is
+//! joined to the old sequence and timeline, so that viewers, relays and mirrors never notice.
+
+use std::sync::Arc;
+
+use rillcast_wire::codec::{self, Codec};
+use rillcast_wire::rtp::SeqUnwrapper;
+
+use crate::config::Kind;
+use crate::events::SourceStats;
+use crate::nack::NackTracker;
+use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
+use crate::ring::Ring;
+
+/// Where a source's packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Nothing at the moment.
+    None,
+    Session { slot: usize, track: usize, encoding: usize },
+    Relay,
+    Push,
+    /// The source lives on another worker.
+    Mirror { worker: usize },
+}
+
+/// A packet as the feed has it.
+pub struct Incoming<'a> {
+    pub seq: u16,
+    pub ts: u32,
+    pub marker: bool,
+    pub carried: Carried,
+    pub payload: &'a [u8],
+}
+
+/// Sequence jumps larger than this are a new sequence, not loss.
+const MAX_JUMP: u64 = 3_000;
+/// At most one keyframe request per source in this time.
+pub const KEYFRAME_THROTTLE_US: u64 = 500_000;
+
+pub struct Source {
+    pub id: u64,
+    pub kind: Kind,
+    pub codec: Codec,
+    pub clock_rate: u32,
+    pub feed: Feed,
+    pub ring: Ring,
+    pub clock: Option<Clock>,
+    pub nack: NackTracker,
+    /// Viewers: (session slot, send track).
+    pub viewers: Vec<(usize, usize)>,
+    pub relays: Vec<u64>,
+    pub mirrors: Vec<usize>,
+    pub tapped: bool,
+    /// Packets not fanned out yet.
+    pub pending: Vec<PacketRef>,
+    pub pending_since_us: u64,
+    pub keyframe_interval_us: u64,
+    pub keyframe_wanted: bool,
+    pub keyframe_asked_us: u64,
+    /// Where the next frame's fan-out begins, so that the tail is shared.
+    pub rotation: usize,
+    unwrap: SeqUnwrapper,
+    joined: bool,
+    clock_seen: bool,
+    seq_offset: u64,
+    ts_offset: u32,
+    last_ts: u32,
+    last_frame: u64,
+    pub last_arrival_us: u64,
+    jitter: Jitter,
+    stats: Stats,
+}
+
+#[derive(Default)]
+struct Stats {
+    packets: u64,
+    bytes: u64,
+    keyframes: u64,
+    keyframe_ts: Option<u32>,
+    resolution: (u16, u16),
+    before: (u64, u64, u64),
+    received_in_interval: (u64, u64),
+}
+
+/// Interarrival jitter in RTP ticks (RFC 3550 §6.4.1).
+#[derive(Default)]
+struct Jitter {
+    transit: Option<i64>,
+    value: f64,
+}
+
+impl Source {
+    pub fn new(id: u64, kind: Kind, codec: Codec, clock_rate: u32, feed: Feed) -> Self {
+        Source {
+            id,
+            kind,
+            codec,
+            clock_rate,
+            feed,
+            ring: Ring::new(if kind == Kind::Video { 4096 } else { 256 }),
+            clock: None,
+            nack: NackTracker::default(),
+            viewers: vec![],
+            relays: vec![],
+            mirrors: vec![],
+            tapped: false,
+            pending: vec![],
+            pending_since_us: 0,
+            keyframe_interval_us: 0,
+            keyframe_wanted: false,
+            keyframe_asked_us: 0,
+            rotation: 0,
+            unwrap: SeqUnwrapper::new(),
+            joined: false,
+            clock_seen: false,
+            seq_offset: 0,
+            ts_offset: 0,
+            last_ts: 0,
+            last_frame: 0,
+            last_arrival_us: 0,
+            jitter: Jitter::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    pub fn consumers(&self) -> usize {
+        self.viewers.len() + self.relays.len() + self.mirrors.len() + usize::from(self.tapped)
+    }
+
+    /// The next packet comes from another feed: join it to what was.
+    pub fn rejoin(&mut self, feed: Feed) {
+        self.feed = feed;
+        self.joined = false;
+        self.clock_seen = false;
+        self.nack.restart();
+    }
+
+    pub fn has_started(&self) -> bool {
+        self.stats.packets > 0
+    }
+
+    /// Whether the current feed has delivered a packet.
+    pub fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    /// Takes a packet from the feed. None: duplicate. The packet also waits in `pending`.
+    pub fn ingest(&mut self, now_us: u64, p: Incoming<'_>, wall_ntp: u64) -> Option<PacketRef> {
+        let mut fed = self.unwrap.peek(p.seq);
+        let jump = self.unwrap.highest().map_or(0, |h| fed.abs_diff(h));
+        if !self.joined || jump > MAX_JUMP {
+            self.join(now_us, p.seq, p.ts);
+            fed = self.unwrap.peek(p.seq);
+        }
+        self.unwrap.unwrap(p.seq);
+        if !self.nack.on_packet(fed, now_us) {
+            self.keyframe_wanted = self.kind == Kind::Video;
+        }
+        let seq = fed.wrapping_add(self.seq_offset);
+        if self.ring.contains(seq) {
+            return None;
+        }
+        let ts = p.ts.wrapping_add(self.ts_offset);
+        let frame = self.frame_of(seq, ts);
+        let info = codec::inspect(self.codec, p.payload);
+        let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
+        self.note_stats(now_us, p.payload.len(), ts, starts_keyframe, info.resolution);
+        self.jitter.on_packet(now_us, ts, self.clock_rate);
+        if self.clock.is_none() {
+            self.clock = Some(Clock { ntp: wall_ntp, rtp: ts, at_us: now_us });
+        }
+        let packet = Arc::new(Packet { seq, ts, marker: p.marker, frame, arrival_us: now_us, carried: p.carried, payload: p.payload.into() });
+        self.store(packet, starts_keyframe, now_us)
+    }
+
+    /// A packet of a mirrored source.
+    pub fn mirror(&mut self, now_us: u64, packet: PacketRef) {
+        let info = codec::inspect(self.codec, &packet.payload);
+        let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
+        self.note_stats(now_us, packet.payload.len(), packet.ts, starts_keyframe, info.resolution);
+        self.store(packet, starts_keyframe, now_us);
+    }
+
+    fn store(&mut self, packet: PacketRef, starts_keyframe: bool, now_us: u64) -> Option<PacketRef> {
+        self.last_arrival_us = now_us;
+        if !self.ring.insert(packet.clone(), starts_keyframe) {
+            return None;
+        }
+        if self.pending.is_empty() {
+            self.pending_since_us = now_us;
+        }
+        self.pending.push(packet.clone());
+        Some(packet)
+    }
+
+    fn join(&mut self, now_us: u64, seq: u16, ts: u32) {
+        self.unwrap = SeqUnwrapper::new();
+        let fed = self.unwrap.peek(seq);
+        self.nack.restart();
+        if let Some(highest) = self.ring.highest() {
+            self.seq_offset = (highest + 1).wrapping_sub(fed);
+            let elapsed = ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
+            self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(ts);
+        }
+        self.joined = true;
+        self.jitter = Jitter::default();
+    }
+
+    /// A sender report of the feed.
+    pub fn on_sender_report(&mut self, now_us: u64, ntp: u64, rtp_ts: u32) -> Option<Clock> {
+        if !self.joined {
+            return None;
+        }
+        self.clock_seen = true;
+        self.clock = Some(Clock { ntp, rtp: rtp_ts.wrapping_add(self.ts_offset), at_us: now_us });
+        self.clock
+    }
+
+    /// Whether `clock` comes from the feed's sender report rather than from our guess.
+    pub fn clock_is_reported(&self) -> bool {
+        self.clock_seen
+    }
+
+    pub fn adopt_clock(&mut self, clock: Clock) {
+        self.clock_seen = true;
+        self.clock = Some(clock);
+    }
+
+    fn frame_of(&mut self, seq: u64, ts: u32) -> u64 {
+        let ahead = ts.wrapping_sub(self.last_ts) as i32;
+        if !self.has_started() || ahead > 0 {
+            self.last_ts = ts;
+            self.last_frame += 1;
+            return self.last_frame;
+        }
+        if ahead == 0 {
+            return self.last_frame;
+        }
+        self.ring.get(seq.wrapping_sub(1)).map_or(self.last_frame.saturating_sub(1), |p| if p.ts == ts { p.frame } else { p.frame + 1 })
+    }
+
+    fn note_stats(&mut self, _now_us: u64, bytes: usize, ts: u32, keyframe: bool, resolution: Option<(u16, u16)>) {
+        self.stats.packets += 1;
+        self.stats.bytes += bytes as u64 + 12;
+        if keyframe && self.stats.keyframe_ts != Some(ts) {
+            self.stats.keyframe_ts = Some(ts);
+            self.stats.keyframes += 1;
+        }
+        if let Some(r) = resolution {
+            self.stats.resolution = r;
+        }
+    }
+
+    /// Whether upstream should be asked for a keyframe now; counts as asked.
+    pub fn take_keyframe_request(&mut self, now_us: u64) -> bool {
+        if self.kind != Kind::Video || (self.keyframe_asked_us != 0 && now_us < self.keyframe_asked_us + KEYFRAME_THROTTLE_US) {
+            return false;
+        }
+        let age = self.ring.keyframe().map_or(u64::MAX, |k| now_us.saturating_sub(k.arrival_us));
+        let interval = self.keyframe_interval_us;
+        let overdue = interval > 0 && self.consumers() > 0 && age >= interval && now_us >= self.keyframe_asked_us + interval;
+        if !self.keyframe_wanted && !overdue {
+            return false;
+        }
+        self.keyframe_wanted = false;
+        self.keyframe_asked_us = now_us.max(1);
+        true
+    }
+
+    /// Figures since the last call, about once a second.
+    pub fn take_stats(&mut self, now_us: u64, interval_us: u64) -> SourceStats {
+        let s = interval_us.max(1) as f64 / 1e6;
+        let (_, bytes, frame) = self.stats.before;
+        let out = SourceStats {
+            source: self.id,
+            bitrate_bps: ((self.stats.bytes - bytes) as f64 * 8.0 / s) as u64,
+            packets: self.stats.packets,
+            lost: self.nack.lost,
+            recovered: self.nack.recovered,
+            keyframes: self.stats.keyframes,
+            frames_per_second: (self.last_frame.saturating_sub(frame) as f64 / s * 10.0).round() / 10.0,
+            width: self.stats.resolution.0,
+            height: self.stats.resolution.1,
+            silent_ms: now_us.saturating_sub(self.last_arrival_us) / 1000,
+            consumers: self.consumers(),
+        };
+        self.stats.before = (self.stats.packets, self.stats.bytes, self.last_frame);
+        out
+    }
+
+    /// What a receiver report says of the feed: (fraction lost, cumulative lost, extended highest sequence, jitter).
+    pub fn take_reception(&mut self) -> Option<(u8, i32, u32, u32)> {
+        let highest = self.unwrap.highest()?;
+        let (packets, lost) = self.stats.received_in_interval;
+        let received = self.stats.packets - packets;
+        let lost_now = self.nack.lost.saturating_sub(lost);
+        self.stats.received_in_interval = (self.stats.packets, self.nack.lost);
+        let expected = received + lost_now;
+        let fraction = if expected == 0 { 0 } else { (lost_now * 256 / expected).min(255) as u8 };
+        Some((fraction, self.nack.lost.min(0x7f_ffff) as i32, highest as u32, self.jitter.value as u32))
+    }
+
+    /// Sequence number in the feed's terms of packet `seq`.
+    pub fn sequence_offset(&self) -> u64 {
+        self.seq_offset
+    }
+}
+
+impl Jitter {
+    fn on_packet(&mut self, now_us: u64, ts: u32, clock_rate: u32) {
+        let transit = ticks(now_us, clock_rate).wrapping_sub(ts) as i32 as i64;
+        if let Some(before) = self.transit.replace(transit) {
+            let d = (transit - before).abs() as f64;
+            if d < clock_rate as f64 {
+                self.value += (d - self.value) / 16.0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> Source {
+        Source::new(1, Kind::Video, Codec::Vp8, 90_000, Feed::Push)
+    }
+
+    fn put(s: &mut Source, now: u64, seq: u16, ts: u32) -> Option<PacketRef> {
+        s.ingest(now, Incoming { seq, ts, marker: false, carried: Carried::default(), payload: &[0x10, 0x01, 0, 0] }, 1 << 32)
+    }
+
+    #[test]
+    fn a_new_feed_continues_sequence_and_timeline() {
+        let mut s = source();
+        let a = put(&mut s, 0, 65_535, 1_000).unwrap();
+        let b = put(&mut s, 33_000, 0, 4_000).unwrap();
+        assert_eq!(b.seq, a.seq + 1);
+        s.rejoin(Feed::Push);
+        let c = put(&mut s, 1_033_000, 777, 4_000_000_000).unwrap();
+        assert_eq!(c.seq, b.seq + 1);
+        assert_eq!(c.ts.wrapping_sub(b.ts), 90_000);
+        assert!(c.frame > b.frame);
+    }
+
+    #[test]
+    fn a_restarted_sequence_is_no_loss() {
+        let mut s = source();
+        let a = put(&mut s, 0, 100, 0).unwrap();
+        let b = put(&mut s, 10_000, 30_000, 9).unwrap();
+        assert_eq!(b.seq, a.seq + 1);
+        assert_eq!(s.nack.lost, 0);
+    }
+
+    #[test]
+    fn duplicates_and_late_packets_find_their_place() {
+        let mut s = source();
+        put(&mut s, 0, 1, 0);
+        let third = put(&mut s, 1, 3, 3_000).unwrap();
+        let second = put(&mut s, 2, 2, 0).unwrap();
+        assert_eq!(second.seq + 1, third.seq);
+        assert_eq!(second.frame, 1);
+        assert!(put(&mut s, 3, 2, 0).is_none());
+        assert_eq!(s.nack.recovered, 1);
+    }
+
+    #[test]
+    fn keyframe_requests_are_merged_and_throttled() {
+        let mut s = source();
+        put(&mut s, 1, 1, 0);
+        s.keyframe_wanted = true;
+        assert!(s.take_keyframe_request(1));
+        s.keyframe_wanted = true;
+        assert!(!s.take_keyframe_request(400_000));
+        assert!(s.take_keyframe_request(500_001));
+        assert!(!s.take_keyframe_request(2_000_000));
+    }
+}

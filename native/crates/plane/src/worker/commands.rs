@@ -1,0 +1,338 @@
+//! What Python asks for.
+
+use rillcast_crypto::srtp::{Keys, Receiver, Sender};
+
+use super::{RelayEnd, Worker};
+use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
+use crate::egress::{Egress, Path, Sock};
+use crate::events::Event;
+use crate::mailbox::Mail;
+use crate::relay::{RelayIn, RelayOut};
+use crate::session::send::Progress;
+use crate::session::Session;
+use crate::source::{Feed, Source};
+use rillcast_wire::rtcp;
+
+impl Worker {
+    /// One piece of mail. False: stop.
+    pub fn mail(&mut self, now_us: u64, mail: Mail, out: &mut Egress) -> bool {
+        match mail {
+            Mail::Command(c) => self.command(now_us, *c, out),
+            Mail::Push { source, packets } => self.push(now_us, source, &packets),
+            Mail::Subscribe { source, worker } => self.subscribe(now_us, source, worker, out),
+            Mail::Unsubscribe { source, worker } => self.unsubscribe(source, worker),
+            Mail::Mirror { source, codec, clock, packets, .. } => {
+                self.mirrored(now_us, source, Some(codec), packets);
+                if let (Some(s), Some(c)) = (self.sources.get_mut(&source), clock) {
+                    s.adopt_clock(c);
+                }
+            }
+            Mail::Mirrored { source, packets } => self.mirrored(now_us, source, None, packets),
+            Mail::MirrorClock { source, clock } => {
+                if let Some(s) = self.sources.get_mut(&source) {
+                    s.adopt_clock(clock);
+                }
+            }
+            Mail::MirrorEnded { source } => {
+                if let Some(s) = self.sources.get_mut(&source) {
+                    s.feed = Feed::None;
+                }
+            }
+            Mail::Keyframe { source } => {
+                if let Some(s) = self.sources.get_mut(&source) {
+                    s.keyframe_wanted = true;
+                }
+            }
+            Mail::Stop => {
+                self.stop(now_us, out);
+                return false;
+            }
+        }
+        self.close_marked(now_us, out);
+        true
+    }
+
+    fn command(&mut self, now_us: u64, command: Command, out: &mut Egress) {
+        let (name, id, result) = match command {
+            Command::AddSession(c) => ("add_session", c.session, self.add_session(now_us, &c)),
+            Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
+            Command::RemoveSession { session, keep_sources } => {
+                if let Some(&slot) = self.by_id.get(&session) {
+                    self.close_session(now_us, slot, "removed", keep_sources, out);
+                }
+                ("remove_session", session, Ok(()))
+            }
+            Command::SwitchSource { session, track, source } => {
+                ("switch_source", session, self.switch_source(now_us, session, track, source, out))
+            }
+            Command::AddPushSource(c) => ("add_push_source", c.source, self.add_source(&c, Feed::Push)),
+            Command::AddRelaySource(c) => ("add_relay_source", c.spec.source, self.add_relay_source(now_us, &c, out)),
+            Command::RemoveSource { source } => {
+                self.remove_source(source);
+                ("remove_source", source, Ok(()))
+            }
+            Command::AddRelay(c) => ("add_relay", c.relay, self.add_relay(now_us, &c)),
+            Command::RemoveRelay { relay } => {
+                self.remove_relay(relay);
+                ("remove_relay", relay, Ok(()))
+            }
+            Command::RequestKeyframe { source } => ("request_keyframe", source, self.with_source(source, |s| s.keyframe_wanted = true)),
+            Command::Tap { source, enabled } => ("tap", source, self.tap(source, enabled)),
+            Command::SetClock { source, ntp, rtp_ts } => {
+                self.source_clock(now_us, source, ntp, rtp_ts);
+                ("set_clock", source, Ok(()))
+            }
+        };
+        if let Err(message) = result {
+            self.counters.add("command_failed");
+            self.shared.events.push(Event::Error { command: name, id, message });
+        }
+    }
+
+    fn with_source(&mut self, id: u64, f: impl FnOnce(&mut Source)) -> Result<(), String> {
+        self.sources.get_mut(&id).map(f).ok_or_else(|| format!("source {id}: not on this worker"))
+    }
+
+    // ------------------------------------------------------------------ sessions
+
+    fn add_session(&mut self, now_us: u64, c: &AddSession) -> Result<(), String> {
+        if self.by_id.contains_key(&c.session) {
+            return Err(format!("session {} exists", c.session));
+        }
+        if self.by_ufrag.contains_key(&c.ice.local_ufrag) {
+            return Err("ice.local_ufrag is in use".into());
+        }
+        if self.handshaking.len() >= self.config.max_half_open {
+            self.shared.registry.forget_session(c.session);
+            self.shared.events.push(Event::SessionClosed { session: c.session, reason: "too_many_half_open" });
+            return Err(format!("{} sessions have not finished their handshake", self.handshaking.len()));
+        }
+        let session = Session::new(now_us, &self.shared.context, c)?;
+        let slot = self.sessions.insert(Box::new(session));
+        self.by_id.insert(c.session, slot);
+        self.by_ufrag.insert(c.ice.local_ufrag.clone(), slot);
+        self.handshaking.push(slot);
+        for (track, t) in c.recv.iter().enumerate() {
+            for (encoding, e) in t.encodings.iter().enumerate() {
+                let feed = Feed::Session { slot, track, encoding };
+                let codec = Self::parse_codec(&t.codec);
+                let source = self.sources.entry(e.source).or_insert_with(|| Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
+                source.codec = codec;
+                source.rejoin(feed);
+                source.keyframe_interval_us = c.keyframe_interval_ms * 1000;
+            }
+        }
+        Ok(())
+    }
+
+    fn restart_ice(&mut self, id: u64, ice: crate::config::IceParameters) -> Result<(), String> {
+        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+        if self.by_ufrag.contains_key(&ice.local_ufrag) {
+            return Err("ice.local_ufrag is in use".into());
+        }
+        let s = &mut self.sessions[slot];
+        self.by_ufrag.insert(ice.local_ufrag.clone(), slot);
+        s.ice.push(ice);
+        if s.ice.len() > 2 {
+            let old = s.ice.remove(0);
+            self.by_ufrag.remove(&old.local_ufrag);
+        }
+        Ok(())
+    }
+
+    /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the
+    /// publisher's return.
+    pub(super) fn close_session(&mut self, now_us: u64, slot: usize, reason: &'static str, keep_sources: bool, out: &mut Egress) {
+        if !self.sessions.contains(slot) {
+            return;
+        }
+        self.say_bye(slot, out);
+        let mut session = self.sessions.remove(slot);
+        session.shut(out, slot as u32);
+        out.flush();
+        self.by_id.remove(&session.id);
+        self.by_ufrag.retain(|_, s| *s != slot);
+        self.by_address.retain(|_, s| *s != slot);
+        self.handshaking.retain(|s| *s != slot);
+        self.catching.retain(|(s, _)| *s != slot);
+        for (track, t) in session.send.iter().enumerate() {
+            for id in [t.source, t.target].into_iter().flatten() {
+                self.detach(id, slot, track);
+            }
+        }
+        let ended = reason == "removed" && !keep_sources;
+        for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
+            let Some(s) = self.sources.get_mut(&id) else { continue };
+            if !matches!(s.feed, Feed::Session { slot: fed, .. } if fed == slot) {
+                continue;
+            }
+            s.rejoin(Feed::None);
+            if ended {
+                self.remove_source(id);
+            }
+        }
+        self.shared.registry.forget_session(session.id);
+        self.shared.events.push(Event::SessionClosed { session: session.id, reason });
+        let _ = now_us;
+    }
+
+    fn say_bye(&mut self, slot: usize, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        let mut packet = vec![];
+        for t in s.send.iter().filter(|t| t.packets > 0) {
+            if packet.is_empty() {
+                rtcp::write_rr(&mut packet, t.config.ssrc, &[]);
+            }
+            rtcp::write_bye(&mut packet, t.config.ssrc);
+        }
+        s.send_rtcp(packet, out, slot as u32);
+    }
+
+    fn switch_source(&mut self, now_us: u64, id: u64, track: u64, source: Option<u64>, out: &mut Egress) -> Result<(), String> {
+        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+        let session = &mut self.sessions[slot];
+        let i = session.send.iter().position(|t| t.config.track == track).ok_or_else(|| format!("session {id}: no track {track}"))?;
+        let connected = super::inbound::is_connected(session);
+        let current = session.send[i].source;
+        match source {
+            Some(new) if Some(new) == current => {
+                let abandoned = session.send[i].target.take();
+                if let Some(a) = abandoned.filter(|a| Some(*a) != current) {
+                    self.detach(a, slot, i);
+                }
+            }
+            Some(new) => {
+                if !self.shared.registry.knows_source(new) {
+                    return Err(format!("source {new}: unknown"));
+                }
+                let abandoned = session.send[i].target.replace(new);
+                if let Some(a) = abandoned.filter(|a| *a != new && Some(*a) != current) {
+                    self.detach(a, slot, i);
+                }
+                if connected {
+                    self.attach(now_us, slot, i, out);
+                }
+            }
+            None => {
+                let t = &mut session.send[i];
+                let (old, target) = (t.source.take(), t.target.take());
+                t.progress = Progress::Waiting;
+                self.catching.retain(|c| *c != (slot, i));
+                for id in [old, target].into_iter().flatten() {
+                    self.detach(id, slot, i);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------ sources
+
+    fn add_source(&mut self, c: &SourceSpec, feed: Feed) -> Result<(), String> {
+        let codec = Self::parse_codec(&c.codec);
+        match self.sources.get_mut(&c.source) {
+            Some(s) => {
+                s.codec = codec;
+                s.rejoin(feed);
+            }
+            None => {
+                self.sources.insert(c.source, Source::new(c.source, c.kind, codec, c.clock_rate, feed));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_relay_source(&mut self, now_us: u64, c: &AddRelaySource, out: &mut Egress) -> Result<(), String> {
+        let rx = Receiver::new(&relay_key("srtp_key", &c.srtp_key)?).map_err(|e| e.to_string())?;
+        let tx = Sender::new(&relay_key("srtcp_key", &c.srtcp_key)?).map_err(|e| e.to_string())?;
+        if self.relay_ssrcs.get(&c.ssrc).is_some_and(|e| *e != RelayEnd::In(c.spec.source)) {
+            return Err(format!("ssrc {} is in use", c.ssrc));
+        }
+        let id = c.spec.source;
+        if let Some(old) = self.relays_in.remove(&id) {
+            self.relay_ssrcs.remove(&old.ssrc);
+        }
+        self.add_source(&c.spec, Feed::Relay)?;
+        self.relay_ssrcs.insert(c.ssrc, RelayEnd::In(id));
+        let relay = RelayIn { source: id, parent: c.parent, ssrc: c.ssrc, tx, rx, heard_us: now_us, sent_us: 0, lost_told: false };
+        self.relays_in.insert(id, relay);
+        self.keep_alive(now_us, id, out);
+        Ok(())
+    }
+
+    pub(super) fn remove_source(&mut self, id: u64) {
+        if let Some(r) = self.relays_in.remove(&id) {
+            self.relay_ssrcs.remove(&r.ssrc);
+        }
+        self.shared.registry.forget_source(id);
+        let Some(s) = self.sources.remove(&id) else { return };
+        for relay in s.relays {
+            self.remove_relay(relay);
+        }
+        for w in s.mirrors {
+            self.shared.mailboxes[w].post(Mail::MirrorEnded { source: id });
+        }
+        for (slot, track) in s.viewers {
+            let t = &mut self.sessions[slot].send[track];
+            if t.source == Some(id) {
+                t.source = None;
+                t.progress = Progress::Waiting;
+            }
+            if t.target == Some(id) {
+                t.target = None;
+            }
+        }
+        self.dirty.retain(|d| *d != id);
+    }
+
+    fn tap(&mut self, id: u64, enabled: bool) -> Result<(), String> {
+        let events = self.shared.events.clone();
+        self.with_source(id, |s| {
+            s.tapped = enabled;
+            s.keyframe_wanted |= enabled && s.kind == Kind::Video;
+            if let (true, Some(c)) = (enabled, s.clock) {
+                events.push(Event::ClockSeen { source: id, ntp: c.ntp, rtp_ts: c.rtp });
+            }
+        })
+    }
+
+    // ------------------------------------------------------------------ relays
+
+    fn add_relay(&mut self, now_us: u64, c: &AddRelay) -> Result<(), String> {
+        let keys: [Keys; 2] = [relay_key("srtp_key", &c.srtp_key)?, relay_key("srtcp_key", &c.srtcp_key)?];
+        if !self.sources.contains_key(&c.source) {
+            self.shared.registry.forget_relay(c.relay);
+            return Err(format!("source {}: not on this worker", c.source));
+        }
+        if self.relay_ssrcs.contains_key(&c.ssrc) {
+            self.shared.registry.forget_relay(c.relay);
+            return Err(format!("ssrc {} is in use", c.ssrc));
+        }
+        let tx = Sender::new(&keys[0]).map_err(|e| e.to_string())?;
+        let rx = Receiver::new(&keys[1]).map_err(|e| e.to_string())?;
+        self.relay_ssrcs.insert(c.ssrc, RelayEnd::Out(c.relay));
+        self.relays_out.insert(c.relay, RelayOut::new(c.relay, c.source, c.ssrc, c.payload_type, tx, rx, now_us));
+        Ok(())
+    }
+
+    pub(super) fn remove_relay(&mut self, id: u64) {
+        self.shared.registry.forget_relay(id);
+        let Some(r) = self.relays_out.remove(&id) else { return };
+        self.relay_ssrcs.remove(&r.ssrc);
+        self.catching_relays.retain(|c| *c != id);
+        if let Some(s) = self.sources.get_mut(&r.source) {
+            s.relays.retain(|x| *x != id);
+        }
+    }
+
+    fn stop(&mut self, now_us: u64, out: &mut Egress) {
+        let slots: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.close_session(now_us, slot, "removed", false, out);
+        }
+    }
+
+    pub(super) fn parent_path(relay: &RelayIn) -> Path {
+        Path { sock: Sock::Relay, to: relay.parent, local: None }
+    }
+}

@@ -1,0 +1,386 @@
+//! What arrives: STUN checks, DTLS, SRTP and SRTCP of sessions and relays.
+
+use rillcast_wire::codec::Codec;
+use rillcast_wire::{rtcp, rtp, stun};
+
+use super::{RelayEnd, Worker};
+use crate::config::Kind;
+use crate::egress::{Egress, Path, NOBODY};
+use crate::events::Event;
+use crate::packet::abs_send_time;
+use crate::relay;
+use crate::session::recv::carried;
+use crate::session::send::Progress;
+use crate::session::{Outcome, Phase, Session};
+use crate::source::{Feed, Incoming};
+
+impl Worker {
+    pub(super) fn stun(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
+        let check = match stun::parse(data) {
+            Ok(c) => c,
+            Err(_) => return self.counters.add("stun_malformed"),
+        };
+        match check.class {
+            stun::Class::Request => {}
+            stun::Class::Indication => {
+                if let Some(s) = self.by_address.get(&path.to).and_then(|s| self.sessions.get_mut(*s)) {
+                    s.seen_us = s.seen_us.max(now_us.saturating_sub(1));
+                }
+                return;
+            }
+            stun::Class::Success | stun::Class::Error => return self.counters.add("stun_unexpected"),
+        }
+        let slot = check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.by_ufrag.get(local)).copied();
+        let Some(slot) = slot else { return self.counters.add("stun_unknown_ufrag") };
+        let session = &mut self.sessions[slot];
+        if !session.on_check(now_us, path, data, &check, out, slot as u32) {
+            return self.counters.add("stun_unauthenticated");
+        }
+        if !session.knows(path.to) {
+            return;
+        }
+        let outcome = session.start_handshake(out, slot as u32);
+        if let Some(other) = self.by_address.insert(path.to, slot) {
+            if other != slot && self.sessions.contains(other) {
+                self.sessions[other].paths.retain(|p| p.to != path.to);
+            }
+        }
+        self.after(now_us, slot, outcome, out);
+    }
+
+    pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
+        let Some(&slot) = self.by_address.get(&path.to) else { return self.counters.add("dtls_unknown_peer") };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let outcome = session.on_dtls(data, out, slot as u32);
+        self.after(now_us, slot, outcome, out);
+    }
+
+    pub(super) fn after(&mut self, now_us: u64, slot: usize, outcome: Outcome, out: &mut Egress) {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Close(reason) => {
+                self.counters.add(reason);
+                self.closing.push((slot, reason));
+            }
+            Outcome::Connected => self.connected(now_us, slot, out),
+        }
+    }
+
+    fn connected(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        s.seen_us = now_us;
+        self.shared.events.push(Event::SessionConnected {
+            session: s.id,
+            remote: s.path.map_or_else(String::new, |p| p.to.to_string()),
+            dtls: s.dtls_version,
+            srtp: s.srtp_profile,
+        });
+        let wanted: Vec<usize> = (0..s.send.len()).filter(|t| s.send[*t].target.is_some()).collect();
+        let takes = s.recv.iter().any(|t| t.config.kind == Kind::Video && t.config.pli);
+        for track in wanted {
+            self.attach(now_us, slot, track, out);
+        }
+        if takes {
+            self.send_remb(now_us, slot, out);
+        }
+    }
+
+    pub(super) fn session_rtp(&mut self, now_us: u64, path: Path, data: &mut [u8]) {
+        let Some(session) = self.by_address.get(&path.to).and_then(|s| self.sessions.get_mut(*s)) else {
+            return self.counters.add("rtp_unknown_peer");
+        };
+        let Some(rx) = &mut session.rx else { return self.counters.add("rtp_before_handshake") };
+        let len = match rx.unprotect_rtp(data) {
+            Ok(n) => n,
+            Err(_) => return self.counters.add("srtp_refused"),
+        };
+        let datagram = &data[..len];
+        let header = match rtp::parse(datagram) {
+            Ok(h) => h,
+            Err(_) => return self.counters.add("rtp_malformed"),
+        };
+        session.seen_us = now_us;
+        session.totals.packets_received += 1;
+        session.totals.bytes_received += len as u64;
+        let Some(route) = session.routes.find(&session.recv, &session.extensions, datagram, &header) else {
+            return self.counters.add("rtp_unknown_ssrc");
+        };
+        let (carried, sent) = carried(&session.extensions, datagram, &header);
+        if let Some(e) = &mut session.estimator {
+            e.on_packet(now_us, sent, len);
+        }
+        let mut payload = &datagram[header.header_len..len - header.padding];
+        let mut seq = header.seq;
+        if route.rtx {
+            let [a, b, rest @ ..] = payload else { return };
+            seq = u16::from_be_bytes([*a, *b]);
+            payload = rest;
+        }
+        if payload.is_empty() && route.rtx {
+            return; // a bandwidth probe on the RTX stream
+        }
+        let track = &mut session.recv[route.track];
+        let id = track.config.encodings[route.encoding].source;
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        if !route.rtx && track.ssrcs[route.encoding] != Some(header.ssrc) {
+            if track.ssrcs[route.encoding].replace(header.ssrc).is_some() {
+                source.rejoin(source.feed);
+            }
+        } else if route.rtx && !source.is_joined() {
+            return;
+        }
+        let wall = self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64);
+        let first = !source.is_joined();
+        let was_clean = source.pending.is_empty();
+        let incoming = Incoming { seq, ts: header.ts, marker: header.marker, carried, payload };
+        if source.ingest(now_us, incoming, wall).is_none() {
+            return;
+        }
+        if was_clean {
+            self.dirty.push(id);
+        }
+        if first {
+            self.shared.events.push(Event::SourceStarted { source: id });
+        }
+        if !session.media {
+            session.media = true;
+            self.shared.events.push(Event::SessionMedia { session: session.id });
+        }
+    }
+
+    pub(super) fn session_rtcp(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
+        let Some(&slot) = self.by_address.get(&path.to) else { return self.counters.add("rtcp_unknown_peer") };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let Some(rx) = &mut session.rx else { return self.counters.add("rtcp_before_handshake") };
+        let len = match rx.unprotect_rtcp(data) {
+            Ok(n) => n,
+            Err(_) => return self.counters.add("srtcp_refused"),
+        };
+        session.seen_us = now_us;
+        for packet in rtcp::packets(&data[..len]) {
+            match packet {
+                Ok(p) => self.session_report(now_us, slot, &p, out),
+                Err(_) => return self.counters.add("rtcp_malformed"),
+            }
+        }
+    }
+
+    fn session_report(&mut self, now_us: u64, slot: usize, packet: &rtcp::Packet<'_>, out: &mut Egress) {
+        let session = &mut self.sessions[slot];
+        match packet {
+            rtcp::Packet::Sr { ssrc, ntp, rtp_ts, reports, .. } => {
+                for r in reports.clone() {
+                    reception(session, now_us, &r);
+                }
+                let Some(route) = session.routes.get(*ssrc) else { return };
+                let id = session.recv[route.track].config.encodings[route.encoding].source;
+                self.source_clock(now_us, id, *ntp, *rtp_ts);
+            }
+            rtcp::Packet::Rr { reports, .. } => {
+                for r in reports.clone() {
+                    reception(session, now_us, &r);
+                }
+            }
+            rtcp::Packet::Remb { bitrate_bps, .. } => session.remb_bps = *bitrate_bps,
+            rtcp::Packet::Nack { media, seqs, .. } => {
+                for seq in seqs.clone() {
+                    self.repair(now_us, slot, *media, seq, out);
+                }
+            }
+            rtcp::Packet::Pli { media, .. } => self.keyframe_for(slot, *media),
+            rtcp::Packet::Fir { media, .. } => {
+                for (ssrc, _) in media.clone() {
+                    self.keyframe_for(slot, ssrc);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keyframe_for(&mut self, slot: usize, media: u32) {
+        let source = self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.source);
+        if let Some(s) = source.and_then(|id| self.sources.get_mut(&id)) {
+            s.keyframe_wanted = true;
+        }
+    }
+
+    /// A sender report of a source's feed; passed on to mirrors and taps.
+    pub(super) fn source_clock(&mut self, now_us: u64, id: u64, ntp: u64, rtp_ts: u32) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(clock) = source.on_sender_report(now_us, ntp, rtp_ts) else { return };
+        for w in &source.mirrors {
+            self.shared.mailboxes[*w].post(crate::mailbox::Mail::MirrorClock { source: id, clock });
+        }
+        if source.tapped {
+            self.shared.events.push(Event::ClockSeen { source: id, ntp, rtp_ts: clock.rtp });
+        }
+    }
+
+    fn repair(&mut self, now_us: u64, slot: usize, media: u32, seq: u16, out: &mut Egress) {
+        let session = &mut *self.sessions[slot];
+        session.totals.nacks += 1;
+        let Some(track) = session.send.iter_mut().find(|t| t.config.ssrc == media) else {
+            return self.counters.add("nack_unknown_ssrc");
+        };
+        let found = track.lookup(seq).and_then(|(segment, seq)| Some((segment, self.sources.get(&segment.source)?.ring.get(seq)?.clone())));
+        let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
+            return self.counters.add("nack_not_in_ring");
+        };
+        if session.repair_budget == 0 {
+            return self.counters.add("nack_over_budget");
+        }
+        session.repair_budget -= 1;
+        let sent = abs_send_time(now_us);
+        let ids = &session.extensions;
+        if out.packet(path, slot as u32, |b| track.write_repair(&packet, &segment, ids, &sent, tx, b)) {
+            session.totals.repaired += 1;
+        }
+    }
+
+    // ------------------------------------------------------------------ relays
+
+    pub(super) fn relay_datagram(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
+        let is_rtcp = data.len() >= 8 && data[0] >> 6 == 2 && (192..=223).contains(&data[1]);
+        let ssrc = match (is_rtcp, data.len()) {
+            (true, _) => u32::from_be_bytes([data[4], data[5], data[6], data[7]]),
+            (false, 12..) => u32::from_be_bytes([data[8], data[9], data[10], data[11]]),
+            _ => return self.counters.add("relay_malformed"),
+        };
+        match self.relay_ssrcs.get(&ssrc) {
+            Some(RelayEnd::In(source)) => self.from_parent(now_us, *source, is_rtcp, data),
+            Some(RelayEnd::Out(relay)) if is_rtcp => self.from_child(now_us, *relay, path, data, out),
+            _ => self.counters.add("relay_unknown_ssrc"),
+        }
+    }
+
+    fn from_parent(&mut self, now_us: u64, id: u64, is_rtcp: bool, data: &mut [u8]) {
+        let (Some(relay), Some(source)) = (self.relays_in.get_mut(&id), self.sources.get_mut(&id)) else { return };
+        if is_rtcp {
+            let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
+            relay.heard_us = now_us;
+            relay.lost_told = false;
+            for p in rtcp::packets(&data[..len]) {
+                if let Ok(rtcp::Packet::Sr { ntp, rtp_ts, .. }) = p {
+                    self.source_clock(now_us, id, ntp, rtp_ts);
+                    return;
+                }
+            }
+            return;
+        }
+        let Ok(len) = relay.rx.unprotect_rtp(data) else { return self.counters.add("relay_srtp_refused") };
+        let Ok(h) = rtp::parse(&data[..len]) else { return self.counters.add("rtp_malformed") };
+        relay.heard_us = now_us;
+        relay.lost_told = false;
+        let first = !source.is_joined();
+        let was_clean = source.pending.is_empty();
+        let incoming = Incoming {
+            seq: h.seq,
+            ts: h.ts,
+            marker: h.marker,
+            carried: relay::carried(&data[..len], &h),
+            payload: &data[h.header_len..len - h.padding],
+        };
+        let wall = self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64);
+        if source.ingest(now_us, incoming, wall).is_none() {
+            return;
+        }
+        if was_clean {
+            self.dirty.push(id);
+        }
+        if first {
+            self.shared.events.push(Event::SourceStarted { source: id });
+        }
+    }
+
+    fn from_child(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
+        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
+        relay.seen_us = now_us;
+        if relay.child != Some(path) {
+            let first = relay.child.is_none();
+            relay.child = Some(path);
+            if first {
+                self.shared.events.push(Event::RelayConnected { relay: id, child: path.to.to_string() });
+                self.attach_relay(now_us, id, out);
+            }
+        }
+        for packet in rtcp::packets(&data[..len]) {
+            match packet {
+                Ok(rtcp::Packet::Nack { seqs, .. }) => {
+                    for seq in seqs {
+                        self.repair_relay(id, path, seq, out);
+                    }
+                }
+                Ok(rtcp::Packet::Pli { .. }) => {
+                    let source = self.relays_out.get(&id).map(|r| r.source);
+                    if let Some(s) = source.and_then(|s| self.sources.get_mut(&s)) {
+                        s.keyframe_wanted = true;
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return self.counters.add("rtcp_malformed"),
+            }
+        }
+    }
+
+    fn repair_relay(&mut self, id: u64, path: Path, seq: u16, out: &mut Egress) {
+        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let Some(packet) = relay.source_sequence(seq).and_then(|s| self.sources.get(&relay.source)?.ring.get(s).cloned()) else {
+            return self.counters.add("relay_nack_not_in_ring");
+        };
+        if matches!(relay.progress, Progress::Catching { next } if packet.seq >= next) {
+            return;
+        }
+        if out.packet(&path, NOBODY, |b| relay.write_again(&packet, b)) {
+            self.counters.add("relay_repaired");
+        }
+    }
+
+    // ------------------------------------------------------------------ pushed by Python
+
+    pub(super) fn push(&mut self, now_us: u64, id: u64, packets: &[Vec<u8>]) {
+        let wall = self.wall_ntp(now_us);
+        let Some(source) = self.sources.get_mut(&id).filter(|s| s.feed == Feed::Push) else {
+            return self.counters.add("push_unknown_source");
+        };
+        for datagram in packets {
+            let Ok(h) = rtp::parse(datagram) else {
+                self.counters.add("push_malformed");
+                continue;
+            };
+            let first = !source.is_joined();
+            let was_clean = source.pending.is_empty();
+            let payload = &datagram[h.header_len..datagram.len() - h.padding];
+            if payload.len() > crate::egress::MAX_DATAGRAM - 100 {
+                self.counters.add("push_too_large");
+                continue;
+            }
+            let incoming = Incoming { seq: h.seq, ts: h.ts, marker: h.marker, carried: Default::default(), payload };
+            if source.ingest(now_us, incoming, wall).is_some() && was_clean {
+                self.dirty.push(id);
+            }
+            if first {
+                self.shared.events.push(Event::SourceStarted { source: id });
+            }
+        }
+    }
+
+    pub(super) fn parse_codec(name: &str) -> Codec {
+        Codec::from_name(name)
+    }
+}
+
+fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
+    let Some(track) = session.send.iter().find(|t| t.config.ssrc == r.ssrc) else { return };
+    session.fraction_lost = session.fraction_lost.max(r.fraction_lost);
+    session.jitter_ms = f64::from(r.jitter) * 1000.0 / f64::from(track.config.clock_rate);
+    if let Some(rtt) = track.round_trip(now_us, r.last_sr, r.delay_last_sr) {
+        session.rtt_us = rtt;
+    }
+}
+
+/// Whether a session is far enough to be served.
+pub(super) fn is_connected(s: &Session) -> bool {
+    s.phase == Phase::Connected && s.path.is_some()
+}
+

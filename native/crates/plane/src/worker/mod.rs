@@ -1,0 +1,156 @@
+//! Everything one media thread owns, decided without I/O: datagrams, mail and `now` go in; datagrams leave through
+//! [`Egress`], events through [`EventQueue`], mail to other workers through their [`Mailbox`]es.
+
+mod commands;
+mod fanout;
+mod inbound;
+mod mirrors;
+mod timers;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rillcast_crypto::dtls::Context;
+use rillcast_wire::demux;
+use slab::Slab;
+
+use crate::config::PlaneConfig;
+use crate::egress::{Egress, Path, Sock};
+use crate::events::EventQueue;
+use crate::mailbox::Mailbox;
+use crate::plane::Registry;
+use crate::relay::{RelayIn, RelayOut};
+use crate::session::Session;
+use crate::source::Source;
+
+/// How often `tick` wants to be called while there is anything to do.
+pub const TICK_US: u64 = 5_000;
+
+/// What all workers of a plane share.
+#[derive(Clone)]
+pub struct Shared {
+    pub context: Arc<Context>,
+    pub events: Arc<EventQueue>,
+    pub registry: Arc<Registry>,
+    pub mailboxes: Vec<Arc<Mailbox>>,
+    /// NTP time at plane time 0.
+    pub epoch_ntp: u64,
+}
+
+/// Counts by reason; every refusal or drop has one.
+#[derive(Default)]
+pub struct Counters(pub BTreeMap<&'static str, u64>);
+
+impl Counters {
+    pub fn add(&mut self, reason: &'static str) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+}
+
+pub struct Worker {
+    pub index: usize,
+    config: PlaneConfig,
+    shared: Shared,
+    sessions: Slab<Box<Session>>,
+    by_id: HashMap<u64, usize>,
+    by_ufrag: HashMap<String, usize>,
+    by_address: HashMap<SocketAddr, usize>,
+    sources: HashMap<u64, Source>,
+    relays_out: HashMap<u64, RelayOut>,
+    relays_in: HashMap<u64, RelayIn>,
+    /// Relay SSRC → what it is; one space for both directions of this worker's relay socket.
+    relay_ssrcs: HashMap<u32, RelayEnd>,
+    /// Sources with packets not fanned out yet.
+    dirty: Vec<u64>,
+    /// Sessions whose handshake runs.
+    handshaking: Vec<usize>,
+    /// (session slot, send track) being caught up.
+    catching: Vec<(usize, usize)>,
+    catching_relays: Vec<u64>,
+    /// Source switches to try: (session slot, send track).
+    closing: Vec<(usize, &'static str)>,
+    pub counters: Counters,
+    packets_in: u64,
+    bytes_in: u64,
+    last_second_us: u64,
+    next_slice: usize,
+    /// Share of the last second spent working; set by the driver.
+    pub busy: f64,
+    pub loop_lag_us: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RelayEnd {
+    /// We are the child of this source.
+    In(u64),
+    /// We are the parent with this relay.
+    Out(u64),
+}
+
+impl Worker {
+    pub fn new(index: usize, config: PlaneConfig, shared: Shared) -> Self {
+        Worker {
+            index,
+            config,
+            shared,
+            sessions: Slab::new(),
+            by_id: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_address: HashMap::new(),
+            sources: HashMap::new(),
+            relays_out: HashMap::new(),
+            relays_in: HashMap::new(),
+            relay_ssrcs: HashMap::new(),
+            dirty: vec![],
+            handshaking: vec![],
+            catching: vec![],
+            catching_relays: vec![],
+            closing: vec![],
+            counters: Counters::default(),
+            packets_in: 0,
+            bytes_in: 0,
+            last_second_us: 0,
+            next_slice: 0,
+            busy: 0.0,
+            loop_lag_us: 0,
+        }
+    }
+
+    /// Nothing to time: the driver may sleep until something arrives.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.sources.is_empty() && self.relays_out.is_empty()
+    }
+
+    fn wall_ntp(&self, now_us: u64) -> u64 {
+        self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64)
+    }
+
+    /// One datagram; `data` is decrypted in place.
+    pub fn datagram(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
+        self.packets_in += 1;
+        self.bytes_in += data.len() as u64;
+        if path.sock == Sock::Relay {
+            self.relay_datagram(now_us, path, data, out);
+            return;
+        }
+        match demux::classify(data) {
+            demux::Kind::Stun => self.stun(now_us, path, data, out),
+            demux::Kind::Dtls => self.dtls(now_us, path, data, out),
+            demux::Kind::Rtp => self.session_rtp(now_us, path, data),
+            demux::Kind::Rtcp => self.session_rtcp(now_us, path, data, out),
+            demux::Kind::Unknown => self.counters.add("demux_unknown"),
+        }
+        self.close_marked(now_us, out);
+    }
+
+    /// Ends what was marked while something borrowed it.
+    fn close_marked(&mut self, now_us: u64, out: &mut Egress) {
+        while let Some((slot, reason)) = self.closing.pop() {
+            self.close_session(now_us, slot, reason, false, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! What happens because time passes: handshakes, catching up, repair, keyframe requests, reports, consent, statistics.
+
+use rillcast_wire::rtcp;
+
+use super::{Worker, TICK_US};
+use crate::config::Kind;
+use crate::egress::{Egress, NOBODY};
+use crate::events::{Event, SessionStats, WorkerStats};
+use crate::mailbox::Mail;
+use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
+use crate::session::{Phase, REPAIR_PER_SECOND};
+use crate::source::Feed;
+
+const SECOND_US: u64 = 1_000_000;
+/// Sessions are looked after once a second, a slice of them at every tick.
+const SLICES: usize = (SECOND_US / TICK_US) as usize;
+/// A publisher's estimate is told this often at first, later once a second.
+const REMB_FAST_US: u64 = 200_000;
+const REMB_FAST_FOR_US: u64 = 8_000_000;
+/// How long to wait before asking again for a packet.
+const NACK_SESSION_US: u64 = 40_000;
+const NACK_RELAY_US: u64 = 20_000;
+
+impl Worker {
+    /// To be called every `TICK_US`; being late is harmless.
+    pub fn tick(&mut self, now_us: u64, out: &mut Egress) {
+        self.catch_up_all(now_us, out);
+        self.handshakes(now_us, out);
+        self.sources_tick(now_us, out);
+        self.relays_tick(now_us, out);
+        self.sessions_tick(now_us, out);
+        if now_us >= self.last_second_us + SECOND_US {
+            self.second(now_us);
+        }
+        self.close_marked(now_us, out);
+    }
+
+    fn handshakes(&mut self, now_us: u64, out: &mut Egress) {
+        let timeout = self.config.handshake_timeout_ms * 1000;
+        let mut i = 0;
+        while i < self.handshaking.len() {
+            let slot = self.handshaking[i];
+            let Some(s) = self.sessions.get_mut(slot).filter(|s| s.phase != Phase::Connected) else {
+                self.handshaking.swap_remove(i);
+                continue;
+            };
+            i += 1;
+            if now_us >= s.added_us + timeout {
+                self.counters.add("handshake_timeout");
+                self.closing.push((slot, "handshake_timeout"));
+                continue;
+            }
+            let outcome = s.on_dtls_timer(out, slot as u32);
+            self.after(now_us, slot, outcome, out);
+        }
+    }
+
+    fn sources_tick(&mut self, now_us: u64, out: &mut Egress) {
+        let mut asked = vec![];
+        let mut keyframes = vec![];
+        for s in self.sources.values_mut() {
+            if !s.nack.is_idle() {
+                let interval = if s.feed == Feed::Relay { NACK_RELAY_US } else { NACK_SESSION_US };
+                let mut seqs = vec![];
+                s.nack.due(now_us, interval, &mut seqs);
+                if !seqs.is_empty() {
+                    asked.push((s.id, s.feed, seqs));
+                }
+            }
+            if s.take_keyframe_request(now_us) {
+                keyframes.push((s.id, s.feed));
+            }
+        }
+        for (id, feed, seqs) in asked {
+            self.ask_again(id, feed, &seqs, out);
+        }
+        for (id, feed) in keyframes {
+            self.ask_keyframe(id, feed, out);
+        }
+    }
+
+    fn ask_again(&mut self, id: u64, feed: Feed, seqs: &[u16], out: &mut Egress) {
+        let mut packet = vec![];
+        match feed {
+            Feed::Session { slot, track, encoding } => {
+                let Some(s) = self.sessions.get_mut(slot) else { return };
+                let t = &s.recv[track];
+                let (Some(media), true) = (t.ssrcs[encoding], t.config.nack) else { return };
+                rtcp::write_rr(&mut packet, s.feedback_ssrc, &[]);
+                rtcp::write_nack(&mut packet, s.feedback_ssrc, media, seqs);
+                s.send_rtcp(packet, out, slot as u32);
+            }
+            Feed::Relay => {
+                let Some(r) = self.relays_in.get_mut(&id) else { return };
+                packet = r.keep_alive(&[]);
+                rtcp::write_nack(&mut packet, r.ssrc, r.ssrc, seqs);
+                self.to_parent(id, packet, out);
+            }
+            Feed::None | Feed::Push | Feed::Mirror { .. } => {}
+        }
+    }
+
+    fn ask_keyframe(&mut self, id: u64, feed: Feed, out: &mut Egress) {
+        let mut packet = vec![];
+        match feed {
+            Feed::Session { slot, track, encoding } => {
+                let Some(s) = self.sessions.get_mut(slot) else { return };
+                let t = &s.recv[track];
+                let Some(media) = t.ssrcs[encoding] else { return };
+                rtcp::write_rr(&mut packet, s.feedback_ssrc, &[]);
+                if t.config.pli {
+                    rtcp::write_pli(&mut packet, s.feedback_ssrc, media);
+                } else {
+                    rtcp::write_fir(&mut packet, s.feedback_ssrc, media, fastrand::u8(..));
+                }
+                s.send_rtcp(packet, out, slot as u32);
+            }
+            Feed::Relay => {
+                let Some(r) = self.relays_in.get_mut(&id) else { return };
+                packet = r.keep_alive(&[]);
+                rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
+                self.to_parent(id, packet, out);
+            }
+            Feed::Push => self.shared.events.push(Event::KeyframeWanted { source: id }),
+            Feed::Mirror { worker } => {
+                self.shared.mailboxes[worker].post(Mail::Keyframe { source: id });
+            }
+            Feed::None => {}
+        }
+    }
+
+    // ------------------------------------------------------------------ relays
+
+    fn relays_tick(&mut self, now_us: u64, out: &mut Egress) {
+        let due: Vec<u64> = self.relays_in.values().filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US).map(|r| r.source).collect();
+        for id in due {
+            self.keep_alive(now_us, id, out);
+        }
+        // Until the first packet comes, say hello more often: the first may have been too early.
+        let early: Vec<u64> = self
+            .relays_in
+            .values()
+            .filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(&r.source).is_some_and(|s| !s.is_joined()))
+            .map(|r| r.source)
+            .collect();
+        for id in early {
+            self.keep_alive(now_us, id, out);
+        }
+        for r in self.relays_in.values_mut() {
+            if !r.lost_told && now_us >= r.heard_us + PARENT_TIMEOUT_US {
+                r.lost_told = true;
+                self.shared.events.push(Event::RelayParentLost { source: r.source });
+            }
+        }
+        let gone: Vec<u64> = self.relays_out.values().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
+        for id in gone {
+            self.remove_relay(id);
+            self.shared.events.push(Event::RelayChildLost { relay: id });
+        }
+        let reports: Vec<u64> = self.relays_out.values().filter(|r| r.child.is_some() && now_us >= r.reported_us + KEEP_ALIVE_US).map(|r| r.id).collect();
+        for id in reports {
+            self.report_relay(now_us, id, out);
+        }
+    }
+
+    /// Child → parent.
+    pub(super) fn keep_alive(&mut self, now_us: u64, id: u64, out: &mut Egress) {
+        let Some(r) = self.relays_in.get_mut(&id) else { return };
+        r.sent_us = now_us;
+        let packet = r.keep_alive(&[]);
+        self.to_parent(id, packet, out);
+    }
+
+    fn to_parent(&mut self, id: u64, mut packet: Vec<u8>, out: &mut Egress) {
+        let Some(r) = self.relays_in.get_mut(&id) else { return };
+        if r.tx.protect_rtcp(&mut packet).is_ok() {
+            out.datagram(&Self::parent_path(r), NOBODY, &packet);
+        }
+    }
+
+    /// Parent → child: sender report, which is the keep-alive as well.
+    pub(super) fn report_relay(&mut self, now_us: u64, id: u64, out: &mut Egress) {
+        let Some(r) = self.relays_out.get_mut(&id) else { return };
+        let Some(path) = r.child else { return };
+        r.reported_us = now_us;
+        let mut packet = vec![];
+        match self.sources.get(&r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate))) {
+            Some((clock, rate)) => {
+                let (ntp, rtp) = clock.at(now_us, rate);
+                rtcp::write_sr(&mut packet, r.ssrc, ntp, rtp, r.packets, r.octets, &[]);
+            }
+            None => rtcp::write_rr(&mut packet, r.ssrc, &[]),
+        }
+        if r.tx.protect_rtcp(&mut packet).is_ok() {
+            out.datagram(&path, NOBODY, &packet);
+        }
+    }
+
+    // ------------------------------------------------------------------ sessions
+
+    fn sessions_tick(&mut self, now_us: u64, out: &mut Egress) {
+        let slots = self.sessions.capacity();
+        let slice = self.next_slice;
+        self.next_slice = (slice + 1) % SLICES;
+        for slot in (slice..slots).step_by(SLICES) {
+            if self.sessions.contains(slot) {
+                self.session_second(now_us, slot, out);
+            }
+        }
+        let publishers: Vec<usize> = self
+            .sources
+            .values()
+            .filter_map(|s| match s.feed {
+                Feed::Session { slot, .. } if s.kind == Kind::Video => Some(slot),
+                _ => None,
+            })
+            .collect();
+        for slot in publishers {
+            let Some(s) = self.sessions.get(slot).filter(|s| s.phase == Phase::Connected) else { continue };
+            let interval = if now_us < s.added_us + REMB_FAST_FOR_US { REMB_FAST_US } else { SECOND_US };
+            if now_us >= s.remb_us + interval {
+                self.send_remb(now_us, slot, out);
+            }
+        }
+    }
+
+    fn session_second(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        if s.phase != Phase::Connected {
+            return;
+        }
+        if now_us >= s.seen_us + self.config.consent_timeout_ms * 1000 {
+            self.counters.add("consent_expired");
+            self.closing.push((slot, "consent_expired"));
+            return;
+        }
+        s.repair_budget = REPAIR_PER_SECOND;
+        let interval = now_us.saturating_sub(s.reported_us).max(1);
+        s.reported_us = now_us;
+        let (video, audio) = (s.totals.video_bytes - s.totals.before.0, s.totals.audio_bytes - s.totals.before.1);
+        s.totals.before = (s.totals.video_bytes, s.totals.audio_bytes);
+        let rate = |bytes: u64| (u128::from(bytes) * 8_000_000 / u128::from(interval)) as u64;
+        let stats = SessionStats {
+            session: s.id,
+            packets_sent: s.totals.packets_sent,
+            bytes_sent: s.totals.bytes_sent,
+            packets_received: s.totals.packets_received,
+            bytes_received: s.totals.bytes_received,
+            estimate_bps: s.estimator.as_mut().map_or(s.remb_bps, |e| e.estimate_bps(now_us)),
+            fraction_lost: f64::from(s.fraction_lost) / 256.0,
+            rtt_ms: s.rtt_us as f64 / 1000.0,
+            jitter_ms: s.jitter_ms,
+            nacks: s.totals.nacks,
+            repaired: s.totals.repaired,
+            dropped: s.totals.dropped,
+            video_bps: rate(video),
+            audio_bps: rate(audio),
+        };
+        s.fraction_lost = 0;
+        self.shared.events.push(Event::SessionStats(stats));
+        self.send_reports(now_us, slot, out);
+    }
+
+    /// Sender reports of what we send, receiver reports of what we get.
+    fn send_reports(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        let mut packet = vec![];
+        for t in &mut s.send {
+            let Some(source) = t.source.and_then(|id| self.sources.get(&id)) else { continue };
+            let Some((ntp, rtp)) = t.report(now_us, source) else { continue };
+            rtcp::write_sr(&mut packet, t.config.ssrc, ntp, rtp, t.packets, t.octets, &[]);
+            rtcp::write_sdes_cname(&mut packet, t.config.ssrc, &t.config.cname);
+        }
+        let mut reports = vec![];
+        for t in &s.recv {
+            for (e, ssrc) in t.config.encodings.iter().zip(&t.ssrcs) {
+                let (Some(ssrc), Some(source)) = (ssrc, self.sources.get_mut(&e.source)) else { continue };
+                let Some((fraction_lost, cumulative_lost, highest_seq, jitter)) = source.take_reception() else { continue };
+                if let Some(est) = &mut s.estimator {
+                    est.on_loss(now_us, f32::from(fraction_lost) / 256.0);
+                }
+                let (last_sr, delay_last_sr) = source.clock.filter(|_| source.clock_is_reported()).map_or((0, 0), |c| {
+                    ((c.ntp >> 16) as u32, (now_us.saturating_sub(c.at_us) * 65_536 / 1_000_000) as u32)
+                });
+                reports.push(rtcp::Report { ssrc: *ssrc, fraction_lost, cumulative_lost, highest_seq, jitter, last_sr, delay_last_sr });
+            }
+        }
+        if !reports.is_empty() {
+            rtcp::write_rr(&mut packet, s.feedback_ssrc, &reports);
+        }
+        s.send_rtcp(packet, out, slot as u32);
+    }
+
+    pub(super) fn send_remb(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        s.remb_us = now_us;
+        let Some(e) = &mut s.estimator else { return };
+        let bitrate = e.estimate_bps(now_us);
+        let ssrcs: Vec<u32> = s.routes.media_ssrcs().map(|(ssrc, _)| ssrc).collect();
+        if ssrcs.is_empty() {
+            return;
+        }
+        let mut packet = vec![];
+        rtcp::write_rr(&mut packet, s.feedback_ssrc, &[]);
+        rtcp::write_remb(&mut packet, s.feedback_ssrc, bitrate, &ssrcs);
+        s.send_rtcp(packet, out, slot as u32);
+    }
+
+    // ------------------------------------------------------------------ statistics
+
+    fn second(&mut self, now_us: u64) {
+        let interval = now_us.saturating_sub(self.last_second_us);
+        self.last_second_us = now_us;
+        for s in self.sources.values_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
+            self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
+        }
+    }
+
+    /// Called by the driver once a second, since it alone knows the load.
+    pub fn report(&mut self, packets_out: u64, bytes_out: u64) {
+        let lag = std::mem::take(&mut self.loop_lag_us);
+        self.shared.events.push(Event::WorkerStats(WorkerStats {
+            worker: self.index,
+            busy: (self.busy * 1000.0).round() / 1000.0,
+            loop_lag_ms: lag as f64 / 1000.0,
+            packets_in: self.packets_in,
+            packets_out,
+            bytes_in: self.bytes_in,
+            bytes_out,
+            sessions: self.sessions.len(),
+            half_open: self.handshaking.len(),
+            counters: self.counters.0.clone(),
+        }));
+    }
+}
