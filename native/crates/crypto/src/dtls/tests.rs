@@ -359,37 +359,3 @@ proptest! {
         prop_assert!(server.connected().is_none());
     }
 }
-
-#[test]
-#[ignore]
-fn measure() {
-    for version in VERSIONS {
-        let (cc, sc) = (context(&ecdsa(), CHROMIUM, version), context(&ecdsa(), OURS, version));
-        let rss = || std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096;
-        let mut keep = Vec::with_capacity(1000);
-        for round in 0..2 {
-        let before = rss();
-        let t = std::time::Instant::now();
-        for _ in 0..500 {
-            let mut p = Pair::new(&cc, &sc);
-            p.run(|_| false).unwrap();
-            keep.push(p.server);
-        }
-        println!("{version:?} round {round}: {} B per server, {:?} per pair", (rss() - before) / 500, t.elapsed() / 500);
-        }
-        std::mem::forget(keep);
-    }
-    let keys = Keys { profile: Profile::AeadAes128Gcm, key: vec![1; 16], salt: vec![2; 12] };
-    let mut senders: Vec<_> = (0..100).map(|_| Sender::new(&keys).unwrap()).collect();
-    let payload = vec![7u8; 1178];
-    let mut slot = vec![0u8; 1600];
-    for pad in [0, 20] {
-    let t = std::time::Instant::now();
-    for i in 0..200_000u32 {
-        slot[..12].copy_from_slice(&[0x80,0,(i>>8) as u8,i as u8,0,0,0,0,0,0,0,1]);
-        senders[i as usize % 100].protect_rtp(&mut slot, 12, &payload, pad, i >> 16).unwrap();
-    }
-    println!("protect_rtp pad {pad}: {:?}", t.elapsed() / 200_000);
-    }
-    println!("sender {} receiver {} dtls {}", std::mem::size_of::<Sender>(), std::mem::size_of::<Receiver>(), std::mem::size_of::<Dtls>());
-}
