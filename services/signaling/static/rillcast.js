@@ -31,6 +31,7 @@ export function showState(state, badge, status, cover = "") {
   document.getElementById("badge").textContent = badge;
   document.getElementById("status").textContent = status;
   document.getElementById("cover").hidden = !cover;
+  document.body.toggleAttribute("data-covered", cover !== "" && cover === status);
   document.getElementById("cover-text").textContent = cover;
 }
 
