@@ -17,6 +17,8 @@ from machine import ROOT, VENV, apt, apt_hint, die, digest, run, stamp, stamped
 from test_tools import ensure_test_tools
 
 MIN_PYTHON = (3, 11)
+WHEELS = ["--only-binary", ":all:", "--no-binary", "nkeys"]
+"""Nothing is compiled; nkeys, pure Python, is published as source only."""
 
 
 def ensure_venv() -> Path:
@@ -49,7 +51,7 @@ def ensure_packages(python: Path, dev: bool) -> None:
         return
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
     locks = [argument for lock in (dev_locks if dev else run_locks) for argument in ("-r", str(lock))]
-    if not run("installing Python packages", [*pip, "--require-hashes", "--only-binary", ":all:", *locks]):
+    if not run("installing Python packages", [*pip, "--require-hashes", *WHEELS, *locks]):
         sys.exit(1)
     if not run("linking rillcast into .venv", [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]):
         sys.exit(1)

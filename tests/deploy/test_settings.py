@@ -1,0 +1,130 @@
+"""Compose, .env.example and `rillcast up` set nothing that does not exist, and nothing that is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rillcast.cli.plan import Wishes, services
+from rillcast.contracts.messages import NodeKind
+from rillcast.runtime.settings import NodeSettings
+
+Settings = dict[NodeKind, type[NodeSettings]]
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?")
+NOT_SETTINGS = {"RILLCAST_HTTP_PORT", "RILLCAST_PUBLIC_ADDRESS"}
+"""Read by compose only."""
+
+
+def compose(root: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())
+    return loaded
+
+
+def example(root: Path) -> dict[str, str]:
+    """Variables of .env.example with the values shown, commented out or not."""
+    lines = (root / ".env.example").read_text().splitlines()
+    return {m[1]: m[2] for line in lines if (m := re.fullmatch(r"#? ?([A-Z][A-Z0-9_]+)=(.*)", line))}
+
+
+def field_of(variable: str, settings: Settings) -> str | None:
+    """The settings field a variable sets in at least one service."""
+    for kind, cls in settings.items():
+        for prefix in (f"RILLCAST_{kind.upper()}_", "RILLCAST_"):
+            name = variable.removeprefix(prefix).lower()
+            if variable.startswith(prefix) and (
+                name in cls.model_fields or name.removesuffix("_file") in cls.model_fields
+            ):
+                return name
+    return None
+
+
+def use_only(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for variable in [name for name in os.environ if name.startswith("RILLCAST_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.mark.parametrize("kind", NodeKind)
+def test_what_compose_sets_is_accepted(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: NodeKind
+) -> None:
+    environment = {
+        key: VARIABLE.sub(r"\2", value).rstrip("}")
+        for key, value in compose(root)["services"][kind]["environment"].items()
+    }
+    use_only(monkeypatch, environment)
+
+    loaded = settings[kind]()
+
+    assert loaded.discovery == "consul"
+    assert [name for name in environment if field_of(name, {kind: settings[kind]}) is None] == []
+
+
+@pytest.mark.parametrize("kind", NodeKind)
+def test_what_rillcast_up_sets_is_accepted(settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: NodeKind) -> None:
+    spec = next(spec for spec in services(Wishes(), {}) if spec.name == f"{kind}-1")
+    use_only(monkeypatch, {name: value for name, value in spec.env.items() if name.startswith("RILLCAST_")})
+
+    loaded = settings[kind]()
+
+    assert loaded.node_id == f"{kind}-1"
+    assert f"http://{loaded.admin_host}:{loaded.admin_port}/readyz" == spec.ready_url
+    assert [name for name in spec.env if name.startswith("RILLCAST_") and field_of(name, settings) is None] == []
+
+
+def test_every_variable_in_the_example_exists(root: Path, settings: Settings) -> None:
+    text = (root / "docker-compose.yml").read_text() + (root / "deploy/compose/outside.yml").read_text()
+    of_compose = {match[1] for match in VARIABLE.finditer(text)}
+
+    unknown = [name for name in example(root) if name not in of_compose and field_of(name, settings) is None]
+
+    assert len(example(root)) > 15
+    assert unknown == []
+
+
+def test_every_variable_that_compose_reads_is_in_the_example(root: Path) -> None:
+    text = (root / "docker-compose.yml").read_text() + (root / "deploy/compose/outside.yml").read_text()
+
+    missing = {match[1] for match in VARIABLE.finditer(text)} - set(example(root))
+
+    assert missing == set()
+
+
+def test_the_example_shows_the_real_defaults(root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_only(monkeypatch, {})
+    of_compose = {m[1]: m[2] or "" for m in VARIABLE.finditer((root / "docker-compose.yml").read_text())}
+    wrong = {}
+    for name, shown in example(root).items():
+        if name in NOT_SETTINGS and name not in of_compose:
+            continue
+        default = of_compose[name] if name in of_compose else shown_default(name, settings)
+        if shown != default:
+            wrong[name] = (shown, default)
+
+    assert wrong == {}
+
+
+def shown_default(variable: str, settings: Settings) -> str:
+    """A field's default the way it is written in the environment."""
+    for kind, cls in settings.items():
+        name = field_of(variable, {kind: cls})
+        if name is not None:
+            default = cls.model_fields[name].get_default(call_default_factory=False)
+            if isinstance(default, list):
+                return ",".join(map(str, default))
+            if isinstance(default, bool):
+                return str(default).lower()
+            return (
+                default.get_secret_value()
+                if hasattr(default, "get_secret_value")
+                else f"{default:g}"
+                if isinstance(default, float)
+                else str(default)
+            )
+    raise AssertionError(f"{variable} sets nothing")
