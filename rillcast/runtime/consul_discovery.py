@@ -1,4 +1,4 @@
-"""`Discovery` on a Consul agent by four HTTP calls: register, look whether we still are, deregister, and blocking health queries.
+"""`Discovery` on a Consul agent by four HTTP calls: register, look whether that still stands, deregister, health query.
 
 Each node has an HTTP check on its /readyz. What was known stays known while the agent is away, and for a while after it
 came back: an agent that lost its data forgets nodes that are alive and about to register again.
@@ -174,7 +174,7 @@ class ConsulDiscovery:
         if settling > 0:  # ask again once what is remembered may be dropped
             await asyncio.sleep(min(settling, 1.0))
             return 0
-        if new_index == index or new_index == 0:  # nothing new, or an index we must not wait on
+        if new_index in {index, 0}:  # nothing new, or an index we must not wait on
             await asyncio.sleep(0.1)
         return new_index
 

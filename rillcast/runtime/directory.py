@@ -71,7 +71,7 @@ class NodeDirectory:
         return [seen.report for seen in self._seen.values()]
 
     def on_gone(self, listener: Listener) -> None:
-        """Call `listener` with the last report of each node that said goodbye or fell silent (within a second of it)."""
+        """Call `listener` with the last report of each node that said goodbye or fell silent."""
         self._on_gone.append(listener)
 
     def on_report(self, listener: Listener) -> None:

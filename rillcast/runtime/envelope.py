@@ -1,4 +1,4 @@
-"""How messages look on the bus: JSON bodies, ``{"ok": …}`` or ``{"failure": …}`` answers, and the headers beside them."""
+"""How messages look on the bus: JSON bodies, answers ``{"ok": …}`` or ``{"failure": …}``, and headers beside them."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ _ASK_EVERY_S = 1.0
 
 
 class Seat:
-    """Keeps the readiness condition ``licence``. Only an explicit refusal of the license service takes a node that held a
-    seat out of service; while that service or the bus is away, the node goes on."""
+    """Keeps the readiness condition ``licence``. Only an explicit refusal takes a node that held a seat out of service;
+    while the license service or the bus is away, the node goes on."""
 
     def __init__(
         self, bus: Bus, info: NodeInfo, readiness: Readiness, clock: Callable[[], float] = time.monotonic

@@ -20,7 +20,8 @@ BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS 
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",
-    "Requests this node sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, undecodable.",
+    "Requests sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, undecodable, "
+    "cancelled.",
     ["subject", "outcome"],
 )
 BUS_REQUEST_SECONDS = Histogram(
@@ -28,7 +29,7 @@ BUS_REQUEST_SECONDS = Histogram(
 )
 BUS_SERVED = Counter(
     "rillcast_bus_served_total",
-    "Requests this node answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline.",
+    "Requests answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline.",
     ["subject", "outcome"],
 )
 BUS_EVENTS_DROPPED = Counter(
@@ -56,6 +57,6 @@ DISCOVERY_REGISTRATIONS = Counter(
 
 LICENCE_SEAT = Gauge(
     "rillcast_licence_seat",
-    "1 for the state of this node's seat: held, waiting (not asked successfully yet), unconfirmed (held, license service away), refused.",
+    "1 for the state of the seat: waiting (for a first answer), held, unconfirmed (held, no answer now), refused.",
     ["state"],
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
@@ -34,6 +35,8 @@ class _Subscription:
     queue: str
     callback: Callable[[Msg], Awaitable[None]]
     waiting: int
+    client: Client | None = None
+    """Who knows it: that client restores it by itself after a reconnect."""
 
 
 class _Unanswered(Exception):
@@ -242,7 +245,8 @@ class NatsBus:
             await self._settle()
 
     async def _start(self, subscription: _Subscription) -> None:
-        await self._connection.client.subscribe(
+        subscription.client = self._connection.client
+        await subscription.client.subscribe(
             subscription.subject,
             queue=subscription.queue,
             cb=subscription.callback,
@@ -253,11 +257,14 @@ class NatsBus:
     async def _settle(self) -> None:
         """Wait until the server knows our subscriptions: who is told that a node is there may ask it at once."""
         try:
+            # Twice, since nats-py writes the ping of a flush before the commands still waiting to be written.
+            await self._connection.client.flush(timeout=2)
             await self._connection.client.flush(timeout=2)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("NATS did not confirm a subscription, it follows with the reconnect", reason=str(error))
 
-    async def _restore(self, new_client: bool) -> None:
-        if new_client:
-            for subscription in self._subscriptions:
+    async def _restore(self) -> None:
+        """Subscribe what the client in use does not know: it is new, or was reconnecting when somebody subscribed."""
+        for subscription in self._subscriptions:
+            if subscription.client is not self._connection.client:
                 await self._start(subscription)

@@ -1,4 +1,4 @@
-"""The process's one connection to NATS: comes up with patience, never gives up afterwards, and says whether it is there."""
+"""The process's one connection to NATS: patient at the start, never giving up later, and honest about being there."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Callback = Callable[[], Awaitable[None]]
 
 
 class NatsConnection:
-    """Owns the client. Whoever subscribes does so through `on_connected`, which runs after every (re)connect with the
-    client in use and whether it is a new one, which then lacks all earlier subscriptions."""
+    """Owns the client. Subscriptions survive a reconnect of the same client; `client` may be another one after
+    `on_connected` was called, and then knows none of them."""
 
     def __init__(self, settings: NodeSettings, name: str) -> None:
         self._settings = settings
@@ -40,7 +40,7 @@ class NatsConnection:
         self._revival: asyncio.Task[None] | None = None
         self._attempts = 0
         self._last_error = ""
-        self._on_connected: list[Callable[[bool], Awaitable[None]]] = []
+        self._on_connected: list[Callback] = []
         self._on_lost: list[Callable[[], None]] = []
 
     @property
@@ -55,8 +55,8 @@ class NatsConnection:
             raise RuntimeError("not connected yet")
         return self._client
 
-    def on_connected(self, callback: Callable[[bool], Awaitable[None]]) -> None:
-        """Call `callback(new_client)` after every (re)connect."""
+    def on_connected(self, callback: Callback) -> None:
+        """Call `callback` after every (re)connect."""
         self._on_connected.append(callback)
 
     def on_lost(self, callback: Callable[[], None]) -> None:
@@ -116,16 +116,14 @@ class NatsConnection:
         version, text = _version(client)
         if version < OLDEST_SERVER:
             await client.close()
-            raise StartError(
-                f"nats-server {text} is too old: {OLDEST_SERVER[0]}.{OLDEST_SERVER[1]} or newer is needed"
-            )
+            raise StartError(f"nats-server {text} is too old: {OLDEST_SERVER[0]}.{OLDEST_SERVER[1]} or newer is needed")
         # Fail fast at the start, never give up later: the client knows only one of both at a time.
         client.options.update(allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=1)
         client.set_server_pool(self._settings.nats_servers)
         self._client = client
         self._connected = True
         metrics.BUS_CONNECTED.set(1)
-        await self._announce(new_client=True)
+        await self._announce()
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -153,9 +151,9 @@ class NatsConnection:
         pause = min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self._attempts, 8)) * (0.5 + random.random() / 2)
         return pool[self._attempts % len(pool)], pause
 
-    async def _announce(self, *, new_client: bool) -> None:
+    async def _announce(self) -> None:
         for callback in self._on_connected:
-            await callback(new_client)
+            await callback()
 
     def _lose(self) -> None:
         if self._connected:
@@ -189,7 +187,7 @@ class NatsConnection:
         metrics.BUS_CONNECTED.set(1)
         metrics.BUS_RECONNECTS.inc()
         log.info("NATS is back", server=text)
-        await self._announce(new_client=False)
+        await self._announce()
 
     async def _on_closed(self) -> None:
         """The client gave up by itself, e.g. since the server refused it for a while. Start over with a new one."""

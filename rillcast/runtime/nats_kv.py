@@ -70,7 +70,7 @@ class NatsKeyValue:
         connection.on_connected(self._restart_feeds)
 
     async def open(self, patience_s: float = 15.0) -> None:
-        """Make the bucket unless it is there. Waits while JetStream is starting; raises STORE_UNAVAILABLE in the end."""
+        """Make the bucket unless it is there. Waits while JetStream starts; in the end raises STORE_UNAVAILABLE."""
         deadline = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
@@ -281,6 +281,6 @@ class NatsKeyValue:
     def _unavailable(self, why: str) -> RillcastError:
         return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"store {self._bucket}: {why}", RETRY_AFTER_S)
 
-    async def _restart_feeds(self, _new_client: bool) -> None:
+    async def _restart_feeds(self) -> None:
         for feed in self._feeds:
             feed.restart()

@@ -129,27 +129,29 @@ class Feed:
         return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
 
     async def _next(self, silence_s: float, *, until_idle: bool = False) -> Msg | None:
-        """The next change; None when the feed has a gap, is stale or silent, or `until_idle` has nothing more to give."""
+        """The next change; None when the feed has a gap, is stale or silent, or has no more to give (`until_idle`)."""
         while not self._stale:
-            try:
-                async with asyncio.timeout(silence_s):
-                    msg = await self._queue.get()
-            except TimeoutError:
-                return None
+            msg = await self._take(silence_s)
             if msg is None:
-                return None
-            if (headers := msg.headers) is not None and headers.get("Status") == "100":
-                if headers.get("Nats-Last-Consumer") not in {None, str(self._delivered)}:
-                    return None
-                self._idle = until_idle
-                if until_idle:
-                    return None
+                break
+            if (headers := msg.headers) is not None and headers.get("Status") == "100":  # idle heartbeat
+                in_step = headers.get("Nats-Last-Consumer") in {None, str(self._delivered)}
+                self._idle = in_step and until_idle
+                if self._idle or not in_step:
+                    break
                 continue
             if msg.metadata.sequence.consumer != self._delivered + 1:
-                return None
+                break
             self._delivered += 1
             return msg
         return None
+
+    async def _take(self, silence_s: float) -> Msg | None:
+        try:
+            async with asyncio.timeout(silence_s):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
 
     def _entry(self, msg: Msg) -> Entry:
         key = msg.subject.removeprefix(self._bucket.prefix)

@@ -1,4 +1,4 @@
-"""What services need from the outside, as protocols. Real adapters and fakes pass one contract suite (tests/contract)."""
+"""What services need from outside, as protocols. Real adapters and fakes pass one contract suite (tests/contract)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Bus(Protocol):
         queue: str = "",
     ) -> None:
         """Answer requests until the bus closes; survives reconnects. At most 1 000 at a time run concurrently, more are
-        refused with HIGH_RESOURCE_USAGE. `RillcastError` becomes a failure, anything else is logged and becomes SERVER_ERROR."""
+        refused with HIGH_RESOURCE_USAGE. `RillcastError` becomes a failure, anything else is logged and becomes
+        SERVER_ERROR. A handler is cancelled when the asker's deadline has passed."""
         ...
 
     async def emit(self, subject: str, event: msgspec.Struct) -> None:
@@ -61,7 +62,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class KeyValue(Protocol):
-    """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached."""
+    """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached;
+    a write may then have happened or not. Revisions grow for ever, also when the store lost its state."""
 
     async def get(self, key: str) -> Entry | None: ...
 

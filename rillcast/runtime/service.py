@@ -139,7 +139,7 @@ class Node:
 
     async def __aenter__(self) -> Node:
         settings = self.settings
-        node_id = settings.node_id if type(settings) is not NodeSettings else f"{self.kind}-{secrets.token_hex(4)}"
+        node_id = settings.node_id
         configure_logging(settings.log_level, settings.log_format, node_id)
         configure_tracing(self.kind, node_id, product_version(), settings.otlp_endpoint)
         self._lag_s = 0.0
@@ -161,7 +161,7 @@ class Node:
         await self._admin.start()
         self._connection = NatsConnection(settings, node_id)
         await self._unless_stopped(self._connection.open())
-        self.bus = bus = NatsBus(self._connection)
+        self.bus = self._bus = bus = NatsBus(self._connection)
         self._heartbeat = Heartbeat(bus, self.report)
         await self._join(bus)
         metrics.BUILD_INFO.labels(self.kind, self.info.version, node_id).set(1)
@@ -300,8 +300,8 @@ class Node:
             await self._heartbeat.stop()
         if hasattr(self, "_consul"):
             await self._consul.close()
-        if hasattr(self, "bus"):
-            await self.bus.close()
+        if hasattr(self, "_bus"):
+            await self._bus.close()
         if hasattr(self, "_connection"):
             await self._connection.close()
         if hasattr(self, "_admin"):
@@ -323,7 +323,7 @@ def main(run: Callable[[Any], Coroutine[Any, Any, None]], settings_type: type[No
     try:
         uvloop.run(run(settings))
     except StartError as error:
-        log.error(str(error))
+        log.error("Cannot start", reason=str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,7 +1,7 @@
 """Settings of a node from environment variables: ``RILLCAST_<SERVICE>_<FIELD>``, else ``RILLCAST_<FIELD>``.
 
-A service subclasses `NodeSettings` or `MediaSettings` with ``model_config = env_prefix("edge")``. A field can also come from
-a file named by ``…_FILE`` (for secrets). `load_settings` turns every fault into one line and exit code 2.
+A service subclasses `NodeSettings` or `MediaSettings` with ``model_config = env_prefix("edge")``. A field can also come
+from a file named by ``…_FILE`` (for secrets). `load_settings` turns every fault into one line and exit code 2.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class NodeSettings(BaseSettings):
     """Where /livez, /readyz and /metrics listen. Never a public address."""
     admin_port: Port = 0
     advertise_address: str = ""
-    """IP under which other nodes and clients reach this machine. Default: its address on the network, else 127.0.0.1."""
+    """IP under which nodes and clients reach this machine. Default: its address on the network, else 127.0.0.1."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "text"
@@ -173,18 +173,12 @@ class MediaSettings(NodeSettings):
 
 
 class _Environment(PydanticBaseSettingsSource):
-    """Reads ``<prefix><FIELD>``, ``<prefix><FIELD>_FILE``, then the same with the shared prefix. Remembers where a value
-    came from, so that a fault can be named as the user wrote it."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls)
-        self.origin: dict[str, str] = {}
+    """Reads ``<prefix><FIELD>``, ``<prefix><FIELD>_FILE``, then the same with the shared prefix."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         for prefix in _prefixes(self.settings_cls):
             key = f"{prefix}{field_name.upper()}"
             if key in os.environ:
-                self.origin[field_name] = key
                 return os.environ[key], field_name, self.field_is_complex(field)
             if os.environ.get(f"{key}_FILE"):
                 return _read_secret(f"{key}_FILE"), field_name, self.field_is_complex(field)
@@ -221,7 +215,7 @@ def _read_secret(key: str) -> str:
 
 
 def _unknown_keys(settings_cls: type[BaseSettings]) -> dict[str, str]:
-    """Variables with the service's own prefix that mean nothing: typing errors, which validation then refuses by name."""
+    """Variables with the service's own prefix that mean nothing: slips of the keyboard, which validation refuses."""
     prefix = _prefixes(settings_cls)[0]
     if prefix == SHARED_PREFIX:
         return {}
@@ -249,7 +243,7 @@ def load_settings(cls: type[Settings]) -> Settings:
 
 
 def describe_faults(cls: type[BaseSettings], error: ValidationError) -> list[str]:
-    """One line per fault: the variable's name and what is wrong with it. Values are shown only where they aren't secret."""
+    """One line per fault: the variable's name and what is wrong with it. Secret values are not shown."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""

@@ -1,5 +1,5 @@
-"""Tracing by OpenTelemetry. Spans are always made, so that log lines carry trace ids; they leave the process only when an
-OTLP endpoint is set. `get_logger` is here too, since most callers want both."""
+"""Tracing by OpenTelemetry. Spans are always made, so that log lines carry trace ids; they leave the process only when
+an OTLP endpoint is set. `get_logger` is here too, since most callers want both."""
 
 from __future__ import annotations
 

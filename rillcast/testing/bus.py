@@ -1,12 +1,12 @@
-"""A `Bus` inside one process. Messages are encoded and decoded as on the real one; several nodes share one `FakeBroker`."""
+"""A `Bus` inside one process. Messages are encoded and decoded as on the real one; nodes share a `FakeBroker`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,7 +15,8 @@ from rillcast.runtime import envelope
 from rillcast.runtime.ports import Answer, Event, Request
 from rillcast.runtime.serving import OVERLOAD, carry_out
 
-Serve = Callable[[str, bytes, float], Awaitable[bytes]]
+Serve = Callable[[str, bytes, float], Coroutine[Any, Any, bytes]]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class FakeBroker:
 
     servers: dict[str, list[tuple[str, Serve, FakeBus]]] = field(default_factory=lambda: defaultdict(list))
     listeners: list[_Listener] = field(default_factory=list)
+    sent: int = 0
     _turn: int = 0
 
     def pick(self, subject: str) -> Serve | None:
@@ -55,10 +57,23 @@ class FakeBus:
 
     def __init__(self, broker: FakeBroker | None = None) -> None:
         self.broker = broker or FakeBroker()
-        self.connected = True
+        self._connected = True
+        self._lost = asyncio.Event()
         self.emitted: list[tuple[str, Any]] = []
         self.requested: list[tuple[str, Any]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the others can be reached."""
+        return self._connected
+
+    @connected.setter
+    def connected(self, value: bool) -> None:
+        self._connected = value
+        if not value:
+            self._lost.set()
+            self._lost = asyncio.Event()
 
     async def request(
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
@@ -71,12 +86,15 @@ class FakeBus:
         serve = self.broker.pick(subject)
         if serve is None:
             raise envelope.nobody(subject, "nobody listens")
-        task = asyncio.create_task(self._run(serve, subject, body, timeout_s))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # The handler goes on when the asker gives up first, as on the real bus.
-        done, _ = await asyncio.wait([task], timeout=timeout_s)
-        if not done:
+        task = self._keep(serve(subject, body, timeout_s))
+        lost = self._keep(self._lost.wait())
+        try:  # the handler goes on when the asker gives up first, as on the real bus
+            await asyncio.wait([task, lost], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if not self.connected:
+            raise envelope.nobody(subject, "the bus went down")
+        if not task.done():
             raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s")
         try:
             return envelope.decode_answer(task.result(), answer)
@@ -121,6 +139,7 @@ class FakeBus:
         for listener in self.broker.listeners:
             if matches(listener.subject, subject) and listener.owner.connected and not listener.waiting.full():
                 listener.waiting.put_nowait((subject, body))
+                self.broker.sent += 1
 
     async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:
         """See `Bus.listen`."""
@@ -138,14 +157,15 @@ class FakeBus:
                 finally:
                     waiting.task_done()
 
-        task = asyncio.create_task(run(), name=f"listen {subject}")
-        self._tasks.add(task)
+        task = self._keep(run())
         self.broker.listeners.append(_Listener(subject, waiting, task, self))
 
     async def settle(self) -> None:
         """Wait until every event sent so far has been handled, also those that handlers sent."""
         async with asyncio.timeout(5):
-            while any(listener.waiting._unfinished_tasks for listener in self.broker.listeners):  # type: ignore[attr-defined]
+            seen = -1
+            while seen != self.broker.sent:
+                seen = self.broker.sent
                 for listener in self.broker.listeners:
                     await listener.waiting.join()
 
@@ -156,8 +176,11 @@ class FakeBus:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, serve: Serve, subject: str, body: bytes, timeout_s: float) -> bytes:
-        return await serve(subject, body, timeout_s)
+    def _keep(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -14,8 +14,8 @@ from rillcast.runtime.ports import Entry
 
 
 class FakeKeyValue:
-    """See `rillcast.runtime.ports.KeyValue`. Set `available` to False for an outage, call `lose_state` for a store that came
-    back empty, `interrupt` for a reconnect."""
+    """See `rillcast.runtime.ports.KeyValue`. Set `available` to False for an outage, call `lose_state` for a store that
+    came back empty, `interrupt` for a reconnect."""
 
     def __init__(
         self,
@@ -25,13 +25,26 @@ class FakeKeyValue:
         first_revision: int = 1,
     ) -> None:
         self.bucket = bucket
-        self.available = True
+        self._up = asyncio.Event()
+        self._up.set()
         self.writes: list[tuple[str, bytes | None]] = []
         self._ttl_s = ttl_s
         self._clock = clock
         self._revision = first_revision - 1
         self._entries: dict[str, tuple[Entry, float]] = {}
         self._watchers: set[asyncio.Queue[Entry | None]] = set()
+
+    @property
+    def available(self) -> bool:
+        """Whether the store can be reached."""
+        return self._up.is_set()
+
+    @available.setter
+    def available(self, value: bool) -> None:
+        if value:
+            self._up.set()
+        else:
+            self._up.clear()
 
     async def get(self, key: str) -> Entry | None:
         """See `KeyValue.get`."""
@@ -79,8 +92,7 @@ class FakeKeyValue:
         async def follow() -> AsyncIterator[Entry]:
             again = False
             while True:
-                while not self.available:
-                    await asyncio.sleep(0.001)
+                await self._up.wait()
                 while not queue.empty():
                     queue.get_nowait()
                 for entry in self._present():

@@ -46,7 +46,7 @@ def find_nats_server() -> str:
 
 
 def find_consul(*, get: bool = True) -> str:
-    """Path of a consul binary, as deploy/consul/get-consul finds or makes one. Raises FileNotFoundError with the reason."""
+    """Path of a consul binary, found or made by deploy/consul/get-consul. Raises FileNotFoundError with the reason."""
     script = Path(__file__).parents[2] / "deploy" / "consul" / "get-consul"
     command = [str(script)] if get else [str(script), "--cached"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1_800)

@@ -1,0 +1,104 @@
+"""The two worlds in which the bus contract is tested: one process with fakes, and a real NATS server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from rillcast.runtime.nats_bus import NatsBus
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.ports import Bus
+from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.servers import NatsServer, eventually, nats_server
+
+
+class BusWorld(Protocol):
+    """Two processes, `near` and `far`, on one bus."""
+
+    near: Bus
+    far: Bus
+
+    async def send_raw(self, subject: str, body: bytes) -> None:
+        """Put bytes on the bus as an event."""
+        ...
+
+    async def lose(self) -> None:
+        """Cut both off."""
+        ...
+
+    async def restore(self) -> None:
+        """Bring the bus back, and wait until both know."""
+        ...
+
+
+class FakeWorld:
+    """Fakes sharing a broker."""
+
+    def __init__(self) -> None:
+        broker = FakeBroker()
+        self._near, self._far = FakeBus(broker), FakeBus(broker)
+        self.near: Bus = self._near
+        self.far: Bus = self._far
+
+    async def send_raw(self, subject: str, body: bytes) -> None:
+        self._near.send(subject, body)
+
+    async def lose(self) -> None:
+        self._near.connected = self._far.connected = False
+
+    async def restore(self) -> None:
+        self._near.connected = self._far.connected = True
+
+    async def close(self) -> None:
+        await self._near.close()
+        await self._far.close()
+
+
+class NatsWorld:
+    """Two connections to a real server, whose process is killed for an outage."""
+
+    def __init__(self, server: NatsServer) -> None:
+        self.server = server
+        self.settings = NodeSettings(nats_url=server.url, connect_timeout_s=5)
+        self.connections = [NatsConnection(self.settings, name) for name in ("near", "far")]
+
+    async def open(self) -> None:
+        for connection in self.connections:
+            await connection.open()
+        self._near, self._far = (NatsBus(connection) for connection in self.connections)
+        self.near: Bus = self._near
+        self.far: Bus = self._far
+
+    async def send_raw(self, subject: str, body: bytes) -> None:
+        await self.connections[0].client.publish(subject, body)
+
+    async def lose(self) -> None:
+        await self.server.kill()
+        await eventually(lambda: not self.near.connected and not self.far.connected, what="the loss being noticed")
+
+    async def restore(self) -> None:
+        await self.server.start()
+        await eventually(lambda: self.near.connected and self.far.connected, what="the reconnect")
+
+    async def close(self) -> None:
+        for bus in (self._near, self._far):
+            await bus.close()
+        for connection in self.connections:
+            await connection.close()
+
+
+@asynccontextmanager
+async def bus_world(kind: str) -> AsyncIterator[BusWorld]:
+    """``fake`` or ``nats``."""
+    if kind == "fake":
+        fake = FakeWorld()
+        yield fake
+        await fake.close()
+        return
+    async with nats_server() as server:
+        world = NatsWorld(server)
+        await world.open()
+        yield world
+        await world.close()

@@ -1,0 +1,287 @@
+"""What every `Bus` does: the same tests on the fake and on a real NATS server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from bus_worlds import BusWorld, bus_world
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
+from rillcast.runtime.telemetry import configure_tracing, tracer
+from rillcast.testing.servers import eventually
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A request."""
+
+    text: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An answer, and an event."""
+
+    text: str
+
+
+class Strict(msgspec.Struct, frozen=True):
+    """Something else."""
+
+    number: int
+
+
+@pytest.fixture(params=["fake", "nats"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[BusWorld]:
+    async with bus_world(request.param) as made:
+        yield made
+
+
+async def echo(request: Ask) -> Told:
+    return Told(request.text)
+
+
+async def test_a_request_is_answered(world: BusWorld) -> None:
+    await world.far.serve("rc.v1.test.echo", Ask, echo, queue="test")
+    assert await world.near.request("rc.v1.test.echo", Ask("hé"), Told) == Told("hé")
+
+
+async def test_a_refusal_arrives_as_it_was_raised(world: BusWorld) -> None:
+    async def refuse(_request: Ask) -> Told:
+        raise RillcastError(ErrorCode.STREAM_ID_IN_USE, "taken by another publisher", 7.5)
+
+    await world.far.serve("rc.v1.test.refuse", Ask, refuse)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.refuse", Ask("x"), Told)
+    assert (caught.value.code, caught.value.message) == (ErrorCode.STREAM_ID_IN_USE, "taken by another publisher")
+    assert caught.value.retry_after_s == 7.5
+
+
+async def test_a_fault_of_the_handler_becomes_a_plain_server_error(world: BusWorld) -> None:
+    async def fail(_request: Ask) -> Told:
+        raise ZeroDivisionError("secret detail")
+
+    await world.far.serve("rc.v1.test.fail", Ask, fail)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.fail", Ask("x"), Told)
+    assert caught.value.code is ErrorCode.SERVER_ERROR
+    assert "secret" not in caught.value.message
+
+
+async def test_a_request_nobody_listens_to_fails_at_once(world: BusWorld) -> None:
+    async with asyncio.timeout(2):
+        with pytest.raises(RillcastError) as caught:
+            await world.near.request("rc.v1.test.nobody", Ask("x"), Told, timeout_s=30)
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert caught.value.retry_after_s
+
+
+async def test_a_passed_deadline_ends_the_wait_and_the_handler(world: BusWorld) -> None:
+    ended = asyncio.Event()
+
+    async def dawdle(_request: Ask) -> Told:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+        return Told("late")
+
+    await world.far.serve("rc.v1.test.dawdle", Ask, dawdle)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.dawdle", Ask("x"), Told, timeout_s=0.1)
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    async with asyncio.timeout(2):
+        await ended.wait()
+
+
+async def test_a_request_of_the_wrong_shape_is_refused_naming_the_field(world: BusWorld) -> None:
+    await world.far.serve("rc.v1.test.echo", Ask, echo)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.echo", Strict(3), Told)
+    assert caught.value.code is ErrorCode.BAD_REQUEST
+    assert "text" in caught.value.message
+
+
+async def test_an_answer_of_the_wrong_shape_is_a_server_error(world: BusWorld) -> None:
+    await world.far.serve("rc.v1.test.echo", Ask, echo)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.echo", Ask("x"), Strict)
+    assert caught.value.code is ErrorCode.SERVER_ERROR
+
+
+async def test_messages_beyond_a_mebibyte_are_refused_before_sending(world: BusWorld) -> None:
+    await world.far.serve("rc.v1.test.echo", Ask, echo)
+    for send in (
+        world.near.request("rc.v1.test.echo", Ask("x" * MAX_MESSAGE_BYTES), Told),
+        world.near.emit("rc.v1.test.happened", Told("x" * MAX_MESSAGE_BYTES)),
+    ):
+        with pytest.raises(RillcastError) as caught:
+            await send
+        assert caught.value.code is ErrorCode.BAD_REQUEST
+    large = await world.near.request("rc.v1.test.echo", Ask("x" * (MAX_MESSAGE_BYTES - 8_192)), Told)
+    assert len(large.text) == MAX_MESSAGE_BYTES - 8_192
+
+
+async def test_an_answer_beyond_a_mebibyte_becomes_a_failure(world: BusWorld) -> None:
+    async def flood(_request: Ask) -> Told:
+        return Told("x" * MAX_MESSAGE_BYTES)
+
+    await world.far.serve("rc.v1.test.flood", Ask, flood)
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.flood", Ask("x"), Told)
+    assert caught.value.code is ErrorCode.SERVER_ERROR
+
+
+async def test_more_requests_than_the_bound_are_refused(world: BusWorld) -> None:
+    release = asyncio.Event()
+    running = 0
+
+    async def hold(request: Ask) -> Told:
+        nonlocal running
+        running += 1
+        await release.wait()
+        return Told(request.text)
+
+    await world.far.serve("rc.v1.test.hold", Ask, hold)
+    held = [
+        asyncio.create_task(world.near.request("rc.v1.test.hold", Ask(str(i)), Told, timeout_s=30))
+        for i in range(MAX_CONCURRENT)
+    ]
+    await eventually(lambda: running == MAX_CONCURRENT, what="all handlers running")
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.hold", Ask("one more"), Told)
+    assert caught.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert caught.value.retry_after_s
+    release.set()
+    assert [told.text for told in await asyncio.gather(*held)] == [str(i) for i in range(MAX_CONCURRENT)]
+
+
+async def test_a_queue_group_answers_each_request_once(world: BusWorld) -> None:
+    answered: list[str] = []
+
+    def by(name: str) -> None:
+        answered.append(name)
+
+    async def near(request: Ask) -> Told:
+        by("near")
+        return Told(request.text)
+
+    async def far(request: Ask) -> Told:
+        by("far")
+        return Told(request.text)
+
+    await world.near.serve("rc.v1.test.shared", Ask, near, queue="test")
+    await world.far.serve("rc.v1.test.shared", Ask, far, queue="test")
+    for i in range(40):
+        await world.near.request("rc.v1.test.shared", Ask(str(i)), Told)
+    assert len(answered) == 40
+    assert set(answered) == {"near", "far"}
+
+
+async def test_events_arrive_in_order_with_their_subject(world: BusWorld) -> None:
+    got: list[tuple[str, str]] = []
+
+    async def take(subject: str, event: Told) -> None:
+        await asyncio.sleep(0)
+        got.append((subject, event.text))
+
+    await world.far.listen("rc.v1.test.>", Told, take)
+    for i in range(200):
+        await world.near.emit(f"rc.v1.test.n{i % 2}", Told(str(i)))
+    await eventually(lambda: len(got) == 200, what="all events")
+    assert got == [(f"rc.v1.test.n{i % 2}", str(i)) for i in range(200)]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b'{"text":3}', b"[" * 100_000, b"x" * 1_000_000])
+async def test_nonsense_is_skipped_and_the_next_event_arrives(world: BusWorld, body: bytes) -> None:
+    got: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        got.append(event.text)
+
+    await world.far.listen("rc.v1.test.event", Told, take)
+    await world.send_raw("rc.v1.test.event", body)
+    await world.near.emit("rc.v1.test.event", Told("after"))
+    await eventually(lambda: got, what="the event after the nonsense")
+    assert got == ["after"]
+
+
+async def test_a_failing_event_handler_gets_the_next_event_too(world: BusWorld) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    got: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        got.append(event.text)
+        if event.text == "first":
+            raise ValueError("no")
+
+    await world.far.listen("rc.v1.test.event", Told, take)
+    await world.near.emit("rc.v1.test.event", Told("first"))
+    await world.near.emit("rc.v1.test.event", Told("second"))
+    await eventually(lambda: got == ["first", "second"], what="the second event")
+
+
+async def test_an_outage_is_noticed_survived_and_leaves_nothing_stale(world: BusWorld) -> None:
+    got: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        got.append(event.text)
+
+    await world.far.serve("rc.v1.test.echo", Ask, echo, queue="test")
+    await world.far.listen("rc.v1.test.event", Told, take)
+
+    await world.lose()
+    async with asyncio.timeout(1):
+        with pytest.raises(RillcastError) as caught:
+            await world.near.request("rc.v1.test.echo", Ask("x"), Told, timeout_s=30)
+        await world.near.emit("rc.v1.test.event", Told("during the outage"))
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert caught.value.retry_after_s
+
+    await world.restore()
+    assert await world.near.request("rc.v1.test.echo", Ask("again"), Told) == Told("again")
+    await world.near.emit("rc.v1.test.event", Told("after"))
+    await eventually(lambda: got, what="the event after the outage")
+    assert got == ["after"]
+
+
+async def test_a_request_on_its_way_fails_when_the_bus_goes_down(world: BusWorld) -> None:
+    started = asyncio.Event()
+
+    async def hang(_request: Ask) -> Told:
+        started.set()
+        await asyncio.sleep(30)
+        return Told("never")
+
+    await world.far.serve("rc.v1.test.hang", Ask, hang)
+    asked = asyncio.create_task(world.near.request("rc.v1.test.hang", Ask("x"), Told, timeout_s=60))
+    async with asyncio.timeout(10):
+        await started.wait()
+        await world.lose()
+        with pytest.raises(RillcastError) as caught:
+            await asked
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+
+
+async def test_what_was_wired_during_an_outage_works_after_it(world: BusWorld) -> None:
+    await world.lose()
+    await world.far.serve("rc.v1.test.echo", Ask, echo)
+    await world.restore()
+    assert await world.near.request("rc.v1.test.echo", Ask("x"), Told) == Told("x")
+
+
+async def test_the_trace_of_the_asker_reaches_the_handler(world: BusWorld) -> None:
+    configure_tracing("test", "node", "0")
+    seen: list[int] = []
+
+    async def note(request: Ask) -> Told:
+        with tracer("test").start_as_current_span("inside") as span:
+            seen.append(span.get_span_context().trace_id)
+        return Told(request.text)
+
+    await world.far.serve("rc.v1.test.note", Ask, note)
+    with tracer("test").start_as_current_span("outside") as span:
+        await world.near.request("rc.v1.test.note", Ask("x"), Told)
+        assert seen == [span.get_span_context().trace_id]
