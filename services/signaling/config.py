@@ -20,15 +20,15 @@ class SignalingSettings(NodeSettings):
 
     model_config = env_prefix("signaling")
 
-    host: str = "0.0.0.0"  # noqa: S104 - the public listener
+    host: str = "0.0.0.0"
     """Where clients connect."""
     port: int = Field(default=5080, ge=0, le=65_535)
     """0 = any free one."""
 
-    apps: Annotated[list[str], NoDecode] = ["live", "LiveApp", "WebRTCAppEE"]
+    apps: Annotated[list[str], NoDecode] = Field(default=["live", "LiveApp", "WebRTCAppEE"])
     """Apps that exist from the start, separated by commas."""
     apps_file: str = ""
-    """JSON file: app name → Ant Media app settings. Used for apps whose settings the cluster's store doesn't have yet."""
+    """JSON file: app name → Ant Media app settings. For apps whose settings the store does not have yet."""
     remote_allowed_cidr: str = "127.0.0.1,::1"
     """Who may use REST and ``/rillcast/v1/status``."""
 

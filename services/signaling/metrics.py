@@ -17,13 +17,13 @@ COMMANDS = Counter(
 )
 JOINS = Counter(
     "rillcast_signaling_joins_total",
-    "Sessions asked for, by role (publish, play, whip, whep) and outcome: ok once it started, failed, or the refusal's code.",
+    "Sessions asked for, by role (publish, play, whip, whep) and outcome: ok once started, failed, or the refusal.",
     ["role", "outcome"],
 )
 JOIN_SECONDS = Histogram(
     "rillcast_signaling_join_seconds",
-    "Time from the client's request to the running session, by role: play and whep until connected, publish and whip until "
-    "media flows.",
+    "Time from the client's request to the running session, by role: play and whep until connected, publish and "
+    "whip until media flows.",
     ["role"],
     buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
 )

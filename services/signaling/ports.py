@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.records import AppSettings
+
+OwnerOf = Callable[[AppName, StreamId], NodeId | None]
+"""The origin that has a stream now."""
 
 
 class Streams(Protocol):

@@ -1,0 +1,5 @@
+"""`python -m services.signaling`"""
+
+from services.signaling.app import main
+
+main()

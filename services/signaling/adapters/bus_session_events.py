@@ -1,0 +1,37 @@
+"""Takes the cluster's session events in and hands each to whoever opened the session here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.messages import SessionChanged
+from rillcast.runtime.ports import Bus
+
+Receiver = Callable[[SessionChanged], None]
+"""Must not block."""
+
+
+class SessionEvents:
+    """Who wants the events of which session."""
+
+    def __init__(self) -> None:
+        self._receivers: dict[SessionId, Receiver] = {}
+
+    async def start(self, bus: Bus, node: NodeId) -> None:
+        """Listen for the sessions of this instance."""
+        await bus.listen(subjects.session_changed(node), SessionChanged, self._take)
+
+    def want(self, session: SessionId, receiver: Receiver) -> None:
+        """From now on, until `forget`."""
+        self._receivers[session] = receiver
+
+    def forget(self, session: SessionId) -> None:
+        """No more."""
+        self._receivers.pop(session, None)
+
+    async def _take(self, subject: str, event: SessionChanged) -> None:
+        receiver = self._receivers.get(event.session)
+        if receiver is not None:
+            receiver(event)

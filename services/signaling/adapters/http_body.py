@@ -1,0 +1,41 @@
+"""Request bodies, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+
+class BodyRefused(Exception):
+    """The body is too large, too slow or broken off."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+async def read_body(request: Request, most: int, timeout_s: float = 10.0) -> bytes:
+    """The whole body. Raises `BodyRefused`."""
+    announced = request.headers.get("content-length", "0")
+    too_large = BodyRefused(413, f"the body may have at most {most} bytes")
+    if announced.isdigit() and int(announced) > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise too_large
+    except TimeoutError as error:
+        raise BodyRefused(408, "the body did not arrive in time") from error
+    except ClientDisconnect as error:
+        raise BodyRefused(400, "the body was broken off") from error
+    return bytes(body)
+
+
+def media_type(request: Request) -> str:
+    """The content type without parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,50 @@
+"""Headers every answer gets: CORS as Ant Media's, and what browsers need to be kept safe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+METHODS = "GET, POST, HEAD, OPTIONS, PUT, PATCH, DELETE"
+REQUEST_HEADERS = "Accept, Origin, X-Requested-With, Content-Type, Authorization, If-Match"
+EXPOSED = "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-After, WWW-Authenticate"
+MAX_AGE_S = 1_800
+
+
+class HttpHeaders:
+    """ASGI middleware. Answers no request itself."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        asked = Headers(scope=scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                if "origin" in asked:
+                    _allow_origin(headers, preflight=scope["method"] == "OPTIONS")
+            await send(message)
+
+        return await self._app(scope, receive, send_with_headers)
+
+
+def _allow_origin(headers: MutableHeaders, *, preflight: bool) -> None:
+    headers["Access-Control-Allow-Origin"] = "*"
+    headers["Access-Control-Expose-Headers"] = EXPOSED
+    if preflight:
+        headers["Access-Control-Allow-Methods"] = METHODS
+        headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
+        headers["Access-Control-Max-Age"] = str(MAX_AGE_S)

@@ -1,0 +1,71 @@
+"""The built-in pages and their files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from rillcast.contracts.ids import AppName
+from services.signaling.ports import Apps
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+PAGES = {
+    "index.html": "index.html",
+    "publish.html": "publish.html",
+    "watch.html": "watch.html",
+    "play.html": "watch.html",
+}
+_HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
+
+
+class Pages:
+    """Serves `static/`."""
+
+    def __init__(self, apps: Apps, folder: Path = STATIC) -> None:
+        self._apps = apps
+        self._folder = folder.resolve()
+
+    async def root(self, request: Request) -> Response:
+        """``/``"""
+        return self._page(request, "index.html")
+
+    async def app_page(self, request: Request) -> Response:
+        """``/{app}/`` and ``/{app}/{page}``."""
+        name = request.path_params.get("page") or "index.html"
+        if self._apps.settings(AppName(request.path_params["app"])) is None or name not in PAGES:
+            return _not_found()
+        return self._page(request, PAGES[name])
+
+    async def file(self, request: Request) -> Response:
+        """``/static/{path}``"""
+        path = (self._folder / request.path_params["path"]).resolve()
+        if not path.is_relative_to(self._folder) or not path.is_file():
+            return _not_found()
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+    def _page(self, request: Request, name: str) -> Response:
+        path = self._folder / name
+        if not path.is_file():
+            return _not_found()
+        headers = {"Content-Security-Policy": _policy(request), "Cache-Control": "no-cache"}
+        headers["Permissions-Policy"] = "camera=(self), microphone=(self), display-capture=(self)"
+        if name != "watch.html":
+            headers["X-Frame-Options"] = "DENY"
+        return FileResponse(path, media_type="text/html", headers=headers)
+
+
+def _policy(request: Request) -> str:
+    """Everything from here only. Not every browser counts our WebSocket as ``'self'``, so it is named."""
+    host = request.headers.get("host", "")
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return (
+        f"default-src 'self'; connect-src 'self'{sockets}; media-src 'self' blob:; img-src 'self' data:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'"
+    )
+
+
+def _not_found() -> Response:
+    return PlainTextResponse("there is nothing here", 404)

@@ -1,0 +1,175 @@
+"""REST in Ant Media's shapes, as far as there is something to say yet, and our own status. Filtered by address."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from rillcast.cluster.region import IpNetwork, within
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, StreamId, is_app_name, is_stream_id
+from rillcast.contracts.messages import LicenseStatus, NodeReport
+from services.signaling import metrics
+from services.signaling.adapters.bus_licence import BusLicence
+from services.signaling.adapters.client_reader import ClientReader
+from services.signaling.adapters.http_body import BodyRefused, read_body
+from services.signaling.adapters.kv_apps import KvApps
+from services.signaling.adapters.kv_streams import DirectoryStreams
+from services.signaling.domain import rest_shapes, stream_info
+from services.signaling.domain.http_status import status_of
+from services.signaling.ports import Apps, Audience
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_LIST = 250
+
+Item = TypeVar("Item")
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class Rest:
+    """One per signaling instance."""
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        clients: ClientReader,
+        allowed: tuple[IpNetwork, ...],
+        reports: Callable[[], list[NodeReport]],
+        streams: DirectoryStreams,
+        audience: Audience,
+        apps: Apps,
+        kv_apps: KvApps,
+        licence: BusLicence,
+    ) -> None:
+        """`allowed`: who may ask at all. `reports`: every live node."""
+        self._version = version
+        self._clients = clients
+        self._allowed = allowed
+        self._reports = reports
+        self._streams = streams
+        self._audience = audience
+        self._apps = apps
+        self._kv_apps = kv_apps
+        self._licence = licence
+
+    def guarded(self, answer: Answer) -> Answer:
+        """An endpoint behind the address filter, with refusals as Ant Media gives them."""
+
+        async def endpoint(request: Request) -> Response:
+            if not within(self._clients.address(request), self._allowed):
+                response: Response = PlainTextResponse("Not allowed IP", 403)
+            else:
+                try:
+                    response = await answer(request)
+                except BodyRefused as error:
+                    response = _json(rest_shapes.Result(success=False, message=error.message), error.status)
+                except RillcastError as error:
+                    response = _json(rest_shapes.Result(success=False, message=error.message), status_of(error))
+            metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
+            return response
+
+        return endpoint
+
+    # ---- cluster
+
+    async def version(self, request: Request) -> Response:
+        """GET ``/rest/v2/version``"""
+        return _json(rest_shapes.Version(version_name=self._version))
+
+    async def edition(self, request: Request) -> Response:
+        """GET ``/rest/v2/enterprise-edition``"""
+        return _json(rest_shapes.Result(success=True))
+
+    async def nodes(self, request: Request) -> Response:
+        """GET ``/rest/v2/cluster/nodes/{offset}/{size}``"""
+        reports = sorted(self._reports(), key=lambda report: report.info.node)
+        return _json([rest_shapes.cluster_node(report) for report in _page(request, reports)])
+
+    async def node_count(self, request: Request) -> Response:
+        """GET ``/rest/v2/cluster/node-count``"""
+        return _json(rest_shapes.SimpleStat(number=len(self._reports())))
+
+    async def licence(self, request: Request) -> Response:
+        """GET ``/rest/v2/licence-status`` and ``/rest/v2/last-licence-status``; 204 while nothing is known."""
+        status: LicenseStatus | None = self._licence.status
+        return Response(status_code=204) if status is None else _json(rest_shapes.licence(status))
+
+    async def status(self, request: Request) -> Response:
+        """GET ``/rillcast/v1/status``"""
+        nodes = [rest_shapes.node_status(report) for report in self._reports()]
+        streams = [
+            rest_shapes.stream_status(live, self._audience.viewers(live.app, live.stream))
+            for live in self._streams.all()
+        ]
+        return _json(rest_shapes.status(nodes, streams, self._licence.status))
+
+    # ---- apps
+
+    async def read_settings(self, request: Request) -> Response:
+        """GET ``/rest/v2/applications/settings/{app}``; 204 for an app that doesn't exist, as the original."""
+        settings = self._apps.settings(AppName(request.path_params["app"]))
+        return Response(status_code=204) if settings is None else _json(settings)
+
+    async def write_settings(self, request: Request) -> Response:
+        """POST of the same: keys that are given change, unknown ones are ignored."""
+        body = await read_body(request, MAX_BODY_BYTES)
+        app = AppName(request.path_params["app"])
+        if not is_app_name(app):
+            raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
+        try:
+            await self._kv_apps.change(app, body)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _json(rest_shapes.Result(success=False, message=str(error)), 400)
+        return _json(rest_shapes.Result(success=True))
+
+    # ---- streams
+
+    async def broadcast(self, request: Request) -> Response:
+        """GET ``/{app}/rest/v2/broadcasts/{id}``"""
+        app, stream = AppName(request.path_params["app"]), StreamId(request.path_params["stream"])
+        live = self._streams.published(app, stream) if is_stream_id(stream) else None
+        if live is None:
+            return PlainTextResponse("there is no such broadcast", 404)
+        return _json(
+            stream_info.broadcast(live, self._audience.viewers(app, stream), self._address_of(live.record.owner))
+        )
+
+    async def broadcasts(self, request: Request) -> Response:
+        """GET ``/{app}/rest/v2/broadcasts/list/{offset}/{size}``, by stream id"""
+        app = AppName(request.path_params["app"])
+        found = sorted((live for live in self._streams.all() if live.app == app), key=lambda live: live.stream)
+        return _json(
+            [
+                stream_info.broadcast(
+                    live, self._audience.viewers(app, live.stream), self._address_of(live.record.owner)
+                )
+                for live in _page(request, found)
+            ]
+        )
+
+    def _address_of(self, node: NodeId) -> str:
+        return address_of(self._reports(), node)
+
+
+def address_of(reports: list[NodeReport], node: NodeId) -> str:
+    """Where other nodes reach it; empty when it isn't there any more."""
+    return next((report.info.relay_address for report in reports if report.info.node == node), "")
+
+
+def _page(request: Request, items: list[Item]) -> list[Item]:
+    """As the original: a negative offset counts as 0, a negative size as none. Raises BAD_REQUEST for no numbers."""
+    try:
+        first, size = (int(request.path_params[name]) for name in ("offset", "size"))
+    except ValueError as error:
+        raise RillcastError(ErrorCode.BAD_REQUEST, "offset and size must be whole numbers") from error
+    first = max(0, first)
+    return items[first : first + max(0, min(size, MAX_LIST))]
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,91 @@
+"""Created WHIP and WHEP sessions: trickle and ICE restart by PATCH, end by DELETE. Any instance serves them."""
+
+from __future__ import annotations
+
+import secrets
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
+from services.signaling.adapters.bus_joins import BusJoins
+from services.signaling.adapters.bus_session_events import SessionEvents
+from services.signaling.adapters.http_body import BodyRefused, media_type, read_body
+from services.signaling.adapters.http_whip_answers import FRAGMENT, answer_by_method
+from services.signaling.domain.resource_url import LatestTags, Resource, ResourceSigner
+
+MAX_FRAGMENT_BYTES = 64 * 1024
+
+
+class WhipResources:
+    """One per signaling instance and role (``whip`` or ``whep``)."""
+
+    def __init__(self, role: str, joins: BusJoins, events: SessionEvents, signer: ResourceSigner) -> None:
+        self._role = role
+        self._joins = joins
+        self._events = events
+        self._signer = signer
+        self._tags = LatestTags()
+
+    def created(self, resource: Resource) -> tuple[str, str]:
+        """The name and the first entity tag of a new session."""
+        return self._signer.name(resource), self._new_tag(resource)
+
+    async def serve(self, request: Request) -> Response:
+        """``/{app}/{role}/{stream}/{resource}``."""
+        handlers = {"PATCH": self._patch, "DELETE": self._delete, "OPTIONS": self._options}
+        return await answer_by_method(self._role, request, handlers)
+
+    async def _options(self, request: Request) -> Response:
+        return Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
+
+    async def _patch(self, request: Request) -> Response:
+        """RFC 9725 §4.3: trickle is conditional on the ICE session's tag, a restart says ``*``."""
+        resource = self._resource(request)
+        if media_type(request) != FRAGMENT:
+            raise BodyRefused(415, f"send {FRAGMENT}")
+        condition = request.headers.get("if-match")
+        if condition is None:
+            return PlainTextResponse("If-Match is needed: the session's ETag, or * to restart ICE", 428)
+        fragment = (await read_body(request, MAX_FRAGMENT_BYTES)).decode("utf-8", "replace")
+        if condition.strip() == "*":
+            return await self._restart_ice(resource, fragment)
+        if not any(self._is_present(resource, tag.strip()) for tag in condition.split(",")):
+            return PlainTextResponse("that is not the tag of the session's present ICE session", 412)
+        parse_candidates(fragment)
+        return Response(status_code=204)
+
+    async def _restart_ice(self, resource: Resource, fragment: str) -> Response:
+        wanted = restart_ice_fragment(fragment)
+        answer = await self._joins.restart_ice(resource.session, resource.node, wanted.ufrag, wanted.pwd)
+        body = write_ice_fragment(answer.local_ufrag, answer.local_pwd, answer.candidates)
+        return Response(body, 200, headers={"ETag": self._new_tag(resource)}, media_type=FRAGMENT)
+
+    async def _delete(self, request: Request) -> Response:
+        """Also good when the node is gone: then so is the session."""
+        resource = self._resource(request)
+        self._events.forget(resource.session)
+        self._joins.forget(resource.session)
+        self._tags.drop(resource.session)
+        try:
+            await self._joins.close(resource.session, resource.node, "stopped")
+        except RillcastError as error:
+            if error.code not in (ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION):
+                raise
+        return Response(status_code=200)
+
+    def _resource(self, request: Request) -> Resource:
+        path = request.path_params
+        resource = self._signer.read(path["resource"], self._role, path["app"], path["stream"])
+        if resource is None:
+            raise RillcastError(ErrorCode.UNKNOWN_SESSION, "there is no such session")
+        return resource
+
+    def _is_present(self, resource: Resource, tag: str) -> bool:
+        return self._signer.is_tag_of(resource.session, tag) and not self._tags.is_outdated(resource.session, tag)
+
+    def _new_tag(self, resource: Resource) -> str:
+        tag = self._signer.tag(resource.session, secrets.token_hex(8))
+        self._tags.set(resource.session, tag)
+        return tag

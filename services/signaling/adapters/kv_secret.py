@@ -1,0 +1,36 @@
+"""The key that signs WHIP and WHEP resources, the same on every instance: made by whoever comes first."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.ports import KeyValue
+from rillcast.runtime.readiness import Readiness
+
+KEY = "signaling_resource_key"
+KEY_BYTES = 32
+RETRY_S = 1.0
+
+
+async def shared_key(bucket: KeyValue) -> bytes:
+    """The cluster's key. Raises `RillcastError`."""
+    await bucket.create(KEY, secrets.token_hex(KEY_BYTES).encode())
+    entry = await bucket.get(KEY)
+    if entry is None or entry.value is None or len(entry.value) < KEY_BYTES:
+        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the store has no usable signing key")
+    return entry.value
+
+
+async def wait_for_key(bucket: KeyValue, readiness: Readiness) -> bytes:
+    """The key as soon as the store has it; this node isn't ready before."""
+    while True:
+        try:
+            key = await shared_key(bucket)
+        except RillcastError as error:
+            readiness.set("signing key", False, error.message)
+            await asyncio.sleep(RETRY_S)
+        else:
+            readiness.set("signing key", True)
+            return key

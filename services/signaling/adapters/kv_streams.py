@@ -1,0 +1,43 @@
+"""`ports.Streams` on the stream directory that every node keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts.ids import AppName, NodeId, StreamId
+
+
+class DirectoryStreams:
+    """Answers from memory."""
+
+    def __init__(self, watch: StreamWatch) -> None:
+        self._watch = watch
+
+    def live(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        """The stream, if media of it flows."""
+        live = self._watch.get(app, stream)
+        return live if live is not None and live.record.media_flowing else None
+
+    def by_key(self, key: str) -> LiveStream | None:
+        """The same by `stream_key`."""
+        live = self._watch.directory.by_key(key)
+        return live if live is not None and live.record.media_flowing else None
+
+    def published(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        """The stream, if somebody publishes it, media or not yet."""
+        return self._watch.get(app, stream)
+
+    def all(self) -> Iterable[LiveStream]:
+        """Every stream that somebody publishes."""
+        return self._watch.directory.all()
+
+    def count(self, app: AppName, besides: StreamId) -> int:
+        """Streams of an app other than `besides`."""
+        return sum(1 for live in self._watch.directory.all() if live.app == app and live.stream != besides)
+
+    def owner_of(self, app: AppName, stream: StreamId) -> NodeId | None:
+        """The origin that has it."""
+        live = self._watch.get(app, stream)
+        return live.record.owner if live is not None else None

@@ -1,0 +1,33 @@
+"""`ports.Audience` from the edges' heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rillcast.cluster.placement import Carriers
+from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.messages import NodeKind
+from services.signaling.adapters.bus_joins import Reports
+
+
+class NodeAudience:
+    """Counts what the edges last said. Shares its index with placement."""
+
+    def __init__(self, reports: Reports, carriers: Carriers, clock: Callable[[], float]) -> None:
+        self._reports = reports
+        self._carriers = carriers
+        self._clock = clock
+
+    def viewers(self, app: AppName, stream: StreamId) -> int:
+        """Viewers of one stream."""
+        return self._fresh().viewers(app, stream)
+
+    def viewers_of_app(self, app: AppName) -> int:
+        """Viewers of an app."""
+        return self._fresh().viewers_of_app(app)
+
+    def _fresh(self) -> Carriers:
+        now = self._clock()
+        if self._carriers.stale(now):
+            self._carriers.gather(self._reports.nodes(NodeKind.EDGE).values(), now)
+        return self._carriers

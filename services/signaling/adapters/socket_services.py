@@ -1,0 +1,38 @@
+"""What every client socket uses, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.cluster.background import BackgroundTasks
+from rillcast.contracts.ids import AppName
+from rillcast.contracts.records import AppSettings
+from services.signaling.adapters.bus_joins import BusJoins
+from services.signaling.adapters.bus_session_events import SessionEvents
+from services.signaling.adapters.waiting_room import WaitingRoom
+from services.signaling.domain.conversation import Conversation
+from services.signaling.ports import Tally
+
+
+class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one socket."""
+
+    messages_per_s: float
+    message_burst: int
+
+
+class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
+    """Shared by all sockets."""
+
+    joins: BusJoins
+    events: SessionEvents
+    waiting_room: WaitingRoom
+    tasks: BackgroundTasks
+    tally: Tally
+    limits: SocketLimits
+    conversation: Callable[[AppName], Conversation]
+    """A new conversation in an app."""
+    settings_of: Callable[[AppName], AppSettings]
+    """An app's settings, or the defaults when it was removed meanwhile."""

@@ -1,0 +1,71 @@
+"""Tells waiting sockets, spread over time, when their stream goes live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from rillcast.cluster.background import BackgroundTasks
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.ids import AppName, StreamId, stream_key
+from services.signaling import metrics
+from services.signaling.domain.waiting_list import WaitingList
+
+Tell = Callable[[StreamId], None]
+
+
+class WaitingRoom:
+    """Hears of every changed stream; does nothing for those nobody waits for."""
+
+    def __init__(
+        self, waiting: WaitingList, live_by_key: Callable[[str], LiveStream | None], tasks: BackgroundTasks
+    ) -> None:
+        self._waiting = waiting
+        self._live_by_key = live_by_key
+        self._tasks = tasks
+        self._sockets: dict[int, Tell] = {}
+        self._telling: set[str] = set()
+
+    def enter(self, number: int, tell: Tell) -> None:
+        """A socket that may come to wait. `tell` must not block."""
+        self._sockets[number] = tell
+
+    def leave(self, number: int) -> None:
+        """The socket is gone; what it waited for was removed before."""
+        self._sockets.pop(number, None)
+
+    def wait(self, number: int, app: AppName, stream: StreamId) -> None:
+        """Tell this socket when the stream is live. Beyond the bound it isn't told and asks again by itself."""
+        key = stream_key(app, stream)
+        self._waiting.add(key, number)
+        metrics.WAITING.set(self._waiting.size)
+        if self._live_by_key(key) is not None:
+            self.changed(key)
+
+    def stop(self, number: int, app: AppName, stream: StreamId) -> None:
+        """It doesn't wait any more."""
+        self._waiting.remove(stream_key(app, stream), number)
+        metrics.WAITING.set(self._waiting.size)
+
+    def changed(self, key: str) -> None:
+        """A stream's entry changed."""
+        if key in self._telling or not self._waiting.anybody(key) or self._live_by_key(key) is None:
+            return
+        self._telling.add(key)
+        self._tasks.start(self._tell_all(key), "tell waiting viewers")
+
+    async def _tell_all(self, key: str) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            for told in self._waiting.schedule(key):
+                await asyncio.sleep(max(0.0, began + told.delay_s - loop.time()))
+                live = self._live_by_key(key)
+                if live is None:
+                    return
+                tell = self._sockets.get(told.waiter)
+                if self._waiting.remove(key, told.waiter) and tell is not None:
+                    tell(live.stream)
+        finally:
+            self._telling.discard(key)
+        self.changed(key)

@@ -1,0 +1,231 @@
+"""Signaling as a process: builds every part and wires them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from rillcast.cluster.background import BackgroundTasks
+from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
+from rillcast.cluster.region import RegionFinder, parse_networks
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import AppName
+from rillcast.contracts.messages import NodeKind, NodeLoad
+from rillcast.contracts.records import AppSettings
+from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.service import Node, StartError, product_version
+from rillcast.runtime.service import main as run_service
+from rillcast.runtime.telemetry import get_logger
+from services.signaling.adapters.bus_joins import BusJoins
+from services.signaling.adapters.bus_licence import BusLicence
+from services.signaling.adapters.bus_session_events import SessionEvents
+from services.signaling.adapters.client_reader import ClientReader
+from services.signaling.adapters.files import open_geo_database, read_apps, read_cidr_table
+from services.signaling.adapters.http_app import http_app
+from services.signaling.adapters.http_pages import Pages
+from services.signaling.adapters.http_rest import Rest, address_of
+from services.signaling.adapters.http_whip import HttpSessionServices, Whep, Whip
+from services.signaling.adapters.kv_apps import KvApps
+from services.signaling.adapters.kv_secret import wait_for_key
+from services.signaling.adapters.kv_streams import DirectoryStreams
+from services.signaling.adapters.node_audience import NodeAudience
+from services.signaling.adapters.socket_services import SocketLimits, SocketServices
+from services.signaling.adapters.waiting_room import WaitingRoom
+from services.signaling.adapters.websocket_endpoint import WebSocketEndpoint
+from services.signaling.config import SignalingSettings
+from services.signaling.domain.admission import Admission
+from services.signaling.domain.app_catalog import AppCatalog
+from services.signaling.domain.conversation import Conversation
+from services.signaling.domain.frames import MAX_FRAME_BYTES
+from services.signaling.domain.geo import parse_geo_regions
+from services.signaling.domain.questions import Questions
+from services.signaling.domain.resource_url import ResourceSigner
+from services.signaling.domain.waiting_list import WaitingList
+from services.signaling.metrics import PrometheusTally
+
+log = get_logger(__name__)
+
+LOAD_EVERY_S = 1.0
+TOLD_WITHIN_S = 20.0
+"""However many wait for a stream, the last of them is told by then."""
+
+
+def main() -> None:
+    """Run until told to stop."""
+    run_service(run, SignalingSettings)
+
+
+async def run(settings: SignalingSettings) -> None:
+    """Bind, join the cluster, serve."""
+    sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
+    try:
+        host = settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address
+        node = Node(settings, NodeKind.SIGNALING, http_address=f"{host or '127.0.0.1'}:{sock.getsockname()[1]}")
+        async with node:
+            service = await _Service.build(settings, node)
+            server = HttpServer(
+                service.asgi,
+                sock,
+                ws="websockets-sansio",
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_ping_interval=20.0,
+                ws_ping_timeout=20.0,
+                proxy_headers=False,
+                server_header=False,
+                h11_max_incomplete_event_size=32 * 1024,
+            )
+            await server.start()
+            log.info("Serves clients", address=node.info.http_address)
+            try:
+                await node.until_stopped()
+            finally:
+                await server.stop()
+                await service.tasks.settle()
+    finally:
+        sock.close()
+
+
+class _Service:
+    """The parts of one running instance."""
+
+    def __init__(self, settings: SignalingSettings, node: Node, signer: ResourceSigner) -> None:
+        self._settings = settings
+        self._node = node
+        self._signer = signer
+        self._rng = random.Random()
+        self._clock = asyncio.get_running_loop().time
+        self.tasks = BackgroundTasks()
+
+    @classmethod
+    async def build(cls, settings: SignalingSettings, node: Node) -> _Service:
+        """Build, wire and start everything but the HTTP server."""
+        key = await wait_for_key(await node.kv(subjects.BUCKET_SECRETS), node.readiness)
+        service = cls(settings, node, ResourceSigner(key))
+        await service._wire()
+        return service
+
+    async def _wire(self) -> None:
+        settings, node = self._settings, self._node
+        watch = StreamWatch(
+            await node.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S),
+            await node.kv(subjects.BUCKET_RENDITIONS, subjects.STREAM_LEASE_S),
+            node.bus,
+            self._clock,
+        )
+        streams = DirectoryStreams(watch)
+        catalog = AppCatalog(settings.apps, read_apps(settings.apps_file))
+        kv_apps = KvApps(await node.kv(subjects.BUCKET_APPS), catalog)
+        licence = BusLicence(node.bus)
+        carriers = Carriers()
+        audience = NodeAudience(node.directory, carriers, self._clock)
+        admission = Admission(catalog, streams, audience, licence)
+        tally = PrometheusTally()
+        joins = self._joins(streams, carriers)
+        events = SessionEvents()
+        await events.start(node.bus, node.info.node)
+        waiting = WaitingList(
+            most=settings.max_waiting,
+            rate_per_s=settings.streaming_started_per_s,
+            longest_s=TOLD_WITHIN_S,
+            rng=self._rng,
+        )
+        waiting_room = WaitingRoom(waiting, streams.by_key, self.tasks)
+        watch.on_change(waiting_room.changed)
+        questions = Questions(streams, audience, tally, lambda owner: address_of(node.directory.all(), owner))
+        clients = self._clients()
+
+        def conversation(app: AppName) -> Conversation:
+            return Conversation(
+                app,
+                apps=catalog,
+                streams=streams,
+                admission=admission,
+                questions=questions,
+                tally=tally,
+                wall_clock=time.time,
+                max_streams=settings.max_streams_per_socket,
+            )
+
+        services = SocketServices(
+            joins=joins,
+            events=events,
+            waiting_room=waiting_room,
+            tasks=self.tasks,
+            tally=tally,
+            limits=SocketLimits(messages_per_s=settings.messages_per_s, message_burst=settings.message_burst),
+            conversation=conversation,
+            settings_of=lambda app: catalog.settings(app) or AppSettings(app_name=app),
+        )
+        sockets = WebSocketEndpoint(node.info.node, services, clients, admission, max_sockets=settings.max_sockets)
+        http = HttpSessionServices(
+            node=node.info.node,
+            admission=admission,
+            streams=streams,
+            joins=joins,
+            events=events,
+            clients=clients,
+            signer=self._signer,
+            tally=tally,
+            wall_clock=time.time,
+        )
+        rest = Rest(
+            version=product_version(),
+            clients=clients,
+            allowed=parse_networks(settings.remote_allowed_cidr),
+            reports=node.directory.all,
+            streams=streams,
+            audience=audience,
+            apps=catalog,
+            kv_apps=kv_apps,
+            licence=licence,
+        )
+        self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, Pages(catalog))
+        node.on_drain(sockets.drain)
+        for work, name in (
+            (watch.run(), "stream watch"),
+            (kv_apps.run(), "app settings"),
+            (licence.run(), "licence state"),
+            (self._report_load(sockets), "load"),
+        ):
+            node.spawn(work, name)
+
+    def _joins(self, streams: DirectoryStreams, carriers: Carriers) -> BusJoins:
+        pending = PendingJoins()
+        placement = Placement(
+            pending,
+            order=RegionOrder.parse(self._settings.region_order),
+            limits=PlacementLimits(full=self._settings.node_full),
+            rng=self._rng,
+        )
+        return BusJoins(
+            self._node.bus,
+            self._node.directory,
+            owner_of=streams.owner_of,
+            tasks=self.tasks,
+            placement=placement,
+            pending=pending,
+            carriers=carriers,
+            clock=self._clock,
+            max_opening=self._settings.max_opening,
+        )
+
+    def _clients(self) -> ClientReader:
+        settings = self._settings
+        try:
+            geo = open_geo_database(settings.geo_database)
+        except ValueError as error:
+            raise StartError(f"RILLCAST_SIGNALING_GEO_DATABASE: {error}") from error
+        regions = RegionFinder(
+            table=read_cidr_table(settings.region_table),
+            geo=geo,
+            geo_regions=parse_geo_regions(settings.geo_regions),
+            fallback=Place(settings.region),
+        )
+        return ClientReader(regions, parse_networks(settings.trusted_proxies), settings.region_header)
+
+    async def _report_load(self, sockets: WebSocketEndpoint) -> None:
+        while True:
+            self._node.report_load(NodeLoad(sessions=sockets.count, loop_lag=min(1.0, self._node.loop_lag_s / 0.25)))
+            await asyncio.sleep(LOAD_EVERY_S)

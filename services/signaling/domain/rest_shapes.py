@@ -1,0 +1,166 @@
+"""What REST answers look like: Ant Media's names, and our own status."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.messages import LicenseStatus, NodeReport
+
+
+class Result(msgspec.Struct, rename="camel", kw_only=True):
+    """Ant Media's answer to most commands."""
+
+    success: bool
+    message: str = ""
+    data_id: str = ""
+    error_id: int = 0
+
+
+class Version(msgspec.Struct, rename="camel", kw_only=True):
+    """Of the server. The edition is what clients probe before they use WebRTC playback."""
+
+    version_name: str
+    version_type: str = "Enterprise Edition"
+    build_number: str = ""
+
+
+class SimpleStat(msgspec.Struct):
+    """A number."""
+
+    number: int
+
+
+class ClusterNode(msgspec.Struct, rename="camel", kw_only=True):
+    """A node as Ant Media's dashboard lists it."""
+
+    id: str
+    ip: str
+    last_update_time: int = 0
+    memory: str = ""
+    cpu: str = ""
+    db_query_aveargage_time_ms: int = msgspec.field(default=0, name="dbQueryAveargeTimeMs")
+    note: str = ""
+    status: str = "alive"
+
+
+def cluster_node(report: NodeReport) -> ClusterNode:
+    """``note`` says what the original has no field for."""
+    info = report.info
+    state = "draining" if report.draining else "ready" if report.ready else f"not ready: {report.not_ready_reason}"
+    place = "/".join(part for part in (info.region, info.zone) if part)
+    return ClusterNode(
+        id=info.node,
+        ip=info.relay_address or info.http_address.rpartition(":")[0] or info.admin_address.rpartition(":")[0],
+        cpu=f"{report.load.cpu * 100:.0f}%",
+        note=" ".join(part for part in (info.kind.value, place, state) if part),
+    )
+
+
+class Licence(msgspec.Struct, rename="camel", kw_only=True):
+    """Ant Media's licence record: strings throughout."""
+
+    licence_id: str
+    start_date: str | None = None
+    end_date: str | None = None
+    type: str
+    licence_count: str
+    owner: str
+    status: str
+    hour_used: str | None = None
+
+
+def licence(status: LicenseStatus) -> Licence:
+    """The cluster licence."""
+    return Licence(
+        licence_id=status.licence_id,
+        end_date=None if status.not_after_s is None else str(status.not_after_s * 1_000),
+        type="community" if status.community else "cluster",
+        licence_count=str(status.limit_total),
+        owner=status.licensee,
+        status=status.state,
+    )
+
+
+class NodeStatus(msgspec.Struct, kw_only=True):
+    """One node."""
+
+    node: str
+    kind: str
+    version: str
+    region: str
+    zone: str
+    admin_address: str
+    ready: bool
+    draining: bool
+    not_ready_reason: str
+    load: float
+    cpu: float
+    sessions: int
+    streams: int
+
+
+class StreamStatus(msgspec.Struct, kw_only=True):
+    """One stream."""
+
+    app: str
+    stream: str
+    owner: str
+    epoch: int
+    live: bool
+    viewers: int
+    started_at_ms: int
+    tracks: list[str]
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """The cluster in one answer."""
+
+    nodes: list[NodeStatus]
+    streams: list[StreamStatus]
+    viewers: int
+    licence: LicenseStatus | None
+
+
+def node_status(report: NodeReport) -> NodeStatus:
+    """One node's line."""
+    info, load = report.info, report.load
+    return NodeStatus(
+        node=info.node,
+        kind=info.kind.value,
+        version=info.version,
+        region=info.region,
+        zone=info.zone,
+        admin_address=info.admin_address,
+        ready=report.ready,
+        draining=report.draining,
+        not_ready_reason=report.not_ready_reason,
+        load=round(load.highest(), 4),
+        cpu=round(load.cpu, 4),
+        sessions=load.sessions,
+        streams=load.streams,
+    )
+
+
+def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
+    """One stream's line."""
+    return StreamStatus(
+        app=live.app,
+        stream=live.stream,
+        owner=live.record.owner,
+        epoch=live.epoch,
+        live=live.record.media_flowing,
+        viewers=viewers,
+        started_at_ms=live.record.started_at_ms,
+        tracks=[supply.track.track for supply in live.supplies()],
+    )
+
+
+def status(nodes: list[NodeStatus], streams: list[StreamStatus], known: LicenseStatus | None) -> Status:
+    """All of it, in a fixed order."""
+    return Status(
+        nodes=sorted(nodes, key=lambda node: (node.kind, node.node)),
+        streams=sorted(streams, key=lambda stream: (stream.app, stream.stream)),
+        viewers=sum(stream.viewers for stream in streams),
+        licence=known,
+    )
