@@ -1,0 +1,3 @@
+from services.transcoder.app import main
+
+main()

@@ -1,0 +1,149 @@
+"""One decode, then per rung one scale and one encode. Synchronous; `ladder_thread` runs it off the event loop."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+
+import av
+import msgspec
+from av.video.frame import VideoFrame
+
+from rillcast.contracts.ids import TrackId
+from services.transcoder.adapters.pyav_codec import Decoder, Encoder, FrameTooLarge, Scaler
+from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.packets import Packetizer
+from services.transcoder.domain.reception import EncodedFrame
+from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
+
+RUNG_ERRORS = 5
+"""Encoder errors in a row after which a rung is given up."""
+
+
+class Produced(msgspec.Struct, frozen=True):
+    """RTP packets of one picture of one rung."""
+
+    track: TrackId
+    packets: list[bytes]
+
+
+class Outcome(msgspec.Struct):
+    """What one encoded frame led to."""
+
+    produced: list[Produced] = []
+    pictures: int = 0
+    undecodable: bool = False
+    """Nothing more comes out before the next keyframe."""
+    failed: list[TrackId] = []
+    """Rungs whose encoder doesn't work."""
+    size: tuple[int, int] | None = None
+    """Of the last picture decoded."""
+
+
+class _Active:
+    def __init__(self, rung: Rung, codec: str) -> None:
+        self.rung = rung
+        self.scaler = Scaler(rung.height)
+        self.packetizer = Packetizer(codec, secrets.randbelow(2**32 - 1) + 1, secrets.randbelow(2**16))
+        self.encoder: Encoder | None = None
+        self.keyframe_wanted = True
+        self.errors = 0
+
+
+class LadderEngine:
+    """The codecs of one job."""
+
+    def __init__(self, codec: str, gop_s: float, preset: str) -> None:
+        self._codec = codec
+        self._gop_s = gop_s
+        self._preset = preset
+        self._decoder = Decoder(codec)
+        self._unwrapper = Unwrapper()
+        self._timeline = Timeline(gop_s)
+        self._active: dict[TrackId, _Active] = {}
+        self._broken = False
+        self.counts: Counter[str] = Counter()
+        """Errors and drops by kind: decode, encode, stale, restart, too_large."""
+
+    def set_rungs(self, rungs: Iterable[Rung]) -> None:
+        """Encode these from the next picture on; a rung's sequence numbers survive only while it stays."""
+        wanted = {rung.track: rung for rung in rungs}
+        for track in [track for track in self._active if track not in wanted]:
+            del self._active[track]
+        for track, rung in wanted.items():
+            active = self._active.get(track)
+            if active is None:
+                self._active[track] = _Active(rung, self._codec)
+            elif active.rung != rung:
+                active.rung = rung
+                active.encoder = None
+
+    def want_keyframe(self, track: TrackId) -> None:
+        """Make the rung's next picture a keyframe."""
+        if track in self._active:
+            self._active[track].keyframe_wanted = True
+
+    def process(self, frame: EncodedFrame, *, encode: bool) -> Outcome:
+        """Decode a frame, and encode what comes out unless `encode` is False (to catch up)."""
+        outcome = Outcome(produced=[], failed=[])
+        if self._broken and not frame.keyframe:
+            outcome.undecodable = True
+            return outcome
+        if self._broken:
+            self._decoder = Decoder(self._codec)
+            self._broken = False
+        try:
+            pictures = self._decoder.decode(frame.data, self._unwrapper.unwrap(frame.rtp_ts))
+        except (av.error.FFmpegError, FrameTooLarge) as error:
+            self.counts["too_large" if isinstance(error, FrameTooLarge) else "decode"] += 1
+            self._broken = outcome.undecodable = True
+            return outcome
+        for picture in pictures:
+            self._picture(picture, outcome, encode=encode)
+        return outcome
+
+    def _picture(self, picture: VideoFrame, outcome: Outcome, *, encode: bool) -> None:
+        pts = picture.pts
+        assert pts is not None
+        match self._timeline.place(pts):
+            case Place.STALE:
+                self.counts["stale"] += 1
+                return
+            case Place.RESTART:
+                self.counts["restart"] += 1
+                for active in self._active.values():
+                    active.encoder = None
+            case Place.NEXT:
+                pass
+        outcome.pictures += 1
+        outcome.size = (picture.width, picture.height)
+        due = self._timeline.keyframe_due(pts)
+        for track, active in self._active.items():
+            active.keyframe_wanted = active.keyframe_wanted or due
+            if not encode:
+                continue
+            try:
+                packets = self._encode(active, picture, pts)
+            except av.error.FFmpegError:
+                self.counts["encode"] += 1
+                active.encoder = None
+                active.errors += 1
+                if active.errors == RUNG_ERRORS:
+                    outcome.failed.append(track)
+                continue
+            active.errors = 0
+            if packets:
+                outcome.produced.append(Produced(track, packets))
+
+    def _encode(self, active: _Active, picture: VideoFrame, pts: int) -> list[bytes]:
+        scaled = active.scaler.scale(picture)
+        encoder = active.encoder
+        if encoder is None or (scaled.width, scaled.height) != (encoder.width, encoder.height):
+            rung = active.rung
+            encoder = Encoder(self._codec, scaled.width, scaled.height, rung.bitrate_bps, self._preset)
+            active.encoder = encoder
+            active.keyframe_wanted = True
+        encoded = encoder.encode(scaled, pts, keyframe=active.keyframe_wanted)
+        active.keyframe_wanted = active.keyframe_wanted and not encoded
+        return [packet for unit in encoded for packet in active.packetizer.packets(unit)]

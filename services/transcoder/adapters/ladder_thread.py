@@ -1,0 +1,132 @@
+"""Runs one `LadderEngine` on a thread of its own, behind a queue bounded by time.
+
+Every method but the thread's own is called on the event loop; results come back there through `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from rillcast.contracts.ids import TrackId
+from rillcast.runtime.logs import get_logger
+from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
+from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.reception import EncodedFrame
+
+log = get_logger(__name__)
+
+MAX_WAITING_S = 1.0
+"""A frame that waited so long is dropped with everything behind it; the next keyframe goes on."""
+MAX_WAITING_FRAMES = 600
+CATCH_UP_FRAMES = 8
+"""With more frames waiting pictures are decoded only: after a start from a cached GOP, or when encoding is too slow."""
+
+
+class LadderThread:
+    """The worker of one job, from `start` to `stop`."""
+
+    def __init__(
+        self, engine: LadderEngine, deliver: Callable[[Outcome], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`deliver` is called on the loop that is running now. `clock` is the one `EncodedFrame.arrived_at` comes
+        from."""
+        self._engine = engine
+        self._deliver = deliver
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        self._frames: deque[EncodedFrame] = deque()
+        self._rungs: tuple[Rung, ...] | None = None
+        self._keyframes: set[TrackId] = set()
+        self._stopping = False
+        self._skip_to_keyframe = False
+        self._thread = threading.Thread(target=self._work, name="ladder", daemon=True)
+        self.encoded = 0
+        """Pictures encoded since the start, likewise below."""
+        self.left_out = 0
+        """Frames not encoded because of overload."""
+        self.overflows = 0
+        self.cpu_s = 0.0
+        """CPU time used."""
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """End; returns when the thread has."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join, timeout_s)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The engine's error counts."""
+        return self._engine.counts
+
+    def put(self, frame: EncodedFrame) -> bool:
+        """Queue a frame. False when it was dropped for the queue being late; a keyframe is needed then."""
+        with self._changed:
+            late = self._frames and self._clock() - self._frames[0].arrived_at > MAX_WAITING_S
+            if late or len(self._frames) >= MAX_WAITING_FRAMES:
+                self.overflows += 1
+                self.left_out += len(self._frames)
+                self._frames.clear()
+                self._skip_to_keyframe = True
+            if self._skip_to_keyframe and not frame.keyframe:
+                self.left_out += 1
+                return False
+            self._skip_to_keyframe = False
+            self._frames.append(frame)
+            self._changed.notify()
+            return True
+
+    def set_rungs(self, rungs: tuple[Rung, ...]) -> None:
+        """Encode these."""
+        with self._changed:
+            self._rungs = rungs
+            self._changed.notify()
+
+    def want_keyframe(self, track: TrackId) -> None:
+        """Make the rung's next picture a keyframe."""
+        with self._changed:
+            self._keyframes.add(track)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._frames)
+                if self._stopping:
+                    return
+                frame = self._frames.popleft()
+                encode = len(self._frames) <= CATCH_UP_FRAMES
+                rungs, self._rungs = self._rungs, None
+                keyframes, self._keyframes = self._keyframes, set()
+            if rungs is not None:
+                self._engine.set_rungs(rungs)
+            for track in keyframes:
+                self._engine.want_keyframe(track)
+            self._process(frame, encode)
+
+    def _process(self, frame: EncodedFrame, encode: bool) -> None:
+        try:
+            outcome = self._engine.process(frame, encode=encode)
+        except Exception:
+            log.exception("a ladder's engine failed")
+            outcome = Outcome(undecodable=True)
+            self._engine.counts["engine"] += 1
+        if encode:
+            self.encoded += outcome.pictures
+        else:
+            self.left_out += 1
+        self.cpu_s = time.thread_time()
+        if outcome.produced or outcome.undecodable or outcome.failed or outcome.size:
+            try:
+                self._loop.call_soon_threadsafe(self._deliver, outcome)
+            except RuntimeError:
+                self._stopping = True  # the loop is closed: the process ends

@@ -1,0 +1,133 @@
+"""Decoding, scaling and encoding with PyAV. Every call releases the GIL while it works; objects belong to one thread.
+
+Settings and their cost: `docs/` (encoders, ladder cost). One thread per codec: a node carries many ladders, and CPU
+time per frame is lowest that way.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.filter import Graph
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+
+from services.transcoder.domain.ladder import MAX_SOURCE_SIDE, width_for
+from services.transcoder.domain.timeline import CLOCK_RATE
+
+TIME_BASE = Fraction(1, CLOCK_RATE)
+_DECODERS = {"H264": "h264", "VP8": "vp8"}
+_NEVER = 1_000_000
+"""Frames between keyframes as the encoder is told: ours come by time, not by count, since cameras vary their rate."""
+
+
+class FrameTooLarge(Exception):
+    """The source turned into something no ladder can be made of."""
+
+
+class Decoder:
+    """Pictures of one source. Survives anything that is fed to it by being replaced after an error."""
+
+    def __init__(self, codec: str) -> None:
+        self._context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[codec], "r"))
+        self._context.thread_count = 1
+
+    def decode(self, data: bytes, pts: int) -> list[VideoFrame]:
+        """Decoded pictures, each with its pts in 90 kHz. Raises av.error.FFmpegError, FrameTooLarge."""
+        packet = av.Packet(data)
+        packet.pts = packet.dts = pts
+        packet.time_base = TIME_BASE
+        frames = self._context.decode(packet)
+        for frame in frames:
+            if frame.width > MAX_SOURCE_SIDE or frame.height > MAX_SOURCE_SIDE or frame.pts is None:
+                raise FrameTooLarge(f"{frame.width}×{frame.height}")
+        return frames
+
+
+class Scaler:
+    """One rung's scaling; adapts to the source when its size or pixel format changes."""
+
+    def __init__(self, height: int) -> None:
+        self._height = height
+        self._input: tuple[int, int, str] | None = None
+        self._graph: Graph | None = None
+        self.width = 0
+
+    def scale(self, frame: VideoFrame) -> VideoFrame:
+        """The picture at the rung's height in yuv420p. Raises av.error.FFmpegError."""
+        shape = (frame.width, frame.height, frame.format.name)
+        if shape != self._input:
+            self._input = shape
+            self.width = width_for(self._height, frame.width, frame.height)
+            fits = (self.width, self._height, "yuv420p") == shape
+            self._graph = None if fits else _scaling(shape, self.width, self._height)
+        if self._graph is None:
+            return frame
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _scaling(shape: tuple[int, int, str], width: int, height: int) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(width=shape[0], height=shape[1], format=av.VideoFormat(shape[2]), time_base=TIME_BASE)
+    scale = graph.add("scale", f"{width}:{height}:flags=fast_bilinear")
+    pixels = graph.add("format", "yuv420p")
+    sink = graph.add("buffersink")
+    source.link_to(scale)
+    scale.link_to(pixels)
+    pixels.link_to(sink)
+    graph.configure()
+    return graph
+
+
+class Encoder:
+    """One rung's encoder: constant rate, no look-ahead, no B-frames, keyframes only where asked for."""
+
+    def __init__(self, codec: str, width: int, height: int, bitrate_bps: int, preset: str) -> None:
+        self.width = width
+        self.height = height
+        context: VideoCodecContext = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
+        context.width, context.height = width, height
+        context.pix_fmt = "yuv420p"
+        context.bit_rate = bitrate_bps
+        context.time_base = TIME_BASE
+        context.framerate = Fraction(30, 1)
+        context.gop_size = _NEVER
+        context.max_b_frames = 0
+        context.thread_count = 1
+        context.options = _x264(bitrate_bps, preset) if codec == "H264" else _vp8(bitrate_bps)
+        self._context = context
+
+    def encode(self, frame: VideoFrame, pts: int, *, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
+        """The encoded picture, at once. `pts` must grow. Raises av.error.FFmpegError."""
+        frame.pts = pts
+        frame.time_base = TIME_BASE
+        frame.pict_type = PictureType.I if keyframe else PictureType.NONE
+        return self._context.encode(frame)
+
+
+def _x264(bitrate_bps: int, preset: str) -> dict[str, str]:
+    return {
+        "preset": preset,
+        "tune": "zerolatency",
+        "profile": "baseline",
+        "forced-idr": "1",
+        "sc_threshold": "0",
+        "maxrate": str(bitrate_bps),
+        "bufsize": str(bitrate_bps // 2),
+    }
+
+
+def _vp8(bitrate_bps: int) -> dict[str, str]:
+    return {
+        "deadline": "realtime",
+        "cpu-used": "-12",
+        "lag-in-frames": "0",
+        "minrate": str(bitrate_bps),
+        "maxrate": str(bitrate_bps),
+        "bufsize": str(bitrate_bps // 2),
+        "undershoot-pct": "100",
+        "overshoot-pct": "15",
+    }

@@ -1,0 +1,172 @@
+"""The transcoder service: builds its adapters, wires them and serves until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.cluster.media_address import MediaAddresses
+from rillcast.cluster.media_load import MediaLimits, MediaLoad
+from rillcast.cluster.plane_events import PlaneEvents
+from rillcast.cluster.plane_metrics import PlaneMetrics
+from rillcast.cluster.relay_parent import ParentRelays
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts.ids import AppName
+from rillcast.contracts.messages import NodeInfo, NodeKind, RelayClose, RelayOpen
+from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.subjects import (
+    BUCKET_APPS,
+    BUCKET_RENDITIONS,
+    BUCKET_STREAMS,
+    STREAM_LEASE_S,
+    media_relay_close,
+    media_relay_open,
+)
+from rillcast.media.plane import NativePlane
+from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
+from rillcast.runtime import service
+from rillcast.runtime.logs import get_logger
+from rillcast.runtime.service import Node
+from services.transcoder.app_ladders import AppLadders
+from services.transcoder.config import TranscoderSettings
+from services.transcoder.feed import SourceFeed
+from services.transcoder.job import Encoding, LadderJob
+from services.transcoder.ports import Bus, Clock, KeyValue, Plane
+from services.transcoder.rungs import WatchedRungs
+from services.transcoder.transcoder import Transcoder
+
+log = get_logger(__name__)
+
+MEASURE_S = 1.0
+
+
+async def run(settings: TranscoderSettings) -> None:
+    """One node, until SIGTERM."""
+    async with Node(settings, NodeKind.TRANSCODER) as node:
+        streams = await node.kv(BUCKET_STREAMS, ttl_s=STREAM_LEASE_S)
+        renditions = await node.kv(BUCKET_RENDITIONS, ttl_s=STREAM_LEASE_S)
+        apps = await node.kv(BUCKET_APPS)
+        load = MediaLoad(settings.workers, media_limits(settings))
+        watch = StreamWatch(streams, renditions, node.bus, time.monotonic)
+        events = PlaneEvents()
+
+        def on_packet(source: int, data: bytes) -> None:
+            transcoder.on_packet(source, data)
+
+        plane = NativePlane(plane_config(settings), events, on_packet)
+        try:
+            transcoder, ladders = assemble(
+                node=node.info, bus=node.bus, plane=plane, watch=watch, renditions=renditions, apps=apps, load=load,
+                settings=settings, clock=time.monotonic,
+            )  # fmt: skip
+            events.add(plane_watch(load))
+            events.add(transcoder.on_event)
+            await node.bus.serve(media_relay_open(node.info.node), RelayOpen, transcoder.open_relay)
+            await node.bus.serve(media_relay_close(node.info.node), RelayClose, transcoder.close_relay)
+            node.spawn(ladders.run(), "apps")
+            node.spawn(watch.run(), "streams")
+            node.spawn(transcoder.look_around(), "ladder jobs")
+            node.spawn(measure(node, transcoder, load), "load")
+            node.on_drain(transcoder.drain)
+            await node.until_stopped()
+            await transcoder.close()
+        finally:
+            plane.close()
+
+
+def assemble(
+    *,
+    node: NodeInfo,
+    bus: Bus,
+    plane: Plane,
+    watch: StreamWatch,
+    renditions: KeyValue,
+    apps: KeyValue,
+    load: MediaLoad,
+    settings: TranscoderSettings,
+    clock: Clock,
+) -> tuple[Transcoder, AppLadders]:
+    """The node's parts, wired."""
+    addresses = MediaAddresses(plane.fingerprint, plane.workers, node.media_addresses, node.relay_address)
+    relays = ParentRelays(settings.max_children)
+    sources = itertools.count(1)
+    encoding = Encoding(gop_s=settings.gop_s, preset=settings.preset)
+
+    def make_job(live: LiveStream, source: TrackRecord, ladder: tuple[LadderRung, ...], worker: int) -> LadderJob:
+        feed = SourceFeed(
+            bus=bus, plane=plane, addresses=addresses, node=node.node, source=next(sources), worker=worker
+        )
+        rungs = WatchedRungs(
+            key=live.key, worker=worker, plane=plane, addresses=addresses, relays=relays,
+            new_source=lambda: next(sources), linger_s=settings.linger_s,
+        )  # fmt: skip
+        return LadderJob(
+            node=node.node, live=live, source=source, settings=ladder, store=renditions, feed=feed, rungs=rungs,
+            encoding=encoding, clock=clock,
+        )  # fmt: skip
+
+    def ladder_changed(app: AppName) -> None:
+        transcoder.look_at_app(app)
+
+    ladders = AppLadders(apps, ladder_changed)
+    transcoder = Transcoder(
+        node=node.node, plane=plane, watch=watch, ladder_of=ladders.get, relays=relays, load=load, make_job=make_job,
+        clock=clock, max_cpu=settings.max_cpu,
+    )  # fmt: skip
+    return transcoder, ladders
+
+
+def plane_watch(load: MediaLoad) -> Callable[[Event], None]:
+    """Takes the plane's own figures and complaints."""
+    plane_metrics = PlaneMetrics()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, WorkerStats):
+            plane_metrics.observe(event)
+            load.observe(event, time.monotonic())
+        elif isinstance(event, Error):
+            log.warning("The media plane refused a command", command=event.command, reason=event.message)
+
+    return on_event
+
+
+async def measure(node: Node, transcoder: Transcoder, load: MediaLoad) -> None:
+    """Report load until cancelled."""
+    while True:
+        await asyncio.sleep(MEASURE_S)
+        transcoder.measure(time.monotonic())
+        report = load.report(transcoder.jobs)
+        node.report_load(
+            msgspec.structs.replace(
+                report, cpu=max(report.cpu, transcoder.share()), sessions=0, encoders=transcoder.encoders
+            )
+        )
+
+
+def media_limits(settings: TranscoderSettings) -> MediaLimits:
+    """What counts as full for the plane."""
+    return MediaLimits(
+        max_sessions=settings.max_sessions, max_pps=settings.max_pps, max_egress_bps=settings.max_egress_bps
+    )
+
+
+def plane_config(settings: TranscoderSettings) -> PlaneConfig:
+    """The plane of a node that has relays only: it needs no public sockets, but the plane always opens them."""
+    return PlaneConfig(
+        workers=settings.workers,
+        media_bind=("127.0.0.1",),
+        relay_bind=settings.relay_bind or "0.0.0.0",
+        relay_port=settings.relay_port,
+        pin=settings.pin,
+        gso=settings.gso,
+    )
+
+
+def main() -> None:
+    """Entry point of ``python -m services.transcoder``."""
+    service.main(run, TranscoderSettings)

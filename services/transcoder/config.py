@@ -1,0 +1,26 @@
+"""Settings of the transcoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from rillcast.runtime.settings import MediaSettings, env_prefix
+
+
+class TranscoderSettings(MediaSettings):
+    """``RILLCAST_TRANSCODER_…``"""
+
+    model_config = env_prefix("transcoder")
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast"] = "superfast"
+    """x264's preset. superfast: one core carries two 1080p30 → 720/480/360p ladders."""
+    gop_s: float = Field(default=2.0, ge=0.5, le=10.0)
+    """Seconds between keyframes of a rung: how long a viewer waits for a switch at most."""
+    linger_s: float = Field(default=5.0, ge=0.0, le=600.0)
+    """How long a rung is encoded after its last watcher left."""
+    max_cpu: float = Field(default=0.9, gt=0.0, le=1.0)
+    """Share of all processors; beyond it no rung is begun."""
+    max_children: int = Field(default=64, ge=1)
+    """Nodes fed per stream."""

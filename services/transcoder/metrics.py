@@ -1,0 +1,29 @@
+"""Every instrument of the transcoder."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+JOBS = Gauge("rillcast_transcoder_jobs", "Ladder jobs held by lease, watched or not")
+ENCODERS = Gauge("rillcast_transcoder_encoders", "Rungs being encoded now")
+RELAYS = Gauge("rillcast_transcoder_relays", "Relays of rungs to other nodes")
+CPU = Gauge(
+    "rillcast_transcoder_cpu_ratio", "Share of all processors that decoding and encoding took in the last second"
+)
+CLAIMS = Counter("rillcast_transcoder_claims", "Attempts to take a ladder job: won, lost, unavailable", ["outcome"])
+JOBS_ENDED = Counter(
+    "rillcast_transcoder_jobs_ended", "Jobs that ended: stream, settings, lease, overload, drain, failed", ["reason"]
+)
+REFUSED = Counter("rillcast_transcoder_refused", "Ladders not made: settings, source, undecodable", ["reason"])
+RELAY_OPENS = Counter("rillcast_transcoder_relay_opens", "Requests for a relay of a rung, by outcome", ["outcome"])
+CHILDREN_LOST = Counter("rillcast_transcoder_relay_children_lost", "Relays removed because the child fell silent")
+FEEDS = Counter("rillcast_transcoder_feeds", "Attempts to get a source from its origin: ok, refused, lost", ["outcome"])
+FRAMES = Counter("rillcast_transcoder_frames", "Source frames: encoded, left_out (overload), lost (network)", ["fate"])
+ERRORS = Counter(
+    "rillcast_transcoder_errors",
+    "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow",
+    ["kind"],
+)
+RUNGS_DROPPED = Counter(
+    "rillcast_transcoder_rungs_dropped", "Rungs withdrawn from a running job: overload, encoder", ["reason"]
+)

@@ -1,0 +1,91 @@
+"""A publisher for transcoder tests: a moving picture as H.264 or VP8 in RTP, and the way back from RTP to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.frame import PictureType, VideoFrame
+from numpy.typing import NDArray
+
+from services.transcoder.domain.packets import Packetizer
+from services.transcoder.domain.reception import EncodedFrame, Reception
+
+FRAME_TICKS = 3_000  # 30 frames/s at 90 kHz
+
+
+def picture(index: int, width: int, height: int, pixels: str = "yuv420p") -> VideoFrame:
+    """A grey ramp with a white bar that moves 1/60 of the width per frame."""
+    luma = np.tile(np.linspace(30, 130, width, dtype=np.uint8), (height, 1))
+    bar = max(2, width // 16)
+    left = (index * width // 60) % (width - bar)
+    luma[:, left : left + bar] = 235
+    planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+    planes[:height] = luma
+    return VideoFrame.from_ndarray(planes, format="yuv420p").reformat(format=pixels)
+
+
+def bar_position(frame: VideoFrame) -> float:
+    """Where the middle of the bar of `picture` is, as a share of the width; its left end is at index / 60, it is 1/16
+    wide."""
+    luma: NDArray[np.uint8] = frame.reformat(format="gray").to_ndarray()
+    return float(np.flatnonzero(luma.mean(axis=0) > 180).mean() / frame.width)
+
+
+class Camera:
+    """Encodes `picture`s and makes RTP packets of them."""
+
+    def __init__(
+        self, codec: str = "H264", width: int = 640, height: int = 360, *, first_ts: int = 0, pixels: str = "yuv420p"
+    ) -> None:
+        self._codec = codec
+        self._pixels = pixels
+        self._packetizer = Packetizer(codec, ssrc=1234, sequence=65_530)
+        self.index = 0
+        self.rtp_ts = first_ts
+        self.resize(width, height)
+
+    def resize(self, width: int, height: int) -> None:
+        """Go on with another size, beginning with a keyframe."""
+        self._size = (width, height)
+        self._encoder = av.CodecContext.create("libx264" if self._codec == "H264" else "libvpx", "w")
+        self._encoder.width, self._encoder.height = width, height
+        self._encoder.pix_fmt = self._pixels
+        self._encoder.bit_rate = 1_500_000
+        self._encoder.time_base = Fraction(1, 90_000)
+        self._encoder.framerate = Fraction(30, 1)
+        self._encoder.thread_count = 1
+        self._encoder.options = (
+            {"preset": "ultrafast", "tune": "zerolatency"}
+            if self._codec == "H264"
+            else {"deadline": "realtime", "cpu-used": "-12", "lag-in-frames": "0"}
+        )
+        self._fresh = True
+
+    def frame(self, *, keyframe: bool = False, ticks: int = FRAME_TICKS) -> list[bytes]:
+        """The next picture's packets."""
+        image = picture(self.index, *self._size, self._pixels)
+        image.pts, image.time_base = self.index * FRAME_TICKS, Fraction(1, 90_000)
+        image.pict_type = PictureType.I if keyframe or self._fresh else PictureType.NONE
+        self._fresh = False
+        packets = []
+        for unit in self._encoder.encode(image):
+            unit.pts, unit.time_base = self.rtp_ts, Fraction(1, 90_000)
+            packets += self._packetizer.packets(unit)
+        self.index += 1
+        self.rtp_ts = (self.rtp_ts + ticks) % (1 << 32)
+        return packets
+
+
+def frames_of(codec: str, packets: Iterable[bytes]) -> list[EncodedFrame]:
+    """What a receiver makes of packets."""
+    reception = Reception(codec)
+    return [frame for packet in packets for frame in reception.add(packet, 0.0)]
+
+
+def decode(codec: str, frames: Iterable[EncodedFrame]) -> list[VideoFrame]:
+    """Decoded by a decoder of its own."""
+    decoder = av.CodecContext.create("h264" if codec == "H264" else "vp8", "r")
+    return [picture for frame in frames for picture in decoder.decode(av.Packet(frame.data))]
