@@ -1,6 +1,8 @@
-"""The cluster licence: what the document says, whether it holds now, and which of several is in force. No I/O, no clock.
+"""The cluster licence: what the document says, whether it holds now, and which of several is in force. No I/O, no
+clock.
 
-A licence is a JWS in compact form (RFC 7515), signed with Ed25519 (`alg` EdDSA, RFC 8037), its payload JWT claims (RFC 7519):
+A licence is a JWS in compact form (RFC 7515), signed with Ed25519 (`alg` EdDSA, RFC 8037), its payload JWT claims (RFC
+7519):
 
     {"jti": "acme-2026", "sub": "Acme Ltd", "iat": …, "nbf": …, "exp": …, "grace_s": 1209600,
      "limits": {"total": 40, "edge": 30}, "features": ["…"]}
@@ -128,9 +130,15 @@ def parse_private_key(pem: bytes) -> Ed25519PrivateKey:
 def issue_licence(licence: Licence, key: Ed25519PrivateKey) -> str:
     """The signed document for a licence. Raises LicenceRefused if `read_licence` would not take it."""
     claims = _Claims(
-        jti=licence.licence_id, sub=licence.licensee, iat=licence.issued_at_s, nbf=licence.not_before_s, exp=licence.not_after_s,
-        grace_s=licence.grace_s, limits={"total": licence.limit_total, **licence.limits_by_kind}, features=licence.features,
-    )  # fmt: skip
+        jti=licence.licence_id,
+        sub=licence.licensee,
+        iat=licence.issued_at_s,
+        nbf=licence.not_before_s,
+        exp=licence.not_after_s,
+        grace_s=licence.grace_s,
+        limits={"total": licence.limit_total, **licence.limits_by_kind},
+        features=licence.features,
+    )
     _licence_of(claims)
     payload = {name: value for name, value in msgspec.to_builtins(claims).items() if value is not None}
     return jwt.api_jws.encode(
@@ -154,7 +162,7 @@ def read_licence(document: bytes, key: Ed25519PublicKey | None) -> Licence:
     if header.get("alg") != "EdDSA":
         algorithm = str(header.get("alg"))[:20]
         raise LicenceRefused(
-            Refusal.ALGORITHM, f"signed with algorithm {algorithm!r}; only EdDSA (Ed25519) is accepted"
+            Refusal.ALGORITHM, f"signed with algorithm {algorithm!r}; only EdDSA (Ed25519) will do"
         )
     if key is None:
         raise LicenceRefused(
@@ -272,8 +280,8 @@ def check_installable(licence: Licence, now_s: float) -> None:
 class ClockFloor(msgspec.Struct, frozen=True, kw_only=True):
     """The highest time the cluster has seen, so that setting clocks back doesn't extend a licence.
 
-    A licence issued later than the one it was seen under is itself evidence of the time, signed by the issuer: the floor
-    starts anew from it. That is how an operator gets rid of a floor raised by a clock that ran years ahead.
+    A licence issued later than the one it was seen under is itself evidence of the time, signed by the issuer: the
+    floor starts anew from it. That is how an operator gets rid of a floor raised by a clock that ran years ahead.
     """
 
     highest_s: int = 0

@@ -28,9 +28,9 @@ from rillcast.contracts.subjects import (
     LICENSE_STATUS,
     SEAT_LEASE_S,
 )
+from rillcast.runtime import service
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.service import Node
-from rillcast.runtime.settings import load_settings
 from services.license import metrics
 from services.license.adapters.file_document import FileDocument
 from services.license.config import LicenseSettings
@@ -100,4 +100,4 @@ async def measure(desk: SeatDesk, vault: LicenceVault) -> None:
 
 def main() -> None:
     """Entry point of ``python -m services.license``."""
-    asyncio.run(run(load_settings(LicenseSettings)))
+    service.main(run, LicenseSettings)

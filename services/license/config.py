@@ -15,8 +15,8 @@ class LicenseSettings(NodeSettings):
     model_config = env_prefix("license")
 
     file: str = ""
-    """Path of the licence document. It may appear, change or vanish while the service runs. Empty: what `rillcast license
-    install` put into the cluster, else the community licence."""
+    """Path of the licence document. It may appear, change or vanish while the service runs. Empty: what `rillcast
+    license install` put into the cluster, else the community licence."""
     public_key: str = ""
     """The issuer's Ed25519 public key, PEM or base64; without it no licence document can be accepted."""
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge
 
 SEAT_ANSWERS = Counter(
-    "rillcast_license_seat_answers", "Seat requests answered: granted, renewed, replaced, refused, released, unavailable", ["outcome"]
+    "rillcast_license_seat_answers",
+    "Seat requests answered: granted, renewed, replaced, refused, released, unavailable",
+    ["outcome"],
 )
-DOCUMENTS_REFUSED = Counter("rillcast_license_documents_refused", "Licence documents turned down when they appeared, by reason", ["reason"])
+DOCUMENTS_REFUSED = Counter(
+    "rillcast_license_documents_refused", "Licence documents turned down when they appeared, by reason", ["reason"]
+)
 SEATS_USED = Gauge("rillcast_license_seats_used", "Seats taken in the cluster, by kind of node", ["kind"])
-SEATS_LIMIT = Gauge("rillcast_license_seats_limit", "Seats the licence in force grants; kind total, and kinds with a limit of their own", ["kind"])
+SEATS_LIMIT = Gauge(
+    "rillcast_license_seats_limit",
+    "Seats the licence in force grants; kind total, and kinds with a limit of their own",
+    ["kind"],
+)
 STATE = Gauge("rillcast_license_state", "1 for the state the licence in force has now, 0 for the others", ["state"])
 COMMUNITY = Gauge("rillcast_license_community", "1 while the built-in community licence is in force")
 EXPIRES = Gauge("rillcast_license_expires_timestamp_seconds", "When the licence in force ends, Unix time; 0 = never")

@@ -1,4 +1,5 @@
-"""What the license service needs from outside: the store (`rillcast.runtime.ports.KeyValue`), a wall clock, the licence file."""
+"""What the license service needs from outside: the store (`rillcast.runtime.ports.KeyValue`), a wall clock, the
+licence file."""
 
 from __future__ import annotations
 
@@ -18,5 +19,6 @@ class DocumentSource(Protocol):
         ...
 
     async def read(self) -> bytes | None:
-        """The document; None when nothing is there (yet). Raises LicenceRefused when it can't be read or is far too large."""
+        """The document; None when nothing is there (yet). Raises LicenceRefused when it can't be read or is far too
+        large."""
         ...

@@ -1,4 +1,5 @@
-"""Answers for seats, from any instance: the state is the store's, changed by compare-and-set only (see `domain.ledger`)."""
+"""Answers for seats, from any instance: the state is the store's, changed by compare-and-set only (see
+`domain.ledger`)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class SeatDesk:
     async def acquire(self, request: SeatRequest) -> SeatAnswer:
         """Take or renew a seat. Raises SEAT_REFUSED naming the limit; STORE_UNAVAILABLE."""
         if NODE_ID.fullmatch(request.node) is None or ".." in request.node or len(request.incarnation) > 128:
-            raise RillcastError(ErrorCode.BAD_REQUEST, "the node id must be letters, digits, dot, underscore, hyphen; at most 128")
+            raise RillcastError(
+                ErrorCode.BAD_REQUEST, "the node id must be letters, digits, dot, underscore, hyphen; at most 128"
+            )
         try:
             outcome = "renewed" if await self._renew(request) else await self._admit(request)
         except RillcastError as error:
@@ -97,11 +100,15 @@ class SeatDesk:
                 ledger = ledger.living(await self._seated(), now_ms, int(self._ttl_s * 1000))
             known = request.node in ledger.nodes
             if await self._write_ledger(ledger.admit(request, self._vault.in_force(), now_ms), revision):
-                seat = SeatRecord(node=request.node, kind=request.kind, incarnation=request.incarnation, acquired_at_ms=now_ms)
+                seat = SeatRecord(
+                    node=request.node, kind=request.kind, incarnation=request.incarnation, acquired_at_ms=now_ms
+                )
                 await self._seats.put(_seat_key(request.node), msgspec.json.encode(seat))
                 return "replaced" if known else "granted"
             await _step_aside()
-        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "too many nodes ask for a seat at once; try again", retry_after_s=1.0)
+        raise RillcastError(
+            ErrorCode.STORE_UNAVAILABLE, "too many nodes ask for a seat at once; try again", retry_after_s=1.0
+        )
 
     async def _ledger(self) -> tuple[Ledger, int | None]:
         entry = await self._state.get(LEDGER)

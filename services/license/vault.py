@@ -1,7 +1,8 @@
 """Which licence is in force: the mounted file, what was installed into the store, or the community licence.
 
-Every instance looks at both each `CHECK_S`; a valid file newer than the installed licence is copied into the store, so that
-all instances agree although only one has the file. A document that is refused never displaces a licence that holds.
+Every instance looks at both each `CHECK_S`; a valid file newer than the installed licence is copied into the store, so
+that all instances agree although only one has the file. A document that is refused never displaces a licence that
+holds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from contextlib import suppress
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from rillcast.cluster.licensing import ClockFloor, InForce, Licence, LicenceRefused, LicenceState, check_installable, in_force, read_licence
+from rillcast.cluster.licensing import (
+    ClockFloor,
+    InForce,
+    Licence,
+    LicenceRefused,
+    LicenceState,
+    check_installable,
+    in_force,
+    read_licence,
+)
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import KeyValue
@@ -136,7 +146,9 @@ class LicenceVault:
                 return
             if await self._state.update(INSTALLED, document, entry.revision) is not None:
                 return
-        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the installed licence kept changing; try again", retry_after_s=1.0)
+        raise RillcastError(
+            ErrorCode.STORE_UNAVAILABLE, "the installed licence kept changing; try again", retry_after_s=1.0
+        )
 
     async def _read_floor(self) -> None:
         entry = await self._state.get(CLOCK)
@@ -148,7 +160,11 @@ class LicenceVault:
             entry = await self._state.get(CLOCK)
             stored = _decode_floor(entry.value) if entry is not None and entry.value is not None else None
             raised = (stored or ClockFloor()).raised(self._wall(), self.in_force().licence)
-            if stored is not None and raised.issued_at_s == stored.issued_at_s and raised.highest_s < stored.highest_s + CLOCK_STEP_S:
+            if (
+                stored is not None
+                and raised.issued_at_s == stored.issued_at_s
+                and raised.highest_s < stored.highest_s + CLOCK_STEP_S
+            ):
                 self._floor = stored
                 return
             value = msgspec.json.encode(raised)

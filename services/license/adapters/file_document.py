@@ -1,4 +1,5 @@
-"""The licence document in a mounted file. Read anew at every look, so that a Kubernetes secret update or a copy is noticed."""
+"""The licence document in a mounted file. Read anew at every look, so that a Kubernetes secret update or a copy is
+noticed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Who may take a seat. No I/O, no clock.
 
-Two records count nodes together. A *seat* (one key per node, with a time to live) says that the node renewed lately. The
-*ledger* (one key for the cluster, changed by compare-and-set) says who was admitted. Renewals touch only the seat; admissions
-go through the ledger, so two license instances can't both give away the last seat. A ledger entry whose seat has expired
-frees its place.
+Two records count nodes together. A *seat* (one key per node, with a time to live) says that the node renewed lately.
+The *ledger* (one key for the cluster, changed by compare-and-set) says who was admitted. Renewals touch only the seat;
+admissions go through the ledger, so two license instances can't both give away the last seat. A ledger entry whose
+seat has expired frees its place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Ledger(msgspec.Struct, frozen=True):
         return dict(Counter(admission.kind for admission in self.nodes.values()))
 
     def living(self, seated: Collection[NodeId], now_ms: int, settle_ms: int) -> Ledger:
-        """Without nodes whose seat has expired. One admitted less than `settle_ms` ago may not have its seat written yet."""
+        """Without nodes whose seat has expired. One admitted less than `settle_ms` ago may not have its seat written
+        yet."""
         return Ledger(
             {
                 node: admission
@@ -69,7 +70,9 @@ class Ledger(msgspec.Struct, frozen=True):
                 )
             if request.incarnation != before.incarnation:
                 replaced = (*replaced, before.incarnation)[-REMEMBERED_INCARNATIONS:]
-        admission = Admission(kind=request.kind, incarnation=request.incarnation, admitted_at_ms=now_ms, replaced=replaced)
+        admission = Admission(
+            kind=request.kind, incarnation=request.incarnation, admitted_at_ms=now_ms, replaced=replaced
+        )
         return Ledger({**self.nodes, request.node: admission})
 
     def without(self, node: NodeId, incarnation: str) -> Ledger:

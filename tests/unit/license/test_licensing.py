@@ -53,22 +53,25 @@ def test_an_issued_licence_reads_back_the_same() -> None:
 
 
 def test_any_jwt_library_can_read_a_licence() -> None:
-    claims = jwt.decode(
-        issue_licence(ACME, KEY), KEY.public_key(), algorithms=["EdDSA"], options={"verify_exp": False, "verify_nbf": False, "verify_iat": False}
-    )  # fmt: skip
+    lenient = jwt.types.Options(verify_exp=False, verify_nbf=False, verify_iat=False)
+    claims = jwt.decode(issue_licence(ACME, KEY), KEY.public_key(), algorithms=["EdDSA"], options=lenient)
     assert claims["sub"] == "Acme Ltd"
     assert claims["limits"] == {"total": 10, "edge": 6}
 
 
 def test_a_licence_without_end_has_no_exp_and_stays_valid() -> None:
-    licence = read_licence(issue_licence(Licence(licence_id="p", licensee="P", limit_total=1), KEY).encode(), KEY.public_key())
+    licence = read_licence(
+        issue_licence(Licence(licence_id="p", licensee="P", limit_total=1), KEY).encode(), KEY.public_key()
+    )
     assert licence.not_after_s is None
     assert state_at(licence, 1e11) is LicenceState.VALID
 
 
 def test_a_changed_payload_is_refused_for_its_signature() -> None:
     head, _, signature = issue_licence(ACME, KEY).split(".")
-    more = base64.urlsafe_b64encode(b'{"jti":"acme-1","sub":"Acme","iat":1,"limits":{"total":999}}').rstrip(b"=").decode()
+    more = (
+        base64.urlsafe_b64encode(b'{"jti":"acme-1","sub":"Acme","iat":1,"limits":{"total":999}}').rstrip(b"=").decode()
+    )
     assert refusal(f"{head}.{more}.{signature}".encode()) is Refusal.SIGNATURE
 
 
@@ -77,7 +80,9 @@ def test_a_licence_of_another_key_is_refused_for_its_signature() -> None:
 
 
 def test_alg_none_is_refused_for_its_algorithm() -> None:
-    assert refusal(jwt.encode({"sub": "me", "limits": {"total": 9}}, None, algorithm="none").encode()) is Refusal.ALGORITHM
+    assert (
+        refusal(jwt.encode({"sub": "me", "limits": {"total": 9}}, None, algorithm="none").encode()) is Refusal.ALGORITHM
+    )
 
 
 def test_hs256_with_the_public_key_as_secret_is_refused_for_its_algorithm() -> None:
@@ -152,7 +157,15 @@ def test_an_issuer_cannot_sign_what_would_be_refused() -> None:
 
 @pytest.mark.parametrize(
     ("day", "state"),
-    [(998, "not_yet_valid"), (999.5, "not_yet_valid"), (1000, "valid"), (1099.9, "valid"), (1100, "grace"), (1113.9, "grace"), (1114, "expired")],
+    [
+        (998, "not_yet_valid"),
+        (999.5, "not_yet_valid"),
+        (1000, "valid"),
+        (1099.9, "valid"),
+        (1100, "grace"),
+        (1113.9, "grace"),
+        (1114, "expired"),
+    ],
 )
 def test_the_state_follows_the_time(day: float, state: str) -> None:
     assert state_at(ACME, day * DAY) == state
@@ -183,12 +196,16 @@ def test_a_refused_document_does_not_displace_a_valid_licence() -> None:
 
 
 def test_the_licence_issued_last_is_in_force_among_valid_ones() -> None:
-    renewal = Licence(licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_after_s=1500 * DAY)
+    renewal = Licence(
+        licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_after_s=1500 * DAY
+    )
     assert in_force([ACME, renewal], [], 1050 * DAY).licence is renewal
 
 
 def test_a_valid_licence_wins_over_a_later_one_that_has_not_begun() -> None:
-    later = Licence(licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_before_s=1100 * DAY)
+    later = Licence(
+        licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_before_s=1100 * DAY
+    )
     assert in_force([later, ACME], [], 1050 * DAY).licence is ACME
     assert in_force([later, ACME], [], 1100 * DAY).licence is later
 
@@ -212,7 +229,9 @@ def test_setting_the_clock_back_does_not_extend_a_licence() -> None:
 
 def test_a_newly_issued_licence_clears_a_floor_from_a_clock_that_ran_ahead() -> None:
     poisoned = ClockFloor().raised(90_000 * DAY, ACME)
-    renewal = Licence(licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_after_s=1500 * DAY)
+    renewal = Licence(
+        licence_id="acme-2", licensee="Acme Ltd", limit_total=20, issued_at_s=1040 * DAY, not_after_s=1500 * DAY
+    )
     assert poisoned.raised(1041 * DAY, renewal).highest_s == 1041 * DAY
 
 
@@ -226,10 +245,16 @@ def test_the_key_is_read_from_pem_and_from_base64() -> None:
 
 def test_other_keys_are_refused_in_words() -> None:
     other = rsa.generate_private_key(65537, 2048)
-    pem = other.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    pem = (
+        other.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
     for text, word in ((pem, "Ed25519"), ("AAAA", "32 bytes"), ("!!", "base64"), ("-----BEGIN nothing", "PEM")):
         with pytest.raises(ValueError, match=word):
             parse_public_key(text)
-    private = other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = other.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     with pytest.raises(ValueError, match="Ed25519"):
         parse_private_key(private)

@@ -1,0 +1,229 @@
+"""``rillcast license``: make keys, issue, look at and install licences. Mounted by the main command as a sub-app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import msgspec
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from rillcast.cluster.licensing import (
+    DEFAULT_GRACE_S,
+    MAX_LICENCE_BYTES,
+    Licence,
+    LicenceRefused,
+    describe,
+    issue_licence,
+    parse_private_key,
+    parse_public_key,
+    read_licence,
+    state_at,
+)
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
+from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
+from rillcast.runtime.errors import StartError
+from rillcast.runtime.nats_bus import NatsBus
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.settings import NodeSettings, load_settings
+
+DAY_S = 86_400
+KEY_NAME = "licence-key"
+Answer = TypeVar("Answer")
+
+app = typer.Typer(help="Keys, licences, and which one the cluster runs under.", no_args_is_help=True)
+
+
+@app.command()
+def keygen(
+    folder: Annotated[Path, typer.Option("--out", help="Where to put the two files.")] = Path(),
+) -> None:
+    """Make an issuer's key pair: the private key signs licences, the public key goes into the license service's
+    settings."""
+    private = Ed25519PrivateKey.generate()
+    secret, public = folder / f"{KEY_NAME}.pem", folder / f"{KEY_NAME}.pub"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        _fail(f"{secret} exists; a key is never overwritten")
+    except OSError as error:
+        _fail(f"{secret}: {error.strerror}")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    typer.echo(f"{secret}  keep secret\n{public}  set RILLCAST_LICENSE_PUBLIC_KEY_FILE to this")
+
+
+@app.command()
+def issue(
+    licensee: Annotated[str, typer.Option(help="Whom the licence is for.")],
+    total: Annotated[int, typer.Option(help="Nodes in the whole cluster, license services not counted.")],
+    key: Annotated[Path, typer.Option(help="The issuer's private key.")] = Path(f"{KEY_NAME}.pem"),
+    licence_id: Annotated[str, typer.Option("--id", help="Default: made of the issue time.")] = "",
+    limit: Annotated[list[str] | None, typer.Option(help="A limit for one kind, as edge=10. May be repeated.")] = None,
+    feature: Annotated[list[str] | None, typer.Option(help="A feature name. May be repeated.")] = None,
+    days: Annotated[int, typer.Option(min=0, help="How long it lasts; 0 = for ever.")] = 365,
+    start: Annotated[datetime | None, typer.Option("--not-before", help="When it begins (UTC). Default: now.")] = None,
+    grace_days: Annotated[
+        int, typer.Option(min=0, max=366, help="How long it is honoured after its end.")
+    ] = DEFAULT_GRACE_S // DAY_S,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
+) -> None:
+    """Sign a licence."""
+    now = int(time.time())
+    begin = int(start.replace(tzinfo=UTC).timestamp()) if start else now
+    licence = Licence(
+        licence_id=licence_id or f"rc-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}",
+        licensee=licensee,
+        limit_total=total,
+        limits_by_kind=_limits(limit or []),
+        features=tuple(feature or []),
+        issued_at_s=now,
+        not_before_s=begin,
+        not_after_s=begin + days * DAY_S if days else None,
+        grace_s=grace_days * DAY_S,
+    )
+    try:
+        document = issue_licence(licence, parse_private_key(_read(key)))
+    except LicenceRefused as refused:
+        _fail(refused.message)
+    except ValueError as error:
+        _fail(f"{key}: {error}")
+    if out is None:
+        typer.echo(document)
+    else:
+        out.write_text(document + "\n", encoding="ascii")
+        typer.echo(f"{out}  {_words(licence)}")
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="The licence document.")],
+    public_key: Annotated[
+        Path | None, typer.Option(help="The issuer's public key. Default: RILLCAST_LICENSE_PUBLIC_KEY(_FILE).")
+    ] = None,
+) -> None:
+    """Verify a licence and say what it grants. Exit code 1 if it is refused."""
+    try:
+        licence = read_licence(_read(file), _public_key(public_key))
+    except LicenceRefused as refused:
+        _fail(f"{file}: refused ({refused.reason.value}): {refused.message}")
+    now = time.time()
+    state = state_at(licence, now)
+    typer.echo(f"{_words(licence)}\nstate      {state.value}")
+    reason = describe(licence, state, now)
+    if reason:
+        typer.echo(f"           {reason}")
+
+
+@app.command()
+def install(file: Annotated[Path, typer.Argument(help="The licence document.")]) -> None:
+    """Put a licence in force for the whole running cluster (RILLCAST_NATS_URL). No restart is needed."""
+    document = _read(file)[: MAX_LICENCE_BYTES + 1].decode("latin-1")
+    status = _run(_ask(LICENSE_INSTALL, LicenseInstall(document)))
+    typer.echo(f"installed\n{status_words(status)}")
+
+
+@app.command()
+def status() -> None:
+    """Which licence the running cluster is under, and the seats taken."""
+    typer.echo(status_words(_run(_ask(LICENSE_STATUS, LicenseStatusRequest()))))
+
+
+def status_words(status: LicenseStatus) -> str:
+    """A status as lines for a person."""
+    used = ", ".join(f"{count} {kind}" for kind, count in sorted(status.used_by_kind.items())) or "none"
+    limits = "".join(f", at most {limit} {kind}" for kind, limit in sorted(status.limits_by_kind.items()))
+    lines = [
+        f"licence    {status.licence_id} ({status.licensee}{', built in' if status.community else ''})",
+        f"state      {status.state}",
+        f"ends       {_day(status.not_after_s)}",
+        f"seats      {sum(status.used_by_kind.values())} of {status.limit_total} taken ({used}){limits}",
+    ]
+    return "\n".join(lines + ([f"note       {status.reason}"] if status.reason else []))
+
+
+async def _ask(subject: str, message: msgspec.Struct) -> LicenseStatus:
+    settings = load_settings(NodeSettings)
+    connection = NatsConnection(settings.model_copy(update={"connect_timeout_s": 5.0}), "rillcast-license")
+    await connection.open()
+    try:
+        bus = NatsBus(connection)
+        try:
+            return await bus.request(subject, message, LicenseStatus, timeout_s=5.0)
+        finally:
+            await bus.close()
+    finally:
+        await connection.close()
+
+
+def _run(work: Coroutine[None, None, Answer]) -> Answer:
+    try:
+        return asyncio.run(work)
+    except (RillcastError, StartError) as error:
+        _fail(str(error))
+
+
+def _limits(texts: list[str]) -> dict[str, int]:
+    limits = {}
+    for text in texts:
+        kind, _, number = text.partition("=")
+        if not number.isascii() or not number.isdigit():
+            _fail(f"--limit {text}: must be a kind and a number, as edge=10")
+        limits[kind] = int(number)
+    return limits
+
+
+def _public_key(path: Path | None) -> Ed25519PublicKey:
+    named = path or (
+        Path(os.environ["RILLCAST_LICENSE_PUBLIC_KEY_FILE"])
+        if "RILLCAST_LICENSE_PUBLIC_KEY_FILE" in os.environ
+        else None
+    )
+    text = _read(named).decode("utf-8", "replace") if named else os.environ.get("RILLCAST_LICENSE_PUBLIC_KEY", "")
+    if not text:
+        _fail("whose licence? give the issuer's --public-key, or set RILLCAST_LICENSE_PUBLIC_KEY")
+    try:
+        return parse_public_key(text)
+    except ValueError as error:
+        _fail(f"{named or 'RILLCAST_LICENSE_PUBLIC_KEY'}: {error}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_LICENCE_BYTES + 1)
+    except OSError as error:
+        _fail(f"{path}: {error.strerror}")
+
+
+def _words(licence: Licence) -> str:
+    limits = "".join(f", at most {limit} {kind}" for kind, limit in sorted(licence.limits_by_kind.items()))
+    return "\n".join(
+        [
+            f"licence    {licence.licence_id} for {licence.licensee}",
+            f"seats      {licence.limit_total}{limits}",
+            f"features   {', '.join(licence.features) or 'all'}",
+            f"valid      {_day(licence.not_before_s)} to {_day(licence.not_after_s)}",
+            f"grace      {licence.grace_s // DAY_S} days",
+        ]
+    )
+
+
+def _day(unix_s: int | None) -> str:
+    return "never" if unix_s is None else f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(1)
