@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 import msgspec
 
@@ -17,11 +17,10 @@ MAX_WAITING_EVENTS = 20_000
 
 
 class BackgroundTasks:
-    """Keeps tasks referenced; one that fails is logged and counted, the others go on."""
+    """Keeps tasks referenced; one that fails is logged, the others go on."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self.failed = 0
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Run on the side."""
@@ -44,24 +43,23 @@ class BackgroundTasks:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed += 1
-            log.error("a background task failed", exc_info=error, extra={"task": task.get_name()})
+            log.error("A background task failed: %s", task.get_name(), exc_info=error)
 
 
 class Outbox:
-    """Events in the order they happened, sent by one task. Full: the oldest goes, and is counted."""
+    """Events in the order they happened, sent by one task. Full: the oldest goes, and `on_drop` is called."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, on_drop: Callable[[], None]) -> None:
         self._bus = bus
+        self._on_drop = on_drop
         self._waiting: deque[tuple[str, msgspec.Struct]] = deque()
         self._some = asyncio.Event()
-        self.dropped = 0
 
     def put(self, subject: str, event: msgspec.Struct) -> None:
         """Send soon."""
         if len(self._waiting) >= MAX_WAITING_EVENTS:
             self._waiting.popleft()
-            self.dropped += 1
+            self._on_drop()
         self._waiting.append((subject, event))
         self._some.set()
 

@@ -85,8 +85,9 @@ class Lease:
             self._step, self._due = (Step.READ, now) if self.held else (Step.STOP, now)
             return
         self.held = True
-        self.epoch = self.revision = revision
-        self.since_epoch = revision if self._renewing else self.since_epoch or revision
+        self.revision = revision
+        self.epoch = max(revision, self.epoch)  # a store that lost its state counts anew, epochs don't
+        self.since_epoch = self.epoch if self._renewing else self.since_epoch or self.epoch
         self._renewing = False
         self._step = Step.REWRITE
         self._due = now

@@ -50,7 +50,8 @@ class LeaseKeeper:
             wait_s = self.lease.due - self._clock()
             if wait_s > 0 and not self.lease.lost:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurried.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):  # not wait_for: in Python 3.11 it can swallow a cancellation
+                        await self._hurried.wait()
 
     async def step(self) -> None:
         """Take the step that is due, if any."""

@@ -126,7 +126,7 @@ class StreamDirectory:
     def apply_stream(self, entry: Entry, now: float) -> frozenset[str]:
         """A change of the streams bucket."""
         known = self._streams.get(entry.key)
-        if known is not None and entry.revision < known.revision:
+        if known is not None and self._is_late(entry, known, now):
             return frozenset()
         if entry.value is None:
             return self._forget_stream(entry.key)
@@ -147,7 +147,7 @@ class StreamDirectory:
     def apply_rendition(self, entry: Entry, now: float) -> frozenset[str]:
         """A change of the renditions bucket."""
         known = self._renditions.get(entry.key)
-        if known is not None and entry.revision < known.revision:
+        if known is not None and self._is_late(entry, known, now):
             return frozenset()
         if entry.value is None:
             return self._forget_rendition(entry.key)
@@ -182,6 +182,11 @@ class StreamDirectory:
         for key in [key for key, job in self._renditions.items() if job.written_at <= stale]:
             gone |= self._forget_rendition(key)
         return frozenset(gone)
+
+    def _is_late(self, entry: Entry, known: _Seen, now: float) -> bool:
+        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision after that
+        comes from a store that lost its state and counts anew."""
+        return entry.revision < known.revision and now - known.written_at < self._lease_s
 
     def _forget_stream(self, key: str) -> frozenset[str]:
         self._live.pop(key, None)

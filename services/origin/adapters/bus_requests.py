@@ -1,0 +1,18 @@
+"""Serves the origin's subjects on the bus."""
+
+from __future__ import annotations
+
+from rillcast.contracts import messages, subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.runtime.ports import Bus
+from services.origin.domain.parenting import Parenting
+from services.origin.domain.publishing import Publishing
+
+
+async def serve_requests(bus: Bus, node: NodeId, publishing: Publishing, parenting: Parenting) -> None:
+    """Begin to answer."""
+    await bus.serve(subjects.origin_publish(node), messages.PublishRequest, publishing.publish)
+    await bus.serve(subjects.session_close(node), messages.CloseRequest, publishing.close)
+    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, publishing.restart_ice)
+    await bus.serve(subjects.media_relay_open(node), messages.RelayOpen, parenting.open)
+    await bus.serve(subjects.media_relay_close(node), messages.RelayClose, parenting.close)

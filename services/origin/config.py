@@ -1,0 +1,18 @@
+"""Settings of the origin: `RILLCAST_ORIGIN_<FIELD>`, and those every media node has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rillcast.runtime.settings import MediaSettings, env_prefix
+
+
+class OriginSettings(MediaSettings):
+    """What an origin needs to know besides."""
+
+    model_config = env_prefix("origin")
+
+    relay_child_limit: int = Field(default=64, ge=1)
+    """Nodes that one stream is relayed to from here. 64 copies of 1.5 Mbit/s are 100 Mbit/s of egress."""
+    max_loop_lag_ms: float = Field(default=50.0, gt=0)
+    """Delay of a media thread's timers at which new publishers are refused."""

@@ -1,0 +1,26 @@
+"""Every instrument of the origin. Media plane figures are in `rillcast.cluster.plane_metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PUBLISHERS = Gauge("rillcast_origin_publishers", "Streams this origin owns, those waiting for their publisher included")
+PUBLISHES = Counter("rillcast_origin_publishes", "Publish requests by outcome: ok or the refusal's code", ["outcome"])
+RESTORED = Counter("rillcast_origin_restored", "Living streams a publisher took over, by where they lived", ["place"])
+FIRST_PACKET = Histogram(
+    "rillcast_origin_first_packet_seconds",
+    "From the publish request to the publisher's first media packet",
+    buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 5, 10),
+)
+ENDED = Counter("rillcast_origin_ended", "Streams that ended here, by how", ["how"])
+EPOCH_CHANGES = Counter("rillcast_origin_epoch_changes", "Epochs claimed for streams, the first of each included")
+STAND_DOWNS = Counter("rillcast_origin_stand_downs", "Streams given up because another node has a higher epoch")
+RELAYS = Gauge("rillcast_origin_relays", "Tracks being relayed to other nodes")
+RELAY_OPENS = Counter("rillcast_origin_relay_opens", "Relay requests by outcome: ok or the refusal's code", ["outcome"])
+RELAY_CHILDREN_LOST = Counter("rillcast_origin_relay_children_lost", "Relays ended because the child fell silent")
+PACKETS_LOST = Counter("rillcast_origin_packets_lost", "Packets of publishers that never came, before repair")
+PACKETS_RECOVERED = Counter(
+    "rillcast_origin_packets_recovered", "Packets of publishers that came after being asked for"
+)
+EVENTS_DROPPED = Counter("rillcast_origin_events_dropped", "Outgoing events dropped because too many waited")
+COMMANDS_FAILED = Counter("rillcast_origin_plane_commands_failed", "Commands the media plane could not carry out")

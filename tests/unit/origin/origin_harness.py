@@ -1,0 +1,207 @@
+"""Origins on fakes that share a bus, a store and a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rillcast.cluster.plane_events import PlaneEvents
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, new_session_id, stream_key
+from rillcast.contracts.messages import (
+    Ack,
+    CloseRequest,
+    NodeInfo,
+    NodeKind,
+    PublishRequest,
+    RelayGrant,
+    RelayOpen,
+    SessionAnswer,
+    SessionChanged,
+    StreamEvent,
+)
+from rillcast.contracts.records import StreamRecord
+from rillcast.media import protocol
+from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.clock import FakeClock
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.plane import FakePlane
+from services.origin.app import Origin
+from services.origin.config import OriginSettings
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
+OFFER = (VECTORS / "chromium-156-publish.sdp").read_text()
+H264_OFFER = (VECTORS / "chromium-156-publish-h264.sdp").read_text()
+SIMULCAST_OFFER = (VECTORS / "chromium-156-publish-simulcast.sdp").read_text()
+APP, STREAM = AppName("live"), StreamId("s1")
+KEY = stream_key(APP, STREAM)
+SIGNALING = NodeId("sig-1")
+
+
+class RunningOrigin:
+    """One origin with what it stands on."""
+
+    def __init__(self, world: World, name: str, workers: int, **settings: Any) -> None:
+        self.name = NodeId(name)
+        self.bus = FakeBus(world.broker)
+        self.plane = FakePlane(workers)
+        events = PlaneEvents()
+        self.plane.on_event = events
+        info = NodeInfo(
+            node=self.name,
+            kind=NodeKind.ORIGIN,
+            version="1",
+            admin_address="127.0.0.1:1",
+            media_addresses=("192.0.2.1",),
+            relay_address="192.0.2.1",
+            incarnation=name,
+        )
+        self.origin = Origin(
+            OriginSettings(node_id=name, **settings),
+            info,
+            plane=self.plane,
+            events=events,
+            bus=self.bus,
+            streams=world.streams,
+            renditions=world.renditions,
+            clock=world.clock,
+        )
+        self.task: asyncio.Task[None] | None = None
+
+    async def kill(self) -> None:
+        """As kill -9 would: nothing is said to anybody."""
+        self.bus.connected = False
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait((self.task,))
+
+    def last_session(self) -> protocol.AddSession:
+        return self.plane.of(protocol.AddSession)[-1]
+
+    def sources(self) -> list[int]:
+        return [e.source for track in self.last_session().recv for e in track.encodings]
+
+    def media(self) -> None:
+        """The publisher's first packet."""
+        session = self.last_session().session
+        self.plane.emit(protocol.SessionConnected(session=session, remote="", dtls="", srtp=""))
+        self.plane.emit(protocol.SessionMedia(session=session))
+
+    def source_stats(self, source: int, *, silent_ms: int = 0, **figures: Any) -> None:
+        base = {
+            "bitrate_bps": 0, "packets": 1, "lost": 0, "recovered": 0, "keyframes": 1, "frames_per_second": 30.0,
+            "width": 0, "height": 0, "consumers": 0,
+        }  # fmt: skip
+        self.plane.emit(protocol.SourceStats(source=source, silent_ms=silent_ms, **{**base, **figures}))
+
+
+class World:
+    """What the origins share, and the asking side."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.broker = FakeBroker()
+        self.bus = FakeBus(self.broker)
+        self.streams = FakeKeyValue("streams", subjects.STREAM_LEASE_S, self.clock)
+        self.renditions = FakeKeyValue("renditions", subjects.STREAM_LEASE_S, self.clock)
+        self.origins: list[RunningOrigin] = []
+        self.changes: list[SessionChanged] = []
+        self.events: list[tuple[str, StreamEvent]] = []
+
+    async def start(self) -> None:
+        await self.bus.listen(subjects.session_changed(SIGNALING), SessionChanged, self._changed)
+        await self.bus.listen(subjects.STREAM_EVENTS, StreamEvent, self._event)
+
+    async def origin(self, name: str = "origin-1", workers: int = 1, **settings: Any) -> RunningOrigin:
+        running = RunningOrigin(self, name, workers, **settings)
+        await running.origin.serve()
+        running.task = asyncio.create_task(running.origin.run())
+        self.origins.append(running)
+        return running
+
+    async def stop(self) -> None:
+        for running in self.origins:
+            await running.kill()
+            await running.bus.close()
+        await self.bus.close()
+
+    async def publish(self, at: RunningOrigin, **changes: Any) -> SessionAnswer:
+        return await self.bus.request(subjects.origin_publish(at.name), request(**changes), SessionAnswer)
+
+    async def close(self, at: RunningOrigin, session: SessionId, keep_s: float = 0.0, reason: str = "stopped") -> None:
+        close = CloseRequest(session=session, reason=reason, keep_stream_s=keep_s)
+        await self.bus.request(subjects.session_close(at.name), close, Ack)
+
+    async def open_relay(self, at: RunningOrigin, **changes: Any) -> RelayGrant:
+        record = await self.record()
+        assert record is not None
+        fields: dict[str, Any] = {"track": TrackId("v0"), "epoch": record.epoch, "child": NodeId("edge-1"), **changes}
+        opening = RelayOpen(
+            app=APP, stream=STREAM, relay=RelayId(new_session_id()), child_address="192.0.2.9:51000", **fields
+        )
+        return await self.bus.request(subjects.media_relay_open(at.name), opening, RelayGrant)
+
+    async def record(self) -> StreamRecord | None:
+        """The stored record, once the owner's epoch is in it."""
+        entry = await self.streams.get(KEY)
+        if entry is None or entry.value is None:
+            return None
+        return msgspec.json.decode(entry.value, type=StreamRecord)
+
+    async def settled_record(self) -> StreamRecord:
+        await until(lambda: self._epoch_of() > 0)
+        record = await self.record()
+        assert record is not None
+        return record
+
+    def _epoch_of(self) -> int:
+        values = [value for key, value in self.streams.writes if key == KEY]
+        if not values or values[-1] is None:
+            return 0
+        return msgspec.json.decode(values[-1], type=StreamRecord).epoch
+
+    async def pass_time(self, seconds: float, step_s: float = 0.5) -> None:
+        """Let fake time go by, in steps everybody gets to act in."""
+        while seconds > 0:
+            self.clock.advance(min(step_s, seconds))
+            seconds -= step_s
+            for running in self.origins:
+                running.origin.publishing.tick()
+                for keeper in [p.keeper for p in running.origin.publishing._streams.values()]:
+                    keeper._hurried.set()
+            await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await self.bus.settle()
+
+    def told(self, session: SessionId) -> list[tuple[str | None, str]]:
+        return [(c.state, c.reason) for c in self.changes if c.session == session]
+
+    def announced(self) -> list[str]:
+        return [subject.rsplit(".", 1)[-1] for subject, _ in self.events]
+
+    async def _changed(self, _subject: str, change: SessionChanged) -> None:
+        self.changes.append(change)
+
+    async def _event(self, subject: str, event: StreamEvent) -> None:
+        self.events.append((subject, event))
+
+
+def request(**changes: Any) -> PublishRequest:
+    fields: dict[str, Any] = {
+        "app": APP, "stream": STREAM, "session": new_session_id(), "signaling": SIGNALING, "sdp_offer": OFFER,
+        "credential_digest": "mine", "has_credentials": True, **changes,
+    }  # fmt: skip
+    return PublishRequest(**fields)
+
+
+async def until(condition: Any, timeout_s: float = 5.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.001)
