@@ -84,7 +84,8 @@ class KeyValue(Protocol):
     async def entries(self) -> list[Entry]: ...
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
-        """All present entries first, then every change. After a reconnect the present entries come again.
+        """All present entries first, then changes as they happen; quick ones of one key may come as the last one only.
+        After a reconnect the present entries come again, with deletions missed meanwhile.
         Keys that expire by TTL are *not* announced: who needs that looks at the time since the last write."""
         ...
 

@@ -1,0 +1,305 @@
+"""What every `KeyValue` does: the same tests on the fake and on JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import pytest
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.ports import Entry, KeyValue
+from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.servers import NatsServer, eventually, nats_server
+
+TTL_S = 1.0
+
+
+class Store(Protocol):
+    """A store whose buckets are tested."""
+
+    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue: ...
+
+    async def lose(self) -> None:
+        """Let the store go away."""
+        ...
+
+    async def restore(self, *, empty: bool = False) -> None:
+        """Let it come back, with or without what it knew."""
+        ...
+
+
+class FakeStore:
+    """Fakes."""
+
+    def __init__(self) -> None:
+        self.buckets: list[FakeKeyValue] = []
+
+    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue:
+        self.buckets.append(FakeKeyValue(name, ttl_s))
+        return self.buckets[-1]
+
+    async def lose(self) -> None:
+        for bucket in self.buckets:
+            bucket.available = False
+
+    async def restore(self, *, empty: bool = False) -> None:
+        for bucket in self.buckets:
+            bucket.available = True
+            bucket.lose_state() if empty else bucket.interrupt()
+
+
+class JetStreamStore:
+    """A real server."""
+
+    def __init__(self, server: NatsServer, connection: NatsConnection) -> None:
+        self.server = server
+        self.connection = connection
+
+    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue:
+        made = NatsKeyValue(self.connection, name, ttl_s)
+        await made.open()
+        return made
+
+    async def lose(self) -> None:
+        await self.server.kill()
+        await eventually(lambda: not self.connection.connected, what="the loss being noticed")
+
+    async def restore(self, *, empty: bool = False) -> None:
+        if empty:
+            self.server.empty()
+        await self.server.start()
+        await eventually(lambda: self.connection.connected, what="the reconnect")
+
+
+@asynccontextmanager
+async def store_of(kind: str) -> AsyncIterator[Store]:
+    if kind == "fake":
+        yield FakeStore()
+        return
+    async with nats_server() as server:
+        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=5), "test")
+        await connection.open()
+        yield JetStreamStore(server, connection)
+        await connection.close()
+
+
+@pytest.fixture(params=["fake", "jetstream"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    async with store_of(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+async def bucket(store: Store) -> KeyValue:
+    return await store.bucket("contract")
+
+
+async def following(entries: AsyncIterator[Entry], count: int, timeout_s: float = 10.0) -> list[Entry]:
+    """The next `count` entries."""
+    async with asyncio.timeout(timeout_s):
+        return [await anext(entries) for _ in range(count)]
+
+
+async def test_a_new_key_is_created_once(bucket: KeyValue) -> None:
+    revision = await bucket.create("live/a=2Eb", b"one")
+    assert revision is not None
+    assert await bucket.create("live/a=2Eb", b"two") is None
+    assert await bucket.get("live/a=2Eb") == Entry("live/a=2Eb", b"one", revision)
+
+
+async def test_of_many_creators_one_wins(bucket: KeyValue) -> None:
+    results = await asyncio.gather(*(bucket.create("contested", str(i).encode()) for i in range(20)))
+    winners = [i for i, revision in enumerate(results) if revision is not None]
+    assert len(winners) == 1
+    entry = await bucket.get("contested")
+    assert entry is not None
+    assert entry.value == str(winners[0]).encode()
+
+
+async def test_a_missing_key_is_none(bucket: KeyValue) -> None:
+    assert await bucket.get("missing") is None
+
+
+async def test_an_update_needs_the_current_revision(bucket: KeyValue) -> None:
+    first = await bucket.put("key", b"one")
+    second = await bucket.update("key", b"two", first)
+    assert second is not None
+    assert second > first
+    assert await bucket.update("key", b"three", first) is None
+    assert await bucket.get("key") == Entry("key", b"two", second)
+
+
+async def test_an_update_of_a_missing_key_is_refused(bucket: KeyValue) -> None:
+    assert await bucket.update("missing", b"x", 77) is None
+
+
+async def test_a_delete_needs_the_current_revision_if_one_is_given(bucket: KeyValue) -> None:
+    first = await bucket.put("key", b"one")
+    second = await bucket.put("key", b"two")
+    assert await bucket.delete("key", first) is False
+    assert await bucket.delete("key", second) is True
+    assert await bucket.get("key") is None
+    assert await bucket.delete("key") is True
+
+
+async def test_deleting_what_is_not_there_succeeds(bucket: KeyValue) -> None:
+    assert await bucket.delete("missing") is True
+
+
+async def test_a_deleted_key_can_be_created_again_with_a_higher_revision(bucket: KeyValue) -> None:
+    first = await bucket.create("key", b"one")
+    await bucket.delete("key")
+    second = await bucket.create("key", b"two")
+    assert first is not None
+    assert second is not None
+    assert second > first
+    assert await bucket.create("key", b"three") is None
+
+
+async def test_entries_are_those_present(bucket: KeyValue) -> None:
+    assert await bucket.entries() == []
+    for key in ("a/1", "a/2", "b"):
+        await bucket.put(key, key.encode())
+    await bucket.put("b", b"changed")
+    await bucket.delete("a/1")
+    assert {entry.key: entry.value for entry in await bucket.entries()} == {"a/2": b"a/2", "b": b"changed"}
+
+
+async def test_buckets_do_not_mix(store: Store) -> None:
+    one, other = await store.bucket("one"), await store.bucket("other")
+    await one.put("key", b"x")
+    assert await other.get("key") is None
+    assert await other.entries() == []
+
+
+@pytest.mark.parametrize("key", ["", ".a", "a.", "a..b", "a b", "a*", ">", "ü"])
+async def test_impossible_keys_are_refused(bucket: KeyValue, key: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        await bucket.put(key, b"x")
+
+
+async def test_a_watch_gives_what_is_present_then_every_change(bucket: KeyValue) -> None:
+    await bucket.put("gone", b"x")
+    await bucket.delete("gone")
+    await bucket.put("a", b"1")
+    await bucket.put("b", b"1")
+    async with bucket.watch() as entries:
+        present = await following(entries, 2)
+        assert [(entry.key, entry.value) for entry in present] == [("a", b"1"), ("b", b"1")]
+        revision = await bucket.put("a", b"2")
+        await bucket.delete("b")
+        changed, deleted = await following(entries, 2)
+        assert changed == Entry("a", b"2", revision)
+        assert (deleted.key, deleted.value) == ("b", None)
+
+
+async def test_a_watch_of_an_empty_bucket_gives_the_first_key(bucket: KeyValue) -> None:
+    async with bucket.watch() as entries:
+        first = asyncio.create_task(following(entries, 1))
+        await bucket.put("a", b"1")
+        assert [entry.key for entry in await first] == ["a"]
+
+
+async def test_several_watches_see_many_changes_in_order(bucket: KeyValue) -> None:
+    async with bucket.watch() as one, bucket.watch() as other:
+        await bucket.put("first", b"0")
+        await following(one, 1)
+        await following(other, 1)
+        written = [await bucket.put(f"n{i % 7}", str(i).encode()) for i in range(300)]
+        for entries in (one, other):
+            seen: list[int] = []
+            while not seen or seen[-1] != written[-1]:  # quick changes of one key may come as the last one only
+                seen += [entry.revision for entry in await following(entries, 1)]
+            assert seen == sorted(set(seen) & set(written))
+            assert set(seen) >= set(written[-7:])
+
+
+async def test_a_key_not_rewritten_expires(store: Store) -> None:
+    bucket = await store.bucket("expiring", TTL_S)
+    first = await bucket.create("key", b"one")
+    assert first is not None
+    deadline = asyncio.get_running_loop().time() + 10
+    while await bucket.get("key") is not None:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+    assert await bucket.entries() == []
+    assert await bucket.update("key", b"late", first) is None
+    second = await bucket.create("key", b"two")
+    assert second is not None
+    assert second > first
+
+
+async def test_a_rewritten_key_stays(store: Store) -> None:
+    bucket = await store.bucket("expiring", TTL_S)
+    revision = await bucket.create("key", b"0")
+    end = asyncio.get_running_loop().time() + 2.2 * TTL_S
+    while asyncio.get_running_loop().time() < end:
+        assert revision is not None
+        await asyncio.sleep(TTL_S / 5)
+        revision = await bucket.update("key", b"again", revision)
+    assert await bucket.get("key") is not None
+
+
+async def test_an_outage_is_an_error_with_a_time_to_retry(store: Store, bucket: KeyValue) -> None:
+    revision = await bucket.put("key", b"one")
+    await store.lose()
+    for operation in (
+        bucket.get("key"),
+        bucket.create("other", b"x"),
+        bucket.update("key", b"x", revision),
+        bucket.put("key", b"x"),
+        bucket.delete("key"),
+        bucket.entries(),
+    ):
+        async with asyncio.timeout(1):
+            with pytest.raises(RillcastError) as caught:
+                await operation
+        assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
+        assert caught.value.retry_after_s
+    await store.restore()
+    assert await bucket.get("key") == Entry("key", b"one", revision)
+    assert await bucket.update("key", b"two", revision) is not None
+
+
+async def test_a_watch_gives_the_present_entries_again_after_an_outage(store: Store, bucket: KeyValue) -> None:
+    await bucket.put("kept", b"1")
+    await bucket.put("dropped", b"1")
+    async with bucket.watch() as entries:
+        await following(entries, 2)
+        await bucket.delete("dropped")
+        await following(entries, 1)
+        await store.lose()
+        await store.restore()
+        again = await following(entries, 2)
+        assert {entry.key: entry.value for entry in again} == {"kept": b"1", "dropped": None}
+        await bucket.put("new", b"1")
+        assert [entry.key for entry in await following(entries, 1)] == ["new"]
+
+
+async def test_a_store_that_lost_its_state_is_used_on_with_growing_revisions(store: Store, bucket: KeyValue) -> None:
+    before = await bucket.create("key", b"one")
+    async with bucket.watch() as entries:
+        await following(entries, 1)
+        await store.lose()
+        await store.restore(empty=True)
+        assert await bucket.get("key") is None
+        after = await bucket.create("key", b"two")
+        assert before is not None
+        assert after is not None
+        assert after > before
+        assert await following(entries, 1) == [Entry("key", b"two", after)]
+
+
+async def test_a_write_is_the_first_to_reach_an_emptied_store(store: Store, bucket: KeyValue) -> None:
+    revision = await bucket.create("key", b"one")
+    assert revision is not None
+    await store.lose()
+    await store.restore(empty=True)
+    assert await bucket.update("key", b"two", revision) is None
+    assert await bucket.create("key", b"three") is not None
