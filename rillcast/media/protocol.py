@@ -124,7 +124,7 @@ class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
 
 class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
     """Sends RTCP BYE and close_notify. Its sources end, unless `keep_sources`: then they stay (silent) until RemoveSource
-    or until a new session's encodings name them (publisher takeover)."""
+    or until a new session's encodings name them (publisher takeover; it must be on the same worker)."""
 
     session: int
     keep_sources: bool = False
@@ -236,7 +236,8 @@ class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
     """The session is gone. Reasons: handshake_timeout, consent_expired, dtls_closed, dtls_failed, fingerprint_mismatch,
-    bye, send_stalled, removed."""
+    too_many_half_open, removed. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or until a
+    new session on the same worker names them."""
 
     session: int
     reason: str

@@ -198,19 +198,20 @@ impl SendTrack {
         let mut exts: [(u8, &[u8]); 4] = [(0, &[]); 4];
         let mut n = 0;
         // Without RTX a resend must be byte-identical, so nothing that depends on the time of sending may be in it.
-        if ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < 1430 {
+        let video = self.config.kind == Kind::Video;
+        if video && ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < 1430 {
             exts[n] = (ids.abs_send_time, sent);
             n += 1;
         }
-        if let (Some(v), true) = (&p.carried.audio_level, ids.audio_level != 0) {
+        if let (Some(v), true) = (&p.carried.audio_level, !video && ids.audio_level != 0) {
             exts[n] = (ids.audio_level, std::slice::from_ref(v));
             n += 1;
         }
-        if let (Some(v), true) = (&p.carried.video_orientation, ids.video_orientation != 0) {
+        if let (Some(v), true) = (&p.carried.video_orientation, video && ids.video_orientation != 0) {
             exts[n] = (ids.video_orientation, std::slice::from_ref(v));
             n += 1;
         }
-        if let (Some(v), true) = (&p.carried.dependency_descriptor, ids.dependency_descriptor != 0) {
+        if let (Some(v), true) = (&p.carried.dependency_descriptor, video && ids.dependency_descriptor != 0) {
             exts[n] = (ids.dependency_descriptor, v);
             n += 1;
         }

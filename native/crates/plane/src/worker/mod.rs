@@ -68,7 +68,7 @@ pub struct Worker {
     /// (session slot, send track) being caught up.
     catching: Vec<(usize, usize)>,
     catching_relays: Vec<u64>,
-    /// Source switches to try: (session slot, send track).
+    /// Sessions to end, with the reason, as soon as nothing borrows them.
     closing: Vec<(usize, &'static str)>,
     pub counters: Counters,
     packets_in: u64,

@@ -1,0 +1,123 @@
+//! Lives of streams: join, instant start, switch, takeover, leave.
+
+use super::rig::{Bench, DELTA, KEYFRAME};
+use crate::config::Command;
+use crate::events::Event;
+
+/// Sends frames `from..to` of one packet each, 33 ms apart; every 10th is a keyframe.
+fn frames(b: &mut Bench, p: &mut super::rig::Peer, from: u16, to: u16) {
+    for i in from..to {
+        b.pass(33_000);
+        let payload = if i % 10 == 0 { KEYFRAME } else { DELTA };
+        p.send_rtp(b, 96, 5, i, u32::from(i) * 3000, true, payload);
+    }
+}
+
+#[test]
+fn a_viewer_starts_at_the_cached_keyframe_and_goes_on_live() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    frames(&mut b, &mut p, 0, 15);
+    let mut v = b.viewer(2, 1002, 100);
+    b.pass(20_000);
+    let (cached, _) = v.received(&mut b);
+    assert_eq!(cached.len(), 5, "from frame 10 to 14");
+    assert_eq!(cached[0].1, KEYFRAME);
+    frames(&mut b, &mut p, 15, 18);
+    let (live, _) = v.received(&mut b);
+    let all: Vec<_> = cached.iter().chain(&live).map(|(h, _)| h).collect();
+    assert_eq!(all.len(), 8);
+    for pair in all.windows(2) {
+        assert_eq!(pair[1].seq, pair[0].seq.wrapping_add(1), "no gap, no repetition");
+        assert!((pair[1].ts.wrapping_sub(pair[0].ts) as i32) > 0);
+    }
+    let squeezed = all[4].ts.wrapping_sub(all[0].ts);
+    assert_eq!(squeezed, 4 * 90, "cached frames are 1 ms apart");
+    assert_eq!(all[6].ts.wrapping_sub(all[5].ts), 3000, "live ones as published");
+    assert!(all.iter().all(|h| h.ssrc == 1002 && h.pt == 102));
+}
+
+#[test]
+fn without_a_cached_keyframe_the_publisher_is_asked_for_one() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    p.send_rtp(&mut b, 96, 5, 1, 0, true, DELTA);
+    p.received(&mut b);
+    let mut v = b.viewer(2, 1002, 100);
+    b.pass(20_000);
+    let (_, control) = p.received(&mut b);
+    let pli = control.iter().flat_map(|c| rillcast_wire::rtcp::packets(c).flatten().map(|p| format!("{p:?}")).collect::<Vec<_>>());
+    assert_eq!(pli.filter(|p| p.starts_with("Pli")).count(), 1);
+    assert!(v.received(&mut b).0.is_empty());
+    p.send_rtp(&mut b, 96, 5, 2, 3000, true, KEYFRAME);
+    assert_eq!(v.received(&mut b).0.len(), 1);
+}
+
+#[test]
+fn a_publisher_that_returns_takes_its_source_over_under_living_viewers() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    frames(&mut b, &mut p, 0, 5);
+    let (before, _) = v.received(&mut b);
+    b.command(Command::RemoveSession { session: 1, keep_sources: true });
+    b.pass(1_000_000);
+    let mut again = b.publisher(3, 1003);
+    again.send_rtp(&mut b, 96, 5, 40_000, 77, true, KEYFRAME);
+    let (after, _) = v.received(&mut b);
+    let (last, first) = (&before.last().unwrap().0, &after[0].0);
+    assert_eq!(first.seq, last.seq.wrapping_add(1));
+    let gap_ms = first.ts.wrapping_sub(last.ts) / 90;
+    assert!((950..1100).contains(&gap_ms), "{gap_ms} ms");
+}
+
+#[test]
+fn a_switch_keeps_one_sequence_and_timeline() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    frames(&mut b, &mut p, 0, 15);
+    b.command(Command::AddPushSource(crate::config::SourceSpec {
+        source: 200,
+        worker: 0,
+        kind: crate::config::Kind::Video,
+        codec: "VP8".into(),
+        clock_rate: 90_000,
+    }));
+    let push = |b: &mut Bench, seq: u16, ts: u32, payload: &[u8]| {
+        let mut d = vec![0; 12 + payload.len()];
+        rillcast_wire::rtp::write_header(&mut d, true, 96, seq, ts, 1, false, &[]);
+        d[12..].copy_from_slice(payload);
+        let mail = crate::mailbox::Mail::Push { source: 200, packets: vec![d] };
+        b.worker.mail(b.now, mail, &mut b.out);
+        b.settle();
+    };
+    push(&mut b, 1, 500, KEYFRAME);
+    v.received(&mut b);
+    // The registry is told by `Plane::execute`, which this test goes round.
+    b.worker.shared.registry.place_source(200, 0).unwrap();
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    push(&mut b, 2, 3500, DELTA);
+    let (after, _) = v.received(&mut b);
+    assert_eq!(after.len(), 2, "the cached keyframe, then the live packet");
+    assert_eq!(after[0].1, KEYFRAME);
+    frames(&mut b, &mut p, 15, 16);
+    assert!(v.received(&mut b).0.is_empty(), "the old source is no longer seen");
+    assert!(b.events.iter().any(|e| matches!(e, Event::SourceSwitched { session: 2, source: 200, .. })));
+}
+
+#[test]
+fn a_removed_session_says_goodbye_and_its_sources_end() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    frames(&mut b, &mut p, 0, 2);
+    v.received(&mut b);
+    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    let (_, control) = v.received(&mut b);
+    assert!(control.iter().any(|c| rillcast_wire::rtcp::packets(c).flatten().any(|p| format!("{p:?}").starts_with("Bye"))));
+    assert_eq!(b.closed(2), Some("removed"));
+    b.command(Command::RemoveSession { session: 1, keep_sources: false });
+    assert!(b.worker.sources.is_empty());
+    assert!(b.worker.sessions.is_empty() && b.worker.by_address.is_empty() && b.worker.by_ufrag.is_empty());
+}

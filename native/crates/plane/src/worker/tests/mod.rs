@@ -1,0 +1,6 @@
+//! A worker and its peers in one thread and in virtual time: real STUN, DTLS and SRTP, no sockets.
+
+mod feedback;
+mod hostile;
+mod lives;
+mod rig;

@@ -1,0 +1,275 @@
+//! The test bench: a worker whose datagrams land in a list, and WebRTC peers made of the same crypto.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::srtp::{Receiver, Sender};
+use rillcast_wire::{demux, rtp, stun};
+
+use crate::config::*;
+use crate::egress::{Egress, Message, Path, Sink, Sock};
+use crate::events::{Event, EventQueue};
+use crate::mailbox::{Mail, Mailbox};
+use crate::plane::Registry;
+use crate::worker::{Shared, Worker, TICK_US};
+
+type Wire = Arc<Mutex<VecDeque<(Sock, SocketAddr, Vec<u8>)>>>;
+
+struct Capture(Wire);
+
+impl Sink for Capture {
+    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
+        let mut wire = self.0.lock().unwrap();
+        for m in messages {
+            for part in buffer[m.start..m.start + m.len].chunks(m.segment) {
+                wire.push_back((m.path.sock, m.path.to, part.to_vec()));
+            }
+        }
+        0
+    }
+    fn gso(&self) -> bool {
+        true
+    }
+}
+
+pub struct Bench {
+    pub worker: Worker,
+    pub out: Egress,
+    pub now: u64,
+    pub events: Vec<Event>,
+    shared: Shared,
+    wire: Wire,
+    context: Arc<Context>,
+}
+
+pub const KEYFRAME: &[u8] = &[0x10, 0x00, 0x00, 0x00, 0x9d, 0x01, 0x2a, 64, 1, 240, 0];
+pub const DELTA: &[u8] = &[0x10, 0x01, 0x00, 0x00];
+
+impl Bench {
+    pub fn new() -> Self {
+        let config = PlaneConfig {
+            workers: 1,
+            media_bind: vec![],
+            media_port: 0,
+            relay_bind: [127, 0, 0, 1].into(),
+            relay_port: 0,
+            pin: false,
+            gso: true,
+            handshake_timeout_ms: 10_000,
+            consent_timeout_ms: 30_000,
+            max_half_open: 10,
+        };
+        let shared = Shared {
+            context: Arc::new(Context::new().unwrap()),
+            events: Arc::new(EventQueue::new().unwrap()),
+            registry: Arc::new(Registry::default()),
+            mailboxes: vec![Mailbox::new().unwrap()],
+            epoch_ntp: 1 << 40,
+        };
+        let wire = Wire::default();
+        Bench {
+            worker: Worker::new(0, config, shared.clone()),
+            out: Egress::new(Box::new(Capture(wire.clone()))),
+            now: 1_000_000,
+            events: vec![],
+            shared,
+            wire,
+            context: Arc::new(Context::new().unwrap()),
+        }
+    }
+
+    pub fn command(&mut self, c: Command) {
+        self.worker.mail(self.now, Mail::Command(Box::new(c)), &mut self.out);
+        self.settle();
+    }
+
+    /// Delivers a datagram from `from`.
+    pub fn give(&mut self, from: SocketAddr, mut data: Vec<u8>) {
+        self.worker.datagram(self.now, Path { sock: Sock::MediaV4, to: from, local: None }, &mut data, &mut self.out);
+    }
+
+    pub fn settle(&mut self) {
+        self.worker.flush(self.now, &mut self.out);
+        self.events.extend(self.shared.events.drain().0);
+    }
+
+    /// Lets time pass in ticks; peers get nothing meanwhile.
+    pub fn pass(&mut self, us: u64) {
+        for _ in 0..us / TICK_US {
+            self.now += TICK_US;
+            self.worker.tick(self.now, &mut self.out);
+            self.settle();
+        }
+    }
+
+    /// What was sent to `to`, taken off the wire.
+    pub fn sent_to(&mut self, to: SocketAddr) -> Vec<Vec<u8>> {
+        self.settle();
+        let mut wire = self.wire.lock().unwrap();
+        let (mine, others) = wire.drain(..).partition::<Vec<_>, _>(|(_, t, _)| *t == to);
+        wire.extend(others);
+        mine.into_iter().map(|(_, _, d)| d).collect()
+    }
+
+    pub fn closed(&self, session: u64) -> Option<&'static str> {
+        self.events.iter().find_map(|e| match e {
+            Event::SessionClosed { session: s, reason } if *s == session => Some(*reason),
+            _ => None,
+        })
+    }
+
+    pub fn count(&self, reason: &str) -> u64 {
+        self.worker.counters.0.get(reason).copied().unwrap_or(0)
+    }
+
+    /// A publisher with one VP8 track: source 100, SSRC 5, payload type 96, RTX 97 on SSRC 6.
+    pub fn publisher(&mut self, session: u64, port: u16) -> Peer {
+        let track = RecvTrack {
+            mid: "0".into(),
+            kind: Kind::Video,
+            codec: "VP8".into(),
+            clock_rate: 90_000,
+            payload_type: 96,
+            rtx_payload_type: 97,
+            encodings: vec![Encoding { source: 100, rid: String::new() }],
+            ssrcs: vec![5],
+            rtx_ssrcs: vec![6],
+            nack: true,
+            pli: true,
+            remb: true,
+        };
+        self.join(session, port, vec![track], vec![])
+    }
+
+    /// A viewer of `source`: SSRC 1000 + session, payload type 102, RTX 103 on SSRC 2000 + session.
+    pub fn viewer(&mut self, session: u64, port: u16, source: u64) -> Peer {
+        let track = SendTrack {
+            track: 0,
+            kind: Kind::Video,
+            clock_rate: 90_000,
+            payload_type: 102,
+            rtx_payload_type: 103,
+            ssrc: 1000 + session as u32,
+            rtx_ssrc: 2000 + session as u32,
+            cname: "c".into(),
+            source: Some(source),
+        };
+        self.join(session, port, vec![], vec![track])
+    }
+
+    pub fn session(&self, session: u64, recv: Vec<RecvTrack>, send: Vec<SendTrack>, fingerprint: &str) -> AddSession {
+        AddSession {
+            session,
+            worker: 0,
+            ice: IceParameters {
+                local_ufrag: format!("local{session}"),
+                local_pwd: format!("{session:022}"),
+                remote_ufrag: "remote".into(),
+                remote_pwd: "x".repeat(22),
+            },
+            dtls: DtlsParameters { role: DtlsRole::Server, fingerprint_hash: "sha-256".into(), fingerprint: fingerprint.into() },
+            extensions: HeaderExtensions { abs_send_time: 3, ..Default::default() },
+            recv,
+            send,
+            keyframe_interval_ms: 0,
+            max_bitrate_bps: 5_000_000,
+        }
+    }
+
+    fn join(&mut self, session: u64, port: u16, recv: Vec<RecvTrack>, send: Vec<SendTrack>) -> Peer {
+        let fingerprint = self.context.fingerprint().to_owned();
+        self.command(Command::AddSession(Box::new(self.session(session, recv, send, &fingerprint))));
+        let mut peer = Peer::new(&self.context, session, port);
+        peer.connect(self);
+        peer
+    }
+
+    pub fn context(&self) -> Arc<Context> {
+        self.context.clone()
+    }
+}
+
+/// A browser's part.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub session: u64,
+    dtls: Dtls,
+    /// Media that came while the handshake was still being watched.
+    early: Vec<Vec<u8>>,
+    tx: Option<Sender>,
+    rx: Option<Receiver>,
+}
+
+impl Peer {
+    pub fn new(context: &Context, session: u64, port: u16) -> Self {
+        let dtls = Dtls::new(context, Role::Client).unwrap();
+        Peer { address: ([127, 0, 0, 1], port).into(), session, dtls, early: vec![], tx: None, rx: None }
+    }
+
+    pub fn check(&self, password: &str) -> Vec<u8> {
+        let mut out = vec![];
+        stun::write_request(&mut out, &[7; 12], &format!("local{}:remote", self.session), 1, true, Some(1), None, password.as_bytes());
+        out
+    }
+
+    /// ICE and DTLS.
+    pub fn connect(&mut self, b: &mut Bench) {
+        b.give(self.address, self.check(&format!("{:022}", self.session)));
+        self.dtls.start();
+        for _ in 0..20 {
+            while let Some(d) = self.dtls.transmit() {
+                b.give(self.address, d);
+            }
+            for d in b.sent_to(self.address) {
+                if demux::classify(&d) == demux::Kind::Dtls {
+                    self.dtls.handle(&d).unwrap();
+                } else {
+                    self.early.push(d);
+                }
+            }
+        }
+        let e = self.dtls.connected().expect("the handshake ends");
+        self.tx = Some(Sender::new(&e.local).unwrap());
+        self.rx = Some(Receiver::new(&e.remote).unwrap());
+    }
+
+    pub fn send_rtp(&mut self, b: &mut Bench, pt: u8, ssrc: u32, seq: u16, ts: u32, marker: bool, payload: &[u8]) {
+        let mut d = vec![0; 1500];
+        let n = rtp::write_header(&mut d, marker, pt, seq, ts, ssrc, false, &[]);
+        let len = self.tx.as_mut().unwrap().protect_rtp(&mut d, n, payload, 0, 0).unwrap();
+        d.truncate(len);
+        b.give(self.address, d);
+        b.settle();
+    }
+
+    pub fn send_rtcp(&mut self, b: &mut Bench, mut packet: Vec<u8>) {
+        self.tx.as_mut().unwrap().protect_rtcp(&mut packet).unwrap();
+        b.give(self.address, packet);
+        b.settle();
+    }
+
+    /// Everything received since, decrypted: RTP as (header, payload), RTCP whole.
+    pub fn received(&mut self, b: &mut Bench) -> (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>) {
+        let (mut media, mut control) = (vec![], vec![]);
+        let early = std::mem::take(&mut self.early);
+        for mut d in early.into_iter().chain(b.sent_to(self.address)) {
+            let rx = self.rx.as_mut().unwrap();
+            match demux::classify(&d) {
+                demux::Kind::Rtp => {
+                    let n = rx.unprotect_rtp(&mut d).expect("every packet is authentic and new");
+                    let h = rtp::parse(&d[..n]).unwrap();
+                    let payload = d[h.header_len..n - h.padding].to_vec();
+                    media.push((h, payload));
+                }
+                demux::Kind::Rtcp => {
+                    let n = rx.unprotect_rtcp(&mut d).expect("every report is authentic and new");
+                    control.push(d[..n].to_vec());
+                }
+                _ => {}
+            }
+        }
+        (media, control)
+    }
+}

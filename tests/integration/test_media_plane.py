@@ -1,0 +1,197 @@
+"""The native plane against independent WebRTC peers (aiortc): publisher → plane → relay → plane → viewer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack
+
+from rillcast.media import protocol as p
+from rillcast.media.plane import NativePlane
+from rillcast.media.sdp import LocalTransport, answer_play, answer_publish, new_transport_credentials
+
+ids = itertools.count(1)
+
+
+class MovingPicture(MediaStreamTrack):
+    """320×240 at 30 frames/s, every frame another grey."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._n = 0
+
+    async def recv(self) -> av.VideoFrame:
+        await asyncio.sleep(1 / 30)
+        self._n += 1
+        picture = np.full((240, 320, 3), (self._n * 8) % 256, dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = self._n * 3000, Fraction(1, 90_000)
+        return frame
+
+
+class Rig:
+    """A plane with its events gathered."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.events: list[p.Event] = []
+        self._changed = asyncio.Event()
+        config = p.PlaneConfig(workers=workers, media_bind=("127.0.0.1",), relay_bind="127.0.0.1")
+        self.plane = NativePlane(config, self._note)
+
+    def _note(self, event: p.Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    async def wait_for(self, wanted: Callable[[p.Event], bool], timeout_s: float = 10.0) -> p.Event:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for event in self.events:
+                    if wanted(event):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+    def local(self, worker: int) -> LocalTransport:
+        ufrag, pwd = new_transport_credentials()
+        port = self.plane.workers[worker].media_port
+        return LocalTransport(ufrag=ufrag, pwd=pwd, fingerprint=self.plane.fingerprint, addresses=("127.0.0.1",), port=port)
+
+
+@asynccontextmanager
+async def rig(workers: int = 1) -> AsyncIterator[Rig]:
+    r = Rig(workers)
+    try:
+        yield r
+    finally:
+        r.plane.close()
+
+
+@asynccontextmanager
+async def peer() -> AsyncIterator[RTCPeerConnection]:
+    pc = RTCPeerConnection()
+    try:
+        yield pc
+    finally:
+        await pc.close()
+
+
+async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> tuple[int, dict[str, int]]:
+    """Connects an aiortc publisher; returns the session and the source of each kind."""
+    pc.addTrack(MovingPicture())
+    pc.addTrack(AudioStreamTrack())
+    await pc.setLocalDescription(await pc.createOffer())
+    local = r.local(worker)
+    n = answer_publish(pc.localDescription.sdp, local, allocate_source=lambda: next(ids), video_codecs=("VP8",))
+    session = next(ids)
+    r.plane.execute(
+        p.AddSession(
+            session=session, worker=worker, dtls=n.dtls, extensions=n.extensions, recv=n.recv, keyframe_interval_ms=2000,
+            ice=p.IceParameters(local_ufrag=local.ufrag, local_pwd=local.pwd, remote_ufrag=n.ice_remote.ufrag, remote_pwd=n.ice_remote.pwd),
+        )
+    )
+    await pc.setRemoteDescription(RTCSessionDescription(n.answer_sdp, "answer"))
+    tracks.clear()
+    tracks.extend(n.tracks)
+    return session, {t.kind: t.encodings[0].source for t in n.recv}
+
+
+tracks: list = []
+
+
+async def view(r: Rig, pc: RTCPeerConnection, sources: dict[str, int], worker: int = 0) -> int:
+    pc.addTransceiver("video", "recvonly")
+    pc.addTransceiver("audio", "recvonly")
+    await pc.setLocalDescription(await pc.createOffer())
+    local = r.local(worker)
+    n = answer_play(pc.localDescription.sdp, tracks, local, stream="s", label="s")
+    session = next(ids)
+    send = tuple(
+        p.SendTrack(**{f: getattr(t, f) for f in t.__struct_fields__ if f != "source"}, source=sources[t.kind]) for t in n.send
+    )
+    r.plane.execute(
+        p.AddSession(
+            session=session, worker=worker, dtls=n.dtls, extensions=n.extensions, send=send,
+            ice=p.IceParameters(local_ufrag=local.ufrag, local_pwd=local.pwd, remote_ufrag=n.ice_remote.ufrag, remote_pwd=n.ice_remote.pwd),
+        )
+    )
+    await pc.setRemoteDescription(RTCSessionDescription(n.sdp, "answer"))
+    return session
+
+
+async def frames(pc: RTCPeerConnection, count: int) -> list[float]:
+    """Mean grey of the next frames."""
+    track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
+    async with asyncio.timeout(20):
+        return [float((await track.recv()).to_ndarray(format="gray").mean()) for _ in range(count)]
+
+
+def relay(parent: Rig, child: Rig, source: int, kind: str, codec: str, clock: int) -> int:
+    """Opens a relay between two planes; returns the child's source."""
+    down, up = (base64.b64encode(os.urandom(28)).decode() for _ in range(2))
+    ssrc, new = next(ids) + 1000, next(ids)
+    parent.plane.execute(p.AddRelay(relay=next(ids), source=source, ssrc=ssrc, payload_type=100, srtp_key=down, srtcp_key=up))
+    address = f"127.0.0.1:{parent.plane.workers[0].relay_port}"
+    child.plane.execute(
+        p.AddRelaySource(source=new, worker=0, kind=kind, codec=codec, clock_rate=clock, parent=address, ssrc=ssrc, srtp_key=down, srtcp_key=up)
+    )
+    return new
+
+
+async def test_a_picture_goes_through_one_plane() -> None:
+    async with rig() as r, peer() as publisher, peer() as viewer:
+        session, sources = await publish(r, publisher)
+        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
+        watching = await view(r, viewer, sources)
+        greys = await frames(viewer, 30)
+        assert len({round(g / 8) for g in greys}) > 10, "the picture moves"
+        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == watching)
+        stats = await r.wait_for(lambda e: isinstance(e, p.SourceStats) and e.source == sources["video"] and e.width > 0)
+        assert isinstance(stats, p.SourceStats)
+        assert (stats.width, stats.height) == (320, 240)
+
+
+async def test_a_picture_goes_through_a_relay_to_viewers_on_another_plane() -> None:
+    async with rig() as origin, rig(workers=2) as edge, peer() as publisher, peer() as first, peer() as second:
+        session, sources = await publish(origin, publisher)
+        await origin.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
+        relayed = {
+            "video": relay(origin, edge, sources["video"], "video", "VP8", 90_000),
+            "audio": relay(origin, edge, sources["audio"], "audio", "opus", 48_000),
+        }
+        await view(edge, first, relayed, worker=0)
+        await view(edge, second, relayed, worker=1)
+        for viewer in (first, second):
+            greys = await frames(viewer, 30)
+            assert len({round(g / 8) for g in greys}) > 10
+
+
+async def test_a_closed_viewer_is_reported_and_its_session_is_gone() -> None:
+    async with rig() as r, peer() as publisher:
+        session, sources = await publish(r, publisher)
+        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
+        async with peer() as viewer:
+            watching = await view(r, viewer, sources)
+            await frames(viewer, 2)
+        closed = await r.wait_for(lambda e: isinstance(e, p.SessionClosed) and e.session == watching)
+        assert isinstance(closed, p.SessionClosed)
+        assert closed.reason == "dtls_closed"
+
+
+async def test_impossible_commands_are_refused_at_once() -> None:
+    async with rig() as r:
+        with pytest.raises(ValueError, match="session 7: unknown"):
+            r.plane.execute(p.RemoveSession(session=7))
+        with pytest.raises(ValueError, match="worker: 3"):
+            r.plane.execute(p.AddPushSource(source=1, worker=3, kind="audio", codec="opus", clock_rate=48_000))
