@@ -1,0 +1,20 @@
+"""Serves the edge's subjects on the bus, and listens for the end of streams."""
+
+from __future__ import annotations
+
+from rillcast.contracts import messages, subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.runtime.ports import Bus
+from services.edge.domain.joining import Joining
+from services.edge.domain.watching import Watching
+
+
+async def serve_requests(bus: Bus, node: NodeId, joining: Joining, watching: Watching) -> None:
+    """Begin to answer."""
+    await bus.serve(subjects.edge_play(node), messages.PlayRequest, joining.play)
+    await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, joining.accept)
+    await bus.serve(subjects.edge_select(node), messages.SelectRendition, watching.select)
+    await bus.serve(subjects.session_close(node), messages.CloseRequest, watching.close)
+    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, watching.restart_ice)
+    await bus.serve(subjects.session_mute(node), messages.MuteRequest, watching.mute)
+    await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, watching.on_stream_ended)

@@ -1,0 +1,24 @@
+"""Settings of the edge: `RILLCAST_EDGE_<FIELD>`, and those every media node has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from rillcast.runtime.settings import MediaSettings, env_prefix
+
+
+class EdgeSettings(MediaSettings):
+    """What an edge needs to know besides."""
+
+    model_config = env_prefix("edge")
+
+    relay_linger_s: float = Field(default=30.0, ge=0)
+    """How long a relay without viewers stays open: a viewer who reloads finds the keyframe ring warm."""
+    stream_gone_grace_s: float = Field(default=10.0, ge=0)
+    """How long viewers wait for a stream whose record is gone and whose media has stopped; the publisher may return."""
+    max_connecting: int = Field(default=4_000, ge=1)
+    """Viewers whose handshake isn't finished; more are refused."""
+    first_budget_bps: int = Field(default=3_000_000, ge=0)
+    """Bit rate of the first rendition at most, before anything is known of the viewer's link. 0 = no bound."""
+    max_loop_lag_ms: float = Field(default=50.0, gt=0)
+    """Delay of a media thread's timers at which new viewers are refused."""

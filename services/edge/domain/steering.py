@@ -1,0 +1,161 @@
+"""Points viewers' tracks at sources: rendition changes, mute, and what a changed stream makes necessary.
+
+A switch first opens the target's relay; then the plane switches at a keyframe and says so; only then the old relay has
+one user less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rillcast.cluster.background import BackgroundTasks
+from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import NodeId, TrackId
+from rillcast.contracts.messages import SessionChanged
+from rillcast.media import protocol
+from services.edge import metrics
+from services.edge.domain.ending import Ending
+from services.edge.domain.rendition import LinkFigures
+from services.edge.domain.supply import options_of, supplies_for
+from services.edge.domain.upstream import Feed, Upstream
+from services.edge.domain.viewer import Stage, Viewer, ViewerTrack
+from services.edge.ports import Clock, Plane
+
+SWITCH_TIMEOUT_S = 8.0
+"""A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
+
+
+class Steering:
+    """Decides and carries out what each track shows."""
+
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        plane: Plane,
+        upstream: Upstream,
+        ending: Ending,
+        tasks: BackgroundTasks,
+        stream: Callable[[str], LiveStream | None],
+        clock: Clock,
+    ) -> None:
+        self._node = node
+        self._plane = plane
+        self._upstream = upstream
+        self._ending = ending
+        self._tasks = tasks
+        self._stream = stream
+        self._clock = clock
+
+    def steer(self, viewer: Viewer) -> None:
+        """Look at the viewer's link and choose. Call once a second, and when the viewer chose."""
+        live = self._stream(viewer.key)
+        if live is None or viewer.stage < Stage.CONNECTING or len(live.supplies()) <= len(viewer.tracks):
+            return
+        for track in viewer.tracks:
+            if track.kind != "video" or track.muted:
+                continue
+            if track.next_feed is not None and self._clock() - track.switching_since < SWITCH_TIMEOUT_S:
+                continue
+            self._abandon(viewer, track)
+            supplies = supplies_for(live, track.group, track.codec)
+            if len(supplies) > 1:
+                self._choose(viewer, track, supplies)
+
+    def force(self, viewer: Viewer, height: int) -> None:
+        """The viewer chose a height; 0 = automatic."""
+        for track in viewer.tracks:
+            if track.kind == "video":
+                track.chooser.force(height)
+                self._abandon(viewer, track)
+        self.steer(viewer)
+
+    def mute(self, viewer: Viewer, track: ViewerTrack, *, muted: bool) -> None:
+        """Stop or resume sending a track."""
+        if track.muted == muted:
+            return
+        track.muted = muted
+        self._abandon(viewer, track)
+        if track.feed is not None:
+            self._point(viewer, track, None if muted else track.feed)
+
+    def reconcile(self, viewer: Viewer, live: LiveStream) -> bool:
+        """The stream's record changed: tracks whose rendition is gone get another one. False when the stream has
+        nothing left that this viewer can take."""
+        playable = False
+        for track in viewer.tracks:
+            supplies = supplies_for(live, track.group, track.codec)
+            playable = playable or bool(supplies)
+            offered = {supply.track.track for supply in live.supplies() if supply.track.codec == track.codec}
+            if supplies and track.track not in offered:
+                self._abandon(viewer, track)
+                self._choose(viewer, track, supplies)
+        return playable
+
+    def switched(self, viewer: Viewer, index: int, source: int) -> None:
+        """The plane completed a switch."""
+        track = next((t for t in viewer.tracks if t.index == index), None)
+        if track is None or track.next_feed is None or track.next_feed.source != source:
+            return
+        before, track.feed, track.next_feed = track.feed, track.next_feed, None
+        if before is not None:
+            self._upstream.release(before)
+        if track.kind == "video":
+            height = self._height(viewer, track.feed)
+            self._ending.tell(viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height))
+
+    def _choose(self, viewer: Viewer, track: ViewerTrack, supplies: tuple[TrackSupply, ...]) -> None:
+        stats = viewer.stats
+        link = LinkFigures(
+            estimate_bps=stats.estimate_bps if stats else 0,
+            fraction_lost=stats.fraction_lost if stats else 0.0,
+            sent_bps=stats.video_bps + stats.audio_bps if stats else 0,
+            audio_bps=stats.audio_bps if stats else 0,
+        )
+        chosen = track.chooser.choose(options_of(supplies), track.track, link, self._clock())
+        if chosen is None or chosen == track.track:
+            return
+        cause = "forced" if track.chooser.forced_height else _direction(supplies, track.track, chosen)
+        metrics.SWITCHES.labels(cause).inc()
+        supply = next(s for s in supplies if s.track.track == chosen)
+        track.next_feed = self._upstream.hold(viewer.key, supply)
+        track.switching_since = self._clock()
+        self._tasks.start(self._switch(viewer, track, supply, track.next_feed), "rendition switch")
+
+    async def _switch(self, viewer: Viewer, track: ViewerTrack, supply: TrackSupply, feed: Feed) -> None:
+        """Wait for the target's relay, then point the track at it. The use of `feed` is the track's already."""
+        try:
+            self._upstream.release(await self._upstream.acquire(viewer.key, supply))
+        except RillcastError:
+            if track.next_feed is feed:
+                track.next_feed = None
+                self._upstream.release(feed)
+            return
+        if track.next_feed is feed and viewer.stage < Stage.ENDED:
+            self._point(viewer, track, feed)
+
+    def _abandon(self, viewer: Viewer, track: ViewerTrack) -> None:
+        """Give a switch up that is not complete."""
+        feed, track.next_feed = track.next_feed, None
+        if feed is None:
+            return
+        self._upstream.release(feed)
+        if track.feed is not None and not track.muted:
+            self._point(viewer, track, track.feed)
+
+    def _point(self, viewer: Viewer, track: ViewerTrack, feed: Feed | None) -> None:
+        source = None if feed is None else feed.source
+        self._plane.execute(protocol.SwitchSource(session=viewer.plane_session, track=track.index, source=source))
+
+    def _height(self, viewer: Viewer, feed: Feed) -> int:
+        live = self._stream(viewer.key)
+        supply = live.supply(feed.track.track) if live is not None else None
+        return (supply.track if supply is not None else feed.track).height
+
+
+def _direction(supplies: tuple[TrackSupply, ...], before: TrackId | None, after: TrackId) -> str:
+    order = [supply.track.track for supply in supplies]
+    if before not in order:
+        return "lost"
+    return "up" if order.index(after) > order.index(before) else "down"

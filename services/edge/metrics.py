@@ -1,0 +1,25 @@
+"""Every instrument of the edge. Media plane figures are in `rillcast.cluster.plane_metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+VIEWERS = Gauge("rillcast_edge_viewers", "Viewer sessions, those still connecting included")
+STREAMS = Gauge("rillcast_edge_streams", "Streams with at least one viewer session here")
+JOINS = Counter("rillcast_edge_joins", "Play requests by outcome: ok or the refusal's code", ["outcome"])
+FIRST_PACKET = Histogram(
+    "rillcast_edge_first_packet_seconds",
+    "From the play request to the first media packet sent to the viewer",
+    buckets=(0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 2, 5, 10),
+)
+ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by how", ["how"])
+RELAYS = Gauge("rillcast_edge_relays", "Upstream relays: one per track rendition in use or lingering")
+RELAY_OPENS = Counter("rillcast_edge_relay_opens", "Attempts to open an upstream relay by outcome", ["outcome"])
+RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
+RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
+SWITCHES = Counter("rillcast_edge_rendition_switches", "Rendition changes of viewers by cause", ["cause"])
+NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")
+REPAIRED = Counter("rillcast_edge_repaired_packets", "Packets sent again to viewers from the ring")
+DROPPED = Counter("rillcast_edge_dropped_packets", "Packets not sent because a viewer's budget or the socket was full")
+EVENTS_DROPPED = Counter("rillcast_edge_events_dropped", "Outgoing events dropped because too many waited")
+COMMANDS_FAILED = Counter("rillcast_edge_plane_commands_failed", "Commands the media plane could not carry out")

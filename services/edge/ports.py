@@ -1,0 +1,15 @@
+"""What the edge needs from outside. Real ones come from `rillcast.runtime` and `rillcast.media`, fakes from
+`rillcast.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rillcast.media.plane import Plane
+from rillcast.runtime.ports import Bus, KeyValue
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+
+__all__ = ["Bus", "Clock", "KeyValue", "Plane"]

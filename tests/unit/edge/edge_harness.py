@@ -1,0 +1,265 @@
+"""One edge on fakes, with scripted relay parents and a stream written straight into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from rillcast.cluster.plane_events import PlaneEvents
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, new_session_id, stream_key
+from rillcast.contracts.messages import (
+    Ack,
+    AnswerRequest,
+    CloseRequest,
+    NodeInfo,
+    NodeKind,
+    PlayRequest,
+    RelayClose,
+    RelayGrant,
+    RelayOpen,
+    SessionAnswer,
+    SessionChanged,
+    StreamEvent,
+)
+from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.media import protocol
+from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.clock import FakeClock
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.plane import FakePlane
+from services.edge.app import Edge
+from services.edge.config import EdgeSettings
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
+WHEP_OFFER = (VECTORS / "chromium-156-play.sdp").read_text()
+APP, STREAM = AppName("live"), StreamId("s1")
+KEY = stream_key(APP, STREAM)
+SIGNALING = NodeId("sig-1")
+EDGE = NodeId("edge-1")
+
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="VP8", clock_rate=90_000, height=720)
+AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
+KEY_TEXT = base64.b64encode(bytes(28)).decode()
+
+
+def rung(height: int, bitrate_bps: int, codec: str = "VP8") -> TrackRecord:
+    """A ladder rung of the video."""
+    return TrackRecord(
+        track=TrackId(f"v0.{height}p"), mid="v0", kind="video", codec=codec, clock_rate=90_000, height=height,
+        bitrate_bps=bitrate_bps,
+    )  # fmt: skip
+
+
+class Begin(Protocol):
+    """The `begin` fixture: makes an edge with these settings."""
+
+    async def __call__(self, workers: int = 1, **settings: Any) -> World: ...
+
+
+class Parent:
+    """A node that gives relays away as told. `opened` holds what it was asked for."""
+
+    def __init__(self, broker: FakeBroker, name: str, tracks: tuple[TrackRecord, ...]) -> None:
+        self.name = NodeId(name)
+        self.bus = FakeBus(broker)
+        self.tracks = {track.track: track for track in tracks}
+        self.opened: list[RelayOpen] = []
+        self.closed: list[RelayClose] = []
+        self.refusal: RillcastError | None = None
+        self.gate: asyncio.Event | None = None
+
+    async def start(self) -> Parent:
+        await self.bus.serve(subjects.media_relay_open(self.name), RelayOpen, self._open)
+        await self.bus.serve(subjects.media_relay_close(self.name), RelayClose, self._close)
+        return self
+
+    async def _open(self, request: RelayOpen) -> RelayGrant:
+        self.opened.append(request)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        if request.track not in self.tracks:
+            raise RillcastError(ErrorCode.NO_STREAM_EXIST, "no such track")
+        return RelayGrant(
+            parent_address="192.0.2.7:51000", ssrc=len(self.opened), payload_type=96, srtp_key=KEY_TEXT,
+            srtcp_key=KEY_TEXT, epoch=request.epoch, track=self.tracks[request.track],
+        )  # fmt: skip
+
+    async def _close(self, request: RelayClose) -> Ack:
+        self.closed.append(request)
+        return Ack()
+
+
+class World:
+    """The edge and everything around it."""
+
+    def __init__(self, workers: int = 1, **settings: Any) -> None:
+        self.clock = FakeClock()
+        self.broker = FakeBroker()
+        self.bus = FakeBus(self.broker)
+        self.edge_bus = FakeBus(self.broker)
+        self.streams = FakeKeyValue("streams", None, self.clock)
+        self.renditions = FakeKeyValue("renditions", None, self.clock)
+        self.plane = FakePlane(workers)
+        events = PlaneEvents()
+        self.plane.on_event = events
+        info = NodeInfo(
+            node=EDGE,
+            kind=NodeKind.EDGE,
+            version="1",
+            admin_address="127.0.0.1:1",
+            media_addresses=("192.0.2.2",),
+            relay_address="192.0.2.2",
+            incarnation="1",
+        )
+        self.edge = Edge(
+            EdgeSettings(node_id=EDGE, **settings),
+            info,
+            plane=self.plane,
+            events=events,
+            bus=self.edge_bus,
+            streams=self.streams,
+            renditions=self.renditions,
+            clock=self.clock,
+        )
+        self.changes: list[SessionChanged] = []
+        self.parents: dict[str, Parent] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> World:
+        await self.bus.listen(subjects.session_changed(SIGNALING), SessionChanged, self._changed)
+        await self.edge.serve()
+        self._task = asyncio.create_task(self.edge.run())
+        return self
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        for bus in (self.edge_bus, self.bus, *(parent.bus for parent in self.parents.values())):
+            await bus.close()
+
+    async def parent(self, name: str, *tracks: TrackRecord) -> Parent:
+        self.parents[name] = await Parent(self.broker, name, tracks or (VIDEO, AUDIO)).start()
+        return self.parents[name]
+
+    async def live(
+        self,
+        owner: str = "origin-1",
+        *,
+        epoch: int = 1,
+        since: int = 0,
+        tracks: tuple[TrackRecord, ...] = (VIDEO, AUDIO),
+    ) -> None:
+        """Write the stream's record, and wait until the edge has seen it."""
+        record = StreamRecord(
+            app=APP, stream=STREAM, owner=NodeId(owner), publisher_session=SessionId("p"), tracks=tracks,
+            media_flowing=True, epoch=epoch, since_epoch=since or epoch,
+        )  # fmt: skip
+        await self.streams.put(KEY, msgspec.json.encode(record))
+        await until(lambda: self._knows(record))
+
+    async def ladder(self, *tracks: TrackRecord, epoch: int = 1, owner: str = "transcoder-1") -> None:
+        job = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), tracks=tracks)
+        await self.renditions.put(f"{KEY}/{owner}", msgspec.json.encode(job))
+        await until(lambda: (live := self.edge.watch.get(APP, STREAM)) is not None and job in live.renditions)
+
+    async def vanish(self) -> None:
+        await self.streams.delete(KEY)
+        await until(lambda: self.edge.watch.get(APP, STREAM) is None)
+
+    async def ended(self, epoch: int, owner: str = "origin-1") -> None:
+        event = StreamEvent(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner))
+        await self.bus.emit(subjects.STREAM_ENDED, event)
+        await self.settle()
+
+    async def whep(self, **changes: Any) -> SessionAnswer:
+        return await self.play(sdp_offer=WHEP_OFFER, **changes)
+
+    async def play(self, **changes: Any) -> SessionAnswer:
+        return await self.bus.request(subjects.edge_play(EDGE), request(**changes), SessionAnswer)
+
+    async def accept(self, session: SessionId, answer_sdp: str) -> None:
+        message = AnswerRequest(session=session, sdp_answer=answer_sdp)
+        await self.bus.request(subjects.edge_accept(EDGE), message, Ack)
+
+    async def close(self, session: SessionId) -> None:
+        await self.bus.request(subjects.session_close(EDGE), CloseRequest(session=session, reason="stopped"), Ack)
+
+    def connect(self, plane_session: int) -> None:
+        self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
+        self.plane.emit(protocol.SessionMedia(session=plane_session))
+
+    async def watching(self, **changes: Any) -> tuple[SessionId, int]:
+        """A WHEP viewer with media; its ids in the cluster and in the plane."""
+        answer = await self.whep(**changes)
+        plane_session = self.added()[-1].session
+        self.connect(plane_session)
+        return answer.session, plane_session
+
+    def figures(self, plane_session: int, *, estimate_bps: int = 0, loss: float = 0.0, **more: Any) -> None:
+        base = {
+            "packets_sent": 1, "bytes_sent": 1, "packets_received": 0, "bytes_received": 0, "rtt_ms": 1.0,
+            "jitter_ms": 0.0, "nacks": 0, "repaired": 0, "dropped": 0, "video_bps": 1, "audio_bps": 0,
+        }  # fmt: skip
+        self.plane.emit(
+            protocol.SessionStats(
+                session=plane_session, estimate_bps=estimate_bps, fraction_lost=loss, **{**base, **more}
+            )
+        )
+
+    def added(self) -> list[protocol.AddSession]:
+        return self.plane.of(protocol.AddSession)
+
+    def feeds(self) -> list[protocol.AddRelaySource]:
+        return self.plane.of(protocol.AddRelaySource)
+
+    def source_of(self, track: str) -> int:
+        return next(feed.source for feed in self.edge.upstream.feeds_of(KEY) if feed.track.track == track)
+
+    def told(self, session: SessionId) -> list[tuple[str | None, str]]:
+        return [(c.state, c.reason) for c in self.changes if c.session == session and c.state]
+
+    def heights(self, session: SessionId) -> list[int]:
+        return [c.stream_height for c in self.changes if c.session == session and c.stream_height is not None]
+
+    async def pass_time(self, seconds: float, step_s: float = 0.25) -> None:
+        while seconds > 0:
+            self.clock.advance(min(step_s, seconds))
+            seconds -= step_s
+            self.edge.upstream.tick()
+            self.edge.watching.tick()
+            await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await self.bus.settle()
+
+    def _knows(self, record: StreamRecord) -> bool:
+        live = self.edge.watch.get(APP, STREAM)
+        return live is not None and live.record == record
+
+    async def _changed(self, _subject: str, change: SessionChanged) -> None:
+        self.changes.append(change)
+
+
+def request(**changes: Any) -> PlayRequest:
+    fields: dict[str, Any] = {
+        "app": APP, "stream": STREAM, "session": new_session_id(), "signaling": SIGNALING, **changes
+    }  # fmt: skip
+    return PlayRequest(**fields)
+
+
+async def until(condition: Any, timeout_s: float = 5.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.001)

@@ -1,0 +1,250 @@
+"""Viewers join: by our offer and by theirs, together, too many, in vain."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from edge_harness import APP, AUDIO, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import SessionId
+from rillcast.contracts.messages import SessionAnswer
+from rillcast.media import protocol
+
+
+def answer_to(offer: str) -> str:
+    """What a browser says to our offer: everything accepted, receiving."""
+    swaps = {"a=sendonly": "a=recvonly", "a=setup:actpass": "a=setup:active", "a=ice-lite\r\n": ""}
+    for old, new in swaps.items():
+        offer = offer.replace(old, new)
+    kept = [line for line in offer.split("\r\n") if not line.startswith(("a=ssrc", "a=msid:", "a=candidate"))]
+    return "\r\n".join(kept)
+
+
+async def test_a_whep_viewer_gets_an_answer_and_sources_from_the_relays(world: World) -> None:
+    answer = await world.whep()
+
+    added = world.added()[0]
+    assert answer.sdp.startswith("v=0")
+    assert {track.source for track in added.send} == {feed.source for feed in world.feeds()}
+    assert {feed.parent for feed in world.feeds()} == {"192.0.2.7:51000"}
+    assert {o.track for o in world.parents["origin-1"].opened} == {"v0", "a0"}
+    assert {(o.epoch, o.child, o.child_address) for o in world.parents["origin-1"].opened} == {
+        (1, "edge-1", "192.0.2.2:51000")
+    }
+
+
+async def test_without_an_offer_the_edge_offers_and_begins_with_the_answer(world: World) -> None:
+    offer = await world.play()
+    assert world.added() == []
+
+    await world.accept(offer.session, answer_to(offer.sdp))
+
+    added = world.added()[0]
+    assert offer.id_mapping == {"0": "ARDAMSvs1", "1": "ARDAMSas1"}
+    assert {track.source for track in added.send} == {feed.source for feed in world.feeds()}
+    assert len(world.feeds()) == 2
+
+
+async def test_progress_is_told_to_the_signaling_instance(world: World) -> None:
+    session, _ = await world.watching()
+
+    await until(lambda: world.told(session) == [("connected", ""), ("media", "")])
+
+
+async def test_many_first_viewers_share_one_opening_per_track(world: World) -> None:
+    gate = world.parents["origin-1"].gate = asyncio.Event()
+
+    joins = [asyncio.create_task(world.whep()) for _ in range(25)]
+    await until(lambda: len(world.edge.viewers) == 25)
+    gate.set()
+    await asyncio.gather(*joins)
+
+    assert len(world.parents["origin-1"].opened) == 2
+    assert len(world.feeds()) == 2
+    assert len(world.added()) == 25
+
+
+async def test_viewers_are_spread_over_the_workers(begin: Begin) -> None:
+    world = await begin(workers=2)
+    await world.parent("origin-1")
+    await world.live()
+
+    for _ in range(10):
+        await world.whep()
+
+    workers = [added.worker for added in world.added()]
+    assert (workers.count(0), workers.count(1)) == (5, 5)
+
+
+async def test_a_stream_that_is_not_live_is_refused(world: World) -> None:
+    with pytest.raises(RillcastError) as refusal:
+        await world.whep(stream="nothing")
+
+    assert refusal.value.code is ErrorCode.NO_STREAM_EXIST
+    assert len(world.edge.viewers) == 0
+
+
+async def test_a_stream_whose_record_comes_a_moment_later_is_waited_for(begin: Begin) -> None:
+    world = await begin()
+    await world.parent("origin-1")
+    join = asyncio.create_task(world.whep())
+    await world.settle()
+
+    await world.live()
+
+    assert (await join).sdp
+
+
+async def test_a_parent_that_refuses_fails_the_join_and_leaves_nothing(world: World) -> None:
+    world.parents["origin-1"].refusal = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "64 nodes are fed", 1.0)
+
+    with pytest.raises(RillcastError, match="64 nodes"):
+        await world.whep()
+
+    await world.settle()
+    assert len(world.edge.viewers) == 0
+    assert world.edge.upstream.feeds_of("live/s1") == []
+    assert world.added() == []
+
+
+async def test_no_parent_at_all_is_a_clear_refusal(begin: Begin) -> None:
+    world = await begin()
+    await world.live()
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.whep()
+
+    assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
+
+
+async def test_a_client_that_leaves_during_the_join_gets_no_session(world: World) -> None:
+    gate = world.parents["origin-1"].gate = asyncio.Event()
+    asked = request(session=SessionId("x"), sdp_offer=WHEP_OFFER)
+    join = asyncio.create_task(world.bus.request(subjects.edge_play(EDGE), asked, SessionAnswer))
+    await until(lambda: world.edge.viewers.session(SessionId("x")) is not None)
+
+    await world.close(SessionId("x"))
+    gate.set()
+
+    with pytest.raises(RillcastError, match="closed during the join"):
+        await join
+    assert world.added() == []
+    assert [feed.users for feed in world.edge.upstream.feeds_of("live/s1")] == [0, 0]
+
+
+async def test_an_answer_that_never_comes_frees_everything(world: World) -> None:
+    offer = await world.play(start_timeout_ms=5_000)
+
+    await world.pass_time(5.5)
+
+    assert len(world.edge.viewers) == 0
+    assert [feed.users for feed in world.edge.upstream.feeds_of("live/s1")] == [0, 0]
+    assert world.told(offer.session) == [("closed", "ice_timeout")]
+    with pytest.raises(RillcastError) as refusal:
+        await world.accept(offer.session, answer_to(offer.sdp))
+    assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
+
+
+async def test_a_garbled_answer_may_be_corrected(world: World) -> None:
+    offer = await world.play()
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.accept(offer.session, "v=0 nonsense")
+    await world.accept(offer.session, answer_to(offer.sdp))
+
+    assert refusal.value.code is ErrorCode.BAD_REMOTE_DESCRIPTION
+    assert len(world.added()) == 1
+
+
+async def test_an_answer_repeated_begins_one_session(world: World) -> None:
+    offer = await world.play()
+
+    await world.accept(offer.session, answer_to(offer.sdp))
+    await world.accept(offer.session, answer_to(offer.sdp))
+
+    assert len(world.added()) == 1
+
+
+async def test_the_same_play_again_gets_the_same_answer(world: World) -> None:
+    first = await world.play(session=SessionId("x"))
+    second = await world.play(session=SessionId("x"))
+
+    assert first == second
+    assert len(world.edge.viewers) == 1
+
+
+async def test_viewers_beyond_the_limit_are_refused_with_the_reason(begin: Begin) -> None:
+    world = await begin(max_sessions=1)
+    await world.parent("origin-1")
+    await world.live()
+    await world.whep()
+
+    with pytest.raises(RillcastError, match="all 1 sessions") as refusal:
+        await world.whep()
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+
+
+async def test_a_flood_of_half_open_joins_is_bounded(begin: Begin) -> None:
+    world = await begin(max_connecting=3)
+    await world.parent("origin-1")
+    await world.live()
+    for _ in range(3):
+        await world.play()
+
+    with pytest.raises(RillcastError, match="too many viewers are connecting"):
+        await world.play()
+    await world.pass_time(10.5)
+
+    assert await world.play()
+
+
+async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
+    world.plane.emit(
+        protocol.WorkerStats(
+            worker=0, busy=0.1, loop_lag_ms=200.0, packets_in=0, packets_out=0, bytes_in=0, bytes_out=0, sessions=0,
+            half_open=0, counters={"bad_packet": 3},
+        )
+    )  # fmt: skip
+
+    with pytest.raises(RillcastError, match="timer delay"):
+        await world.whep()
+
+
+async def test_a_viewer_without_the_publishers_codec_gets_a_rendition_it_can_play(begin: Begin) -> None:
+    world = await begin()
+    await world.parent("origin-1", VIDEO, AUDIO)
+    await world.parent("transcoder-1", rung(360, 600_000))
+    h265 = msgspec.structs.replace(VIDEO, codec="H265")
+    await world.live(tracks=(h265, AUDIO))
+    await world.ladder(rung(360, 600_000))
+
+    await world.whep()
+
+    assert [o.track for o in world.parents["transcoder-1"].opened] == ["v0.360p"]
+    assert {o.track for o in world.parents["origin-1"].opened} == {"a0"}
+
+
+async def test_the_first_rendition_is_the_highest_within_the_first_budget(begin: Begin) -> None:
+    world = await begin(first_budget_bps=1_000_000)
+    await world.parent("origin-1")
+    await world.parent("transcoder-1", rung(360, 600_000), rung(480, 900_000))
+    await world.live(tracks=(msgspec.structs.replace(VIDEO, bitrate_bps=2_500_000), AUDIO))
+    await world.ladder(rung(360, 600_000), rung(480, 900_000))
+
+    await world.whep()
+
+    assert [o.track for o in world.parents["transcoder-1"].opened] == ["v0.480p"]
+
+
+async def test_carried_streams_and_load_are_reported(world: World) -> None:
+    await world.whep()
+
+    load, carried = world.edge.report()
+
+    assert (load.sessions, load.streams) == (1, 1)
+    assert [(c.app, c.stream, c.viewers) for c in carried] == [(APP, STREAM, 1)]

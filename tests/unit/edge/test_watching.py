@@ -1,0 +1,391 @@
+"""Living viewers: parents and owners change under them, streams end, renditions switch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from edge_harness import AUDIO, EDGE, KEY, VIDEO, Begin, World, rung, until
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import SessionId
+from rillcast.contracts.messages import Ack, MuteRequest, RestartIceAnswer, RestartIceRequest, SelectRendition
+from rillcast.media import protocol
+
+LOW, HIGH = rung(360, 600_000), msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
+
+
+async def ladder_world(begin: Begin, **settings: Any) -> World:
+    world = await begin(**settings)
+    await world.parent("origin-1", HIGH, AUDIO)
+    await world.parent("transcoder-1", LOW)
+    await world.live(tracks=(HIGH, AUDIO))
+    await world.ladder(LOW)
+    return world
+
+
+async def select(world: World, session: SessionId, height: int) -> None:
+    await world.bus.request(subjects.edge_select(EDGE), SelectRendition(session=session, height=height), Ack)
+    await world.settle()
+
+
+# ------------------------------------------------------------------ relays
+
+
+async def test_a_lost_parent_is_asked_again_on_the_same_source_and_viewers_stay(world: World) -> None:
+    session, _ = await world.watching()
+    source = world.source_of("v0")
+    opened = len(world.parents["origin-1"].opened)
+
+    world.plane.emit(protocol.RelayParentLost(source=source))
+    await world.pass_time(0.5)
+
+    assert len(world.parents["origin-1"].opened) == opened + 1
+    assert [feed.source for feed in world.feeds()].count(source) == 2
+    assert ("closed", "stream_ended") not in world.told(session)
+    assert world.plane.of(protocol.RemoveSession) == []
+
+
+async def test_a_new_owner_feeds_the_same_sources(world: World) -> None:
+    await world.watching()
+    await world.parent("origin-2")
+    sources = {world.source_of("v0"), world.source_of("a0")}
+
+    await world.live("origin-2", epoch=7)
+    await world.pass_time(0.5)
+
+    assert {o.epoch for o in world.parents["origin-2"].opened} == {7}
+    assert {feed.source for feed in world.feeds()[-2:]} == sources
+    assert len(world.feeds()) == 4
+
+
+async def test_an_owner_out_of_reach_is_retried_with_growing_delays_until_it_answers(world: World) -> None:
+    await world.watching()
+    await world.live("origin-2", epoch=7)
+
+    await world.pass_time(10.0, step_s=0.05)
+    attempts = [m for _, m in world.edge_bus.requested if getattr(m, "epoch", 0) == 7 and m.track == "v0"]
+    late = await world.parent("origin-2")
+    await world.pass_time(2.5)
+
+    assert 5 <= len(attempts) <= 16
+    assert {o.track for o in late.opened} == {"v0", "a0"}
+
+
+async def test_a_claim_anew_by_the_living_owner_leaves_the_relays_alone(world: World) -> None:
+    await world.watching()
+
+    await world.live("origin-1", epoch=1042, since=1)
+    await world.pass_time(1.0)
+
+    assert len(world.feeds()) == 2
+
+
+async def test_a_new_epoch_of_the_same_owner_opens_anew(world: World) -> None:
+    await world.watching()
+
+    await world.live("origin-1", epoch=9)
+    await world.pass_time(0.5)
+
+    assert len(world.feeds()) == 4
+
+
+async def test_a_change_while_the_relay_is_being_opened_is_not_missed(world: World) -> None:
+    gate = world.parents["origin-1"].gate = asyncio.Event()
+    join = asyncio.create_task(world.whep())
+    await until(lambda: len(world.parents["origin-1"].opened) == 2)
+    await world.parent("origin-2")
+    await world.live("origin-2", epoch=7)
+    gate.set()
+    await join
+
+    await world.pass_time(0.5)
+
+    assert {o.track for o in world.parents["origin-2"].opened} == {"v0", "a0"}
+
+
+async def test_relays_linger_after_the_last_viewer_and_then_are_closed(world: World) -> None:
+    session, _ = await world.watching()
+    await world.close(session)
+
+    await world.pass_time(29.0, step_s=1.0)
+    assert world.plane.of(protocol.RemoveSource) == []
+    await world.pass_time(2.0)
+
+    assert {r.source for r in world.plane.of(protocol.RemoveSource)} == {feed.source for feed in world.feeds()}
+    assert len(world.parents["origin-1"].closed) == 2
+
+
+async def test_a_viewer_within_the_linger_time_uses_the_open_relay(world: World) -> None:
+    session, _ = await world.watching()
+    await world.close(session)
+    await world.pass_time(20.0, step_s=1.0)
+
+    await world.watching()
+    await world.pass_time(60.0, step_s=1.0)
+
+    assert len(world.feeds()) == 2
+    assert world.plane.of(protocol.RemoveSource) == []
+
+
+async def test_a_lingering_relay_that_lost_its_parent_is_opened_anew_for_the_next_viewer(world: World) -> None:
+    session, _ = await world.watching()
+    await world.close(session)
+    for feed in world.feeds():
+        world.plane.emit(protocol.RelayParentLost(source=feed.source))
+    await world.pass_time(1.0)
+    assert len(world.feeds()) == 2
+
+    await world.whep()
+
+    assert len(world.feeds()) == 4
+
+
+# ------------------------------------------------------------------ ends
+
+
+async def test_the_announced_end_closes_viewers_and_relays_at_once(world: World) -> None:
+    session, plane_session = await world.watching()
+
+    await world.ended(epoch=1)
+
+    await until(lambda: world.told(session)[-1:] == [("closed", "stream_ended")])
+    assert [r.session for r in world.plane.of(protocol.RemoveSession)] == [plane_session]
+    assert len(world.plane.of(protocol.RemoveSource)) == 2
+
+
+async def test_news_of_the_end_of_an_older_epoch_is_ignored(world: World) -> None:
+    session, _ = await world.watching()
+    await world.parent("origin-2")
+    await world.live("origin-2", epoch=7)
+    await world.pass_time(0.5)
+
+    await world.ended(epoch=1)
+
+    assert ("closed", "stream_ended") not in world.told(session)
+
+
+async def test_a_vanished_record_with_silence_ends_viewers_after_the_grace_time(world: World) -> None:
+    session, _ = await world.watching()
+    await world.vanish()
+
+    await world.pass_time(9.0)
+    assert ("closed", "stream_ended") not in world.told(session)
+    await world.pass_time(2.0)
+
+    await until(lambda: world.told(session)[-1:] == [("closed", "stream_ended")])
+
+
+async def test_a_vanished_record_while_media_flows_ends_nobody(world: World) -> None:
+    session, _ = await world.watching()
+    await world.vanish()
+
+    for _ in range(60):
+        world.plane.emit(
+            protocol.SourceStats(
+                source=world.source_of("v0"), bitrate_bps=1, packets=5, lost=0, recovered=0, keyframes=1,
+                frames_per_second=30.0, width=0, height=0, silent_ms=10, consumers=1,
+            )
+        )  # fmt: skip
+        await world.pass_time(1.0, step_s=1.0)
+
+    assert ("closed", "stream_ended") not in world.told(session)
+    assert world.plane.of(protocol.RemoveSession) == []
+
+
+async def test_a_record_that_returns_in_time_ends_nobody(world: World) -> None:
+    session, _ = await world.watching()
+    await world.vanish()
+    await world.pass_time(8.0)
+    await world.parent("origin-2")
+
+    await world.live("origin-2", epoch=12)
+    await world.pass_time(20.0, step_s=1.0)
+
+    assert ("closed", "stream_ended") not in world.told(session)
+    assert {o.epoch for o in world.parents["origin-2"].opened} == {12}
+
+
+async def test_media_goes_on_while_bus_and_store_are_away(world: World) -> None:
+    session, _ = await world.watching()
+    world.edge_bus.connected = False
+    world.streams.available = False
+
+    await world.pass_time(120.0, step_s=1.0)
+
+    assert world.plane.of(protocol.RemoveSession) == []
+    assert world.edge.viewers.session(session) is not None
+
+
+async def test_a_stream_that_returns_in_another_codec_closes_the_viewers_that_have_nothing_left(begin: Begin) -> None:
+    world = await begin()
+    await world.parent("origin-1", VIDEO)
+    await world.live(tracks=(VIDEO,))
+    session, _ = await world.watching()
+
+    await world.live(tracks=(msgspec.structs.replace(VIDEO, codec="AV1"),), epoch=3)
+
+    await until(lambda: world.told(session)[-1:] == [("closed", "codec_changed")])
+
+
+async def test_a_session_the_plane_lost_is_told_and_frees_its_relays(world: World) -> None:
+    session, plane_session = await world.watching()
+
+    world.plane.emit(protocol.SessionClosed(session=plane_session, reason="consent_expired"))
+
+    await until(lambda: world.told(session)[-1:] == [("closed", "consent_expired")])
+    assert world.plane.of(protocol.RemoveSession) == []
+    assert [feed.users for feed in world.edge.upstream.feeds_of(KEY)] == [0, 0]
+
+
+async def test_a_session_the_plane_refused_is_told(world: World) -> None:
+    answer = await world.whep()
+
+    world.plane.emit(protocol.Error(command="add_session", id=world.added()[0].session, message="no"))
+
+    await until(lambda: world.told(answer.session) == [("closed", ErrorCode.SERVER_ERROR.value)])
+
+
+async def test_draining_sends_every_viewer_away(begin: Begin) -> None:
+    world = await begin(drain_timeout_s=0.2)
+    await world.parent("origin-1")
+    await world.live()
+    answers = [await world.whep() for _ in range(5)]
+
+    await world.edge.draining.drain()
+    await world.settle()
+
+    assert len(world.edge.viewers) == 0
+    assert all(world.told(answer.session)[-1] == ("closed", "draining") for answer in answers)
+
+
+# ------------------------------------------------------------------ renditions
+
+
+async def test_a_forced_height_opens_its_relay_first_and_switches_without_losing_the_old_one(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, plane_session = await world.watching()
+    high = world.source_of("v0")
+
+    await select(world, session, 360)
+
+    low = world.source_of("v0.360p")
+    assert world.parents["transcoder-1"].opened[0].epoch == 1
+    switches = world.plane.of(protocol.SwitchSource)
+    assert [(s.session, s.source) for s in switches] == [(plane_session, low)]
+    assert world.heights(session) == []
+
+    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=switches[0].track, source=low))
+    await until(lambda: world.heights(session) == [360])
+    users = {feed.source: feed.users for feed in world.edge.upstream.feeds_of(KEY)}
+    assert (users[low], users[high]) == (1, 0)
+
+
+async def test_a_thin_link_goes_down_by_itself(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    _, plane_session = await world.watching()
+
+    for _ in range(4):
+        world.figures(plane_session, estimate_bps=700_000, video_bps=1_500_000)
+        await world.pass_time(1.0)
+
+    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0.360p")
+
+
+async def test_a_rendition_whose_relay_does_not_open_is_not_switched_to(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, _ = await world.watching()
+    world.parents["transcoder-1"].refusal = RillcastError(ErrorCode.NO_STREAM_EXIST, "gone")
+
+    await select(world, session, 360)
+
+    assert world.plane.of(protocol.SwitchSource) == []
+    assert [feed.track.track for feed in world.edge.upstream.feeds_of(KEY) if feed.users] == ["v0", "a0"]
+
+
+async def test_a_switch_whose_keyframe_never_comes_is_given_up(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    _, plane_session = await world.watching()
+    for estimate_bps, seconds in ((700_000, 4), (5_000_000, 9)):
+        for _ in range(seconds):
+            world.figures(plane_session, estimate_bps=estimate_bps, video_bps=1_500_000)
+            await world.pass_time(1.0, step_s=1.0)
+
+    low, high = world.source_of("v0.360p"), world.source_of("v0")
+    assert [s.source for s in world.plane.of(protocol.SwitchSource)] == [low, high]
+
+
+async def test_a_choice_taken_back_before_the_switch_leaves_everything_as_it_was(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, _ = await world.watching()
+    await select(world, session, 360)
+    await select(world, session, 0)
+
+    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0")
+    users = {feed.track.track: feed.users for feed in world.edge.upstream.feeds_of(KEY)}
+    assert users == {"v0": 1, "a0": 1, "v0.360p": 0}
+
+
+async def test_a_rendition_that_ended_is_replaced_under_its_viewers(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, plane_session = await world.watching()
+    await select(world, session, 360)
+    switch = world.plane.of(protocol.SwitchSource)[-1]
+    world.plane.emit(
+        protocol.SourceSwitched(session=plane_session, track=switch.track, source=world.source_of("v0.360p"))
+    )
+    await select(world, session, 0)
+
+    await world.renditions.delete(f"{KEY}/transcoder-1")
+    await until(lambda: world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0"))
+
+
+async def test_mute_pauses_one_kind_and_resumes_it(world: World) -> None:
+    session, _ = await world.watching()
+    audio = world.source_of("a0")
+
+    for enabled in (False, False, True):
+        mute = MuteRequest(session=session, kind="audio", enabled=enabled)
+        await world.bus.request(subjects.session_mute(EDGE), mute, Ack)
+
+    assert [s.source for s in world.plane.of(protocol.SwitchSource)] == [None, audio]
+    assert len({s.track for s in world.plane.of(protocol.SwitchSource)}) == 1
+
+
+async def test_bitrates_are_measured_every_five_seconds(world: World) -> None:
+    session, plane_session = await world.watching()
+
+    for _ in range(11):
+        world.figures(plane_session, estimate_bps=5_000_000, video_bps=900_000, audio_bps=40_000)
+        await world.pass_time(1.0, step_s=1.0)
+
+    measured = [c for c in world.changes if c.session == session and c.target_bitrate_bps is not None]
+    assert [(c.target_bitrate_bps, c.video_bitrate_bps, c.audio_bitrate_bps) for c in measured] == [
+        (5_000_000, 900_000, 40_000)
+    ] * 2
+
+
+async def test_nonsense_and_unknown_sessions_are_named(world: World) -> None:
+    session, _ = await world.watching()
+
+    for subject, message, code in (
+        (subjects.edge_select(EDGE), SelectRendition(session=session, height=-1), ErrorCode.BAD_REQUEST),
+        (subjects.session_mute(EDGE), MuteRequest(session=session, kind="smell", enabled=True), ErrorCode.BAD_REQUEST),
+        (subjects.edge_select(EDGE), SelectRendition(session=SessionId("x"), height=0), ErrorCode.UNKNOWN_SESSION),
+    ):
+        with pytest.raises(RillcastError) as refusal:
+            await world.bus.request(subject, message, Ack)
+        assert refusal.value.code is code
+
+
+async def test_an_ice_restart_gives_fresh_credentials(world: World) -> None:
+    session, plane_session = await world.watching()
+    restart = RestartIceRequest(session=session, remote_ufrag="abcd", remote_pwd="p" * 22)
+
+    fresh = await world.bus.request(subjects.session_restart_ice(EDGE), restart, RestartIceAnswer)
+
+    command = world.plane.of(protocol.RestartIce)[0]
+    assert (command.session, command.ice.local_ufrag) == (plane_session, fresh.local_ufrag)
