@@ -16,6 +16,9 @@ from rillcast.media.sdp import PublishNegotiation
 from services.origin.domain.takeover import Living
 
 _SESSIONS_REMEMBERED = 8
+_STOPPED_MS = 2_000
+_BITRATE_WEIGHT = 0.25
+"""Of the newest second's figure."""
 
 
 class Due(Enum):
@@ -103,7 +106,7 @@ class Publication:
             known,
             width=stats.width or known.width,
             height=stats.height or known.height,
-            bitrate_bps=stats.bitrate_bps or known.bitrate_bps,
+            bitrate_bps=_smoothed(known.bitrate_bps, stats),
         )
         lost, recovered = self._repair.get(track, (0, 0))
         self._repair[track] = (stats.lost, stats.recovered)
@@ -129,6 +132,16 @@ class Publication:
     def is_ours(self, record: StreamRecord) -> bool:
         """Whether a record found in the store was written for this publication."""
         return record.owner == self.node and record.publisher_session in self._own_sessions
+
+
+def _smoothed(before_bps: int, stats: SourceStats) -> int:
+    """An average over some seconds, so that keyframes don't show. 0 for a track that stopped: publishers stop sending
+    layers their uplink can't carry, and viewers must not be led there."""
+    if stats.silent_ms > _STOPPED_MS or not stats.packets:
+        return 0
+    if not before_bps:
+        return stats.bitrate_bps
+    return round(before_bps + (stats.bitrate_bps - before_bps) * _BITRATE_WEIGHT)
 
 
 def same_layout(living: dict[TrackId, TrackRecord], offered: tuple[TrackRecord, ...]) -> bool:

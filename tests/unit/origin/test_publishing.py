@@ -331,3 +331,18 @@ async def test_draining_tells_publishers_and_leaves_the_record_for_the_next_orig
     assert world.told(answer.session)[-1] == ("closed", "draining")
     assert await world.record() is not None
     assert "ended" not in world.announced()
+
+
+async def test_a_layer_that_is_no_longer_sent_has_no_bitrate(world: World) -> None:
+    origin = await world.origin()
+    await world.publish(origin, sdp_offer=SIMULCAST_OFFER)
+    origin.media()
+    for source in origin.sources():
+        origin.source_stats(source, bitrate_bps=500_000)
+
+    origin.source_stats(origin.sources()[0], silent_ms=2_500)
+    await world.pass_time(2.5)
+
+    record = await world.record()
+    assert record is not None
+    assert sorted({t.bitrate_bps for t in record.tracks}) == [0, 500_000]

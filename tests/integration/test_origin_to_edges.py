@@ -1,0 +1,281 @@
+"""Origins and edges as real processes on a real bus; aiortc publishes and watches, the test stands in for signaling."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id
+from rillcast.contracts.messages import (
+    Ack,
+    AnswerRequest,
+    CloseRequest,
+    PlayRequest,
+    PublishRequest,
+    SessionAnswer,
+    SessionChanged,
+)
+from rillcast.runtime.nats_bus import NatsBus
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.servers import NatsServer, free_port, nats_server
+
+APP, STREAM = AppName("live"), StreamId("s1")
+SIGNALING = NodeId("sig-test")
+
+
+class MovingPicture(MediaStreamTrack):
+    """160×120 at 20 frames/s, every frame another grey."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+
+    async def recv(self) -> av.VideoFrame:
+        await asyncio.sleep(1 / 20)
+        self._count += 1
+        picture = np.full((120, 160, 3), (self._count * 8) % 256, dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = self._count * 4_500, Fraction(1, 90_000)
+        return frame
+
+
+class Service:
+    """One process of a service."""
+
+    def __init__(self, kind: str, name: str, nats_url: str) -> None:
+        self.node = NodeId(name)
+        self.admin_port = free_port()
+        prefix = f"RILLCAST_{kind.upper()}_"
+        values = {
+            "NODE_ID": name, "NATS_URL": nats_url, "ADMIN_PORT": self.admin_port, "ADVERTISE_ADDRESS": "127.0.0.1",
+            "MEDIA_BIND": "127.0.0.1", "RELAY_BIND": "127.0.0.1", "LOG_LEVEL": "warning", "DRAIN_TIMEOUT_S": 1,
+        }  # fmt: skip
+        self._environment = {**os.environ, **{prefix + key: str(value) for key, value in values.items()}}
+        self._kind = kind
+        self.process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"services.{self._kind}", env=self._environment
+        )
+        async with asyncio.timeout(30):
+            while not await self._wired():
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def metric(self, name: str) -> float:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            text = (await client.get(f"http://127.0.0.1:{self.admin_port}/metrics")).text
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith((name + " ", name + "{"))
+        )
+
+    async def _wired(self) -> bool:
+        """Ready, but for the licence: no license service runs here."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                answer = (await client.get(f"http://127.0.0.1:{self.admin_port}/readyz")).json()
+            except httpx.HTTPError:
+                return False
+        return "starting" not in answer["reasons"] and "bus" not in answer["reasons"]
+
+
+class Cluster:
+    """The processes, and the bus as signaling sees it."""
+
+    def __init__(self, nats: NatsServer, bus: NatsBus, services: dict[str, Service]) -> None:
+        self.nats = nats
+        self.bus = bus
+        self.services = services
+        self.changes: list[SessionChanged] = []
+
+    async def publish(self, pc: RTCPeerConnection, origin: str, digest: str = "mine") -> SessionAnswer:
+        pc.addTrack(MovingPicture())
+        pc.addTrack(AudioStreamTrack())
+        await pc.setLocalDescription(await pc.createOffer())
+        request = PublishRequest(
+            app=APP, stream=STREAM, session=new_session_id(), signaling=SIGNALING,
+            sdp_offer=pc.localDescription.sdp, credential_digest=digest, has_credentials=True,
+        )  # fmt: skip
+        answer = await self.bus.request(subjects.origin_publish(NodeId(origin)), request, SessionAnswer)
+        await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        return answer
+
+    async def watch(self, pc: RTCPeerConnection, edge: str) -> SessionId:
+        """WHEP: the viewer offers."""
+        for kind in ("video", "audio"):
+            pc.addTransceiver(kind, "recvonly")
+        await pc.setLocalDescription(await pc.createOffer())
+        answer = await self._play(edge, sdp_offer=pc.localDescription.sdp)
+        await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        return answer.session
+
+    async def watch_offered(self, pc: RTCPeerConnection, edge: str) -> SessionId:
+        """As Ant Media's clients: the edge offers."""
+        offer = await self._play(edge)
+        await pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        await pc.setLocalDescription(await pc.createAnswer())
+        accept = AnswerRequest(session=offer.session, sdp_answer=pc.localDescription.sdp)
+        await self.bus.request(subjects.edge_accept(NodeId(edge)), accept, Ack)
+        return offer.session
+
+    async def can_play(self, edge: str) -> bool:
+        """Whether the edge answers a play, which is then left alone."""
+        try:
+            await self._play(edge)
+        except RillcastError:
+            return False
+        return True
+
+    async def close(self, node: str, session: SessionId) -> None:
+        await self.bus.request(
+            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason="stopped"), Ack
+        )
+
+    async def state(self, session: SessionId, wanted: str) -> None:
+        await until(
+            lambda: any(c.session == session and c.state == wanted for c in self.changes), f"{wanted} of {session}"
+        )
+
+    async def heard(self, _subject: str, change: SessionChanged) -> None:
+        self.changes.append(change)
+
+    async def _play(self, edge: str, **fields: Any) -> SessionAnswer:
+        request = PlayRequest(app=APP, stream=STREAM, session=new_session_id(), signaling=SIGNALING, **fields)
+        return await self.bus.request(subjects.edge_play(NodeId(edge)), request, SessionAnswer)
+
+
+@asynccontextmanager
+async def cluster(*names: str) -> AsyncIterator[Cluster]:
+    """Services named ``origin-…`` and ``edge-…``."""
+    async with AsyncExitStack() as stack:
+        nats = await stack.enter_async_context(nats_server())
+        connection = NatsConnection(NodeSettings(nats_url=nats.url), SIGNALING)
+        await connection.open()
+        stack.push_async_callback(connection.close)
+        bus = NatsBus(connection)
+        stack.push_async_callback(bus.close)
+        services = {name: Service(name.partition("-")[0], name, nats.url) for name in names}
+        for service in services.values():
+            stack.push_async_callback(service.kill)
+        await asyncio.gather(*(service.start() for service in services.values()))
+        running = Cluster(nats, bus, services)
+        await bus.listen(subjects.session_changed(SIGNALING), SessionChanged, running.heard)
+        yield running
+
+
+@asynccontextmanager
+async def peers(count: int) -> AsyncIterator[list[RTCPeerConnection]]:
+    connections = [RTCPeerConnection() for _ in range(count)]
+    try:
+        yield connections
+    finally:
+        await asyncio.gather(*(pc.close() for pc in connections))
+
+
+async def moving_frames(pc: RTCPeerConnection, count: int = 10, timeout_s: float = 20.0) -> None:
+    """Decode frames until the picture moved."""
+    track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
+    async with asyncio.timeout(timeout_s):
+        greys = {round(float((await track.recv()).to_ndarray(format="gray").mean())) for _ in range(count)}
+    assert len(greys) > 2
+
+
+async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"did not come true in {timeout_s:g} s: {what}") from None
+
+
+async def test_viewers_on_two_edges_watch_one_publisher_through_one_copy_per_edge() -> None:
+    async with cluster("origin-1", "edge-1", "edge-2") as c, peers(4) as (publisher, one, two, three):
+        published = await c.publish(publisher, "origin-1")
+        await c.state(published.session, "media")
+
+        sessions = [await c.watch(one, "edge-1"), await c.watch_offered(two, "edge-1"), await c.watch(three, "edge-2")]
+
+        await asyncio.gather(*(moving_frames(pc) for pc in (one, two, three)))
+        for session in sessions:
+            await c.state(session, "media")
+        assert await c.services["origin-1"].metric("rillcast_origin_relays") == 4
+        assert await c.services["edge-1"].metric("rillcast_edge_relays") == 2
+        await c.close("origin-1", published.session)
+        for session in sessions:
+            await c.state(session, "closed")
+
+
+async def test_media_goes_on_while_nats_is_gone_and_joins_work_when_it_is_back() -> None:
+    async with cluster("origin-1", "edge-1") as c, peers(3) as (publisher, viewer, late):
+        published = await c.publish(publisher, "origin-1")
+        await c.state(published.session, "media")
+        await c.watch(viewer, "edge-1")
+        await moving_frames(viewer)
+
+        await c.nats.kill()
+        await moving_frames(viewer, count=180)  # nine seconds: longer than a lease
+        await c.nats.start()
+
+        async with asyncio.timeout(30):
+            while not await c.can_play("edge-1"):
+                await asyncio.sleep(0.2)
+        await c.watch(late, "edge-1")
+        await moving_frames(late)
+        await moving_frames(viewer)
+        assert await c.services["edge-1"].metric("rillcast_edge_relay_moves_total") == 0
+
+
+async def test_a_killed_origin_is_replaced_under_living_viewers() -> None:
+    async with cluster("origin-1", "origin-2", "edge-1") as c, peers(3) as (publisher, again, viewer):
+        published = await c.publish(publisher, "origin-1")
+        await c.state(published.session, "media")
+        session = await c.watch(viewer, "edge-1")
+        await moving_frames(viewer)
+
+        await c.services["origin-1"].kill()
+        restored = await c.publish(again, "origin-2")
+        await c.state(restored.session, "media")
+
+        assert restored.restored
+        await moving_frames(viewer, count=60)
+        assert not any(change.session == session and change.state == "closed" for change in c.changes)
+        assert await c.services["edge-1"].metric("rillcast_edge_relays") == 2
+
+
+async def test_the_publisher_returns_to_its_origin_and_viewers_keep_their_sessions() -> None:
+    async with cluster("origin-1", "edge-1") as c, peers(3) as (publisher, again, viewer):
+        published = await c.publish(publisher, "origin-1")
+        await c.state(published.session, "media")
+        session = await c.watch(viewer, "edge-1")
+        await moving_frames(viewer)
+
+        restored = await c.publish(again, "origin-1")
+        await c.state(restored.session, "media")
+        await c.state(published.session, "closed")
+
+        assert restored.restored
+        await moving_frames(viewer, count=60)
+        assert not any(change.session == session and change.state == "closed" for change in c.changes)
+        assert await c.services["edge-1"].metric("rillcast_edge_relay_opens_total") == 2
