@@ -8,7 +8,7 @@ from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId
+from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, CloseRequest
 from rillcast.contracts.records import StreamRecord
 from services.origin.domain.publication import Publication
@@ -35,24 +35,25 @@ class Claims:
         self._lease_s = lease_s
 
     async def claim(self, publication: Publication) -> bool:
-        """Make `publication.keeper` hold the key. True when the stream was alive elsewhere and was handed over.
+        """Make `publication.keeper` hold the key. True when the stream was alive elsewhere with media and goes on here.
         Raises STREAM_ID_IN_USE, or STORE_UNAVAILABLE."""
         replace: int | None = None
-        handed_over = False
+        displaced: SessionId | None = None
         for _ in range(_ATTEMPTS):
             publication.keeper = self._keeper(publication, replace)
             if await publication.keeper.claim():
-                return handed_over
+                return publication.media_flowing
             entry = await self._streams.get(publication.key)
             if entry is None or entry.value is None:
                 replace = None
                 continue
             record = _decode(entry.value)
-            if record is None or handed_over:
+            if record is None or record.publisher_session == displaced:
                 replace = entry.revision
                 continue
             await self._displace(record, publication.request.credential_digest)
-            handed_over = True
+            displaced = record.publisher_session
+            publication.inherit(record)
             entry = await self._streams.get(publication.key)
             replace = entry.revision if entry is not None and entry.value is not None else None
         raise in_use()

@@ -64,6 +64,11 @@ class Publication:
         self.grace_until, self.grace_reason = None, ""
         self._media_at, self._opened_at, self._heard_at = None, now, now
 
+    def inherit(self, record: StreamRecord) -> None:
+        """The stream lived at another origin, or at this node's previous process, and goes on here."""
+        self.media_flowing = record.media_flowing
+        self.started_at_ms = record.started_at_ms
+
     def expect(self, session: SessionId) -> None:
         """Records written for this session from now on are ours."""
         self._own_sessions.append(session)

@@ -255,7 +255,7 @@ class Publishing:
             publication.keeper.renew_epoch()
             metrics.EPOCH_CHANGES.inc()
         metrics.RESTORED.labels("here").inc()
-        answer = self._open_session(publication, request, local, negotiation, recv, restored=True)
+        answer = self._open_session(publication, request, local, negotiation, recv, restored=publication.media_flowing)
         publication.keeper.hurry()
         return answer
 

@@ -128,3 +128,31 @@ async def test_a_restarted_origin_takes_its_own_orphaned_record_back_for_its_pub
     assert answer.restored
     assert after.epoch > before.epoch
     assert after.since_epoch == after.epoch
+
+
+async def test_a_stream_that_never_had_media_is_started_not_restored(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.publish(old)
+    await world.settled_record()
+
+    again = await world.publish(old)
+    moved = await world.publish(new)
+    new.media()
+
+    await until(lambda: world.announced() == ["started"])
+    assert not again.restored
+    assert not moved.restored
+
+
+async def test_a_moved_stream_stays_live_in_the_record_before_its_media_arrives(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.publish(old)
+    old.media()
+    await world.settle()
+    before = await world.settled_record()
+
+    await world.publish(new)
+
+    after = await world.settled_record()
+    assert after.media_flowing
+    assert after.started_at_ms == before.started_at_ms
