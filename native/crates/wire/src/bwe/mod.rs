@@ -2,7 +2,7 @@
 //! that draft-alvestrand-rmcat-remb-03 feeds back).
 //!
 //! Groups of packets ([`arrival`]) show whether the path's queue grows ([`trend`]); the estimate then falls to 0.85 × the
-//! rate received, else it climbs: doubling each second until the first congestion, slowly afterwards ([`capacity`]).
+//! rate received, else it climbs: by 2.5 each second until the first congestion, slowly afterwards ([`capacity`]).
 //! Without abs-send-time only loss holds it back. Time comes in as an argument and must not run backwards.
 
 mod arrival;
@@ -24,7 +24,7 @@ const IDLE_US: u64 = 1_000_000;
 const REACTION_US: u64 = 200_000;
 const BACKOFF: f64 = 0.85;
 /// Growth per second before the first congestion, and after it.
-const RAMP: f64 = 2.0;
+const RAMP: f64 = 2.5;
 const CLIMB: f64 = 1.08;
 /// One full packet per reaction time, for when the estimate is near the known capacity.
 const CREEP_BPS_PER_S: f64 = 1200.0 * 8.0 * SECOND_US / REACTION_US as f64;
