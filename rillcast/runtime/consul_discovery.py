@@ -76,6 +76,7 @@ class ConsulDiscovery:
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._info: NodeInfo | None = None
+        self._refusal = ""
 
     @property
     def reachable(self) -> bool:
@@ -137,9 +138,14 @@ class ConsulDiscovery:
                 "/v1/agent/service/register", content=msgspec.json.encode(_service_of(info, meta))
             )
             answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            if self._refusal != (refusal := error.response.text.strip()[:200]):
+                self._refusal = refusal
+                log.error("Consul refuses to register this node", status=error.response.status_code, reason=refusal)
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
             self._away(_reason(error))
         else:
+            self._refusal = ""
             metrics.DISCOVERY_REGISTRATIONS.inc()
             log.info("Registered in Consul", service=f"rillcast-{info.kind}")
 

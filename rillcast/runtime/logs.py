@@ -66,11 +66,29 @@ def configure_logging(level: str, log_format: LogFormat, node: str = "") -> None
     """Send everything, also what libraries log, to standard error. Call again to change it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(node) if log_format == "json" else _TextFormatter(node))
+    handler.addFilter(_Sparse("opentelemetry"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Sparse(logging.Filter):
+    """Lets a library that complains each second about the same thing do so once a minute."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__()
+        self._library = library
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(self._library):
+            return True
+        if record.created < self._next:
+            return False
+        self._next = record.created + 60
+        return True
 
 
 def _trace_ids() -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 3
 _PENDING_BYTES = 4 * 1024 * 1024
 _LONGEST_PAUSE_S = 2.0
+_TELL_EVERY_S = 10.0
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -40,6 +41,7 @@ class NatsConnection:
         self._revival: asyncio.Task[None] | None = None
         self._attempts = 0
         self._last_error = ""
+        self._slow_told_at = -_TELL_EVERY_S
         self._on_connected: list[Callback] = []
         self._on_lost: list[Callable[[], None]] = []
 
@@ -54,6 +56,11 @@ class NatsConnection:
         if self._client is None:
             raise RuntimeError("not connected yet")
         return self._client
+
+    @property
+    def has_jetstream(self) -> bool:
+        """Whether the server in use says that JetStream is on."""
+        return self._client is not None and bool(self._client._server_info.get("jetstream"))
 
     def on_connected(self, callback: Callback) -> None:
         """Call `callback` after every (re)connect."""
@@ -165,9 +172,10 @@ class NatsConnection:
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
             metrics.BUS_EVENTS_DROPPED.labels("slow").inc()
-            log.warning(
-                "Messages from NATS come faster than they are handled, some were dropped", subject=error.subject
-            )
+            now = asyncio.get_running_loop().time()
+            if now >= self._slow_told_at + _TELL_EVERY_S:
+                self._slow_told_at = now
+                log.warning("Messages come faster than they are handled, some were dropped", subject=error.subject)
             return
         self._last_error = str(error) or type(error).__name__
         if self._connected:

@@ -77,6 +77,8 @@ class NatsKeyValue:
                 return await self._run("open", self.ensure)
             except RillcastError:
                 if asyncio.get_running_loop().time() > deadline:
+                    if self._connection.connected and not self._connection.has_jetstream:
+                        raise self._unavailable("JetStream is off at this NATS server") from None
                     raise
             await asyncio.sleep(0.2 + random.random() * 0.3)
 

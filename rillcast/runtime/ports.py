@@ -62,8 +62,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class KeyValue(Protocol):
-    """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached;
-    a write may then have happened or not. Revisions grow for ever, also when the store lost its state."""
+    """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be
+    reached; a write may then have happened or not. Revisions grow for ever, also when the store lost its state."""
 
     async def get(self, key: str) -> Entry | None: ...
 

@@ -17,12 +17,12 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeKind, NodeLoad, NodeReport
 from rillcast.runtime import metrics
 from rillcast.runtime.address import local_address
 from rillcast.runtime.admin import admin_app
-from rillcast.runtime.consul_discovery import ConsulDiscovery
 from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.heartbeat import Heartbeat
@@ -174,6 +174,8 @@ class Node:
     async def _join(self, bus: NatsBus) -> None:
         """Become known, and learn of the others."""
         if self.settings.discovery == "consul":
+            from rillcast.runtime.consul_discovery import ConsulDiscovery  # its HTTP client costs 0.1 s to import
+
             consul = ConsulDiscovery(self.settings.consul_url, self.settings.consul_token.get_secret_value())
             self.discovery = self._consul = consul
             await consul.open()
@@ -221,7 +223,7 @@ class Node:
         try:
             await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise StartError("stopped before NATS was reachable")
+                raise SystemExit(0)
             await task
         finally:
             task.cancel()
@@ -322,7 +324,7 @@ def main(run: Callable[[Any], Coroutine[Any, Any, None]], settings_type: type[No
     configure_logging(settings.log_level, settings.log_format, settings.node_id)
     try:
         uvloop.run(run(settings))
-    except StartError as error:
+    except (StartError, RillcastError) as error:
         log.error("Cannot start", reason=str(error))
         sys.exit(1)
     except KeyboardInterrupt:

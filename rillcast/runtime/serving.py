@@ -28,7 +28,7 @@ async def carry_out(
     handler: Callable[[Request], Awaitable[msgspec.Struct]],
     remaining_s: float | None,
 ) -> tuple[str, bytes]:
-    """Outcome (label of `metrics.BUS_SERVED`) and the answer's body. The handler is cancelled once the asker gave up."""
+    """Outcome (label of `BUS_SERVED`) and the answer's body. The handler is cancelled when the asker gives up."""
     try:
         message = envelope.decode(body, request)
     except envelope.Undecodable as error:

@@ -15,6 +15,7 @@ from rillcast.runtime.logs import Logger, get_logger
 
 __all__ = ["Logger", "configure_tracing", "extract", "flush_tracing", "get_logger", "inject", "tracer"]
 
+_EXPORT_TIMEOUT_S = 3
 _FLUSH_TIMEOUT_MS = 2_000
 
 
@@ -41,20 +42,20 @@ def configure_tracing(kind: str, node: str, version: str, otlp_endpoint: str = "
     resource = Resource.create(
         {"service.name": f"rillcast-{kind}", "service.instance.id": node, "service.version": version}
     )
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     standard = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if otlp_endpoint or standard:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         endpoint = f"{otlp_endpoint.rstrip('/')}/v1/traces" if otlp_endpoint else None
-        exporter = OTLPSpanExporter(endpoint=endpoint, timeout=5)
+        exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_EXPORT_TIMEOUT_S)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1_000))
     trace.set_tracer_provider(provider)
 
 
 def flush_tracing() -> None:
-    """Send what is left. Blocks up to two seconds: call it off the event loop."""
+    """Send what is left. Blocks up to about three seconds: call it off the event loop."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.force_flush(_FLUSH_TIMEOUT_MS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
 import pytest
+from consul_here import need_consul
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLoad, NodeReport
@@ -24,13 +24,15 @@ from rillcast.runtime.ports import Discovery
 from rillcast.runtime.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.discovery import FakeDiscovery, FakeRegistry
-from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, eventually, find_consul, nats_server
+from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, eventually, nats_server
 
 
 class Member:
     """A node with its own `Discovery`, and the /readyz that tells of it."""
 
-    def __init__(self, info: NodeInfo, readiness: Readiness, discovery: Discovery, ready_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, info: NodeInfo, readiness: Readiness, discovery: Discovery, ready_changed: Callable[[], None]
+    ) -> None:
         self.info = info
         self.readiness = readiness
         self.discovery = discovery
@@ -168,17 +170,6 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         else:
             need_consul()
             yield ConsulWorld(stack, await stack.enter_async_context(consul_agent()))
-
-
-def need_consul() -> None:
-    """Skip without Consul on a laptop; in CI (RILLCAST_REQUIRE_ALL=1) that is a failure."""
-    required = os.environ.get("RILLCAST_REQUIRE_ALL") == "1"
-    try:
-        find_consul(get=required)
-    except FileNotFoundError as error:
-        if required:
-            pytest.fail(f"Consul is required: {error}")
-        pytest.skip(f"no Consul here, deploy/consul/get-consul gets one ({error})")
 
 
 def sees(observer: Member, *expected: Member) -> Callable[[], bool]:

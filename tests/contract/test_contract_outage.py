@@ -1,0 +1,170 @@
+"""Whole nodes on real servers that are killed, frozen, restarted and emptied under them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import msgspec
+import pytest
+from consul_here import need_consul
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import NodeKind, SeatAnswer, SeatRequest
+from rillcast.runtime.ports import Entry
+from rillcast.runtime.service import Node
+from rillcast.runtime.settings import NodeSettings, env_prefix
+from rillcast.testing.servers import NatsServer, consul_agent, eventually, nats_server
+
+
+class OriginSettings(NodeSettings):
+    model_config = env_prefix("origin")
+
+
+class LicenseSettings(NodeSettings):
+    model_config = env_prefix("license")
+
+
+class Question(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+@pytest.fixture
+async def nats() -> AsyncIterator[NatsServer]:
+    async with nats_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def cluster(nats_url: str, **settings: str) -> AsyncIterator[tuple[Node, Node]]:
+    """A license node that gives a seat to everybody, and an origin."""
+
+    async def give(_request: SeatRequest) -> SeatAnswer:
+        return SeatAnswer(ttl_s=1.0, licensee="test")
+
+    shared = {"nats_url": nats_url, "connect_timeout_s": 5, "log_level": "error", **settings}
+    async with Node(LicenseSettings.model_validate(shared), NodeKind.LICENSE) as license_node:
+        await license_node.bus.serve(subjects.LICENSE_ACQUIRE, SeatRequest, give, queue="license")
+        async with Node(OriginSettings.model_validate(shared), NodeKind.ORIGIN) as origin:
+            running = [asyncio.create_task(node.until_stopped()) for node in (license_node, origin)]
+            await eventually(lambda: origin.readiness.ready, what="the origin being ready")
+            yield license_node, origin
+            origin.stop()
+            license_node.stop()
+            await asyncio.gather(*running)
+
+
+async def test_a_node_outlives_nats_and_takes_everything_up_again(nats: NatsServer) -> None:
+    async def echo(question: Question) -> Question:
+        return question
+
+    async with cluster(nats.url, kv_storage="memory") as (other, node):
+        await node.bus.serve("rc.v1.test.echo", Question, echo)
+        streams = await node.kv("rillcast_streams", 6.0)
+        before = await streams.create("live/a", b"1")
+        seen: list[Entry] = []
+
+        async def follow() -> None:
+            async with streams.watch() as entries:
+                async for entry in entries:
+                    seen.append(entry)
+
+        node.spawn(follow(), "follow")
+        await eventually(
+            lambda: len(seen) == 1 and len(node.directory.all()) == 2, what="both nodes and the key being seen"
+        )
+
+        await nats.kill()
+        await eventually(lambda: not node.bus.connected, what="the loss being noticed")
+        async with asyncio.timeout(1):
+            with pytest.raises(RillcastError) as caught:
+                await other.bus.request("rc.v1.test.echo", Question("x"), Question)
+            assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+            with pytest.raises(RillcastError) as caught:
+                await streams.put("live/a", b"2")
+            assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
+        assert len(node.directory.all()) == 2, "losing the bus must not look like losing the others"
+        assert node.readiness.ready, "losing the bus must not take a node with media out of service"
+
+        await nats.start()  # the store was in memory: it is empty now
+        await eventually(lambda: node.bus.connected and other.bus.connected, what="the reconnect")
+        assert await other.bus.request("rc.v1.test.echo", Question("again"), Question) == Question("again")
+        after = await streams.create("live/a", b"3")
+        assert before is not None
+        assert after is not None
+        assert after > before
+        await eventually(lambda: seen[-1] == Entry("live/a", b"3", after), what="the new key on the old watch")
+        await eventually(lambda: len(node.directory.all()) == 2, what="the heartbeats")
+
+
+async def test_a_connection_that_ended_for_good_is_replaced(nats: NatsServer) -> None:
+    async def echo(question: Question) -> Question:
+        return question
+
+    async with cluster(nats.url) as (other, node):
+        await node.bus.serve("rc.v1.test.echo", Question, echo)
+        bucket = await node.kv("contract")
+        await bucket.put("a", b"1")
+        async with bucket.watch() as entries:
+            assert (await anext(entries)).key == "a"
+            await node._connection.client.close()  # what the client does when the server refuses it
+            await eventually(lambda: node.bus.connected, what="a new connection")
+            assert await other.bus.request("rc.v1.test.echo", Question("x"), Question) == Question("x")
+            async with asyncio.timeout(10):
+                assert (await anext(entries)).key == "a"
+            await bucket.put("b", b"1")
+            async with asyncio.timeout(10):
+                assert (await anext(entries)).key == "b"
+
+
+async def test_a_frozen_nats_is_noticed(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (_other, node):
+        nats.freeze()
+        await eventually(lambda: not node.bus.connected, timeout_s=20, what="the frozen server being noticed")
+        nats.freeze(False)
+        await eventually(lambda: node.bus.connected, timeout_s=20, what="the reconnect")
+
+
+async def test_a_node_that_vanishes_is_missed_within_seconds(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (_other, node):
+        gone: list[str] = []
+        node.directory.on_gone(lambda report: gone.append(report.info.node))
+        async with Node(OriginSettings(nats_url=nats.url, log_level="error"), NodeKind.ORIGIN) as third:
+            await eventually(lambda: node.directory.alive(third.info.node), what="the third node being seen")
+            left_in_order = third.info.node
+        await eventually(lambda: gone == [left_in_order], timeout_s=2, what="the goodbye")
+        silent = Node(OriginSettings(nats_url=nats.url, log_level="error"), NodeKind.ORIGIN)
+        async with silent:
+            await eventually(lambda: node.directory.alive(silent.info.node), what="the next node being seen")
+            await silent._connection.close()  # as if the process had been killed
+            await eventually(lambda: silent.info.node in gone, timeout_s=12, what="the silence being noticed")
+
+
+async def test_a_node_outlives_consul(nats: NatsServer) -> None:
+    need_consul()
+    async with consul_agent() as agent, cluster(nats.url, discovery="consul", consul_url=agent.url) as (other, node):
+
+        def registered() -> bool:
+            answer = httpx.get(f"{agent.url}/v1/health/service/rillcast-origin?passing=1", trust_env=False)
+            return [entry["Service"]["ID"] for entry in answer.json()] == [node.info.node]
+
+        await eventually(registered, what="the registration")
+        await eventually(
+            lambda: node.info.node in other.directory.nodes(NodeKind.ORIGIN), what="the origin being found"
+        )
+        for empty in (False, True):
+            await agent.kill()
+            await eventually(lambda: not other.discovery.reachable, what="the outage being noticed")
+            assert node.info.node in other.directory.nodes(NodeKind.ORIGIN)
+            assert node.readiness.ready
+            if empty:
+                agent.empty()
+            await agent.start()
+            await eventually(registered, timeout_s=20, what="the registration after the outage")
+            await eventually(lambda: other.discovery.reachable, timeout_s=20, what="Consul being back")
+            assert node.info.node in other.directory.nodes(NodeKind.ORIGIN)
+        node.stop()
+        await eventually(lambda: not registered(), what="the deregistration")

@@ -1,0 +1,94 @@
+"""The directory of live nodes, on a clock that tests turn."""
+
+from __future__ import annotations
+
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLeft, NodeLoad, NodeReport
+from rillcast.runtime.directory import EXPIRY_S, NodeDirectory
+from rillcast.testing.clock import FakeClock
+from rillcast.testing.discovery import FakeDiscovery
+
+
+def report(
+    node: str, kind: NodeKind = NodeKind.EDGE, *, ready: bool = True, incarnation: str = "1", cpu: float = 0.0
+) -> NodeReport:
+    info = NodeInfo(node=NodeId(node), kind=kind, version="0", admin_address="127.0.0.1:1", incarnation=incarnation)
+    return NodeReport(info=info, load=NodeLoad(cpu=cpu), ready=ready)
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.connected = True
+        self.directory = NodeDirectory(clock=self.clock, connected=lambda: self.connected)
+        self.gone: list[str] = []
+        self.directory.on_gone(lambda last: self.gone.append(last.info.node))
+
+
+def test_the_latest_report_counts() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1", cpu=0.1))
+    setting.directory.heard(report("e1", cpu=0.7))
+    setting.directory.heard(report("o1", NodeKind.ORIGIN))
+    assert {n: r.load.cpu for n, r in setting.directory.nodes(NodeKind.EDGE).items()} == {"e1": 0.7}
+
+
+def test_a_silent_node_is_gone_after_five_seconds() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1"))
+    setting.clock.advance(EXPIRY_S)
+    assert setting.directory.alive(NodeId("e1"))
+    setting.clock.advance(0.1)
+    assert not setting.directory.alive(NodeId("e1"))
+    assert setting.gone == ["e1"]
+
+
+def test_a_goodbye_counts_at_once_and_once() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1"))
+    for _ in range(2):
+        setting.directory.left(NodeLeft(node=NodeId("e1"), kind=NodeKind.EDGE))
+    assert setting.directory.nodes(NodeKind.EDGE) == {}
+    assert setting.gone == ["e1"]
+
+
+def test_nobody_is_gone_only_because_we_are_cut_off() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1"))
+    setting.connected = False
+    setting.directory.expire()
+    setting.clock.advance(60)
+    assert setting.directory.alive(NodeId("e1"))
+    setting.connected = True
+    setting.directory.expire()
+    setting.clock.advance(EXPIRY_S - 0.1)
+    assert setting.directory.alive(NodeId("e1"))
+    setting.clock.advance(0.2)
+    assert not setting.directory.alive(NodeId("e1"))
+
+
+def test_a_restarted_node_was_gone_in_between() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1", incarnation="1"))
+    setting.directory.heard(report("e1", incarnation="2"))
+    assert setting.gone == ["e1"]
+    assert setting.directory.alive(NodeId("e1"))
+
+
+def test_only_ready_nodes_that_are_not_draining_are_placeable() -> None:
+    setting = Setting()
+    setting.directory.heard(report("ready"))
+    setting.directory.heard(report("starting", ready=False))
+    assert list(setting.directory.placeable(NodeKind.EDGE)) == ["ready"]
+
+
+def test_a_node_that_fails_its_check_is_left_out_while_the_registry_answers() -> None:
+    discovery = FakeDiscovery()
+    directory = NodeDirectory(discovery)
+    for node in ("e1", "e2"):
+        directory.heard(report(node))
+    discovery.add(report("e1").info)
+    assert list(directory.nodes(NodeKind.EDGE)) == ["e1"]
+    assert directory.alive(NodeId("e2"))
+    discovery.reachable = False
+    assert sorted(directory.nodes(NodeKind.EDGE)) == ["e1", "e2"]

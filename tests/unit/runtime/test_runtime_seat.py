@@ -1,0 +1,102 @@
+"""A node's seat: what takes it out of service, and what doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.runtime.licence import Seat
+from rillcast.runtime.readiness import Readiness
+from rillcast.testing.bus import FakeBus
+from rillcast.testing.servers import eventually
+
+
+class Desk:
+    """A license service that does as it is told."""
+
+    def __init__(self) -> None:
+        self.bus = FakeBus()
+        self.readiness = Readiness()
+        self.refusal: ErrorCode | None = None
+        self.asked: list[SeatRequest] = []
+        self.released: list[SeatRelease] = []
+        info = NodeInfo(
+            node=NodeId("e1"), kind=NodeKind.EDGE, version="0", admin_address="127.0.0.1:1", incarnation="i"
+        )
+        self.seat = Seat(self.bus, info, self.readiness)
+
+    async def open(self) -> None:
+        await self.bus.serve(subjects.LICENSE_ACQUIRE, SeatRequest, self.acquire)
+        await self.bus.serve(subjects.LICENSE_RELEASE, SeatRelease, self.release)
+
+    async def acquire(self, request: SeatRequest) -> SeatAnswer:
+        self.asked.append(request)
+        if self.refusal is not None:
+            raise RillcastError(self.refusal, "all 3 seats are taken")
+        return SeatAnswer(ttl_s=0.15, licensee="test")
+
+    async def release(self, request: SeatRelease) -> Ack:
+        self.released.append(request)
+        return Ack()
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    made = Desk()
+    yield made
+    await made.bus.close()
+
+
+async def test_without_any_answer_a_starting_node_is_not_ready(desk: Desk) -> None:
+    await desk.seat.ask()
+    assert desk.seat.state == "waiting"
+    assert desk.readiness.reasons == {"licence": "waiting for the license service"}
+
+
+async def test_a_seat_makes_it_ready_and_names_node_kind_and_incarnation(desk: Desk) -> None:
+    await desk.open()
+    await desk.seat.ask()
+    assert desk.readiness.ready
+    assert desk.asked == [SeatRequest(node=NodeId("e1"), kind=NodeKind.EDGE, incarnation="i")]
+
+
+async def test_a_refusal_says_why_and_a_later_seat_heals_it(desk: Desk) -> None:
+    await desk.open()
+    desk.refusal = ErrorCode.SEAT_REFUSED
+    await desk.seat.ask()
+    assert desk.readiness.reasons == {"licence": "all 3 seats are taken"}
+    desk.refusal = None
+    await desk.seat.ask()
+    assert desk.readiness.ready
+
+
+@pytest.mark.parametrize("code", [ErrorCode.STORE_UNAVAILABLE, ErrorCode.SERVER_ERROR])
+async def test_a_license_service_in_trouble_does_not_stop_a_node_that_held_a_seat(desk: Desk, code: ErrorCode) -> None:
+    await desk.open()
+    await desk.seat.ask()
+    desk.refusal = code
+    await desk.seat.ask()
+    assert (desk.seat.state, desk.readiness.ready) == ("unconfirmed", True)
+
+
+async def test_a_lost_bus_does_not_stop_it_either(desk: Desk) -> None:
+    await desk.open()
+    await desk.seat.ask()
+    desk.bus.connected = False
+    await desk.seat.ask()
+    assert (desk.seat.state, desk.readiness.ready) == ("unconfirmed", True)
+
+
+async def test_the_seat_is_renewed_and_given_back(desk: Desk) -> None:
+    await desk.open()
+    keeping = asyncio.create_task(desk.seat.keep())
+    await eventually(lambda: len(desk.asked) >= 3, what="two renewals")
+    keeping.cancel()
+    await desk.seat.release()
+    assert desk.released == [SeatRelease(node=NodeId("e1"), incarnation="i")]
