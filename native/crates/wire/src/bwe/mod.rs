@@ -1,8 +1,8 @@
 //! How much a publisher may send, estimated where its packets arrive (draft-ietf-rmcat-gcc-02 §5, the receive-side form
 //! that draft-alvestrand-rmcat-remb-03 feeds back).
 //!
-//! Groups of packets ([`arrival`]) show whether the path's queue grows ([`trend`]); the estimate then falls to 0.85 × the
-//! rate received, else it climbs: by 2.5 each second until the first congestion, slowly afterwards ([`capacity`]).
+//! Groups of packets (`arrival`) show whether the path's queue grows (`trend`); the estimate then falls to 0.85 × the
+//! rate received, else it climbs: by 2.5 each second until the first congestion, slowly afterwards (`capacity`).
 //! Without abs-send-time only loss holds it back. Time comes in as an argument and must not run backwards.
 
 mod arrival;
