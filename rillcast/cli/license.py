@@ -65,7 +65,7 @@ def keygen(
 
 
 @app.command()
-def issue(
+def issue(  # noqa: PLR0917  typer makes options of them
     licensee: Annotated[str, typer.Option(help="Whom the licence is for.")],
     total: Annotated[int, typer.Option(help="Nodes in the whole cluster, license services not counted.")],
     key: Annotated[Path, typer.Option(help="The issuer's private key.")] = Path(f"{KEY_NAME}.pem"),

@@ -37,7 +37,7 @@ class SeatDesk:
         self._vault = vault
         self._monotonic = monotonic
         self._ttl_s = ttl_s
-        self._serving_since = monotonic()
+        self._contact = self._serving_since = monotonic()
 
     async def acquire(self, request: SeatRequest) -> SeatAnswer:
         """Take or renew a seat. Raises SEAT_REFUSED naming the limit; STORE_UNAVAILABLE."""
@@ -79,8 +79,9 @@ class SeatDesk:
         )  # fmt: skip
 
     async def used_by_kind(self) -> dict[str, int]:
-        """Seats renewed within their time to live."""
+        """Seats renewed within their time to live. Call every few seconds: see `_touch`."""
         seats = [_decode_seat(entry) for entry in await self._seats.entries()]
+        self._touch()
         return dict(Counter(seat.kind for seat in seats if seat is not None))
 
     async def _renew(self, request: SeatRequest) -> bool:
@@ -96,6 +97,7 @@ class SeatDesk:
         for _ in range(CAS_ATTEMPTS):
             ledger, revision = await self._ledger()
             now_ms = int(self._vault.now_s() * 1000)
+            self._touch()
             if self._monotonic() - self._serving_since >= self._ttl_s:
                 ledger = ledger.living(await self._seated(), now_ms, int(self._ttl_s * 1000))
             known = request.node in ledger.nodes
@@ -126,13 +128,17 @@ class SeatDesk:
         seats = [_decode_seat(entry) for entry in await self._seats.entries()]
         return {seat.node for seat in seats if seat is not None}
 
+    def _touch(self) -> None:
+        """The store answered. If it was away, nodes could not renew meanwhile: for one time to live nobody is judged
+        gone."""
+        now = self._monotonic()
+        if now - self._contact > self._ttl_s / 2:
+            self._serving_since = now
+        self._contact = now
+
     def _count_failure(self, error: RillcastError) -> None:
-        if error.code is ErrorCode.STORE_UNAVAILABLE:
-            # Nodes could not renew meanwhile either: give everyone the time to before judging who is gone.
-            self._serving_since = self._monotonic()
-            SEAT_ANSWERS.labels("unavailable").inc()
-        else:
-            SEAT_ANSWERS.labels("refused").inc()
+        unavailable = error.code is ErrorCode.STORE_UNAVAILABLE
+        SEAT_ANSWERS.labels("unavailable" if unavailable else "refused").inc()
 
 
 def _seat_key(node: NodeId) -> str:

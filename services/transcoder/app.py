@@ -90,6 +90,7 @@ def assemble(
     load: MediaLoad,
     settings: TranscoderSettings,
     clock: Clock,
+    lease_s: float = STREAM_LEASE_S,
 ) -> tuple[Transcoder, AppLadders]:
     """The node's parts, wired."""
     addresses = MediaAddresses(plane.fingerprint, plane.workers, node.media_addresses, node.relay_address)
@@ -107,7 +108,7 @@ def assemble(
         )  # fmt: skip
         return LadderJob(
             node=node.node, live=live, source=source, settings=ladder, store=renditions, feed=feed, rungs=rungs,
-            encoding=encoding, clock=clock,
+            encoding=encoding, clock=clock, lease_s=lease_s,
         )  # fmt: skip
 
     def ladder_changed(app: AppName) -> None:

@@ -81,7 +81,7 @@ def test_a_licence_of_another_key_is_refused_for_its_signature() -> None:
 
 def test_alg_none_is_refused_for_its_algorithm() -> None:
     assert (
-        refusal(jwt.encode({"sub": "me", "limits": {"total": 9}}, None, algorithm="none").encode()) is Refusal.ALGORITHM
+        refusal(jwt.encode({"sub": "me", "limits": {"total": 9}}, "", algorithm="none").encode()) is Refusal.ALGORITHM
     )
 
 

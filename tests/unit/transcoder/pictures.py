@@ -8,7 +8,6 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
-from numpy.typing import NDArray
 
 from services.transcoder.domain.packets import Packetizer
 from services.transcoder.domain.reception import EncodedFrame, Reception
@@ -30,8 +29,8 @@ def picture(index: int, width: int, height: int, pixels: str = "yuv420p") -> Vid
 def bar_position(frame: VideoFrame) -> float:
     """Where the middle of the bar of `picture` is, as a share of the width; its left end is at index / 60, it is 1/16
     wide."""
-    luma: NDArray[np.uint8] = frame.reformat(format="gray").to_ndarray()
-    return float(np.flatnonzero(luma.mean(axis=0) > 180).mean() / frame.width)
+    columns = frame.reformat(format="gray").to_ndarray().mean(axis=0)
+    return float(np.flatnonzero(columns > 180).mean() / frame.width)
 
 
 class Camera:

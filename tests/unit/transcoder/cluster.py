@@ -1,0 +1,207 @@
+"""A cluster around transcoders for tests: store, bus, an origin that grants relays, and nodes on fake planes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from rillcast.cluster.media_load import MediaLimits, MediaLoad
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
+from rillcast.contracts.subjects import media_relay_close, media_relay_open
+from rillcast.media.protocol import AddRelaySource, Tap
+from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.plane import FakePlane
+from services.transcoder.app import assemble
+from services.transcoder.app_ladders import AppLadders
+from services.transcoder.config import TranscoderSettings
+from services.transcoder.job import job_key
+from services.transcoder.transcoder import Transcoder
+from tests.unit.transcoder.pictures import Camera
+
+APP, STREAM = AppName("live"), StreamId("show")
+KEY = stream_key(APP, STREAM)
+ORIGIN = NodeId("origin-1")
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000)
+AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
+LADDER = (LadderRung(height=180, video_bitrate=300_000), LadderRung(height=90, video_bitrate=100_000))
+
+
+class TestNode:
+    """One transcoder."""
+
+    __test__ = False
+
+    def __init__(self, cluster: Cluster, name: str, settings: dict[str, object]) -> None:
+        self.name = NodeId(name)
+        self.bus = FakeBus(cluster.broker)
+        self.plane = FakePlane()
+        info = NodeInfo(
+            node=self.name, kind=NodeKind.TRANSCODER, version="0", admin_address="127.0.0.1:1", incarnation=name,
+            relay_address="127.0.0.1",
+        )  # fmt: skip
+        self.watch = StreamWatch(cluster.streams, cluster.renditions, self.bus, time.monotonic, cluster.lease_s)
+        self.transcoder: Transcoder
+        self.ladders: AppLadders
+        self.transcoder, self.ladders = assemble(
+            node=info, bus=self.bus, plane=self.plane, watch=self.watch, renditions=cluster.renditions,
+            apps=cluster.apps, load=MediaLoad(1, MediaLimits()), clock=time.monotonic, lease_s=cluster.lease_s,
+            settings=TranscoderSettings.model_validate(
+                {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
+            ),
+        )  # fmt: skip
+        self.plane.on_event = self.transcoder.on_event
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await self.bus.serve(media_relay_open(self.name), RelayOpen, self.transcoder.open_relay)
+        await self.bus.serve(media_relay_close(self.name), RelayClose, self.transcoder.close_relay)
+        work = (self.ladders.run(), self.watch.run(), self.transcoder.look_around())
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in work]
+
+    async def kill(self) -> None:
+        """As SIGKILL: nothing is given back."""
+        for task in (*self._tasks, *self.transcoder._tasks._tasks):
+            task.cancel()
+        self.bus.connected = False
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        await self.transcoder.close()
+        await self.kill()
+
+    def feed_source(self) -> int | None:
+        """The source that comes in, once it is tapped."""
+        taps = self.plane.of(Tap)
+        return taps[-1].source if taps and taps[-1].enabled else None
+
+    def feed(self, camera: Camera, frames: int) -> None:
+        """Let the tapped source deliver frames."""
+        source = self.feed_source()
+        assert source is not None
+        for _ in range(frames):
+            for packet in camera.frame():
+                self.transcoder.on_packet(source, packet)
+
+    def pushed(self, source: int) -> list[bytes]:
+        """All packets pushed into a source."""
+        return [packet for pushed, packets in self.plane.pushed if pushed == source for packet in packets]
+
+
+class Cluster:
+    """Everything the transcoders share."""
+
+    def __init__(self, lease_s: float = 2.0) -> None:
+        self.lease_s = lease_s
+        self.broker = FakeBroker()
+        self.bus = FakeBus(self.broker)
+        self.streams = FakeKeyValue("streams")
+        self.renditions = FakeKeyValue("renditions", ttl_s=lease_s)
+        self.apps = FakeKeyValue("apps")
+        self.opened: list[RelayOpen] = []
+        self.closed: list[RelayClose] = []
+        self.refusing = False
+        self.nodes: list[TestNode] = []
+        self._record: StreamRecord | None = None
+
+    async def origin(self, node: NodeId = ORIGIN) -> None:
+        """An origin that grants whatever is asked for."""
+
+        async def open_relay(request: RelayOpen) -> RelayGrant:
+            self.opened.append(request)
+            if self.refusing:
+                raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
+            return RelayGrant(
+                parent_address="127.0.0.1:9", ssrc=7, payload_type=96, srtp_key="k", srtcp_key="c",
+                epoch=request.epoch, track=VIDEO,
+            )  # fmt: skip
+
+        async def close_relay(request: RelayClose) -> Ack:
+            self.closed.append(request)
+            return Ack()
+
+        await self.bus.serve(media_relay_open(node), RelayOpen, open_relay)
+        await self.bus.serve(media_relay_close(node), RelayClose, close_relay)
+
+    async def node(self, name: str = "transcoder-1", **settings: object) -> TestNode:
+        node = TestNode(self, name, settings)
+        self.nodes.append(node)
+        await node.start()
+        return node
+
+    async def ladder(self, *rungs: LadderRung) -> None:
+        settings = AppSettings(app_name=APP, encoder_settings=rungs)
+        await self.apps.put(APP, msgspec.json.encode(settings))
+
+    async def publish(self, *tracks: TrackRecord, owner: NodeId = ORIGIN, epoch: int = 5, flowing: bool = True) -> None:
+        """Write the stream's record, and go on writing it as an owner does."""
+        self._record = StreamRecord(
+            app=APP, stream=STREAM, owner=owner, publisher_session=SessionId("s"), tracks=tracks or (VIDEO, AUDIO),
+            media_flowing=flowing, epoch=epoch, since_epoch=epoch,
+        )  # fmt: skip
+        await self.streams.put(KEY, msgspec.json.encode(self._record))
+
+    async def unpublish(self) -> None:
+        self._record = None
+        await self.streams.delete(KEY)
+
+    async def renew(self) -> None:
+        """The origin's part: rewrite the record in time, until cancelled."""
+        while True:
+            await asyncio.sleep(self.lease_s / 4)
+            if self._record is not None:
+                await self.streams.put(KEY, msgspec.json.encode(self._record))
+
+    async def rendition(self) -> RenditionRecord | None:
+        """The ladder job as it lies in the store."""
+        entry = await self.renditions.get(job_key(KEY))
+        return msgspec.json.decode(entry.value, type=RenditionRecord) if entry and entry.value else None
+
+    async def announced(self, timeout_s: float = 10.0, **wanted: object) -> RenditionRecord:
+        """Wait for a record with these field values and at least one rung."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                record = await self.rendition()
+                if record and record.tracks and all(getattr(record, name) == value for name, value in wanted.items()):
+                    return record
+                await asyncio.sleep(0.02)
+
+    async def watch_rung(self, track: str, node: NodeId, *, epoch: int = 5, child: str = "edge-1") -> RelayGrant:
+        """What an edge does when a viewer wants the rung."""
+        request = RelayOpen(
+            app=APP, stream=STREAM, track=TrackId(track), epoch=epoch, child=NodeId(child),
+            relay=RelayId(f"{child}-{track}"), child_address="127.0.0.1:1",
+        )  # fmt: skip
+        return await self.bus.request(media_relay_open(node), request, RelayGrant)
+
+    async def unwatch_rung(self, track: str, node: NodeId, child: str = "edge-1") -> None:
+        request = RelayClose(relay=RelayId(f"{child}-{track}"), child=NodeId(child))
+        await self.bus.request(media_relay_close(node), request, Ack)
+
+    def fed(self, node: TestNode) -> AddRelaySource:
+        """The feed the node opened last."""
+        return node.plane.of(AddRelaySource)[-1]
+
+
+@asynccontextmanager
+async def cluster(lease_s: float = 2.0) -> AsyncIterator[Cluster]:
+    """A cluster with an origin; everything ends with it."""
+    made = Cluster(lease_s)
+    await made.origin()
+    renewing = asyncio.create_task(made.renew())
+    try:
+        yield made
+    finally:
+        renewing.cancel()
+        for node in made.nodes:
+            await node.stop()
+            await node.bus.close()
+        await made.bus.close()
