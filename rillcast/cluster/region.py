@@ -16,7 +16,7 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 GeoLookup = Callable[[IpAddress], Sequence[str]]
 """Names for an address, narrowest first: ISO country, ISO continent. Empty when unknown."""
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_TABLE_LINES = 1_000_000
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from typing import Any
+
+from fastapi import FastAPI
 
 from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
@@ -44,6 +47,7 @@ from services.signaling.domain.questions import Questions
 from services.signaling.domain.resource_url import ResourceSigner
 from services.signaling.domain.waiting_list import WaitingList
 from services.signaling.metrics import PrometheusTally
+from services.signaling.ports import Host
 
 log = get_logger(__name__)
 
@@ -64,18 +68,8 @@ async def run(settings: SignalingSettings) -> None:
         host = settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address
         node = Node(settings, NodeKind.SIGNALING, http_address=f"{host or '127.0.0.1'}:{sock.getsockname()[1]}")
         async with node:
-            service = await _Service.build(settings, node)
-            server = HttpServer(
-                service.asgi,
-                sock,
-                ws="websockets-sansio",
-                ws_max_size=MAX_FRAME_BYTES,
-                ws_ping_interval=20.0,
-                ws_ping_timeout=20.0,
-                proxy_headers=False,
-                server_header=False,
-                h11_max_incomplete_event_size=32 * 1024,
-            )
+            service = await Signaling.build(settings, node)
+            server = HttpServer(service.asgi, sock, **http_options())
             await server.start()
             log.info("Serves clients", address=node.info.http_address)
             try:
@@ -87,10 +81,27 @@ async def run(settings: SignalingSettings) -> None:
         sock.close()
 
 
-class _Service:
+def http_options() -> dict[str, Any]:
+    """Options of the public listener. Client addresses are read by `ClientReader`, not by the server."""
+    return {
+        "ws": "websockets-sansio",
+        "ws_max_size": MAX_FRAME_BYTES,
+        "ws_ping_interval": 20.0,
+        "ws_ping_timeout": 20.0,
+        "proxy_headers": False,
+        "server_header": False,
+    }
+
+
+class Signaling:
     """The parts of one running instance."""
 
-    def __init__(self, settings: SignalingSettings, node: Node, signer: ResourceSigner) -> None:
+    asgi: FastAPI
+    streams: DirectoryStreams
+    licence: BusLicence
+    apps: AppCatalog
+
+    def __init__(self, settings: SignalingSettings, node: Host, signer: ResourceSigner) -> None:
         self._settings = settings
         self._node = node
         self._signer = signer
@@ -99,7 +110,7 @@ class _Service:
         self.tasks = BackgroundTasks()
 
     @classmethod
-    async def build(cls, settings: SignalingSettings, node: Node) -> _Service:
+    async def build(cls, settings: SignalingSettings, node: Host) -> Signaling:
         """Build, wire and start everything but the HTTP server."""
         key = await wait_for_key(await node.kv(subjects.BUCKET_SECRETS), node.readiness)
         service = cls(settings, node, ResourceSigner(key))
@@ -114,10 +125,10 @@ class _Service:
             node.bus,
             self._clock,
         )
-        streams = DirectoryStreams(watch)
-        catalog = AppCatalog(settings.apps, read_apps(settings.apps_file))
+        streams = self.streams = DirectoryStreams(watch)
+        catalog = self.apps = AppCatalog(settings.apps, read_apps(settings.apps_file))
         kv_apps = KvApps(await node.kv(subjects.BUCKET_APPS), catalog)
-        licence = BusLicence(node.bus)
+        licence = self.licence = BusLicence(node.bus)
         carriers = Carriers()
         audience = NodeAudience(node.directory, carriers, self._clock)
         admission = Admission(catalog, streams, audience, licence)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.messages import NodeInfo, NodeLoad
 from rillcast.contracts.records import AppSettings
+from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.ports import Bus, KeyValue
+from rillcast.runtime.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
 """The origin that has a stream now."""
@@ -52,6 +56,33 @@ class LicenceState(Protocol):
     def suspended(self) -> bool:
         """True only when the licence has expired and its grace time is over."""
         ...
+
+
+class Host(Protocol):
+    """The running node (`rillcast.runtime.service.Node`), as far as signaling uses it."""
+
+    @property
+    def bus(self) -> Bus: ...
+
+    @property
+    def directory(self) -> NodeDirectory: ...
+
+    @property
+    def info(self) -> NodeInfo: ...
+
+    @property
+    def readiness(self) -> Readiness: ...
+
+    @property
+    def loop_lag_s(self) -> float: ...
+
+    async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue: ...
+
+    def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object: ...
+
+    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None: ...
+
+    def report_load(self, load: NodeLoad) -> None: ...
 
 
 class Tally(Protocol):

@@ -1,0 +1,306 @@
+"""A whole signaling instance on a real port, with a cluster made of fakes: bus, store, nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.messages import (
+    Ack,
+    AnswerRequest,
+    CarriedStream,
+    CloseRequest,
+    LicenseStatus,
+    LicenseStatusRequest,
+    MuteRequest,
+    NodeInfo,
+    NodeKind,
+    NodeLoad,
+    NodeReport,
+    PlayRequest,
+    PublishRequest,
+    RestartIceAnswer,
+    RestartIceRequest,
+    SelectRendition,
+    SessionAnswer,
+    SessionChanged,
+    SessionState,
+)
+from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
+from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.ports import KeyValue
+from rillcast.runtime.readiness import Readiness
+from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.servers import eventually
+from services.signaling.app import Signaling, http_options
+from services.signaling.config import SignalingSettings
+
+LIVE = AppName("live")
+OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+ANSWER = OFFER.replace("o=- 1", "o=- 2")
+Frame = dict[str, Any]
+
+
+class FakeHost:
+    """Stands in for `Node`."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.bus = FakeBus(broker)
+        self.directory = NodeDirectory()
+        self.readiness = Readiness()
+        self.loop_lag_s = 0.0
+        self.info = info("signaling-1", NodeKind.SIGNALING)
+        self.buckets: dict[str, FakeKeyValue] = {}
+        self.drain_hooks: list[Callable[[], Awaitable[None]]] = []
+        self.load = NodeLoad()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue:
+        return self.buckets.setdefault(bucket, FakeKeyValue(bucket, ttl_s))
+
+    def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object:
+        self._tasks.append(asyncio.create_task(coroutine, name=name))
+        return self._tasks[-1]
+
+    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None:
+        self.drain_hooks.append(hook)
+
+    def report_load(self, load: NodeLoad) -> None:
+        self.load = load
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.bus.close()
+
+
+class FakeMediaNode:
+    """An origin or edge: answers what it is asked and remembers it. Set `refusal` to make it refuse."""
+
+    def __init__(self, name: str, kind: NodeKind, broker: FakeBroker) -> None:
+        self.name, self.kind = NodeId(name), kind
+        self.bus = FakeBus(broker)
+        self.refusal: RillcastError | None = None
+        self.held: asyncio.Event | None = None
+        """When set, opening waits for it."""
+        self.restored = False
+        self.published: list[PublishRequest] = []
+        self.played: list[PlayRequest] = []
+        self.answers: list[AnswerRequest] = []
+        self.closed: list[CloseRequest] = []
+        self.selected: list[SelectRendition] = []
+        self.muted: list[MuteRequest] = []
+
+    async def start(self) -> None:
+        bus, name = self.bus, self.name
+        await bus.serve(subjects.origin_publish(name), PublishRequest, self._publish)
+        await bus.serve(subjects.edge_play(name), PlayRequest, self._play)
+        await bus.serve(subjects.edge_accept(name), AnswerRequest, self._accept)
+        await bus.serve(subjects.edge_select(name), SelectRendition, self._remember(self.selected))
+        await bus.serve(subjects.session_mute(name), MuteRequest, self._remember(self.muted))
+        await bus.serve(subjects.session_close(name), CloseRequest, self._remember(self.closed))
+        await bus.serve(subjects.session_restart_ice(name), RestartIceRequest, self._restart)
+
+    async def tell(self, session: SessionId, **fields: Any) -> None:
+        """Emit an event about a session."""
+        event = SessionChanged(session=session, node=self.name, **fields)
+        await self.bus.emit(subjects.session_changed(NodeId("signaling-1")), event)
+
+    async def _publish(self, request: PublishRequest) -> SessionAnswer:
+        self.published.append(request)
+        return await self._opened(request.session, ANSWER)
+
+    async def _play(self, request: PlayRequest) -> SessionAnswer:
+        self.played.append(request)
+        return await self._opened(request.session, OFFER if request.sdp_offer is None else ANSWER)
+
+    async def _opened(self, session: SessionId, sdp: str) -> SessionAnswer:
+        if self.held is not None:
+            await self.held.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        return SessionAnswer(
+            session=session, node=self.name, sdp=sdp, id_mapping={"0": "ARDAMSvs1"}, restored=self.restored
+        )
+
+    async def _accept(self, request: AnswerRequest) -> Ack:
+        self.answers.append(request)
+        if "broken" in request.sdp_answer:
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "that is no answer")
+        return Ack()
+
+    async def _restart(self, request: RestartIceRequest) -> RestartIceAnswer:
+        candidate = "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host"
+        return RestartIceAnswer(local_ufrag="newufrag", local_pwd="n" * 24, candidates=(candidate,))
+
+    @staticmethod
+    def _remember(where: list[Any]) -> Callable[[Any], Awaitable[Ack]]:
+        async def handle(request: Any) -> Ack:
+            where.append(request)
+            return Ack()
+
+        return handle
+
+
+class Cluster:
+    """Signaling with one origin and two edges."""
+
+    def __init__(self, settings: SignalingSettings) -> None:
+        self.settings = settings
+        self.broker = FakeBroker()
+        self.host = FakeHost(self.broker)
+        self.origin = FakeMediaNode("origin-1", NodeKind.ORIGIN, self.broker)
+        self.edges = [FakeMediaNode(f"edge-{n}", NodeKind.EDGE, self.broker) for n in (1, 2)]
+        self.port = 0
+
+    @property
+    def played(self) -> list[PlayRequest]:
+        return [request for edge in self.edges for request in edge.played]
+
+    def edge_of(self, session: SessionId) -> FakeMediaNode:
+        asked = [edge for edge in self.edges if any(request.session == session for request in edge.played)]
+        return next(edge for edge in asked if edge.refusal is None or len(asked) == 1)
+
+    def report(self, node: FakeMediaNode, viewers: int = 0, **fields: Any) -> None:
+        carried = (CarriedStream(app=LIVE, stream=StreamId("s1"), viewers=viewers),) if viewers else ()
+        report = NodeReport(info=info(node.name, node.kind), load=NodeLoad(), ready=True, carried=carried)
+        self.host.directory.heard(msgspec.structs.replace(report, **fields))
+
+    async def go_live(self, stream: str = "s1", app: AppName = LIVE, **fields: Any) -> None:
+        """The stream's record appears and signaling sees it."""
+        record = StreamRecord(
+            app=app,
+            stream=StreamId(stream),
+            owner=self.origin.name,
+            publisher_session=SessionId("p"),
+            tracks=(
+                TrackRecord(
+                    track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000,
+                    width=1280, height=720, bitrate_bps=1_000_000,
+                ),
+                TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2),
+            ),
+            media_flowing=True,
+            name="A show",
+        )  # fmt: skip
+        bucket = self.host.buckets[subjects.BUCKET_STREAMS]
+        value = msgspec.json.encode(msgspec.structs.replace(record, **fields))
+        await bucket.put(stream_key(app, StreamId(stream)), value)
+        await self.sees(lambda: f'"{stream}"' in self._listed(app))
+
+    def _listed(self, app: AppName) -> str:
+        return " ".join(f'"{live.stream}"' for live in self.service.streams.all() if live.app == app)
+
+    def settings_of(self, app: AppName) -> AppSettings:
+        settings = self.service.apps.settings(app)
+        assert settings is not None
+        return settings
+
+    async def sees(self, condition: Callable[[], object]) -> None:
+        await eventually(condition, 5.0, "what the test waits for")
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5)
+
+    @asynccontextmanager
+    async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:
+        async with connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=None) as socket:
+            yield Client(socket)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Cluster]:
+        for node in (self.origin, *self.edges):
+            await node.start()
+            self.report(node)
+        self.service = await Signaling.build(self.settings, self.host)
+        sock = bind("127.0.0.1", 0, "test")
+        self.port = sock.getsockname()[1]
+        server = HttpServer(self.service.asgi, sock, **http_options())
+        await server.start()
+        try:
+            yield self
+        finally:
+            await server.stop()
+            await self.service.tasks.close()
+            await self.host.close()
+            for node in (self.origin, *self.edges):
+                await node.bus.close()
+
+    async def licence_is(self, state: str) -> None:
+        async def answer(request: LicenseStatusRequest) -> LicenseStatus:
+            return LicenseStatus(licence_id="L1", licensee="Us", community=False, state=state, limit_total=9)
+
+        await self.origin.bus.serve(subjects.LICENSE_STATUS, LicenseStatusRequest, answer, queue="license")
+
+
+class Client:
+    """A client that speaks the WebSocket protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def send(self, command: str, **fields: Any) -> None:
+        await self.socket.send(msgspec.json.encode({"command": command, **fields}).decode())
+
+    async def receive(self) -> Frame:
+        async with asyncio.timeout(5):
+            frame: Frame = msgspec.json.decode(await self.socket.recv())
+        return frame
+
+    async def ask(self, command: str, **fields: Any) -> Frame:
+        await self.send(command, **fields)
+        return await self.receive()
+
+    async def nothing_came(self) -> bool:
+        """Whether nothing but the answer to a ping comes: frames are answered in order."""
+        return await self.ask("ping") == {"command": "pong"}
+
+    async def publish(self, cluster: Cluster, stream: str = "s1", **fields: Any) -> SessionId:
+        """Publish up to the answer."""
+        assert (await self.ask("publish", streamId=stream, **fields))["command"] == "start"
+        answer = await self.ask("takeConfiguration", streamId=stream, type="offer", sdp=OFFER)
+        assert answer["type"] == "answer", answer
+        return cluster.origin.published[-1].session
+
+    async def play(self, cluster: Cluster, stream: str = "s1") -> tuple[FakeMediaNode, SessionId]:
+        """Play until it runs."""
+        known = {request.session for request in cluster.played}
+        assert (await self.ask("play", streamId=stream, token="", room="", trackList=[]))["type"] == "offer"
+        session = next(request.session for request in cluster.played if request.session not in known)
+        edge = cluster.edge_of(session)
+        await self.send("takeConfiguration", streamId=stream, type="answer", sdp=ANSWER)
+        await cluster.sees(lambda: edge.answers and edge.answers[-1].session == session)
+        await edge.tell(session, state=SessionState.CONNECTED)
+        assert (await self.receive())["definition"] == "play_started"
+        return edge, session
+
+
+def info(name: str, kind: NodeKind) -> NodeInfo:
+    return NodeInfo(
+        node=NodeId(name),
+        kind=kind,
+        version="1",
+        admin_address="127.0.0.1:9100",
+        relay_address="192.0.2.7" if kind is not NodeKind.SIGNALING else "",
+        incarnation=f"{name}-{time.time_ns()}" if kind is NodeKind.SIGNALING else name,
+    )
+
+
+@asynccontextmanager
+async def cluster(**settings: Any) -> AsyncIterator[Cluster]:
+    """A running cluster."""
+    async with Cluster(SignalingSettings(**settings)).running() as running:
+        yield running

@@ -1,0 +1,272 @@
+"""Conversations without any I/O: order of events, bounds, and input nobody foresaw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
+from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
+from rillcast.contracts.records import StreamRecord
+from rillcast.runtime.ports import Entry
+from services.signaling.domain.admission import Admission
+from services.signaling.domain.app_catalog import AppCatalog
+from services.signaling.domain.conversation import Conversation
+from services.signaling.domain.effects import (
+    Accept,
+    Effect,
+    End,
+    ExpireLater,
+    Forget,
+    OpenPublisher,
+    OpenViewer,
+    Send,
+    Wait,
+)
+from services.signaling.domain.questions import Questions
+
+LIVE, STREAM, EDGE = AppName("live"), StreamId("s1"), NodeId("edge-1")
+
+
+class Known:
+    """Streams, audience and licence in one."""
+
+    suspended = False
+
+    def __init__(self) -> None:
+        record = StreamRecord(
+            app=LIVE, stream=STREAM, owner=NodeId("o"), publisher_session=SessionId("p"), tracks=(), media_flowing=True
+        )
+        self.directory = StreamDirectory()
+        self.directory.apply_stream(Entry(stream_key(LIVE, STREAM), msgspec.json.encode(record), 1), 0.0)
+
+    def live(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        return self.directory.get(app, stream)
+
+    def all(self) -> list[LiveStream]:
+        return list(self.directory.all())
+
+    def count(self, app: AppName, besides: StreamId) -> int:
+        return 0
+
+    def viewers(self, app: AppName, stream: StreamId) -> int:
+        return 1
+
+    def viewers_of_app(self, app: AppName) -> int:
+        return 1
+
+
+class Tallied:
+    """Remembers what was counted."""
+
+    def __init__(self) -> None:
+        self.joins: list[tuple[str, str, float | None]] = []
+        self.refused: list[str] = []
+
+    def command(self, command: str, outcome: str) -> None:
+        pass
+
+    def refused_input(self, reason: str) -> None:
+        self.refused.append(reason)
+
+    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
+        self.joins.append((role, outcome, seconds))
+
+
+class Talk:
+    """A conversation with helpers."""
+
+    def __init__(self, max_streams: int = 8) -> None:
+        known, self.tally = Known(), Tallied()
+        apps = AppCatalog(["live"], {})
+        self.conversation = Conversation(
+            LIVE,
+            apps=apps,
+            streams=known,
+            admission=Admission(apps, known, known, known),
+            questions=Questions(known, known, self.tally, lambda node: ""),
+            tally=self.tally,
+            wall_clock=lambda: 0.0,
+            max_streams=max_streams,
+        )
+
+    def send(self, command: str, now: float = 0.0, **fields: Any) -> list[Effect]:
+        return self.conversation.receive(msgspec.json.encode({"command": command, **fields}).decode(), now)
+
+    def opening(self, now: float = 0.0) -> SessionId:
+        return next(e.session for e in self.send("play", now, streamId="s1") if isinstance(e, OpenViewer))
+
+    def opened(self, session: SessionId) -> list[Effect]:
+        return self.conversation.opened(SessionAnswer(session=session, node=EDGE, sdp="v=0"), 0.0)
+
+    def changed(self, session: SessionId, state: SessionState, now: float = 0.0, reason: str = "") -> list[Effect]:
+        return self.conversation.changed(SessionChanged(session=session, node=EDGE, state=state, reason=reason), now)
+
+
+def definitions(effects: list[Effect]) -> list[str]:
+    frames = [msgspec.json.decode(effect.frame) for effect in effects if isinstance(effect, Send)]
+    return [frame.get("definition", frame["command"]) for frame in frames]
+
+
+def test_the_time_from_play_to_connected_is_the_join_time() -> None:
+    talk = Talk()
+    session = talk.opening(now=10.0)
+    talk.opened(session)
+    talk.send("takeConfiguration", 10.1, streamId="s1", type="answer", sdp="v=0")
+
+    talk.changed(session, SessionState.CONNECTED, now=10.25)
+
+    assert talk.tally.joins == [("play", "ok", 0.25)]
+
+
+def test_stop_during_opening_ends_the_session_when_its_answer_comes() -> None:
+    talk = Talk()
+    session = talk.opening()
+
+    assert definitions(talk.send("stop", streamId="s1")) == ["play_finished"]
+    assert talk.opened(session) == [End(session=session, node=EDGE, reason="abandoned"), Forget(session)]
+
+
+def test_a_publisher_whose_socket_closes_during_opening_keeps_its_stream() -> None:
+    talk = Talk()
+    talk.send("publish", streamId="s1")
+    offered = talk.send("takeConfiguration", streamId="s1", type="offer", sdp="v=0")
+    session = next(effect.session for effect in offered if isinstance(effect, OpenPublisher))
+
+    assert talk.conversation.closed() == []
+    end = talk.opened(session)[0]
+
+    assert isinstance(end, End)
+    assert end.keep_stream_s == 10.0
+
+
+def test_a_second_answer_is_ignored() -> None:
+    talk = Talk()
+    talk.opened(talk.opening())
+    first = talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+    second = talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+
+    assert [type(effect) for effect in first] == [Accept]
+    assert second == []
+    assert talk.tally.refused == ["unexpected_configuration"]
+
+
+def test_a_publisher_has_not_started_when_it_is_only_connected() -> None:
+    talk = Talk()
+    talk.send("publish", streamId="s1")
+    offered = talk.send("takeConfiguration", streamId="s1", type="offer", sdp="v=0")
+    session = next(effect.session for effect in offered if isinstance(effect, OpenPublisher))
+    talk.opened(session)
+
+    assert definitions(talk.changed(session, SessionState.CONNECTED)) == []
+    assert definitions(talk.changed(session, SessionState.MEDIA)) == ["publish_started"]
+    assert definitions(talk.changed(session, SessionState.MEDIA)) == []
+
+
+def test_a_client_that_offers_nothing_in_time_hears_of_it_and_may_publish_again() -> None:
+    talk = Talk()
+    effects = talk.send("publish", streamId="s1")
+    session = next(effect.session for effect in effects if isinstance(effect, ExpireLater))
+
+    assert definitions(talk.conversation.expired(session, 10.0)) == ["publishTimeoutError"]
+    assert definitions(talk.send("publish", streamId="s1")) == ["start"]
+
+
+def test_a_connecting_session_does_not_expire_here() -> None:
+    talk = Talk()
+    session = talk.opening()
+    talk.opened(session)
+    talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+
+    assert talk.conversation.expired(session, 10.0) == []
+
+
+def test_a_session_closed_before_it_started_is_an_error_and_afterwards_an_end() -> None:
+    before, after = Talk(), Talk()
+    early = before.opening()
+    before.opened(early)
+    late = after.opening()
+    after.opened(late)
+    after.changed(late, SessionState.CONNECTED)
+
+    assert definitions(before.changed(early, SessionState.CLOSED, reason="ice_timeout")) == ["publishTimeoutError"]
+    assert definitions(after.changed(late, SessionState.CLOSED, reason="ice_timeout")) == ["play_finished"]
+
+
+def test_a_code_as_closing_reason_is_told_before_the_end() -> None:
+    talk = Talk()
+    session = talk.opening()
+    talk.opened(session)
+    talk.changed(session, SessionState.CONNECTED)
+
+    effects = talk.changed(session, SessionState.CLOSED, reason=ErrorCode.NO_PACKET_RECEIVED.value)
+
+    assert definitions(effects) == ["noPacketReceivedForTimeoutDuration", "play_finished"]
+
+
+def test_one_socket_waits_for_a_bounded_number_of_streams() -> None:
+    talk = Talk(max_streams=2)
+
+    waits = [effect for n in range(5) for effect in talk.send("play", streamId=f"w{n}") if isinstance(effect, Wait)]
+
+    assert len(waits) == 2
+
+
+def test_a_refusal_that_comes_after_the_client_gave_up_is_not_told() -> None:
+    talk = Talk()
+    session = talk.opening()
+    talk.send("stop", streamId="s1")
+
+    effects = talk.conversation.refused(session, RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full"), 0.0)
+
+    assert effects == [Forget(session)]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+commands = st.sampled_from(
+    ["publish", "play", "stop", "takeConfiguration", "takeCandidate", "getStreamInfo", "getBroadcastObject",
+     "forceStreamQuality", "toggleVideo", "toggleAudio", "getSubscriberCount", "getIceServerConfig", "ping", "join"]
+)  # fmt: skip
+fields = st.fixed_dictionaries(
+    {"command": commands},
+    optional={
+        name: json_values | st.sampled_from(["s1", "s2", "offer", "answer", True, 0])
+        for name in ("streamId", "type", "sdp", "token", "subscriberId", "streamName", "metaData", "candidate",
+                     "label", "streamHeight", "enabled", "trackId")
+    },
+)  # fmt: skip
+
+
+@given(st.lists(fields, max_size=12))
+def test_no_sequence_of_commands_raises_and_every_reply_is_json(sequence: list[dict[str, object]]) -> None:
+    talk = Talk()
+    for frame in sequence:
+        for effect in talk.conversation.receive(msgspec.json.encode(frame).decode(), 0.0):
+            if isinstance(effect, Send):
+                assert "command" in msgspec.json.decode(effect.frame)
+    talk.conversation.closed()
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises(text: str) -> None:
+    assert Talk().conversation.receive(text, 0.0) == []
+
+
+def test_lone_surrogates_and_huge_numbers_do_no_harm() -> None:
+    talk = Talk()
+    for body in (
+        '{"command":"publish","streamId":"s1","subscriberId":"\\ud800"}',
+        '{"command":"publish","streamId":"\\ud800"}',
+        '{"command":"forceStreamQuality","streamId":"s1","streamHeight":1e999}',
+        '{"command":"forceStreamQuality","streamId":"s1","streamHeight":' + "9" * 5_000 + "}",
+    ):
+        talk.conversation.receive(body, 0.0)

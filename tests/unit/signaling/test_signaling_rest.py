@@ -1,0 +1,202 @@
+"""REST, status and pages over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from signaling_harness import LIVE, Cluster, cluster
+from starlette.applications import Starlette
+
+from rillcast.contracts import subjects
+from services.signaling.adapters.http_pages import Pages
+from services.signaling.domain.app_catalog import AppCatalog
+
+
+@pytest.fixture
+async def c() -> AsyncIterator[Cluster]:
+    async with cluster() as running:
+        yield running
+
+
+async def test_who_is_not_allowed_is_refused() -> None:
+    async with cluster(remote_allowed_cidr="192.0.2.0/24") as c, c.http() as http:
+        answers = [
+            await http.get(path)
+            for path in ("/rest/v2/version", "/rillcast/v1/status", "/live/rest/v2/broadcasts/list/0/5")
+        ]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(403, "Not allowed IP")] * 3
+
+
+async def test_version_and_edition(c: Cluster) -> None:
+    async with c.http() as http:
+        version = (await http.get("/rest/v2/version")).json()
+        edition = (await http.get("/rest/v2/enterprise-edition")).json()
+
+    assert version["versionType"] == "Enterprise Edition"
+    assert version["versionName"]
+    assert edition["success"] is True
+
+
+async def test_nodes_are_listed_in_pages(c: Cluster) -> None:
+    async with c.http() as http:
+        first = (await http.get("/rest/v2/cluster/nodes/0/2")).json()
+        rest = (await http.get("/rest/v2/cluster/nodes/2/50")).json()
+        negative = (await http.get("/rest/v2/cluster/nodes/-1/-1")).json()
+        nonsense = await http.get("/rest/v2/cluster/nodes/a/b")
+
+    assert [node["id"] for node in first + rest] == ["edge-1", "edge-2", "origin-1"]
+    assert first[0]["status"] == "alive"
+    assert "dbQueryAveargeTimeMs" in first[0]
+    assert negative == []
+    assert nonsense.status_code == 400
+
+
+async def test_live_streams_are_shown_as_broadcasts(c: Cluster) -> None:
+    await c.go_live("s1")
+    await c.go_live("s2")
+    c.report(c.edges[0], viewers=4)
+    async with c.http() as http:
+        one = (await http.get("/live/rest/v2/broadcasts/s1")).json()
+        listed = (await http.get("/live/rest/v2/broadcasts/list/0/10")).json()
+        others = (await http.get("/LiveApp/rest/v2/broadcasts/list/0/10")).json()
+        missing = await http.get("/live/rest/v2/broadcasts/none")
+
+    assert one["streamId"] == "s1"
+    assert one["status"] == "broadcasting"
+    assert (one["webRTCViewerCount"], one["height"], one["originAdress"]) == (4, 720, "192.0.2.7")
+    assert [broadcast["streamId"] for broadcast in listed] == ["s1", "s2"]
+    assert others == []
+    assert missing.status_code == 404
+
+
+async def test_the_licence_is_shown_once_it_is_known(c: Cluster) -> None:
+    async with c.http() as http:
+        unknown = await http.get("/rest/v2/licence-status?key=x")
+        await c.licence_is("valid")
+        await c.service.licence.refresh()
+        known = (await http.get("/rest/v2/last-licence-status")).json()
+
+    assert unknown.status_code == 204
+    assert (known["licenceId"], known["licenceCount"], known["status"]) == ("L1", "9", "valid")
+
+
+async def test_status_shows_nodes_streams_and_viewers(c: Cluster) -> None:
+    await c.go_live()
+    c.report(c.edges[0], viewers=2)
+    async with c.http() as http:
+        status = (await http.get("/rillcast/v1/status")).json()
+
+    assert [node["node"] for node in status["nodes"]] == ["edge-1", "edge-2", "origin-1"]
+    assert status["streams"][0]["tracks"] == ["v0", "a0"]
+    assert status["viewers"] == 2
+
+
+async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
+    path = "/rest/v2/applications/settings/live"
+    async with c.http() as http:
+        posted = {
+            "webRTCViewerLimit": 5,
+            "unknownKey": 1,
+            "encoderSettings": [{"height": 360, "videoBitrate": 500_000}],
+        }
+        changed = await http.post(path, json=posted)
+        await http.post(path, json={"ingestingStreamLimit": 7, "appName": "other"})
+        await c.sees(lambda: getattr(c.service.apps.settings(LIVE), "ingesting_stream_limit", 0) == 7)
+        read = (await http.get(path)).json()
+        bad = await http.post(path, json={"webRTCViewerLimit": "many"})
+        broken = await http.post(path, content=b"{")
+        unknown = await http.get("/rest/v2/applications/settings/none")
+        nowhere = await http.post("/rest/v2/applications/settings/none", json={})
+
+    assert changed.json()["success"] is True
+    assert (read["webRTCViewerLimit"], read["appName"], read["encoderSettings"][0]["height"]) == (5, "live", 360)
+    assert bad.status_code == broken.status_code == 400
+    assert "webRTCViewerLimit" in bad.json()["message"]
+    assert unknown.status_code == 204
+    assert nowhere.status_code == 404
+
+
+async def test_a_viewer_limit_counts_the_whole_cluster(c: Cluster) -> None:
+    await c.go_live()
+    async with c.http() as http:
+        await http.post("/rest/v2/applications/settings/live", json={"webRTCViewerLimit": 3, "ingestingStreamLimit": 1})
+    await c.sees(lambda: getattr(c.service.apps.settings(LIVE), "web_rtc_viewer_limit", 0) == 3)
+    c.report(c.edges[0], viewers=1)
+    c.report(c.edges[1], viewers=2)
+    async with c.client() as client:
+        assert (await client.ask("play", streamId="s1"))["definition"] == "viewerLimitReached"
+        assert (await client.ask("publish", streamId="s2"))["definition"] == "highResourceUsage"
+        assert (await client.ask("publish", streamId="s1"))["command"] == "start"
+
+
+async def test_the_store_gets_the_settings_this_instance_was_started_with(tmp_path: Path) -> None:
+    file = tmp_path / "apps.json"
+    file.write_text('{"live": {"encoderSettings": [{"height": 360, "videoBitrate": 500000}]}}')
+    async with cluster(apps_file=str(file)) as c:
+        bucket = c.host.buckets[subjects.BUCKET_APPS]
+        await c.sees(lambda: any(key == "live" for key, _ in bucket.writes))
+        entry = await bucket.get("live")
+
+    assert entry is not None
+    assert entry.value is not None
+    assert msgspec.json.decode(entry.value)["encoderSettings"][0]["height"] == 360
+
+
+def pages(folder: Path) -> httpx.AsyncClient:
+    for name in ("index.html", "publish.html", "watch.html", "page.js"):
+        (folder / name).write_text(f"<p>{name}</p>")
+    shown = Pages(AppCatalog(["live"], {}), folder)
+    app = Starlette()
+    app.add_route("/", shown.root)
+    app.add_route("/static/{path:path}", shown.file)
+    app.add_route("/{app}/", shown.app_page)
+    app.add_route("/{app}/{page}", shown.app_page)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tv.example:5080")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", "index.html"),
+        ("/live/", "index.html"),
+        ("/live/publish.html", "publish.html"),
+        ("/live/watch.html?id=s1", "watch.html"),
+        ("/live/play.html?id=s1", "watch.html"),
+        ("/static/page.js", "page.js"),
+    ],
+)
+async def test_pages_are_where_visitors_expect_them(tmp_path: Path, path: str, shown: str) -> None:
+    answer = await pages(tmp_path).get(path)
+
+    assert answer.status_code == 200
+    assert answer.text == f"<p>{shown}</p>"
+
+
+async def test_pages_may_load_from_here_only(tmp_path: Path) -> None:
+    headers = (await pages(tmp_path).get("/live/watch.html")).headers
+
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'; connect-src 'self' ws://tv.example:5080 wss://tv.example:5080;")
+    assert "media-src 'self' blob:" in policy
+
+
+@pytest.mark.parametrize(
+    "path", ["/none/", "/none/watch.html", "/live/other.html", "/static/%2e%2e/secret", "/static/no"]
+)
+async def test_nothing_else_is_shown(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "static"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("secret")
+
+    assert (await pages(folder).get(path)).status_code == 404
+
+
+async def test_every_answer_forbids_sniffing(c: Cluster) -> None:
+    async with c.http() as http:
+        answer, _ = await asyncio.gather(http.get("/nothing"), http.get("/rest/v2/version"))
+    assert answer.headers["x-content-type-options"] == "nosniff"

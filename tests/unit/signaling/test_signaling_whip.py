@@ -1,0 +1,280 @@
+"""WHIP and WHEP over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import jwt
+import msgspec
+import pytest
+from signaling_harness import ANSWER, LIVE, OFFER, Cluster, cluster, info
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import NodeKind, SessionState
+from rillcast.contracts.records import AppSettings
+from services.signaling.metrics import JOINS
+
+SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+CANDIDATE = (
+    f"a=ice-ufrag:abcd\r\na=ice-pwd:{'p' * 24}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+    "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
+)
+SECRET = "a secret of at least thirty-two bytes"
+
+
+@pytest.fixture
+async def c() -> AsyncIterator[Cluster]:
+    async with cluster() as running:
+        yield running
+
+
+async def post(
+    c: Cluster, role: str = "whip", params: dict[str, str] | None = None, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    async with c.http() as http:
+        return await http.post(f"/live/{role}/s1", content=OFFER, params=params, headers=SDP | (headers or {}))
+
+
+async def test_a_publisher_gets_a_resource_with_all_its_headers(c: Cluster) -> None:
+    created = await post(c, params={"streamName": "Show"}, headers={"Origin": "https://page.example"})
+
+    assert created.status_code == 201
+    assert created.text == ANSWER
+    assert created.headers["content-type"] == "application/sdp"
+    assert created.headers["location"].startswith("/live/whip/s1/")
+    assert "?" not in created.headers["location"]
+    assert created.headers["etag"].startswith('"')
+    assert created.headers["etag"].endswith('"')
+    assert created.headers["link"] == '<stun:stun.l.google.com:19302>; rel="ice-server"'
+    assert created.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
+    assert created.headers["access-control-allow-origin"] == "*"
+    for name in ("Location", "ETag", "Link"):
+        assert name in created.headers["access-control-expose-headers"]
+    assert c.origin.published[0].name == "Show"
+
+
+async def test_a_turn_server_comes_with_its_credentials(c: Cluster) -> None:
+    settings = AppSettings(
+        app_name="live",
+        stun_server_uri="turn:t.example:3478?transport=udp",
+        turn_server_username='u"',
+        turn_server_credential="w",
+    )
+    await c.host.buckets[subjects.BUCKET_APPS].put("live", msgspec.json.encode(settings))
+    await c.sees(lambda: c.settings_of(LIVE).turn_server_credential == "w")
+
+    link = (await post(c)).headers["link"]
+
+    assert link == (
+        '<turn:t.example:3478?transport=udp>; rel="ice-server"; username="u\\""; credential="w"; '
+        'credential-type="password"'
+    )
+
+
+async def test_a_resource_is_deleted_by_any_instance(c: Cluster) -> None:
+    location = (await post(c)).headers["location"]
+    other = Cluster(c.settings)
+    other.broker = c.broker
+    other.host.bus.broker = c.broker
+    other.host.buckets = c.host.buckets
+    other.origin, other.edges = c.origin, []
+    async with other.running(), other.http() as http:
+        assert (await http.delete(location)).status_code == 200
+        assert (await http.delete(location)).status_code == 200
+
+    assert {request.session for request in c.origin.closed} == {c.origin.published[0].session}
+    assert {request.keep_stream_s for request in c.origin.closed} == {0}
+
+
+async def test_a_resource_of_a_node_that_is_gone_is_deleted_all_the_same(c: Cluster) -> None:
+    location = (await post(c)).headers["location"]
+    c.origin.bus.connected = False
+    async with c.http() as http:
+        assert (await http.delete(location)).status_code == 200
+
+
+async def test_a_foreign_or_altered_resource_is_not_found(c: Cluster) -> None:
+    location = (await post(c)).headers["location"]
+    async with c.http() as http:
+        for path in (
+            location[:-3] + "abc",
+            location.replace("/s1/", "/s2/"),
+            location.replace("whip", "whep"),
+            "/live/whip/s1/x",
+        ):
+            assert (await http.delete(path)).status_code == 404
+
+
+async def test_trickle_needs_the_present_tag(c: Cluster) -> None:
+    created = await post(c)
+    location, tag = created.headers["location"], created.headers["etag"]
+    async with c.http() as http:
+
+        async def patch(body: str = CANDIDATE, **headers: str) -> httpx.Response:
+            sent = FRAGMENT | {name.replace("_", "-"): value for name, value in headers.items()}
+            return await http.patch(location, content=body, headers=sent)
+
+        assert (await patch(If_Match=tag)).status_code == 204
+        assert (await patch()).status_code == 428
+        assert (await patch(If_Match='"other"')).status_code == 412
+        assert (await patch("a=candidate:nonsense", If_Match=tag)).status_code == 400
+        assert (await patch(If_Match=tag, Content_Type="text/plain")).status_code == 415
+        assert (await patch("x" * 100_000, If_Match=tag)).status_code == 413
+
+        restarted = await patch(If_Match="*")
+        assert restarted.status_code == 200
+        assert restarted.headers["content-type"] == "application/trickle-ice-sdpfrag"
+        assert "a=ice-ufrag:newufrag" in restarted.text
+        assert "a=candidate:1 1 udp" in restarted.text
+        assert restarted.headers["etag"] != tag
+        assert (await patch(If_Match=tag)).status_code == 412
+        assert (await patch(If_Match=restarted.headers["etag"])).status_code == 204
+        assert (await patch("a=ice-pwd:x", If_Match="*")).status_code == 400
+
+
+async def test_a_viewer_gets_a_resource_while_the_stream_is_live(c: Cluster) -> None:
+    missing = await post(c, "whep")
+    await c.go_live()
+    created = await post(c, "whep")
+
+    assert missing.status_code == 404
+    assert missing.headers["retry-after"]
+    assert "not live" in missing.text
+    assert created.status_code == 201
+    assert created.headers["location"].startswith("/live/whep/s1/")
+    assert c.played[0].sdp_offer == OFFER
+
+
+async def test_joins_are_counted_when_they_run(c: Cluster) -> None:
+    await c.go_live()
+    before = JOINS.labels("whep", "ok")._value.get()
+    await post(c, "whep")
+    session = c.played[0].session
+    await c.edge_of(session).tell(session, state=SessionState.CONNECTED)
+    await c.sees(lambda: JOINS.labels("whep", "ok")._value.get() == before + 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH"])
+async def test_other_methods_on_the_endpoint_are_not_allowed(c: Cluster, method: str) -> None:
+    async with c.http() as http:
+        answer = await http.request(method, "/live/whip/s1")
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST, OPTIONS"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST"])
+async def test_other_methods_on_the_resource_are_not_allowed(c: Cluster, method: str) -> None:
+    async with c.http() as http:
+        answer = await http.request(method, "/live/whip/s1/x")
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "PATCH, DELETE, OPTIONS"
+
+
+async def test_options_say_what_is_accepted_and_let_pages_in(c: Cluster) -> None:
+    async with c.http() as http:
+        asked = {"Origin": "https://page.example", "Access-Control-Request-Method": "PATCH"}
+        endpoint = await http.options("/live/whip/s1", headers=asked)
+        resource = await http.options("/live/whip/s1/x", headers=asked)
+
+    assert endpoint.status_code == resource.status_code == 200
+    assert endpoint.headers["accept-post"] == "application/sdp"
+    assert resource.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
+    for answer in (endpoint, resource):
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "PATCH" in answer.headers["access-control-allow-methods"]
+        assert "If-Match" in answer.headers["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type", "status"),
+    [
+        ("/live/whip/s1", OFFER, "text/plain", 415),
+        ("/live/whip/s1", "hello", "application/sdp", 400),
+        ("/live/whip/s1", "", "application/sdp", 400),
+        ("/live/whip/s1", b"v=0\xff\xfe", "application/sdp", 400),
+        ("/live/whip/s1", "v=0" + "x" * 300_000, "application/sdp", 413),
+        ("/live/whip/a b", OFFER, "application/sdp", 400),
+        ("/nosuchapp/whip/s1", OFFER, "application/sdp", 404),
+    ],
+)
+async def test_bad_requests_are_refused_in_words(
+    c: Cluster, path: str, body: str | bytes, content_type: str, status: int
+) -> None:
+    async with c.http() as http:
+        answer = await http.post(path, content=body, headers={"Content-Type": content_type})
+
+    assert answer.status_code == status
+    assert answer.text
+    assert not c.origin.published
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.STREAM_ID_IN_USE, 409),
+        (ErrorCode.BAD_REMOTE_DESCRIPTION, 400),
+        (ErrorCode.NO_COMMON_CODEC, 422),
+        (ErrorCode.HIGH_RESOURCE_USAGE, 503),
+        (ErrorCode.STORE_UNAVAILABLE, 503),
+        (ErrorCode.SERVER_ERROR, 500),
+    ],
+)
+async def test_an_origins_refusal_becomes_a_status(c: Cluster, code: ErrorCode, status: int) -> None:
+    c.origin.refusal = RillcastError(code, "because of this")
+
+    answer = await post(c)
+
+    assert answer.status_code == status
+    assert answer.text == "because of this"
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_no_origin_at_all_is_503_with_a_time_to_retry(c: Cluster) -> None:
+    c.report(c.origin, ready=False)
+
+    answer = await post(c)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+
+
+async def test_the_bearer_token_is_asked_for_and_checked(c: Cluster) -> None:
+    settings = f'{{"appName":"live","publishTokenSecret":"{SECRET}"}}'
+    await c.host.buckets[subjects.BUCKET_APPS].put("live", settings.encode())
+    await c.sees(lambda: c.settings_of(LIVE).publish_token_secret)
+    good = jwt.encode({"sub": "s1", "type": "publish"}, SECRET, algorithm="HS256")
+
+    none, wrong = await post(c), await post(c, headers={"Authorization": "Bearer x.y.z"})
+    right = await post(c, headers={"Authorization": f"Bearer {good}"})
+
+    assert none.status_code == 401
+    assert none.headers["www-authenticate"].startswith("Bearer")
+    assert wrong.status_code == 403
+    assert right.status_code == 201
+    assert c.origin.published[0].has_credentials
+
+
+async def test_viewers_go_to_the_region_they_ask_for() -> None:
+    async with cluster() as c:
+        for edge, region in zip(c.edges, ("eu", "us"), strict=True):
+            c.report(edge, info=msgspec.structs.replace(info(edge.name, NodeKind.EDGE), region=region))
+        await c.go_live()
+        for _ in range(4):
+            await post(c, "whep", params={"region": "us"})
+
+    assert [len(edge.played) for edge in c.edges] == [0, 4]
+
+
+async def test_a_proxys_headers_are_believed_only_from_trusted_addresses() -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.9, 127.0.0.1"}
+    async with cluster(trusted_proxies="127.0.0.0/8") as trusting, cluster() as wary:
+        await post(trusting, headers=forwarded)
+        await post(wary, headers=forwarded)
+
+        assert trusting.origin.published[0].client_address == "203.0.113.9"
+        assert wary.origin.published[0].client_address == "127.0.0.1"
