@@ -101,12 +101,11 @@ class Rest:
 
     async def status(self, request: Request) -> Response:
         """GET ``/rillcast/v1/status``"""
-        nodes = [rest_shapes.node_status(report) for report in self._reports()]
         streams = [
             rest_shapes.stream_status(live, self._audience.viewers(live.app, live.stream))
             for live in self._streams.all()
         ]
-        return _json(rest_shapes.status(nodes, streams, self._licence.status))
+        return _json(rest_shapes.status(self._version, self._reports(), streams, self._licence.status))
 
     # ---- apps
 

@@ -6,6 +6,7 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.messages import LicenseStatus, NodeReport
+from rillcast.contracts.status import ClusterStatus, StreamStatus
 
 
 class Result(msgspec.Struct, rename="camel", kw_only=True):
@@ -82,85 +83,35 @@ def licence(status: LicenseStatus) -> Licence:
     )
 
 
-class NodeStatus(msgspec.Struct, kw_only=True):
-    """One node."""
-
-    node: str
-    kind: str
-    version: str
-    region: str
-    zone: str
-    admin_address: str
-    ready: bool
-    draining: bool
-    not_ready_reason: str
-    load: float
-    cpu: float
-    sessions: int
-    streams: int
-
-
-class StreamStatus(msgspec.Struct, kw_only=True):
-    """One stream."""
-
-    app: str
-    stream: str
-    owner: str
-    epoch: int
-    live: bool
-    viewers: int
-    started_at_ms: int
-    tracks: list[str]
-
-
-class Status(msgspec.Struct, kw_only=True):
-    """The cluster in one answer."""
-
-    nodes: list[NodeStatus]
-    streams: list[StreamStatus]
-    viewers: int
-    licence: LicenseStatus | None
-
-
-def node_status(report: NodeReport) -> NodeStatus:
-    """One node's line."""
-    info, load = report.info, report.load
-    return NodeStatus(
-        node=info.node,
-        kind=info.kind.value,
-        version=info.version,
-        region=info.region,
-        zone=info.zone,
-        admin_address=info.admin_address,
-        ready=report.ready,
-        draining=report.draining,
-        not_ready_reason=report.not_ready_reason,
-        load=round(load.highest(), 4),
-        cpu=round(load.cpu, 4),
-        sessions=load.sessions,
-        streams=load.streams,
-    )
-
-
 def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
     """One stream's line."""
+    tracks = [supply.track for supply in live.supplies()]
+    heights = {track.height for track in tracks if track.kind == "video" and track.height}
     return StreamStatus(
         app=live.app,
         stream=live.stream,
-        owner=live.record.owner,
+        origin=live.record.owner,
         epoch=live.epoch,
-        live=live.record.media_flowing,
         viewers=viewers,
+        media_flowing=live.record.media_flowing,
         started_at_ms=live.record.started_at_ms,
-        tracks=[supply.track.track for supply in live.supplies()],
+        codecs=tuple(dict.fromkeys(track.codec for track in tracks)),
+        renditions=tuple(sorted(heights, reverse=True)),
+        publish_type=live.record.publish_type,
     )
 
 
-def status(nodes: list[NodeStatus], streams: list[StreamStatus], known: LicenseStatus | None) -> Status:
-    """All of it, in a fixed order."""
-    return Status(
-        nodes=sorted(nodes, key=lambda node: (node.kind, node.node)),
-        streams=sorted(streams, key=lambda stream: (stream.app, stream.stream)),
+def status(
+    version: str, reports: list[NodeReport], streams: list[StreamStatus], known: LicenseStatus | None
+) -> ClusterStatus:
+    """The cluster in one answer, in a fixed order; what each node carries is left out."""
+    return ClusterStatus(
+        version=version,
+        nodes=tuple(
+            msgspec.structs.replace(report, carried=())
+            for report in sorted(reports, key=lambda report: (report.info.kind, report.info.node))
+        ),
+        streams=tuple(sorted(streams, key=lambda stream: (stream.app, stream.stream))),
         viewers=sum(stream.viewers for stream in streams),
-        licence=known,
+        license=known,
     )
