@@ -48,14 +48,11 @@ class Claims:
                 replace = None
                 continue
             record = _decode(entry.value)
-            if record is None or record.publisher_session == displaced:
-                replace = entry.revision
-                continue
-            await self._displace(record, publication.request.credential_digest)
-            displaced = record.publisher_session
-            publication.inherit(record)
-            entry = await self._streams.get(publication.key)
-            replace = entry.revision if entry is not None and entry.value is not None else None
+            if record is not None and record.publisher_session != displaced:
+                await self._displace(record, publication.request.credential_digest)
+                displaced = record.publisher_session
+                publication.inherit(record)
+            replace = entry.revision
         raise in_use()
 
     async def _displace(self, record: StreamRecord, credential_digest: str) -> None:

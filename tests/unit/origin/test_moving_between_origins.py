@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from origin_harness import World, until
+from origin_harness import KEY, World, until
 
+from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.messages import Ack, CloseRequest
 from rillcast.media import protocol
 
 
@@ -156,3 +160,28 @@ async def test_a_moved_stream_stays_live_in_the_record_before_its_media_arrives(
     after = await world.settled_record()
     assert after.media_flowing
     assert after.started_at_ms == before.started_at_ms
+
+
+async def test_a_claim_that_came_in_between_is_not_overwritten(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.publish(old)
+    old.media()
+    before = await world.settled_record()
+    foreign = msgspec.structs.replace(
+        before, owner=NodeId("origin-3"), publisher_session=SessionId("third"), credential_digest="third", epoch=0
+    )
+
+    async def give_up_and_lose_the_race(_request: CloseRequest) -> Ack:
+        await world.streams.put(KEY, msgspec.json.encode(foreign))
+        return Ack()
+
+    await old.kill()
+    await world.bus.serve(subjects.session_close(old.name), CloseRequest, give_up_and_lose_the_race)
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.publish(new)
+
+    record = await world.record()
+    assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
+    assert record is not None
+    assert record.owner == "origin-3"
