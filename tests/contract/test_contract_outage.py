@@ -13,7 +13,8 @@ from consul_here import need_consul
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import NodeKind, SeatAnswer, SeatRequest
+from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.messages import CarriedStream, NodeKind, NodeLoad, SeatAnswer, SeatRequest
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.service import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
@@ -55,6 +56,30 @@ async def cluster(nats_url: str, **settings: str) -> AsyncIterator[tuple[Node, N
             origin.stop()
             license_node.stop()
             await asyncio.gather(*running)
+
+
+async def test_load_readiness_and_streams_of_a_node_reach_the_others(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (other, node):
+        carried = [CarriedStream(app=AppName("live"), stream=StreamId(f"s{i}"), viewers=i) for i in range(600)]
+        node.report_load(NodeLoad(cpu=0.5, sessions=3), carried)
+        node.readiness.set("disk", False, "the disk is full")
+
+        def arrived() -> bool:
+            report = other.directory.get(node.info.node)
+            return report is not None and report.load.sessions == 3 and not report.ready
+
+        await eventually(arrived, what="the report")
+        report = other.directory.get(node.info.node)
+        assert report is not None
+        assert report.not_ready_reason == "disk: the disk is full"
+        assert [stream.viewers for stream in report.carried] == list(range(599, 99, -1))
+        assert other.directory.nodes(NodeKind.ORIGIN) != {}
+        assert other.directory.placeable(NodeKind.ORIGIN) == {}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://{node.info.admin_address}/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == {"disk": "the disk is full"}
+        node.readiness.set("disk", True)
 
 
 async def test_a_node_outlives_nats_and_takes_everything_up_again(nats: NatsServer) -> None:
