@@ -83,7 +83,7 @@ def main() -> None:
         app()
     except CannotGoOn as error:
         err = Console(stderr=True)
-        err.print(f"[bold red]rillcast:[/] {error.sentence}", highlight=False, markup=True)
+        err.print(f"[bold red]rillcast:[/] {error.sentence}", highlight=False, soft_wrap=True)
         for line in error.details:
-            err.print(f"    {line}", highlight=False, markup=False)
+            err.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(1) from None
