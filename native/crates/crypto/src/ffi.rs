@@ -31,7 +31,9 @@ impl Gcm {
         let mut ctx = Box::new(MaybeUninit::<sys::EVP_AEAD_CTX>::uninit());
         // SAFETY: `ctx` is writable memory for one context, `key` is readable for the length given. The call
         // initialises the whole context or fails, and a failed one holds nothing to clean up.
-        let ok = unsafe { sys::EVP_AEAD_CTX_init(ctx.as_mut_ptr(), aead, key.as_ptr(), key.len(), GCM_TAG_LEN, ptr::null_mut()) };
+        let ok = unsafe {
+            sys::EVP_AEAD_CTX_init(ctx.as_mut_ptr(), aead, key.as_ptr(), key.len(), GCM_TAG_LEN, ptr::null_mut())
+        };
         // SAFETY: initialised by the successful call above.
         (ok == 1).then(|| Gcm(unsafe { ctx.assume_init() }))
     }

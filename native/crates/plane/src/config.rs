@@ -183,9 +183,8 @@ impl AddSession {
 /// Splits a base64 relay key into 16 bytes of key and 12 of salt.
 pub fn relay_key(field: &str, text: &str) -> Result<rillcast_crypto::srtp::Keys, String> {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .map_err(|e| format!("{field}: not base64: {e}"))?;
+    let bytes =
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| format!("{field}: not base64: {e}"))?;
     if bytes.len() != 28 {
         return Err(format!("{field}: 28 bytes needed, got {}", bytes.len()));
     }

@@ -82,7 +82,11 @@ impl Egress {
         self.packets += 1;
         self.bytes += len as u64;
         if let Some(last) = self.messages.last_mut() {
-            let fits = !last.closed && last.owner == owner && last.segments < MAX_SEGMENTS && len <= last.segment && last.path == *path;
+            let fits = !last.closed
+                && last.owner == owner
+                && last.segments < MAX_SEGMENTS
+                && len <= last.segment
+                && last.path == *path;
             if fits && self.sink.gso() {
                 last.len += len;
                 last.segments += 1;

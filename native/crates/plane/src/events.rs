@@ -97,7 +97,12 @@ pub struct EventQueue {
 
 impl EventQueue {
     pub fn new() -> std::io::Result<Self> {
-        Ok(EventQueue { waiting: Mutex::default(), wake: EventFd::new()?, armed: AtomicBool::new(true), dropped: AtomicU64::new(0) })
+        Ok(EventQueue {
+            waiting: Mutex::default(),
+            wake: EventFd::new()?,
+            armed: AtomicBool::new(true),
+            dropped: AtomicU64::new(0),
+        })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -107,7 +112,11 @@ impl EventQueue {
     /// When Python stands still, statistics are dropped first, then everything.
     pub fn push(&self, event: Event) {
         let mut w = self.lock();
-        let limit = if matches!(event, Event::SourceStats(_) | Event::SessionStats(_) | Event::WorkerStats(_)) { MAX_EVENTS / 4 } else { MAX_EVENTS };
+        let limit = if matches!(event, Event::SourceStats(_) | Event::SessionStats(_) | Event::WorkerStats(_)) {
+            MAX_EVENTS / 4
+        } else {
+            MAX_EVENTS
+        };
         if w.events.len() >= limit {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;

@@ -14,17 +14,43 @@ use rillcast_wire::codec::Codec;
 #[derive(Debug)]
 pub enum Mail {
     Command(Box<Command>),
-    Push { source: u64, packets: Vec<Vec<u8>> },
+    Push {
+        source: u64,
+        packets: Vec<Vec<u8>>,
+    },
     /// Worker `worker` wants the packets of `source`, which lives here.
-    Subscribe { source: u64, worker: usize },
-    Unsubscribe { source: u64, worker: usize },
+    Subscribe {
+        source: u64,
+        worker: usize,
+    },
+    Unsubscribe {
+        source: u64,
+        worker: usize,
+    },
     /// The beginning of a mirror: format, clock and everything since the newest keyframe.
-    Mirror { source: u64, kind: Kind, codec: Codec, clock_rate: u32, clock: Option<Clock>, packets: Vec<PacketRef> },
-    Mirrored { source: u64, packets: Vec<PacketRef> },
-    MirrorClock { source: u64, clock: Clock },
-    MirrorEnded { source: u64 },
+    Mirror {
+        source: u64,
+        kind: Kind,
+        codec: Codec,
+        clock_rate: u32,
+        clock: Option<Clock>,
+        packets: Vec<PacketRef>,
+    },
+    Mirrored {
+        source: u64,
+        packets: Vec<PacketRef>,
+    },
+    MirrorClock {
+        source: u64,
+        clock: Clock,
+    },
+    MirrorEnded {
+        source: u64,
+    },
     /// A mirror's viewers want a keyframe.
-    Keyframe { source: u64 },
+    Keyframe {
+        source: u64,
+    },
     Stop,
 }
 

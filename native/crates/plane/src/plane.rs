@@ -78,7 +78,10 @@ impl Plane {
             context: Arc::new(Context::new().map_err(|e| format!("dtls: {e}"))?),
             events: Arc::new(EventQueue::new().map_err(|e| format!("eventfd: {e}"))?),
             registry: Arc::default(),
-            mailboxes: (0..config.workers).map(|_| Mailbox::new()).collect::<io::Result<_>>().map_err(|e| format!("eventfd: {e}"))?,
+            mailboxes: (0..config.workers)
+                .map(|_| Mailbox::new())
+                .collect::<io::Result<_>>()
+                .map_err(|e| format!("eventfd: {e}"))?,
             epoch_ntp: ntp_now(),
         };
         let started = Instant::now();
@@ -112,7 +115,8 @@ impl Plane {
     }
 
     pub fn push(&self, source: u64, packets: Vec<Vec<u8>>) -> Result<(), String> {
-        let worker = self.shared.registry.worker_of_source(source).ok_or_else(|| format!("source {source}: unknown"))?;
+        let worker =
+            self.shared.registry.worker_of_source(source).ok_or_else(|| format!("source {source}: unknown"))?;
         self.post(worker, Mail::Push { source, packets })
     }
 
@@ -136,7 +140,9 @@ impl Plane {
                 lock(&registry.sessions).insert(c.session, c.worker);
                 Ok(c.worker)
             }
-            Command::RestartIce { session, .. } | Command::RemoveSession { session, .. } | Command::SwitchSource { session, .. } => {
+            Command::RestartIce { session, .. }
+            | Command::RemoveSession { session, .. }
+            | Command::SwitchSource { session, .. } => {
                 lock(&registry.sessions).get(session).copied().ok_or_else(|| format!("session {session}: unknown"))
             }
             Command::AddPushSource(c) => {
@@ -154,8 +160,13 @@ impl Plane {
                 lock(&registry.relays).insert(c.relay, w);
                 Ok(w)
             }
-            Command::RemoveRelay { relay } => lock(&registry.relays).get(relay).copied().ok_or_else(|| format!("relay {relay}: unknown")),
-            Command::RemoveSource { source } | Command::RequestKeyframe { source } | Command::Tap { source, .. } | Command::SetClock { source, .. } => {
+            Command::RemoveRelay { relay } => {
+                lock(&registry.relays).get(relay).copied().ok_or_else(|| format!("relay {relay}: unknown"))
+            }
+            Command::RemoveSource { source }
+            | Command::RequestKeyframe { source }
+            | Command::Tap { source, .. }
+            | Command::SetClock { source, .. } => {
                 registry.worker_of_source(*source).ok_or_else(|| format!("source {source}: unknown"))
             }
         }

@@ -116,7 +116,8 @@ impl RelayOut {
             exts[n] = (ext::DEPENDENCY_DESCRIPTOR, v);
             n += 1;
         }
-        let header = rtp::write_header(slot, p.marker, self.payload_type, sequence as u16, p.ts, self.ssrc, false, &exts[..n]);
+        let header =
+            rtp::write_header(slot, p.marker, self.payload_type, sequence as u16, p.ts, self.ssrc, false, &exts[..n]);
         self.tx.protect_rtp(slot, header, &p.payload, 0, (sequence >> 16) as u32).ok()
     }
 

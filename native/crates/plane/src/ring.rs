@@ -56,7 +56,9 @@ impl Ring {
         match &mut self.keyframe {
             Some(k) if k.ts == p.ts => k.first_seq = k.first_seq.min(p.seq),
             Some(k) if k.first_seq > p.seq => {}
-            _ => self.keyframe = Some(Keyframe { first_seq: p.seq, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us }),
+            _ => {
+                self.keyframe = Some(Keyframe { first_seq: p.seq, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us })
+            }
         }
     }
 
@@ -80,7 +82,15 @@ mod tests {
     use crate::packet::{Carried, Packet};
 
     fn packet(seq: u64, ts: u32) -> PacketRef {
-        Arc::new(Packet { seq, ts, marker: false, frame: ts as u64, arrival_us: 0, carried: Carried::default(), payload: Box::new([]) })
+        Arc::new(Packet {
+            seq,
+            ts,
+            marker: false,
+            frame: ts as u64,
+            arrival_us: 0,
+            carried: Carried::default(),
+            payload: Box::new([]),
+        })
     }
 
     #[test]

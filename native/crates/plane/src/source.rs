@@ -19,11 +19,17 @@ use crate::ring::Ring;
 pub enum Feed {
     /// Nothing at the moment.
     None,
-    Session { slot: usize, track: usize, encoding: usize },
+    Session {
+        slot: usize,
+        track: usize,
+        encoding: usize,
+    },
     Relay,
     Push,
     /// The source lives on another worker.
-    Mirror { worker: usize },
+    Mirror {
+        worker: usize,
+    },
 }
 
 /// A packet as the feed has it.
@@ -172,7 +178,15 @@ impl Source {
         if self.clock.is_none() {
             self.clock = Some(Clock { ntp: wall_ntp, rtp: ts, at_us: now_us });
         }
-        let packet = Arc::new(Packet { seq, ts, marker: p.marker, frame, arrival_us: now_us, carried: p.carried, payload: p.payload.into() });
+        let packet = Arc::new(Packet {
+            seq,
+            ts,
+            marker: p.marker,
+            frame,
+            arrival_us: now_us,
+            carried: p.carried,
+            payload: p.payload.into(),
+        });
         self.store(packet, starts_keyframe, now_us)
     }
 
@@ -202,7 +216,8 @@ impl Source {
         self.nack.restart();
         if let Some(highest) = self.ring.highest() {
             self.seq_offset = (highest + 1).wrapping_sub(fed);
-            let elapsed = ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
+            let elapsed =
+                ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
             self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(ts);
         }
         self.joined = true;
@@ -239,7 +254,13 @@ impl Source {
         if ahead == 0 {
             return self.last_frame;
         }
-        self.ring.get(seq.wrapping_sub(1)).map_or(self.last_frame.saturating_sub(1), |p| if p.ts == ts { p.frame } else { p.frame + 1 })
+        self.ring.get(seq.wrapping_sub(1)).map_or(self.last_frame.saturating_sub(1), |p| {
+            if p.ts == ts {
+                p.frame
+            } else {
+                p.frame + 1
+            }
+        })
     }
 
     fn note_stats(&mut self, _now_us: u64, bytes: usize, ts: u32, keyframe: bool, resolution: Option<(u16, u16)>) {
@@ -256,12 +277,15 @@ impl Source {
 
     /// Whether upstream should be asked for a keyframe now; counts as asked.
     pub fn take_keyframe_request(&mut self, now_us: u64) -> bool {
-        if self.kind != Kind::Video || (self.keyframe_asked_us != 0 && now_us < self.keyframe_asked_us + KEYFRAME_THROTTLE_US) {
+        if self.kind != Kind::Video
+            || (self.keyframe_asked_us != 0 && now_us < self.keyframe_asked_us + KEYFRAME_THROTTLE_US)
+        {
             return false;
         }
         let age = self.ring.keyframe().map_or(u64::MAX, |k| now_us.saturating_sub(k.arrival_us));
         let interval = self.keyframe_interval_us;
-        let overdue = interval > 0 && self.consumers() > 0 && age >= interval && now_us >= self.keyframe_asked_us + interval;
+        let overdue =
+            interval > 0 && self.consumers() > 0 && age >= interval && now_us >= self.keyframe_asked_us + interval;
         if !self.keyframe_wanted && !overdue {
             return false;
         }
@@ -299,7 +323,7 @@ impl Source {
         let lost_now = self.nack.lost.saturating_sub(lost);
         self.stats.received_in_interval = (self.stats.packets, self.nack.lost);
         let expected = received + lost_now;
-        let fraction = if expected == 0 { 0 } else { (lost_now * 256 / expected).min(255) as u8 };
+        let fraction = (lost_now * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
         Some((fraction, self.nack.lost.min(0x7f_ffff) as i32, highest as u32, self.jitter.value as u32))
     }
 
@@ -330,7 +354,11 @@ mod tests {
     }
 
     fn put(s: &mut Source, now: u64, seq: u16, ts: u32) -> Option<PacketRef> {
-        s.ingest(now, Incoming { seq, ts, marker: false, carried: Carried::default(), payload: &[0x10, 0x01, 0, 0] }, 1 << 32)
+        s.ingest(
+            now,
+            Incoming { seq, ts, marker: false, carried: Carried::default(), payload: &[0x10, 0x01, 0, 0] },
+            1 << 32,
+        )
     }
 
     #[test]

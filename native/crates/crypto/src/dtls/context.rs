@@ -1,6 +1,8 @@
 //! What all DTLS associations of a process share: certificate and configuration.
 
-use boring::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion};
+use boring::ssl::{
+    SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode, SslVersion,
+};
 
 use super::certificate::{fingerprint, Certificate};
 use super::DtlsError;

@@ -29,7 +29,8 @@ impl Established {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
-        let peer = ssl.peer_certificate().ok_or_else(|| DtlsError::Protocol("the peer showed no certificate".into()))?;
+        let peer =
+            ssl.peer_certificate().ok_or_else(|| DtlsError::Protocol("the peer showed no certificate".into()))?;
         let version = if ssl.version2() == Some(SslVersion::DTLS1_3) { "DTLS 1.3" } else { "DTLS 1.2" };
         Ok(Established { profile, local, remote, version, peer_certificate: peer.to_der()? })
     }

@@ -26,7 +26,12 @@ fn context(certificate: &Certificate, profiles: &str, max: SslVersion) -> Contex
     adjusted(certificate, profiles, max, |_| {})
 }
 
-fn adjusted(certificate: &Certificate, profiles: &str, max: SslVersion, adjust: impl FnOnce(&mut SslContextBuilder)) -> Context {
+fn adjusted(
+    certificate: &Certificate,
+    profiles: &str,
+    max: SslVersion,
+    adjust: impl FnOnce(&mut SslContextBuilder),
+) -> Context {
     Context::build(certificate, profiles, |builder| {
         builder.set_max_proto_version(Some(max))?;
         test_clock::install(builder);
@@ -85,7 +90,9 @@ impl Pair {
         self.client.start();
         for _ in 0..100 {
             self.carry(&mut lost)?;
-            let Some(left) = self.client.timeout().into_iter().chain(self.server.timeout()).min() else { return Ok(()) };
+            let Some(left) = self.client.timeout().into_iter().chain(self.server.timeout()).min() else {
+                return Ok(());
+            };
             test_clock::advance(left);
             self.waits += 1;
             self.client.handle_timeout()?;
@@ -140,14 +147,17 @@ fn every_combination_of_version_certificates_and_profile_order_connects_with_gcm
 
 #[test]
 fn an_older_server_gets_dtls_1_2() {
-    let mut pair = Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_2));
+    let mut pair =
+        Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_2));
     pair.run(|_| false).unwrap();
     assert_eq!(pair.sides().0.version, "DTLS 1.2");
 }
 
 #[test]
 fn each_profile_can_be_the_only_common_one() {
-    for (name, profile) in OURS.split(':').zip([Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::AesCm128HmacSha1_80]) {
+    for (name, profile) in
+        OURS.split(':').zip([Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::AesCm128HmacSha1_80])
+    {
         for version in VERSIONS {
             let mut pair = Pair::new(&context(&ecdsa(), name, version), &context(&ecdsa(), OURS, version));
             pair.run(|_| false).unwrap();
@@ -168,7 +178,9 @@ fn each_profile_can_be_the_only_common_one() {
 fn any_one_lost_datagram_is_sent_again() {
     let (client_certificate, server_certificate) = (ecdsa(), rsa());
     for version in VERSIONS {
-        let pair = || Pair::new(&context(&client_certificate, CHROMIUM, version), &context(&server_certificate, OURS, version));
+        let pair = || {
+            Pair::new(&context(&client_certificate, CHROMIUM, version), &context(&server_certificate, OURS, version))
+        };
         let mut whole = pair();
         whole.run(|_| false).unwrap();
         for victim in 0..whole.sent {
@@ -197,7 +209,9 @@ fn every_second_datagram_lost_still_connects() {
 #[test]
 fn a_client_hello_in_several_datagrams_is_understood() {
     for version in VERSIONS {
-        let client = adjusted(&ecdsa(), CHROMIUM, SslVersion::DTLS1_3, |b| b.set_curves_list("X25519MLKEM768:X25519:P-256").unwrap());
+        let client = adjusted(&ecdsa(), CHROMIUM, SslVersion::DTLS1_3, |b| {
+            b.set_curves_list("X25519MLKEM768:X25519:P-256").unwrap()
+        });
         let mut pair = Pair::new(&client, &context(&ecdsa(), OURS, version));
         pair.client.start();
         let first_flight: Vec<_> = std::iter::from_fn(|| pair.client.transmit()).collect();
@@ -212,7 +226,8 @@ fn a_client_hello_in_several_datagrams_is_understood() {
 
 #[test]
 fn silence_is_given_up_after_the_retries() {
-    let mut pair = Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
+    let mut pair =
+        Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
     assert_eq!(pair.run(|_| true), Err(DtlsError::Timeout));
     assert_eq!(pair.sent, 1 + MAX_RETRIES as usize);
     assert_eq!(pair.client.timeout(), None);
@@ -220,7 +235,8 @@ fn silence_is_given_up_after_the_retries() {
 
 #[test]
 fn an_early_timeout_call_changes_nothing() {
-    let mut pair = Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
+    let mut pair =
+        Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
     pair.client.start();
     pair.client.transmit().expect("ClientHello");
     assert_eq!(pair.client.timeout(), Some(FIRST_TIMEOUT));
@@ -255,7 +271,8 @@ fn close_notify_reaches_the_peer_from_either_side() {
 
 #[test]
 fn closing_before_the_handshake_ends_is_silent() {
-    let mut pair = Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
+    let mut pair =
+        Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
     pair.server.close();
     pair.client.close();
     assert_eq!((pair.client.transmit(), pair.server.transmit()), (None, None));

@@ -22,7 +22,14 @@ impl Sender {
     /// Returns the length of the whole packet.
     ///
     /// The same SSRC, ROC and sequence number must never come with different bytes: under GCM that gives the key away.
-    pub fn protect_rtp(&mut self, slot: &mut [u8], header_len: usize, payload: &[u8], pad: u8, roc: u32) -> Result<usize, SrtpError> {
+    pub fn protect_rtp(
+        &mut self,
+        slot: &mut [u8],
+        header_len: usize,
+        payload: &[u8],
+        pad: u8,
+        roc: u32,
+    ) -> Result<usize, SrtpError> {
         let len = header_len + payload.len() + usize::from(pad) + self.rtp.tag_len();
         if header_len < RTP_HEADER_LEN {
             return Err(SrtpError::Malformed);

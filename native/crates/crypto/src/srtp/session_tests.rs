@@ -86,13 +86,19 @@ fn every_flipped_bit_is_noticed() {
             let mut bad = media.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let result = receiver.unprotect_rtp(&mut bad);
-            assert!(matches!(result, Err(SrtpError::Auth | SrtpError::Malformed)), "{profile:?}, bit {bit}: {result:?}");
+            assert!(
+                matches!(result, Err(SrtpError::Auth | SrtpError::Malformed)),
+                "{profile:?}, bit {bit}: {result:?}"
+            );
         }
         for bit in 0..control.len() * 8 {
             let mut bad = control.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let result = receiver.unprotect_rtcp(&mut bad);
-            assert!(matches!(result, Err(SrtpError::Auth | SrtpError::Malformed)), "{profile:?}, bit {bit}: {result:?}");
+            assert!(
+                matches!(result, Err(SrtpError::Auth | SrtpError::Malformed)),
+                "{profile:?}, bit {bit}: {result:?}"
+            );
         }
         assert_eq!(receiver.unprotect_rtp(&mut media.clone()), Ok(19));
         assert_eq!(receiver.unprotect_rtcp(&mut control.clone()), Ok(12));

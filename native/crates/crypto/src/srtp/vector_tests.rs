@@ -6,7 +6,8 @@ use super::{word, Keys, Profile, Receiver, Sender};
 use crate::ffi::AesCtr;
 
 pub fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).map(|c| (c as char).to_digit(16).unwrap() as u8).collect();
+    let digits: Vec<u8> =
+        text.bytes().filter(u8::is_ascii_hexdigit).map(|c| (c as char).to_digit(16).unwrap() as u8).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
@@ -109,7 +110,11 @@ fn packets_of_libsrtp() {
     let payload = [0xab; 33];
     let rtcp: Vec<u8> = unhex("81c9000700000001").into_iter().chain(0..24).collect();
     for (profile, sealed_rtp, sealed_rtcp) in LIBSRTP {
-        let keys = Keys { profile, key: (0..profile.key_len() as u8).collect(), salt: (0xa0..).take(profile.salt_len()).collect() };
+        let keys = Keys {
+            profile,
+            key: (0..profile.key_len() as u8).collect(),
+            salt: (0xa0..).take(profile.salt_len()).collect(),
+        };
         let (mut sender, mut receiver) = (Sender::new(&keys).unwrap(), Receiver::new(&keys).unwrap());
         let mut slot = [0; 200];
         slot[..header.len()].copy_from_slice(&header);

@@ -98,12 +98,20 @@ fn from_sockaddr(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
         libc::AF_INET => {
             // SAFETY: the family says that this is a sockaddr_in; storage is aligned and large enough for it.
             let sin = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
-            Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes()), u16::from_be(sin.sin_port))))
+            Some(SocketAddr::V4(SocketAddrV4::new(
+                Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes()),
+                u16::from_be(sin.sin_port),
+            )))
         }
         libc::AF_INET6 => {
             // SAFETY: the family says that this is a sockaddr_in6; storage is aligned and large enough for it.
             let sin6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
-            Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(sin6.sin6_addr.s6_addr), u16::from_be(sin6.sin6_port), 0, sin6.sin6_scope_id)))
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from(sin6.sin6_addr.s6_addr),
+                u16::from_be(sin6.sin6_port),
+                0,
+                sin6.sin6_scope_id,
+            )))
         }
         _ => None,
     }
@@ -151,7 +159,9 @@ impl Receiver {
             h.msg_flags = 0;
         }
         // SAFETY: every header points to its own buffers of this value, all alive and exclusively borrowed for the call.
-        let n = unsafe { libc::recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), BATCH as u32, 0, std::ptr::null_mut()) };
+        let n = unsafe {
+            libc::recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), BATCH as u32, 0, std::ptr::null_mut())
+        };
         let n = usize::try_from(n).unwrap_or(0);
         for i in 0..n {
             let len = (self.headers[i].msg_len as usize).min(RECEIVE_SIZE);
@@ -218,7 +228,8 @@ impl Sockets {
     fn prepare(&mut self, i: usize, buffer: &[u8], m: &Message) {
         let (name, len) = to_sockaddr(&m.path.to);
         self.names[i] = name;
-        self.iovecs[i] = libc::iovec { iov_base: buffer[m.start..m.start + m.len].as_ptr().cast_mut().cast(), iov_len: m.len };
+        self.iovecs[i] =
+            libc::iovec { iov_base: buffer[m.start..m.start + m.len].as_ptr().cast_mut().cast(), iov_len: m.len };
         let h = &mut self.headers[i].msg_hdr;
         h.msg_name = (&raw mut self.names[i]).cast();
         h.msg_namelen = len;
@@ -233,8 +244,8 @@ impl Sockets {
         }
     }
 
-    /// Sends a run of messages of one socket. Returns a bit per message that failed.
-    fn send_run(&mut self, fd: RawFd, buffer: &[u8], messages: &[Message]) -> u64 {
+    /// Sends messages on one socket. Returns a bit per message that failed.
+    pub fn send_run(&mut self, fd: RawFd, buffer: &[u8], messages: &[Message]) -> u64 {
         for (i, m) in messages.iter().enumerate() {
             self.prepare(i, buffer, m);
         }
@@ -380,7 +391,8 @@ mod tests {
         while got.len() < 5 && std::time::Instant::now() < until {
             r.receive(&b, Sock::MediaV4, |p, d| got.push((p.to.ip(), p.local, d.len(), d[0])));
         }
-        let expected: Vec<_> = (0..5u8).map(|i| ("127.0.0.3".parse().unwrap(), Some("127.0.0.2".parse().unwrap()), 700, i)).collect();
+        let expected: Vec<_> =
+            (0..5u8).map(|i| ("127.0.0.3".parse().unwrap(), Some("127.0.0.2".parse().unwrap()), 700, i)).collect();
         assert_eq!(got, expected);
     }
 }

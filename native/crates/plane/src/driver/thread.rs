@@ -24,13 +24,20 @@ pub struct Ports {
 const MAX_ROUNDS: usize = 16;
 const IDLE_WAIT_MS: i32 = 1_000;
 
-pub fn spawn(index: usize, config: PlaneConfig, shared: Shared, ports: Ports, started: Instant) -> io::Result<JoinHandle<()>> {
+pub fn spawn(
+    index: usize,
+    config: PlaneConfig,
+    shared: Shared,
+    ports: Ports,
+    started: Instant,
+) -> io::Result<JoinHandle<()>> {
     let mailbox = shared.mailboxes[index].clone();
     let epoll = Epoll::new()?;
-    let sockets: Vec<(Sock, UdpSocket)> = [(Sock::MediaV4, ports.media_v4), (Sock::MediaV6, ports.media_v6), (Sock::Relay, Some(ports.relay))]
-        .into_iter()
-        .filter_map(|(k, s)| Some((k, s?)))
-        .collect();
+    let sockets: Vec<(Sock, UdpSocket)> =
+        [(Sock::MediaV4, ports.media_v4), (Sock::MediaV6, ports.media_v6), (Sock::Relay, Some(ports.relay))]
+            .into_iter()
+            .filter_map(|(k, s)| Some((k, s?)))
+            .collect();
     epoll.add(mailbox.fd(), MAIL)?;
     for (i, (_, s)) in sockets.iter().enumerate() {
         epoll.add(s.as_raw_fd(), i as u64)?;
@@ -76,7 +83,8 @@ impl Thread {
         let mut load = Load { since_us: self.now(), ..Load::default() };
         loop {
             let before = self.now();
-            let wait = if self.worker.is_idle() { IDLE_WAIT_MS } else { (due.saturating_sub(before)).div_ceil(1000) as i32 };
+            let wait =
+                if self.worker.is_idle() { IDLE_WAIT_MS } else { (due.saturating_sub(before)).div_ceil(1000) as i32 };
             let ready = self.epoll.wait(wait);
             let now = self.now();
             for token in ready {
@@ -92,7 +100,8 @@ impl Thread {
             let now = self.now();
             self.worker.flush(now, &mut self.out);
             if now >= due {
-                self.worker.loop_lag_us = self.worker.loop_lag_us.max(if self.worker.is_idle() { 0 } else { now - due });
+                self.worker.loop_lag_us =
+                    self.worker.loop_lag_us.max(if self.worker.is_idle() { 0 } else { now - due });
                 self.worker.tick(now, &mut self.out);
                 self.worker.flush(now, &mut self.out);
                 due = now + TICK_US;
@@ -158,7 +167,7 @@ fn thread_cpu_us() -> u64 {
 }
 
 /// Keeps the calling thread on one CPU; not being allowed to is no error.
-fn pin(cpu: usize) {
+pub fn pin(cpu: usize) {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     // SAFETY: cpu_set_t is plain data for which zeros are a value; the index is below the number of CPUs; the pointer
     // outlives the call.

@@ -129,9 +129,19 @@ impl Session {
 
     /// A binding request for one of our ufrags: authenticates, answers, learns the path.
     /// Returns false if it is not the peer's.
-    pub fn on_check(&mut self, now_us: u64, path: Path, datagram: &[u8], check: &stun::Binding<'_>, out: &mut Egress, owner: u32) -> bool {
+    pub fn on_check(
+        &mut self,
+        now_us: u64,
+        path: Path,
+        datagram: &[u8],
+        check: &stun::Binding<'_>,
+        out: &mut Egress,
+        owner: u32,
+    ) -> bool {
         let Some((local, remote)) = check.username.and_then(|u| u.split_once(':')) else { return false };
-        let Some(ice) = self.ice.iter().find(|i| i.local_ufrag == local && i.remote_ufrag == remote) else { return false };
+        let Some(ice) = self.ice.iter().find(|i| i.local_ufrag == local && i.remote_ufrag == remote) else {
+            return false;
+        };
         if !stun::verify_integrity(datagram, ice.local_pwd.as_bytes()) {
             return false;
         }
@@ -218,7 +228,9 @@ impl Session {
             Some(f) if f.eq_ignore_ascii_case(expected) => {}
             _ => return Outcome::Close("fingerprint_mismatch"),
         }
-        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else { return Outcome::Close("dtls_failed") };
+        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else {
+            return Outcome::Close("dtls_failed");
+        };
         self.dtls_version = e.version;
         self.srtp_profile = e.profile.name();
         self.tx = Some(tx);

@@ -63,7 +63,7 @@ impl Routes {
     }
 
     fn learn(&self, tracks: &[RecvTrack], ids: &HeaderExtensions, datagram: &[u8], h: &Header) -> Option<Route> {
-        let (mut mid, mut rid, mut repaired): (Option<&[u8]>, Option<&[u8]>, Option<&[u8]>) = (None, None, None);
+        let (mut mid, mut rid, mut repaired) = (None, None, None);
         for (id, value) in rtp::extensions(datagram, h) {
             match id {
                 i if i == ids.mid => mid = Some(value),
@@ -72,7 +72,8 @@ impl Routes {
                 _ => {}
             }
         }
-        let of_payload_type = |t: &RecvTrack| t.config.payload_type == h.pt || (t.config.rtx_payload_type == h.pt && h.pt != 0);
+        let of_payload_type =
+            |t: &RecvTrack| t.config.payload_type == h.pt || (t.config.rtx_payload_type == h.pt && h.pt != 0);
         let track = match mid {
             Some(m) => tracks.iter().position(|t| t.config.mid.as_bytes() == m && of_payload_type(t))?,
             None => tracks.iter().position(of_payload_type)?,
@@ -159,7 +160,10 @@ mod tests {
         let low = Some(Route { track: 0, encoding: 1, rtx: false });
         assert_eq!(find(&mut routes, &tracks, &packet(96, 5, &[(1, b"0"), (2, b"l")])), low);
         assert_eq!(find(&mut routes, &tracks, &packet(96, 5, &[])), low);
-        assert_eq!(find(&mut routes, &tracks, &packet(97, 6, &[(1, b"0"), (3, b"h")])), Some(Route { track: 0, encoding: 0, rtx: true }));
+        assert_eq!(
+            find(&mut routes, &tracks, &packet(97, 6, &[(1, b"0"), (3, b"h")])),
+            Some(Route { track: 0, encoding: 0, rtx: true })
+        );
     }
 
     #[test]

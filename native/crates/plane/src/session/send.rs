@@ -4,9 +4,21 @@ use rillcast_crypto::srtp::Sender;
 use rillcast_wire::rtp;
 
 use crate::config::{self, HeaderExtensions, Kind};
-use crate::packet::{ticks, Clock, Packet};
+use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
+
+/// A time of sending, in the forms that packets need; made once per burst.
+pub struct Moment {
+    now_us: u64,
+    abs_send_time: [u8; 3],
+}
+
+impl Moment {
+    pub fn new(now_us: u64) -> Self {
+        Moment { now_us, abs_send_time: abs_send_time(now_us) }
+    }
+}
 
 /// How packets of one source map into the track, from one switch to the next.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +67,9 @@ pub enum Progress {
     /// For the source's next keyframe.
     Waiting,
     /// Cached packets are being sent, paced; the next one is `next`.
-    Catching { next: u64 },
+    Catching {
+        next: u64,
+    },
     Live,
 }
 
@@ -112,7 +126,9 @@ impl SendTrack {
             let p = source.ring.get(highest)?;
             return Some(Keyframe { first_seq: highest, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us });
         }
-        source.ring.keyframe().filter(|k| highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US)
+        source.ring.keyframe().filter(|k| {
+            highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US
+        })
     }
 
     /// Begins a segment at `at`; the packets from there to the live edge are to be sent next.
@@ -121,7 +137,9 @@ impl SendTrack {
         let first = self.current.is_none();
         let mut ts_offset = match (self.timeline, source.clock) {
             _ if first => self.last_ts.wrapping_sub(live.ts),
-            (Some(out), Some(c)) if source.clock_is_reported() => out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp),
+            (Some(out), Some(c)) if source.clock_is_reported() => {
+                out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp)
+            }
             _ => self.continued_ts(now_us).wrapping_sub(live.ts),
         };
         let frames = live.frame.saturating_sub(at.frame).min(u64::from(u32::MAX)) as u32;
@@ -141,7 +159,11 @@ impl SendTrack {
             first_seq: at.first_seq,
             seq_offset: self.next.wrapping_sub(at.first_seq),
             ts_offset,
-            squeeze: (frames > 0).then_some(Squeeze { live_frame: live.frame, live_ts: live.ts.wrapping_add(ts_offset), step }),
+            squeeze: (frames > 0).then_some(Squeeze {
+                live_frame: live.frame,
+                live_ts: live.ts.wrapping_add(ts_offset),
+                step,
+            }),
         });
         self.progress = Progress::Catching { next: at.first_seq };
         self.source = Some(source.id);
@@ -155,7 +177,15 @@ impl SendTrack {
 
     /// Writes `p` as the viewer gets it. None: it doesn't belong to the current segment, or cannot be sent.
     #[inline]
-    pub fn write(&mut self, now_us: u64, p: &Packet, pad: u8, ids: &HeaderExtensions, sent: &[u8; 3], tx: &mut Sender, slot: &mut [u8]) -> Option<usize> {
+    pub fn write(
+        &mut self,
+        p: &Packet,
+        pad: u8,
+        at: &Moment,
+        ids: &HeaderExtensions,
+        tx: &mut Sender,
+        slot: &mut [u8],
+    ) -> Option<usize> {
         let segment = self.current?;
         if p.seq < segment.first_seq {
             return None;
@@ -165,11 +195,11 @@ impl SendTrack {
             return None;
         }
         let ts = segment.timestamp(p);
-        let header = self.header(p, sequence, ts, pad > 0, ids, sent, slot);
+        let header = self.header(p, (sequence, ts), pad > 0, ids, at, slot);
         let n = tx.protect_rtp(slot, header, &p.payload, pad, (sequence >> 16) as u32).ok()?;
         if sequence + 1 == self.next {
             self.last_ts = ts;
-            self.last_sent_us = now_us;
+            self.last_sent_us = at.now_us;
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(p.payload.len() as u32);
@@ -194,13 +224,21 @@ impl SendTrack {
     }
 
     #[inline]
-    fn header(&self, p: &Packet, sequence: u64, ts: u32, padded: bool, ids: &HeaderExtensions, sent: &[u8; 3], slot: &mut [u8]) -> usize {
+    fn header(
+        &self,
+        p: &Packet,
+        (sequence, ts): (u64, u32),
+        padded: bool,
+        ids: &HeaderExtensions,
+        at: &Moment,
+        slot: &mut [u8],
+    ) -> usize {
         let mut exts: [(u8, &[u8]); 4] = [(0, &[]); 4];
         let mut n = 0;
         // Without RTX a resend must be byte-identical, so nothing that depends on the time of sending may be in it.
         let video = self.config.kind == Kind::Video;
         if video && ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < 1430 {
-            exts[n] = (ids.abs_send_time, sent);
+            exts[n] = (ids.abs_send_time, &at.abs_send_time);
             n += 1;
         }
         if let (Some(v), true) = (&p.carried.audio_level, !video && ids.audio_level != 0) {
@@ -215,7 +253,16 @@ impl SendTrack {
             exts[n] = (ids.dependency_descriptor, v);
             n += 1;
         }
-        rtp::write_header(slot, p.marker, self.config.payload_type, sequence as u16, ts, self.config.ssrc, padded, &exts[..n])
+        rtp::write_header(
+            slot,
+            p.marker,
+            self.config.payload_type,
+            sequence as u16,
+            ts,
+            self.config.ssrc,
+            padded,
+            &exts[..n],
+        )
     }
 
     /// Whether bursts may be padded to equal sizes: not without RTX, see `header`.
@@ -233,21 +280,39 @@ impl SendTrack {
     }
 
     /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.
-    pub fn write_repair(&mut self, p: &Packet, segment: &Segment, ids: &HeaderExtensions, sent: &[u8; 3], tx: &mut Sender, slot: &mut [u8]) -> Option<usize> {
+    pub fn write_repair(
+        &mut self,
+        p: &Packet,
+        segment: &Segment,
+        at: &Moment,
+        ids: &HeaderExtensions,
+        tx: &mut Sender,
+        slot: &mut [u8],
+    ) -> Option<usize> {
         let sequence = segment.sequence(p.seq);
         let ts = segment.timestamp(p);
         if self.config.rtx_ssrc == 0 {
-            let header = self.header(p, sequence, ts, false, ids, sent, slot);
+            let header = self.header(p, (sequence, ts), false, ids, at, slot);
             return tx.protect_rtp(slot, header, &p.payload, 0, (sequence >> 16) as u32).ok();
         }
         let mut payload = [0u8; 1600];
         let len = 2 + p.payload.len();
         payload.get_mut(2..len)?.copy_from_slice(&p.payload);
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
-        let exts: &[(u8, &[u8])] = if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, sent)] } else { &[] };
+        let exts: &[(u8, &[u8])] =
+            if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
         let rtx = self.rtx_seq;
         self.rtx_seq += 1;
-        let header = rtp::write_header(slot, p.marker, self.config.rtx_payload_type, rtx as u16, ts, self.config.rtx_ssrc, false, exts);
+        let header = rtp::write_header(
+            slot,
+            p.marker,
+            self.config.rtx_payload_type,
+            rtx as u16,
+            ts,
+            self.config.rtx_ssrc,
+            false,
+            exts,
+        );
         tx.protect_rtp(slot, header, &payload[..len], 0, (rtx >> 16) as u32).ok()
     }
 

@@ -76,7 +76,9 @@ impl Worker {
                 self.remove_relay(relay);
                 ("remove_relay", relay, Ok(()))
             }
-            Command::RequestKeyframe { source } => ("request_keyframe", source, self.with_source(source, |s| s.keyframe_wanted = true)),
+            Command::RequestKeyframe { source } => {
+                ("request_keyframe", source, self.with_source(source, |s| s.keyframe_wanted = true))
+            }
             Command::Tap { source, enabled } => ("tap", source, self.tap(source, enabled)),
             Command::SetClock { source, ntp, rtp_ts } => {
                 self.source_clock(now_us, source, ntp, rtp_ts);
@@ -116,7 +118,10 @@ impl Worker {
             for (encoding, e) in t.encodings.iter().enumerate() {
                 let feed = Feed::Session { slot, track, encoding };
                 let codec = Self::parse_codec(&t.codec);
-                let source = self.sources.entry(e.source).or_insert_with(|| Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
+                let source = self
+                    .sources
+                    .entry(e.source)
+                    .or_insert_with(|| Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
                 source.codec = codec;
                 source.rejoin(feed);
                 source.keyframe_interval_us = c.keyframe_interval_ms * 1000;
@@ -142,7 +147,14 @@ impl Worker {
 
     /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the
     /// publisher's return.
-    pub(super) fn close_session(&mut self, now_us: u64, slot: usize, reason: &'static str, keep_sources: bool, out: &mut Egress) {
+    pub(super) fn close_session(
+        &mut self,
+        now_us: u64,
+        slot: usize,
+        reason: &'static str,
+        keep_sources: bool,
+        out: &mut Egress,
+    ) {
         if !self.sessions.contains(slot) {
             return;
         }
@@ -188,10 +200,21 @@ impl Worker {
         s.send_rtcp(packet, out, slot as u32);
     }
 
-    fn switch_source(&mut self, now_us: u64, id: u64, track: u64, source: Option<u64>, out: &mut Egress) -> Result<(), String> {
+    fn switch_source(
+        &mut self,
+        now_us: u64,
+        id: u64,
+        track: u64,
+        source: Option<u64>,
+        out: &mut Egress,
+    ) -> Result<(), String> {
         let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
         let session = &mut self.sessions[slot];
-        let i = session.send.iter().position(|t| t.config.track == track).ok_or_else(|| format!("session {id}: no track {track}"))?;
+        let i = session
+            .send
+            .iter()
+            .position(|t| t.config.track == track)
+            .ok_or_else(|| format!("session {id}: no track {track}"))?;
         let connected = super::inbound::is_connected(session);
         let current = session.send[i].source;
         match source {
@@ -254,7 +277,16 @@ impl Worker {
         }
         self.add_source(&c.spec, Feed::Relay)?;
         self.relay_ssrcs.insert(c.ssrc, RelayEnd::In(id));
-        let relay = RelayIn { source: id, parent: c.parent, ssrc: c.ssrc, tx, rx, heard_us: now_us, sent_us: 0, lost_told: false };
+        let relay = RelayIn {
+            source: id,
+            parent: c.parent,
+            ssrc: c.ssrc,
+            tx,
+            rx,
+            heard_us: now_us,
+            sent_us: 0,
+            lost_told: false,
+        };
         self.relays_in.insert(id, relay);
         self.keep_alive(now_us, id, out);
         Ok(())

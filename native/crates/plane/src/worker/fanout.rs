@@ -12,9 +12,9 @@ use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
 use crate::events::Event;
 use crate::mailbox::Mail;
-use crate::packet::{abs_send_time, Packet, PacketRef};
+use crate::packet::{Packet, PacketRef};
 use crate::relay::RelayOut;
-use crate::session::send::Progress;
+use crate::session::send::{Moment, Progress};
 use crate::session::{Phase, Session};
 
 /// Above this load a burst waits for the rest of its frame, at most `WINDOW_US`.
@@ -102,7 +102,6 @@ impl Worker {
         }
     }
 
-
     /// Connects a viewer's track to its target source, and begins if a keyframe is at hand.
     pub(super) fn attach(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let t = &self.sessions[slot].send[track];
@@ -152,14 +151,17 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let Session { send, tx, path, extensions, totals, .. } = &mut **session;
         let t = &mut send[track];
-        let (Progress::Catching { next }, Some(source)) = (t.progress, t.source.and_then(|id| self.sources.get(&id))) else { return };
+        let (Progress::Catching { next }, Some(source)) = (t.progress, t.source.and_then(|id| self.sources.get(&id)))
+        else {
+            return;
+        };
         let (Some(tx), Some(path)) = (tx, path) else { return };
-        let sent_time = abs_send_time(now_us);
+        let moment = Moment::new(now_us);
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP) {
             last = p.seq + 1;
             let before = out.bytes;
-            if out.packet(path, slot as u32, |b| t.write(now_us, p, 0, extensions, &sent_time, tx, b)) {
+            if out.packet(path, slot as u32, |b| t.write(p, 0, &moment, extensions, tx, b)) {
                 totals.count(source.kind, out.bytes - before);
             }
         }
@@ -193,7 +195,9 @@ impl Worker {
     pub(super) fn attach_relay(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         let Some(source_id) = self.relays_out.get(&id).map(|r| r.source) else { return };
         self.flush_source(now_us, source_id, out);
-        let (Some(relay), Some(source)) = (self.relays_out.get_mut(&id), self.sources.get_mut(&source_id)) else { return };
+        let (Some(relay), Some(source)) = (self.relays_out.get_mut(&id), self.sources.get_mut(&source_id)) else {
+            return;
+        };
         if !source.relays.contains(&id) {
             source.relays.push(id);
         }
@@ -247,7 +251,7 @@ fn fan_out(
     begin: &mut Vec<(usize, usize)>,
     out: &mut Egress,
 ) {
-    let sent = abs_send_time(now_us);
+    let moment = Moment::new(now_us);
     let pads = padding(packets);
     for &(slot, track) in viewers {
         let session = &mut *sessions[slot];
@@ -270,7 +274,7 @@ fn fan_out(
             }
             let pad = if pads_allowed { pads.get(i) } else { 0 };
             let before = out.bytes;
-            if out.packet(path, slot as u32, |b| t.write(now_us, p, pad, extensions, &sent, tx, b)) {
+            if out.packet(path, slot as u32, |b| t.write(p, pad, &moment, extensions, tx, b)) {
                 totals.count(t.config.kind, out.bytes - before);
             }
         }
@@ -337,4 +341,3 @@ impl crate::session::Totals {
         }
     }
 }
-

@@ -7,10 +7,9 @@ use super::{RelayEnd, Worker};
 use crate::config::Kind;
 use crate::egress::{Egress, Path, NOBODY};
 use crate::events::Event;
-use crate::packet::abs_send_time;
 use crate::relay;
 use crate::session::recv::carried;
-use crate::session::send::Progress;
+use crate::session::send::{Moment, Progress};
 use crate::session::{Outcome, Phase, Session};
 use crate::source::{Feed, Incoming};
 
@@ -30,7 +29,8 @@ impl Worker {
             }
             stun::Class::Success | stun::Class::Error => return self.counters.add("stun_unexpected"),
         }
-        let slot = check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.by_ufrag.get(local)).copied();
+        let slot =
+            check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.by_ufrag.get(local)).copied();
         let Some(slot) = slot else { return self.counters.add("stun_unknown_ufrag") };
         let session = &mut self.sessions[slot];
         if !session.on_check(now_us, path, data, &check, out, slot as u32) {
@@ -222,7 +222,9 @@ impl Worker {
         let Some(track) = session.send.iter_mut().find(|t| t.config.ssrc == media) else {
             return self.counters.add("nack_unknown_ssrc");
         };
-        let found = track.lookup(seq).and_then(|(segment, seq)| Some((segment, self.sources.get(&segment.source)?.ring.get(seq)?.clone())));
+        let found = track
+            .lookup(seq)
+            .and_then(|(segment, seq)| Some((segment, self.sources.get(&segment.source)?.ring.get(seq)?.clone())));
         let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };
@@ -230,9 +232,9 @@ impl Worker {
             return self.counters.add("nack_over_budget");
         }
         session.repair_budget -= 1;
-        let sent = abs_send_time(now_us);
+        let moment = Moment::new(now_us);
         let ids = &session.extensions;
-        if out.packet(path, slot as u32, |b| track.write_repair(&packet, &segment, ids, &sent, tx, b)) {
+        if out.packet(path, slot as u32, |b| track.write_repair(&packet, &segment, &moment, ids, tx, b)) {
             session.totals.repaired += 1;
         }
     }
@@ -247,13 +249,13 @@ impl Worker {
             _ => return self.counters.add("relay_malformed"),
         };
         match self.relay_ssrcs.get(&ssrc) {
-            Some(RelayEnd::In(source)) => self.from_parent(now_us, *source, is_rtcp, data),
-            Some(RelayEnd::Out(relay)) if is_rtcp => self.from_child(now_us, *relay, path, data, out),
+            Some(RelayEnd::In(source)) => self.parent_datagram(now_us, *source, is_rtcp, data),
+            Some(RelayEnd::Out(relay)) if is_rtcp => self.child_datagram(now_us, *relay, path, data, out),
             _ => self.counters.add("relay_unknown_ssrc"),
         }
     }
 
-    fn from_parent(&mut self, now_us: u64, id: u64, is_rtcp: bool, data: &mut [u8]) {
+    fn parent_datagram(&mut self, now_us: u64, id: u64, is_rtcp: bool, data: &mut [u8]) {
         let (Some(relay), Some(source)) = (self.relays_in.get_mut(&id), self.sources.get_mut(&id)) else { return };
         if is_rtcp {
             let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
@@ -292,7 +294,7 @@ impl Worker {
         }
     }
 
-    fn from_child(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
+    fn child_datagram(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
         let Some(relay) = self.relays_out.get_mut(&id) else { return };
         let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
         relay.seen_us = now_us;
@@ -325,7 +327,9 @@ impl Worker {
 
     fn repair_relay(&mut self, id: u64, path: Path, seq: u16, out: &mut Egress) {
         let Some(relay) = self.relays_out.get_mut(&id) else { return };
-        let Some(packet) = relay.source_sequence(seq).and_then(|s| self.sources.get(&relay.source)?.ring.get(s).cloned()) else {
+        let Some(packet) =
+            relay.source_sequence(seq).and_then(|s| self.sources.get(&relay.source)?.ring.get(s).cloned())
+        else {
             return self.counters.add("relay_nack_not_in_ring");
         };
         if matches!(relay.progress, Progress::Catching { next } if packet.seq >= next) {
@@ -383,4 +387,3 @@ fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
 pub(super) fn is_connected(s: &Session) -> bool {
     s.phase == Phase::Connected && s.path.is_some()
 }
-

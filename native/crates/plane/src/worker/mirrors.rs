@@ -43,7 +43,14 @@ impl Worker {
             (None, None) => 0,
         };
         let packets = if s.ring.highest().is_some() { s.ring.since(from).cloned().collect() } else { vec![] };
-        let mail = Mail::Mirror { source: id, kind: s.kind, codec: s.codec, clock_rate: s.clock_rate, clock: s.clock, packets };
+        let mail = Mail::Mirror {
+            source: id,
+            kind: s.kind,
+            codec: s.codec,
+            clock_rate: s.clock_rate,
+            clock: s.clock,
+            packets,
+        };
         self.shared.mailboxes[worker].post(mail);
     }
 

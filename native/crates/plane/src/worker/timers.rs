@@ -94,7 +94,7 @@ impl Worker {
                 let Some(r) = self.relays_in.get_mut(&id) else { return };
                 packet = r.keep_alive(&[]);
                 rtcp::write_nack(&mut packet, r.ssrc, r.ssrc, seqs);
-                self.to_parent(id, packet, out);
+                self.send_to_parent(id, packet, out);
             }
             Feed::None | Feed::Push | Feed::Mirror { .. } => {}
         }
@@ -119,7 +119,7 @@ impl Worker {
                 let Some(r) = self.relays_in.get_mut(&id) else { return };
                 packet = r.keep_alive(&[]);
                 rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
-                self.to_parent(id, packet, out);
+                self.send_to_parent(id, packet, out);
             }
             Feed::Push => self.shared.events.push(Event::KeyframeWanted { source: id }),
             Feed::Mirror { worker } => {
@@ -132,7 +132,8 @@ impl Worker {
     // ------------------------------------------------------------------ relays
 
     fn relays_tick(&mut self, now_us: u64, out: &mut Egress) {
-        let due: Vec<u64> = self.relays_in.values().filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US).map(|r| r.source).collect();
+        let due: Vec<u64> =
+            self.relays_in.values().filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US).map(|r| r.source).collect();
         for id in due {
             self.keep_alive(now_us, id, out);
         }
@@ -140,7 +141,9 @@ impl Worker {
         let early: Vec<u64> = self
             .relays_in
             .values()
-            .filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(&r.source).is_some_and(|s| !s.is_joined()))
+            .filter(|r| {
+                now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(&r.source).is_some_and(|s| !s.is_joined())
+            })
             .map(|r| r.source)
             .collect();
         for id in early {
@@ -152,12 +155,18 @@ impl Worker {
                 self.shared.events.push(Event::RelayParentLost { source: r.source });
             }
         }
-        let gone: Vec<u64> = self.relays_out.values().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
+        let gone: Vec<u64> =
+            self.relays_out.values().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
         for id in gone {
             self.remove_relay(id);
             self.shared.events.push(Event::RelayChildLost { relay: id });
         }
-        let reports: Vec<u64> = self.relays_out.values().filter(|r| r.child.is_some() && now_us >= r.reported_us + KEEP_ALIVE_US).map(|r| r.id).collect();
+        let reports: Vec<u64> = self
+            .relays_out
+            .values()
+            .filter(|r| r.child.is_some() && now_us >= r.reported_us + KEEP_ALIVE_US)
+            .map(|r| r.id)
+            .collect();
         for id in reports {
             self.report_relay(now_us, id, out);
         }
@@ -168,10 +177,10 @@ impl Worker {
         let Some(r) = self.relays_in.get_mut(&id) else { return };
         r.sent_us = now_us;
         let packet = r.keep_alive(&[]);
-        self.to_parent(id, packet, out);
+        self.send_to_parent(id, packet, out);
     }
 
-    fn to_parent(&mut self, id: u64, mut packet: Vec<u8>, out: &mut Egress) {
+    fn send_to_parent(&mut self, id: u64, mut packet: Vec<u8>, out: &mut Egress) {
         let Some(r) = self.relays_in.get_mut(&id) else { return };
         if r.tx.protect_rtcp(&mut packet).is_ok() {
             out.datagram(&Self::parent_path(r), NOBODY, &packet);
@@ -184,7 +193,8 @@ impl Worker {
         let Some(path) = r.child else { return };
         r.reported_us = now_us;
         let mut packet = vec![];
-        match self.sources.get(&r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate))) {
+        match self.sources.get(&r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate)))
+        {
             Some((clock, rate)) => {
                 let (ntp, rtp) = clock.at(now_us, rate);
                 rtcp::write_sr(&mut packet, r.ssrc, ntp, rtp, r.packets, r.octets, &[]);
@@ -275,14 +285,25 @@ impl Worker {
         for t in &s.recv {
             for (e, ssrc) in t.config.encodings.iter().zip(&t.ssrcs) {
                 let (Some(ssrc), Some(source)) = (ssrc, self.sources.get_mut(&e.source)) else { continue };
-                let Some((fraction_lost, cumulative_lost, highest_seq, jitter)) = source.take_reception() else { continue };
+                let Some((fraction_lost, cumulative_lost, highest_seq, jitter)) = source.take_reception() else {
+                    continue;
+                };
                 if let Some(est) = &mut s.estimator {
                     est.on_loss(now_us, f32::from(fraction_lost) / 256.0);
                 }
-                let (last_sr, delay_last_sr) = source.clock.filter(|_| source.clock_is_reported()).map_or((0, 0), |c| {
-                    ((c.ntp >> 16) as u32, (now_us.saturating_sub(c.at_us) * 65_536 / 1_000_000) as u32)
+                let (last_sr, delay_last_sr) =
+                    source.clock.filter(|_| source.clock_is_reported()).map_or((0, 0), |c| {
+                        ((c.ntp >> 16) as u32, (now_us.saturating_sub(c.at_us) * 65_536 / 1_000_000) as u32)
+                    });
+                reports.push(rtcp::Report {
+                    ssrc: *ssrc,
+                    fraction_lost,
+                    cumulative_lost,
+                    highest_seq,
+                    jitter,
+                    last_sr,
+                    delay_last_sr,
                 });
-                reports.push(rtcp::Report { ssrc: *ssrc, fraction_lost, cumulative_lost, highest_seq, jitter, last_sr, delay_last_sr });
             }
         }
         if !reports.is_empty() {

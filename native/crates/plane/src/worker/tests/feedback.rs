@@ -9,8 +9,8 @@ fn a_nack_is_answered_with_rtx_that_holds_the_lost_packet() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
-    p.send_rtp(&mut b, 96, 5, 1, 0, true, KEYFRAME);
-    p.send_rtp(&mut b, 96, 5, 2, 3000, true, DELTA);
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 2, 3000, DELTA);
     let (media, _) = v.received(&mut b);
     let lost = media[0].0;
     let mut nack = vec![];
@@ -31,7 +31,7 @@ fn a_nack_storm_is_bounded() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
-    p.send_rtp(&mut b, 96, 5, 1, 0, true, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
     let seq = v.received(&mut b).0[0].0.seq;
     for _ in 0..2_000 {
         let mut nack = vec![];
@@ -47,20 +47,31 @@ fn a_packet_lost_from_the_publisher_is_asked_for_and_taken_from_rtx() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
-    p.send_rtp(&mut b, 96, 5, 1, 0, true, KEYFRAME);
-    p.send_rtp(&mut b, 96, 5, 3, 6000, true, DELTA);
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 3, 6000, DELTA);
     b.pass(10_000);
     let (_, control) = p.received(&mut b);
     let asked: Vec<u16> = control
         .iter()
-        .flat_map(|c| rtcp::packets(c).flatten().filter_map(|p| if let rtcp::Packet::Nack { media: 5, seqs, .. } = p { Some(seqs.collect::<Vec<_>>()) } else { None }).collect::<Vec<_>>())
+        .flat_map(|c| {
+            rtcp::packets(c)
+                .flatten()
+                .filter_map(|p| {
+                    if let rtcp::Packet::Nack { media: 5, seqs, .. } = p {
+                        Some(seqs.collect::<Vec<_>>())
+                    } else {
+                        None
+                    }
+                })
+                .collect::<Vec<_>>()
+        })
         .flatten()
         .collect();
     assert_eq!(asked, [2]);
     let before = v.received(&mut b).0.len();
     let mut rtx = 2u16.to_be_bytes().to_vec();
     rtx.extend(DELTA);
-    p.send_rtp(&mut b, 97, 6, 500, 3000, true, &rtx);
+    p.send_rtp(&mut b, 97, 6, 500, 3000, &rtx);
     let (late, _) = v.received(&mut b);
     assert_eq!((before, late.len()), (2, 1));
     assert_eq!(late[0].1, DELTA);
@@ -70,10 +81,11 @@ fn a_packet_lost_from_the_publisher_is_asked_for_and_taken_from_rtx() {
 fn publishers_are_told_an_estimate_and_a_report() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
-    p.send_rtp(&mut b, 96, 5, 1, 0, true, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
     b.pass(1_500_000);
     let (_, control) = p.received(&mut b);
-    let kinds: Vec<String> = control.iter().flat_map(|c| rtcp::packets(c).flatten().map(|p| format!("{p:?}")).collect::<Vec<_>>()).collect();
+    let kinds: Vec<String> =
+        control.iter().flat_map(|c| rtcp::packets(c).flatten().map(|p| format!("{p:?}")).collect::<Vec<_>>()).collect();
     assert!(kinds.iter().any(|k| k.starts_with("Remb")));
     assert!(kinds.iter().any(|k| k.starts_with("Rr") && k.contains("Report") || k.starts_with("Rr")));
 }
@@ -83,7 +95,7 @@ fn viewers_get_sender_reports_on_the_publishers_clock() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
-    p.send_rtp(&mut b, 96, 5, 1, 90_000, true, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 1, 90_000, KEYFRAME);
     let mut sr = vec![];
     rtcp::write_sr(&mut sr, 5, 50 << 32, 90_000, 1, 1, &[]);
     p.send_rtcp(&mut b, sr);
@@ -92,7 +104,12 @@ fn viewers_get_sender_reports_on_the_publishers_clock() {
     let (_, control) = v.received(&mut b);
     let reports: Vec<(u64, u32)> = control
         .iter()
-        .flat_map(|c| rtcp::packets(c).flatten().filter_map(|p| if let rtcp::Packet::Sr { ntp, rtp_ts, .. } = p { Some((ntp, rtp_ts)) } else { None }).collect::<Vec<_>>())
+        .flat_map(|c| {
+            rtcp::packets(c)
+                .flatten()
+                .filter_map(|p| if let rtcp::Packet::Sr { ntp, rtp_ts, .. } = p { Some((ntp, rtp_ts)) } else { None })
+                .collect::<Vec<_>>()
+        })
         .collect();
     let (ntp, rtp) = reports[0];
     let elapsed_ntp = (ntp - (50 << 32)) as f64 / (1u64 << 32) as f64;

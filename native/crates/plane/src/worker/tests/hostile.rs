@@ -102,7 +102,7 @@ proptest! {
         for i in order {
             if sent.insert(i) {
                 let payload = if i % 20 == 0 { KEYFRAME } else { DELTA };
-                p.send_rtp(&mut b, 96, 5, 1000 + i, u32::from(i) * 3000, true, payload);
+                p.send_rtp(&mut b, 96, 5, 1000 + i, u32::from(i) * 3000, payload);
             }
             b.pass(5_000);
         }

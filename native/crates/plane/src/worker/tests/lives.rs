@@ -9,7 +9,7 @@ fn frames(b: &mut Bench, p: &mut super::rig::Peer, from: u16, to: u16) {
     for i in from..to {
         b.pass(33_000);
         let payload = if i % 10 == 0 { KEYFRAME } else { DELTA };
-        p.send_rtp(b, 96, 5, i, u32::from(i) * 3000, true, payload);
+        p.send_rtp(b, 96, 5, i, u32::from(i) * 3000, payload);
     }
 }
 
@@ -41,15 +41,17 @@ fn a_viewer_starts_at_the_cached_keyframe_and_goes_on_live() {
 fn without_a_cached_keyframe_the_publisher_is_asked_for_one() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
-    p.send_rtp(&mut b, 96, 5, 1, 0, true, DELTA);
+    p.send_rtp(&mut b, 96, 5, 1, 0, DELTA);
     p.received(&mut b);
     let mut v = b.viewer(2, 1002, 100);
     b.pass(20_000);
     let (_, control) = p.received(&mut b);
-    let pli = control.iter().flat_map(|c| rillcast_wire::rtcp::packets(c).flatten().map(|p| format!("{p:?}")).collect::<Vec<_>>());
+    let pli = control
+        .iter()
+        .flat_map(|c| rillcast_wire::rtcp::packets(c).flatten().map(|p| format!("{p:?}")).collect::<Vec<_>>());
     assert_eq!(pli.filter(|p| p.starts_with("Pli")).count(), 1);
     assert!(v.received(&mut b).0.is_empty());
-    p.send_rtp(&mut b, 96, 5, 2, 3000, true, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 2, 3000, KEYFRAME);
     assert_eq!(v.received(&mut b).0.len(), 1);
 }
 
@@ -63,7 +65,7 @@ fn a_publisher_that_returns_takes_its_source_over_under_living_viewers() {
     b.command(Command::RemoveSession { session: 1, keep_sources: true });
     b.pass(1_000_000);
     let mut again = b.publisher(3, 1003);
-    again.send_rtp(&mut b, 96, 5, 40_000, 77, true, KEYFRAME);
+    again.send_rtp(&mut b, 96, 5, 40_000, 77, KEYFRAME);
     let (after, _) = v.received(&mut b);
     let (last, first) = (&before.last().unwrap().0, &after[0].0);
     assert_eq!(first.seq, last.seq.wrapping_add(1));
@@ -115,7 +117,9 @@ fn a_removed_session_says_goodbye_and_its_sources_end() {
     v.received(&mut b);
     b.command(Command::RemoveSession { session: 2, keep_sources: false });
     let (_, control) = v.received(&mut b);
-    assert!(control.iter().any(|c| rillcast_wire::rtcp::packets(c).flatten().any(|p| format!("{p:?}").starts_with("Bye"))));
+    assert!(control
+        .iter()
+        .any(|c| rillcast_wire::rtcp::packets(c).flatten().any(|p| format!("{p:?}").starts_with("Bye"))));
     assert_eq!(b.closed(2), Some("removed"));
     b.command(Command::RemoveSession { session: 1, keep_sources: false });
     assert!(b.worker.sources.is_empty());

@@ -169,7 +169,11 @@ impl Bench {
                 remote_ufrag: "remote".into(),
                 remote_pwd: "x".repeat(22),
             },
-            dtls: DtlsParameters { role: DtlsRole::Server, fingerprint_hash: "sha-256".into(), fingerprint: fingerprint.into() },
+            dtls: DtlsParameters {
+                role: DtlsRole::Server,
+                fingerprint_hash: "sha-256".into(),
+                fingerprint: fingerprint.into(),
+            },
             extensions: HeaderExtensions { abs_send_time: 3, ..Default::default() },
             recv,
             send,
@@ -191,6 +195,9 @@ impl Bench {
     }
 }
 
+/// RTP as (header, payload), RTCP whole.
+pub type Received = (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>);
+
 /// A browser's part.
 pub struct Peer {
     pub address: SocketAddr,
@@ -210,7 +217,16 @@ impl Peer {
 
     pub fn check(&self, password: &str) -> Vec<u8> {
         let mut out = vec![];
-        stun::write_request(&mut out, &[7; 12], &format!("local{}:remote", self.session), 1, true, Some(1), None, password.as_bytes());
+        stun::write_request(
+            &mut out,
+            &[7; 12],
+            &format!("local{}:remote", self.session),
+            1,
+            true,
+            Some(1),
+            None,
+            password.as_bytes(),
+        );
         out
     }
 
@@ -235,9 +251,10 @@ impl Peer {
         self.rx = Some(Receiver::new(&e.remote).unwrap());
     }
 
-    pub fn send_rtp(&mut self, b: &mut Bench, pt: u8, ssrc: u32, seq: u16, ts: u32, marker: bool, payload: &[u8]) {
+    /// A packet that ends its frame.
+    pub fn send_rtp(&mut self, b: &mut Bench, pt: u8, ssrc: u32, seq: u16, ts: u32, payload: &[u8]) {
         let mut d = vec![0; 1500];
-        let n = rtp::write_header(&mut d, marker, pt, seq, ts, ssrc, false, &[]);
+        let n = rtp::write_header(&mut d, true, pt, seq, ts, ssrc, false, &[]);
         let len = self.tx.as_mut().unwrap().protect_rtp(&mut d, n, payload, 0, 0).unwrap();
         d.truncate(len);
         b.give(self.address, d);
@@ -250,8 +267,8 @@ impl Peer {
         b.settle();
     }
 
-    /// Everything received since, decrypted: RTP as (header, payload), RTCP whole.
-    pub fn received(&mut self, b: &mut Bench) -> (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>) {
+    /// Everything received since, decrypted.
+    pub fn received(&mut self, b: &mut Bench) -> Received {
         let (mut media, mut control) = (vec![], vec![]);
         let early = std::mem::take(&mut self.early);
         for mut d in early.into_iter().chain(b.sent_to(self.address)) {

@@ -1,0 +1,70 @@
+//! What Python says (JSON).
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct LoadConfig {
+    /// Local addresses to send from, spread over the peers; with one socket for all of them.
+    pub addresses: Vec<IpAddr>,
+    /// One packet in this many is decrypted (after the first keyframe); 1 = all.
+    pub sample: u32,
+    /// Ask for lost packets.
+    pub nack: bool,
+    /// Share of packets thrown away on arrival, 0–1: a lossy viewer.
+    pub drop: f64,
+    /// Which CPU to stay on.
+    pub cpu: Option<usize>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Transport {
+    pub id: u64,
+    pub remote: SocketAddr,
+    pub local_ufrag: String,
+    pub local_pwd: String,
+    pub remote_ufrag: String,
+    pub remote_pwd: String,
+    pub fingerprint_hash: String,
+    pub fingerprint: String,
+    /// Whether we are the DTLS client.
+    pub client: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct ViewedTrack {
+    pub video: bool,
+    pub codec: String,
+    pub clock_rate: u32,
+    pub payload_type: u8,
+    pub rtx_payload_type: u8,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct PublishedTrack {
+    pub video: bool,
+    pub clock_rate: u32,
+    pub payload_type: u8,
+    pub ssrc: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    View {
+        transport: Transport,
+        tracks: Vec<ViewedTrack>,
+    },
+    /// `stamp`: the last bytes of every packet hold its time of sending, which viewers of the same process read.
+    Publish {
+        transport: Transport,
+        tracks: Vec<PublishedTrack>,
+        stamp: bool,
+    },
+    Remove {
+        id: u64,
+    },
+    /// Begins the figures anew (after warming up).
+    Reset,
+}

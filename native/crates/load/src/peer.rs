@@ -1,0 +1,152 @@
+//! The transport of one peer: full ICE (controlling, one pair), DTLS, SRTP.
+
+use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::srtp::{Receiver, Sender};
+use rillcast_plane::egress::{Egress, Path};
+use rillcast_wire::stun;
+
+use crate::config::Transport;
+
+const CHECK_US: u64 = 50_000;
+const CONSENT_US: u64 = 2_500_000;
+
+pub struct Peer {
+    pub transport: Transport,
+    pub path: Path,
+    /// Which socket, see `thread::PortSink`.
+    pub owner: u32,
+    dtls: Dtls,
+    pub tx: Option<Sender>,
+    pub rx: Option<Receiver>,
+    tie_breaker: u64,
+    next_check_us: u64,
+    answered: bool,
+    pub srtp: &'static str,
+    pub version: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Nothing,
+    Connected,
+    Failed(&'static str),
+}
+
+impl Peer {
+    pub fn new(context: &Context, transport: Transport, path: Path, owner: u32) -> Result<Self, String> {
+        let role = if transport.client { Role::Client } else { Role::Server };
+        let dtls = Dtls::new(context, role).map_err(|e| e.to_string())?;
+        Ok(Peer {
+            transport,
+            path,
+            owner,
+            dtls,
+            tx: None,
+            rx: None,
+            tie_breaker: fastrand::u64(..),
+            next_check_us: 0,
+            answered: false,
+            srtp: "",
+            version: "",
+        })
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.tx.is_some()
+    }
+
+    /// Checks and handshake timers.
+    pub fn tick(&mut self, now_us: u64, out: &mut Egress) -> Step {
+        if now_us >= self.next_check_us {
+            self.next_check_us = now_us + if self.answered { CONSENT_US } else { CHECK_US };
+            let t = &self.transport;
+            let mut request = Vec::with_capacity(128);
+            let mut id = [0; 12];
+            fastrand::fill(&mut id);
+            let username = format!("{}:{}", t.remote_ufrag, t.local_ufrag);
+            stun::write_request(
+                &mut request,
+                &id,
+                &username,
+                1_853_824_767,
+                true,
+                Some(self.tie_breaker),
+                None,
+                t.remote_pwd.as_bytes(),
+            );
+            out.datagram(&self.path, self.owner, &request);
+        }
+        if self.is_connected() || !self.answered {
+            return Step::Nothing;
+        }
+        if self.dtls.timeout().is_some_and(|t| t.is_zero()) && self.dtls.handle_timeout().is_err() {
+            return Step::Failed("dtls_timeout");
+        }
+        self.progress(out)
+    }
+
+    pub fn on_stun(&mut self, data: &[u8], out: &mut Egress) -> Step {
+        let Ok(m) = stun::parse(data) else { return Step::Nothing };
+        match m.class {
+            stun::Class::Success if !self.answered => {
+                self.answered = true;
+                self.next_check_us += CONSENT_US;
+                self.dtls.start();
+                self.progress(out)
+            }
+            stun::Class::Error => Step::Failed("ice_refused"),
+            stun::Class::Request => {
+                let mut reply = Vec::with_capacity(96);
+                stun::write_success(&mut reply, &m.transaction_id, self.path.to, self.transport.local_pwd.as_bytes());
+                out.datagram(&self.path, self.owner, &reply);
+                Step::Nothing
+            }
+            _ => Step::Nothing,
+        }
+    }
+
+    pub fn on_dtls(&mut self, data: &[u8], out: &mut Egress) -> Step {
+        if self.dtls.handle(data).is_err() && !self.is_connected() {
+            return Step::Failed("dtls_failed");
+        }
+        if self.dtls.closed() {
+            return Step::Failed("closed_by_server");
+        }
+        self.progress(out)
+    }
+
+    fn progress(&mut self, out: &mut Egress) -> Step {
+        while let Some(d) = self.dtls.transmit() {
+            out.datagram(&self.path, self.owner, &d);
+        }
+        if self.is_connected() {
+            return Step::Nothing;
+        }
+        let Some(e) = self.dtls.connected() else { return Step::Nothing };
+        let t = &self.transport;
+        if !e.peer_fingerprint(&t.fingerprint_hash).is_some_and(|f| f.eq_ignore_ascii_case(&t.fingerprint)) {
+            return Step::Failed("fingerprint_mismatch");
+        }
+        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else {
+            return Step::Failed("srtp_keys");
+        };
+        self.srtp = e.profile.name();
+        self.version = e.version;
+        self.tx = Some(tx);
+        self.rx = Some(rx);
+        Step::Connected
+    }
+
+    pub fn send_rtcp(&mut self, mut packet: Vec<u8>, out: &mut Egress) {
+        if let Some(tx) = &mut self.tx {
+            if tx.protect_rtcp(&mut packet).is_ok() {
+                out.datagram(&self.path, self.owner, &packet);
+            }
+        }
+    }
+
+    pub fn close(&mut self, out: &mut Egress) {
+        self.dtls.close();
+        self.progress(out);
+    }
+}

@@ -1,0 +1,446 @@
+//! The thread: one socket and many local addresses, or one address and a socket per peer; drained every millisecond
+//! (a wake-up per packet would measure itself).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rillcast_crypto::dtls::Context;
+use rillcast_plane::driver::socket::{bind, Receiver, Sockets};
+use rillcast_plane::egress::{Egress, Message, Path, Sink, Sock};
+use rillcast_wire::demux;
+use slab::Slab;
+
+use crate::config::{Command, LoadConfig, Transport};
+use crate::media::Media;
+use crate::peer::{Peer, Step};
+use crate::publisher::Publisher;
+use crate::report::{Happened, Report};
+use crate::viewer::{Totals, Viewer};
+
+const TURN: Duration = Duration::from_millis(1);
+/// Batches read before timers get their turn.
+const MAX_BATCHES: usize = 1_000;
+
+type Ports = Arc<Mutex<HashMap<u32, RawFd>>>;
+
+/// Sends on the peer's own socket if it has one, else on the shared one.
+struct PortSink {
+    shared: RawFd,
+    own: Ports,
+    sockets: Sockets,
+}
+
+impl Sink for PortSink {
+    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.is_empty() {
+            return self.sockets.send_run(self.shared, buffer, messages);
+        }
+        let mut failed = 0;
+        for (i, m) in messages.iter().enumerate() {
+            let fd = own.get(&m.owner).copied().unwrap_or(self.shared);
+            failed |= self.sockets.send_run(fd, buffer, std::slice::from_ref(m)) << i;
+        }
+        failed
+    }
+
+    fn gso(&self) -> bool {
+        false
+    }
+}
+
+enum Member {
+    Viewer(Box<Viewer>),
+    Publisher(Box<Publisher>),
+}
+
+impl Member {
+    fn peer(&mut self) -> &mut Peer {
+        match self {
+            Member::Viewer(v) => &mut v.peer,
+            Member::Publisher(p) => &mut p.peer,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Mail {
+    commands: Vec<Command>,
+    happened: Vec<Happened>,
+    report: Report,
+}
+
+/// A running load thread.
+pub struct Load {
+    mail: Arc<Mutex<Mail>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    fingerprint: String,
+}
+
+impl Load {
+    pub fn start(config: LoadConfig, media: Option<Media>) -> Result<Self, String> {
+        if config.addresses.is_empty() {
+            return Err("addresses: at least one".into());
+        }
+        let any: IpAddr = if config.addresses[0].is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+        let at = SocketAddr::new(any, 0);
+        let context = Context::new().map_err(|e| e.to_string())?;
+        let fingerprint = context.fingerprint().to_owned();
+        let (mail, stop) = (Arc::new(Mutex::new(Mail::default())), Arc::new(AtomicBool::new(false)));
+        let first = bind(at).map_err(|e| format!("udp {at}: {e}"))?;
+        let mut runner = Runner::new(config, context, media.map(Arc::new), first, mail.clone(), stop.clone());
+        let thread =
+            std::thread::Builder::new().name("load".into()).spawn(move || runner.run()).map_err(|e| e.to_string())?;
+        Ok(Load { mail, stop, thread: Some(thread), fingerprint })
+    }
+
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    pub fn execute(&self, json: &[u8]) -> Result<(), String> {
+        let command = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+        lock(&self.mail).commands.push(command);
+        Ok(())
+    }
+
+    /// What happened since the last call, and the figures now.
+    pub fn poll(&self) -> (Vec<Happened>, Report) {
+        let mut m = lock(&self.mail);
+        (std::mem::take(&mut m.happened), m.report.clone())
+    }
+
+    pub fn stop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(t) = self.thread.take() {
+            // A thread that panicked has printed why.
+            let _ = t.join();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn lock(m: &Mutex<Mail>) -> std::sync::MutexGuard<'_, Mail> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Runner {
+    config: LoadConfig,
+    context: Context,
+    media: Option<Arc<Media>>,
+    shared: UdpSocket,
+    /// With one local address, every peer has a socket, hence a port, of its own; by slot.
+    own: HashMap<usize, UdpSocket>,
+    ports: Ports,
+    receiver: Receiver,
+    out: Egress,
+    members: Slab<Member>,
+    by_id: HashMap<u64, usize>,
+    by_address: HashMap<IpAddr, usize>,
+    next_address: usize,
+    totals: Totals,
+    happened: Vec<Happened>,
+    mail: Arc<Mutex<Mail>>,
+    stop: Arc<AtomicBool>,
+    span: (u64, u64),
+    next_tick: usize,
+    drops_before: u64,
+}
+
+impl Runner {
+    fn new(
+        config: LoadConfig,
+        context: Context,
+        media: Option<Arc<Media>>,
+        shared: UdpSocket,
+        mail: Arc<Mutex<Mail>>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let fd = shared.as_raw_fd();
+        let ports = Ports::default();
+        Runner {
+            out: Egress::new(Box::new(PortSink {
+                shared: fd,
+                own: ports.clone(),
+                sockets: Sockets::new(Some(fd), Some(fd), fd, false),
+            })),
+            ports,
+            config,
+            context,
+            media,
+            shared,
+            own: HashMap::new(),
+            receiver: Receiver::default(),
+            members: Slab::new(),
+            by_id: HashMap::new(),
+            by_address: HashMap::new(),
+            next_address: 0,
+            totals: Totals::default(),
+            happened: vec![],
+            mail,
+            stop,
+            span: (0, 0),
+            next_tick: 0,
+            drops_before: 0,
+        }
+    }
+
+    fn run(&mut self) {
+        if let Some(cpu) = self.config.cpu {
+            rillcast_plane::driver::thread::pin(cpu);
+        }
+        self.begin_span(monotonic_us());
+        let mut last = monotonic_us();
+        while !self.stop.load(Ordering::SeqCst) {
+            let now = monotonic_us();
+            self.totals.report.longest_turn_us = self.totals.report.longest_turn_us.max(now - last);
+            last = now;
+            self.obey(now);
+            self.receive();
+            self.tick(monotonic_us());
+            self.out.flush();
+            self.publish_report(now);
+            std::thread::sleep(TURN);
+        }
+        let slots: Vec<usize> = self.members.iter().map(|(s, _)| s).collect();
+        for slot in slots {
+            self.members[slot].peer().close(&mut self.out);
+        }
+        self.out.flush();
+    }
+
+    fn begin_span(&mut self, now: u64) {
+        self.totals = Totals::default();
+        self.span = (now, thread_cpu_us());
+        self.drops_before = self.socket_drops();
+        for (_, m) in &mut self.members {
+            if let Member::Viewer(v) = m {
+                v.reset();
+            }
+        }
+    }
+
+    fn obey(&mut self, now: u64) {
+        let commands = std::mem::take(&mut lock(&self.mail).commands);
+        for c in commands {
+            let result = match c {
+                Command::View { transport, tracks } => {
+                    self.join(transport, |peer| Ok(Member::Viewer(Box::new(Viewer::new(peer, tracks)))))
+                }
+                Command::Publish { transport, tracks, stamp } => {
+                    let media = self.media.clone();
+                    self.join(transport, |peer| {
+                        let media = media.ok_or("no media was given")?;
+                        Ok(Member::Publisher(Box::new(Publisher::new(peer, tracks, media, stamp))))
+                    })
+                }
+                Command::Remove { id } => {
+                    self.remove(id);
+                    Ok(())
+                }
+                Command::Reset => {
+                    self.begin_span(now);
+                    Ok(())
+                }
+            };
+            if let Err((id, detail)) = result {
+                self.happened.push(Happened { id, what: "failed", at_us: now, detail });
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        transport: Transport,
+        member: impl FnOnce(Peer) -> Result<Member, String>,
+    ) -> Result<(), (u64, String)> {
+        let id = transport.id;
+        self.insert(transport, member).map_err(|e| (id, e))
+    }
+
+    fn insert(
+        &mut self,
+        transport: Transport,
+        member: impl FnOnce(Peer) -> Result<Member, String>,
+    ) -> Result<(), String> {
+        let local = self.config.addresses[self.next_address % self.config.addresses.len()];
+        let slot = self.members.vacant_key();
+        let one_address = self.config.addresses.len() == 1;
+        if !one_address && self.by_address.contains_key(&local) {
+            return Err(format!("{} local addresses are not enough", self.config.addresses.len()));
+        }
+        self.next_address += 1;
+        let sock = if transport.remote.is_ipv4() { Sock::MediaV4 } else { Sock::MediaV6 };
+        let path = Path { sock, to: transport.remote, local: (!one_address).then_some(local) };
+        let id = transport.id;
+        let member = member(Peer::new(&self.context, transport, path, slot as u32)?)?;
+        if one_address {
+            let socket = bind(SocketAddr::new(local, 0)).map_err(|e| format!("udp {local}: {e}"))?;
+            self.ports.lock().unwrap_or_else(PoisonError::into_inner).insert(slot as u32, socket.as_raw_fd());
+            self.own.insert(slot, socket);
+        } else {
+            self.by_address.insert(local, slot);
+        }
+        self.members.insert(member);
+        self.by_id.insert(id, slot);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(slot) = self.by_id.remove(&id) else { return };
+        let mut m = self.members.remove(slot);
+        m.peer().close(&mut self.out);
+        self.out.flush();
+        self.by_address.retain(|_, s| *s != slot);
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).remove(&(slot as u32));
+        self.own.remove(&slot);
+    }
+
+    fn receive(&mut self) {
+        let Runner { shared, own, receiver, out, members, by_address, config, totals, happened, .. } = self;
+        for _ in 0..MAX_BATCHES {
+            let now = monotonic_us();
+            let more = receiver.receive(shared, Sock::MediaV4, |path, data| {
+                if let Some(m) = path.local.and_then(|l| by_address.get(&l)).and_then(|s| members.get_mut(*s)) {
+                    member_datagram(now, m, data, config, totals, happened, out);
+                }
+            });
+            if !more {
+                break;
+            }
+        }
+        for (slot, socket) in own {
+            let Some(m) = members.get_mut(*slot) else { continue };
+            let now = monotonic_us();
+            while receiver
+                .receive(socket, Sock::MediaV4, |_, data| member_datagram(now, m, data, config, totals, happened, out))
+            {
+            }
+        }
+    }
+
+    fn tick(&mut self, now: u64) {
+        // Viewers have seconds; publishers and handshakes want every turn.
+        let slices = 20;
+        self.next_tick = (self.next_tick + 1) % slices;
+        for (slot, m) in &mut self.members {
+            match m {
+                Member::Publisher(p) => {
+                    let step = p.peer.tick(now, &mut self.out);
+                    note(now, &p.peer, step, &mut self.happened);
+                    p.tick(now, &mut self.totals.report, &mut self.out);
+                }
+                Member::Viewer(v) if slot % slices == self.next_tick || !v.peer.is_connected() => {
+                    let step = v.peer.tick(now, &mut self.out);
+                    note(now, &v.peer, step, &mut self.happened);
+                    v.tick(now, &mut self.out);
+                }
+                Member::Viewer(_) => {}
+            }
+        }
+    }
+
+    fn publish_report(&mut self, now: u64) {
+        let mut m = lock(&self.mail);
+        m.happened.append(&mut self.happened);
+        if now < m.report.at_us + 100_000 && m.report.since_us == self.span.0 {
+            return;
+        }
+        let mut r = self.totals.report.clone();
+        drop(m);
+        r.at_us = now;
+        r.since_us = self.span.0;
+        r.peers = self.members.len();
+        for (_, member) in &mut self.members {
+            r.connected += usize::from(member.peer().is_connected());
+            if let Member::Viewer(v) = member {
+                r.receiving += usize::from(v.receiving);
+            }
+        }
+        r.latency = self.totals.latency.summary();
+        r.cpu_us = thread_cpu_us() - self.span.1;
+        r.wall_us = now - self.span.0;
+        r.socket_drops = self.socket_drops().saturating_sub(self.drops_before);
+        lock(&self.mail).report = r;
+    }
+
+    /// From /proc/net/udp: the kernel's count for our socket.
+    fn socket_drops(&self) -> u64 {
+        let Ok(local) = self.shared.local_addr() else { return 0 };
+        let table = if local.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+        let port = format!(":{:04X}", local.port());
+        let Ok(text) = std::fs::read_to_string(table) else { return 0 };
+        text.lines()
+            .skip(1)
+            .filter(|l| l.split_whitespace().nth(1).is_some_and(|a| a.ends_with(&port)))
+            .filter_map(|l| l.split_whitespace().last()?.parse::<u64>().ok())
+            .sum()
+    }
+}
+
+fn member_datagram(
+    now: u64,
+    m: &mut Member,
+    data: &mut [u8],
+    config: &LoadConfig,
+    totals: &mut Totals,
+    happened: &mut Vec<Happened>,
+    out: &mut Egress,
+) {
+    match demux::classify(data) {
+        demux::Kind::Rtp => {
+            if let Member::Viewer(v) = m {
+                v.on_rtp(now, data, config, totals, happened, out);
+            }
+        }
+        demux::Kind::Rtcp => {
+            if let Member::Publisher(p) = m {
+                p.on_rtcp(data, out);
+            }
+        }
+        demux::Kind::Stun => {
+            let step = m.peer().on_stun(data, out);
+            note(now, m.peer(), step, happened);
+        }
+        demux::Kind::Dtls => {
+            let step = m.peer().on_dtls(data, out);
+            note(now, m.peer(), step, happened);
+        }
+        demux::Kind::Unknown => {}
+    }
+}
+
+fn note(now: u64, peer: &Peer, step: Step, happened: &mut Vec<Happened>) {
+    let (what, detail) = match step {
+        Step::Nothing => return,
+        Step::Connected => ("connected", format!("{} {}", peer.version, peer.srtp)),
+        Step::Failed(why) => ("failed", why.to_owned()),
+    };
+    happened.push(Happened { id: peer.transport.id, what, at_us: now, detail });
+}
+
+fn clock_us(id: libc::clockid_t) -> u64 {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `t` is a valid timespec that outlives the call; both clocks used here exist on Linux.
+    unsafe { libc::clock_gettime(id, &raw mut t) };
+    t.tv_sec as u64 * 1_000_000 + t.tv_nsec as u64 / 1000
+}
+
+pub fn monotonic_us() -> u64 {
+    clock_us(libc::CLOCK_MONOTONIC)
+}
+
+fn thread_cpu_us() -> u64 {
+    clock_us(libc::CLOCK_THREAD_CPUTIME_ID)
+}
