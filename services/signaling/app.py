@@ -194,6 +194,7 @@ class Signaling:
         )
         self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, Pages(catalog))
         node.on_drain(sockets.drain)
+        node.directory.on_gone(sockets.node_gone)
         for work, name in (
             (watch.run(), "stream watch"),
             (kv_apps.run(), "app settings"),

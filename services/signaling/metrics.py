@@ -17,7 +17,7 @@ COMMANDS = Counter(
 )
 JOINS = Counter(
     "rillcast_signaling_joins_total",
-    "Sessions asked for, by role (publish, play, whip, whep) and outcome: ok once started, failed, or the refusal.",
+    "Sessions asked for, by role (publish, play, move, whip, whep) and outcome: ok once started, failed, or a code.",
     ["role", "outcome"],
 )
 JOIN_SECONDS = Histogram(

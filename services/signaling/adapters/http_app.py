@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
+from rillcast.contracts.status import STATUS_PATH
 from services.signaling.adapters.http_headers import HttpHeaders
 from services.signaling.adapters.http_pages import Pages
 from services.signaling.adapters.http_rest import Rest
@@ -42,7 +43,7 @@ def _add_rest(app: FastAPI, rest: Rest) -> None:
         ("/rest/v2/cluster/node-count", rest.node_count),
         (f"/rest/v2/cluster/nodes/{page}", rest.nodes),
         ("/rest/v2/applications/settings/{app}", rest.read_settings),
-        ("/rillcast/v1/status", rest.status),
+        (STATUS_PATH, rest.status),
         ("/{app}/rest/v2/version", rest.version),
         (f"/{{app}}/rest/v2/broadcasts/list/{page}", rest.broadcasts),
         ("/{app}/rest/v2/broadcasts/{stream}", rest.broadcast),

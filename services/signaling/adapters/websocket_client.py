@@ -267,6 +267,14 @@ class WebSocketClient:
             self._services.joins.connected(event.session)
         self._carry_out(self._conversation.changed(event, self._now()))
 
+    def uses(self, node: NodeId) -> bool:
+        """Whether one of this socket's sessions is at that node."""
+        return self._conversation.uses(node)
+
+    def node_gone(self, node: NodeId) -> None:
+        """The node died or left: move what was there."""
+        self._carry_out(self._conversation.node_gone(node, self._now()))
+
     def _tell_live(self, stream: StreamId) -> None:
         self._carry_out(self._conversation.stream_live(stream))
 

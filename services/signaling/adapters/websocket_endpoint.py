@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 
 from starlette.responses import PlainTextResponse
@@ -10,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId
+from rillcast.contracts.messages import NodeReport
 from services.signaling import metrics
 from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.socket_services import SocketServices
@@ -20,6 +22,7 @@ from services.signaling.domain.admission import Admission
 GOODBYES_PER_S = 500.0
 """``server_will_stop`` makes a client reconnect at once; this many per second, so that the others can take them."""
 
+MOVES_PER_S = 500.0
 CLIENTS_LEAVE_WITHIN_S = 2.0
 
 
@@ -72,6 +75,14 @@ class WebSocketEndpoint:
             services=self._services,
         )
         await self._run(client)
+
+    def node_gone(self, report: NodeReport) -> None:
+        """A node died or left. Its sessions move at a bounded rate, so that the others can take them."""
+        loop, node = asyncio.get_running_loop(), report.info.node
+        moving = [client for client in self._open.values() if client.uses(node)]
+        random.shuffle(moving)
+        for place, client in enumerate(moving):
+            loop.call_later(place / MOVES_PER_S, client.node_gone, node)
 
     async def drain(self) -> None:
         """Ask every client to go elsewhere, spread over time, and close what is still open after that."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, SessionId, StreamId, new_session_id
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
 from services.signaling.domain import replies
 from services.signaling.domain.admission import Admission, valid_stream_id
@@ -42,6 +42,8 @@ from services.signaling.domain.slots import Phase, Role, Slot, Slots
 from services.signaling.ports import Apps, Streams, Tally
 
 MAX_ABANDONED = 256
+DRAINING = "draining"
+"""Closing reason of a session whose node goes away in order."""
 
 Now = float
 """Monotonic seconds."""
@@ -247,8 +249,10 @@ class Conversation:
         self._abandoned.pop(session, None)
         if slot is None:
             return [Forget(session)]
-        self._tally.joined(slot.role.value, error.code.value)
+        self._tally.joined(_figure(slot), error.code.value)
         effects = self._leave(slot, "refused", keep_stream_s=0.0)
+        if slot.moving:
+            return [*effects, Send(replies.error(error, slot.stream)), Send(ended(slot))]
         if slot.role is Role.PLAY and error.code is ErrorCode.NO_STREAM_EXIST:
             return effects + self._not_live(slot.stream)
         return [*effects, Send(replies.error(error, slot.stream))]
@@ -258,17 +262,26 @@ class Conversation:
         slot = self._slots.session(event.session)
         if slot is None:
             return []
-        seconds = now - slot.asked_at
-        was = slot.phase
+        if event.state is SessionState.CLOSED and event.reason == DRAINING:
+            return self._node_leaves(slot, now)
+        figure, seconds, was = _figure(slot), now - slot.asked_at, slot.phase
         effects: list[Effect] = [Send(frame) for frame in told(slot, event)]
         if slot.phase is Phase.RUNNING and was is not Phase.RUNNING:
-            self._tally.joined(slot.role.value, "ok", seconds)
+            self._tally.joined(figure, "ok", seconds)
         if event.state is SessionState.CLOSED:
             if was is not Phase.RUNNING:
-                self._tally.joined(slot.role.value, "failed")
+                self._tally.joined(figure, "failed")
             self._slots.remove(slot)
             effects.append(Forget(slot.session))
         return effects
+
+    def node_gone(self, node: NodeId, now: Now) -> list[Effect]:
+        """A node died or left."""
+        return [e for slot in self._slots.all() if slot.node == node for e in self._node_leaves(slot, now)]
+
+    def uses(self, node: NodeId) -> bool:
+        """Whether one of this socket's sessions is there."""
+        return any(slot.node == node for slot in self._slots.all())
 
     def stream_live(self, stream: StreamId) -> list[Effect]:
         """A stream this socket may be waiting for is live."""
@@ -282,7 +295,7 @@ class Conversation:
         if slot is None or slot.phase in (Phase.CONNECTING, Phase.RUNNING):
             return []
         failure = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the client did not answer in time")
-        self._tally.joined(slot.role.value, failure.code.value)
+        self._tally.joined(_figure(slot), failure.code.value)
         return [*self._leave(slot, "start_timeout", keep_stream_s=0.0), Send(replies.error(failure, slot.stream))]
 
     def closed(self) -> list[Effect]:
@@ -296,6 +309,20 @@ class Conversation:
         return effects
 
     # ---- parts
+
+    def _node_leaves(self, slot: Slot, now: Now) -> list[Effect]:
+        """A viewer gets an offer of another edge on its living PeerConnection; a publisher is asked to come back anew,
+        and then takes its stream over wherever it lands."""
+        if slot.role is Role.PUBLISH:
+            return [Send(replies.SERVER_WILL_STOP)]
+        former, known = slot.session, slot.phase is Phase.RUNNING or slot.moving
+        self._slots.rename(slot, new_session_id())
+        slot.node, slot.phase, slot.moving, slot.asked_at = None, Phase.OPENING, known, now
+        return [
+            Forget(former),
+            OpenViewer(session=slot.session, stream=slot.stream),
+            ExpireLater(slot.session, slot.start_timeout_s),
+        ]
 
     def _leave(self, slot: Slot, reason: str, *, keep_stream_s: float) -> list[Effect]:
         self._slots.remove(slot)
@@ -329,6 +356,11 @@ class Conversation:
     def _ignored(self, reason: str) -> list[Effect]:
         self._tally.refused_input(reason)
         return []
+
+
+def _figure(slot: Slot) -> str:
+    """The role under which a join is counted; moves to another edge are counted apart."""
+    return "move" if slot.moving else slot.role.value
 
 
 def _credentials(frame: ClientFrame) -> Credentials:

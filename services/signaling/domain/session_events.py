@@ -23,7 +23,8 @@ def told(slot: Slot, event: SessionChanged) -> list[str]:
     frames: list[str] = []
     if event.state in _STARTS[slot.role] and slot.phase is not Phase.RUNNING:
         slot.phase = Phase.RUNNING
-        frames += _starting(slot)
+        frames += [] if slot.moving else _starting(slot)
+        slot.moving = False
     if slot.role is Role.PLAY:
         frames += _measured(slot, event)
     return frames
@@ -46,7 +47,7 @@ def _starting(slot: Slot) -> list[str]:
 def _closing(slot: Slot, reason: str) -> list[str]:
     error = _error_of(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
     frames = [replies.error(error, slot.stream)] if error is not None else []
-    if slot.phase is Phase.RUNNING or error is None:
+    if slot.phase is Phase.RUNNING or slot.moving or error is None:
         frames.append(ended(slot))
     return frames
 

@@ -47,6 +47,8 @@ class Slot(msgspec.Struct, kw_only=True):
     restored: bool = False
     height: int | None = None
     """Last rendition the client was told of, or assumed to know."""
+    moving: bool = False
+    """Viewer: it runs as far as the client knows, while another edge takes it over."""
 
 
 class Slots:
@@ -69,6 +71,12 @@ class Slots:
     def remove(self, slot: Slot) -> None:
         del self._by_name[slot.role, slot.stream]
         del self._by_session[slot.session]
+
+    def rename(self, slot: Slot, session: SessionId) -> None:
+        """The slot goes on with another session."""
+        del self._by_session[slot.session]
+        slot.session = session
+        self._by_session[session] = slot
 
     def of(self, role: Role, stream: StreamId) -> Slot | None:
         return self._by_name.get((role, stream))

@@ -13,6 +13,7 @@ from signaling_harness import LIVE, Cluster, cluster
 from starlette.applications import Starlette
 
 from rillcast.contracts import subjects
+from rillcast.contracts.status import ClusterStatus
 from services.signaling.adapters.http_pages import Pages
 from services.signaling.domain.app_catalog import AppCatalog
 
@@ -89,11 +90,11 @@ async def test_status_shows_nodes_streams_and_viewers(c: Cluster) -> None:
     await c.go_live()
     c.report(c.edges[0], viewers=2)
     async with c.http() as http:
-        status = (await http.get("/rillcast/v1/status")).json()
+        status = msgspec.json.decode((await http.get("/rillcast/v1/status")).content, type=ClusterStatus)
 
-    assert [node["node"] for node in status["nodes"]] == ["edge-1", "edge-2", "origin-1"]
-    assert status["streams"][0]["tracks"] == ["v0", "a0"]
-    assert status["viewers"] == 2
+    assert sorted(report.info.node for report in status.nodes) == ["edge-1", "edge-2", "origin-1"]
+    assert (status.streams[0].codecs, status.streams[0].renditions) == (("H264", "opus"), (720,))
+    assert status.viewers == status.streams[0].viewers == 2
 
 
 async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:

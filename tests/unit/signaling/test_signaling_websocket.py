@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import StreamId, stream_key
-from rillcast.contracts.messages import SessionState
+from rillcast.contracts.messages import NodeKind, NodeLeft, SessionState
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -296,6 +296,57 @@ async def test_quality_and_toggles_reach_the_edge(c: Cluster) -> None:
     assert sorted(request.height for request in edge.selected) == [0, 360, 720]
     assert {(request.kind, request.enabled) for request in edge.muted} == {("video", False), ("audio", True)}
     assert {request.session for request in edge.selected} == {session}
+
+
+async def test_a_viewer_of_a_leaving_edge_gets_an_offer_of_another_on_the_same_connection(c: Cluster) -> None:
+    await c.go_live()
+    async with c.client() as client:
+        edge, session = await client.play(c)
+        c.report(edge, draining=True)
+        await edge.tell(session, state=SessionState.CLOSED, reason="draining")
+
+        offer = await client.receive()
+        other = next(another for another in c.edges if another is not edge)
+        assert (offer["type"], offer["streamId"]) == ("offer", "s1")
+        assert other.played[0].session != session
+        await client.send("takeConfiguration", streamId="s1", type="answer", sdp=ANSWER)
+        await c.sees(lambda: other.answers)
+        await other.tell(other.played[0].session, state=SessionState.CONNECTED)
+        assert await client.nothing_came()
+
+        assert (await client.ask("stop", streamId="s1"))["definition"] == "play_finished"
+        await c.sees(lambda: other.closed)
+
+
+async def test_a_viewer_of_a_dead_edge_is_moved(c: Cluster) -> None:
+    await c.go_live()
+    async with c.client() as client:
+        edge, _ = await client.play(c)
+        edge.bus.connected = False
+        c.host.directory.left(NodeLeft(node=edge.name, kind=NodeKind.EDGE))
+
+        assert (await client.receive())["type"] == "offer"
+
+
+async def test_a_viewer_that_cannot_be_moved_is_told_why_and_that_it_finished(c: Cluster) -> None:
+    await c.go_live()
+    async with c.client() as client:
+        edge, session = await client.play(c)
+        for each in c.edges:
+            c.report(each, draining=True)
+        await edge.tell(session, state=SessionState.CLOSED, reason="draining")
+
+        assert [(await client.receive())["definition"] for _ in range(2)] == ["highResourceUsage", "play_finished"]
+
+
+async def test_a_publisher_of_a_leaving_origin_is_asked_to_come_back(c: Cluster) -> None:
+    async with c.client() as client:
+        session = await client.publish(c)
+        await c.origin.tell(session, state=SessionState.MEDIA)
+        await client.receive()
+        await c.origin.tell(session, state=SessionState.CLOSED, reason="draining")
+
+        assert (await client.receive())["definition"] == "server_will_stop"
 
 
 async def test_questions_about_a_live_stream(c: Cluster) -> None:
