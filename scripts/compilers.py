@@ -63,9 +63,8 @@ def ensure_cargo() -> Path:
 
 def ensure_compiler() -> None:
     """BoringSSL is C++, its cmake drives make, and its crate patches it with git."""
-    missing = [
-        package for package, tools in (("g++", CPLUSPLUS), ("make", ("make",)), ("git", ("git",))) if not any(map(shutil.which, tools))
-    ]
+    needed = {"g++": CPLUSPLUS, "make": ("make",), "git": ("git",)}
+    missing = [package for package, tools in needed.items() if not any(map(shutil.which, tools))]
     if missing and not apt(missing):
         hint = apt_hint(missing, "install it with your system's package manager")
         die(f"needs {' and '.join(missing)}; run: {hint}")

@@ -104,18 +104,13 @@ def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, t
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     websocket = url.replace("http://", "ws://")
-    counts = {
-        "origin": wishes.origins,
-        "edge": wishes.edges,
-        "transcoder": wishes.transcoders,
-        "signaling": 1,
-        "license": 1,
-    }
+    counts = [(wishes.origins, "origin"), (wishes.edges, "edge"), (wishes.transcoders, "transcoder")]
+    counts += [(1, "signaling"), (1, "license")]
     rows = {
         "Publish and watch": f"[link={url}]{url}[/]",
         "Ant Media SDK": f"{websocket}live/websocket",
         "WHIP · WHEP": f"{url}live/whip/STREAM · {url}live/whep/STREAM",
-        "Nodes": " · ".join(f"{count} {kind}" for kind, count in counts.items()),
+        "Nodes": " · ".join(f"{count} {kind}{'s' * (count > 1)}" for count, kind in counts),
         "Discovery": discovery.sentence,
         "Metrics": f"http://127.0.0.1:{wishes.ports.admin}/metrics and up, one port per node",
         "Logs": str(folder.logs),
