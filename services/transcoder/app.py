@@ -35,10 +35,11 @@ from rillcast.runtime.service import Node
 from services.transcoder.app_ladders import AppLadders
 from services.transcoder.config import TranscoderSettings
 from services.transcoder.feed import SourceFeed
-from services.transcoder.job import Encoding, LadderJob
+from services.transcoder.job import LadderJob
 from services.transcoder.ports import Bus, Clock, KeyValue, Plane
 from services.transcoder.rungs import WatchedRungs
 from services.transcoder.transcoder import Transcoder
+from services.transcoder.work import Encoding
 
 log = get_logger(__name__)
 

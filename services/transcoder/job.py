@@ -26,33 +26,22 @@ from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.adapters.ladder_thread import LadderThread
+from services.transcoder.adapters.ladder_engine import Outcome
 from services.transcoder.domain.ladder import Rung, plan, track_record
-from services.transcoder.domain.overload import OverloadGuard, Verdict
-from services.transcoder.domain.reception import Reception
 from services.transcoder.feed import SourceFeed
 from services.transcoder.ports import Clock, KeyValue
 from services.transcoder.rungs import WatchedRungs
+from services.transcoder.work import Encoding, Finding, LadderWork
 
 log = get_logger(__name__)
 
 TICK_S = 1.0
 KEYFRAME_EVERY_S = 0.5
-UNDECODABLE_S = 15.0
-"""A source from which no picture came for so long, although its frames do, gets no rungs any more."""
 
 
 def job_key(stream_key: str) -> str:
     """Where a stream's ladder job lies in BUCKET_RENDITIONS."""
     return f"{stream_key}/ladder"
-
-
-class Encoding(msgspec.Struct, frozen=True, kw_only=True):
-    """How rungs are made."""
-
-    gop_s: float
-    preset: str
 
 
 class LadderJob:
@@ -91,13 +80,8 @@ class LadderJob:
         self._size = (source.width, source.height)
         self._plan: tuple[Rung, ...] = ()
         self._dropped: set[TrackId] = set()
-        self._reception = Reception(source.codec)
-        self._thread: LadderThread | None = None
-        self._guard = OverloadGuard(clock())
-        self._seen = (0, 0)
-        self._counted: dict[str, int] = {}
+        self._work: LadderWork | None = None
         self._keyframe_asked = -KEYFRAME_EVERY_S
-        self._no_picture_since: float | None = None
         self._changed = asyncio.Event()
         self._stopping = False
         self._handing_over = False
@@ -117,12 +101,12 @@ class LadderJob:
     @property
     def encoders(self) -> int:
         """How many rungs are encoded now."""
-        return len(self._watched.rungs) if self._thread is not None else 0
+        return len(self._watched.rungs) if self._work is not None else 0
 
     @property
     def cpu_s(self) -> float:
-        """CPU time the present thread has used."""
-        return self._thread.cpu_s if self._thread is not None else 0.0
+        """CPU time the present work has used."""
+        return self._work.cpu_s if self._work is not None else 0.0
 
     @property
     def watched(self) -> bool:
@@ -165,23 +149,17 @@ class LadderJob:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, busy, retry_after_s=5.0)
         grant = self._watched.open(request, rung, track_record(rung, self._source), self.epoch)
         if new:
-            self._guard.disturbed(self._clock())
             self._changed.set()
+        if new and self._work is not None:
+            self._work.rung_added()
         return grant
 
     # ---- what the plane reports
 
     def on_packet(self, data: bytes) -> None:
         """A packet of the source."""
-        thread = self._thread
-        if thread is None:
-            return
-        now = self._clock()
-        for frame in self._reception.add(data, now):
-            if not thread.put(frame):
-                self._want_keyframe(now)
-        if self._reception.wants_keyframe:
-            self._want_keyframe(now)
+        if self._work is not None and self._work.on_packet(data):
+            self._want_keyframe(self._clock())
 
     def on_stats(self, stats: SourceStats) -> None:
         """Each second, of the source."""
@@ -196,8 +174,8 @@ class LadderJob:
     def on_keyframe_wanted(self, source: int) -> None:
         """A viewer of a rung needs one."""
         track = self._watched.track_of(source)
-        if track is not None and self._thread is not None:
-            self._thread.want_keyframe(track)
+        if track is not None and self._work is not None:
+            self._work.want_keyframe(track)
 
     def on_feed_lost(self) -> None:
         """The origin fell silent."""
@@ -257,17 +235,12 @@ class LadderJob:
         rungs = self._watched.rungs
         if not rungs:
             await self._rest()
-        elif self._thread is None:
-            self._reception = Reception(self._source.codec)
-            engine = LadderEngine(self._source.codec, self._encoding.gop_s, self._encoding.preset)
-            self._thread = LadderThread(engine, self._deliver, self._clock)
-            self._thread.set_rungs(rungs)
-            self._thread.start()
-            self._seen, self._counted, self._no_picture_since = (0, 0), {}, None
-            self._guard.disturbed(now)
+        elif self._work is None:
+            self._work = LadderWork(self._source.codec, self._encoding, self._deliver, self._clock)
+            self._work.set_rungs(rungs)
         else:
-            self._thread.set_rungs(rungs)
-            self._judge(len(rungs), now)
+            self._work.set_rungs(rungs)
+            self._judge(self._work.judge(len(rungs)))
         if (rungs or not self._plan_known()) and not self._feed.fed and now >= self._feed.due:
             await self._open_feed(now)
         self._feed.tap(bool(rungs))
@@ -275,78 +248,52 @@ class LadderJob:
     async def _open_feed(self, now: float) -> None:
         supply = TrackSupply(self._source, self._live.record.owner, self.epoch, self._live.since_epoch)
         if await self._feed.open(self._live, supply, now):
-            self._reception = Reception(self._source.codec)
+            if self._work is not None:
+                self._work.feed_replaced()
             self._want_keyframe(now)
 
     async def _rest(self) -> None:
         """Nobody watches: keep the lease only."""
-        if self._thread is not None:
-            self._count()
-            await self._thread.stop()
-            self._thread = None
+        await self._stop_work()
         if self._plan_known():
             await self._feed.close()
 
     async def _close(self) -> None:
         await self._keeper.release()
         self._watched.close()
-        if self._thread is not None:
-            self._count()
-            await self._thread.stop()
-            self._thread = None
+        await self._stop_work()
         await self._feed.close()
+
+    async def _stop_work(self) -> None:
+        if self._work is not None:
+            work, self._work = self._work, None
+            await work.stop()
 
     def _deliver(self, outcome: Outcome) -> None:
         """The thread's results, on the event loop."""
         for produced in outcome.produced:
             self._watched.push(produced.track, produced.packets)
-        now = self._clock()
         if outcome.size is not None:
-            self._no_picture_since = None
             self._look(*outcome.size)
-        elif self._no_picture_since is None:
-            self._no_picture_since = now
         if outcome.undecodable:
-            self._want_keyframe(now)
+            self._want_keyframe(self._clock())
         for track in outcome.failed:
             self._drop(track, "encoder")
 
-    def _judge(self, rungs: int, now: float) -> None:
-        """Overload and hopeless sources."""
-        thread = self._thread
-        assert thread is not None
-        encoded, left_out = thread.encoded, thread.left_out
-        verdict = self._guard.observe(encoded - self._seen[0], left_out - self._seen[1], rungs, now)
-        self._count()
-        if self._no_picture_since is not None and now - self._no_picture_since > UNDECODABLE_S:
-            log.warning(
-                "The source can't be decoded, no ladder for it", stream=self._live.key, codec=self._source.codec
-            )
-            metrics.REFUSED.labels("undecodable").inc()
-            self._dropped.update(rung.track for rung in self._plan)
-            self._replan()
-        elif verdict is Verdict.DROP_TOP:
-            self._drop(self._watched.rungs[0].track, "overload")
-        elif verdict is Verdict.GIVE_UP:
-            log.warning("Too much for this node, the ladder job is given up", stream=self._live.key)
-            self.stop("overload")
-
-    def _count(self) -> None:
-        thread = self._thread
-        assert thread is not None
-        totals = {
-            **thread.counts,
-            "overflow": thread.overflows,
-            "malformed": self._reception.malformed,
-        }
-        for kind, total in totals.items():
-            metrics.ERRORS.labels(kind).inc(max(0, total - self._counted.get(kind, 0)))
-        fates = {"encoded": thread.encoded, "left_out": thread.left_out, "lost": self._reception.losses}
-        for fate, total in fates.items():
-            metrics.FRAMES.labels(fate).inc(max(0, total - self._counted.get(f"frames {fate}", 0)))
-            totals[f"frames {fate}"] = total
-        self._counted = totals
-        self._seen = (thread.encoded, thread.left_out)
+    def _judge(self, finding: Finding) -> None:
+        match finding:
+            case Finding.DROP_TOP:
+                self._drop(self._watched.rungs[0].track, "overload")
+            case Finding.GIVE_UP:
+                log.warning("Too much for this node, the ladder job is given up", stream=self._live.key)
+                self.stop("overload")
+            case Finding.HOPELESS:
+                log.warning("The source can't be decoded, no ladder for it", stream=self._live.key)
+                metrics.REFUSED.labels("undecodable").inc()
+                self._dropped.update(rung.track for rung in self._plan)
+                self._replan()
+            case Finding.WELL:
+                pass
 
     def _drop(self, track: TrackId, reason: str) -> None:
         log.warning("A rung is withdrawn", stream=self._live.key, track=track, reason=reason)

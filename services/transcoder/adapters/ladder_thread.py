@@ -125,8 +125,7 @@ class LadderThread:
         else:
             self.left_out += 1
         self.cpu_s = time.thread_time()
-        if outcome.produced or outcome.undecodable or outcome.failed or outcome.size:
-            try:
-                self._loop.call_soon_threadsafe(self._deliver, outcome)
-            except RuntimeError:
-                self._stopping = True  # the loop is closed: the process ends
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, outcome)
+        except RuntimeError:
+            self._stopping = True  # the loop is closed: the process ends
