@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from rillcast.contracts.messages import NodeLoad
 from rillcast.media.protocol import WorkerStats
 
+LASTING_SAMPLES = 5
+"""Seconds over which timers must be late for it to count: one hiccup of the machine is no reason to refuse viewers."""
 FRESH_JOIN_BUSY = 0.002
 """Share of a worker that one join is taken to cost until the next figures show what it really costs."""
 
@@ -28,7 +32,7 @@ class _Worker(msgspec.Struct):
     sessions: int = 0
     fresh: int = 0
     busy: float = 0.0
-    loop_lag_ms: float = 0.0
+    loop_lags_ms: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=LASTING_SAMPLES))
     packets_out: int = 0
     bytes_out: int = 0
     pps: float = 0.0
@@ -51,7 +55,8 @@ class MediaLoad:
             worker.pps = max(0, stats.packets_out - worker.packets_out) / elapsed_s
             worker.egress_bps = max(0, stats.bytes_out - worker.bytes_out) * 8 / elapsed_s
         worker.packets_out, worker.bytes_out, worker.seen_at = stats.packets_out, stats.bytes_out, now
-        worker.busy, worker.loop_lag_ms, worker.fresh = stats.busy, stats.loop_lag_ms, 0
+        worker.busy, worker.fresh = stats.busy, 0
+        worker.loop_lags_ms.append(stats.loop_lag_ms)
 
     def joined(self, worker: int) -> None:
         """A session was given to this worker."""
@@ -82,9 +87,15 @@ class MediaLoad:
             cpu=_share(sum(worker.busy for worker in self._workers) / count, self._limits.max_busy),
             packets=_share(sum(worker.pps for worker in self._workers), self._limits.max_pps),
             egress=_share(sum(worker.egress_bps for worker in self._workers), self._limits.max_egress_bps),
-            loop_lag=_share(min(worker.loop_lag_ms for worker in self._workers), self._limits.max_loop_lag_ms),
+            loop_lag=_share(self._lasting_lag_ms(), self._limits.max_loop_lag_ms),
             sessions=self.sessions,
             streams=streams,
+        )
+
+    def _lasting_lag_ms(self) -> float:
+        """The best worker's least delay of the last seconds; 0 before there were so many."""
+        return min(
+            min(worker.loop_lags_ms) if len(worker.loop_lags_ms) == LASTING_SAMPLES else 0.0 for worker in self._workers
         )
 
     def full(self) -> str:

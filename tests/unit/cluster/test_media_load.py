@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.media_load import MediaLimits, MediaLoad
+from rillcast.cluster.media_load import LASTING_SAMPLES, MediaLimits, MediaLoad
 from rillcast.media.protocol import WorkerStats
 
 
@@ -50,10 +50,20 @@ def test_each_limit_names_itself_when_reached() -> None:
     sessions = MediaLoad(1, MediaLimits(max_sessions=1))
     sessions.joined(0)
     late = MediaLoad(1, MediaLimits(max_loop_lag_ms=50))
-    late.observe(stats(0, lag_ms=60), 0.0)
+    for second in range(LASTING_SAMPLES):
+        late.observe(stats(0, lag_ms=60), float(second))
 
     assert "sessions" in sessions.full()
     assert "timer delay" in late.full()
+
+
+def test_timers_late_for_a_moment_do_not_fill_a_node() -> None:
+    load = MediaLoad(1, MediaLimits(max_loop_lag_ms=50))
+    for second in range(LASTING_SAMPLES):
+        load.observe(stats(0, lag_ms=2 if second == 1 else 900), float(second))
+
+    assert load.full() == ""
+    assert load.report(0).loop_lag < 0.1
 
 
 def test_a_session_that_left_makes_room() -> None:

@@ -9,6 +9,7 @@ import pytest
 from edge_harness import APP, AUDIO, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
 
 from rillcast.contracts import subjects
+from rillcast.cluster.media_load import LASTING_SAMPLES
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import SessionAnswer
@@ -204,12 +205,12 @@ async def test_a_flood_of_half_open_joins_is_bounded(begin: Begin) -> None:
 
 
 async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
-    world.plane.emit(
-        protocol.WorkerStats(
-            worker=0, busy=0.1, loop_lag_ms=200.0, packets_in=0, packets_out=0, bytes_in=0, bytes_out=0, sessions=0,
-            half_open=0, counters={"bad_packet": 3},
-        )
+    late = protocol.WorkerStats(
+        worker=0, busy=0.1, loop_lag_ms=200.0, packets_in=0, packets_out=0, bytes_in=0, bytes_out=0, sessions=0,
+        half_open=0, counters={"bad_packet": 3},
     )  # fmt: skip
+    for _ in range(LASTING_SAMPLES):
+        world.plane.emit(late)
 
     with pytest.raises(RillcastError, match="timer delay"):
         await world.whep()
