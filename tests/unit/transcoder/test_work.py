@@ -90,7 +90,7 @@ async def test_an_engine_that_fails_does_not_end_its_thread() -> None:
             return super().process(frame, encode=encode)
 
     outcomes: list[Outcome] = []
-    thread = LadderThread(Broken("H264", 2.0, "ultrafast"), outcomes.append, FakeClock())
+    thread = LadderThread(Broken("H264", 2.0, "ultrafast"), outcomes.append, FakeClock(0.0))
     thread.set_rungs((SMALL,))
     thread.start()
     camera = Camera()
