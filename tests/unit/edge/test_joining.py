@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from edge_harness import APP, AUDIO, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
 
-from rillcast.contracts import subjects
 from rillcast.cluster.media_load import LASTING_SAMPLES
+from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import SessionAnswer
