@@ -10,7 +10,7 @@ import msgspec
 from rillcast.cluster.placement.health import taking_sessions
 from rillcast.cluster.placement.nearness import Place, RegionOrder
 from rillcast.cluster.placement.pending_joins import PendingJoins
-from rillcast.cluster.placement.score import fullness
+from rillcast.cluster.placement.score import fullness, work
 from rillcast.cluster.placement.spreading import fewest_sessions
 from rillcast.cluster.placement.two_choices import better_of_two
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -85,7 +85,7 @@ class Placement:
             return report.info.node in carriers
 
         tier = self._nearest_with_room(kind, healthy, full, place)
-        idle = [report for report in tier if cost(report) < self._limits.near_idle]
+        idle = [report for report in tier if work(report, expected(report)) < self._limits.near_idle]
         if idle:
             return fewest_sessions(idle, expected, carries, self._rng).info.node
         with_stream = [report for report in tier if carries(report) and cost(report) < self._limits.carrier_full]

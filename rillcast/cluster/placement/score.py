@@ -19,6 +19,12 @@ def join_cost(report: NodeReport) -> float:
     return min(MOST_JOIN_COST, max(LEAST_JOIN_COST, load.highest() / load.sessions))
 
 
+def work(report: NodeReport, expected_joins: float) -> float:
+    """The same without timer delay, which busy neighbours on the machine cause too: how much the node itself does."""
+    load = report.load
+    return max(load.cpu, load.packets, load.egress) + expected_joins * join_cost(report)
+
+
 def fullness(report: NodeReport, expected_joins: float) -> float:
     """The figure placement compares."""
     return report.load.highest() + expected_joins * join_cost(report)

@@ -149,6 +149,7 @@ class BusJoins:
             try:
                 node = choose(tried)
             except RillcastError as nobody:
+                log.info("No node takes a session", kind=kind.value, reason=(refusal or nobody).message)
                 raise refusal or nobody from None
             self._pending.placed(session, node, self._clock())
             try:

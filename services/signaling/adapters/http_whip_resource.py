@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -14,6 +15,7 @@ from services.signaling.adapters.bus_session_events import SessionEvents
 from services.signaling.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.adapters.http_whip_answers import FRAGMENT, answer_by_method
 from services.signaling.domain.resource_url import LatestTags, Resource, ResourceSigner
+from services.signaling.domain.rest_shapes import Result
 
 MAX_FRAGMENT_BYTES = 64 * 1024
 
@@ -63,7 +65,7 @@ class WhipResources:
         return Response(body, 200, headers={"ETag": self._new_tag(resource)}, media_type=FRAGMENT)
 
     async def _delete(self, request: Request) -> Response:
-        """Also good when the node is gone: then so is the session."""
+        """Also good when the node is gone: then so is the session. Answers a Result, as Ant Media."""
         resource = self._resource(request)
         self._events.forget(resource.session)
         self._joins.forget(resource.session)
@@ -73,7 +75,7 @@ class WhipResources:
         except RillcastError as error:
             if error.code not in (ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION):
                 raise
-        return Response(status_code=200)
+        return Response(msgspec.json.encode(Result(success=True)), media_type="application/json")
 
     def _resource(self, request: Request) -> Resource:
         path = request.path_params

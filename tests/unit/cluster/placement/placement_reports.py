@@ -12,6 +12,7 @@ def report(
     name: str,
     *,
     load: float = 0.0,
+    loop_lag: float = 0.0,
     sessions: int = 0,
     ready: bool = True,
     draining: bool = False,
@@ -32,5 +33,9 @@ def report(
         incarnation="i",
     )
     return NodeReport(
-        info=info, load=NodeLoad(cpu=load, sessions=sessions), ready=ready, draining=draining, carried=carried
+        info=info,
+        load=NodeLoad(cpu=load, loop_lag=loop_lag, sessions=sessions),
+        ready=ready,
+        draining=draining,
+        carried=carried,
     )

@@ -57,6 +57,12 @@ def test_viewers_of_one_stream_spread_over_near_idle_edges() -> None:
     assert given == {NodeId("e1"): 3, NodeId("e2"): 4, NodeId("e3"): 4}
 
 
+def test_timer_delay_that_neighbours_cause_does_not_stop_the_spreading() -> None:
+    edges = [report("e1", loop_lag=0.9, sessions=1), report("e2", loop_lag=0.5)]
+
+    assert placement().viewer(edges, {NodeId("e1")}, NOWHERE, NOW) == "e2"
+
+
 def test_a_busy_cluster_prefers_an_edge_that_has_the_stream() -> None:
     edges = [report("e1", load=0.7, sessions=500), report("e2", load=0.3, sessions=200), report("e3", load=0.4)]
 
