@@ -6,6 +6,8 @@ node's next reports have it. Time is given; nothing here reads a clock.
 
 from __future__ import annotations
 
+import heapq
+
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId
@@ -24,43 +26,62 @@ class _Join(msgspec.Struct):
     until: float
 
 
+class _Expected(msgspec.Struct):
+    """The joins of one node in two sums, so that asking costs the same for ten and for ten thousand."""
+
+    count: int = 0
+    placed_at_sum: float = 0.0
+
+
 class PendingJoins:
     """Of one signaling instance."""
 
     def __init__(self) -> None:
         self._joins: dict[SessionId, _Join] = {}
-        self._by_node: dict[NodeId, dict[SessionId, _Join]] = {}
+        self._by_node: dict[NodeId, _Expected] = {}
+        self._expiry: list[tuple[float, SessionId]] = []
 
     def placed(self, session: SessionId, node: NodeId, now: float) -> None:
         """A join goes to `node`."""
         self.dropped(session)
-        if len(self._joins) >= MOST:
+        if len(self._expiry) >= MOST:
             return
-        join = _Join(node, now, now + DECAY_S)
-        self._joins[session] = join
-        self._by_node.setdefault(node, {})[session] = join
+        self._joins[session] = _Join(node, now, now + DECAY_S)
+        expected = self._by_node.setdefault(node, _Expected())
+        expected.count += 1
+        expected.placed_at_sum += now
+        heapq.heappush(self._expiry, (now + DECAY_S, session))
 
     def connected(self, session: SessionId, now: float) -> None:
         """ICE and DTLS are up: the node's load soon tells."""
         join = self._joins.get(session)
-        if join is not None:
-            join.until = min(join.until, now + REPORTED_AFTER_S)
+        if join is not None and now + REPORTED_AFTER_S < join.until:
+            join.until = now + REPORTED_AFTER_S
+            heapq.heappush(self._expiry, (join.until, session))
 
     def dropped(self, session: SessionId) -> None:
         """Refused or closed."""
         join = self._joins.pop(session, None)
         if join is None:
             return
-        of_node = self._by_node[join.node]
-        del of_node[session]
-        if not of_node:
+        expected = self._by_node[join.node]
+        expected.count -= 1
+        expected.placed_at_sum -= join.placed_at
+        if not expected.count:
             del self._by_node[join.node]
 
     def weight(self, node: NodeId, now: float) -> float:
         """How many joins `node` has to expect, each between 0 and 1 by its age."""
-        of_node = self._by_node.get(node)
-        if not of_node:
+        self._expire(now)
+        expected = self._by_node.get(node)
+        if expected is None:
             return 0.0
-        for session in [session for session, join in of_node.items() if join.until <= now]:
-            self.dropped(session)
-        return sum(max(0.0, 1.0 - (now - join.placed_at) / DECAY_S) for join in of_node.values())
+        ages = expected.count * now - expected.placed_at_sum
+        return max(0.0, expected.count - ages / DECAY_S)
+
+    def _expire(self, now: float) -> None:
+        while self._expiry and self._expiry[0][0] <= now:
+            _, session = heapq.heappop(self._expiry)
+            join = self._joins.get(session)
+            if join is not None and join.until <= now:
+                self.dropped(session)
