@@ -1,0 +1,194 @@
+"""A real cluster for the tests: `rillcast up` as a user starts it, on free ports and in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+UP_TIMEOUT_S = 60.0
+DOWN_TIMEOUT_S = 20.0
+CONDITION_TIMEOUT_S = 25.0
+POLL_S = 0.1
+
+T = TypeVar("T")
+
+
+async def until(
+    ask: Callable[[], Awaitable[T]], good: Callable[[T], object], what: str, timeout_s: float = CONDITION_TIMEOUT_S
+) -> T:
+    """Ask again and again until the answer is good; AssertionError with the last answer when the time is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        last = await ask()
+        if good(last):
+            return last
+        if loop.time() > deadline:
+            raise AssertionError(f"not within {timeout_s:.0f} s: {what}; last seen: {str(last)[:1500]}")
+        await asyncio.sleep(POLL_S)
+
+
+class Cluster:
+    """One `rillcast up` and what it says about itself."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, first_port: int) -> None:
+        self._process = process
+        self.folder = folder
+        self.first_port = first_port
+        self.base = f"http://127.0.0.1:{first_port}"
+        self._http = httpx.AsyncClient(timeout=5.0, trust_env=False)
+
+    def websocket(self, app: str = "LiveApp") -> str:
+        """Where Ant Media's SDK connects."""
+        return f"{self.base.replace('http', 'ws')}/{app}/websocket"
+
+    def whip(self, stream: str, app: str = "LiveApp") -> str:
+        return f"{self.base}/{app}/whip/{stream}"
+
+    def whep(self, stream: str, app: str = "LiveApp") -> str:
+        return f"{self.base}/{app}/whep/{stream}"
+
+    async def status(self) -> ClusterStatus:
+        """The cluster as signaling sees it."""
+        response = await self._http.get(self.base + STATUS_PATH)
+        response.raise_for_status()
+        return msgspec.json.decode(response.content, type=ClusterStatus)
+
+    async def stream(self, stream: str) -> StreamStatus | None:
+        """One stream's entry, None when it isn't published."""
+        return next((entry for entry in (await self.status()).streams if entry.stream == stream), None)
+
+    async def live(self, stream: str) -> StreamStatus:
+        """Waits until the stream's media flows."""
+        entry = await until(
+            lambda: self.stream(stream), lambda entry: entry is not None and entry.media_flowing, f"{stream} is live"
+        )
+        assert entry is not None
+        return entry
+
+    async def metrics(self, node: str) -> dict[str, float]:
+        """A node's metrics by ``name`` or ``name{label=value,…}``."""
+        address = next(report.info.admin_address for report in (await self.status()).nodes if report.info.node == node)
+        text = (await self._http.get(f"http://{address}/metrics")).raise_for_status().text
+        families = text_string_to_metric_families(text)
+        return {_name(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
+
+    async def metric(self, node: str, name: str) -> float:
+        return (await self.metrics(node)).get(name, 0.0)
+
+    async def request(self, method: str, url: str, **options: object) -> httpx.Response:
+        return await self._http.request(method, url, **options)  # type: ignore[arg-type]
+
+    def tracebacks(self) -> list[str]:
+        """Logs of nodes in which something unexpected was raised."""
+        logs = (self.folder / "run" / "logs").glob("*.log*")
+        return [log.name for log in logs if "Traceback" in log.read_text(errors="replace")]
+
+    def processes(self) -> list[psutil.Process]:
+        """`rillcast up` and everything below it."""
+        root = psutil.Process(self._process.pid)
+        return [root, *root.children(recursive=True)]
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit code. What is still there after the deadline is killed and is a failure."""
+        await self._http.aclose()
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(DOWN_TIMEOUT_S):
+                return await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise AssertionError(f"`rillcast up` still ran {DOWN_TIMEOUT_S:.0f} s after SIGTERM") from None
+
+    @property
+    def running(self) -> bool:
+        return self._process.returncode is None
+
+
+@asynccontextmanager
+async def cluster(folder: Path, *, edges: int = 1, origins: int = 1) -> AsyncIterator[Cluster]:
+    """`rillcast up` until the end of the block. The folder, which exists, keeps the logs."""
+    process, first = await _start(folder, edges=edges, origins=origins)
+    running = Cluster(process, folder, first)
+    try:
+        yield running
+    finally:
+        if running.running:
+            await running.terminate()
+
+
+async def _start(folder: Path, *, edges: int, origins: int) -> tuple[asyncio.subprocess.Process, int]:
+    for _ in range(5):
+        first = _free_block()
+        process = await _launch(folder, first, edges, origins)
+        if await _came_up(process, first, folder):
+            return process, first
+    raise AssertionError(f"no cluster came up: {(folder / 'up.log').read_text()[-2000:]}")
+
+
+async def _launch(folder: Path, first: int, edges: int, origins: int) -> asyncio.subprocess.Process:
+    ports = {"port": 0, "admin-port": 10, "nats-port": 1, "consul-port": 3, "media-port": 100, "relay-port": 400}
+    options = [part for name, offset in ports.items() for part in (f"--{name}", str(first + offset))]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RILLCAST_")}
+    with (folder / "up.log").open("wb") as log:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rillcast.cli", "up", "--run-dir", str(folder / "run")),
+            *("--edges", str(edges), "--origins", str(origins), *options),
+            cwd=ROOT,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+async def _came_up(process: asyncio.subprocess.Process, first: int, folder: Path) -> bool:
+    """False when a port was taken in the meantime; AssertionError when it fails otherwise."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + UP_TIMEOUT_S
+    log = folder / "up.log"
+    while "Rillcast is up" not in log.read_text(errors="replace"):
+        if process.returncode is not None:
+            if "is in use" in log.read_text(errors="replace"):
+                return False
+            raise AssertionError(f"`rillcast up` ended with {process.returncode}: {log.read_text()[-2000:]}")
+        if loop.time() > deadline:
+            process.kill()
+            raise AssertionError(f"not up after {UP_TIMEOUT_S:.0f} s: {log.read_text()[-2000:]}")
+        await asyncio.sleep(POLL_S)
+    return True
+
+
+def _name(name: str, labels: dict[str, str]) -> str:
+    return name + ("{" + ",".join(f"{key}={value}" for key, value in labels.items()) + "}" if labels else "")
+
+
+def _free_block() -> int:
+    """First of 700 ports below the system's ephemeral ones; `rillcast up` itself looks at each it needs."""
+    while True:
+        first = random.randrange(12_000, 31_000, 700)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", first))
+            except OSError:
+                continue
+            return first

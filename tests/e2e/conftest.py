@@ -1,0 +1,60 @@
+"""One cluster and two browsers for all end-to-end tests, all on one event loop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+
+from tests.e2e.browser import Strangers, bundle_clients, chromium, website
+from tests.e2e.cluster import Cluster, cluster
+
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.timeout(90))
+
+
+def need(there: object, what: str) -> None:
+    """Skips on a laptop that lacks something; fails where everything has to be there."""
+    if not there:
+        (pytest.fail if os.environ.get("RILLCAST_REQUIRE_ALL") == "1" else pytest.skip)(f"there is no {what} here")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def rillcast(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Two edges, one of everything else."""
+    async with cluster(tmp_path_factory.mktemp("cluster"), edges=2) as running:
+        yield running
+    assert running.tracebacks() == [], "nothing a client does may raise what nobody expected"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def strangers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Strangers]:
+    need(shutil.which("chromium"), "chromium")
+    need((HERE / "node_modules/.bin/esbuild").exists(), "tests/e2e/node_modules (npm ci)")
+    folder = tmp_path_factory.mktemp("site")
+    await bundle_clients(folder)
+    async with AsyncExitStack() as stack:
+        site = stack.enter_context(website(folder))
+        playwright = await stack.enter_async_context(async_playwright())
+        with_camera = await stack.enter_async_context(chromium(playwright, camera=True))
+        without = await stack.enter_async_context(chromium(playwright, camera=False))
+        yield Strangers(with_camera, without, site)
+
+
+@pytest.fixture
+def stream() -> str:
+    """A stream id nobody else uses."""
+    return f"e2e-{secrets.token_hex(4)}"

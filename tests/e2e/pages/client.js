@@ -1,0 +1,99 @@
+// Other people's clients, unmodified, each behind one call.
+import { WebRTCAdaptor } from "@antmedia/webrtc_adaptor";
+import { WHIPClient as EyevinnClient } from "@eyevinn/whip-web-client";
+import { WHEPClient } from "whip-whep/whep.js";
+import { WHIPClient } from "whip-whep/whip.js";
+
+const remote = document.getElementById("remote");
+window.clientEvents = [];
+
+function heard(kind, name, detail) {
+  window.clientEvents.push([kind, String(name), typeof detail === "string" ? detail : ""]);
+}
+
+function camera() {
+  return navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
+}
+
+/** Shows what a bare peer connection receives. */
+function show(pc) {
+  const stream = new MediaStream();
+  pc.ontrack = ({ track }) => {
+    stream.addTrack(track);
+    remote.srcObject = stream;
+  };
+}
+
+function preferVideo(transceiver, codec) {
+  if (!codec) return;
+  const all = RTCRtpSender.getCapabilities("video").codecs;
+  const wanted = (entry) => entry.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
+  transceiver.setCodecPreferences(all.filter(wanted));
+}
+
+function adaptor(options, whenReady) {
+  return new Promise((resolve) => {
+    const made = new WebRTCAdaptor({
+      peerconnection_config: { iceServers: [] },
+      sdp_constraints: { OfferToReceiveAudio: false, OfferToReceiveVideo: false },
+      callback: (name, detail) => {
+        heard("info", name, detail?.streamId ?? "");
+        if (name === "initialized") {
+          whenReady(made);
+          resolve();
+        }
+      },
+      callbackError: (name, message) => heard("error", name, message),
+      ...options,
+    });
+    window.adaptor = made;
+  });
+}
+
+window.clients = {
+  sdkPublish: ({ url, stream, token }) =>
+    adaptor(
+      {
+        websocket_url: url,
+        mediaConstraints: { video: { width: 640, height: 360 }, audio: true },
+        localVideoId: "local",
+      },
+      (made) => made.publish(stream, token),
+    ),
+
+  sdkPlay: ({ url, stream }) =>
+    adaptor({ websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>
+      made.play(stream),
+    ),
+
+  async whipPublish({ url, token, codec }) {
+    const pc = new RTCPeerConnection();
+    for (const track of (await camera()).getTracks()) {
+      const transceiver = pc.addTransceiver(track, { direction: "sendonly" });
+      if (track.kind === "video") preferVideo(transceiver, codec);
+    }
+    window.whip = new WHIPClient();
+    await window.whip.publish(pc, url, token);
+  },
+
+  whipStop: () => window.whip.stop(),
+
+  async eyevinnPublish({ url }) {
+    window.eyevinn = new EyevinnClient({ endpoint: url, opts: { iceServers: [] } });
+    await window.eyevinn.ingest(await camera());
+  },
+
+  eyevinnStop: () => window.eyevinn.destroy(),
+
+  async whepPlay({ url }) {
+    const pc = new RTCPeerConnection();
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    pc.addTransceiver("video", { direction: "recvonly" });
+    show(pc);
+    window.whep = new WHEPClient();
+    await window.whep.view(pc, url);
+  },
+
+  whepStop: () => window.whep.stop(),
+};
+window.clientsReady = true;

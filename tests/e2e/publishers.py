@@ -1,0 +1,78 @@
+"""Publishers that are no browsers: ffmpeg's WHIP muxer and a GStreamer pipeline, as separate processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import imageio_ffmpeg
+
+HERE = Path(__file__).resolve().parent
+SOURCE_S = 10
+END_TIMEOUT_S = 10.0
+LOG_TAIL = 2_000
+
+
+@asynccontextmanager
+async def running(*argv: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process until the end of the block: SIGINT, then SIGKILL. Its output goes to `log`."""
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
+        )
+    try:
+        yield process
+        assert process.returncode is None, f"{argv[0]} ended by itself"
+    except AssertionError as error:
+        error.add_note(f"{argv[0]} said: {_tail(log)}")
+        raise
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(END_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-LOG_TAIL:]
+
+
+async def make_source(folder: Path) -> Path:
+    """A moving picture with a tone, H.264 and Opus, a keyframe each second."""
+    path = folder / "source.mkv"
+    process = await asyncio.create_subprocess_exec(
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-t", str(SOURCE_S)),
+        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-t", str(SOURCE_S)),
+        *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"),
+        *("-pix_fmt", "yuv420p", "-g", "30", "-b:v", "800k", "-c:a", "libopus", "-ac", "2", str(path)),
+    )
+    assert await process.wait() == 0
+    return path
+
+
+def ffmpeg_whip(source: Path, url: str, *options: str) -> tuple[str, ...]:
+    """Sends a file over and over, at its own speed, without encoding."""
+    return (
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-stream_loop", "-1", "-re", "-i", str(source)),
+        *("-c", "copy", "-f", "whip", *options, url),
+    )
+
+
+def gstreamer_whip(url: str) -> tuple[str, ...]:
+    """VP8 and Opus by GStreamer's webrtcbin. Debian's Python, which has the bindings."""
+    return ("/usr/bin/python3", str(HERE / "gstreamer_whip.py"), url)
+
+
+def has_gstreamer() -> bool:
+    """Whether the bindings and webrtcbin are there."""
+    check = "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import GstWebRTC"
+    return os.spawnl(os.P_WAIT, "/usr/bin/python3", "python3", "-c", check) == 0

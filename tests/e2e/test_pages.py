@@ -1,0 +1,45 @@
+"""The built-in pages, used as a visitor uses them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.browser import Strangers
+from tests.e2e.cluster import Cluster
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP9", "AV1"])
+async def test_the_test_picture_goes_from_page_to_page(
+    rillcast: Cluster, strangers: Strangers, stream: str, codec: str
+) -> None:
+    publish = f"{rillcast.base}/LiveApp/publish.html?id={stream}&codec={codec}&source=test&bitrate=600"
+    watch = f"{rillcast.base}/LiveApp/watch.html?id={stream}"
+    async with strangers.open(url=publish) as publisher, strangers.open(url=watch) as viewer:
+        await viewer.page.wait_for_selector("body[data-state=waiting]")
+        await publisher.page.click("#start")
+        await publisher.page.wait_for_selector("body[data-state=live]")
+
+        await viewer.page.wait_for_selector("body[data-state=live]")
+        await viewer.page.evaluate("document.getElementById('video').muted = false")
+        seen = await viewer.until_watching()
+
+        assert seen.first is not None
+        assert seen.first.video_codec == f"video/{codec}"
+        assert seen.picture.width > seen.picture.height
+
+        await publisher.page.click("#stop")
+        await viewer.page.wait_for_selector("body[data-state=waiting]")
+
+
+async def test_the_start_page_leads_to_both_pages(rillcast: Cluster, strangers: Strangers) -> None:
+    async with strangers.open(url=rillcast.base) as visitor:
+        page = visitor.page
+        outside = []
+        page.on("request", lambda request: outside.append(request.url))
+        await page.click("a[href*='publish.html'] >> nth=0")
+        await page.wait_for_selector("#start")
+        await page.click("nav a[data-page='watch.html']")
+        await page.wait_for_selector("#form")
+
+        assert outside
+        assert all(url.startswith((rillcast.base, "data:", "blob:")) for url in outside)
