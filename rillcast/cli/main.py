@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,8 @@ from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
 from rillcast.cli.up import ROOT, choose_discovery
 from rillcast.cli.up import up as bring_up
+
+PARTS = {"license": "rillcast.cli.license", "bench": "rillcast.cli.bench"}
 
 app = typer.Typer(
     name="rillcast",
@@ -68,17 +70,17 @@ def streams(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
     console.print(render_streams(fetch_status(url or RunFolder(run_dir).url())))
 
 
-def mount_license() -> None:
-    """`rillcast license …`, where that part is installed."""
-    if importlib.util.find_spec("rillcast.cli.license") is not None:
-        app.add_typer(importlib.import_module("rillcast.cli.license").app, name="license")
-
-
-mount_license()
+def mount_parts(asked: str) -> None:
+    """The commands in `PARTS`, imported only when they may be meant: `up` must not wait for what they need."""
+    own = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    if asked not in own:
+        for name, module in PARTS.items():
+            app.add_typer(importlib.import_module(module).app, name=name)
 
 
 def main() -> None:
     """Entry point: a fault that the user can mend is one line and exit code 1, not a traceback."""
+    mount_parts(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
         app()
     except CannotGoOn as error:

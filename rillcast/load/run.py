@@ -1,0 +1,272 @@
+"""One measurement: joins at a given rate, then a time of watching (or publishing), then the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+import psutil
+
+from rillcast.contracts.errors import RillcastError
+from rillcast.load import media
+from rillcast.load.description import Agreed, LocalPeer, PublishedTrack
+from rillcast.load.session import Joining, Refused, joining
+
+_LOCAL_SPREAD = int(ipaddress.IPv4Address("127.1.0.1"))
+
+
+class Quantiles(msgspec.Struct, frozen=True):
+    """Milliseconds."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """Something about one peer, as the native thread tells it."""
+
+    id: int
+    what: str
+    at_us: int
+    detail: str
+
+
+class Latency(msgspec.Struct, frozen=True):
+    count: int = 0
+    p50_us: int = 0
+    p95_us: int = 0
+    p99_us: int = 0
+    max_us: int = 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The native thread's figures since the last reset; see native/crates/load/src/report.rs."""
+
+    at_us: int = 0
+    since_us: int = 0
+    peers: int = 0
+    connected: int = 0
+    receiving: int = 0
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    repaired: int = 0
+    decrypted: int = 0
+    bad_decrypts: int = 0
+    longest_gap_us: int = 0
+    latency: Latency = Latency()
+    sent_packets: int = 0
+    sent_bytes: int = 0
+    late_frames: int = 0
+    cpu_us: int = 0
+    wall_us: int = 0
+    longest_turn_us: int = 0
+    socket_drops: int = 0
+
+    def saturation(self) -> list[str]:
+        """Why these figures may be the generator's limits rather than the server's; empty if they aren't."""
+        reasons = []
+        if self.wall_us and self.cpu_us / self.wall_us > 0.85:
+            reasons.append(f"its thread was {self.cpu_us / self.wall_us:.0%} busy")
+        if self.socket_drops:
+            reasons.append(f"its socket dropped {self.socket_drops} packets")
+        if self.longest_turn_us > 100_000:
+            reasons.append(f"it stood still for {self.longest_turn_us / 1000:.0f} ms")
+        if self.late_frames:
+            reasons.append(f"it sent {self.late_frames} frames late")
+        return reasons
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for."""
+
+    url: str
+    stream: str = ""
+    token: str = ""
+    count: int = 1
+    rate: float = 100.0
+    """Joins per second."""
+    seconds: float = 20.0
+    sample: int = 16
+    nack: bool = False
+    drop: float = 0.0
+    video_bps: int = 1_000_000
+    stamp: bool = False
+    cpu: int | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures. Times in ms from the moment the join began, before its first request."""
+
+    count: int
+    connected: int
+    failures: dict[str, int]
+    joins_per_s: float
+    signalled_ms: Quantiles
+    connected_ms: Quantiles
+    first_packet_ms: Quantiles
+    first_keyframe_ms: Quantiles
+    negotiated: dict[str, int]
+    """DTLS and SRTP as negotiated, with how many peers."""
+    joining: Report
+    """While joining."""
+    steady: Report
+    """Afterwards, for `seconds`."""
+
+
+Progress = Callable[[str, int, Report], None]
+"""Called about five times a second with (phase, joins begun, figures)."""
+
+
+def quantiles(values_ms: list[float]) -> Quantiles:
+    """Nearest-rank quantiles; zeros when there are no values."""
+    if not values_ms:
+        return Quantiles(0, 0, 0, 0, 0)
+    v = sorted(values_ms)
+    p50, p95, p99 = (round(v[min(len(v) - 1, int(len(v) * q))], 1) for q in (0.5, 0.95, 0.99))
+    return Quantiles(len(v), p50, p95, p99, round(v[-1], 1))
+
+
+def local_addresses(url: str, count: int) -> list[str]:
+    """Where the peers send from: for a server on this machine an address of 127.1.0.0/16 each, all on one socket (that
+    is cheapest, so the generator saturates last); else the one address that routes there, with a port for each peer."""
+    host = urlsplit(url).hostname or ""
+    target = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+    own = {a.address.split("%")[0] for addresses in psutil.net_if_addrs().values() for a in addresses}
+    ip = ipaddress.ip_address(target[4][0])
+    if ip.version == 4 and (ip.is_loopback or str(ip) in own):
+        return [str(ipaddress.IPv4Address(_LOCAL_SPREAD + i)) for i in range(count + count // 10 + 1)]
+    with socket.socket(target[0], socket.SOCK_DGRAM) as probe:
+        probe.connect(target[4])
+        return [probe.getsockname()[0]]
+
+
+class Run:
+    """One measurement under way."""
+
+    def __init__(self, plan: Plan, *, publishing: bool) -> None:
+        import rillcast_native
+
+        config = {
+            "addresses": local_addresses(plan.url, plan.count),
+            "sample": plan.sample,
+            "nack": plan.nack,
+            "drop": plan.drop,
+            "cpu": plan.cpu,
+        }
+        self._plan, self._publishing = plan, publishing
+        self._media = media.encode(plan.video_bps) if publishing else None
+        self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
+        self._joining: Joining = joining(plan.url, plan.stream, plan.token)
+        self._began: dict[int, float] = {}
+        self._times: dict[str, dict[int, float]] = {
+            "signalled": {},
+            "connected": {},
+            "first_packet": {},
+            "first_keyframe": {},
+        }
+        self._failures: Counter[str] = Counter()
+        self._negotiated: Counter[str] = Counter()
+        self._report = Report()
+
+    async def run(self, progress: Progress) -> Result:
+        """Raises `Refused` when no peer could join."""
+        try:
+            return await self._run(progress)
+        finally:
+            await self._joining.close()
+            self._native.close()
+
+    async def _run(self, progress: Progress) -> Result:
+        started = time.monotonic()
+        async with asyncio.TaskGroup() as joins:
+            for i in range(self._plan.count):
+                delay = started + i / self._plan.rate - time.monotonic()
+                while delay > 0:
+                    await asyncio.sleep(min(delay, 0.2))
+                    self._poll("joining", progress)
+                    delay = started + i / self._plan.rate - time.monotonic()
+                joins.create_task(self._join(i))
+        deadline = time.monotonic() + 15
+        while not self._settled() and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            self._poll("joining", progress)
+        connected = self._times["connected"]
+        if not connected:
+            raise Refused("; ".join(f"{n} × {why}" for why, n in self._failures.most_common(3)) or "nobody connected")
+        took = max(connected.values()) / 1000 + max(self._began.values()) - started
+        joining_report = self._report
+        self._native.execute(b'{"type":"reset"}')
+        until = time.monotonic() + self._plan.seconds
+        while time.monotonic() < until:
+            await asyncio.sleep(0.2)
+            self._poll("steady", progress)
+        return self._result(len(connected) / max(took, 1e-3), joining_report)
+
+    def _settled(self) -> bool:
+        wanted = self._times["connected" if self._publishing else "first_packet"]
+        return len(wanted) + self._failures.total() >= self._plan.count
+
+    async def _join(self, i: int) -> None:
+        local = LocalPeer.new(self._native.fingerprint())
+        self._began[i] = time.monotonic()
+        try:
+            if self._publishing:
+                tracks = (
+                    PublishedTrack(True, media.VIDEO_CLOCK, 102, secrets.randbits(31) + 1),
+                    PublishedTrack(False, media.AUDIO_CLOCK, 111, secrets.randbits(31) + 1),
+                )
+                found = await self._joining.publish(local, self._plan.stream or f"load{i}", tracks)
+                command = {"type": "publish", "tracks": tracks, "stamp": self._plan.stamp}
+            else:
+                found = await self._joining.view(local)
+                command = {"type": "view", "tracks": found.viewed}
+        except (Refused, RillcastError) as error:
+            self._failures[str(error)] += 1
+            return
+        self._times["signalled"][i] = (time.monotonic() - self._began[i]) * 1000
+        self._native.execute(msgspec.json.encode({**command, "transport": _transport(i, local, found)}))
+
+    def _poll(self, phase: str, progress: Progress) -> None:
+        happened, report = self._native.poll()
+        for h in msgspec.json.decode(happened, type=list[Happened]):
+            if h.what == "failed":
+                self._failures[h.detail] += 1
+            else:
+                self._times[h.what][h.id] = h.at_us / 1000 - self._began[h.id] * 1000
+            if h.what == "connected":
+                self._negotiated[h.detail] += 1
+        self._report = msgspec.json.decode(report, type=Report)
+        progress(phase, len(self._began), self._report)
+
+    def _result(self, joins_per_s: float, joining_report: Report) -> Result:
+        of = {name: quantiles(list(times.values())) for name, times in self._times.items()}
+        return Result(
+            count=self._plan.count,
+            connected=len(self._times["connected"]),
+            failures=dict(self._failures),
+            joins_per_s=round(joins_per_s, 1),
+            signalled_ms=of["signalled"],
+            connected_ms=of["connected"],
+            first_packet_ms=of["first_packet"],
+            first_keyframe_ms=of["first_keyframe"],
+            negotiated=dict(self._negotiated),
+            joining=joining_report,
+            steady=self._report,
+        )
+
+
+def _transport(i: int, local: LocalPeer, found: Agreed) -> dict[str, object]:
+    names = ("remote", "remote_ufrag", "remote_pwd", "fingerprint_hash", "fingerprint", "client")
+    return {"id": i, "local_ufrag": local.ufrag, "local_pwd": local.pwd} | {n: getattr(found, n) for n in names}

@@ -1,0 +1,115 @@
+"""How a generated peer joins: WHEP, WHIP or the Ant Media WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import websockets
+
+from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
+
+
+class Refused(Exception):
+    """The server said no; the text says what it said."""
+
+
+class Joining(Protocol):
+    """A way to join."""
+
+    async def view(self, local: LocalPeer) -> Agreed: ...
+
+    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed: ...
+
+    async def close(self) -> None:
+        """Leave every session opened here."""
+        ...
+
+
+class HttpJoining:
+    """WHEP and WHIP. For publishing, the last path segment is replaced by the stream's name."""
+
+    def __init__(self, url: str, token: str = "", connections: int = 64) -> None:
+        self._url = url
+        headers = {"content-type": "application/sdp"} | ({"authorization": f"Bearer {token}"} if token else {})
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._http = httpx.AsyncClient(headers=headers, limits=limits, timeout=15)
+        self._resources: list[str] = []
+
+    async def view(self, local: LocalPeer) -> Agreed:
+        return await self._post(self._url, view_offer(local))
+
+    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed:
+        return await self._post(urljoin(self._url, stream), publish_offer(local, tracks))
+
+    async def _post(self, url: str, offer: str) -> Agreed:
+        try:
+            answer = await self._http.post(url, content=offer)
+        except httpx.HTTPError as error:
+            raise Refused(f"{type(error).__name__} {error}".strip()) from error
+        if answer.status_code != httpx.codes.CREATED:
+            raise Refused(f"{answer.status_code} {answer.text[:120]}")
+        if location := answer.headers.get("location"):
+            self._resources.append(urljoin(url, location))
+        return agreed(answer.text)
+
+    async def close(self) -> None:
+        async def leave(resource: str) -> None:
+            try:
+                await self._http.delete(resource)
+            except httpx.HTTPError:
+                return  # the server is gone, and the session with it
+
+        for start in range(0, len(self._resources), 64):
+            await asyncio.gather(*(leave(r) for r in self._resources[start : start + 64]))
+        await self._http.aclose()
+
+
+class AntMediaJoining:
+    """The Ant Media WebSocket protocol, one socket per viewer."""
+
+    def __init__(self, url: str, stream: str, token: str = "") -> None:
+        self._url, self._stream, self._token = url, stream, token
+        self._sockets: list[websockets.ClientConnection] = []
+
+    async def view(self, local: LocalPeer) -> Agreed:
+        try:
+            async with asyncio.timeout(15):
+                socket = await websockets.connect(self._url, ping_interval=None)
+                self._sockets.append(socket)
+                await socket.send(json.dumps({"command": "play", "streamId": self._stream, "token": self._token}))
+                while True:
+                    message = json.loads(await socket.recv())
+                    if message.get("command") == "error":
+                        raise Refused(str(message.get("definition")))
+                    if message.get("command") == "takeConfiguration":
+                        break
+                sdp, found = view_answer(local, message["sdp"])
+                await socket.send(
+                    json.dumps({"command": "takeConfiguration", "streamId": self._stream, "type": "answer", "sdp": sdp})
+                )
+        except (OSError, TimeoutError, websockets.WebSocketException) as error:
+            raise Refused(f"{type(error).__name__} {error}".strip()) from error
+        return found
+
+    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed:
+        raise Refused("publishing is done over WHIP: give the http:// URL")
+
+    async def close(self) -> None:
+        for start in range(0, len(self._sockets), 64):
+            await asyncio.gather(*(s.close() for s in self._sockets[start : start + 64]), return_exceptions=True)
+
+
+def joining(url: str, stream: str, token: str) -> Joining:
+    """By the scheme: ``http(s)://…/whep/ID`` or ``ws(s)://…/websocket`` with `stream`."""
+    scheme = urlsplit(url).scheme
+    if scheme in ("http", "https"):
+        return HttpJoining(url, token)
+    if scheme in ("ws", "wss"):
+        if not stream:
+            raise Refused("a ws:// URL needs --stream")
+        return AntMediaJoining(url, stream, token)
+    raise Refused(f"{url}: http, https, ws or wss expected")

@@ -1,0 +1,66 @@
+"""A measurement for people: one line while it runs, a table at the end."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from rillcast.load.run import Quantiles, Report, Result
+
+
+def line(phase: str, begun: int, report: Report) -> str:
+    """Where a run stands."""
+    seconds = max(report.wall_us, 1) / 1e6
+    rate = report.bytes * 8 / seconds / 1e6 or report.sent_bytes * 8 / seconds / 1e6
+    busy = report.cpu_us / max(report.wall_us, 1)
+    return (
+        f"{phase}: {begun} begun · {report.connected} connected · {rate:,.0f} Mbit/s · {report.lost} lost · "
+        f"longest gap {report.longest_gap_us / 1000:.0f} ms · generator {busy:.0%} busy"
+    )
+
+
+def table(result: Result) -> Table:
+    """All figures that matter."""
+    out = Table(
+        title=f"{result.connected} of {result.count} connected, {result.joins_per_s:g} joins/s", title_justify="left"
+    )
+    for name in ("", "p50", "p95", "p99", "max"):
+        out.add_column(name, justify="left" if not name else "right")
+    for name, q in (
+        ("answered, ms", result.signalled_ms),
+        ("connected, ms", result.connected_ms),
+        ("first packet, ms", result.first_packet_ms),
+        ("first keyframe, ms", result.first_keyframe_ms),
+    ):
+        if q.count:
+            out.add_row(name, *_cells(q))
+    steady = result.steady
+    if steady.latency.count:
+        ms = (steady.latency.p50_us, steady.latency.p95_us, steady.latency.p99_us, steady.latency.max_us)
+        out.add_row("publisher → viewer, ms", *(f"{v / 1000:.2f}" for v in ms))
+    return out
+
+
+def notes(result: Result) -> list[str]:
+    """What the table doesn't hold, a sentence each."""
+    r, seconds = result.steady, max(result.steady.wall_us, 1) / 1e6
+    out = []
+    if r.packets:
+        rate = f"{r.packets / seconds:,.0f} packets/s, {r.bytes * 8 / seconds / 1e6:,.1f} Mbit/s"
+        out.append(f"received {rate}; lost {r.lost}, repaired {r.repaired}, twice {r.duplicates}")
+        out.append(
+            f"{r.decrypted} decrypted, {r.bad_decrypts} of them wrong; longest gap {r.longest_gap_us / 1000:.0f} ms"
+        )
+    if r.sent_packets:
+        out.append(f"sent {r.sent_packets / seconds:,.0f} packets/s, {r.sent_bytes * 8 / seconds / 1e6:,.1f} Mbit/s")
+    out.append(
+        f"longest gap while others joined {result.joining.longest_gap_us / 1000:.0f} ms, lost {result.joining.lost}"
+    )
+    out += [f"{n} × {what}" for what, n in result.negotiated.items()]
+    out += [f"failed: {n} × {why}" for why, n in result.failures.items()]
+    limits = {*result.joining.saturation(), *r.saturation()}
+    out += [f"the generator was at its limit: {why}" for why in sorted(limits)]
+    return out
+
+
+def _cells(q: Quantiles) -> tuple[str, ...]:
+    return tuple(f"{v:,.0f}" for v in (q.p50, q.p95, q.p99, q.max))
