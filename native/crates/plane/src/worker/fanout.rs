@@ -88,8 +88,9 @@ impl Worker {
             relay_out(&mut self.relays_out, *relay, &packets, out);
         }
         let mut begin = vec![];
-        fan_out(now_us, &mut self.sessions, id, &viewers[rotation..], &packets, &mut begin, out);
-        fan_out(now_us, &mut self.sessions, id, &viewers[..rotation], &packets, &mut begin, out);
+        for part in [&viewers[rotation..], &viewers[..rotation]] {
+            fan_out(now_us, &mut self.sessions, id, part, &packets, &mut begin, &mut self.catching, out);
+        }
         if let Some(source) = self.sources.get_mut(&id) {
             source.viewers = viewers;
             // The vector goes back so that the next burst needs no allocation.
@@ -241,7 +242,9 @@ impl Worker {
     }
 }
 
-/// The inner loops: `packets` of source `id` to `viewers`.
+/// The inner loops: `packets` of source `id` to `viewers`. Of a burst longer than one message (a keyframe) the rest is
+/// left to `catch_up`, so that it is paced: `catching` gets those tracks, `begin` those that wait for a keyframe.
+#[allow(clippy::too_many_arguments)]
 fn fan_out(
     now_us: u64,
     sessions: &mut Slab<Box<Session>>,
@@ -249,6 +252,7 @@ fn fan_out(
     viewers: &[(usize, usize)],
     packets: &[PacketRef],
     begin: &mut Vec<(usize, usize)>,
+    catching: &mut Vec<(usize, usize)>,
     out: &mut Egress,
 ) {
     let moment = Moment::new(now_us);
@@ -268,10 +272,17 @@ fn fan_out(
             Progress::Waiting => continue,
         };
         let pads_allowed = t.may_pad();
+        let mut sent = 0;
         for (i, p) in packets.iter().enumerate() {
             if p.seq >= limit {
                 continue;
             }
+            if sent == MAX_SEGMENTS && t.progress == Progress::Live && t.config.kind == Kind::Video {
+                t.progress = Progress::Catching { next: p.seq };
+                catching.push((slot, track));
+                break;
+            }
+            sent += 1;
             let pad = if pads_allowed { pads.get(i) } else { 0 };
             let before = out.bytes;
             if out.packet(path, slot as u32, |b| t.write(p, pad, &moment, extensions, tx, b)) {

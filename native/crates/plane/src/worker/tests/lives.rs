@@ -79,27 +79,13 @@ fn a_switch_keeps_one_sequence_and_timeline() {
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
     frames(&mut b, &mut p, 0, 15);
-    b.command(Command::AddPushSource(crate::config::SourceSpec {
-        source: 200,
-        worker: 0,
-        kind: crate::config::Kind::Video,
-        codec: "VP8".into(),
-        clock_rate: 90_000,
-    }));
-    let push = |b: &mut Bench, seq: u16, ts: u32, payload: &[u8]| {
-        let mut d = vec![0; 12 + payload.len()];
-        rillcast_wire::rtp::write_header(&mut d, true, 96, seq, ts, 1, false, &[]);
-        d[12..].copy_from_slice(payload);
-        let mail = crate::mailbox::Mail::Push { source: 200, packets: vec![d] };
-        b.worker.mail(b.now, mail, &mut b.out);
-        b.settle();
-    };
-    push(&mut b, 1, 500, KEYFRAME);
+    b.command(Command::AddPushSource(push_source()));
+    push(&mut b, &[(1, 500, KEYFRAME)]);
     v.received(&mut b);
     // The registry is told by `Plane::execute`, which this test goes round.
     b.worker.shared.registry.place_source(200, 0).unwrap();
     b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
-    push(&mut b, 2, 3500, DELTA);
+    push(&mut b, &[(2, 3500, DELTA)]);
     let (after, _) = v.received(&mut b);
     assert_eq!(after.len(), 2, "the cached keyframe, then the live packet");
     assert_eq!(after[0].1, KEYFRAME);
@@ -124,4 +110,55 @@ fn a_removed_session_says_goodbye_and_its_sources_end() {
     b.command(Command::RemoveSession { session: 1, keep_sources: false });
     assert!(b.worker.sources.is_empty());
     assert!(b.worker.sessions.is_empty() && b.worker.by_address.is_empty() && b.worker.by_ufrag.is_empty());
+}
+
+#[test]
+fn a_large_keyframe_is_paced_and_whole() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    frames(&mut b, &mut p, 0, 2);
+    v.received(&mut b);
+    b.command(Command::AddPushSource(push_source()));
+    b.worker.shared.registry.place_source(200, 0).unwrap();
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    push(&mut b, &[(1, 0, KEYFRAME)]);
+    v.received(&mut b);
+    let frame: Vec<(u16, u32, &[u8])> = (2..42).map(|seq| (seq, 3000, DELTA)).collect();
+    push(&mut b, &frame);
+    let mut bursts = vec![];
+    let mut seqs = vec![];
+    for _ in 0..5 {
+        let (media, _) = v.received(&mut b);
+        bursts.push(media.len());
+        seqs.extend(media.iter().map(|(h, _)| h.seq));
+        b.pass(5_000);
+    }
+    assert_eq!(bursts, [16, 16, 8, 0, 0]);
+    assert!(seqs.windows(2).all(|w| w[1] == w[0].wrapping_add(1)));
+}
+
+fn push_source() -> crate::config::SourceSpec {
+    crate::config::SourceSpec {
+        source: 200,
+        worker: 0,
+        kind: crate::config::Kind::Video,
+        codec: "VP8".into(),
+        clock_rate: 90_000,
+    }
+}
+
+/// Feeds source 200 with (sequence, timestamp, payload).
+fn push(b: &mut Bench, packets: &[(u16, u32, &[u8])]) {
+    let packets = packets
+        .iter()
+        .map(|(seq, ts, payload)| {
+            let mut d = vec![0; 12 + payload.len()];
+            rillcast_wire::rtp::write_header(&mut d, true, 96, *seq, *ts, 1, false, &[]);
+            d[12..].copy_from_slice(payload);
+            d
+        })
+        .collect();
+    b.worker.mail(b.now, crate::mailbox::Mail::Push { source: 200, packets }, &mut b.out);
+    b.settle();
 }
