@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from rillcast.runtime.readiness import Readiness
@@ -16,7 +17,8 @@ State = Callable[[], dict[str, object]]
 
 def admin_app(readiness: Readiness, state: State) -> FastAPI:
     """The routes. `state` adds what else an operator wants to see in /readyz."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # checks come each second
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=quiet)
 
     @app.get("/livez")
     async def livez() -> Response:
