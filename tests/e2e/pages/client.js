@@ -3,6 +3,7 @@ import { WebRTCAdaptor } from "@antmedia/webrtc_adaptor";
 import { WHIPClient as EyevinnClient } from "@eyevinn/whip-web-client";
 import { WHEPClient } from "whip-whep/whep.js";
 import { WHIPClient } from "whip-whep/whip.js";
+import { clockPicture, direct, readDelays } from "./glass.js";
 
 const remote = document.getElementById("remote");
 window.clientEvents = [];
@@ -95,5 +96,40 @@ window.clients = {
   },
 
   whepStop: () => window.whep.stop(),
+};
+const VIDEO_BPS = 1_500_000;
+
+/** For measuring: a painted picture, timed joins, and the same two pages without a server. */
+window.measuring = {
+  publish({ url, stream }) {
+    window.picture ??= clockPicture();
+    return adaptor({ websocket_url: url, localStream: window.picture, bandwidth: VIDEO_BPS / 1000 }, (made) => made.publish(stream));
+  },
+
+  /** Milliseconds from `play` to the first frame shown, and frames per second afterwards. */
+  async join({ url, stream }) {
+    let asked = 0;
+    const first = new Promise((resolve) => remote.requestVideoFrameCallback(() => resolve(performance.now())));
+    await adaptor({ websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) => {
+      asked = performance.now();
+      made.play(stream);
+    });
+    return (await first) - asked;
+  },
+
+  async framesPerSecond({ forMs }) {
+    const decoded = async () => {
+      const seen = await window.rillcastObserve();
+      return Math.max(...seen.connections.map((connection) => connection.framesDecoded));
+    };
+    const [before, began] = [await decoded(), performance.now()];
+    await new Promise((resolve) => setTimeout(resolve, forMs));
+    return ((await decoded()) - before) / ((performance.now() - began) / 1000);
+  },
+
+  delays: ({ forMs }) => readDelays(remote, forMs),
+  directOffer: () => direct.offer((window.picture ??= clockPicture()), VIDEO_BPS),
+  directAnswer: ({ sdp }) => direct.answer(remote, sdp),
+  directAccept: ({ sdp }) => direct.accept(sdp),
 };
 window.clientsReady = true;
