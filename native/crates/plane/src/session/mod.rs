@@ -58,6 +58,8 @@ pub struct Session {
     dtls_parameters: DtlsParameters,
     pub path: Option<Path>,
     pub paths: Vec<Path>,
+    /// An address that made room in `paths`; the worker forgets it too.
+    pub forgotten: Option<SocketAddr>,
     pub tx: Option<Sender>,
     pub rx: Option<Receiver>,
     pub extensions: HeaderExtensions,
@@ -68,6 +70,9 @@ pub struct Session {
     pub estimator: Option<Estimator>,
     pub added_us: u64,
     pub seen_us: u64,
+    /// Last receiver report of a viewer, 0 before the first; and whether it has stopped reporting.
+    pub feedback_us: u64,
+    pub stalled: bool,
     pub reported_us: u64,
     pub remb_us: u64,
     pub media: bool,
@@ -102,6 +107,7 @@ impl Session {
             dtls_parameters: c.dtls.clone(),
             path: None,
             paths: vec![],
+            forgotten: None,
             tx: None,
             rx: None,
             extensions: c.extensions,
@@ -112,6 +118,8 @@ impl Session {
             estimator: wants_remb.then(|| Estimator::new(2_000_000.min(max), 100_000, max)),
             added_us: now_us,
             seen_us: now_us,
+            feedback_us: 0,
+            stalled: false,
             reported_us: 0,
             remb_us: 0,
             media: false,
@@ -159,7 +167,7 @@ impl Session {
             if self.paths.len() == MAX_PATHS {
                 let current = self.path;
                 if let Some(i) = self.paths.iter().position(|p| Some(*p) != current) {
-                    self.paths.remove(i);
+                    self.forgotten = Some(self.paths.remove(i).to);
                 }
             }
             self.paths.push(path);
@@ -260,5 +268,7 @@ impl Session {
     }
 }
 
+/// A viewer that reported and then says nothing for this long gets no more media until it speaks again.
+pub const STALLED_US: u64 = 8_000_000;
 /// A viewer's repair budget; beyond it, a keyframe costs less.
 pub const REPAIR_PER_SECOND: u32 = 600;

@@ -163,8 +163,14 @@ impl Worker {
         session.shut(out, slot as u32);
         out.flush();
         self.by_id.remove(&session.id);
-        self.by_ufrag.retain(|_, s| *s != slot);
-        self.by_address.retain(|_, s| *s != slot);
+        for ice in &session.ice {
+            self.by_ufrag.remove(&ice.local_ufrag);
+        }
+        for path in &session.paths {
+            if self.by_address.get(&path.to) == Some(&slot) {
+                self.by_address.remove(&path.to);
+            }
+        }
         self.handshaking.retain(|s| *s != slot);
         self.catching.retain(|(s, _)| *s != slot);
         for (track, t) in session.send.iter().enumerate() {

@@ -140,6 +140,17 @@ impl Worker {
         self.catch_up(now_us, slot, track, out);
     }
 
+    /// A viewer that seemed gone speaks again: from the next keyframe on.
+    pub(super) fn resume(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        for track in 0..self.sessions[slot].send.len() {
+            let t = &mut self.sessions[slot].send[track];
+            if t.progress == Progress::Waiting && t.target.is_none() {
+                t.target = t.source;
+                self.attach(now_us, slot, track, out);
+            }
+        }
+    }
+
     pub(super) fn detach(&mut self, id: u64, slot: usize, track: usize) {
         if let Some(s) = self.sources.get_mut(&id) {
             s.viewers.retain(|v| *v != (slot, track));

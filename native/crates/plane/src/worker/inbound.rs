@@ -5,7 +5,7 @@ use rillcast_wire::{rtcp, rtp, stun};
 
 use super::{RelayEnd, Worker};
 use crate::config::Kind;
-use crate::egress::{Egress, Path, NOBODY};
+use crate::egress::{Egress, Path, MAX_DATAGRAM, NOBODY};
 use crate::events::Event;
 use crate::relay;
 use crate::session::recv::carried;
@@ -39,7 +39,11 @@ impl Worker {
         if !session.knows(path.to) {
             return;
         }
+        let forgotten = session.forgotten.take();
         let outcome = session.start_handshake(out, slot as u32);
+        if let Some(f) = forgotten {
+            self.by_address.remove(&f);
+        }
         if let Some(other) = self.by_address.insert(path.to, slot) {
             if other != slot && self.sessions.contains(other) {
                 self.sessions[other].paths.retain(|p| p.to != path.to);
@@ -119,6 +123,9 @@ impl Worker {
         if payload.is_empty() && route.rtx {
             return; // a bandwidth probe on the RTX stream
         }
+        if payload.len() > MAX_PAYLOAD {
+            return self.counters.add("rtp_too_large");
+        }
         let track = &mut session.recv[route.track];
         let id = track.config.encodings[route.encoding].source;
         let Some(source) = self.sources.get_mut(&id) else { return };
@@ -157,6 +164,10 @@ impl Worker {
             Err(_) => return self.counters.add("srtcp_refused"),
         };
         session.seen_us = now_us;
+        session.feedback_us = now_us;
+        if std::mem::take(&mut session.stalled) {
+            self.resume(now_us, slot, out);
+        }
         for packet in rtcp::packets(&data[..len]) {
             match packet {
                 Ok(p) => self.session_report(now_us, slot, &p, out),
@@ -273,6 +284,9 @@ impl Worker {
         let Ok(h) = rtp::parse(&data[..len]) else { return self.counters.add("rtp_malformed") };
         relay.heard_us = now_us;
         relay.lost_told = false;
+        if len > MAX_PAYLOAD + h.header_len {
+            return self.counters.add("rtp_too_large");
+        }
         let first = !source.is_joined();
         let was_clean = source.pending.is_empty();
         let incoming = Incoming {
@@ -355,7 +369,7 @@ impl Worker {
             let first = !source.is_joined();
             let was_clean = source.pending.is_empty();
             let payload = &datagram[h.header_len..datagram.len() - h.padding];
-            if payload.len() > crate::egress::MAX_DATAGRAM - 100 {
+            if payload.len() > MAX_PAYLOAD {
                 self.counters.add("push_too_large");
                 continue;
             }
@@ -373,6 +387,9 @@ impl Worker {
         Codec::from_name(name)
     }
 }
+
+/// What fits a datagram to a viewer with header, extensions and tag (RTX: two bytes more).
+const MAX_PAYLOAD: usize = MAX_DATAGRAM - 100;
 
 fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
     let Some(track) = session.send.iter().find(|t| t.config.ssrc == r.ssrc) else { return };

@@ -75,6 +75,7 @@ pub struct Worker {
     bytes_in: u64,
     last_second_us: u64,
     next_slice: usize,
+    handshake_turn: usize,
     /// Share of the last second spent working; set by the driver.
     pub busy: f64,
     pub loop_lag_us: u64,
@@ -112,6 +113,7 @@ impl Worker {
             bytes_in: 0,
             last_second_us: 0,
             next_slice: 0,
+            handshake_turn: 0,
             busy: 0.0,
             loop_lag_us: 0,
         }

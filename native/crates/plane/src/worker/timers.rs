@@ -8,7 +8,8 @@ use crate::egress::{Egress, NOBODY};
 use crate::events::{Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
 use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
-use crate::session::{Phase, REPAIR_PER_SECOND};
+use crate::session::send::Progress;
+use crate::session::{Phase, REPAIR_PER_SECOND, STALLED_US};
 use crate::source::Feed;
 
 const SECOND_US: u64 = 1_000_000;
@@ -17,6 +18,7 @@ const SLICES: usize = (SECOND_US / TICK_US) as usize;
 /// A publisher's estimate is told this often at first, later once a second.
 const REMB_FAST_US: u64 = 200_000;
 const REMB_FAST_FOR_US: u64 = 8_000_000;
+const HANDSHAKE_TURNS: usize = 5;
 /// How long to wait before asking again for a packet.
 const NACK_SESSION_US: u64 = 40_000;
 const NACK_RELAY_US: u64 = 20_000;
@@ -37,14 +39,16 @@ impl Worker {
 
     fn handshakes(&mut self, now_us: u64, out: &mut Egress) {
         let timeout = self.config.handshake_timeout_ms * 1000;
-        let mut i = 0;
+        // DTLS timers are 150 ms and more: a fifth of the handshakes at every tick is often enough.
+        let mut i = self.handshake_turn;
+        self.handshake_turn = (self.handshake_turn + 1) % HANDSHAKE_TURNS;
         while i < self.handshaking.len() {
             let slot = self.handshaking[i];
             let Some(s) = self.sessions.get_mut(slot).filter(|s| s.phase != Phase::Connected) else {
                 self.handshaking.swap_remove(i);
                 continue;
             };
-            i += 1;
+            i += HANDSHAKE_TURNS;
             if now_us >= s.added_us + timeout {
                 self.counters.add("handshake_timeout");
                 self.closing.push((slot, "handshake_timeout"));
@@ -243,6 +247,11 @@ impl Worker {
             self.counters.add("consent_expired");
             self.closing.push((slot, "consent_expired"));
             return;
+        }
+        if !s.stalled && s.feedback_us > 0 && !s.send.is_empty() && now_us >= s.feedback_us + STALLED_US {
+            s.stalled = true;
+            s.send.iter_mut().for_each(|t| t.progress = Progress::Waiting);
+            self.counters.add("viewer_stalled");
         }
         s.repair_budget = REPAIR_PER_SECOND;
         let interval = now_us.saturating_sub(s.reported_us).max(1);

@@ -116,3 +116,27 @@ fn viewers_get_sender_reports_on_the_publishers_clock() {
     let elapsed_rtp = f64::from(rtp.wrapping_sub(first.ts)) / 90_000.0;
     assert!((elapsed_ntp - elapsed_rtp).abs() < 0.001, "{elapsed_ntp} {elapsed_rtp}");
 }
+
+#[test]
+fn a_viewer_that_stops_reporting_gets_nothing_until_it_reports_again() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    let report = || {
+        let mut rr = vec![];
+        rtcp::write_rr(&mut rr, 9, &[]);
+        rr
+    };
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
+    v.send_rtcp(&mut b, report());
+    b.pass(10_000_000);
+    p.send_rtp(&mut b, 96, 5, 2, 900_000, KEYFRAME);
+    v.received(&mut b);
+    p.send_rtp(&mut b, 96, 5, 3, 903_000, DELTA);
+    assert!(v.received(&mut b).0.is_empty());
+    assert_eq!(b.count("viewer_stalled"), 1);
+    v.send_rtcp(&mut b, report());
+    let (media, _) = v.received(&mut b);
+    assert_eq!(media.len(), 2, "the cached keyframe and what followed");
+    assert_eq!(media[0].1, KEYFRAME);
+}
