@@ -76,7 +76,7 @@ def report(first_ms: list[float], fps: list[float], direct: list[float], cluster
         table.add_row(name, *(f"{quantile(values, share):.0f}" for share in (0.05, 0.5, 0.95)), str(len(values)))
 
     row("play → first frame shown, ms", first_ms)
-    row("frames per second after it", fps)
+    row("frames per second, a second later", fps)
     row("glass to glass, page to page, ms", direct)
     row("glass to glass, through the cluster, ms", cluster_ms)
     added = statistics.median(cluster_ms) - statistics.median(direct)

@@ -117,7 +117,9 @@ window.measuring = {
     return (await first) - asked;
   },
 
+  /** Of a second from now on: before, the cached frames since the last keyframe are caught up with. */
   async framesPerSecond({ forMs }) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     const decoded = async () => {
       const seen = await window.rillcastObserve();
       return Math.max(...seen.connections.map((connection) => connection.framesDecoded));
