@@ -39,6 +39,7 @@ impl Sink for Switch {
 
 pub struct Edge {
     worker: Worker,
+    mailbox: Arc<Mailbox>,
     out: Egress,
     events: Arc<EventQueue>,
     now: u64,
@@ -57,19 +58,20 @@ const VIDEO: u64 = 1;
 const SOUND: u64 = 2;
 
 impl Edge {
+    /// One worker with everything on it.
     pub fn new(viewers: usize, gso: bool) -> Self {
+        let mut edge = Self::one_of(&shared(1), 0, 0..viewers, gso);
+        // The first second holds the keyframe that everybody starts with.
+        edge.second();
+        edge
+    }
+
+    /// Worker `index` of several; the sources live on worker 0.
+    pub fn one_of(shared: &Shared, index: usize, viewers: std::ops::Range<usize>, gso: bool) -> Self {
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
         let sink = Switch { gather: gather.clone(), sockets: Sockets::new(Some(fd), None, fd, gso) };
-        let events = Arc::new(EventQueue::new().expect("an eventfd"));
-        let shared = Shared {
-            context: Arc::new(Context::new().expect("a certificate")),
-            events: events.clone(),
-            registry: Arc::default(),
-            mailboxes: vec![Mailbox::new().expect("an eventfd")],
-            epoch_ntp: 1 << 40,
-        };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],
@@ -83,9 +85,10 @@ impl Edge {
             max_half_open: 1 << 20,
         };
         let mut edge = Edge {
-            worker: Worker::new(0, config, shared),
+            worker: Worker::new(index, config, shared.clone()),
+            mailbox: shared.mailboxes[index].clone(),
             out: Egress::new(Box::new(sink)),
-            events,
+            events: shared.events.clone(),
             now: 1_000_000,
             video: (1, 0),
             audio: (1, 0),
@@ -94,6 +97,10 @@ impl Edge {
         for (source, kind, codec, clock_rate) in
             [(VIDEO, Kind::Video, "VP8", 90_000), (SOUND, Kind::Audio, "opus", 48_000)]
         {
+            let _ = shared.registry.place_source(source, 0);
+            if index > 0 {
+                continue;
+            }
             edge.command(Command::AddPushSource(SourceSpec {
                 source,
                 worker: 0,
@@ -103,12 +110,10 @@ impl Edge {
             }));
         }
         let client = Context::new().expect("a certificate");
-        for i in 0..viewers {
-            edge.join(i, &client, &gather);
+        for i in viewers {
+            edge.join(index, i, &client, &gather);
         }
         *gather.lock().unwrap() = None;
-        // The first second holds the keyframe that everybody starts with.
-        edge.second();
         edge
     }
 
@@ -116,7 +121,7 @@ impl Edge {
         self.worker.mail(self.now, Mail::Command(Box::new(c)), &mut self.out);
     }
 
-    fn join(&mut self, i: usize, client: &Context, gather: &Wire) {
+    fn join(&mut self, index: usize, i: usize, client: &Context, gather: &Wire) {
         let track = |track: u64, kind, clock_rate, source| SendTrack {
             track,
             kind,
@@ -131,7 +136,7 @@ impl Edge {
         let password = "p".repeat(22);
         self.command(Command::AddSession(Box::new(AddSession {
             session: i as u64 + 1,
-            worker: 0,
+            worker: index,
             ice: IceParameters {
                 local_ufrag: format!("u{i:06}"),
                 local_pwd: password.clone(),
@@ -172,6 +177,25 @@ impl Edge {
         gather.lock().unwrap().as_mut().expect("still gathering").clear();
     }
 
+    /// Deals with the mail of other workers, as the driver does.
+    pub fn deliver(&mut self) {
+        self.mailbox.rearm();
+        while let Some(mail) = self.mailbox.take() {
+            self.worker.mail(self.now, mail, &mut self.out);
+        }
+    }
+
+    /// A worker without sources of its own: what came by mail goes out. Returns packets sent.
+    pub fn follow(&mut self) -> u64 {
+        let before = self.out.packets;
+        self.deliver();
+        self.now += TICK_US;
+        self.worker.flush(self.now, &mut self.out);
+        self.worker.tick(self.now, &mut self.out);
+        self.events.drain();
+        self.out.packets - before
+    }
+
     /// One second of stream: frames and audio at their times, ticks in between. Returns packets sent.
     pub fn second(&mut self) -> u64 {
         let before = self.out.packets;
@@ -209,6 +233,17 @@ impl Edge {
     fn push(&mut self, source: u64, packets: Vec<Vec<u8>>) {
         self.worker.mail(self.now, Mail::Push { source, packets }, &mut self.out);
         self.worker.flush(self.now, &mut self.out);
+    }
+}
+
+/// What `workers` workers share.
+pub fn shared(workers: usize) -> Shared {
+    Shared {
+        context: Arc::new(Context::new().expect("a certificate")),
+        events: Arc::new(EventQueue::new().expect("an eventfd")),
+        registry: Arc::default(),
+        mailboxes: (0..workers).map(|_| Mailbox::new().expect("an eventfd")).collect(),
+        epoch_ntp: 1 << 40,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! To be run by `tests/bench/fanout.py` inside a network namespace whose default route ends in a null device: then the
 //! figures are the cost of sending, not of receivers on the same machine. Prints one JSON object.
+//! Before that, the same viewers on one worker thread and on two: packets per second of wall time.
 //!
 //! * `edge`: a worker with N connected viewers and everything a real viewer has: AES-128-GCM, RTX and abs-send-time
 //!   negotiated, sender reports, statistics, consent, GSO.
@@ -11,6 +12,7 @@
 
 mod edge;
 mod plain;
+mod scale;
 
 use serde::Serialize;
 
@@ -77,13 +79,17 @@ fn main() {
     if counts.is_empty() {
         counts.push(1000);
     }
-    rillcast_plane::driver::thread::pin(0);
-    let mut samples = vec![];
+    let (mut samples, mut scales) = (vec![], vec![]);
     for viewers in counts {
+        for _ in 0..rounds {
+            scales.push(scale::measure(1, viewers));
+            scales.push(scale::measure(2, viewers));
+        }
         let mut edge = edge::Edge::new(viewers, true);
         let mut edge_no_gso = edge::Edge::new(viewers, false);
         let mut bound = plain::Plain::bound(viewers);
         let mut naive = plain::Plain::naive(viewers);
+        rillcast_plane::driver::thread::pin(0);
         for _ in 0..rounds {
             samples.push(measure("bound", viewers, || bound.second()));
             samples.push(measure("edge", viewers, || edge.second()));
@@ -91,7 +97,7 @@ fn main() {
             samples.push(measure("naive", viewers, || naive.second()));
         }
     }
-    match serde_json::to_string(&samples) {
+    match serde_json::to_string(&serde_json::json!({ "fanout": samples, "workers": scales })) {
         Ok(json) => println!("{json}"),
         Err(e) => eprintln!("{e}"),
     }

@@ -50,7 +50,7 @@ impl Registry {
     }
 
     /// Notes that `worker` has source `id`, unless another one has it.
-    pub(crate) fn place_source(&self, id: u64, worker: usize) -> Result<(), String> {
+    pub fn place_source(&self, id: u64, worker: usize) -> Result<(), String> {
         match *lock(&self.sources).entry(id).or_insert(worker) {
             w if w == worker => Ok(()),
             w => Err(format!("source {id} lives on worker {w}, not {worker}")),
