@@ -168,7 +168,6 @@ class Run:
         self._plan, self._publishing = plan, publishing
         self._media = media.encode(plan.video_bps) if publishing else None
         self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
-        self._joining: Joining = joining(plan.url, plan.stream, plan.token)
         self._began: dict[int, float] = {}
         self._times: dict[str, dict[int, float]] = {
             "signalled": {},
@@ -182,6 +181,7 @@ class Run:
 
     async def run(self, progress: Progress) -> Result:
         """Raises `Refused` when no peer could join."""
+        self._joining: Joining = joining(self._plan.url, self._plan.stream, self._plan.token)
         try:
             return await self._run(progress)
         finally:

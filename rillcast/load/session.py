@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
-import httpx
+import aiohttp
 import websockets
 
 from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
@@ -35,8 +36,10 @@ class HttpJoining:
     def __init__(self, url: str, token: str = "", connections: int = 64) -> None:
         self._url = url
         headers = {"content-type": "application/sdp"} | ({"authorization": f"Bearer {token}"} if token else {})
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._http = httpx.AsyncClient(headers=headers, limits=limits, timeout=15)
+        # aiohttp rather than httpx: httpx's pool looks at every connection and waiting request for each request.
+        self._http = aiohttp.ClientSession(
+            headers=headers, connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=30)
+        )
         self._resources: list[str] = []
 
     async def view(self, local: LocalPeer) -> Agreed:
@@ -47,25 +50,27 @@ class HttpJoining:
 
     async def _post(self, url: str, offer: str) -> Agreed:
         try:
-            answer = await self._http.post(url, content=offer)
-        except httpx.HTTPError as error:
+            async with self._http.post(url, data=offer) as answer:
+                text, status, location = await answer.text(), answer.status, answer.headers.get("location")
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Refused(f"{type(error).__name__} {error}".strip()) from error
-        if answer.status_code != httpx.codes.CREATED:
-            raise Refused(f"{answer.status_code} {answer.text[:120]}")
-        if location := answer.headers.get("location"):
+        if status != HTTPStatus.CREATED:
+            raise Refused(f"{status} {text[:120]}")
+        if location:
             self._resources.append(urljoin(url, location))
-        return agreed(answer.text)
+        return agreed(text)
 
     async def close(self) -> None:
         async def leave(resource: str) -> None:
             try:
-                await self._http.delete(resource)
-            except httpx.HTTPError:
+                async with self._http.delete(resource):
+                    return
+            except (aiohttp.ClientError, TimeoutError):
                 return  # the server is gone, and the session with it
 
         for start in range(0, len(self._resources), 64):
             await asyncio.gather(*(leave(r) for r in self._resources[start : start + 64]))
-        await self._http.aclose()
+        await self._http.close()
 
 
 class AntMediaJoining:

@@ -1,4 +1,4 @@
-//! One direction's cipher for one kind of stream (RTP or RTCP): nonces, what is authenticated, where the tag stands.
+//! The cipher of inbound RTP and of RTCP: nonces, what is authenticated, where the tag stands.
 
 use boring::memcmp;
 
@@ -6,7 +6,7 @@ use super::kdf::{derive, Labels, SessionKeys};
 use super::{Keys, SrtpError, RTCP_HEADER_LEN, RTCP_INDEX_LEN};
 use crate::ffi::{AesCtr, Gcm, HmacSha1, GCM_NONCE_LEN, GCM_TAG_LEN};
 
-const CM_TAG_LEN: usize = 10;
+pub const CM_TAG_LEN: usize = 10;
 /// The E bit in front of the SRTCP index.
 pub const ENCRYPTED: u32 = 1 << 31;
 
@@ -33,58 +33,18 @@ impl Cipher {
     }
 
     pub fn of_session(keys: SessionKeys) -> Result<Self, SrtpError> {
-        let SessionKeys { encryption, authentication, salt } = keys;
-        if authentication.is_empty() {
-            let gcm = Gcm::new(&encryption).ok_or(SrtpError::Keys)?;
-            let salt = salt.try_into().map_err(|_| SrtpError::Keys)?;
-            return Ok(Cipher::Gcm(GcmCipher { gcm, salt }));
+        if !keys.authentication.is_empty() {
+            return Ok(Cipher::Cm(Box::new(CmCipher::new(&keys)?)));
         }
-        let mut padded = [0; 16];
-        padded[..salt.len()].copy_from_slice(&salt);
-        Ok(Cipher::Cm(Box::new(CmCipher {
-            aes: AesCtr::new(&encryption).ok_or(SrtpError::Keys)?,
-            hmac: HmacSha1::new(&authentication).ok_or(SrtpError::Keys)?,
-            salt: padded,
-        })))
+        let gcm = Gcm::new(&keys.encryption).ok_or(SrtpError::Keys)?;
+        let salt = keys.salt.try_into().map_err(|_| SrtpError::Keys)?;
+        Ok(Cipher::Gcm(GcmCipher { gcm, salt }))
     }
 
     pub fn tag_len(&self) -> usize {
         match self {
             Cipher::Gcm(_) => GCM_TAG_LEN,
             Cipher::Cm(_) => CM_TAG_LEN,
-        }
-    }
-
-    /// Encrypts `payload` behind the clear header that `packet` starts with. `packet` has exactly the protected packet's
-    /// length, `index` is ROC · 2¹⁶ + SEQ.
-    pub fn seal_rtp(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64, payload: &[u8]) -> bool {
-        match self {
-            Cipher::Gcm(c) => {
-                let (header, out) = packet.split_at_mut(header_len);
-                c.gcm.seal(&c.nonce(ssrc, index), header, payload, out)
-            }
-            Cipher::Cm(c) => {
-                let (clear, tag) = packet.split_at_mut(header_len + payload.len());
-                c.aes.apply(c.iv(ssrc, index), payload, &mut clear[header_len..]);
-                tag.copy_from_slice(&c.rtp_tag(clear, index));
-                true
-            }
-        }
-    }
-
-    /// The same for a payload that already stands behind the header; `packet` ends with room for the tag.
-    pub fn seal_rtp_in_place(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64) -> bool {
-        match self {
-            Cipher::Gcm(c) => {
-                let (header, data) = packet.split_at_mut(header_len);
-                c.gcm.seal_in_place(&c.nonce(ssrc, index), header, data)
-            }
-            Cipher::Cm(c) => {
-                let (clear, tag) = packet.split_at_mut(packet.len() - CM_TAG_LEN);
-                c.aes.apply_in_place(c.iv(ssrc, index), &mut clear[header_len..]);
-                tag.copy_from_slice(&c.rtp_tag(clear, index));
-                true
-            }
         }
     }
 
@@ -104,7 +64,7 @@ impl Cipher {
                 if !memcmp::eq(&c.rtp_tag(clear, index), tag) {
                     return None;
                 }
-                c.aes.apply_in_place(c.iv(ssrc, index), &mut clear[header_len..]);
+                c.apply_in_place(ssrc, index, &mut clear[header_len..]);
                 Some(end)
             }
         }
@@ -124,7 +84,7 @@ impl Cipher {
                 packet.extend_from_slice(&trailer);
             }
             Cipher::Cm(c) => {
-                c.aes.apply_in_place(c.iv(ssrc, index.into()), &mut packet[RTCP_HEADER_LEN..]);
+                c.apply_in_place(ssrc, index.into(), &mut packet[RTCP_HEADER_LEN..]);
                 packet.extend_from_slice(&trailer);
                 let tag = c.tag(packet, &[]);
                 packet.extend_from_slice(&tag);
@@ -163,7 +123,7 @@ impl Cipher {
                     return None;
                 }
                 let clear = end - RTCP_INDEX_LEN;
-                c.aes.apply_in_place(c.iv(ssrc, index), &mut authenticated[RTCP_HEADER_LEN..clear]);
+                c.apply_in_place(ssrc, index, &mut authenticated[RTCP_HEADER_LEN..clear]);
                 Some(clear)
             }
         }
@@ -179,16 +139,39 @@ fn rtcp_aad(header: &[u8], trailer: [u8; RTCP_INDEX_LEN]) -> [u8; RTCP_HEADER_LE
 }
 
 impl GcmCipher {
-    /// RFC 7714 §8.1 and §9.1: 00 00 | SSRC | index in 48 bits, XOR salt. (An SRTCP index fills 31 of the 48.)
     fn nonce(&self, ssrc: u32, index: u64) -> [u8; GCM_NONCE_LEN] {
-        let mut nonce = self.salt;
-        nonce[2..6].iter_mut().zip(ssrc.to_be_bytes()).for_each(|(n, b)| *n ^= b);
-        nonce[6..].iter_mut().zip(&index.to_be_bytes()[2..]).for_each(|(n, b)| *n ^= b);
-        nonce
+        nonce(&self.salt, ssrc, index)
     }
 }
 
+/// RFC 7714 §8.1 and §9.1: 00 00 | SSRC | index in 48 bits, XOR salt. (An SRTCP index fills 31 of the 48.)
+pub fn nonce(salt: &[u8; GCM_NONCE_LEN], ssrc: u32, index: u64) -> [u8; GCM_NONCE_LEN] {
+    let mut nonce = *salt;
+    nonce[2..6].iter_mut().zip(ssrc.to_be_bytes()).for_each(|(n, b)| *n ^= b);
+    nonce[6..].iter_mut().zip(&index.to_be_bytes()[2..]).for_each(|(n, b)| *n ^= b);
+    nonce
+}
+
 impl CmCipher {
+    pub fn new(keys: &SessionKeys) -> Result<Self, SrtpError> {
+        let mut salt = [0; 16];
+        salt.get_mut(..keys.salt.len()).ok_or(SrtpError::Keys)?.copy_from_slice(&keys.salt);
+        Ok(CmCipher {
+            aes: AesCtr::new(&keys.encryption).ok_or(SrtpError::Keys)?,
+            hmac: HmacSha1::new(&keys.authentication).ok_or(SrtpError::Keys)?,
+            salt,
+        })
+    }
+
+    /// Writes `input` XOR the packet's key stream to `out`, which must be as long.
+    pub fn apply(&self, ssrc: u32, index: u64, input: &[u8], out: &mut [u8]) {
+        self.aes.apply(self.iv(ssrc, index), input, out);
+    }
+
+    pub fn apply_in_place(&self, ssrc: u32, index: u64, data: &mut [u8]) {
+        self.aes.apply_in_place(self.iv(ssrc, index), data);
+    }
+
     /// RFC 3711 §4.1.1: salt · 2¹⁶ XOR SSRC · 2⁶⁴ XOR index · 2¹⁶.
     fn iv(&self, ssrc: u32, index: u64) -> [u8; 16] {
         let mut iv = self.salt;
@@ -198,7 +181,7 @@ impl CmCipher {
     }
 
     /// RFC 3711 §4.2: the ROC is authenticated behind the packet.
-    fn rtp_tag(&self, packet: &[u8], index: u64) -> [u8; CM_TAG_LEN] {
+    pub fn rtp_tag(&self, packet: &[u8], index: u64) -> [u8; CM_TAG_LEN] {
         let roc = (index >> 16) as u32;
         self.tag(packet, &roc.to_be_bytes())
     }

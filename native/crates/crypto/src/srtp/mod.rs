@@ -4,6 +4,7 @@
 
 mod cipher;
 mod kdf;
+mod outbound;
 mod receiver;
 mod replay;
 mod sender;

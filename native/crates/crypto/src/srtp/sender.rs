@@ -2,11 +2,12 @@
 
 use super::cipher::{Cipher, ENCRYPTED};
 use super::kdf::Labels;
+use super::outbound::Outbound;
 use super::{half_word, word, Keys, SrtpError, RTCP_HEADER_LEN, RTP_HEADER_LEN};
 
 /// Protects the RTP and RTCP packets of one session. No heap allocation per RTP packet.
 pub struct Sender {
-    rtp: Cipher,
+    rtp: Outbound,
     rtcp: Cipher,
     /// Of the next SRTCP packet.
     rtcp_index: u32,
@@ -14,7 +15,7 @@ pub struct Sender {
 
 impl Sender {
     pub fn new(keys: &Keys) -> Result<Self, SrtpError> {
-        Ok(Sender { rtp: Cipher::new(keys, Labels::Rtp)?, rtcp: Cipher::new(keys, Labels::Rtcp)?, rtcp_index: 0 })
+        Ok(Sender { rtp: Outbound::new(keys)?, rtcp: Cipher::new(keys, Labels::Rtcp)?, rtcp_index: 0 })
     }
 
     /// Protects one RTP packet. `slot[..header_len]` holds the clear header with its extensions; ciphertext and tag are
@@ -38,16 +39,7 @@ impl Sender {
         let sequence = half_word(packet, 2).ok_or(SrtpError::Malformed)?;
         let ssrc = word(packet, 8).ok_or(SrtpError::Malformed)?;
         let index = u64::from(roc) << 16 | u64::from(sequence);
-        let sealed = if pad == 0 {
-            self.rtp.seal_rtp(packet, header_len, ssrc, index, payload)
-        } else {
-            let (body, rest) = packet[header_len..].split_at_mut(payload.len());
-            body.copy_from_slice(payload);
-            rest[..usize::from(pad)].fill(0);
-            rest[usize::from(pad) - 1] = pad;
-            self.rtp.seal_rtp_in_place(packet, header_len, ssrc, index)
-        };
-        if sealed {
+        if self.rtp.seal(packet, header_len, ssrc, index, payload, pad) {
             Ok(len)
         } else {
             Err(SrtpError::Malformed)

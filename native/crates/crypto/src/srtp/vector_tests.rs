@@ -2,6 +2,7 @@
 
 use super::cipher::{Cipher, ENCRYPTED};
 use super::kdf::{derive, Labels, SessionKeys};
+use super::outbound::Outbound;
 use super::{word, Keys, Profile, Receiver, Sender};
 use crate::ffi::AesCtr;
 
@@ -35,9 +36,12 @@ fn rfc_3711_b3_key_derivation() {
 
 const RFC_7714_SALT: &str = "51756964 2070726f 2071756f";
 
+fn rfc_7714_keys(key_len: u8) -> SessionKeys {
+    SessionKeys { encryption: (0..key_len).collect(), authentication: vec![], salt: unhex(RFC_7714_SALT) }
+}
+
 fn rfc_7714_cipher(key_len: u8) -> Cipher {
-    let keys = SessionKeys { encryption: (0..key_len).collect(), authentication: vec![], salt: unhex(RFC_7714_SALT) };
-    Cipher::of_session(keys).unwrap()
+    Cipher::of_session(rfc_7714_keys(key_len)).unwrap()
 }
 
 /// RFC 7714 §16.1 and §16.2.
@@ -55,7 +59,8 @@ fn rfc_7714_16_srtp() {
         let (ssrc, index) = (0x5501_a0b2, 0xf17b);
         let mut packet = clear[..12].to_vec();
         packet.resize(clear.len() + 16, 0);
-        assert!(cipher.seal_rtp(&mut packet, 12, ssrc, index, &clear[12..]));
+        let outbound = Outbound::of_session(rfc_7714_keys(key_len)).unwrap();
+        assert!(outbound.seal(&mut packet, 12, ssrc, index, &clear[12..], 0));
         assert_eq!(packet[12..], unhex(sealed));
         assert_eq!(cipher.open_rtp(&mut packet, 12, ssrc, index), Some(clear.len()));
         assert_eq!(packet[..clear.len()], clear);
