@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 import time
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
-import msgspec
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from rillcast.cli.license_bus import ask, fail, read_file
+from rillcast.cli.license_usage import app as usage_commands
 from rillcast.cluster.licensing import (
     DEFAULT_GRACE_S,
     MAX_LICENCE_BYTES,
@@ -28,19 +26,14 @@ from rillcast.cluster.licensing import (
     read_licence,
     state_at,
 )
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
-from rillcast.runtime.errors import StartError
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.settings import NodeSettings, load_settings
 
 DAY_S = 86_400
 KEY_NAME = "licence-key"
-Answer = TypeVar("Answer")
 
 app = typer.Typer(help="Keys, licences, and which one the cluster runs under.", no_args_is_help=True)
+app.add_typer(usage_commands)
 
 
 @app.command()
@@ -55,9 +48,9 @@ def keygen(
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        _fail(f"{secret} exists; a key is never overwritten")
+        fail(f"{secret} exists; a key is never overwritten")
     except OSError as error:
-        _fail(f"{secret}: {error.strerror}")
+        fail(f"{secret}: {error.strerror}")
     with os.fdopen(descriptor, "wb") as file:
         file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
@@ -96,9 +89,9 @@ def issue(  # noqa: PLR0917  typer makes options of them
     try:
         document = issue_licence(licence, parse_private_key(_read(key)))
     except LicenceRefused as refused:
-        _fail(refused.message)
+        fail(refused.message)
     except ValueError as error:
-        _fail(f"{key}: {error}")
+        fail(f"{key}: {error}")
     if out is None:
         typer.echo(document)
     else:
@@ -117,7 +110,7 @@ def inspect(
     try:
         licence = read_licence(_read(file), _public_key(public_key))
     except LicenceRefused as refused:
-        _fail(f"{file}: refused ({refused.reason.value}): {refused.message}")
+        fail(f"{file}: refused ({refused.reason.value}): {refused.message}")
     now = time.time()
     state = state_at(licence, now)
     typer.echo(f"{_words(licence)}\nstate      {state.value}")
@@ -127,17 +120,17 @@ def inspect(
 
 
 @app.command()
-def install(file: Annotated[Path, typer.Argument(help="The licence document.")]) -> None:
+def install(file: Annotated[Path, typer.Argument(help="The licence document; - reads standard input.")]) -> None:
     """Put a licence in force for the whole running cluster (RILLCAST_NATS_URL). No restart is needed."""
     document = _read(file)[: MAX_LICENCE_BYTES + 1].decode("latin-1")
-    status = _run(_ask(LICENSE_INSTALL, LicenseInstall(document)))
+    status = ask(LICENSE_INSTALL, LicenseInstall(document), LicenseStatus)
     typer.echo(f"installed\n{status_words(status)}")
 
 
 @app.command()
 def status() -> None:
     """Which licence the running cluster is under, and the seats taken."""
-    typer.echo(status_words(_run(_ask(LICENSE_STATUS, LicenseStatusRequest()))))
+    typer.echo(status_words(ask(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus)))
 
 
 def status_words(status: LicenseStatus) -> str:
@@ -147,31 +140,13 @@ def status_words(status: LicenseStatus) -> str:
     lines = [
         f"licence    {status.licence_id} ({status.licensee}{', built in' if status.community else ''})",
         f"state      {status.state}",
-        f"ends       {_day(status.not_after_s)}",
+        f"ends       {_day(status.not_after_s)}"
+        + (f", honoured to {_day(status.suspends_at_s)}" if status.suspends_at_s is not None else ""),
         f"seats      {sum(status.used_by_kind.values())} of {status.limit_total} taken ({used}){limits}",
+        f"used       {status.node_hours:.1f} node-hours so far",
+        f"answered   by {status.answered_by}",
     ]
     return "\n".join(lines + ([f"note       {status.reason}"] if status.reason else []))
-
-
-async def _ask(subject: str, message: msgspec.Struct) -> LicenseStatus:
-    settings = load_settings(NodeSettings)
-    connection = NatsConnection(settings.model_copy(update={"connect_timeout_s": 5.0}), "rillcast-license")
-    await connection.open()
-    try:
-        bus = NatsBus(connection)
-        try:
-            return await bus.request(subject, message, LicenseStatus, timeout_s=5.0)
-        finally:
-            await bus.close()
-    finally:
-        await connection.close()
-
-
-def _run(work: Coroutine[None, None, Answer]) -> Answer:
-    try:
-        return asyncio.run(work)
-    except (RillcastError, StartError) as error:
-        _fail(str(error))
 
 
 def _limits(texts: list[str]) -> dict[str, int]:
@@ -179,7 +154,7 @@ def _limits(texts: list[str]) -> dict[str, int]:
     for text in texts:
         kind, _, number = text.partition("=")
         if not number.isascii() or not number.isdigit():
-            _fail(f"--limit {text}: must be a kind and a number, as edge=10")
+            fail(f"--limit {text}: must be a kind and a number, as edge=10")
         limits[kind] = int(number)
     return limits
 
@@ -192,19 +167,15 @@ def _public_key(path: Path | None) -> Ed25519PublicKey:
     )
     text = _read(named).decode("utf-8", "replace") if named else os.environ.get("RILLCAST_LICENSE_PUBLIC_KEY", "")
     if not text:
-        _fail("whose licence? give the issuer's --public-key, or set RILLCAST_LICENSE_PUBLIC_KEY")
+        fail("whose licence? give the issuer's --public-key, or set RILLCAST_LICENSE_PUBLIC_KEY")
     try:
         return parse_public_key(text)
     except ValueError as error:
-        _fail(f"{named or 'RILLCAST_LICENSE_PUBLIC_KEY'}: {error}")
+        fail(f"{named or 'RILLCAST_LICENSE_PUBLIC_KEY'}: {error}")
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_LICENCE_BYTES + 1)
-    except OSError as error:
-        _fail(f"{path}: {error.strerror}")
+    return read_file(path, MAX_LICENCE_BYTES)
 
 
 def _words(licence: Licence) -> str:
@@ -222,8 +193,3 @@ def _words(licence: Licence) -> str:
 
 def _day(unix_s: int | None) -> str:
     return "never" if unix_s is None else f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(1)

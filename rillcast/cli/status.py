@@ -111,7 +111,7 @@ def _licence(licence: LicenseStatus | None) -> Text:
     return Text(
         f"{who}: {licence.state}, {used} of {licence.limit_total} seats used"
         + (f" ({licence.reason})" if licence.reason else ""),
-        style="green" if licence.state == "valid" else "yellow",
+        style="green" if licence.state == "valid" and not licence.reason else "yellow",
     )
 
 

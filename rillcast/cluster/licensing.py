@@ -28,8 +28,11 @@ from rillcast.contracts.messages import NodeKind
 
 MAX_LICENCE_BYTES = 16_384
 DEFAULT_GRACE_S = 14 * 86_400
+WARN_BEFORE_END_S = 30 * 86_400
+"""How long before its end a licence begins to ask for its renewal."""
 ISSUE_SKEW_S = 86_400
 """How far before its issue time a licence is taken anyway: issuer and cluster may disagree on the clock."""
+YEAR_10000_S = 253_402_300_800
 LIMITED_KINDS = frozenset(kind.value for kind in NodeKind if kind is not NodeKind.LICENSE)
 
 
@@ -192,6 +195,9 @@ def _licence_of(claims: _Claims) -> Licence:
             raise LicenceRefused(Refusal.CLAIMS, f"signed, but limits.{name[:32]} names no kind of node")
         if not 0 <= limit <= 1_000_000:
             raise LicenceRefused(Refusal.CLAIMS, f"signed, but limits.{name} is {limit}, not 0 to 1000000")
+    for name, time_s in {"iat": claims.iat, "nbf": claims.nbf, "exp": claims.exp or 0}.items():
+        if not 0 <= time_s < YEAR_10000_S:
+            raise LicenceRefused(Refusal.CLAIMS, f"signed, but {name} is {time_s}, not a time in Unix seconds")
     if not claims.jti or not claims.sub:
         raise LicenceRefused(Refusal.CLAIMS, "signed, but jti (licence id) or sub (licensee) is empty")
     if claims.exp is not None and claims.exp <= claims.nbf:
@@ -253,19 +259,25 @@ def in_force(licences: Sequence[Licence], refusals: Sequence[str], now_s: float)
 
 
 def describe(licence: Licence, state: LicenceState, now_s: float) -> str:
-    """A sentence about a licence that is not simply valid; empty when it is."""
-    name = f"licence {licence.licence_id}"
+    """A sentence about a licence that needs attention; empty when it doesn't."""
+    name, end_s = f"licence {licence.licence_id}", licence.not_after_s
     match state:
-        case LicenceState.GRACE:
-            assert licence.not_after_s is not None
-            days = max(0, int(licence.not_after_s + licence.grace_s - now_s)) // 86_400
-            return f"{name} has expired; it is honoured for {days} more days, then no new publish or play is accepted"
+        case LicenceState.VALID if end_s is not None and now_s >= end_s - WARN_BEFORE_END_S:
+            return f"{name} ends in {_days(end_s - now_s)}; renew it"
+        case LicenceState.GRACE if end_s is not None:
+            left = _days(end_s + licence.grace_s - now_s)
+            return f"{name} has expired; it is honoured for {left} more, then no new publish or play is accepted"
         case LicenceState.EXPIRED:
             return f"{name} and its grace time have expired: no new publish or play is accepted, running sessions go on"
         case LicenceState.NOT_YET_VALID:
             return f"{name} is not valid yet; if its time has come, check the clock of the license service"
         case _:
             return ""
+
+
+def _days(seconds: float) -> str:
+    days = max(0, int(seconds)) // 86_400
+    return f"{days} day{'s' * (days != 1)}" if days else "less than a day"
 
 
 def check_installable(licence: Licence, now_s: float) -> None:

@@ -286,6 +286,8 @@ class SeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ttl_s: float
     licensee: str
     warning: str = ""
+    grace_s: float = 1_209_600.0
+    """How long the node may go on while no license service answers."""
 
 
 class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,6 +299,12 @@ class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 class LicenseStatusRequest(msgspec.Struct, frozen=True):
     """Ask for the state of the cluster licence."""
+
+
+class LicenseCheck(msgspec.Struct, frozen=True):
+    """Say what a document would grant, without putting it in force. If it's refused the answer's state is ``invalid``."""
+
+    document: str
 
 
 class LicenseInstall(msgspec.Struct, frozen=True):
@@ -319,3 +327,60 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     limit_total: int
     limits_by_kind: dict[str, int] = {}
     used_by_kind: dict[str, int] = {}
+    not_before_s: int = 0
+    """Unix seconds; 0 = since ever."""
+    grace_s: int = 0
+    """After `not_after_s`; then no new publish or play. Also how long nodes go on while no license service answers."""
+    features: tuple[str, ...] = ()
+    node_hours: float = 0.0
+    """Used under this licence so far."""
+    answered_by: str = ""
+    """Node id of the license service."""
+
+    @property
+    def suspends_at_s(self) -> int | None:
+        """When new publishes and plays stop; None = never."""
+        return None if self.not_after_s is None else self.not_after_s + self.grace_s
+
+
+class LicenseUsageRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the usage report of some days (UTC, ``2026-09-14``, both included); empty = from the first, to today."""
+
+    first_day: str = ""
+    last_day: str = ""
+
+
+class UsageDay(msgspec.Struct, frozen=True, kw_only=True):
+    """What nodes used on one day under one licence."""
+
+    day: str
+    """UTC, ``2026-09-14``."""
+    licence_id: str
+    node_hours: dict[str, float]
+    """By kind of node."""
+    peak: dict[str, int]
+    """The most seats taken at once on that day, by kind of node."""
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Node-hours of a cluster, as the license service signs them."""
+
+    first_day: str
+    last_day: str
+    issued_at_s: int
+    licensee: str
+    """Of the licence in force when the report was made."""
+    node_hours: dict[str, float]
+    """Sum of all days, by kind of node."""
+    unmetered_hours: float = 0.0
+    """Time in these days in which no license service ran, so that nothing was counted."""
+    days: tuple[UsageDay, ...] = ()
+
+
+class LicenseUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """The report, and the same signed (see `rillcast.cluster.usage_report`)."""
+
+    report: UsageReport
+    signed: str
+    key_id: str
+    """RFC 7638 thumbprint of the cluster's signing key."""

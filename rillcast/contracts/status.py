@@ -1,4 +1,4 @@
-"""What `GET /rillcast/v1/status` answers: the whole cluster as one signaling node sees it."""
+"""What `GET /rillcast/v1/status` answers: the whole cluster as one signaling node sees it; and the paths beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 
 STATUS_PATH = "/rillcast/v1/status"
+LICENSE_PATH = "/rillcast/v1/license"
+"""`messages.LicenseStatus`, asked anew."""
+LICENSE_USAGE_PATH = "/rillcast/v1/license/usage"
+"""`messages.LicenseUsage`; query ``from`` and ``to``: days as ``2026-09-14``, both included."""
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,8 +68,14 @@ LICENSE_STATUS = f"{PREFIX}.license.status"
 """`messages.LicenseStatusRequest` → `messages.LicenseStatus`; queue group ``license``."""
 LICENSE_INSTALL = f"{PREFIX}.license.install"
 """`messages.LicenseInstall` → `messages.LicenseStatus`; queue group ``license``."""
+LICENSE_CHECK = f"{PREFIX}.license.check"
+"""`messages.LicenseCheck` → `messages.LicenseStatus`; queue group ``license``."""
+LICENSE_USAGE = f"{PREFIX}.license.usage"
+"""`messages.LicenseUsageRequest` → `messages.LicenseUsage`; queue group ``license``."""
 
 # --- events
+LICENSE_CHANGED = f"{PREFIX}.license.changed"
+"""`messages.LicenseStatus`: the licence in force, its state or its warning is another one. Every instance says so."""
 NODE_REPORTED = f"{PREFIX}.node.reported"
 """`messages.NodeReport`, each second, from every node."""
 NODE_LEFT = f"{PREFIX}.node.left"
@@ -100,10 +106,11 @@ BUCKET_APPS = "rillcast_apps"
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
-"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock`` (highest time seen);
-no TTL."""
+"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock`` (highest time
+seen), ``usage/<day>`` (seats used); no TTL."""
 BUCKET_SECRETS = "rillcast_secrets"
-"""Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs; no TTL."""
+"""Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs,
+the one that signs usage reports; no TTL."""
 
 STREAM_LEASE_S = 6.0
 SEAT_LEASE_S = 30.0

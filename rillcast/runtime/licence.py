@@ -17,13 +17,14 @@ from rillcast.runtime.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_STATES = ("waiting", "held", "unconfirmed", "refused")
+_STATES = ("waiting", "held", "unconfirmed", "lapsed", "refused")
+_SEATED = frozenset({"held", "unconfirmed", "lapsed"})
 _ASK_EVERY_S = 1.0
 
 
 class Seat:
-    """Keeps the readiness condition ``licence``. Only an explicit refusal takes a node that held a seat out of service;
-    while the license service or the bus is away, the node goes on."""
+    """Keeps the readiness condition ``licence``. While the license service or the bus is away, a node that held a seat
+    goes on for the licence's grace time; only then, or when it's refused, it takes no new work. What runs goes on."""
 
     def __init__(
         self, bus: Bus, info: NodeInfo, readiness: Readiness, clock: Callable[[], float] = time.monotonic
@@ -34,8 +35,10 @@ class Seat:
         self._clock = clock
         self._pause_s = _ASK_EVERY_S
         self._warning = ""
+        self._confirmed_at_s = 0.0
+        self._grace_s = 0.0
         self.state = ""
-        """``waiting``, ``held``, ``unconfirmed`` or ``refused``."""
+        """``waiting``, ``held``, ``unconfirmed``, ``lapsed`` or ``refused``."""
         self._enter("waiting", "waiting for the license service")
 
     async def keep(self) -> None:
@@ -54,10 +57,11 @@ class Seat:
             if error.code in {ErrorCode.SEAT_REFUSED, ErrorCode.LICENSE_SUSPENDED}:
                 self._enter("refused", error.message)
                 self._pause_s = 5.0
-            elif self.state == "held":
-                self._enter("unconfirmed", error.message)
+            elif self.state in _SEATED:
+                self._go_on(error.message)
             return
         self._enter("held", "")
+        self._confirmed_at_s, self._grace_s = self._clock(), max(answer.grace_s, answer.ttl_s)
         self._pause_s = max(answer.ttl_s / 3, 0.05)
         if answer.warning != self._warning:
             self._warning = answer.warning
@@ -66,7 +70,7 @@ class Seat:
 
     async def release(self) -> None:
         """Give the seat back, as far as anybody listens."""
-        if self.state not in {"held", "unconfirmed"}:
+        if self.state not in _SEATED:
             return
         try:
             await self._bus.request(
@@ -78,15 +82,28 @@ class Seat:
         except RillcastError as error:
             log.debug("The seat was not given back, it expires", reason=error.message)
 
+    def _go_on(self, reason: str) -> None:
+        if self._clock() - self._confirmed_at_s < self._grace_s:
+            self._enter("unconfirmed", reason)
+        else:
+            words = f"no license service has answered for the licence's grace time of {_span(self._grace_s)}"
+            self._enter("lapsed", f"{words} ({reason})")
+
     def _enter(self, state: str, reason: str) -> None:
         if state != self.state:
             if state == "refused":
                 log.error("No seat under the licence, this node takes no new work", reason=reason)
             elif state == "unconfirmed":
                 log.warning("The license service does not answer, going on", reason=reason)
+            elif state == "lapsed":
+                log.error("The licence's grace time without a license service is over, no new work", reason=reason)
             elif state == "held":
                 log.info("Holds a seat under the licence")
         self.state = state
         self._readiness.set("licence", state in {"held", "unconfirmed"}, reason)
         for name in _STATES:
             metrics.LICENCE_SEAT.labels(name).set(name == state)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86_400:g} days" if seconds >= 86_400 else f"{seconds:g} s"

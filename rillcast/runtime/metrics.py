@@ -57,6 +57,7 @@ DISCOVERY_REGISTRATIONS = Counter(
 
 LICENCE_SEAT = Gauge(
     "rillcast_licence_seat",
-    "1 for the state of the seat: waiting (for a first answer), held, unconfirmed (held, no answer now), refused.",
+    "1 for the state of the seat: waiting (for a first answer), held, unconfirmed (held, no answer now), "
+    "lapsed (no answer for the licence's grace time), refused.",
     ["state"],
 )

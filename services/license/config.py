@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from rillcast.cluster.licensing import parse_public_key
+from rillcast.contracts.subjects import SEAT_LEASE_S
 from rillcast.runtime.settings import NodeSettings, env_prefix
 
 
@@ -19,6 +20,10 @@ class LicenseSettings(NodeSettings):
     license install` put into the cluster, else the community licence."""
     public_key: str = ""
     """The issuer's Ed25519 public key, PEM or base64; without it no licence document can be accepted."""
+
+    seat_ttl_s: float = Field(default=SEAT_LEASE_S, ge=2, le=3_600)
+    """How long the seat of a node that was killed stays taken. Nodes renew every third of it. The same for every
+    instance."""
 
     @field_validator("public_key")
     @classmethod

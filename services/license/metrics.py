@@ -21,3 +21,14 @@ SEATS_LIMIT = Gauge(
 STATE = Gauge("rillcast_license_state", "1 for the state the licence in force has now, 0 for the others", ["state"])
 COMMUNITY = Gauge("rillcast_license_community", "1 while the built-in community licence is in force")
 EXPIRES = Gauge("rillcast_license_expires_timestamp_seconds", "When the licence in force ends, Unix time; 0 = never")
+SUSPENDS = Gauge(
+    "rillcast_license_suspends_timestamp_seconds",
+    "When its grace time is over and new publishes and plays stop, Unix time; 0 = never",
+)
+WARNING = Gauge(
+    "rillcast_license_warning",
+    "1 while the licence needs its operator: ends within 30 days, has ended, or a document was refused",
+)
+NODE_HOURS = Gauge(
+    "rillcast_license_node_hours", "Node-hours used under the licence in force, by kind of node", ["kind"]
+)

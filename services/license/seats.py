@@ -19,7 +19,7 @@ from rillcast.runtime.ports import Entry, KeyValue
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
 from services.license.ports import Clock
-from services.license.vault import LicenceVault
+from services.license.vault import LicenceVault, status_of
 
 LEDGER = "ledger"
 CAS_ATTEMPTS = 20
@@ -51,8 +51,10 @@ class SeatDesk:
             self._count_failure(error)
             raise
         SEAT_ANSWERS.labels(outcome).inc()
-        licence = self._vault.in_force()
-        return SeatAnswer(ttl_s=self._ttl_s, licensee=licence.licence.licensee, warning=licence.reason)
+        now = self._vault.in_force()
+        return SeatAnswer(
+            ttl_s=self._ttl_s, licensee=now.licence.licensee, warning=now.reason, grace_s=now.licence.grace_s
+        )
 
     async def release(self, release: SeatRelease) -> None:
         """Give a seat back. One that another incarnation has, or nobody, is left alone."""
@@ -72,11 +74,12 @@ class SeatDesk:
     async def status(self) -> LicenseStatus:
         """The licence in force and the seats taken. Raises STORE_UNAVAILABLE."""
         now = self._vault.in_force()
-        return LicenseStatus(
-            licence_id=now.licence.licence_id, licensee=now.licence.licensee, community=now.licence.community,
-            state=now.state.value, reason=now.reason, not_after_s=now.licence.not_after_s,
-            limit_total=now.limit_total, limits_by_kind=now.limits_by_kind, used_by_kind=await self.used_by_kind(),
-        )  # fmt: skip
+        return msgspec.structs.replace(
+            status_of(now.licence, now.state, now.reason),
+            limit_total=now.limit_total,
+            limits_by_kind=now.limits_by_kind,
+            used_by_kind=await self.used_by_kind(),
+        )
 
     async def used_by_kind(self) -> dict[str, int]:
         """Seats renewed within their time to live. Call every few seconds: see `_touch`."""
@@ -96,7 +99,7 @@ class SeatDesk:
     async def _admit(self, request: SeatRequest) -> str:
         for _ in range(CAS_ATTEMPTS):
             ledger, revision = await self._ledger()
-            now_ms = int(self._vault.now_s() * 1000)
+            now_ms = int(self._vault.wall_s() * 1000)  # not `now_s`: it stands still after a clock was set back
             self._touch()
             if self._monotonic() - self._serving_since >= self._ttl_s:
                 ledger = ledger.living(await self._seated(), now_ms, int(self._ttl_s * 1000))

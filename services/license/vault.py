@@ -21,10 +21,13 @@ from rillcast.cluster.licensing import (
     LicenceRefused,
     LicenceState,
     check_installable,
+    describe,
     in_force,
     read_licence,
+    state_at,
 )
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import LicenseStatus
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import KeyValue
 from services.license.metrics import DOCUMENTS_REFUSED
@@ -53,14 +56,32 @@ class LicenceVault:
         self._floor = ClockFloor()
         self._reported: set[tuple[str, str]] = set()
         self._told: tuple[str, LicenceState, str] | None = None
+        self.changed = asyncio.Event()
+        """Set when the licence, its state or its warning is another one; whoever waits for it clears it."""
 
     def now_s(self) -> float:
         """Unix seconds that never run back behind what the cluster has seen."""
         return self._floor.now(self._wall())
 
+    def wall_s(self) -> float:
+        """Unix seconds as this machine's clock has them."""
+        return self._wall()
+
     def in_force(self) -> InForce:
         """What the cluster runs under now."""
         return in_force(self._licences, self._refusals, self.now_s())
+
+    def check(self, document: bytes) -> LicenseStatus:
+        """What a document would be worth now; nothing is changed."""
+        try:
+            licence = read_licence(document, self._key)
+        except LicenceRefused as refused:
+            return LicenseStatus(
+                licence_id="", licensee="", community=False, state=LicenceState.INVALID.value, limit_total=0,
+                reason=f"refused ({refused.reason.value}): {refused.message}",
+            )  # fmt: skip
+        state = state_at(licence, self.now_s())
+        return status_of(licence, state, describe(licence, state, self.now_s()))
 
     async def watch(self) -> None:
         """Keep the view fresh until cancelled."""
@@ -182,11 +203,21 @@ class LicenceVault:
         if told == self._told:
             return
         self._told = told
+        self.changed.set()
         say = log.info if now.state is LicenceState.VALID and not now.reason else log.warning
         say(
             "licence in force", licence=now.licence.licence_id, licensee=now.licence.licensee, state=now.state.value,
             seats=now.limit_total, reason=now.reason,
         )  # fmt: skip
+
+
+def status_of(licence: Licence, state: LicenceState, reason: str) -> LicenseStatus:
+    """A licence as others are told, nothing of it used."""
+    return LicenseStatus(
+        licence_id=licence.licence_id, licensee=licence.licensee, community=licence.community, state=state.value,
+        reason=reason, not_after_s=licence.not_after_s, not_before_s=licence.not_before_s, grace_s=licence.grace_s,
+        features=licence.features, limit_total=licence.limit_total, limits_by_kind=licence.limits_by_kind,
+    )  # fmt: skip
 
 
 def _decode_floor(value: bytes) -> ClockFloor:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI
 
-from rillcast.contracts.status import STATUS_PATH
+from rillcast.contracts.status import LICENSE_PATH, LICENSE_USAGE_PATH, STATUS_PATH
 from services.signaling.adapters.http_headers import HttpHeaders
 from services.signaling.adapters.http_pages import Pages
 from services.signaling.adapters.http_rest import Rest
@@ -39,11 +39,13 @@ def _add_rest(app: FastAPI, rest: Rest) -> None:
         ("/rest/v2/version", rest.version),
         ("/rest/v2/enterprise-edition", rest.edition),
         ("/rest/v2/licence-status", rest.licence),
-        ("/rest/v2/last-licence-status", rest.licence),
+        ("/rest/v2/last-licence-status", rest.last_licence),
         ("/rest/v2/cluster/node-count", rest.node_count),
         (f"/rest/v2/cluster/nodes/{page}", rest.nodes),
         ("/rest/v2/applications/settings/{app}", rest.read_settings),
         (STATUS_PATH, rest.status),
+        (LICENSE_PATH, rest.license_status),
+        (LICENSE_USAGE_PATH, rest.usage),
         ("/{app}/rest/v2/version", rest.version),
         (f"/{{app}}/rest/v2/broadcasts/list/{page}", rest.broadcasts),
         ("/{app}/rest/v2/broadcasts/{stream}", rest.broadcast),

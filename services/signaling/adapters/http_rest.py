@@ -94,10 +94,32 @@ class Rest:
         """GET ``/rest/v2/cluster/node-count``"""
         return _json(rest_shapes.SimpleStat(number=len(self._reports())))
 
-    async def licence(self, request: Request) -> Response:
-        """GET ``/rest/v2/licence-status`` and ``/rest/v2/last-licence-status``; 204 while nothing is known."""
+    async def last_licence(self, request: Request) -> Response:
+        """GET ``/rest/v2/last-licence-status``; 204 while nothing is known."""
         status: LicenseStatus | None = self._licence.status
         return Response(status_code=204) if status is None else _json(rest_shapes.licence(status))
+
+    async def licence(self, request: Request) -> Response:
+        """GET ``/rest/v2/licence-status?key=``: asked anew. The key is the id of the licence in force, or the text of
+        any licence document, which is then looked at, not installed."""
+        key = request.query_params.get("key", "").strip()
+        await self._licence.refresh()
+        known = self._licence.status
+        if known is None or key in ("", known.licence_id):
+            return await self.last_licence(request)
+        checked = await self._licence.check(key)
+        return _json(rest_shapes.licence(checked))
+
+    async def usage(self, request: Request) -> Response:
+        """GET ``/rillcast/v1/license/usage?from=&to=``: node-hours day by day, and the same as a signed document."""
+        asked = request.query_params
+        return _json(await self._licence.usage(asked.get("from", ""), asked.get("to", "")))
+
+    async def license_status(self, request: Request) -> Response:
+        """GET ``/rillcast/v1/license``: the licence in force, its limits and the seats taken."""
+        await self._licence.refresh()
+        status = self._licence.status
+        return Response(status_code=204) if status is None else _json(status)
 
     async def status(self, request: Request) -> Response:
         """GET ``/rillcast/v1/status``"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
@@ -72,15 +74,22 @@ class Licence(msgspec.Struct, rename="camel", kw_only=True):
 
 
 def licence(status: LicenseStatus) -> Licence:
-    """The cluster licence."""
+    """A licence; a date that isn't set is null."""
     return Licence(
         licence_id=status.licence_id,
-        end_date=None if status.not_after_s is None else str(status.not_after_s * 1_000),
+        start_date=_day(status.not_before_s),
+        end_date=_day(status.not_after_s),
         type="community" if status.community else "cluster",
         licence_count=str(status.limit_total),
         owner=status.licensee,
         status=status.state,
+        hour_used=f"{status.node_hours:.0f}",
     )
+
+
+def _day(unix_s: int | None) -> str | None:
+    """As Ant Media's panel shows it."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d}" if unix_s else None
 
 
 def stream_status(live: LiveStream, viewers: int) -> StreamStatus:

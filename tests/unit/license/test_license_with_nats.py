@@ -40,7 +40,8 @@ from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.servers import NatsServer, free_port, nats_server
-from services.license.app import serve
+from services.license.app import Office
+from services.license.meter import UsageMeter
 from services.license.seats import SeatDesk
 from services.license.vault import LicenceVault
 
@@ -93,7 +94,7 @@ class Instance(Participant):
         self.vault = LicenceVault(state, KEY.public_key(), None, time.time)
         self.desk = SeatDesk(seats, state, self.vault, time.monotonic, TTL_S)
         await self.vault.refresh()
-        await serve(self.bus, self.desk, self.vault)
+        await Office(self.desk, self.vault, UsageMeter(state, state, self.vault)).serve(self.bus)
         self.looking = asyncio.create_task(self._look())
         return self
 

@@ -27,6 +27,7 @@ class Office:
 
     def __init__(self, total: int, **by_kind: int) -> None:
         self.clock = FakeClock(0.0)
+        self.set_back_s = 0.0
         self.seats = FakeKeyValue("seats", ttl_s=TTL_S, clock=self.clock)
         self.state = FakeKeyValue("state")
         self.licence = Licence(
@@ -37,7 +38,7 @@ class Office:
         self._turn = 0
 
     def _vault(self) -> LicenceVault:
-        return LicenceVault(self.state, KEY.public_key(), None, lambda: NOW_S + self.clock())
+        return LicenceVault(self.state, KEY.public_key(), None, lambda: NOW_S + self.clock() - self.set_back_s)
 
     async def open(self) -> Office:
         await self.vaults[0].install(issue_licence(self.licence, KEY).encode())
@@ -200,6 +201,16 @@ async def test_an_impossible_node_id_is_refused(node: str) -> None:
     with pytest.raises(RillcastError) as caught:
         await office.acquire(node)
     assert caught.value.code is ErrorCode.BAD_REQUEST
+
+
+async def test_a_clock_set_back_leaks_no_seat() -> None:
+    office = await Office(1).open()
+    await office.vaults[0].refresh()
+    office.set_back_s = 365 * 86_400.0
+    await office.acquire("edge-1")
+    await office.pass_time(TTL_S + 1)
+    await office.acquire("edge-2")
+    assert await office.used() == 1
 
 
 async def test_the_status_names_licence_limits_and_use() -> None:

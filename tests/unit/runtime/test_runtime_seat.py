@@ -14,7 +14,10 @@ from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, SeatAnswer, Sea
 from rillcast.runtime.licence import Seat
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBus
+from rillcast.testing.clock import FakeClock
 from rillcast.testing.servers import eventually
+
+GRACE_S = 14 * 86_400.0
 
 
 class Desk:
@@ -29,7 +32,8 @@ class Desk:
         info = NodeInfo(
             node=NodeId("e1"), kind=NodeKind.EDGE, version="0", admin_address="127.0.0.1:1", incarnation="i"
         )
-        self.seat = Seat(self.bus, info, self.readiness)
+        self.clock = FakeClock(0.0)
+        self.seat = Seat(self.bus, info, self.readiness, self.clock)
 
     async def open(self) -> None:
         await self.bus.serve(subjects.LICENSE_ACQUIRE, SeatRequest, self.acquire)
@@ -39,7 +43,7 @@ class Desk:
         self.asked.append(request)
         if self.refusal is not None:
             raise RillcastError(self.refusal, "all 3 seats are taken")
-        return SeatAnswer(ttl_s=0.15, licensee="test")
+        return SeatAnswer(ttl_s=0.15, licensee="test", grace_s=GRACE_S)
 
     async def release(self, request: SeatRelease) -> Ack:
         self.released.append(request)
@@ -91,6 +95,22 @@ async def test_a_lost_bus_does_not_stop_it_either(desk: Desk) -> None:
     desk.bus.connected = False
     await desk.seat.ask()
     assert (desk.seat.state, desk.readiness.ready) == ("unconfirmed", True)
+
+
+async def test_without_an_answer_it_goes_on_for_the_grace_time_only_and_an_answer_heals_it(desk: Desk) -> None:
+    await desk.open()
+    await desk.seat.ask()
+    desk.bus.connected = False
+    desk.clock.advance(GRACE_S - 1)
+    await desk.seat.ask()
+    assert desk.readiness.ready
+    desk.clock.advance(2)
+    await desk.seat.ask()
+    assert desk.seat.state == "lapsed"
+    assert "grace time of 14 days" in desk.readiness.reasons["licence"]
+    desk.bus.connected = True
+    await desk.seat.ask()
+    assert (desk.seat.state, desk.readiness.ready) == ("held", True)
 
 
 async def test_the_seat_is_renewed_and_given_back(desk: Desk) -> None:

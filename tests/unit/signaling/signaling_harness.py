@@ -20,8 +20,11 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CarriedStream,
     CloseRequest,
+    LicenseCheck,
     LicenseStatus,
     LicenseStatusRequest,
+    LicenseUsage,
+    LicenseUsageRequest,
     MuteRequest,
     NodeInfo,
     NodeKind,
@@ -35,6 +38,7 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
     SessionState,
+    UsageReport,
 )
 from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
 from rillcast.runtime.directory import NodeDirectory
@@ -241,9 +245,35 @@ class Cluster:
 
     async def licence_is(self, state: str) -> None:
         async def answer(request: LicenseStatusRequest) -> LicenseStatus:
-            return LicenseStatus(licence_id="L1", licensee="Us", community=False, state=state, limit_total=9)
+            return licence_status(state)
 
         await self.origin.bus.serve(subjects.LICENSE_STATUS, LicenseStatusRequest, answer, queue="license")
+
+    async def checks_documents(self) -> None:
+        async def answer(request: LicenseCheck) -> LicenseStatus:
+            name, dot, _ = request.document.partition(".")
+            return licence_status("valid" if dot else "invalid", licence_id=name if dot else "")
+
+        await self.origin.bus.serve(subjects.LICENSE_CHECK, LicenseCheck, answer, queue="license")
+
+    async def reports_usage(self) -> None:
+        async def answer(request: LicenseUsageRequest) -> LicenseUsage:
+            if not request.first_day.startswith("2"):
+                raise RillcastError(ErrorCode.BAD_REQUEST, f"{request.first_day} is not a day")
+            report = UsageReport(
+                first_day=request.first_day, last_day=request.last_day, issued_at_s=0, licensee="Us",
+                node_hours={"edge": 2.5},
+            )  # fmt: skip
+            return LicenseUsage(report=report, signed="a.b.c", key_id="k")
+
+        await self.origin.bus.serve(subjects.LICENSE_USAGE, LicenseUsageRequest, answer, queue="license")
+
+
+def licence_status(state: str, licence_id: str = "L1") -> LicenseStatus:
+    return LicenseStatus(
+        licence_id=licence_id, licensee="Us", community=False, state=state, limit_total=9, not_after_s=2_000_000_000,
+        grace_s=100, used_by_kind={"edge": 2}, node_hours=41.2,
+    )  # fmt: skip
 
 
 class Client:

@@ -82,8 +82,41 @@ async def test_the_licence_is_shown_once_it_is_known(c: Cluster) -> None:
         await c.service.licence.refresh()
         known = (await http.get("/rest/v2/last-licence-status")).json()
 
+        by_id = (await http.get("/rest/v2/licence-status?key=L1")).json()
+        ours = (await http.get("/rillcast/v1/license")).json()
+        edition = (await http.get("/rest/v2/enterprise-edition")).json()
+
     assert unknown.status_code == 204
-    assert (known["licenceId"], known["licenceCount"], known["status"]) == ("L1", "9", "valid")
+    assert known == by_id
+    assert known == {
+        "licenceId": "L1", "startDate": None, "endDate": "2033-05-18", "type": "cluster", "licenceCount": "9",
+        "owner": "Us", "status": "valid", "hourUsed": "41",
+    }  # fmt: skip
+    assert (ours["limit_total"], ours["used_by_kind"]) == (9, {"edge": 2})
+    assert edition["success"] is True
+
+
+async def test_any_licence_document_can_be_looked_at_and_its_refusal_is_a_status(c: Cluster) -> None:
+    await c.licence_is("valid")
+    async with c.http() as http:
+        nobody = await http.get("/rest/v2/licence-status?key=some.other.document")
+        await c.checks_documents()
+        good = (await http.get("/rest/v2/licence-status?key=some.other.document")).json()
+        bad = (await http.get("/rest/v2/licence-status?key=garbage")).json()
+    assert nobody.status_code == 503
+    assert (good["licenceId"], good["status"]) == ("some", "valid")
+    assert (bad["licenceId"], bad["status"]) == ("", "invalid")
+
+
+async def test_the_usage_report_is_handed_through_and_a_wrong_day_is_named(c: Cluster) -> None:
+    await c.reports_usage()
+    async with c.http() as http:
+        usage = (await http.get("/rillcast/v1/license/usage?from=2026-09-01&to=2026-09-14")).json()
+        wrong = await http.get("/rillcast/v1/license/usage?from=soon")
+    assert (usage["report"]["first_day"], usage["report"]["node_hours"], usage["signed"]) == (
+        "2026-09-01", {"edge": 2.5}, "a.b.c",
+    )  # fmt: skip
+    assert (wrong.status_code, "soon" in wrong.text) == (400, True)
 
 
 async def test_status_shows_nodes_streams_and_viewers(c: Cluster) -> None:

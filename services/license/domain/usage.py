@@ -1,0 +1,100 @@
+"""Node-hours, counted day by day. No I/O, no clock.
+
+Every instance of the license service looks at the seats now and then; whoever comes first adds the time since the last
+look to the day's record by compare-and-set, so that any number of instances count every second once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from rillcast.contracts.messages import UsageDay, UsageReport
+
+MS_PER_HOUR = 3_600_000
+KEPT_DAYS = 400
+
+
+class LicenceUse(msgspec.Struct, frozen=True):
+    """What was used on one day under one licence."""
+
+    node_ms: dict[str, int] = {}
+    peak: dict[str, int] = {}
+
+
+class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One day (UTC), as it lies in the store."""
+
+    measured_at_ms: int
+    """Up to when this is counted, Unix time."""
+    unmetered_ms: int = 0
+    licences: dict[str, LicenceUse] = {}
+    """By licence id."""
+
+
+def day_of(now_ms: int) -> date:
+    """The UTC day."""
+    return datetime.fromtimestamp(now_ms / 1000, UTC).date()
+
+
+def count(before: DayRecord, now_ms: int, used: Mapping[str, int], licence_id: str, longest_ms: int) -> DayRecord:
+    """The record after a look at the seats.
+
+    Time since the last look is counted as if `used` had been taken throughout. A gap over `longest_ms` means that no
+    license service looked: it's noted, not counted. A clock that was set back starts counting anew from there.
+    """
+    elapsed_ms = now_ms - before.measured_at_ms
+    counted_ms, gap_ms = (elapsed_ms, 0) if 0 <= elapsed_ms <= longest_ms else (0, max(0, elapsed_ms))
+    use = before.licences.get(licence_id, LicenceUse())
+    kinds = {*use.peak, *(kind for kind, seats in used.items() if seats)}
+    after = LicenceUse(
+        node_ms={kind: use.node_ms.get(kind, 0) + used.get(kind, 0) * counted_ms for kind in kinds},
+        peak={kind: max(use.peak.get(kind, 0), used.get(kind, 0)) for kind in kinds},
+    )
+    return DayRecord(
+        measured_at_ms=now_ms,
+        unmetered_ms=before.unmetered_ms + gap_ms,
+        licences={**before.licences, licence_id: after} if kinds else before.licences,
+    )
+
+
+def node_hours(days: Iterable[DayRecord], licence_id: str) -> dict[str, float]:
+    """Used under one licence, by kind of node."""
+    total: dict[str, int] = defaultdict(int)
+    for record in days:
+        for kind, ms in record.licences.get(licence_id, LicenceUse()).node_ms.items():
+            total[kind] += ms
+    return {kind: ms / MS_PER_HOUR for kind, ms in total.items()}
+
+
+def report(days: Mapping[date, DayRecord], first: date, last: date, issued_at_s: int, licensee: str) -> UsageReport:
+    """The days from `first` to `last`, both included."""
+    chosen = {day: record for day, record in sorted(days.items()) if first <= day <= last}
+    total: dict[str, int] = defaultdict(int)
+    lines = []
+    for day, record in chosen.items():
+        for licence_id, use in sorted(record.licences.items()):
+            for kind, ms in use.node_ms.items():
+                total[kind] += ms
+            lines.append(
+                UsageDay(
+                    day=day.isoformat(), licence_id=licence_id, peak=dict(sorted(use.peak.items())),
+                    node_hours={kind: _hours(ms) for kind, ms in sorted(use.node_ms.items())},
+                )
+            )  # fmt: skip
+    return UsageReport(
+        first_day=first.isoformat(),
+        last_day=last.isoformat(),
+        issued_at_s=issued_at_s,
+        licensee=licensee,
+        node_hours={kind: _hours(ms) for kind, ms in sorted(total.items())},
+        unmetered_hours=_hours(sum(record.unmetered_ms for record in chosen.values())),
+        days=tuple(lines),
+    )
+
+
+def _hours(ms: int) -> float:
+    return round(ms / MS_PER_HOUR, 4)
