@@ -1,0 +1,63 @@
+"""The load generator against the real cluster: its own publisher watched over WHEP and over the Ant Media WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+
+import msgspec
+
+from rillcast.load.run import Result
+from tests.e2e.cluster import Cluster, until
+
+
+async def bench(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "rillcast.cli", "bench", *arguments, "--json", stdout=PIPE
+    )
+
+
+async def result_of(process: asyncio.subprocess.Process) -> Result:
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    return msgspec.json.decode(out, type=Result)
+
+
+async def test_generated_viewers_get_every_packet_of_a_generated_publisher(rillcast: Cluster, stream: str) -> None:
+    publishing = await bench(
+        "publish", f"{rillcast.base}/live/whip/{stream}", "--bitrate", "300000", "--stamp", "--seconds", "25"
+    )
+    await until(rillcast.status, lambda s: [x for x in s.streams if x.stream == stream], "the stream is live")
+    whep = await bench("viewers", f"{rillcast.base}/live/whep/{stream}", "-n", "20", "--rate", "20", "--seconds", "3")
+    websocket = await bench(
+        "viewers", rillcast.websocket("live"), "--stream", stream, "-n", "10", "--rate", "20", "--seconds", "3"
+    )
+    for process, count in ((whep, 20), (websocket, 10)):
+        found = await result_of(process)
+        assert (found.connected, found.failures) == (count, {})
+        assert found.first_keyframe_ms.count == count
+        assert (found.steady.lost, found.steady.bad_decrypts) == (0, 0)
+        assert found.steady.latency.count > 0
+        assert all("AEAD_AES_128_GCM" in n for n in found.negotiated)
+    sent = await result_of(publishing)
+    assert sent.connected == 1
+    assert sent.steady.sent_packets > 0
+
+
+async def test_a_stream_that_is_not_there_is_said_in_one_line(rillcast: Cluster) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "rillcast.cli",
+        "bench",
+        "viewers",
+        f"{rillcast.base}/live/whep/nobody",
+        "-n",
+        "1",
+        stderr=PIPE,
+    )
+    _, error = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"404" in error
+    assert b"Traceback" not in error

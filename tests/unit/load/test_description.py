@@ -1,0 +1,64 @@
+"""Generated peers' descriptions are understood by our own negotiation, and the other way round."""
+
+from __future__ import annotations
+
+import pytest
+
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import TrackId
+from rillcast.contracts.records import TrackRecord
+from rillcast.load.description import LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
+from rillcast.media.sdp import LocalTransport, accept_play_answer, answer_play, answer_publish, offer_play
+
+FINGERPRINT = ":".join(["AB"] * 32)
+SERVER = LocalTransport(
+    ufrag="server", pwd="s" * 24, fingerprint=":".join(["CD"] * 32), addresses=("192.0.2.7", "2001:db8::7"), port=50_000
+)
+TRACKS = (
+    TrackRecord(
+        track=TrackId("v0"),
+        mid="v0",
+        kind="video",
+        codec="H264",
+        clock_rate=90_000,
+        fmtp="packetization-mode=1;profile-level-id=42e01f",
+    ),
+    TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2),
+)
+
+
+def local() -> LocalPeer:
+    return LocalPeer.new(FINGERPRINT)
+
+
+def test_a_generated_viewer_agrees_with_a_whep_answer() -> None:
+    peer = local()
+    negotiated = answer_play(view_offer(peer), TRACKS, SERVER, stream="s", label="s")
+    assert negotiated.sdp is not None
+    found = agreed(negotiated.sdp)
+    assert (found.remote, found.remote_ufrag, found.client) == ("192.0.2.7:50000", "server", True)
+    sent = {t.kind: (t.payload_type, t.rtx_payload_type) for t in negotiated.send}
+    assert {("video" if t.video else "audio"): (t.payload_type, t.rtx_payload_type) for t in found.viewed} == sent
+
+
+def test_a_generated_viewer_answers_a_servers_offer() -> None:
+    peer = local()
+    offer = offer_play(TRACKS, SERVER, stream="s", label="s")
+    answer, found = view_answer(peer, offer.sdp)
+    accepted = accept_play_answer(offer, answer)
+    assert accepted.ice_remote.ufrag == peer.ufrag
+    assert {t.payload_type for t in accepted.send} == {t.payload_type for t in found.viewed}
+    assert accepted.extensions.abs_send_time == offer.extensions.abs_send_time != 0
+
+
+def test_a_generated_publisher_is_taken_with_both_tracks() -> None:
+    tracks = (PublishedTrack(True, 90_000, 102, 7), PublishedTrack(False, 48_000, 111, 8))
+    negotiated = answer_publish(publish_offer(local(), tracks), SERVER, allocate_source=iter(range(1, 9)).__next__)
+    assert {(t.kind, t.codec, t.ssrcs) for t in negotiated.recv} == {("video", "H264", (7,)), ("audio", "opus", (8,))}
+    assert agreed(negotiated.answer_sdp).client
+
+
+@pytest.mark.parametrize("text", ["", "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\n"])
+def test_a_useless_answer_is_refused_in_words(text: str) -> None:
+    with pytest.raises(RillcastError):
+        agreed(text)

@@ -1,0 +1,43 @@
+"""The figures: quantiles, saturation, where peers send from, what is shown."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import msgspec
+
+from rillcast.load.media import encode
+from rillcast.load.run import Quantiles, Report, local_addresses, quantiles
+from rillcast.load.show import line
+
+
+def test_quantiles_are_nearest_rank() -> None:
+    assert quantiles([]) == Quantiles(0, 0, 0, 0, 0)
+    assert quantiles([float(v) for v in range(100, 0, -1)]) == Quantiles(100, 51.0, 96.0, 100.0, 100.0)
+
+
+def test_a_busy_or_dropping_generator_says_so() -> None:
+    assert Report(cpu_us=50, wall_us=100).saturation() == []
+    assert len(Report(cpu_us=95, wall_us=100, socket_drops=3, longest_turn_us=200_000, late_frames=1).saturation()) == 4
+
+
+def test_peers_of_a_local_server_have_addresses_of_their_own() -> None:
+    addresses = local_addresses("http://127.0.0.1:5080/live/whep/x", 300)
+    assert len(set(addresses)) >= 300
+    assert all(ipaddress.ip_address(a).is_loopback for a in addresses)
+
+
+def test_media_is_a_loop_that_begins_with_a_keyframe() -> None:
+    (video, length_us, length_ts), (audio, audio_us, audio_ts) = encode(1_000_000)
+    assert (length_us, length_ts, audio_us, audio_ts) == (2_000_000, 180_000, 2_000_000, 96_000)
+    assert [f[0] for f in video] == sorted({f[0] for f in video}), "one frame at a time"
+    assert (len(video), len(audio)) == (60, 100)
+    nal_types = {p[0] & 0x1F for p in video[0][2]}
+    assert nal_types & {7, 24}, "parameter sets come first, alone or aggregated"
+    total = sum(len(p) for _, _, payloads in video for p in payloads)
+    assert 0.6 < total * 8 / 2 / 1_000_000 < 1.4
+
+
+def test_a_running_line_tells_the_essentials() -> None:
+    report = msgspec.structs.replace(Report(), connected=7, wall_us=1_000_000, bytes=125_000, lost=2)
+    assert line("steady", 9, report).startswith("steady: 9 begun · 7 connected · 1 Mbit/s · 2 lost")
