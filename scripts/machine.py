@@ -23,14 +23,14 @@ def die(message: str) -> NoReturn:
     sys.exit("setup: " + message)
 
 
-def run(what: str, command: list[str], env: dict[str, str] | None = None) -> bool:
-    """Runs a command, its output in a log, one moving line on a terminal. False when it fails."""
+def run(what: str, command: list[str], env: dict[str, str] | None = None, hint: str = "") -> bool:
+    """Runs a command, its output in a log, one moving line on a terminal. False when it fails. `hint`: how long it takes."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
     start = last_line = time.monotonic()
     terminal = sys.stdout.isatty()
     if not terminal:
-        print(f"setup: {what}", flush=True)
+        print(f"setup: {what}{hint}", flush=True)
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL

@@ -75,10 +75,10 @@ def ensure_native() -> None:
         return
     cargo = ensure_cargo()
     ensure_compiler()
-    first = " (the first time takes about 3 minutes)" if not (ROOT / "native/target/release").exists() else ""
+    hint = "" if (ROOT / "native/target/release").exists() else ", which takes some minutes the first time"
     crate = ROOT / "native/crates/plane-py/Cargo.toml"
     command = [str(VENV / "bin/maturin"), "develop", "--release", "--locked", "--manifest-path", str(crate)]
-    if not run("building the media plane" + first, command, native_env(cargo)):
+    if not run("building the media plane", command, native_env(cargo), hint):
         sys.exit(1)
     stamp("native", wanted)
 
