@@ -24,12 +24,12 @@ def die(message: str) -> NoReturn:
 
 
 def run(what: str, command: list[str], env: dict[str, str] | None = None, hint: str = "") -> bool:
-    """Runs a command, its output in a log, one moving line on a terminal. False when it fails. `hint`: how long it takes."""
+    """Runs a command, its output in a log, one moving line on a terminal. False when it fails. `hint` is shown at once."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
     start = last_line = time.monotonic()
     terminal = sys.stdout.isatty()
-    if not terminal:
+    if hint or not terminal:
         print(f"setup: {what}{hint}", flush=True)
     with log.open("wb") as sink:
         process = subprocess.Popen(
