@@ -12,8 +12,8 @@ function heard(kind, name, detail) {
   window.clientEvents.push([kind, String(name), typeof detail === "string" ? detail : ""]);
 }
 
-function camera() {
-  return navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
+function camera(width = 640) {
+  return navigator.mediaDevices.getUserMedia({ video: { width, height: (width * 9) / 16 }, audio: true });
 }
 
 /** Shows what a bare peer connection receives. */
@@ -75,6 +75,28 @@ window.clients = {
     }
     window.whip = new WHIPClient();
     await window.whip.publish(pc, url, token);
+  },
+
+  /** Three simulcast layers, lowest first. */
+  async simulcastPublish({ url }) {
+    const pc = new RTCPeerConnection();
+    const [video] = (await camera(1280)).getVideoTracks();
+    const layers = [
+      { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+      { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+      { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
+    ];
+    preferVideo(pc.addTransceiver(video, { direction: "sendonly", sendEncodings: layers }), "VP8");
+    window.whip = new WHIPClient();
+    await window.whip.publish(pc, url);
+  },
+
+  /** Changes the resolution of what `whipPublish` sends. */
+  whipScale: ({ by }) => {
+    const sender = window.whip.pc.getSenders().find((one) => one.track?.kind === "video");
+    const parameters = sender.getParameters();
+    parameters.encodings[0].scaleResolutionDownBy = Number(by);
+    return sender.setParameters(parameters);
   },
 
   whipStop: () => window.whip.stop(),

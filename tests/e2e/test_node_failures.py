@@ -1,0 +1,84 @@
+"""A node dies (SIGKILL) or leaves (SIGTERM) under viewers with Ant Media's SDK: they keep their peer connection."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from tests.e2e.browser import Stranger, Strangers
+from tests.e2e.cluster import Cluster, cluster
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pairs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Two origins and two edges."""
+    async with cluster(tmp_path_factory.mktemp("pairs"), edges=2, origins=2) as running:
+        yield running
+
+
+@asynccontextmanager
+async def watched(pairs: Cluster, strangers: Strangers, stream: str) -> AsyncIterator[tuple[Stranger, Stranger]]:
+    """A publisher and a viewer, the picture running."""
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(strangers.open(camera=True))
+        viewer = await stack.enter_async_context(strangers.open())
+        await publisher.call("sdkPublish", url=pairs.websocket(), stream=stream)
+        await pairs.live(stream)
+        await viewer.call("sdkPlay", url=pairs.websocket(), stream=stream)
+        await viewer.until_watching()
+        yield publisher, viewer
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "drained"])
+async def test_viewers_move_when_their_edge_goes(
+    pairs: Cluster, strangers: Strangers, stream: str, how: signal.Signals
+) -> None:
+    async with watched(pairs, strangers, stream) as (_, viewer):
+        before = await viewer.observe()
+        assert before.first is not None
+        port = before.first.port
+
+        end(pairs, edge_with_media_port(pairs, port), how)
+
+        await viewer.until(lambda seen: seen.first and seen.first.port not in {0, port}, "another edge serves it")
+        after = await viewer.until_frames_go_on()
+        assert after.made == 1
+
+
+async def test_viewers_stay_when_the_origin_dies_and_the_publisher_returns(
+    pairs: Cluster, strangers: Strangers, stream: str
+) -> None:
+    async with watched(pairs, strangers, stream) as (publisher, viewer):
+        live = await pairs.live(stream)
+
+        end(pairs, live.origin, signal.SIGKILL)
+
+        await publisher.until(lambda seen: seen.made > 1, "the SDK publishes anew")
+        after = await viewer.until_frames_go_on()
+        assert after.made == 1
+        assert (await pairs.live(stream)).epoch > live.epoch
+
+
+def end(pairs: Cluster, node: str, how: signal.Signals) -> None:
+    """Sends a signal to a node's process; `rillcast up` starts it again."""
+    process_of(pairs, node).send_signal(how)
+
+
+def process_of(pairs: Cluster, node: str) -> psutil.Process:
+    for process in pairs.processes():
+        if node in process.environ().values():
+            return process
+    raise AssertionError(f"{node} does not run")
+
+
+def edge_with_media_port(pairs: Cluster, port: int) -> str:
+    for process in pairs.processes():
+        environment = process.environ()
+        if environment.get("RILLCAST_EDGE_MEDIA_PORT") == str(port):
+            return environment["RILLCAST_EDGE_NODE_ID"]
+    raise AssertionError(f"no edge has media port {port}")

@@ -1,0 +1,40 @@
+"""What a publisher may change or send at once, and what its viewers then see."""
+
+from __future__ import annotations
+
+from tests.e2e.browser import Strangers
+from tests.e2e.cluster import Cluster, until
+
+
+async def test_a_change_of_resolution_passes_through(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
+    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+        await publisher.call("whipPublish", url=rillcast.whip(stream), codec="H264")
+        await rillcast.live(stream)
+        await viewer.call("whepPlay", url=rillcast.whep(stream))
+        before = await viewer.until_watching()
+        assert before.picture.width == 640
+
+        await publisher.call("whipScale", by="2")
+
+        await viewer.until(lambda seen: seen.picture.width == 320, "the smaller picture")
+        after = await viewer.until_frames_go_on()
+        assert after.made == 1
+
+
+async def test_simulcast_layers_become_renditions(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
+    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+        await publisher.call("simulcastPublish", url=rillcast.whip(stream))
+        await until(
+            lambda: rillcast.stream(stream),
+            lambda entry: entry and entry.renditions == (720, 360, 180),
+            "three renditions are known",
+        )
+
+        await viewer.call("sdkPlay", url=rillcast.websocket(), stream=stream)
+        await viewer.until_watching(audio=False)
+        for height in (180, 720, 360):
+            await viewer.page.evaluate("([id, height]) => adaptor.forceStreamQuality(id, height)", [stream, height])
+            await viewer.until(lambda seen, wanted=height: seen.picture.height == wanted, f"{height} lines")
+
+        after = await viewer.until_frames_go_on()
+        assert after.made == 1
