@@ -47,7 +47,7 @@ from services.license.seats import SeatDesk
 from services.license.vault import LicenceVault
 
 QUEUE = "license"
-MEASURE_S = 5.0
+LOOK_EVERY_S = 5.0
 
 
 async def run(settings: LicenseSettings) -> None:
@@ -58,9 +58,9 @@ async def run(settings: LicenseSettings) -> None:
         file = FileDocument(Path(settings.file)) if settings.file else None
         vault = LicenceVault(state, settings.key(), file, time.time)
         meter = UsageMeter(state, await node.kv(BUCKET_SECRETS), vault)
-        office = Office(
-            SeatDesk(seats, state, vault, time.monotonic, settings.seat_ttl_s), vault, meter, node.info.node
-        )
+        desk = SeatDesk(seats, state, vault, time.monotonic, settings.seat_ttl_s)
+        look_every_s = min(LOOK_EVERY_S, settings.seat_ttl_s / 4)  # who looks less often can't say that a seat expired
+        office = Office(desk, vault, meter, node.info.node, look_every_s)
         with suppress(RillcastError):
             await vault.refresh()
             await meter.refresh()
@@ -74,11 +74,14 @@ async def run(settings: LicenseSettings) -> None:
 class Office:
     """One instance: what it answers on the bus, tells and measures."""
 
-    def __init__(self, desk: SeatDesk, vault: LicenceVault, meter: UsageMeter, name: str = "") -> None:
+    def __init__(
+        self, desk: SeatDesk, vault: LicenceVault, meter: UsageMeter, name: str = "", look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._desk = desk
         self._vault = vault
         self._meter = meter
         self._name = name
+        self._look_every_s = look_every_s
 
     async def serve(self, bus: Bus) -> None:
         """Answer, together with every other instance."""
@@ -98,7 +101,7 @@ class Office:
                 await bus.emit(LICENSE_CHANGED, await self.status())
             except RillcastError:
                 self._vault.changed.set()
-                await asyncio.sleep(MEASURE_S)
+                await asyncio.sleep(self._look_every_s)
 
     async def measure(self) -> None:
         """Count usage and keep the gauges true, until cancelled."""
@@ -109,7 +112,7 @@ class Office:
                     metrics.SEATS_USED.labels(kind.value).set(used.get(kind.value, 0))
                 await self._meter.count(used)
             self._show()
-            await asyncio.sleep(MEASURE_S)
+            await asyncio.sleep(self._look_every_s)
 
     async def status(self) -> LicenseStatus:
         """The licence in force and its use. Raises STORE_UNAVAILABLE."""

@@ -1,0 +1,204 @@
+"""A cluster of real processes on a real bus for the tests of the licence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from rillcast.cluster.licensing import Licence, issue_licence
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
+from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
+from rillcast.runtime.nats_bus import NatsBus
+from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.servers import NatsServer, free_port, nats_server
+
+KEY = Ed25519PrivateKey.generate()
+SEAT_TTL_S = 3
+START_S = 40.0
+
+
+def licence(total: int, **fields: Any) -> str:
+    """A signed document, a year long unless told otherwise."""
+    now = int(time.time())
+    made = Licence(
+        licence_id=f"acme-{total}", licensee="Acme", limit_total=total, issued_at_s=now, not_before_s=now,
+        not_after_s=now + 365 * 86_400,
+    )  # fmt: skip
+    return issue_licence(msgspec.structs.replace(made, **fields), KEY)
+
+
+class Process:
+    """One node, or what became of it."""
+
+    def __init__(self, kind: str, name: str, folder: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.log_file = folder / f"{name}.log"
+        self.admin = f"http://127.0.0.1:{environment[f'RILLCAST_{kind.upper()}_ADMIN_PORT']}"
+        self._kind = kind
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it, or start it again under the same node id."""
+        with self.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", f"services.{self._kind}", env=self._environment, stdout=log, stderr=log
+            )
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def leave(self) -> None:
+        """SIGTERM, and wait for the orderly end."""
+        assert self._process is not None
+        self._process.terminate()
+        async with asyncio.timeout(20):
+            assert await self._process.wait() == 0
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    async def readyz(self) -> dict[str, Any]:
+        """What /readyz says; empty while nothing answers."""
+        with suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+                body: dict[str, Any] = (await client.get(self.admin + "/readyz")).json()
+                return body
+        return {}
+
+    async def metric(self, line: str) -> float | None:
+        """The value of a series as it is written in the text format, labels included."""
+        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+            text = (await client.get(self.admin + "/metrics")).text
+        values = [found.rpartition(" ") for found in text.splitlines()]
+        return next((float(value) for name, _, value in values if name == line), None)
+
+    async def ready(self) -> None:
+        """Wait until it is."""
+
+        async def is_ready() -> bool:
+            assert self._process is not None and self._process.returncode is None, self.log
+            return bool((await self.readyz()).get("ready"))
+
+        await until(is_ready, f"{self.name} is ready")
+
+    async def not_ready(self, words: str) -> None:
+        """Wait until it says that the licence keeps it from being ready, in these words."""
+
+        async def is_refused() -> bool:
+            answer = await self.readyz()
+            return not answer.get("ready", True) and words in answer["reasons"].get("licence", "")
+
+        await until(is_refused, f"{self.name} is not ready: {words}")
+
+
+class LicenceCluster:
+    """NATS, a place for processes, and a connection to the bus."""
+
+    def __init__(self, nats: NatsServer, bus: NatsBus, folder: Path, stack: AsyncExitStack) -> None:
+        self.nats = nats
+        self.bus = bus
+        self.folder = folder
+        self._stack = stack
+        self._key_file = folder / "licence-key.pub"
+        self._key_file.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    async def start(self, name: str, **settings: object) -> Process:
+        """A process of the kind that the name begins with; `settings` are fields of it."""
+        kind = name.partition("-")[0]
+        values: dict[str, object] = {
+            "NODE_ID": name, "NATS_URL": self.nats.url, "ADMIN_PORT": free_port(), "ADVERTISE_ADDRESS": "127.0.0.1",
+            "DRAIN_TIMEOUT_S": 1, "KV_STORAGE": "memory",
+        }  # fmt: skip
+        if kind in ("origin", "edge", "transcoder"):
+            values["RELAY_BIND"] = "127.0.0.1"
+        if kind in ("origin", "edge"):
+            values["MEDIA_BIND"] = "127.0.0.1"
+        if kind == "license":
+            values |= {"PUBLIC_KEY_FILE": self._key_file, "SEAT_TTL_S": SEAT_TTL_S}
+        values |= {field.upper(): value for field, value in settings.items()}
+        own = {f"RILLCAST_{kind.upper()}_{field}": str(value) for field, value in values.items()}
+        process = Process(kind, name, self.folder, {**clean_environment(), **own})
+        self._stack.push_async_callback(process.kill)
+        await process.start()
+        return process
+
+    async def install(self, document: str) -> LicenseStatus:
+        """As `rillcast license install`."""
+        return await self.bus.request(LICENSE_INSTALL, LicenseInstall(document), LicenseStatus)
+
+    async def status(self) -> LicenseStatus:
+        """As `rillcast license status`, asking again while nobody answers."""
+        async with asyncio.timeout(START_S):
+            while True:
+                with suppress(RillcastError):
+                    return await self.bus.request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus, timeout_s=1)
+                await asyncio.sleep(0.1)
+
+    async def shows(self, condition: Callable[[LicenseStatus], object], what: str) -> LicenseStatus:
+        """Wait for a status."""
+        last: list[LicenseStatus] = []
+
+        async def holds() -> bool:
+            last[:] = [await self.status()]
+            return bool(condition(last[0]))
+
+        await until(holds, what)
+        return last[0]
+
+    async def command(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+        """Exit code and output of the `rillcast` command."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "rillcast.cli", *arguments,
+            env={**clean_environment(), "RILLCAST_NATS_URL": self.nats.url, "COLUMNS": "300"},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(START_S):
+            output, _ = await process.communicate(stdin)
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+
+@asynccontextmanager
+async def licence_cluster() -> AsyncIterator[LicenceCluster]:
+    """Only NATS runs at first. Everything started is killed at the end."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rillcast-licence-")))
+        nats = await stack.enter_async_context(nats_server())
+        connection = NatsConnection(NodeSettings(nats_url=nats.url), "test")
+        await connection.open()
+        stack.push_async_callback(connection.close)
+        bus = NatsBus(connection)
+        stack.push_async_callback(bus.close)
+        yield LicenceCluster(nats, bus, folder, stack)
+
+
+def clean_environment() -> dict[str, str]:
+    """This one's without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RILLCAST_")}
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = START_S) -> None:
+    """Look again and again; AssertionError naming `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not await condition():
+        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s: {what}"
+        await asyncio.sleep(0.1)
