@@ -24,7 +24,7 @@ def die(message: str) -> NoReturn:
 
 
 def run(what: str, command: list[str], env: dict[str, str] | None = None, hint: str = "") -> bool:
-    """Runs a command, its output in a log, one moving line on a terminal. False when it fails. `hint` is shown at once."""
+    """Runs a command, its output in a log, a moving line on a terminal. False if it fails; `hint` is shown first."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
     start = last_line = time.monotonic()
