@@ -1,5 +1,5 @@
-"""Tracing by OpenTelemetry. Spans are always made, so that log lines carry trace ids; they leave the process only when
-an OTLP endpoint is set. `get_logger` is here too, since most callers want both."""
+"""Tracing by OpenTelemetry. Spans always have ids, so that log lines carry them; they are recorded, and leave the
+process, only when an OTLP endpoint is set (an unrecorded span costs a third). `get_logger` is here too, since most callers want both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from rillcast.runtime.logs import Logger, get_logger
 
@@ -42,9 +43,10 @@ def configure_tracing(kind: str, node: str, version: str, otlp_endpoint: str = "
     resource = Resource.create(
         {"service.name": f"rillcast-{kind}", "service.instance.id": node, "service.version": version}
     )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     standard = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if otlp_endpoint or standard:
+    exports = bool(otlp_endpoint or standard)
+    provider = TracerProvider(resource=resource, sampler=None if exports else ALWAYS_OFF, shutdown_on_exit=False)
+    if exports:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
