@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import msgspec
 import psutil
@@ -138,18 +136,21 @@ def quantiles(values_ms: list[float]) -> Quantiles:
     return Quantiles(len(v), p50, p95, p99, round(v[-1], 1))
 
 
-def local_addresses(url: str, count: int) -> list[str]:
-    """Where the peers send from: for a server on this machine an address of 127.1.0.0/16 each, all on one socket (that
-    is cheapest, so the generator saturates last); else the one address that routes there, with a port for each peer."""
-    host = urlsplit(url).hostname or ""
-    target = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
-    own = {a.address.split("%")[0] for addresses in psutil.net_if_addrs().values() for a in addresses}
-    ip = ipaddress.ip_address(target[4][0])
-    if ip.version == 4 and (ip.is_loopback or str(ip) in own):
-        return [str(ipaddress.IPv4Address(_LOCAL_SPREAD + i)) for i in range(count + count // 10 + 1)]
-    with socket.socket(target[0], socket.SOCK_DGRAM) as probe:
-        probe.connect(target[4])
-        return [probe.getsockname()[0]]
+def spread_addresses(count: int) -> list[str]:
+    """An address of 127.1.0.0/16 for each peer: for a server on this machine they all share one socket, which is cheapest,
+    so the generator saturates last."""
+    return [str(ipaddress.IPv4Address(_LOCAL_SPREAD + i)) for i in range(count + count // 10 + 1)]
+
+
+def is_on_this_machine(remote: str, own: frozenset[str]) -> bool:
+    """Whether loopback addresses reach ``ip:port``: `own` are this machine's addresses."""
+    address = ipaddress.ip_address(remote.rpartition(":")[0].strip("[]"))
+    return address.version == 4 and (address.is_loopback or str(address) in own)
+
+
+def own_addresses() -> frozenset[str]:
+    """Every address of this machine."""
+    return frozenset(a.address.split("%")[0] for addresses in psutil.net_if_addrs().values() for a in addresses)
 
 
 class Run:
@@ -159,12 +160,13 @@ class Run:
         import rillcast_native
 
         config = {
-            "addresses": local_addresses(plan.url, plan.count),
+            "addresses": spread_addresses(plan.count),
             "sample": plan.sample,
             "nack": plan.nack,
             "drop": plan.drop,
             "cpu": plan.cpu,
         }
+        self._own_addresses = own_addresses()
         self._plan, self._publishing = plan, publishing
         self._media = media.encode(plan.video_bps) if publishing else None
         self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
@@ -236,7 +238,13 @@ class Run:
             self._failures[str(error)] += 1
             return
         self._times["signalled"][i] = (time.monotonic() - self._began[i]) * 1000
-        self._native.execute(msgspec.json.encode({**command, "transport": _transport(i, local, found)}))
+        self._native.execute(msgspec.json.encode({**command, "transport": self._transport(i, local, found)}))
+
+    def _transport(self, i: int, local: LocalPeer, found: Agreed) -> dict[str, object]:
+        names = ("remote", "remote_ufrag", "remote_pwd", "fingerprint_hash", "fingerprint", "client")
+        own_port = not is_on_this_machine(found.remote, self._own_addresses)
+        ours = {"id": i, "local_ufrag": local.ufrag, "local_pwd": local.pwd, "own_port": own_port}
+        return ours | {n: getattr(found, n) for n in names}
 
     def _poll(self, phase: str, progress: Progress) -> None:
         happened, report = self._native.poll()
@@ -265,8 +273,3 @@ class Run:
             joining=joining_report,
             steady=self._report,
         )
-
-
-def _transport(i: int, local: LocalPeer, found: Agreed) -> dict[str, object]:
-    names = ("remote", "remote_ufrag", "remote_pwd", "fingerprint_hash", "fingerprint", "client")
-    return {"id": i, "local_ufrag": local.ufrag, "local_pwd": local.pwd} | {n: getattr(found, n) for n in names}

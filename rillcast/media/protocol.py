@@ -192,6 +192,18 @@ class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_ke
     source: int
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
+    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track, so
+    that its estimate shows whether more would fit. Needs RTX; a new probe of the session replaces one under way."""
+
+    session: int
+    track: int
+    bitrate_bps: int
+    """At most 20 Mbit/s."""
+    duration_ms: int
+    """At most 5 000."""
+
+
 class Tap(msgspec.Struct, frozen=True, kw_only=True, tag="tap"):
     """Deliver the source's packets to Python (`Plane.packets`). Bounded: 4 000 waiting packets, then the oldest are
     dropped and counted."""
@@ -211,7 +223,7 @@ class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
 
 Command = (
     AddSession | RestartIce | RemoveSession | SwitchSource | AddPushSource | AddRelaySource | RemoveSource
-    | AddRelay | RemoveRelay | RequestKeyframe | Tap | SetClock
+    | AddRelay | RemoveRelay | RequestKeyframe | Probe | Tap | SetClock
 )
 
 # ------------------------------------------------------------------ events

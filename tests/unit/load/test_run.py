@@ -7,7 +7,7 @@ import ipaddress
 import msgspec
 
 from rillcast.load.media import encode
-from rillcast.load.run import Quantiles, Report, local_addresses, quantiles
+from rillcast.load.run import Quantiles, Report, is_on_this_machine, quantiles, spread_addresses
 from rillcast.load.show import line
 
 
@@ -21,10 +21,15 @@ def test_a_busy_or_dropping_generator_says_so() -> None:
     assert len(Report(cpu_us=95, wall_us=100, socket_drops=3, longest_turn_us=200_000, late_frames=1).saturation()) == 4
 
 
-def test_peers_of_a_local_server_have_addresses_of_their_own() -> None:
-    addresses = local_addresses("http://127.0.0.1:5080/live/whep/x", 300)
+def test_peers_have_addresses_of_their_own_where_loopback_reaches_the_server() -> None:
+    addresses = spread_addresses(300)
     assert len(set(addresses)) >= 300
     assert all(ipaddress.ip_address(a).is_loopback for a in addresses)
+    own = frozenset({"192.0.2.2"})
+    assert is_on_this_machine("127.0.0.1:50000", own)
+    assert is_on_this_machine("192.0.2.2:50000", own)
+    assert not is_on_this_machine("172.18.0.5:50000", own)
+    assert not is_on_this_machine("[2001:db8::1]:50000", own)
 
 
 def test_media_is_a_loop_that_begins_with_a_keyframe() -> None:

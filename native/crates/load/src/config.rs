@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct LoadConfig {
-    /// Local addresses to send from, spread over the peers; with one socket for all of them.
+    /// Local addresses to send from, one for each peer, all on one socket; for peers without `own_port`.
     pub addresses: Vec<IpAddr>,
     /// One packet in this many is decrypted (after the first keyframe); 1 = all.
     pub sample: u32,
@@ -30,6 +30,8 @@ pub struct Transport {
     pub fingerprint: String,
     /// Whether we are the DTLS client.
     pub client: bool,
+    /// Send from a socket of its own and whatever address routes there.
+    pub own_port: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -142,7 +142,8 @@ impl Plane {
             }
             Command::RestartIce { session, .. }
             | Command::RemoveSession { session, .. }
-            | Command::SwitchSource { session, .. } => {
+            | Command::SwitchSource { session, .. }
+            | Command::Probe { session, .. } => {
                 lock(&registry.sessions).get(session).copied().ok_or_else(|| format!("session {session}: unknown"))
             }
             Command::AddPushSource(c) => {

@@ -2,7 +2,7 @@
 
 use rillcast_crypto::srtp::{Keys, Receiver, Sender};
 
-use super::{RelayEnd, Worker};
+use super::{Probe, RelayEnd, Worker};
 use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::Event;
@@ -12,6 +12,9 @@ use crate::session::send::Progress;
 use crate::session::Session;
 use crate::source::{Feed, Source};
 use rillcast_wire::rtcp;
+
+const MAX_PROBE_BPS: u64 = 20_000_000;
+const MAX_PROBE_MS: u64 = 5_000;
 
 impl Worker {
     /// One piece of mail. False: stop.
@@ -75,6 +78,9 @@ impl Worker {
             Command::RemoveRelay { relay } => {
                 self.remove_relay(relay);
                 ("remove_relay", relay, Ok(()))
+            }
+            Command::Probe { session, track, bitrate_bps, duration_ms } => {
+                ("probe", session, self.start_probe(now_us, session, track, bitrate_bps, duration_ms))
             }
             Command::RequestKeyframe { source } => {
                 ("request_keyframe", source, self.with_source(source, |s| s.keyframe_wanted = true))
@@ -173,6 +179,7 @@ impl Worker {
         }
         self.handshaking.retain(|s| *s != slot);
         self.catching.retain(|(s, _)| *s != slot);
+        self.probes.retain(|p| p.slot != slot);
         for (track, t) in session.send.iter().enumerate() {
             for id in [t.source, t.target].into_iter().flatten() {
                 self.detach(id, slot, track);
@@ -252,6 +259,29 @@ impl Worker {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), String> {
+        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+        let session = &mut self.sessions[slot];
+        let track = session
+            .send
+            .iter()
+            .position(|t| t.config.track == track)
+            .ok_or_else(|| format!("session {id}: no track {track}"))?;
+        if session.send[track].config.rtx_ssrc == 0 {
+            return Err(format!("session {id}: probing needs RTX"));
+        }
+        self.probes.retain(|p| p.slot != slot);
+        self.probes.push(Probe {
+            slot,
+            track,
+            rate_bps: rate_bps.min(MAX_PROBE_BPS),
+            until_us: now_us + duration_ms.min(MAX_PROBE_MS) * 1000,
+            paid_us: now_us,
+            next_seq: 0,
+        });
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use slab::Slab;
 
-use super::Worker;
+use super::{Probe, Worker};
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
 use crate::events::Event;
@@ -27,6 +27,8 @@ const MAX_PAD: usize = 48;
 /// Catching up: packets per viewer and tick (one GSO message), and per relay.
 const CATCH_UP: usize = MAX_SEGMENTS;
 const CATCH_UP_RELAY: usize = 64;
+/// Probes repeat packets not older than this.
+const PROBE_WINDOW: u64 = 200;
 
 impl Worker {
     /// Sends what has gathered. Called after every batch of datagrams and mail.
@@ -201,6 +203,39 @@ impl Worker {
             }
             self.catch_up_relay(id, out);
         }
+    }
+
+    /// One tick's worth of every probe under way.
+    pub(super) fn probe_all(&mut self, now_us: u64, out: &mut Egress) {
+        let mut probes = std::mem::take(&mut self.probes);
+        probes.retain_mut(|p| self.probe(now_us, p, out));
+        self.probes.append(&mut probes);
+    }
+
+    /// Repeats recent packets as RTX (RFC 4588) until the time since the last call is paid for. False: over.
+    fn probe(&mut self, now_us: u64, p: &mut Probe, out: &mut Egress) -> bool {
+        let Some(session) = self.sessions.get_mut(p.slot) else { return false };
+        let Session { send, tx, path, extensions, .. } = &mut **session;
+        let t = &mut send[p.track];
+        let (Some(segment), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
+        let Some(source) = self.sources.get(&segment.source) else { return now_us < p.until_us };
+        let Some(highest) = source.ring.highest() else { return now_us < p.until_us };
+        let moment = Moment::new(now_us);
+        let oldest = segment.first_seq.max(highest.saturating_sub(PROBE_WINDOW));
+        for _ in 0..MAX_SEGMENTS {
+            if p.paid_us >= now_us.min(p.until_us) {
+                break;
+            }
+            p.next_seq = if (oldest..=highest).contains(&p.next_seq) { p.next_seq } else { oldest };
+            let packet = source.ring.get(p.next_seq);
+            p.next_seq += 1;
+            let before = out.bytes;
+            if let Some(packet) = packet {
+                out.packet(path, p.slot as u32, |b| t.write_repair(packet, &segment, &moment, extensions, tx, b));
+            }
+            p.paid_us += ((out.bytes - before).max(100) * 8_000_000).checked_div(p.rate_bps).unwrap_or(u64::MAX / 4);
+        }
+        now_us < p.until_us
     }
 
     /// A relay's child is there: send from the newest keyframe on.

@@ -68,6 +68,7 @@ pub struct Worker {
     /// (session slot, send track) being caught up.
     catching: Vec<(usize, usize)>,
     catching_relays: Vec<u64>,
+    probes: Vec<Probe>,
     /// Sessions to end, with the reason, as soon as nothing borrows them.
     closing: Vec<(usize, &'static str)>,
     pub counters: Counters,
@@ -79,6 +80,18 @@ pub struct Worker {
     /// Share of the last second spent working; set by the driver.
     pub busy: f64,
     pub loop_lag_us: u64,
+}
+
+/// A viewer being sent more than its media, to see whether more would fit.
+struct Probe {
+    slot: usize,
+    track: usize,
+    rate_bps: u64,
+    until_us: u64,
+    /// Bytes up to this time have been sent.
+    paid_us: u64,
+    /// Next packet of the source to repeat.
+    next_seq: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +120,7 @@ impl Worker {
             handshaking: vec![],
             catching: vec![],
             catching_relays: vec![],
+            probes: vec![],
             closing: vec![],
             counters: Counters::default(),
             packets_in: 0,

@@ -27,6 +27,7 @@ impl Worker {
     /// To be called every `TICK_US`; being late is harmless.
     pub fn tick(&mut self, now_us: u64, out: &mut Egress) {
         self.catch_up_all(now_us, out);
+        self.probe_all(now_us, out);
         self.handshakes(now_us, out);
         self.sources_tick(now_us, out);
         self.relays_tick(now_us, out);

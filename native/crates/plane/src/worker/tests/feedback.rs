@@ -3,6 +3,8 @@
 use rillcast_wire::rtcp;
 
 use super::rig::{Bench, DELTA, KEYFRAME};
+use crate::config::Command;
+use crate::events::Event;
 
 #[test]
 fn a_nack_is_answered_with_rtx_that_holds_the_lost_packet() {
@@ -139,4 +141,22 @@ fn a_viewer_that_stops_reporting_gets_nothing_until_it_reports_again() {
     let (media, _) = v.received(&mut b);
     assert_eq!(media.len(), 2, "the cached keyframe and what followed");
     assert_eq!(media[0].1, KEYFRAME);
+}
+
+#[test]
+fn a_probe_sends_rtx_at_the_asked_rate_and_ends() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    let mut keyframe = KEYFRAME.to_vec();
+    keyframe.resize(1000, 0);
+    p.send_rtp(&mut b, 96, 5, 1, 0, &keyframe);
+    v.received(&mut b);
+    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 200 });
+    b.pass(1_000_000);
+    let (media, _) = v.received(&mut b);
+    let bytes: usize = media.iter().filter(|(h, _)| h.ssrc == 2002).map(|(h, p)| h.header_len + p.len() + 16).sum();
+    assert!((23_000..28_000).contains(&bytes), "200 ms of 1 Mbit/s are 25 000 bytes, not {bytes}");
+    b.command(Command::Probe { session: 2, track: 7, bitrate_bps: 1, duration_ms: 1 });
+    assert!(b.events.iter().any(|e| matches!(e, Event::Error { command: "probe", .. })));
 }
