@@ -83,6 +83,7 @@ impl Sealer {
             Sealer::Vaes256(key) => key.seal(nonce, aad, payload, pad, out),
             Sealer::Boring(key) if pad == 0 => return key.seal(nonce, aad, payload, out),
             Sealer::Boring(key) => {
+                assert_eq!(out.len(), payload.len() + usize::from(pad) + GCM_TAG_LEN);
                 pad_behind(payload, pad, out);
                 return key.seal_in_place(nonce, aad, out);
             }

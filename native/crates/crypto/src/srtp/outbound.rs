@@ -33,15 +33,7 @@ impl Outbound {
 
     /// Encrypts `payload` and `pad` bytes of padding behind the clear header that `packet` starts with. `packet` has
     /// exactly the protected packet's length, `index` is ROC · 2¹⁶ + SEQ.
-    pub fn seal(
-        &self,
-        packet: &mut [u8],
-        header_len: usize,
-        ssrc: u32,
-        index: u64,
-        payload: &[u8],
-        pad: u8,
-    ) -> bool {
+    pub fn seal(&self, packet: &mut [u8], header_len: usize, ssrc: u32, index: u64, payload: &[u8], pad: u8) -> bool {
         match self {
             Outbound::Gcm { sealer, salt } => {
                 let (header, out) = packet.split_at_mut(header_len);
