@@ -1,4 +1,5 @@
-"""Where the plane's events go. The plane wants its handler before those exist who need the plane; this stands between."""
+"""Where the plane's events go. The plane wants its handler before those exist who need the plane; this stands
+between."""
 
 from __future__ import annotations
 

@@ -184,7 +184,8 @@ class StreamDirectory:
         return frozenset(gone)
 
     def _is_late(self, entry: Entry, known: _Seen, now: float) -> bool:
-        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision after that
+        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision
+        after that
         comes from a store that lost its state and counts anew."""
         return entry.revision < known.revision and now - known.written_at < self._lease_s
 

@@ -1,4 +1,5 @@
-"""Errors that one process reports to another, and to clients. Codes are Ant Media's wire definitions where one exists."""
+"""Errors that one process reports to another, and to clients. Codes are Ant Media's wire definitions where one
+exists."""
 
 from __future__ import annotations
 

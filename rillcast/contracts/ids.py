@@ -15,7 +15,8 @@ SourceId = NewType("SourceId", int)
 """One fanned-out track inside one node's media plane."""
 RelayId = NewType("RelayId", str)
 TrackId = NewType("TrackId", str)
-"""One rendition of one track inside a stream, unique in the stream: ``v0``, ``a0``, ``v0.h`` (layer), ``v0.360p`` (rung)."""
+"""One rendition of one track inside a stream, unique in the stream: ``v0``, ``a0``, ``v0.h`` (layer), ``v0.360p``
+(rung)."""
 
 STREAM_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,255}")
 APP_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -37,7 +38,8 @@ def new_session_id() -> SessionId:
 
 
 def stream_key(app: AppName, stream: StreamId) -> str:
-    """Key of a stream in JetStream KV: ``<app>/<id>`` with dots escaped as ``=2E``, since KV keys may not hold ``..`` or end in a dot."""
+    """Key of a stream in JetStream KV: ``<app>/<id>`` with dots escaped as ``=2E``, since KV keys may not hold
+    ``..`` or end in a dot."""
     return f"{app}/{stream.replace('.', '=2E')}"
 
 

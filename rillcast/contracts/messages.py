@@ -141,7 +141,8 @@ class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeId
     state: SessionState | None = None
     reason: str = ""
-    """With CLOSED: why, as an `ErrorCode` value or a plain word (``stopped``, ``stream_ended``, ``ice_timeout``, ``replaced``)."""
+    """With CLOSED: why, as an `ErrorCode` value or a plain word (``stopped``, ``stream_ended``, ``ice_timeout``,
+    ``replaced``)."""
     stream_height: int | None = None
     """The rendition changed to this height."""
     target_bitrate_bps: int | None = None
@@ -302,7 +303,8 @@ class LicenseStatusRequest(msgspec.Struct, frozen=True):
 
 
 class LicenseCheck(msgspec.Struct, frozen=True):
-    """Say what a document would grant, without putting it in force. If it's refused the answer's state is ``invalid``."""
+    """Say what a document would grant, without putting it in force. If it's refused the answer's state is
+    ``invalid``."""
 
     document: str
 

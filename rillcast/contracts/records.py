@@ -47,9 +47,11 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 over the publisher's credentials or identity; the rightful owner shows the same on return."""
     publish_type: str = "WebRTC"
     epoch: int = 0
-    """The lease's fencing number. 0 in the write that claims the key: then the revision of that very write is the epoch."""
+    """The lease's fencing number. 0 in the write that claims the key: then the revision of that very write is the
+    epoch."""
     since_epoch: int = 0
-    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid (the owner claimed its own key anew
+    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid (the owner claimed its own
+    key anew
     after the store had lost it). 0 = only ``epoch``."""
 
 
@@ -79,6 +81,13 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     app_name: str
     encoder_settings: tuple[LadderRung, ...] = ()
+    """The ladder; empty = nothing is transcoded unless ``vp8Enabled`` asks for the codec a stream lacks."""
+    h264_enabled: bool = True
+    """Make H264 renditions of sources in other codecs."""
+    vp8_enabled: bool = False
+    """Make VP8 renditions of sources in other codecs, for viewers without H264."""
+    always_encode: bool = False
+    """Encode rungs that nobody watches too: the first viewer of each gets it at once, at the price of its CPU."""
     web_rtc_viewer_limit: int = msgspec.field(default=-1, name="webRTCViewerLimit")
     web_rtc_client_start_timeout_ms: int = msgspec.field(default=10_000, name="webRTCClientStartTimeoutMs")
     web_rtc_keyframe_time: int = msgspec.field(default=2_000, name="webRTCKeyframeTime")
@@ -91,6 +100,14 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When set, publishing needs a JWT (HS256, claims sub=streamId, type=publish) signed with it."""
     play_token_secret: str = ""
     """When set, playing needs a JWT (HS256, claims sub=streamId, type=play) signed with it."""
+
+
+class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was set for one stream, live or not (a subset of Ant Media's Broadcast)."""
+
+    stream_id: str
+    encoder_settings_list: tuple[LadderRung, ...] | None = None
+    """Instead of the app's ``encoderSettings``; null = as the app has it."""
 
 
 class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from rillcast.contracts.ids import NodeId
 
 PREFIX = "rc.v1"
 
+
 # --- requests to one node that has a stream's media
 def origin_publish(node: NodeId) -> str:
     """`messages.PublishRequest` → `messages.SessionAnswer`."""
@@ -44,7 +45,8 @@ def edge_select(node: NodeId) -> str:
 
 # --- requests about a session, to the origin or edge that has it
 def session_close(node: NodeId) -> str:
-    """`messages.CloseRequest` → `messages.Ack`. Between origins: reason ``replaced`` hands the stream over to the rightful
+    """`messages.CloseRequest` → `messages.Ack`. Between origins: reason ``replaced`` hands the stream over to the
+    rightful
     publisher elsewhere, ``contested`` does so only if the publisher here is gone, else STREAM_ID_IN_USE."""
     return f"{PREFIX}.session.close.{node}"
 
@@ -97,16 +99,20 @@ STREAM_RESTORED = f"{PREFIX}.stream.restored"
 
 # --- JetStream key-value buckets
 BUCKET_STREAMS = "rillcast_streams"
-"""`records.StreamRecord` by `ids.stream_key`; bucket TTL `STREAM_LEASE_S`: the owner rewrites its key every third of it.
+"""`records.StreamRecord` by `ids.stream_key`; bucket TTL `STREAM_LEASE_S`: the owner rewrites its key every third
+of it.
 The revision of the write that created the key is the epoch."""
 BUCKET_RENDITIONS = "rillcast_renditions"
 """`records.RenditionRecord` by ``<stream_key>/<transcoder lease>``: the ladder job of a stream; same TTL rule."""
 BUCKET_APPS = "rillcast_apps"
 """`records.AppSettings` by app name; no TTL."""
+BUCKET_BROADCASTS = "rillcast_broadcasts"
+"""`records.BroadcastRecord` by `ids.stream_key`; no TTL."""
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
-"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock`` (highest time
+"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock``
+(highest time
 seen), ``usage/<day>`` (seats used); no TTL."""
 BUCKET_SECRETS = "rillcast_secrets"
 """Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs,

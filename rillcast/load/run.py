@@ -137,7 +137,8 @@ def quantiles(values_ms: list[float]) -> Quantiles:
 
 
 def spread_addresses(count: int) -> list[str]:
-    """An address of 127.1.0.0/16 for each peer: for a server on this machine they all share one socket, which is cheapest,
+    """An address of 127.1.0.0/16 for each peer: for a server on this machine they all share one socket, which is
+    cheapest,
     so the generator saturates last."""
     return [str(ipaddress.IPv4Address(_LOCAL_SPREAD + i)) for i in range(count + count // 10 + 1)]
 

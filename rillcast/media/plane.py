@@ -41,7 +41,8 @@ class Plane(Protocol):
         ...
 
     def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
-        """Feed a push source with whole RTP packets (any SSRC and payload type; sequence numbers must be continuous)."""
+        """Feed a push source with whole RTP packets (any SSRC and payload type; sequence numbers must be
+        continuous)."""
         ...
 
     def close(self) -> None:

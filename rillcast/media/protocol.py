@@ -1,7 +1,8 @@
 """Commands to and events from the native media plane, as they cross the border (JSON both ways).
 
 Python chooses every id. Commands are executed by the worker thread that has the object, in the order given;
-a command that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error` event.
+a command that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error`
+event.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
 
 
 class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
-    """Sends RTCP BYE and close_notify. Its sources end, unless `keep_sources`: then they stay (silent) until RemoveSource
+    """Sends RTCP BYE and close_notify. Its sources end, unless `keep_sources`: then they stay (silent) until
+    RemoveSource
     or until a new session's encodings name them (publisher takeover; it must be on the same worker)."""
 
     session: int
@@ -131,7 +133,8 @@ class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_sessi
 
 
 class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source"):
-    """Point a viewer's track at another source of the same codec, at that source's newest cached or next keyframe; the old
+    """Point a viewer's track at another source of the same codec, at that source's newest cached or next keyframe;
+    the old
     source goes on until then. Sequence numbers and timestamps continue. None = pause."""
 
     session: int
@@ -150,7 +153,8 @@ class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_sou
 
 
 class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_source"):
-    """Child side of a relay: a source fed by a parent. Adding a source id that exists replaces its feed (parent switch);
+    """Child side of a relay: a source fed by a parent. Adding a source id that exists replaces its feed (parent
+    switch);
     viewers stay."""
 
     source: int
@@ -193,7 +197,8 @@ class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_ke
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
-    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track, so
+    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one
+    track, so
     that its estimate shows whether more would fit. Needs RTX; a new probe of the session replaces one under way."""
 
     session: int
@@ -222,8 +227,19 @@ class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
 
 
 Command = (
-    AddSession | RestartIce | RemoveSession | SwitchSource | AddPushSource | AddRelaySource | RemoveSource
-    | AddRelay | RemoveRelay | RequestKeyframe | Probe | Tap | SetClock
+    AddSession
+    | RestartIce
+    | RemoveSession
+    | SwitchSource
+    | AddPushSource
+    | AddRelaySource
+    | RemoveSource
+    | AddRelay
+    | RemoveRelay
+    | RequestKeyframe
+    | Probe
+    | Tap
+    | SetClock
 )
 
 # ------------------------------------------------------------------ events
@@ -248,7 +264,8 @@ class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
     """The session is gone. Reasons: handshake_timeout, consent_expired, dtls_closed, dtls_failed, fingerprint_mismatch,
-    too_many_half_open, removed. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or until a
+    too_many_half_open, removed. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or
+    until a
     new session on the same worker names them."""
 
     session: int
@@ -325,7 +342,8 @@ class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child
 
 
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
-    """Child side: nothing at all from the parent for 3 s (parents send keep-alives each second). Comes once per silence."""
+    """Child side: nothing at all from the parent for 3 s (parents send keep-alives each second). Comes once per
+    silence."""
 
     source: int
 
@@ -372,6 +390,18 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
 
 
 Event = (
-    SessionConnected | SessionMedia | SessionClosed | SourceStarted | SourceStats | SessionStats | SourceSwitched
-    | RelayConnected | RelayChildLost | RelayParentLost | KeyframeWanted | ClockSeen | WorkerStats | Error
+    SessionConnected
+    | SessionMedia
+    | SessionClosed
+    | SourceStarted
+    | SourceStats
+    | SessionStats
+    | SourceSwitched
+    | RelayConnected
+    | RelayChildLost
+    | RelayParentLost
+    | KeyframeWanted
+    | ClockSeen
+    | WorkerStats
+    | Error
 )

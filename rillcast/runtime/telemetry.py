@@ -1,5 +1,6 @@
 """Tracing by OpenTelemetry. Spans always have ids, so that log lines carry them; they are recorded, and leave the
-process, only when an OTLP endpoint is set (an unrecorded span costs a third). `get_logger` is here too, since most callers want both."""
+process, only when an OTLP endpoint is set (an unrecorded span costs a third). `get_logger` is here too, since most
+callers want both."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
@@ -16,6 +17,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
+from rillcast.contracts.records import TrackRecord
 from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
 from rillcast.media.sdp import LocalTransport, answer_play, answer_publish, new_transport_credentials
@@ -66,7 +68,9 @@ class Rig:
     def local(self, worker: int) -> LocalTransport:
         ufrag, pwd = new_transport_credentials()
         port = self.plane.workers[worker].media_port
-        return LocalTransport(ufrag=ufrag, pwd=pwd, fingerprint=self.plane.fingerprint, addresses=("127.0.0.1",), port=port)
+        return LocalTransport(
+            ufrag=ufrag, pwd=pwd, fingerprint=self.plane.fingerprint, addresses=("127.0.0.1",), port=port
+        )
 
 
 @asynccontextmanager
@@ -87,8 +91,17 @@ async def peer() -> AsyncIterator[RTCPeerConnection]:
         await pc.close()
 
 
-async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> tuple[int, dict[str, int]]:
-    """Connects an aiortc publisher; returns the session and the source of each kind."""
+@dataclass(frozen=True)
+class Published:
+    """A publisher in the plane: its session, the source of each kind, its tracks."""
+
+    session: int
+    sources: dict[str, int]
+    tracks: tuple[TrackRecord, ...]
+
+
+async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> Published:
+    """Connects an aiortc publisher."""
     pc.addTrack(MovingPicture())
     pc.addTrack(AudioStreamTrack())
     await pc.setLocalDescription(await pc.createOffer())
@@ -97,35 +110,53 @@ async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> tuple[int, 
     session = next(ids)
     r.plane.execute(
         p.AddSession(
-            session=session, worker=worker, dtls=n.dtls, extensions=n.extensions, recv=n.recv, keyframe_interval_ms=2000,
-            ice=p.IceParameters(local_ufrag=local.ufrag, local_pwd=local.pwd, remote_ufrag=n.ice_remote.ufrag, remote_pwd=n.ice_remote.pwd),
+            session=session,
+            worker=worker,
+            dtls=n.dtls,
+            extensions=n.extensions,
+            recv=n.recv,
+            keyframe_interval_ms=2000,
+            ice=p.IceParameters(
+                local_ufrag=local.ufrag,
+                local_pwd=local.pwd,
+                remote_ufrag=n.ice_remote.ufrag,
+                remote_pwd=n.ice_remote.pwd,
+            ),
         )
     )
     await pc.setRemoteDescription(RTCSessionDescription(n.answer_sdp, "answer"))
-    tracks.clear()
-    tracks.extend(n.tracks)
-    return session, {t.kind: t.encodings[0].source for t in n.recv}
+    return Published(session, {t.kind: t.encodings[0].source for t in n.recv}, n.tracks)
 
 
-tracks: list = []
-
-
-async def view(r: Rig, pc: RTCPeerConnection, sources: dict[str, int], worker: int = 0) -> int:
+async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int = 0) -> int:
     pc.addTransceiver("video", "recvonly")
     pc.addTransceiver("audio", "recvonly")
     await pc.setLocalDescription(await pc.createOffer())
     local = r.local(worker)
-    n = answer_play(pc.localDescription.sdp, tracks, local, stream="s", label="s")
+    n = answer_play(pc.localDescription.sdp, published.tracks, local, stream="s", label="s")
     session = next(ids)
     send = tuple(
-        p.SendTrack(**{f: getattr(t, f) for f in t.__struct_fields__ if f != "source"}, source=sources[t.kind]) for t in n.send
+        p.SendTrack(
+            **{f: getattr(t, f) for f in t.__struct_fields__ if f != "source"}, source=published.sources[t.kind]
+        )
+        for t in n.send
     )
     r.plane.execute(
         p.AddSession(
-            session=session, worker=worker, dtls=n.dtls, extensions=n.extensions, send=send,
-            ice=p.IceParameters(local_ufrag=local.ufrag, local_pwd=local.pwd, remote_ufrag=n.ice_remote.ufrag, remote_pwd=n.ice_remote.pwd),
+            session=session,
+            worker=worker,
+            dtls=n.dtls,
+            extensions=n.extensions,
+            send=send,
+            ice=p.IceParameters(
+                local_ufrag=local.ufrag,
+                local_pwd=local.pwd,
+                remote_ufrag=n.ice_remote.ufrag,
+                remote_pwd=n.ice_remote.pwd,
+            ),
         )
     )
+    assert n.sdp is not None
     await pc.setRemoteDescription(RTCSessionDescription(n.sdp, "answer"))
     return session
 
@@ -133,45 +164,61 @@ async def view(r: Rig, pc: RTCPeerConnection, sources: dict[str, int], worker: i
 async def frames(pc: RTCPeerConnection, count: int) -> list[float]:
     """Mean grey of the next frames."""
     track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
+    greys = []
     async with asyncio.timeout(20):
-        return [float((await track.recv()).to_ndarray(format="gray").mean()) for _ in range(count)]
+        while len(greys) < count:
+            frame = await track.recv()
+            assert isinstance(frame, av.VideoFrame)
+            greys.append(float(frame.to_ndarray(format="gray").mean()))
+    return greys
 
 
-def relay(parent: Rig, child: Rig, source: int, kind: str, codec: str, clock: int) -> int:
+def relay(parent: Rig, child: Rig, source: int, track: TrackRecord) -> int:
     """Opens a relay between two planes; returns the child's source."""
     down, up = (base64.b64encode(os.urandom(28)).decode() for _ in range(2))
     ssrc, new = next(ids) + 1000, next(ids)
-    parent.plane.execute(p.AddRelay(relay=next(ids), source=source, ssrc=ssrc, payload_type=100, srtp_key=down, srtcp_key=up))
-    address = f"127.0.0.1:{parent.plane.workers[0].relay_port}"
+    parent.plane.execute(
+        p.AddRelay(relay=next(ids), source=source, ssrc=ssrc, payload_type=100, srtp_key=down, srtcp_key=up)
+    )
     child.plane.execute(
-        p.AddRelaySource(source=new, worker=0, kind=kind, codec=codec, clock_rate=clock, parent=address, ssrc=ssrc, srtp_key=down, srtcp_key=up)
+        p.AddRelaySource(
+            source=new,
+            worker=0,
+            kind=track.kind,
+            codec=track.codec,
+            clock_rate=track.clock_rate,
+            parent=f"127.0.0.1:{parent.plane.workers[0].relay_port}",
+            ssrc=ssrc,
+            srtp_key=down,
+            srtcp_key=up,
+        )
     )
     return new
 
 
 async def test_a_picture_goes_through_one_plane() -> None:
     async with rig() as r, peer() as publisher, peer() as viewer:
-        session, sources = await publish(r, publisher)
-        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
-        watching = await view(r, viewer, sources)
+        published = await publish(r, publisher)
+        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == published.session)
+        watching = await view(r, viewer, published)
         greys = await frames(viewer, 30)
         assert len({round(g / 8) for g in greys}) > 10, "the picture moves"
         await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == watching)
-        stats = await r.wait_for(lambda e: isinstance(e, p.SourceStats) and e.source == sources["video"] and e.width > 0)
+        stats = await r.wait_for(
+            lambda e: isinstance(e, p.SourceStats) and e.source == published.sources["video"] and e.width > 0
+        )
         assert isinstance(stats, p.SourceStats)
         assert (stats.width, stats.height) == (320, 240)
 
 
 async def test_a_picture_goes_through_a_relay_to_viewers_on_another_plane() -> None:
     async with rig() as origin, rig(workers=2) as edge, peer() as publisher, peer() as first, peer() as second:
-        session, sources = await publish(origin, publisher)
-        await origin.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
-        relayed = {
-            "video": relay(origin, edge, sources["video"], "video", "VP8", 90_000),
-            "audio": relay(origin, edge, sources["audio"], "audio", "opus", 48_000),
-        }
-        await view(edge, first, relayed, worker=0)
-        await view(edge, second, relayed, worker=1)
+        published = await publish(origin, publisher)
+        await origin.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == published.session)
+        relayed = {t.kind: relay(origin, edge, published.sources[t.kind], t) for t in published.tracks}
+        below = replace(published, sources=relayed)
+        await view(edge, first, below, worker=0)
+        await view(edge, second, below, worker=1)
         for viewer in (first, second):
             greys = await frames(viewer, 30)
             assert len({round(g / 8) for g in greys}) > 10
@@ -179,10 +226,10 @@ async def test_a_picture_goes_through_a_relay_to_viewers_on_another_plane() -> N
 
 async def test_a_closed_viewer_is_reported_and_its_session_is_gone() -> None:
     async with rig() as r, peer() as publisher:
-        session, sources = await publish(r, publisher)
-        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == session)
+        published = await publish(r, publisher)
+        await r.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == published.session)
         async with peer() as viewer:
-            watching = await view(r, viewer, sources)
+            watching = await view(r, viewer, published)
             await frames(viewer, 2)
         closed = await r.wait_for(lambda e: isinstance(e, p.SessionClosed) and e.session == watching)
         assert isinstance(closed, p.SessionClosed)
