@@ -164,7 +164,7 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
 async def frames(pc: RTCPeerConnection, count: int) -> list[float]:
     """Mean grey of the next frames."""
     track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
-    greys = []
+    greys: list[float] = []
     async with asyncio.timeout(20):
         while len(greys) < count:
             frame = await track.recv()
