@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
-from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.records import AbrSettings, TrackRecord
 
 
 class NodeKind(StrEnum):
@@ -62,6 +62,8 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     client_address: str = ""
     user_agent: str = ""
     start_timeout_ms: int = 10_000
+    abr: AbrSettings = AbrSettings()
+    """The app's, for this session's whole life."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):

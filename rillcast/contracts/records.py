@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
@@ -76,7 +78,40 @@ class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     force_encode: bool = True
 
 
-class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
+
+
+class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a viewer's rendition follows its link, named and preset as Ant Media has it."""
+
+    stats_based_abr_enabled: bool = msgspec.field(default=True, name="statsBasedABREnabled")
+    """Let loss, round trip and jitter count; otherwise only the receiver's bandwidth estimate does."""
+    abr_down_scale_packet_lost_ratio: Percent = 1.0
+    """Go down when more than this gets lost, beyond what the link loses anyway."""
+    abr_up_scale_packet_lost_ratio: Percent = 0.1
+    """Go up only while not more than this gets lost, beyond what the link loses anyway,"""
+    abr_up_scale_rtt_ms: Milliseconds = msgspec.field(default=150.0, name="abrUpScaleRTTMs")
+    """the round trip is shorter than this,"""
+    abr_up_scale_jitter_ms: Milliseconds = 30.0
+    """and the jitter is less than this."""
+    excessive_bandwidth_algorithm_enabled: bool = False
+    """Try a higher rendition as soon as the estimate says so, whatever round trip and jitter are:"""
+    excessive_bandwidth_value: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 300_000
+    """when it is by so much (bit/s) more than what is sent"""
+    excessive_bandwidth_call_threshold: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 3
+    """in so many measurements, one a second;"""
+    excessive_bandwidth_try_count_before_switchback: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = msgspec.field(
+        default=4, name="excessiveBandwithTryCountBeforeSwitchback"
+    )
+    """after so many failed tries in a row it rests for a minute."""
+    packet_loss_diff_threshold_for_switchback: Percent = 10.0
+    """A try has failed when loss grew by so much,"""
+    rtt_measurement_diff_threshold_for_switchback: Milliseconds = 20.0
+    """or the round trip, beyond its usual scatter."""
+
+
+class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """Settings of one app (a subset of Ant Media's AppSettings; more keys arrive with their features)."""
 
     app_name: str
@@ -100,6 +135,11 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When set, publishing needs a JWT (HS256, claims sub=streamId, type=publish) signed with it."""
     play_token_secret: str = ""
     """When set, playing needs a JWT (HS256, claims sub=streamId, type=play) signed with it."""
+
+    @property
+    def abr(self) -> AbrSettings:
+        """These alone: what an edge may know."""
+        return msgspec.convert(self, AbrSettings, from_attributes=True)
 
 
 class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -212,5 +212,6 @@ class Whep(HttpSessions):
             client_address=client.address,
             user_agent=client.user_agent,
             start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
+            abr=asked.settings.abr,
         )
         return await self._services.joins.play(request, client.place)

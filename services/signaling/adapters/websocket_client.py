@@ -257,6 +257,7 @@ class WebSocketClient:
             client_address=self._client.address,
             user_agent=self._client.user_agent,
             start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
+            abr=settings.abr,
         )
         return self._services.joins.play(request, self._client.place)
 
