@@ -12,6 +12,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -26,6 +27,8 @@ log = get_logger(__name__)
 trace = tracer(__name__)
 
 _HEADER_ROOM = 4 * 1024
+_FINISH_S = 1.0
+"""How long closing waits for what is under way."""
 _PENDING_BYTES = 32 * 1024 * 1024
 
 
@@ -37,6 +40,7 @@ class _Subscription:
     waiting: int
     client: Client | None = None
     """Who knows it: that client restores it by itself after a reconnect."""
+    running: Subscription | None = None
 
 
 class _Unanswered(Exception):
@@ -63,7 +67,10 @@ class NatsBus:
         return self._connection.connected
 
     async def close(self) -> None:
-        """End the handlers still running."""
+        """Take no more requests, and end the handlers that are not done soon."""
+        await self._unsubscribe()
+        if self._working:
+            await asyncio.wait(list(self._working), timeout=_FINISH_S)
         for task in list(self._working):
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
@@ -246,13 +253,24 @@ class NatsBus:
 
     async def _start(self, subscription: _Subscription) -> None:
         subscription.client = self._connection.client
-        await subscription.client.subscribe(
+        subscription.running = await subscription.client.subscribe(
             subscription.subject,
             queue=subscription.queue,
             cb=subscription.callback,
             pending_msgs_limit=subscription.waiting,
             pending_bytes_limit=_PENDING_BYTES,
         )
+
+    async def _unsubscribe(self) -> None:
+        """Else the server goes on handing us requests that nobody answers any more."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        if not self.connected:
+            return
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                await asyncio.gather(*(s.running.drain() for s in subscriptions if s.running is not None))
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            log.debug("Subscriptions did not end in order", reason=str(error))
 
     async def _settle(self) -> None:
         """Wait until the server knows our subscriptions: who is told that a node is there may ask it at once."""

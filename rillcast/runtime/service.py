@@ -42,6 +42,7 @@ log = get_logger(__name__)
 
 MAX_CARRIED = 500
 _LAG_SAMPLE_S = 0.25
+_CANCEL_AGAIN_S = 0.5
 
 DrainHook = Callable[[], Awaitable[None]]
 
@@ -289,11 +290,15 @@ class Node:
         if self._crash and error is None:
             raise SystemExit(1)
 
+    async def _cancel_tasks(self) -> None:
+        """Again and again: `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with the answer."""
+        while tasks := [task for task in self._tasks if not task.done()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
+
     async def _close(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._cancel_tasks()
         if hasattr(self, "_seat"):
             await self._seat.release()
         if hasattr(self, "discovery"):

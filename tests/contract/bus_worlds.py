@@ -82,6 +82,11 @@ class NatsWorld:
         await self.server.start()
         await eventually(lambda: self.near.connected and self.far.connected, what="the reconnect")
 
+    async def close_far(self) -> None:
+        """That process leaves in order."""
+        await self._far.close()
+        await self.connections[1].close()
+
     async def close(self) -> None:
         for bus in (self._near, self._far):
             await bus.close()

@@ -29,7 +29,14 @@ async def run(settings):
             await asyncio.sleep(float(sys.argv[1]))
         async def crash():
             raise RuntimeError("on purpose")
+        async def stubborn():  # as asyncio.wait_for when cancellation and answer come at once
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                await asyncio.sleep(3600)
         node.on_drain(leave)
+        if sys.argv[2:] == ["stubborn"]:
+            node.spawn(stubborn(), "stubborn")
         if sys.argv[2:] == ["crash"]:
             node.spawn(crash(), "crasher")
         await node.until_stopped()
@@ -145,6 +152,16 @@ async def test_a_crashed_task_ends_the_process_with_one() -> None:
     assert code == 1
     assert any("A task failed" in line and "task=crasher" in line for line in lines)
     assert out == "drained not ready\n"
+
+
+async def test_a_task_that_swallows_a_cancellation_does_not_keep_it_alive() -> None:
+    async with nats_server() as nats:
+        port = free_port()
+        process = await start("0", "stubborn", nats_url=nats.url, admin_port=str(port))
+        await ready(port)
+        process.send_signal(signal.SIGTERM)
+        code, _, _ = await outcome(process)
+    assert code == 0
 
 
 async def test_a_second_sigterm_does_no_harm() -> None:
