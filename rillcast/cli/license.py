@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from datetime import UTC, datetime
@@ -53,8 +54,12 @@ def keygen(
         fail(f"{secret}: {error.strerror}")
     with os.fdopen(descriptor, "wb") as file:
         file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    typer.echo(f"{secret}  keep secret\n{public}  set RILLCAST_LICENSE_PUBLIC_KEY_FILE to this")
+    key = private.public_key()
+    public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    typer.echo(
+        f"{secret}  keep secret\n{public}  set RILLCAST_LICENSE_PUBLIC_KEY_FILE to this, or\n"
+        f"RILLCAST_LICENSE_PUBLIC_KEY={base64.b64encode(key.public_bytes_raw()).decode()}"
+    )
 
 
 @app.command()

@@ -91,7 +91,8 @@ class UsageMeter:
     async def _read_days(self, today: date) -> None:
         days = {}
         for entry in await self._state.entries():
-            day, record = _day(entry.key), _decode(entry)
+            day = _day(entry.key)
+            record = None if day is None else _decode(entry)
             if day is None or record is None:
                 continue
             if day < today - timedelta(days=KEPT_DAYS):

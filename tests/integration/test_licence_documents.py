@@ -112,4 +112,7 @@ def replace(path: Path, document: str) -> None:
 
 async def both_show(c: LicenceCluster, licence_id: str) -> None:
     for name in ("license-1", "license-2"):
-        await c.shows(lambda s, n=name: s.answered_by == n and s.licence_id == licence_id, f"{licence_id} at {name}")
+        await c.shows(
+            lambda s: (s.answered_by, s.licence_id) == (name, licence_id),  # noqa: B023  awaited within the turn
+            f"{licence_id} at {name}",
+        )

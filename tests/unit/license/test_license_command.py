@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rillcast.cli.license import app
+from rillcast.cluster.licensing import parse_public_key
 
 runner = CliRunner()
 
@@ -39,6 +40,13 @@ def test_a_licence_is_issued_and_inspected(keys: Path) -> None:
     assert code == 0
     for part in ("acme-7 for Acme Ltd", "12, at most 8 edge", "state      valid", "3 days"):
         assert part in output
+
+
+def test_the_public_key_is_also_shown_in_one_line_that_settings_take(tmp_path: Path) -> None:
+    output = runner.invoke(app, ["keygen", "--out", str(tmp_path)]).output
+    line = next(line for line in output.splitlines() if line.startswith("RILLCAST_LICENSE_PUBLIC_KEY="))
+    shown = parse_public_key(line.partition("=")[2])
+    assert shown == parse_public_key((tmp_path / "licence-key.pub").read_text())
 
 
 def test_the_private_key_is_for_its_owner_only_and_never_overwritten(keys: Path) -> None:

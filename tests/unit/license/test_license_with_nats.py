@@ -46,7 +46,7 @@ from services.license.seats import SeatDesk
 from services.license.vault import LicenceVault
 
 KEY = Ed25519PrivateKey.generate()
-TTL_S = 1.0
+TTL_S = 2.0
 SEATS = 10
 
 

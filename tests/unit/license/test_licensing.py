@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rillcast.cli.plan import MAX_PER_KIND, Wishes, services
 from rillcast.cluster.licensing import (
     COMMUNITY,
     MAX_LICENCE_BYTES,
@@ -179,8 +180,9 @@ def test_without_any_document_the_community_licence_is_valid() -> None:
 
 
 def test_the_community_licence_suffices_for_the_shipped_clusters() -> None:
-    make_run = 2 + 2 + 3 + 2  # signaling, origins, edges, transcoders
-    assert COMMUNITY.limit_total >= 2 * make_run, "a restart with new node ids holds old seats for one time to live"
+    most = Wishes(edges=MAX_PER_KIND, origins=MAX_PER_KIND, transcoders=MAX_PER_KIND)
+    seats = [spec for spec in services(most, {}) if not spec.name.startswith("license")]
+    assert len(seats) <= COMMUNITY.limit_total
     assert not COMMUNITY.limits_by_kind
 
 
