@@ -18,9 +18,10 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeInfo, NodeKind, RelayClose, RelayOpen
-from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import (
     BUCKET_APPS,
+    BUCKET_BROADCASTS,
     BUCKET_RENDITIONS,
     BUCKET_STREAMS,
     STREAM_LEASE_S,
@@ -32,13 +33,15 @@ from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
 from rillcast.runtime import service
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.service import Node
-from services.transcoder.app_ladders import AppLadders
+from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.config import TranscoderSettings
+from services.transcoder.domain.ladder import LadderWish
 from services.transcoder.feed import SourceFeed
 from services.transcoder.job import LadderJob
 from services.transcoder.ports import Bus, Clock, KeyValue, Plane
 from services.transcoder.rungs import WatchedRungs
 from services.transcoder.transcoder import Transcoder
+from services.transcoder.wishes import LadderWishes
 from services.transcoder.work import Encoding
 
 log = get_logger(__name__)
@@ -52,6 +55,9 @@ async def run(settings: TranscoderSettings) -> None:
         streams = await node.kv(BUCKET_STREAMS, ttl_s=STREAM_LEASE_S)
         renditions = await node.kv(BUCKET_RENDITIONS, ttl_s=STREAM_LEASE_S)
         apps = await node.kv(BUCKET_APPS)
+        broadcasts = await node.kv(BUCKET_BROADCASTS)
+        encoders = EncoderChoice(settings.preset, hardware=settings.encoders == "auto")
+        log.info("Encoders chosen", **await asyncio.to_thread(encoders.decide))
         load = MediaLoad(settings.workers, media_limits(settings))
         watch = StreamWatch(streams, renditions, node.bus, time.monotonic)
         events = PlaneEvents()
@@ -61,15 +67,15 @@ async def run(settings: TranscoderSettings) -> None:
 
         plane = NativePlane(plane_config(settings), events, on_packet)
         try:
-            transcoder, ladders = assemble(
-                node=node.info, bus=node.bus, plane=plane, watch=watch, renditions=renditions, apps=apps, load=load,
-                settings=settings, clock=time.monotonic,
+            transcoder, wishes = assemble(
+                node=node.info, bus=node.bus, plane=plane, watch=watch, renditions=renditions, apps=apps,
+                broadcasts=broadcasts, load=load, settings=settings, encoders=encoders, clock=time.monotonic,
             )  # fmt: skip
             events.add(plane_watch(load))
             events.add(transcoder.on_event)
             await node.bus.serve(media_relay_open(node.info.node), RelayOpen, transcoder.open_relay)
             await node.bus.serve(media_relay_close(node.info.node), RelayClose, transcoder.close_relay)
-            node.spawn(ladders.run(), "apps")
+            node.spawn(wishes.run(), "settings")
             node.spawn(watch.run(), "streams")
             node.spawn(transcoder.look_around(), "ladder jobs")
             node.spawn(measure(node, transcoder, load), "load")
@@ -88,18 +94,20 @@ def assemble(
     watch: StreamWatch,
     renditions: KeyValue,
     apps: KeyValue,
+    broadcasts: KeyValue,
     load: MediaLoad,
     settings: TranscoderSettings,
+    encoders: EncoderChoice,
     clock: Clock,
     lease_s: float = STREAM_LEASE_S,
-) -> tuple[Transcoder, AppLadders]:
+) -> tuple[Transcoder, LadderWishes]:
     """The node's parts, wired."""
     addresses = MediaAddresses(plane.fingerprint, plane.workers, node.media_addresses, node.relay_address)
     relays = ParentRelays(settings.max_children)
     sources = itertools.count(1)
-    encoding = Encoding(gop_s=settings.gop_s, preset=settings.preset)
+    encoding = Encoding(gop_s=settings.gop_s, encoders=encoders)
 
-    def make_job(live: LiveStream, source: TrackRecord, ladder: tuple[LadderRung, ...], worker: int) -> LadderJob:
+    def make_job(live: LiveStream, source: TrackRecord, wish: LadderWish, worker: int) -> LadderJob:
         feed = SourceFeed(
             bus=bus, plane=plane, addresses=addresses, node=node.node, source=next(sources), worker=worker
         )
@@ -108,19 +116,19 @@ def assemble(
             new_source=lambda: next(sources), linger_s=settings.linger_s,
         )  # fmt: skip
         return LadderJob(
-            node=node.node, live=live, source=source, settings=ladder, store=renditions, feed=feed, rungs=rungs,
+            node=node.node, live=live, source=source, wish=wish, store=renditions, feed=feed, rungs=rungs,
             encoding=encoding, clock=clock, lease_s=lease_s,
         )  # fmt: skip
 
-    def ladder_changed(app: AppName) -> None:
+    def wishes_changed(app: AppName) -> None:
         transcoder.look_at_app(app)
 
-    ladders = AppLadders(apps, ladder_changed)
+    wishes = LadderWishes(apps, broadcasts, wishes_changed)
     transcoder = Transcoder(
-        node=node.node, plane=plane, watch=watch, ladder_of=ladders.get, relays=relays, load=load, make_job=make_job,
+        node=node.node, plane=plane, watch=watch, wish_of=wishes.get, relays=relays, load=load, make_job=make_job,
         clock=clock, max_cpu=settings.max_cpu,
     )  # fmt: skip
-    return transcoder, ladders
+    return transcoder, wishes
 
 
 def plane_watch(load: MediaLoad) -> Callable[[Event], None]:

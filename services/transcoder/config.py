@@ -16,6 +16,8 @@ class TranscoderSettings(MediaSettings):
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast"] = "superfast"
     """x264's preset. superfast: one core carries two 1080p30 → 720/480/360p ladders."""
+    encoders: Literal["auto", "software"] = "auto"
+    """auto: NVENC, Quick Sync or VAAPI where one works, else software."""
     gop_s: float = Field(default=2.0, ge=0.5, le=10.0)
     """Seconds between keyframes of a rung: how long a viewer waits for a switch at most."""
     linger_s: float = Field(default=5.0, ge=0.0, le=600.0)

@@ -10,7 +10,6 @@ Everything runs on the event loop but the codecs (`adapters.ladder_thread`). `ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
@@ -21,13 +20,13 @@ from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.messages import RelayGrant, RelayOpen
-from rillcast.contracts.records import LadderRung, RenditionRecord, TrackRecord
+from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.ladder_engine import Outcome
-from services.transcoder.domain.ladder import Rung, plan, track_record
+from services.transcoder.domain.ladder import LadderWish, Rung, plan, track_record
 from services.transcoder.feed import SourceFeed
 from services.transcoder.ports import Clock, KeyValue
 from services.transcoder.rungs import WatchedRungs
@@ -53,7 +52,7 @@ class LadderJob:
         node: NodeId,
         live: LiveStream,
         source: TrackRecord,
-        settings: Sequence[LadderRung],
+        wish: LadderWish,
         store: KeyValue,
         feed: SourceFeed,
         rungs: WatchedRungs,
@@ -64,7 +63,7 @@ class LadderJob:
         self._node = node
         self._live = live
         self._source = source
-        self._settings = tuple(settings)
+        self._wish = wish
         self._feed = feed
         self._watched = rungs
         self._encoding = encoding
@@ -113,14 +112,14 @@ class LadderJob:
         """Whether any node takes a rung."""
         return self._watched.relayed
 
-    def fits(self, live: LiveStream, source: TrackRecord | None, settings: Sequence[LadderRung]) -> bool:
-        """Whether the job may go on for this state of the stream: same owner, epoch, codec and settings."""
+    def fits(self, live: LiveStream, source: TrackRecord | None, wish: LadderWish) -> bool:
+        """Whether the job may go on for this state of the stream: same owner, epoch, source and settings."""
         return (
             live.record.owner == self._live.record.owner
             and live.since_epoch <= self.epoch <= live.epoch
             and source is not None
             and (source.track, source.codec) == (self._source.track, self._source.codec)
-            and tuple(settings) == self._settings
+            and wish == self._wish
         )
 
     def update(self, live: LiveStream, source: TrackRecord) -> None:
@@ -128,6 +127,7 @@ class LadderJob:
         self._live = live
         self._source = source
         self._look(source.width, source.height)
+        self._replan()
 
     def stop(self, reason: str) -> None:
         """End soon."""
@@ -147,7 +147,7 @@ class LadderJob:
         new = rung.track not in self._watched
         if new and busy:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, busy, retry_after_s=5.0)
-        grant = self._watched.open(request, rung, track_record(rung, self._source), self.epoch)
+        grant = self._watched.open(request, rung, self._track_record(rung), self.epoch)
         if new:
             self._changed.set()
         if new and self._work is not None:
@@ -230,7 +230,7 @@ class LadderJob:
 
     async def _reconcile(self) -> None:
         now = self._clock()
-        self._watched.update(self._plan)
+        self._watched.update(self._plan, begin_all=self._track_record if self._wish.always else None)
         self._watched.expire(now)
         rungs = self._watched.rungs
         if not rungs:
@@ -318,12 +318,15 @@ class LadderJob:
             self._replan()
 
     def _replan(self) -> None:
-        fitting = plan(self._settings, self._source, *self._size)
+        fitting = plan(self._wish, self._source, self._live.record.tracks, *self._size)
         rungs = tuple(rung for rung in fitting if rung.track not in self._dropped)
         if rungs != self._plan:
             self._plan = rungs
             self._keeper.hurry()
             self._changed.set()
+
+    def _track_record(self, rung: Rung) -> TrackRecord:
+        return track_record(rung, self._source)
 
     def _record(self) -> bytes:
         record = RenditionRecord(
@@ -331,7 +334,7 @@ class LadderJob:
             stream=self._live.stream,
             epoch=self.epoch,
             owner=self._node,
-            tracks=tuple(track_record(rung, self._source) for rung in self._plan),
+            tracks=tuple(self._track_record(rung) for rung in self._plan),
         )
         return msgspec.json.encode(record)
 

@@ -47,6 +47,7 @@ class WatchedRungs:
         self._linger_s = linger_s
         self._watched: dict[TrackId, _Watched] = {}
         self._clock: ClockSeen | None = None
+        self._all = False
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -98,21 +99,27 @@ class WatchedRungs:
         """End rungs that nobody has watched for long enough. Call about once a second."""
         taken = {relay.track for relay in self._relays.of(self._key)}
         for track, watched in tuple(self._watched.items()):
-            if track in taken:
+            if track in taken or self._all:
                 watched.idle_since = None
             elif watched.idle_since is None:
                 watched.idle_since = now
             if watched.idle_since is not None and now - watched.idle_since >= self._linger_s:
                 self.end(track)
 
-    def update(self, rungs: Sequence[Rung]) -> None:
-        """The plan changed: follow it, and end rungs that are no longer in it."""
+    def update(self, rungs: Sequence[Rung], *, begin_all: Callable[[Rung], TrackRecord] | None = None) -> None:
+        """Follow the plan: end rungs that are no longer in it; with `begin_all`, which says how a rung is known, begin
+        those that nobody watches too."""
         planned = {rung.track: rung for rung in rungs}
+        self._all = begin_all is not None
         for track, watched in tuple(self._watched.items()):
             if track in planned:
                 watched.rung = planned[track]
             else:
                 self.end(track)
+        if begin_all is not None:
+            for rung in rungs:
+                if rung.track not in self._watched:
+                    self._begin(rung, self._new_source(), begin_all(rung))
 
     def end(self, track: TrackId) -> None:
         """Stop a rung, with its relays."""

@@ -12,14 +12,15 @@ import random
 from collections.abc import Callable
 
 from rillcast.cluster.background import BackgroundTasks
+from rillcast.cluster.ladder_settings import LadderRefused
 from rillcast.cluster.media_load import MediaLoad
 from rillcast.cluster.relay_parent import ParentRelays
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, stream_key
+from rillcast.contracts.ids import AppName, NodeId, StreamId, stream_key
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
-from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import (
     ClockSeen,
     Event,
@@ -31,7 +32,7 @@ from rillcast.media.protocol import (
 )
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.domain.ladder import LadderRefused, source_track
+from services.transcoder.domain.ladder import LadderWish, source_track
 from services.transcoder.job import LadderJob
 from services.transcoder.ports import Clock, Plane
 
@@ -44,8 +45,8 @@ CLAIM_BUSY_S = 1.5
 AVOID_S = 30.0
 """After giving a job up, for so long it is somebody else's."""
 
-MakeJob = Callable[[LiveStream, TrackRecord, tuple[LadderRung, ...], int], LadderJob]
-"""From stream, source track, settings and plane worker."""
+MakeJob = Callable[[LiveStream, TrackRecord, LadderWish, int], LadderJob]
+"""From stream, source track, wish and plane worker."""
 
 
 class Transcoder:
@@ -57,7 +58,7 @@ class Transcoder:
         node: NodeId,
         plane: Plane,
         watch: StreamWatch,
-        ladder_of: Callable[[AppName], tuple[LadderRung, ...]],
+        wish_of: Callable[[AppName, StreamId], LadderWish],
         relays: ParentRelays,
         load: MediaLoad,
         make_job: MakeJob,
@@ -67,7 +68,7 @@ class Transcoder:
         self._node = node
         self._plane = plane
         self._watch = watch
-        self._ladder_of = ladder_of
+        self._wish_of = wish_of
         self._relays = relays
         self._load = load
         self._make_job = make_job
@@ -146,8 +147,8 @@ class Transcoder:
             if live is None:
                 job.stop("stream")
                 return
-            source, ladder = self._wish(live)
-            if not job.fits(live, source, ladder):
+            source, wish = self._wish(live)
+            if not job.fits(live, source, wish):
                 job.stop("settings" if live.epoch == job.epoch else "stream")
             elif source is not None:
                 job.update(live, source)
@@ -156,7 +157,7 @@ class Transcoder:
             self._tasks.start(self._attend(key), f"ladder {key}")
 
     def look_at_app(self, app: AppName) -> None:
-        """An app's ladder changed."""
+        """What is asked for of an app's streams changed."""
         for live in self._watch.directory.all():
             if live.app == app:
                 self.look(live.key)
@@ -217,18 +218,17 @@ class Transcoder:
     def _too_busy(self) -> str:
         return f"this node's processors are {self.cpu:.0%} busy with ladders" if self.cpu >= self._max_cpu else ""
 
-    def _wish(self, live: LiveStream) -> tuple[TrackRecord | None, tuple[LadderRung, ...]]:
-        ladder = self._ladder_of(live.app)
-        if not ladder:
-            return None, ()
+    def _wish(self, live: LiveStream) -> tuple[TrackRecord | None, LadderWish]:
+        wish = LadderWish(codecs=())
         try:
-            return source_track(live.record.tracks), ladder
+            wish = self._wish_of(live.app, live.stream)
+            return source_track(live.record.tracks) if wish else None, wish
         except LadderRefused as refused:
             if (live.key, live.epoch) not in self._refused:
                 self._refused.add((live.key, live.epoch))
                 metrics.REFUSED.labels("source").inc()
                 log.warning("No ladder for this stream", stream=live.key, reason=str(refused))
-            return None, ladder
+            return None, wish
 
     def _wanted(self, live: LiveStream) -> bool:
         if self._draining or not live.record.media_flowing or self._avoid.get(live.key, 0.0) > self._clock():
@@ -243,16 +243,16 @@ class Transcoder:
             live = self._watch.directory.by_key(key)
             if live is None or not self._wanted(live):
                 return
-            source, ladder = self._wish(live)
+            source, wish = self._wish(live)
             if source is not None:
-                await self._work(live, source, ladder)
+                await self._work(live, source, wish)
         finally:
             self._busy_keys.discard(key)
         self.look(key)
 
-    async def _work(self, live: LiveStream, source: TrackRecord, ladder: tuple[LadderRung, ...]) -> None:
+    async def _work(self, live: LiveStream, source: TrackRecord, wish: LadderWish) -> None:
         key, worker = live.key, self._load.least_loaded()
-        job = self._make_job(live, source, ladder, worker)
+        job = self._make_job(live, source, wish, worker)
         self._jobs[key] = self._by_feed[job.feed_source] = job
         self._load.joined(worker)
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder import metrics
+from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.adapters.ladder_thread import LadderThread
 from services.transcoder.domain.ladder import Rung
@@ -28,7 +29,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """How rungs are made."""
 
     gop_s: float
-    preset: str
+    encoders: EncoderChoice
 
 
 class Finding(StrEnum):
@@ -51,7 +52,7 @@ class LadderWork:
         self._deliver_on = deliver
         self._clock = clock
         self._reception = Reception(codec)
-        self._thread = LadderThread(LadderEngine(codec, encoding.gop_s, encoding.preset), self._deliver, clock)
+        self._thread = LadderThread(LadderEngine(codec, encoding.gop_s, encoding.encoders), self._deliver, clock)
         self._guard = OverloadGuard(clock())
         self._no_picture_since: float | None = None
         self._counted: dict[str, int] = {}

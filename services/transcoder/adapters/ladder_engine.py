@@ -11,6 +11,7 @@ import msgspec
 from av.video.frame import VideoFrame
 
 from rillcast.contracts.ids import TrackId
+from services.transcoder.adapters.encoder_choice import UNUSABLE, EncoderChoice
 from services.transcoder.adapters.pyav_codec import Decoder, Encoder, FrameTooLarge, Scaler
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.domain.packets import Packetizer
@@ -42,10 +43,9 @@ class Outcome(msgspec.Struct):
 
 
 class _Active:
-    def __init__(self, rung: Rung, codec: str) -> None:
+    def __init__(self, rung: Rung) -> None:
         self.rung = rung
-        self.scaler = Scaler(rung.height)
-        self.packetizer = Packetizer(codec, secrets.randbelow(2**32 - 1) + 1, secrets.randbelow(2**16))
+        self.packetizer = Packetizer(rung.codec, secrets.randbelow(2**32 - 1) + 1, secrets.randbelow(2**16))
         self.encoder: Encoder | None = None
         self.keyframe_wanted = True
         self.errors = 0
@@ -54,14 +54,15 @@ class _Active:
 class LadderEngine:
     """The codecs of one job."""
 
-    def __init__(self, codec: str, gop_s: float, preset: str) -> None:
+    def __init__(self, codec: str, gop_s: float, encoders: EncoderChoice) -> None:
+        """`codec` is the source's."""
         self._codec = codec
-        self._gop_s = gop_s
-        self._preset = preset
+        self._encoders = encoders
         self._decoder = Decoder(codec)
         self._unwrapper = Unwrapper()
         self._timeline = Timeline(gop_s)
         self._active: dict[TrackId, _Active] = {}
+        self._scalers: dict[int, Scaler] = {}
         self._broken = False
         self.counts: Counter[str] = Counter()
         """Errors and drops by kind: decode, encode, stale, restart, too_large."""
@@ -74,10 +75,12 @@ class LadderEngine:
         for track, rung in wanted.items():
             active = self._active.get(track)
             if active is None:
-                self._active[track] = _Active(rung, self._codec)
+                self._active[track] = _Active(rung)
             elif active.rung != rung:
                 active.rung = rung
                 active.encoder = None
+        heights = {rung.height for rung in wanted.values()}
+        self._scalers = {height: self._scalers.get(height) or Scaler(height) for height in heights}
 
     def want_keyframe(self, track: TrackId) -> None:
         """Make the rung's next picture a keyframe."""
@@ -119,13 +122,17 @@ class LadderEngine:
         outcome.pictures += 1
         outcome.size = (picture.width, picture.height)
         due = self._timeline.keyframe_due(pts)
+        scaled: dict[int, VideoFrame] = {}
         for track, active in self._active.items():
             active.keyframe_wanted = active.keyframe_wanted or due
             if not encode:
                 continue
             try:
-                packets = self._encode(active, picture, pts)
-            except av.error.FFmpegError:
+                height = active.rung.height
+                if height not in scaled:
+                    scaled[height] = self._scalers[height].scale(picture)
+                packets = self._encode(active, scaled[height], pts)
+            except UNUSABLE:
                 self.counts["encode"] += 1
                 active.encoder = None
                 active.errors += 1
@@ -136,12 +143,13 @@ class LadderEngine:
             if packets:
                 outcome.produced.append(Produced(track, packets))
 
-    def _encode(self, active: _Active, picture: VideoFrame, pts: int) -> list[bytes]:
-        scaled = active.scaler.scale(picture)
+    def _encode(self, active: _Active, scaled: VideoFrame, pts: int) -> list[bytes]:
         encoder = active.encoder
         if encoder is None or (scaled.width, scaled.height) != (encoder.width, encoder.height):
             rung = active.rung
-            encoder = Encoder(self._codec, scaled.width, scaled.height, rung.bitrate_bps, self._preset)
+            encoder = self._encoders.open(
+                rung.codec, scaled.width, scaled.height, rung.bitrate_bps, safe=active.errors > 0
+            )
             active.encoder = encoder
             active.keyframe_wanted = True
         encoded = encoder.encode(scaled, pts, keyframe=active.keyframe_wanted)

@@ -10,15 +10,18 @@ from fractions import Fraction
 from typing import cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
+from services.transcoder.domain.encoders import EncoderKind
 from services.transcoder.domain.ladder import MAX_SOURCE_SIDE, width_for
 from services.transcoder.domain.timeline import CLOCK_RATE
 
 TIME_BASE = Fraction(1, CLOCK_RATE)
-_DECODERS = {"H264": "h264", "VP8": "vp8"}
+_DECODERS = {"H264": "h264", "VP8": "vp8", "VP9": "libvpx-vp9", "AV1": "libdav1d"}
+"""libvpx rather than FFmpeg's own VP9: that one wants spatial layers framed as WebRTC doesn't."""
 _NEVER = 1_000_000
 """Frames between keyframes as the encoder is told: ours come by time, not by count, since cameras vary their rate."""
 
@@ -85,49 +88,31 @@ def _scaling(shape: tuple[int, int, str], width: int, height: int) -> Graph:
 class Encoder:
     """One rung's encoder: constant rate, no look-ahead, no B-frames, keyframes only where asked for."""
 
-    def __init__(self, codec: str, width: int, height: int, bitrate_bps: int, preset: str) -> None:
+    def __init__(self, kind: EncoderKind, width: int, height: int, bitrate_bps: int, preset: str) -> None:
+        """Opens it. Raises av.error.FFmpegError, ValueError (no such encoder) or NotImplementedError (no device)."""
         self.width = width
         self.height = height
-        context: VideoCodecContext = av.CodecContext.create("libx264" if codec == "H264" else "libvpx", "w")
+        self.hardware = kind.hardware
+        self._pixels = kind.pixels
+        device = HWAccel(kind.device) if kind.device else None
+        context = cast(VideoCodecContext, av.CodecContext.create(kind.name, "w", device))
         context.width, context.height = width, height
-        context.pix_fmt = "yuv420p"
+        context.pix_fmt = kind.pixels
         context.bit_rate = bitrate_bps
         context.time_base = TIME_BASE
         context.framerate = Fraction(30, 1)
         context.gop_size = _NEVER
         context.max_b_frames = 0
         context.thread_count = 1
-        context.options = _x264(bitrate_bps, preset) if codec == "H264" else _vp8(bitrate_bps)
+        context.options = kind.options(bitrate_bps, preset)
+        context.open()
         self._context = context
 
     def encode(self, frame: VideoFrame, pts: int, *, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         """The encoded picture, at once. `pts` must grow. Raises av.error.FFmpegError."""
+        if frame.format.name != self._pixels:
+            frame = frame.reformat(format=self._pixels)
         frame.pts = pts
         frame.time_base = TIME_BASE
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         return self._context.encode(frame)
-
-
-def _x264(bitrate_bps: int, preset: str) -> dict[str, str]:
-    return {
-        "preset": preset,
-        "tune": "zerolatency",
-        "profile": "baseline",
-        "forced-idr": "1",
-        "sc_threshold": "0",
-        "maxrate": str(bitrate_bps),
-        "bufsize": str(bitrate_bps // 2),
-    }
-
-
-def _vp8(bitrate_bps: int) -> dict[str, str]:
-    return {
-        "deadline": "realtime",
-        "cpu-used": "-12",
-        "lag-in-frames": "0",
-        "minrate": str(bitrate_bps),
-        "maxrate": str(bitrate_bps),
-        "bufsize": str(bitrate_bps // 2),
-        "undershoot-pct": "100",
-        "overshoot-pct": "15",
-    }

@@ -1,4 +1,4 @@
-"""Which rungs a stream gets: the app's encoder settings against what the source is. No I/O."""
+"""Which rungs a stream gets: what its app or broadcast asks for against what the source is. No I/O."""
 
 from __future__ import annotations
 
@@ -6,80 +6,121 @@ from collections.abc import Sequence
 
 import msgspec
 
+from rillcast.cluster.ladder_settings import MAX_BITRATE_BPS, MIN_BITRATE_BPS, LadderRefused
 from rillcast.contracts.ids import TrackId
-from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
 
-MAX_RUNGS = 16
-MIN_HEIGHT, MAX_HEIGHT = 16, 4320
-MIN_BITRATE_BPS, MAX_BITRATE_BPS = 10_000, 100_000_000
 MAX_SOURCE_SIDE = 8192
-CODECS = ("H264", "VP8")
-"""Source codecs that can be decoded and whose rungs are encoded, each in its own codec."""
-
-
-class LadderRefused(Exception):
-    """Settings or a source no ladder can be made for; the message says why."""
+DECODED = ("H264", "VP8", "VP9", "AV1")
+"""Codecs of sources that can be decoded."""
+ENCODED = ("H264", "VP8")
+"""Codecs of rungs."""
+BITS_PER_PIXEL = 0.07
+FRAMES_PER_SECOND = 30
+"""For the bit rate of a rung nobody set: 720p gets 1.9 Mbit/s, 360p 0.5."""
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
     """One rendition to encode. Width and height are even."""
 
     track: TrackId
+    codec: str
     width: int
     height: int
     bitrate_bps: int
 
 
-def check_settings(settings: Sequence[LadderRung]) -> None:
-    """Raises LadderRefused naming the impossible setting."""
-    if len(settings) > MAX_RUNGS:
-        raise LadderRefused(f"{len(settings)} rungs are set; at most {MAX_RUNGS} are possible")
-    heights: set[int] = set()
-    for rung in settings:
-        if not MIN_HEIGHT <= rung.height <= MAX_HEIGHT:
-            raise LadderRefused(f"a rung's height is {rung.height}; it must be {MIN_HEIGHT} to {MAX_HEIGHT}")
-        if not MIN_BITRATE_BPS <= rung.video_bitrate <= MAX_BITRATE_BPS:
-            raise LadderRefused(
-                f"the {rung.height}p rung's videoBitrate is {rung.video_bitrate} bit/s; "
-                f"it must be {MIN_BITRATE_BPS} to {MAX_BITRATE_BPS}"
-            )
-        if rung.height in heights:
-            raise LadderRefused(f"there are two rungs of height {rung.height}")
-        heights.add(rung.height)
+class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for."""
+
+    rungs: tuple[LadderRung, ...] = ()
+    codecs: tuple[str, ...] = ("H264",)
+    """To be had of every source, in whatever codec it is. Without `rungs` only VP8 counts, which somebody must have
+    asked for: no stream is transcoded by default."""
+    always: bool = False
+    """Also while nobody watches."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rungs) or "VP8" in self.codecs
+
+
+def wish_of(app: AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:
+    """The app's settings, with the rungs of the broadcast where it has its own."""
+    own = broadcast.encoder_settings_list if broadcast is not None else None
+    rungs = app.encoder_settings if own is None else own
+    codecs = (("H264", app.h264_enabled), ("VP8", app.vp8_enabled))
+    return LadderWish(
+        rungs=rungs, codecs=tuple(codec for codec, enabled in codecs if enabled), always=app.always_encode
+    )
 
 
 def source_track(tracks: Sequence[TrackRecord]) -> TrackRecord | None:
-    """The track to make a ladder of; None for streams that need none (audio only, or simulcast: it brings its own
-    layers).
+    """The track to make a ladder of; None for streams without video. Of simulcast layers it is the largest one that
+    carries something.
 
     Raises LadderRefused for a video that can't be decoded here.
     """
-    videos = [track for track in tracks if track.kind == "video"]
-    if len(videos) != 1 or videos[0].rid:
+    layers = [track for track in tracks if track.kind == "video"]
+    if not layers:
         return None
-    video = videos[0]
-    if video.codec not in CODECS:
-        raise LadderRefused(f"the source is {video.codec[:16]}; ladders are made of {' and '.join(CODECS)}")
+    layers = [track for track in layers if track.mid == layers[0].mid]
+    video = max(layers, key=lambda layer: (layer.bitrate_bps > 0, layer.height, layer.bitrate_bps))
+    if video.codec not in DECODED:
+        raise LadderRefused(f"the source is {video.codec[:16]}; ladders are made of {', '.join(DECODED)}")
     if video.clock_rate != 90_000:
         raise LadderRefused(f"the source's clock rate is {video.clock_rate}, not 90000")
     return video
 
 
-def plan(settings: Sequence[LadderRung], source: TrackRecord, width: int, height: int) -> tuple[Rung, ...]:
-    """The rungs for a source of this size, highest first. Rungs above the source are skipped; one of its very height
-    is made unless its forceEncode is off, since the source itself is a rendition too."""
+def plan(
+    wish: LadderWish, source: TrackRecord, tracks: Sequence[TrackRecord], width: int, height: int
+) -> tuple[Rung, ...]:
+    """The rungs for a source of this size among the publisher's `tracks`, highest first.
+
+    Rungs above the source are skipped, and those that the publisher sends itself: a simulcast layer of about that
+    height, or the source at its very height if the rung's forceEncode is off. A codec the publisher doesn't send gets
+    at least one rung, if need be of the source's size: else viewers who have only that one would see nothing.
+    """
     if not 0 < width <= MAX_SOURCE_SIDE or not 0 < height <= MAX_SOURCE_SIDE:
         return ()
-    fitting = [rung for rung in settings if rung.height < height or (rung.height == height and rung.force_encode)]
-    return tuple(
-        Rung(
-            track=TrackId(f"{source.track}.{rung.height}p"),
-            width=width_for(rung.height, width, height),
-            height=_even(rung.height),
-            bitrate_bps=rung.video_bitrate,
-        )
-        for rung in sorted(fitting, key=lambda rung: -rung.height)
+    siblings = [track for track in tracks if track.mid == source.mid]
+    taken = {track.track for track in siblings}
+    rungs: list[Rung] = []
+    for codec in ENCODED:
+        sent = [track for track in siblings if track.codec == codec]
+        if not sent and codec not in wish.codecs:
+            continue
+        found = [
+            _rung(source, codec, (width, height), setting.height, setting.video_bitrate)
+            for setting in wish.rungs
+            if setting.height <= height and not _sent_already(setting, sent, height)
+        ]
+        if not found and not sent:
+            found = [_rung(source, codec, (width, height), height, _usual_bitrate(width, height))]
+        rungs += [rung for rung in found if rung.track not in taken]
+    return tuple(sorted(rungs, key=lambda rung: -rung.height))
+
+
+def _sent_already(setting: LadderRung, sent: Sequence[TrackRecord], height: int) -> bool:
+    if any(track.rid for track in sent):
+        return any(track.bitrate_bps and abs(track.height - setting.height) * 10 <= setting.height for track in sent)
+    return bool(sent) and setting.height == height and not setting.force_encode
+
+
+def _rung(source: TrackRecord, codec: str, size: tuple[int, int], height: int, bitrate_bps: int) -> Rung:
+    suffix = "" if codec == source.codec else f".{codec.lower()}"
+    return Rung(
+        track=TrackId(f"{source.mid}.{height}p{suffix}"),
+        codec=codec,
+        width=width_for(height, *size),
+        height=max(2, _even(height)),
+        bitrate_bps=bitrate_bps,
     )
+
+
+def _usual_bitrate(width: int, height: int) -> int:
+    bitrate_bps = round(width * height * BITS_PER_PIXEL * FRAMES_PER_SECOND)
+    return min(max(bitrate_bps, MIN_BITRATE_BPS), MAX_BITRATE_BPS)
 
 
 def width_for(height: int, source_width: int, source_height: int) -> int:
@@ -93,9 +134,9 @@ def track_record(rung: Rung, source: TrackRecord) -> TrackRecord:
         track=rung.track,
         mid=source.mid,
         kind="video",
-        codec=source.codec,
+        codec=rung.codec,
         clock_rate=source.clock_rate,
-        fmtp=h264_fmtp(rung.width, rung.height) if source.codec == "H264" else "",
+        fmtp=h264_fmtp(rung.width, rung.height) if rung.codec == "H264" else "",
         width=rung.width,
         height=rung.height,
         bitrate_bps=rung.bitrate_bps,

@@ -1,4 +1,4 @@
-"""From RTP packets to encoded frames: order, loss, payload formats (RFC 6184, RFC 7741). No I/O.
+"""From RTP packets to encoded frames: order, loss, payload formats. No I/O.
 
 The relay repairs losses by itself (NACK), so what is missing here for `MAX_WAIT_S` is lost for good: the frame is
 dropped and everything after it up to the next keyframe, since decoding on would put the damage into every rung.
@@ -6,12 +6,13 @@ dropped and everything after it up to the next keyframe, since decoding on would
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
-from aiortc.codecs.h264 import h264_depayload
-from aiortc.codecs.vpx import vp8_depayload
 from aiortc.rtp import RtpPacket
+
+from services.transcoder.domain.av1 import Av1Payload
+from services.transcoder.domain.payloads import Depayload, H264Payload, Vp8Payload, Vp9Payload
 
 MAX_WAIT_S = 0.25
 """Longer than two NACK round trips between nodes, shorter than what a viewer takes for a freeze."""
@@ -69,53 +70,17 @@ class ReorderBuffer:
         return ready
 
 
-class Depayload(Protocol):
-    """A payload format."""
-
-    def data(self, payload: bytes) -> bytes:
-        """What the packet adds to the frame. Raises ValueError on anything else."""
-        ...
-
-    def begins_keyframe(self, payload: bytes) -> bool:
-        """Whether the packet shows that its frame is a keyframe."""
-        ...
-
-
-class H264Payload:
-    """RFC 6184, packetization modes 0 and 1."""
-
-    def data(self, payload: bytes) -> bytes:
-        return h264_depayload(payload)
-
-    def begins_keyframe(self, payload: bytes) -> bool:
-        kind = payload[0] & 0x1F
-        if kind == 28:
-            return len(payload) > 1 and payload[1] & 0x9F == 0x85  # the first fragment of an IDR slice
-        if kind == 24:
-            position = 1
-            while position + 2 < len(payload):
-                if payload[position + 2] & 0x1F in (5, 7):
-                    return True
-                position += 2 + int.from_bytes(payload[position : position + 2], "big")
-        return kind in (5, 7)
-
-
-class Vp8Payload:
-    """RFC 7741."""
-
-    def data(self, payload: bytes) -> bytes:
-        return vp8_depayload(payload)
-
-    def begins_keyframe(self, payload: bytes) -> bool:
-        if not payload[0] & 0x10 or payload[0] & 0x07:
-            return False
-        data = vp8_depayload(payload)
-        return bool(data) and not data[0] & 0x01
+_FORMATS: dict[str, Callable[[], Depayload]] = {
+    "H264": H264Payload,
+    "VP8": Vp8Payload,
+    "VP9": Vp9Payload,
+    "AV1": Av1Payload,
+}
 
 
 def payload_format(codec: str) -> Depayload:
-    """For a codec of `ladder.CODECS`."""
-    return H264Payload() if codec == "H264" else Vp8Payload()
+    """For a codec of `ladder.DECODED`."""
+    return _FORMATS[codec]()
 
 
 class Reception:
@@ -180,10 +145,15 @@ class Reception:
 
     def _complete(self, now: float, frames: list[EncodedFrame]) -> None:
         assert self._rtp_ts is not None
-        if self._keyframe and not self._damaged and self._parts:
-            self.wants_keyframe = False
-        if self._parts and not self._damaged and not self.wants_keyframe:
-            frames.append(EncodedFrame(b"".join(self._parts), self._rtp_ts, self._keyframe, now))
+        if self._parts and not self._damaged and (self._keyframe or not self.wants_keyframe):
+            try:
+                data = self._format.frame(self._parts)
+            except (ValueError, IndexError):
+                self.malformed += 1
+                self.wants_keyframe = True
+            else:
+                self.wants_keyframe = False
+                frames.append(EncodedFrame(data, self._rtp_ts, self._keyframe, now))
         self._parts, self._size = [], 0
         self._keyframe = self._damaged = False
 

@@ -14,17 +14,25 @@ from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, RelayClose, RelayGrant, RelayOpen
-from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
+from rillcast.contracts.records import (
+    AppSettings,
+    BroadcastRecord,
+    LadderRung,
+    RenditionRecord,
+    StreamRecord,
+    TrackRecord,
+)
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.protocol import AddRelaySource, Tap
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
+from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.app import assemble
-from services.transcoder.app_ladders import AppLadders
 from services.transcoder.config import TranscoderSettings
 from services.transcoder.job import job_key
 from services.transcoder.transcoder import Transcoder
+from services.transcoder.wishes import LadderWishes
 from tests.unit.transcoder.pictures import Camera
 
 APP, STREAM = AppName("live"), StreamId("show")
@@ -50,10 +58,11 @@ class TestNode:
         )  # fmt: skip
         self.watch = StreamWatch(cluster.streams, cluster.renditions, self.bus, time.monotonic, cluster.lease_s)
         self.transcoder: Transcoder
-        self.ladders: AppLadders
-        self.transcoder, self.ladders = assemble(
+        self.wishes: LadderWishes
+        self.transcoder, self.wishes = assemble(
             node=info, bus=self.bus, plane=self.plane, watch=self.watch, renditions=cluster.renditions,
-            apps=cluster.apps, load=MediaLoad(1, MediaLimits()), clock=time.monotonic, lease_s=cluster.lease_s,
+            apps=cluster.apps, broadcasts=cluster.broadcasts, load=MediaLoad(1, MediaLimits()), clock=time.monotonic,
+            encoders=EncoderChoice("ultrafast", hardware=False), lease_s=cluster.lease_s,
             settings=TranscoderSettings.model_validate(
                 {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
             ),
@@ -64,7 +73,7 @@ class TestNode:
     async def start(self) -> None:
         await self.bus.serve(media_relay_open(self.name), RelayOpen, self.transcoder.open_relay)
         await self.bus.serve(media_relay_close(self.name), RelayClose, self.transcoder.close_relay)
-        work = (self.ladders.run(), self.watch.run(), self.transcoder.look_around())
+        work = (self.wishes.run(), self.watch.run(), self.transcoder.look_around())
         self._tasks = [asyncio.create_task(coroutine) for coroutine in work]
 
     async def kill(self) -> None:
@@ -106,6 +115,7 @@ class Cluster:
         self.streams = FakeKeyValue("streams")
         self.renditions = FakeKeyValue("renditions", ttl_s=lease_s)
         self.apps = FakeKeyValue("apps")
+        self.broadcasts = FakeKeyValue("broadcasts")
         self.opened: list[RelayOpen] = []
         self.closed: list[RelayClose] = []
         self.refusing = False
@@ -137,9 +147,13 @@ class Cluster:
         await node.start()
         return node
 
-    async def ladder(self, *rungs: LadderRung) -> None:
-        settings = AppSettings(app_name=APP, encoder_settings=rungs)
+    async def ladder(self, *rungs: LadderRung, vp8: bool = False, always: bool = False) -> None:
+        settings = AppSettings(app_name=APP, encoder_settings=rungs, vp8_enabled=vp8, always_encode=always)
         await self.apps.put(APP, msgspec.json.encode(settings))
+
+    async def broadcast_ladder(self, *rungs: LadderRung) -> None:
+        record = BroadcastRecord(stream_id=STREAM, encoder_settings_list=rungs)
+        await self.broadcasts.put(KEY, msgspec.json.encode(record))
 
     async def publish(self, *tracks: TrackRecord, owner: NodeId = ORIGIN, epoch: int = 5, flowing: bool = True) -> None:
         """Write the stream's record, and go on writing it as an owner does."""

@@ -1,4 +1,4 @@
-"""A publisher for transcoder tests: a moving picture as H.264 or VP8 in RTP, and the way back from RTP to pictures."""
+"""A publisher for transcoder tests: a moving picture as H.264, VP8, VP9 or AV1 in RTP, and the way back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from av.video.frame import PictureType, VideoFrame
 
 from services.transcoder.domain.packets import Packetizer
 from services.transcoder.domain.reception import EncodedFrame, Reception
+from tests.unit.transcoder.payload_writers import Av1Packer, Vp9Packer
 
 FRAME_TICKS = 3_000  # 30 frames/s at 90 kHz
 
@@ -33,6 +34,14 @@ def bar_position(frame: VideoFrame) -> float:
     return float(np.flatnonzero(columns > 180).mean() / frame.width)
 
 
+_ENCODERS = {
+    "H264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency"}),
+    "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "-12", "lag-in-frames": "0"}),
+    "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
+    "AV1": ("libsvtav1", {"preset": "12", "svtav1-params": "rc=2:pred-struct=1:lp=1"}),
+}
+
+
 class Camera:
     """Encodes `picture`s and makes RTP packets of them."""
 
@@ -41,7 +50,9 @@ class Camera:
     ) -> None:
         self._codec = codec
         self._pixels = pixels
-        self._packetizer = Packetizer(codec, ssrc=1234, sequence=65_530)
+        self._packetizer = Packetizer("H264" if codec in {"VP9", "AV1"} else codec, ssrc=1234, sequence=65_530)
+        if codec in {"VP9", "AV1"}:
+            self._packetizer._packer = Vp9Packer() if codec == "VP9" else Av1Packer()
         self.index = 0
         self.rtp_ts = first_ts
         self.resize(width, height)
@@ -49,18 +60,15 @@ class Camera:
     def resize(self, width: int, height: int) -> None:
         """Go on with another size, beginning with a keyframe."""
         self._size = (width, height)
-        self._encoder = av.CodecContext.create("libx264" if self._codec == "H264" else "libvpx", "w")
+        name, options = _ENCODERS[self._codec]
+        self._encoder = av.CodecContext.create(name, "w")
         self._encoder.width, self._encoder.height = width, height
         self._encoder.pix_fmt = self._pixels
         self._encoder.bit_rate = 1_500_000
         self._encoder.time_base = Fraction(1, 90_000)
         self._encoder.framerate = Fraction(30, 1)
         self._encoder.thread_count = 1
-        self._encoder.options = (
-            {"preset": "ultrafast", "tune": "zerolatency"}
-            if self._codec == "H264"
-            else {"deadline": "realtime", "cpu-used": "-12", "lag-in-frames": "0"}
-        )
+        self._encoder.options = dict(options)
         self._fresh = True
 
     def frame(self, *, keyframe: bool = False, ticks: int = FRAME_TICKS) -> list[bytes]:
@@ -86,5 +94,5 @@ def frames_of(codec: str, packets: Iterable[bytes]) -> list[EncodedFrame]:
 
 def decode(codec: str, frames: Iterable[EncodedFrame]) -> list[VideoFrame]:
     """Decoded by a decoder of its own."""
-    decoder = av.CodecContext.create("h264" if codec == "H264" else "vp8", "r")
+    decoder = av.CodecContext.create(codec.lower(), "r")
     return [picture for frame in frames for picture in decoder.decode(av.Packet(frame.data))]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from rillcast.cluster.ladder_settings import LadderRefused
 from rillcast.contracts.ids import TrackId
-from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
 from services.transcoder.domain.ladder import (
-    LadderRefused,
-    check_settings,
+    LadderWish,
+    Rung,
     h264_fmtp,
-    plan,
     source_track,
     track_record,
     width_for,
+    wish_of,
 )
+from services.transcoder.domain.ladder import plan as plan_for
 
 VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000)
 AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
@@ -25,25 +27,18 @@ def rung(height: int, bitrate_bps: int = 500_000, *, force: bool = True) -> Ladd
     return LadderRung(height=height, video_bitrate=bitrate_bps, force_encode=force)
 
 
-@pytest.mark.parametrize(
-    ("settings", "word"),
-    [
-        ([rung(0)], "height is 0"),
-        ([rung(-360)], "height is -360"),
-        ([rung(100_000)], "height is 100000"),
-        ([rung(360, 0)], "videoBitrate is 0"),
-        ([rung(360, 1_000_000_000)], "videoBitrate is 1000000000"),
-        ([rung(100 + 2 * n) for n in range(50)], "50 rungs"),
-        ([rung(360), rung(360, 300_000)], "two rungs of height 360"),
-    ],
-)
-def test_impossible_settings_are_refused_naming_them(settings: list[LadderRung], word: str) -> None:
-    with pytest.raises(LadderRefused, match=word):
-        check_settings(settings)
+def plan(settings: list[LadderRung], source: TrackRecord, width: int, height: int) -> tuple[Rung, ...]:
+    return plan_for(LadderWish(rungs=tuple(settings)), source, [source, AUDIO], width, height)
 
 
-def test_sixteen_rungs_are_possible() -> None:
-    check_settings([rung(100 + 2 * n) for n in range(16)])
+def layers(codec: str = "VP8", **heights: int) -> list[TrackRecord]:
+    """Simulcast layers by rid, all of which carry something."""
+    return [
+        msgspec.structs.replace(
+            VIDEO, track=TrackId(f"v0.{rid}"), rid=rid, codec=codec, height=height, bitrate_bps=height * 1000
+        )
+        for rid, height in heights.items()
+    ]
 
 
 def test_rungs_above_the_source_are_skipped_and_the_rest_keeps_its_aspect_ratio() -> None:
@@ -71,15 +66,89 @@ def test_extreme_aspect_ratios_stay_encodable() -> None:
     assert width_for(4320, 8192, 2) == 8192
 
 
-def test_audio_only_and_simulcast_streams_need_no_ladder() -> None:
-    layers = [msgspec.structs.replace(VIDEO, track=TrackId(f"v0.{rid}"), rid=rid) for rid in "hml"]
+def test_only_video_gets_a_ladder() -> None:
     assert source_track([AUDIO]) is None
-    assert source_track([*layers, AUDIO]) is None
     assert source_track([]) is None
     assert source_track([AUDIO, VIDEO]) is VIDEO
 
 
-@pytest.mark.parametrize(("codec", "clock_rate", "word"), [("AV1", 90_000, "AV1"), ("H264", 48_000, "48000")])
+def test_the_ladder_of_a_simulcast_publisher_is_made_of_its_largest_living_layer() -> None:
+    low, middle, high = layers(l=180, m=360, h=720)
+    assert source_track([low, high, middle, AUDIO]) is high
+    silent = msgspec.structs.replace(high, bitrate_bps=0)
+    assert source_track([low, silent, middle]) is middle
+
+
+def test_rungs_that_a_simulcast_layer_provides_are_skipped() -> None:
+    sent = layers(l=180, m=360, h=720)
+    wish = LadderWish(rungs=(rung(720), rung(480), rung(370), rung(240)), codecs=())
+    assert [one.track for one in plan_for(wish, sent[2], sent, 1280, 720)] == ["v0.480p", "v0.240p"]
+
+
+def test_a_layer_that_carries_nothing_provides_nothing() -> None:
+    sent = layers(l=180, m=360, h=720)
+    sent[1] = msgspec.structs.replace(sent[1], bitrate_bps=0)
+    wish = LadderWish(rungs=(rung(360),), codecs=())
+    assert [one.track for one in plan_for(wish, sent[2], sent, 1280, 720)] == ["v0.360p"]
+
+
+def test_a_rung_never_takes_the_name_of_a_layer() -> None:
+    sent = layers(**{"480p": 720})
+    wish = LadderWish(rungs=(rung(480), rung(240)), codecs=())
+    assert [one.track for one in plan_for(wish, sent[0], sent, 1280, 720)] == ["v0.240p"]
+
+
+def test_in_another_codec_every_rung_is_made_whatever_the_publisher_sends() -> None:
+    sent = layers(l=180, m=360, h=720)
+    wish = LadderWish(rungs=(rung(720, force=False), rung(360)), codecs=("H264",))
+    made = plan_for(wish, sent[2], sent, 1280, 720)
+    assert [(one.track, one.codec) for one in made] == [("v0.720p.h264", "H264"), ("v0.360p.h264", "H264")]
+
+
+@pytest.mark.parametrize(
+    ("source", "enabled", "codecs"),
+    [
+        ("H264", ("H264",), ["H264"]),
+        ("H264", ("H264", "VP8"), ["H264", "VP8"]),
+        ("VP8", ("H264",), ["H264", "VP8"]),
+        ("VP8", (), ["VP8"]),
+        ("VP9", ("H264",), ["H264"]),
+        ("AV1", ("H264", "VP8"), ["H264", "VP8"]),
+        ("VP9", (), []),
+    ],
+)
+def test_rungs_are_made_in_the_sources_codec_and_those_enabled(
+    source: str, enabled: tuple[str, ...], codecs: list[str]
+) -> None:
+    video = msgspec.structs.replace(VIDEO, codec=source)
+    made = plan_for(LadderWish(rungs=(rung(360),), codecs=enabled), video, [video], 1280, 720)
+    assert sorted(one.codec for one in made) == codecs
+    assert len({one.track for one in made}) == len(made)
+
+
+def test_a_codec_the_publisher_lacks_gets_a_rung_of_the_sources_size_if_none_fits() -> None:
+    wish = LadderWish(rungs=(rung(720),), codecs=("H264", "VP8"))
+    (one,) = plan_for(wish, VIDEO, [VIDEO], 640, 360)
+    assert (one.track, one.codec, one.width, one.height) == ("v0.360p.vp8", "VP8", 640, 360)
+    assert 300_000 < one.bitrate_bps < 800_000
+
+
+def test_without_encoder_settings_only_vp8_asked_for_makes_anything() -> None:
+    assert not LadderWish()
+    assert not LadderWish(codecs=())
+    assert LadderWish(codecs=("H264", "VP8"))
+    assert [one.codec for one in plan_for(LadderWish(codecs=("H264", "VP8")), VIDEO, [VIDEO], 640, 360)] == ["VP8"]
+
+
+def test_a_broadcasts_own_rungs_count_instead_of_the_apps() -> None:
+    app = AppSettings(app_name="live", encoder_settings=(rung(720),), vp8_enabled=True, always_encode=True)
+    assert wish_of(app, None) == LadderWish(rungs=(rung(720),), codecs=("H264", "VP8"), always=True)
+    assert wish_of(app, BroadcastRecord(stream_id="s")).rungs == (rung(720),)
+    assert wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=(rung(240),))).rungs == (rung(240),)
+    assert wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=())).rungs == ()
+
+
+@pytest.mark.parametrize(("codec", "clock_rate", "word"), [("H265", 90_000, "H265"), ("H264", 48_000, "48000")])
 def test_a_source_that_cannot_be_decoded_is_refused_with_the_reason(codec: str, clock_rate: int, word: str) -> None:
     with pytest.raises(LadderRefused, match=word):
         source_track([msgspec.structs.replace(VIDEO, codec=codec, clock_rate=clock_rate)])
@@ -91,7 +160,8 @@ def test_a_rung_is_known_by_the_sources_mid_and_codec() -> None:
     assert (record.track, record.mid, record.codec, record.height, record.bitrate_bps) == (
         "v0.360p", "v0", "H264", 360, 600_000,
     )  # fmt: skip
-    assert track_record(one, msgspec.structs.replace(VIDEO, codec="VP8")).fmtp == ""
+    vp8 = msgspec.structs.replace(one, codec="VP8")
+    assert (track_record(vp8, VIDEO).codec, track_record(vp8, VIDEO).fmtp) == ("VP8", "")
 
 
 @pytest.mark.parametrize(

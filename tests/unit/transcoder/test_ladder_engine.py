@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from rillcast.contracts.ids import TrackId
+from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.domain.reception import EncodedFrame, Reception
 from tests.unit.transcoder.pictures import FRAME_TICKS, Camera, bar_position, decode, frames_of
 
-MIDDLE = Rung(track=TrackId("v0.180p"), width=320, height=180, bitrate_bps=400_000)
-SMALL = Rung(track=TrackId("v0.90p"), width=160, height=90, bitrate_bps=150_000)
+MIDDLE = Rung(track=TrackId("v0.180p"), codec="H264", width=320, height=180, bitrate_bps=400_000)
+SMALL = Rung(track=TrackId("v0.90p"), codec="H264", width=160, height=90, bitrate_bps=150_000)
 
 
 class Ladder:
@@ -23,7 +25,7 @@ class Ladder:
     def __init__(self, codec: str = "H264", rungs: tuple[Rung, ...] = (MIDDLE, SMALL)) -> None:
         self.codec = codec
         self.reception = Reception(codec)
-        self.engine = LadderEngine(codec, 2.0, "superfast")
+        self.engine = LadderEngine(codec, 2.0, EncoderChoice("superfast", hardware=False))
         self.engine.set_rungs(rungs)
         self.packets: dict[TrackId, list[bytes]] = {rung.track: [] for rung in rungs}
         self.outcomes: list[Outcome] = []
@@ -40,26 +42,42 @@ class Ladder:
             self.packets[produced.track] += produced.packets
 
     def frames(self, rung: Rung) -> list[EncodedFrame]:
-        return frames_of(self.codec, self.packets[rung.track])
+        return frames_of(rung.codec, self.packets[rung.track])
 
 
-@pytest.mark.parametrize("codec", ["H264", "VP8"])
-def test_two_rungs_have_the_right_size_a_moving_picture_and_the_sources_timestamps(codec: str) -> None:
-    ladder = Ladder(codec)
+@pytest.mark.parametrize(
+    ("codec", "made"),
+    [("H264", "H264"), ("VP8", "VP8"), ("H264", "VP8"), ("VP8", "H264"), ("VP9", "H264"), ("AV1", "H264")],
+)
+def test_two_rungs_have_the_right_size_a_moving_picture_and_the_sources_timestamps(codec: str, made: str) -> None:
+    rungs = tuple(msgspec.structs.replace(rung, codec=made) for rung in (MIDDLE, SMALL))
+    ladder = Ladder(codec, rungs)
     camera = Camera(codec, first_ts=(1 << 32) - 20 * FRAME_TICKS)
     timestamps = []
     for _ in range(60):
         timestamps.append(camera.rtp_ts)
         ladder.feed(camera.frame())
-    for rung in (MIDDLE, SMALL):
+    for rung in rungs:
         frames = ladder.frames(rung)
-        pictures = decode(codec, frames)
+        pictures = decode(made, frames)
         assert [frame.rtp_ts for frame in frames] == timestamps, (
             "one picture out per picture in, across the 32 bit wrap"
         )
         assert {(picture.width, picture.height) for picture in pictures} == {(rung.width, rung.height)}
         for index in range(0, 56, 5):
             assert bar_position(pictures[index]) == pytest.approx(index / 60 + 1 / 32, abs=0.02)
+
+
+def test_rungs_of_both_codecs_share_one_scaling_and_lie_on_the_same_pictures() -> None:
+    vp8 = msgspec.structs.replace(SMALL, track=TrackId("v0.90p.vp8"), codec="VP8")
+    ladder, camera = Ladder(rungs=(SMALL, vp8)), Camera(first_ts=90_000)
+    for _ in range(100):
+        ladder.feed(camera.frame())
+    assert len(ladder.engine._scalers) == 1
+    for rung in (SMALL, vp8):
+        frames = ladder.frames(rung)
+        assert [frame.rtp_ts for frame in frames if frame.keyframe] == [90_000, 180_000, 360_000]
+        assert len(decode(rung.codec, frames)) == 100
 
 
 def test_sequence_numbers_are_continuous_and_the_marker_ends_each_picture() -> None:
@@ -189,7 +207,7 @@ def test_without_encoding_pictures_are_decoded_so_that_the_next_one_can_follow()
 
 
 def test_the_bit_rate_is_near_what_was_asked_for() -> None:
-    rung = Rung(track=TrackId("v0.180p"), width=320, height=180, bitrate_bps=100_000)
+    rung = Rung(track=TrackId("v0.180p"), codec="H264", width=320, height=180, bitrate_bps=100_000)
     ladder, camera = Ladder(rungs=(rung,)), Camera()
     for _ in range(180):
         ladder.feed(camera.frame())

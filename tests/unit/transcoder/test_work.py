@@ -10,6 +10,7 @@ import pytest
 from rillcast.contracts.ids import TrackId
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.servers import eventually
+from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.adapters.ladder_thread import CATCH_UP_FRAMES, MAX_WAITING_S, LadderThread
 from services.transcoder.domain.ladder import Rung
@@ -17,14 +18,16 @@ from services.transcoder.domain.reception import EncodedFrame
 from services.transcoder.work import UNDECODABLE_S, Encoding, Finding, LadderWork
 from tests.unit.transcoder.pictures import Camera, frames_of
 
-SMALL = Rung(track=TrackId("v0.90p"), width=160, height=90, bitrate_bps=150_000)
+SMALL = Rung(track=TrackId("v0.90p"), codec="H264", width=160, height=90, bitrate_bps=150_000)
+
+SOFTWARE = EncoderChoice("ultrafast", hardware=False)
 
 
 class GatedEngine(LadderEngine):
     """Works only when let."""
 
     def __init__(self) -> None:
-        super().__init__("H264", 2.0, "ultrafast")
+        super().__init__("H264", 2.0, SOFTWARE)
         self.gate = threading.Semaphore(0)
         self.asked: list[bool] = []
 
@@ -90,7 +93,7 @@ async def test_an_engine_that_fails_does_not_end_its_thread() -> None:
             return super().process(frame, encode=encode)
 
     outcomes: list[Outcome] = []
-    thread = LadderThread(Broken("H264", 2.0, "ultrafast"), outcomes.append, FakeClock(0.0))
+    thread = LadderThread(Broken("H264", 2.0, SOFTWARE), outcomes.append, FakeClock(0.0))
     thread.set_rungs((SMALL,))
     thread.start()
     camera = Camera()
@@ -104,7 +107,7 @@ async def test_an_engine_that_fails_does_not_end_its_thread() -> None:
 
 async def test_a_source_without_pictures_is_found_hopeless_and_one_with_pictures_is_not() -> None:
     clock, outcomes = FakeClock(), list[Outcome]()
-    work = LadderWork("H264", Encoding(gop_s=2.0, preset="ultrafast"), outcomes.append, clock)
+    work = LadderWork("H264", Encoding(gop_s=2.0, encoders=SOFTWARE), outcomes.append, clock)
     work.set_rungs((SMALL,))
     try:
         camera = Camera()

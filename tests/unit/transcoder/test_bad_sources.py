@@ -1,0 +1,145 @@
+"""Sources that can't be decoded, or change under the decoder: the job and the node survive each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from rillcast.media.protocol import AddPushSource, RequestKeyframe
+from rillcast.testing.servers import eventually
+from services.transcoder.domain.ladder import DECODED
+from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
+from tests.unit.transcoder.pictures import Camera, decode, frames_of
+
+RUNG = "v0.90p"
+
+
+class Watched:
+    """A cluster whose one rung is watched, and the camera that feeds it."""
+
+    def __init__(self, around: Cluster, node: TestNode, source: int, codec: str) -> None:
+        self.around, self.node, self.source, self.codec = around, node, source, codec
+
+    def pictures(self) -> list[tuple[int, int]]:
+        """Sizes of all pictures that came out of the rung."""
+        return [
+            (picture.width, picture.height)
+            for picture in decode("H264", frames_of("H264", self.node.pushed(self.source)))
+        ]
+
+    async def still_works(self, camera: Camera) -> None:
+        """A good keyframe and what follows come out again; the job never ended."""
+        before = len(frames_of("H264", self.node.pushed(self.source)))
+        async with asyncio.timeout(10):
+            while len(frames_of("H264", self.node.pushed(self.source))) < before + 3:
+                self.send(camera.frame(keyframe=True))
+                await asyncio.sleep(0.02)
+        assert self.node.transcoder.jobs == 1
+        assert (await self.around.announced()).owner == self.node.name
+
+    def send(self, packets: list[bytes]) -> None:
+        feed = self.node.feed_source()
+        assert feed is not None
+        for packet in packets:
+            self.node.transcoder.on_packet(feed, packet)
+
+
+@pytest.fixture(params=DECODED)
+async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
+    """Once per codec a source may have."""
+    codec: str = request.param
+    async with cluster() as around:
+        yield await watch(around, codec)
+
+
+async def watch(around: Cluster, codec: str = "H264") -> Watched:
+    node = await around.node()
+    await around.ladder(*LADDER)
+    await around.publish(msgspec.structs.replace(VIDEO, codec=codec, width=640, height=360), AUDIO)
+    await around.announced()
+    await around.watch_rung(RUNG if codec == "H264" else f"{RUNG}.h264", node.name)
+    await eventually(lambda: node.feed_source() is not None)
+    return Watched(around, node, node.plane.of(AddPushSource)[0].source, codec)
+
+
+async def test_a_corrupt_source_is_survived(watched: Watched) -> None:
+    rng, camera = random.Random(5), Camera(watched.codec)
+    for index in range(40):
+        for good in camera.frame(keyframe=index % 10 == 0):
+            packet = bytearray(good)
+            for _ in range(3):
+                packet[rng.randrange(12, len(packet))] ^= 1 << rng.randrange(8)
+            watched.send([bytes(packet)])
+        watched.send([rng.randbytes(rng.randrange(100))])
+        await asyncio.sleep(0)
+    await watched.still_works(camera)
+    assert watched.node.plane.of(RequestKeyframe)
+
+
+async def test_a_change_of_resolution_is_followed(watched: Watched) -> None:
+    camera = Camera(watched.codec)
+    watched.node.feed(camera, 5)
+    camera.resize(320, 180)
+    watched.node.feed(camera, 5)
+    camera.resize(180, 320)
+    watched.node.feed(camera, 5)
+    await eventually(lambda: len(watched.pictures()) == 15, 10.0)
+    assert watched.pictures() == [(160, 90)] * 10 + [(50, 90)] * 5
+    await watched.still_works(camera)
+
+
+async def test_frozen_timestamps_give_no_flood_of_pictures(watched: Watched) -> None:
+    camera = Camera(watched.codec)
+    for _ in range(20):
+        watched.send(camera.frame(ticks=0))
+    camera.rtp_ts += 3000
+    await watched.still_works(camera)
+    stamps = [frame.rtp_ts for frame in frames_of("H264", watched.node.pushed(watched.source))]
+    assert len(set(stamps)) == len(stamps)
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP9"])
+async def test_a_444_source_becomes_420(codec: str) -> None:
+    async with cluster() as around:
+        watched = await watch(around, codec)
+        camera = Camera(codec, pixels="yuv444p")
+        watched.node.feed(camera, 5)
+        await eventually(lambda: len(watched.pictures()) == 5)
+        formats = {
+            picture.format.name for picture in decode("H264", frames_of("H264", watched.node.pushed(watched.source)))
+        }
+        assert formats == {"yuv420p"}
+        await watched.still_works(camera)
+
+
+async def test_a_source_in_another_codec_than_it_says_ends_nothing() -> None:
+    async with cluster() as around:
+        watched = await watch(around, "AV1")
+        liar = Camera("VP8")
+        for _ in range(20):
+            watched.send(liar.frame(keyframe=True))
+        await watched.still_works(Camera("AV1"))
+
+
+async def test_video_only_gets_its_ladder() -> None:
+    async with cluster() as around:
+        await around.node()
+        await around.ladder(*LADDER)
+        await around.publish(msgspec.structs.replace(VIDEO, width=640, height=360))
+        assert len((await around.announced()).tracks) == 2
+
+
+async def test_audio_only_gets_none_until_video_comes() -> None:
+    async with cluster() as around:
+        node = await around.node()
+        await around.ladder(*LADDER)
+        await around.publish(AUDIO)
+        await eventually(lambda: node.watch.get(APP, STREAM) and node.wishes.get(APP, STREAM))
+        assert node.transcoder.jobs == 0
+        assert await around.rendition() is None
+        await around.publish(msgspec.structs.replace(VIDEO, width=640, height=360), AUDIO)
+        await around.announced()
