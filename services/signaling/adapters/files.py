@@ -7,6 +7,7 @@ from pathlib import Path
 import maxminddb
 import msgspec
 
+from rillcast.cluster.ladder_settings import LadderRefused, check_rungs
 from rillcast.cluster.region import CidrTable, GeoLookup, IpAddress
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
@@ -27,9 +28,11 @@ def read_apps(path: str) -> dict[AppName, AppSettings]:
         if not is_app_name(name):
             raise ValueError(f"{path}: {name!r} is no app name")
         try:
-            apps[AppName(name)] = msgspec.convert({**fields, "appName": name}, AppSettings)
-        except msgspec.ValidationError as error:
+            settings = msgspec.convert({**fields, "appName": name}, AppSettings)
+            check_rungs(settings.encoder_settings)
+        except (msgspec.ValidationError, LadderRefused) as error:
             raise ValueError(f"{path}: app {name!r}: {error}") from error
+        apps[AppName(name)] = settings
     return apps
 
 

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from rillcast.cluster.ladder_settings import LadderRefused
 from rillcast.cluster.region import IpNetwork, within
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, is_app_name, is_stream_id
@@ -144,7 +145,7 @@ class Rest:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         try:
             await self._kv_apps.change(app, body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, LadderRefused) as error:
             return _json(rest_shapes.Result(success=False, message=str(error)), 400)
         return _json(rest_shapes.Result(success=True))
 

@@ -35,7 +35,7 @@ class KvApps:
             tasks.create_task(self._seed())
 
     async def change(self, app: AppName, body: bytes) -> AppSettings:
-        """Merge posted settings into the app's. Raises `RillcastError`, or `msgspec.MsgspecError` for a bad body."""
+        """Merge posted settings into the app's. Raises `RillcastError`; for a bad body what `changed_settings` does."""
         for _ in range(ATTEMPTS):
             entry = await self._bucket.get(app)
             if entry is not None and entry.value is not None:

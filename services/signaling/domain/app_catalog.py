@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from rillcast.cluster.ladder_settings import check_rungs
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
@@ -52,9 +53,11 @@ class AppCatalog:
 def changed_settings(current: AppSettings, body: bytes) -> AppSettings:
     """`current` with the keys of a posted object. Unknown keys are ignored, absent ones keep their value.
 
-    Raises `msgspec.ValidationError` or `msgspec.DecodeError` that names what is wrong.
+    Raises `msgspec.ValidationError`, `msgspec.DecodeError` or `LadderRefused` that names what is wrong.
     """
     posted = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     merged = msgspec.json.decode(msgspec.json.encode(current), type=dict[str, msgspec.Raw]) | posted
     merged["appName"] = msgspec.Raw(msgspec.json.encode(current.app_name))
-    return msgspec.json.decode(msgspec.json.encode(merged), type=AppSettings)
+    changed = msgspec.json.decode(msgspec.json.encode(merged), type=AppSettings)
+    check_rungs(changed.encoder_settings)
+    return changed

@@ -155,6 +155,28 @@ async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
     assert nowhere.status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("rungs", "word"),
+    [
+        ([{"height": 0, "videoBitrate": 500_000}], "height is 0"),
+        ([{"height": 360, "videoBitrate": 10**9}], "videoBitrate is 1000000000"),
+        ([{"height": 100 + n, "videoBitrate": 500_000} for n in range(50)], "50 rungs"),
+    ],
+)
+async def test_an_impossible_ladder_is_refused_with_the_reason(
+    c: Cluster, rungs: list[dict[str, int]], word: str
+) -> None:
+    path = "/rest/v2/applications/settings/live"
+    async with c.http() as http:
+        refused = await http.post(path, json={"encoderSettings": rungs})
+        kept = (await http.get(path)).json()["encoderSettings"]
+
+    assert refused.status_code == 400
+    assert refused.json()["success"] is False
+    assert word in refused.json()["message"]
+    assert kept == []
+
+
 async def test_a_viewer_limit_counts_the_whole_cluster(c: Cluster) -> None:
     await c.go_live()
     async with c.http() as http:
