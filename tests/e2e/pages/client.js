@@ -27,7 +27,8 @@ function show(pc) {
 
 function preferVideo(transceiver, codec) {
   if (!codec) return;
-  const all = RTCRtpSender.getCapabilities("video").codecs;
+  const side = transceiver.direction === "recvonly" ? RTCRtpReceiver : RTCRtpSender;
+  const all = side.getCapabilities("video").codecs;
   const wanted = (entry) => entry.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
   transceiver.setCodecPreferences(all.filter(wanted));
 }
@@ -108,10 +109,12 @@ window.clients = {
 
   eyevinnStop: () => window.eyevinn.destroy(),
 
-  async whepPlay({ url }) {
+  sdkForce: ({ stream, height }) => window.adaptor.forceStreamQuality(stream, Number(height)),
+
+  async whepPlay({ url, codec }) {
     const pc = new RTCPeerConnection();
     pc.addTransceiver("audio", { direction: "recvonly" });
-    pc.addTransceiver("video", { direction: "recvonly" });
+    preferVideo(pc.addTransceiver("video", { direction: "recvonly" }), codec);
     show(pc);
     window.whep = new WHEPClient();
     await window.whep.view(pc, url);

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from services.transcoder.domain.packets import Packetizer
@@ -61,7 +63,7 @@ class Camera:
         """Go on with another size, beginning with a keyframe."""
         self._size = (width, height)
         name, options = _ENCODERS[self._codec]
-        self._encoder = av.CodecContext.create(name, "w")
+        self._encoder = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
         self._encoder.width, self._encoder.height = width, height
         self._encoder.pix_fmt = self._pixels
         self._encoder.bit_rate = 1_500_000
@@ -94,5 +96,5 @@ def frames_of(codec: str, packets: Iterable[bytes]) -> list[EncodedFrame]:
 
 def decode(codec: str, frames: Iterable[EncodedFrame]) -> list[VideoFrame]:
     """Decoded by a decoder of its own."""
-    decoder = av.CodecContext.create(codec.lower(), "r")
+    decoder = cast(VideoCodecContext, av.CodecContext.create(codec.lower(), "r"))
     return [picture for frame in frames for picture in decoder.decode(av.Packet(frame.data))]

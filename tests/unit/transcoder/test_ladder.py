@@ -93,7 +93,7 @@ def test_a_layer_that_carries_nothing_provides_nothing() -> None:
 
 
 def test_a_rung_never_takes_the_name_of_a_layer() -> None:
-    sent = layers(**{"480p": 720})
+    sent = [msgspec.structs.replace(layer, track=TrackId("v0.480p"), rid="480p") for layer in layers(h=720)]
     wish = LadderWish(rungs=(rung(480), rung(240)), codecs=())
     assert [one.track for one in plan_for(wish, sent[0], sent, 1280, 720)] == ["v0.240p"]
 

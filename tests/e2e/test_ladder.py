@@ -1,0 +1,105 @@
+"""The ladder under real browsers: viewers without the publisher's codec, and a transcoder that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+
+from tests.e2e.browser import Strangers
+from tests.e2e.cluster import Cluster, cluster, until
+
+RUNGS = [{"height": 180, "videoBitrate": 400_000}, {"height": 120, "videoBitrate": 200_000}]
+FALLBACK_S = 10.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def studio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Two transcoders; the app has a ladder and makes VP8."""
+    async with cluster(tmp_path_factory.mktemp("studio"), transcoders=2) as running:
+        settings = {"encoderSettings": RUNGS, "vp8Enabled": True}
+        await posted(running, settings)
+        yield running
+    assert running.tracebacks() == []
+
+
+async def posted(studio: Cluster, settings: dict[str, object]) -> httpx.Response:
+    return await studio.request("POST", f"{studio.base}/rest/v2/applications/settings/LiveApp", json=settings)
+
+
+async def until_renditions(studio: Cluster, stream: str, *codecs: str) -> None:
+    await until(
+        lambda: studio.stream(stream),
+        lambda entry: entry and set(codecs) <= set(entry.codecs) and 180 in entry.renditions,
+        f"renditions in {codecs}",
+    )
+
+
+@pytest.mark.parametrize(("published", "watched"), [("H264", "VP8"), ("VP8", "H264"), ("VP9", "VP8"), ("AV1", "H264")])
+async def test_a_viewer_without_the_publishers_codec_sees_the_picture(
+    studio: Cluster, strangers: Strangers, stream: str, published: str, watched: str
+) -> None:
+    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+        await publisher.call("whipPublish", url=studio.whip(stream), codec=published)
+        live = await studio.live(stream)
+        assert published in live.codecs
+        await until_renditions(studio, stream, watched)
+
+        await viewer.call("whepPlay", url=studio.whep(stream), codec=watched)
+
+        seen = await viewer.until_watching()
+        assert seen.first is not None
+        assert seen.first.video_codec == f"video/{watched}"
+        assert (seen.picture.width, seen.picture.height) == (320, 180)
+
+
+async def test_impossible_settings_are_refused_and_the_ladder_stays(studio: Cluster) -> None:
+    refused = await posted(studio, {"encoderSettings": [{"height": 0, "videoBitrate": 1}]})
+    assert refused.status_code == 400
+    assert "height is 0" in refused.text
+
+
+async def test_viewers_of_a_killed_transcoder_see_the_source_until_another_takes_over(
+    studio: Cluster, strangers: Strangers, stream: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(strangers.open(camera=True))
+        viewer = await stack.enter_async_context(strangers.open())
+        await publisher.call("sdkPublish", url=studio.websocket(), stream=stream)
+        await until_renditions(studio, stream, "VP8")
+        await viewer.call("sdkPlay", url=studio.websocket(), stream=stream)
+        await viewer.until_watching()
+        await viewer.call("sdkForce", stream=stream, height="180")
+        await viewer.until(lambda seen: seen.picture.height == 180, "the rung is shown")
+        made = (await viewer.observe()).made
+
+        encoding = await the_one_that_encodes(studio)
+        loop = asyncio.get_running_loop()
+        process_of(studio, encoding).send_signal(signal.SIGKILL)
+        killed = loop.time()
+
+        await viewer.until(lambda seen: seen.picture.height == 360, "the source is shown")
+        after = await viewer.until_frames_go_on()
+        assert loop.time() - killed < FALLBACK_S
+        assert after.made == made
+        await viewer.until(lambda seen: seen.picture.height == 180, "the rung is back")
+        await viewer.until_frames_go_on()
+
+
+async def the_one_that_encodes(studio: Cluster) -> str:
+    async def encoders() -> dict[str, float]:
+        nodes = [report.info.node for report in (await studio.status()).nodes if report.info.kind == "transcoder"]
+        return {node: await studio.metric(node, "rillcast_transcoder_encoders") for node in nodes}
+
+    found = await until(encoders, lambda counts: any(counts.values()), "a transcoder encodes")
+    return max(found, key=lambda node: found[node])
+
+
+def process_of(studio: Cluster, node: str) -> psutil.Process:
+    return next(process for process in studio.processes() if node in process.environ().values())
