@@ -266,9 +266,10 @@ class NatsBus:
         subscriptions, self._subscriptions = self._subscriptions, []
         if not self.connected:
             return
+        running = [subscription.running for subscription in subscriptions if subscription.running is not None]
         try:
             async with asyncio.timeout(_FINISH_S):
-                await asyncio.gather(*(s.running.drain() for s in subscriptions if s.running is not None))
+                await asyncio.gather(*(one.drain() for one in running))  # type: ignore[no-untyped-call]
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("Subscriptions did not end in order", reason=str(error))
 

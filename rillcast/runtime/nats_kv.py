@@ -138,9 +138,11 @@ class NatsKeyValue:
         async def read_all() -> list[Entry]:
             feed = Feed(self)
             try:
-                return await feed.snapshot(_TIMEOUT_S)
+                read = await feed.snapshot(_TIMEOUT_S)
             finally:
                 await feed.stop()
+            present = [read.get(key) or await self._read(key) for key in await self._keys()]
+            return [entry for entry in present if entry is not None and entry.value is not None]
 
         return await self._run("entries", read_all)
 
@@ -251,6 +253,11 @@ class NatsKeyValue:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
             raise self._unavailable(str(error) or type(error).__name__) from error
+
+    async def _keys(self) -> list[str]:
+        """Keys that exist at this moment, deleted ones that left a marker included."""
+        info = await self.jetstream().stream_info(self._stream, subjects_filter=f"{self._prefix}>")
+        return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
 
     async def _read(self, key: str) -> Entry | None:
         try:

@@ -46,8 +46,9 @@ class Feed:
         self._stale = False
         self._idle = False
 
-    async def snapshot(self, silence_s: float) -> list[Entry]:
-        """All present entries. Raises TimeoutError when the store falls silent meanwhile."""
+    async def snapshot(self, silence_s: float) -> dict[str, Entry]:
+        """Entries and markers of deletion. May lack keys that are written meanwhile, since the server counts down
+        to nothing left before it has sent them. Raises TimeoutError when the store falls silent."""
         left = await self._start(_SNAPSHOT_HEARTBEAT_S)
         present: dict[str, Entry] = {}
         while left:
@@ -59,7 +60,7 @@ class Feed:
             entry = self._entry(msg)
             present[entry.key] = entry
             left = msg.metadata.num_pending
-        return [entry for entry in present.values() if entry.value is not None]
+        return present
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Present entries, then changes, for ever; starts over after each interruption."""

@@ -171,6 +171,24 @@ async def test_entries_are_those_present(bucket: KeyValue) -> None:
     assert {entry.key: entry.value for entry in await bucket.entries()} == {"a/2": b"a/2", "b": b"changed"}
 
 
+async def test_entries_lack_no_key_that_is_rewritten_meanwhile(bucket: KeyValue) -> None:
+    keys = [f"seat/{i}" for i in range(10)]
+    for key in keys:
+        await bucket.put(key, b"x")
+
+    async def rewrite(key: str) -> None:
+        while True:
+            await bucket.put(key, b"x")
+            await asyncio.sleep(0)
+
+    rewriting = [asyncio.create_task(rewrite(key)) for key in keys]
+    for _ in range(200):
+        assert {entry.key for entry in await bucket.entries()} == set(keys)
+    for task in rewriting:
+        task.cancel()
+    await asyncio.wait(rewriting)
+
+
 async def test_buckets_do_not_mix(store: Store) -> None:
     one, other = await store.bucket("one"), await store.bucket("other")
     await one.put("key", b"x")
