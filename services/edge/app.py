@@ -84,6 +84,7 @@ class Edge:
             plane=plane,
             upstream=self.upstream,
             ending=self.ending,
+            viewers=self.viewers,
             tasks=self.tasks,
             stream=stream,
             clock=clock,

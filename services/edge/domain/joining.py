@@ -18,7 +18,7 @@ from rillcast.media import protocol
 from rillcast.media.sdp import PlayNegotiation, accept_play_answer, answer_play, offer_play
 from services.edge import metrics
 from services.edge.domain.ending import Ending
-from services.edge.domain.rendition import first_choice
+from services.edge.domain.rendition import RenditionChooser, first_choice
 from services.edge.domain.supply import options_of, supplies_for
 from services.edge.domain.upstream import Feed, Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
@@ -158,9 +158,17 @@ class Joining:
         before = len(viewer.held)
         feeds = dict(zip(supplies, await self._acquire(viewer, tuple(supplies.values())), strict=True))
         offered, viewer.held = viewer.held[:before], []
-        kinds = {track.track: track.kind for track in negotiation.send}
+        sent = {track.track: track for track in negotiation.send}
+        videos = sum(track.kind == "video" for track in negotiation.send)
         viewer.tracks = [
-            ViewerTrack(index, group, kinds[index], negotiation.codecs_by_mid[group], feeds[group])
+            ViewerTrack(
+                index,
+                group,
+                kind=sent[index].kind,
+                codec=negotiation.codecs_by_mid[group],
+                feed=feeds[group],
+                chooser=RenditionChooser(viewer.request.abr, can_probe=bool(sent[index].rtx_ssrc) and videos == 1),
+            )
             for group, index in negotiation.track_groups.items()
         ]
         for feed in offered:

@@ -1,39 +1,41 @@
-"""Which rendition one viewer gets: fast down, slowly up, and a viewer's own choice above all. No I/O, no clock.
+"""Which rendition one viewer gets: down at once when its link is full, up only after a probe has shown that more fits,
+and a viewer's own choice above all. Ladder rungs and simulcast layers alike. No I/O, no clock.
 
-The estimate is the receiver's REMB. libwebrtc lets it grow only to about 1.5 times what arrives, so on a low rendition
-it says little about a much higher one: an estimate well above what we send, sustained and without loss, counts as room
-for trying the next one. A try that fails makes the next one wait longer.
+Only video is chosen: what audio needs is set aside before anything is compared, and the lowest rendition is kept
+however little fits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 
 from rillcast.contracts.ids import TrackId
+from rillcast.contracts.records import AbrSettings
+from services.edge.domain.link_trend import VERY_SHORT, Congestion, LinkFigures, LinkTrend
+from services.edge.domain.probing import STOP, ProbeOrder, Probing, Verdict
 
-DOWN_AT = 0.95
-"""Go down when the estimate falls below this share of what the rendition needs …"""
-DOWN_LOSS = 0.10
-"""… or when this share of packets gets lost,"""
-DOWN_AFTER_S = 1.5
-"""for this long: two of the once-a-second figures."""
-SAFETY = 0.85
-"""Share of the estimate that a rendition chosen on the way down may need."""
-UP_AT = 1.15
-"""Go up when the estimate is this much more than the next rendition needs,"""
-UP_AFTER_S = 6.0
-"""for this long,"""
-TRY_AT = 1.35
-"""or when it is this much more than what we send, near the ceiling REMB has on it,"""
-TRY_AFTER_S = 12.0
-"""for this long,"""
-UP_LOSS = 0.02
-"""and at most this share of packets gets lost."""
-FAILED_WITHIN_S = 15.0
-"""Going down so soon after going up was a failed try: the waits double, up to"""
-MOST_PATIENCE = 8.0
+SAFETY = 0.95
+"""Share of a full link's room that a rendition may need; REMB itself is cautious."""
+SETTLE_S = 1.5
+"""After going down, how long signs of congestion are still those of what was sent before,"""
+SETTLE_LEAST_S = 0.7
+"""unless the new rendition is far too much as well."""
+QUIET_S = 3.0
+"""How long a link must have been quiet before it is tried."""
+TRY_AGAIN_S = 3.0
+"""After going down or a failed try; doubles with every failure in a row, up to"""
+MOST_PATIENCE_S = 30.0
+PROVEN_S = 15.0
+"""Going down so soon after going up makes it a failure."""
+BLIND_QUIET_S = 12.0
+"""How long a link must have been quiet to go up without a probe, where none can be sent."""
+PROBE_SETTLE_S = 2.5
+"""After a failed try, how long signs of congestion are those of the padding."""
+STARVED_S = 5.0
+"""How long the lowest rendition counts as too much after the last sign of it."""
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -45,95 +47,207 @@ class Option(msgspec.Struct, frozen=True):
     """0 while unknown."""
 
 
-class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What the viewer's link shows right now."""
+class Choice(msgspec.Struct, frozen=True):
+    """What to do now."""
 
-    estimate_bps: int
-    """0 = the receiver sends none; then only loss counts."""
-    fraction_lost: float
-    sent_bps: int
-    """Video and audio."""
-    audio_bps: int = 0
+    track: TrackId | None
+    """What to send; None without options."""
+    probe: ProbeOrder | None = None
+    """Replaces what was ordered before; None leaves it."""
 
 
 class RenditionChooser:
-    """The state of one viewer's video. Ask once a second."""
+    """The state of one viewer's video. Ask whenever there are new figures, at least once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: AbrSettings | None = None, *, can_probe: bool = True) -> None:
+        """`can_probe`: the track has RTX, and no other track of the viewer is chosen for."""
+        self._settings = settings or AbrSettings()
+        self._can_probe = can_probe
         self.forced_height = 0
         """What the viewer asked for; 0 = automatic."""
-        self._short_since: float | None = None
-        self._room_since: float | None = None
-        self._try_since: float | None = None
-        self._went_up_at: float | None = None
-        self._patience = 1.0
+        self._trend = LinkTrend(self._settings)
+        self._probing: Probing | None = None
+        self._quiet_since: float | None = None
+        self._excess = 0
+        self._went_up_at = -math.inf
+        self._went_down_at = -math.inf
+        self._try_at = -math.inf
+        self._failures = 0
+        self._proven_bps = 0
+        self._padded_until = -math.inf
+        self._congested_at = -math.inf
+        self.starved = False
+        """Not even the lowest rendition fits; it is sent nevertheless."""
 
     def choose(
-        self, options: Sequence[Option], current: TrackId | None, link: LinkFigures, now: float
-    ) -> TrackId | None:
-        """What to send from now on; `current` to stay. `options` of one codec, lowest first. None without options."""
-        if not options:
-            return None
-        if self.forced_height:
-            return nearest(options, self.forced_height).track
+        self,
+        options: Sequence[Option],
+        current: TrackId | None,
+        link: LinkFigures,
+        now: float,
+        *,
+        switching: bool = False,
+    ) -> Choice:
+        """What to send from now on. `options` of one codec, lowest first. `switching`: `current` is on its way and
+        something else is still sent."""
         place = next((i for i, option in enumerate(options) if option.track == current), None)
+        congestion = self._observe(_needs(options[place], link) if place is not None else 0, link, now)
+        if not options:
+            return Choice(None, self._stop())
+        if self.forced_height:
+            return Choice(nearest(options, self.forced_height).track, self._stop())
         if place is None:
-            return first_choice(options, link.estimate_bps)
-        if self._is_short(options[place], link, now):
-            return self._down(options, place, link, now)
-        if place + 1 < len(options) and self._has_room(options[place + 1], link, now):
-            return self._up(options, place, link, now)
-        return current
+            budget = max(1, link.estimate_bps - link.other_bps) if link.estimate_bps else 0
+            return Choice(first_choice(options, budget), self._stop())
+        self._note_starving(place, congestion, now)
+        return self._follow(options, place, congestion, link, now, switching=switching)
+
+    def _observe(self, needs_bps: int, link: LinkFigures, now: float) -> Congestion | None:
+        if now < max(self._padded_until, self._went_down_at + SETTLE_S):
+            link = msgspec.structs.replace(link, fraction_lost=min(link.fraction_lost, self._trend.loss / 100))
+        congestion = self._trend.observe(link, needs_bps, now)
+        if congestion is not None:
+            self._congested_at = now
+            self._proven_bps = 0
+        return congestion
+
+    def _follow(
+        self,
+        options: Sequence[Option],
+        place: int,
+        congestion: Congestion | None,
+        link: LinkFigures,
+        now: float,
+        *,
+        switching: bool,
+    ) -> Choice:
+        needs = _needs(options[place], link)
+        if self._probing is not None and not _far_short(congestion, needs):
+            return self._go_on(options, place, self._probing, link, now)
+        if congestion is not None and (now >= self._padded_until or _far_short(congestion, needs)):
+            return self._down(options, place, congestion, link, now)
+        if not switching and place + 1 < len(options) and self._may_try(needs, link, now):
+            return self._try(options, place, link, now)
+        return Choice(options[place].track)
 
     def force(self, height: int) -> None:
         """The viewer's own choice; 0 = automatic again."""
         self.forced_height = height
-        self._forget_trends()
+        self._trend.forget_estimate()
+        self._quiet_since = None
 
-    def _is_short(self, option: Option, link: LinkFigures, now: float) -> bool:
-        needs = option.bitrate_bps + link.audio_bps
-        short = link.fraction_lost > DOWN_LOSS or 0 < link.estimate_bps < needs * DOWN_AT
-        if not short:
-            self._short_since = None
-            return False
-        if self._short_since is None:
-            self._short_since = now
-        return now - self._short_since >= DOWN_AFTER_S
+    def room_bps(self, link: LinkFigures, now: float) -> int:
+        """What the link is known to carry: the estimate, or more if more was seen to go through."""
+        passes = link.sent_bps if now - self._congested_at > STARVED_S else 0
+        return max(link.estimate_bps, self._proven_bps, passes)
 
-    def _down(self, options: Sequence[Option], place: int, link: LinkFigures, now: float) -> TrackId:
-        if place == 0:
-            return options[0].track
-        room = link.estimate_bps * SAFETY - link.audio_bps
+    # ------------------------------------------------------------ down
+
+    def _down(
+        self, options: Sequence[Option], place: int, congestion: Congestion, link: LinkFigures, now: float
+    ) -> Choice:
+        self._quiet_since = None
+        self._excess = 0
+        settling = SETTLE_LEAST_S if _far_short(congestion, _needs(options[place], link)) else SETTLE_S
+        if place == 0 or now - self._went_down_at < settling:
+            return Choice(options[place].track, self._stop_failed(now))
+        room = congestion.room_bps * SAFETY - link.other_bps
         fitting = [o for o in options[:place] if o.bitrate_bps <= room]
-        chosen = fitting[-1] if fitting else options[0] if link.estimate_bps else options[place - 1]
-        if self._went_up_at is not None and now - self._went_up_at < FAILED_WITHIN_S:
-            self._patience = min(MOST_PATIENCE, self._patience * 2)
-        self._went_up_at = None
-        self._forget_trends()
-        return chosen.track
+        lower = options[place - 1] if not congestion.room_bps else fitting[-1] if fitting else options[0]
+        if now - self._went_up_at < PROVEN_S:
+            self._failed(now)
+        self._try_at = max(self._try_at, now + TRY_AGAIN_S)
+        self._went_down_at, self._went_up_at = now, -math.inf
+        self._trend.forget_loss(self._trend.own_loss)
+        return Choice(lower.track, self._stop_failed(now))
 
-    def _has_room(self, above: Option, link: LinkFigures, now: float) -> bool:
-        quiet = link.fraction_lost <= UP_LOSS and link.estimate_bps > 0
-        fits = quiet and above.bitrate_bps > 0 and link.estimate_bps >= (above.bitrate_bps + link.audio_bps) * UP_AT
-        near_ceiling = quiet and link.sent_bps > 0 and link.estimate_bps >= link.sent_bps * TRY_AT
-        self._room_since = (self._room_since if self._room_since is not None else now) if fits else None
-        self._try_since = (self._try_since if self._try_since is not None else now) if near_ceiling else None
-        return _lasted(self._room_since, UP_AFTER_S * self._patience, now) or _lasted(
-            self._try_since, TRY_AFTER_S * self._patience, now
-        )
+    def _failed(self, now: float) -> None:
+        settings = self._settings
+        self._failures += 1
+        patience = min(MOST_PATIENCE_S, TRY_AGAIN_S * 2.0**self._failures)
+        tries = settings.excessive_bandwidth_try_count_before_switchback
+        if settings.excessive_bandwidth_algorithm_enabled:
+            patience = TRY_AGAIN_S if self._failures % tries else MOST_PATIENCE_S
+        self._try_at = now + patience
 
-    def _up(self, options: Sequence[Option], place: int, link: LinkFigures, now: float) -> TrackId:
-        room = link.estimate_bps / UP_AT - link.audio_bps
-        fitting = [o for o in options[place + 2 :] if 0 < o.bitrate_bps <= room]
-        chosen = fitting[-1] if fitting else options[place + 1]
-        if self._went_up_at is not None and now - self._went_up_at >= FAILED_WITHIN_S:
-            self._patience = 1.0
+    def _stop(self) -> ProbeOrder | None:
+        """Ends a probe under way."""
+        running, self._probing = self._probing, None
+        return STOP if running is not None else None
+
+    def _stop_failed(self, now: float) -> ProbeOrder | None:
+        if self._probing is not None:
+            self._failed(now)
+        return self._stop()
+
+    def _note_starving(self, place: int, congestion: Congestion | None, now: float) -> None:
+        if place == 0 and congestion is not None:
+            self.starved = True
+        elif place > 0 or now - self._congested_at > STARVED_S:
+            self.starved = False
+
+    # ------------------------------------------------------------ up
+
+    def _may_try(self, needs_bps: int, link: LinkFigures, now: float) -> bool:
+        settings = self._settings
+        if math.isfinite(self._went_up_at) and now - self._went_up_at > PROVEN_S:
+            self._failures, self._went_up_at = 0, -math.inf
+        carried = not 0 < link.estimate_bps < needs_bps * SAFETY or now - self._congested_at > STARVED_S
+        quiet = self._trend.is_quiet(link) and carried
+        self._quiet_since = (now if self._quiet_since is None else self._quiet_since) if quiet else None
+        more = link.estimate_bps >= link.sent_bps + settings.excessive_bandwidth_value
+        self._excess = self._excess + 1 if more and settings.excessive_bandwidth_algorithm_enabled else 0
+        if now < self._try_at:
+            return False
+        quiet_s = now - self._quiet_since if self._quiet_since is not None else 0.0
+        enough = quiet_s >= (QUIET_S if self._can_probe else BLIND_QUIET_S)
+        return enough or self._excess >= settings.excessive_bandwidth_call_threshold
+
+    def _try(self, options: Sequence[Option], place: int, link: LinkFigures, now: float) -> Choice:
+        target = _next_up(options, place, link)
+        if not self._can_probe:
+            return self._up(target, now)
+        self._probing = Probing(_needs(target, link), link, self._trend, self._settings, now)
+        return Choice(options[place].track, self._probing.order())
+
+    def _go_on(self, options: Sequence[Option], place: int, probing: Probing, link: LinkFigures, now: float) -> Choice:
+        verdict, order = probing.judge(link, self._trend, now)
+        if verdict is Verdict.OPEN:
+            return Choice(options[place].track, order)
+        self._probing = None
+        if verdict is Verdict.FAILED:
+            self._failed(now)
+            self._quiet_since = None
+            self._padded_until = now + PROBE_SETTLE_S
+            self._trend.forget_loss(probing.loss_before)
+            return Choice(options[place].track, order)
+        fitting = [o for o in options[place + 1 :] if _needs(o, link) <= probing.wanted_bps]
+        if not fitting:
+            return Choice(options[place].track, order)
+        self._proven_bps = probing.wanted_bps
+        return msgspec.structs.replace(self._up(fitting[-1], now), probe=order)
+
+    def _up(self, target: Option, now: float) -> Choice:
         self._went_up_at = now
-        self._forget_trends()
-        return chosen.track
+        self._quiet_since = None
+        self._excess = 0
+        return Choice(target.track)
 
-    def _forget_trends(self) -> None:
-        self._short_since = self._room_since = self._try_since = None
+
+def _needs(option: Option, link: LinkFigures) -> int:
+    """What would be sent in all; a rate nobody has measured yet is taken for what is sent now."""
+    return option.bitrate_bps + link.other_bps if option.bitrate_bps else link.sent_bps
+
+
+def _far_short(congestion: Congestion | None, needs_bps: int) -> bool:
+    """So little room that padding alone can't be the cause."""
+    return congestion is not None and 0 < congestion.room_bps < needs_bps * VERY_SHORT
+
+
+def _next_up(options: Sequence[Option], place: int, link: LinkFigures) -> Option:
+    """The highest that the estimate covers already, else the next."""
+    covered = [o for o in options[place + 1 :] if o.bitrate_bps and _needs(o, link) <= link.estimate_bps * SAFETY]
+    return covered[-1] if covered else options[place + 1]
 
 
 def first_choice(options: Sequence[Option], budget_bps: int) -> TrackId:
@@ -146,7 +260,3 @@ def nearest(options: Sequence[Option], height: int) -> Option:
     """The rendition of this height, else the highest below it, else the lowest."""
     below = [o for o in options if o.height <= height]
     return below[-1] if below else options[0]
-
-
-def _lasted(since: float | None, seconds: float, now: float) -> bool:
-    return since is not None and now - since >= seconds

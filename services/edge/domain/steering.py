@@ -16,10 +16,11 @@ from rillcast.contracts.messages import SessionChanged
 from rillcast.media import protocol
 from services.edge import metrics
 from services.edge.domain.ending import Ending
-from services.edge.domain.rendition import LinkFigures
+from services.edge.domain.link_trend import LinkFigures
+from services.edge.domain.probing import STOP, ProbeOrder
 from services.edge.domain.supply import options_of, supplies_for
 from services.edge.domain.upstream import Feed, Upstream
-from services.edge.domain.viewer import Stage, Viewer, ViewerTrack
+from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
 from services.edge.ports import Clock, Plane
 
 SWITCH_TIMEOUT_S = 8.0
@@ -36,6 +37,7 @@ class Steering:
         plane: Plane,
         upstream: Upstream,
         ending: Ending,
+        viewers: Viewers,
         tasks: BackgroundTasks,
         stream: Callable[[str], LiveStream | None],
         clock: Clock,
@@ -44,6 +46,7 @@ class Steering:
         self._plane = plane
         self._upstream = upstream
         self._ending = ending
+        self._viewers = viewers
         self._tasks = tasks
         self._stream = stream
         self._clock = clock
@@ -56,9 +59,8 @@ class Steering:
         for track in viewer.tracks:
             if track.kind != "video" or track.muted:
                 continue
-            if track.next_feed is not None and self._clock() - track.switching_since < SWITCH_TIMEOUT_S:
-                continue
-            self._abandon(viewer, track)
+            if track.next_feed is not None and self._clock() - track.switching_since >= SWITCH_TIMEOUT_S:
+                self._abandon(viewer, track)
             supplies = supplies_for(live, track.group, track.codec)
             if len(supplies) > 1:
                 self._choose(viewer, track, supplies)
@@ -105,16 +107,40 @@ class Steering:
             height = self._height(viewer, track.feed)
             self._ending.tell(viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height))
 
-    def _choose(self, viewer: Viewer, track: ViewerTrack, supplies: tuple[TrackSupply, ...]) -> None:
+    def room_bps(self, viewer: Viewer) -> int:
+        """What the viewer's link is known to carry; 0 = nothing is known."""
+        if viewer.stats is None:
+            return 0
+        choosers = [track.chooser for track in viewer.tracks if track.kind == "video"]
+        link = self._link(viewer, None)
+        return max((chooser.room_bps(link, self._clock()) for chooser in choosers), default=0) or link.sent_bps
+
+    def _link(self, viewer: Viewer, track: ViewerTrack | None) -> LinkFigures:
+        """The latest figures, from the point of view of a track."""
         stats = viewer.stats
-        link = LinkFigures(
-            estimate_bps=stats.estimate_bps if stats else 0,
-            fraction_lost=stats.fraction_lost if stats else 0.0,
-            sent_bps=stats.video_bps + stats.audio_bps if stats else 0,
-            audio_bps=stats.audio_bps if stats else 0,
+        if stats is None:
+            return LinkFigures(estimate_bps=0, fraction_lost=0.0, sent_bps=0)
+        others = [t for t in viewer.tracks if t.kind == "video" and t is not track and t.feed and not t.muted]
+        return LinkFigures(
+            estimate_bps=stats.estimate_bps,
+            fraction_lost=stats.fraction_lost,
+            sent_bps=stats.video_bps + stats.audio_bps,
+            other_bps=stats.audio_bps + sum(t.feed.track.bitrate_bps for t in others if t.feed),
+            rtt_ms=stats.rtt_ms,
+            jitter_ms=stats.jitter_ms,
         )
-        chosen = track.chooser.choose(options_of(supplies), track.track, link, self._clock())
+
+    def _choose(self, viewer: Viewer, track: ViewerTrack, supplies: tuple[TrackSupply, ...]) -> None:
+        link, switching = self._link(viewer, track), track.next_feed is not None
+        choice = track.chooser.choose(options_of(supplies), track.track, link, self._clock(), switching=switching)
+        if choice.probe is not None:
+            self._probe(viewer, track, choice.probe, fits=choice.track != track.track)
+        self._viewers.note_starved(viewer, any(t.chooser.starved for t in viewer.tracks))
+        chosen = choice.track
         if chosen is None or chosen == track.track:
+            return
+        self._abandon(viewer, track)
+        if chosen == track.track:
             return
         cause = "forced" if track.chooser.forced_height else _direction(supplies, track.track, chosen)
         metrics.SWITCHES.labels(cause).inc()
@@ -122,6 +148,18 @@ class Steering:
         track.next_feed = self._upstream.hold(viewer.key, supply)
         track.switching_since = self._clock()
         self._tasks.start(self._switch(viewer, track, supply, track.next_feed), "rendition switch")
+
+    def _probe(self, viewer: Viewer, track: ViewerTrack, order: ProbeOrder, *, fits: bool) -> None:
+        if order == STOP:
+            metrics.PROBES.labels("fits" if fits else "failed").inc()
+        self._plane.execute(
+            protocol.Probe(
+                session=viewer.plane_session,
+                track=track.index,
+                bitrate_bps=order.bitrate_bps,
+                duration_ms=order.duration_ms,
+            )
+        )
 
     async def _switch(self, viewer: Viewer, track: ViewerTrack, supply: TrackSupply, feed: Feed) -> None:
         """Wait for the target's relay, then point the track at it. The use of `feed` is the track's already."""
@@ -147,6 +185,11 @@ class Steering:
     def _point(self, viewer: Viewer, track: ViewerTrack, feed: Feed | None) -> None:
         source = None if feed is None else feed.source
         self._plane.execute(protocol.SwitchSource(session=viewer.plane_session, track=track.index, source=source))
+
+    def shown_height(self, viewer: Viewer) -> int | None:
+        """Of the rendition sent now; 0 while unknown, None without video."""
+        feed = next((track.feed for track in viewer.tracks if track.kind == "video"), None)
+        return None if feed is None else self._height(viewer, feed)
 
     def _height(self, viewer: Viewer, feed: Feed) -> int:
         live = self._stream(viewer.key)

@@ -34,7 +34,7 @@ class Stage(IntEnum):
 class ViewerTrack:
     """One m-line of a viewer, and the feed it shows."""
 
-    def __init__(self, index: int, group: str, kind: str, codec: str, feed: Feed) -> None:
+    def __init__(self, index: int, group: str, *, kind: str, codec: str, feed: Feed, chooser: RenditionChooser) -> None:
         self.index = index
         """`SendTrack.track`"""
         self.group = group
@@ -46,7 +46,7 @@ class ViewerTrack:
         """Where a switch is going that the plane has not completed yet."""
         self.switching_since = 0.0
         self.muted = False
-        self.chooser = RenditionChooser()
+        self.chooser = chooser
 
     @property
     def track(self) -> TrackId | None:
@@ -77,6 +77,8 @@ class Viewer:
         self.first_packet: Span | None = None
         self.measured_at = now
         self.stats: SessionStats | None = None
+        self.starved = False
+        """Not even the lowest rendition fits its link."""
 
     @property
     def session(self) -> SessionId:
@@ -147,6 +149,7 @@ class Viewers:
         """The session is over; False when it was already."""
         if not self.advance(viewer, Stage.ENDED):
             return False
+        self.note_starved(viewer, False)
         del self._by_session[viewer.session]
         del self._by_plane[viewer.plane_session]
         same = self._by_stream[viewer.key]
@@ -179,6 +182,12 @@ class Viewers:
         most = sorted(self._by_stream.values(), key=len, reverse=True)[:500]
         requests = [(next(iter(viewers.values())).request, len(viewers)) for viewers in most]
         return tuple(CarriedStream(app=r.app, stream=r.stream, viewers=count) for r, count in requests)
+
+    def note_starved(self, viewer: Viewer, starved: bool) -> None:
+        """Whether even the lowest rendition is too much for the viewer's link."""
+        if viewer.starved != starved:
+            viewer.starved = starved
+            metrics.STARVED.inc(1 if starved else -1)
 
     def _count(self) -> None:
         metrics.VIEWERS.set(len(self._by_session))

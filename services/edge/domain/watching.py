@@ -181,7 +181,15 @@ class Watching:
         if viewer.first_packet is not None:
             viewer.first_packet.end()
             viewer.first_packet = None
-        self._tell(viewer, SessionState.MEDIA)
+        self._ending.tell(
+            viewer,
+            SessionChanged(
+                session=viewer.session,
+                node=self._node,
+                state=SessionState.MEDIA,
+                stream_height=self._steering.shown_height(viewer),
+            ),
+        )
 
     def _figures(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
         growth = grown(viewer.stats, stats)
@@ -198,7 +206,7 @@ class Watching:
                 SessionChanged(
                     session=viewer.session,
                     node=self._node,
-                    target_bitrate_bps=stats.estimate_bps or stats.video_bps + stats.audio_bps,
+                    target_bitrate_bps=self._steering.room_bps(viewer),
                     video_bitrate_bps=stats.video_bps,
                     audio_bitrate_bps=stats.audio_bps,
                 ),

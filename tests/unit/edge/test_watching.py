@@ -14,6 +14,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import Ack, MuteRequest, RestartIceAnswer, RestartIceRequest, SelectRendition
 from rillcast.media import protocol
+from services.edge import metrics
 
 LOW, HIGH = rung(360, 600_000), msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
 
@@ -276,10 +277,10 @@ async def test_a_forced_height_opens_its_relay_first_and_switches_without_losing
     assert world.parents["transcoder-1"].opened[0].epoch == 1
     switches = world.plane.of(protocol.SwitchSource)
     assert [(s.session, s.source) for s in switches] == [(plane_session, low)]
-    assert world.heights(session) == []
+    assert world.heights(session) == [720]
 
     world.plane.emit(protocol.SourceSwitched(session=plane_session, track=switches[0].track, source=low))
-    await until(lambda: world.heights(session) == [360])
+    await until(lambda: world.heights(session) == [720, 360])
     users = {feed.source: feed.users for feed in world.edge.upstream.feeds_of(KEY)}
     assert (users[low], users[high]) == (1, 0)
 
@@ -293,6 +294,43 @@ async def test_a_thin_link_goes_down_by_itself(begin: Begin) -> None:
         await world.pass_time(1.0)
 
     assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0.360p")
+
+
+async def test_a_quiet_link_is_probed_with_padding_and_then_goes_up(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, plane_session = await world.watching()
+    await select(world, session, 360)
+    low, track = world.source_of("v0.360p"), world.plane.of(protocol.SwitchSource)[-1].track
+    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=track, source=low))
+    await select(world, session, 0)
+
+    begun = world.clock()
+    while world.plane.of(protocol.SwitchSource)[-1].source == low:
+        assert world.clock() < begun + 20
+        world.figures(plane_session, estimate_bps=900_000, video_bps=600_000)
+        await world.pass_time(1.0, step_s=1.0)
+
+    probes = world.plane.of(protocol.Probe)
+    assert {(probe.session, probe.track) for probe in probes} == {(plane_session, track)}
+    assert [probe.bitrate_bps for probe in probes] == [560_000, 1_050_000, 1_540_000, 1_540_000, 0]
+    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0")
+
+
+async def test_a_viewer_whose_link_carries_nothing_keeps_the_lowest_and_is_counted(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, plane_session = await world.watching()
+    for _ in range(6):
+        world.figures(plane_session, estimate_bps=100_000, loss=0.4, video_bps=600_000)
+        for switch in world.plane.of(protocol.SwitchSource)[-1:]:
+            assert switch.source is not None
+            world.plane.emit(protocol.SourceSwitched(session=plane_session, track=switch.track, source=switch.source))
+        await world.pass_time(1.0, step_s=1.0)
+
+    assert world.heights(session) == [720, 360]
+    assert metrics.STARVED._value.get() == 1
+
+    await world.close(session)
+    assert metrics.STARVED._value.get() == 0
 
 
 async def test_a_rendition_whose_relay_does_not_open_is_not_switched_to(begin: Begin) -> None:

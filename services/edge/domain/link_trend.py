@@ -1,0 +1,180 @@
+"""Whether one viewer's link is congested, is quiet, or just loses packets. No I/O, no clock.
+
+The estimate is the receiver's REMB. libwebrtc makes it about 85 % of what arrives when queues grow, and lets it rise by
+some percent a second to at most 1.5 times what arrives. So a fall tells at once that a link is full, while a low value
+that does not fall tells nothing: not enough was sent for it to know better.
+
+Loss counts until sending less has been seen not to cure it; then it is the link's own (Wi-Fi, radio) and what comes on
+top of it counts.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from rillcast.contracts.records import AbrSettings
+
+FELL = 0.95
+"""An estimate below this share of the one before fell; libwebrtc's smallest step is 15 %."""
+SHORT = 0.95
+"""An estimate below this share of what is needed is too low,"""
+VERY_SHORT = 0.8
+"""and one below this needs no second sign."""
+FAR_LESS = 0.65
+"""A fall to below this share of what is sent: much less arrives, however little the estimate was before."""
+SECOND_SIGN_S = 3.0
+"""How long a fall waits for a second sign: loss, or a longer round trip."""
+RTT_GREW_MS, RTT_GREW_SHARE = 50.0, 0.25
+"""A round trip longer than the shortest by this much and this share, and beyond its scatter, means a queue."""
+LOSS_MEMORY_S = 2.0
+"""Time constant of the mean loss: one lost audio packet is 2 % of a second's."""
+MUCH_LOSS = 20.0
+"""Percent of one report at which nothing else is needed."""
+LOSS_TEST_S = 6.0
+"""How long after going down because of loss it is judged whether that helped."""
+UNCURED = 0.6
+"""Loss still at this share of what it was is the link's own, up to"""
+MOST_OWN_LOSS = 10.0
+
+
+class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the viewer's link shows right now."""
+
+    estimate_bps: int
+    """0 = the receiver sends none; then only loss counts."""
+    fraction_lost: float
+    """Of the last receiver report; 0 when none came since the last figures."""
+    sent_bps: int
+    """Everything, the last second's mean."""
+    other_bps: int = 0
+    """Of that: audio and other videos."""
+    rtt_ms: float = 0.0
+    """0 = unknown."""
+    jitter_ms: float = 0.0
+
+
+class Congestion(msgspec.Struct, frozen=True):
+    """More is sent than the link takes."""
+
+    room_bps: int
+    """What it seems to take; 0 = unknown, just less."""
+
+
+class LinkTrend:
+    """Fed with all figures of one viewer."""
+
+    def __init__(self, settings: AbrSettings) -> None:
+        self._settings = settings
+        self.loss = 0.0
+        """Percent, mean of the last seconds."""
+        self.own_loss = 0.0
+        """What the link loses whatever is sent."""
+        self.rtt_ms = 0.0
+        """Smoothed; 0 = unknown."""
+        self.rtt_scatter_ms = 0.0
+        self.fell = False
+        """Whether the estimate fell with the last figures."""
+        self._at: float | None = None
+        self._estimate_bps = 0
+        self._fell_at = -math.inf
+        self._shortest_rtt_ms = 0.0
+        self._lossy_since: float | None = None
+        self._tested_loss: tuple[float, float] | None = None
+        """(when, percent) of going down because of loss."""
+
+    def forget_estimate(self) -> None:
+        """Judge the next estimate as if it were the first."""
+        self._estimate_bps = 0
+
+    def forget_loss(self, percent: float) -> None:
+        """What got lost meanwhile had a cause that is gone; before, it was so much."""
+        self.loss = percent
+        self._lossy_since = None
+
+    def observe(self, link: LinkFigures, needs_bps: int, now: float) -> Congestion | None:
+        """Take figures in. `needs_bps`: what all that is chosen needs."""
+        before_bps, self._estimate_bps = self._estimate_bps, link.estimate_bps
+        queue = self._take_rtt(link.rtt_ms)
+        self._take_loss(link.fraction_lost * 100, now)
+        self.fell = 0 < link.estimate_bps < before_bps * FELL
+        if self._estimate_says_short(link, before_bps, needs_bps, queue, now):
+            return Congestion(link.estimate_bps)
+        return self._judge_loss(link, queue, now) if self._settings.stats_based_abr_enabled else None
+
+    def is_quiet(self, link: LinkFigures) -> bool:
+        """Whether loss, round trip and jitter allow going up."""
+        settings = self._settings
+        if not settings.stats_based_abr_enabled:
+            return True
+        return (
+            self.loss <= settings.abr_up_scale_packet_lost_ratio + self.own_loss * 1.5
+            and link.rtt_ms < settings.abr_up_scale_rtt_ms
+            and link.jitter_ms < settings.abr_up_scale_jitter_ms
+        )
+
+    def _estimate_says_short(self, link: LinkFigures, before_bps: int, needs_bps: int, queue: bool, now: float) -> bool:
+        if not 0 < link.estimate_bps < needs_bps * SHORT:
+            return False
+        knew_better = before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT)
+        arrives_less = self.fell and link.estimate_bps < link.sent_bps * FAR_LESS
+        if (knew_better or arrives_less) and link.estimate_bps < needs_bps * VERY_SHORT:
+            return True
+        if self.fell:
+            self._fell_at = now
+        elif now - self._fell_at > SECOND_SIGN_S:
+            return False
+        return queue or (link.fraction_lost > 0 and self.loss > self._loss_limit)
+
+    @property
+    def _loss_limit(self) -> float:
+        return self._settings.abr_down_scale_packet_lost_ratio + self.own_loss * 2
+
+    def _judge_loss(self, link: LinkFigures, queue: bool, now: float) -> Congestion | None:
+        percent = link.fraction_lost * 100
+        if percent > max(MUCH_LOSS, self.own_loss * 3):
+            arrived = int(link.sent_bps * (1 - link.fraction_lost))
+            return Congestion(min(arrived, link.estimate_bps or arrived))
+        if self.loss <= self._loss_limit:
+            self._lossy_since = None
+            return None
+        self._lossy_since = now if self._lossy_since is None else self._lossy_since
+        if percent == 0 or now - self._lossy_since < 0.9:
+            return None
+        return self._test_loss(queue, now)
+
+    def _test_loss(self, queue: bool, now: float) -> Congestion | None:
+        """Going down is a test; what did not help once is not done again."""
+        if self._tested_loss is not None:
+            tested_at, tested = self._tested_loss
+            if now - tested_at < LOSS_TEST_S:
+                return None
+            self._tested_loss = None
+            if self.loss >= tested * UNCURED and not queue:
+                self.own_loss = min(self.loss, MOST_OWN_LOSS)
+                return None
+        self._tested_loss = (now, self.loss)
+        return Congestion(0)
+
+    def _take_loss(self, percent: float, now: float) -> None:
+        passed = min(LOSS_MEMORY_S, now - self._at) if self._at is not None else 1.0
+        self._at = now
+        self.loss += (percent - self.loss) * (1 - math.exp(-passed / LOSS_MEMORY_S))
+        if self.loss < self.own_loss:
+            self.own_loss += (self.loss - self.own_loss) * 0.05 * passed
+
+    def _take_rtt(self, rtt_ms: float) -> bool:
+        """Whether the round trip shows a queue."""
+        if rtt_ms <= 0:
+            return False
+        if not self.rtt_ms:
+            self.rtt_ms = self._shortest_rtt_ms = rtt_ms
+            self.rtt_scatter_ms = rtt_ms / 4
+            return False
+        longer = max(RTT_GREW_MS, self._shortest_rtt_ms * RTT_GREW_SHARE, self.rtt_scatter_ms * 4)
+        grew = rtt_ms > self._shortest_rtt_ms + longer
+        self.rtt_scatter_ms += (min(abs(rtt_ms - self.rtt_ms), longer) - self.rtt_scatter_ms) / 4
+        self.rtt_ms += (rtt_ms - self.rtt_ms) / 4
+        self._shortest_rtt_ms = min(rtt_ms, self._shortest_rtt_ms + (rtt_ms - self._shortest_rtt_ms) * 0.02)
+        return grew

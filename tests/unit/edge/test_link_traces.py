@@ -1,0 +1,156 @@
+"""The choice of a rendition over whole network traces, with the estimates a libwebrtc receiver would send."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from link_model import Viewing, Watched, trace
+
+from rillcast.contracts.ids import TrackId
+from services.edge.domain.rendition import Option
+
+SIMULCAST = (
+    Option(TrackId("v0.l"), 180, 150_000),
+    Option(TrackId("v0.m"), 360, 500_000),
+    Option(TrackId("v0.h"), 720, 1_500_000),
+)
+LADDER = (
+    Option(TrackId("v0.240p"), 240, 350_000),
+    Option(TrackId("v0.480p"), 480, 900_000),
+    Option(TrackId("v0.720p"), 720, 1_600_000),
+    Option(TrackId("v0"), 1080, 2_400_000),
+)
+SEEDS = range(1, 4)
+
+
+def view(name: str, seed: int, options: tuple[Option, ...] = SIMULCAST, **how: bool) -> Watched:
+    return Viewing(trace(name), options, seed=seed, **how).run()
+
+
+def padded(seen: Watched) -> int:
+    """Tries made."""
+    return sum(order == 0 for _, order in seen.probes)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_wide_link_keeps_the_highest_and_is_never_padded(seed: int) -> None:
+    seen = view("steady", seed)
+
+    assert (seen.switches, seen.probes, seen.audio_lost) == ([], [], 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_step_is_followed_down_within_a_second_and_up_again_without_flapping(seed: int) -> None:
+    seen = view("step", seed)
+
+    down, up = seen.after(20)[0], seen.after(60)[-1]
+    assert down[0] - 20 <= 1.0
+    assert up == (up[0], 720)
+    assert up[0] - 60 <= 35
+    assert len(seen.switches) == 2
+    assert seen.share_at(360, 22, 60) == 1.0
+    assert seen.audio_lost / seen.audio_sent < 0.005
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_figures_once_a_second_only_cost_a_second(seed: int) -> None:
+    seen = view("step", seed, early=False)
+
+    assert seen.after(20)[0][0] - 20 <= 2.2
+    assert len(seen.switches) <= 4
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_ladder_is_followed_likewise(seed: int) -> None:
+    seen = view("step", seed, LADDER)
+
+    lowest = next(at for at, height in seen.after(20) if height == 240)
+    assert lowest - 20 <= 2.5
+    assert seen.after(20)[0][0] - 20 <= 1.0
+    assert seen.share_at(240, 25, 60) == 1.0
+    assert seen.switches[-1][1] >= 720
+    assert len(seen.switches) <= 7
+    assert seen.audio_lost / seen.audio_sent < 0.01
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_cliff_of_a_sawtooth_is_left_at_once_and_each_tooth_is_climbed_once(seed: int) -> None:
+    seen = view("lte-sawtooth", seed)
+
+    for cliff in (40, 80, 120, 160):
+        at, height = seen.after(cliff)[0]
+        assert at - cliff <= 1.2
+        assert height == 360
+    assert len(seen.switches) <= 12
+    assert all(later[0] - before[0] > 3 for before, later in itertools.pairwise(seen.switches))
+    assert seen.audio_lost / seen.audio_sent < 0.005
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_loss_that_is_the_links_own_does_not_keep_the_picture_small(seed: int) -> None:
+    seen = view("lossy-wifi", seed)
+
+    assert seen.share_at(720, 90, 180) > 0.8
+    assert len(seen.switches) <= 6
+    assert seen.share_at(180, 0, 180) == 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_jitter_alone_hardly_ever_changes_anything(seed: int) -> None:
+    seen = view("jittery", seed)
+
+    assert len(seen.switches) <= 4
+    assert seen.share_at(720, 0, 180) > 0.85
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_link_between_two_renditions_stays_at_the_lower_and_is_rarely_tried(seed: int) -> None:
+    seen = view("between", seed)
+
+    assert [height for _, height in seen.switches] == [360]
+    assert padded(seen) <= 14
+    assert seen.audio_lost / seen.audio_sent < 0.005
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_without_rtx_the_switch_itself_is_the_try_and_fails_ever_more_rarely(seed: int) -> None:
+    seen = view("between", seed, can_probe=False)
+
+    ups = [at for at, height in seen.switches if height == 720]
+    assert seen.probes == []
+    assert len(ups) <= 14
+    assert seen.share_at(720, 0, 300) < 0.15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_not_even_the_lowest_fits_it_is_kept_and_that_is_said_until_it_does(seed: int) -> None:
+    seen = view("starving", seed)
+
+    first = seen.after(15)[0]
+    assert first[0] - 15 <= 1.0
+    assert first[1] == 180
+    assert seen.share_at(180, 17, 45) == 1.0
+    assert any(15 < at < 45 for at in seen.starved)
+    assert not any(at > 70 for at in seen.starved)
+    assert seen.switches[-1][1] == 720
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_policer_that_drops_without_delay_is_recognised_by_loss(seed: int) -> None:
+    seen = view("policed", seed)
+
+    assert seen.after(20)[0][0] - 20 <= 2.0
+    assert seen.share_at(720, 22, 60) == 0.0
+    assert seen.switches[-1][1] == 720
+    assert seen.audio_lost / seen.audio_sent < 0.02
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_receiver_without_estimates_is_followed_by_its_reports(seed: int) -> None:
+    seen = view("step", seed, remb=False)
+
+    assert seen.after(20)[0][0] - 20 <= 3.5
+    assert seen.share_at(720, 25, 60) == 0.0
+    assert seen.switches[-1][1] == 720
+    assert seen.audio_lost / seen.audio_sent < 0.02
