@@ -1,7 +1,8 @@
 //! Time per sealed packet of every AES-128-GCM implementation that this machine can run.
 //!
-//! `cargo run --release -p rillcast-crypto --example seal [rounds]`. Implementations take turns in
-//! rounds shorter than a scheduler's slice; the median of the rounds is printed. A round goes over all keys in turn, from one shared payload into a ring of slots, as the fan-out does.
+//! `cargo run --release -p rillcast-crypto --example seal [rounds]`. Implementations take turns in rounds shorter than a
+//! scheduler's slice; the median of the rounds is printed. A round goes over all keys in turn, from one shared payload
+//! into a ring of slots, as the fan-out does.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

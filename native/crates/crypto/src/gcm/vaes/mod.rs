@@ -4,8 +4,8 @@
 //! Mode": blocks are hashed byte-reversed, and the powers of H are kept multiplied by x, so that the bit order of GCM
 //! costs nothing. No branch and no address depends on key or data, only on lengths.
 //!
-//! All `unsafe` of the own GCM is in this folder. A function that needs CPU features can be reached only through a value of
-//! `Vaes512` or `Vaes256`, and those are only made where the CPU has them.
+//! All `unsafe` of the own GCM is in this folder. A function that needs CPU features can be reached only through a value
+//! of `Vaes512` or `Vaes256`, and those are only made where the CPU has them.
 
 mod narrow;
 mod wide;
