@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from rillcast.cli.plan import Wishes, services
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeKind
 from rillcast.runtime.settings import NodeSettings
+from services.signaling.adapters.files import read_apps
 
 Settings = dict[NodeKind, type[NodeSettings]]
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?")
@@ -128,3 +130,13 @@ def shown_default(variable: str, settings: Settings) -> str:
                 else str(default)
             )
     raise AssertionError(f"{variable} sets nothing")
+
+
+def test_the_ladder_overlay_mounts_settings_that_are_accepted(root: Path) -> None:
+    overlay = yaml.safe_load((root / "deploy/compose/ladder.yml").read_text())["services"]["signaling"]
+    source, target, _ = overlay["volumes"][0].split(":")
+
+    apps = read_apps(str(root / source))
+
+    assert overlay["environment"] == {"RILLCAST_SIGNALING_APPS_FILE": target}
+    assert [rung.height for rung in apps[AppName("live")].encoder_settings] == [720, 480, 360]
