@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -124,9 +124,16 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, edges: int = 1, origins: int = 1) -> AsyncIterator[Cluster]:
-    """`rillcast up` until the end of the block. The folder, which exists, keeps the logs."""
-    process, first = await _start(folder, edges=edges, origins=origins)
+async def cluster(
+    folder: Path,
+    *,
+    edges: int = 1,
+    origins: int = 1,
+    transcoders: int = 1,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Cluster]:
+    """`rillcast up` until the end of the block. The folder, which exists, keeps the logs; `settings` are variables."""
+    process, first = await _start(folder, (edges, origins, transcoders), settings or {})
     running = Cluster(process, folder, first)
     try:
         yield running
@@ -135,25 +142,30 @@ async def cluster(folder: Path, *, edges: int = 1, origins: int = 1) -> AsyncIte
             await running.terminate()
 
 
-async def _start(folder: Path, *, edges: int, origins: int) -> tuple[asyncio.subprocess.Process, int]:
+async def _start(
+    folder: Path, counts: tuple[int, int, int], settings: Mapping[str, str]
+) -> tuple[asyncio.subprocess.Process, int]:
     for _ in range(5):
         first = _free_block()
-        process = await _launch(folder, first, edges, origins)
+        process = await _launch(folder, first, counts, settings)
         if await _came_up(process, first, folder):
             return process, first
     raise AssertionError(f"no cluster came up: {(folder / 'up.log').read_text()[-2000:]}")
 
 
-async def _launch(folder: Path, first: int, edges: int, origins: int) -> asyncio.subprocess.Process:
+async def _launch(
+    folder: Path, first: int, counts: tuple[int, int, int], settings: Mapping[str, str]
+) -> asyncio.subprocess.Process:
     ports = {"port": 0, "admin-port": 10, "nats-port": 1, "consul-port": 3, "media-port": 100, "relay-port": 400}
     options = [part for name, offset in ports.items() for part in (f"--{name}", str(first + offset))]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RILLCAST_")}
     with (folder / "up.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "rillcast.cli", "up", "--run-dir", str(folder / "run")),
-            *("--edges", str(edges), "--origins", str(origins), *options),
+            *(f"--{kind}={count}" for kind, count in zip(("edges", "origins", "transcoders"), counts, strict=True)),
+            *options,
             cwd=ROOT,
-            env=environment,
+            env=environment | dict(settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
