@@ -130,6 +130,8 @@ class Edge:
                     log.warning("The media plane could not do it", command=event.command, reason=event.message)
                 self.upstream.on_event(event)
                 self.watching.on_event(event)
+                if isinstance(event, protocol.RelayParentLost):
+                    self.watching.on_parent_lost(event.source)
 
     async def serve(self) -> None:
         """Begin to answer requests."""

@@ -61,9 +61,14 @@ class Steering:
                 continue
             if track.next_feed is not None and self._clock() - track.switching_since >= SWITCH_TIMEOUT_S:
                 self._abandon(viewer, track)
-            supplies = supplies_for(live, track.group, track.codec)
-            if len(supplies) > 1:
+            supplies = self._alive(live, supplies_for(live, track.group, track.codec))
+            if len(supplies) > 1 or (supplies and supplies[0].track.track != track.track):
                 self._choose(viewer, track, supplies)
+
+    def _alive(self, live: LiveStream, supplies: tuple[TrackSupply, ...]) -> tuple[TrackSupply, ...]:
+        """Without renditions that fell silent, unless nothing else is left."""
+        lost = self._upstream.lost(live)
+        return tuple(supply for supply in supplies if supply.track.track not in lost) or supplies
 
     def force(self, viewer: Viewer, height: int) -> None:
         """The viewer chose a height; 0 = automatic."""
@@ -89,6 +94,7 @@ class Steering:
         for track in viewer.tracks:
             supplies = supplies_for(live, track.group, track.codec)
             playable = playable or bool(supplies)
+            supplies = self._alive(live, supplies)
             offered = {supply.track.track for supply in live.supplies() if supply.track.codec == track.codec}
             if supplies and track.track not in offered:
                 self._abandon(viewer, track)

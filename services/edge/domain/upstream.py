@@ -10,6 +10,7 @@ The vanishing of a stream's record changes nothing here: media that flows goes o
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import secrets
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from services.edge.ports import Bus, Clock, Plane
 tracer = trace.get_tracer("rillcast.edge")
 
 OPEN_TIMEOUT_S = 2.0
+AVOID_LOST_S = 5.0
+"""For so long a rendition whose transcoder fell silent isn't chosen; its lease may say nothing of its death yet."""
 
 
 class FeedState(Enum):
@@ -60,6 +63,8 @@ class Feed:
         self.attempt = 0
         self.ever_open = False
         self.heard_at = now
+        self.lost_at = -math.inf
+        """When its parent fell silent the last time."""
         self.parent: NodeId | None = None
         self.relay: RelayId | None = None
         self.epoch = 0
@@ -148,6 +153,22 @@ class Upstream:
         """The feeds of a stream."""
         return list(self._feeds.get(key, {}).values())
 
+    def lost(self, live: LiveStream) -> frozenset[TrackId]:
+        """Renditions of transcoders that fell silent a moment ago, until others make them. Never the origin's own:
+        without it there is nothing better."""
+        return frozenset(feed.track.track for feed in self.feeds_of(live.key) if self._is_lost(feed, live.record.owner))
+
+    def _is_lost(self, feed: Feed, origin: NodeId) -> bool:
+        supply = self._supply(feed)
+        if supply is None or supply.node != feed.parent or feed.parent == origin or feed.state is FeedState.OPEN:
+            return False
+        return self._clock() - feed.lost_at < AVOID_LOST_S
+
+    def stream_of(self, source: int) -> str | None:
+        """The key of the stream that a source belongs to."""
+        feed = self._by_source.get(source)
+        return feed.key if feed is not None else None
+
     def silent_s(self, key: str) -> float:
         """How long ago the last packet of any track of the stream came, or its feed was made."""
         now = self._clock()
@@ -167,6 +188,7 @@ class Upstream:
             case protocol.RelayParentLost(source=source):
                 if (feed := self._by_source.get(source)) and feed.state is FeedState.OPEN:
                     metrics.RELAY_PARENTS_LOST.inc()
+                    feed.lost_at = self._clock()
                     self._wait(feed)
             case protocol.SourceStarted(source=source):
                 if feed := self._by_source.get(source):

@@ -125,6 +125,11 @@ class Watching:
             case _:
                 pass
 
+    def on_parent_lost(self, source: int) -> None:
+        """A relay fell silent, and its feed knows: viewers take another rendition if there is one."""
+        for viewer in self._viewers.of(self._upstream.stream_of(source) or ""):
+            self._steering.steer(viewer)
+
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
         """The directory shows this for a stream now."""
         viewers = self._viewers.of(key)

@@ -427,3 +427,28 @@ async def test_an_ice_restart_gives_fresh_credentials(world: World) -> None:
 
     command = world.plane.of(protocol.RestartIce)[0]
     assert (command.session, command.ice.local_ufrag) == (plane_session, fresh.local_ufrag)
+
+
+async def test_viewers_leave_a_rendition_whose_transcoder_fell_silent_at_once(begin: Begin) -> None:
+    world = await ladder_world(begin)
+    session, plane_session = await world.watching()
+    await select(world, session, 360)
+    rung_source = world.source_of(LOW.track)
+    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=0, source=rung_source))
+
+    world.plane.emit(protocol.RelayParentLost(source=rung_source))
+    await world.settle()
+
+    switch = world.plane.of(protocol.SwitchSource)[-1]
+    assert (switch.session, switch.source) == (plane_session, world.source_of("v0"))
+
+    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=0, source=world.source_of("v0")))
+    world.figures(plane_session)
+    await world.settle()
+    assert world.plane.of(protocol.SwitchSource)[-1] == switch
+    await world.parent("transcoder-2", LOW)
+    await world.renditions.delete(f"{KEY}/transcoder-1")
+    await world.ladder(LOW, owner="transcoder-2")
+    world.figures(plane_session)
+    await until(lambda: world.plane.of(protocol.SwitchSource)[-1].source == world.source_of(LOW.track))
+    assert world.parents["transcoder-2"].opened
