@@ -58,6 +58,11 @@ class Probing:
         self.loss_before = trend.loss
         self._estimate_before_bps = link.estimate_bps
 
+    @property
+    def tried_bps(self) -> int:
+        """What a successful try has shown to fit: rates of renditions drift meanwhile."""
+        return int(self.wanted_bps * STEPS[-1])
+
     def order(self) -> ProbeOrder:
         """What to send in the present step."""
         return ProbeOrder(int(self._missing_bps * STEPS[self._step]), STEP_LASTS_MS)

@@ -22,7 +22,7 @@ SAFETY = 0.95
 SETTLE_S = 1.5
 """After going down, how long signs of congestion are still those of what was sent before,"""
 SETTLE_LEAST_S = 0.7
-"""unless the new rendition is far too much as well."""
+"""unless even what is sent since is far too much."""
 QUIET_S = 3.0
 """How long a link must have been quiet before it is tried."""
 TRY_AGAIN_S = 3.0
@@ -74,7 +74,7 @@ class RenditionChooser:
         self._try_at = -math.inf
         self._failures = 0
         self._proven_bps = 0
-        self._padded_until = -math.inf
+        self._padded_at = -math.inf
         self._congested_at = -math.inf
         self.starved = False
         """Not even the lowest rendition fits; it is sent nevertheless."""
@@ -103,13 +103,25 @@ class RenditionChooser:
         return self._follow(options, place, congestion, link, now, switching=switching)
 
     def _observe(self, needs_bps: int, link: LinkFigures, now: float) -> Congestion | None:
-        if now < max(self._padded_until, self._went_down_at + SETTLE_S):
+        if self._settling(now):
             link = msgspec.structs.replace(link, fraction_lost=min(link.fraction_lost, self._trend.loss / 100))
         congestion = self._trend.observe(link, needs_bps, now)
         if congestion is not None:
             self._congested_at = now
             self._proven_bps = 0
         return congestion
+
+    def _settling(self, now: float, *, far_short: bool = False) -> bool:
+        """Whether what is seen comes of something that was ended already."""
+        after_down, after_padding = now - self._went_down_at, now - self._padded_at
+        if far_short:
+            return min(after_down, after_padding) < SETTLE_LEAST_S
+        return after_down < SETTLE_S or after_padding < PROBE_SETTLE_S
+
+    def _stay(self, options: Sequence[Option], place: int) -> Choice:
+        self._quiet_since = None
+        self._excess = 0
+        return Choice(options[place].track)
 
     def _follow(
         self,
@@ -122,10 +134,11 @@ class RenditionChooser:
         switching: bool,
     ) -> Choice:
         needs = _needs(options[place], link)
-        if self._probing is not None and not _far_short(congestion, needs):
+        if self._probing is not None:
             return self._go_on(options, place, self._probing, link, now)
-        if congestion is not None and (now >= self._padded_until or _far_short(congestion, needs)):
-            return self._down(options, place, congestion, link, now)
+        if congestion is not None:
+            settled = place > 0 and not self._settling(now, far_short=0 < congestion.room_bps < needs * VERY_SHORT)
+            return self._down(options, place, congestion, link, now) if settled else self._stay(options, place)
         if not switching and place + 1 < len(options) and self._may_try(needs, link, now):
             return self._try(options, place, link, now)
         return Choice(options[place].track)
@@ -146,11 +159,6 @@ class RenditionChooser:
     def _down(
         self, options: Sequence[Option], place: int, congestion: Congestion, link: LinkFigures, now: float
     ) -> Choice:
-        self._quiet_since = None
-        self._excess = 0
-        settling = SETTLE_LEAST_S if _far_short(congestion, _needs(options[place], link)) else SETTLE_S
-        if place == 0 or now - self._went_down_at < settling:
-            return Choice(options[place].track, self._stop_failed(now))
         room = congestion.room_bps * SAFETY - link.other_bps
         fitting = [o for o in options[:place] if o.bitrate_bps <= room]
         lower = options[place - 1] if not congestion.room_bps else fitting[-1] if fitting else options[0]
@@ -159,7 +167,9 @@ class RenditionChooser:
         self._try_at = max(self._try_at, now + TRY_AGAIN_S)
         self._went_down_at, self._went_up_at = now, -math.inf
         self._trend.forget_loss(self._trend.own_loss)
-        return Choice(lower.track, self._stop_failed(now))
+        self._quiet_since = None
+        self._excess = 0
+        return Choice(lower.track)
 
     def _failed(self, now: float) -> None:
         settings = self._settings
@@ -174,11 +184,6 @@ class RenditionChooser:
         """Ends a probe under way."""
         running, self._probing = self._probing, None
         return STOP if running is not None else None
-
-    def _stop_failed(self, now: float) -> ProbeOrder | None:
-        if self._probing is not None:
-            self._failed(now)
-        return self._stop()
 
     def _note_starving(self, place: int, congestion: Congestion | None, now: float) -> None:
         if place == 0 and congestion is not None:
@@ -218,10 +223,10 @@ class RenditionChooser:
         if verdict is Verdict.FAILED:
             self._failed(now)
             self._quiet_since = None
-            self._padded_until = now + PROBE_SETTLE_S
+            self._padded_at = now
             self._trend.forget_loss(probing.loss_before)
             return Choice(options[place].track, order)
-        fitting = [o for o in options[place + 1 :] if _needs(o, link) <= probing.wanted_bps]
+        fitting = [o for o in options[place + 1 :] if _needs(o, link) <= probing.tried_bps]
         if not fitting:
             return Choice(options[place].track, order)
         self._proven_bps = probing.wanted_bps
@@ -237,11 +242,6 @@ class RenditionChooser:
 def _needs(option: Option, link: LinkFigures) -> int:
     """What would be sent in all; a rate nobody has measured yet is taken for what is sent now."""
     return option.bitrate_bps + link.other_bps if option.bitrate_bps else link.sent_bps
-
-
-def _far_short(congestion: Congestion | None, needs_bps: int) -> bool:
-    """So little room that padding alone can't be the cause."""
-    return congestion is not None and 0 < congestion.room_bps < needs_bps * VERY_SHORT
 
 
 def _next_up(options: Sequence[Option], place: int, link: LinkFigures) -> Option:

@@ -223,15 +223,35 @@ class Watching {
     showState(state, badge, status, state === "live" || keepsPicture ? "" : cover);
   }
 
+  /** The menu: automatic and each height once, whatever codecs it comes in. */
   renditions(infos) {
-    const heights = [...new Set(infos.map((info) => info.streamHeight))].filter((height) => height > 0).sort((a, b) => b - a);
-    el["quality-field"].hidden = heights.length < 2;
-    const key = heights.join();
-    if (el.quality.dataset.heights === key) return;
-    el.quality.dataset.heights = key;
-    const chosen = el.quality.value;
-    el.quality.replaceChildren(new Option("Automatic", "0"), ...heights.map((height) => new Option(`${height}p`, String(height))));
-    if (heights.includes(Number(chosen))) el.quality.value = chosen;
+    const rates = new Map();
+    for (const { streamHeight, videoBitrate } of infos) {
+      if (streamHeight > 0) rates.set(streamHeight, Math.max(videoBitrate ?? 0, rates.get(streamHeight) ?? 0));
+    }
+    this.rates = new Map([...rates].sort(([one], [other]) => other - one));
+    el["quality-field"].hidden = this.rates.size < 2;
+    const key = [...this.rates.keys()].join();
+    if (el.quality.dataset.heights !== key) {
+      el.quality.dataset.heights = key;
+      const chosen = Number(el.quality.value);
+      const heights = [0, ...this.rates.keys()];
+      el.quality.replaceChildren(...heights.map((height) => new Option("", String(height))));
+      el.quality.value = String(heights.includes(chosen) ? chosen : 0);
+    }
+    this.labelQuality();
+  }
+
+  /** Says which rendition plays: what the picture itself shows, not what was asked for. */
+  labelQuality() {
+    const playing = el.video.videoHeight;
+    for (const option of el.quality.options) {
+      const height = Number(option.value);
+      const rate = this.rates?.get(height) ? ` · ${(this.rates.get(height) / 1e6).toFixed(1)} Mbit/s` : "";
+      const name = height ? `${height}p${rate}` : `Automatic${playing ? ` (${playing}p)` : ""}`;
+      const text = height === playing && height ? `${name} · playing` : name;
+      if (option.text !== text) option.text = text;
+    }
   }
 
   async measure() {
@@ -300,6 +320,7 @@ function watch(app, stream) {
   el.video.addEventListener("volumechange", () => {
     if (!el.video.muted) el.sound.hidden = true;
   });
+  el.video.addEventListener("resize", () => watching.labelQuality());
   el.quality.addEventListener("change", () => {
     watching.signal.send({ command: "forceStreamQuality", streamId: stream, streamHeight: Number(el.quality.value) });
   });

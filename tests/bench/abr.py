@@ -1,0 +1,278 @@
+"""What a viewer sees when its link gets slow and fast again.
+
+    python -m tests.bench.abr --rounds 3 --plot docs/benchmarks/abr.png
+
+A Chromium publishes three simulcast layers by WHIP; another watches on the watch page from behind a link of 3 Mbit/s,
+then 0.7, then 3 again (`impairment`). Prints how long switching took, freezes, lost sound and renegotiations, and draws
+the first round. Asserts nothing. Needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import imageio_ffmpeg
+import matplotlib as mpl
+import msgspec
+from playwright.async_api import Browser, Page, Playwright, async_playwright
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.impairment import ImpairedLink, Shape, impaired_link
+from tests.e2e.browser import CAMERA, FLAGS
+from tests.e2e.cluster import Cluster, cluster, until
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+HERE = Path(__file__).resolve().parent
+STREAM = "abr"
+WIDTH = 960
+"""The least for which Chromium sends three layers."""
+BITRATES = (150_000, 500_000, 1_500_000)
+HEIGHTS = tuple(WIDTH * 9 // 16 // scale for scale in (4, 2, 1))
+WIDE = Shape(rate_bps=3_000_000, delay_ms=20)
+NARROW = Shape(rate_bps=700_000, delay_ms=20)
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A tenth of a second at the viewer; counts are totals."""
+
+    at_ms: float
+    height: int
+    frames: int
+    freezes: int
+    frozen_s: float
+    waited_s: float
+    emitted: int
+    bytes: int
+    concealed: int
+    silent: int
+    samples: int
+
+
+class Log(msgspec.Struct, frozen=True):
+    """What a watching page noted."""
+
+    samples: list[Sample]
+    negotiations: int
+    connections: int
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One viewer from 3 to 0.7 to 3 Mbit/s."""
+
+    log: Log
+    narrow_ms: float
+    """When the link became slow,"""
+    wide_ms: float
+    """and fast again."""
+
+    def between(self, since_ms: float, until_ms: float) -> list[Sample]:
+        return [sample for sample in self.log.samples if since_ms <= sample.at_ms < until_ms]
+
+    def down_s(self) -> float:
+        """From the link's fall to the first smaller picture; NaN if it never came."""
+        return self._first(self.narrow_ms, self.wide_ms, lambda height: 0 < height < HEIGHTS[-1])
+
+    def up_s(self) -> float:
+        """From the link's rise to the first full picture."""
+        return self._first(self.wide_ms, float("inf"), lambda height: height == HEIGHTS[-1])
+
+    def _first(self, since_ms: float, until_ms: float, good: object) -> float:
+        assert callable(good)
+        found = (s.at_ms for s in self.between(since_ms, until_ms) if good(s.height))
+        return (next(found, float("nan")) - since_ms) / 1_000
+
+    def switches(self) -> int:
+        heights = [sample.height for sample in self.log.samples if sample.height]
+        return sum(before != after for before, after in itertools.pairwise(heights))
+
+    def frozen(self) -> tuple[int, float]:
+        """Freezes and their seconds from the link's fall on, as Chromium counts them."""
+        seen = self.between(self.narrow_ms, float("inf"))
+        return seen[-1].freezes - seen[0].freezes, seen[-1].frozen_s - seen[0].frozen_s
+
+    def sound_lost(self) -> float:
+        """Share of the sound that had to be invented."""
+        seen = self.between(self.narrow_ms, float("inf"))
+        return (seen[-1].concealed - seen[0].concealed) / max(1, seen[-1].samples - seen[0].samples)
+
+
+async def make_picture(folder: Path) -> Path:
+    """Motion and noise that fill every layer's bit rate."""
+    path = folder / "camera.mjpeg"
+    source = f"testsrc2=size={WIDTH}x{WIDTH * 9 // 16}:rate=30,noise=alls=14:allf=t"
+    process = await asyncio.create_subprocess_exec(
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-f", "lavfi", "-t", "6", "-i", source),
+        *("-q:v", "4", "-pix_fmt", "yuvj420p", str(path)),
+    )
+    assert await process.wait() == 0
+    return path
+
+
+def own_address() -> str:
+    """This machine's, as the cluster's candidates have it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+@asynccontextmanager
+async def browser(playwright: Playwright, *args: str, executable: str = "/usr/bin/chromium") -> AsyncIterator[Browser]:
+    opened = await playwright.chromium.launch(
+        executable_path=executable, headless=True, args=list(args), ignore_default_args=["--mute-audio"]
+    )
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def flags(server: str) -> list[str]:
+    return [f"{flag} , EXCLUDE {server}" if flag.startswith("--host-resolver-rules") else flag for flag in FLAGS]
+
+
+def wrapper(folder: Path, link: ImpairedLink) -> str:
+    """Chromium behind the link."""
+    path = folder / "chromium-behind-the-link"
+    path.write_text(f'#!/bin/sh\nexec {" ".join(link.enter)} /usr/bin/chromium "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+async def publish(page: Page, running: Cluster) -> None:
+    await page.goto(running.base)
+    arguments = {"url": running.whip(STREAM), "bitrates": BITRATES, "width": WIDTH}
+    await page.evaluate((HERE / "simulcast.js").read_text(), arguments)
+    await until(
+        lambda: running.stream(STREAM),
+        lambda entry: entry and sorted(entry.renditions) == sorted(HEIGHTS),
+        "three renditions are known",
+        60,
+    )
+
+
+async def log_of(page: Page) -> Log:
+    return msgspec.convert(await page.evaluate("window.viewerLog"), Log)
+
+
+async def settled(page: Page) -> None:
+    """Waits until the full picture runs."""
+    await until(
+        lambda: log_of(page), lambda log: log.samples and log.samples[-1].height == HEIGHTS[-1], "the full picture", 60
+    )
+
+
+async def one_round(page: Page, url: str, link: ImpairedLink, phases: Sequence[float]) -> Round:
+    link.shape(WIDE)
+    await page.goto(url)
+    await settled(page)
+    await asyncio.sleep(phases[0])
+    link.shape(NARROW)
+    narrow_ms = time.time() * 1_000
+    await asyncio.sleep(phases[1])
+    link.shape(WIDE)
+    wide_ms = time.time() * 1_000
+    await asyncio.sleep(phases[2])
+    return Round(await log_of(page), narrow_ms, wide_ms)
+
+
+async def run(rounds: int, phases: Sequence[float]) -> list[Round]:
+    server = own_address()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        picture = await make_picture(folder)
+        playwright = await stack.enter_async_context(async_playwright())
+        running = await stack.enter_async_context(cluster(folder))
+        link = await stack.enter_async_context(impaired_link(WIDE, server=server))
+        camera = f"--use-file-for-fake-video-capture={picture}"
+        sender = await stack.enter_async_context(browser(playwright, *flags(server), *CAMERA, camera))
+        await publish(await sender.new_page(), running)
+        behind = browser(playwright, *flags(server), executable=wrapper(folder, link))
+        viewer = await stack.enter_async_context(behind)
+        url = f"http://{server}:{running.first_port}/LiveApp/watch.html?id={STREAM}"
+        done = []
+        for _ in range(rounds):
+            page = await viewer.new_page()
+            await page.add_init_script(path=HERE / "viewer_log.js")
+            done.append(await one_round(page, url, link, phases))
+            await page.close()
+        return done
+
+
+def draw(seen: Round, path: Path) -> None:
+    """Rendition, received bit rate and jitter buffer over time."""
+    samples = seen.log.samples
+    begun = seen.narrow_ms - 10_000
+    shown = [sample for sample in samples if sample.at_ms >= begun]
+    at = [(sample.at_ms - seen.narrow_ms) / 1_000 for sample in shown]
+    figure, (top, middle, bottom) = plt.subplots(3, 1, sharex=True, figsize=(9, 6.5), layout="constrained")
+    top.step(at, [sample.height for sample in shown], where="post", color="#1a5fb4")
+    top.set_yticks(HEIGHTS, [f"{height}p" for height in HEIGHTS])
+    top.set_ylabel("picture")
+    rates, buffers = [], []
+    for i, sample in enumerate(shown):
+        past = shown[max(0, i - 10)]
+        seconds = (sample.at_ms - past.at_ms) / 1_000
+        rates.append((sample.bytes - past.bytes) * 8 / seconds / 1e6 if seconds else 0.0)
+        emitted = sample.emitted - past.emitted
+        buffers.append((sample.waited_s - past.waited_s) / emitted * 1_000 if emitted else float("nan"))
+    middle.plot(at, rates, color="#26a269", label="received")
+    up_at = (seen.wide_ms - seen.narrow_ms) / 1_000
+    middle.step([at[0], 0, up_at, at[-1]], [3, 0.7, 3, 3], where="post", color="#777", linestyle="--", label="link")
+    middle.set_ylabel("Mbit/s")
+    middle.legend(loc="upper right")
+    bottom.plot(at, buffers, color="#c64600")
+    bottom.set_ylabel("jitter buffer, ms")
+    bottom.set_xlabel("seconds since the link fell to 0.7 Mbit/s")
+    for axes in (top, middle, bottom):
+        axes.axvspan(0, up_at, color="#f6f5f4")
+        axes.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def report(rounds: Sequence[Round]) -> Table:
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    table = Table(title=f"3 → 0.7 → 3 Mbit/s, {os.cpu_count()} CPUs, load {load}", title_justify="left")
+    for column in ("round", "down, s", "up, s", "switches", "freezes", "frozen, s", "sound invented", "negotiations"):
+        table.add_column(column, justify="left" if column == "round" else "right")
+    for number, seen in enumerate(rounds, 1):
+        freezes, frozen_s = seen.frozen()
+        table.add_row(
+            *(str(number), f"{seen.down_s():.1f}", f"{seen.up_s():.1f}", str(seen.switches()), str(freezes)),
+            *(f"{frozen_s:.1f}", f"{100 * seen.sound_lost():.1f} %", str(seen.log.negotiations)),
+        )
+    downs, ups = [seen.down_s() for seen in rounds], [seen.up_s() for seen in rounds]
+    table.caption = f"medians: down {statistics.median(downs):.1f} s, up {statistics.median(ups):.1f} s"
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.abr", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--phases", type=float, nargs=3, default=(15, 40, 50), help="seconds at 3, 0.7 and 3 Mbit/s")
+    parser.add_argument("--plot", type=Path, help="draws the first round there")
+    parser.add_argument("--json", type=Path, help="keeps what was seen there")
+    options = parser.parse_args()
+    rounds = asyncio.run(run(options.rounds, options.phases))
+    Console().print(report(rounds))
+    if options.plot:
+        draw(rounds[0], options.plot)
+    if options.json:
+        options.json.write_bytes(msgspec.json.encode(rounds))
+
+
+if __name__ == "__main__":
+    main()
