@@ -88,6 +88,7 @@ class Edge:
             tasks=self.tasks,
             stream=stream,
             clock=clock,
+            relay_fill_s=settings.relay_fill_s,
         )
         self.joining = Joining(
             node=node,

@@ -20,6 +20,7 @@ report."""
 STEP_S = 0.9
 STEP_LASTS_MS = 1_400
 """A step goes on until the next replaces it; if figures fail to come it ends by itself."""
+DRIFT = 1.25
 LEAST_SHARE = 0.1
 """A rendition that momentarily needs hardly more than what is sent is still tried with this share of its rate."""
 
@@ -60,8 +61,8 @@ class Probing:
 
     @property
     def tried_bps(self) -> int:
-        """What a successful try has shown to fit: rates of renditions drift meanwhile."""
-        return int(self.wanted_bps * STEPS[-1])
+        """What may be sent after a successful try: the rates of renditions, recent means, have drifted meanwhile."""
+        return int(self.wanted_bps * DRIFT)
 
     def order(self) -> ProbeOrder:
         """What to send in the present step."""

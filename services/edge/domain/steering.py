@@ -6,6 +6,7 @@ one user less.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from rillcast.cluster.background import BackgroundTasks
@@ -41,7 +42,9 @@ class Steering:
         tasks: BackgroundTasks,
         stream: Callable[[str], LiveStream | None],
         clock: Clock,
+        relay_fill_s: float,
     ) -> None:
+        """`relay_fill_s`: how old a relay must be before a viewer is switched to it."""
         self._node = node
         self._plane = plane
         self._upstream = upstream
@@ -50,6 +53,7 @@ class Steering:
         self._tasks = tasks
         self._stream = stream
         self._clock = clock
+        self._relay_fill_s = relay_fill_s
 
     def steer(self, viewer: Viewer) -> None:
         """Look at the viewer's link and choose. Call once a second, and when the viewer chose."""
@@ -176,6 +180,7 @@ class Steering:
                 track.next_feed = None
                 self._upstream.release(feed)
             return
+        await asyncio.sleep(max(0.0, feed.opened_at + self._relay_fill_s - self._clock()))
         if track.next_feed is feed and viewer.stage < Stage.ENDED:
             self._point(viewer, track, feed)
 

@@ -62,6 +62,8 @@ class Feed:
         self.retry_at = now
         self.attempt = 0
         self.ever_open = False
+        self.opened_at = now
+        """When the relay in use was opened."""
         self.heard_at = now
         self.lost_at = -math.inf
         """When its parent fell silent the last time."""
@@ -301,7 +303,7 @@ class Upstream:
         if feed.ever_open:
             metrics.RELAY_MOVES.inc()
         metrics.RELAY_OPENS.labels("ok").inc()
-        feed.state, feed.ever_open = FeedState.OPEN, True
+        feed.state, feed.ever_open, feed.opened_at = FeedState.OPEN, True, self._clock()
         feed.parent, feed.relay, feed.epoch, feed.track = supply.node, relay, grant.epoch, grant.track
         self._settle(feed, None)
         self.on_stream_changed(feed.key, self._stream(feed.key))

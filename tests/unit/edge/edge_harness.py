@@ -120,7 +120,7 @@ class World:
             incarnation="1",
         )
         self.edge = Edge(
-            EdgeSettings(node_id=EDGE, **settings),
+            EdgeSettings(node_id=EDGE, **{"relay_fill_s": 0.0, **settings}),
             info,
             plane=self.plane,
             events=events,
