@@ -64,6 +64,10 @@ class Report(msgspec.Struct, frozen=True):
     bad_decrypts: int = 0
     longest_gap_us: int = 0
     latency: Latency = Latency()
+    """Of a stamping publisher, likewise below."""
+    first_copy: Latency = Latency()
+    """Over all viewers, of each burst; exact only if every packet is decrypted."""
+    last_copy: Latency = Latency()
     sent_packets: int = 0
     sent_bytes: int = 0
     late_frames: int = 0
@@ -157,7 +161,11 @@ def own_addresses() -> frozenset[str]:
 class Run:
     """One measurement under way."""
 
-    def __init__(self, plan: Plan, *, publishing: bool) -> None:
+    def __init__(
+        self, plan: Plan, *, publishing: bool, join_by: Joining | None = None, own_ports: bool = False
+    ) -> None:
+        """`join_by`: another way to join than what the URL says. `own_ports`: a socket for each peer in any case, for
+        servers that send nothing to loopback addresses."""
         import rillcast_native
 
         config = {
@@ -167,8 +175,8 @@ class Run:
             "drop": plan.drop,
             "cpu": plan.cpu,
         }
-        self._own_addresses = own_addresses()
-        self._plan, self._publishing = plan, publishing
+        self._own_addresses = frozenset() if own_ports else own_addresses()
+        self._plan, self._publishing, self._join_by = plan, publishing, join_by
         self._media = media.encode(plan.video_bps) if publishing else None
         self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
         self._began: dict[int, float] = {}
@@ -184,7 +192,8 @@ class Run:
 
     async def run(self, progress: Progress) -> Result:
         """Raises `Refused` when no peer could join."""
-        self._joining: Joining = joining(self._plan.url, self._plan.stream, self._plan.token)
+        plan = self._plan
+        self._joining: Joining = self._join_by or joining(plan.url, plan.stream, plan.token)
         try:
             return await self._run(progress)
         finally:

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_plane::config::*;
@@ -18,10 +20,36 @@ use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 
 type Wire = Arc<Mutex<Option<VecDeque<Vec<u8>>>>>;
 
+/// When the first and the last video packet since the last look were handed to the kernel, µs after `started`.
+pub struct Trace {
+    started: Instant,
+    first_us: AtomicU64,
+    last_us: AtomicU64,
+}
+
+impl Trace {
+    pub fn new(started: Instant) -> Self {
+        Trace { started, first_us: AtomicU64::new(0), last_us: AtomicU64::new(0) }
+    }
+
+    fn note(&self) {
+        let now = self.started.elapsed().as_micros() as u64;
+        let _ = self.first_us.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        self.last_us.store(now, Ordering::Relaxed);
+    }
+
+    /// (first, last), None if nothing was sent.
+    pub fn take(&self) -> Option<(u64, u64)> {
+        let first = self.first_us.swap(0, Ordering::Relaxed);
+        (first > 0).then(|| (first, self.last_us.load(Ordering::Relaxed)))
+    }
+}
+
 /// Sends for real, or gathers while the handshakes are done.
 struct Switch {
     gather: Wire,
     sockets: Sockets,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Sink for Switch {
@@ -30,7 +58,11 @@ impl Sink for Switch {
             wire.extend(messages.iter().map(|m| buffer[m.start..m.start + m.len].to_vec()));
             return 0;
         }
-        self.sockets.send(buffer, messages)
+        let failed = self.sockets.send(buffer, messages);
+        if let Some(trace) = self.trace.as_ref().filter(|_| messages.iter().any(|m| m.segment > VIDEO_PAYLOAD / 2)) {
+            trace.note();
+        }
+        failed
     }
     fn gso(&self) -> bool {
         self.sockets.gso()
@@ -43,9 +75,24 @@ pub struct Edge {
     out: Egress,
     events: Arc<EventQueue>,
     now: u64,
+    streams: Vec<Stream>,
+    _socket: UdpSocket,
+}
+
+/// RTP state of one stream's two tracks: sequence number and timestamp.
+#[derive(Clone, Copy)]
+struct Stream {
     video: (u16, u32),
     audio: (u16, u32),
-    _socket: UdpSocket,
+}
+
+/// Whom a worker serves.
+pub struct Audience {
+    pub viewers: std::ops::Range<usize>,
+    /// The viewers are spread over so many streams of one video and one audio source each.
+    pub streams: usize,
+    pub gso: bool,
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// Every viewer has an address of its own behind the gateway.
@@ -54,24 +101,30 @@ pub fn address(i: usize) -> SocketAddr {
     SocketAddr::from((n.to_be_bytes(), 40_000))
 }
 
-const VIDEO: u64 = 1;
-const SOUND: u64 = 2;
+fn video(stream: usize) -> u64 {
+    stream as u64 * 2 + 1
+}
+
+fn sound(stream: usize) -> u64 {
+    stream as u64 * 2 + 2
+}
 
 impl Edge {
     /// One worker with everything on it.
-    pub fn new(viewers: usize, gso: bool) -> Self {
-        let mut edge = Self::one_of(&shared(1), 0, 0..viewers, gso);
+    pub fn new(audience: Audience) -> Self {
+        let mut edge = Self::one_of(&shared(1), 0, audience);
         // The first second holds the keyframe that everybody starts with.
         edge.second();
         edge
     }
 
     /// Worker `index` of several; the sources live on worker 0.
-    pub fn one_of(shared: &Shared, index: usize, viewers: std::ops::Range<usize>, gso: bool) -> Self {
+    pub fn one_of(shared: &Shared, index: usize, audience: Audience) -> Self {
+        let Audience { viewers, streams, gso, trace } = audience;
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
-        let sink = Switch { gather: gather.clone(), sockets: Sockets::new(Some(fd), None, fd, gso) };
+        let sink = Switch { gather: gather.clone(), sockets: Sockets::new(Some(fd), None, fd, gso), trace };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],
@@ -90,24 +143,25 @@ impl Edge {
             out: Egress::new(Box::new(sink)),
             events: shared.events.clone(),
             now: 1_000_000,
-            video: (1, 0),
-            audio: (1, 0),
+            streams: vec![Stream { video: (1, 0), audio: (1, 0) }; streams],
             _socket: socket,
         };
-        for (source, kind, codec, clock_rate) in
-            [(VIDEO, Kind::Video, "VP8", 90_000), (SOUND, Kind::Audio, "opus", 48_000)]
-        {
-            let _ = shared.registry.place_source(source, 0);
-            if index > 0 {
-                continue;
+        for stream in 0..streams {
+            for (source, kind, codec, clock_rate) in
+                [(video(stream), Kind::Video, "VP8", 90_000), (sound(stream), Kind::Audio, "opus", 48_000)]
+            {
+                let _ = shared.registry.place_source(source, 0);
+                if index > 0 {
+                    continue;
+                }
+                edge.command(Command::AddPushSource(SourceSpec {
+                    source,
+                    worker: 0,
+                    kind,
+                    codec: codec.into(),
+                    clock_rate,
+                }));
             }
-            edge.command(Command::AddPushSource(SourceSpec {
-                source,
-                worker: 0,
-                kind,
-                codec: codec.into(),
-                clock_rate,
-            }));
         }
         let client = Context::new().expect("a certificate");
         for i in viewers {
@@ -133,6 +187,7 @@ impl Edge {
             cname: "bench".into(),
             source: Some(source),
         };
+        let stream = i % self.streams.len();
         let password = "p".repeat(22);
         self.command(Command::AddSession(Box::new(AddSession {
             session: i as u64 + 1,
@@ -150,7 +205,7 @@ impl Edge {
             },
             extensions: HeaderExtensions { abs_send_time: 2, ..Default::default() },
             recv: vec![],
-            send: vec![track(0, Kind::Video, 90_000, VIDEO), track(1, Kind::Audio, 48_000, SOUND)],
+            send: vec![track(0, Kind::Video, 90_000, video(stream)), track(1, Kind::Audio, 48_000, sound(stream))],
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
         })));
@@ -196,38 +251,78 @@ impl Edge {
         self.out.packets - before
     }
 
-    /// One second of stream: frames and audio at their times, ticks in between. Returns packets sent.
+    /// One second of every stream: frames and audio at their times, ticks in between. Returns packets sent.
     pub fn second(&mut self) -> u64 {
         let before = self.out.packets;
-        let start = self.now;
-        let (mut frame, mut audio) = (0, 0);
+        let (start, streams) = (self.now, self.streams.len());
+        let mut next = vec![(0, 0); streams];
         while self.now < start + 1_000_000 {
             self.now += TICK_US;
-            while frame < FRAMES && start + frame as u64 * 1_000_000 / FRAMES as u64 <= self.now {
-                self.frame(frame);
-                frame += 1;
+            for (stream, (frame, audio)) in next.iter_mut().enumerate() {
+                // Publishers are not in step with each other.
+                let due = |n: usize, per_s: usize| {
+                    start + (n * streams + stream) as u64 * 1_000_000 / (per_s * streams) as u64
+                };
+                while *frame < FRAMES && due(*frame, FRAMES) <= self.now {
+                    self.frame(stream, packets_of(*frame), *frame == 0);
+                    *frame += 1;
+                }
+                while *audio < AUDIO && due(*audio, AUDIO) <= self.now {
+                    self.sound(stream);
+                    *audio += 1;
+                }
             }
-            while audio < AUDIO && start + audio as u64 * 1_000_000 / AUDIO as u64 <= self.now {
-                let packet = datagram(&mut self.audio, true, AUDIO_PAYLOAD, 0xfc);
-                self.audio.1 += 960;
-                self.push(SOUND, vec![packet]);
-                audio += 1;
-            }
-            self.worker.tick(self.now, &mut self.out);
-            self.worker.flush(self.now, &mut self.out);
+            self.tick(self.now);
         }
         self.events.drain();
         self.out.packets - before
     }
 
-    fn frame(&mut self, i: usize) {
-        let n = packets_of(i);
+    /// What the driver's timer does.
+    pub fn tick(&mut self, now_us: u64) {
+        self.now = now_us;
+        self.worker.tick(now_us, &mut self.out);
+        self.worker.flush(now_us, &mut self.out);
+    }
+
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub fn set_now(&mut self, now_us: u64) {
+        self.now = now_us;
+    }
+
+    /// Once a second: what the driver tells of the load, and what Python would take.
+    pub fn account(&mut self, busy: f64) {
+        self.worker.busy = busy;
+        self.events.drain();
+    }
+
+    pub fn packets(&self) -> u64 {
+        self.out.packets
+    }
+
+    /// A frame of `n` packets.
+    pub fn frame(&mut self, stream: usize, n: usize, key: bool) {
         // VP8: the first packet of a frame has S set; a keyframe has P = 0.
+        let state = &mut self.streams[stream].video;
         let packets = (0..n)
-            .map(|k| datagram(&mut self.video, k == n - 1, VIDEO_PAYLOAD, if k == 0 { 0x10 } else { 0 }))
+            .map(|k| {
+                let mut d = datagram(state, k == n - 1, VIDEO_PAYLOAD, if k == 0 { 0x10 } else { 0 });
+                d[13] = u8::from(!key);
+                d
+            })
             .collect();
-        self.video.1 += 3000;
-        self.push(VIDEO, packets);
+        state.1 = state.1.wrapping_add(3_000);
+        self.push(video(stream), packets);
+    }
+
+    pub fn sound(&mut self, stream: usize) {
+        let state = &mut self.streams[stream].audio;
+        let packet = datagram(state, true, AUDIO_PAYLOAD, 0xfc);
+        state.1 = state.1.wrapping_add(960);
+        self.push(sound(stream), vec![packet]);
     }
 
     fn push(&mut self, source: u64, packets: Vec<Vec<u8>>) {

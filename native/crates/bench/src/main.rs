@@ -1,8 +1,13 @@
-//! CPU per packet of the real edge code, of the bound and of the obvious way, interleaved in one run.
+//! What the real edge code costs, next to the bound and to the obvious way, in one run.
 //!
 //! To be run by `tests/bench/fanout.py` inside a network namespace whose default route ends in a null device: then the
-//! figures are the cost of sending, not of receivers on the same machine. Prints one JSON object.
-//! Before that, the same viewers on one worker thread and on two: packets per second of wall time.
+//! figures are the cost of sending, not of receivers on the same machine. One JSON object per line and measurement.
+//!
+//! ```text
+//! fanout-bench packet ROUNDS VIEWERS STREAMS VARIANT,…   CPU per packet, flat out, the variants in turns
+//! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
+//! fanout-bench paced SECONDS VIEWERS                     CPU per viewer and delays in real time, with keyframes
+//! ```
 //!
 //! * `edge`: a worker with N connected viewers and everything a real viewer has: AES-128-GCM, RTX and abs-send-time
 //!   negotiated, sender reports, statistics, consent, GSO.
@@ -11,15 +16,18 @@
 //! * `naive`: AES-CM + HMAC-SHA1-80, one system call per packet.
 
 mod edge;
+mod paced;
 mod plain;
 mod scale;
 
 use serde::Serialize;
 
+use crate::edge::{Audience, Edge};
+use crate::plain::Plain;
+
 /// One viewer-second: 105 video packets in 30 frames and 50 audio packets.
 pub const FRAMES: usize = 30;
 pub const AUDIO: usize = 50;
-pub const PACKETS: usize = 155;
 /// Payload bytes, so that protected packets have about 1190 and 120 bytes.
 pub const VIDEO_PAYLOAD: usize = 1154;
 pub const AUDIO_PAYLOAD: usize = 92;
@@ -43,8 +51,9 @@ pub fn cpu_us() -> (u64, u64) {
 
 #[derive(Serialize)]
 struct Sample {
-    variant: &'static str,
+    variant: String,
     viewers: usize,
+    streams: usize,
     ns_per_packet: f64,
     user_ns: f64,
     system_ns: f64,
@@ -52,7 +61,29 @@ struct Sample {
     quiet: bool,
 }
 
-fn measure(variant: &'static str, viewers: usize, mut second: impl FnMut() -> u64) -> Sample {
+type Second = Box<dyn FnMut() -> u64>;
+
+/// One second of stream to every viewer, in one of the ways.
+fn variant(name: &str, viewers: usize, streams: usize) -> Option<Second> {
+    let audience = |gso| Audience { viewers: 0..viewers, streams, gso, trace: None };
+    Some(match name {
+        "edge" | "edge_no_gso" => {
+            let mut edge = Edge::new(audience(name == "edge"));
+            Box::new(move || edge.second())
+        }
+        "bound" => {
+            let mut bound = Plain::bound(viewers);
+            Box::new(move || bound.second())
+        }
+        "naive" => {
+            let mut naive = Plain::naive(viewers);
+            Box::new(move || naive.second())
+        }
+        _ => return None,
+    })
+}
+
+fn measure(variant: &str, viewers: usize, streams: usize, second: &mut Second) -> Sample {
     second();
     let (started, before) = (std::time::Instant::now(), cpu_us());
     let mut packets = 0;
@@ -63,8 +94,9 @@ fn measure(variant: &'static str, viewers: usize, mut second: impl FnMut() -> u6
     let (user, system) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
     let per = |us: f64| us * 1000.0 / packets as f64;
     Sample {
-        variant,
+        variant: variant.into(),
         viewers,
+        streams,
         ns_per_packet: per(user + system),
         user_ns: per(user),
         system_ns: per(system),
@@ -72,33 +104,50 @@ fn measure(variant: &'static str, viewers: usize, mut second: impl FnMut() -> u6
     }
 }
 
-fn main() {
-    let mut args = std::env::args().skip(1);
-    let rounds: usize = args.next().and_then(|a| a.parse().ok()).unwrap_or(5);
-    let mut counts: Vec<usize> = args.filter_map(|a| a.parse().ok()).collect();
-    if counts.is_empty() {
-        counts.push(1000);
-    }
-    let (mut samples, mut scales) = (vec![], vec![]);
-    for viewers in counts {
-        for _ in 0..rounds {
-            scales.push(scale::measure(1, viewers));
-            scales.push(scale::measure(2, viewers));
-        }
-        let mut edge = edge::Edge::new(viewers, true);
-        let mut edge_no_gso = edge::Edge::new(viewers, false);
-        let mut bound = plain::Plain::bound(viewers);
-        let mut naive = plain::Plain::naive(viewers);
-        rillcast_plane::driver::thread::pin(0);
-        for _ in 0..rounds {
-            samples.push(measure("bound", viewers, || bound.second()));
-            samples.push(measure("edge", viewers, || edge.second()));
-            samples.push(measure("edge_no_gso", viewers, || edge_no_gso.second()));
-            samples.push(measure("naive", viewers, || naive.second()));
-        }
-    }
-    match serde_json::to_string(&serde_json::json!({ "fanout": samples, "workers": scales })) {
+fn print(value: &impl Serialize) {
+    match serde_json::to_string(value) {
         Ok(json) => println!("{json}"),
         Err(e) => eprintln!("{e}"),
     }
+}
+
+fn packet(rounds: usize, viewers: usize, streams: usize, names: &str) -> Option<()> {
+    let mut variants: Vec<(&str, Second)> =
+        names.split(',').map(|n| Some((n, variant(n, viewers, streams)?))).collect::<Option<_>>()?;
+    rillcast_plane::driver::thread::pin(0);
+    for _ in 0..rounds {
+        for (name, second) in &mut variants {
+            print(&measure(name, viewers, streams, second));
+        }
+    }
+    Some(())
+}
+
+fn run(args: &[&str]) -> Option<()> {
+    let number = |i: usize| args.get(i)?.parse::<usize>().ok().filter(|n| *n > 0);
+    match *args.first()? {
+        "packet" => packet(number(1)?, number(2)?, number(3)?, args.get(4)?)?,
+        "workers" => {
+            let (rounds, viewers) = (number(1)?, number(2)?);
+            for _ in 0..rounds {
+                print(&scale::measure(1, viewers));
+                print(&scale::measure(2, viewers));
+            }
+        }
+        "paced" => print(&paced::measure(number(2)?, number(1)?)),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn main() -> std::process::ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if run(&args).is_some() {
+        return std::process::ExitCode::SUCCESS;
+    }
+    eprintln!(
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS"
+    );
+    std::process::ExitCode::from(2)
 }

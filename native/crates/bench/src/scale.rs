@@ -6,7 +6,7 @@ use std::time::Instant;
 use rillcast_plane::driver::thread::pin;
 use serde::Serialize;
 
-use crate::edge::{shared, Edge};
+use crate::edge::{shared, Audience, Edge};
 
 #[derive(Serialize)]
 pub struct Scale {
@@ -24,7 +24,8 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
     let each = viewers / workers;
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
-    let mut edges: Vec<Edge> = (0..workers).map(|w| Edge::one_of(&shared, w, w * each..(w + 1) * each, true)).collect();
+    let audience = |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, trace: None };
+    let mut edges: Vec<Edge> = (0..workers).map(|w| Edge::one_of(&shared, w, audience(w))).collect();
     // Let the mirrors be made, and a keyframe through.
     for _ in 0..3 {
         for e in &mut edges {

@@ -5,6 +5,7 @@
 //! Python's `time.monotonic()`.
 
 pub mod config;
+pub mod copies;
 pub mod media;
 pub mod peer;
 pub mod publisher;

@@ -85,6 +85,9 @@ pub struct Report {
     pub bad_decrypts: u64,
     pub longest_gap_us: u64,
     pub latency: Summary,
+    /// Of each burst of a stamping publisher: its first and its last copy over all viewers.
+    pub first_copy: Summary,
+    pub last_copy: Summary,
     pub sent_packets: u64,
     pub sent_bytes: u64,
     pub late_frames: u64,

@@ -1,4 +1,4 @@
-//! The thread: one socket and many local addresses, or one address and a socket per peer; drained every millisecond
+//! The thread: one socket and many local addresses, or a socket for a peer that wants its own; drained every millisecond
 //! (a wake-up per packet would measure itself).
 
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use rillcast_wire::demux;
 use slab::Slab;
 
 use crate::config::{Command, LoadConfig, Transport};
+use crate::copies::Copies;
 use crate::media::Media;
 use crate::peer::{Peer, Step};
 use crate::publisher::Publisher;
@@ -140,7 +141,7 @@ struct Runner {
     context: Context,
     media: Option<Arc<Media>>,
     shared: UdpSocket,
-    /// With one local address, every peer has a socket, hence a port, of its own; by slot.
+    /// Sockets of peers with a port of their own, by slot.
     own: HashMap<usize, UdpSocket>,
     ports: Ports,
     receiver: Receiver,
@@ -221,7 +222,7 @@ impl Runner {
     }
 
     fn begin_span(&mut self, now: u64) {
-        self.totals = Totals::default();
+        self.totals = Totals { copies: Copies::new(now), ..Totals::default() };
         self.span = (now, thread_cpu_us());
         self.drops_before = self.socket_drops();
         for (_, m) in &mut self.members {
@@ -274,27 +275,35 @@ impl Runner {
         transport: Transport,
         member: impl FnOnce(Peer) -> Result<Member, String>,
     ) -> Result<(), String> {
-        let local = self.config.addresses[self.next_address % self.config.addresses.len()];
         let slot = self.members.vacant_key();
-        let one_address = self.config.addresses.len() == 1;
-        if !one_address && self.by_address.contains_key(&local) {
-            return Err(format!("{} local addresses are not enough", self.config.addresses.len()));
-        }
-        self.next_address += 1;
-        let sock = if transport.remote.is_ipv4() { Sock::MediaV4 } else { Sock::MediaV6 };
-        let path = Path { sock, to: transport.remote, local: (!one_address).then_some(local) };
+        let (v4, own_port) = (transport.remote.is_ipv4(), transport.own_port);
+        let local = if own_port { None } else { Some(self.free_address()?) };
+        let sock = if v4 { Sock::MediaV4 } else { Sock::MediaV6 };
+        let path = Path { sock, to: transport.remote, local };
         let id = transport.id;
         let member = member(Peer::new(&self.context, transport, path, slot as u32)?)?;
-        if one_address {
-            let socket = bind(SocketAddr::new(local, 0)).map_err(|e| format!("udp {local}: {e}"))?;
+        if let Some(local) = local {
+            self.by_address.insert(local, slot);
+        } else {
+            let any: IpAddr = if v4 { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+            let socket = bind(SocketAddr::new(any, 0)).map_err(|e| format!("udp {any}: {e}"))?;
             self.ports.lock().unwrap_or_else(PoisonError::into_inner).insert(slot as u32, socket.as_raw_fd());
             self.own.insert(slot, socket);
-        } else {
-            self.by_address.insert(local, slot);
         }
         self.members.insert(member);
         self.by_id.insert(id, slot);
         Ok(())
+    }
+
+    /// The next local address of the shared socket.
+    fn free_address(&mut self) -> Result<IpAddr, String> {
+        let addresses = &self.config.addresses;
+        let local = addresses[self.next_address % addresses.len()];
+        if self.by_address.contains_key(&local) {
+            return Err(format!("{} local addresses are not enough", addresses.len()));
+        }
+        self.next_address += 1;
+        Ok(local)
     }
 
     fn remove(&mut self, id: u64) {
@@ -369,6 +378,8 @@ impl Runner {
             }
         }
         r.latency = self.totals.latency.summary();
+        r.first_copy = self.totals.copies.first.summary();
+        r.last_copy = self.totals.copies.last.summary();
         r.cpu_us = thread_cpu_us() - self.span.1;
         r.wall_us = now - self.span.0;
         r.socket_drops = self.socket_drops().saturating_sub(self.drops_before);

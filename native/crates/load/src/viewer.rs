@@ -5,6 +5,7 @@ use rillcast_wire::codec::{self, Codec};
 use rillcast_wire::{rtcp, rtp};
 
 use crate::config::{LoadConfig, ViewedTrack};
+use crate::copies::Copies;
 use crate::media::read_stamp;
 use crate::peer::Peer;
 use crate::report::{Happened, Histogram, Report};
@@ -39,6 +40,7 @@ struct Track {
 pub struct Totals {
     pub report: Report,
     pub latency: Histogram,
+    pub copies: Copies,
 }
 
 impl Viewer {
@@ -128,6 +130,7 @@ impl Viewer {
                 payload = payload.get(2..).unwrap_or_default();
             } else if let Some(sent) = read_stamp(payload) {
                 totals.latency.add(now_us.saturating_sub(sent));
+                totals.copies.note(sent, now_us);
             }
             if wants_keyframe && codec::inspect(track.codec, payload).keyframe_start {
                 self.keyframe = true;
