@@ -164,9 +164,7 @@ def read_licence(document: bytes, key: Ed25519PublicKey | None) -> Licence:
         raise LicenceRefused(Refusal.MALFORMED, f"not a licence: {error}") from error
     if header.get("alg") != "EdDSA":
         algorithm = str(header.get("alg"))[:20]
-        raise LicenceRefused(
-            Refusal.ALGORITHM, f"signed with algorithm {algorithm!r}; only EdDSA (Ed25519) will do"
-        )
+        raise LicenceRefused(Refusal.ALGORITHM, f"signed with algorithm {algorithm!r}; only EdDSA (Ed25519) will do")
     if key is None:
         raise LicenceRefused(
             Refusal.NO_KEY, "no public key is configured to verify licences with (RILLCAST_LICENSE_PUBLIC_KEY)"

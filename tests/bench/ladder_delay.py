@@ -22,7 +22,7 @@ from tests.bench.joins import SETTLE_FRAMES, STREAM, measure, quantile
 from tests.e2e.browser import Strangers, bundle_clients, chromium, website
 from tests.e2e.cluster import Cluster, cluster, until
 
-SETTINGS = {"encoderSettings": [{"height": 720, "videoBitrate": 1_500_000}]}
+SETTINGS = {"encoderSettings": [{"height": 720, "videoBitrate": 1_500_000, "forceEncode": False}]}
 RUNG = "H264"
 
 

@@ -48,6 +48,8 @@ class Sandbox:
 
     def provide(self, name: str, text: str) -> Path:
         path = self.bin / name
+        # Never through a link: that would overwrite the machine's own tool.
+        path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o755)
         return path

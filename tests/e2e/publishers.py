@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -75,4 +75,4 @@ def gstreamer_whip(url: str) -> tuple[str, ...]:
 def has_gstreamer() -> bool:
     """Whether the bindings and webrtcbin are there."""
     check = "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import GstWebRTC"
-    return os.spawnl(os.P_WAIT, "/usr/bin/python3", "python3", "-c", check) == 0
+    return subprocess.run(["/usr/bin/python3", "-c", check], capture_output=True, check=False).returncode == 0

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tests.e2e.browser import Strangers
+from functools import partial
+
+from tests.e2e.browser import Observation, Strangers
 from tests.e2e.cluster import Cluster, until
+
+
+def has_height(height: int, seen: Observation) -> bool:
+    return seen.picture.height == height
 
 
 async def test_a_change_of_resolution_passes_through(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
@@ -34,7 +40,7 @@ async def test_simulcast_layers_become_renditions(rillcast: Cluster, strangers: 
         await viewer.until_watching(audio=False)
         for height in (180, 720, 360):
             await viewer.page.evaluate("([id, height]) => adaptor.forceStreamQuality(id, height)", [stream, height])
-            await viewer.until(lambda seen, wanted=height: seen.picture.height == wanted, f"{height} lines")
+            await viewer.until(partial(has_height, height), f"{height} lines")
 
         after = await viewer.until_frames_go_on()
         assert after.made == 1

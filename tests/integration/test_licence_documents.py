@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import jwt
@@ -14,6 +15,7 @@ from licence_cluster import KEY, LicenceCluster, licence, licence_cluster, until
 
 from rillcast.cluster.licensing import Licence, issue_licence
 from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.messages import LicenseStatus
 
 YEAR_S = 365 * 86_400
 
@@ -110,9 +112,10 @@ def replace(path: Path, document: str) -> None:
     fresh.rename(path)
 
 
+def _shows(name: str, licence_id: str, status: LicenseStatus) -> bool:
+    return (status.answered_by, status.licence_id) == (name, licence_id)
+
+
 async def both_show(c: LicenceCluster, licence_id: str) -> None:
     for name in ("license-1", "license-2"):
-        await c.shows(
-            lambda s: (s.answered_by, s.licence_id) == (name, licence_id),  # noqa: B023  awaited within the turn
-            f"{licence_id} at {name}",
-        )
+        await c.shows(partial(_shows, name, licence_id), f"{licence_id} at {name}")
