@@ -24,6 +24,8 @@ MAX_WAITING_S = 1.0
 MAX_WAITING_FRAMES = 600
 CATCH_UP_FRAMES = 8
 """With more frames waiting pictures are decoded only: after a start from a cached GOP, or when encoding is too slow."""
+MAX_LAG_S = 0.1
+"""Likewise for a frame that waited so long: without this, a machine that just keeps up stays behind by its queue."""
 
 
 class LadderThread:
@@ -104,7 +106,8 @@ class LadderThread:
                 if self._stopping:
                     return
                 frame = self._frames.popleft()
-                encode = len(self._frames) <= CATCH_UP_FRAMES
+                waited_s = self._clock() - frame.arrived_at
+                encode = len(self._frames) <= CATCH_UP_FRAMES and waited_s <= MAX_LAG_S
                 rungs, self._rungs = self._rungs, None
                 keyframes, self._keyframes = self._keyframes, set()
             if rungs is not None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import cast
 
 import av
+from av.codec.context import Flags
 from av.codec.hwaccel import HWAccel
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
@@ -36,6 +37,7 @@ class Decoder:
     def __init__(self, codec: str) -> None:
         self._context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[codec], "r"))
         self._context.thread_count = 1
+        self._context.flags |= Flags.low_delay  # there are no B-frames in WebRTC: nothing to wait for
 
     def decode(self, data: bytes, pts: int) -> list[VideoFrame]:
         """Decoded pictures, each with its pts in 90 kHz. Raises av.error.FFmpegError, FrameTooLarge."""
