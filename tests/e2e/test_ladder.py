@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import psutil
@@ -14,6 +16,8 @@ import pytest_asyncio
 
 from tests.e2e.browser import Strangers
 from tests.e2e.cluster import Cluster, cluster, until
+from tests.e2e.conftest import need
+from tests.e2e.test_firefox import DEADLINE_S, firefox, until_seen
 
 RUNGS = [{"height": 180, "videoBitrate": 400_000}, {"height": 120, "videoBitrate": 200_000}]
 FALLBACK_S = 10.0
@@ -58,6 +62,23 @@ async def test_a_viewer_without_the_publishers_codec_sees_the_picture(
         assert seen.first is not None
         assert seen.first.video_codec == f"video/{watched}"
         assert (seen.picture.width, seen.picture.height) == (320, 180)
+
+
+async def test_firefox_without_its_h264_plug_in_watches_an_h264_stream(
+    studio: Cluster, strangers: Strangers, stream: str, tmp_path: Path
+) -> None:
+    need(shutil.which("firefox-esr") and shutil.which("node"), "firefox-esr with node")
+    publish = f"{studio.base}/LiveApp/publish.html?id={stream}&codec=H264&source=test&bitrate=600"
+    async with strangers.open(url=publish) as publisher:
+        await publisher.page.click("#start")
+        assert "H264" in (await studio.live(stream)).codecs
+        await until_renditions(studio, stream, "VP8")
+
+        watch = f"{studio.base}/LiveApp/watch.html?id={stream}"
+        async with firefox(watch, tmp_path) as observations, asyncio.timeout(DEADLINE_S):
+            seen = await until_seen(observations, await until_seen(observations, None))
+
+    assert seen.connections[-1].video_codec == "video/VP8"
 
 
 async def test_impossible_settings_are_refused_and_the_ladder_stays(studio: Cluster) -> None:
