@@ -116,7 +116,13 @@ async def test_viewers_of_a_killed_transcoder_go_on_seeing_and_get_the_rung_back
 async def the_one_that_encodes(studio: Cluster) -> str:
     async def encoders() -> dict[str, float]:
         nodes = [report.info.node for report in (await studio.status()).nodes if report.info.kind == "transcoder"]
-        return {node: await studio.metric(node, "rillcast_transcoder_encoders") for node in nodes}
+        return {node: await encoders_of(node) for node in nodes}
+
+    async def encoders_of(node: str) -> float:
+        try:
+            return await studio.metric(node, "rillcast_transcoder_encoders")
+        except httpx.ConnectError:
+            return 0.0  # killed, and still listed for as long as its heartbeat is remembered
 
     found = await until(encoders, lambda counts: any(counts.values()), "a transcoder encodes")
     return max(found, key=lambda node: found[node])
