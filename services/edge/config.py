@@ -15,8 +15,8 @@ class EdgeSettings(MediaSettings):
     relay_linger_s: float = Field(default=30.0, ge=0)
     """How long a relay without viewers stays open: a viewer who reloads finds the keyframe ring warm."""
     relay_fill_s: float = Field(default=0.2, ge=0, le=5)
-    """How old a relay must be before running viewers switch to it. What the parent had cached comes at once; passed on,
-    it would be a burst that a link which needs a smaller picture can't take."""
+    """How long a relay must have flowed before running viewers switch to it. What the parent had cached comes at once;
+    passed on, it would be a burst that a link which needs a smaller picture can't take."""
     stream_gone_grace_s: float = Field(default=10.0, ge=0)
     """How long viewers wait for a stream whose record is gone and whose media has stopped; the publisher may return."""
     max_connecting: int = Field(default=4_000, ge=1)

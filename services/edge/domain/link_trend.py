@@ -76,6 +76,8 @@ class LinkTrend:
         self.rtt_scatter_ms = 0.0
         self.fell = False
         """Whether the estimate fell with the last figures."""
+        self.sent_bps = 0.0
+        """Mean of about the last second, which is what an estimate is made of."""
         self._at: float | None = None
         self._estimate_bps = 0
         self._fell_at = -math.inf
@@ -97,7 +99,10 @@ class LinkTrend:
         """Take figures in. `needs_bps`: what all that is chosen needs."""
         before_bps, self._estimate_bps = self._estimate_bps, link.estimate_bps
         queue = self._take_rtt(link.rtt_ms)
-        self._take_loss(link.fraction_lost * 100, now)
+        passed = min(LOSS_MEMORY_S, now - self._at) if self._at is not None else 1.0
+        self._at = now
+        self.sent_bps += (link.sent_bps - self.sent_bps) * (min(passed, 1.0) if self.sent_bps else 1.0)
+        self._take_loss(link.fraction_lost * 100, passed)
         self.fell = 0 < link.estimate_bps < before_bps * FELL
         if self._estimate_says_short(link, before_bps, needs_bps, queue, now):
             return Congestion(link.estimate_bps)
@@ -118,7 +123,7 @@ class LinkTrend:
         if not 0 < link.estimate_bps < needs_bps * SHORT:
             return False
         knew_better = before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT)
-        arrives_less = self.fell and link.estimate_bps < link.sent_bps * FAR_LESS
+        arrives_less = self.fell and link.estimate_bps < self.sent_bps * FAR_LESS
         if (knew_better or arrives_less) and link.estimate_bps < needs_bps * VERY_SHORT:
             return True
         if self.fell:
@@ -134,7 +139,7 @@ class LinkTrend:
     def _judge_loss(self, link: LinkFigures, queue: bool, now: float) -> Congestion | None:
         percent = link.fraction_lost * 100
         if percent > max(MUCH_LOSS, self.own_loss * 3):
-            arrived = int(link.sent_bps * (1 - link.fraction_lost))
+            arrived = int(self.sent_bps * (1 - link.fraction_lost))
             return Congestion(min(arrived, link.estimate_bps or arrived))
         if self.loss <= self._loss_limit:
             self._lossy_since = None
@@ -157,9 +162,7 @@ class LinkTrend:
         self._tested_loss = (now, self.loss)
         return Congestion(0)
 
-    def _take_loss(self, percent: float, now: float) -> None:
-        passed = min(LOSS_MEMORY_S, now - self._at) if self._at is not None else 1.0
-        self._at = now
+    def _take_loss(self, percent: float, passed: float) -> None:
         self.loss += (percent - self.loss) * (1 - math.exp(-passed / LOSS_MEMORY_S))
         if self.loss < self.own_loss:
             self.own_loss += (self.loss - self.own_loss) * 0.05 * passed

@@ -27,6 +27,9 @@ from services.edge.ports import Clock, Plane
 SWITCH_TIMEOUT_S = 8.0
 """A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
 
+FIRST_PACKET_S = 1.0
+"""How long a new relay is waited for."""
+
 
 class Steering:
     """Decides and carries out what each track shows."""
@@ -180,9 +183,20 @@ class Steering:
                 track.next_feed = None
                 self._upstream.release(feed)
             return
-        await asyncio.sleep(max(0.0, feed.opened_at + self._relay_fill_s - self._clock()))
+        await self._filled(feed)
         if track.next_feed is feed and viewer.stage < Stage.ENDED:
             self._point(viewer, track, feed)
+
+    async def _filled(self, feed: Feed) -> None:
+        """Wait until the relay's first burst is over; if nothing comes the plane waits for a keyframe anyway."""
+        if not self._relay_fill_s:
+            return
+        try:
+            async with asyncio.timeout(FIRST_PACKET_S):
+                await feed.started.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(max(0.0, feed.started_at + self._relay_fill_s - self._clock()))
 
     def _abandon(self, viewer: Viewer, track: ViewerTrack) -> None:
         """Give a switch up that is not complete."""

@@ -62,8 +62,9 @@ class Feed:
         self.retry_at = now
         self.attempt = 0
         self.ever_open = False
-        self.opened_at = now
-        """When the relay in use was opened."""
+        self.started = asyncio.Event()
+        """Set with the first packet there ever was, at"""
+        self.started_at = now
         self.heard_at = now
         self.lost_at = -math.inf
         """When its parent fell silent the last time."""
@@ -196,6 +197,9 @@ class Upstream:
                 if feed := self._by_source.get(source):
                     feed.heard_at = self._clock()
                     feed.backoff.reset()
+                    if not feed.started.is_set():
+                        feed.started_at = feed.heard_at
+                        feed.started.set()
             case protocol.SourceStats(source=source, packets=packets, silent_ms=silent_ms):
                 if (feed := self._by_source.get(source)) and packets:
                     feed.heard_at = max(feed.heard_at, self._clock() - silent_ms / 1000)
@@ -303,7 +307,7 @@ class Upstream:
         if feed.ever_open:
             metrics.RELAY_MOVES.inc()
         metrics.RELAY_OPENS.labels("ok").inc()
-        feed.state, feed.ever_open, feed.opened_at = FeedState.OPEN, True, self._clock()
+        feed.state, feed.ever_open = FeedState.OPEN, True
         feed.parent, feed.relay, feed.epoch, feed.track = supply.node, relay, grant.epoch, grant.track
         self._settle(feed, None)
         self.on_stream_changed(feed.key, self._stream(feed.key))

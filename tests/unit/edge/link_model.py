@@ -23,6 +23,7 @@ AUDIO_BYTES, AUDIO_PER_S = 120, 50
 AUDIO_BPS = AUDIO_BYTES * 8 * AUDIO_PER_S
 STATS_S, REPORT_S = 1.0, 1.0
 EARLY_S = 0.1
+PROBE_STATS_S = 0.2
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -52,15 +53,10 @@ def trace(name: str) -> Trace:
 
 
 class _Stream:
-    """Sent, arrived and lost of one SSRC since the last report."""
+    """Sent and lost of one SSRC since the last figures."""
 
     def __init__(self) -> None:
         self.expected = self.lost = 0
-
-    def fraction(self) -> float:
-        found = self.lost / self.expected if self.expected else 0.0
-        self.expected = self.lost = 0
-        return found
 
 
 class Watched(msgspec.Struct):
@@ -99,7 +95,8 @@ class Viewing:
         remb: bool = True,
         seed: int = 1,
     ) -> None:
-        """`early`: the plane tells figures at once when the estimate falls, not only once a second."""
+        """`early`: the plane tells figures at once when the estimate falls, and often while it probes, not only once a
+        second."""
         self.seen = Watched()
         self.chooser = RenditionChooser(settings, can_probe=can_probe)
         self._link, self._options, self._early, self._remb = link, options, early, remb
@@ -112,7 +109,6 @@ class Viewing:
         self._free_at = self._arrived_at = 0.0
         self._flight: list[tuple[float, float, int, _Stream | None, bool]] = []
         self._video, self._audio = _Stream(), _Stream()
-        self._fraction = 0.0
         self._rtt_ms = self._jitter_ms = 0.0
         self._transit_ms: float | None = None
         self._sent_bytes = 0
@@ -136,8 +132,12 @@ class Viewing:
             if now >= report_due:
                 report_due += REPORT_S
                 self._report(now)
+            if self._early and now < self._probe[0] and now - self._stats_at >= PROBE_STATS_S:
+                self._report(now)
+                self._stats(now)
             if now - self._stats_at >= STATS_S:
                 self._stats(now)
+            if tick % int(1 / TICK_S) == 0:
                 self.seen.heights.append((now, self._current.height))
             if self._pending is not None and now >= self._pending[0]:
                 track = self._pending[1]
@@ -205,16 +205,22 @@ class Viewing:
         at = self._link.at(now)
         queued_ms = max(0.0, self._free_at - now) * 1_000
         self._rtt_ms = 2 * at.delay_ms + queued_ms + abs(self._random.gauss(0, at.jitter_ms))
-        self._fraction = max(self._fraction, self._video.fraction(), self._audio.fraction())
 
     def _stats(self, now: float) -> None:
+        expected = self._video.expected + self._audio.expected
+        lost = self._video.lost + self._audio.lost
+        for stream in (self._video, self._audio):
+            stream.expected = stream.lost = 0
         sent_bps = int(self._sent_bytes * 8 / (now - self._stats_at))
         self._sent_bytes, self._stats_at = 0, now
         figures = LinkFigures(
-            estimate_bps=self._receiver.remb_bps if self._remb else 0, fraction_lost=self._fraction, sent_bps=sent_bps,
-            other_bps=AUDIO_BPS, rtt_ms=self._rtt_ms, jitter_ms=self._jitter_ms,
-        )  # fmt: skip
-        self._fraction = 0.0
+            estimate_bps=self._receiver.remb_bps if self._remb else 0,
+            fraction_lost=lost / max(1, expected),
+            sent_bps=sent_bps,
+            other_bps=AUDIO_BPS,
+            rtt_ms=self._rtt_ms,
+            jitter_ms=self._jitter_ms,
+        )
         self.seen.figures.append((now, figures))
         going_to = self._pending[1] if self._pending is not None else self._current.track
         switching = self._pending is not None
