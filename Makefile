@@ -1,7 +1,7 @@
 # Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check. `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test lint unit contract integration e2e native-test lock clean
+.PHONY: help run setup setup-dev test lint unit contract integration e2e native-test bench bench-quick fuzz lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
@@ -10,6 +10,7 @@ EDGES ?= 1
 ORIGINS ?= 1
 TRANSCODERS ?= 1
 PORT ?= 5080
+SECONDS ?= 60
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -34,6 +35,15 @@ native-test: setup-dev ## the Rust tests
 
 unit contract integration e2e: setup-dev ## one suite of tests
 	@scripts/test $@
+
+bench: setup-dev ## measure everything into docs/benchmarks, ≤ 15 min; as root for the null device
+	@scripts/bench
+
+bench-quick: setup-dev ## the same in ≤ 3 min
+	@scripts/bench --quick
+
+fuzz: setup ## every parser of network bytes for so long each  [SECONDS=60]
+	@scripts/fuzz $(SECONDS)
 
 lock: ## write requirements/*.lock anew (needs uv)
 	@scripts/lock

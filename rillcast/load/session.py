@@ -68,9 +68,11 @@ class HttpJoining:
             except (aiohttp.ClientError, TimeoutError):
                 return  # the server is gone, and the session with it
 
-        for start in range(0, len(self._resources), 64):
-            await asyncio.gather(*(leave(r) for r in self._resources[start : start + 64]))
-        await self._http.close()
+        try:
+            for start in range(0, len(self._resources), 64):
+                await asyncio.gather(*(leave(r) for r in self._resources[start : start + 64]))
+        finally:
+            await self._http.close()
 
 
 class AntMediaJoining:

@@ -108,15 +108,7 @@ class Cluster:
     async def terminate(self) -> int:
         """SIGTERM; the exit code. What is still there after the deadline is killed and is a failure."""
         await self._http.aclose()
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(DOWN_TIMEOUT_S):
-                return await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-            raise AssertionError(f"`rillcast up` still ran {DOWN_TIMEOUT_S:.0f} s after SIGTERM") from None
+        return await _end(self._process)
 
     @property
     def running(self) -> bool:
@@ -148,9 +140,27 @@ async def _start(
     for _ in range(5):
         first = _free_block()
         process = await _launch(folder, first, counts, settings)
-        if await _came_up(process, first, folder):
-            return process, first
+        try:
+            if await _came_up(process, first, folder):
+                return process, first
+        except BaseException:
+            # Nobody else knows of the process yet.
+            await _end(process)
+            raise
     raise AssertionError(f"no cluster came up: {(folder / 'up.log').read_text()[-2000:]}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """See `Cluster.terminate`."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(DOWN_TIMEOUT_S):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise AssertionError(f"`rillcast up` still ran {DOWN_TIMEOUT_S:.0f} s after SIGTERM") from None
 
 
 async def _launch(
