@@ -56,6 +56,7 @@ def _flat(figure: Figure, f: Fanout) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     _line(left, costs(f.by_viewers), lambda c: c.viewers)
     _line(right, costs(f.by_streams), lambda c: c.streams)
+    left.set_ylim(bottom=0)  # shared, and fixed from here on: after both have their lines
     _finish(left, "CPU per packet by viewers", "viewers", "ns")
     _finish(right, "by streams", "streams")
 
@@ -65,7 +66,6 @@ def _line(axes: Axes, found: list[Cost], size: Callable[[Cost], int]) -> None:
         rows = [c for c in found if c.variant == variant]
         axes.plot([size(c) for c in rows], [c.ns for c in rows], marker="o", label=variant)
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
 
 
 def _loopback(figure: Figure, found: Loopback) -> None:
