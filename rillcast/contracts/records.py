@@ -104,7 +104,7 @@ class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     excessive_bandwidth_try_count_before_switchback: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = msgspec.field(
         default=4, name="excessiveBandwithTryCountBeforeSwitchback"
     )
-    """after so many failed tries in a row it rests for half a minute."""
+    """after so many failed tries in a row it rests for 16 seconds."""
     packet_loss_diff_threshold_for_switchback: Percent = 10.0
     """A try has failed when loss grew by so much,"""
     rtt_measurement_diff_threshold_for_switchback: Milliseconds = 20.0

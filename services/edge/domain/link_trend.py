@@ -28,6 +28,8 @@ SECOND_SIGN_S = 3.0
 """How long a fall waits for a second sign: loss, or a longer round trip."""
 RTT_GREW_MS, RTT_GREW_SHARE = 50.0, 0.25
 """A round trip longer than the shortest by this much and this share, and beyond its scatter, means a queue."""
+QUEUE_LASTS_S = 0.4
+"""A keyframe's own queue is shorter than this; only a longer one is a sign."""
 LOSS_MEMORY_S = 2.0
 """Time constant of the mean loss: one lost audio packet is 2 % of a second's."""
 MUCH_LOSS = 20.0
@@ -81,6 +83,7 @@ class LinkTrend:
         self._at: float | None = None
         self._estimate_bps = 0
         self._fell_at = -math.inf
+        self._queue_since: float | None = None
         self._shortest_rtt_ms = 0.0
         self._lossy_since: float | None = None
         self._tested_loss: tuple[float, float] | None = None
@@ -99,12 +102,13 @@ class LinkTrend:
         """Take figures in. `needs_bps`: what all that is chosen needs."""
         before_bps, self._estimate_bps = self._estimate_bps, link.estimate_bps
         queue = self._take_rtt(link.rtt_ms)
+        self._queue_since = (self._queue_since if self._queue_since is not None else now) if queue else None
         passed = min(LOSS_MEMORY_S, now - self._at) if self._at is not None else 1.0
         self._at = now
         self.sent_bps += (link.sent_bps - self.sent_bps) * (min(passed, 1.0) if self.sent_bps else 1.0)
         self._take_loss(link.fraction_lost * 100, passed)
         self.fell = 0 < link.estimate_bps < before_bps * FELL
-        if self._estimate_says_short(link, before_bps, needs_bps, queue, now):
+        if self._estimate_says_short(link, before_bps, needs_bps, now):
             return Congestion(link.estimate_bps)
         return self._judge_loss(link, queue, now) if self._settings.stats_based_abr_enabled else None
 
@@ -119,7 +123,7 @@ class LinkTrend:
             and link.jitter_ms < settings.abr_up_scale_jitter_ms
         )
 
-    def _estimate_says_short(self, link: LinkFigures, before_bps: int, needs_bps: int, queue: bool, now: float) -> bool:
+    def _estimate_says_short(self, link: LinkFigures, before_bps: int, needs_bps: int, now: float) -> bool:
         if not 0 < link.estimate_bps < needs_bps * SHORT:
             return False
         knew_better = before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT)
@@ -130,7 +134,8 @@ class LinkTrend:
             self._fell_at = now
         elif now - self._fell_at > SECOND_SIGN_S:
             return False
-        return queue or (link.fraction_lost > 0 and self.loss > self._loss_limit)
+        lasts = self._queue_since is not None and now - self._queue_since >= QUEUE_LASTS_S
+        return lasts or (link.fraction_lost > 0 and self.loss > self._loss_limit)
 
     @property
     def _loss_limit(self) -> float:

@@ -27,9 +27,12 @@ QUIET_S = 3.0
 """How long a link must have been quiet before it is tried."""
 TRY_AGAIN_S = 3.0
 """After going down or a failed try; doubles with every failure in a row, up to"""
-MOST_PATIENCE_S = 30.0
+MOST_PATIENCE_S = 16.0
 PROVEN_S = 15.0
-"""Going down so soon after going up makes it a failure."""
+"""Going down so soon after going up is a relapse, which viewers see: the next try waits"""
+RELAPSE_S = 16.0
+"""so long, twice as long after each further one in a row, up to"""
+MOST_RELAPSE_S = 64.0
 BLIND_QUIET_S = 12.0
 """How long a link must have been quiet to go up without a probe, where none can be sent."""
 PROBE_SETTLE_S = 2.5
@@ -72,7 +75,7 @@ class RenditionChooser:
         self._went_up_at = -math.inf
         self._went_down_at = -math.inf
         self._try_at = -math.inf
-        self._failures = 0
+        self._failures = self._relapses = 0
         self._proven_bps = 0
         self._padded_at = -math.inf
         self._congested_at = -math.inf
@@ -162,9 +165,11 @@ class RenditionChooser:
         room = congestion.room_bps * SAFETY - link.other_bps
         fitting = [o for o in options[:place] if o.bitrate_bps <= room]
         lower = options[place - 1] if not congestion.room_bps else fitting[-1] if fitting else options[0]
+        wait_s = TRY_AGAIN_S
         if now - self._went_up_at < PROVEN_S:
-            self._failed(now)
-        self._try_at = max(self._try_at, now + TRY_AGAIN_S)
+            wait_s = min(MOST_RELAPSE_S, RELAPSE_S * 2.0**self._relapses)
+            self._relapses += 1
+        self._try_at = max(self._try_at, now + wait_s)
         self._went_down_at, self._went_up_at = now, -math.inf
         self._trend.forget_loss(self._trend.own_loss)
         self._quiet_since = None
@@ -196,7 +201,7 @@ class RenditionChooser:
     def _may_try(self, needs_bps: int, link: LinkFigures, now: float) -> bool:
         settings = self._settings
         if math.isfinite(self._went_up_at) and now - self._went_up_at > PROVEN_S:
-            self._failures, self._went_up_at = 0, -math.inf
+            self._failures, self._relapses, self._went_up_at = 0, 0, -math.inf
         carried = not 0 < link.estimate_bps < needs_bps * SAFETY or now - self._congested_at > STARVED_S
         quiet = self._trend.is_quiet(link) and carried
         self._quiet_since = (now if self._quiet_since is None else self._quiet_since) if quiet else None

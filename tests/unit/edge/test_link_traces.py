@@ -47,7 +47,7 @@ def test_a_step_is_followed_down_within_a_second_and_up_again_without_flapping(s
     down, up = seen.after(20)[0], seen.after(60)[-1]
     assert down[0] - 20 <= 1.0
     assert up == (up[0], 720)
-    assert up[0] - 60 <= 35
+    assert up[0] - 60 <= 25
     assert len(seen.switches) == 2
     assert seen.share_at(360, 22, 60) == 1.0
     assert seen.audio_lost / seen.audio_sent < 0.005
@@ -58,7 +58,7 @@ def test_figures_once_a_second_only_cost_a_second(seed: int) -> None:
     seen = view("step", seed, early=False)
 
     assert seen.after(20)[0][0] - 20 <= 2.2
-    assert len(seen.switches) <= 4
+    assert len(seen.switches) <= 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -100,8 +100,8 @@ def test_loss_that_is_the_links_own_does_not_keep_the_picture_small(seed: int) -
 def test_jitter_alone_hardly_ever_changes_anything(seed: int) -> None:
     seen = view("jittery", seed)
 
-    assert len(seen.switches) <= 4
-    assert seen.share_at(720, 0, 180) > 0.85
+    assert len(seen.switches) <= 2
+    assert seen.share_at(720, 0, 180) > 0.95
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -109,7 +109,7 @@ def test_a_link_between_two_renditions_stays_at_the_lower_and_is_rarely_tried(se
     seen = view("between", seed)
 
     assert [height for _, height in seen.switches] == [360]
-    assert padded(seen) <= 14
+    assert padded(seen) <= 20
     assert seen.audio_lost / seen.audio_sent < 0.005
 
 
@@ -119,8 +119,8 @@ def test_without_rtx_the_switch_itself_is_the_try_and_fails_ever_more_rarely(see
 
     ups = [at for at, height in seen.switches if height == 720]
     assert seen.probes == []
-    assert len(ups) <= 14
-    assert seen.share_at(720, 0, 300) < 0.15
+    assert len(ups) <= 20
+    assert seen.share_at(720, 0, 300) < 0.2
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -90,7 +90,16 @@ def test_a_small_fall_with_a_second_sign_goes_down(sign: dict[str, float]) -> No
     session = Session(HIGH)
     session.seconds(3, link(2_600_000))
 
+    session.seconds(1, link(2_200_000, **sign))
     assert session.seconds(1, link(2_200_000, **sign)) == MIDDLE
+
+
+def test_a_queue_no_longer_than_a_keyframes_is_no_sign() -> None:
+    session = Session(HIGH)
+    session.seconds(3, link(2_600_000))
+
+    session.seconds(1, link(2_200_000, rtt_ms=200.0))
+    assert session.seconds(10, link(2_200_000)) == HIGH
 
 
 def test_a_low_estimate_that_does_not_fall_says_nothing() -> None:
