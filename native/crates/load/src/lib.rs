@@ -8,6 +8,7 @@ pub mod config;
 pub mod copies;
 pub mod media;
 pub mod peer;
+pub mod ports;
 pub mod publisher;
 pub mod report;
 pub mod thread;

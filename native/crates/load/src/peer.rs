@@ -13,7 +13,7 @@ const CONSENT_US: u64 = 2_500_000;
 pub struct Peer {
     pub transport: Transport,
     pub path: Path,
-    /// Which socket, see `thread::PortSink`.
+    /// Which socket, see `ports::PortSink`.
     pub owner: u32,
     dtls: Dtls,
     pub tx: Option<Sender>,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rillcast_crypto::dtls::Context;
 use rillcast_plane::driver::socket::{bind, Receiver, Sockets};
-use rillcast_plane::egress::{Egress, Message, Path, Sink, Sock};
+use rillcast_plane::egress::{Egress, Path, Sock};
 use rillcast_wire::demux;
 use slab::Slab;
 
@@ -19,6 +19,7 @@ use crate::config::{Command, LoadConfig, Transport};
 use crate::copies::Copies;
 use crate::media::Media;
 use crate::peer::{Peer, Step};
+use crate::ports::{PortSink, Ports};
 use crate::publisher::Publisher;
 use crate::report::{Happened, Report};
 use crate::viewer::{Totals, Viewer};
@@ -26,34 +27,6 @@ use crate::viewer::{Totals, Viewer};
 const TURN: Duration = Duration::from_millis(1);
 /// Batches read before timers get their turn.
 const MAX_BATCHES: usize = 1_000;
-
-type Ports = Arc<Mutex<HashMap<u32, RawFd>>>;
-
-/// Sends on the peer's own socket if it has one, else on the shared one.
-struct PortSink {
-    shared: RawFd,
-    own: Ports,
-    sockets: Sockets,
-}
-
-impl Sink for PortSink {
-    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if own.is_empty() {
-            return self.sockets.send_run(self.shared, buffer, messages);
-        }
-        let mut failed = 0;
-        for (i, m) in messages.iter().enumerate() {
-            let fd = own.get(&m.owner).copied().unwrap_or(self.shared);
-            failed |= self.sockets.send_run(fd, buffer, std::slice::from_ref(m)) << i;
-        }
-        failed
-    }
-
-    fn gso(&self) -> bool {
-        false
-    }
-}
 
 enum Member {
     Viewer(Box<Viewer>),

@@ -19,6 +19,7 @@ pub mod mailbox;
 pub mod nack;
 pub mod packet;
 pub mod plane;
+pub mod registry;
 pub mod relay;
 pub mod ring;
 pub mod session;

@@ -1,9 +1,8 @@
 //! The handle: makes the threads, routes commands to the worker that has the object.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,48 +14,6 @@ use crate::driver::thread::{spawn, Ports};
 use crate::events::EventQueue;
 use crate::mailbox::{Mail, Mailbox};
 use crate::worker::Shared;
-
-/// Which worker has which object. Locked by commands only, never by packets.
-#[derive(Default)]
-pub struct Registry {
-    sessions: Mutex<HashMap<u64, usize>>,
-    sources: Mutex<HashMap<u64, usize>>,
-    relays: Mutex<HashMap<u64, usize>>,
-}
-
-fn lock(m: &Mutex<HashMap<u64, usize>>) -> MutexGuard<'_, HashMap<u64, usize>> {
-    m.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Registry {
-    pub fn worker_of_source(&self, id: u64) -> Option<usize> {
-        lock(&self.sources).get(&id).copied()
-    }
-
-    pub fn knows_source(&self, id: u64) -> bool {
-        self.worker_of_source(id).is_some()
-    }
-
-    pub fn forget_session(&self, id: u64) {
-        lock(&self.sessions).remove(&id);
-    }
-
-    pub fn forget_source(&self, id: u64) {
-        lock(&self.sources).remove(&id);
-    }
-
-    pub fn forget_relay(&self, id: u64) {
-        lock(&self.relays).remove(&id);
-    }
-
-    /// Notes that `worker` has source `id`, unless another one has it.
-    pub fn place_source(&self, id: u64, worker: usize) -> Result<(), String> {
-        match *lock(&self.sources).entry(id).or_insert(worker) {
-            w if w == worker => Ok(()),
-            w => Err(format!("source {id} lives on worker {w}, not {worker}")),
-        }
-    }
-}
 
 pub struct Plane {
     shared: Shared,
@@ -137,14 +94,14 @@ impl Plane {
                 for e in c.recv.iter().flat_map(|t| &t.encodings) {
                     registry.place_source(e.source, c.worker)?;
                 }
-                lock(&registry.sessions).insert(c.session, c.worker);
+                registry.place_session(c.session, c.worker);
                 Ok(c.worker)
             }
             Command::RestartIce { session, .. }
             | Command::RemoveSession { session, .. }
             | Command::SwitchSource { session, .. }
             | Command::Probe { session, .. } => {
-                lock(&registry.sessions).get(session).copied().ok_or_else(|| format!("session {session}: unknown"))
+                registry.worker_of_session(*session).ok_or_else(|| format!("session {session}: unknown"))
             }
             Command::AddPushSource(c) => {
                 self.check_worker(c.worker)?;
@@ -158,11 +115,11 @@ impl Plane {
             }
             Command::AddRelay(c) => {
                 let w = registry.worker_of_source(c.source).ok_or_else(|| format!("source {}: unknown", c.source))?;
-                lock(&registry.relays).insert(c.relay, w);
+                registry.place_relay(c.relay, w);
                 Ok(w)
             }
             Command::RemoveRelay { relay } => {
-                lock(&registry.relays).get(relay).copied().ok_or_else(|| format!("relay {relay}: unknown"))
+                registry.worker_of_relay(*relay).ok_or_else(|| format!("relay {relay}: unknown"))
             }
             Command::RemoveSource { source }
             | Command::RequestKeyframe { source }

@@ -19,7 +19,7 @@ use crate::config::PlaneConfig;
 use crate::egress::{Egress, Path, Sock};
 use crate::events::EventQueue;
 use crate::mailbox::Mailbox;
-use crate::plane::Registry;
+use crate::registry::Registry;
 use crate::relay::{RelayIn, RelayOut};
 use crate::session::Session;
 use crate::source::Source;

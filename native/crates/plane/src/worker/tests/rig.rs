@@ -12,7 +12,7 @@ use crate::config::*;
 use crate::egress::{Egress, Message, Path, Sink, Sock};
 use crate::events::{Event, EventQueue};
 use crate::mailbox::{Mail, Mailbox};
-use crate::plane::Registry;
+use crate::registry::Registry;
 use crate::worker::{Shared, Worker, TICK_US};
 
 type Wire = Arc<Mutex<VecDeque<(Sock, SocketAddr, Vec<u8>)>>>;

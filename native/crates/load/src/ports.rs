@@ -1,0 +1,37 @@
+//! Sending from several sockets.
+
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rillcast_plane::driver::socket::Sockets;
+use rillcast_plane::egress::{Message, Sink};
+
+/// Sockets of peers with a port of their own, by owner.
+pub type Ports = Arc<Mutex<HashMap<u32, RawFd>>>;
+
+/// Sends on the peer's own socket if it has one, else on the shared one.
+pub struct PortSink {
+    pub shared: RawFd,
+    pub own: Ports,
+    pub sockets: Sockets,
+}
+
+impl Sink for PortSink {
+    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.is_empty() {
+            return self.sockets.send_run(self.shared, buffer, messages);
+        }
+        let mut failed = 0;
+        for (i, m) in messages.iter().enumerate() {
+            let fd = own.get(&m.owner).copied().unwrap_or(self.shared);
+            failed |= self.sockets.send_run(fd, buffer, std::slice::from_ref(m)) << i;
+        }
+        failed
+    }
+
+    fn gso(&self) -> bool {
+        false
+    }
+}
