@@ -22,6 +22,8 @@ SHORT = 0.95
 """An estimate below this share of what is needed is too low,"""
 VERY_SHORT = 0.8
 """and one below this needs no second sign."""
+SERIES_S = 1.5
+"""Falls this close are one: the second says that even less arrives, which a mere hiccup never does."""
 FAR_LESS = 0.65
 """A fall to below this share of what is sent: much less arrives, however little the estimate was before."""
 SECOND_SIGN_S = 3.0
@@ -83,6 +85,7 @@ class LinkTrend:
         self._at: float | None = None
         self._estimate_bps = 0
         self._fell_at = -math.inf
+        self._knew_better_at = -math.inf
         self._queue_since: float | None = None
         self._shortest_rtt_ms = 0.0
         self._lossy_since: float | None = None
@@ -126,7 +129,9 @@ class LinkTrend:
     def _estimate_says_short(self, link: LinkFigures, before_bps: int, needs_bps: int, now: float) -> bool:
         if not 0 < link.estimate_bps < needs_bps * SHORT:
             return False
-        knew_better = before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT)
+        if before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT):
+            self._knew_better_at = now
+        knew_better = (self.fell or before_bps == 0) and now - self._knew_better_at <= SERIES_S
         arrives_less = self.fell and link.estimate_bps < self.sent_bps * FAR_LESS
         if (knew_better or arrives_less) and link.estimate_bps < needs_bps * VERY_SHORT:
             return True

@@ -21,6 +21,8 @@ STEP_S = 0.9
 STEP_LASTS_MS = 1_400
 """A step goes on until the next replaces it; if figures fail to come it ends by itself."""
 DRIFT = 1.25
+LONG_QUEUE_MS = 80.0
+"""As long as the estimate rises, the receiver sees no queue grow: a round trip over the limit by less is a hiccup."""
 LEAST_SHARE = 0.1
 """A rendition that momentarily needs hardly more than what is sent is still tried with this share of its rate."""
 
@@ -57,7 +59,7 @@ class Probing:
             settings.rtt_measurement_diff_threshold_for_switchback, 4 * trend.rtt_scatter_ms
         )
         self.loss_before = trend.loss
-        self._estimate_before_bps = link.estimate_bps
+        self._estimate_before_bps = self._last_estimate_bps = link.estimate_bps
 
     @property
     def tried_bps(self) -> int:
@@ -87,8 +89,10 @@ class Probing:
         if not settings.stats_based_abr_enabled:
             return False
         more_loss = trend.loss - self.loss_before
+        rises, self._last_estimate_bps = link.estimate_bps > self._last_estimate_bps, link.estimate_bps
+        queue_ms = link.rtt_ms - self._rtt_limit_ms
         return (
-            link.rtt_ms > self._rtt_limit_ms
+            queue_ms > (LONG_QUEUE_MS if rises else 0.0)
             or more_loss > settings.abr_down_scale_packet_lost_ratio + trend.own_loss
             or link.fraction_lost * 100 > settings.packet_loss_diff_threshold_for_switchback + trend.own_loss * 3
         )
