@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import math
 import os
 import socket
 import statistics
@@ -82,7 +83,9 @@ class Round(msgspec.Struct, frozen=True):
         return [sample for sample in self.log.samples if since_ms <= sample.at_ms < until_ms]
 
     def down_s(self) -> float:
-        """From the link's fall to the first smaller picture; NaN if it never came."""
+        """From the link's fall to the first smaller picture; NaN if it never came, or was there already."""
+        if any(0 < sample.height < HEIGHTS[-1] for sample in self.between(self.narrow_ms - 300, self.narrow_ms)):
+            return float("nan")
         return self._first(self.narrow_ms, self.wide_ms, lambda height: 0 < height < HEIGHTS[-1])
 
     def up_s(self) -> float:
@@ -243,6 +246,11 @@ def draw(seen: Round, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def median(values: Sequence[float]) -> float:
+    """Of those that are numbers."""
+    return statistics.median([value for value in values if not math.isnan(value)] or [float("nan")])
+
+
 def report(rounds: Sequence[Round]) -> Table:
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     table = Table(title=f"3 → 0.7 → 3 Mbit/s, {os.cpu_count()} CPUs, load {load}", title_justify="left")
@@ -254,8 +262,8 @@ def report(rounds: Sequence[Round]) -> Table:
             *(str(number), f"{seen.down_s():.1f}", f"{seen.up_s():.1f}", str(seen.switches()), str(freezes)),
             *(f"{frozen_s:.1f}", f"{100 * seen.sound_lost():.1f} %", str(seen.log.negotiations)),
         )
-    downs, ups = [seen.down_s() for seen in rounds], [seen.up_s() for seen in rounds]
-    table.caption = f"medians: down {statistics.median(downs):.1f} s, up {statistics.median(ups):.1f} s"
+    downs, ups = (median([value(seen) for seen in rounds]) for value in (Round.down_s, Round.up_s))
+    table.caption = f"medians: down {downs:.1f} s, up {ups:.1f} s"
     return table
 
 

@@ -27,6 +27,10 @@ const el = Object.fromEntries(
 );
 const query = new URLSearchParams(location.search);
 
+function inBits(perSecond) {
+  return perSecond < 1e6 ? `${Math.round(perSecond / 1e4) * 10} kbit/s` : `${(perSecond / 1e6).toFixed(1)} Mbit/s`;
+}
+
 class Watching {
   constructor(app, stream) {
     this.app = app;
@@ -247,9 +251,9 @@ class Watching {
     const playing = el.video.videoHeight;
     for (const option of el.quality.options) {
       const height = Number(option.value);
-      const rate = this.rates?.get(height) ? ` · ${(this.rates.get(height) / 1e6).toFixed(1)} Mbit/s` : "";
-      const name = height ? `${height}p${rate}` : `Automatic${playing ? ` (${playing}p)` : ""}`;
-      const text = height === playing && height ? `${name} · playing` : name;
+      const rate = this.rates?.get(height) ? ` · ${inBits(this.rates.get(height))}` : "";
+      const automatic = el.quality.value === "0" && playing ? `Automatic (${playing}p)` : "Automatic";
+      const text = height ? `${height}p${rate}${height === playing ? " · playing" : ""}` : automatic;
       if (option.text !== text) option.text = text;
     }
   }
@@ -323,6 +327,7 @@ function watch(app, stream) {
   el.video.addEventListener("resize", () => watching.labelQuality());
   el.quality.addEventListener("change", () => {
     watching.signal.send({ command: "forceStreamQuality", streamId: stream, streamHeight: Number(el.quality.value) });
+    watching.labelQuality();
   });
   el.again.addEventListener("click", () => {
     showProblem("");

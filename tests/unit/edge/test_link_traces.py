@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
-from link_model import Viewing, Watched, trace
+from link_model import TRACES, Viewing, Watched, trace
 
 from rillcast.contracts.ids import TrackId
-from services.edge.domain.rendition import Option
+from services.edge.domain.link_trend import LinkFigures
+from services.edge.domain.rendition import Option, RenditionChooser
 
 SIMULCAST = (
     Option(TrackId("v0.l"), 180, 150_000),
@@ -154,3 +156,26 @@ def test_a_receiver_without_estimates_is_followed_by_its_reports(seed: int) -> N
     assert seen.share_at(720, 25, 60) == 0.0
     assert seen.switches[-1][1] == 720
     assert seen.audio_lost / seen.audio_sent < 0.02
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What an edge knew of a Chromium viewer whose link fell from 3 to 0.7 Mbit/s at second 0."""
+
+    at_s: float
+    current: TrackId
+    options: tuple[Option, ...]
+    link: LinkFigures
+
+
+@pytest.mark.parametrize("recording", range(2))
+def test_recorded_figures_of_a_falling_link_lead_down_within_a_second_and_not_before(recording: int) -> None:
+    raw = (TRACES / "chromium-falls.json").read_bytes()
+    chooser = RenditionChooser()
+    changes = []
+    for seen in msgspec.json.decode(raw, type=list[list[Figures]])[recording]:
+        choice = chooser.choose(seen.options, seen.current, seen.link, seen.at_s)
+        if choice.track != seen.current:
+            changes.append((seen.at_s, choice.track))
+
+    assert [track for _, track in changes] == ["v0.m"]
+    assert 0 < changes[0][0] < 1
