@@ -298,7 +298,8 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
 
 
 class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
-    """Once a second per connected session."""
+    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second while it
+    is probed."""
 
     session: int
     packets_sent: int
@@ -308,7 +309,7 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     estimate_bps: int
     """Viewer: last REMB received (0 = none). Publisher: our estimate as sent."""
     fraction_lost: float
-    """Last receiver report, worst of its tracks."""
+    """Share of packets its receiver reports missed since the last figures."""
     rtt_ms: float
     """0 while unknown."""
     jitter_ms: float

@@ -78,7 +78,11 @@ pub struct Session {
     pub media: bool,
     pub totals: Totals,
     pub remb_bps: u64,
-    pub fraction_lost: u8,
+    /// As last told in `SessionStats`.
+    pub told_remb_bps: u64,
+    /// Packets that receivers should have got since the last `SessionStats`, and those they missed.
+    pub expected: u64,
+    pub lost: u64,
     pub jitter_ms: f64,
     pub rtt_us: u64,
     /// SSRC we use as the sender of feedback.
@@ -125,7 +129,9 @@ impl Session {
             media: false,
             totals: Totals::default(),
             remb_bps: 0,
-            fraction_lost: 0,
+            told_remb_bps: 0,
+            expected: 0,
+            lost: 0,
             jitter_ms: 0.0,
             rtt_us: 0,
             feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
@@ -272,3 +278,13 @@ impl Session {
 pub const STALLED_US: u64 = 8_000_000;
 /// A viewer's repair budget; beyond it, a keyframe costs less.
 pub const REPAIR_PER_SECOND: u32 = 600;
+
+/// Repairs may take half of what a receiver says it can take; 0 = it says nothing.
+pub fn repairs_per_second(remb_bps: u64) -> u32 {
+    let half = (remb_bps / 2 / 9_600) as u32;
+    if remb_bps == 0 {
+        REPAIR_PER_SECOND
+    } else {
+        half.clamp(30, REPAIR_PER_SECOND)
+    }
+}

@@ -1,12 +1,24 @@
 //! A viewer's track: one unbroken SSRC, sequence and timeline, whatever source feeds it.
 
 use rillcast_crypto::srtp::Sender;
+use rillcast_wire::codec::vp8::{self, FrameNumber};
+use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
 use crate::config::{self, HeaderExtensions, Kind};
 use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
+
+/// A track that sent nothing for so long does not flow.
+const FLOWS_US: u64 = 500_000;
+
+/// Packets whose repair is remembered, and the least time between two of the same.
+const REPAIRS: usize = 64;
+const REPAIR_AGAIN_MS: u64 = 20;
+
+/// Larger than any payload with an RTX prefix.
+const MAX_COPY: usize = 1600;
 
 /// A time of sending, in the forms that packets need; made once per burst.
 pub struct Moment {
@@ -31,6 +43,8 @@ pub struct Segment {
     seq_offset: u64,
     ts_offset: u32,
     squeeze: Option<Squeeze>,
+    /// VP8 only: what is added to frame numbers. Receivers take them for one stream's (RFC 7741 §4.2).
+    renumber: Option<FrameNumber>,
 }
 
 /// Cached frames sent at a start or switch are squeezed together in time just before the live edge, so that the receiver
@@ -51,6 +65,22 @@ impl Segment {
         sequence.wrapping_sub(self.seq_offset)
     }
 
+    /// Encrypts `p` into `slot` behind the header that is there.
+    #[inline]
+    fn protect(&self, p: &Packet, tx: &mut Sender, slot: &mut [u8], header: usize, pad: u8) -> Option<usize> {
+        let roc = (self.sequence(p.seq) >> 16) as u32;
+        match self.moved() {
+            None => tx.protect_rtp(slot, header, &p.payload, pad, roc).ok(),
+            Some(by) => protect_moved(p, by, tx, slot, header, (pad, roc)),
+        }
+    }
+
+    /// What frame numbers move by, if they do.
+    #[inline]
+    fn moved(&self) -> Option<FrameNumber> {
+        self.renumber.filter(|by| *by != FrameNumber::default())
+    }
+
     fn timestamp(&self, p: &Packet) -> u32 {
         match self.squeeze {
             Some(s) if p.frame < s.live_frame => {
@@ -60,6 +90,23 @@ impl Segment {
             _ => p.ts.wrapping_add(self.ts_offset),
         }
     }
+}
+
+/// Apart, so that only tracks which switched pay for the copy.
+#[inline(never)]
+fn protect_moved(
+    p: &Packet,
+    by: FrameNumber,
+    tx: &mut Sender,
+    slot: &mut [u8],
+    header: usize,
+    (pad, roc): (u8, u32),
+) -> Option<usize> {
+    let mut copy = [0u8; MAX_COPY];
+    let copy = copy.get_mut(..p.payload.len())?;
+    copy.copy_from_slice(&p.payload);
+    vp8::renumber(copy, by);
+    tx.protect_rtp(slot, header, copy, pad, roc).ok()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +142,12 @@ pub struct SendTrack {
     /// Middle bits of the last sender reports' NTP time, and when they left.
     reports: [(u32, u64); 4],
     pub reported: usize,
+    /// Highest sequence number and lost packets of the last receiver report.
+    pub heard: Option<(u32, i32)>,
+    /// Which packets were repaired last, and when (ms), by the lower bits of their sequence numbers.
+    repairs: [(u16, u32); REPAIRS],
+    /// VP8 only: of the newest packet sent.
+    frame_number: Option<FrameNumber>,
 }
 
 impl SendTrack {
@@ -116,6 +169,9 @@ impl SendTrack {
             octets: 0,
             reports: [(0, 0); 4],
             reported: 0,
+            heard: None,
+            repairs: [(0, 0); REPAIRS],
+            frame_number: None,
         }
     }
 
@@ -129,6 +185,11 @@ impl SendTrack {
         source.ring.keyframe().filter(|k| {
             highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US
         })
+    }
+
+    /// Whether media was sent a moment ago.
+    pub fn flows(&self, now_us: u64) -> bool {
+        self.source.is_some() && now_us < self.last_sent_us + FLOWS_US
     }
 
     /// Begins a segment at `at`; the packets from there to the live edge are to be sent next.
@@ -152,8 +213,14 @@ impl SendTrack {
         }
         let most = self.config.clock_rate / 1000;
         let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
+        let begins = || source.ring.get(at.first_seq).map(|p| vp8::frame_number(&p.payload));
+        let renumber = (source.codec == Codec::Vp8).then(|| match (self.frame_number, begins()) {
+            (Some(before), Some(number)) => number.gap_after(before),
+            _ => FrameNumber::default(),
+        });
         self.previous = self.current;
         self.current = Some(Segment {
+            renumber,
             source: source.id,
             start: self.next,
             first_seq: at.first_seq,
@@ -196,8 +263,9 @@ impl SendTrack {
         }
         let ts = segment.timestamp(p);
         let header = self.header(p, (sequence, ts), pad > 0, ids, at, slot);
-        let n = tx.protect_rtp(slot, header, &p.payload, pad, (sequence >> 16) as u32).ok()?;
+        let n = segment.protect(p, tx, slot, header, pad)?;
         if sequence + 1 == self.next {
+            self.frame_number = segment.renumber.map(|by| vp8::frame_number(&p.payload).plus(by));
             self.last_ts = ts;
             self.last_sent_us = at.now_us;
         }
@@ -279,6 +347,24 @@ impl SendTrack {
         Some((segment, segment.source_sequence(sequence)))
     }
 
+    /// Whether a segment has been switched away from. Its gaps need no repair: what follows began with a keyframe.
+    pub fn is_over(&self, segment: &Segment) -> bool {
+        self.current.is_some_and(|c| c.start != segment.start)
+    }
+
+    /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
+    /// way, which on a full link fills it for good.
+    pub fn may_repair(&mut self, seq: u16, now_us: u64, rtt_us: u64) -> bool {
+        let entry = &mut self.repairs[usize::from(seq) % REPAIRS];
+        let now_ms = (now_us / 1000) as u32;
+        let wait_ms = (rtt_us / 1000).clamp(REPAIR_AGAIN_MS, 1000) as u32;
+        if entry.1 != 0 && entry.0 == seq && now_ms.wrapping_sub(entry.1) < wait_ms {
+            return false;
+        }
+        *entry = (seq, now_ms.max(1));
+        true
+    }
+
     /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.
     pub fn write_repair(
         &mut self,
@@ -293,11 +379,14 @@ impl SendTrack {
         let ts = segment.timestamp(p);
         if self.config.rtx_ssrc == 0 {
             let header = self.header(p, (sequence, ts), false, ids, at, slot);
-            return tx.protect_rtp(slot, header, &p.payload, 0, (sequence >> 16) as u32).ok();
+            return segment.protect(p, tx, slot, header, 0);
         }
-        let mut payload = [0u8; 1600];
+        let mut payload = [0u8; MAX_COPY];
         let len = 2 + p.payload.len();
         payload.get_mut(2..len)?.copy_from_slice(&p.payload);
+        if let Some(by) = segment.renumber {
+            vp8::renumber(&mut payload[2..len], by);
+        }
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
         let exts: &[(u8, &[u8])] =
             if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };

@@ -280,6 +280,7 @@ impl Worker {
             rate_bps: rate_bps.min(MAX_PROBE_BPS),
             until_us: now_us + duration_ms.min(MAX_PROBE_MS) * 1000,
             paid_us: now_us,
+            told_us: now_us,
             next_seq: 0,
         });
         Ok(())

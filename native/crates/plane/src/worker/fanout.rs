@@ -27,8 +27,13 @@ const MAX_PAD: usize = 48;
 /// Catching up: packets per viewer and tick (one GSO message), and per relay.
 const CATCH_UP: usize = MAX_SEGMENTS;
 const CATCH_UP_RELAY: usize = 64;
+/// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
+/// thin links most switches are made for can't take. An older one is replaced by asking for a new one.
+const FRESH_US: u64 = 150_000;
 /// Probes repeat packets not older than this.
 const PROBE_WINDOW: u64 = 200;
+/// While a probe goes on its effect is asked for (sender reports give round trips) and told so often.
+const PROBE_STATS_US: u64 = 200_000;
 
 impl Worker {
     /// Sends what has gathered. Called after every batch of datagrams and mail.
@@ -129,7 +134,8 @@ impl Worker {
         let t = &mut session.send[track];
         let Some(id) = t.target else { return };
         let Some(source) = self.sources.get_mut(&id) else { return };
-        let Some(at) = t.entry(now_us, source) else {
+        let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
+        let Some(at) = at else {
             source.keyframe_wanted = true;
             return;
         };
@@ -209,6 +215,11 @@ impl Worker {
     pub(super) fn probe_all(&mut self, now_us: u64, out: &mut Egress) {
         let mut probes = std::mem::take(&mut self.probes);
         probes.retain_mut(|p| self.probe(now_us, p, out));
+        for p in probes.iter_mut().filter(|p| now_us >= p.told_us + PROBE_STATS_US) {
+            p.told_us = now_us;
+            self.session_stats(now_us, p.slot);
+            self.send_reports(now_us, p.slot, out);
+        }
         self.probes.append(&mut probes);
     }
 

@@ -192,7 +192,13 @@ impl Worker {
                     reception(session, now_us, &r);
                 }
             }
-            rtcp::Packet::Remb { bitrate_bps, .. } => session.remb_bps = *bitrate_bps,
+            rtcp::Packet::Remb { bitrate_bps, .. } => {
+                session.remb_bps = *bitrate_bps;
+                // A fall is news that can't wait for the second to end.
+                if bitrate_bps * 100 < session.told_remb_bps * 95 && now_us >= session.reported_us + STATS_AGAIN_US {
+                    self.session_stats(now_us, slot);
+                }
+            }
             rtcp::Packet::Nack { media, seqs, .. } => {
                 for seq in seqs.clone() {
                     self.repair(now_us, slot, *media, seq, out);
@@ -239,6 +245,12 @@ impl Worker {
         let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };
+        if track.is_over(&segment) {
+            return self.counters.add("nack_superseded");
+        }
+        if !track.may_repair(seq, now_us, session.rtt_us) {
+            return self.counters.add("nack_too_soon");
+        }
         if session.repair_budget == 0 {
             return self.counters.add("nack_over_budget");
         }
@@ -391,9 +403,20 @@ impl Worker {
 /// What fits a datagram to a viewer with header, extensions and tag (RTX: two bytes more).
 const MAX_PAYLOAD: usize = MAX_DATAGRAM - 100;
 
+/// Least time between two `SessionStats` of one session.
+const STATS_AGAIN_US: u64 = 100_000;
+/// Between two receiver reports; more is nonsense.
+const MAX_EXPECTED: u32 = 1 << 20;
+
 fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
-    let Some(track) = session.send.iter().find(|t| t.config.ssrc == r.ssrc) else { return };
-    session.fraction_lost = session.fraction_lost.max(r.fraction_lost);
+    let Some(track) = session.send.iter_mut().find(|t| t.config.ssrc == r.ssrc) else { return };
+    if let Some((highest, lost)) = track.heard.replace((r.highest_seq, r.cumulative_lost)) {
+        let expected = r.highest_seq.wrapping_sub(highest);
+        if expected < MAX_EXPECTED {
+            session.expected += u64::from(expected);
+            session.lost += r.cumulative_lost.saturating_sub(lost).max(0) as u64;
+        }
+    }
     session.jitter_ms = f64::from(r.jitter) * 1000.0 / f64::from(track.config.clock_rate);
     if let Some(rtt) = track.round_trip(now_us, r.last_sr, r.delay_last_sr) {
         session.rtt_us = rtt;

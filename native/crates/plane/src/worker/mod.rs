@@ -90,6 +90,7 @@ struct Probe {
     until_us: u64,
     /// Bytes up to this time have been sent.
     paid_us: u64,
+    told_us: u64,
     /// Next packet of the source to repeat.
     next_seq: u64,
 }

@@ -9,7 +9,7 @@ use crate::events::{Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
 use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::send::Progress;
-use crate::session::{Phase, REPAIR_PER_SECOND, STALLED_US};
+use crate::session::{repairs_per_second, Phase, STALLED_US};
 use crate::source::Feed;
 
 const SECOND_US: u64 = 1_000_000;
@@ -254,7 +254,13 @@ impl Worker {
             s.send.iter_mut().for_each(|t| t.progress = Progress::Waiting);
             self.counters.add("viewer_stalled");
         }
-        s.repair_budget = REPAIR_PER_SECOND;
+        s.repair_budget = repairs_per_second(s.remb_bps);
+        self.session_stats(now_us, slot);
+        self.send_reports(now_us, slot, out);
+    }
+
+    pub(super) fn session_stats(&mut self, now_us: u64, slot: usize) {
+        let s = &mut self.sessions[slot];
         let interval = now_us.saturating_sub(s.reported_us).max(1);
         s.reported_us = now_us;
         let (video, audio) = (s.totals.video_bytes - s.totals.before.0, s.totals.audio_bytes - s.totals.before.1);
@@ -267,7 +273,7 @@ impl Worker {
             packets_received: s.totals.packets_received,
             bytes_received: s.totals.bytes_received,
             estimate_bps: s.estimator.as_mut().map_or(s.remb_bps, |e| e.estimate_bps(now_us)),
-            fraction_lost: f64::from(s.fraction_lost) / 256.0,
+            fraction_lost: (s.lost as f64 / s.expected.max(1) as f64).min(1.0),
             rtt_ms: s.rtt_us as f64 / 1000.0,
             jitter_ms: s.jitter_ms,
             nacks: s.totals.nacks,
@@ -276,13 +282,12 @@ impl Worker {
             video_bps: rate(video),
             audio_bps: rate(audio),
         };
-        s.fraction_lost = 0;
+        (s.expected, s.lost, s.told_remb_bps) = (0, 0, s.remb_bps);
         self.shared.events.push(Event::SessionStats(stats));
-        self.send_reports(now_us, slot, out);
     }
 
     /// Sender reports of what we send, receiver reports of what we get.
-    fn send_reports(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+    pub(super) fn send_reports(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
         let s = &mut self.sessions[slot];
         let mut packet = vec![];
         for t in &mut s.send {

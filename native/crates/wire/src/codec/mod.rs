@@ -4,7 +4,7 @@ mod av1;
 mod bits;
 mod h264;
 mod h265;
-mod vp8;
+pub mod vp8;
 mod vp9;
 
 /// A payload format.

@@ -28,20 +28,94 @@ fn a_nack_is_answered_with_rtx_that_holds_the_lost_packet() {
     assert_eq!(b.count("nack_not_in_ring"), 1);
 }
 
+fn ask_again(b: &mut Bench, v: &mut super::rig::Peer, seqs: &[u16]) -> usize {
+    let mut nack = vec![];
+    rtcp::write_nack(&mut nack, 9, 1002, seqs);
+    v.send_rtcp(b, nack);
+    v.received(b).0.len()
+}
+
 #[test]
 fn a_nack_storm_is_bounded() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
+    let most = crate::session::REPAIR_PER_SECOND as usize;
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
+    for i in 2..=most as u16 + 100 {
+        p.send_rtp(&mut b, 96, 5, i, u32::from(i) * 30, DELTA);
+    }
+    let seqs: Vec<u16> = v.received(&mut b).0.iter().map(|(h, _)| h.seq).collect();
+    let repaired: usize = seqs.chunks(15).map(|some| ask_again(&mut b, &mut v, some)).sum();
+    assert_eq!(repaired, most);
+    assert!(b.count("nack_over_budget") > 0);
+}
+
+#[test]
+fn a_packet_is_not_repaired_again_while_the_repair_is_under_way() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
     p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
     let seq = v.received(&mut b).0[0].0.seq;
-    for _ in 0..2_000 {
-        let mut nack = vec![];
-        rtcp::write_nack(&mut nack, 9, 1002, &[seq]);
-        v.send_rtcp(&mut b, nack);
+    assert_eq!((0..10).map(|_| ask_again(&mut b, &mut v, &[seq])).sum::<usize>(), 1);
+    assert_eq!(b.count("nack_too_soon"), 9);
+    b.pass(30_000);
+    assert_eq!(ask_again(&mut b, &mut v, &[seq]), 1);
+}
+
+#[test]
+fn a_receiver_that_can_take_little_is_sent_few_repairs() {
+    assert_eq!(crate::session::repairs_per_second(0), crate::session::REPAIR_PER_SECOND);
+    assert_eq!(crate::session::repairs_per_second(700_000), 36);
+    assert_eq!(crate::session::repairs_per_second(50_000), 30);
+    assert_eq!(crate::session::repairs_per_second(1_000_000_000), crate::session::REPAIR_PER_SECOND);
+}
+
+fn told(b: &Bench, session: u64) -> Vec<crate::events::SessionStats> {
+    let of = |e: &Event| if let Event::SessionStats(s) = e { Some(s.clone()) } else { None };
+    b.events.iter().filter_map(of).filter(|s| s.session == session).collect()
+}
+
+#[test]
+fn a_fall_of_the_estimate_is_told_at_once() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
+    let remb = |v: &mut super::rig::Peer, b: &mut Bench, bitrate: u64| {
+        let mut packet = vec![];
+        rtcp::write_rr(&mut packet, 9, &[]);
+        rtcp::write_remb(&mut packet, 9, bitrate, &[1002]);
+        v.send_rtcp(b, packet);
+    };
+    remb(&mut v, &mut b, 2_000_000);
+    b.pass(1_100_000);
+    let before = told(&b, 2).len();
+    b.pass(150_000);
+    remb(&mut v, &mut b, 1_950_000);
+    remb(&mut v, &mut b, 1_000_000);
+    remb(&mut v, &mut b, 500_000);
+    b.pass(5_000);
+    let after = &told(&b, 2)[before..];
+    assert_eq!(after.len(), 1, "at once, and not again within a moment");
+    assert!((999_000..1_001_000).contains(&after[0].estimate_bps));
+}
+
+#[test]
+fn the_share_lost_is_that_of_all_packets_since_it_was_last_told() {
+    let mut b = Bench::new();
+    b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    for (highest_seq, cumulative_lost) in [(1_000, 5), (1_010, 6), (1_200, 6)] {
+        let mut packet = vec![];
+        let block = rtcp::Report { ssrc: 1002, highest_seq, cumulative_lost, ..Default::default() };
+        rtcp::write_rr(&mut packet, 9, &[block]);
+        v.send_rtcp(&mut b, packet);
     }
-    assert_eq!(v.received(&mut b).0.len(), crate::session::REPAIR_PER_SECOND as usize);
-    assert!(b.count("nack_over_budget") > 0);
+    b.pass(1_100_000);
+    let shares: Vec<f64> = told(&b, 2).iter().map(|s| s.fraction_lost).filter(|s| *s > 0.0).collect();
+    assert_eq!(shares, [1.0 / 200.0]);
 }
 
 #[test]
@@ -151,6 +225,15 @@ fn a_probe_sends_rtx_at_the_asked_rate_and_ends() {
     let mut keyframe = KEYFRAME.to_vec();
     keyframe.resize(1000, 0);
     p.send_rtp(&mut b, 96, 5, 1, 0, &keyframe);
+    v.received(&mut b);
+    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 200 });
+    b.pass(190_000);
+    let told_before = told(&b, 2).len();
+    b.pass(20_000);
+    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 600 });
+    v.received(&mut b);
+    b.pass(1_000_000);
+    assert!(told(&b, 2).len() >= told_before + 3, "figures come often while it goes on");
     v.received(&mut b);
     b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 200 });
     b.pass(1_000_000);

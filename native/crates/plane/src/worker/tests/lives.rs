@@ -95,6 +95,57 @@ fn a_switch_keeps_one_sequence_and_timeline() {
 }
 
 #[test]
+fn a_running_picture_waits_for_a_fresh_keyframe_and_old_gaps_are_left() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    b.command(Command::AddPushSource(push_source()));
+    push(&mut b, &[(1, 500, KEYFRAME)]);
+    frames(&mut b, &mut p, 0, 15);
+    let lost = v.received(&mut b).0[3].0.seq;
+    b.worker.shared.registry.place_source(200, 0).unwrap();
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    push(&mut b, &[(2, 3500, DELTA)]);
+    assert!(v.received(&mut b).0.is_empty(), "the cached keyframe is too old");
+    b.pass(10_000);
+    assert!(b.events.iter().any(|e| matches!(e, Event::KeyframeWanted { source: 200 })));
+    push(&mut b, &[(3, 6500, KEYFRAME)]);
+    assert_eq!(v.received(&mut b).0.len(), 1);
+    let mut nack = vec![];
+    rillcast_wire::rtcp::write_nack(&mut nack, 9, 1002, &[lost]);
+    v.send_rtcp(&mut b, nack);
+    assert!(v.received(&mut b).0.is_empty());
+    assert_eq!(b.count("nack_superseded"), 1);
+}
+
+#[test]
+fn vp8_frame_numbers_go_on_over_a_switch_and_in_repairs() {
+    use rillcast_wire::codec::vp8::{frame_number, FrameNumber};
+    let numbered = |picture: u16, tl0: u8, frame: &[u8]| {
+        let [high, low] = (picture | 0x8000).to_be_bytes();
+        [&[0x90, 0xC0, high, low, tl0], &frame[1..]].concat()
+    };
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    p.send_rtp(&mut b, 96, 5, 1, 0, &numbered(0x7FFE, 255, KEYFRAME));
+    p.send_rtp(&mut b, 96, 5, 2, 3000, &numbered(0x7FFF, 255, DELTA));
+    v.received(&mut b);
+    b.command(Command::AddPushSource(push_source()));
+    b.worker.shared.registry.place_source(200, 0).unwrap();
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    push(&mut b, &[(1, 500, &numbered(70, 9, KEYFRAME)), (2, 3500, &numbered(71, 10, DELTA))]);
+    let (after, _) = v.received(&mut b);
+    let numbers: Vec<FrameNumber> = after.iter().map(|(_, payload)| frame_number(payload)).collect();
+    assert_eq!(numbers, [FrameNumber { picture: 0, tl0: 0 }, FrameNumber { picture: 1, tl0: 1 }]);
+    let mut nack = vec![];
+    rillcast_wire::rtcp::write_nack(&mut nack, 9, 1002, &[after[1].0.seq]);
+    v.send_rtcp(&mut b, nack);
+    let (repair, _) = v.received(&mut b);
+    assert_eq!(frame_number(&repair[0].1[2..]), numbers[1]);
+}
+
+#[test]
 fn a_removed_session_says_goodbye_and_its_sources_end() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
