@@ -1,8 +1,8 @@
 """Commands to and events from the native media plane, as they cross the border (JSON both ways).
 
-Python chooses every id. Commands are executed by the worker thread that has the object, in the order given;
-a command that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error`
-event.
+Python chooses every id. Commands are executed by the worker thread that has the object, in the order given; a command
+that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error` event. One for
+a session or relay that the plane has ended by itself meanwhile does nothing: that it ended is told by its event.
 """
 
 from __future__ import annotations
@@ -298,8 +298,8 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
 
 
 class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
-    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second while it
-    is probed."""
+    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second
+    while it is probed."""
 
     session: int
     packets_sent: int

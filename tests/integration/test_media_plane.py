@@ -236,9 +236,17 @@ async def test_a_closed_viewer_is_reported_and_its_session_is_gone() -> None:
         assert closed.reason == "dtls_closed"
 
 
+async def test_commands_for_what_the_plane_has_ended_already_do_nothing() -> None:
+    async with rig() as r:
+        r.plane.execute(p.RemoveSession(session=7))
+        r.plane.execute(p.SwitchSource(session=7, track=0, source=None))
+        r.plane.execute(p.RemoveRelay(relay=7))
+        r.plane.execute(p.RemoveSource(source=7))
+
+
 async def test_impossible_commands_are_refused_at_once() -> None:
     async with rig() as r:
-        with pytest.raises(ValueError, match="session 7: unknown"):
-            r.plane.execute(p.RemoveSession(session=7))
+        with pytest.raises(ValueError, match="source 7: unknown"):
+            r.plane.execute(p.RequestKeyframe(source=7))
         with pytest.raises(ValueError, match="worker: 3"):
             r.plane.execute(p.AddPushSource(source=1, worker=3, kind="audio", codec="opus", clock_rate=48_000))

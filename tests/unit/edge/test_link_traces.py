@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ LADDER = (
 SEEDS = range(1, 4)
 
 
-def view(name: str, seed: int, options: tuple[Option, ...] = SIMULCAST, **how: bool) -> Watched:
+def view(name: str, seed: int, options: tuple[Option, ...] = SIMULCAST, **how: Any) -> Watched:
     return Viewing(trace(name), options, seed=seed, **how).run()
 
 

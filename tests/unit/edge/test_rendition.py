@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
@@ -86,7 +87,7 @@ def test_a_small_fall_without_a_second_sign_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("sign", [{"rtt_ms": 200.0}, {"loss": 0.05}], ids=["queue", "loss"])
-def test_a_small_fall_with_a_second_sign_goes_down(sign: dict[str, float]) -> None:
+def test_a_small_fall_with_a_second_sign_goes_down(sign: dict[str, Any]) -> None:
     session = Session(HIGH)
     session.seconds(3, link(2_600_000))
 
@@ -215,7 +216,7 @@ def test_loss_round_trip_and_jitter_forbid_trying_unless_settings_allow_it(figur
     assert session.seconds(60, figures) == LOW
     assert session.probes == []
 
-    tolerant = {"abrUpScalePacketLostRatio": 2.0, "abrUpScaleRTTMs": 300.0, "abrUpScaleJitterMs": 90.0}
+    tolerant: dict[str, Any] = {"abrUpScalePacketLostRatio": 2.0, "abrUpScaleRTTMs": 300.0, "abrUpScaleJitterMs": 90.0}
     assert Session(LOW, **tolerant).seconds(TRY_S, figures) != LOW
     assert Session(LOW, statsBasedABREnabled=False).seconds(TRY_S, figures) != LOW
 
@@ -225,7 +226,7 @@ def test_an_estimate_that_covers_more_skips_a_step() -> None:
 
 
 def test_excessive_bandwidth_is_tried_after_so_many_measurements_whatever_the_round_trip_is() -> None:
-    settings = {"excessiveBandwidthAlgorithmEnabled": True, "excessiveBandwidthCallThreshold": 5}
+    settings: dict[str, Any] = {"excessiveBandwidthAlgorithmEnabled": True, "excessiveBandwidthCallThreshold": 5}
     session = Session(LOW, **settings)
 
     session.seconds(4, link(800_000, rtt_ms=200.0))

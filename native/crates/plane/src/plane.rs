@@ -67,8 +67,10 @@ impl Plane {
     /// Routes a command. Errors name the field or object.
     pub fn execute(&self, json: &[u8]) -> Result<(), String> {
         let command: Command = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-        let worker = self.route(&command)?;
-        self.post(worker, Mail::Command(Box::new(command)))
+        match self.route(&command)? {
+            Some(worker) => self.post(worker, Mail::Command(Box::new(command))),
+            None => Ok(()),
+        }
     }
 
     pub fn push(&self, source: u64, packets: Vec<Vec<u8>>) -> Result<(), String> {
@@ -85,7 +87,9 @@ impl Plane {
         }
     }
 
-    fn route(&self, command: &Command) -> Result<usize, String> {
+    /// The worker that has the object. None: there is nothing to do, since the plane ended it before Python could know
+    /// (a session its peer closed, a relay whose child fell silent).
+    fn route(&self, command: &Command) -> Result<Option<usize>, String> {
         let registry = &self.shared.registry;
         match command {
             Command::AddSession(c) => {
@@ -95,37 +99,31 @@ impl Plane {
                     registry.place_source(e.source, c.worker)?;
                 }
                 registry.place_session(c.session, c.worker);
-                Ok(c.worker)
+                Ok(Some(c.worker))
             }
             Command::RestartIce { session, .. }
             | Command::RemoveSession { session, .. }
             | Command::SwitchSource { session, .. }
-            | Command::Probe { session, .. } => {
-                registry.worker_of_session(*session).ok_or_else(|| format!("session {session}: unknown"))
-            }
+            | Command::Probe { session, .. } => Ok(registry.worker_of_session(*session)),
             Command::AddPushSource(c) => {
                 self.check_worker(c.worker)?;
-                registry.place_source(c.source, c.worker).map(|()| c.worker)
+                registry.place_source(c.source, c.worker).map(|()| Some(c.worker))
             }
             Command::AddRelaySource(c) => {
                 self.check_worker(c.spec.worker)?;
                 crate::config::relay_key("srtp_key", &c.srtp_key)?;
                 crate::config::relay_key("srtcp_key", &c.srtcp_key)?;
-                registry.place_source(c.spec.source, c.spec.worker).map(|()| c.spec.worker)
+                registry.place_source(c.spec.source, c.spec.worker).map(|()| Some(c.spec.worker))
             }
             Command::AddRelay(c) => {
                 let w = registry.worker_of_source(c.source).ok_or_else(|| format!("source {}: unknown", c.source))?;
                 registry.place_relay(c.relay, w);
-                Ok(w)
+                Ok(Some(w))
             }
-            Command::RemoveRelay { relay } => {
-                registry.worker_of_relay(*relay).ok_or_else(|| format!("relay {relay}: unknown"))
-            }
-            Command::RemoveSource { source }
-            | Command::RequestKeyframe { source }
-            | Command::Tap { source, .. }
-            | Command::SetClock { source, .. } => {
-                registry.worker_of_source(*source).ok_or_else(|| format!("source {source}: unknown"))
+            Command::RemoveRelay { relay } => Ok(registry.worker_of_relay(*relay)),
+            Command::RemoveSource { source } => Ok(registry.worker_of_source(*source)),
+            Command::RequestKeyframe { source } | Command::Tap { source, .. } | Command::SetClock { source, .. } => {
+                registry.worker_of_source(*source).ok_or_else(|| format!("source {source}: unknown")).map(Some)
             }
         }
     }
