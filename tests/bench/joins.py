@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import statistics
 import tempfile
 from contextlib import AsyncExitStack
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="of each glass-to-glass measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of them, direct and through the cluster in turns")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes down what was started, as Ctrl-C does
     Console().print(asyncio.run(run(options.joins, options.seconds, options.rounds)))
 
 
