@@ -10,7 +10,7 @@ use rillcast_crypto::srtp::{Receiver, Sender};
 use rillcast_wire::bwe::Estimator;
 use rillcast_wire::stun;
 
-use crate::config::{AddSession, DtlsParameters, DtlsRole, HeaderExtensions, IceParameters};
+use crate::config::{AddSession, DtlsParameters, DtlsRole, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
@@ -48,6 +48,18 @@ pub struct Totals {
     pub dropped: u64,
     /// Values at the last report: (video bytes, audio bytes).
     pub before: (u64, u64),
+}
+
+impl Totals {
+    #[inline]
+    pub fn count(&mut self, kind: Kind, bytes: u64) {
+        self.packets_sent += 1;
+        self.bytes_sent += bytes;
+        match kind {
+            Kind::Video => self.video_bytes += bytes,
+            Kind::Audio => self.audio_bytes += bytes,
+        }
+    }
 }
 
 pub struct Session {

@@ -1,10 +1,12 @@
 //! Everything one media thread owns, decided without I/O: datagrams, mail and `now` go in; datagrams leave through
 //! [`Egress`], events through [`EventQueue`], mail to other workers through their [`Mailbox`]es.
 
+mod catching;
 mod commands;
 mod fanout;
 mod inbound;
 mod mirrors;
+mod probing;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};

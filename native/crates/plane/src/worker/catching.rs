@@ -1,0 +1,167 @@
+//! Viewers and relays that begin: with the newest cached keyframe, then packet by packet up to the live edge, paced.
+
+use super::Worker;
+use crate::config::Kind;
+use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
+use crate::events::Event;
+use crate::session::send::{Moment, Progress};
+use crate::session::Session;
+
+/// Catching up: packets per viewer and tick (one GSO message), and per relay.
+const CATCH_UP: usize = MAX_SEGMENTS;
+const CATCH_UP_RELAY: usize = 64;
+/// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
+/// thin links most switches are made for can't take. An older one is replaced by asking for a new one.
+const FRESH_US: u64 = 150_000;
+
+impl Worker {
+    /// Connects a viewer's track to its target source, and begins if a keyframe is at hand.
+    pub(super) fn attach(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
+        let t = &self.sessions[slot].send[track];
+        let Some(id) = t.target else { return };
+        let (kind, clock_rate) = (t.config.kind, t.config.clock_rate);
+        if !self.ensure_source(id, kind, clock_rate) {
+            self.counters.add("attach_unknown_source");
+            return;
+        }
+        if let Some(source) = self.sources.get_mut(&id) {
+            if !source.viewers.contains(&(slot, track)) {
+                source.viewers.push((slot, track));
+            }
+        }
+        self.flush_source(now_us, id, out);
+        self.try_begin(now_us, slot, track, out);
+    }
+
+    /// Begins with the target source if its keyframe is cached, else asks for one. The old source goes on until then.
+    pub(super) fn try_begin(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let t = &mut session.send[track];
+        let Some(id) = t.target else { return };
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
+        let Some(at) = at else {
+            source.keyframe_wanted = true;
+            return;
+        };
+        let old = t.source;
+        t.begin(now_us, source, at);
+        if let Some(old) = old.filter(|o| *o != id) {
+            self.shared.events.push(Event::SourceSwitched { session: session.id, track: t.config.track, source: id });
+            self.detach(old, slot, track);
+        }
+        self.catch_up(now_us, slot, track, out);
+    }
+
+    /// A viewer that seemed gone speaks again: from the next keyframe on.
+    pub(super) fn resume(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        for track in 0..self.sessions[slot].send.len() {
+            let t = &mut self.sessions[slot].send[track];
+            if t.progress == Progress::Waiting && t.target.is_none() {
+                t.target = t.source;
+                self.attach(now_us, slot, track, out);
+            }
+        }
+    }
+
+    pub(super) fn detach(&mut self, id: u64, slot: usize, track: usize) {
+        if let Some(s) = self.sources.get_mut(&id) {
+            s.viewers.retain(|v| *v != (slot, track));
+        }
+        self.drop_unused_mirror(id);
+    }
+
+    /// Sends the next cached packets to one track, and notes it if more remain.
+    fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let Session { send, tx, path, extensions, totals, .. } = &mut **session;
+        let t = &mut send[track];
+        let (Progress::Catching { next }, Some(source)) = (t.progress, t.source.and_then(|id| self.sources.get(&id)))
+        else {
+            return;
+        };
+        let (Some(tx), Some(path)) = (tx, path) else { return };
+        let moment = Moment::new(now_us);
+        let mut last = next;
+        for p in source.ring.since(next).take(CATCH_UP) {
+            last = p.seq + 1;
+            let before = out.bytes;
+            if out.packet(path, slot as u32, |b| t.write(p, 0, &moment, extensions, tx, b)) {
+                totals.count(source.kind, out.bytes - before);
+            }
+        }
+        let done = source.ring.highest().is_none_or(|h| last > h);
+        t.progress = if done { Progress::Live } else { Progress::Catching { next: last } };
+        if !done && !self.catching.contains(&(slot, track)) {
+            self.catching.push((slot, track));
+        }
+        self.tell_media(slot);
+    }
+
+    /// One tick's worth for everybody who is catching up.
+    pub(super) fn catch_up_all(&mut self, now_us: u64, out: &mut Egress) {
+        for (slot, track) in std::mem::take(&mut self.catching) {
+            if let Some(id) = self.sessions.get(slot).and_then(|s| s.send[track].source) {
+                self.flush_source(now_us, id, out);
+                self.dirty.retain(|d| *d != id);
+            }
+            self.catch_up(now_us, slot, track, out);
+        }
+        for id in std::mem::take(&mut self.catching_relays) {
+            if let Some(source) = self.relays_out.get(&id).map(|r| r.source) {
+                self.flush_source(now_us, source, out);
+                self.dirty.retain(|d| *d != source);
+            }
+            self.catch_up_relay(id, out);
+        }
+    }
+
+    /// A relay's child is there: send from the newest keyframe on.
+    pub(super) fn attach_relay(&mut self, now_us: u64, id: u64, out: &mut Egress) {
+        let Some(source_id) = self.relays_out.get(&id).map(|r| r.source) else { return };
+        self.flush_source(now_us, source_id, out);
+        let (Some(relay), Some(source)) = (self.relays_out.get_mut(&id), self.sources.get_mut(&source_id)) else {
+            return;
+        };
+        if !source.relays.contains(&id) {
+            source.relays.push(id);
+        }
+        let highest = source.ring.highest();
+        let keyframe = source.ring.keyframe().filter(|k| highest.is_some_and(|h| h - k.first_seq < 3_000));
+        relay.progress = match (keyframe, highest) {
+            (Some(k), _) => Progress::Catching { next: k.first_seq },
+            (None, Some(h)) if source.kind == Kind::Audio => Progress::Catching { next: h.saturating_sub(25).max(1) },
+            _ => {
+                source.keyframe_wanted = true;
+                Progress::Live
+            }
+        };
+        self.report_relay(now_us, id, out);
+        self.catch_up_relay(id, out);
+    }
+
+    fn catch_up_relay(&mut self, id: u64, out: &mut Egress) {
+        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let (Progress::Catching { next }, Some(path)) = (relay.progress, relay.child) else { return };
+        let Some(source) = self.sources.get(&relay.source) else { return };
+        let mut last = next;
+        for p in source.ring.since(next).take(CATCH_UP_RELAY) {
+            last = p.seq + 1;
+            out.packet(&path, NOBODY, |b| relay.write(p, b));
+        }
+        if source.ring.highest().is_none_or(|h| last > h) {
+            relay.progress = Progress::Live;
+        } else {
+            relay.progress = Progress::Catching { next: last };
+            self.catching_relays.push(id);
+        }
+    }
+
+    fn tell_media(&mut self, slot: usize) {
+        let s = &mut self.sessions[slot];
+        if !s.media && s.totals.packets_sent > 0 {
+            s.media = true;
+            self.shared.events.push(Event::SessionMedia { session: s.id });
+        }
+    }
+}
