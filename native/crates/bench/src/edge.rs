@@ -92,6 +92,8 @@ pub struct Audience {
     /// The viewers are spread over so many streams of one video and one audio source each.
     pub streams: usize,
     pub gso: bool,
+    /// What the driver would say of the load; from 0.3 on packets wait for each other.
+    pub busy: f64,
     pub trace: Option<Arc<Trace>>,
 }
 
@@ -120,7 +122,7 @@ impl Edge {
 
     /// Worker `index` of several; the sources live on worker 0.
     pub fn one_of(shared: &Shared, index: usize, audience: Audience) -> Self {
-        let Audience { viewers, streams, gso, trace } = audience;
+        let Audience { viewers, streams, gso, busy, trace } = audience;
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
@@ -168,6 +170,7 @@ impl Edge {
             edge.join(index, i, &client, &gather);
         }
         *gather.lock().unwrap() = None;
+        edge.worker.busy = busy;
         edge
     }
 

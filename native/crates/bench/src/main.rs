@@ -11,7 +11,9 @@
 //!
 //! * `edge`: a worker with N connected viewers and everything a real viewer has: AES-128-GCM, RTX and abs-send-time
 //!   negotiated, sender reports, statistics, consent, GSO.
-//! * `edge_no_gso`: the same with GSO off.
+//!   Flat out means busy: audio rides behind video (`worker/riding.rs`).
+//! * `edge_calm`: the same without that, as a worker sends that is less than 30 % busy.
+//! * `edge_no_gso`: as `edge` with GSO off.
 //! * `bound`: no crypto, one GSO message per burst, `sendmmsg`: nothing that sends these packets costs less.
 //! * `naive`: AES-CM + HMAC-SHA1-80, one system call per packet.
 
@@ -65,10 +67,11 @@ type Second = Box<dyn FnMut() -> u64>;
 
 /// One second of stream to every viewer, in one of the ways.
 fn variant(name: &str, viewers: usize, streams: usize) -> Option<Second> {
-    let audience = |gso| Audience { viewers: 0..viewers, streams, gso, trace: None };
+    let audience = |gso, busy| Audience { viewers: 0..viewers, streams, gso, busy, trace: None };
     Some(match name {
-        "edge" | "edge_no_gso" => {
-            let mut edge = Edge::new(audience(name == "edge"));
+        "edge" | "edge_calm" | "edge_no_gso" => {
+            let busy = if name == "edge_calm" { 0.0 } else { 1.0 };
+            let mut edge = Edge::new(audience(name != "edge_no_gso", busy));
             Box::new(move || edge.second())
         }
         "bound" => {

@@ -103,7 +103,8 @@ impl Run {
     fn new(viewers: usize) -> Self {
         let started = Instant::now();
         let trace = Arc::new(Trace::new(started));
-        let edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, trace: Some(trace.clone()) });
+        let edge =
+            Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: Some(trace.clone()) });
         let now = started.elapsed().as_micros() as u64;
         let next = |per_s: usize| (now * per_s as u64).div_ceil(1_000_000) as usize + 1;
         let at = Schedule { frame: next(FRAMES), audio: next(AUDIO), tick: now + TICK_US };

@@ -24,7 +24,8 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
     let each = viewers / workers;
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
-    let audience = |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, trace: None };
+    let audience =
+        |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, busy: 1.0, trace: None };
     let mut edges: Vec<Edge> = (0..workers).map(|w| Edge::one_of(&shared, w, audience(w))).collect();
     // Let the mirrors be made, and a keyframe through.
     for _ in 0..3 {

@@ -63,6 +63,11 @@ pub struct Source {
     /// Packets not fanned out yet.
     pub pending: Vec<PacketRef>,
     pub pending_since_us: u64,
+    /// How many of them mirrors, taps and relays have got already.
+    pub forwarded: usize,
+    /// Audio: how many have reached a viewer behind a video frame, all viewers together; and how often in a row none had.
+    pub rode: usize,
+    pub waited_in_vain: u8,
     pub keyframe_interval_us: u64,
     pub keyframe_wanted: bool,
     pub keyframe_asked_us: u64,
@@ -115,6 +120,9 @@ impl Source {
             tapped: false,
             pending: vec![],
             pending_since_us: 0,
+            forwarded: 0,
+            rode: 0,
+            waited_in_vain: 0,
             keyframe_interval_us: 0,
             keyframe_wanted: false,
             keyframe_asked_us: 0,

@@ -103,14 +103,14 @@ impl Worker {
         for (slot, track) in std::mem::take(&mut self.catching) {
             if let Some(id) = self.sessions.get(slot).and_then(|s| s.send[track].source) {
                 self.flush_source(now_us, id, out);
-                self.dirty.retain(|d| *d != id);
+                self.dirty.retain(|d| d.1 != id);
             }
             self.catch_up(now_us, slot, track, out);
         }
         for id in std::mem::take(&mut self.catching_relays) {
             if let Some(source) = self.relays_out.get(&id).map(|r| r.source) {
                 self.flush_source(now_us, source, out);
-                self.dirty.retain(|d| *d != source);
+                self.dirty.retain(|d| d.1 != source);
             }
             self.catch_up_relay(id, out);
         }

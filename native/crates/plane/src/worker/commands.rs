@@ -351,7 +351,7 @@ impl Worker {
                 t.target = None;
             }
         }
-        self.dirty.retain(|d| *d != id);
+        self.dirty.retain(|d| d.1 != id);
     }
 
     fn tap(&mut self, id: u64, enabled: bool) -> Result<(), String> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use slab::Slab;
 
+use super::riding::Riders;
 use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
@@ -16,39 +17,33 @@ use crate::relay::RelayOut;
 use crate::session::send::{Moment, Progress};
 use crate::session::{Phase, Session};
 
-/// Above this load a burst waits for the rest of its frame, at most `WINDOW_US`.
-const BUSY: f64 = 0.3;
-const VERY_BUSY: f64 = 0.6;
-const WINDOW_US: u64 = 5_000;
-const LONG_WINDOW_US: u64 = 10_000;
 /// Packets of a frame are padded to equal length for GSO if that costs at most this much each.
 const MAX_PAD: usize = 48;
 
 impl Worker {
     /// Sends what has gathered. Called after every batch of datagrams and mail.
     pub fn flush(&mut self, now_us: u64, out: &mut Egress) {
-        let mut i = 0;
-        while i < self.dirty.len() {
-            let id = self.dirty[i];
-            if self.holds(now_us, id) {
-                i += 1;
-                continue;
-            }
-            self.dirty.swap_remove(i);
-            self.flush_source(now_us, id, out);
-        }
+        // Video first: audio that waits goes with it.
+        self.flush_kind(now_us, Kind::Video, out);
+        self.flush_kind(now_us, Kind::Audio, out);
         out.flush();
         self.charge_failures(out);
     }
 
-    fn holds(&self, now_us: u64, id: u64) -> bool {
-        let Some(s) = self.sources.get(&id) else { return false };
-        let window = match self.busy {
-            b if b > VERY_BUSY => LONG_WINDOW_US,
-            b if b > BUSY => WINDOW_US,
-            _ => return false,
-        };
-        s.kind == Kind::Video && s.pending.last().is_some_and(|p| !p.marker) && now_us < s.pending_since_us + window
+    fn flush_kind(&mut self, now_us: u64, kind: Kind, out: &mut Egress) {
+        let mut i = 0;
+        while i < self.dirty.len() {
+            let (of, id) = self.dirty[i];
+            if of != kind {
+                i += 1;
+            } else if self.holds(now_us, id) {
+                self.forward_audio(id, out);
+                i += 1;
+            } else {
+                self.dirty.swap_remove(i);
+                self.flush_source(now_us, id, out);
+            }
+        }
     }
 
     fn charge_failures(&mut self, out: &mut Egress) {
@@ -62,30 +57,37 @@ impl Worker {
 
     /// Sends a source's pending packets to mirrors, taps, relays and viewers.
     pub(super) fn flush_source(&mut self, now_us: u64, id: u64, out: &mut Egress) {
+        self.forward(id, out);
+        let audio_waits = self.audio_waits();
         let Some(source) = self.sources.get_mut(&id) else { return };
         let packets = std::mem::take(&mut source.pending);
         if packets.is_empty() {
             return;
         }
-        for w in &source.mirrors {
-            if !self.shared.mailboxes[*w].post(Mail::Mirrored { source: id, packets: packets.clone() }) {
-                self.counters.add("mirror_overflow");
-            }
-        }
-        if source.tapped {
-            for p in &packets {
-                self.shared.events.tap(id, whole(p));
-            }
-        }
+        source.forwarded = 0;
+        let gone = source.settle_rides(packets.len());
         let viewers = std::mem::take(&mut source.viewers);
         let rotation = source.rotation % viewers.len().max(1);
         source.rotation = rotation + 1;
-        for relay in &source.relays {
-            relay_out(&mut self.relays_out, *relay, &packets, out);
-        }
         let mut begin = vec![];
-        for part in [&viewers[rotation..], &viewers[..rotation]] {
-            fan_out(now_us, &mut self.sessions, id, part, &packets, &mut begin, &mut self.catching, out);
+        if !gone {
+            let riders = (source.kind == Kind::Video && audio_waits)
+                .then(|| Riders::new(&self.sources, std::mem::take(&mut self.rode)));
+            let mut burst = Burst {
+                source: id,
+                moment: Moment::new(now_us),
+                pads: padding(&packets, riders.is_some()),
+                packets: &packets,
+                begin: &mut begin,
+                catching: &mut self.catching,
+                riders,
+            };
+            for part in [&viewers[rotation..], &viewers[..rotation]] {
+                burst.fan_out(&mut self.sessions, part, out);
+            }
+            if let Some(riders) = burst.riders {
+                self.rode = riders.rode();
+            }
         }
         if let Some(source) = self.sources.get_mut(&id) {
             source.viewers = viewers;
@@ -94,58 +96,94 @@ impl Worker {
             packets.clear();
             source.pending = packets;
         }
+        self.note_rides();
         for (slot, track) in begin {
             self.try_begin(now_us, slot, track, out);
         }
     }
+
+    /// Sends what has not been yet to mirrors, taps and relays.
+    pub(super) fn forward(&mut self, id: u64, out: &mut Egress) {
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let packets = &source.pending[source.forwarded..];
+        if packets.is_empty() {
+            return;
+        }
+        for w in &source.mirrors {
+            if !self.shared.mailboxes[*w].post(Mail::Mirrored { source: id, packets: packets.to_vec() }) {
+                self.counters.add("mirror_overflow");
+            }
+        }
+        if source.tapped {
+            for p in packets {
+                self.shared.events.tap(id, whole(p));
+            }
+        }
+        for relay in &source.relays {
+            relay_out(&mut self.relays_out, *relay, packets, out);
+        }
+        source.forwarded = source.pending.len();
+    }
 }
 
-/// The inner loops: `packets` of source `id` to `viewers`. Of a burst longer than one message (a keyframe) the rest is
-/// left to `catch_up`, so that it is paced: `catching` gets those tracks, `begin` those that wait for a keyframe.
-#[allow(clippy::too_many_arguments)]
-fn fan_out(
-    now_us: u64,
-    sessions: &mut Slab<Box<Session>>,
-    id: u64,
-    viewers: &[(usize, usize)],
-    packets: &[PacketRef],
-    begin: &mut Vec<(usize, usize)>,
-    catching: &mut Vec<(usize, usize)>,
-    out: &mut Egress,
-) {
-    let moment = Moment::new(now_us);
-    let pads = padding(packets);
-    for &(slot, track) in viewers {
-        let session = &mut *sessions[slot];
-        let Session { send, tx, path, extensions, totals, phase, .. } = session;
-        let t = &mut send[track];
-        if t.target == Some(id) {
-            begin.push((slot, track));
-            continue;
+/// One source's packets on their way to viewers.
+struct Burst<'a> {
+    source: u64,
+    moment: Moment,
+    packets: &'a [PacketRef],
+    pads: Pads,
+    /// Tracks that wait for a keyframe of this source.
+    begin: &'a mut Vec<(usize, usize)>,
+    /// Tracks that got the first message of a longer burst (a keyframe); `catch_up` paces the rest.
+    catching: &'a mut Vec<(usize, usize)>,
+    riders: Option<Riders<'a>>,
+}
+
+impl Burst<'_> {
+    /// The inner loops.
+    fn fan_out(&mut self, sessions: &mut Slab<Box<Session>>, viewers: &[(usize, usize)], out: &mut Egress) {
+        for &(slot, track) in viewers {
+            let session = &mut *sessions[slot];
+            if session.send[track].target == Some(self.source) {
+                self.begin.push((slot, track));
+                continue;
+            }
+            if session.phase == Phase::Connected {
+                self.to_viewer(session, slot, track, out);
+            }
         }
-        let (Some(tx), Some(path), Phase::Connected) = (tx, path, *phase) else { continue };
+    }
+
+    #[inline]
+    fn to_viewer(&mut self, session: &mut Session, slot: usize, track: usize, out: &mut Egress) {
+        let Session { send, tx, path, extensions, totals, .. } = session;
+        let (Some(tx), Some(path)) = (tx, path) else { return };
+        let t = &mut send[track];
         let limit = match t.progress {
             Progress::Live => u64::MAX,
             Progress::Catching { next } => next,
-            Progress::Waiting => continue,
+            Progress::Waiting => return,
         };
         let pads_allowed = t.may_pad();
         let mut sent = 0;
-        for (i, p) in packets.iter().enumerate() {
+        for (i, p) in self.packets.iter().enumerate() {
             if p.seq >= limit {
                 continue;
             }
             if sent == MAX_SEGMENTS && t.progress == Progress::Live && t.config.kind == Kind::Video {
                 t.progress = Progress::Catching { next: p.seq };
-                catching.push((slot, track));
+                self.catching.push((slot, track));
                 break;
             }
             sent += 1;
-            let pad = if pads_allowed { pads.get(i) } else { 0 };
+            let pad = if pads_allowed { self.pads.get(i) } else { 0 };
             let before = out.bytes;
-            if out.packet(path, slot as u32, |b| t.write(p, pad, &moment, extensions, tx, b)) {
+            if out.packet(path, slot as u32, |b| t.write(p, pad, &self.moment, extensions, tx, b)) {
                 totals.count(t.config.kind, out.bytes - before);
             }
+        }
+        if let Some(riders) = &mut self.riders {
+            riders.board(send, (path, slot as u32), &self.moment, extensions, tx, totals, out);
         }
     }
 }
@@ -159,8 +197,9 @@ impl Pads {
     }
 }
 
-/// Within each frame of a burst, how much every packet but the last needs to be as long as the longest.
-fn padding(packets: &[PacketRef]) -> Pads {
+/// Within each frame of a burst, how much every packet but the last needs to be as long as the longest. With `riders`
+/// the last one too: what follows it in the message must be shorter.
+fn padding(packets: &[PacketRef], riders: bool) -> Pads {
     let mut pads = Pads([0; 64]);
     let mut start = 0;
     while start < packets.len().min(64) {
@@ -168,9 +207,11 @@ fn padding(packets: &[PacketRef]) -> Pads {
         let n = packets[start..].iter().take(64 - start).take_while(|p| p.frame == frame).count();
         let group = &packets[start..start + n];
         let most = group.iter().map(|p| p.payload.len()).max().unwrap_or(0);
-        if n > 1 && group[..n - 1].iter().all(|p| most - p.payload.len() <= MAX_PAD) {
-            for (i, p) in group[..n - 1].iter().enumerate() {
-                pads.0[start + i] = (most - p.payload.len()) as u8;
+        let short = |p: &PacketRef| most - p.payload.len();
+        let padded = if riders && short(&group[n - 1]) <= MAX_PAD { n } else { n - 1 };
+        if n > 1 && group[..padded].iter().all(|p| short(p) <= MAX_PAD) {
+            for (i, p) in group[..padded].iter().enumerate() {
+                pads.0[start + i] = short(p) as u8;
             }
         }
         start += n;

@@ -144,7 +144,7 @@ impl Worker {
             return;
         }
         if was_clean {
-            self.dirty.push(id);
+            self.dirty.push((source.kind, id));
         }
         if first {
             self.shared.events.push(Event::SourceStarted { source: id });
@@ -313,7 +313,7 @@ impl Worker {
             return;
         }
         if was_clean {
-            self.dirty.push(id);
+            self.dirty.push((source.kind, id));
         }
         if first {
             self.shared.events.push(Event::SourceStarted { source: id });
@@ -387,7 +387,7 @@ impl Worker {
             }
             let incoming = Incoming { seq: h.seq, ts: h.ts, marker: h.marker, carried: Default::default(), payload };
             if source.ingest(now_us, incoming, wall).is_some() && was_clean {
-                self.dirty.push(id);
+                self.dirty.push((source.kind, id));
             }
             if first {
                 self.shared.events.push(Event::SourceStarted { source: id });

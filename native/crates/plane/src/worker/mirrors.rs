@@ -70,7 +70,7 @@ impl Worker {
             s.mirror(now_us, p);
         }
         if was_clean && !s.pending.is_empty() {
-            self.dirty.push(id);
+            self.dirty.push((s.kind, id));
         }
     }
 }

@@ -7,6 +7,7 @@ mod fanout;
 mod inbound;
 mod mirrors;
 mod probing;
+mod riding;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +18,7 @@ use rillcast_crypto::dtls::Context;
 use rillcast_wire::demux;
 use slab::Slab;
 
-use crate::config::PlaneConfig;
+use crate::config::{Kind, PlaneConfig};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::EventQueue;
 use crate::mailbox::Mailbox;
@@ -64,7 +65,9 @@ pub struct Worker {
     /// Relay SSRC → what it is; one space for both directions of this worker's relay socket.
     relay_ssrcs: HashMap<u32, RelayEnd>,
     /// Sources with packets not fanned out yet.
-    dirty: Vec<u64>,
+    dirty: Vec<(Kind, u64)>,
+    /// Packets that rode with the burst under way, by source; kept for its room.
+    rode: Vec<(u64, usize)>,
     /// Sessions whose handshake runs.
     handshaking: Vec<usize>,
     /// (session slot, send track) being caught up.
@@ -120,6 +123,7 @@ impl Worker {
             relays_in: HashMap::new(),
             relay_ssrcs: HashMap::new(),
             dirty: vec![],
+            rode: vec![],
             handshaking: vec![],
             catching: vec![],
             catching_relays: vec![],

@@ -347,6 +347,7 @@ impl Worker {
     fn second(&mut self, now_us: u64) {
         let interval = now_us.saturating_sub(self.last_second_us);
         self.last_second_us = now_us;
+        self.sources.values_mut().for_each(|s| s.waited_in_vain = 0);
         for s in self.sources.values_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
         }

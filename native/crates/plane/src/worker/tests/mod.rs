@@ -3,4 +3,5 @@
 mod feedback;
 mod hostile;
 mod lives;
+mod riding;
 mod rig;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
@@ -17,11 +18,12 @@ use crate::worker::{Shared, Worker, TICK_US};
 
 type Wire = Arc<Mutex<VecDeque<(Sock, SocketAddr, Vec<u8>)>>>;
 
-struct Capture(Wire);
+struct Capture(Wire, Arc<AtomicUsize>);
 
 impl Sink for Capture {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
         let mut wire = self.0.lock().unwrap();
+        self.1.fetch_add(messages.len(), Ordering::Relaxed);
         for m in messages {
             for part in buffer[m.start..m.start + m.len].chunks(m.segment) {
                 wire.push_back((m.path.sock, m.path.to, part.to_vec()));
@@ -39,6 +41,10 @@ pub struct Bench {
     pub out: Egress,
     pub now: u64,
     pub events: Vec<Event>,
+    /// Packets of tapped sources: (source, packet).
+    pub tapped: Vec<(u64, Vec<u8>)>,
+    /// Messages handed to the kernel.
+    messages: Arc<AtomicUsize>,
     shared: Shared,
     wire: Wire,
     context: Arc<Context>,
@@ -69,15 +75,32 @@ impl Bench {
             epoch_ntp: 1 << 40,
         };
         let wire = Wire::default();
+        let messages = Arc::<AtomicUsize>::default();
         Bench {
             worker: Worker::new(0, config, shared.clone()),
-            out: Egress::new(Box::new(Capture(wire.clone()))),
+            out: Egress::new(Box::new(Capture(wire.clone(), messages.clone()))),
             now: 1_000_000,
             events: vec![],
+            tapped: vec![],
+            messages,
             shared,
             wire,
             context: Arc::new(Context::new().unwrap()),
         }
+    }
+
+    /// Messages sent since last asked.
+    pub fn take_messages(&mut self) -> usize {
+        self.messages.swap(0, Ordering::Relaxed)
+    }
+
+    /// One packet that ends its frame, pushed into `source`.
+    pub fn push(&mut self, source: u64, seq: u16, ts: u32, payload: &[u8]) {
+        let mut d = vec![0; 12 + payload.len()];
+        rtp::write_header(&mut d, true, 96, seq, ts, 1, false, &[]);
+        d[12..].copy_from_slice(payload);
+        self.worker.mail(self.now, Mail::Push { source, packets: vec![d] }, &mut self.out);
+        self.settle();
     }
 
     pub fn command(&mut self, c: Command) {
@@ -92,7 +115,9 @@ impl Bench {
 
     pub fn settle(&mut self) {
         self.worker.flush(self.now, &mut self.out);
-        self.events.extend(self.shared.events.drain().0);
+        let (events, tapped) = self.shared.events.drain();
+        self.events.extend(events);
+        self.tapped.extend(tapped);
     }
 
     /// Lets time pass in ticks; peers get nothing meanwhile.
@@ -182,7 +207,7 @@ impl Bench {
         }
     }
 
-    fn join(&mut self, session: u64, port: u16, recv: Vec<RecvTrack>, send: Vec<SendTrack>) -> Peer {
+    pub fn join(&mut self, session: u64, port: u16, recv: Vec<RecvTrack>, send: Vec<SendTrack>) -> Peer {
         let fingerprint = self.context.fingerprint().to_owned();
         self.command(Command::AddSession(Box::new(self.session(session, recv, send, &fingerprint))));
         let mut peer = Peer::new(&self.context, session, port);
