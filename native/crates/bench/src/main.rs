@@ -7,6 +7,7 @@
 //! fanout-bench packet ROUNDS VIEWERS STREAMS VARIANT,…   CPU per packet, flat out, the variants in turns
 //! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
 //! fanout-bench paced SECONDS VIEWERS                     CPU per viewer and delays in real time, with keyframes
+//! fanout-bench memory VIEWERS                            resident memory with one, and with so many half a minute later
 //! ```
 //!
 //! * `edge`: a worker with N connected viewers and everything a real viewer has: AES-128-GCM, RTX and abs-send-time
@@ -126,6 +127,33 @@ fn packet(rounds: usize, viewers: usize, streams: usize, names: &str) -> Option<
     Some(())
 }
 
+#[derive(Serialize)]
+struct Memory {
+    viewers: usize,
+    resident_before: u64,
+    resident: u64,
+}
+
+/// Resident memory of the process, bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+/// A crowd that joins at once, after half a minute of its stream.
+fn memory(viewers: usize) -> Memory {
+    let watched = |viewers| {
+        let mut edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None });
+        for _ in 0..30 {
+            edge.second();
+        }
+        (resident(), edge)
+    };
+    let (resident_before, _alone) = watched(1);
+    let (resident, _crowd) = watched(viewers);
+    Memory { viewers, resident_before, resident }
+}
+
 fn run(args: &[&str]) -> Option<()> {
     let number = |i: usize| args.get(i)?.parse::<usize>().ok().filter(|n| *n > 0);
     match *args.first()? {
@@ -138,6 +166,7 @@ fn run(args: &[&str]) -> Option<()> {
             }
         }
         "paced" => print(&paced::measure(number(2)?, number(1)?)),
+        "memory" => print(&memory(number(1)?)),
         _ => return None,
     }
     Some(())
@@ -150,7 +179,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     eprintln!(
-        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS"
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS | memory VIEWERS"
     );
     std::process::ExitCode::from(2)
 }

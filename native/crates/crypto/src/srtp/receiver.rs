@@ -8,7 +8,9 @@ use super::{half_word, word, Keys, SrtpError, RTP_HEADER_LEN};
 /// Opens the RTP and RTCP packets of one session. Keeps ROC and replay window for up to 64 SSRCs each; only packets that
 /// authenticate touch that state.
 pub struct Receiver {
-    rtp: Cipher,
+    /// Made at the first packet: viewers send none.
+    rtp: Option<Cipher>,
+    keys: Keys,
     rtcp: Cipher,
     rtp_streams: Streams,
     rtcp_streams: Streams,
@@ -17,7 +19,8 @@ pub struct Receiver {
 impl Receiver {
     pub fn new(keys: &Keys) -> Result<Self, SrtpError> {
         Ok(Receiver {
-            rtp: Cipher::new(keys, Labels::Rtp)?,
+            rtp: None,
+            keys: keys.clone(),
             rtcp: Cipher::new(keys, Labels::Rtcp)?,
             rtp_streams: Streams::default(),
             rtcp_streams: Streams::default(),
@@ -27,14 +30,18 @@ impl Receiver {
     /// Opens an SRTP packet in place; returns the length of the RTP packet. After an error the contents are undefined.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let header_len = rtp_header_len(packet).ok_or(SrtpError::Malformed)?;
-        if packet.len() < header_len + self.rtp.tag_len() {
+        if self.rtp.is_none() {
+            self.rtp = Some(Cipher::new(&self.keys, Labels::Rtp)?);
+        }
+        let cipher = self.rtp.as_ref().ok_or(SrtpError::Keys)?;
+        if packet.len() < header_len + cipher.tag_len() {
             return Err(SrtpError::Malformed);
         }
         let sequence = half_word(packet, 2).ok_or(SrtpError::Malformed)?;
         let ssrc = word(packet, 8).ok_or(SrtpError::Malformed)?;
         let index = self.rtp_streams.rtp_index(ssrc, sequence)?;
         self.rtp_streams.check(ssrc, index)?;
-        let len = self.rtp.open_rtp(packet, header_len, ssrc, index).ok_or(SrtpError::Auth)?;
+        let len = cipher.open_rtp(packet, header_len, ssrc, index).ok_or(SrtpError::Auth)?;
         self.rtp_streams.accept(ssrc, index);
         Ok(len)
     }

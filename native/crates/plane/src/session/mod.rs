@@ -1,17 +1,19 @@
 //! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
 
+mod association;
 pub mod recv;
 pub mod send;
 
 use std::net::SocketAddr;
 
-use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::dtls::Context;
 use rillcast_crypto::srtp::{Receiver, Sender};
 use rillcast_wire::bwe::Estimator;
 use rillcast_wire::stun;
 
-use crate::config::{AddSession, DtlsParameters, DtlsRole, HeaderExtensions, IceParameters, Kind};
+use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
+use association::Association;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 
@@ -66,8 +68,7 @@ pub struct Session {
     pub id: u64,
     pub phase: Phase,
     pub ice: Vec<IceParameters>,
-    dtls: Option<Dtls>,
-    dtls_parameters: DtlsParameters,
+    dtls: Association,
     pub path: Option<Path>,
     pub paths: Vec<Path>,
     /// An address that made room in `paths`; the worker forgets it too.
@@ -101,17 +102,15 @@ pub struct Session {
     pub feedback_ssrc: u32,
     /// Packets that may still be repaired in this second.
     pub repair_budget: u32,
+    /// When the peer may have said goodbye, 0 = never: see `association`.
+    pub leaving_us: u64,
     pub dtls_version: &'static str,
     pub srtp_profile: &'static str,
 }
 
 impl Session {
     pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, String> {
-        let role = match c.dtls.role {
-            DtlsRole::Server => Role::Server,
-            DtlsRole::Client => Role::Client,
-        };
-        let dtls = Dtls::new(context, role).map_err(|e| format!("dtls: {e}"))?;
+        let dtls = Association::new(context, &c.dtls)?;
         let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
         let wants_remb = recv.iter().any(|t| t.config.remb);
         let max = c.max_bitrate_bps.max(200_000);
@@ -119,8 +118,7 @@ impl Session {
             id: c.session,
             phase: Phase::Waiting,
             ice: vec![c.ice.clone()],
-            dtls: Some(dtls),
-            dtls_parameters: c.dtls.clone(),
+            dtls,
             path: None,
             paths: vec![],
             forgotten: None,
@@ -148,6 +146,7 @@ impl Session {
             rtt_us: 0,
             feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
             repair_budget: REPAIR_PER_SECOND,
+            leaving_us: 0,
             dtls_version: "",
             srtp_profile: "",
         })
@@ -194,83 +193,6 @@ impl Session {
             self.path = Some(path);
         }
         true
-    }
-
-    /// Begins the handshake on the first validated path.
-    pub fn start_handshake(&mut self, out: &mut Egress, owner: u32) -> Outcome {
-        if self.phase != Phase::Waiting {
-            return Outcome::Nothing;
-        }
-        self.phase = Phase::Handshaking;
-        if let Some(d) = &mut self.dtls {
-            d.start();
-        }
-        self.progress(out, owner)
-    }
-
-    pub fn on_dtls(&mut self, datagram: &[u8], out: &mut Egress, owner: u32) -> Outcome {
-        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
-        if self.phase == Phase::Waiting {
-            return Outcome::Nothing;
-        }
-        if dtls.handle(datagram).is_err() && self.phase != Phase::Connected {
-            self.transmit(out, owner);
-            return Outcome::Close("dtls_failed");
-        }
-        self.progress(out, owner)
-    }
-
-    /// To be called often while the handshake runs.
-    pub fn on_dtls_timer(&mut self, out: &mut Egress, owner: u32) -> Outcome {
-        if self.phase != Phase::Handshaking {
-            return Outcome::Nothing;
-        }
-        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
-        if dtls.timeout().is_some_and(|t| t.is_zero()) && dtls.handle_timeout().is_err() {
-            return Outcome::Close("dtls_failed");
-        }
-        self.progress(out, owner)
-    }
-
-    fn transmit(&mut self, out: &mut Egress, owner: u32) {
-        let (Some(dtls), Some(path)) = (&mut self.dtls, &self.path) else { return };
-        while let Some(d) = dtls.transmit() {
-            out.datagram(path, owner, &d);
-        }
-    }
-
-    fn progress(&mut self, out: &mut Egress, owner: u32) -> Outcome {
-        self.transmit(out, owner);
-        let Some(dtls) = &mut self.dtls else { return Outcome::Nothing };
-        if dtls.closed() {
-            return Outcome::Close("dtls_closed");
-        }
-        if self.phase == Phase::Connected {
-            return Outcome::Nothing;
-        }
-        let Some(e) = dtls.connected() else { return Outcome::Nothing };
-        let expected = &self.dtls_parameters.fingerprint;
-        match e.peer_fingerprint(&self.dtls_parameters.fingerprint_hash) {
-            Some(f) if f.eq_ignore_ascii_case(expected) => {}
-            _ => return Outcome::Close("fingerprint_mismatch"),
-        }
-        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else {
-            return Outcome::Close("dtls_failed");
-        };
-        self.dtls_version = e.version;
-        self.srtp_profile = e.profile.name();
-        self.tx = Some(tx);
-        self.rx = Some(rx);
-        self.phase = Phase::Connected;
-        Outcome::Connected
-    }
-
-    /// Sends close_notify.
-    pub fn shut(&mut self, out: &mut Egress, owner: u32) {
-        if let Some(d) = &mut self.dtls {
-            d.close();
-        }
-        self.transmit(out, owner);
     }
 
     /// Encrypts and sends a compound RTCP packet.

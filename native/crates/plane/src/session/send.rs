@@ -145,7 +145,8 @@ pub struct SendTrack {
     /// Highest sequence number and lost packets of the last receiver report.
     pub heard: Option<(u32, i32)>,
     /// Which packets were repaired last, and when (ms), by the lower bits of their sequence numbers.
-    repairs: [(u16, u32); REPAIRS],
+    /// Made at the first repair.
+    repairs: Option<Box<[(u16, u32); REPAIRS]>>,
     /// VP8 only: of the newest packet sent.
     frame_number: Option<FrameNumber>,
 }
@@ -170,7 +171,7 @@ impl SendTrack {
             reports: [(0, 0); 4],
             reported: 0,
             heard: None,
-            repairs: [(0, 0); REPAIRS],
+            repairs: None,
             frame_number: None,
         }
     }
@@ -355,7 +356,8 @@ impl SendTrack {
     /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
     /// way, which on a full link fills it for good.
     pub fn may_repair(&mut self, seq: u16, now_us: u64, rtt_us: u64) -> bool {
-        let entry = &mut self.repairs[usize::from(seq) % REPAIRS];
+        let repairs = self.repairs.get_or_insert_with(|| Box::new([(0, 0); REPAIRS]));
+        let entry = &mut repairs[usize::from(seq) % REPAIRS];
         let now_ms = (now_us / 1000) as u32;
         let wait_ms = (rtt_us / 1000).clamp(REPAIR_AGAIN_MS, 1000) as u32;
         if entry.1 != 0 && entry.0 == seq && now_ms.wrapping_sub(entry.1) < wait_ms {

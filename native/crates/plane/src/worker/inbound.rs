@@ -40,7 +40,7 @@ impl Worker {
             return;
         }
         let forgotten = session.forgotten.take();
-        let outcome = session.start_handshake(out, slot as u32);
+        let outcome = session.start_handshake(now_us, out, slot as u32);
         if let Some(f) = forgotten {
             self.by_address.remove(&f);
         }
@@ -55,7 +55,7 @@ impl Worker {
     pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
         let Some(&slot) = self.by_address.get(&path.to) else { return self.counters.add("dtls_unknown_peer") };
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let outcome = session.on_dtls(data, out, slot as u32);
+        let outcome = session.on_dtls(now_us, data, out, slot as u32);
         self.after(now_us, slot, outcome, out);
     }
 

@@ -55,7 +55,7 @@ impl Worker {
                 self.closing.push((slot, "handshake_timeout"));
                 continue;
             }
-            let outcome = s.on_dtls_timer(out, slot as u32);
+            let outcome = s.on_dtls_timer(now_us, out, slot as u32);
             self.after(now_us, slot, outcome, out);
         }
     }
@@ -249,6 +249,12 @@ impl Worker {
             self.closing.push((slot, "consent_expired"));
             return;
         }
+        if s.has_left(now_us) {
+            self.counters.add("dtls_closed");
+            self.closing.push((slot, "dtls_closed"));
+            return;
+        }
+        s.shed_dtls(now_us);
         if !s.stalled && s.feedback_us > 0 && !s.send.is_empty() && now_us >= s.feedback_us + STALLED_US {
             s.stalled = true;
             s.send.iter_mut().for_each(|t| t.progress = Progress::Waiting);

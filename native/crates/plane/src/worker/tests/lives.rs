@@ -213,3 +213,50 @@ fn push(b: &mut Bench, packets: &[(u16, u32, &[u8])]) {
     b.worker.mail(b.now, crate::mailbox::Mail::Push { source: 200, packets }, &mut b.out);
     b.settle();
 }
+
+/// A viewer whose association has been given up.
+fn watching_for_long(b: &mut Bench) -> super::rig::Peer {
+    let v = b.viewer(2, 1002, 100);
+    for _ in 0..4 {
+        b.pass(4_000_000);
+        b.give(v.address, v.check(&format!("{:022}", 2)));
+    }
+    v
+}
+
+#[test]
+fn a_viewer_is_told_of_the_end_although_its_association_was_given_up() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let mut v = watching_for_long(&mut b);
+    v.received(&mut b);
+    assert!(!v.is_closed());
+    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    v.received(&mut b);
+    assert!(v.is_closed());
+}
+
+#[test]
+fn a_viewer_that_says_goodbye_and_is_silent_is_gone_soon() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let mut v = watching_for_long(&mut b);
+    v.say_goodbye(&mut b);
+    b.pass(7_000_000);
+    assert_eq!(b.closed(2), None);
+    b.pass(3_000_000);
+    assert_eq!(b.closed(2), Some("dtls_closed"));
+}
+
+#[test]
+fn nobody_can_say_goodbye_for_a_viewer_that_goes_on() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let v = watching_for_long(&mut b);
+    b.give(v.address, vec![21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0]);
+    for _ in 0..8 {
+        b.pass(4_000_000);
+        b.give(v.address, v.check(&format!("{:022}", 2)));
+    }
+    assert_eq!(b.closed(2), None);
+}

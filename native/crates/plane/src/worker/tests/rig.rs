@@ -309,9 +309,22 @@ impl Peer {
                     let n = rx.unprotect_rtcp(&mut d).expect("every report is authentic and new");
                     control.push(d[..n].to_vec());
                 }
+                demux::Kind::Dtls => self.dtls.handle(&d).expect("every record is authentic"),
                 _ => {}
             }
         }
         (media, control)
+    }
+
+    /// Whether the other side has closed the DTLS association, as far as received.
+    pub fn is_closed(&self) -> bool {
+        self.dtls.closed()
+    }
+
+    pub fn say_goodbye(&mut self, b: &mut Bench) {
+        self.dtls.close();
+        while let Some(d) = self.dtls.transmit() {
+            b.give(self.address, d);
+        }
     }
 }

@@ -1,0 +1,150 @@
+//! A session's DTLS: the handshake, and what is kept of it.
+//!
+//! Some seconds after the handshake a viewer's association has nothing to do but to be closed, and takes more memory than
+//! all the rest of the session. So it is given up for one record: the close_notify, sealed beforehand. What the viewer
+//! still sends in DTLS can't be read any more; it is most likely its own close_notify, so the session ends unless the
+//! viewer goes on sending checks or reports. Nobody else can end it that way: the viewer's would go on.
+
+use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::srtp::{Receiver, Sender};
+
+use super::{Outcome, Phase, Session};
+use crate::config::{DtlsParameters, DtlsRole};
+use crate::egress::Egress;
+
+/// By then the peer has the last flight, or the handshake would have gone wrong.
+const SHED_AFTER_US: u64 = 10_000_000;
+/// A peer that may have said goodbye and is silent for so long is gone: longer than browsers' checks are apart (5 s and a
+/// fifth, RFC 7675 §5.1).
+const LEAVING_US: u64 = 8_000_000;
+
+pub enum Association {
+    Open(Box<Open>),
+    /// The close_notify that is left of it.
+    Shed(Box<[u8]>),
+}
+
+pub struct Open {
+    dtls: Dtls,
+    parameters: DtlsParameters,
+    connected_us: u64,
+}
+
+impl Association {
+    pub fn new(context: &Context, parameters: &DtlsParameters) -> Result<Self, String> {
+        let role = match parameters.role {
+            DtlsRole::Server => Role::Server,
+            DtlsRole::Client => Role::Client,
+        };
+        let dtls = Dtls::new(context, role).map_err(|e| format!("dtls: {e}"))?;
+        Ok(Association::Open(Box::new(Open { dtls, parameters: parameters.clone(), connected_us: 0 })))
+    }
+}
+
+impl Session {
+    /// Begins the handshake on the first validated path.
+    pub fn start_handshake(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> Outcome {
+        if self.phase != Phase::Waiting {
+            return Outcome::Nothing;
+        }
+        self.phase = Phase::Handshaking;
+        if let Association::Open(a) = &mut self.dtls {
+            a.dtls.start();
+        }
+        self.progress(now_us, out, owner)
+    }
+
+    pub fn on_dtls(&mut self, now_us: u64, datagram: &[u8], out: &mut Egress, owner: u32) -> Outcome {
+        let Association::Open(a) = &mut self.dtls else {
+            self.leaving_us = now_us;
+            return Outcome::Nothing;
+        };
+        if self.phase == Phase::Waiting {
+            return Outcome::Nothing;
+        }
+        if a.dtls.handle(datagram).is_err() && self.phase != Phase::Connected {
+            self.transmit(out, owner);
+            return Outcome::Close("dtls_failed");
+        }
+        self.progress(now_us, out, owner)
+    }
+
+    /// To be called often while the handshake runs.
+    pub fn on_dtls_timer(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> Outcome {
+        if self.phase != Phase::Handshaking {
+            return Outcome::Nothing;
+        }
+        let Association::Open(a) = &mut self.dtls else { return Outcome::Nothing };
+        if a.dtls.timeout().is_some_and(|t| t.is_zero()) && a.dtls.handle_timeout().is_err() {
+            return Outcome::Close("dtls_failed");
+        }
+        self.progress(now_us, out, owner)
+    }
+
+    fn transmit(&mut self, out: &mut Egress, owner: u32) {
+        let (Association::Open(a), Some(path)) = (&mut self.dtls, &self.path) else { return };
+        while let Some(d) = a.dtls.transmit() {
+            out.datagram(path, owner, &d);
+        }
+    }
+
+    fn progress(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> Outcome {
+        self.transmit(out, owner);
+        let Association::Open(a) = &mut self.dtls else { return Outcome::Nothing };
+        if a.dtls.closed() {
+            return Outcome::Close("dtls_closed");
+        }
+        if self.phase == Phase::Connected {
+            return Outcome::Nothing;
+        }
+        let Some(e) = a.dtls.connected() else { return Outcome::Nothing };
+        match e.peer_fingerprint(&a.parameters.fingerprint_hash) {
+            Some(f) if f.eq_ignore_ascii_case(&a.parameters.fingerprint) => {}
+            _ => return Outcome::Close("fingerprint_mismatch"),
+        }
+        let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else {
+            return Outcome::Close("dtls_failed");
+        };
+        a.connected_us = now_us;
+        self.dtls_version = e.version;
+        self.srtp_profile = e.profile.name();
+        self.tx = Some(tx);
+        self.rx = Some(rx);
+        self.phase = Phase::Connected;
+        Outcome::Connected
+    }
+
+    /// Sends close_notify.
+    pub fn shut(&mut self, out: &mut Egress, owner: u32) {
+        match (&mut self.dtls, &self.path) {
+            (Association::Open(a), _) => {
+                a.dtls.close();
+                self.transmit(out, owner);
+            }
+            (Association::Shed(goodbye), Some(path)) => {
+                out.datagram(path, owner, goodbye);
+            }
+            (Association::Shed(_), None) => {}
+        }
+    }
+
+    /// To be called once a second: gives a viewer's association up when its time has come.
+    pub fn shed_dtls(&mut self, now_us: u64) {
+        if !self.recv.is_empty() || self.phase != Phase::Connected {
+            return;
+        }
+        let Association::Open(a) = &mut self.dtls else { return };
+        if now_us < a.connected_us + SHED_AFTER_US {
+            return;
+        }
+        a.dtls.close();
+        let goodbye = a.dtls.transmit().unwrap_or_default();
+        self.dtls = Association::Shed(goodbye.into());
+    }
+
+    /// Whether a goodbye that couldn't be read has been followed by silence.
+    pub fn has_left(&self, now_us: u64) -> bool {
+        let spoke_us = self.seen_us.max(self.feedback_us);
+        self.leaving_us > 0 && spoke_us <= self.leaving_us && now_us >= self.leaving_us + LEAVING_US
+    }
+}
