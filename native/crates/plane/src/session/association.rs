@@ -129,17 +129,19 @@ impl Session {
     }
 
     /// To be called once a second: gives a viewer's association up when its time has come.
-    pub fn shed_dtls(&mut self, now_us: u64) {
+    /// Whether it was.
+    pub fn shed_dtls(&mut self, now_us: u64) -> bool {
         if !self.recv.is_empty() || self.phase != Phase::Connected {
-            return;
+            return false;
         }
-        let Association::Open(a) = &mut self.dtls else { return };
+        let Association::Open(a) = &mut self.dtls else { return false };
         if now_us < a.connected_us + SHED_AFTER_US {
-            return;
+            return false;
         }
         a.dtls.close();
         let goodbye = a.dtls.transmit().unwrap_or_default();
         self.dtls = Association::Shed(goodbye.into());
+        true
     }
 
     /// Whether a goodbye that couldn't be read has been followed by silence.

@@ -77,6 +77,8 @@ pub struct Worker {
     /// Sessions to end, with the reason, as soon as nothing borrows them.
     closing: Vec<(usize, &'static str)>,
     pub counters: Counters,
+    /// DTLS associations given up since the last second began.
+    shed: usize,
     packets_in: u64,
     bytes_in: u64,
     last_second_us: u64,
@@ -130,6 +132,7 @@ impl Worker {
             probes: vec![],
             closing: vec![],
             counters: Counters::default(),
+            shed: 0,
             packets_in: 0,
             bytes_in: 0,
             last_second_us: 0,

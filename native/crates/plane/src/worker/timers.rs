@@ -19,6 +19,8 @@ const SLICES: usize = (SECOND_US / TICK_US) as usize;
 const REMB_FAST_US: u64 = 200_000;
 const REMB_FAST_FOR_US: u64 = 8_000_000;
 const HANDSHAKE_TURNS: usize = 5;
+/// From so many DTLS associations given up in a second on, their memory is given back.
+const MANY_SHED: usize = 50;
 /// How long to wait before asking again for a packet.
 const NACK_SESSION_US: u64 = 40_000;
 const NACK_RELAY_US: u64 = 20_000;
@@ -254,7 +256,7 @@ impl Worker {
             self.closing.push((slot, "dtls_closed"));
             return;
         }
-        s.shed_dtls(now_us);
+        self.shed += usize::from(s.shed_dtls(now_us));
         if !s.stalled && s.feedback_us > 0 && !s.send.is_empty() && now_us >= s.feedback_us + STALLED_US {
             s.stalled = true;
             s.send.iter_mut().for_each(|t| t.progress = Progress::Waiting);
@@ -353,6 +355,9 @@ impl Worker {
     fn second(&mut self, now_us: u64) {
         let interval = now_us.saturating_sub(self.last_second_us);
         self.last_second_us = now_us;
+        if std::mem::take(&mut self.shed) >= MANY_SHED {
+            rillcast_crypto::memory::release();
+        }
         self.sources.values_mut().for_each(|s| s.waited_in_vain = 0);
         for s in self.sources.values_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
