@@ -18,6 +18,7 @@ pub mod events;
 pub mod mailbox;
 pub mod nack;
 pub mod packet;
+mod prefetch;
 pub mod plane;
 pub mod registry;
 pub mod relay;

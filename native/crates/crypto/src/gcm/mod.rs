@@ -73,6 +73,18 @@ impl Sealer {
         }
     }
 
+    /// Says that the key will be used in a moment.
+    #[inline]
+    pub fn prefetch(&self) {
+        match self {
+            #[cfg(vaes)]
+            Sealer::Vaes512(key) => key.prefetch(),
+            #[cfg(vaes)]
+            Sealer::Vaes256(key) => key.prefetch(),
+            Sealer::Boring(_) => {}
+        }
+    }
+
     /// Encrypts `payload` and `pad` bytes of RTP padding into `out`, which takes the tag as well and must have exactly
     /// that size. A key must never see the same nonce with different data.
     pub fn seal(&self, nonce: &[u8; GCM_NONCE_LEN], aad: &[u8], payload: &[u8], pad: u8, out: &mut [u8]) -> bool {

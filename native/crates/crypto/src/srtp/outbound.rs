@@ -24,6 +24,13 @@ impl Outbound {
         Ok(Outbound::Gcm { sealer, salt })
     }
 
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Outbound::Gcm { sealer, .. } = self {
+            sealer.prefetch();
+        }
+    }
+
     pub fn tag_len(&self) -> usize {
         match self {
             Outbound::Gcm { .. } => GCM_TAG_LEN,

@@ -13,6 +13,7 @@ use rillcast_wire::stun;
 
 use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
+use crate::prefetch::prefetch;
 use association::Association;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
@@ -200,6 +201,27 @@ impl Session {
         let (Some(tx), Some(path)) = (&mut self.tx, &self.path) else { return };
         if !packet.is_empty() && tx.protect_rtcp(&mut packet).is_ok() {
             out.datagram(path, owner, &packet);
+        }
+    }
+
+    /// Says that media will be sent soon.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(&self.tx);
+        prefetch(&self.path);
+        prefetch(&self.send);
+        prefetch(&self.totals);
+        prefetch(&self.extensions);
+    }
+
+    /// As `prefetch`, nearer to the moment: what those fields point to.
+    #[inline]
+    pub fn prefetch_track(&self, track: usize) {
+        if let Some(t) = self.send.get(track) {
+            prefetch(t);
+        }
+        if let Some(tx) = &self.tx {
+            tx.prefetch();
         }
     }
 

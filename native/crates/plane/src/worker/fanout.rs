@@ -17,6 +17,8 @@ use crate::relay::RelayOut;
 use crate::session::send::{Moment, Progress};
 use crate::session::{Phase, Session};
 
+/// Viewers ahead that memory is asked for.
+const AHEAD: usize = 2;
 /// Packets of a frame are padded to equal length for GSO if that costs at most this much each.
 const MAX_PAD: usize = 48;
 
@@ -142,7 +144,13 @@ struct Burst<'a> {
 impl Burst<'_> {
     /// The inner loops.
     fn fan_out(&mut self, sessions: &mut Slab<Box<Session>>, viewers: &[(usize, usize)], out: &mut Egress) {
-        for &(slot, track) in viewers {
+        for (i, &(slot, track)) in viewers.iter().enumerate() {
+            if let Some(s) = viewers.get(i + 2 * AHEAD).and_then(|v| sessions.get(v.0)) {
+                s.prefetch();
+            }
+            if let Some((s, v)) = viewers.get(i + AHEAD).and_then(|v| Some((sessions.get(v.0)?, v))) {
+                s.prefetch_track(v.1);
+            }
             let session = &mut *sessions[slot];
             if session.send[track].target == Some(self.source) {
                 self.begin.push((slot, track));
