@@ -37,6 +37,8 @@ pub const NOBODY: u32 = u32::MAX;
 pub const MAX_DATAGRAM: usize = 1600;
 pub const MAX_SEGMENTS: usize = 16;
 pub const MAX_MESSAGES: usize = 64;
+/// The first batch after a flush is smaller, so that the first receivers need not wait until 64 messages are written.
+const FIRST_MESSAGES: usize = 16;
 const CAPACITY: usize = 256 * 1024;
 
 /// Sends a batch of at most `MAX_MESSAGES`. Bit i of the result: message i was not sent.
@@ -50,6 +52,8 @@ pub struct Egress {
     buffer: Box<[u8]>,
     used: usize,
     messages: Vec<Message>,
+    /// So many go out together next.
+    batch: usize,
     sink: Box<dyn Sink>,
     /// Owners of messages that could not be sent, since last taken.
     pub failed: Vec<u32>,
@@ -63,6 +67,7 @@ impl Egress {
             buffer: vec![0; CAPACITY].into_boxed_slice(),
             used: 0,
             messages: Vec::with_capacity(MAX_MESSAGES),
+            batch: FIRST_MESSAGES,
             sink,
             failed: Vec::new(),
             packets: 0,
@@ -75,6 +80,7 @@ impl Egress {
     pub fn packet(&mut self, path: &Path, owner: u32, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
         if self.used + MAX_DATAGRAM > CAPACITY {
             self.flush();
+            self.batch = MAX_MESSAGES;
         }
         let start = self.used;
         let Some(len) = write(&mut self.buffer[start..start + MAX_DATAGRAM]) else { return false };
@@ -94,10 +100,11 @@ impl Egress {
                 return true;
             }
         }
-        if self.messages.len() == MAX_MESSAGES {
+        if self.messages.len() >= self.batch {
             // The packet just written stays where it is: send the others, then begin anew with it.
             self.send();
             self.messages.clear();
+            self.batch = MAX_MESSAGES;
         }
         self.messages.push(Message { path: *path, start, len, segment: len, segments: 1, owner, closed: false });
         true
@@ -117,6 +124,7 @@ impl Egress {
             self.messages.clear();
         }
         self.used = 0;
+        self.batch = FIRST_MESSAGES;
     }
 
     fn send(&mut self) {

@@ -11,10 +11,15 @@ pub struct Keyframe {
     pub arrival_us: u64,
 }
 
+/// Packets older than this are forgotten: nobody begins that far back or wants a repair of it.
+const KEEP_US: u64 = 5_000_000;
+
 #[derive(Debug)]
 pub struct Ring {
     slots: Vec<Option<PacketRef>>,
     mask: u64,
+    /// Everything before has been forgotten for its age.
+    oldest: u64,
     highest: Option<u64>,
     keyframe: Option<Keyframe>,
 }
@@ -23,7 +28,7 @@ impl Ring {
     /// `capacity` is rounded up to a power of two.
     pub fn new(capacity: usize) -> Self {
         let n = capacity.next_power_of_two();
-        Ring { slots: vec![None; n], mask: n as u64 - 1, highest: None, keyframe: None }
+        Ring { slots: vec![None; n], mask: n as u64 - 1, oldest: 0, highest: None, keyframe: None }
     }
 
     pub fn highest(&self) -> Option<u64> {
@@ -47,9 +52,23 @@ impl Ring {
         if starts_keyframe {
             self.note_keyframe(&packet);
         }
-        self.highest = Some(self.highest.map_or(packet.seq, |h| h.max(packet.seq)));
+        let highest = self.highest.map_or(packet.seq, |h| h.max(packet.seq));
+        self.highest = Some(highest);
+        self.oldest = self.oldest.max((highest + 1).saturating_sub(self.slots.len() as u64));
+        self.forget_before(packet.arrival_us.saturating_sub(KEEP_US));
         self.slots[slot] = Some(packet);
         true
+    }
+
+    fn forget_before(&mut self, us: u64) {
+        while self.highest.is_some_and(|h| self.oldest < h) {
+            let slot = &mut self.slots[(self.oldest & self.mask) as usize];
+            if slot.as_ref().is_some_and(|p| p.seq == self.oldest && p.arrival_us >= us) {
+                break;
+            }
+            *slot = None;
+            self.oldest += 1;
+        }
     }
 
     fn note_keyframe(&mut self, p: &PacketRef) {
@@ -104,6 +123,21 @@ mod tests {
         assert!(!ring.insert(packet(3, 0), false), "too old");
         assert!(!ring.insert(packet(7, 0), false), "duplicate");
         assert_eq!(ring.since(5).map(|p| p.seq).collect::<Vec<_>>(), [5, 6, 7]);
+    }
+
+    #[test]
+    fn packets_are_forgotten_for_their_age_as_well() {
+        let mut ring = Ring::new(64);
+        let at = |seq, arrival_us| Arc::new(Packet { arrival_us, ..Arc::into_inner(packet(seq, 9)).unwrap() });
+        ring.insert(at(1_000_000, 1), true);
+        ring.insert(at(1_000_002, 2), false);
+        assert!(ring.keyframe().is_some());
+        ring.insert(at(1_000_003, 2 + KEEP_US), false);
+        assert!(!ring.contains(1_000_000));
+        assert_eq!(ring.keyframe(), None);
+        assert_eq!(ring.since(1_000_000).map(|p| p.seq).collect::<Vec<_>>(), [1_000_002, 1_000_003]);
+        ring.insert(at(1_000_004, 9 * KEEP_US), false);
+        assert_eq!(ring.since(1_000_000).map(|p| p.seq).collect::<Vec<_>>(), [1_000_004]);
     }
 
     #[test]

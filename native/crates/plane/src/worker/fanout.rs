@@ -144,6 +144,12 @@ struct Burst<'a> {
 impl Burst<'_> {
     /// The inner loops.
     fn fan_out(&mut self, sessions: &mut Slab<Box<Session>>, viewers: &[(usize, usize)], out: &mut Egress) {
+        for s in viewers.iter().take(2 * AHEAD).filter_map(|v| sessions.get(v.0)) {
+            s.prefetch();
+        }
+        for (s, track) in viewers.iter().take(AHEAD).filter_map(|v| Some((sessions.get(v.0)?, v.1))) {
+            s.prefetch_track(track);
+        }
         for (i, &(slot, track)) in viewers.iter().enumerate() {
             if let Some(s) = viewers.get(i + 2 * AHEAD).and_then(|v| sessions.get(v.0)) {
                 s.prefetch();
