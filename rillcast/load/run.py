@@ -105,6 +105,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     drop: float = 0.0
     video_bps: int = 1_000_000
     stamp: bool = False
+    merge: bool = True
+    """Let the kernel hand over bursts whole (UDP_GRO), as a network card would take them from the server."""
     cpu: int | None = None
 
 
@@ -173,6 +175,7 @@ class Run:
             "sample": plan.sample,
             "nack": plan.nack,
             "drop": plan.drop,
+            "merge": plan.merge,
             "cpu": plan.cpu,
         }
         self._own_addresses = frozenset() if own_ports else own_addresses()

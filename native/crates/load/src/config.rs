@@ -14,6 +14,9 @@ pub struct LoadConfig {
     pub nack: bool,
     /// Share of packets thrown away on arrival, 0–1: a lossy viewer.
     pub drop: f64,
+    /// Take datagrams that came together as one (UDP_GRO): what a server's burst costs it over loopback is then nearer to
+    /// what it costs over a network.
+    pub merge: bool,
     /// Which CPU to stay on.
     pub cpu: Option<usize>,
 }

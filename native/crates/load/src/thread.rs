@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rillcast_crypto::dtls::Context;
-use rillcast_plane::driver::socket::{bind, Receiver, Sockets};
+use rillcast_plane::driver::socket::{bind, merge_received, Receiver, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
 use rillcast_wire::demux;
 use slab::Slab;
@@ -67,7 +67,7 @@ impl Load {
         let context = Context::new().map_err(|e| e.to_string())?;
         let fingerprint = context.fingerprint().to_owned();
         let (mail, stop) = (Arc::new(Mutex::new(Mail::default())), Arc::new(AtomicBool::new(false)));
-        let first = bind(at).map_err(|e| format!("udp {at}: {e}"))?;
+        let first = open(at, &config)?;
         let mut runner = Runner::new(config, context, media.map(Arc::new), first, mail.clone(), stop.clone());
         let thread =
             std::thread::Builder::new().name("load".into()).spawn(move || runner.run()).map_err(|e| e.to_string())?;
@@ -103,6 +103,14 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn open(at: SocketAddr, config: &LoadConfig) -> Result<UdpSocket, String> {
+    let socket = bind(at).map_err(|e| format!("udp {at}: {e}"))?;
+    if config.merge {
+        merge_received(&socket).map_err(|e| format!("UDP_GRO: {e}"))?;
+    }
+    Ok(socket)
 }
 
 fn lock(m: &Mutex<Mail>) -> std::sync::MutexGuard<'_, Mail> {
@@ -150,12 +158,12 @@ impl Runner {
                 sockets: Sockets::new(Some(fd), Some(fd), fd, false),
             })),
             ports,
+            receiver: if config.merge { Receiver::merged() } else { Receiver::default() },
             config,
             context,
             media,
             shared,
             own: HashMap::new(),
-            receiver: Receiver::default(),
             members: Slab::new(),
             by_id: HashMap::new(),
             by_address: HashMap::new(),
@@ -259,7 +267,7 @@ impl Runner {
             self.by_address.insert(local, slot);
         } else {
             let any: IpAddr = if v4 { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-            let socket = bind(SocketAddr::new(any, 0)).map_err(|e| format!("udp {any}: {e}"))?;
+            let socket = open(SocketAddr::new(any, 0), &self.config)?;
             self.ports.lock().unwrap_or_else(PoisonError::into_inner).insert(slot as u32, socket.as_raw_fd());
             self.own.insert(slot, socket);
         }

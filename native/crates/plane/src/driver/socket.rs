@@ -9,8 +9,9 @@ use crate::egress::{Message, Path, Sink, Sock, MAX_MESSAGES};
 
 const BATCH: usize = 64;
 const RECEIVE_SIZE: usize = 2048;
+const MERGED_SIZE: usize = 65_536;
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
-/// Room for one IPV6_PKTINFO (20 bytes) and one UDP_SEGMENT (2 bytes) control message, aligned.
+/// Room for one IPV6_PKTINFO (20 bytes) and one UDP_SEGMENT (2 bytes) or UDP_GRO (4 bytes) control message, aligned.
 const CONTROL: usize = 96;
 
 #[repr(C, align(8))]
@@ -117,9 +118,15 @@ fn from_sockaddr(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
+/// Lets the kernel hand over datagrams that came together as one (UDP_GRO); read such a socket with `Receiver::merged`.
+pub fn merge_received(socket: &UdpSocket) -> io::Result<()> {
+    set(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
 /// Buffers for one `recvmmsg`, made once per thread.
 pub struct Receiver {
-    data: Vec<[u8; RECEIVE_SIZE]>,
+    size: usize,
+    data: Vec<u8>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
     iovecs: Vec<libc::iovec>,
@@ -131,10 +138,22 @@ unsafe impl Send for Receiver {}
 
 impl Default for Receiver {
     fn default() -> Self {
+        Self::with_room(RECEIVE_SIZE)
+    }
+}
+
+impl Receiver {
+    /// For sockets with `merge_received`, too.
+    pub fn merged() -> Self {
+        Self::with_room(MERGED_SIZE)
+    }
+
+    fn with_room(size: usize) -> Self {
         // SAFETY: all of these are plain data for which zeros are a value.
         unsafe {
             Receiver {
-                data: vec![[0; RECEIVE_SIZE]; BATCH],
+                size,
+                data: vec![0; size * BATCH],
                 names: vec![zeroed(); BATCH],
                 controls: vec![Control([0; CONTROL]); BATCH],
                 iovecs: vec![zeroed(); BATCH],
@@ -142,13 +161,11 @@ impl Default for Receiver {
             }
         }
     }
-}
 
-impl Receiver {
     /// Reads up to one batch and hands each datagram on. Returns whether there may be more.
     pub fn receive(&mut self, socket: &UdpSocket, sock: Sock, mut each: impl FnMut(Path, &mut [u8])) -> bool {
-        for i in 0..BATCH {
-            self.iovecs[i] = libc::iovec { iov_base: self.data[i].as_mut_ptr().cast(), iov_len: RECEIVE_SIZE };
+        for (i, room) in self.data.chunks_exact_mut(self.size).enumerate() {
+            self.iovecs[i] = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
             let h = &mut self.headers[i].msg_hdr;
             h.msg_name = (&raw mut self.names[i]).cast();
             h.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
@@ -163,37 +180,56 @@ impl Receiver {
             libc::recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), BATCH as u32, 0, std::ptr::null_mut())
         };
         let n = usize::try_from(n).unwrap_or(0);
-        for i in 0..n {
-            let len = (self.headers[i].msg_len as usize).min(RECEIVE_SIZE);
-            let truncated = self.headers[i].msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        for (i, room) in self.data.chunks_exact_mut(self.size).take(n).enumerate() {
+            let header = &self.headers[i];
+            let len = (header.msg_len as usize).min(room.len());
+            let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             let Some(from) = from_sockaddr(&self.names[i]).filter(|_| !truncated && len > 0) else { continue };
-            let local = local_address(&self.headers[i].msg_hdr);
-            each(Path { sock, to: from, local }, &mut self.data[i][..len]);
+            let notes = notes(&header.msg_hdr);
+            let path = Path { sock, to: from, local: notes.local };
+            for datagram in room[..len].chunks_mut(notes.segment.unwrap_or(len).max(1)) {
+                each(path, datagram);
+            }
         }
         n == BATCH
     }
 }
 
-fn local_address(h: &libc::msghdr) -> Option<IpAddr> {
+/// What the kernel says of a received message.
+#[derive(Default)]
+struct Notes {
+    /// Where it was sent to.
+    local: Option<IpAddr>,
+    /// Length of all but the last of the datagrams merged in it.
+    segment: Option<usize>,
+}
+
+fn notes(h: &libc::msghdr) -> Notes {
+    let mut found = Notes::default();
     // SAFETY: the kernel filled msg_control with msg_controllen bytes of well-formed control messages; CMSG_* walk
-    // them within that length, and the data types are those the kernel documents for these two.
+    // them within that length, and the data types are those the kernel documents for these three.
     unsafe {
         let mut c = libc::CMSG_FIRSTHDR(h);
         while !c.is_null() {
             match ((*c).cmsg_level, (*c).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     let info = libc::CMSG_DATA(c).cast::<libc::in_pktinfo>().read_unaligned();
-                    return Some(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
+                    found.local = Some(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into());
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let info = libc::CMSG_DATA(c).cast::<libc::in6_pktinfo>().read_unaligned();
-                    return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                    found.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
                 }
-                _ => c = libc::CMSG_NXTHDR(h, c),
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let size = libc::CMSG_DATA(c).cast::<libc::c_int>().read_unaligned();
+                    found.segment = usize::try_from(size).ok();
+                }
+                _ => {}
             }
+            c = libc::CMSG_NXTHDR(h, c);
         }
     }
-    None
+    found
 }
 
 /// A worker's sockets as an egress sink.
@@ -373,26 +409,44 @@ mod tests {
     use super::*;
     use crate::egress::Egress;
 
-    #[test]
-    fn a_burst_arrives_as_single_datagrams_from_the_asked_address() {
+    /// Sends five datagrams of 700 bytes and a shorter one as a burst to `b`; what arrives.
+    fn burst_to(b: &UdpSocket, mut r: Receiver) -> Vec<(IpAddr, Option<IpAddr>, usize, u8)> {
         let a = bind("0.0.0.0:0".parse().unwrap()).unwrap();
-        let b = bind("127.0.0.2:0".parse().unwrap()).unwrap();
         let sink = Sockets::new(Some(a.as_raw_fd()), None, a.as_raw_fd(), true);
         let mut out = Egress::new(Box::new(sink));
         let path = Path { sock: Sock::MediaV4, to: b.local_addr().unwrap(), local: Some("127.0.0.3".parse().unwrap()) };
-        for i in 0..5u8 {
-            out.datagram(&path, 0, &[i; 700]);
+        for i in 0..6u8 {
+            out.datagram(&path, 0, &[i; 700][..if i < 5 { 700 } else { 120 }]);
         }
         out.flush();
         assert!(out.failed.is_empty());
         let mut got = vec![];
-        let mut r = Receiver::default();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
-        while got.len() < 5 && std::time::Instant::now() < until {
-            r.receive(&b, Sock::MediaV4, |p, d| got.push((p.to.ip(), p.local, d.len(), d[0])));
+        while got.len() < 6 && std::time::Instant::now() < until {
+            r.receive(b, Sock::MediaV4, |p, d| got.push((p.to.ip(), p.local, d.len(), d[0])));
         }
-        let expected: Vec<_> =
-            (0..5u8).map(|i| ("127.0.0.3".parse().unwrap(), Some("127.0.0.2".parse().unwrap()), 700, i)).collect();
-        assert_eq!(got, expected);
+        got
+    }
+
+    fn expected() -> Vec<(IpAddr, Option<IpAddr>, usize, u8)> {
+        (0..6u8)
+            .map(|i| {
+                let len = if i < 5 { 700 } else { 120 };
+                ("127.0.0.3".parse().unwrap(), Some("127.0.0.2".parse().unwrap()), len, i)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_burst_arrives_as_single_datagrams_from_the_asked_address() {
+        let b = bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        assert_eq!(burst_to(&b, Receiver::default()), expected());
+    }
+
+    #[test]
+    fn merged_datagrams_are_taken_apart_again() {
+        let b = bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        merge_received(&b).unwrap();
+        assert_eq!(burst_to(&b, Receiver::merged()), expected());
     }
 }
