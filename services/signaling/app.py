@@ -14,7 +14,7 @@ from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement,
 from rillcast.cluster.region import RegionFinder, parse_networks
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
-from rillcast.contracts.ids import AppName
+from rillcast.contracts.ids import AppName, NodeId
 from rillcast.contracts.messages import NodeKind, NodeLoad
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.http import HttpServer, bind
@@ -27,10 +27,12 @@ from services.signaling.adapters.bus_session_events import SessionEvents
 from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.files import open_geo_database, read_apps, read_cidr_table
 from services.signaling.adapters.http_app import http_app
+from services.signaling.adapters.http_broadcasts import BroadcastRest
 from services.signaling.adapters.http_pages import Pages
 from services.signaling.adapters.http_rest import Rest, address_of
 from services.signaling.adapters.http_whip import HttpSessionServices, Whep, Whip
 from services.signaling.adapters.kv_apps import KvApps
+from services.signaling.adapters.kv_broadcasts import KvBroadcasts
 from services.signaling.adapters.kv_secret import wait_for_key
 from services.signaling.adapters.kv_streams import DirectoryStreams
 from services.signaling.adapters.node_audience import NodeAudience
@@ -40,6 +42,7 @@ from services.signaling.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.config import SignalingSettings
 from services.signaling.domain.admission import Admission
 from services.signaling.domain.app_catalog import AppCatalog
+from services.signaling.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.domain.conversation import Conversation
 from services.signaling.domain.frames import MAX_FRAME_BYTES
 from services.signaling.domain.geo import parse_geo_regions
@@ -128,6 +131,8 @@ class Signaling:
         streams = self.streams = DirectoryStreams(watch)
         catalog = self.apps = AppCatalog(settings.apps, read_apps(settings.apps_file))
         kv_apps = KvApps(await node.kv(subjects.BUCKET_APPS), catalog)
+        broadcasts = BroadcastCatalog()
+        kv_broadcasts = KvBroadcasts(await node.kv(subjects.BUCKET_BROADCASTS), broadcasts)
         licence = self.licence = BusLicence(node.bus)
         carriers = Carriers()
         audience = NodeAudience(node.directory, carriers, self._clock)
@@ -144,7 +149,11 @@ class Signaling:
         )
         waiting_room = WaitingRoom(waiting, streams.by_key, self.tasks)
         watch.on_change(waiting_room.changed)
-        questions = Questions(streams, audience, tally, lambda owner: address_of(node.directory.all(), owner))
+
+        def address(owner: NodeId) -> str:
+            return address_of(node.directory.all(), owner)
+
+        questions = Questions(streams, broadcasts, audience, tally, address)
         clients = self._clients()
 
         def conversation(app: AppName) -> Conversation:
@@ -191,13 +200,25 @@ class Signaling:
             apps=catalog,
             kv_apps=kv_apps,
             licence=licence,
+            tally=tally,
         )
-        self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, Pages(catalog))
+        broadcast_rest = BroadcastRest(
+            apps=catalog,
+            streams=streams,
+            broadcasts=broadcasts,
+            kv_broadcasts=kv_broadcasts,
+            audience=audience,
+            joins=joins,
+            address_of=address,
+            tally=tally,
+        )
+        self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, broadcast_rest, Pages(catalog))
         node.on_drain(sockets.drain)
         node.directory.on_gone(sockets.node_gone)
         for work, name in (
             (watch.run(), "stream watch"),
             (kv_apps.run(), "app settings"),
+            (kv_broadcasts.run(), "broadcast settings"),
             (licence.run(), "licence state"),
             (self._report_load(sockets), "load"),
         ):

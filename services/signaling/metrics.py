@@ -47,6 +47,9 @@ WAITING = Gauge("rillcast_signaling_waiting_viewers", "Viewers waiting for a str
 APP_RECORDS_REFUSED = Counter(
     "rillcast_signaling_app_records_refused_total", "App settings in the store that could not be read."
 )
+BROADCAST_RECORDS_REFUSED = Counter(
+    "rillcast_signaling_broadcast_records_refused_total", "Broadcasts in the store that could not be read."
+)
 LICENCE_KNOWN = Gauge("rillcast_signaling_licence_known", "1 while the license service answers.")
 
 

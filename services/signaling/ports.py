@@ -8,7 +8,7 @@ from typing import Protocol
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import NodeInfo, NodeLoad
-from rillcast.contracts.records import AppSettings
+from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.readiness import Readiness
@@ -38,6 +38,18 @@ class Apps(Protocol):
 
     def settings(self, app: AppName) -> AppSettings | None:
         """None when there is no such app."""
+        ...
+
+
+class Broadcasts(Protocol):
+    """What was set for single streams, live or not."""
+
+    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+        """None when nothing was set for it."""
+        ...
+
+    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+        """All of an app, in no order."""
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 
 from rillcast.contracts.status import LICENSE_PATH, LICENSE_USAGE_PATH, STATUS_PATH
+from services.signaling.adapters.http_broadcasts import BroadcastRest
 from services.signaling.adapters.http_headers import HttpHeaders
 from services.signaling.adapters.http_pages import Pages
 from services.signaling.adapters.http_rest import Rest
@@ -16,7 +17,9 @@ from services.signaling.adapters.websocket_endpoint import WebSocketEndpoint
 ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def http_app(sockets: WebSocketEndpoint, roles: Iterable[HttpSessions], rest: Rest, pages: Pages) -> FastAPI:
+def http_app(
+    sockets: WebSocketEndpoint, roles: Iterable[HttpSessions], rest: Rest, broadcasts: BroadcastRest, pages: Pages
+) -> FastAPI:
     """Everything clients reach on the public port."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(HttpHeaders)
@@ -26,6 +29,7 @@ def http_app(sockets: WebSocketEndpoint, roles: Iterable[HttpSessions], rest: Re
         app.add_route(path, sessions.serve, ANY_METHOD)
         app.add_route(path + "/{resource}", sessions.resources.serve, ANY_METHOD)
     _add_rest(app, rest)
+    _add_broadcasts(app, rest, broadcasts)
     app.add_route("/", pages.root, ["GET"])
     app.add_route("/static/{path:path}", pages.file, ["GET"])
     app.add_route("/{app}/", pages.app_page, ["GET"])
@@ -47,8 +51,19 @@ def _add_rest(app: FastAPI, rest: Rest) -> None:
         (LICENSE_PATH, rest.license_status),
         (LICENSE_USAGE_PATH, rest.usage),
         ("/{app}/rest/v2/version", rest.version),
-        (f"/{{app}}/rest/v2/broadcasts/list/{page}", rest.broadcasts),
-        ("/{app}/rest/v2/broadcasts/{stream}", rest.broadcast),
     ):
         app.add_route(path, rest.guarded(answer), ["GET"])
     app.add_route("/rest/v2/applications/settings/{app}", rest.guarded(rest.write_settings), ["POST"])
+
+
+def _add_broadcasts(app: FastAPI, rest: Rest, broadcasts: BroadcastRest) -> None:
+    root = "/{app}/rest/v2/broadcasts"
+    for path, answer, method in (
+        ("/create", broadcasts.create, "POST"),
+        ("/list/{offset}/{size}", broadcasts.listed, "GET"),
+        ("/{stream}", broadcasts.one, "GET"),
+        ("/{stream}", broadcasts.change, "PUT"),
+        ("/{stream}", broadcasts.delete, "DELETE"),
+        ("/{stream}/stream-info", broadcasts.renditions, "GET"),
+    ):
+        app.add_route(root + path, rest.guarded(answer), [method])

@@ -1,9 +1,8 @@
-"""REST in Ant Media's shapes, as far as there is something to say yet, and our own status. Filtered by address."""
+"""REST in Ant Media's shapes about the cluster and its apps, and our own status. Filtered by address."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,22 +11,19 @@ from starlette.responses import PlainTextResponse, Response
 from rillcast.cluster.ladder_settings import LadderRefused
 from rillcast.cluster.region import IpNetwork, within
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId, is_app_name, is_stream_id
+from rillcast.contracts.ids import AppName, NodeId, is_app_name
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from services.signaling import metrics
 from services.signaling.adapters.bus_licence import BusLicence
 from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.http_body import BodyRefused, read_body
+from services.signaling.adapters.http_rest_answers import MAX_BODY_BYTES, answered, page
 from services.signaling.adapters.kv_apps import KvApps
 from services.signaling.adapters.kv_streams import DirectoryStreams
-from services.signaling.domain import rest_shapes, stream_info
+from services.signaling.domain import rest_shapes
 from services.signaling.domain.http_status import status_of
-from services.signaling.ports import Apps, Audience
+from services.signaling.ports import Apps, Audience, Tally
 
-MAX_BODY_BYTES = 256 * 1024
-MAX_LIST = 250
-
-Item = TypeVar("Item")
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -46,6 +42,7 @@ class Rest:
         apps: Apps,
         kv_apps: KvApps,
         licence: BusLicence,
+        tally: Tally,
     ) -> None:
         """`allowed`: who may ask at all. `reports`: every live node."""
         self._version = version
@@ -57,6 +54,7 @@ class Rest:
         self._apps = apps
         self._kv_apps = kv_apps
         self._licence = licence
+        self._tally = tally
 
     def guarded(self, answer: Answer) -> Answer:
         """An endpoint behind the address filter, with refusals as Ant Media gives them."""
@@ -68,9 +66,9 @@ class Rest:
                 try:
                     response = await answer(request)
                 except BodyRefused as error:
-                    response = _json(rest_shapes.Result(success=False, message=error.message), error.status)
+                    response = answered(rest_shapes.Result(success=False, message=error.message), error.status)
                 except RillcastError as error:
-                    response = _json(rest_shapes.Result(success=False, message=error.message), status_of(error))
+                    response = answered(rest_shapes.Result(success=False, message=error.message), status_of(error))
             metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
             return response
 
@@ -80,25 +78,25 @@ class Rest:
 
     async def version(self, request: Request) -> Response:
         """GET ``/rest/v2/version``"""
-        return _json(rest_shapes.Version(version_name=self._version))
+        return answered(rest_shapes.Version(version_name=self._version))
 
     async def edition(self, request: Request) -> Response:
         """GET ``/rest/v2/enterprise-edition``"""
-        return _json(rest_shapes.Result(success=True))
+        return answered(rest_shapes.Result(success=True))
 
     async def nodes(self, request: Request) -> Response:
         """GET ``/rest/v2/cluster/nodes/{offset}/{size}``"""
         reports = sorted(self._reports(), key=lambda report: report.info.node)
-        return _json([rest_shapes.cluster_node(report) for report in _page(request, reports)])
+        return answered([rest_shapes.cluster_node(report) for report in page(request, reports)])
 
     async def node_count(self, request: Request) -> Response:
         """GET ``/rest/v2/cluster/node-count``"""
-        return _json(rest_shapes.SimpleStat(number=len(self._reports())))
+        return answered(rest_shapes.SimpleStat(number=len(self._reports())))
 
     async def last_licence(self, request: Request) -> Response:
         """GET ``/rest/v2/last-licence-status``; 204 while nothing is known."""
         status: LicenseStatus | None = self._licence.status
-        return Response(status_code=204) if status is None else _json(rest_shapes.licence(status))
+        return Response(status_code=204) if status is None else answered(rest_shapes.licence(status))
 
     async def licence(self, request: Request) -> Response:
         """GET ``/rest/v2/licence-status?key=``: asked anew. The key is the id of the licence in force, or the text of
@@ -109,18 +107,18 @@ class Rest:
         if known is None or key in ("", known.licence_id):
             return await self.last_licence(request)
         checked = await self._licence.check(key)
-        return _json(rest_shapes.licence(checked))
+        return answered(rest_shapes.licence(checked))
 
     async def usage(self, request: Request) -> Response:
         """GET ``/rillcast/v1/license/usage?from=&to=``: node-hours day by day, and the same as a signed document."""
         asked = request.query_params
-        return _json(await self._licence.usage(asked.get("from", ""), asked.get("to", "")))
+        return answered(await self._licence.usage(asked.get("from", ""), asked.get("to", "")))
 
     async def license_status(self, request: Request) -> Response:
         """GET ``/rillcast/v1/license``: the licence in force, its limits and the seats taken."""
         await self._licence.refresh()
         status = self._licence.status
-        return Response(status_code=204) if status is None else _json(status)
+        return Response(status_code=204) if status is None else answered(status)
 
     async def status(self, request: Request) -> Response:
         """GET ``/rillcast/v1/status``"""
@@ -128,14 +126,14 @@ class Rest:
             rest_shapes.stream_status(live, self._audience.viewers(live.app, live.stream))
             for live in self._streams.all()
         ]
-        return _json(rest_shapes.status(self._version, self._reports(), streams, self._licence.status))
+        return answered(rest_shapes.status(self._version, self._reports(), streams, self._licence.status))
 
     # ---- apps
 
     async def read_settings(self, request: Request) -> Response:
         """GET ``/rest/v2/applications/settings/{app}``; 204 for an app that doesn't exist, as the original."""
         settings = self._apps.settings(AppName(request.path_params["app"]))
-        return Response(status_code=204) if settings is None else _json(settings)
+        return Response(status_code=204) if settings is None else answered(settings)
 
     async def write_settings(self, request: Request) -> Response:
         """POST of the same: keys that are given change, unknown ones are ignored."""
@@ -146,52 +144,11 @@ class Rest:
         try:
             await self._kv_apps.change(app, body)
         except (msgspec.MsgspecError, UnicodeDecodeError, LadderRefused) as error:
-            return _json(rest_shapes.Result(success=False, message=str(error)), 400)
-        return _json(rest_shapes.Result(success=True))
-
-    # ---- streams
-
-    async def broadcast(self, request: Request) -> Response:
-        """GET ``/{app}/rest/v2/broadcasts/{id}``"""
-        app, stream = AppName(request.path_params["app"]), StreamId(request.path_params["stream"])
-        live = self._streams.published(app, stream) if is_stream_id(stream) else None
-        if live is None:
-            return PlainTextResponse("there is no such broadcast", 404)
-        return _json(
-            stream_info.broadcast(live, self._audience.viewers(app, stream), self._address_of(live.record.owner))
-        )
-
-    async def broadcasts(self, request: Request) -> Response:
-        """GET ``/{app}/rest/v2/broadcasts/list/{offset}/{size}``, by stream id"""
-        app = AppName(request.path_params["app"])
-        found = sorted((live for live in self._streams.all() if live.app == app), key=lambda live: live.stream)
-        return _json(
-            [
-                stream_info.broadcast(
-                    live, self._audience.viewers(app, live.stream), self._address_of(live.record.owner)
-                )
-                for live in _page(request, found)
-            ]
-        )
-
-    def _address_of(self, node: NodeId) -> str:
-        return address_of(self._reports(), node)
+            self._tally.refused_input("app_settings")
+            return answered(rest_shapes.Result(success=False, message=str(error)), 400)
+        return answered(rest_shapes.Result(success=True))
 
 
 def address_of(reports: list[NodeReport], node: NodeId) -> str:
     """Where other nodes reach it; empty when it isn't there any more."""
     return next((report.info.relay_address for report in reports if report.info.node == node), "")
-
-
-def _page(request: Request, items: list[Item]) -> list[Item]:
-    """As the original: a negative offset counts as 0, a negative size as none. Raises BAD_REQUEST for no numbers."""
-    try:
-        first, size = (int(request.path_params[name]) for name in ("offset", "size"))
-    except ValueError as error:
-        raise RillcastError(ErrorCode.BAD_REQUEST, "offset and size must be whole numbers") from error
-    first = max(0, first)
-    return items[first : first + max(0, min(size, MAX_LIST))]
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")

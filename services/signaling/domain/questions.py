@@ -12,7 +12,7 @@ from services.signaling.domain import replies, stream_info
 from services.signaling.domain.effects import Effect, Mute, Select, Send
 from services.signaling.domain.frames import ClientFrame, flag, height
 from services.signaling.domain.slots import Phase, Slot
-from services.signaling.ports import Audience, Streams, Tally
+from services.signaling.ports import Audience, Broadcasts, Streams, Tally
 
 QUESTIONS = frozenset(
     {"getStreamInfo", "getBroadcastObject", "getSubscriberCount", "forceStreamQuality", "toggleVideo", "toggleAudio"}
@@ -23,9 +23,17 @@ UNKNOWN_HEIGHT = -1
 class Questions:
     """Answers them. One per signaling instance."""
 
-    def __init__(self, streams: Streams, audience: Audience, tally: Tally, address_of: Callable[[NodeId], str]) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        broadcasts: Broadcasts,
+        audience: Audience,
+        tally: Tally,
+        address_of: Callable[[NodeId], str],
+    ) -> None:
         """`address_of`: a node's address, for ``originAdress``."""
         self._streams = streams
+        self._broadcasts = broadcasts
         self._audience = audience
         self._tally = tally
         self._address_of = address_of
@@ -49,7 +57,8 @@ class Questions:
         viewers = self._audience.viewers(app, stream)
         if command == "getSubscriberCount":
             return replies.notification("subscriberCount", stream, count=viewers)
-        shown = stream_info.broadcast(live, viewers, self._address_of(live.record.owner))
+        settings = self._broadcasts.get(app, stream)
+        shown = stream_info.broadcast(live, viewers, self._address_of(live.record.owner), settings)
         return replies.notification("broadcastObject", stream, broadcast=msgspec.json.encode(shown).decode())
 
     def _quality(self, frame: ClientFrame, viewer: Slot | None) -> list[Effect]:

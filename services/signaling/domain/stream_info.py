@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.records import BroadcastRecord, LadderRung, TrackRecord
 
 
 def renditions(live: LiveStream) -> list[dict[str, str | int]]:
@@ -24,6 +24,12 @@ def _rendition(video: TrackRecord | None, audio_bps: int) -> dict[str, str | int
         "audioBitrate": audio_bps,
         "videoCodec": video.codec if video else "",
     }
+
+
+def basic_stream_info(live: LiveStream) -> list[dict[str, str | int]]:
+    """The same with the names that REST has for it."""
+    names = {"streamWidth": "videoWidth", "streamHeight": "videoHeight"}
+    return [{names.get(key, key): value for key, value in one.items()} for one in renditions(live)]
 
 
 class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
@@ -97,14 +103,26 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     role: str | None = None
     hls_parameters: str | None = None
     auto_start_stop_enabled: bool = False
-    encoder_settings_list: list[str] | None = None
+    encoder_settings_list: tuple[LadderRung, ...] | None = None
+    """Null: as the app has it."""
     virtual: bool = False
     max_idle_time: int = 0
     anyone_watching: bool = False
 
 
-def broadcast(live: LiveStream, viewers: int, origin_address: str) -> Broadcast:
-    """A live stream as Ant Media's REST and ``getBroadcastObject`` show it."""
+def created(record: BroadcastRecord) -> Broadcast:
+    """A broadcast that isn't live, as Ant Media's REST shows it."""
+    return Broadcast(
+        stream_id=record.stream_id,
+        status="created",
+        zombi=False,
+        encoder_settings_list=record.encoder_settings_list,
+    )
+
+
+def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: BroadcastRecord | None) -> Broadcast:
+    """A live stream as Ant Media's REST and ``getBroadcastObject`` show it. `settings`: what was set for it, if
+    anything was."""
     record = live.record
     video = [track for track in record.tracks if track.kind == "video"]
     largest = max(video, key=lambda track: track.height, default=None)
@@ -123,4 +141,6 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str) -> Broadcast:
         width=largest.width if largest else 0,
         height=largest.height if largest else 0,
         meta_data=record.meta_data or None,
+        zombi=settings is None,
+        encoder_settings_list=settings.encoder_settings_list if settings is not None else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
@@ -16,6 +16,7 @@ from rillcast.contracts.records import StreamRecord
 from rillcast.runtime.ports import Entry
 from services.signaling.domain.admission import Admission
 from services.signaling.domain.app_catalog import AppCatalog
+from services.signaling.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.domain.conversation import Conversation
 from services.signaling.domain.effects import (
     Accept,
@@ -89,7 +90,7 @@ class Talk:
             apps=apps,
             streams=known,
             admission=Admission(apps, known, known, known),
-            questions=Questions(known, known, self.tally, lambda node: ""),
+            questions=Questions(known, BroadcastCatalog(), known, self.tally, lambda node: ""),
             tally=self.tally,
             wall_clock=lambda: 0.0,
             max_streams=max_streams,
@@ -246,6 +247,7 @@ fields = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(fields, max_size=12))
 def test_no_sequence_of_commands_raises_and_every_reply_is_json(sequence: list[dict[str, object]]) -> None:
     talk = Talk()
