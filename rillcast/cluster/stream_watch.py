@@ -60,10 +60,17 @@ class StreamWatch:
         """The stream if it is live."""
         return self.directory.get(app, stream)
 
-    async def wait_for(self, app: AppName, stream: StreamId, timeout_s: float) -> LiveStream | None:
-        """The stream as soon as it is live; None when it isn't in time."""
+    async def wait_for(
+        self, app: AppName, stream: StreamId, timeout_s: float, good: Callable[[LiveStream], object] = lambda _: True
+    ) -> LiveStream | None:
+        """The stream as soon as it is live, and `good`; None when it isn't in time."""
         key = stream_key(app, stream)
-        live = self.directory.by_key(key)
+
+        def found() -> LiveStream | None:
+            live = self.directory.by_key(key)
+            return live if live is not None and good(live) else None
+
+        live = found()
         if live is not None or self._waiters >= MAX_WAITING:
             return live
         appeared = asyncio.Event()
@@ -72,7 +79,7 @@ class StreamWatch:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    while (live := self.directory.by_key(key)) is None:
+                    while (live := found()) is None:
                         appeared.clear()
                         await appeared.wait()
         finally:

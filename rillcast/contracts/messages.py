@@ -64,6 +64,9 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_ms: int = 10_000
     abr: AbrSettings = AbrSettings()
     """The app's, for this session's whole life."""
+    codecs_to_come: tuple[str, ...] = ()
+    """A ladder is about to make the video in these codecs, in which nobody gives it away yet. A viewer who has no other
+    is kept waiting for it, for `ladder_wish.RUNG_WAIT_S` at most: who asks must wait longer."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,12 @@ from prometheus_client import Counter, Gauge, Histogram
 VIEWERS = Gauge("rillcast_edge_viewers", "Viewer sessions, those still connecting included")
 STREAMS = Gauge("rillcast_edge_streams", "Streams with at least one viewer session here")
 JOINS = Counter("rillcast_edge_joins", "Play requests by outcome: ok or the refusal's code", ["outcome"])
+RUNG_WAITS = Counter(
+    "rillcast_edge_rung_waits",
+    "Viewers kept waiting for a ladder to make the only codec they have: ok, late, too_many",
+    ["outcome"],
+)
+AWAITING_RUNGS = Gauge("rillcast_edge_viewers_awaiting_rungs", "Viewers kept waiting for a ladder right now")
 FIRST_PACKET = Histogram(
     "rillcast_edge_first_packet_seconds",
     "From the play request to the first media packet sent to the viewer",

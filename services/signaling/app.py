@@ -46,6 +46,7 @@ from services.signaling.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.domain.conversation import Conversation
 from services.signaling.domain.frames import MAX_FRAME_BYTES
 from services.signaling.domain.geo import parse_geo_regions
+from services.signaling.domain.ladder_outlook import LadderOutlook
 from services.signaling.domain.questions import Questions
 from services.signaling.domain.resource_url import ResourceSigner
 from services.signaling.domain.waiting_list import WaitingList
@@ -154,6 +155,9 @@ class Signaling:
             return address_of(node.directory.all(), owner)
 
         questions = Questions(streams, broadcasts, audience, tally, address)
+        outlook = LadderOutlook(
+            catalog, broadcasts, streams, lambda: bool(node.directory.placeable(NodeKind.TRANSCODER))
+        )
         clients = self._clients()
 
         def conversation(app: AppName) -> Conversation:
@@ -176,6 +180,7 @@ class Signaling:
             tally=tally,
             limits=SocketLimits(messages_per_s=settings.messages_per_s, message_burst=settings.message_burst),
             conversation=conversation,
+            codecs_to_come=outlook.codecs_to_come,
             settings_of=lambda app: catalog.settings(app) or AppSettings(app_name=app),
         )
         sockets = WebSocketEndpoint(node.info.node, services, clients, admission, max_sockets=settings.max_sockets)
@@ -188,6 +193,7 @@ class Signaling:
             clients=clients,
             signer=self._signer,
             tally=tally,
+            codecs_to_come=outlook.codecs_to_come,
             wall_clock=time.time,
         )
         rest = Rest(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from rillcast.cluster.ladder_wish import LadderWish
 from rillcast.cluster.media_address import MediaAddresses
 from rillcast.cluster.media_load import MediaLimits, MediaLoad
 from rillcast.cluster.plane_events import PlaneEvents
@@ -35,7 +36,6 @@ from rillcast.runtime.logs import get_logger
 from rillcast.runtime.service import Node
 from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.domain.ladder import LadderWish
 from services.transcoder.feed import SourceFeed
 from services.transcoder.job import LadderJob
 from services.transcoder.ports import Bus, Clock, KeyValue, Plane

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
+from rillcast.cluster.ladder_wish import LadderWish
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
@@ -26,7 +27,7 @@ from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.ladder_engine import Outcome
-from services.transcoder.domain.ladder import LadderWish, Rung, plan, track_record
+from services.transcoder.domain.ladder import Rung, plan, track_record
 from services.transcoder.feed import SourceFeed
 from services.transcoder.ports import Clock, KeyValue
 from services.transcoder.rungs import WatchedRungs

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.ladder_settings import LadderRefused
+from rillcast.cluster.ladder_wish import LadderWish
 from rillcast.cluster.media_load import MediaLoad
 from rillcast.cluster.relay_parent import ParentRelays
 from rillcast.cluster.stream_directory import LiveStream
@@ -32,7 +33,7 @@ from rillcast.media.protocol import (
 )
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.domain.ladder import LadderWish, source_track
+from services.transcoder.domain.ladder import source_track
 from services.transcoder.job import LadderJob
 from services.transcoder.ports import Clock, Plane
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 import msgspec
 
 from rillcast.cluster.ladder_settings import LadderRefused, check_rungs
+from rillcast.cluster.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, StreamId, split_stream_key, stream_key
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import Entry, KeyValue
 from services.transcoder import metrics
-from services.transcoder.domain.ladder import LadderWish, wish_of
 
 log = get_logger(__name__)
 

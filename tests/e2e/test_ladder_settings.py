@@ -1,14 +1,19 @@
-"""Rungs that are set for one broadcast by REST."""
+"""Rungs that are set for one broadcast by REST, and viewers who come before those are there."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
+import pytest
+
+from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, until
+from tests.e2e.test_ladder import process_of
 
 RUNGS = [{"height": 360, "videoBitrate": 600_000}, {"height": 180, "videoBitrate": 200_000}]
 END_TIMEOUT_S = 10.0
@@ -63,3 +68,57 @@ async def test_rungs_of_a_broadcast_come_and_go_while_it_is_live(rillcast: Clust
         stopped = (await rillcast.request("DELETE", url)).json()
         assert stopped["message"] == "broadcast is deleted and stopped successfully"
         await until(lambda: rillcast.stream(stream), lambda entry: entry is None, "the stream was stopped")
+
+
+@pytest.mark.parametrize("way", ["whep", "sdk"])
+async def test_a_viewer_without_the_publishers_codec_who_comes_before_the_rung_gets_it_when_it_is_there(
+    rillcast: Cluster, strangers: Strangers, stream: str, way: str
+) -> None:
+    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+        await publisher.call("whipPublish", url=rillcast.whip(stream, "live"), codec="VP8")
+        assert "H264" not in (await rillcast.live(stream)).codecs
+        waited = await waits(rillcast)
+
+        with transcoder_held(rillcast):
+            url = f"{rillcast.base}/live/rest/v2/broadcasts/{stream}"
+            await rillcast.request("PUT", url, json={"encoderSettingsList": RUNGS[1:]})
+            playing = asyncio.create_task(play_h264(rillcast, viewer, stream, way))
+            await until(lambda: awaiting(rillcast), lambda count: count == 1, "the viewer is kept waiting")
+        await playing
+        seen = await viewer.until_watching()
+
+        assert seen.first is not None
+        assert seen.first.video_codec == "video/H264"
+        assert seen.picture.height == 180
+        assert await waits(rillcast) == waited + 1
+
+
+async def play_h264(rillcast: Cluster, viewer: Stranger, stream: str, way: str) -> None:
+    if way == "whep":
+        await viewer.call("whepPlay", url=rillcast.whep(stream, "live"), codec="H264")
+    else:
+        await viewer.call("decodesOnly", codec="H264")
+        await viewer.call("sdkPlay", url=rillcast.websocket("live"), stream=stream)
+
+
+async def of_all_edges(rillcast: Cluster, name: str) -> float:
+    return sum([await rillcast.metric(edge, name) for edge in ("edge-1", "edge-2")])
+
+
+async def awaiting(rillcast: Cluster) -> float:
+    return await of_all_edges(rillcast, "rillcast_edge_viewers_awaiting_rungs")
+
+
+async def waits(rillcast: Cluster) -> float:
+    return await of_all_edges(rillcast, "rillcast_edge_rung_waits_total{outcome=ok}")
+
+
+@contextmanager
+def transcoder_held(rillcast: Cluster) -> Iterator[None]:
+    """It announces nothing until the end of the block."""
+    process = process_of(rillcast, "transcoder-1")
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)

@@ -15,11 +15,12 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import Ack, AnswerRequest, PlayRequest, SessionAnswer
 from rillcast.media import protocol
-from rillcast.media.sdp import PlayNegotiation, accept_play_answer, answer_play, offer_play
+from rillcast.media.sdp import PlayNegotiation, answer_play, offer_play
 from services.edge import metrics
+from services.edge.domain.awaiting import AwaitedRungs, accept_answer
 from services.edge.domain.ending import Ending
 from services.edge.domain.rendition import RenditionChooser, first_choice
-from services.edge.domain.supply import options_of, supplies_for
+from services.edge.domain.supply import options_of, supplies_for, tracks_to_come
 from services.edge.domain.upstream import Feed, Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
 from services.edge.ports import Clock, Plane
@@ -64,6 +65,7 @@ class Joining:
         self._ending = ending
         self._limits = limits
         self._clock = clock
+        self._awaited = AwaitedRungs(watch)
 
     async def play(self, request: PlayRequest) -> SessionAnswer:
         """Serve `subjects.edge_play`. The same session again gets the same answer."""
@@ -83,10 +85,10 @@ class Joining:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "no offer waits for this answer; it may have expired")
         if viewer.stage >= Stage.ANSWERED:
             return Ack()
-        negotiation = accept_play_answer(viewer.offer, request.sdp_answer)
         live = self._watch.directory.by_key(viewer.key)
         if live is None:
             raise _not_live()
+        negotiation = accept_answer(viewer.offer, request.sdp_answer, live)
         self._viewers.advance(viewer, Stage.ANSWERED)
         try:
             await self._begin(viewer, live, negotiation)
@@ -128,6 +130,7 @@ class Joining:
         if not tracks:
             raise _not_live()
         request = viewer.request
+        tracks += tracks_to_come(live, request.codecs_to_come)
         viewer.offer = offer_play(tracks, viewer.local, stream=request.stream, label=request.stream)
         wanted = [
             self._first_supply(live, line.group, line.payloads[0].codec) for line in viewer.offer.lines if line.payloads
@@ -142,6 +145,7 @@ class Joining:
     async def _answer(self, viewer: Viewer, live: LiveStream, sdp_offer: str) -> SessionAnswer:
         request = viewer.request
         tracks = [supply.track for supply in live.supplies()]
+        tracks += tracks_to_come(live, request.codecs_to_come)
         negotiation = answer_play(sdp_offer, tracks, viewer.local, stream=request.stream, label=request.stream)
         await self._begin(viewer, live, negotiation)
         viewer.answer = SessionAnswer(session=request.session, node=self._node, sdp=negotiation.sdp or "")
@@ -149,6 +153,7 @@ class Joining:
 
     async def _begin(self, viewer: Viewer, live: LiveStream, negotiation: PlayNegotiation) -> None:
         """Agreed: open what relays it needs, then the plane session."""
+        live = await self._awaited.settle(live, viewer.request, negotiation.codecs_by_mid)
         supplies: dict[str, TrackSupply] = {}
         for group in negotiation.track_groups:
             supply = self._first_supply(live, group, negotiation.codecs_by_mid[group])

@@ -9,6 +9,7 @@ from typing import Protocol
 from opentelemetry import context, trace
 
 from rillcast.cluster.background import BackgroundTasks
+from rillcast.cluster.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -106,8 +107,9 @@ class BusJoins:
             return self._placement.viewer(edges, carriers, place, now, tried)
 
         async def ask(node: NodeId) -> SessionAnswer:
+            waits_s = RUNG_WAIT_S if request.codecs_to_come and request.sdp_offer is not None else 0.0
             subject = subjects.edge_play(node)
-            return await self._bus.request(subject, request, SessionAnswer, timeout_s=OPEN_TIMEOUT_S)
+            return await self._bus.request(subject, request, SessionAnswer, timeout_s=OPEN_TIMEOUT_S + waits_s)
 
         with self._span("signaling.play", request.app, request.stream, request.session):
             if request.sdp_offer is None:
@@ -180,7 +182,8 @@ class BusJoins:
         """Hand a viewer's answer to its edge. Raises `RillcastError`."""
         request = AnswerRequest(session=session, sdp_answer=sdp_answer)
         with self._tracer.start_as_current_span("signaling.accept", context=self._traces.pop(session, None)):
-            await self._bus.request(subjects.edge_accept(node), request, Ack)
+            timeout_s = OPEN_TIMEOUT_S + RUNG_WAIT_S
+            await self._bus.request(subjects.edge_accept(node), request, Ack, timeout_s=timeout_s)
 
     async def select(self, session: SessionId, node: NodeId, height: int) -> None:
         """Force a viewer's rendition. Raises `RillcastError`."""

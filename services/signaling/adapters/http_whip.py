@@ -47,6 +47,8 @@ class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientReader
     signer: ResourceSigner
     tally: Tally
+    codecs_to_come: Callable[[AppName, StreamId], tuple[str, ...]]
+    """See `LadderOutlook`."""
     wall_clock: Callable[[], float]
     """Unix time, for tokens."""
 
@@ -213,5 +215,6 @@ class Whep(HttpSessions):
             user_agent=client.user_agent,
             start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
             abr=asked.settings.abr,
+            codecs_to_come=self._services.codecs_to_come(asked.app, asked.stream),
         )
         return await self._services.joins.play(request, client.place)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from rillcast.cluster.background import BackgroundTasks
-from rillcast.contracts.ids import AppName
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
 from services.signaling.adapters.bus_joins import BusJoins
 from services.signaling.adapters.bus_session_events import SessionEvents
@@ -34,5 +34,7 @@ class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
     limits: SocketLimits
     conversation: Callable[[AppName], Conversation]
     """A new conversation in an app."""
+    codecs_to_come: Callable[[AppName, StreamId], tuple[str, ...]]
+    """See `LadderOutlook`."""
     settings_of: Callable[[AppName], AppSettings]
     """An app's settings, or the defaults when it was removed meanwhile."""

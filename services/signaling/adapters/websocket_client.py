@@ -258,6 +258,7 @@ class WebSocketClient:
             user_agent=self._client.user_agent,
             start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
             abr=settings.abr,
+            codecs_to_come=self._services.codecs_to_come(self._app, effect.stream),
         )
         return self._services.joins.play(request, self._client.place)
 

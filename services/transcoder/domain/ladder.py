@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from rillcast.cluster.ladder_settings import MAX_BITRATE_BPS, MIN_BITRATE_BPS, LadderRefused
+from rillcast.cluster.ladder_wish import DECODED, ENCODED, LadderWish
 from rillcast.contracts.ids import TrackId
-from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
+from rillcast.contracts.records import LadderRung, TrackRecord
 
 MAX_SOURCE_SIDE = 8192
-DECODED = ("H264", "VP8", "VP9", "AV1")
-"""Codecs of sources that can be decoded."""
-ENCODED = ("H264", "VP8")
-"""Codecs of rungs."""
 BITS_PER_PIXEL = 0.07
 FRAMES_PER_SECOND = 30
 """For the bit rate of a rung nobody set: 720p gets 1.9 Mbit/s, 360p 0.5."""
@@ -28,30 +25,6 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     height: int
     bitrate_bps: int
-
-
-class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for."""
-
-    rungs: tuple[LadderRung, ...] = ()
-    codecs: tuple[str, ...] = ("H264",)
-    """To be had of every source, in whatever codec it is. Without `rungs` only VP8 counts, which somebody must have
-    asked for: no stream is transcoded by default."""
-    always: bool = False
-    """Also while nobody watches."""
-
-    def __bool__(self) -> bool:
-        return bool(self.rungs) or "VP8" in self.codecs
-
-
-def wish_of(app: AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:
-    """The app's settings, with the rungs of the broadcast where it has its own."""
-    own = broadcast.encoder_settings_list if broadcast is not None else None
-    rungs = app.encoder_settings if own is None else own
-    codecs = (("H264", app.h264_enabled), ("VP8", app.vp8_enabled))
-    return LadderWish(
-        rungs=rungs, codecs=tuple(codec for codec, enabled in codecs if enabled), always=app.always_encode
-    )
 
 
 def source_track(tracks: Sequence[TrackRecord]) -> TrackRecord | None:

@@ -25,9 +25,8 @@ function show(pc) {
   };
 }
 
-function preferVideo(transceiver, codec) {
+function preferVideo(transceiver, codec, side = transceiver.direction === "recvonly" ? RTCRtpReceiver : RTCRtpSender) {
   if (!codec) return;
-  const side = transceiver.direction === "recvonly" ? RTCRtpReceiver : RTCRtpSender;
   const all = side.getCapabilities("video").codecs;
   const wanted = (entry) => entry.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
   transceiver.setCodecPreferences(all.filter(wanted));
@@ -62,6 +61,17 @@ window.clients = {
       },
       (made) => made.publish(stream, token),
     ),
+
+  /** From now on this page's answers are those of a browser that decodes no other video codec. */
+  decodesOnly({ codec }) {
+    const { createAnswer } = RTCPeerConnection.prototype;
+    RTCPeerConnection.prototype.createAnswer = function (...options) {
+      for (const transceiver of this.getTransceivers()) {
+        if (transceiver.receiver.track.kind === "video") preferVideo(transceiver, codec, RTCRtpReceiver);
+      }
+      return createAnswer.apply(this, options);
+    };
+  },
 
   sdkPlay: ({ url, stream }) =>
     adaptor({ websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>

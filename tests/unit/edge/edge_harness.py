@@ -183,12 +183,13 @@ class World:
     async def whep(self, **changes: Any) -> SessionAnswer:
         return await self.play(sdp_offer=WHEP_OFFER, **changes)
 
-    async def play(self, **changes: Any) -> SessionAnswer:
-        return await self.bus.request(subjects.edge_play(EDGE), request(**changes), SessionAnswer)
+    async def play(self, timeout_s: float = 3.0, **changes: Any) -> SessionAnswer:
+        subject = subjects.edge_play(EDGE)
+        return await self.bus.request(subject, request(**changes), SessionAnswer, timeout_s=timeout_s)
 
-    async def accept(self, session: SessionId, answer_sdp: str) -> None:
+    async def accept(self, session: SessionId, answer_sdp: str, timeout_s: float = 3.0) -> None:
         message = AnswerRequest(session=session, sdp_answer=answer_sdp)
-        await self.bus.request(subjects.edge_accept(EDGE), message, Ack)
+        await self.bus.request(subjects.edge_accept(EDGE), message, Ack, timeout_s=timeout_s)
 
     async def close(self, session: SessionId) -> None:
         await self.bus.request(subjects.session_close(EDGE), CloseRequest(session=session, reason="stopped"), Ack)

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from rillcast.cluster.ladder_wish import DECODED
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
 from rillcast.testing.servers import eventually
 from services.transcoder.adapters import ladder_thread
-from services.transcoder.domain.ladder import DECODED
 from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 

@@ -6,16 +6,15 @@ import msgspec
 import pytest
 
 from rillcast.cluster.ladder_settings import LadderRefused
+from rillcast.cluster.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
 from services.transcoder.domain.ladder import (
-    LadderWish,
     Rung,
     h264_fmtp,
     source_track,
     track_record,
     width_for,
-    wish_of,
 )
 from services.transcoder.domain.ladder import plan as plan_for
 

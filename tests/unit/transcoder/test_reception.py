@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rillcast.cluster.ladder_wish import DECODED
 from services.transcoder.domain.av1 import Av1Payload
-from services.transcoder.domain.ladder import DECODED
 from services.transcoder.domain.payloads import Vp9Payload
 from services.transcoder.domain.reception import MAX_WAIT_S, Reception
 from tests.unit.transcoder.pictures import Camera, frames_of

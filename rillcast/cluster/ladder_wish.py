@@ -1,0 +1,46 @@
+"""What an app and a broadcast ask a stream's ladder for, and in which codecs that will be. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung
+
+DECODED = ("H264", "VP8", "VP9", "AV1")
+"""Codecs of sources that can be decoded."""
+ENCODED = ("H264", "VP8")
+"""Codecs of rungs."""
+RUNG_WAIT_S = 3.0
+"""How long a viewer who has only a codec that a ladder is about to make is kept waiting for it."""
+
+
+class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for."""
+
+    rungs: tuple[LadderRung, ...] = ()
+    codecs: tuple[str, ...] = ("H264",)
+    """To be had of every source, in whatever codec it is. Without `rungs` only VP8 counts, which somebody must have
+    asked for: no stream is transcoded by default."""
+    always: bool = False
+    """Also while nobody watches."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rungs) or "VP8" in self.codecs
+
+    def codecs_to_come(self, present: Collection[str]) -> tuple[str, ...]:
+        """Codecs in which a video that is to be had in those `present` will be had as well."""
+        if not self or not any(codec in DECODED for codec in present):
+            return ()
+        return tuple(codec for codec in ENCODED if codec in self.codecs and codec not in present)
+
+
+def wish_of(app: AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:
+    """The app's settings, with the rungs of the broadcast where it has its own."""
+    own = broadcast.encoder_settings_list if broadcast is not None else None
+    rungs = app.encoder_settings if own is None else own
+    codecs = (("H264", app.h264_enabled), ("VP8", app.vp8_enabled))
+    return LadderWish(
+        rungs=rungs, codecs=tuple(codec for codec, enabled in codecs if enabled), always=app.always_encode
+    )

@@ -1,0 +1,85 @@
+"""Viewers who have no codec of a stream but one that a ladder is about to make: agreed on at once, begun when it is
+there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from rillcast.cluster.ladder_wish import RUNG_WAIT_S
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import PlayRequest
+from rillcast.media.sdp import PlayNegotiation, PlayOffer, accept_play_answer
+from services.edge import metrics
+from services.edge.domain.supply import supplies_for
+
+MAX_AWAITING = 200
+"""Each holds a request open, of which the bus allows this node 1 000 at a time; more are refused at once."""
+RETRY_AFTER_S = 2.0
+
+
+class AwaitedRungs:
+    """Keeps them waiting, each for `RUNG_WAIT_S` at most and no longer than its request."""
+
+    def __init__(self, watch: StreamWatch) -> None:
+        self._watch = watch
+        self._awaiting = 0
+
+    async def settle(self, live: LiveStream, request: PlayRequest, codecs_by_mid: Mapping[str, str]) -> LiveStream:
+        """The stream once it has every group in the codec agreed on. Raises NO_COMMON_CODEC if that is hopeless, or is
+        not so in time."""
+        if _has_all(live, codecs_by_mid):
+            return live
+        missing = [codec for group, codec in codecs_by_mid.items() if not supplies_for(live, group, codec)]
+        if not set(missing) <= set(request.codecs_to_come):
+            raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the stream changed its codec during the join", 1.0)
+        if self._awaiting >= MAX_AWAITING:
+            metrics.RUNG_WAITS.labels("too_many").inc()
+            raise _not_there(missing)
+        self._awaiting += 1
+        metrics.AWAITING_RUNGS.inc()
+        try:
+            found = await self._watch.wait_for(
+                request.app, request.stream, RUNG_WAIT_S, lambda now: _has_all(now, codecs_by_mid)
+            )
+        finally:
+            self._awaiting -= 1
+            metrics.AWAITING_RUNGS.dec()
+        metrics.RUNG_WAITS.labels("late" if found is None else "ok").inc()
+        if found is None:
+            raise _not_there(missing)
+        return found
+
+
+def accept_answer(offer: PlayOffer, answer_sdp: str, live: LiveStream) -> PlayNegotiation:
+    """The client's answer to an offer that may hold codecs to come. Whatever its order, a codec of which there is
+    something already goes first. Raises as `accept_play_answer`."""
+    negotiation = accept_play_answer(offer, answer_sdp)
+    if _has_all(live, negotiation.codecs_by_mid):
+        return negotiation
+    lines = tuple(
+        msgspec.structs.replace(
+            line, payloads=tuple(p for p in line.payloads if supplies_for(live, line.group, p.codec))
+        )
+        for line in offer.lines
+    )
+    try:
+        present = accept_play_answer(msgspec.structs.replace(offer, lines=lines), answer_sdp)
+    except RillcastError:
+        return negotiation
+    return present if present.track_groups == negotiation.track_groups else negotiation
+
+
+def _has_all(live: LiveStream, codecs_by_mid: Mapping[str, str]) -> bool:
+    return all(supplies_for(live, group, codec) for group, codec in codecs_by_mid.items())
+
+
+def _not_there(codecs: list[str]) -> RillcastError:
+    return RillcastError(
+        ErrorCode.NO_COMMON_CODEC,
+        f"no common codec: the rendition in {', '.join(codecs)} that was asked for is not made yet",
+        RETRY_AFTER_S,
+    )
