@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.plan import MAX_PER_KIND, Ports, Wishes
@@ -34,6 +35,7 @@ RunDir = Annotated[Path, typer.Option(envvar="RILLCAST_RUN_DIR", help="Where sta
 Url = Annotated[str, typer.Option(help="Address of a signaling node. Default: the stack running in this folder.")]
 
 console = Console()
+PIPED_WIDTH = 1_000
 
 
 @app.command()
@@ -61,13 +63,18 @@ def up(
 @app.command()
 def status(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
     """Show nodes, load, viewers and the licence."""
-    console.print(render_nodes(fetch_status(url or RunFolder(run_dir).url())))
+    _show(render_nodes(fetch_status(url or RunFolder(run_dir).url())))
 
 
 @app.command()
 def streams(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
     """Show the live streams."""
-    console.print(render_streams(fetch_status(url or RunFolder(run_dir).url())))
+    _show(render_streams(fetch_status(url or RunFolder(run_dir).url())))
+
+
+def _show(table: RenderableType) -> None:
+    """As wide as the terminal; whole where there is none to be narrow."""
+    console.print(table, width=None if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
 def mount_parts(asked: str) -> None:

@@ -7,15 +7,35 @@ import time
 import httpx
 import msgspec
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
 from rillcast.contracts.messages import LicenseStatus, NodeKind, NodeReport
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
 
 DEFAULT_URL = "http://127.0.0.1:5080/"
 _BUSY, _FULL = 0.6, 0.85
+_NODE_COLUMNS = (
+    Column(title="node", shortest=16, middle=True),
+    Column(title="kind", drop=2),
+    Column(title="place", shortest=8, drop=3),
+    Column(title="state", shortest=16),
+    Column(title="load", right=True),
+    Column(title="sessions", right=True),
+    Column(title="streams", right=True, drop=1),
+    Column(title="admin", drop=4),
+)
+_STREAM_COLUMNS = (
+    Column(title="stream", shortest=16, middle=True),
+    Column(title="by", drop=4),
+    Column(title="since", drop=2),
+    Column(title="codecs", drop=1),
+    Column(title="renditions", shortest=10),
+    Column(title="viewers", right=True),
+    Column(title="origin", shortest=12, middle=True, drop=3),
+    Column(title="epoch", right=True, drop=5),
+)
 
 
 def fetch_status(url: str | None) -> ClusterStatus:
@@ -37,26 +57,31 @@ def fetch_status(url: str | None) -> ClusterStatus:
 
 def render_nodes(status: ClusterStatus) -> RenderableType:
     """Nodes by kind, then one line about streams, viewers and the licence."""
-    table = _table(
-        f"Rillcast {status.version}", "node", "kind", "place", "state", "load", "sessions", "streams", "admin"
-    )
     order = list(NodeKind)
-    for report in sorted(status.nodes, key=lambda item: (order.index(item.info.kind), item.info.node)):
-        table.add_row(
-            report.info.node,
-            report.info.kind.value,
-            " ".join(part for part in (report.info.region, report.info.zone) if part) or "–",
-            _state(report),
-            _load(report.load.highest()),
-            str(report.load.sessions),
-            str(report.load.streams),
-            report.info.admin_address,
-        )
+    reports = sorted(status.nodes, key=lambda item: (order.index(item.info.kind), item.info.node))
+    named = all(report.info.node.startswith(report.info.kind.value) for report in reports)
+    table = FittingTable(
+        f"Rillcast {status.version}",
+        _NODE_COLUMNS,
+        [
+            [
+                report.info.node,
+                NOTHING if named else report.info.kind.value,
+                " ".join(part for part in (report.info.region, report.info.zone) if part) or NOTHING,
+                _state(report),
+                _load(report.load.highest()),
+                str(report.load.sessions),
+                str(report.load.streams),
+                report.info.admin_address,
+            ]
+            for report in reports
+        ],
+    )
     footer = Text.assemble(
         (str(len(status.streams)), "bold"),
-        " streams · ",
+        " stream · " if len(status.streams) == 1 else " streams · ",
         (str(status.viewers), "bold"),
-        " viewers · ",
+        " viewer · " if status.viewers == 1 else " viewers · ",
         _licence(status.license),
     )
     return Group(table, footer)
@@ -66,30 +91,24 @@ def render_streams(status: ClusterStatus) -> RenderableType:
     """Live streams, most watched first."""
     if not status.streams:
         return Text("no stream is live", style="dim")
-    table = _table(
-        f"{len(status.streams)} live", "stream", "by", "since", "codecs", "renditions", "viewers", "origin", "epoch"
-    )
     now = time.time()
-    for stream in sorted(status.streams, key=lambda item: (-item.viewers, item.app, item.stream)):
-        table.add_row(
-            Text.assemble((f"{stream.app}/", "dim"), (stream.stream, "bold")),
-            stream.publish_type,
-            _since(stream, now),
-            ", ".join(stream.codecs) or "–",
-            " ".join(f"{height}p" for height in stream.renditions) or "–",
-            str(stream.viewers),
-            stream.origin,
-            str(stream.epoch),
-        )
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    numbers = {"sessions", "streams", "viewers", "epoch", "load"}
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
+    return FittingTable(
+        f"{len(status.streams)} live",
+        _STREAM_COLUMNS,
+        [
+            [
+                Text.assemble((f"{stream.app}/", "dim"), (stream.stream, "bold")),
+                stream.publish_type,
+                _since(stream, now),
+                ", ".join(stream.codecs) or NOTHING,
+                " ".join(f"{height}p" for height in stream.renditions) or NOTHING,
+                str(stream.viewers),
+                stream.origin,
+                str(stream.epoch),
+            ]
+            for stream in sorted(status.streams, key=lambda item: (-item.viewers, item.app, item.stream))
+        ],
+    )
 
 
 def _state(report: NodeReport) -> Text:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.fitting_table import shortened
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import LicenseStatus, NodeInfo, NodeKind, NodeLoad, NodeReport
@@ -47,8 +49,8 @@ LICENCE = LicenseStatus(
 STATUS = ClusterStatus(version="0.1.0", nodes=(EDGE, ORIGIN), streams=(LIVE,), viewers=7, license=LICENCE)
 
 
-def shown(what: RenderableType) -> str:
-    console = Console(width=140, record=True, color_system=None)
+def shown(what: RenderableType, width: int = 140) -> str:
+    console = Console(width=width, record=True, color_system=None)
     with console.capture() as capture:
         console.print(what)
     return capture.get()
@@ -95,6 +97,76 @@ def test_streams_are_shown_with_viewers_and_renditions() -> None:
 
     for part in ("live/talk", "H264, opus", "720p 360p", "origin-1"):
         assert part in text
+
+
+def node(kind: str, name: str, **place: str) -> NodeReport:
+    info = NodeInfo(
+        node=NodeId(name), kind=NodeKind(kind), version="1", admin_address="192.168.100.200:65535", incarnation="x",
+        region=place.get("region", ""), zone=place.get("zone", ""),
+    )  # fmt: skip
+    return NodeReport(info=info, load=NodeLoad(cpu=1.0, sessions=20_000, streams=1_000), ready=True)
+
+
+def crowd(name: str, **place: str) -> ClusterStatus:
+    """A node of each kind with names of this form, and streams that are not easily shown."""
+    nodes = tuple(node(kind, name.format(kind=kind.value), **place) for kind in NodeKind)
+    long = msgspec.structs.replace(
+        LIVE, stream=StreamId("s" * 254 + "!"), origin=nodes[1].info.node, codecs=("AV1", "H264", "VP8", "opus"),
+        renditions=(1080, 720, 480, 360), viewers=100_000, epoch=1_234_567,
+    )  # fmt: skip
+    return ClusterStatus(version="0.1.0", nodes=nodes, streams=(long, LIVE), viewers=100_007, license=LICENCE)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+@pytest.mark.parametrize("name", ["{kind}-5b607d4b", "rillcast-{kind}-deployment-7f9c8d-5b607d4b.production"])
+@pytest.mark.parametrize("place", [{}, {"region": "eu-central", "zone": "eu-central-1a"}])
+def test_no_row_ever_wraps_or_runs_over_the_terminal(width: int, name: str, place: dict[str, str]) -> None:
+    status = crowd(name, **place)
+    for table, first, rows in ((render_nodes(status), "node ", 5), (render_streams(status), "stream ", 2)):
+        lines = [line.rstrip() for line in shown(table, width).splitlines()]
+        assert max(map(len, lines)) <= width
+        header = next(index for index, line in enumerate(lines) if line.startswith(first))
+        shown_rows, after = lines[header + 1 : header + 1 + rows], lines[header + 1 + rows :]
+        assert all(line.startswith(("l", "o", "e", "t", "s", "r")) for line in shown_rows)
+        assert after == [] or after[0].startswith("2 streams")
+
+
+def test_80_columns_show_whole_default_ids_and_what_matters_most() -> None:
+    status = crowd("{kind}-5b607d4b")
+    nodes, streams = shown(render_nodes(status), 80), shown(render_streams(status), 80)
+    for kind in NodeKind:
+        assert f"{kind.value}-5b607d4b" in nodes
+    for part in ("ready", "100%", "20000", "1000"):
+        assert part in nodes
+    for part in ("live/ss", "s! ", "AV1, H264, VP8, opus", "1080p", "100000"):
+        assert part in streams
+
+
+def test_160_columns_leave_nothing_out() -> None:
+    status = crowd("{kind}-5b607d4b", region="eu-central", zone="1a")
+    nodes, streams = shown(render_nodes(status), 160), shown(render_streams(status), 160)
+    for part in ("eu-central 1a", "192.168.100.200:65535"):
+        assert part in nodes
+    for part in ("WebRTC", "1080p 720p 480p 360p", "origin-5b607d4b", "1234567"):
+        assert part in streams
+
+
+def test_columns_that_say_nothing_are_left_out() -> None:
+    def header(name: str) -> str:
+        lines = shown(render_nodes(crowd(name)), 160).splitlines()
+        return next(line for line in lines if line.startswith("node"))
+
+    assert "place" not in header("{kind}-5b607d4b")
+    assert "kind" not in header("{kind}-5b607d4b"), "the ids say it"
+    assert "kind" in header("node-of-{kind}")
+
+
+@pytest.mark.parametrize(
+    ("width", "middle", "expected"),
+    [(20, True, "transcoder-5b607d4b"), (9, True, "tran…7d4b"), (9, False, "transcod…"), (1, True, "…")],
+)
+def test_what_is_too_long_is_shortened_to_its_width(width: int, middle: bool, expected: str) -> None:
+    assert shortened(Text("transcoder-5b607d4b"), width, middle=middle).plain == expected
 
 
 def test_no_stream_is_said_in_words() -> None:
