@@ -43,3 +43,23 @@ async def test_the_start_page_leads_to_both_pages(rillcast: Cluster, strangers: 
 
         assert outside
         assert all(url.startswith((rillcast.base, "data:", "blob:")) for url in outside)
+
+
+@pytest.mark.parametrize(
+    ("address", "app"),
+    [
+        ("/", "live"),
+        ("/?app=LiveApp", "LiveApp"),
+        ("/?app=no%20app", "live"),
+        ("/WebRTCAppEE/", "WebRTCAppEE"),
+        ("/LiveApp/?app=live", "LiveApp"),
+        ("/LiveApp/publish.html?app=live", "LiveApp"),
+    ],
+)
+async def test_the_address_decides_the_app_and_live_is_the_default(
+    rillcast: Cluster, strangers: Strangers, address: str, app: str
+) -> None:
+    async with strangers.open(url=rillcast.base + address) as visitor:
+        link = visitor.page.locator("nav a[data-page='watch.html']")
+        await visitor.page.wait_for_function(f"document.querySelector('[name=app], #app').value === '{app}'")
+        assert await link.get_attribute("href") == f"{rillcast.base}/{app}/watch.html"

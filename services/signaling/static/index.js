@@ -1,8 +1,8 @@
 // The start page: both forms lead to a page of the chosen app.
-import { appFromPath, linkPages, pageUrl } from "./rillcast.js";
+import { appFromAddress, linkPages, pageUrl } from "./rillcast.js";
 
-linkPages(appFromPath());
-for (const id of ["publish-app", "watch-app"]) document.getElementById(id).value = appFromPath();
+linkPages(appFromAddress());
+for (const id of ["publish-app", "watch-app"]) document.getElementById(id).value = appFromAddress();
 
 document.getElementById("publish").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -3,7 +3,7 @@ import {
   Meter,
   PASSING,
   Signal,
-  appFromPath,
+  appFromAddress,
   captureInWords,
   captureObstacle,
   codecName,
@@ -276,7 +276,7 @@ function fillCodecs() {
   if (wished && known.includes(wished)) el.codec.value = wished;
 }
 
-el.app.value = query.get("app") ?? appFromPath();
+el.app.value = appFromAddress();
 el.stream.value = query.get("id") ?? query.get("name") ?? randomName();
 el.token.value = query.get("token") ?? "";
 if (query.has("bitrate")) el.bitrate.value = query.get("bitrate");

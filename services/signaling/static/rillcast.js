@@ -1,16 +1,18 @@
 // What the pages share: addresses, the signalling socket, errors in words, live figures.
 
-const DEFAULT_APP = "LiveApp";
+const DEFAULT_APP = "live";
+const APP_NAME = /^[A-Za-z0-9_-]{1,32}$/;
 const PING_EVERY_MS = 3000;
 const SILENCE_LIMIT_MS = 10000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 10000;
 
-/** The app in this page's address, e.g. "LiveApp" in /LiveApp/watch.html. */
-export function appFromPath() {
+/** The app in this page's address: "live" in /live/watch.html, else in ?app=live, else the default. */
+export function appFromAddress() {
   const [first, ...rest] = location.pathname.split("/").filter(Boolean);
   const isApp = first && first !== "static" && (rest.length > 0 || location.pathname.endsWith("/"));
-  return isApp ? first : DEFAULT_APP;
+  const asked = new URLSearchParams(location.search).get("app") ?? "";
+  return isApp ? first : APP_NAME.test(asked) ? asked : DEFAULT_APP;
 }
 
 /** Absolute address of a page of an app. */

@@ -3,7 +3,7 @@ import {
   Meter,
   PASSING,
   Signal,
-  appFromPath,
+  appFromAddress,
   codecName,
   inWords,
   linkPages,
@@ -342,10 +342,10 @@ function watch(app, stream) {
 
 const id = query.get("id") ?? query.get("name") ?? "";
 if (id) {
-  watch(appFromPath(), id);
+  watch(appFromAddress(), id);
 } else {
-  linkPages(appFromPath());
-  el.app.value = appFromPath();
+  linkPages(appFromAddress());
+  el.app.value = appFromAddress();
   el.form.hidden = false;
   el.stream.focus();
   el.form.addEventListener("submit", (event) => {
