@@ -134,7 +134,7 @@ class MediaSettings(NodeSettings):
     """At most one IPv4 and one IPv6 address, separated by commas."""
     relay_port: Port = 0
     relay_bind: str = ""
-    """Address of the relay sockets; empty = all IPv4 addresses."""
+    """Address of the relay sockets; empty = all of the family of `advertise_address`, IPv4 if that is empty."""
     advertise_media_addresses: Annotated[list[str], NoDecode] = []
     """IPs put into ICE candidates, separated by commas. Default: `advertise_address`."""
     gso: bool = True
@@ -162,6 +162,11 @@ class MediaSettings(NodeSettings):
         if value:
             ipaddress.ip_address(value)
         return value
+
+    @property
+    def relays_listen_at(self) -> str:
+        """`relay_bind` or its default: other nodes are told `advertise_address`, so it must be reached there."""
+        return self.relay_bind or ("::" if ":" in self.advertise_address else "0.0.0.0")
 
     @model_validator(mode="after")
     def _ports_fit(self) -> MediaSettings:

@@ -69,8 +69,9 @@ async def run(settings: SignalingSettings) -> None:
     """Bind, join the cluster, serve."""
     sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
     try:
-        host = settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address
-        node = Node(settings, NodeKind.SIGNALING, http_address=f"{host or '127.0.0.1'}:{sock.getsockname()[1]}")
+        host = (settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address) or "127.0.0.1"
+        address = f"[{host}]" if ":" in host else host
+        node = Node(settings, NodeKind.SIGNALING, http_address=f"{address}:{sock.getsockname()[1]}")
         async with node:
             service = await Signaling.build(settings, node)
             server = HttpServer(service.asgi, sock, **http_options())

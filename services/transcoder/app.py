@@ -170,7 +170,7 @@ def plane_config(settings: TranscoderSettings) -> PlaneConfig:
     return PlaneConfig(
         workers=settings.workers,
         media_bind=("127.0.0.1",),
-        relay_bind=settings.relay_bind or "0.0.0.0",
+        relay_bind=settings.relays_listen_at,
         relay_port=settings.relay_port,
         pin=settings.pin,
         gso=settings.gso,

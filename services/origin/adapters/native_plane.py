@@ -14,7 +14,7 @@ def open_plane(settings: OriginSettings, events: PlaneEvents) -> Plane:
         workers=settings.workers,
         media_bind=tuple(settings.media_bind),
         media_port=settings.media_port,
-        relay_bind=settings.relay_bind or "0.0.0.0",
+        relay_bind=settings.relays_listen_at,
         relay_port=settings.relay_port,
         pin=settings.pin,
         gso=settings.gso,

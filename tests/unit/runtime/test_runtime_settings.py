@@ -52,6 +52,23 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(EdgeSettings).advertise_media_addresses == ["192.0.2.1", "2001:db8::1"]
 
 
+@pytest.mark.parametrize(
+    ("advertised", "bound", "listens"),
+    [
+        ("", "", "0.0.0.0"),
+        ("192.0.2.1", "", "0.0.0.0"),
+        ("2001:db8::1", "", "::"),
+        ("2001:db8::1", "::1", "::1"),
+    ],
+)
+def test_relays_listen_where_other_nodes_are_told_to_reach_them(
+    monkeypatch: pytest.MonkeyPatch, advertised: str, bound: str, listens: str
+) -> None:
+    monkeypatch.setenv("RILLCAST_ADVERTISE_ADDRESS", advertised)
+    monkeypatch.setenv("RILLCAST_EDGE_RELAY_BIND", bound)
+    assert load_settings(EdgeSettings).relays_listen_at == listens
+
+
 def test_a_secret_can_come_from_a_file_and_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     monkeypatch.setenv("RILLCAST_NATS_TOKEN_FILE", str(tmp_path / "token"))
