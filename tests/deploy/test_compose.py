@@ -66,3 +66,22 @@ def test_the_rust_image_is_one_that_builds_the_native_module(root: Path) -> None
 
     assert version is not None
     assert (int(version[1]), int(version[2])) >= (1, 85)
+
+
+OVERLAYS = sorted(path.name for path in (Path(__file__).parents[2] / "deploy/compose").glob("*.yml"))
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_changes_services_of_the_stack_and_mounts_what_is_there(
+    root: Path, stack: dict[str, Any], name: str
+) -> None:
+    overlay = yaml.safe_load((root / "deploy/compose" / name).read_text())
+
+    assert overlay.keys() == {"services"}
+    assert overlay["services"].keys() <= stack.keys()
+    for service in overlay["services"].values():
+        assert service.keys() <= {"environment", "ports", "volumes"}, "what compose merges entry by entry"
+        for volume in service.get("volumes", []):
+            source, _, mode = volume.partition(":")[0], *volume.rpartition(":")[1:]
+            assert (root / source).exists(), "paths are the first file's: compose takes its folder as the project's"
+            assert mode == "ro"
