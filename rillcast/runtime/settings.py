@@ -182,11 +182,11 @@ class _Environment(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         for prefix in _prefixes(self.settings_cls):
-            key = f"{prefix}{field_name.upper()}"
+            key, *in_file = (f"{prefix}{name}" for name in _variables(self.settings_cls, field_name))
             if key in os.environ:
                 return os.environ[key], field_name, self.field_is_complex(field)
-            if os.environ.get(f"{key}_FILE"):
-                return _read_secret(f"{key}_FILE"), field_name, self.field_is_complex(field)
+            if in_file and os.environ.get(in_file[0]):
+                return _read_secret(in_file[0]), field_name, self.field_is_complex(field)
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -209,6 +209,13 @@ class SettingsError(ValueError):
 def _prefixes(settings_cls: type[BaseSettings]) -> list[str]:
     own = str(settings_cls.model_config.get("env_prefix") or SHARED_PREFIX)
     return [own] if own == SHARED_PREFIX else [own, SHARED_PREFIX]
+
+
+def _variables(cls: type[BaseSettings], field_name: str) -> list[str]:
+    """Without prefix: the one that holds the field's value, and the one that names a file that does, unless the latter
+    is another field's."""
+    own = field_name.upper()
+    return [own] if f"{field_name}_file" in cls.model_fields else [own, f"{own}_FILE"]
 
 
 def _read_secret(key: str) -> str:
@@ -264,5 +271,5 @@ def describe_faults(cls: type[BaseSettings], error: ValidationError) -> list[str
 
 
 def _key_in_use(cls: type[BaseSettings], name: str) -> str:
-    keys = [f"{prefix}{name.upper()}{suffix}" for prefix in _prefixes(cls) for suffix in ("", "_FILE")]
+    keys = [f"{prefix}{variable}" for prefix in _prefixes(cls) for variable in _variables(cls, name)]
     return next((key for key in keys if key in os.environ), keys[0])

@@ -13,8 +13,9 @@ import yaml
 from rillcast.cli.plan import Wishes, services
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeKind
-from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.adapters.files import read_apps
+from services.signaling.config import SignalingSettings
 
 Settings = dict[NodeKind, type[NodeSettings]]
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?")
@@ -132,11 +133,14 @@ def shown_default(variable: str, settings: Settings) -> str:
     raise AssertionError(f"{variable} sets nothing")
 
 
-def test_the_ladder_overlay_mounts_settings_that_are_accepted(root: Path) -> None:
+def test_the_ladder_overlay_mounts_settings_that_are_accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overlay = yaml.safe_load((root / "deploy/compose/ladder.yml").read_text())["services"]["signaling"]
     source, target, _ = overlay["volumes"][0].split(":")
 
-    apps = read_apps(str(root / source))
-
     assert overlay["environment"] == {"RILLCAST_SIGNALING_APPS_FILE": target}
+    monkeypatch.setenv("RILLCAST_SIGNALING_APPS_FILE", str(root / source))
+    settings = load_settings(SignalingSettings)
+    apps = read_apps(settings.apps_file)
+
+    assert "live" in settings.apps
     assert [rung.height for rung in apps[AppName("live")].encoder_settings] == [720, 480, 360]

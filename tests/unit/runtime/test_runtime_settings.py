@@ -14,6 +14,8 @@ class EdgeSettings(MediaSettings):
     model_config = env_prefix("edge")
 
     linger_s: float = Field(default=30.0, gt=0)
+    table: str = ""
+    table_file: str = ""
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,15 @@ def test_relays_listen_where_other_nodes_are_told_to_reach_them(
     monkeypatch.setenv("RILLCAST_ADVERTISE_ADDRESS", advertised)
     monkeypatch.setenv("RILLCAST_EDGE_RELAY_BIND", bound)
     assert load_settings(EdgeSettings).relays_listen_at == listens
+
+
+def test_a_setting_that_is_a_file_itself_is_not_read_into_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "table").write_text("what is in it")
+    monkeypatch.setenv("RILLCAST_EDGE_TABLE_FILE", str(tmp_path / "table"))
+    settings = load_settings(EdgeSettings)
+    assert (settings.table, settings.table_file) == ("", str(tmp_path / "table"))
 
 
 def test_a_secret_can_come_from_a_file_and_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
