@@ -82,6 +82,6 @@ def test_an_overlay_changes_services_of_the_stack_and_mounts_what_is_there(
     for service in overlay["services"].values():
         assert service.keys() <= {"environment", "ports", "volumes"}, "what compose merges entry by entry"
         for volume in service.get("volumes", []):
-            source, _, mode = volume.partition(":")[0], *volume.rpartition(":")[1:]
+            source, _, mode = volume.split(":")
             assert (root / source).exists(), "paths are the first file's: compose takes its folder as the project's"
             assert mode == "ro"
