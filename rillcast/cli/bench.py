@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.text import Text
 
 from rillcast.load import show
+from rillcast.load.link import Link, parse_links
+from rillcast.load.media import SIMULCAST
 from rillcast.load.run import Plan, Report, Result, Run
 from rillcast.load.session import Refused
 
@@ -37,10 +39,27 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
     sample: Annotated[int, typer.Option(min=1, help="Decrypt one packet in this many.")] = 16,
     nack: Annotated[bool, typer.Option("--nack", help="Ask for lost packets.")] = False,
     drop: Annotated[float, typer.Option(min=0, max=1, help="Throw this share of packets away on arrival.")] = 0.0,
+    limit: Annotated[
+        str,
+        typer.Option(
+            help="Rates of links in front of the viewers, in turns: 400k,1M,none. They then answer as browsers do. "
+            "3M/700k@15/3M@35 changes at seconds 15 and 35 of the figures."
+        ),
+    ] = "",
+    link_delay: Annotated[str, typer.Option(help="With --limit: delay each way.")] = "20ms",
+    link_queue: Annotated[str, typer.Option(help="With --limit: what would wait longer is dropped.")] = "300ms",
+    link_loss: Annotated[str, typer.Option(help="With --limit: shares lost at random, in turns: 0,0,0.1.")] = "0",
+    nack_storm: Annotated[
+        int, typer.Option(min=0, max=10_000, help="With --limit: needless repair requests of each viewer per second.")
+    ] = 0,
     cpu: Cpu = None,
     as_json: Json = False,
 ) -> None:
     """Watch a stream many times over."""
+    links = tuple(
+        msgspec.structs.replace(link, storm_per_s=nack_storm)
+        for link in _links(limit, link_loss, link_delay, link_queue, needless=nack_storm > 0)
+    )
     plan = Plan(
         url=url,
         stream=stream,
@@ -51,6 +70,7 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
         sample=sample,
         nack=nack,
         drop=drop,
+        links=links,
         cpu=cpu,
     )
     _measure(plan, publishing=False, as_json=as_json)
@@ -68,6 +88,9 @@ def publish(  # noqa: PLR0917 - typer makes options of them
     stamp: Annotated[
         bool, typer.Option("--stamp", help="Packets carry their time of sending, for viewers on this machine.")
     ] = False,
+    simulcast: Annotated[
+        bool, typer.Option("--simulcast", help="Three layers: 180p 150k, 360p 500k, 720p 1.5M.")
+    ] = False,
     cpu: Cpu = None,
     as_json: Json = False,
 ) -> None:
@@ -83,10 +106,23 @@ def publish(  # noqa: PLR0917 - typer makes options of them
         rate=rate,
         seconds=seconds,
         video_bps=bitrate,
+        simulcast=SIMULCAST if simulcast else (),
         stamp=stamp,
         cpu=cpu,
     )
     _measure(plan, publishing=True, as_json=as_json)
+
+
+def _links(limit: str, loss: str, delay: str, queue: str, *, needless: bool) -> tuple[Link, ...]:
+    """Nonsense ends the command with a sentence."""
+    if not limit:
+        if (loss, delay, queue) != ("0", "20ms", "300ms") or needless:
+            raise typer.BadParameter("the links' options need --limit; --limit none has no rate", param_hint="--limit")
+        return ()
+    try:
+        return parse_links(limit, loss, delay, queue)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--limit, --link-…") from error
 
 
 def _measure(plan: Plan, *, publishing: bool, as_json: bool) -> None:
@@ -103,6 +139,8 @@ def _measure(plan: Plan, *, publishing: bool, as_json: bool) -> None:
         return
     out = Console()
     out.print(show.table(result))
+    if result.links:
+        out.print(show.links(result.links))
     for note in show.notes(result):
         out.print(f"  {note}", highlight=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,6 +23,8 @@ _FMTP = {
 _AUDIO = {111: "opus/48000/2"}
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _EXTMAP = f"a=extmap:2 {ABS_SEND_TIME}"
+MID, RID = (3, "urn:ietf:params:rtp-hdrext:sdes:mid"), (4, "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id")
+VIDEO_MID = "1"
 
 
 class LocalPeer(msgspec.Struct, frozen=True):
@@ -42,6 +45,8 @@ class ViewedTrack(msgspec.Struct, frozen=True):
     clock_rate: int
     payload_type: int
     rtx_payload_type: int
+    abs_send_time: int = 0
+    """The header extension's id."""
 
 
 class PublishedTrack(msgspec.Struct, frozen=True):
@@ -49,6 +54,15 @@ class PublishedTrack(msgspec.Struct, frozen=True):
     clock_rate: int
     payload_type: int
     ssrc: int
+    layer: int = 0
+    """Which of the encoded videos it is."""
+    extensions: tuple[tuple[int, str], ...] = ()
+    """(id, value) in every packet."""
+
+
+def simulcast_track(clock_rate: int, payload_type: int, ssrc: int, layer: int) -> PublishedTrack:
+    """A layer, told apart by its RID (RFC 8852)."""
+    return PublishedTrack(True, clock_rate, payload_type, ssrc, layer, ((MID[0], VIDEO_MID), (RID[0], f"r{layer}")))
 
 
 class Agreed(msgspec.Struct, frozen=True):
@@ -68,21 +82,25 @@ def view_offer(local: LocalPeer) -> str:
     return _session(
         local,
         "actpass",
-        [_media("audio", "0", _AUDIO, "recvonly"), _media("video", "1", _VIDEO, "recvonly", extra=[_EXTMAP])],
+        [_media("audio", "0", _AUDIO, "recvonly"), _media("video", VIDEO_MID, _VIDEO, "recvonly", extra=[_EXTMAP])],
     )
 
 
-def publish_offer(local: LocalPeer, tracks: tuple[PublishedTrack, PublishedTrack]) -> str:
-    """Send H.264 without RTX (repairs are byte-identical) and Opus. `tracks` is (video, audio)."""
-    video, audio = tracks
+def publish_offer(local: LocalPeer, tracks: Sequence[PublishedTrack]) -> str:
+    """Send H.264 without RTX (repairs are byte-identical) and Opus. Several video `tracks` are simulcast layers."""
+    videos, audio = [t for t in tracks if t.video], next(t for t in tracks if not t.video)
     stream = "a=msid:load load"
-    lines = {t.video: [stream, f"a=ssrc:{t.ssrc} cname:load"] for t in tracks}
+    sent = [stream, f"a=ssrc:{videos[0].ssrc} cname:load"]
+    if len(videos) > 1:
+        rids = [value for t in videos for number, value in t.extensions if number == RID[0]]
+        sent = [stream, *(f"a=extmap:{number} {uri}" for number, uri in (MID, RID))]
+        sent += [*(f"a=rid:{rid} send" for rid in rids), f"a=simulcast:send {';'.join(rids)}"]
     return _session(
         local,
         "actpass",
         [
-            _media("audio", "0", _AUDIO, "sendonly", extra=lines[audio.video]),
-            _media("video", "1", {102: _VIDEO[102]}, "sendonly", extra=[_EXTMAP, *lines[video.video]]),
+            _media("audio", "0", _AUDIO, "sendonly", extra=[stream, f"a=ssrc:{audio.ssrc} cname:load"]),
+            _media("video", VIDEO_MID, {102: _VIDEO[102]}, "sendonly", extra=[_EXTMAP, *sent]),
         ],
     )
 
@@ -133,11 +151,18 @@ def _agreed(document: Document, *, client: bool | None) -> Agreed:
                 payload.clock_rate,
                 payload.payload_type,
                 payload.rtx_payload_type,
+                _extension(section, ABS_SEND_TIME),
             )
         )
     return Agreed(
         _candidate(used), ice.ufrag, ice.pwd, dtls.fingerprint_hash, dtls.fingerprint, is_client, tuple(tracks)
     )
+
+
+def _extension(section: MediaSection, uri: str) -> int:
+    """The id agreed on, 0 = none."""
+    found = (value.split()[0].split("/")[0] for value in section.values("extmap") if uri in value.split())
+    return next((int(number) for number in found if number.isdecimal() and 0 < int(number) < 256), 0)
 
 
 def _attribute(document: Document, used: list[MediaSection], name: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -16,17 +18,38 @@ Loop = tuple[list[Frame], int, int]
 
 LOOP_S = 2
 FRAMES_PER_S = 30
-WIDTH, HEIGHT = 1280, 720
+HEIGHT = 720
 VIDEO_CLOCK, AUDIO_CLOCK = 90_000, 48_000
 AUDIO_FRAME_S = 0.02
+AUDIO_BPS = 48_000
 
 
-def encode(video_bps: int, audio_bps: int = 48_000) -> tuple[Loop, Loop]:
+class Layer(NamedTuple):
+    """What is encoded of the picture."""
+
+    height: int
+    """Lines; 16:9."""
+    bitrate_bps: int
+
+
+SIMULCAST = (Layer(180, 150_000), Layer(360, 500_000), Layer(720, 1_500_000))
+"""Lowest first, as browsers send them."""
+
+
+def encode(video_bps: int, audio_bps: int = AUDIO_BPS) -> tuple[Loop, Loop]:
     """A moving picture in H.264 720p30, a keyframe every 2 s, and a tone in Opus."""
-    return _video(video_bps), _audio(audio_bps)
+    (video,), audio = encode_layers([Layer(HEIGHT, video_bps)], audio_bps)
+    return video, audio
 
 
-def _video(bitrate_bps: int) -> Loop:
+def encode_layers(layers: Sequence[Layer], audio_bps: int = AUDIO_BPS) -> tuple[list[Loop], Loop]:
+    """The same picture in several sizes, keyframes on the same pictures."""
+    return [_video(layer) for layer in layers], _audio(audio_bps)
+
+
+def _video(layer: Layer) -> Loop:
+    height, bitrate_bps = layer
+    width = height * 16 // 9
     options = {
         "preset": "superfast",
         "tune": "zerolatency",
@@ -38,11 +61,11 @@ def _video(bitrate_bps: int) -> Loop:
         "forced-idr": "1",
     }
     codec = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height, codec.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
     codec.time_base, codec.framerate = Fraction(1, FRAMES_PER_S), Fraction(FRAMES_PER_S, 1)
     codec.bit_rate, codec.options = bitrate_bps, options
     packer = get_encoder(RTCRtpCodecParameters(mimeType="video/H264", clockRate=VIDEO_CLOCK, payloadType=102))
-    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH * 2, 3), dtype=np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (height, width * 2, 3), dtype=np.uint8)
     frames: list[Frame] = []
 
     def take(packets: list[av.Packet[av.VideoStream]]) -> None:
@@ -52,9 +75,10 @@ def _video(bitrate_bps: int) -> Loop:
             frames.append((i * 1_000_000 // FRAMES_PER_S, i * VIDEO_CLOCK // FRAMES_PER_S, payloads))
 
     for i in range(LOOP_S * FRAMES_PER_S):
-        picture = np.full((HEIGHT, WIDTH, 3), 40, dtype=np.uint8)
-        picture[:, ::4] = noise[:, i * 8 : i * 8 + WIDTH : 4]
-        picture[:, 40 * (i % 30) : 40 * (i % 30) + 40] = 220
+        picture = np.full((height, width, 3), 40, dtype=np.uint8)
+        shift, bar = i * width // 160, width // 32
+        picture[:, ::4] = noise[:, shift : shift + width : 4]
+        picture[:, bar * (i % 30) : bar * (i % 30) + bar] = 220
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = i
         take(codec.encode(frame))

@@ -14,7 +14,10 @@ import psutil
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.load import media
-from rillcast.load.description import Agreed, LocalPeer, PublishedTrack
+from rillcast.load.classes import Classes, LinkClass, Second
+from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, simulcast_track
+from rillcast.load.link import Link
+from rillcast.load.media import Layer
 from rillcast.load.session import Joining, Refused, joining
 
 _LOCAL_SPREAD = int(ipaddress.IPv4Address("127.1.0.1"))
@@ -75,6 +78,9 @@ class Report(msgspec.Struct, frozen=True):
     wall_us: int = 0
     longest_turn_us: int = 0
     socket_drops: int = 0
+    seconds_dropped: int = 0
+    seconds: tuple[Second, ...] = ()
+    """Of viewers behind links, since the last look; empty in results."""
 
     def saturation(self) -> list[str]:
         """Why these figures may be the generator's limits rather than the server's; empty if they aren't."""
@@ -87,6 +93,8 @@ class Report(msgspec.Struct, frozen=True):
             reasons.append(f"it stood still for {self.longest_turn_us / 1000:.0f} ms")
         if self.late_frames:
             reasons.append(f"it sent {self.late_frames} frames late")
+        if self.seconds_dropped:
+            reasons.append(f"{self.seconds_dropped} seconds of viewers were not fetched in time")
         return reasons
 
 
@@ -103,7 +111,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sample: int = 16
     nack: bool = False
     drop: float = 0.0
+    links: tuple[Link, ...] = ()
+    """Repeated over the viewers, who then answer as browsers do. Without any they are the cheap kind."""
     video_bps: int = 1_000_000
+    simulcast: tuple[Layer, ...] = ()
+    """Publish these layers instead of one encoding, lowest first."""
     stamp: bool = False
     merge: bool = True
     """Let the kernel hand over bursts whole (UDP_GRO), as a network card would take them from the server."""
@@ -127,6 +139,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """While joining."""
     steady: Report
     """Afterwards, for `seconds`."""
+    links: tuple[LinkClass, ...] = ()
+    """By link, of the same time."""
 
 
 Progress = Callable[[str, int, Report], None]
@@ -180,7 +194,9 @@ class Run:
         }
         self._own_addresses = frozenset() if own_ports else own_addresses()
         self._plan, self._publishing, self._join_by = plan, publishing, join_by
-        self._media = media.encode(plan.video_bps) if publishing else None
+        layers = plan.simulcast or (Layer(media.HEIGHT, plan.video_bps),)
+        self._media = media.encode_layers(layers) if publishing else None
+        self._classes = Classes(plan.links, plan.count)
         self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
         self._began: dict[int, float] = {}
         self._times: dict[str, dict[int, float]] = {
@@ -238,15 +254,13 @@ class Run:
         self._began[i] = time.monotonic()
         try:
             if self._publishing:
-                tracks = (
-                    PublishedTrack(True, media.VIDEO_CLOCK, 102, secrets.randbits(31) + 1),
-                    PublishedTrack(False, media.AUDIO_CLOCK, 111, secrets.randbits(31) + 1),
-                )
+                tracks = _tracks(len(self._plan.simulcast))
                 found = await self._joining.publish(local, self._plan.stream or f"load{i}", tracks)
                 command = {"type": "publish", "tracks": tracks, "stamp": self._plan.stamp}
             else:
                 found = await self._joining.view(local)
-                command = {"type": "view", "tracks": found.viewed}
+                links = self._plan.links
+                command = {"type": "view", "tracks": found.viewed, "link": links[i % len(links)] if links else None}
         except (Refused, RillcastError) as error:
             self._failures[str(error)] += 1
             return
@@ -264,11 +278,16 @@ class Run:
         for h in msgspec.json.decode(happened, type=list[Happened]):
             if h.what == "failed":
                 self._failures[h.detail] += 1
+            elif h.what == "picture":
+                self._classes.picture(h.id, h.at_us, int(h.detail))
             else:
                 self._times[h.what][h.id] = h.at_us / 1000 - self._began[h.id] * 1000
             if h.what == "connected":
                 self._negotiated[h.detail] += 1
-        self._report = msgspec.json.decode(report, type=Report)
+        told = msgspec.json.decode(report, type=Report)
+        if phase == "steady":
+            self._classes.add(told.seconds, told.since_us)
+        self._report = msgspec.structs.replace(told, seconds=())
         progress(phase, len(self._began), self._report)
 
     def _result(self, joins_per_s: float, joining_report: Report) -> Result:
@@ -285,4 +304,16 @@ class Run:
             negotiated=dict(self._negotiated),
             joining=joining_report,
             steady=self._report,
+            links=self._classes.result(self._report.since_us) if self._plan.links else (),
         )
+
+
+def _tracks(layers: int) -> tuple[PublishedTrack, ...]:
+    """Video, or its simulcast layers, and audio."""
+
+    def ssrc() -> int:
+        return secrets.randbits(31) + 1
+
+    videos = [simulcast_track(media.VIDEO_CLOCK, 102, ssrc(), layer) for layer in range(layers)]
+    audio = PublishedTrack(False, media.AUDIO_CLOCK, 111, ssrc())
+    return (*(videos or [PublishedTrack(True, media.VIDEO_CLOCK, 102, ssrc())]), audio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -23,7 +24,7 @@ class Joining(Protocol):
 
     async def view(self, local: LocalPeer) -> Agreed: ...
 
-    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed: ...
+    async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed: ...
 
     async def close(self) -> None:
         """Leave every session opened here."""
@@ -43,12 +44,15 @@ class HttpJoining:
         self._resources: list[str] = []
 
     async def view(self, local: LocalPeer) -> Agreed:
-        return await self._post(self._url, view_offer(local))
+        return agreed(await self._post(self._url, view_offer(local)))
 
-    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed:
-        return await self._post(urljoin(self._url, stream), publish_offer(local, tracks))
+    async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
+        answer = await self._post(urljoin(self._url, stream), publish_offer(local, tracks))
+        if sum(t.video for t in tracks) > 1 and "a=simulcast:recv" not in answer:
+            raise Refused("the server takes no simulcast")
+        return agreed(answer)
 
-    async def _post(self, url: str, offer: str) -> Agreed:
+    async def _post(self, url: str, offer: str) -> str:
         try:
             async with self._http.post(url, data=offer) as answer:
                 text, status, location = await answer.text(), answer.status, answer.headers.get("location")
@@ -58,7 +62,7 @@ class HttpJoining:
             raise Refused(f"{status} {text[:120]}")
         if location:
             self._resources.append(urljoin(url, location))
-        return agreed(text)
+        return text
 
     async def close(self) -> None:
         async def leave(resource: str) -> None:
@@ -102,7 +106,7 @@ class AntMediaJoining:
             raise Refused(f"{type(error).__name__} {error}".strip()) from error
         return found
 
-    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed:
+    async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
         raise Refused("publishing is done over WHIP: give the http:// URL")
 
     async def close(self) -> None:

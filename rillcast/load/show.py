@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from rillcast.load.classes import LinkClass
 from rillcast.load.run import Quantiles, Report, Result
 
 
@@ -38,6 +42,27 @@ def table(result: Result) -> Table:
         ms = (steady.latency.p50_us, steady.latency.p95_us, steady.latency.p99_us, steady.latency.max_us)
         out.add_row("publisher → viewer, ms", *(f"{v / 1000:.2f}" for v in ms))
     return out
+
+
+def links(classes: Sequence[LinkClass]) -> Table:
+    """What viewers behind each link got, per viewer; 80 columns hold it."""
+    out = Table(title="By link, per viewer", title_justify="left", padding=(0, 1, 0, 0), box=SIMPLE_HEAD)
+    for name in ("link", "n", "Mbit/s", "used", "picture", "switches", "freezes", "frozen", "lost", "sound"):
+        out.add_column(name, justify="left" if name in ("link", "picture") else "right", no_wrap=name != "link")
+    for c in classes:
+        out.add_row(
+            *(c.name, str(c.viewers), f"{c.received_bps / 1e6:.2f}", f"{c.used:.0%}" if c.used else "–"),
+            *(_heights(c.heights), f"{c.switches:.1f}", f"{c.freezes:.1f}", f"{c.frozen_s:.1f} s"),
+            *(f"{c.video_lost / max(1, c.video + c.video_lost):.1%}", f"{c.audio_lost_share:.1%}"),
+        )
+    out.caption = "picture: share of the time; lost: video packets after repair; sound: audio packets lost"
+    return out
+
+
+def _heights(heights: Mapping[str, float]) -> str:
+    """The most seen ones, a line each."""
+    most = sorted(heights.items(), key=lambda item: -item[1])[:3]
+    return "\n".join(f"{f'{height}p' if height != '0' else 'none'} {share:.0%}" for height, share in most)
 
 
 def notes(result: Result) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -33,7 +34,7 @@ class JanusJoining:
         await self._ask(handle, "message", body={"request": "start"}, jsep={"type": "answer", "sdp": sdp})
         return found
 
-    async def publish(self, local: LocalPeer, stream: str, tracks: tuple[PublishedTrack, PublishedTrack]) -> Agreed:
+    async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
         raise Refused("the streaming plugin is fed by RTP")
 
     async def close(self) -> None:

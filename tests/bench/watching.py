@@ -96,9 +96,16 @@ def roles_of(running: Cluster) -> dict[str, list[psutil.Process]]:
 async def published(running: Cluster, stream: str, video_bps: int) -> AsyncIterator[None]:
     """The generator's publisher, with stamped packets, until the end of the block."""
     plan = Plan(url=running.whip("", APP), stream=stream, seconds=3_600, video_bps=video_bps, stamp=True)
+    async with publishing(running, plan):
+        yield
+
+
+@asynccontextmanager
+async def publishing(running: Cluster, plan: Plan) -> AsyncIterator[None]:
+    """A publisher of the generator whose media flows, until the end of the block."""
     run = Run(plan, publishing=True)
     task = asyncio.create_task(run.run(lambda phase, begun, report: None))
-    live = asyncio.create_task(running.live(stream))
+    live = asyncio.create_task(running.live(plan.stream))
     try:
         await asyncio.wait({task, live}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():

@@ -7,7 +7,15 @@ import pytest
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
-from rillcast.load.description import LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
+from rillcast.load.description import (
+    LocalPeer,
+    PublishedTrack,
+    agreed,
+    publish_offer,
+    simulcast_track,
+    view_answer,
+    view_offer,
+)
 from rillcast.media.sdp import LocalTransport, accept_play_answer, answer_play, answer_publish, offer_play
 
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -62,3 +70,20 @@ def test_a_generated_publisher_is_taken_with_both_tracks() -> None:
 def test_a_useless_answer_is_refused_in_words(text: str) -> None:
     with pytest.raises(RillcastError):
         agreed(text)
+
+
+def test_simulcast_layers_are_sources_of_their_own_told_apart_by_rid() -> None:
+    videos = [simulcast_track(90_000, 102, 7 + layer, layer) for layer in range(3)]
+    tracks = [*videos, PublishedTrack(False, 48_000, 111, 3)]
+    negotiated = answer_publish(publish_offer(local(), tracks), SERVER, allocate_source=iter(range(1, 9)).__next__)
+    video = next(t for t in negotiated.recv if t.kind == "video")
+    assert [e.rid for e in video.encodings] == ["r0", "r1", "r2"]
+    ids = negotiated.extensions
+    assert [t.extensions for t in videos] == [((ids.mid, video.mid), (ids.rid, f"r{i}")) for i in range(3)]
+
+
+def test_the_time_of_sending_is_read_where_the_server_agreed_to_it() -> None:
+    negotiated = answer_play(view_offer(local()), TRACKS, SERVER, stream="s", label="s")
+    assert negotiated.sdp is not None
+    found = {t.video: t.abs_send_time for t in agreed(negotiated.sdp).viewed}
+    assert found == {True: negotiated.extensions.abs_send_time, False: 0}

@@ -6,7 +6,7 @@ import ipaddress
 
 import msgspec
 
-from rillcast.load.media import encode
+from rillcast.load.media import SIMULCAST, encode, encode_layers
 from rillcast.load.run import Quantiles, Report, is_on_this_machine, quantiles, spread_addresses
 from rillcast.load.show import line
 
@@ -46,3 +46,12 @@ def test_media_is_a_loop_that_begins_with_a_keyframe() -> None:
 def test_a_running_line_tells_the_essentials() -> None:
     report = msgspec.structs.replace(Report(), connected=7, wall_us=1_000_000, bytes=125_000, lost=2)
     assert line("steady", 9, report).startswith("steady: 9 begun · 7 connected · 1 Mbit/s · 2 lost")
+
+
+def test_simulcast_layers_are_the_same_pictures_in_several_sizes() -> None:
+    videos, _ = encode_layers(SIMULCAST)
+    assert [len(frames) for frames, _, _ in videos] == [60, 60, 60]
+    assert {tuple(f[:2] for f in frames) for frames, _, _ in videos} == {tuple(f[:2] for f in videos[0][0])}
+    sizes = [sum(len(p) for _, _, payloads in frames for p in payloads) for frames, _, _ in videos]
+    for size, layer in zip(sizes, SIMULCAST, strict=True):
+        assert 0.6 < size * 8 / 2 / layer.bitrate_bps < 1.4

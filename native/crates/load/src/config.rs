@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
+use crate::link::LinkConfig;
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct LoadConfig {
     /// Local addresses to send from, one for each peer, all on one socket; for peers without `own_port`.
@@ -44,6 +46,8 @@ pub struct ViewedTrack {
     pub clock_rate: u32,
     pub payload_type: u8,
     pub rtx_payload_type: u8,
+    /// The header extension's id, 0 = not negotiated.
+    pub abs_send_time: u8,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -52,6 +56,10 @@ pub struct PublishedTrack {
     pub clock_rate: u32,
     pub payload_type: u8,
     pub ssrc: u32,
+    /// Which of the video loops is sent.
+    pub layer: usize,
+    /// (id, value) of header extensions in every packet: MID and RID of a simulcast layer.
+    pub extensions: Vec<(u8, String)>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +68,8 @@ pub enum Command {
     View {
         transport: Transport,
         tracks: Vec<ViewedTrack>,
+        /// The link in front of the viewer; without one it is the cheap kind.
+        link: Option<LinkConfig>,
     },
     /// `stamp`: the last bytes of every packet hold its time of sending, which viewers of the same process read.
     Publish {

@@ -18,7 +18,8 @@ pub struct Loop {
 
 #[derive(Clone, Debug)]
 pub struct Media {
-    pub video: Loop,
+    /// Simulcast layers, or the only one. Each begins with a keyframe.
+    pub videos: Vec<Loop>,
     pub audio: Loop,
 }
 

@@ -6,6 +6,7 @@ use rillcast_plane::egress::{Egress, Path};
 use rillcast_wire::stun;
 
 use crate::config::Transport;
+use crate::link::Delay;
 
 const CHECK_US: u64 = 50_000;
 const CONSENT_US: u64 = 2_500_000;
@@ -21,6 +22,7 @@ pub struct Peer {
     tie_breaker: u64,
     next_check_us: u64,
     answered: bool,
+    up: Delay,
     pub srtp: &'static str,
     pub version: &'static str,
 }
@@ -46,9 +48,21 @@ impl Peer {
             tie_breaker: fastrand::u64(..),
             next_check_us: 0,
             answered: false,
+            up: Delay::default(),
             srtp: "",
             version: "",
         })
+    }
+
+    /// Everything that is sent is held back for so long.
+    pub fn delay_by(&mut self, delay_us: u64) {
+        self.up = Delay::new(delay_us);
+    }
+
+    fn send(&mut self, now_us: u64, data: &[u8], out: &mut Egress) {
+        if !self.up.take(now_us, data) {
+            out.datagram(&self.path, self.owner, data);
+        }
     }
 
     pub fn is_connected(&self) -> bool {
@@ -57,6 +71,9 @@ impl Peer {
 
     /// Checks and handshake timers.
     pub fn tick(&mut self, now_us: u64, out: &mut Egress) -> Step {
+        while let Some(d) = self.up.due(now_us) {
+            out.datagram(&self.path, self.owner, &d);
+        }
         if now_us >= self.next_check_us {
             self.next_check_us = now_us + if self.answered { CONSENT_US } else { CHECK_US };
             let t = &self.transport;
@@ -74,7 +91,7 @@ impl Peer {
                 None,
                 t.remote_pwd.as_bytes(),
             );
-            out.datagram(&self.path, self.owner, &request);
+            self.send(now_us, &request, out);
         }
         if self.is_connected() || !self.answered {
             return Step::Nothing;
@@ -82,42 +99,42 @@ impl Peer {
         if self.dtls.timeout().is_some_and(|t| t.is_zero()) && self.dtls.handle_timeout().is_err() {
             return Step::Failed("dtls_timeout");
         }
-        self.progress(out)
+        self.progress(now_us, out)
     }
 
-    pub fn on_stun(&mut self, data: &[u8], out: &mut Egress) -> Step {
+    pub fn on_stun(&mut self, now_us: u64, data: &[u8], out: &mut Egress) -> Step {
         let Ok(m) = stun::parse(data) else { return Step::Nothing };
         match m.class {
             stun::Class::Success if !self.answered => {
                 self.answered = true;
                 self.next_check_us += CONSENT_US;
                 self.dtls.start();
-                self.progress(out)
+                self.progress(now_us, out)
             }
             stun::Class::Error => Step::Failed("ice_refused"),
             stun::Class::Request => {
                 let mut reply = Vec::with_capacity(96);
                 stun::write_success(&mut reply, &m.transaction_id, self.path.to, self.transport.local_pwd.as_bytes());
-                out.datagram(&self.path, self.owner, &reply);
+                self.send(now_us, &reply, out);
                 Step::Nothing
             }
             _ => Step::Nothing,
         }
     }
 
-    pub fn on_dtls(&mut self, data: &[u8], out: &mut Egress) -> Step {
+    pub fn on_dtls(&mut self, now_us: u64, data: &[u8], out: &mut Egress) -> Step {
         if self.dtls.handle(data).is_err() && !self.is_connected() {
             return Step::Failed("dtls_failed");
         }
         if self.dtls.closed() {
             return Step::Failed("closed_by_server");
         }
-        self.progress(out)
+        self.progress(now_us, out)
     }
 
-    fn progress(&mut self, out: &mut Egress) -> Step {
+    fn progress(&mut self, now_us: u64, out: &mut Egress) -> Step {
         while let Some(d) = self.dtls.transmit() {
-            out.datagram(&self.path, self.owner, &d);
+            self.send(now_us, &d, out);
         }
         if self.is_connected() {
             return Step::Nothing;
@@ -137,16 +154,16 @@ impl Peer {
         Step::Connected
     }
 
-    pub fn send_rtcp(&mut self, mut packet: Vec<u8>, out: &mut Egress) {
-        if let Some(tx) = &mut self.tx {
-            if tx.protect_rtcp(&mut packet).is_ok() {
-                out.datagram(&self.path, self.owner, &packet);
-            }
+    pub fn send_rtcp(&mut self, now_us: u64, mut packet: Vec<u8>, out: &mut Egress) {
+        if self.tx.as_mut().is_some_and(|tx| tx.protect_rtcp(&mut packet).is_ok()) {
+            self.send(now_us, &packet, out);
         }
     }
 
+    /// Says good-bye; nothing is held back any more.
     pub fn close(&mut self, out: &mut Egress) {
+        self.up = Delay::default();
         self.dtls.close();
-        self.progress(out);
+        self.progress(0, out);
     }
 }

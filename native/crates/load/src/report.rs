@@ -98,6 +98,46 @@ pub struct Report {
     pub longest_turn_us: u64,
     /// Datagrams the kernel dropped because this process read too slowly.
     pub socket_drops: u64,
+    /// Seconds of viewers behind links that nobody fetched in time.
+    pub seconds_dropped: u64,
+    /// Since the last call.
+    pub seconds: Vec<Second>,
+}
+
+/// One second of one viewer behind a link.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Second {
+    pub id: u64,
+    /// When it ended, and how long it was.
+    pub at_us: u64,
+    pub span_us: u64,
+    /// The link's rate at its end, 0 = no limit.
+    pub limit_bps: u64,
+    /// What came through the link, IP and UDP headers included.
+    pub bytes: u64,
+    /// Of that, packets that were there already.
+    pub padding_bytes: u64,
+    pub queue_drops: u64,
+    pub random_losses: u64,
+    /// Of the picture at its end, 0 before the first.
+    pub height: u16,
+    pub pictures: u64,
+    pub switches: u64,
+    pub freezes: u64,
+    pub frozen_us: u64,
+    /// How long the picture has been frozen at the end of it; not yet in `frozen_us`.
+    pub standing_us: u64,
+    /// Video packets that came, also by repair, and those that never came in time.
+    pub video: u64,
+    pub video_lost: u64,
+    pub audio: u64,
+    pub audio_lost: u64,
+    pub nacked: u64,
+    pub repaired: u64,
+    pub duplicates: u64,
+    pub plis: u64,
+    /// The last estimate told.
+    pub remb_bps: u64,
 }
 
 #[cfg(test)]

@@ -12,40 +12,30 @@ use std::time::Duration;
 use rillcast_crypto::dtls::Context;
 use rillcast_plane::driver::socket::{bind, merge_received, Receiver, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
-use rillcast_wire::demux;
 use slab::Slab;
 
+use crate::browser::{Browser, Notes};
 use crate::config::{Command, LoadConfig, Transport};
 use crate::copies::Copies;
 use crate::media::Media;
-use crate::peer::{Peer, Step};
+use crate::member::{member_datagram, note, Member};
+use crate::peer::Peer;
 use crate::ports::{PortSink, Ports};
 use crate::publisher::Publisher;
-use crate::report::{Happened, Report};
+use crate::report::{Happened, Report, Second};
 use crate::viewer::{Totals, Viewer};
 
 const TURN: Duration = Duration::from_millis(1);
 /// Batches read before timers get their turn.
 const MAX_BATCHES: usize = 1_000;
-
-enum Member {
-    Viewer(Box<Viewer>),
-    Publisher(Box<Publisher>),
-}
-
-impl Member {
-    fn peer(&mut self) -> &mut Peer {
-        match self {
-            Member::Viewer(v) => &mut v.peer,
-            Member::Publisher(p) => &mut p.peer,
-        }
-    }
-}
+/// Seconds of viewers kept until they are fetched; more are dropped and counted.
+const MAX_SECONDS: usize = 200_000;
 
 #[derive(Default)]
 struct Mail {
     commands: Vec<Command>,
     happened: Vec<Happened>,
+    seconds: Vec<Second>,
     report: Report,
 }
 
@@ -87,7 +77,9 @@ impl Load {
     /// What happened since the last call, and the figures now.
     pub fn poll(&self) -> (Vec<Happened>, Report) {
         let mut m = lock(&self.mail);
-        (std::mem::take(&mut m.happened), m.report.clone())
+        let mut report = m.report.clone();
+        report.seconds = std::mem::take(&mut m.seconds);
+        (std::mem::take(&mut m.happened), report)
     }
 
     pub fn stop(&mut self) {
@@ -133,6 +125,7 @@ struct Runner {
     next_address: usize,
     totals: Totals,
     happened: Vec<Happened>,
+    seconds: Vec<Second>,
     mail: Arc<Mutex<Mail>>,
     stop: Arc<AtomicBool>,
     span: (u64, u64),
@@ -170,6 +163,7 @@ impl Runner {
             next_address: 0,
             totals: Totals::default(),
             happened: vec![],
+            seconds: vec![],
             mail,
             stop,
             span: (0, 0),
@@ -206,20 +200,20 @@ impl Runner {
         self.totals = Totals { copies: Copies::new(now), ..Totals::default() };
         self.span = (now, thread_cpu_us());
         self.drops_before = self.socket_drops();
-        for (_, m) in &mut self.members {
-            if let Member::Viewer(v) = m {
-                v.reset();
-            }
-        }
+        self.members.iter_mut().for_each(|(_, m)| m.reset(now));
     }
 
     fn obey(&mut self, now: u64) {
         let commands = std::mem::take(&mut lock(&self.mail).commands);
         for c in commands {
             let result = match c {
-                Command::View { transport, tracks } => {
+                Command::View { transport, tracks, link: None } => {
                     self.join(transport, |peer| Ok(Member::Viewer(Box::new(Viewer::new(peer, tracks)))))
                 }
+                Command::View { transport, tracks, link: Some(link) } => self.join(transport, |mut peer| {
+                    peer.delay_by(link.delay_us);
+                    Ok(Member::Browser(Box::new(Browser::new(peer, tracks, link, now))))
+                }),
                 Command::Publish { transport, tracks, stamp } => {
                     let media = self.media.clone();
                     self.join(transport, |peer| {
@@ -337,6 +331,11 @@ impl Runner {
                     v.tick(now, &mut self.out);
                 }
                 Member::Viewer(_) => {}
+                Member::Browser(b) => {
+                    let Runner { totals, happened, seconds, .. } = self;
+                    let step = b.tick(now, &mut Notes { totals, happened, seconds }, &mut self.out);
+                    note(now, &b.peer, step, &mut self.happened);
+                }
             }
         }
     }
@@ -344,6 +343,10 @@ impl Runner {
     fn publish_report(&mut self, now: u64) {
         let mut m = lock(&self.mail);
         m.happened.append(&mut self.happened);
+        let room = MAX_SECONDS.saturating_sub(m.seconds.len());
+        self.totals.report.seconds_dropped += self.seconds.len().saturating_sub(room) as u64;
+        self.seconds.truncate(room);
+        m.seconds.append(&mut self.seconds);
         if now < m.report.at_us + 100_000 && m.report.since_us == self.span.0 {
             return;
         }
@@ -354,9 +357,7 @@ impl Runner {
         r.peers = self.members.len();
         for (_, member) in &mut self.members {
             r.connected += usize::from(member.peer().is_connected());
-            if let Member::Viewer(v) = member {
-                r.receiving += usize::from(v.receiving);
-            }
+            r.receiving += usize::from(member.receives());
         }
         r.latency = self.totals.latency.summary();
         r.first_copy = self.totals.copies.first.summary();
@@ -379,47 +380,6 @@ impl Runner {
             .filter_map(|l| l.split_whitespace().last()?.parse::<u64>().ok())
             .sum()
     }
-}
-
-fn member_datagram(
-    now: u64,
-    m: &mut Member,
-    data: &mut [u8],
-    config: &LoadConfig,
-    totals: &mut Totals,
-    happened: &mut Vec<Happened>,
-    out: &mut Egress,
-) {
-    match demux::classify(data) {
-        demux::Kind::Rtp => {
-            if let Member::Viewer(v) = m {
-                v.on_rtp(now, data, config, totals, happened, out);
-            }
-        }
-        demux::Kind::Rtcp => {
-            if let Member::Publisher(p) = m {
-                p.on_rtcp(data, out);
-            }
-        }
-        demux::Kind::Stun => {
-            let step = m.peer().on_stun(data, out);
-            note(now, m.peer(), step, happened);
-        }
-        demux::Kind::Dtls => {
-            let step = m.peer().on_dtls(data, out);
-            note(now, m.peer(), step, happened);
-        }
-        demux::Kind::Unknown => {}
-    }
-}
-
-fn note(now: u64, peer: &Peer, step: Step, happened: &mut Vec<Happened>) {
-    let (what, detail) = match step {
-        Step::Nothing => return,
-        Step::Connected => ("connected", format!("{} {}", peer.version, peer.srtp)),
-        Step::Failed(why) => ("failed", why.to_owned()),
-    };
-    happened.push(Happened { id: peer.transport.id, what, at_us: now, detail });
 }
 
 fn clock_us(id: libc::clockid_t) -> u64 {

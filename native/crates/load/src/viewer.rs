@@ -147,7 +147,7 @@ impl Viewer {
             let mut packet = vec![];
             rtcp::write_rr(&mut packet, 1, &[]);
             rtcp::write_nack(&mut packet, 1, media, &lost);
-            self.peer.send_rtcp(packet, out);
+            self.peer.send_rtcp(now_us, packet, out);
         }
     }
 
@@ -182,7 +182,7 @@ impl Viewer {
                 rtcp::write_pli(&mut packet, 1, ssrc);
             }
         }
-        self.peer.send_rtcp(packet, out);
+        self.peer.send_rtcp(now_us, packet, out);
     }
 }
 
@@ -229,8 +229,14 @@ mod tests {
     use super::*;
 
     fn lost_of(seqs: impl Iterator<Item = u16>) -> (u64, u64) {
-        let config =
-            ViewedTrack { video: true, codec: "VP8".into(), clock_rate: 90_000, payload_type: 96, rtx_payload_type: 0 };
+        let config = ViewedTrack {
+            video: true,
+            codec: "VP8".into(),
+            clock_rate: 90_000,
+            payload_type: 96,
+            rtx_payload_type: 0,
+            abs_send_time: 0,
+        };
         let mut t = Track { codec: Codec::Vp8, config, ssrc: None, highest: 0, seen: 0, received: 0, expected_from: 0 };
         let mut r = Report::default();
         for s in seqs {

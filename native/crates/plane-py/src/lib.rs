@@ -111,13 +111,16 @@ impl Load {
 
 #[pymethods]
 impl Load {
-    /// ValueError: bad configuration; OSError: no socket. `media`: (video, audio), for publishers.
+    /// ValueError: bad configuration; OSError: no socket. `media`: (videos, audio), for publishers.
     #[new]
     #[pyo3(signature = (config, media = None))]
-    fn new(config: &[u8], media: Option<(LoopArgument, LoopArgument)>) -> PyResult<Self> {
+    fn new(config: &[u8], media: Option<(Vec<LoopArgument>, LoopArgument)>) -> PyResult<Self> {
         let config: LoadConfig = serde_json::from_slice(config).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let media =
-            media.map(|(v, a)| Ok::<_, PyErr>(Media { video: media_loop(v)?, audio: media_loop(a)? })).transpose()?;
+        let made = |(videos, audio): (Vec<LoopArgument>, _)| {
+            let videos = videos.into_iter().map(media_loop).collect::<PyResult<Vec<_>>>()?;
+            Ok::<_, PyErr>(Media { videos, audio: media_loop(audio)? })
+        };
+        let media = media.map(made).transpose()?;
         let inner = thread::Load::start(config, media).map_err(PyOSError::new_err)?;
         Ok(Load { inner: std::sync::Mutex::new(inner) })
     }
