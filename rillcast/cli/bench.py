@@ -106,7 +106,7 @@ def publish(  # noqa: PLR0917 - typer makes options of them
         rate=rate,
         seconds=seconds,
         video_bps=bitrate,
-        simulcast=SIMULCAST if simulcast else (),
+        layers=SIMULCAST if simulcast else (),
         stamp=stamp,
         cpu=cpu,
     )

@@ -114,8 +114,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     """Repeated over the viewers, who then answer as browsers do. Without any they are the cheap kind."""
     video_bps: int = 1_000_000
-    simulcast: tuple[Layer, ...] = ()
-    """Publish these layers instead of one encoding, lowest first."""
+    layers: tuple[Layer, ...] = ()
+    """What is published, lowest first; several are simulcast. Empty: 720p at `video_bps`."""
     stamp: bool = False
     merge: bool = True
     """Let the kernel hand over bursts whole (UDP_GRO), as a network card would take them from the server."""
@@ -194,7 +194,7 @@ class Run:
         }
         self._own_addresses = frozenset() if own_ports else own_addresses()
         self._plan, self._publishing, self._join_by = plan, publishing, join_by
-        layers = plan.simulcast or (Layer(media.HEIGHT, plan.video_bps),)
+        layers = plan.layers or (Layer(media.HEIGHT, plan.video_bps),)
         self._media = media.encode_layers(layers) if publishing else None
         self._classes = Classes(plan.links, plan.count)
         self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
@@ -254,7 +254,7 @@ class Run:
         self._began[i] = time.monotonic()
         try:
             if self._publishing:
-                tracks = _tracks(len(self._plan.simulcast))
+                tracks = _tracks(len(self._plan.layers))
                 found = await self._joining.publish(local, self._plan.stream or f"load{i}", tracks)
                 command = {"type": "publish", "tracks": tracks, "stamp": self._plan.stamp}
             else:
@@ -314,6 +314,7 @@ def _tracks(layers: int) -> tuple[PublishedTrack, ...]:
     def ssrc() -> int:
         return secrets.randbits(31) + 1
 
-    videos = [simulcast_track(media.VIDEO_CLOCK, 102, ssrc(), layer) for layer in range(layers)]
-    audio = PublishedTrack(False, media.AUDIO_CLOCK, 111, ssrc())
-    return (*(videos or [PublishedTrack(True, media.VIDEO_CLOCK, 102, ssrc())]), audio)
+    videos = [PublishedTrack(True, media.VIDEO_CLOCK, 102, ssrc())]
+    if layers > 1:
+        videos = [simulcast_track(media.VIDEO_CLOCK, 102, ssrc(), layer) for layer in range(layers)]
+    return (*videos, PublishedTrack(False, media.AUDIO_CLOCK, 111, ssrc()))

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from tests.bench import crowd, fanout, loopback, plots, rivals
+from tests.bench import crowd, fanout, feedback, loopback, plots, rivals
 from tests.bench.machine import ROOT, facts
 from tests.bench.null_device import Skipped
 from tests.bench.page import document
@@ -30,6 +30,7 @@ ITEMS: dict[str, tuple[Callable[[Scale, fanout.Say], Awaitable[object]], float]]
     "loopback": (loopback.measure, 330.0),
     "crowd": (crowd.measure, 90.0),
     "rivals": (rivals.measure, 120.0),
+    "feedback": (feedback.measure, 240.0),
 }
 """Each with how long it may take at most, in seconds."""
 

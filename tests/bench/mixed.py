@@ -28,8 +28,8 @@ from rillcast.load.link import parse_links
 from rillcast.load.media import SIMULCAST
 from rillcast.load.run import Plan, Report, Run
 from tests.bench.tables import table
-from tests.bench.watching import APP, publishing
-from tests.e2e.cluster import Cluster, cluster, until
+from tests.bench.watching import APP, publishing, set_rungs, until_renditions
+from tests.e2e.cluster import Cluster, cluster
 
 STREAM = "mixed"
 SOURCES = ("simulcast", "ladder")
@@ -61,20 +61,12 @@ async def published(running: Cluster, source: str) -> AsyncIterator[None]:
     plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=3_600, video_bps=SOURCE_BPS)
     heights = [layer.height for layer in SIMULCAST]
     if source == "simulcast":
-        plan = msgspec.structs.replace(plan, simulcast=SIMULCAST)
+        plan = msgspec.structs.replace(plan, layers=SIMULCAST)
     else:
-        rungs = [{"height": height, "videoBitrate": bps, "forceEncode": True} for height, bps in RUNGS]
-        url = f"{running.base}/rest/v2/applications/settings/{APP}"
-        answer = await running.request("POST", url, json={"encoderSettings": rungs})
-        answer.raise_for_status()
+        await set_rungs(running, APP, RUNGS)
         heights = [720, *(height for height, _ in RUNGS)]
     async with publishing(running, plan):
-        await until(
-            lambda: running.stream(STREAM),
-            lambda entry: entry and set(heights) <= set(entry.renditions),
-            f"renditions {heights}",
-            60,
-        )
+        await until_renditions(running, STREAM, heights)
         yield
 
 

@@ -30,6 +30,8 @@ def document(results: Results, name: str, plots: Sequence[str]) -> str:
         parts += tables.crowd(results.crowd)
     if results.rivals:
         parts += tables.rivals(results.rivals)
+    if results.feedback:
+        parts += tables.feedback(results.feedback)
     if plots:
         parts += ["## Plots", *(f"![{plot.removesuffix('.png')}]({plot})" for plot in plots)]
     return "\n\n".join([*parts, f"Raw figures: [{name}.json]({name}.json)"]) + "\n"

@@ -9,7 +9,7 @@ import msgspec
 
 from tests.bench.arithmetic import flatness
 from tests.bench.loopback import kib_per_viewer
-from tests.bench.results import Crowd, Fanout, Loopback, Paced, Results, Rival, costs
+from tests.bench.results import Crowd, Fanout, Feedback, Loopback, Paced, Results, Rival, costs
 
 ELSEWHERE = (
     ("join: `play` sent → first frame rendered in Chromium", "p50 ≤ 250 ms, p95 ≤ 500 ms", "`tests.bench.joins`"),
@@ -55,6 +55,8 @@ def _measured(results: Results) -> Iterator[Line]:
         yield from _crowd(results.crowd)
     if len(results.rivals) > 1:
         yield from _rivals(results.rivals)
+    if results.feedback:
+        yield from _feedback(results.feedback)
 
 
 def _fanout(f: Fanout) -> Iterator[Line]:
@@ -147,3 +149,16 @@ def _rivals(rivals: tuple[Rival, ...]) -> Iterator[Line]:
     how = f"{times[0]:.1f} × its default, {times[1]:.1f} × its best setting"
     yield Line("packets per CPU-second against Janus", "≥ 10 ×", how, times[0] >= 10, "g")
     yield Line("… against SRS", "≥ 5 ×", "Debian has no SRS", None, "g")
+
+
+def _feedback(f: Feedback) -> Iterator[Line]:
+    """By the medians of each variant."""
+    runs = {name: [run for run in f.runs if run.variant == name] for name in ("clean", "lossy", "storm")}
+    if not all(runs.values()):
+        return
+    p99 = {name: statistics.median(r.step.latency.p99_us for r in found) / 1000 for name, found in runs.items()}
+    for name, what in (("lossy", f"a tenth losing {f.loss:.0%}"), ("storm", "… and one storming with requests")):
+        lost = sum(run.step.lost for run in runs[name])
+        times = p99[name] / max(p99["clean"], 1e-3)
+        how = f"lost {lost}, p99 {p99[name]:.1f} ms against {p99['clean']:.1f}"
+        yield Line(f"{what} costs the others", "nothing lost, p99 ≤ 1.2 ×", how, lost == 0 and times <= 1.2, "h")

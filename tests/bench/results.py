@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.load.classes import LinkClass
 from rillcast.load.run import Latency, Quantiles
 from tests.bench.arithmetic import median_ratio, settled
 from tests.bench.machine import Facts
@@ -131,6 +132,33 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
     step: Step
 
 
+class FeedbackRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Item (h): one variant once."""
+
+    variant: str
+    """clean, lossy or storm: what a tenth of the viewers do."""
+    step: Step
+    """Of the other nine tenths."""
+    edge_us_per_packet: float
+    """CPU per packet to any viewer, repairs among them."""
+    nacked: int
+    """Packets asked for again, as the edge counts them, and those it sent again."""
+    repaired: int
+    refused: dict[str, int]
+    """Requests not followed, by reason."""
+    others: tuple[LinkClass, ...]
+    """The tenth."""
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """Item (h)."""
+
+    viewers: int
+    loss: float
+    storm_per_s: int
+    runs: tuple[FeedbackRun, ...]
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A run. None: not measured; `notes` says why."""
 
@@ -143,6 +171,7 @@ class Results(msgspec.Struct, kw_only=True):
     loopback: Loopback | None = None
     crowd: Crowd | None = None
     rivals: tuple[Rival, ...] = ()
+    feedback: Feedback | None = None
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,10 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Who watch already while the crowd joins."""
     janus: int
     janus_s: float
+    feedback: int
+    """Viewers, a tenth of whom lose packets."""
+    feedback_s: float
+    feedback_rounds: int
 
     def at_most(self, viewers: int) -> Scale:
         """The same with fewer viewers."""
@@ -51,6 +55,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
             crowd=min(self.crowd, viewers),
             watchers=min(self.watchers, max(1, viewers // 4)),
             janus=min(self.janus, viewers),
+            feedback=min(self.feedback, viewers),
         )
 
 
@@ -72,6 +77,9 @@ FULL = Scale(
     watchers=100,
     janus=200,
     janus_s=8,
+    feedback=500,
+    feedback_s=6,
+    feedback_rounds=3,
 )
 
 QUICK = Scale(
@@ -92,4 +100,7 @@ QUICK = Scale(
     watchers=50,
     janus=50,
     janus_s=4,
+    feedback=200,
+    feedback_s=4,
+    feedback_rounds=1,
 )

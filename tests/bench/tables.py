@@ -9,7 +9,7 @@ from tests.bench.arithmetic import flatness
 from tests.bench.loopback import faults, kib_per_viewer
 from tests.bench.machine import QUIET_CORES
 from tests.bench.reach import worker_gain
-from tests.bench.results import Cost, Crowd, Fanout, Loopback, Rival, Step, costs
+from tests.bench.results import Cost, Crowd, Fanout, Feedback, FeedbackRun, Loopback, Rival, Step, costs
 from tests.bench.scale import Scale
 
 _VARIANTS = {
@@ -206,3 +206,53 @@ def _rival_row(r: Rival, roles: tuple[str, ...], ours: Rival) -> tuple[str, ...]
         f"{s.rss_kib / 1024:.0f}",
         "; ".join([*faults(s), quiet(s.others_cores)]),
     )
+
+
+def feedback(found: Feedback) -> Iterator[str]:
+    """Item (h)."""
+    yield "## (h) Lossy viewers and storms of requests"
+    yield (
+        f"{found.viewers} viewers at 1 Mbit/s, the edge with a CPU to itself. A tenth of them answer as browsers do:"
+        f" *clean*, all is well; *lossy*, {found.loss:.0%} of what is sent to them is lost; *storm*, likewise, and one"
+        f" asks for {found.storm_per_s:,} packets per second that it has. Delays and losses are those of the other nine"
+        " tenths. In turns, medians; losses are sums."
+    )
+    variants = list(dict.fromkeys(run.variant for run in found.runs))
+    by = {variant: [run for run in found.runs if run.variant == variant] for variant in variants}
+    head = ("", *variants)
+    yield table(head, [(name, *(of(by[v]) for v in variants)) for name, of in _FEEDBACK])
+    yield f"Runs of each: {len(found.runs) // max(1, len(variants))}. " + "; ".join(
+        sorted({quiet(run.step.others_cores) for run in found.runs} | {w for r in found.runs for w in faults(r.step)})
+    )
+
+
+def _middle(of: Callable[[FeedbackRun], float], form: str) -> Callable[[list[FeedbackRun]], str]:
+    return lambda runs: format(statistics.median(map(of, runs)), form)
+
+
+def _sum(of: Callable[[FeedbackRun], int]) -> Callable[[list[FeedbackRun]], str]:
+    return lambda runs: f"{sum(map(of, runs)):,}"
+
+
+def _refused(runs: list[FeedbackRun]) -> str:
+    reasons = sorted({reason for run in runs for reason in run.refused})
+    return ", ".join(f"{r.replace('_', ' ')} {sum(run.refused.get(r, 0) for run in runs):,}" for r in reasons) or "0"
+
+
+def _lost_after_repair(runs: list[FeedbackRun]) -> str:
+    lost, came = (sum(getattr(c, name) for run in runs for c in run.others) for name in ("video_lost", "video"))
+    return f"{lost / max(1, lost + came):.3%}"
+
+
+_FEEDBACK: tuple[tuple[str, Callable[[list[FeedbackRun]], str]], ...] = (
+    ("packets lost", _sum(lambda run: run.step.lost)),
+    ("publisher → viewer p50, ms", _middle(lambda run: run.step.latency.p50_us / 1000, ".2f")),
+    ("p99, ms", _middle(lambda run: run.step.latency.p99_us / 1000, ".2f")),
+    ("longest gap, ms", _middle(lambda run: run.step.longest_gap_ms, ".0f")),
+    ("edge, µs CPU per packet sent", _middle(lambda run: run.edge_us_per_packet, ".2f")),
+    ("the tenth: packets asked for again", _sum(lambda run: run.nacked)),
+    ("… sent again by the edge", _sum(lambda run: run.repaired)),
+    ("… requests not followed", _refused),
+    ("… video lost after repair", _lost_after_repair),
+    ("… frozen, s per viewer", _middle(lambda run: statistics.mean(c.frozen_s for c in run.others), ".2f")),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import psutil
@@ -13,7 +13,7 @@ from rillcast.load.run import Plan, Progress, Report, Result, Run
 from rillcast.load.session import Joining
 from tests.bench.machine import Others, cpu_s, rss_kib
 from tests.bench.results import Step
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import Cluster, until
 
 APP = "live"
 Roles = Mapping[str, Sequence[psutil.Process]]
@@ -117,3 +117,21 @@ async def publishing(running: Cluster, plan: Plan) -> AsyncIterator[None]:
         live.cancel()
         task.cancel()
         await asyncio.gather(task, live, return_exceptions=True)
+
+
+async def set_rungs(running: Cluster, app: str, rungs: Iterable[tuple[int, int]]) -> None:
+    """Give an app a ladder of (height, bit/s)."""
+    settings = [{"height": height, "videoBitrate": bps, "forceEncode": True} for height, bps in rungs]
+    url = f"{running.base}/rest/v2/applications/settings/{app}"
+    (await running.request("POST", url, json={"encoderSettings": settings})).raise_for_status()
+
+
+async def until_renditions(running: Cluster, stream: str, heights: Iterable[int]) -> None:
+    """Until the cluster offers all of them."""
+    wanted = set(heights)
+    await until(
+        lambda: running.stream(stream),
+        lambda entry: entry and wanted <= set(entry.renditions),
+        f"renditions {sorted(wanted)}",
+        60,
+    )
