@@ -1,10 +1,11 @@
 """What a viewer sees when its link gets slow and fast again.
 
     python -m tests.bench.abr --rounds 3 --plot docs/benchmarks/abr.png
+    python -m tests.bench.abr --source ladder --plot docs/benchmarks/abr-ladder.png
 
-A Chromium publishes three simulcast layers by WHIP; another watches on the watch page from behind a link of 3 Mbit/s,
-then 0.7, then 3 again (`impairment`). Prints how long switching took, freezes, lost sound and renegotiations, and draws
-the first round. Asserts nothing. Needs root.
+A Chromium publishes three simulcast layers by WHIP, or the load generator one encoding which gets a ladder;
+a Chromium watches on the watch page from behind a link of 3 Mbit/s, then 0.7, then 3 again (`impairment`). Prints how
+long switching took, freezes, lost sound and renegotiations, and draws the first round. Asserts nothing. Needs root.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 from rich.console import Console
 from rich.table import Table
 
+from rillcast.load.media import Layer
+from rillcast.load.run import Plan
 from tests.bench.impairment import ImpairedLink, Shape, impaired_link
+from tests.bench.watching import publishing, set_rungs, until_renditions
 from tests.e2e.browser import CAMERA, FLAGS
 from tests.e2e.cluster import Cluster, cluster, until
 
@@ -41,7 +45,9 @@ STREAM = "abr"
 WIDTH = 960
 """The least for which Chromium sends three layers."""
 BITRATES = (150_000, 500_000, 1_500_000)
-HEIGHTS = tuple(WIDTH * 9 // 16 // scale for scale in (4, 2, 1))
+HEIGHTS = {"simulcast": tuple(WIDTH * 9 // 16 // scale for scale in (4, 2, 1)), "ladder": (144, 270, 540)}
+FULL_HEIGHT = 540
+APP = "LiveApp"
 WIDE = Shape(rate_bps=3_000_000, delay_ms=20)
 NARROW = Shape(rate_bps=700_000, delay_ms=20)
 
@@ -78,19 +84,21 @@ class Round(msgspec.Struct, frozen=True):
     """When the link became slow,"""
     wide_ms: float
     """and fast again."""
+    heights: tuple[int, ...] = HEIGHTS["simulcast"]
+    """Of the renditions."""
 
     def between(self, since_ms: float, until_ms: float) -> list[Sample]:
         return [sample for sample in self.log.samples if since_ms <= sample.at_ms < until_ms]
 
     def down_s(self) -> float:
         """From the link's fall to the first smaller picture; NaN if it never came, or was there already."""
-        if any(0 < sample.height < HEIGHTS[-1] for sample in self.between(self.narrow_ms - 300, self.narrow_ms)):
+        if any(0 < sample.height < FULL_HEIGHT for sample in self.between(self.narrow_ms - 300, self.narrow_ms)):
             return float("nan")
-        return self._first(self.narrow_ms, self.wide_ms, lambda height: 0 < height < HEIGHTS[-1])
+        return self._first(self.narrow_ms, self.wide_ms, lambda height: 0 < height < FULL_HEIGHT)
 
     def up_s(self) -> float:
         """From the link's rise to the first full picture."""
-        return self._first(self.wide_ms, float("inf"), lambda height: height == HEIGHTS[-1])
+        return self._first(self.wide_ms, float("inf"), lambda height: height == FULL_HEIGHT)
 
     def _first(self, since_ms: float, until_ms: float, good: object) -> float:
         assert callable(good)
@@ -154,16 +162,27 @@ def wrapper(folder: Path, link: ImpairedLink) -> str:
     return str(path)
 
 
-async def publish(page: Page, running: Cluster) -> None:
+async def publish_simulcast(page: Page, running: Cluster) -> None:
     await page.goto(running.base)
-    arguments = {"url": running.whip(STREAM), "bitrates": BITRATES, "width": WIDTH}
+    arguments = {"url": running.whip(STREAM, APP), "bitrates": BITRATES, "width": WIDTH}
     await page.evaluate((HERE / "simulcast.js").read_text(), arguments)
-    await until(
-        lambda: running.stream(STREAM),
-        lambda entry: entry and sorted(entry.renditions) == sorted(HEIGHTS),
-        "three renditions are known",
-        60,
-    )
+
+
+@asynccontextmanager
+async def published(source: str, playwright: Playwright, running: Cluster, folder: Path) -> AsyncIterator[None]:
+    """All renditions are there, until the end of the block."""
+    *lower, full = zip(HEIGHTS[source], BITRATES, strict=True)
+    async with AsyncExitStack() as stack:
+        if source == "ladder":
+            await set_rungs(running, APP, lower)
+            plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=3_600, layers=(Layer(*full),))
+            await stack.enter_async_context(publishing(running, plan))
+        else:
+            camera = f"--use-file-for-fake-video-capture={await make_picture(folder)}"
+            sender = browser(playwright, *flags(own_address()), *CAMERA, camera)
+            await publish_simulcast(await (await stack.enter_async_context(sender)).new_page(), running)
+        await until_renditions(running, STREAM, HEIGHTS[source])
+        yield
 
 
 async def log_of(page: Page) -> Log:
@@ -173,11 +192,11 @@ async def log_of(page: Page) -> Log:
 async def settled(page: Page) -> None:
     """Waits until the full picture runs."""
     await until(
-        lambda: log_of(page), lambda log: log.samples and log.samples[-1].height == HEIGHTS[-1], "the full picture", 60
+        lambda: log_of(page), lambda log: log.samples and log.samples[-1].height == FULL_HEIGHT, "the full picture", 60
     )
 
 
-async def one_round(page: Page, url: str, link: ImpairedLink, phases: Sequence[float]) -> Round:
+async def one_round(page: Page, url: str, link: ImpairedLink, phases: Sequence[float], source: str) -> Round:
     link.shape(WIDE)
     await page.goto(url)
     await settled(page)
@@ -188,28 +207,25 @@ async def one_round(page: Page, url: str, link: ImpairedLink, phases: Sequence[f
     link.shape(WIDE)
     wide_ms = time.time() * 1_000
     await asyncio.sleep(phases[2])
-    return Round(await log_of(page), narrow_ms, wide_ms)
+    return Round(await log_of(page), narrow_ms, wide_ms, HEIGHTS[source])
 
 
-async def run(rounds: int, phases: Sequence[float]) -> list[Round]:
+async def run(source: str, rounds: int, phases: Sequence[float]) -> list[Round]:
     server = own_address()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        picture = await make_picture(folder)
         playwright = await stack.enter_async_context(async_playwright())
         running = await stack.enter_async_context(cluster(folder))
         link = await stack.enter_async_context(impaired_link(WIDE, server=server))
-        camera = f"--use-file-for-fake-video-capture={picture}"
-        sender = await stack.enter_async_context(browser(playwright, *flags(server), *CAMERA, camera))
-        await publish(await sender.new_page(), running)
+        await stack.enter_async_context(published(source, playwright, running, folder))
         behind = browser(playwright, *flags(server), executable=wrapper(folder, link))
         viewer = await stack.enter_async_context(behind)
-        url = f"http://{server}:{running.first_port}/LiveApp/watch.html?id={STREAM}"
+        url = f"http://{server}:{running.first_port}/{APP}/watch.html?id={STREAM}"
         done = []
         for _ in range(rounds):
             page = await viewer.new_page()
             await page.add_init_script(path=HERE / "viewer_log.js")
-            done.append(await one_round(page, url, link, phases))
+            done.append(await one_round(page, url, link, phases, source))
             await page.close()
         return done
 
@@ -222,7 +238,7 @@ def draw(seen: Round, path: Path) -> None:
     at = [(sample.at_ms - seen.narrow_ms) / 1_000 for sample in shown]
     figure, (top, middle, bottom) = plt.subplots(3, 1, sharex=True, figsize=(9, 6.5), layout="constrained")
     top.step(at, [sample.height for sample in shown], where="post", color="#1a5fb4")
-    top.set_yticks(HEIGHTS, [f"{height}p" for height in HEIGHTS])
+    top.set_yticks(seen.heights, [f"{height}p" for height in seen.heights])
     top.set_ylabel("picture")
     rates, buffers = [], []
     for i, sample in enumerate(shown):
@@ -251,9 +267,9 @@ def median(values: Sequence[float]) -> float:
     return statistics.median([value for value in values if not math.isnan(value)] or [float("nan")])
 
 
-def report(rounds: Sequence[Round]) -> Table:
+def report(source: str, rounds: Sequence[Round]) -> Table:
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    table = Table(title=f"3 → 0.7 → 3 Mbit/s, {os.cpu_count()} CPUs, load {load}", title_justify="left")
+    table = Table(title=f"{source}, 3 → 0.7 → 3 Mbit/s, {os.cpu_count()} CPUs, load {load}", title_justify="left")
     for column in ("round", "down, s", "up, s", "switches", "freezes", "frozen, s", "sound invented", "negotiations"):
         table.add_column(column, justify="left" if column == "round" else "right")
     for number, seen in enumerate(rounds, 1):
@@ -269,13 +285,14 @@ def report(rounds: Sequence[Round]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.abr", description=__doc__.splitlines()[0])
+    parser.add_argument("--source", choices=tuple(HEIGHTS), default="simulcast")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--phases", type=float, nargs=3, default=(15, 40, 50), help="seconds at 3, 0.7 and 3 Mbit/s")
     parser.add_argument("--plot", type=Path, help="draws the first round there")
     parser.add_argument("--json", type=Path, help="keeps what was seen there")
     options = parser.parse_args()
-    rounds = asyncio.run(run(options.rounds, options.phases))
-    Console().print(report(rounds))
+    rounds = asyncio.run(run(options.source, options.rounds, options.phases))
+    Console().print(report(options.source, rounds))
     if options.plot:
         draw(rounds[0], options.plot)
     if options.json:
