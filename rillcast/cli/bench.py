@@ -56,6 +56,8 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
     as_json: Json = False,
 ) -> None:
     """Watch a stream many times over."""
+    if limit and (nack or drop):
+        raise typer.BadParameter("viewers with --limit always ask for lost packets; --link-loss loses some")
     links = tuple(
         msgspec.structs.replace(link, storm_per_s=nack_storm)
         for link in _links(limit, link_loss, link_delay, link_queue, needless=nack_storm > 0)

@@ -45,6 +45,26 @@ async def test_generated_viewers_get_every_packet_of_a_generated_publisher(rillc
     assert sent.steady.sent_packets > 0
 
 
+async def test_viewers_behind_links_are_shown_what_fits_and_the_others_everything(
+    rillcast: Cluster, stream: str
+) -> None:
+    publishing = await bench("publish", f"{rillcast.base}/live/whip/{stream}", "--simulcast", "--seconds", "30")
+    await until(
+        lambda: rillcast.stream(stream), lambda found: found and found.renditions == (720, 360, 180), "three layers"
+    )
+    watching = await bench(
+        *("viewers", f"{rillcast.base}/live/whep/{stream}", "-n", "4", "--rate", "20", "--seconds", "12"),
+        *("--limit", "400k,none"),
+    )
+    found = await result_of(watching)
+    slow, free = found.links
+    assert (found.connected, slow.name, slow.viewers, free.name, free.viewers) == (4, "400k", 2, "none", 2)
+    assert (free.video_lost, free.audio_lost, free.queue_drops, found.steady.bad_decrypts) == (0, 0, 0, 0)
+    assert set(slow.heights) & {"180", "360"}
+    assert all(pictures[-1][1] == 720 for pictures in free.pictures)
+    assert (await result_of(publishing)).connected == 1
+
+
 async def test_a_stream_that_is_not_there_is_said_in_one_line(rillcast: Cluster) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -96,6 +96,8 @@ def test_the_command_line_refuses_with_a_sentence() -> None:
     bad = runner.invoke(app, ["viewers", "http://192.0.2.1/live/whep/s", "--limit", "400k,quick"])
     assert bad.exit_code == 2
     assert "'quick' is no bit rate" in words(bad.output)
+    both = runner.invoke(app, ["viewers", "http://192.0.2.1/live/whep/s", "--limit", "1M", "--drop", "0.1"])
+    assert "--link-loss loses some" in words(both.output)
     without = runner.invoke(app, ["viewers", "http://192.0.2.1/live/whep/s", "--link-loss", "0.1"])
     assert without.exit_code == 2
     assert "need --limit" in words(without.output)
