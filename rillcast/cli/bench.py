@@ -52,6 +52,7 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
     nack_storm: Annotated[
         int, typer.Option(min=0, max=10_000, help="With --limit: needless repair requests of each viewer per second.")
     ] = 0,
+    settle: Annotated[float, typer.Option(min=0, max=3_600, help="Seconds from the last join to the figures.")] = 0.0,
     cpu: Cpu = None,
     as_json: Json = False,
 ) -> None:
@@ -73,6 +74,7 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
         nack=nack,
         drop=drop,
         links=links,
+        settle_s=settle,
         cpu=cpu,
     )
     _measure(plan, publishing=False, as_json=as_json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -63,6 +64,8 @@ class LinkClass(msgspec.Struct, frozen=True, kw_only=True):
     viewers: int
     limit_bps: int
     """Mean over time, 0 = none."""
+    first_picture_s: float
+    """Median of the times from the beginning of a join to the first picture, in seconds; 0 without any."""
     received_bps: int
     used: float
     """Share of the limit that was used; 0 without limit."""
@@ -120,11 +123,12 @@ class Classes:
     def _name(self, viewer: int) -> str:
         return self._links[viewer % len(self._links)].name
 
-    def result(self, since_us: int) -> tuple[LinkClass, ...]:
-        """A class for each link, in their order."""
-        return tuple(self._class(name, since_us) for name in dict.fromkeys(link.name for link in self._links))
+    def result(self, since_us: int, first_pictures_ms: Mapping[int, float]) -> tuple[LinkClass, ...]:
+        """A class for each link, in their order. `first_pictures_ms`: by viewer, from the beginning of its join."""
+        names = dict.fromkeys(link.name for link in self._links)
+        return tuple(self._class(name, since_us, first_pictures_ms) for name in names)
 
-    def _class(self, name: str, since_us: int) -> LinkClass:
+    def _class(self, name: str, since_us: int, first_pictures_ms: Mapping[int, float]) -> LinkClass:
         ids = [i for i in range(self._viewers) if self._name(i) == name]
         moments = {number: found for (of, number), found in sorted(self._seconds.items()) if of == name}
         seconds = [s for found in moments.values() for s in found]
@@ -136,6 +140,7 @@ class Classes:
         time_us = sum(s.span_us for s in seconds)
         limited = sum(s.limit_bps * s.span_us for s in seconds)
         received, padding = sum(s.bytes for s in seconds), sum(s.padding_bytes for s in seconds)
+        firsts = [first_pictures_ms[i] / 1000 for i in ids if i in first_pictures_ms]
         heights = Counter[int]()
         for s in seconds:
             heights[s.height] += s.span_us
@@ -143,6 +148,7 @@ class Classes:
             name=name,
             viewers=len(ids),
             limit_bps=limited // max(1, time_us),
+            first_picture_s=round(statistics.median(firsts), 3) if firsts else 0.0,
             received_bps=received * 8_000_000 // max(1, time_us),
             used=received * 8_000_000 / limited if limited else 0.0,
             padding=padding / max(1, received),

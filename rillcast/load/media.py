@@ -30,9 +30,15 @@ class Layer(NamedTuple):
     height: int
     """Lines; 16:9."""
     bitrate_bps: int
+    burst_s: float = 0.5
+    """How much of the bit rate a keyframe may take at once."""
 
 
-SIMULCAST = (Layer(180, 150_000), Layer(360, 500_000), Layer(720, 1_500_000))
+BROWSER_BURST_S = 0.3
+"""libwebrtc's VP8 keyframes have at most nine pictures' share."""
+SIMULCAST = tuple(
+    Layer(height, bps, BROWSER_BURST_S) for height, bps in ((180, 150_000), (360, 500_000), (720, 1_500_000))
+)
 """Lowest first, as browsers send them."""
 
 
@@ -48,7 +54,7 @@ def encode_layers(layers: Sequence[Layer], audio_bps: int = AUDIO_BPS) -> tuple[
 
 
 def _video(layer: Layer) -> Loop:
-    height, bitrate_bps = layer
+    height, bitrate_bps, burst_s = layer
     width = height * 16 // 9
     options = {
         "preset": "superfast",
@@ -57,7 +63,7 @@ def _video(layer: Layer) -> Loop:
         "g": str(LOOP_S * FRAMES_PER_S),
         "sc_threshold": "0",
         "maxrate": str(bitrate_bps),
-        "bufsize": str(bitrate_bps // 2),
+        "bufsize": str(round(bitrate_bps * burst_s)),
         "forced-idr": "1",
     }
     codec = av.CodecContext.create("libx264", "w")

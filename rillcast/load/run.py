@@ -108,6 +108,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 100.0
     """Joins per second."""
     seconds: float = 20.0
+    settle_s: float = 0.0
+    """Between the last join and the beginning of the figures."""
     sample: int = 16
     nack: bool = False
     drop: float = 0.0
@@ -237,6 +239,10 @@ class Run:
         if not connected:
             raise Refused("; ".join(f"{n} × {why}" for why, n in self._failures.most_common(3)) or "nobody connected")
         took = max(connected.values()) / 1000 + max(self._began.values()) - started
+        until = time.monotonic() + self._plan.settle_s
+        while time.monotonic() < until:
+            await asyncio.sleep(0.2)
+            self._poll("settling", progress)
         joining_report = self._report
         self._native.execute(b'{"type":"reset"}')
         until = time.monotonic() + self._plan.seconds
@@ -304,7 +310,9 @@ class Run:
             negotiated=dict(self._negotiated),
             joining=joining_report,
             steady=self._report,
-            links=self._classes.result(self._report.since_us) if self._plan.links else (),
+            links=self._classes.result(self._report.since_us, self._times["first_keyframe"])
+            if self._plan.links
+            else (),
         )
 
 

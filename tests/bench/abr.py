@@ -30,7 +30,7 @@ from playwright.async_api import Browser, Page, Playwright, async_playwright
 from rich.console import Console
 from rich.table import Table
 
-from rillcast.load.media import Layer
+from rillcast.load.media import BROWSER_BURST_S, Layer
 from rillcast.load.run import Plan
 from tests.bench.impairment import ImpairedLink, Shape, impaired_link
 from tests.bench.watching import publishing, set_rungs, until_renditions
@@ -175,7 +175,9 @@ async def published(source: str, playwright: Playwright, running: Cluster, folde
     async with AsyncExitStack() as stack:
         if source == "ladder":
             await set_rungs(running, APP, lower)
-            plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=3_600, layers=(Layer(*full),))
+            plan = Plan(
+                url=running.whip("", APP), stream=STREAM, seconds=3_600, layers=(Layer(*full, BROWSER_BURST_S),)
+            )
             await stack.enter_async_context(publishing(running, plan))
         else:
             camera = f"--use-file-for-fake-video-capture={await make_picture(folder)}"

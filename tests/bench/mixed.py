@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 from rillcast.load.classes import LinkClass
 from rillcast.load.link import parse_links
-from rillcast.load.media import SIMULCAST
+from rillcast.load.media import BROWSER_BURST_S, SIMULCAST, Layer
 from rillcast.load.run import Plan, Report, Run
 from tests.bench.tables import table
 from tests.bench.watching import APP, publishing, set_rungs, until_renditions
@@ -33,10 +33,12 @@ from tests.e2e.cluster import Cluster, cluster
 
 STREAM = "mixed"
 SOURCES = ("simulcast", "ladder")
-SOURCE_BPS = 2_500_000
+SOURCE = Layer(720, 2_500_000, BROWSER_BURST_S)
 RUNGS = ((480, 1_200_000), (360, 600_000), (240, 200_000))
 LIMITS = "300k,800k,1.5M,4M,none"
 JOINS_PER_S = 5.0
+SETTLE_S = 8.0
+"""Joins are seen by `first picture`, not in the rest."""
 COLOURS = ("#c64600", "#e5a50a", "#26a269", "#1a5fb4")
 
 
@@ -58,13 +60,13 @@ class Mixed(msgspec.Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def published(running: Cluster, source: str) -> AsyncIterator[None]:
     """The stream with all its renditions, until the end of the block."""
-    plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=3_600, video_bps=SOURCE_BPS)
+    plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=3_600, layers=(SOURCE,))
     heights = [layer.height for layer in SIMULCAST]
     if source == "simulcast":
         plan = msgspec.structs.replace(plan, layers=SIMULCAST)
     else:
         await set_rungs(running, APP, RUNGS)
-        heights = [720, *(height for height, _ in RUNGS)]
+        heights = [SOURCE.height, *(height for height, _ in RUNGS)]
     async with publishing(running, plan):
         await until_renditions(running, STREAM, heights)
         yield
@@ -112,7 +114,13 @@ def rows(mixed: Mixed) -> Iterator[tuple[str, ...]]:
     for c in mixed.links:
         share = c.video_lost / max(1, c.video + c.video_lost)
         yield (
-            *(c.name, str(c.viewers), f"{c.received_bps / 1e6:.2f}", f"{c.used:.0%}" if c.used else "–"),
+            *(
+                c.name,
+                str(c.viewers),
+                f"{c.first_picture_s:.1f}",
+                f"{c.received_bps / 1e6:.2f}",
+                f"{c.used:.0%}" if c.used else "–",
+            ),
             ", ".join(f"{height}p {part:.0%}" for height, part in c.heights.items() if height != "0" and part >= 0.01),
             *(f"{c.switches:.1f}", f"{c.freezes:.1f}", f"{c.frozen_s:.1f} ({c.frozen_s_most:.1f})"),
             *(f"{share:.2%}", f"{c.audio_lost_share:.2%}"),
@@ -121,7 +129,7 @@ def rows(mixed: Mixed) -> Iterator[tuple[str, ...]]:
 
 def text(mixed: Mixed) -> str:
     """The table and what it does not hold."""
-    head = ("link", "viewers", "Mbit/s", "used", "picture, share of time", "switches", "freezes")
+    head = ("link", "viewers", "first picture, s", "Mbit/s", "used", "picture, share of time", "switches", "freezes")
     parts = [
         f"{mixed.source}: {mixed.connected} of {mixed.viewers} viewers, {mixed.seconds:g} s, load "
         + " ".join(f"{value:.1f}" for value in mixed.load),

@@ -44,7 +44,7 @@ def gathered() -> tuple[LinkClass, ...]:
             ],
             BEGAN_US,
         )
-    return classes.result(BEGAN_US)
+    return classes.result(BEGAN_US, {0: 500.0, 2: 700.0})
 
 
 def test_limits_and_losses_are_repeated_each_by_itself() -> None:
@@ -107,6 +107,7 @@ def test_classes_are_sums_and_means_of_their_viewers() -> None:
     limited, free = gathered()
     assert (limited.name, limited.viewers, limited.limit_bps) == ("1M", 2, 1_000_000)
     assert (limited.received_bps, limited.used) == (600_000, 0.6)
+    assert (limited.first_picture_s, free.first_picture_s) == (0.6, 0.0)
     assert limited.heights == {"360": 0.5, "180": 0.5}
     assert (limited.freezes, limited.frozen_s, limited.frozen_s_most) == (0.5, 0.125, 0.25)
     assert (limited.audio, limited.audio_lost, limited.audio_lost_share) == (198, 2, 0.01)

@@ -164,7 +164,7 @@ impl Browser {
             id: self.peer.transport.id,
             at_us: now_us,
             span_us: now_us - before.at_us,
-            limit_bps: self.link.rate_bps(now_us),
+            limit_bps: self.link.rate_bps((before.at_us + now_us) / 2),
             bytes: now.bytes - before.bytes,
             padding_bytes: sums.padding_bytes - before.sums.padding_bytes,
             queue_drops: now.link.0 - before.link.0,

@@ -1,5 +1,5 @@
-//! Which pictures a decoder could show, and when: complete ones, in order, from a keyframe on. A hole ends it until it is
-//! repaired or a later keyframe is complete.
+//! Which pictures a decoder could show: complete ones, in order, from a keyframe on. A hole ends it until it is repaired
+//! or a later keyframe is complete. And when they are played, behind a jitter buffer that follows the latest.
 
 use std::collections::VecDeque;
 
@@ -14,9 +14,16 @@ const GAPS: usize = 30;
 const ENOUGH_GAPS: usize = 5;
 const LEAST_FREEZE_US: u64 = 150_000;
 
+/// How late pictures may come without playing later than the others: the jitter buffer grows no further.
+const MOST_BUFFER_US: i64 = 500_000;
+/// The buffer follows the latest picture of so long and twice as long.
+const BUFFER_SPAN_US: u64 = 5_000_000;
+const CLOCK_RATE: i64 = 90_000;
+
 #[derive(Clone, Copy)]
 struct Slot {
     marker: bool,
+    ts: u32,
     /// A decoder may start here: a keyframe with its size.
     size: Option<(u16, u16)>,
 }
@@ -54,8 +61,38 @@ pub struct Pictures {
     /// Of the picture whose packets are being taken.
     coming: u16,
     last_us: Option<u64>,
+    buffer: Buffer,
+    /// When the last picture was played.
+    played_us: Option<u64>,
     gaps: VecDeque<u64>,
     pub shown: Shown,
+}
+
+/// A jitter buffer's delay: of the last seconds' pictures the one that took longest sets when all are played.
+#[derive(Default)]
+struct Buffer {
+    /// Unwrapped RTP time of the last picture.
+    ts: i64,
+    /// Least and most transit of this span and the one before, and when this one began.
+    spans: [Option<(i64, i64)>; 2],
+    since_us: u64,
+}
+
+impl Buffer {
+    /// When a picture that is complete now is played.
+    fn plays_at(&mut self, now_us: u64, ts: u32) -> u64 {
+        self.ts += i64::from(ts.wrapping_sub(self.ts as u32) as i32);
+        let due_us = self.ts * 1_000_000 / CLOCK_RATE;
+        let transit = now_us as i64 - due_us;
+        let before = self.spans.iter().flatten().map(|s| s.1).max().unwrap_or(transit);
+        if now_us >= self.since_us + BUFFER_SPAN_US {
+            (self.spans, self.since_us) = ([None, self.spans[0]], now_us);
+        }
+        let (least, most) = self.spans[0].unwrap_or((transit, transit));
+        self.spans[0] = Some((least.min(transit), most.max(transit)));
+        let least = self.spans.iter().flatten().map(|s| s.0).min().unwrap_or(transit);
+        now_us.max((due_us + before.min(least + MOST_BUFFER_US)).max(0) as u64)
+    }
 }
 
 impl Pictures {
@@ -73,7 +110,7 @@ impl Pictures {
     }
 
     /// Takes a packet or its repair. Call once for each that came, in the order of arrival.
-    pub fn add(&mut self, now_us: u64, seq: u64, marker: bool, info: &PayloadInfo) -> Took {
+    pub fn add(&mut self, now_us: u64, seq: u64, (ts, marker): (u32, bool), info: &PayloadInfo) -> Took {
         let size = info.resolution.filter(|_| info.keyframe_start);
         if self.next.is_none() {
             if size.is_none() {
@@ -91,7 +128,7 @@ impl Pictures {
         if self.slots.len() <= at {
             self.slots.resize(at + 1, None);
         }
-        if self.slots[at].replace(Slot { marker, size }).is_some() {
+        if self.slots[at].replace(Slot { marker, ts, size }).is_some() {
             return Took::Known;
         }
         if size.is_some() {
@@ -115,7 +152,7 @@ impl Pictures {
                 self.take(1);
                 self.coming = slot.size.map_or(self.coming, |s| s.1);
                 if slot.marker {
-                    self.show(now_us);
+                    self.show(now_us, slot.ts);
                 }
             }
             let patient = self.last_us.is_some_and(|l| now_us < l + PATIENCE_US);
@@ -143,14 +180,16 @@ impl Pictures {
         self.keys.iter().copied().filter(|k| complete(*k)).min()
     }
 
-    fn show(&mut self, now_us: u64) {
+    fn show(&mut self, now_us: u64, ts: u32) {
         self.shown.pictures += 1;
         if self.coming != self.height {
             self.shown.switches += u64::from(self.height > 0);
             self.height = self.coming;
         }
-        if let Some(last) = self.last_us.replace(now_us) {
-            let gap = now_us.saturating_sub(last);
+        self.last_us = Some(now_us);
+        let plays = self.buffer.plays_at(now_us, ts).max(self.played_us.unwrap_or(0));
+        if let Some(last) = self.played_us.replace(plays) {
+            let gap = plays - last;
             if self.is_freeze(gap) {
                 self.shown.freezes += 1;
                 self.shown.frozen_us += gap;
@@ -170,7 +209,7 @@ impl Pictures {
 
     /// How long the present picture stands still already, 0 if that is no freeze.
     pub fn standing_us(&self, now_us: u64) -> u64 {
-        self.last_us.map(|l| now_us.saturating_sub(l)).filter(|gap| self.is_freeze(*gap)).unwrap_or(0)
+        self.played_us.map(|l| now_us.saturating_sub(l)).filter(|gap| self.is_freeze(*gap)).unwrap_or(0)
     }
 }
 
@@ -192,7 +231,7 @@ mod tests {
                 let seq = 1_000 + frame * 2 + half;
                 let info = if frame % 10 == 0 && half == 0 { key(height) } else { PayloadInfo::default() };
                 if !gone.contains(&seq) {
-                    p.add(frame * FRAME_US, seq, half == 1, &info);
+                    p.add(frame * FRAME_US, seq, (frame as u32 * 3_000, half == 1), &info);
                 }
             }
         }
@@ -214,20 +253,24 @@ mod tests {
         let mut p = Pictures::default();
         feed(&mut p, 0..8, 360, &[1_013]);
         assert_eq!(p.shown.pictures, 6);
-        assert_eq!(p.add(8 * FRAME_US, 1_013, true, &PayloadInfo::default()), Took::New);
+        assert_eq!(p.add(8 * FRAME_US, 1_013, (18_000, true), &PayloadInfo::default()), Took::New);
         assert_eq!((p.shown.pictures, p.shown.lost), (8, 0));
-        assert_eq!(p.add(8 * FRAME_US, 1_013, true, &PayloadInfo::default()), Took::Known);
+        assert_eq!(p.add(8 * FRAME_US, 1_013, (18_000, true), &PayloadInfo::default()), Took::Known);
     }
 
     #[test]
     fn without_repair_the_picture_freezes_until_a_later_keyframe_is_complete() {
         let mut p = Pictures::default();
         feed(&mut p, 0..35, 360, &[1_031, 1_040]);
-        assert_eq!((p.shown.freezes, p.shown.frozen_us), (1, 16 * FRAME_US), "14 was shown, 20 is broken, then 30");
+        assert_eq!(
+            (p.shown.freezes, p.shown.frozen_us / 1_000),
+            (1, 16 * FRAME_US / 1_000),
+            "14 was shown, 20 is broken, then 30"
+        );
         assert_eq!((p.shown.pictures, p.shown.lost), (15 + 5, 2));
         let before = p.shown;
         assert_eq!(p.standing_us(35 * FRAME_US), 0);
-        assert_eq!(p.standing_us(60 * FRAME_US), 26 * FRAME_US);
+        assert_eq!(p.standing_us(60 * FRAME_US) / 1_000, 26 * FRAME_US / 1_000);
         assert_eq!(p.shown, before);
     }
 
@@ -236,10 +279,22 @@ mod tests {
         let mut p = Pictures::default();
         feed(&mut p, 0..2, 360, &[]);
         for seq in 1_005..1_004 + MOST_KEPT {
-            assert_eq!(p.add(0, seq, false, &PayloadInfo::default()), Took::New);
+            assert_eq!(p.add(0, seq, (0, false), &PayloadInfo::default()), Took::New);
         }
-        assert_eq!(p.add(0, 1_004 + MOST_KEPT, false, &PayloadInfo::default()), Took::Overflow);
+        assert_eq!(p.add(0, 1_004 + MOST_KEPT, (0, false), &PayloadInfo::default()), Took::Overflow);
         assert!(p.waits_for_keyframe());
         assert_eq!(p.shown.lost, 1);
+    }
+
+    #[test]
+    fn large_keyframes_that_take_long_freeze_the_picture_once_and_then_the_buffer_has_grown() {
+        let mut p = Pictures::default();
+        for frame in 0..300u64 {
+            let after_key = frame % 60;
+            let info = if after_key == 0 { key(720) } else { PayloadInfo::default() };
+            let late = if frame < 60 { 0 } else { 250_000u64.saturating_sub(after_key * 30_000) };
+            p.add(frame * FRAME_US + late, frame, (frame as u32 * 3_000, true), &info);
+        }
+        assert_eq!((p.shown.pictures, p.shown.freezes), (300, 1), "{:?}", p.shown);
     }
 }

@@ -106,7 +106,7 @@ impl Receiving {
         if !self.nacks.on_packet(now_us, seq) {
             self.pictures.give_up();
         }
-        match self.pictures.add(now_us, seq, h.marker, &info) {
+        match self.pictures.add(now_us, seq, (h.ts, h.marker), &info) {
             Took::New => {
                 self.sums.video += 1;
                 self.sums.repaired += u64::from(is_rtx);

@@ -41,8 +41,8 @@ struct Path {
     seq: u16,
     rtx: u16,
     frame: u64,
-    /// Media packets sent (marker, payload), for repair.
-    sent: Vec<(bool, Vec<u8>)>,
+    /// Media packets sent (timestamp, marker, payload), for repair.
+    sent: Vec<(u32, bool, Vec<u8>)>,
     video_bps: u64,
     repairs: bool,
     answers_pli: bool,
@@ -106,8 +106,9 @@ impl Path {
             let seq = self.seq;
             self.seq = self.seq.wrapping_add(1);
             let marker = i + 1 == packets;
-            self.send(MEDIA, seq, self.frame as u32 * 3_000, marker, &payload);
-            self.sent.push((marker, payload));
+            let ts = self.frame as u32 * 3_000;
+            self.send(MEDIA, seq, ts, marker, &payload);
+            self.sent.push((ts, marker, payload));
         }
         self.frame += 1;
     }
@@ -143,11 +144,11 @@ impl Path {
         if !self.repairs || back > self.sent.len() {
             return;
         }
-        let (marker, original) = &self.sent[self.sent.len() - back];
-        let (marker, payload) = (*marker, [&seq.to_be_bytes()[..], original].concat());
+        let (ts, marker, original) = &self.sent[self.sent.len() - back];
+        let (ts, marker, payload) = (*ts, *marker, [&seq.to_be_bytes()[..], original].concat());
         let rtx = self.rtx;
         self.rtx += 1;
-        self.send(RTX, rtx, 0, marker, &payload);
+        self.send(RTX, rtx, ts, marker, &payload);
     }
 
     fn remb_at(&self, at_us: u64) -> u64 {

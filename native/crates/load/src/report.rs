@@ -111,7 +111,7 @@ pub struct Second {
     /// When it ended, and how long it was.
     pub at_us: u64,
     pub span_us: u64,
-    /// The link's rate at its end, 0 = no limit.
+    /// The link's rate in its middle, 0 = no limit.
     pub limit_bps: u64,
     /// What came through the link, IP and UDP headers included.
     pub bytes: u64,
