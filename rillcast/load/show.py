@@ -48,14 +48,20 @@ def links(classes: Sequence[LinkClass]) -> Table:
     """What viewers behind each link got, per viewer; 80 columns hold it."""
     out = Table(title="By link, per viewer", title_justify="left", padding=(0, 1, 0, 0), box=SIMPLE_HEAD)
     for name in ("link", "n", "Mbit/s", "used", "picture", "switches", "freezes", "frozen", "lost", "sound"):
-        out.add_column(name, justify="left" if name in ("link", "picture") else "right", no_wrap=name != "link")
+        out.add_column(name, justify="left" if name in ("link", "picture") else "right", no_wrap=True)
     for c in classes:
         out.add_row(
-            *(c.name, str(c.viewers), f"{c.received_bps / 1e6:.2f}", f"{c.used:.0%}" if c.used else "–"),
+            *(
+                c.name.replace("/", "\n"),
+                str(c.viewers),
+                f"{c.received_bps / 1e6:.2f}",
+                f"{c.used:.0%}" if c.used else "–",
+            ),
             *(_heights(c.heights), f"{c.switches:.1f}", f"{c.freezes:.1f}", f"{c.frozen_s:.1f} s"),
             *(f"{c.video_lost / max(1, c.video + c.video_lost):.1%}", f"{c.audio_lost_share:.1%}"),
         )
-    out.caption = "picture: share of the time; lost: video packets after repair; sound: audio packets lost"
+    out.caption = "picture: share of the time; lost: video packets after repair;\nsound: audio packets lost"
+    out.caption_justify = "left"
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import msgspec
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -122,7 +123,8 @@ def test_classes_are_sums_and_means_of_their_viewers() -> None:
 
 def test_the_table_fits_eighty_columns() -> None:
     out = io.StringIO()
-    Console(file=out, width=80).print(shown(gathered()))
+    long = msgspec.structs.replace(gathered()[0], name="1.5M/700k@15/none@35", switches=10.5, freezes=10.5)
+    Console(file=out, width=80).print(shown([*gathered(), long]))
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
