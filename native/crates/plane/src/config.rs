@@ -150,6 +150,7 @@ pub enum Command {
     AddRelay(Box<AddRelay>),
     RemoveRelay { relay: u64 },
     RequestKeyframe { source: u64 },
+    LimitLayers { session: u64, track: u64, temporal: u8 },
     Probe { session: u64, track: u64, bitrate_bps: u64, duration_ms: u64 },
     Tap { source: u64, enabled: bool },
     SetClock { source: u64, ntp: u64, rtp_ts: u32 },

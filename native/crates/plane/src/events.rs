@@ -39,6 +39,8 @@ pub struct SourceStats {
     pub frames_per_second: f64,
     pub width: u16,
     pub height: u16,
+    /// Bit rate of temporal layers up to 0, 1 and all; as many as there are, empty for one.
+    pub layers_bps: Vec<u64>,
     pub silent_ms: u64,
     pub consumers: usize,
 }

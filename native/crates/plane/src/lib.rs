@@ -2,7 +2,7 @@
 //!
 //! Layers, from the inside out:
 //!
-//! * [`packet`], [`ring`], [`nack`], [`source`]: a track arriving at the node, kept for repair and instant start.
+//! * [`packet`], [`layers`], [`ring`], [`nack`], [`source`]: a track arriving at the node, kept for repair and instant start.
 //! * [`session`], [`relay`]: who sends to us and whom we send to.
 //! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
 //!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
@@ -15,6 +15,7 @@ pub mod config;
 pub mod driver;
 pub mod egress;
 pub mod events;
+pub mod layers;
 pub mod mailbox;
 pub mod nack;
 pub mod packet;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::layers::Layer;
+
 /// Header extension values that travel from the publisher to the viewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
@@ -24,6 +26,7 @@ pub struct Packet {
     pub frame: u64,
     pub arrival_us: u64,
     pub carried: Carried,
+    pub layer: Layer,
     pub payload: Box<[u8]>,
 }
 

@@ -104,6 +104,7 @@ impl Plane {
             Command::RestartIce { session, .. }
             | Command::RemoveSession { session, .. }
             | Command::SwitchSource { session, .. }
+            | Command::LimitLayers { session, .. }
             | Command::Probe { session, .. } => Ok(registry.worker_of_session(*session)),
             Command::AddPushSource(c) => {
                 self.check_worker(c.worker)?;

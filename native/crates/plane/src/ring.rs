@@ -35,6 +35,11 @@ impl Ring {
         self.highest
     }
 
+    /// No packet with a lower sequence number is here.
+    pub fn oldest(&self) -> u64 {
+        self.highest.map_or(0, |h| h.saturating_sub(self.mask))
+    }
+
     pub fn contains(&self, seq: u64) -> bool {
         self.get(seq).is_some()
     }
@@ -108,6 +113,7 @@ mod tests {
             frame: ts as u64,
             arrival_us: 0,
             carried: Carried::default(),
+            layer: Default::default(),
             payload: Box::new([]),
         })
     }

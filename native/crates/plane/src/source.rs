@@ -10,6 +10,7 @@ use rillcast_wire::rtp::SeqUnwrapper;
 
 use crate::config::Kind;
 use crate::events::SourceStats;
+use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
@@ -74,6 +75,7 @@ pub struct Source {
     /// Where the next frame's fan-out begins, so that the tail is shared.
     pub rotation: usize,
     unwrap: SeqUnwrapper,
+    layers: LayerCount,
     joined: bool,
     clock_seen: bool,
     seq_offset: u64,
@@ -94,6 +96,8 @@ struct Stats {
     resolution: (u16, u16),
     before: (u64, u64, u64),
     received_in_interval: (u64, u64),
+    /// By temporal layer, since the last figures.
+    layer_bytes: [u64; 1 + ALL as usize],
 }
 
 /// Interarrival jitter in RTP ticks (RFC 3550 §6.4.1).
@@ -128,6 +132,7 @@ impl Source {
             keyframe_asked_us: 0,
             rotation: 0,
             unwrap: SeqUnwrapper::new(),
+            layers: LayerCount::default(),
             joined: false,
             clock_seen: false,
             seq_offset: 0,
@@ -181,7 +186,11 @@ impl Source {
         let frame = self.frame_of(seq, ts);
         let info = codec::inspect(self.codec, p.payload);
         let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
-        self.note_stats(now_us, p.payload.len(), ts, starts_keyframe, info.resolution);
+        let layer = match self.ring.highest() {
+            Some(highest) if seq < highest => self.layers.late(seq, info.temporal_id, &self.ring),
+            _ => self.layers.next(frame, info.temporal_id, info.entry),
+        };
+        self.note_stats(p.payload.len(), ts, starts_keyframe, info.resolution, layer);
         self.jitter.on_packet(now_us, ts, self.clock_rate);
         if self.clock.is_none() {
             self.clock = Some(Clock { ntp: wall_ntp, rtp: ts, at_us: now_us });
@@ -193,6 +202,7 @@ impl Source {
             frame,
             arrival_us: now_us,
             carried: p.carried,
+            layer,
             payload: p.payload.into(),
         });
         self.store(packet, starts_keyframe, now_us)
@@ -202,7 +212,7 @@ impl Source {
     pub fn mirror(&mut self, now_us: u64, packet: PacketRef) {
         let info = codec::inspect(self.codec, &packet.payload);
         let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
-        self.note_stats(now_us, packet.payload.len(), packet.ts, starts_keyframe, info.resolution);
+        self.note_stats(packet.payload.len(), packet.ts, starts_keyframe, info.resolution, packet.layer);
         self.store(packet, starts_keyframe, now_us);
     }
 
@@ -271,7 +281,15 @@ impl Source {
         })
     }
 
-    fn note_stats(&mut self, _now_us: u64, bytes: usize, ts: u32, keyframe: bool, resolution: Option<(u16, u16)>) {
+    fn note_stats(
+        &mut self,
+        bytes: usize,
+        ts: u32,
+        keyframe: bool,
+        resolution: Option<(u16, u16)>,
+        layer: Layer,
+    ) {
+        self.stats.layer_bytes[usize::from(layer.id.min(ALL))] += bytes as u64 + 12;
         self.stats.packets += 1;
         self.stats.bytes += bytes as u64 + 12;
         if keyframe && self.stats.keyframe_ts != Some(ts) {
@@ -316,6 +334,7 @@ impl Source {
             frames_per_second: (self.last_frame.saturating_sub(frame) as f64 / s * 10.0).round() / 10.0,
             width: self.stats.resolution.0,
             height: self.stats.resolution.1,
+            layers_bps: self.stats.take_layers(s),
             silent_ms: now_us.saturating_sub(self.last_arrival_us) / 1000,
             consumers: self.consumers(),
         };
@@ -338,6 +357,23 @@ impl Source {
     /// Sequence number in the feed's terms of packet `seq`.
     pub fn sequence_offset(&self) -> u64 {
         self.seq_offset
+    }
+}
+
+impl Stats {
+    fn take_layers(&mut self, seconds: f64) -> Vec<u64> {
+        let bytes = std::mem::take(&mut self.layer_bytes);
+        let highest = bytes.iter().rposition(|b| *b > 0).unwrap_or(0);
+        let mut sum = 0;
+        let sums = bytes[..=highest].iter().map(|b| {
+            sum += b;
+            (sum as f64 * 8.0 / seconds) as u64
+        });
+        if highest == 0 {
+            vec![]
+        } else {
+            sums.collect()
+        }
     }
 }
 

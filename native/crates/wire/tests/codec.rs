@@ -5,7 +5,7 @@ mod common;
 use common::hex;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rillcast_wire::codec::{inspect, Codec, PayloadInfo};
+use rillcast_wire::codec::{inspect, Codec, LayerEntry, PayloadInfo};
 
 const ALL: [Codec; 7] = [Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::Opus, Codec::Other];
 
@@ -91,6 +91,9 @@ fn h265_units_by_x265() {
     assert_eq!(starts(Codec::H265, "620114 adc2e5"), (false, false), "middle fragment");
     assert_eq!(starts(Codec::H265, "6001 0006 4401c0718312 0008 2801adc2e5f4e307"), (true, true), "aggregate");
     assert_eq!(of(Codec::H265, "0203d0").temporal_id, Some(2));
+    assert_eq!(of(Codec::H265, "0203d0").entry, LayerEntry::None, "TRAIL_R");
+    assert_eq!(of(Codec::H265, "0402d0").entry, LayerEntry::Own, "TSA_N");
+    assert_eq!(of(Codec::H265, "2801adc2e5f4e307").entry, LayerEntry::Above, "IDR");
 }
 
 #[test]
@@ -133,6 +136,18 @@ fn vp8_descriptors_of_every_length_are_skipped() {
         assert_eq!(info.temporal_id, temporal_id, "{descriptor}");
     }
     assert_eq!(of(Codec::Vp8, "90 e0 9122"), PayloadInfo::default(), "cut off");
+}
+
+#[test]
+fn entries_into_temporal_layers_are_seen() {
+    let vp8 = |descriptor: &str| of(Codec::Vp8, &format!("{descriptor} b10b000f11fc"));
+    assert_eq!((vp8("90 e0 9122 05 80").temporal_id, vp8("90 e0 9122 05 80").entry), (Some(2), LayerEntry::None));
+    assert_eq!((vp8("90 e0 9122 05 60").temporal_id, vp8("90 e0 9122 05 60").entry), (Some(1), LayerEntry::Own));
+    assert_eq!(vp8("80 e0 9122 05 60").entry, LayerEntry::Own, "every packet of the frame tells");
+    assert_eq!(vp8("90 80 9122").entry, LayerEntry::None);
+    assert_eq!(of(Codec::Vp8, "90 e0 9122 05 00 5034009d012a").entry, LayerEntry::Above, "a keyframe");
+    assert_eq!(of(Codec::Vp9, "ec 9122 50 00 86004092f0").entry, LayerEntry::Above, "U");
+    assert_eq!(of(Codec::Vp9, "ec 9122 40 00 86004092f0").entry, LayerEntry::None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod association;
 pub mod recv;
+pub mod segment;
 pub mod send;
 
 use std::net::SocketAddr;

@@ -5,8 +5,10 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
+use super::segment::{Segment, Squeeze, MAX_COPY};
 use crate::config::{self, HeaderExtensions, Kind};
-use crate::packet::{abs_send_time, ticks, Clock, Packet};
+use crate::layers::{self, Thinning};
+use crate::packet::{abs_send_time, ticks, Clock, Packet, PacketRef};
 use crate::ring::Keyframe;
 use crate::source::Source;
 
@@ -16,9 +18,6 @@ const FLOWS_US: u64 = 500_000;
 /// Packets whose repair is remembered, and the least time between two of the same.
 const REPAIRS: usize = 64;
 const REPAIR_AGAIN_MS: u64 = 20;
-
-/// Larger than any payload with an RTX prefix.
-const MAX_COPY: usize = 1600;
 
 /// A time of sending, in the forms that packets need; made once per burst.
 pub struct Moment {
@@ -30,83 +29,6 @@ impl Moment {
     pub fn new(now_us: u64) -> Self {
         Moment { now_us, abs_send_time: abs_send_time(now_us) }
     }
-}
-
-/// How packets of one source map into the track, from one switch to the next.
-#[derive(Clone, Copy, Debug)]
-pub struct Segment {
-    pub source: u64,
-    /// First sequence number of the track in this segment, 64 bit.
-    pub start: u64,
-    /// First packet of the source that belongs to it.
-    pub first_seq: u64,
-    seq_offset: u64,
-    ts_offset: u32,
-    squeeze: Option<Squeeze>,
-    /// VP8 only: what is added to frame numbers. Receivers take them for one stream's (RFC 7741 §4.2).
-    renumber: Option<FrameNumber>,
-}
-
-/// Cached frames sent at a start or switch are squeezed together in time just before the live edge, so that the receiver
-/// neither waits for them nor takes them for delay.
-#[derive(Clone, Copy, Debug)]
-struct Squeeze {
-    live_frame: u64,
-    live_ts: u32,
-    step: u32,
-}
-
-impl Segment {
-    pub fn sequence(&self, seq: u64) -> u64 {
-        seq.wrapping_add(self.seq_offset)
-    }
-
-    pub fn source_sequence(&self, sequence: u64) -> u64 {
-        sequence.wrapping_sub(self.seq_offset)
-    }
-
-    /// Encrypts `p` into `slot` behind the header that is there.
-    #[inline]
-    fn protect(&self, p: &Packet, tx: &mut Sender, slot: &mut [u8], header: usize, pad: u8) -> Option<usize> {
-        let roc = (self.sequence(p.seq) >> 16) as u32;
-        match self.moved() {
-            None => tx.protect_rtp(slot, header, &p.payload, pad, roc).ok(),
-            Some(by) => protect_moved(p, by, tx, slot, header, (pad, roc)),
-        }
-    }
-
-    /// What frame numbers move by, if they do.
-    #[inline]
-    fn moved(&self) -> Option<FrameNumber> {
-        self.renumber.filter(|by| *by != FrameNumber::default())
-    }
-
-    fn timestamp(&self, p: &Packet) -> u32 {
-        match self.squeeze {
-            Some(s) if p.frame < s.live_frame => {
-                let frames = (s.live_frame - p.frame).min(u64::from(u32::MAX)) as u32;
-                s.live_ts.wrapping_sub(frames.wrapping_mul(s.step))
-            }
-            _ => p.ts.wrapping_add(self.ts_offset),
-        }
-    }
-}
-
-/// Apart, so that only tracks which switched pay for the copy.
-#[inline(never)]
-fn protect_moved(
-    p: &Packet,
-    by: FrameNumber,
-    tx: &mut Sender,
-    slot: &mut [u8],
-    header: usize,
-    (pad, roc): (u8, u32),
-) -> Option<usize> {
-    let mut copy = [0u8; MAX_COPY];
-    let copy = copy.get_mut(..p.payload.len())?;
-    copy.copy_from_slice(&p.payload);
-    vp8::renumber(copy, by);
-    tx.protect_rtp(slot, header, copy, pad, roc).ok()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +49,9 @@ pub struct SendTrack {
     pub target: Option<u64>,
     pub progress: Progress,
     pub current: Option<Segment>,
+    /// Temporal layers to be sent, and whether that is not so yet.
+    wanted_limit: u8,
+    pub relayers: bool,
     pub previous: Option<Segment>,
     /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
     next: u64,
@@ -159,6 +84,8 @@ impl SendTrack {
             target: c.source,
             progress: Progress::Waiting,
             current: None,
+            wanted_limit: layers::ALL,
+            relayers: false,
             previous: None,
             next: fastrand::u64(1..0x7000),
             sent: 0,
@@ -220,10 +147,13 @@ impl SendTrack {
             _ => FrameNumber::default(),
         });
         self.previous = self.current;
+        (self.wanted_limit, self.relayers) = (layers::ALL, false);
         self.current = Some(Segment {
             renumber,
+            thinning: Thinning::NONE,
             source: source.id,
             start: self.next,
+            switch: self.next,
             first_seq: at.first_seq,
             seq_offset: self.next.wrapping_sub(at.first_seq),
             ts_offset,
@@ -254,25 +184,61 @@ impl SendTrack {
         tx: &mut Sender,
         slot: &mut [u8],
     ) -> Option<usize> {
-        let segment = self.current?;
-        if p.seq < segment.first_seq {
-            return None;
-        }
-        let sequence = segment.sequence(p.seq);
+        let segment = match self.current? {
+            whole if whole.is_whole() && p.seq >= whole.first_seq => whole,
+            _ => self.thinned_segment(p)?,
+        };
+        let sequence = segment.sequence(p);
         if !self.claim(sequence) {
             return None;
         }
         let ts = segment.timestamp(p);
+        if segment.blanks(p) {
+            let header = self.header(p, (sequence, ts), true, ids, at, slot);
+            return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
+        }
         let header = self.header(p, (sequence, ts), pad > 0, ids, at, slot);
         let n = segment.protect(p, tx, slot, header, pad)?;
         if sequence + 1 == self.next {
-            self.frame_number = segment.renumber.map(|by| vp8::frame_number(&p.payload).plus(by));
+            self.frame_number = segment.moves(p).map(|by| vp8::frame_number(&p.payload).plus(by));
             self.last_ts = ts;
             self.last_sent_us = at.now_us;
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(p.payload.len() as u32);
         Some(n)
+    }
+
+    /// The segment of a packet, for tracks that have or had fewer layers; None: the viewer does without it.
+    #[inline(never)]
+    fn thinned_segment(&self, p: &Packet) -> Option<Segment> {
+        let current = self.current?;
+        let segment = match self.previous {
+            Some(previous) if p.seq < current.first_seq && previous.switch == current.switch => previous,
+            _ => current,
+        };
+        (p.seq >= segment.first_seq && segment.numbers(p)).then_some(segment)
+    }
+
+    /// Which temporal layers are to be sent, of the present source only.
+    pub fn limit_layers(&mut self, limit: u8) {
+        self.wanted_limit = limit.min(layers::ALL);
+        self.relayers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
+    }
+
+    /// To be called with packets about to be sent while `relayers`: takes the first chance among them.
+    pub fn relayer(&mut self, packets: &[PacketRef]) {
+        let Some(current) = self.current else { return };
+        let limit = current.thinning.limit;
+        let change = packets
+            .iter()
+            .filter(|p| p.seq >= current.first_seq)
+            .find_map(|p| Some((p, layers::step(limit, self.wanted_limit, &p.layer)?)));
+        if let Some((p, limit)) = change {
+            self.previous = self.current;
+            self.current = Some(current.thinned(limit, p));
+            self.relayers = limit != self.wanted_limit;
+        }
     }
 
     /// Whether `sequence` may be sent for the first time; it counts as sent afterwards.
@@ -339,18 +305,18 @@ impl SendTrack {
         self.config.rtx_ssrc != 0
     }
 
-    /// The segment and source sequence number that the viewer's 16-bit `seq` means.
+    /// The segment and 64-bit sequence number that the viewer's 16-bit `seq` means.
     pub fn lookup(&self, seq: u16) -> Option<(Segment, u64)> {
         let newest = self.next.wrapping_sub(1);
         let back = (newest as u16).wrapping_sub(seq);
         let sequence = newest.checked_sub(u64::from(back))?;
         let segment = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
-        Some((segment, segment.source_sequence(sequence)))
+        Some((segment, sequence))
     }
 
     /// Whether a segment has been switched away from. Its gaps need no repair: what follows began with a keyframe.
     pub fn is_over(&self, segment: &Segment) -> bool {
-        self.current.is_some_and(|c| c.start != segment.start)
+        self.current.is_some_and(|c| c.switch != segment.switch)
     }
 
     /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
@@ -377,16 +343,21 @@ impl SendTrack {
         tx: &mut Sender,
         slot: &mut [u8],
     ) -> Option<usize> {
-        let sequence = segment.sequence(p.seq);
+        let sequence = segment.sequence(p);
         let ts = segment.timestamp(p);
+        let blank = segment.blanks(p);
         if self.config.rtx_ssrc == 0 {
-            let header = self.header(p, (sequence, ts), false, ids, at, slot);
+            let header = self.header(p, (sequence, ts), blank, ids, at, slot);
+            if blank {
+                return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
+            }
             return segment.protect(p, tx, slot, header, 0);
         }
         let mut payload = [0u8; MAX_COPY];
-        let len = 2 + p.payload.len();
-        payload.get_mut(2..len)?.copy_from_slice(&p.payload);
-        if let Some(by) = segment.renumber {
+        let content: &[u8] = if blank { &[] } else { &p.payload };
+        let len = 2 + content.len();
+        payload.get_mut(2..len)?.copy_from_slice(content);
+        if let Some(by) = segment.moves(p) {
             vp8::renumber(&mut payload[2..len], by);
         }
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());

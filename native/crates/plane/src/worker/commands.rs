@@ -11,6 +11,7 @@ use crate::relay::{RelayIn, RelayOut};
 use crate::session::send::Progress;
 use crate::session::Session;
 use crate::source::{Feed, Source};
+use rillcast_wire::codec::Codec;
 use rillcast_wire::rtcp;
 
 const MAX_PROBE_BPS: u64 = 20_000_000;
@@ -78,6 +79,9 @@ impl Worker {
             Command::RemoveRelay { relay } => {
                 self.remove_relay(relay);
                 ("remove_relay", relay, Ok(()))
+            }
+            Command::LimitLayers { session, track, temporal } => {
+                ("limit_layers", session, self.limit_layers(session, track, temporal))
             }
             Command::Probe { session, track, bitrate_bps, duration_ms } => {
                 ("probe", session, self.start_probe(now_us, session, track, bitrate_bps, duration_ms))
@@ -221,13 +225,8 @@ impl Worker {
         source: Option<u64>,
         out: &mut Egress,
     ) -> Result<(), String> {
-        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+        let (slot, i) = self.track(id, track)?;
         let session = &mut self.sessions[slot];
-        let i = session
-            .send
-            .iter()
-            .position(|t| t.config.track == track)
-            .ok_or_else(|| format!("session {id}: no track {track}"))?;
         let connected = super::inbound::is_connected(session);
         let current = session.send[i].source;
         match source {
@@ -262,14 +261,27 @@ impl Worker {
         Ok(())
     }
 
-    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), String> {
+    fn track(&self, id: u64, track: u64) -> Result<(usize, usize), String> {
         let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
-        let session = &mut self.sessions[slot];
-        let track = session
-            .send
-            .iter()
-            .position(|t| t.config.track == track)
-            .ok_or_else(|| format!("session {id}: no track {track}"))?;
+        let found = self.sessions[slot].send.iter().position(|t| t.config.track == track);
+        Ok((slot, found.ok_or_else(|| format!("session {id}: no track {track}"))?))
+    }
+
+    fn limit_layers(&mut self, id: u64, track: u64, temporal: u8) -> Result<(), String> {
+        let (slot, i) = self.track(id, track)?;
+        let t = &mut self.sessions[slot].send[i];
+        t.limit_layers(temporal);
+        // AV1's payload doesn't tell where layers may be taken up again; a keyframe always will do.
+        let source = t.source.filter(|_| t.relayers).and_then(|s| self.sources.get_mut(&s));
+        if let Some(s) = source.filter(|s| s.codec == Codec::Av1) {
+            s.keyframe_wanted = true;
+        }
+        Ok(())
+    }
+
+    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), String> {
+        let (slot, track) = self.track(id, track)?;
+        let session = &self.sessions[slot];
         if session.send[track].config.rtx_ssrc == 0 {
             return Err(format!("session {id}: probing needs RTX"));
         }

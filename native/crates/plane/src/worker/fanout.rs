@@ -178,6 +178,9 @@ impl Burst<'_> {
             Progress::Catching { next } => next,
             Progress::Waiting => return,
         };
+        if t.relayers {
+            t.relayer(self.packets);
+        }
         let pads_allowed = t.may_pad();
         let mut sent = 0;
         for (i, p) in self.packets.iter().enumerate() {

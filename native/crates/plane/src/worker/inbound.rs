@@ -241,7 +241,7 @@ impl Worker {
         };
         let found = track
             .lookup(seq)
-            .and_then(|(segment, seq)| Some((segment, self.sources.get(&segment.source)?.ring.get(seq)?.clone())));
+            .and_then(|(s, sequence)| Some((s, s.find(&self.sources.get(&s.source)?.ring, sequence)?.clone())));
         let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };

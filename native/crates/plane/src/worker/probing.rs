@@ -41,7 +41,7 @@ impl Worker {
             let packet = source.ring.get(p.next_seq);
             p.next_seq += 1;
             let before = out.bytes;
-            if let Some(packet) = packet {
+            if let Some(packet) = packet.filter(|p| segment.numbers(p)) {
                 out.packet(path, p.slot as u32, |b| t.write_repair(packet, &segment, &moment, extensions, tx, b));
             }
             p.paid_us += ((out.bytes - before).max(100) * 8_000_000).checked_div(p.rate_bps).unwrap_or(u64::MAX / 4);

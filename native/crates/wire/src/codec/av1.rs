@@ -1,7 +1,7 @@
 //! AV1 payloads: the aggregation header and OBU elements (AV1 RTP specification §4), and the size in a sequence header.
 
 use super::bits::Bits;
-use super::{size, PayloadInfo};
+use super::{size, LayerEntry, PayloadInfo};
 
 const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;
@@ -17,6 +17,9 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let (continues, counted) = (head & 0x80 != 0, usize::from(head >> 4 & 3));
     info.keyframe_start = head & 0x08 != 0;
     info.frame_start = info.keyframe_start;
+    if info.keyframe_start {
+        info.entry = LayerEntry::Above;
+    }
     let elements = if counted == 0 { ELEMENTS_MAX } else { counted };
     for index in 0..elements {
         if rest.is_empty() {

@@ -1,7 +1,7 @@
 //! H.265 payloads (RFC 7798 §4.4): single NAL units, aggregation packets, fragmentation units, without DONs.
 
 use super::bits::Bits;
-use super::{size, PayloadInfo};
+use super::{size, LayerEntry, PayloadInfo};
 use crate::bytes::u16_at;
 
 const AP: u8 = 48;
@@ -35,7 +35,12 @@ fn unit(kind: u8, body: &[u8], info: &mut PayloadInfo) {
     let first_slice = body.first().is_none_or(|b| b & 0x80 != 0);
     match kind {
         // IRAP pictures: BLA, IDR, CRA.
-        16..=21 if first_slice => info.keyframe_start = true,
+        16..=21 if first_slice => {
+            info.keyframe_start = true;
+            info.entry = LayerEntry::Above;
+        }
+        // TSA and STSA pictures.
+        2..=5 if first_slice => info.entry = LayerEntry::Own,
         0..=15 if first_slice => {}
         // VPS, SPS.
         32 => info.keyframe_start = true,

@@ -48,6 +48,18 @@ impl Codec {
     }
 }
 
+/// Where a receiver of fewer temporal layers may begin to take more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LayerEntry {
+    /// Not here.
+    #[default]
+    None,
+    /// This frame's own layer: who got all layers below may take it from here on.
+    Own,
+    /// Every layer above this frame's.
+    Above,
+}
+
 /// What one RTP payload shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PayloadInfo {
@@ -58,6 +70,8 @@ pub struct PayloadInfo {
     pub frame_start: bool,
     /// Temporal layer, 0 = base, where the payload carries it.
     pub temporal_id: Option<u8>,
+    /// Whether more temporal layers may be decoded from this frame on.
+    pub entry: LayerEntry,
     /// Width and height in pixels, where this packet carries them.
     pub resolution: Option<(u16, u16)>,
 }

@@ -1,22 +1,27 @@
 //! VP8 payloads: the descriptor (RFC 7741 §4.2) and a keyframe's header (RFC 6386 §9.1).
 
-use super::{size, PayloadInfo};
+use super::{size, LayerEntry, PayloadInfo};
 
 pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let mut info = PayloadInfo::default();
-    let Some((descriptor, temporal_id)) = descriptor(payload) else { return info };
-    info.temporal_id = temporal_id;
+    let Some((descriptor, layer)) = descriptor(payload) else { return info };
+    info.temporal_id = layer.map(|l| l >> 6);
+    // Y: the frame depends on the base layer only.
+    if layer.is_some_and(|l| l & 0x20 != 0) {
+        info.entry = LayerEntry::Own;
+    }
     // S bit and partition 0: the first packet of a frame.
     info.frame_start = payload[0] & 0x1F == 0x10;
     let frame = payload.get(descriptor..).unwrap_or_default();
     if info.frame_start && frame.first().is_some_and(|b| b & 1 == 0) {
         info.keyframe_start = true;
+        info.entry = LayerEntry::Above;
         info.resolution = keyframe_size(frame);
     }
     info
 }
 
-/// The descriptor's length, and TID where it has one.
+/// The descriptor's length, and the byte with TID and Y where it has one.
 fn descriptor(d: &[u8]) -> Option<(usize, Option<u8>)> {
     if d.first()? & 0x80 == 0 {
         return Some((1, None));
@@ -29,12 +34,12 @@ fn descriptor(d: &[u8]) -> Option<(usize, Option<u8>)> {
     if flags & 0x40 != 0 {
         at += 1;
     }
-    let mut temporal_id = None;
+    let mut layer = None;
     if flags & 0x30 != 0 {
-        temporal_id = Some(d.get(at)? >> 6).filter(|_| flags & 0x20 != 0);
+        layer = Some(*d.get(at)?).filter(|_| flags & 0x20 != 0);
         at += 1;
     }
-    Some((at, temporal_id))
+    Some((at, layer))
 }
 
 /// Where a frame stands in its stream, modulo each field's size: PictureID and TL0PICIDX, 0 where there is none.

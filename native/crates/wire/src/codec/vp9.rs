@@ -1,7 +1,7 @@
 //! VP9 payloads: the descriptor with its scalability structure (RFC 9628 §4.2) and a keyframe's uncompressed header.
 
 use super::bits::Bits;
-use super::{size, PayloadInfo};
+use super::{size, LayerEntry, PayloadInfo};
 use crate::bytes::u16_at;
 
 const I: u8 = 0x80;
@@ -18,10 +18,15 @@ pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
         at += if payload.get(at)? & 0x80 != 0 { 2 } else { 1 };
     }
     let mut temporal_id = None;
+    let mut entry = LayerEntry::None;
     let mut spatial_id = 0;
     if flags & L != 0 {
         let layer = *payload.get(at)?;
         temporal_id = Some(layer >> 5);
+        // U: nothing above this picture's layer that follows depends on what came before it.
+        if layer & 0x10 != 0 {
+            entry = LayerEntry::Above;
+        }
         spatial_id = layer >> 1 & 7;
         at += if flags & F == 0 { 2 } else { 1 };
     }
@@ -37,9 +42,10 @@ pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
         resolution = largest;
     }
     if keyframe_start {
+        entry = LayerEntry::Above;
         resolution = resolution.or_else(|| keyframe_size(payload.get(at..)?));
     }
-    Some(PayloadInfo { keyframe_start, frame_start, temporal_id, resolution })
+    Some(PayloadInfo { keyframe_start, frame_start, temporal_id, entry, resolution })
 }
 
 /// Length of the P_DIFF list: up to three, each but the last with its N bit.

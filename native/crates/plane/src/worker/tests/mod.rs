@@ -2,6 +2,7 @@
 
 mod feedback;
 mod hostile;
+mod layers;
 mod lives;
 mod riding;
 mod rig;

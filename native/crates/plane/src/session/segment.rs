@@ -1,0 +1,133 @@
+//! How packets of one source map into a viewer's track, from one switch or change of layers to the next.
+
+use rillcast_crypto::srtp::Sender;
+use rillcast_wire::codec::vp8::{self, FrameNumber};
+
+use crate::layers::{self, Thinning};
+use crate::packet::{Packet, PacketRef};
+use crate::ring::Ring;
+
+/// Larger than any payload with an RTX prefix.
+pub const MAX_COPY: usize = 1600;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    pub source: u64,
+    /// First sequence number of the track in this segment, 64 bit.
+    pub start: u64,
+    /// First packet of the source that belongs to it.
+    pub first_seq: u64,
+    /// `start` of the first segment since the last switch: those that share it differ in layers only.
+    pub switch: u64,
+    pub seq_offset: u64,
+    pub ts_offset: u32,
+    pub squeeze: Option<Squeeze>,
+    /// VP8 only: what is added to frame numbers. Receivers take them for one stream's (RFC 7741 §4.2).
+    pub renumber: Option<FrameNumber>,
+    pub thinning: Thinning,
+}
+
+/// Cached frames sent at a start or switch are squeezed together in time just before the live edge, so that the receiver
+/// neither waits for them nor takes them for delay.
+#[derive(Clone, Copy, Debug)]
+pub struct Squeeze {
+    pub live_frame: u64,
+    pub live_ts: u32,
+    pub step: u32,
+}
+
+impl Segment {
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.thinning.limit >= layers::ALL
+    }
+
+    /// The track's sequence number of `p`, 64 bit.
+    #[inline]
+    pub fn sequence(&self, p: &Packet) -> u64 {
+        let sequence = p.seq.wrapping_add(self.seq_offset);
+        if self.is_whole() {
+            return sequence;
+        }
+        sequence.wrapping_sub(u64::from(self.thinning.left_out(&p.layer).packets))
+    }
+
+    /// Whether `p` has a sequence number here.
+    pub fn numbers(&self, p: &Packet) -> bool {
+        p.layer.numbered(self.thinning.limit)
+    }
+
+    /// Whether only the number of `p` is sent, its layer being one the viewer does without.
+    pub fn blanks(&self, p: &Packet) -> bool {
+        !p.layer.within(self.thinning.limit)
+    }
+
+    /// The source's packet behind a sequence number.
+    pub fn find<'a>(&self, ring: &'a Ring, sequence: u64) -> Option<&'a PacketRef> {
+        self.thinning.find(ring, self.first_seq, sequence.wrapping_sub(self.seq_offset))
+    }
+
+    /// From `p` on with other layers, without a hole.
+    pub fn thinned(&self, limit: u8, p: &Packet) -> Segment {
+        let start = self.sequence(p);
+        let left_out = self.thinning.left_out(&p.layer);
+        Segment {
+            start,
+            first_seq: p.seq,
+            seq_offset: start.wrapping_sub(p.seq),
+            renumber: self.renumber.map(|by| fewer(by, left_out.frames)),
+            thinning: Thinning { limit, before: p.layer.skipped(limit) },
+            ..*self
+        }
+    }
+
+    /// What the frame number of `p` moves by.
+    #[inline]
+    pub fn moves(&self, p: &Packet) -> Option<FrameNumber> {
+        match self.renumber {
+            Some(by) if !self.is_whole() => Some(fewer(by, self.thinning.left_out(&p.layer).frames)),
+            by => by,
+        }
+    }
+
+    /// Encrypts `p` into `slot` behind the header that is there.
+    #[inline]
+    pub fn protect(&self, p: &Packet, tx: &mut Sender, slot: &mut [u8], header: usize, pad: u8) -> Option<usize> {
+        let roc = (self.sequence(p) >> 16) as u32;
+        match self.moves(p).filter(|by| *by != FrameNumber::default()) {
+            None => tx.protect_rtp(slot, header, &p.payload, pad, roc).ok(),
+            Some(by) => protect_moved(p, by, tx, slot, header, (pad, roc)),
+        }
+    }
+
+    pub fn timestamp(&self, p: &Packet) -> u32 {
+        match self.squeeze {
+            Some(s) if p.frame < s.live_frame => {
+                let frames = (s.live_frame - p.frame).min(u64::from(u32::MAX)) as u32;
+                s.live_ts.wrapping_sub(frames.wrapping_mul(s.step))
+            }
+            _ => p.ts.wrapping_add(self.ts_offset),
+        }
+    }
+}
+
+fn fewer(by: FrameNumber, frames: u16) -> FrameNumber {
+    FrameNumber { picture: by.picture.wrapping_sub(frames), ..by }
+}
+
+/// Apart, so that only tracks which switched pay for the copy.
+#[inline(never)]
+fn protect_moved(
+    p: &Packet,
+    by: FrameNumber,
+    tx: &mut Sender,
+    slot: &mut [u8],
+    header: usize,
+    (pad, roc): (u8, u32),
+) -> Option<usize> {
+    let mut copy = [0u8; MAX_COPY];
+    let copy = copy.get_mut(..p.payload.len())?;
+    copy.copy_from_slice(&p.payload);
+    vp8::renumber(copy, by);
+    tx.protect_rtp(slot, header, copy, pad, roc).ok()
+}
