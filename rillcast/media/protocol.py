@@ -343,8 +343,8 @@ class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child
 
 
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
-    """Child side: nothing at all from the parent for 3 s (parents send keep-alives each second). Comes once per
-    silence."""
+    """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes once
+    per silence."""
 
     source: int
 

@@ -30,6 +30,8 @@ pub struct RelayOut {
     pub child: Option<Path>,
     pub seen_us: u64,
     pub reported_us: u64,
+    /// Since when there was nothing to send, and how many packets had been sent then.
+    quiet: (u64, u32),
     pub progress: Progress,
     /// Relay sequence = source sequence + this.
     offset: Option<u64>,
@@ -74,12 +76,22 @@ impl RelayOut {
             child: None,
             seen_us: now_us,
             reported_us: 0,
+            quiet: (now_us, 0),
             progress: Progress::Waiting,
             offset: None,
             sent: Window::default(),
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// Whether the child is to be told now that its parent lives. Call at every tick.
+    pub fn is_report_due(&mut self, now_us: u64) -> bool {
+        if self.quiet.1 != self.packets {
+            self.quiet = (now_us, self.packets);
+        }
+        let quiet_us = now_us.saturating_sub(self.quiet.0.max(self.reported_us));
+        self.child.is_some() && (quiet_us >= PARENT_QUIET_US || now_us >= self.reported_us + KEEP_ALIVE_US)
     }
 
     /// Writes `p` for its first sending.
@@ -170,5 +182,8 @@ pub fn carried(datagram: &[u8], h: &rtp::Header) -> Carried {
 /// A child that says nothing for this long is gone.
 pub const CHILD_TIMEOUT_US: u64 = 10_000_000;
 /// A parent that says nothing for this long is reported.
-pub const PARENT_TIMEOUT_US: u64 = 3_000_000;
+pub const PARENT_TIMEOUT_US: u64 = 900_000;
+/// A parent with nothing to send says so after this long.
+pub const PARENT_QUIET_US: u64 = 200_000;
+/// Child → parent; sender reports, parent → child.
 pub const KEEP_ALIVE_US: u64 = 1_000_000;

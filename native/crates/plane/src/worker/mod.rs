@@ -8,6 +8,7 @@ mod inbound;
 mod mirrors;
 mod probing;
 mod riding;
+mod switching;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -82,6 +83,7 @@ pub struct Worker {
     packets_in: u64,
     bytes_in: u64,
     last_second_us: u64,
+    ticked_us: u64,
     next_slice: usize,
     handshake_turn: usize,
     /// Share of the last second spent working; set by the driver.
@@ -136,6 +138,7 @@ impl Worker {
             packets_in: 0,
             bytes_in: 0,
             last_second_us: 0,
+            ticked_us: 0,
             next_slice: 0,
             handshake_turn: 0,
             busy: 0.0,

@@ -21,6 +21,8 @@ const REMB_FAST_FOR_US: u64 = 8_000_000;
 const HANDSHAKE_TURNS: usize = 5;
 /// From so many DTLS associations given up in a second on, their memory is given back.
 const MANY_SHED: usize = 50;
+/// A tick that comes so much after the last one was late.
+const LATE_US: u64 = 4 * TICK_US;
 /// How long to wait before asking again for a packet.
 const NACK_SESSION_US: u64 = 40_000;
 const NACK_RELAY_US: u64 = 20_000;
@@ -156,7 +158,11 @@ impl Worker {
         for id in early {
             self.keep_alive(now_us, id, out);
         }
+        let late_us = now_us.saturating_sub(self.ticked_us).saturating_sub(LATE_US);
+        self.ticked_us = now_us;
         for r in self.relays_in.values_mut() {
+            // What we didn't listen to is no silence.
+            r.heard_us = (r.heard_us + late_us).min(now_us);
             if !r.lost_told && now_us >= r.heard_us + PARENT_TIMEOUT_US {
                 r.lost_told = true;
                 self.shared.events.push(Event::RelayParentLost { source: r.source });
@@ -168,12 +174,8 @@ impl Worker {
             self.remove_relay(id);
             self.shared.events.push(Event::RelayChildLost { relay: id });
         }
-        let reports: Vec<u64> = self
-            .relays_out
-            .values()
-            .filter(|r| r.child.is_some() && now_us >= r.reported_us + KEEP_ALIVE_US)
-            .map(|r| r.id)
-            .collect();
+        let reports: Vec<u64> =
+            self.relays_out.values_mut().filter_map(|r| r.is_report_due(now_us).then_some(r.id)).collect();
         for id in reports {
             self.report_relay(now_us, id, out);
         }

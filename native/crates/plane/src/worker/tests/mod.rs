@@ -1,8 +1,10 @@
 //! A worker and its peers in one thread and in virtual time: real STUN, DTLS and SRTP, no sockets.
 
+mod catching;
 mod feedback;
 mod hostile;
 mod layers;
 mod lives;
+mod relays;
 mod riding;
 mod rig;

@@ -113,6 +113,11 @@ impl Bench {
         self.worker.datagram(self.now, Path { sock: Sock::MediaV4, to: from, local: None }, &mut data, &mut self.out);
     }
 
+    /// The same on the relays' socket.
+    pub fn give_relay(&mut self, from: SocketAddr, mut data: Vec<u8>) {
+        self.worker.datagram(self.now, Path { sock: Sock::Relay, to: from, local: None }, &mut data, &mut self.out);
+    }
+
     pub fn settle(&mut self) {
         self.worker.flush(self.now, &mut self.out);
         let (events, tapped) = self.shared.events.drain();

@@ -1,0 +1,118 @@
+//! Between nodes: a parent and a child, each a worker of its own.
+
+use std::net::SocketAddr;
+
+use super::rig::Bench;
+use crate::config::{AddRelay, AddRelaySource, Command, Kind, SourceSpec};
+use crate::events::Event;
+use crate::worker::TICK_US;
+
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+struct Link {
+    parent: Bench,
+    child: Bench,
+    up: SocketAddr,
+    down: SocketAddr,
+}
+
+impl Link {
+    fn new() -> Self {
+        let (mut parent, mut child) = (Bench::new(), Bench::new());
+        let spec =
+            |source| SourceSpec { source, worker: 0, kind: Kind::Video, codec: "VP8".into(), clock_rate: 90_000 };
+        let (up, down) = (SocketAddr::from(([127, 0, 0, 1], 5001)), SocketAddr::from(([127, 0, 0, 1], 5002)));
+        parent.command(Command::AddPushSource(spec(100)));
+        let (srtp_key, srtcp_key) = (KEY.to_owned(), KEY.to_owned());
+        parent.command(Command::AddRelay(Box::new(AddRelay {
+            relay: 1,
+            source: 100,
+            ssrc: 7,
+            payload_type: 96,
+            srtp_key: srtp_key.clone(),
+            srtcp_key: srtcp_key.clone(),
+        })));
+        let feed = AddRelaySource { spec: spec(300), parent: up, ssrc: 7, srtp_key, srtcp_key };
+        child.command(Command::AddRelaySource(Box::new(feed)));
+        Link { parent, child, up, down }
+    }
+
+    fn pass(&mut self, us: u64) {
+        for _ in 0..us / TICK_US {
+            self.parent.pass(TICK_US);
+            self.child.pass(TICK_US);
+            self.carry();
+        }
+    }
+
+    /// Datagrams both ways; the number that went down.
+    fn carry(&mut self) -> usize {
+        for d in self.child.sent_to(self.up) {
+            self.parent.give_relay(self.down, d);
+        }
+        let down = self.parent.sent_to(self.down);
+        let count = down.len();
+        for d in down {
+            self.child.give_relay(self.up, d);
+        }
+        self.child.settle();
+        count
+    }
+
+    fn lost(&self) -> usize {
+        self.child.events.iter().filter(|e| matches!(e, Event::RelayParentLost { .. })).count()
+    }
+}
+
+#[test]
+fn a_parent_with_nothing_to_send_says_so_often_and_is_not_lost() {
+    let mut link = Link::new();
+    link.pass(100_000);
+    let mut said = 0;
+    for _ in 0..600 {
+        link.parent.pass(TICK_US);
+        link.child.pass(TICK_US);
+        said += link.carry();
+    }
+    assert_eq!(link.lost(), 0);
+    assert!((13..=16).contains(&said), "every 200 ms of 3 s, not {said} times");
+}
+
+#[test]
+fn a_parent_that_has_media_to_send_says_nothing_else_but_its_reports() {
+    let mut link = Link::new();
+    link.pass(100_000);
+    let mut down = 0;
+    for i in 0..600 {
+        if i % 6 == 0 {
+            link.parent.push(100, i / 6, u32::from(i) * 450, &[0x10, 1, 0, 0]);
+        }
+        link.parent.pass(TICK_US);
+        link.child.pass(TICK_US);
+        down += link.carry();
+    }
+    assert!((100..=105).contains(&down), "{down}");
+}
+
+#[test]
+fn a_dead_parent_is_noticed_within_a_second_once() {
+    let mut link = Link::new();
+    link.pass(500_000);
+    link.child.pass(650_000);
+    assert_eq!(link.lost(), 0);
+    link.child.pass(300_000);
+    assert_eq!(link.lost(), 1);
+    link.child.pass(3_000_000);
+    assert_eq!(link.lost(), 1);
+}
+
+#[test]
+fn what_was_not_listened_to_is_no_silence() {
+    let mut link = Link::new();
+    link.pass(500_000);
+    link.child.now += 2_000_000;
+    link.child.pass(TICK_US);
+    assert_eq!(link.lost(), 0, "this worker stood still itself");
+    link.pass(500_000);
+    assert_eq!(link.lost(), 0);
+}
