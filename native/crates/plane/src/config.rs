@@ -141,19 +141,53 @@ pub struct AddRelay {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     AddSession(Box<AddSession>),
-    RestartIce { session: u64, ice: IceParameters },
-    RemoveSession { session: u64, keep_sources: bool },
-    SwitchSource { session: u64, track: u64, source: Option<u64> },
+    RestartIce {
+        session: u64,
+        ice: IceParameters,
+    },
+    RemoveSession {
+        session: u64,
+        keep_sources: bool,
+    },
+    SwitchSource {
+        session: u64,
+        track: u64,
+        source: Option<u64>,
+        #[serde(default)]
+        hold: bool,
+    },
     AddPushSource(SourceSpec),
     AddRelaySource(Box<AddRelaySource>),
-    RemoveSource { source: u64 },
+    RemoveSource {
+        source: u64,
+    },
     AddRelay(Box<AddRelay>),
-    RemoveRelay { relay: u64 },
-    RequestKeyframe { source: u64 },
-    LimitLayers { session: u64, track: u64, temporal: u8 },
-    Probe { session: u64, track: u64, bitrate_bps: u64, duration_ms: u64 },
-    Tap { source: u64, enabled: bool },
-    SetClock { source: u64, ntp: u64, rtp_ts: u32 },
+    RemoveRelay {
+        relay: u64,
+    },
+    RequestKeyframe {
+        source: u64,
+    },
+    LimitLayers {
+        session: u64,
+        track: u64,
+        temporal: u8,
+    },
+    Probe {
+        session: u64,
+        track: u64,
+        bitrate_bps: u64,
+        duration_ms: u64,
+    },
+    Tap {
+        source: u64,
+        enabled: bool,
+    },
+    SetClock {
+        source: u64,
+        ntp: u64,
+        rtp_ts: u32,
+    },
 }
 
 impl AddSession {

@@ -15,6 +15,7 @@ pub mod config;
 pub mod driver;
 pub mod egress;
 pub mod events;
+mod figures;
 pub mod layers;
 pub mod mailbox;
 pub mod nack;

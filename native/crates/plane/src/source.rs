@@ -10,6 +10,7 @@ use rillcast_wire::rtp::SeqUnwrapper;
 
 use crate::config::Kind;
 use crate::events::SourceStats;
+use crate::figures::{Jitter, Rate, Stats};
 use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
@@ -44,6 +45,8 @@ pub struct Incoming<'a> {
 
 /// Sequence jumps larger than this are a new sequence, not loss.
 const MAX_JUMP: u64 = 3_000;
+/// Of so many packets in a row one is above the base layer if there are layers.
+const LAYERS_LATELY: u64 = 200;
 /// At most one keyframe request per source in this time.
 pub const KEYFRAME_THROTTLE_US: u64 = 500_000;
 
@@ -76,6 +79,9 @@ pub struct Source {
     pub rotation: usize,
     unwrap: SeqUnwrapper,
     layers: LayerCount,
+    /// Packets up to the last one above the base layer.
+    layered: u64,
+    rate: Rate,
     joined: bool,
     clock_seen: bool,
     seq_offset: u64,
@@ -85,26 +91,6 @@ pub struct Source {
     pub last_arrival_us: u64,
     jitter: Jitter,
     stats: Stats,
-}
-
-#[derive(Default)]
-struct Stats {
-    packets: u64,
-    bytes: u64,
-    keyframes: u64,
-    keyframe_ts: Option<u32>,
-    resolution: (u16, u16),
-    before: (u64, u64, u64),
-    received_in_interval: (u64, u64),
-    /// By temporal layer, since the last figures.
-    layer_bytes: [u64; 1 + ALL as usize],
-}
-
-/// Interarrival jitter in RTP ticks (RFC 3550 §6.4.1).
-#[derive(Default)]
-struct Jitter {
-    transit: Option<i64>,
-    value: f64,
 }
 
 impl Source {
@@ -133,6 +119,8 @@ impl Source {
             rotation: 0,
             unwrap: SeqUnwrapper::new(),
             layers: LayerCount::default(),
+            layered: 0,
+            rate: Rate::default(),
             joined: false,
             clock_seen: false,
             seq_offset: 0,
@@ -155,6 +143,16 @@ impl Source {
         self.joined = false;
         self.clock_seen = false;
         self.nack.restart();
+    }
+
+    /// Whether more than one temporal layer came lately.
+    pub fn has_layers(&self) -> bool {
+        self.layered > 0 && self.stats.packets - self.layered < LAYERS_LATELY
+    }
+
+    /// Of the last second; 0 while unknown.
+    pub fn rate_bps(&self) -> u64 {
+        self.rate.bps
     }
 
     pub fn has_started(&self) -> bool {
@@ -218,6 +216,7 @@ impl Source {
 
     fn store(&mut self, packet: PacketRef, starts_keyframe: bool, now_us: u64) -> Option<PacketRef> {
         self.last_arrival_us = now_us;
+        self.rate.count(now_us, packet.payload.len());
         if !self.ring.insert(packet.clone(), starts_keyframe) {
             return None;
         }
@@ -281,16 +280,12 @@ impl Source {
         })
     }
 
-    fn note_stats(
-        &mut self,
-        bytes: usize,
-        ts: u32,
-        keyframe: bool,
-        resolution: Option<(u16, u16)>,
-        layer: Layer,
-    ) {
+    fn note_stats(&mut self, bytes: usize, ts: u32, keyframe: bool, resolution: Option<(u16, u16)>, layer: Layer) {
         self.stats.layer_bytes[usize::from(layer.id.min(ALL))] += bytes as u64 + 12;
         self.stats.packets += 1;
+        if layer.id > 0 {
+            self.layered = self.stats.packets;
+        }
         self.stats.bytes += bytes as u64 + 12;
         if keyframe && self.stats.keyframe_ts != Some(ts) {
             self.stats.keyframe_ts = Some(ts);
@@ -357,35 +352,6 @@ impl Source {
     /// Sequence number in the feed's terms of packet `seq`.
     pub fn sequence_offset(&self) -> u64 {
         self.seq_offset
-    }
-}
-
-impl Stats {
-    fn take_layers(&mut self, seconds: f64) -> Vec<u64> {
-        let bytes = std::mem::take(&mut self.layer_bytes);
-        let highest = bytes.iter().rposition(|b| *b > 0).unwrap_or(0);
-        let mut sum = 0;
-        let sums = bytes[..=highest].iter().map(|b| {
-            sum += b;
-            (sum as f64 * 8.0 / seconds) as u64
-        });
-        if highest == 0 {
-            vec![]
-        } else {
-            sums.collect()
-        }
-    }
-}
-
-impl Jitter {
-    fn on_packet(&mut self, now_us: u64, ts: u32, clock_rate: u32) {
-        let transit = ticks(now_us, clock_rate).wrapping_sub(ts) as i32 as i64;
-        if let Some(before) = self.transit.replace(transit) {
-            let d = (transit - before).abs() as f64;
-            if d < clock_rate as f64 {
-                self.value += (d - self.value) / 16.0;
-            }
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
 
 mod association;
+mod layering;
+pub mod pacing;
 pub mod recv;
+mod repair;
 pub mod segment;
 pub mod send;
 

@@ -27,13 +27,29 @@ pub struct Segment {
     pub thinning: Thinning,
 }
 
-/// Cached frames sent at a start or switch are squeezed together in time just before the live edge, so that the receiver
-/// neither waits for them nor takes them for delay.
+/// Cached frames sent at a start or switch are squeezed together in time, as much as they are sent faster than they were
+/// made, so that the receiver neither waits for them nor takes them for delay.
 #[derive(Clone, Copy, Debug)]
 pub struct Squeeze {
-    pub live_frame: u64,
-    pub live_ts: u32,
-    pub step: u32,
+    /// The source's time from which on nothing is squeezed.
+    until: u32,
+    /// What the time before is squeezed into, of what.
+    into: u32,
+    of: u32,
+}
+
+impl Squeeze {
+    /// From the source's time `from` to `until`; both in RTP ticks. None if there is nothing to squeeze.
+    pub fn new((from, until): (u32, u32), into: u32) -> Option<Squeeze> {
+        let of = until.wrapping_sub(from);
+        (0 < of as i32).then_some(Squeeze { until, into, of })
+    }
+
+    /// How far before `until` a time comes to lie.
+    fn back(&self, ts: u32) -> Option<u32> {
+        let back = self.until.wrapping_sub(ts);
+        (0 < back as i32).then(|| (u64::from(back) * u64::from(self.into) / u64::from(self.of)) as u32)
+    }
 }
 
 impl Segment {
@@ -101,12 +117,9 @@ impl Segment {
     }
 
     pub fn timestamp(&self, p: &Packet) -> u32 {
-        match self.squeeze {
-            Some(s) if p.frame < s.live_frame => {
-                let frames = (s.live_frame - p.frame).min(u64::from(u32::MAX)) as u32;
-                s.live_ts.wrapping_sub(frames.wrapping_mul(s.step))
-            }
-            _ => p.ts.wrapping_add(self.ts_offset),
+        match self.squeeze.and_then(|s| Some((s.until, s.back(p.ts)?))) {
+            Some((until, back)) => until.wrapping_add(self.ts_offset).wrapping_sub(back),
+            None => p.ts.wrapping_add(self.ts_offset),
         }
     }
 }

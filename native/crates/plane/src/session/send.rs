@@ -5,24 +5,22 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
-use super::segment::{Segment, Squeeze, MAX_COPY};
+use super::pacing::{Pace, Plan};
+use super::repair::REPAIRS;
+use super::segment::{Segment, Squeeze};
 use crate::config::{self, HeaderExtensions, Kind};
 use crate::layers::{self, Thinning};
-use crate::packet::{abs_send_time, ticks, Clock, Packet, PacketRef};
+use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
 
 /// A track that sent nothing for so long does not flow.
 const FLOWS_US: u64 = 500_000;
 
-/// Packets whose repair is remembered, and the least time between two of the same.
-const REPAIRS: usize = 64;
-const REPAIR_AGAIN_MS: u64 = 20;
-
 /// A time of sending, in the forms that packets need; made once per burst.
 pub struct Moment {
     now_us: u64,
-    abs_send_time: [u8; 3],
+    pub(super) abs_send_time: [u8; 3],
 }
 
 impl Moment {
@@ -50,18 +48,22 @@ pub struct SendTrack {
     pub progress: Progress,
     pub current: Option<Segment>,
     /// Temporal layers to be sent, and whether that is not so yet.
-    wanted_limit: u8,
+    pub(super) wanted_limit: u8,
     pub relayers: bool,
+    /// The limit before `hold`.
+    pub(super) held_limit: Option<u8>,
+    /// Catching up no faster than this.
+    pub pace: Option<Pace>,
     pub previous: Option<Segment>,
     /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
-    next: u64,
+    pub(super) next: u64,
     /// Bit i: `next - 1 - i` was sent. Under GCM no sequence number may carry different bytes, ever.
     sent: u64,
     last_ts: u32,
     last_sent_us: u64,
     /// The track's timeline against NTP, as last reported.
     timeline: Option<Clock>,
-    rtx_seq: u64,
+    pub(super) rtx_seq: u64,
     pub packets: u32,
     pub octets: u32,
     /// Middle bits of the last sender reports' NTP time, and when they left.
@@ -71,7 +73,7 @@ pub struct SendTrack {
     pub heard: Option<(u32, i32)>,
     /// Which packets were repaired last, and when (ms), by the lower bits of their sequence numbers.
     /// Made at the first repair.
-    repairs: Option<Box<[(u16, u32); REPAIRS]>>,
+    pub(super) repairs: Option<Box<[(u16, u32); REPAIRS]>>,
     /// VP8 only: of the newest packet sent.
     frame_number: Option<FrameNumber>,
 }
@@ -86,6 +88,8 @@ impl SendTrack {
             current: None,
             wanted_limit: layers::ALL,
             relayers: false,
+            held_limit: None,
+            pace: None,
             previous: None,
             next: fastrand::u64(1..0x7000),
             sent: 0,
@@ -121,12 +125,15 @@ impl SendTrack {
     }
 
     /// Begins a segment at `at`; the packets from there to the live edge are to be sent next.
-    pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe) {
+    /// `estimate_bps`: what the viewer says it can take, or 0.
+    pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) {
         let Some(live) = source.ring.highest().and_then(|h| source.ring.get(h)) else { return };
         let first = self.current.is_none();
-        let mut ts_offset = match (self.timeline, source.clock) {
+        let before = self.current.filter(|c| c.source == source.id);
+        let mut ts_offset = match (before, self.timeline, source.clock) {
             _ if first => self.last_ts.wrapping_sub(live.ts),
-            (Some(out), Some(c)) if source.clock_is_reported() => {
+            (Some(before), ..) => before.ts_offset,
+            (_, Some(out), Some(c)) if source.clock_is_reported() => {
                 out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp)
             }
             _ => self.continued_ts(now_us).wrapping_sub(live.ts),
@@ -141,13 +148,15 @@ impl SendTrack {
         }
         let most = self.config.clock_rate / 1000;
         let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
+        let plan = Plan::new(now_us, source, at, estimate_bps).filter(|_| source.kind == Kind::Video);
+        let ahead = plan.as_ref().map_or(0, |p| ticks(p.lasts_us, self.config.clock_rate));
         let begins = || source.ring.get(at.first_seq).map(|p| vp8::frame_number(&p.payload));
         let renumber = (source.codec == Codec::Vp8).then(|| match (self.frame_number, begins()) {
             (Some(before), Some(number)) => number.gap_after(before),
             _ => FrameNumber::default(),
         });
         self.previous = self.current;
-        (self.wanted_limit, self.relayers) = (layers::ALL, false);
+        (self.wanted_limit, self.relayers, self.held_limit) = (layers::ALL, false, None);
         self.current = Some(Segment {
             renumber,
             thinning: Thinning::NONE,
@@ -157,12 +166,9 @@ impl SendTrack {
             first_seq: at.first_seq,
             seq_offset: self.next.wrapping_sub(at.first_seq),
             ts_offset,
-            squeeze: (frames > 0).then_some(Squeeze {
-                live_frame: live.frame,
-                live_ts: live.ts.wrapping_add(ts_offset),
-                step,
-            }),
+            squeeze: Squeeze::new((at.ts, live.ts.wrapping_add(ahead)), ahead.max(frames * step)),
         });
+        self.pace = plan.map(|p| p.pace);
         self.progress = Progress::Catching { next: at.first_seq };
         self.source = Some(source.id);
         self.target = None;
@@ -209,38 +215,6 @@ impl SendTrack {
         Some(n)
     }
 
-    /// The segment of a packet, for tracks that have or had fewer layers; None: the viewer does without it.
-    #[inline(never)]
-    fn thinned_segment(&self, p: &Packet) -> Option<Segment> {
-        let current = self.current?;
-        let segment = match self.previous {
-            Some(previous) if p.seq < current.first_seq && previous.switch == current.switch => previous,
-            _ => current,
-        };
-        (p.seq >= segment.first_seq && segment.numbers(p)).then_some(segment)
-    }
-
-    /// Which temporal layers are to be sent, of the present source only.
-    pub fn limit_layers(&mut self, limit: u8) {
-        self.wanted_limit = limit.min(layers::ALL);
-        self.relayers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
-    }
-
-    /// To be called with packets about to be sent while `relayers`: takes the first chance among them.
-    pub fn relayer(&mut self, packets: &[PacketRef]) {
-        let Some(current) = self.current else { return };
-        let limit = current.thinning.limit;
-        let change = packets
-            .iter()
-            .filter(|p| p.seq >= current.first_seq)
-            .find_map(|p| Some((p, layers::step(limit, self.wanted_limit, &p.layer)?)));
-        if let Some((p, limit)) = change {
-            self.previous = self.current;
-            self.current = Some(current.thinned(limit, p));
-            self.relayers = limit != self.wanted_limit;
-        }
-    }
-
     /// Whether `sequence` may be sent for the first time; it counts as sent afterwards.
     #[inline]
     fn claim(&mut self, sequence: u64) -> bool {
@@ -259,7 +233,7 @@ impl SendTrack {
     }
 
     #[inline]
-    fn header(
+    pub(super) fn header(
         &self,
         p: &Packet,
         (sequence, ts): (u64, u32),
@@ -303,79 +277,6 @@ impl SendTrack {
     /// Whether bursts may be padded to equal sizes: not without RTX, see `header`.
     pub fn may_pad(&self) -> bool {
         self.config.rtx_ssrc != 0
-    }
-
-    /// The segment and 64-bit sequence number that the viewer's 16-bit `seq` means.
-    pub fn lookup(&self, seq: u16) -> Option<(Segment, u64)> {
-        let newest = self.next.wrapping_sub(1);
-        let back = (newest as u16).wrapping_sub(seq);
-        let sequence = newest.checked_sub(u64::from(back))?;
-        let segment = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
-        Some((segment, sequence))
-    }
-
-    /// Whether a segment has been switched away from. Its gaps need no repair: what follows began with a keyframe.
-    pub fn is_over(&self, segment: &Segment) -> bool {
-        self.current.is_some_and(|c| c.switch != segment.switch)
-    }
-
-    /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
-    /// way, which on a full link fills it for good.
-    pub fn may_repair(&mut self, seq: u16, now_us: u64, rtt_us: u64) -> bool {
-        let repairs = self.repairs.get_or_insert_with(|| Box::new([(0, 0); REPAIRS]));
-        let entry = &mut repairs[usize::from(seq) % REPAIRS];
-        let now_ms = (now_us / 1000) as u32;
-        let wait_ms = (rtt_us / 1000).clamp(REPAIR_AGAIN_MS, 1000) as u32;
-        if entry.1 != 0 && entry.0 == seq && now_ms.wrapping_sub(entry.1) < wait_ms {
-            return false;
-        }
-        *entry = (seq, now_ms.max(1));
-        true
-    }
-
-    /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.
-    pub fn write_repair(
-        &mut self,
-        p: &Packet,
-        segment: &Segment,
-        at: &Moment,
-        ids: &HeaderExtensions,
-        tx: &mut Sender,
-        slot: &mut [u8],
-    ) -> Option<usize> {
-        let sequence = segment.sequence(p);
-        let ts = segment.timestamp(p);
-        let blank = segment.blanks(p);
-        if self.config.rtx_ssrc == 0 {
-            let header = self.header(p, (sequence, ts), blank, ids, at, slot);
-            if blank {
-                return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
-            }
-            return segment.protect(p, tx, slot, header, 0);
-        }
-        let mut payload = [0u8; MAX_COPY];
-        let content: &[u8] = if blank { &[] } else { &p.payload };
-        let len = 2 + content.len();
-        payload.get_mut(2..len)?.copy_from_slice(content);
-        if let Some(by) = segment.moves(p) {
-            vp8::renumber(&mut payload[2..len], by);
-        }
-        payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
-        let exts: &[(u8, &[u8])] =
-            if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
-        let rtx = self.rtx_seq;
-        self.rtx_seq += 1;
-        let header = rtp::write_header(
-            slot,
-            p.marker,
-            self.config.rtx_payload_type,
-            rtx as u16,
-            ts,
-            self.config.rtx_ssrc,
-            false,
-            exts,
-        );
-        tx.protect_rtp(slot, header, &payload[..len], 0, (rtx >> 16) as u32).ok()
     }
 
     /// NTP and RTP time for a sender report now, if anything was sent.

@@ -13,6 +13,8 @@ const CATCH_UP_RELAY: usize = 64;
 /// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
 /// thin links most switches are made for can't take. An older one is replaced by asking for a new one.
 const FRESH_US: u64 = 150_000;
+/// Catching up with more than this takes long: a new keyframe ends it earlier.
+const LONG_US: u64 = 2_000_000;
 
 impl Worker {
     /// Connects a viewer's track to its target source, and begins if a keyframe is at hand.
@@ -45,7 +47,8 @@ impl Worker {
             return;
         };
         let old = t.source;
-        t.begin(now_us, source, at);
+        t.begin(now_us, source, at, session.remb_bps);
+        source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
         if let Some(old) = old.filter(|o| *o != id) {
             self.shared.events.push(Event::SourceSwitched { session: session.id, track: t.config.track, source: id });
             self.detach(old, slot, track);
@@ -74,24 +77,41 @@ impl Worker {
     /// Sends the next cached packets to one track, and notes it if more remain.
     fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Session { send, tx, path, extensions, totals, .. } = &mut **session;
+        let Session { send, tx, path, extensions, totals, remb_bps, .. } = &mut **session;
         let t = &mut send[track];
-        let (Progress::Catching { next }, Some(source)) = (t.progress, t.source.and_then(|id| self.sources.get(&id)))
+        let (Progress::Catching { mut next }, Some(source)) =
+            (t.progress, t.source.and_then(|id| self.sources.get(&id)))
         else {
             return;
         };
         let (Some(tx), Some(path)) = (tx, path) else { return };
+        if let Some(pace) = &mut t.pace {
+            if let Some(newer) = source.ring.keyframe().filter(|k| k.first_seq > next) {
+                t.begin(now_us, source, newer, *remb_bps);
+                next = newer.first_seq;
+            } else if !pace.ready(now_us, source.rate_bps()) {
+                self.catching.push((slot, track));
+                return;
+            }
+        }
         let moment = Moment::new(now_us);
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP) {
+            if t.pace.is_some_and(|pace| pace.is_spent()) {
+                break;
+            }
             last = p.seq + 1;
             let before = out.bytes;
             if out.packet(path, slot as u32, |b| t.write(p, 0, &moment, extensions, tx, b)) {
                 totals.count(source.kind, out.bytes - before);
             }
+            if let Some(pace) = &mut t.pace {
+                pace.spend(out.bytes - before);
+            }
         }
         let done = source.ring.highest().is_none_or(|h| last > h);
         t.progress = if done { Progress::Live } else { Progress::Catching { next: last } };
+        t.pace = t.pace.filter(|_| !done);
         if !done && !self.catching.contains(&(slot, track)) {
             self.catching.push((slot, track));
         }

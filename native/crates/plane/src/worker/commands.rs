@@ -11,7 +11,6 @@ use crate::relay::{RelayIn, RelayOut};
 use crate::session::send::Progress;
 use crate::session::Session;
 use crate::source::{Feed, Source};
-use rillcast_wire::codec::Codec;
 use rillcast_wire::rtcp;
 
 const MAX_PROBE_BPS: u64 = 20_000_000;
@@ -66,8 +65,8 @@ impl Worker {
                 }
                 ("remove_session", session, Ok(()))
             }
-            Command::SwitchSource { session, track, source } => {
-                ("switch_source", session, self.switch_source(now_us, session, track, source, out))
+            Command::SwitchSource { session, track, source, hold } => {
+                ("switch_source", session, self.switch_source(now_us, (session, track), source, hold, out))
             }
             Command::AddPushSource(c) => ("add_push_source", c.source, self.add_source(&c, Feed::Push)),
             Command::AddRelaySource(c) => ("add_relay_source", c.spec.source, self.add_relay_source(now_us, &c, out)),
@@ -215,68 +214,6 @@ impl Worker {
             rtcp::write_bye(&mut packet, t.config.ssrc);
         }
         s.send_rtcp(packet, out, slot as u32);
-    }
-
-    fn switch_source(
-        &mut self,
-        now_us: u64,
-        id: u64,
-        track: u64,
-        source: Option<u64>,
-        out: &mut Egress,
-    ) -> Result<(), String> {
-        let (slot, i) = self.track(id, track)?;
-        let session = &mut self.sessions[slot];
-        let connected = super::inbound::is_connected(session);
-        let current = session.send[i].source;
-        match source {
-            Some(new) if Some(new) == current => {
-                let abandoned = session.send[i].target.take();
-                if let Some(a) = abandoned.filter(|a| Some(*a) != current) {
-                    self.detach(a, slot, i);
-                }
-            }
-            Some(new) => {
-                if !self.shared.registry.knows_source(new) {
-                    return Err(format!("source {new}: unknown"));
-                }
-                let abandoned = session.send[i].target.replace(new);
-                if let Some(a) = abandoned.filter(|a| *a != new && Some(*a) != current) {
-                    self.detach(a, slot, i);
-                }
-                if connected {
-                    self.attach(now_us, slot, i, out);
-                }
-            }
-            None => {
-                let t = &mut session.send[i];
-                let (old, target) = (t.source.take(), t.target.take());
-                t.progress = Progress::Waiting;
-                self.catching.retain(|c| *c != (slot, i));
-                for id in [old, target].into_iter().flatten() {
-                    self.detach(id, slot, i);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn track(&self, id: u64, track: u64) -> Result<(usize, usize), String> {
-        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
-        let found = self.sessions[slot].send.iter().position(|t| t.config.track == track);
-        Ok((slot, found.ok_or_else(|| format!("session {id}: no track {track}"))?))
-    }
-
-    fn limit_layers(&mut self, id: u64, track: u64, temporal: u8) -> Result<(), String> {
-        let (slot, i) = self.track(id, track)?;
-        let t = &mut self.sessions[slot].send[i];
-        t.limit_layers(temporal);
-        // AV1's payload doesn't tell where layers may be taken up again; a keyframe always will do.
-        let source = t.source.filter(|_| t.relayers).and_then(|s| self.sources.get_mut(&s));
-        if let Some(s) = source.filter(|s| s.codec == Codec::Av1) {
-            s.keyframe_wanted = true;
-        }
-        Ok(())
     }
 
     fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), String> {

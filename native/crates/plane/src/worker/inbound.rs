@@ -215,7 +215,8 @@ impl Worker {
     }
 
     fn keyframe_for(&mut self, slot: usize, media: u32) {
-        let source = self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.source);
+        let source =
+            self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.target.or(t.source));
         if let Some(s) = source.and_then(|id| self.sources.get_mut(&id)) {
             s.keyframe_wanted = true;
         }
@@ -245,7 +246,7 @@ impl Worker {
         let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };
-        if track.is_over(&segment) {
+        if track.is_over(&segment) || track.is_held() {
             return self.counters.add("nack_superseded");
         }
         if !track.may_repair(seq, now_us, session.rtt_us) {

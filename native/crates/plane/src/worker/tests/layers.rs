@@ -196,3 +196,27 @@ fn the_rates_of_layers_are_told() {
     assert_eq!(rates.len(), 3);
     assert!(rates[0] < rates[1] && rates[1] < rates[2]);
 }
+
+#[test]
+fn a_track_held_for_a_switch_gets_the_base_layer_meanwhile_and_all_again_if_it_stays() {
+    let mut s = Stage::new();
+    s.frames(16, &[]);
+    s.seen();
+    let spec = crate::config::SourceSpec {
+        source: 200,
+        worker: 0,
+        kind: crate::config::Kind::Video,
+        codec: "VP8".into(),
+        clock_rate: 90_000,
+    };
+    s.b.command(Command::AddPushSource(spec));
+    s.b.worker.shared.registry.place_source(200, 0).unwrap();
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });
+    s.frames(32, &[]);
+    let held = s.seen();
+    no_holes(&held);
+    assert_eq!(layers(&held), [0, 0, 0, 0]);
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(100), hold: false });
+    s.frames(56, &[]);
+    assert!(layers(&s.seen()).ends_with(&[0, 2, 1, 2]));
+}

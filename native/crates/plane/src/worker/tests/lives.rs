@@ -84,7 +84,7 @@ fn a_switch_keeps_one_sequence_and_timeline() {
     v.received(&mut b);
     // The registry is told by `Plane::execute`, which this test goes round.
     b.worker.shared.registry.place_source(200, 0).unwrap();
-    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(2, 3500, DELTA)]);
     let (after, _) = v.received(&mut b);
     assert_eq!(after.len(), 2, "the cached keyframe, then the live packet");
@@ -104,7 +104,7 @@ fn a_running_picture_waits_for_a_fresh_keyframe_and_old_gaps_are_left() {
     frames(&mut b, &mut p, 0, 15);
     let lost = v.received(&mut b).0[3].0.seq;
     b.worker.shared.registry.place_source(200, 0).unwrap();
-    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(2, 3500, DELTA)]);
     assert!(v.received(&mut b).0.is_empty(), "the cached keyframe is too old");
     b.pass(10_000);
@@ -133,7 +133,7 @@ fn vp8_frame_numbers_go_on_over_a_switch_and_in_repairs() {
     v.received(&mut b);
     b.command(Command::AddPushSource(push_source()));
     b.worker.shared.registry.place_source(200, 0).unwrap();
-    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(1, 500, &numbered(70, 9, KEYFRAME)), (2, 3500, &numbered(71, 10, DELTA))]);
     let (after, _) = v.received(&mut b);
     let numbers: Vec<FrameNumber> = after.iter().map(|(_, payload)| frame_number(payload)).collect();
@@ -172,7 +172,7 @@ fn a_large_keyframe_is_paced_and_whole() {
     v.received(&mut b);
     b.command(Command::AddPushSource(push_source()));
     b.worker.shared.registry.place_source(200, 0).unwrap();
-    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200) });
+    b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(1, 0, KEYFRAME)]);
     v.received(&mut b);
     let frame: Vec<(u16, u32, &[u8])> = (2..42).map(|seq| (seq, 3000, DELTA)).collect();

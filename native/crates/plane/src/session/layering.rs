@@ -1,0 +1,69 @@
+//! A viewer's track with fewer temporal layers than its source has.
+
+use super::segment::Segment;
+use super::send::{Progress, SendTrack};
+use crate::layers;
+use crate::packet::{Packet, PacketRef};
+
+impl SendTrack {
+    /// The segment of a packet, for tracks that have or had fewer layers; None: the viewer does without it.
+    #[inline(never)]
+    pub(super) fn thinned_segment(&self, p: &Packet) -> Option<Segment> {
+        let current = self.current?;
+        let segment = match self.previous {
+            Some(previous) if p.seq < current.first_seq && previous.switch == current.switch => previous,
+            _ => current,
+        };
+        (p.seq >= segment.first_seq && segment.numbers(p)).then_some(segment)
+    }
+
+    /// Which temporal layers are to be sent, of the present source only.
+    pub fn limit_layers(&mut self, limit: u8) {
+        let limit = limit.min(layers::ALL);
+        if let Some(held) = &mut self.held_limit {
+            *held = limit;
+            return;
+        }
+        self.wanted_limit = limit;
+        self.relayers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
+    }
+
+    /// Sends as little as possible until the switch under way is complete: the base layer if there are several, else
+    /// nothing.
+    pub fn hold(&mut self, layered: bool) {
+        self.held_limit = Some(self.held_limit.unwrap_or(self.wanted_limit));
+        if layered {
+            self.wanted_limit = 0;
+            self.relayers = self.current.is_some_and(|c| c.thinning.limit != 0);
+        } else {
+            self.progress = Progress::Waiting;
+        }
+    }
+
+    /// Whether a switch is under way for which this track is silent, so that gaps in the past don't matter any more.
+    pub fn is_held(&self) -> bool {
+        self.held_limit.is_some() && self.progress == Progress::Waiting
+    }
+
+    /// Ends `hold`; true: the track has been silent and needs a keyframe.
+    pub fn release(&mut self) -> bool {
+        let Some(limit) = self.held_limit.take() else { return false };
+        self.limit_layers(limit);
+        self.progress == Progress::Waiting
+    }
+
+    /// To be called with packets about to be sent while `relayers`: takes the first chance among them.
+    pub fn relayer(&mut self, packets: &[PacketRef]) {
+        let Some(current) = self.current else { return };
+        let limit = current.thinning.limit;
+        let change = packets
+            .iter()
+            .filter(|p| p.seq >= current.first_seq)
+            .find_map(|p| Some((p, layers::step(limit, self.wanted_limit, &p.layer)?)));
+        if let Some((p, limit)) = change {
+            self.previous = self.current;
+            self.current = Some(current.thinned(limit, p));
+            self.relayers = limit != self.wanted_limit;
+        }
+    }
+}

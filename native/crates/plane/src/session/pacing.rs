@@ -1,0 +1,83 @@
+//! How fast a viewer that begins is sent what is cached: the keyframe at once, the rest of the group of pictures faster
+//! than it was made, but not as a burst that a thin link can't take.
+
+use crate::ring::Keyframe;
+use crate::source::Source;
+
+/// Catching up takes what the media takes and as much again, at least this much.
+const LEAST_SPARE_BPS: u64 = 1_000_000;
+/// A backlog no larger than this, or than this much time of media, goes out at once.
+const AT_ONCE_BYTES: u64 = 4_800;
+const AT_ONCE_MS: u64 = 100;
+/// Packets leave in groups, which cost less than one by one.
+const GROUP_BYTES: i64 = 4_800;
+/// What a packet has beside its payload: IP, UDP and RTP headers, extension, tag.
+const OVERHEAD: u64 = 60;
+/// Shorter spans tell no rate.
+const LEAST_SPAN_US: u64 = 500_000;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    rate_bps: u64,
+    /// Bytes that may be sent; below 0 while too many were.
+    credit: i64,
+    at_us: u64,
+}
+
+/// A way to catch up.
+pub struct Plan {
+    pub pace: Pace,
+    /// How long it will take.
+    pub lasts_us: u64,
+}
+
+impl Plan {
+    /// From keyframe `at` to the live edge; None: so little that it can go out at once. `estimate_bps`: what the viewer's
+    /// link is known to take, 0 = nothing is known. Looks at every packet between, once per join.
+    pub fn new(now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) -> Option<Plan> {
+        let (mut keyframe, mut rest) = (0, 0);
+        for p in source.ring.since(at.first_seq) {
+            let bytes = p.payload.len() as u64 + OVERHEAD;
+            *(if p.frame == at.frame { &mut keyframe } else { &mut rest }) += bytes;
+        }
+        let span_us = now_us.saturating_sub(at.arrival_us).max(LEAST_SPAN_US);
+        let media_bps = match source.rate_bps() {
+            0 => (keyframe + rest) * 8_000_000 / span_us,
+            rate => rate,
+        };
+        if rest <= AT_ONCE_BYTES || rest * 8_000 <= media_bps * AT_ONCE_MS {
+            return None;
+        }
+        let mut rate_bps = media_bps + media_bps.max(LEAST_SPARE_BPS);
+        if estimate_bps > 0 {
+            rate_bps = rate_bps.min(estimate_bps);
+        }
+        let rate_bps = rate_bps.max(least(media_bps));
+        let pace = Pace { rate_bps, credit: keyframe as i64, at_us: now_us };
+        Some(Plan { pace, lasts_us: rest * 8_000_000 / (rate_bps - media_bps).max(1) })
+    }
+}
+
+/// Anything slower never catches up.
+fn least(media_bps: u64) -> u64 {
+    media_bps + media_bps / 4 + 1
+}
+
+impl Pace {
+    /// Time passed. Whether it is worth sending something now.
+    pub fn ready(&mut self, now_us: u64, media_bps: u64) -> bool {
+        let rate = self.rate_bps.max(least(media_bps));
+        let us = now_us.saturating_sub(self.at_us).min(1_000_000);
+        self.credit += (rate * us / 8_000_000) as i64;
+        self.at_us = now_us;
+        self.credit >= GROUP_BYTES
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.credit <= 0
+    }
+
+    pub fn spend(&mut self, bytes: u64) {
+        self.credit -= bytes as i64;
+    }
+}

@@ -1,0 +1,89 @@
+//! What a viewer's track sends again.
+
+use rillcast_crypto::srtp::Sender;
+use rillcast_wire::codec::vp8;
+use rillcast_wire::rtp;
+
+use super::segment::{Segment, MAX_COPY};
+use super::send::{Moment, SendTrack};
+use crate::config::HeaderExtensions;
+use crate::packet::Packet;
+
+/// Packets whose repair is remembered, and the least time between two of the same.
+pub(super) const REPAIRS: usize = 64;
+const REPAIR_AGAIN_MS: u64 = 20;
+
+impl SendTrack {
+    /// The segment and 64-bit sequence number that the viewer's 16-bit `seq` means.
+    pub fn lookup(&self, seq: u16) -> Option<(Segment, u64)> {
+        let newest = self.next.wrapping_sub(1);
+        let back = (newest as u16).wrapping_sub(seq);
+        let sequence = newest.checked_sub(u64::from(back))?;
+        let segment = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
+        Some((segment, sequence))
+    }
+
+    /// Whether a segment has been switched away from. Its gaps need no repair: what follows began with a keyframe.
+    pub fn is_over(&self, segment: &Segment) -> bool {
+        self.current.is_some_and(|c| c.switch != segment.switch)
+    }
+
+    /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
+    /// way, which on a full link fills it for good.
+    pub fn may_repair(&mut self, seq: u16, now_us: u64, rtt_us: u64) -> bool {
+        let repairs = self.repairs.get_or_insert_with(|| Box::new([(0, 0); REPAIRS]));
+        let entry = &mut repairs[usize::from(seq) % REPAIRS];
+        let now_ms = (now_us / 1000) as u32;
+        let wait_ms = (rtt_us / 1000).clamp(REPAIR_AGAIN_MS, 1000) as u32;
+        if entry.1 != 0 && entry.0 == seq && now_ms.wrapping_sub(entry.1) < wait_ms {
+            return false;
+        }
+        *entry = (seq, now_ms.max(1));
+        true
+    }
+
+    /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.
+    pub fn write_repair(
+        &mut self,
+        p: &Packet,
+        segment: &Segment,
+        at: &Moment,
+        ids: &HeaderExtensions,
+        tx: &mut Sender,
+        slot: &mut [u8],
+    ) -> Option<usize> {
+        let sequence = segment.sequence(p);
+        let ts = segment.timestamp(p);
+        let blank = segment.blanks(p);
+        if self.config.rtx_ssrc == 0 {
+            let header = self.header(p, (sequence, ts), blank, ids, at, slot);
+            if blank {
+                return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
+            }
+            return segment.protect(p, tx, slot, header, 0);
+        }
+        let mut payload = [0u8; MAX_COPY];
+        let content: &[u8] = if blank { &[] } else { &p.payload };
+        let len = 2 + content.len();
+        payload.get_mut(2..len)?.copy_from_slice(content);
+        if let Some(by) = segment.moves(p) {
+            vp8::renumber(&mut payload[2..len], by);
+        }
+        payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
+        let exts: &[(u8, &[u8])] =
+            if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
+        let rtx = self.rtx_seq;
+        self.rtx_seq += 1;
+        let header = rtp::write_header(
+            slot,
+            p.marker,
+            self.config.rtx_payload_type,
+            rtx as u16,
+            ts,
+            self.config.rtx_ssrc,
+            false,
+            exts,
+        );
+        tx.protect_rtp(slot, header, &payload[..len], 0, (rtx >> 16) as u32).ok()
+    }
+}

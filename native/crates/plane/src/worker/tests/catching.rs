@@ -1,0 +1,174 @@
+//! Joins and switches on thin links: what is sent when, against a link with a rate and a queue.
+
+use super::rig::{Bench, Peer, DELTA, KEYFRAME};
+use crate::config::{Command, Kind, SourceSpec};
+use crate::events::Event;
+use crate::worker::TICK_US;
+
+const FRAME_US: u64 = 33_333;
+const DELTA_BYTES: usize = 5_500;
+const KEYFRAME_BYTES: usize = 38_000;
+
+/// A 1.5 Mbit/s publisher with a keyframe every two seconds, of which nothing waits.
+struct Stage {
+    b: Bench,
+    seq: u16,
+    frame: u64,
+    due: u64,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mut b = Bench::new();
+        let spec =
+            |source| SourceSpec { source, worker: 0, kind: Kind::Video, codec: "VP8".into(), clock_rate: 90_000 };
+        for source in [100, 200] {
+            b.command(Command::AddPushSource(spec(source)));
+            b.worker.shared.registry.place_source(source, 0).unwrap();
+        }
+        let due = b.now;
+        Stage { b, seq: 0, frame: 0, due }
+    }
+
+    /// Lets time pass, and the publisher send.
+    fn pass(&mut self, us: u64) {
+        for _ in 0..us / TICK_US {
+            if self.b.now >= self.due {
+                self.due += FRAME_US;
+                self.send_frame();
+            }
+            self.b.pass(TICK_US);
+        }
+    }
+
+    fn send_frame(&mut self) {
+        let key = self.frame.is_multiple_of(60);
+        let (mut left, head) = if key { (KEYFRAME_BYTES, KEYFRAME) } else { (DELTA_BYTES, DELTA) };
+        let mut first = true;
+        while left > 0 {
+            let mut payload = if first { head.to_vec() } else { vec![0, 0] };
+            payload.resize(left.min(1_100), 0);
+            left -= payload.len();
+            self.b.push(100, self.seq, (self.frame * 3000) as u32, &payload);
+            self.seq = self.seq.wrapping_add(1);
+            first = false;
+        }
+        self.frame += 1;
+    }
+}
+
+/// A link's queue.
+#[derive(Default)]
+struct Link {
+    rate_bps: u64,
+    queued_bits: u64,
+    longest_ms: u64,
+}
+
+impl Link {
+    fn tick(&mut self, viewer: &mut Peer, b: &mut Bench) -> Vec<(u32, bool)> {
+        let (media, _) = viewer.received(b);
+        self.queued_bits += media.iter().map(|(h, p)| (h.header_len + p.len() + 16 + 28) as u64 * 8).sum::<u64>();
+        self.longest_ms = self.longest_ms.max(self.queued_bits * 1_000 / self.rate_bps);
+        self.queued_bits = self.queued_bits.saturating_sub(self.rate_bps * TICK_US / 1_000_000);
+        media.into_iter().map(|(h, p)| (h.ts, p.starts_with(KEYFRAME))).collect()
+    }
+}
+
+/// Joins `age` after a keyframe: (longest queue in ms, seconds until live, RTP times with their moments of sending).
+fn join(age_us: u64, rate_bps: u64) -> (u64, f64, Vec<(u64, u32)>) {
+    let mut s = Stage::new();
+    s.pass(2_000_000 + age_us);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    let mut link = Link { rate_bps, ..Link::default() };
+    let began = s.b.now;
+    let mut sent = vec![];
+    let mut live_us = 0;
+    for _ in 0..800 {
+        let seen = link.tick(&mut viewer, &mut s.b);
+        sent.extend(seen.iter().map(|(ts, _)| (s.b.now - began, *ts)));
+        if live_us == 0 && s.b.worker.catching.is_empty() && !sent.is_empty() {
+            live_us = s.b.now - began;
+        }
+        s.pass(TICK_US);
+    }
+    assert!(live_us > 0, "it becomes live");
+    (link.longest_ms, live_us as f64 / 1e6, sent)
+}
+
+#[test]
+fn a_join_does_not_overflow_a_link_of_twice_the_stream() {
+    for age_ms in [100, 700, 1_300, 1_900] {
+        let (queue_ms, live_s, _) = join(age_ms * 1_000, 3_000_000);
+        assert!(queue_ms < 300, "{age_ms} ms after a keyframe: a queue of {queue_ms} ms");
+        assert!(live_s < 1.5, "{age_ms} ms after a keyframe: live after {live_s} s");
+    }
+}
+
+#[test]
+fn the_keyframe_leaves_within_a_few_milliseconds() {
+    let (_, _, sent) = join(1_300_000, 3_000_000);
+    let first = sent[0].1;
+    let last_of_keyframe = sent.iter().rev().find(|(_, ts)| *ts == first).unwrap().0;
+    assert!(last_of_keyframe <= 20_000, "{last_of_keyframe} µs");
+}
+
+#[test]
+fn times_go_on_as_fast_as_packets_are_sent() {
+    let (_, _, sent) = join(1_900_000, 3_000_000);
+    let mut frames = sent.clone();
+    frames.dedup_by_key(|(_, ts)| *ts);
+    for pair in frames.windows(2) {
+        assert!((pair[1].1.wrapping_sub(pair[0].1) as i32) > 0, "times rise");
+    }
+    let (t0, ts0) = frames[0];
+    let off_ms = |(at, ts): &(u64, u32)| (at - t0) as f64 / 1e3 - f64::from(ts.wrapping_sub(ts0)) / 90.0;
+    let (least, most) = frames.iter().map(off_ms).fold((0.0f64, 0.0f64), |(l, m), o| (l.min(o), m.max(o)));
+    assert!(most - least < 200.0, "frames come {least} to {most} ms after their time");
+}
+
+fn remb(v: &mut Peer, b: &mut Bench, bitrate: u64) {
+    let mut packet = vec![];
+    rillcast_wire::rtcp::write_rr(&mut packet, 9, &[]);
+    rillcast_wire::rtcp::write_remb(&mut packet, 9, bitrate, &[1002]);
+    v.send_rtcp(b, packet);
+}
+
+#[test]
+fn a_held_track_is_silent_until_the_smaller_keyframe_and_goes_on_there() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_000_000);
+    remb(&mut viewer, &mut s.b, 500_000);
+    let last = viewer.received(&mut s.b).0.last().unwrap().0.seq;
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });
+    s.pass(100_000);
+    assert!(viewer.received(&mut s.b).0.is_empty());
+    assert!(s.b.events.iter().any(|e| matches!(e, Event::KeyframeWanted { source: 200 })));
+    let mut nack = vec![];
+    rillcast_wire::rtcp::write_nack(&mut nack, 9, 1002, &[last]);
+    viewer.send_rtcp(&mut s.b, nack);
+    assert!(viewer.received(&mut s.b).0.is_empty(), "what was before is not repaired any more");
+    s.b.push(200, 1, 0, KEYFRAME);
+    let (media, _) = viewer.received(&mut s.b);
+    assert_eq!(media.len(), 1);
+    assert_eq!(media[0].0.seq, last.wrapping_add(1));
+}
+
+#[test]
+fn a_held_track_that_stays_goes_on_from_its_own_keyframe() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_000_000);
+    let last = viewer.received(&mut s.b).0.last().unwrap().0;
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });
+    s.pass(300_000);
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(100), hold: false });
+    s.pass(1_500_000);
+    let (media, _) = viewer.received(&mut s.b);
+    assert_eq!(media[0].0.seq, last.seq.wrapping_add(1));
+    assert!(media[0].1.starts_with(KEYFRAME));
+    assert!(media[0].0.ts.wrapping_sub(last.ts) < 90_000);
+}
