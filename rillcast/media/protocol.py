@@ -132,14 +132,30 @@ class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_sessi
     keep_sources: bool = False
 
 
+ALL_LAYERS = 2
+"""As a limit on temporal layers: none."""
+
+
 class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source"):
     """Point a viewer's track at another source of the same codec, at that source's newest cached or next keyframe;
-    the old
-    source goes on until then. Sequence numbers and timestamps continue. None = pause."""
+    the old source goes on until then. Sequence numbers and timestamps continue, and all temporal layers are sent.
+    None = pause."""
 
     session: int
     track: int
     source: int | None
+    hold: bool = False
+    """The link is full: of the old source nothing is sent until then, or only its base layer if it has several."""
+
+
+class LimitLayers(msgspec.Struct, frozen=True, kw_only=True, tag="limit_layers"):
+    """How many temporal layers of its present source a viewer's track is sent. Down from the next frame on; up where
+    the codec allows it, a layer at a time."""
+
+    session: int
+    track: int
+    temporal: int
+    """The highest: 0 = the base only, 1, or `ALL_LAYERS`."""
 
 
 class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_source"):
@@ -231,6 +247,7 @@ Command = (
     | RestartIce
     | RemoveSession
     | SwitchSource
+    | LimitLayers
     | AddPushSource
     | AddRelaySource
     | RemoveSource
@@ -291,6 +308,8 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
     frames_per_second: float
     width: int
     height: int
+    layers_bps: tuple[int, ...] = ()
+    """Bit rates with temporal layers up to 0, up to 1 and all; as many as there are layers, none for one."""
     silent_ms: int
     """Since the last packet."""
     consumers: int
@@ -343,8 +362,8 @@ class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child
 
 
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
-    """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes once
-    per silence."""
+    """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes
+    once per silence."""
 
     source: int
 

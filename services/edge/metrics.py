@@ -24,6 +24,9 @@ RELAY_OPENS = Counter("rillcast_edge_relay_opens", "Attempts to open an upstream
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
 SWITCHES = Counter("rillcast_edge_rendition_switches", "Rendition changes of viewers by cause", ["cause"])
+LAYER_CHANGES = Counter(
+    "rillcast_edge_layer_changes", "Changes of how many temporal layers viewers are sent, by direction", ["direction"]
+)
 PROBES = Counter("rillcast_edge_probes", "Tries whether a viewer's link carries more, by outcome", ["outcome"])
 STARVED = Gauge("rillcast_edge_viewers_starved", "Viewers whose link does not carry even the lowest rendition")
 NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")

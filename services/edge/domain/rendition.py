@@ -1,8 +1,8 @@
 """Which rendition one viewer gets: down at once when its link is full, up only after a probe has shown that more fits,
 and a viewer's own choice above all. Ladder rungs and simulcast layers alike. No I/O, no clock.
 
-Only video is chosen: what audio needs is set aside before anything is compared, and the lowest rendition is kept
-however little fits.
+A rendition with temporal layers is several options: fewer layers are the same picture with fewer frames. Only video is
+chosen: what audio needs is set aside before anything is compared, and the lowest option is kept however little fits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AbrSettings
+from rillcast.media.protocol import ALL_LAYERS
 from services.edge.domain.link_trend import VERY_SHORT, Congestion, LinkFigures, LinkTrend
 from services.edge.domain.probing import STOP, ProbeOrder, Probing, Verdict
 
@@ -48,6 +49,8 @@ class Option(msgspec.Struct, frozen=True):
     height: int
     bitrate_bps: int
     """0 while unknown."""
+    layers: int = ALL_LAYERS
+    """The highest temporal layer, as in `LimitLayers`."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -55,6 +58,8 @@ class Choice(msgspec.Struct, frozen=True):
 
     track: TrackId | None
     """What to send; None without options."""
+    layers: int = ALL_LAYERS
+    """And how many temporal layers of it."""
     probe: ProbeOrder | None = None
     """Replaces what was ordered before; None leaves it."""
 
@@ -89,19 +94,20 @@ class RenditionChooser:
         link: LinkFigures,
         now: float,
         *,
+        layers: int = ALL_LAYERS,
         switching: bool = False,
     ) -> Choice:
-        """What to send from now on. `options` of one codec, lowest first. `switching`: `current` is on its way and
-        something else is still sent."""
-        place = next((i for i, option in enumerate(options) if option.track == current), None)
+        """What to send from now on. `options` of one codec, lowest first; `layers` of `current` are sent. `switching`:
+        `current` is on its way and something else is still sent."""
+        place = _place(options, current, layers)
         congestion = self._observe(_needs(options[place], link) if place is not None else 0, link, now)
         if not options:
-            return Choice(None, self._stop())
+            return Choice(None, probe=self._stop())
         if self.forced_height:
-            return Choice(nearest(options, self.forced_height).track, self._stop())
+            return _send(nearest(options, self.forced_height), self._stop())
         if place is None:
             budget = max(1, link.estimate_bps - link.other_bps) if link.estimate_bps else 0
-            return Choice(first_choice(options, budget), self._stop())
+            return Choice(first_choice(options, budget), probe=self._stop())
         self._note_starving(place, congestion, now)
         return self._follow(options, place, congestion, link, now, switching=switching)
 
@@ -124,7 +130,7 @@ class RenditionChooser:
     def _stay(self, options: Sequence[Option], place: int) -> Choice:
         self._quiet_since = None
         self._excess = 0
-        return Choice(options[place].track)
+        return _send(options[place])
 
     def _follow(
         self,
@@ -144,7 +150,7 @@ class RenditionChooser:
             return self._down(options, place, congestion, link, now) if settled else self._stay(options, place)
         if not switching and place + 1 < len(options) and self._may_try(needs, link, now):
             return self._try(options, place, link, now)
-        return Choice(options[place].track)
+        return _send(options[place])
 
     def force(self, height: int) -> None:
         """The viewer's own choice; 0 = automatic again."""
@@ -174,7 +180,7 @@ class RenditionChooser:
         self._trend.forget_loss(self._trend.own_loss)
         self._quiet_since = None
         self._excess = 0
-        return Choice(lower.track)
+        return _send(lower)
 
     def _failed(self, now: float) -> None:
         settings = self._settings
@@ -218,22 +224,22 @@ class RenditionChooser:
         if not self._can_probe:
             return self._up(target, now)
         self._probing = Probing(_needs(target, link), link, self._trend, self._settings, now)
-        return Choice(options[place].track, self._probing.order())
+        return _send(options[place], self._probing.order())
 
     def _go_on(self, options: Sequence[Option], place: int, probing: Probing, link: LinkFigures, now: float) -> Choice:
         verdict, order = probing.judge(link, self._trend, now)
         if verdict is Verdict.OPEN:
-            return Choice(options[place].track, order)
+            return _send(options[place], order)
         self._probing = None
         if verdict is Verdict.FAILED:
             self._failed(now)
             self._quiet_since = None
             self._padded_at = now
             self._trend.forget_loss(probing.loss_before)
-            return Choice(options[place].track, order)
+            return _send(options[place], order)
         fitting = [o for o in options[place + 1 :] if _needs(o, link) <= probing.tried_bps]
         if not fitting:
-            return Choice(options[place].track, order)
+            return _send(options[place], order)
         self._proven_bps = probing.wanted_bps
         return msgspec.structs.replace(self._up(fitting[-1], now), probe=order)
 
@@ -241,7 +247,21 @@ class RenditionChooser:
         self._went_up_at = now
         self._quiet_since = None
         self._excess = 0
-        return Choice(target.track)
+        return _send(target)
+
+
+def _send(option: Option, probe: ProbeOrder | None = None) -> Choice:
+    return Choice(option.track, option.layers, probe)
+
+
+def _place(options: Sequence[Option], current: TrackId | None, layers: int) -> int | None:
+    """Of what is sent; the layers may have vanished since."""
+    same = [i for i, option in enumerate(options) if option.track == current]
+    return next((i for i in same if options[i].layers == layers), same[-1] if same else None)
+
+
+def _whole(options: Sequence[Option]) -> list[Option]:
+    return [option for option in options if option.layers >= ALL_LAYERS]
 
 
 def _needs(option: Option, link: LinkFigures) -> int:
@@ -257,11 +277,12 @@ def _next_up(options: Sequence[Option], place: int, link: LinkFigures) -> Option
 
 def first_choice(options: Sequence[Option], budget_bps: int) -> TrackId:
     """The highest that fits a budget, else the lowest; an unknown bitrate fits, budget 0 is unknown: the highest."""
-    fitting = [o for o in options if not budget_bps or o.bitrate_bps <= budget_bps]
+    fitting = [o for o in _whole(options) if not budget_bps or o.bitrate_bps <= budget_bps]
     return (fitting[-1] if fitting else options[0]).track
 
 
 def nearest(options: Sequence[Option], height: int) -> Option:
     """The rendition of this height, else the highest below it, else the lowest."""
-    below = [o for o in options if o.height <= height]
-    return below[-1] if below else options[0]
+    whole = _whole(options)
+    below = [o for o in whole if o.height <= height]
+    return below[-1] if below else whole[0]

@@ -15,17 +15,21 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.media import protocol
+from rillcast.media.protocol import ALL_LAYERS
 from services.edge import metrics
 from services.edge.domain.ending import Ending
 from services.edge.domain.link_trend import LinkFigures
 from services.edge.domain.probing import STOP, ProbeOrder
-from services.edge.domain.supply import options_of, supplies_for
+from services.edge.domain.supply import options_of, supplies_for, with_fewer_layers
 from services.edge.domain.upstream import Feed, Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
 from services.edge.ports import Clock, Plane
 
 SWITCH_TIMEOUT_S = 8.0
 """A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
+
+HELD_TIMEOUT_S = 3.0
+"""The same while nothing is sent meanwhile."""
 
 FIRST_PACKET_S = 1.0
 """How long a new relay is waited for."""
@@ -61,16 +65,21 @@ class Steering:
     def steer(self, viewer: Viewer) -> None:
         """Look at the viewer's link and choose. Call once a second, and when the viewer chose."""
         live = self._stream(viewer.key)
-        if live is None or viewer.stage < Stage.CONNECTING or len(live.supplies()) <= len(viewer.tracks):
+        if live is None or viewer.stage < Stage.CONNECTING:
+            return
+        layered = any(track.feed is not None and track.feed.layer_shares for track in viewer.tracks)
+        if len(live.supplies()) <= len(viewer.tracks) and not layered:
             return
         for track in viewer.tracks:
             if track.kind != "video" or track.muted:
                 continue
-            if track.next_feed is not None and self._clock() - track.switching_since >= SWITCH_TIMEOUT_S:
+            timeout_s = HELD_TIMEOUT_S if track.held else SWITCH_TIMEOUT_S
+            if track.next_feed is not None and self._clock() - track.switching_since >= timeout_s:
                 self._abandon(viewer, track)
             supplies = self._alive(live, supplies_for(live, track.group, track.codec))
-            if len(supplies) > 1 or (supplies and supplies[0].track.track != track.track):
+            if supplies and (len(supplies) > 1 or layered or supplies[0].track.track != track.track):
                 self._choose(viewer, track, supplies)
+                self._keep_spare(viewer, track, live, supplies)
 
     def _alive(self, live: LiveStream, supplies: tuple[TrackSupply, ...]) -> tuple[TrackSupply, ...]:
         """Without renditions that fell silent, unless nothing else is left."""
@@ -114,6 +123,8 @@ class Steering:
         if track is None or track.next_feed is None or track.next_feed.source != source:
             return
         before, track.feed, track.next_feed = track.feed, track.next_feed, None
+        track.held = False
+        self._limit(viewer, track, track.next_layers, before=ALL_LAYERS)
         if before is not None:
             self._upstream.release(before)
         if track.kind == "video":
@@ -144,23 +155,58 @@ class Steering:
         )
 
     def _choose(self, viewer: Viewer, track: ViewerTrack, supplies: tuple[TrackSupply, ...]) -> None:
-        link, switching = self._link(viewer, track), track.next_feed is not None
-        choice = track.chooser.choose(options_of(supplies), track.track, link, self._clock(), switching=switching)
+        link, sent = self._link(viewer, track), (track.track, track.layers)
+        options = with_fewer_layers(
+            options_of(supplies), lambda rendition: self._upstream.layer_shares(viewer.key, rendition), sent
+        )
+        choice = track.chooser.choose(
+            options, track.track, link, self._clock(), layers=track.layers, switching=track.next_feed is not None
+        )
         if choice.probe is not None:
-            self._probe(viewer, track, choice.probe, fits=choice.track != track.track)
+            self._probe(viewer, track, choice.probe, fits=(choice.track, choice.layers) != sent)
         self._viewers.note_starved(viewer, any(t.chooser.starved for t in viewer.tracks))
         chosen = choice.track
-        if chosen is None or chosen == track.track:
+        if chosen is None or (chosen, choice.layers) == sent:
             return
-        self._abandon(viewer, track)
+        if chosen != track.track:
+            self._abandon(viewer, track)
         if chosen == track.track:
+            self._relayer(viewer, track, choice.layers)
             return
         cause = "forced" if track.chooser.forced_height else _direction(supplies, track.track, chosen)
         metrics.SWITCHES.labels(cause).inc()
         supply = next(s for s in supplies if s.track.track == chosen)
-        track.next_feed = self._upstream.hold(viewer.key, supply)
+        track.next_feed, track.next_layers = self._upstream.hold(viewer.key, supply), choice.layers
+        track.held = cause == "down"
         track.switching_since = self._clock()
         self._tasks.start(self._switch(viewer, track, supply, track.next_feed), "rendition switch")
+
+    def _relayer(self, viewer: Viewer, track: ViewerTrack, layers: int) -> None:
+        """Other temporal layers of what is sent, or is about to be."""
+        if track.next_feed is not None:
+            track.next_layers = layers
+            return
+        metrics.LAYER_CHANGES.labels("up" if layers > track.shown_layers else "down").inc()
+        self._limit(viewer, track, layers, before=track.shown_layers)
+
+    def _limit(self, viewer: Viewer, track: ViewerTrack, layers: int, *, before: int) -> None:
+        track.shown_layers, track.next_layers = layers, ALL_LAYERS
+        if layers != before:
+            self._plane.execute(protocol.LimitLayers(session=viewer.plane_session, track=track.index, temporal=layers))
+
+    def _keep_spare(
+        self, viewer: Viewer, track: ViewerTrack, live: LiveStream, supplies: tuple[TrackSupply, ...]
+    ) -> None:
+        """Keep the next lower rendition at hand: when a link gets slow there is no time to open its relay. Only what
+        the publisher sends anyway; a transcoder would have to encode it."""
+        place = next((i for i, supply in enumerate(supplies) if supply.track.track == track.track), 0)
+        lower = supplies[place - 1] if place > 0 and supplies[place - 1].node == live.record.owner else None
+        before = track.spare
+        if (before.track.track if before is not None else None) == (lower.track.track if lower is not None else None):
+            return
+        track.spare = self._upstream.hold(viewer.key, lower) if lower is not None else None
+        if before is not None:
+            self._upstream.release(before)
 
     def _probe(self, viewer: Viewer, track: ViewerTrack, order: ProbeOrder, *, fits: bool) -> None:
         if order == STOP:
@@ -185,7 +231,7 @@ class Steering:
             return
         await self._filled(feed)
         if track.next_feed is feed and viewer.stage < Stage.ENDED:
-            self._point(viewer, track, feed)
+            self._point(viewer, track, feed, hold=track.held)
 
     async def _filled(self, feed: Feed) -> None:
         """Wait until the relay's first burst is over; if nothing comes the plane waits for a keyframe anyway."""
@@ -200,16 +246,17 @@ class Steering:
 
     def _abandon(self, viewer: Viewer, track: ViewerTrack) -> None:
         """Give a switch up that is not complete."""
-        feed, track.next_feed = track.next_feed, None
+        feed, track.next_feed, track.held = track.next_feed, None, False
         if feed is None:
             return
         self._upstream.release(feed)
         if track.feed is not None and not track.muted:
             self._point(viewer, track, track.feed)
 
-    def _point(self, viewer: Viewer, track: ViewerTrack, feed: Feed | None) -> None:
+    def _point(self, viewer: Viewer, track: ViewerTrack, feed: Feed | None, *, hold: bool = False) -> None:
         source = None if feed is None else feed.source
-        self._plane.execute(protocol.SwitchSource(session=viewer.plane_session, track=track.index, source=source))
+        session, index = viewer.plane_session, track.index
+        self._plane.execute(protocol.SwitchSource(session=session, track=index, source=source, hold=hold))
 
     def shown_height(self, viewer: Viewer) -> int | None:
         """Of the rendition sent now; 0 while unknown, None without video."""

@@ -35,6 +35,8 @@ from services.edge.ports import Bus, Clock, Plane
 tracer = trace.get_tracer("rillcast.edge")
 
 OPEN_TIMEOUT_S = 2.0
+LAYERS_WEIGHT = 0.2
+"""Of a second's figures in the shares of temporal layers: keyframes make single seconds uneven."""
 AVOID_LOST_S = 5.0
 """For so long a rendition whose transcoder fell silent isn't chosen; its lease may say nothing of its death yet."""
 
@@ -68,10 +70,20 @@ class Feed:
         self.heard_at = now
         self.lost_at = -math.inf
         """When its parent fell silent the last time."""
+        self.layer_shares: tuple[float, ...] = ()
+        """What temporal layers up to 0, up to 1 and all take of the bit rate, smoothed; empty for one layer."""
         self.parent: NodeId | None = None
         self.relay: RelayId | None = None
         self.epoch = 0
         self.outcome: asyncio.Future[RillcastError | None] | None = None
+
+    def note_layers(self, rates_bps: tuple[int, ...]) -> None:
+        """Take in a second's bit rates, as in `SourceStats.layers_bps`."""
+        shares = tuple(rate / rates_bps[-1] for rate in rates_bps) if rates_bps and rates_bps[-1] else ()
+        if len(shares) == len(self.layer_shares):
+            pairs = zip(self.layer_shares, shares, strict=True)
+            shares = tuple(old + (new - old) * LAYERS_WEIGHT for old, new in pairs)
+        self.layer_shares = shares
 
     def comes_from(self, supply: TrackSupply) -> bool:
         """Whether the relay in use is still the right one."""
@@ -152,6 +164,11 @@ class Upstream:
         if feed.users == 0 and not feed.ever_open and feed.state is FeedState.WAITING:
             self._close(feed)
 
+    def layer_shares(self, key: str, track: TrackId) -> tuple[float, ...]:
+        """See `Feed.layer_shares`; empty for what isn't fed to this edge."""
+        feed = self._feeds.get(key, {}).get(track)
+        return feed.layer_shares if feed is not None else ()
+
     def feeds_of(self, key: str) -> list[Feed]:
         """The feeds of a stream."""
         return list(self._feeds.get(key, {}).values())
@@ -202,6 +219,7 @@ class Upstream:
                         feed.started.set()
             case protocol.SourceStats(source=source, packets=packets, silent_ms=silent_ms):
                 if (feed := self._by_source.get(source)) and packets:
+                    feed.note_layers(event.layers_bps)
                     feed.heard_at = max(feed.heard_at, self._clock() - silent_ms / 1000)
             case protocol.Error(command="add_relay_source", id=source):
                 if (feed := self._by_source.get(source)) and feed.state is FeedState.OPEN:

@@ -12,7 +12,7 @@ from opentelemetry.trace import Span
 from rillcast.cluster.media_load import MediaLoad
 from rillcast.contracts.ids import NodeId, SessionId, TrackId
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
-from rillcast.media.protocol import SessionStats
+from rillcast.media.protocol import ALL_LAYERS, SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
 from services.edge import metrics
 from services.edge.domain.rendition import RenditionChooser
@@ -44,9 +44,20 @@ class ViewerTrack:
         self.feed: Feed | None = feed
         self.next_feed: Feed | None = None
         """Where a switch is going that the plane has not completed yet."""
+        self.spare: Feed | None = None
+        """Kept flowing to be switched to without delay."""
+        self.shown_layers = self.next_layers = ALL_LAYERS
+        """Temporal layers of `feed` and `next_feed` to be sent, as in `LimitLayers`."""
+        self.held = False
+        """Nothing is sent until the switch is complete."""
         self.switching_since = 0.0
         self.muted = False
         self.chooser = chooser
+
+    @property
+    def layers(self) -> int:
+        """Temporal layers of `track` to be sent."""
+        return self.next_layers if self.next_feed is not None else self.shown_layers
 
     @property
     def track(self) -> TrackId | None:
@@ -97,10 +108,10 @@ class Viewer:
         yield from self.held
         self.held = []
         for track in self.tracks:
-            for feed in (track.feed, track.next_feed):
+            for feed in (track.feed, track.next_feed, track.spare):
                 if feed is not None:
                     yield feed
-            track.feed = track.next_feed = None
+            track.feed = track.next_feed = track.spare = None
 
 
 class Viewers:

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 from libwebrtc_receiver import Receiver
 
-from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AbrSettings
+from rillcast.media.protocol import ALL_LAYERS
 from services.edge.domain.link_trend import LinkFigures
 from services.edge.domain.rendition import Option, RenditionChooser
 
@@ -19,6 +19,9 @@ TRACES = Path(__file__).parents[2] / "vectors" / "traces"
 TICK_S = 0.005
 FRAMES_PER_S, GOP_S, KEYFRAME_SHARE = 30, 2, 5.0
 PACKET = 1_200
+LAYER_PATTERN, LAYER_SHARES = (0, 2, 1, 2), (0.4, 0.6, 1.0)
+LAYER_WEIGHTS = (1.6, 0.8, 0.8)
+"""Frames of each temporal layer in frames of one."""
 AUDIO_BYTES, AUDIO_PER_S = 120, 50
 AUDIO_BPS = AUDIO_BYTES * 8 * AUDIO_PER_S
 STATS_S, REPORT_S = 1.0, 1.0
@@ -68,6 +71,8 @@ class Watched(msgspec.Struct):
     audio_sent: int = 0
     audio_lost: int = 0
     starved: list[float] = []
+    layers: list[tuple[float, int, int]] = []
+    """(when, height, layers), each second."""
     heights: list[tuple[float, int]] = []
     """Each second."""
     worst_delay_ms: float = 0.0
@@ -103,7 +108,7 @@ class Viewing:
         self._random = random.Random(seed)
         self._receiver = Receiver()
         self._current = options[-1]
-        self._pending: tuple[float, TrackId] | None = None
+        self._pending: tuple[float, Option] | None = None
         self._probe = (0.0, 0)
         self._probe_debt = 0.0
         self._free_at = self._arrived_at = 0.0
@@ -125,7 +130,7 @@ class Viewing:
                 self.seen.audio_sent += 1
             if now >= video_due:
                 video_due += 1 / FRAMES_PER_S
-                self._frame(now, frame % (FRAMES_PER_S * GOP_S) == 0)
+                self._frame(now, frame)
                 frame += 1
             self._pad(now)
             self._receive(now)
@@ -139,17 +144,23 @@ class Viewing:
                 self._stats(now)
             if tick % int(1 / TICK_S) == 0:
                 self.seen.heights.append((now, self._current.height))
+                self.seen.layers.append((now, self._current.height, self._current.layers))
             if self._pending is not None and now >= self._pending[0]:
-                track = self._pending[1]
-                self._pending = None
-                self._current = next(option for option in self._options if option.track == track)
+                self._current, self._pending = self._pending[1], None
                 self.seen.switches.append((now, self._current.height))
         return self.seen
 
     # ------------------------------------------------------------ sending
 
-    def _frame(self, now: float, key: bool) -> None:
-        usual = self._current.bitrate_bps / 8 / FRAMES_PER_S
+    def _frame(self, now: float, number: int) -> None:
+        key = number % (FRAMES_PER_S * GOP_S) == 0
+        whole = next(o for o in self._options if o.track == self._current.track and o.layers == ALL_LAYERS)
+        usual = whole.bitrate_bps / 8 / FRAMES_PER_S
+        if len(self._options) > len({option.track for option in self._options}):
+            layer = LAYER_PATTERN[number % len(LAYER_PATTERN)]
+            if layer > self._current.layers:
+                return
+            usual *= LAYER_WEIGHTS[layer]
         per_gop = FRAMES_PER_S * GOP_S
         size = usual * per_gop / (per_gop - 1 + KEYFRAME_SHARE) * (KEYFRAME_SHARE if key else 1)
         size *= self._random.uniform(0.8, 1.2)
@@ -222,14 +233,19 @@ class Viewing:
             jitter_ms=self._jitter_ms,
         )
         self.seen.figures.append((now, figures))
-        going_to = self._pending[1] if self._pending is not None else self._current.track
+        going_to = self._pending[1] if self._pending is not None else self._current
         switching = self._pending is not None
-        choice = self.chooser.choose(self._options, going_to, figures, now, switching=switching)
+        choice = self.chooser.choose(
+            self._options, going_to.track, figures, now, layers=going_to.layers, switching=switching
+        )
         if self.chooser.starved:
             self.seen.starved.append(now)
         if choice.probe is not None:
             self.seen.probes.append((now, choice.probe.bitrate_bps))
             self._probe = (now + choice.probe.duration_ms / 1_000, choice.probe.bitrate_bps)
             self._probe_debt = 0.0
-        if choice.track is not None and choice.track != going_to:
-            self._pending = (now + self._random.uniform(0.02, 0.2), choice.track)
+        chosen = next(o for o in self._options if (o.track, o.layers) == (choice.track, choice.layers))
+        if chosen.track == self._current.track:
+            self._current, self._pending = chosen, None
+        elif chosen != going_to:
+            self._pending = (now + self._random.uniform(0.02, 0.2), chosen)

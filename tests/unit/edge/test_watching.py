@@ -289,11 +289,18 @@ async def test_a_thin_link_goes_down_by_itself(begin: Begin) -> None:
     world = await ladder_world(begin)
     _, plane_session = await world.watching()
 
-    for _ in range(4):
+    for _ in range(2):
         world.figures(plane_session, estimate_bps=700_000, video_bps=1_500_000)
         await world.pass_time(1.0)
 
-    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0.360p")
+    switch = world.plane.of(protocol.SwitchSource)[-1]
+    assert (switch.source, switch.hold) == (world.source_of("v0.360p"), True)
+
+    for _ in range(3):
+        world.figures(plane_session, video_bps=0)
+        await world.pass_time(1.0)
+    back = world.plane.of(protocol.SwitchSource)[-1]
+    assert (back.source, back.hold) == (world.source_of("v0"), False), "no keyframe came"
 
 
 async def test_a_quiet_link_is_probed_with_padding_and_then_goes_up(begin: Begin) -> None:
