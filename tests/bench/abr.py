@@ -58,6 +58,8 @@ class Sample(msgspec.Struct, frozen=True):
     at_ms: float
     height: int
     frames: int
+    keyframes: int
+    plis: int
     freezes: int
     frozen_s: float
     waited_s: float

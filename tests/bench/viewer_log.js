@@ -28,6 +28,8 @@
       at_ms: Date.now(),
       height: video.frameHeight ?? 0,
       frames: video.framesDecoded ?? 0,
+      keyframes: video.keyFramesDecoded ?? 0,
+      plis: video.pliCount ?? 0,
       freezes: video.freezeCount ?? 0,
       frozen_s: video.totalFreezesDuration ?? 0,
       waited_s: video.jitterBufferDelay ?? 0,
