@@ -53,7 +53,7 @@ impl Plan {
             rate_bps = rate_bps.min(estimate_bps);
         }
         let rate_bps = rate_bps.max(least(media_bps));
-        let pace = Pace { rate_bps, credit: keyframe as i64, at_us: now_us };
+        let pace = Pace { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us };
         Some(Plan { pace, lasts_us: rest * 8_000_000 / (rate_bps - media_bps).max(1) })
     }
 }

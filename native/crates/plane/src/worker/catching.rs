@@ -90,7 +90,9 @@ impl Worker {
                 t.begin(now_us, source, newer, *remb_bps);
                 next = newer.first_seq;
             } else if !pace.ready(now_us, source.rate_bps()) {
-                self.catching.push((slot, track));
+                if !self.catching.contains(&(slot, track)) {
+                    self.catching.push((slot, track));
+                }
                 return;
             }
         }
