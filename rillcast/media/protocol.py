@@ -331,6 +331,8 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     """Share of packets its receiver reports missed since the last figures."""
     rtt_ms: float
     """0 while unknown."""
+    lag_ms: float = 0.0
+    """Age of the newest packet that a viewer had when it last reported; 0 when it didn't since the last figures."""
     jitter_ms: float
     nacks: int
     """Packets asked for again since the session began."""

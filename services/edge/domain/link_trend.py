@@ -30,6 +30,10 @@ SECOND_SIGN_S = 3.0
 """How long a fall waits for a second sign: loss, or a longer round trip."""
 RTT_GREW_MS, RTT_GREW_SHARE = 50.0, 0.25
 """A round trip longer than the shortest by this much and this share, and beyond its scatter, means a queue."""
+LAG_GREW_MS = 120.0
+"""A newest packet older than usual by this much waited in a queue; it comes with each estimate and is no mean."""
+STEEP = 0.75
+"""An estimate that falls below this share of the one before while packets wait means less room, not a hiccup."""
 QUEUE_LASTS_S = 0.4
 """A keyframe's own queue is shorter than this; only a longer one is a sign."""
 LOSS_MEMORY_S = 2.0
@@ -57,6 +61,8 @@ class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float = 0.0
     """0 = unknown."""
     jitter_ms: float = 0.0
+    lag_ms: float = 0.0
+    """Age of the newest packet that the viewer has reported; 0 = it reported nothing since the last figures."""
 
 
 class Congestion(msgspec.Struct, frozen=True):
@@ -87,7 +93,7 @@ class LinkTrend:
         self._fell_at = -math.inf
         self._knew_better_at = -math.inf
         self._queue_since: float | None = None
-        self._shortest_rtt_ms = 0.0
+        self._shortest_rtt_ms = self._shortest_lag_ms = 0.0
         self._lossy_since: float | None = None
         self._tested_loss: tuple[float, float] | None = None
         """(when, percent) of going down because of loss."""
@@ -105,13 +111,14 @@ class LinkTrend:
         """Take figures in. `needs_bps`: what all that is chosen needs."""
         before_bps, self._estimate_bps = self._estimate_bps, link.estimate_bps
         queue = self._take_rtt(link.rtt_ms)
+        lags = self._take_lag(link.lag_ms)
         self._queue_since = (self._queue_since if self._queue_since is not None else now) if queue else None
         passed = min(LOSS_MEMORY_S, now - self._at) if self._at is not None else 1.0
         self._at = now
         self.sent_bps += (link.sent_bps - self.sent_bps) * (min(passed, 1.0) if self.sent_bps else 1.0)
         self._take_loss(link.fraction_lost * 100, passed)
         self.fell = 0 < link.estimate_bps < before_bps * FELL
-        if self._estimate_says_short(link, before_bps, needs_bps, now):
+        if self._estimate_says_short(link, before_bps, needs_bps, now, lags=lags):
             return Congestion(link.estimate_bps)
         return self._judge_loss(link, queue, now) if self._settings.stats_based_abr_enabled else None
 
@@ -126,14 +133,17 @@ class LinkTrend:
             and link.jitter_ms < settings.abr_up_scale_jitter_ms
         )
 
-    def _estimate_says_short(self, link: LinkFigures, before_bps: int, needs_bps: int, now: float) -> bool:
+    def _estimate_says_short(
+        self, link: LinkFigures, before_bps: int, needs_bps: int, now: float, *, lags: bool
+    ) -> bool:
         if not 0 < link.estimate_bps < needs_bps * SHORT:
             return False
         if before_bps == 0 or (self.fell and before_bps >= needs_bps * SHORT):
             self._knew_better_at = now
         knew_better = (self.fell or before_bps == 0) and now - self._knew_better_at <= SERIES_S
         arrives_less = self.fell and link.estimate_bps < self.sent_bps * FAR_LESS
-        if (knew_better or arrives_less) and link.estimate_bps < needs_bps * VERY_SHORT:
+        steep = lags and link.estimate_bps < before_bps * STEEP
+        if (knew_better or arrives_less) and (steep or link.estimate_bps < needs_bps * VERY_SHORT):
             return True
         if self.fell:
             self._fell_at = now
@@ -176,6 +186,14 @@ class LinkTrend:
         self.loss += (percent - self.loss) * (1 - math.exp(-passed / LOSS_MEMORY_S))
         if self.loss < self.own_loss:
             self.own_loss += (self.loss - self.own_loss) * 0.05 * passed
+
+    def _take_lag(self, lag_ms: float) -> bool:
+        """Whether the newest packet shows a queue."""
+        if lag_ms <= 0:
+            return False
+        usual = self._shortest_lag_ms or lag_ms
+        self._shortest_lag_ms = min(lag_ms, usual + (lag_ms - usual) * 0.02)
+        return lag_ms > usual + LAG_GREW_MS
 
     def _take_rtt(self, rtt_ms: float) -> bool:
         """Whether the round trip shows a queue."""

@@ -151,6 +151,7 @@ class Steering:
             sent_bps=stats.video_bps + stats.audio_bps,
             other_bps=stats.audio_bps + sum(t.feed.track.bitrate_bps for t in others if t.feed),
             rtt_ms=stats.rtt_ms,
+            lag_ms=stats.lag_ms,
             jitter_ms=stats.jitter_ms,
         )
 

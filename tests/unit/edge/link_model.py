@@ -114,7 +114,7 @@ class Viewing:
         self._free_at = self._arrived_at = 0.0
         self._flight: list[tuple[float, float, int, _Stream | None, bool]] = []
         self._video, self._audio = _Stream(), _Stream()
-        self._rtt_ms = self._jitter_ms = 0.0
+        self._rtt_ms = self._jitter_ms = self._lag_ms = 0.0
         self._transit_ms: float | None = None
         self._sent_bytes = 0
         self._stats_at = 0.0
@@ -205,6 +205,7 @@ class Viewing:
                 if self._transit_ms is not None:
                     self._jitter_ms += (abs(transit - self._transit_ms) - self._jitter_ms) / 16
                 self._transit_ms = transit
+            self._lag_ms = (arrived - sent) * 1_000 + self._link.at(now).delay_ms
             before = self._receiver.remb_bps
             if self._receiver.packet(sent * 1_000, arrived * 1_000, size):
                 fell = self._receiver.remb_bps < before * 0.97
@@ -231,6 +232,7 @@ class Viewing:
             other_bps=AUDIO_BPS,
             rtt_ms=self._rtt_ms,
             jitter_ms=self._jitter_ms,
+            lag_ms=self._lag_ms,
         )
         self.seen.figures.append((now, figures))
         going_to = self._pending[1] if self._pending is not None else self._current

@@ -55,6 +55,7 @@ pub struct SessionStats {
     pub estimate_bps: u64,
     pub fraction_lost: f64,
     pub rtt_ms: f64,
+    pub lag_ms: f64,
     pub jitter_ms: f64,
     pub nacks: u64,
     pub repaired: u64,

@@ -103,6 +103,8 @@ pub struct Session {
     pub lost: u64,
     pub jitter_ms: f64,
     pub rtt_us: u64,
+    /// Age of the newest packet that the receiver had when it last reported; 0: no report since the last `SessionStats`.
+    pub lag_us: u64,
     /// SSRC we use as the sender of feedback.
     pub feedback_ssrc: u32,
     /// Packets that may still be repaired in this second.
@@ -149,6 +151,7 @@ impl Session {
             lost: 0,
             jitter_ms: 0.0,
             rtt_us: 0,
+            lag_us: 0,
             feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
             repair_budget: REPAIR_PER_SECOND,
             leaving_us: 0,

@@ -1,5 +1,6 @@
 //! How fast a viewer that begins is sent what is cached: the keyframe at once, the rest of the group of pictures faster
-//! than it was made, but not as a burst that a thin link can't take.
+//! than it was made, but not as a burst that a thin link can't take. On a link known to be full the keyframe as well: the
+//! queue would drop its end.
 
 use crate::ring::Keyframe;
 use crate::source::Source;
@@ -33,8 +34,9 @@ pub struct Plan {
 
 impl Plan {
     /// From keyframe `at` to the live edge; None: so little that it can go out at once. `estimate_bps`: what the viewer's
-    /// link is known to take, 0 = nothing is known. Looks at every packet between, once per join.
-    pub fn new(now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) -> Option<Plan> {
+    /// link is known to take, 0 = nothing is known. `full`: and that its queue is full. Looks at every packet between,
+    /// once per join.
+    pub fn new(now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64, full: bool) -> Option<Plan> {
         let (mut keyframe, mut rest) = (0, 0);
         for p in source.ring.since(at.first_seq) {
             let bytes = p.payload.len() as u64 + OVERHEAD;
@@ -45,7 +47,10 @@ impl Plan {
             0 => (keyframe + rest) * 8_000_000 / span_us,
             rate => rate,
         };
-        if rest <= AT_ONCE_BYTES || rest * 8_000 <= media_bps * AT_ONCE_MS {
+        let full = full && estimate_bps > 0;
+        if full {
+            rest += std::mem::take(&mut keyframe);
+        } else if rest <= AT_ONCE_BYTES || rest * 8_000 <= media_bps * AT_ONCE_MS {
             return None;
         }
         let mut rate_bps = media_bps + media_bps.max(LEAST_SPARE_BPS);

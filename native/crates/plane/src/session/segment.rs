@@ -116,6 +116,11 @@ impl Segment {
         }
     }
 
+    /// Whether `p` is sent as it comes, not caught up with.
+    pub fn is_live(&self, p: &Packet) -> bool {
+        self.squeeze.is_none_or(|s| s.back(p.ts).is_none())
+    }
+
     pub fn timestamp(&self, p: &Packet) -> u32 {
         match self.squeeze.and_then(|s| Some((s.until, s.back(p.ts)?))) {
             Some((until, back)) => until.wrapping_add(self.ts_offset).wrapping_sub(back),

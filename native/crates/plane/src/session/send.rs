@@ -148,7 +148,8 @@ impl SendTrack {
         }
         let most = self.config.clock_rate / 1000;
         let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
-        let plan = Plan::new(now_us, source, at, estimate_bps).filter(|_| source.kind == Kind::Video);
+        let plan = Plan::new(now_us, source, at, estimate_bps, self.held_limit.is_some())
+            .filter(|_| source.kind == Kind::Video);
         let ahead = plan.as_ref().map_or(0, |p| ticks(p.lasts_us, self.config.clock_rate));
         let begins = || source.ring.get(at.first_seq).map(|p| vp8::frame_number(&p.payload));
         let renumber = (source.codec == Codec::Vp8).then(|| match (self.frame_number, begins()) {

@@ -191,6 +191,8 @@ impl Worker {
                 for r in reports.clone() {
                     reception(session, now_us, &r);
                 }
+                let lag = reports.clone().filter_map(|r| self.lag_us(now_us, slot, &r)).min();
+                self.sessions[slot].lag_us = lag.unwrap_or_default();
             }
             rtcp::Packet::Remb { bitrate_bps, .. } => {
                 session.remb_bps = *bitrate_bps;

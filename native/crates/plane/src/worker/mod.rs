@@ -5,6 +5,7 @@ mod catching;
 mod commands;
 mod fanout;
 mod inbound;
+mod lag;
 mod mirrors;
 mod probing;
 mod riding;

@@ -285,6 +285,7 @@ impl Worker {
             estimate_bps: s.estimator.as_mut().map_or(s.remb_bps, |e| e.estimate_bps(now_us)),
             fraction_lost: (s.lost as f64 / s.expected.max(1) as f64).min(1.0),
             rtt_ms: s.rtt_us as f64 / 1000.0,
+            lag_ms: std::mem::take(&mut s.lag_us) as f64 / 1000.0,
             jitter_ms: s.jitter_ms,
             nacks: s.totals.nacks,
             repaired: s.totals.repaired,

@@ -243,3 +243,24 @@ fn a_probe_sends_rtx_at_the_asked_rate_and_ends() {
     b.command(Command::Probe { session: 2, track: 7, bitrate_bps: 1, duration_ms: 1 });
     assert!(b.events.iter().any(|e| matches!(e, Event::Error { command: "probe", .. })));
 }
+
+#[test]
+fn reports_tell_how_old_the_newest_packet_is_that_the_viewer_has() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    for i in 0..10 {
+        p.send_rtp(&mut b, 96, 5, i, u32::from(i) * 3000, if i == 0 { KEYFRAME } else { DELTA });
+        b.pass(30_000);
+    }
+    let seqs: Vec<u16> = v.received(&mut b).0.iter().map(|(h, _)| h.seq).collect();
+    b.pass(700_000);
+    // Packet 6 left 120 ms before the loop ended.
+    let mut packet = vec![];
+    let block = rtcp::Report { ssrc: 1002, highest_seq: u32::from(seqs[6]), ..Default::default() };
+    rtcp::write_rr(&mut packet, 9, &[block]);
+    v.send_rtcp(&mut b, packet);
+    b.pass(1_000_000);
+    let lags: Vec<f64> = told(&b, 2).iter().map(|s| s.lag_ms).filter(|l| *l > 0.0).collect();
+    assert_eq!(lags, [820.0]);
+}
