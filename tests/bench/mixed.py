@@ -48,6 +48,7 @@ class Mixed(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     viewers: int
     connected: int
+    failures: dict[str, int]
     seconds: float
     slow_s: float
     fast_s: float
@@ -85,6 +86,7 @@ async def watch(source: str, viewers: int, seconds: float, slow_s: float, fast_s
         source=source,
         viewers=viewers,
         connected=result.connected,
+        failures=result.failures,
         seconds=seconds,
         slow_s=slow_s,
         fast_s=fast_s,
@@ -138,6 +140,7 @@ def text(mixed: Mixed) -> str:
     for c in mixed.links:
         if "/" in c.name:
             parts.append(f"* {c.name}: {_reactions(mixed, c)}")
+    parts += [f"* failed: {count} × {why}" for why, count in mixed.failures.items()]
     parts += [f"* the generator was at its limit: {why}" for why in mixed.limits_of_the_generator]
     return "\n\n".join(parts[:2]) + "\n\n" + "\n".join(parts[2:])
 

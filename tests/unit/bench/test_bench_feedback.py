@@ -63,6 +63,7 @@ def mixed() -> Mixed:
         source="ladder",
         viewers=4,
         connected=4,
+        failures={"full": 3},
         seconds=40,
         slow_s=10,
         fast_s=25,
@@ -94,6 +95,7 @@ def test_the_table_of_mixed_links_tells_reactions_and_the_generators_limits() ->
     written = text(mixed())
     assert "| none | 2 | 0.4 | 0.50 | – | 720p 25%, 360p 75% |" in written
     assert "smaller picture after 0.8 s (0.8–0.8, 1 of 2); full picture again after 2.5 s" in written
+    assert "* failed: 3 × full" in written
     assert "* the generator was at its limit: it slept" in written
 
 
