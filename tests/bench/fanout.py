@@ -17,7 +17,7 @@ from tests.bench.scale import Scale
 
 PROGRAM = ROOT / "native/target/release/fanout-bench"
 RUN_TIMEOUT_S = 180.0
-VARIANTS = ("bound", "edge", "edge_no_gso", "naive")
+VARIANTS = ("bound", "edge", "edge_calm", "edge_no_gso", "naive")
 PAIR = ("bound", "edge")
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ async def measure(scale: Scale, say: Say) -> Fanout:
         others = Others()
         workers = await bench.run(Workers, "workers", scale.rounds, scale.fanout)
         workers_others = others.cores()
-        paced = [await bench.paced(scale.paced_s, n) for n in scale.paced]
+        paced = [await bench.paced(scale.paced_s, n, v) for n in scale.paced for v in PAIR]
         return Fanout(
             offloads=await bench.offloads(),
             packet=tuple(packet),
@@ -57,9 +57,9 @@ class _Bench:
     async def packets(self, rounds: int, viewers: int, streams: int, variants: tuple[str, ...]) -> list[Sample]:
         return await self.run(Sample, "packet", rounds, viewers, streams, ",".join(variants))
 
-    async def paced(self, seconds: int, viewers: int) -> Paced:
+    async def paced(self, seconds: int, viewers: int, variant: str) -> Paced:
         others = Others()
-        (found,) = await self.run(Paced, "paced", seconds, viewers)
+        (found,) = await self.run(Paced, "paced", seconds, viewers, variant)
         return msgspec.structs.replace(found, others_cores=others.cores())
 
     async def run(self, kind: type[T], *arguments: object) -> list[T]:

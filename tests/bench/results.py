@@ -41,6 +41,7 @@ class Delay(msgspec.Struct, frozen=True):
 
 
 class Paced(msgspec.Struct, frozen=True, kw_only=True):
+    variant: str = "edge"
     viewers: int
     seconds: int
     packets: int

@@ -45,19 +45,14 @@ impl Trace {
     }
 }
 
-/// Sends for real, or gathers while the handshakes are done.
-struct Switch {
-    gather: Wire,
-    sockets: Sockets,
-    trace: Option<Arc<Trace>>,
+/// Sends for real, and notes when.
+pub struct Traced {
+    pub sockets: Sockets,
+    pub trace: Option<Arc<Trace>>,
 }
 
-impl Sink for Switch {
+impl Sink for Traced {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
-        if let Some(wire) = self.gather.lock().unwrap().as_mut() {
-            wire.extend(messages.iter().map(|m| buffer[m.start..m.start + m.len].to_vec()));
-            return 0;
-        }
         let failed = self.sockets.send(buffer, messages);
         if let Some(trace) = self.trace.as_ref().filter(|_| messages.iter().any(|m| m.segment > VIDEO_PAYLOAD / 2)) {
             trace.note();
@@ -66,6 +61,25 @@ impl Sink for Switch {
     }
     fn gso(&self) -> bool {
         self.sockets.gso()
+    }
+}
+
+/// Gathers while the handshakes are done.
+struct Switch {
+    gather: Wire,
+    out: Traced,
+}
+
+impl Sink for Switch {
+    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
+        if let Some(wire) = self.gather.lock().unwrap().as_mut() {
+            wire.extend(messages.iter().map(|m| buffer[m.start..m.start + m.len].to_vec()));
+            return 0;
+        }
+        self.out.send(buffer, messages)
+    }
+    fn gso(&self) -> bool {
+        self.out.gso()
     }
 }
 
@@ -126,7 +140,8 @@ impl Edge {
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
-        let sink = Switch { gather: gather.clone(), sockets: Sockets::new(Some(fd), None, fd, gso), trace };
+        let sink =
+            Switch { gather: gather.clone(), out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace } };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],

@@ -6,7 +6,7 @@
 //! ```text
 //! fanout-bench packet ROUNDS VIEWERS STREAMS VARIANT,…   CPU per packet, flat out, the variants in turns
 //! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
-//! fanout-bench paced SECONDS VIEWERS                     CPU per viewer and delays in real time, with keyframes
+//! fanout-bench paced SECONDS VIEWERS [edge|bound]        CPU per viewer and delays in real time, with keyframes
 //! fanout-bench memory VIEWERS                            resident memory with one, and with so many half a minute later
 //! ```
 //!
@@ -165,7 +165,13 @@ fn run(args: &[&str]) -> Option<()> {
                 print(&scale::measure(2, viewers));
             }
         }
-        "paced" => print(&paced::measure(number(2)?, number(1)?)),
+        "paced" => {
+            let bound = match args.get(3) {
+                None => false,
+                Some(variant) => ["edge", "bound"].iter().position(|v| v == variant)? == 1,
+            };
+            print(&paced::measure(number(2)?, number(1)?, bound));
+        }
         "memory" => print(&memory(number(1)?)),
         _ => return None,
     }
@@ -179,7 +185,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     eprintln!(
-        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS | memory VIEWERS"
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | memory VIEWERS"
     );
     std::process::ExitCode::from(2)
 }

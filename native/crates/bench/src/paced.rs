@@ -1,6 +1,8 @@
 //! The stream in real time, with keyframes: what a viewer costs at the pace of life, and how long a frame takes to the
 //! first and to the last viewer.
 //!
+//! The bound likewise: the same packets at the same times, no crypto, a keyframe at once.
+//!
 //! Frames reach the worker when they are due, by mail instead of a relay's socket; timers run as the driver runs them.
 
 use std::sync::Arc;
@@ -11,7 +13,8 @@ use rillcast_plane::worker::TICK_US;
 use serde::Serialize;
 
 use crate::edge::{Audience, Edge, Trace};
-use crate::{cpu_us, packets_of, AUDIO, FRAMES};
+use crate::plain::Plain;
+use crate::{cpu_us, packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 
 /// A keyframe of 40 kB every two seconds.
 const KEYFRAME_PACKETS: usize = 34;
@@ -19,6 +22,7 @@ const KEYFRAME_EVERY: usize = 2 * FRAMES;
 
 #[derive(Serialize)]
 pub struct Paced {
+    variant: &'static str,
     viewers: usize,
     seconds: usize,
     packets: u64,
@@ -87,8 +91,38 @@ impl Delays {
     }
 }
 
+enum Subject {
+    Edge(Box<Edge>),
+    Bound(Plain),
+}
+
+impl Subject {
+    fn packets(&self) -> u64 {
+        match self {
+            Subject::Edge(e) => e.packets(),
+            Subject::Bound(b) => b.packets(),
+        }
+    }
+
+    fn frame(&mut self, frame: usize) {
+        let key = frame.is_multiple_of(KEYFRAME_EVERY);
+        let n = if key { KEYFRAME_PACKETS } else { packets_of(frame) };
+        match self {
+            Subject::Edge(e) => e.frame(0, n, key),
+            Subject::Bound(b) => b.burst(n, VIDEO_PAYLOAD),
+        }
+    }
+
+    fn sound(&mut self) {
+        match self {
+            Subject::Edge(e) => e.sound(0),
+            Subject::Bound(b) => b.burst(1, AUDIO_PAYLOAD),
+        }
+    }
+}
+
 struct Run {
-    edge: Edge,
+    subject: Subject,
     trace: Arc<Trace>,
     started: Instant,
     /// The edge's clock at `started`.
@@ -100,17 +134,23 @@ struct Run {
 }
 
 impl Run {
-    fn new(viewers: usize) -> Self {
+    fn new(viewers: usize, bound: bool) -> Self {
         let started = Instant::now();
         let trace = Arc::new(Trace::new(started));
-        let edge =
-            Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: Some(trace.clone()) });
+        let (subject, base) = if bound {
+            (Subject::Bound(Plain::bound(viewers).traced(trace.clone())), 0)
+        } else {
+            let trace = Some(trace.clone());
+            let edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace });
+            let base = edge.now();
+            (Subject::Edge(Box::new(edge)), base)
+        };
         let now = started.elapsed().as_micros() as u64;
         let next = |per_s: usize| (now * per_s as u64).div_ceil(1_000_000) as usize + 1;
         let at = Schedule { frame: next(FRAMES), audio: next(AUDIO), tick: now + TICK_US };
         trace.take();
-        let (base, accounted) = (edge.now(), (used_us(), now + 1_000_000));
-        Run { edge, trace, started, base, at, delays: Delays::default(), accounted }
+        let accounted = (used_us(), now + 1_000_000);
+        Run { subject, trace, started, base, at, delays: Delays::default(), accounted }
     }
 
     fn now(&self) -> u64 {
@@ -124,26 +164,30 @@ impl Run {
             std::thread::sleep(Duration::from_micros(wait));
         }
         let now = self.now();
-        self.edge.set_now(self.base + now);
+        if let Subject::Edge(edge) = &mut self.subject {
+            edge.set_now(self.base + now);
+        }
         if now >= self.at.frame_due() {
-            let frame = self.at.frame;
-            self.delays.settle(&self.trace, frame - 1);
-            let key = frame.is_multiple_of(KEYFRAME_EVERY);
-            self.edge.frame(0, if key { KEYFRAME_PACKETS } else { packets_of(frame) }, key);
+            self.delays.settle(&self.trace, self.at.frame - 1);
+            self.subject.frame(self.at.frame);
             self.at.frame += 1;
         }
         if now >= self.at.audio_due() {
-            self.edge.sound(0);
+            self.subject.sound();
             self.at.audio += 1;
         }
         if now >= self.at.tick {
-            self.edge.tick(self.base + now);
+            if let Subject::Edge(edge) = &mut self.subject {
+                edge.tick(self.base + now);
+            }
             self.at.tick = now + TICK_US;
         }
         let (before, due) = self.accounted;
         if now >= due {
             self.accounted = (used_us(), now + 1_000_000);
-            self.edge.account(((self.accounted.0 - before) as f64 / 1e6).clamp(0.0, 1.0));
+            if let Subject::Edge(edge) = &mut self.subject {
+                edge.account(((self.accounted.0 - before) as f64 / 1e6).clamp(0.0, 1.0));
+            }
         }
     }
 }
@@ -154,20 +198,21 @@ fn used_us() -> u64 {
 }
 
 /// `viewers` of one stream on one pinned thread for `seconds`.
-pub fn measure(viewers: usize, seconds: usize) -> Paced {
+pub fn measure(viewers: usize, seconds: usize, bound: bool) -> Paced {
     exact_timers();
     pin(0);
-    let mut run = Run::new(viewers);
-    let (wall, used, packets) = (Instant::now(), used_us(), run.edge.packets());
+    let mut run = Run::new(viewers, bound);
+    let (wall, used, packets) = (Instant::now(), used_us(), run.subject.packets());
     let end = run.at.frame + seconds * FRAMES;
     while run.at.frame < end {
         run.turn();
     }
     let (wall, used) = (wall.elapsed().as_micros() as f64, (used_us() - used) as f64);
     Paced {
+        variant: if bound { "bound" } else { "edge" },
         viewers,
         seconds,
-        packets: run.edge.packets() - packets,
+        packets: run.subject.packets() - packets,
         cpu_us_per_viewer_second: used / viewers as f64 / (wall / 1e6),
         busy: used / wall,
         first_copy: quantiles(run.delays.first),

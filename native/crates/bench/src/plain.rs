@@ -2,13 +2,14 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use rillcast_crypto::srtp::{Keys, Profile, Sender};
 use rillcast_plane::driver::socket::{bind, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
 use rillcast_wire::rtp;
 
-use crate::edge::address;
+use crate::edge::{address, Trace, Traced};
 use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 
 pub struct Plain {
@@ -50,6 +51,18 @@ impl Plain {
         }
     }
 
+    /// The same, and `trace` is told when it sends.
+    pub fn traced(mut self, trace: Arc<Trace>) -> Self {
+        let fd = self._socket.as_raw_fd();
+        let sockets = Sockets::new(Some(fd), None, fd, true);
+        self.out = Egress::new(Box::new(Traced { sockets, trace: Some(trace) }));
+        self
+    }
+
+    pub fn packets(&self) -> u64 {
+        self.out.packets
+    }
+
     pub fn second(&mut self) -> u64 {
         let before = self.out.packets;
         for i in 0..FRAMES {
@@ -61,7 +74,7 @@ impl Plain {
         self.out.packets - before
     }
 
-    fn burst(&mut self, n: usize, size: usize) {
+    pub fn burst(&mut self, n: usize, size: usize) {
         let Plain { viewers, out, seq, payload, .. } = self;
         for (i, (path, sender)) in viewers.iter_mut().enumerate() {
             for k in 0..n as u64 {
