@@ -34,6 +34,7 @@ class SourceFeed:
         self._from: tuple[NodeId, RelayId] | None = None
         self._added = False
         self._tapped = False
+        self._clock_guessed = False
         self.source = source
         self.due = 0.0
 
@@ -84,7 +85,15 @@ class SourceFeed:
             self._tapped = enabled
             self._plane.execute(Tap(source=self.source, enabled=enabled))
             if enabled:
+                self._clock_guessed = True
                 self.want_keyframe()
+
+    def believes_clock(self) -> bool:
+        """Whether the clock that the plane reports now is the publisher's. It answers a tap with what it has, which may
+        be a guess made when a cached keyframe arrived, and seconds wrong; viewers' lip sync would remember that for
+        twenty reports. Call once per report."""
+        guessed, self._clock_guessed = self._clock_guessed, False
+        return not guessed
 
     def want_keyframe(self) -> None:
         """Ask upstream."""

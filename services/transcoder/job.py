@@ -170,7 +170,8 @@ class LadderJob:
 
     def on_clock(self, seen: ClockSeen) -> None:
         """A sender report of the source."""
-        self._watched.clock(seen)
+        if self._feed.believes_clock():
+            self._watched.clock(seen)
 
     def on_keyframe_wanted(self, source: int) -> None:
         """A viewer of a rung needs one."""

@@ -173,6 +173,7 @@ async def test_clock_and_keyframe_wishes_travel_between_source_and_rungs() -> No
         node = await job_with_rungs(around)
         (first,) = await watching(around, node, "v0.180p")
         feed = around.fed(node).source
+        node.plane.emit(ClockSeen(source=feed, ntp=2 << 40, rtp_ts=7))  # the plane's guess, in answer to the tap
         node.plane.emit(ClockSeen(source=feed, ntp=1 << 40, rtp_ts=99))
         (second,) = await watching(around, node, "v0.90p")
         assert node.plane.of(SetClock) == [
