@@ -14,6 +14,7 @@ from collections.abc import Callable
 from rillcast.contracts.ids import TrackId
 from rillcast.runtime.logs import get_logger
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
+from services.transcoder.domain.backlog import Backlog
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.domain.reception import EncodedFrame
 
@@ -22,10 +23,6 @@ log = get_logger(__name__)
 MAX_WAITING_S = 1.0
 """A frame that waited so long is dropped with everything behind it; the next keyframe goes on."""
 MAX_WAITING_FRAMES = 600
-CATCH_UP_FRAMES = 8
-"""With more frames waiting pictures are decoded only: after a start from a cached GOP, or when encoding is too slow."""
-MAX_LAG_S = 0.1
-"""Likewise for a frame that waited so long: without this, a machine that just keeps up stays behind by its queue."""
 
 
 class LadderThread:
@@ -39,6 +36,7 @@ class LadderThread:
         self._engine = engine
         self._deliver = deliver
         self._clock = clock
+        self._backlog = Backlog(clock)
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
         self._frames: deque[EncodedFrame] = deque()
@@ -106,8 +104,7 @@ class LadderThread:
                 if self._stopping:
                     return
                 frame = self._frames.popleft()
-                waited_s = self._clock() - frame.arrived_at
-                encode = len(self._frames) <= CATCH_UP_FRAMES and waited_s <= MAX_LAG_S
+                encode = self._backlog.encode(len(self._frames))
                 rungs, self._rungs = self._rungs, None
                 keyframes, self._keyframes = self._keyframes, set()
             if rungs is not None:

@@ -39,6 +39,7 @@ APP, STREAM = AppName("live"), StreamId("show")
 KEY = stream_key(APP, STREAM)
 ORIGIN = NodeId("origin-1")
 VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000)
+SIZED = msgspec.structs.replace(VIDEO, width=640, height=360)
 AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
 LADDER = (LadderRung(height=180, video_bitrate=300_000), LadderRung(height=90, video_bitrate=100_000))
 

@@ -12,9 +12,10 @@ import pytest
 from rillcast.cluster.ladder_wish import DECODED
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
 from rillcast.testing.servers import eventually
-from services.transcoder.adapters import ladder_thread
 from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
+
+pytestmark = pytest.mark.usefixtures("every_picture")
 
 RUNG = "v0.90p"
 
@@ -47,13 +48,6 @@ class Watched:
         assert feed is not None
         for packet in packets:
             self.node.transcoder.on_packet(feed, packet)
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests count pictures: none may be left out because the machine is busy."""
-    monkeypatch.setattr(ladder_thread, "MAX_LAG_S", 60.0)
-    monkeypatch.setattr(ladder_thread, "CATCH_UP_FRAMES", 1_000)
 
 
 @pytest.fixture(params=DECODED)

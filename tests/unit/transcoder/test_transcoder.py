@@ -26,10 +26,10 @@ from rillcast.media.protocol import (
     SourceStats,
 )
 from rillcast.testing.servers import eventually
-from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
+from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 
-SIZED = msgspec.structs.replace(VIDEO, width=640, height=360)
+pytestmark = pytest.mark.usefixtures("every_picture")
 
 
 def stats(source: int, width: int, height: int) -> SourceStats:

@@ -12,10 +12,10 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.media.protocol import AddPushSource
 from rillcast.testing.servers import eventually
-from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, STREAM, VIDEO, Cluster, cluster
+from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, VIDEO, Cluster, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 
-SIZED = msgspec.structs.replace(VIDEO, width=640, height=360)
+pytestmark = pytest.mark.usefixtures("every_picture")
 
 
 async def names(around: Cluster, *wanted: str) -> None:

@@ -12,7 +12,7 @@ from rillcast.testing.clock import FakeClock
 from rillcast.testing.servers import eventually
 from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.adapters.ladder_thread import CATCH_UP_FRAMES, MAX_LAG_S, MAX_WAITING_S, LadderThread
+from services.transcoder.adapters.ladder_thread import MAX_WAITING_S, LadderThread
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.domain.reception import EncodedFrame
 from services.transcoder.work import UNDECODABLE_S, Encoding, Finding, LadderWork
@@ -53,27 +53,7 @@ def frames(count: int) -> list[EncodedFrame]:
     return frames_of("H264", [packet for _ in range(count) for packet in camera.frame()])
 
 
-async def test_frames_that_waited_too_long_are_decoded_only(
-    gated: tuple[LadderThread, GatedEngine, FakeClock],
-) -> None:
-    thread, engine, clock = gated
-    for frame in frames(3):
-        thread.put(frame)
-    engine.gate.release()
-    await eventually(lambda: len(engine.asked) == 1)
-    clock.advance(MAX_LAG_S * 1.5)
-    for frame in frames_at(clock(), 2):
-        thread.put(frame)
-    engine.gate.release(4)
-    await eventually(lambda: len(engine.asked) == 5)
-    assert engine.asked[2:] == [False, True, True]
-
-
-def frames_at(now: float, count: int) -> list[EncodedFrame]:
-    return [EncodedFrame(frame.data, frame.rtp_ts, frame.keyframe, now) for frame in frames(count)]
-
-
-async def test_a_backlog_is_decoded_only_until_it_is_short(
+async def test_a_backlog_is_decoded_only_up_to_its_last_frames(
     gated: tuple[LadderThread, GatedEngine, FakeClock],
 ) -> None:
     thread, engine, _ = gated
@@ -81,8 +61,8 @@ async def test_a_backlog_is_decoded_only_until_it_is_short(
         assert thread.put(frame)
     engine.gate.release(40)
     await eventually(lambda: len(engine.asked) == 40 and thread.encoded + thread.left_out == 40)
-    assert thread.encoded <= CATCH_UP_FRAMES + 2
-    assert engine.asked[-CATCH_UP_FRAMES:] == [True] * CATCH_UP_FRAMES
+    assert engine.asked[1:] == [False] * 37 + [True] * 2
+    assert thread.encoded == sum(engine.asked)
 
 
 async def test_frames_that_waited_too_long_are_dropped_up_to_the_next_keyframe(

@@ -1,0 +1,13 @@
+"""Fixtures of the transcoder's tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.transcoder.domain.backlog import Backlog
+
+
+@pytest.fixture
+def every_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is left out, although tests give many frames at once and the machine may be busy."""
+    monkeypatch.setattr(Backlog, "encode", lambda *_: True)
