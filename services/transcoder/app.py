@@ -70,6 +70,7 @@ async def run(settings: TranscoderSettings) -> None:
             transcoder, wishes = assemble(
                 node=node.info, bus=node.bus, plane=plane, watch=watch, renditions=renditions, apps=apps,
                 broadcasts=broadcasts, load=load, settings=settings, encoders=encoders, clock=time.monotonic,
+                others_have_room=lambda: others_have_room(node),
             )  # fmt: skip
             events.add(plane_watch(load))
             events.add(transcoder.on_event)
@@ -99,6 +100,7 @@ def assemble(
     settings: TranscoderSettings,
     encoders: EncoderChoice,
     clock: Clock,
+    others_have_room: Callable[[], bool],
     lease_s: float = STREAM_LEASE_S,
 ) -> tuple[Transcoder, LadderWishes]:
     """The node's parts, wired."""
@@ -117,7 +119,7 @@ def assemble(
         )  # fmt: skip
         return LadderJob(
             node=node.node, live=live, source=source, wish=wish, store=renditions, feed=feed, rungs=rungs,
-            encoding=encoding, clock=clock, lease_s=lease_s,
+            encoding=encoding, clock=clock, others_have_room=others_have_room, lease_s=lease_s,
         )  # fmt: skip
 
     def wishes_changed(app: AppName) -> None:
@@ -156,6 +158,12 @@ async def measure(node: Node, transcoder: Transcoder, load: MediaLoad) -> None:
                 report, cpu=max(report.cpu, transcoder.share()), sessions=0, encoders=transcoder.encoders
             )
         )
+
+
+def others_have_room(node: Node) -> bool:
+    """Whether another transcoder takes new work and isn't full."""
+    others = node.directory.placeable(NodeKind.TRANSCODER)
+    return any(report.load.cpu < 1.0 for name, report in others.items() if name != node.info.node)
 
 
 def media_limits(settings: TranscoderSettings) -> MediaLimits:

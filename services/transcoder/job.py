@@ -10,6 +10,7 @@ Everything runs on the event loop but the codecs (`adapters.ladder_thread`). `ru
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -59,9 +60,12 @@ class LadderJob:
         rungs: WatchedRungs,
         encoding: Encoding,
         clock: Clock,
+        others_have_room: Callable[[], bool],
         lease_s: float = STREAM_LEASE_S,
     ) -> None:
+        """`others_have_room`: whether another node could take the job over."""
         self._node = node
+        self._others_have_room = others_have_room
         self._live = live
         self._source = source
         self._wish = wish
@@ -286,7 +290,7 @@ class LadderJob:
         match finding:
             case Finding.DROP_TOP:
                 self._drop(self._watched.rungs[0].track, "overload")
-            case Finding.GIVE_UP:
+            case Finding.GIVE_UP if self._others_have_room():
                 log.warning("Too much for this node, the ladder job is given up", stream=self._live.key)
                 self.stop("overload")
             case Finding.HOPELESS:
@@ -294,8 +298,8 @@ class LadderJob:
                 metrics.REFUSED.labels("undecodable").inc()
                 self._dropped.update(rung.track for rung in self._plan)
                 self._replan()
-            case Finding.WELL:
-                pass
+            case Finding.GIVE_UP | Finding.WELL:
+                pass  # few pictures are better than none: nobody else would make the last rung
 
     def _drop(self, track: TrackId, reason: str) -> None:
         log.warning("A rung is withdrawn", stream=self._live.key, track=track, reason=reason)

@@ -39,7 +39,7 @@ class Finding(StrEnum):
     DROP_TOP = "drop_top"
     """Too much for this machine: do without the top rung."""
     GIVE_UP = "give_up"
-    """Even one rung is too much."""
+    """Even one rung is too much: let another node make it if there is one."""
     HOPELESS = "hopeless"
     """The source can't be decoded."""
 

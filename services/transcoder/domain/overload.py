@@ -1,5 +1,5 @@
-"""When a ladder costs more than this machine has: first frames are left out, then top rungs, then the whole job. No
-I/O."""
+"""When a ladder costs more than this machine has: first frames are left out (`backlog`), then top rungs, then the whole
+job, if somebody else has room for it. No I/O."""
 
 from __future__ import annotations
 

@@ -64,6 +64,7 @@ class TestNode:
             node=info, bus=self.bus, plane=self.plane, watch=self.watch, renditions=cluster.renditions,
             apps=cluster.apps, broadcasts=cluster.broadcasts, load=MediaLoad(1, MediaLimits()), clock=time.monotonic,
             encoders=EncoderChoice("ultrafast", hardware=False), lease_s=cluster.lease_s,
+            others_have_room=lambda: any(node is not self for node in cluster.nodes),
             settings=TranscoderSettings.model_validate(
                 {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
             ),
