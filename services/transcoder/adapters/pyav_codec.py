@@ -76,6 +76,7 @@ class Scaler:
 
 def _scaling(shape: tuple[int, int, str], width: int, height: int) -> Graph:
     graph = Graph()
+    graph.threads = 1  # by itself it takes one per processor: dearer, and each waits for the slowest
     source = graph.add_buffer(width=shape[0], height=shape[1], format=av.VideoFormat(shape[2]), time_base=TIME_BASE)
     scale = graph.add("scale", f"{width}:{height}:flags=fast_bilinear")
     pixels = graph.add("format", "yuv420p")
@@ -113,7 +114,7 @@ class Encoder:
     def encode(self, frame: VideoFrame, pts: int, *, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
         """The encoded picture, at once. `pts` must grow. Raises av.error.FFmpegError."""
         if frame.format.name != self._pixels:
-            frame = frame.reformat(format=self._pixels)
+            frame = frame.reformat(format=self._pixels, threads=1)
         frame.pts = pts
         frame.time_base = TIME_BASE
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from itertools import pairwise
 
@@ -213,3 +214,13 @@ def test_the_bit_rate_is_near_what_was_asked_for() -> None:
         ladder.feed(camera.frame())
     bits = 8 * sum(len(packet) - 12 for packet in ladder.packets[rung.track])
     assert bits / 6 <= 1.3 * rung.bitrate_bps
+
+
+def test_a_ladder_works_on_the_thread_that_runs_it_and_on_no_other() -> None:
+    vp8 = msgspec.structs.replace(SMALL, track=TrackId("v0.90p.vp8"), codec="VP8")
+    ladder, camera = Ladder("VP9", rungs=(MIDDLE, SMALL, vp8)), Camera("VP9")
+    before = set(os.listdir("/proc/self/task"))
+    for _ in range(5):
+        ladder.feed(camera.frame())
+    assert len(ladder.frames(SMALL)) == 5
+    assert set(os.listdir("/proc/self/task")) <= before
