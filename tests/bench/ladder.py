@@ -1,34 +1,39 @@
 """What a ladder costs: `python -m tests.bench.ladder`. CPU against one ffmpeg command with the same source, rungs,
-preset and threads, taken in turns in one run; time from a picture's last packet to the rungs' packets; memory.
+preset and threads, in turns in one run; time from a picture's last packet to the rungs' packets; memory.
 
-Ours goes from RTP packets to RTP packets; ffmpeg from a file to its null muxer, which favours it.
+Three ways: as fast as it goes, on one CPU and on any; and in real time, where ours is all that a node does for a job
+(event loop, queue, thread). Ours goes from RTP packets to RTP packets, ffmpeg from a file to its null muxer.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import imageio_ffmpeg
-import msgspec
 import psutil
 from aiortc.codecs.h264 import H264Encoder
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine
+from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.domain.ladder import Rung, width_for
 from services.transcoder.domain.packets import Packetizer
 from services.transcoder.domain.reception import Reception
+from services.transcoder.work import Encoding, LadderWork
+from tests.bench import ladder_report
+from tests.bench.ladder_report import MODES, Report, Round
+from tests.bench.machine import QUIET_CORES, Others, facts
 
 FRAMES_PER_SECOND = 30
 GOP_S = 2
@@ -37,29 +42,8 @@ CLOCK_RATE = 90_000
 PICTURES = "testsrc2=size={size}:rate=30,noise=alls=12:allf=t"
 """Movement and grain: about as hard as a camera."""
 
-
-class Round(msgspec.Struct, frozen=True):
-    """CPU seconds per second of media."""
-
-    ours: float
-    ffmpeg: float
-
-
-class Report(msgspec.Struct, frozen=True):
-    """All of one run."""
-
-    source: str
-    preset: str
-    rungs: str
-    ffmpeg: str
-    libavcodec: str
-    rounds: list[Round]
-    ratio: float
-    """Median over the rounds."""
-    picture_ms_p50: float
-    picture_ms_p99: float
-    first_ladder_mib: float
-    further_ladder_mib: float
+Pictures = list[list[bytes]]
+"""Packets by picture."""
 
 
 def make_source(ffmpeg: str, folder: Path, size: str, seconds: int) -> Path:
@@ -77,7 +61,7 @@ def make_source(ffmpeg: str, folder: Path, size: str, seconds: int) -> Path:
     return path
 
 
-def rtp_packets(path: Path) -> list[list[bytes]]:
+def rtp_packets(path: Path) -> Pictures:
     """The file's pictures in RTP."""
     packetizer = Packetizer("H264", ssrc=1, sequence=0)
     assert isinstance(packetizer._packer, H264Encoder)
@@ -97,8 +81,8 @@ def our_rungs(width: int, height: int) -> list[Rung]:
     ]
 
 
-def run_ours(pictures: list[list[bytes]], rungs: list[Rung], encoders: EncoderChoice) -> list[float]:
-    """Milliseconds per picture."""
+def run_ours(pictures: Pictures, rungs: list[Rung], encoders: EncoderChoice) -> list[float]:
+    """Milliseconds per picture, as fast as it goes."""
     engine, reception = LadderEngine("H264", GOP_S, encoders), Reception("H264")
     engine.set_rungs(rungs)
     took, made = [], 0
@@ -112,15 +96,39 @@ def run_ours(pictures: list[list[bytes]], rungs: list[Rung], encoders: EncoderCh
     return took
 
 
-def ffmpeg_command(ffmpeg: str, source: Path, rungs: list[Rung], preset: str) -> list[str]:
+async def run_node(pictures: Pictures, rungs: list[Rung], encoders: EncoderChoice) -> list[float]:
+    """Milliseconds per picture, from its last packet to the rungs' packets being back on the loop; in real time."""
+    given: dict[int, float] = {}
+    took: list[float] = []
+
+    def deliver(outcome: Outcome) -> None:
+        for produced in outcome.produced[-1:]:
+            rtp_ts = int.from_bytes(produced.packets[0][4:8], "big")
+            took.append((time.perf_counter() - given[rtp_ts]) * 1000)
+
+    work = LadderWork("H264", Encoding(gop_s=GOP_S, encoders=encoders), deliver, time.monotonic)
+    work.set_rungs(tuple(rungs))
+    began = time.perf_counter()
+    for index, packets in enumerate(pictures):
+        await asyncio.sleep(max(0.0, began + index / FRAMES_PER_SECOND - time.perf_counter()))
+        given[int.from_bytes(packets[0][4:8], "big")] = time.perf_counter()
+        for packet in packets:
+            work.on_packet(packet)
+    await asyncio.sleep(1 / FRAMES_PER_SECOND)
+    await work.stop()
+    return took
+
+
+def ffmpeg_command(ffmpeg: str, source: Path, rungs: list[Rung], preset: str, *, paced: bool) -> list[str]:
     """The same ladder as one command."""
     names = [f"r{rung.height}" for rung in rungs]
     graph = f"[0:v]split={len(rungs)}" + "".join(f"[s{name}]" for name in names)
     for rung, name in zip(rungs, names, strict=True):
         graph += f";[s{name}]scale={rung.width}:{rung.height}:flags=fast_bilinear,format=yuv420p[{name}]"
     command = [
-        ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-r", str(FRAMES_PER_SECOND),
-        "-f", "h264", "-i", str(source), "-filter_complex_threads", "1", "-filter_complex", graph,
+        ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", *(["-re"] if paced else []),
+        "-r", str(FRAMES_PER_SECOND), "-f", "h264", "-i", str(source), "-filter_complex_threads", "1",
+        "-filter_complex", graph,
     ]  # fmt: skip
     for rung, name in zip(rungs, names, strict=True):
         command += [
@@ -137,40 +145,79 @@ def cpu_s(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(arguments: argparse.Namespace, folder: Path) -> Report:
-    width, height = (int(side) for side in arguments.size.split("x"))
-    source = make_source(arguments.ffmpeg, folder, arguments.size, arguments.seconds)
-    pictures, rungs = rtp_packets(source), our_rungs(width, height)
-    media_s = len(pictures) / FRAMES_PER_SECOND
-    encoders = EncoderChoice(arguments.preset, hardware=False)
-    command = ffmpeg_command(arguments.ffmpeg, source, rungs, arguments.preset)
-    rounds: list[Round] = []
-    took: list[float] = []
-    os.sched_setaffinity(0, {arguments.cpu})
-    for _ in range(arguments.rounds):
+class Bench:
+    """One source, taken through both in turns."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self._arguments = arguments
+        width, height = (int(side) for side in arguments.size.split("x"))
+        self.source = make_source(arguments.ffmpeg, folder, arguments.size, arguments.seconds)
+        self._pictures, self._rungs = rtp_packets(self.source), our_rungs(width, height)
+        self._encoders = EncoderChoice(arguments.preset, hardware=False)
+        self.took: dict[str, list[float]] = {mode: [] for mode in MODES}
+
+    def round(self, mode: str, *, ours_first: bool) -> Round:
+        """Both once; others' CPU is what neither of them used."""
+        every = os.sched_getaffinity(0)
+        if mode == "pinned":
+            os.sched_setaffinity(0, {self._arguments.cpu})
+        try:
+            others = Others()
+            runs: list[Callable[[str], float]] = [self._ours, self._ffmpeg]
+            spent = {run: run(mode) for run in (runs if ours_first else reversed(runs))}
+            busy = others.cores()
+        finally:
+            os.sched_setaffinity(0, every)
+        return Round(mode, spent[self._ours], spent[self._ffmpeg], others=busy, quiet=busy <= QUIET_CORES)
+
+    def _ours(self, mode: str) -> float:
         before = cpu_s(resource.RUSAGE_SELF)
-        took += run_ours(pictures, rungs, encoders)
-        ours = cpu_s(resource.RUSAGE_SELF) - before
+        if mode == "paced":
+            self.took[mode] += asyncio.run(run_node(self._pictures, self._rungs, self._encoders))
+        else:
+            self.took[mode] += run_ours(self._pictures, self._rungs, self._encoders)
+        return (cpu_s(resource.RUSAGE_SELF) - before) / self._media_s
+
+    def _ffmpeg(self, mode: str) -> float:
+        command = ffmpeg_command(
+            self._arguments.ffmpeg, self.source, self._rungs, self._arguments.preset, paced=mode == "paced"
+        )
         before = cpu_s(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True)
-        rounds.append(Round(ours / media_s, (cpu_s(resource.RUSAGE_CHILDREN) - before) / media_s))
-        print(f"ours {rounds[-1].ours:.3f}  ffmpeg {rounds[-1].ffmpeg:.3f} CPU-s/s", file=sys.stderr)
-    centiles = statistics.quantiles(took, n=100)
+        return (cpu_s(resource.RUSAGE_CHILDREN) - before) / self._media_s
+
+    @property
+    def _media_s(self) -> float:
+        return len(self._pictures) / FRAMES_PER_SECOND
+
+    @property
+    def pictures(self) -> int:
+        return len(self._pictures)
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> Report:
+    machine, bench, rounds = facts(), Bench(arguments, folder), list[Round]()
+    for index in range(arguments.rounds):
+        for mode in arguments.modes:
+            rounds.append(bench.round(mode, ours_first=index % 2 == 0))
+            print(ladder_report.line(rounds[-1]), file=sys.stderr)
     version = subprocess.run([arguments.ffmpeg, "-version"], check=True, capture_output=True, text=True).stdout
-    one, five = memory_mib(source, 1), memory_mib(source, 5)
+    one, five = memory_mib(bench.source, 1), memory_mib(bench.source, 5)
     return Report(
-        source=f"H264 {arguments.size}@{FRAMES_PER_SECOND} {arguments.seconds} s",
+        facts=machine,
+        load_after=os.getloadavg(),
+        command="python -m tests.bench.ladder " + " ".join(sys.argv[1:]),
+        source=f"H.264 {arguments.size}, {FRAMES_PER_SECOND} frames/s, {arguments.seconds} s",
         preset=arguments.preset,
-        rungs=", ".join(f"{to}p {rate // 1000}k" for to, rate in RUNGS),
-        ffmpeg=version.split("\n")[0],
+        rungs=", ".join(f"{to}p {rate / 1e6:g} Mbit/s" for to, rate in RUNGS),
+        ffmpeg=" ".join(version.split()[:3]),
         libavcodec=".".join(map(str, av.library_versions["libavcodec"])),
         rounds=rounds,
-        ratio=round(statistics.median(entry.ours / entry.ffmpeg for entry in rounds), 3),
-        picture_ms_p50=round(centiles[49], 2),
-        picture_ms_p99=round(centiles[98], 2),
-        first_ladder_mib=round(one, 1),
-        further_ladder_mib=round((five - one) / 4, 1),
-    )  # fmt: skip
+        picture_ms={mode: took for mode, took in bench.took.items() if took},
+        left_out=sum(bench.pictures * arguments.rounds - len(bench.took[m]) for m in arguments.modes if m == "paced"),
+        first_ladder_mib=one,
+        further_ladder_mib=(five - one) / 4,
+    )
 
 
 def memory_mib(source: Path, ladders: int) -> float:
@@ -199,13 +246,14 @@ def memory_here(source: Path, ladders: int) -> float:
 
 
 def main() -> None:
-    """Prints the report as JSON."""
+    """Prints the report as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--modes", nargs="+", choices=tuple(MODES), default=tuple(MODES))
     parser.add_argument("--preset", default="superfast")
     parser.add_argument("--size", default="1920x1080")
-    parser.add_argument("--cpu", type=int, default=0, help="both run on this one: neighbours disturb them alike")
+    parser.add_argument("--cpu", type=int, default=0, help="for `pinned`: neighbours disturb both alike")
     parser.add_argument("--ffmpeg", default=imageio_ffmpeg.get_ffmpeg_exe())
     parser.add_argument("--memory", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
@@ -214,8 +262,7 @@ def main() -> None:
         print(memory_here(arguments.source, arguments.memory))
         return
     with tempfile.TemporaryDirectory() as folder:
-        report = measure(arguments, Path(folder))
-    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        print(ladder_report.document(measure(arguments, Path(folder))))
 
 
 if __name__ == "__main__":
