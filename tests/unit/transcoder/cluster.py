@@ -122,7 +122,7 @@ class Cluster:
         self.closed: list[RelayClose] = []
         self.refusing = False
         self.nodes: list[TestNode] = []
-        self._record: StreamRecord | None = None
+        self._records: dict[str, StreamRecord] = {}
 
     async def origin(self, node: NodeId = ORIGIN) -> None:
         """An origin that grants whatever is asked for."""
@@ -157,35 +157,45 @@ class Cluster:
         record = BroadcastRecord(stream_id=STREAM, encoder_settings_list=rungs)
         await self.broadcasts.put(KEY, msgspec.json.encode(record))
 
-    async def publish(self, *tracks: TrackRecord, owner: NodeId = ORIGIN, epoch: int = 5, flowing: bool = True) -> None:
+    async def publish(
+        self,
+        *tracks: TrackRecord,
+        owner: NodeId = ORIGIN,
+        epoch: int = 5,
+        flowing: bool = True,
+        stream: StreamId = STREAM,
+    ) -> None:
         """Write the stream's record, and go on writing it as an owner does."""
-        self._record = StreamRecord(
-            app=APP, stream=STREAM, owner=owner, publisher_session=SessionId("s"), tracks=tracks or (VIDEO, AUDIO),
+        record = StreamRecord(
+            app=APP, stream=stream, owner=owner, publisher_session=SessionId("s"), tracks=tracks or (VIDEO, AUDIO),
             media_flowing=flowing, epoch=epoch, since_epoch=epoch,
         )  # fmt: skip
-        await self.streams.put(KEY, msgspec.json.encode(self._record))
+        self._records[stream_key(APP, stream)] = record
+        await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
 
     async def unpublish(self) -> None:
-        self._record = None
+        del self._records[KEY]
         await self.streams.delete(KEY)
 
     async def renew(self) -> None:
-        """The origin's part: rewrite the record in time, until cancelled."""
+        """The origin's part: rewrite the records in time, until cancelled."""
         while True:
             await asyncio.sleep(self.lease_s / 4)
-            if self._record is not None:
-                await self.streams.put(KEY, msgspec.json.encode(self._record))
+            for key, record in tuple(self._records.items()):
+                await self.streams.put(key, msgspec.json.encode(record))
 
-    async def rendition(self) -> RenditionRecord | None:
+    async def rendition(self, stream: StreamId = STREAM) -> RenditionRecord | None:
         """The ladder job as it lies in the store."""
-        entry = await self.renditions.get(job_key(KEY))
+        entry = await self.renditions.get(job_key(stream_key(APP, stream)))
         return msgspec.json.decode(entry.value, type=RenditionRecord) if entry and entry.value else None
 
-    async def announced(self, timeout_s: float = 10.0, **wanted: object) -> RenditionRecord:
+    async def announced(
+        self, timeout_s: float = 10.0, *, stream: StreamId = STREAM, **wanted: object
+    ) -> RenditionRecord:
         """Wait for a record with these field values and at least one rung."""
         async with asyncio.timeout(timeout_s):
             while True:
-                record = await self.rendition()
+                record = await self.rendition(stream)
                 if record and record.tracks and all(getattr(record, name) == value for name, value in wanted.items()):
                     return record
                 await asyncio.sleep(0.02)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from rillcast.cluster.ladder_wish import DECODED
+from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
 from rillcast.testing.servers import eventually
 from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
@@ -55,13 +56,19 @@ async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     """Once per codec a source may have."""
     codec: str = request.param
     async with cluster() as around:
-        yield await watch(around, codec)
+        yield await watch(around, codec, AUDIO)
 
 
-async def watch(around: Cluster, codec: str = "H264") -> Watched:
+async def watch(around: Cluster, codec: str = "H264", *others: TrackRecord) -> Watched:
+    """`others`: tracks beside the video."""
     node = await around.node()
     await around.ladder(*LADDER)
-    await around.publish(msgspec.structs.replace(VIDEO, codec=codec, width=640, height=360), AUDIO)
+    return await watch_at(around, node, codec, *others)
+
+
+async def watch_at(around: Cluster, node: TestNode, codec: str, *others: TrackRecord) -> Watched:
+    """The same of a node that is there."""
+    await around.publish(msgspec.structs.replace(VIDEO, codec=codec, width=640, height=360), *others)
     await around.announced()
     await around.watch_rung(RUNG if codec == "H264" else f"{RUNG}.h264", node.name)
     await eventually(lambda: node.feed_source() is not None)
@@ -127,11 +134,11 @@ async def test_a_source_in_another_codec_than_it_says_ends_nothing() -> None:
         await watched.still_works(Camera("AV1"))
 
 
-async def test_video_only_gets_its_ladder() -> None:
+async def test_video_only_gets_its_pictures() -> None:
     async with cluster() as around:
-        await around.node()
-        await around.ladder(*LADDER)
-        await around.publish(msgspec.structs.replace(VIDEO, width=640, height=360))
+        watched = await watch(around)
+        watched.node.feed(Camera(), 5)
+        await eventually(lambda: watched.pictures() == [(160, 90)] * 5)
         assert len((await around.announced()).tracks) == 2
 
 
@@ -143,5 +150,6 @@ async def test_audio_only_gets_none_until_video_comes() -> None:
         await eventually(lambda: node.watch.get(APP, STREAM) and node.wishes.get(APP, STREAM))
         assert node.transcoder.jobs == 0
         assert await around.rendition() is None
-        await around.publish(msgspec.structs.replace(VIDEO, width=640, height=360), AUDIO)
-        await around.announced()
+        watched = await watch_at(around, node, "H264", AUDIO)
+        watched.node.feed(Camera(), 5)
+        await eventually(lambda: watched.pictures() == [(160, 90)] * 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
+from rillcast.contracts.ids import StreamId
 from rillcast.media.protocol import AddPushSource, RemoveRelay, RemoveSource
 from rillcast.testing.servers import eventually
 from services.transcoder.adapters.pyav_codec import Encoder
@@ -122,3 +124,25 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
                 await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
         assert (await around.announced()).owner == node.name
         assert node.transcoder.jobs == 1
+
+
+async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> None:
+    async with cluster() as around:
+        a_fiftieth = 0.02 / (os.cpu_count() or 1)  # of one processor: any ladder fills that
+        nodes = [await around.node(f"transcoder-{number}", max_cpu=a_fiftieth) for number in (1, 2)]
+        await around.ladder(*LADDER)
+        await around.publish(SIZED)
+        owner = (await around.announced()).owner
+        (busy,) = [node for node in nodes if node.name == owner]
+        (idle,) = [node for node in nodes if node.name != owner]
+        await around.watch_rung("v0.180p", busy.name)
+        await eventually(lambda: busy.feed_source() is not None)
+        busy.transcoder.measure(time.monotonic())
+        async with filmed(busy):
+            await eventually(lambda: len(busy.plane.pushed) >= 30)
+            busy.transcoder.measure(time.monotonic())
+        assert busy.transcoder.share() > 0.5 > idle.transcoder.share()
+
+        await around.publish(SIZED, stream=StreamId("another"))
+
+        assert (await around.announced(stream=StreamId("another"))).owner == idle.name
