@@ -29,6 +29,7 @@ from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.ladder_engine import Outcome
 from services.transcoder.domain.ladder import Rung, plan, track_record
+from services.transcoder.domain.overload import Withdrawn
 from services.transcoder.feed import SourceFeed
 from services.transcoder.ports import Clock, KeyValue
 from services.transcoder.rungs import WatchedRungs
@@ -83,7 +84,7 @@ class LadderJob:
         )
         self._size = (source.width, source.height)
         self._plan: tuple[Rung, ...] = ()
-        self._dropped: set[TrackId] = set()
+        self._withdrawn = Withdrawn()
         self._work: LadderWork | None = None
         self._keyframe_asked = -KEYFRAME_EVERY_S
         self._changed = asyncio.Event()
@@ -236,6 +237,8 @@ class LadderJob:
 
     async def _reconcile(self) -> None:
         now = self._clock()
+        if self._withdrawn.back(now):
+            self._replan()
         self._watched.update(self._plan, begin_all=self._track_record if self._wish.always else None)
         self._watched.expire(now)
         rungs = self._watched.rungs
@@ -284,27 +287,31 @@ class LadderJob:
         if outcome.undecodable:
             self._want_keyframe(self._clock())
         for track in outcome.failed:
-            self._drop(track, "encoder")
+            self._drop(track, "encoder", for_good=True)
 
     def _judge(self, finding: Finding) -> None:
         match finding:
             case Finding.DROP_TOP:
-                self._drop(self._watched.rungs[0].track, "overload")
+                self._drop(self._watched.rungs[0].track, "overload", for_good=False)
             case Finding.GIVE_UP if self._others_have_room():
                 log.warning("Too much for this node, the ladder job is given up", stream=self._live.key)
                 self.stop("overload")
             case Finding.HOPELESS:
                 log.warning("The source can't be decoded, no ladder for it", stream=self._live.key)
                 metrics.REFUSED.labels("undecodable").inc()
-                self._dropped.update(rung.track for rung in self._plan)
+                for rung in self._plan:
+                    self._withdrawn.for_good(rung.track)
                 self._replan()
             case Finding.GIVE_UP | Finding.WELL:
                 pass  # few pictures are better than none: nobody else would make the last rung
 
-    def _drop(self, track: TrackId, reason: str) -> None:
+    def _drop(self, track: TrackId, reason: str, *, for_good: bool) -> None:
         log.warning("A rung is withdrawn", stream=self._live.key, track=track, reason=reason)
         metrics.RUNGS_DROPPED.labels(reason).inc()
-        self._dropped.add(track)
+        if for_good:
+            self._withdrawn.for_good(track)
+        else:
+            self._withdrawn.for_a_while(track, self._clock())
         self._replan()
 
     def _want_keyframe(self, now: float) -> None:
@@ -325,7 +332,7 @@ class LadderJob:
 
     def _replan(self) -> None:
         fitting = plan(self._wish, self._source, self._live.record.tracks, *self._size)
-        rungs = tuple(rung for rung in fitting if rung.track not in self._dropped)
+        rungs = tuple(rung for rung in fitting if rung.track not in self._withdrawn)
         if rungs != self._plan:
             self._plan = rungs
             self._keeper.hurry()

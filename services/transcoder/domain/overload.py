@@ -4,6 +4,7 @@ job, if somebody else has room for it. No I/O."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from enum import StrEnum
 
 WINDOW_S = 4.0
@@ -11,6 +12,10 @@ TOLERATED = 0.2
 """Share of frames left out that nobody acts on; a cached GOP at the start is more, hence `CALM_S`."""
 CALM_S = 5.0
 """After a start, a new rung or a measure taken, nothing is judged for so long."""
+
+BACK_S = 60.0
+"""A rung withdrawn for overload is tried again after so long, twice as long each further time."""
+MOST_BACK_S = 16 * 60.0
 
 
 class Verdict(StrEnum):
@@ -44,3 +49,30 @@ class OverloadGuard:
             return Verdict.KEEP
         self.disturbed(now)
         return Verdict.DROP_TOP if rungs > 1 else Verdict.GIVE_UP
+
+
+class Withdrawn:
+    """What one job does without: rungs, by their tracks."""
+
+    def __init__(self) -> None:
+        self._until: dict[Hashable, float] = {}
+        self._back_s = BACK_S
+
+    def for_good(self, track: Hashable) -> None:
+        """It can't be made."""
+        self._until[track] = float("inf")
+
+    def for_a_while(self, track: Hashable, now: float) -> None:
+        """It is too much at present."""
+        self._until[track] = now + self._back_s
+        self._back_s = min(2 * self._back_s, MOST_BACK_S)
+
+    def back(self, now: float) -> bool:
+        """Whether some are to be made again, from now on. Call about once a second."""
+        due = [track for track, until in self._until.items() if until <= now]
+        for track in due:
+            del self._until[track]
+        return bool(due)
+
+    def __contains__(self, track: object) -> bool:
+        return track in self._until

@@ -78,20 +78,29 @@ async def job_with_rungs(around: Cluster, *tracks: str) -> TestNode:
     return node
 
 
-async def test_the_top_rung_is_withdrawn_and_the_others_and_the_source_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def tracks_become(around: Cluster, *wanted: str) -> None:
+    """Wait until exactly these are announced."""
+    async with asyncio.timeout(15):
+        while [track.track for track in (await around.announced()).tracks] != list(wanted):
+            await asyncio.sleep(0.05)
+
+
+async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(overload, "BACK_S", 4.0)
     async with cluster() as around:
         node = await job_with_rungs(around, "v0.180p", "v0.90p")
         feed, small = around.fed(node).source, node.plane.of(AddPushSource)[1].source
         with too_slow_from(180, monkeypatch):
             async with filmed(node):
-                async with asyncio.timeout(15):
-                    while [track.track for track in (await around.announced()).tracks] != ["v0.90p"]:
-                        await asyncio.sleep(0.05)
+                await tracks_become(around, "v0.90p")
                 before = len(frames_of("H264", node.pushed(small)))
                 await eventually(lambda: len(frames_of("H264", node.pushed(small))) >= before + 45)
         assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
         assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
         assert node.transcoder.jobs == 1
+        await tracks_become(around, "v0.180p", "v0.90p")
 
 
 async def test_a_job_that_is_too_much_goes_to_a_node_with_room(monkeypatch: pytest.MonkeyPatch) -> None:

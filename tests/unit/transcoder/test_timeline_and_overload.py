@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.transcoder.domain.overload import CALM_S, OverloadGuard, Verdict
+from services.transcoder.domain.overload import CALM_S, OverloadGuard, Verdict, Withdrawn
 from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
 
 
@@ -59,3 +59,24 @@ def test_lasting_overload_drops_the_top_rung_then_waits_for_the_effect() -> None
 
 def test_with_one_rung_left_the_job_is_given_up() -> None:
     assert Verdict.GIVE_UP in run_guard(OverloadGuard(0.0), CALM_S, 8, encoded=5, left_out=25, rungs=1)
+
+
+def test_a_rung_withdrawn_for_overload_is_tried_again_less_and_less_often() -> None:
+    withdrawn, now, waits = Withdrawn(), 0.0, list[float]()
+    for _ in range(7):
+        withdrawn.for_a_while("v0.720p", now)
+        began = now
+        while not withdrawn.back(now):
+            assert "v0.720p" in withdrawn
+            now += 1.0
+        waits.append(now - began)
+        assert "v0.720p" not in withdrawn
+    assert waits == [60, 120, 240, 480, 960, 960, 960]
+
+
+def test_a_rung_that_cannot_be_made_stays_withdrawn() -> None:
+    withdrawn = Withdrawn()
+    withdrawn.for_good("v0.720p")
+    withdrawn.for_a_while("v0.480p", 0.0)
+    assert withdrawn.back(1e9)
+    assert ("v0.720p" in withdrawn, "v0.480p" in withdrawn) == (True, False)
