@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from av.video.frame import PictureType
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.encoder_choice import EncoderChoice
@@ -224,3 +225,18 @@ def test_a_ladder_works_on_the_thread_that_runs_it_and_on_no_other() -> None:
         ladder.feed(camera.frame())
     assert len(ladder.frames(SMALL)) == 5
     assert set(os.listdir("/proc/self/task")) <= before
+
+
+def test_every_picture_of_a_rung_is_the_next_ones_reference() -> None:
+    ladder, camera = Ladder(rungs=(SMALL,)), Camera("H264", first_ts=90_000)
+    for _ in range(100):
+        ladder.feed(camera.frame())
+    frames = ladder.frames(SMALL)
+    units = [unit for frame in frames for unit in frame.data.split(b"\0\0\1")[1:]]
+    slices = [unit[0] for unit in units if unit[0] & 0x1F in (1, 5)]
+    assert len(slices) == 100, "one slice a picture"
+    assert all(head & 0x60 for head in slices), "nal_ref_idc: nothing that could be left out"
+    kinds = [PictureType(picture.pict_type) for picture in decode("H264", frames)]
+    keyframes = [index for index, frame in enumerate(frames) if frame.keyframe]
+    assert [index for index, kind in enumerate(kinds) if kind is PictureType.I] == keyframes == [0, 30, 90]
+    assert set(kinds) == {PictureType.I, PictureType.P}
