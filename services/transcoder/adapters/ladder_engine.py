@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.encoder_choice import UNUSABLE, EncoderChoice
 from services.transcoder.adapters.pyav_codec import Decoder, Encoder, FrameTooLarge, Scaler
-from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.ladder import Rung, width_for
 from services.transcoder.domain.packets import Packetizer
 from services.transcoder.domain.reception import EncodedFrame
 from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
@@ -79,6 +79,8 @@ class LadderEngine:
             elif active.rung != rung:
                 active.rung = rung
                 active.encoder = None
+        # Highest first: lower ones are made of higher ones.
+        self._active = dict(sorted(self._active.items(), key=lambda entry: -entry[1].rung.height))
         heights = {rung.height for rung in wanted.values()}
         self._scalers = {height: self._scalers.get(height) or Scaler(height) for height in heights}
 
@@ -128,10 +130,7 @@ class LadderEngine:
             if not encode:
                 continue
             try:
-                height = active.rung.height
-                if height not in scaled:
-                    scaled[height] = self._scalers[height].scale(picture)
-                packets = self._encode(active, scaled[height], pts)
+                packets = self._encode(active, self._scaled(active.rung.height, picture, scaled), pts)
             except UNUSABLE:
                 self.counts["encode"] += 1
                 active.encoder = None
@@ -142,6 +141,15 @@ class LadderEngine:
             active.errors = 0
             if packets:
                 outcome.produced.append(Produced(track, packets))
+
+    def _scaled(self, height: int, picture: VideoFrame, done: dict[int, VideoFrame]) -> VideoFrame:
+        """The picture at a height, made of the smallest one in `done` that is larger: fewer lines to read, and a large
+        step aliases. A source smaller than the rungs is enlarged as it is."""
+        if height not in done:
+            larger = [frame for of, frame in done.items() if height < of < picture.height]
+            made_of = min(larger, key=lambda frame: frame.height, default=picture)
+            done[height] = self._scalers[height].scale(made_of, width_for(height, picture.width, picture.height))
+        return done[height]
 
     def _encode(self, active: _Active, scaled: VideoFrame, pts: int) -> list[bytes]:
         encoder = active.encoder

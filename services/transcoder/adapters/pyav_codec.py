@@ -17,7 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from services.transcoder.domain.encoders import EncoderKind
-from services.transcoder.domain.ladder import MAX_SOURCE_SIDE, width_for
+from services.transcoder.domain.ladder import MAX_SOURCE_SIDE
 from services.transcoder.domain.timeline import CLOCK_RATE
 
 TIME_BASE = Fraction(1, CLOCK_RATE)
@@ -56,18 +56,16 @@ class Scaler:
 
     def __init__(self, height: int) -> None:
         self._height = height
-        self._input: tuple[int, int, str] | None = None
+        self._made_for: tuple[tuple[int, int, str], int] | None = None
         self._graph: Graph | None = None
-        self.width = 0
 
-    def scale(self, frame: VideoFrame) -> VideoFrame:
-        """The picture at the rung's height in yuv420p. Raises av.error.FFmpegError."""
+    def scale(self, frame: VideoFrame, width: int) -> VideoFrame:
+        """The picture at the rung's height and this width in yuv420p. Raises av.error.FFmpegError."""
         shape = (frame.width, frame.height, frame.format.name)
-        if shape != self._input:
-            self._input = shape
-            self.width = width_for(self._height, frame.width, frame.height)
-            fits = (self.width, self._height, "yuv420p") == shape
-            self._graph = None if fits else _scaling(shape, self.width, self._height)
+        if (shape, width) != self._made_for:
+            self._made_for = (shape, width)
+            fits = (width, self._height, "yuv420p") == shape
+            self._graph = None if fits else _scaling(shape, width, self._height)
         if self._graph is None:
             return frame
         self._graph.vpush(frame)

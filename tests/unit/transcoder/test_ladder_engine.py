@@ -13,7 +13,7 @@ from av.video.frame import PictureType
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.domain.ladder import Rung
+from services.transcoder.domain.ladder import Rung, width_for
 from services.transcoder.domain.reception import EncodedFrame, Reception
 from tests.unit.transcoder.pictures import FRAME_TICKS, Camera, bar_position, decode, frames_of
 
@@ -240,3 +240,23 @@ def test_every_picture_of_a_rung_is_the_next_ones_reference() -> None:
     keyframes = [index for index, frame in enumerate(frames) if frame.keyframe]
     assert [index for index, kind in enumerate(kinds) if kind is PictureType.I] == keyframes == [0, 30, 90]
     assert set(kinds) == {PictureType.I, PictureType.P}
+
+
+def test_a_rung_made_of_a_larger_one_has_the_width_the_source_gives_it_in_any_order_they_come() -> None:
+    camera = Camera(width=300, height=308)
+    heights = (300, 200, 90)
+    widths = {height: width_for(height, 300, 308) for height in heights}
+    assert widths[90] != width_for(90, widths[200], 200), "what the larger rung would give it"
+    rungs = [
+        Rung(track=TrackId(f"v0.{to}p"), codec="H264", width=widths[to], height=to, bitrate_bps=300_000)
+        for to in heights
+    ]
+    ladder = Ladder(rungs=tuple(rungs))
+    for order in (rungs[2:], rungs[1:], [rungs[2], rungs[0], rungs[1]]):
+        ladder.engine.set_rungs(order)
+        for _ in range(3):
+            ladder.feed(camera.frame())
+    for rung in rungs:
+        pictures = decode("H264", ladder.frames(rung))
+        assert {(picture.width, picture.height) for picture in pictures} == {(rung.width, rung.height)}
+        assert bar_position(pictures[-1]) == pytest.approx(8 / 60 + 1 / 32, abs=0.02)
