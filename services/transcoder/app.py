@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -47,10 +49,13 @@ from services.transcoder.work import Encoding
 log = get_logger(__name__)
 
 MEASURE_S = 1.0
+PRIORITY = -5
+"""Nice value. Beside four busy processes on two CPUs, 95 of 100 pictures were made within 19 ms instead of 41."""
 
 
 async def run(settings: TranscoderSettings) -> None:
     """One node, until SIGTERM."""
+    prefer_media()
     async with Node(settings, NodeKind.TRANSCODER) as node:
         streams = await node.kv(BUCKET_STREAMS, ttl_s=STREAM_LEASE_S)
         renditions = await node.kv(BUCKET_RENDITIONS, ttl_s=STREAM_LEASE_S)
@@ -158,6 +163,13 @@ async def measure(node: Node, transcoder: Transcoder, load: MediaLoad) -> None:
                 report, cpu=max(report.cpu, transcoder.share()), sessions=0, encoders=transcoder.encoders
             )
         )
+
+
+def prefer_media() -> None:
+    """Give this thread, and those it starts, precedence over what else the machine runs; the plane's threads have more.
+    Not being allowed to is no error."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
 
 
 def others_have_room(node: Node) -> bool:
