@@ -52,8 +52,8 @@ def fanout(f: Fanout, scale: Scale) -> Iterator[str]:
     yield (
         "One pinned thread, null device, 30 frames/s with a 40 kB keyframe every 2 s. From the moment a frame is due to"
         " the kernel having its first (16 messages) and its last packet: waking up, rewriting, encrypting and sending,"
-        " without the way in from the origin. The edge sends a keyframe in bursts of at most 16 packets, 5 ms apart; the"
-        " bound (the same packets without crypto) sends it at once."
+        " without the way in from the origin. The edge sends a keyframe in bursts of at most 16 packets, 5 ms apart;"
+        " the bound (the same packets without crypto) sends it at once."
     )
     yield _paced(f)
 
