@@ -52,6 +52,9 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
     nack_storm: Annotated[
         int, typer.Option(min=0, max=10_000, help="With --limit: needless repair requests of each viewer per second.")
     ] = 0,
+    merge: Annotated[
+        bool, typer.Option(help="Take bursts whole from the kernel (UDP_GRO); without, as browsers receive.")
+    ] = True,
     settle: Annotated[float, typer.Option(min=0, max=3_600, help="Seconds from the last join to the figures.")] = 0.0,
     cpu: Cpu = None,
     as_json: Json = False,
@@ -75,6 +78,7 @@ def viewers(  # noqa: PLR0917 - typer makes options of them
         drop=drop,
         links=links,
         settle_s=settle,
+        merge=merge,
         cpu=cpu,
     )
     _measure(plan, publishing=False, as_json=as_json)

@@ -19,6 +19,8 @@ STREAM = "bench"
 VIDEO_BPS = 1_000_000
 LATE_US = 100_000
 """A 99th percentile beyond this counts as not keeping up."""
+SETTLE_S = 11.0
+"""Until the last who joined have caught up with the live edge, and the edge has given up their DTLS associations."""
 WARM = 500
 """Memory is compared from this many viewers on: below, the first buffers of the process show."""
 
@@ -47,6 +49,7 @@ class _Attempt:
             count=viewers,
             rate=scale.join_rate,
             seconds=scale.steady_s,
+            settle_s=SETTLE_S,
             sample=1 if viewers == scale.latency else 16,
             cpu=min(self._split.rest),
         )

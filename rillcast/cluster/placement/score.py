@@ -13,16 +13,20 @@ TELLING_SESSIONS = 50
 
 def join_cost(report: NodeReport) -> float:
     """What one more session takes of this node, by what its present ones take."""
-    load = report.load
-    if load.sessions < TELLING_SESSIONS:
+    sessions = report.load.sessions
+    if sessions < TELLING_SESSIONS:
         return UNKNOWN_JOIN_COST
-    return min(MOST_JOIN_COST, max(LEAST_JOIN_COST, load.highest() / load.sessions))
+    return min(MOST_JOIN_COST, max(LEAST_JOIN_COST, _worked(report) / sessions))
 
 
 def work(report: NodeReport, expected_joins: float) -> float:
     """The same without timer delay, which busy neighbours on the machine cause too: how much the node itself does."""
+    return _worked(report) + expected_joins * join_cost(report)
+
+
+def _worked(report: NodeReport) -> float:
     load = report.load
-    return max(load.cpu, load.packets, load.egress) + expected_joins * join_cost(report)
+    return max(load.cpu, load.packets, load.egress)
 
 
 def fullness(report: NodeReport, expected_joins: float) -> float:
