@@ -142,8 +142,11 @@ class LinkTrend:
             self._knew_better_at = now
         knew_better = (self.fell or before_bps == 0) and now - self._knew_better_at <= SERIES_S
         arrives_less = self.fell and link.estimate_bps < self.sent_bps * FAR_LESS
-        steep = lags and link.estimate_bps < before_bps * STEEP
-        if (knew_better or arrives_less) and (steep or link.estimate_bps < needs_bps * VERY_SHORT):
+        steep = link.estimate_bps < before_bps * STEEP
+        very_short = link.estimate_bps < needs_bps * VERY_SHORT
+        if (knew_better or arrives_less) and very_short:
+            return True
+        if self.fell and lags and (steep or very_short):
             return True
         if self.fell:
             self._fell_at = now

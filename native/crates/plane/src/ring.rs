@@ -37,7 +37,7 @@ impl Ring {
 
     /// No packet with a lower sequence number is here.
     pub fn oldest(&self) -> u64 {
-        self.highest.map_or(0, |h| h.saturating_sub(self.mask))
+        self.oldest
     }
 
     pub fn contains(&self, seq: u64) -> bool {

@@ -12,6 +12,10 @@ const AT_ONCE_BYTES: u64 = 4_800;
 const AT_ONCE_MS: u64 = 100;
 /// Packets leave in groups, which cost less than one by one.
 const GROUP_BYTES: i64 = 4_800;
+/// The first estimates of a link that just got slow are means of before and after. Slower costs no time as long as the
+/// queue isn't empty.
+const FULL_PERCENT: u64 = 60;
+const FULL_US: u64 = 500_000;
 /// What a packet has beside its payload: IP, UDP and RTP headers, extension, tag.
 const OVERHEAD: u64 = 60;
 /// Shorter spans tell no rate.
@@ -23,6 +27,8 @@ pub struct Pace {
     /// Bytes that may be sent; below 0 while too many were.
     credit: i64,
     at_us: u64,
+    /// The rate holds until then even if there is no backlog: more of the keyframe may be on its way here.
+    until_us: u64,
 }
 
 /// A way to catch up.
@@ -53,12 +59,15 @@ impl Plan {
         } else if rest <= AT_ONCE_BYTES || rest * 8_000 <= media_bps * AT_ONCE_MS {
             return None;
         }
-        let mut rate_bps = media_bps + media_bps.max(LEAST_SPARE_BPS);
-        if estimate_bps > 0 {
-            rate_bps = rate_bps.min(estimate_bps);
-        }
-        let rate_bps = rate_bps.max(least(media_bps));
-        let pace = Pace { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us };
+        let wanted_bps = media_bps + media_bps.max(LEAST_SPARE_BPS);
+        let room_bps = match estimate_bps {
+            0 => wanted_bps,
+            falling if full => falling / 100 * FULL_PERCENT,
+            known => known,
+        };
+        let rate_bps = wanted_bps.min(room_bps).max(least(media_bps));
+        let until_us = if full { now_us + FULL_US } else { now_us };
+        let pace = Pace { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us, until_us };
         Some(Plan { pace, lasts_us: rest * 8_000_000 / (rate_bps - media_bps).max(1) })
     }
 }
@@ -76,6 +85,11 @@ impl Pace {
         self.credit += (rate * us / 8_000_000) as i64;
         self.at_us = now_us;
         self.credit >= GROUP_BYTES
+    }
+
+    /// Whether a track that has caught up may send as packets come.
+    pub fn is_over(&self, now_us: u64) -> bool {
+        now_us >= self.until_us
     }
 
     pub fn is_spent(&self) -> bool {

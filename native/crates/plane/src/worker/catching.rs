@@ -111,7 +111,7 @@ impl Worker {
                 pace.spend(out.bytes - before);
             }
         }
-        let done = source.ring.highest().is_none_or(|h| last > h);
+        let done = source.ring.highest().is_none_or(|h| last > h) && t.pace.is_none_or(|p| p.is_over(now_us));
         t.progress = if done { Progress::Live } else { Progress::Catching { next: last } };
         t.pace = t.pace.filter(|_| !done);
         if !done && !self.catching.contains(&(slot, track)) {

@@ -172,3 +172,27 @@ fn a_held_track_that_stays_goes_on_from_its_own_keyframe() {
     assert!(media[0].1.starts_with(KEYFRAME));
     assert!(media[0].0.ts.wrapping_sub(last.ts) < 90_000);
 }
+
+#[test]
+fn the_keyframe_for_a_full_link_is_paced_even_if_it_comes_in_pieces() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_500_000);
+    viewer.received(&mut s.b);
+    remb(&mut viewer, &mut s.b, 1_000_000);
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });
+    let mut bytes = vec![];
+    for i in 0..40 {
+        if i < 20 {
+            let mut payload = if i == 0 { KEYFRAME.to_vec() } else { vec![0, 0] };
+            payload.resize(1_100, 0);
+            s.b.push(200, i, 0, &payload);
+        }
+        s.b.pass(TICK_US);
+        bytes.push(viewer.received(&mut s.b).0.iter().map(|(h, p)| h.header_len + p.len()).sum::<usize>());
+    }
+    let (first, all) = (bytes[..20].iter().sum::<usize>(), bytes.iter().sum::<usize>());
+    assert!(first <= 4_800 + 7_500 + 1_200, "{first} bytes in the first 100 ms at 600 kbit/s and a group");
+    assert!(all > 15_000, "{all}");
+}
