@@ -174,9 +174,10 @@ class Upstream:
         return list(self._feeds.get(key, {}).values())
 
     def lost(self, live: LiveStream) -> frozenset[TrackId]:
-        """Renditions of transcoders that fell silent a moment ago, until others make them. Never the origin's own:
-        without it there is nothing better."""
-        return frozenset(feed.track.track for feed in self.feeds_of(live.key) if self._is_lost(feed, live.record.owner))
+        """All renditions of transcoders that fell silent a moment ago, also those nobody here watched, until others
+        make them. Never the origin's own: without it there is nothing better."""
+        silent = {feed.parent for feed in self.feeds_of(live.key) if self._is_lost(feed, live.record.owner)}
+        return frozenset(supply.track.track for supply in live.supplies() if supply.node in silent)
 
     def _is_lost(self, feed: Feed, origin: NodeId) -> bool:
         supply = self._supply(feed)

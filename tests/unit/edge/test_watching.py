@@ -459,3 +459,22 @@ async def test_viewers_leave_a_rendition_whose_transcoder_fell_silent_at_once(be
     world.figures(plane_session)
     await until(lambda: world.plane.of(protocol.SwitchSource)[-1].source == world.source_of(LOW.track))
     assert world.parents["transcoder-2"].opened
+
+
+async def test_a_silent_transcoders_other_rungs_are_left_alone_as_well(begin: Begin) -> None:
+    lower = rung(180, 200_000)
+    world = await begin()
+    await world.parent("origin-1", HIGH, AUDIO)
+    await world.parent("transcoder-1", LOW, lower)
+    await world.live(tracks=(HIGH, AUDIO))
+    await world.ladder(LOW, lower)
+    session, plane_session = await world.watching()
+    await select(world, session, 360)
+    rung_source = world.source_of(LOW.track)
+    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=0, source=rung_source))
+
+    world.plane.emit(protocol.RelayParentLost(source=rung_source))
+    await world.settle()
+
+    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0")
+    assert [request.track for request in world.parents["transcoder-1"].opened] == [LOW.track]
