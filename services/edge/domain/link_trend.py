@@ -24,6 +24,8 @@ VERY_SHORT = 0.8
 """and one below this needs no second sign."""
 SERIES_S = 1.5
 """Falls this close are one: the second says that even less arrives, which a mere hiccup never does."""
+FRESH_S = 0.5
+"""For so long after the first fall of a series an estimate is a mean of before and after."""
 FAR_LESS = 0.65
 """A fall to below this share of what is sent: much less arrives, however little the estimate was before."""
 SECOND_SIGN_S = 3.0
@@ -70,6 +72,8 @@ class Congestion(msgspec.Struct, frozen=True):
 
     room_bps: int
     """What it seems to take; 0 = unknown, just less."""
+    fresh: bool = False
+    """The room is partly that of before; there may be much less."""
 
 
 class LinkTrend:
@@ -90,7 +94,7 @@ class LinkTrend:
         """Mean of about the last second, which is what an estimate is made of."""
         self._at: float | None = None
         self._estimate_bps = 0
-        self._fell_at = -math.inf
+        self._fell_at = self._series_at = self._last_fall_at = -math.inf
         self._knew_better_at = -math.inf
         self._queue_since: float | None = None
         self._shortest_rtt_ms = self._shortest_lag_ms = 0.0
@@ -118,8 +122,11 @@ class LinkTrend:
         self.sent_bps += (link.sent_bps - self.sent_bps) * (min(passed, 1.0) if self.sent_bps else 1.0)
         self._take_loss(link.fraction_lost * 100, passed)
         self.fell = 0 < link.estimate_bps < before_bps * FELL
+        if self.fell:
+            self._series_at = now if now - self._last_fall_at > SERIES_S else self._series_at
+            self._last_fall_at = now
         if self._estimate_says_short(link, before_bps, needs_bps, now, lags=lags):
-            return Congestion(link.estimate_bps)
+            return Congestion(link.estimate_bps, now - self._series_at < FRESH_S)
         return self._judge_loss(link, queue, now) if self._settings.stats_based_abr_enabled else None
 
     def is_quiet(self, link: LinkFigures) -> bool:

@@ -20,6 +20,9 @@ from services.edge.domain.probing import STOP, ProbeOrder, Probing, Verdict
 
 SAFETY = 0.95
 """Share of a full link's room that a rendition may need; REMB itself is cautious."""
+FRESH_SHARE = 0.6
+"""Share of a room that was just seen to shrink that fewer frames of a rendition may need, the lowest's apart: to find
+that it was not enough costs more than a smaller picture."""
 SETTLE_S = 1.5
 """After going down, how long signs of congestion are still those of what was sent before,"""
 SETTLE_LEAST_S = 0.7
@@ -169,7 +172,13 @@ class RenditionChooser:
         self, options: Sequence[Option], place: int, congestion: Congestion, link: LinkFigures, now: float
     ) -> Choice:
         room = congestion.room_bps * SAFETY - link.other_bps
-        fitting = [o for o in options[:place] if o.bitrate_bps <= room]
+        careful = room * FRESH_SHARE if congestion.fresh else room
+        lowest = options[0].track
+        fitting = [
+            option
+            for option in options[:place]
+            if option.bitrate_bps <= (careful if option.layers < ALL_LAYERS and option.track != lowest else room)
+        ]
         lower = options[place - 1] if not congestion.room_bps else fitting[-1] if fitting else options[0]
         wait_s = TRY_AGAIN_S
         if now - self._went_up_at < PROVEN_S:
