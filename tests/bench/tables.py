@@ -242,6 +242,12 @@ def _refused(runs: list[FeedbackRun]) -> str:
     return ", ".join(f"{r.replace('_', ' ')} {sum(run.refused.get(r, 0) for run in runs):,}" for r in reasons) or "0"
 
 
+def _hits(runs: list[FeedbackRun]) -> str:
+    missed = sum(run.refused.get("not_in_ring", 0) for run in runs)
+    found = sum(run.repaired for run in runs)
+    return f"{found / (found + missed):.2%}" if found else "–"
+
+
 def _lost_after_repair(runs: list[FeedbackRun]) -> str:
     lost, came = (sum(getattr(c, name) for run in runs for c in run.others) for name in ("video_lost", "video"))
     return f"{lost / max(1, lost + came):.3%}"
@@ -255,6 +261,7 @@ _FEEDBACK: tuple[tuple[str, Callable[[list[FeedbackRun]], str]], ...] = (
     ("edge, µs CPU per packet sent", _middle(lambda run: run.edge_us_per_packet, ".2f")),
     ("the tenth: packets asked for again", _sum(lambda run: run.nacked)),
     ("… sent again by the edge", _sum(lambda run: run.repaired)),
+    ("… found in the ring of those looked for", _hits),
     ("… requests not followed", _refused),
     ("… video lost after repair", _lost_after_repair),
     ("… frozen, s per viewer", _middle(lambda run: statistics.mean(c.frozen_s for c in run.others), ".2f")),

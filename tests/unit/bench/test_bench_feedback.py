@@ -113,7 +113,7 @@ def run(variant: str, **changes: object) -> FeedbackRun:
         edge_us_per_packet=1.5,
         nacked=1_000,
         repaired=990,
-        refused={"too_soon": 10},
+        refused={"too_soon": 5, "not_in_ring": 10},
         others=(lossy,),
     )
     return msgspec.structs.replace(good, **changes)
@@ -126,7 +126,8 @@ def test_lossy_viewers_may_cost_the_others_neither_packets_nor_time() -> None:
     assert [line.met for line in lines(results) if line.item == "h"] == [True, False]
     page = document(results, "results", [])
     assert "| … sent again by the edge | 990 | 990 | 990 |" in page
-    assert "| … requests not followed | too soon 10 |" in page
+    assert "| … requests not followed | not in ring 10, too soon 5 |" in page
+    assert "| … found in the ring of those looked for | 99.00% |" in page
     assert "| … video lost after repair | 0.100% |" in page
     assert msgspec.json.decode(msgspec.json.encode(results), type=Results) == results
     assert any("Runs of each: 1. quiet" in part for part in tables.feedback(results.feedback or pytest.fail()))
