@@ -66,6 +66,10 @@ class LinkClass(msgspec.Struct, frozen=True, kw_only=True):
     """Mean over time, 0 = none."""
     first_picture_s: float
     """Median of the times from the beginning of a join to the first picture, in seconds; 0 without any."""
+    first_picture_s_most: float
+    """Of the viewer who waited longest and got one."""
+    without_picture: int
+    """Viewers who never got one."""
     received_bps: int
     used: float
     """Share of the limit that was used; 0 without limit."""
@@ -149,6 +153,8 @@ class Classes:
             viewers=len(ids),
             limit_bps=limited // max(1, time_us),
             first_picture_s=round(statistics.median(firsts), 3) if firsts else 0.0,
+            first_picture_s_most=round(max(firsts, default=0.0), 3),
+            without_picture=len(ids) - len(firsts),
             received_bps=received * 8_000_000 // max(1, time_us),
             used=received * 8_000_000 / limited if limited else 0.0,
             padding=padding / max(1, received),

@@ -119,7 +119,7 @@ def rows(mixed: Mixed) -> Iterator[tuple[str, ...]]:
             *(
                 c.name,
                 str(c.viewers),
-                f"{c.first_picture_s:.1f}",
+                f"{c.first_picture_s:.1f} ({c.first_picture_s_most:.1f})",
                 f"{c.received_bps / 1e6:.2f}",
                 f"{c.used:.0%}" if c.used else "–",
             ),
@@ -131,7 +131,16 @@ def rows(mixed: Mixed) -> Iterator[tuple[str, ...]]:
 
 def text(mixed: Mixed) -> str:
     """The table and what it does not hold."""
-    head = ("link", "viewers", "first picture, s", "Mbit/s", "used", "picture, share of time", "switches", "freezes")
+    head = (
+        "link",
+        "viewers",
+        "first picture, s (most)",
+        "Mbit/s",
+        "used",
+        "picture, share of time",
+        "switches",
+        "freezes",
+    )
     parts = [
         f"{mixed.source}: {mixed.connected} of {mixed.viewers} viewers, {mixed.seconds:g} s, load "
         + " ".join(f"{value:.1f}" for value in mixed.load),
@@ -140,6 +149,7 @@ def text(mixed: Mixed) -> str:
     for c in mixed.links:
         if "/" in c.name:
             parts.append(f"* {c.name}: {_reactions(mixed, c)}")
+    parts += [f"* {c.name}: {c.without_picture} never got a picture" for c in mixed.links if c.without_picture]
     parts += [f"* failed: {count} × {why}" for why, count in mixed.failures.items()]
     parts += [f"* the generator was at its limit: {why}" for why in mixed.limits_of_the_generator]
     return "\n\n".join(parts[:2]) + "\n\n" + "\n".join(parts[2:])

@@ -36,6 +36,8 @@ def link_class(name: str, **changes: object) -> LinkClass:
         viewers=2,
         limit_bps=700_000,
         first_picture_s=0.4,
+        first_picture_s_most=0.8,
+        without_picture=0,
         received_bps=500_000,
         used=0.71,
         padding=0.1,
@@ -93,7 +95,7 @@ def test_a_reaction_is_the_first_smaller_picture_or_the_full_one_again(
 
 def test_the_table_of_mixed_links_tells_reactions_and_the_generators_limits() -> None:
     written = text(mixed())
-    assert "| none | 2 | 0.4 | 0.50 | – | 720p 25%, 360p 75% |" in written
+    assert "| none | 2 | 0.4 (0.8) | 0.50 | – | 720p 25%, 360p 75% |" in written
     assert "smaller picture after 0.8 s (0.8–0.8, 1 of 2); full picture again after 2.5 s" in written
     assert "* failed: 3 × full" in written
     assert "* the generator was at its limit: it slept" in written

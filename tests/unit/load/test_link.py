@@ -108,7 +108,8 @@ def test_classes_are_sums_and_means_of_their_viewers() -> None:
     limited, free = gathered()
     assert (limited.name, limited.viewers, limited.limit_bps) == ("1M", 2, 1_000_000)
     assert (limited.received_bps, limited.used) == (600_000, 0.6)
-    assert (limited.first_picture_s, free.first_picture_s) == (0.6, 0.0)
+    assert (limited.first_picture_s, limited.first_picture_s_most, limited.without_picture) == (0.6, 0.7, 0)
+    assert (free.first_picture_s, free.without_picture) == (0.0, 1)
     assert limited.heights == {"360": 0.5, "180": 0.5}
     assert (limited.freezes, limited.frozen_s, limited.frozen_s_most) == (0.5, 0.125, 0.25)
     assert (limited.audio, limited.audio_lost, limited.audio_lost_share) == (198, 2, 0.01)
