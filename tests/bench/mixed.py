@@ -78,7 +78,14 @@ async def watch(source: str, viewers: int, seconds: float, slow_s: float, fast_s
     links = parse_links(f"{LIMITS},3M/700k@{slow_s:g}/3M@{fast_s:g}")
     with tempfile.TemporaryDirectory() as folder:
         async with cluster(Path(folder)) as running, published(running, source):
-            plan = Plan(url=running.whep(STREAM, APP), count=viewers, rate=JOINS_PER_S, seconds=seconds, links=links)
+            plan = Plan(
+                url=running.whep(STREAM, APP),
+                count=viewers,
+                rate=JOINS_PER_S,
+                seconds=seconds,
+                settle_s=SETTLE_S,
+                links=links,
+            )
             result = await Run(plan, publishing=False).run(_say)
             if failed := running.tracebacks():
                 print(f"tracebacks in {', '.join(failed)}", file=sys.stderr)
