@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from test_bench_report import FACTS, step
 
 from rillcast.load.classes import LinkClass, Moment
 from rillcast.load.run import Latency
@@ -16,6 +15,7 @@ from tests.bench.page import document
 from tests.bench.reach import lines
 from tests.bench.results import Feedback, FeedbackRun, Results
 from tests.bench.scale import FULL
+from tests.unit.bench.figures import FACTS, step
 
 FALLEN = ((0.0, 720), (10.8, 360), (27.5, 720))
 

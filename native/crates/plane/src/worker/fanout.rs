@@ -163,13 +163,13 @@ impl Burst<'_> {
                 continue;
             }
             if session.phase == Phase::Connected {
-                self.to_viewer(session, slot, track, out);
+                self.send_to(session, slot, track, out);
             }
         }
     }
 
     #[inline]
-    fn to_viewer(&mut self, session: &mut Session, slot: usize, track: usize, out: &mut Egress) {
+    fn send_to(&mut self, session: &mut Session, slot: usize, track: usize, out: &mut Egress) {
         let Session { send, tx, path, extensions, totals, .. } = session;
         let (Some(tx), Some(path)) = (tx, path) else { return };
         let t = &mut send[track];
