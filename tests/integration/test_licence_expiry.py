@@ -42,7 +42,8 @@ class Peer:
         """Wait for so many more packets."""
         wanted = self.report.packets + more
         await eventually(lambda: self.report.packets >= wanted or not self.running, 30.0, f"{more} more packets")
-        assert self.running
+        if not self.running:
+            raise AssertionError(f"the peer ended: {self._task.result()}")
 
     def _progress(self, phase: str, begun: int, report: Report) -> None:
         if phase == "steady":
