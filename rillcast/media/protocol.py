@@ -145,7 +145,7 @@ class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source
     track: int
     source: int | None
     hold: bool = False
-    """The link is full: of the old source nothing is sent until then, or only its base layer if it has several."""
+    """The link is full: nothing of the old source is sent until then."""
 
 
 class LimitLayers(msgspec.Struct, frozen=True, kw_only=True, tag="limit_layers"):

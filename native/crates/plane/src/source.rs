@@ -45,8 +45,6 @@ pub struct Incoming<'a> {
 
 /// Sequence jumps larger than this are a new sequence, not loss.
 const MAX_JUMP: u64 = 3_000;
-/// Of so many packets in a row one is above the base layer if there are layers.
-const LAYERS_LATELY: u64 = 200;
 /// At most one keyframe request per source in this time.
 pub const KEYFRAME_THROTTLE_US: u64 = 500_000;
 
@@ -79,8 +77,6 @@ pub struct Source {
     pub rotation: usize,
     unwrap: SeqUnwrapper,
     layers: LayerCount,
-    /// Packets up to the last one above the base layer.
-    layered: u64,
     rate: Rate,
     joined: bool,
     clock_seen: bool,
@@ -119,7 +115,6 @@ impl Source {
             rotation: 0,
             unwrap: SeqUnwrapper::new(),
             layers: LayerCount::default(),
-            layered: 0,
             rate: Rate::default(),
             joined: false,
             clock_seen: false,
@@ -143,11 +138,6 @@ impl Source {
         self.joined = false;
         self.clock_seen = false;
         self.nack.restart();
-    }
-
-    /// Whether more than one temporal layer came lately.
-    pub fn has_layers(&self) -> bool {
-        self.layered > 0 && self.stats.packets - self.layered < LAYERS_LATELY
     }
 
     /// Of the last second; 0 while unknown.
@@ -283,9 +273,6 @@ impl Source {
     fn note_stats(&mut self, bytes: usize, ts: u32, keyframe: bool, resolution: Option<(u16, u16)>, layer: Layer) {
         self.stats.layer_bytes[usize::from(layer.id.min(ALL))] += bytes as u64 + 12;
         self.stats.packets += 1;
-        if layer.id > 0 {
-            self.layered = self.stats.packets;
-        }
         self.stats.bytes += bytes as u64 + 12;
         if keyframe && self.stats.keyframe_ts != Some(ts) {
             self.stats.keyframe_ts = Some(ts);

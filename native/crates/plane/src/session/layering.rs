@@ -17,39 +17,27 @@ impl SendTrack {
         (p.seq >= segment.first_seq && segment.numbers(p)).then_some(segment)
     }
 
-    /// Which temporal layers are to be sent, of the present source only.
+    /// Which temporal layers are to be sent, until another source.
     pub fn limit_layers(&mut self, limit: u8) {
-        let limit = limit.min(layers::ALL);
-        if let Some(held) = &mut self.held_limit {
-            *held = limit;
-            return;
-        }
-        self.wanted_limit = limit;
+        self.wanted_limit = limit.min(layers::ALL);
         self.relayers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
     }
 
-    /// Sends as little as possible until the switch under way is complete: the base layer if there are several, else
-    /// nothing.
-    pub fn hold(&mut self, layered: bool) {
-        self.held_limit = Some(self.held_limit.unwrap_or(self.wanted_limit));
-        if layered {
-            self.wanted_limit = 0;
-            self.relayers = self.current.is_some_and(|c| c.thinning.limit != 0);
-        } else {
-            self.progress = Progress::Waiting;
-        }
+    /// Sends nothing until the switch under way is complete. Not even a base layer: the keyframe that is asked for comes in
+    /// all of a publisher's simulcast layers, and the large one is the last thing a full link needs.
+    pub fn hold(&mut self) {
+        self.held = true;
+        self.progress = Progress::Waiting;
     }
 
     /// Whether a switch is under way for which this track is silent, so that gaps in the past don't matter any more.
     pub fn is_held(&self) -> bool {
-        self.held_limit.is_some() && self.progress == Progress::Waiting
+        self.held && self.progress == Progress::Waiting
     }
 
     /// Ends `hold`; true: the track has been silent and needs a keyframe.
     pub fn release(&mut self) -> bool {
-        let Some(limit) = self.held_limit.take() else { return false };
-        self.limit_layers(limit);
-        self.progress == Progress::Waiting
+        std::mem::take(&mut self.held) && self.progress == Progress::Waiting
     }
 
     /// To be called with packets about to be sent while `relayers`: takes the first chance among them.

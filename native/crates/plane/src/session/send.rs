@@ -50,8 +50,8 @@ pub struct SendTrack {
     /// Temporal layers to be sent, and whether that is not so yet.
     pub(super) wanted_limit: u8,
     pub relayers: bool,
-    /// The limit before `hold`.
-    pub(super) held_limit: Option<u8>,
+    /// Silent until the switch under way is complete.
+    pub(super) held: bool,
     /// Catching up no faster than this.
     pub pace: Option<Pace>,
     pub previous: Option<Segment>,
@@ -88,7 +88,7 @@ impl SendTrack {
             current: None,
             wanted_limit: layers::ALL,
             relayers: false,
-            held_limit: None,
+            held: false,
             pace: None,
             previous: None,
             next: fastrand::u64(1..0x7000),
@@ -148,8 +148,7 @@ impl SendTrack {
         }
         let most = self.config.clock_rate / 1000;
         let step = if first { most } else { (room.max(1) as u32 / (frames + 1)).clamp(1, most.max(1)) };
-        let plan = Plan::new(now_us, source, at, estimate_bps, self.held_limit.is_some())
-            .filter(|_| source.kind == Kind::Video);
+        let plan = Plan::new(now_us, source, at, estimate_bps, self.held).filter(|_| source.kind == Kind::Video);
         let ahead = plan.as_ref().map_or(0, |p| ticks(p.lasts_us, self.config.clock_rate));
         let begins = || source.ring.get(at.first_seq).map(|p| vp8::frame_number(&p.payload));
         let renumber = (source.codec == Codec::Vp8).then(|| match (self.frame_number, begins()) {
@@ -157,7 +156,9 @@ impl SendTrack {
             _ => FrameNumber::default(),
         });
         self.previous = self.current;
-        (self.wanted_limit, self.relayers, self.held_limit) = (layers::ALL, false, None);
+        self.wanted_limit = if before.is_some() { self.wanted_limit } else { layers::ALL };
+        self.relayers = self.wanted_limit != layers::ALL;
+        self.held = false;
         self.current = Some(Segment {
             renumber,
             thinning: Thinning::NONE,

@@ -7,7 +7,7 @@ use crate::egress::Egress;
 use crate::session::send::Progress;
 
 impl Worker {
-    /// Points a track at another source. `hold`: nothing of the present one goes out until then, or its base layer only.
+    /// Points a track at another source. `hold`: nothing of the present one goes out until then.
     pub(super) fn switch_source(
         &mut self,
         now_us: u64,
@@ -67,9 +67,8 @@ impl Worker {
     /// The link is too full for what is sent.
     fn hold(&mut self, slot: usize, i: usize) {
         let t = &mut self.sessions[slot].send[i];
-        let Some(source) = t.source.and_then(|id| self.sources.get(&id)) else { return };
-        t.hold(source.has_layers());
-        if t.progress == Progress::Waiting {
+        if t.source.is_some() {
+            t.hold();
             self.catching.retain(|c| *c != (slot, i));
         }
     }

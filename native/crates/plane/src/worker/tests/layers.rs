@@ -198,10 +198,10 @@ fn the_rates_of_layers_are_told() {
 }
 
 #[test]
-fn a_track_held_for_a_switch_gets_the_base_layer_meanwhile_and_all_again_if_it_stays() {
+fn a_limit_outlasts_a_hold_that_came_to_nothing() {
     let mut s = Stage::new();
-    s.frames(16, &[]);
-    s.seen();
+    s.frames(8, &[]);
+    s.limit(0);
     let spec = crate::config::SourceSpec {
         source: 200,
         worker: 0,
@@ -211,12 +211,14 @@ fn a_track_held_for_a_switch_gets_the_base_layer_meanwhile_and_all_again_if_it_s
     };
     s.b.command(Command::AddPushSource(spec));
     s.b.worker.shared.registry.place_source(200, 0).unwrap();
+    s.frames(16, &[]);
+    s.seen();
     s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });
-    s.frames(32, &[]);
-    let held = s.seen();
-    no_holes(&held);
-    assert_eq!(layers(&held), [0, 0, 0, 0]);
+    s.frames(24, &[]);
+    assert!(s.seen().is_empty());
+    s.b.pass(600_000);
     s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(100), hold: false });
-    s.frames(56, &[]);
-    assert!(layers(&s.seen()).ends_with(&[0, 2, 1, 2]));
+    s.frames(48, &[]);
+    let seen = layers(&s.seen());
+    assert!(seen.ends_with(&[0, 0, 0, 0]), "{seen:?}");
 }
