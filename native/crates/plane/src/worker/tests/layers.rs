@@ -219,6 +219,7 @@ fn a_limit_outlasts_a_hold_that_came_to_nothing() {
     s.b.pass(600_000);
     s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(100), hold: false });
     s.frames(48, &[]);
+    s.b.pass(1_000_000);
     let seen = layers(&s.seen());
     assert!(seen.ends_with(&[0, 0, 0, 0]), "{seen:?}");
 }
