@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rillcast_crypto::dtls::Context;
-use rillcast_plane::driver::socket::{bind, merge_received, Receiver, Sockets};
+use rillcast_plane::driver::receiver::Receiver;
+use rillcast_plane::driver::socket::{bind, merge_received, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
 use slab::Slab;
 

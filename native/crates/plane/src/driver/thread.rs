@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::socket::{Receiver, Sockets};
+use super::receiver::Receiver;
+use super::socket::Sockets;
 use crate::config::PlaneConfig;
 use crate::egress::{Egress, Sock};
 use crate::mailbox::Mailbox;

@@ -1,15 +1,14 @@
-//! What arrives: STUN checks, DTLS, SRTP and SRTCP of sessions and relays.
+//! What arrives for sessions: STUN checks, DTLS, SRTP and SRTCP; and packets pushed by Python.
 
 use rillcast_wire::codec::Codec;
 use rillcast_wire::{rtcp, rtp, stun};
 
-use super::{RelayEnd, Worker};
+use super::Worker;
 use crate::config::Kind;
-use crate::egress::{Egress, Path, MAX_DATAGRAM, NOBODY};
+use crate::egress::{Egress, Path, MAX_DATAGRAM};
 use crate::events::Event;
-use crate::relay;
 use crate::session::recv::carried;
-use crate::session::send::{Moment, Progress};
+use crate::session::send::Moment;
 use crate::session::{Outcome, Phase, Session};
 use crate::source::{Feed, Incoming};
 
@@ -265,110 +264,6 @@ impl Worker {
         }
     }
 
-    // ------------------------------------------------------------------ relays
-
-    pub(super) fn relay_datagram(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let is_rtcp = data.len() >= 8 && data[0] >> 6 == 2 && (192..=223).contains(&data[1]);
-        let ssrc = match (is_rtcp, data.len()) {
-            (true, _) => u32::from_be_bytes([data[4], data[5], data[6], data[7]]),
-            (false, 12..) => u32::from_be_bytes([data[8], data[9], data[10], data[11]]),
-            _ => return self.counters.add("relay_malformed"),
-        };
-        match self.relay_ssrcs.get(&ssrc) {
-            Some(RelayEnd::In(source)) => self.parent_datagram(now_us, *source, is_rtcp, data),
-            Some(RelayEnd::Out(relay)) if is_rtcp => self.child_datagram(now_us, *relay, path, data, out),
-            _ => self.counters.add("relay_unknown_ssrc"),
-        }
-    }
-
-    fn parent_datagram(&mut self, now_us: u64, id: u64, is_rtcp: bool, data: &mut [u8]) {
-        let (Some(relay), Some(source)) = (self.relays_in.get_mut(&id), self.sources.get_mut(&id)) else { return };
-        if is_rtcp {
-            let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
-            relay.heard_us = now_us;
-            relay.lost_told = false;
-            for p in rtcp::packets(&data[..len]) {
-                if let Ok(rtcp::Packet::Sr { ntp, rtp_ts, .. }) = p {
-                    self.source_clock(now_us, id, ntp, rtp_ts);
-                    return;
-                }
-            }
-            return;
-        }
-        let Ok(len) = relay.rx.unprotect_rtp(data) else { return self.counters.add("relay_srtp_refused") };
-        let Ok(h) = rtp::parse(&data[..len]) else { return self.counters.add("rtp_malformed") };
-        relay.heard_us = now_us;
-        relay.lost_told = false;
-        if len > MAX_PAYLOAD + h.header_len {
-            return self.counters.add("rtp_too_large");
-        }
-        let first = !source.is_joined();
-        let was_clean = source.pending.is_empty();
-        let incoming = Incoming {
-            seq: h.seq,
-            ts: h.ts,
-            marker: h.marker,
-            carried: relay::carried(&data[..len], &h),
-            payload: &data[h.header_len..len - h.padding],
-        };
-        let wall = self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64);
-        if source.ingest(now_us, incoming, wall).is_none() {
-            return;
-        }
-        if was_clean {
-            self.dirty.push((source.kind, id));
-        }
-        if first {
-            self.shared.events.push(Event::SourceStarted { source: id });
-        }
-    }
-
-    fn child_datagram(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let Some(relay) = self.relays_out.get_mut(&id) else { return };
-        let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
-        relay.seen_us = now_us;
-        if relay.child != Some(path) {
-            let first = relay.child.is_none();
-            relay.child = Some(path);
-            if first {
-                self.shared.events.push(Event::RelayConnected { relay: id, child: path.to.to_string() });
-                self.attach_relay(now_us, id, out);
-            }
-        }
-        for packet in rtcp::packets(&data[..len]) {
-            match packet {
-                Ok(rtcp::Packet::Nack { seqs, .. }) => {
-                    for seq in seqs {
-                        self.repair_relay(id, path, seq, out);
-                    }
-                }
-                Ok(rtcp::Packet::Pli { .. }) => {
-                    let source = self.relays_out.get(&id).map(|r| r.source);
-                    if let Some(s) = source.and_then(|s| self.sources.get_mut(&s)) {
-                        s.keyframe_wanted = true;
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => return self.counters.add("rtcp_malformed"),
-            }
-        }
-    }
-
-    fn repair_relay(&mut self, id: u64, path: Path, seq: u16, out: &mut Egress) {
-        let Some(relay) = self.relays_out.get_mut(&id) else { return };
-        let Some(packet) =
-            relay.source_sequence(seq).and_then(|s| self.sources.get(&relay.source)?.ring.get(s).cloned())
-        else {
-            return self.counters.add("relay_nack_not_in_ring");
-        };
-        if matches!(relay.progress, Progress::Catching { next } if packet.seq >= next) {
-            return;
-        }
-        if out.packet(&path, NOBODY, |b| relay.write_again(&packet, b)) {
-            self.counters.add("relay_repaired");
-        }
-    }
-
     // ------------------------------------------------------------------ pushed by Python
 
     pub(super) fn push(&mut self, now_us: u64, id: u64, packets: &[Vec<u8>]) {
@@ -404,7 +299,7 @@ impl Worker {
 }
 
 /// What fits a datagram to a viewer with header, extensions and tag (RTX: two bytes more).
-const MAX_PAYLOAD: usize = MAX_DATAGRAM - 100;
+pub(super) const MAX_PAYLOAD: usize = MAX_DATAGRAM - 100;
 
 /// Least time between two `SessionStats` of one session.
 const STATS_AGAIN_US: u64 = 100_000;

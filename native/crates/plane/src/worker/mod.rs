@@ -8,6 +8,7 @@ mod inbound;
 mod lag;
 mod mirrors;
 mod probing;
+mod relayed;
 mod riding;
 mod switching;
 mod timers;
