@@ -30,5 +30,5 @@ def _worked(report: NodeReport) -> float:
 
 
 def fullness(report: NodeReport, expected_joins: float) -> float:
-    """The figure placement compares."""
-    return report.load.highest() + expected_joins * join_cost(report)
+    """The figure placement compares. What joins will cost adds to a node's work, not to the delay it has now."""
+    return max(report.load.highest(), work(report, expected_joins))
