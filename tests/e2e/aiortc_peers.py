@@ -5,38 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from fractions import Fraction
 
 import aioice.ice
 import aiortc.rtcdtlstransport as dtls
 import av
 import httpx
-import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
+from rillcast.testing.pictures import MovingPicture
 from tests.e2e.cluster import CONDITION_TIMEOUT_S
 
 AES_CM = "SRTP_AES128_CM_SHA1_80"
 """OpenSSL's name of AES_CM_128_HMAC_SHA1_80 (RFC 5764 §4.1.2)."""
-
-
-class MovingPicture(MediaStreamTrack):
-    """160×120 at 20 frames/s, every frame another grey."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._count = 0
-
-    async def recv(self) -> av.VideoFrame:
-        await asyncio.sleep(1 / 20)
-        self._count += 1
-        picture = np.full((120, 160, 3), (self._count * 8) % 256, dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self._count * 4_500, Fraction(1, 90_000)
-        return frame
 
 
 class Peer:

@@ -9,38 +9,19 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import av
-import numpy as np
 import pytest
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
 from rillcast.contracts.records import TrackRecord
 from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
 from rillcast.media.sdp import LocalTransport, answer_play, answer_publish, new_transport_credentials
+from rillcast.testing.pictures import MovingPicture
 
 ids = itertools.count(1)
-
-
-class MovingPicture(MediaStreamTrack):
-    """320×240 at 30 frames/s, every frame another grey."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._n = 0
-
-    async def recv(self) -> av.VideoFrame:
-        await asyncio.sleep(1 / 30)
-        self._n += 1
-        picture = np.full((240, 320, 3), (self._n * 8) % 256, dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self._n * 3000, Fraction(1, 90_000)
-        return frame
 
 
 class Rig:
@@ -208,7 +189,7 @@ async def test_a_picture_goes_through_one_plane() -> None:
             lambda e: isinstance(e, p.SourceStats) and e.source == published.sources["video"] and e.width > 0
         )
         assert isinstance(stats, p.SourceStats)
-        assert (stats.width, stats.height) == (320, 240)
+        assert (stats.width, stats.height) == (160, 120)
 
 
 async def test_a_picture_goes_through_a_relay_to_viewers_on_another_plane() -> None:

@@ -7,13 +7,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from fractions import Fraction
 from typing import Any
 
 import av
 import httpx
-import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
 from rillcast.contracts import subjects
@@ -31,28 +29,11 @@ from rillcast.contracts.messages import (
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.pictures import MovingPicture
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
 APP, STREAM = AppName("live"), StreamId("s1")
 SIGNALING = NodeId("sig-test")
-
-
-class MovingPicture(MediaStreamTrack):
-    """160×120 at 20 frames/s, every frame another grey."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._count = 0
-
-    async def recv(self) -> av.VideoFrame:
-        await asyncio.sleep(1 / 20)
-        self._count += 1
-        picture = np.full((120, 160, 3), (self._count * 8) % 256, dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self._count * 4_500, Fraction(1, 90_000)
-        return frame
 
 
 class Service:
