@@ -203,9 +203,16 @@ def _licence_of(claims: _Claims) -> Licence:
     if not 0 <= claims.grace_s <= 366 * 86_400:
         raise LicenceRefused(Refusal.CLAIMS, f"signed, but grace_s is {claims.grace_s}, not 0 to a year")
     return Licence(
-        licence_id=claims.jti, licensee=claims.sub, limit_total=total, limits_by_kind=limits, features=claims.features,
-        issued_at_s=claims.iat, not_before_s=claims.nbf, not_after_s=claims.exp, grace_s=claims.grace_s,
-    )  # fmt: skip
+        licence_id=claims.jti,
+        licensee=claims.sub,
+        limit_total=total,
+        limits_by_kind=limits,
+        features=claims.features,
+        issued_at_s=claims.iat,
+        not_before_s=claims.nbf,
+        not_after_s=claims.exp,
+        grace_s=claims.grace_s,
+    )
 
 
 def state_at(licence: Licence, now_s: float) -> LicenceState:

@@ -77,9 +77,13 @@ class LicenceVault:
             licence = read_licence(document, self._key)
         except LicenceRefused as refused:
             return LicenseStatus(
-                licence_id="", licensee="", community=False, state=LicenceState.INVALID.value, limit_total=0,
+                licence_id="",
+                licensee="",
+                community=False,
+                state=LicenceState.INVALID.value,
+                limit_total=0,
                 reason=f"refused ({refused.reason.value}): {refused.message}",
-            )  # fmt: skip
+            )
         state = state_at(licence, self.now_s())
         return status_of(licence, state, describe(licence, state, self.now_s()))
 
@@ -206,18 +210,30 @@ class LicenceVault:
         self.changed.set()
         say = log.info if now.state is LicenceState.VALID and not now.reason else log.warning
         say(
-            "licence in force", licence=now.licence.licence_id, licensee=now.licence.licensee, state=now.state.value,
-            seats=now.limit_total, reason=now.reason,
-        )  # fmt: skip
+            "licence in force",
+            licence=now.licence.licence_id,
+            licensee=now.licence.licensee,
+            state=now.state.value,
+            seats=now.limit_total,
+            reason=now.reason,
+        )
 
 
 def status_of(licence: Licence, state: LicenceState, reason: str) -> LicenseStatus:
     """A licence as others are told, nothing of it used."""
     return LicenseStatus(
-        licence_id=licence.licence_id, licensee=licence.licensee, community=licence.community, state=state.value,
-        reason=reason, not_after_s=licence.not_after_s, not_before_s=licence.not_before_s, grace_s=licence.grace_s,
-        features=licence.features, limit_total=licence.limit_total, limits_by_kind=licence.limits_by_kind,
-    )  # fmt: skip
+        licence_id=licence.licence_id,
+        licensee=licence.licensee,
+        community=licence.community,
+        state=state.value,
+        reason=reason,
+        not_after_s=licence.not_after_s,
+        not_before_s=licence.not_before_s,
+        grace_s=licence.grace_s,
+        features=licence.features,
+        limit_total=licence.limit_total,
+        limits_by_kind=licence.limits_by_kind,
+    )
 
 
 def _decode_floor(value: bytes) -> ClockFloor:

@@ -73,10 +73,19 @@ async def run(settings: TranscoderSettings) -> None:
         plane = NativePlane(plane_config(settings), events, on_packet)
         try:
             transcoder, wishes = assemble(
-                node=node.info, bus=node.bus, plane=plane, watch=watch, renditions=renditions, apps=apps,
-                broadcasts=broadcasts, load=load, settings=settings, encoders=encoders, clock=time.monotonic,
+                node=node.info,
+                bus=node.bus,
+                plane=plane,
+                watch=watch,
+                renditions=renditions,
+                apps=apps,
+                broadcasts=broadcasts,
+                load=load,
+                settings=settings,
+                encoders=encoders,
+                clock=time.monotonic,
                 others_have_room=lambda: others_have_room(node),
-            )  # fmt: skip
+            )
             events.add(plane_watch(load))
             events.add(transcoder.on_event)
             await node.bus.serve(media_relay_open(node.info.node), RelayOpen, transcoder.open_relay)
@@ -119,22 +128,43 @@ def assemble(
             bus=bus, plane=plane, addresses=addresses, node=node.node, source=next(sources), worker=worker
         )
         rungs = WatchedRungs(
-            key=live.key, worker=worker, plane=plane, addresses=addresses, relays=relays,
-            new_source=lambda: next(sources), linger_s=settings.linger_s,
-        )  # fmt: skip
+            key=live.key,
+            worker=worker,
+            plane=plane,
+            addresses=addresses,
+            relays=relays,
+            new_source=lambda: next(sources),
+            linger_s=settings.linger_s,
+        )
         return LadderJob(
-            node=node.node, live=live, source=source, wish=wish, store=renditions, feed=feed, rungs=rungs,
-            encoding=encoding, clock=clock, others_have_room=others_have_room, lease_s=lease_s,
-        )  # fmt: skip
+            node=node.node,
+            live=live,
+            source=source,
+            wish=wish,
+            store=renditions,
+            feed=feed,
+            rungs=rungs,
+            encoding=encoding,
+            clock=clock,
+            others_have_room=others_have_room,
+            lease_s=lease_s,
+        )
 
     def wishes_changed(app: AppName) -> None:
         transcoder.look_at_app(app)
 
     wishes = LadderWishes(apps, broadcasts, wishes_changed)
     transcoder = Transcoder(
-        node=node.node, plane=plane, watch=watch, wish_of=wishes.get, relays=relays, load=load, make_job=make_job,
-        clock=clock, max_cpu=settings.max_cpu,
-    )  # fmt: skip
+        node=node.node,
+        plane=plane,
+        watch=watch,
+        wish_of=wishes.get,
+        relays=relays,
+        load=load,
+        make_job=make_job,
+        clock=clock,
+        max_cpu=settings.max_cpu,
+    )
     return transcoder, wishes
 
 

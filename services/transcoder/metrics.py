@@ -7,9 +7,10 @@ from prometheus_client import Counter, Gauge
 JOBS = Gauge("rillcast_transcoder_jobs", "Ladder jobs held by lease, watched or not")
 ENCODERS = Gauge("rillcast_transcoder_encoders", "Rungs being encoded now")
 ENCODERS_OPENED = Counter(
-    "rillcast_transcoder_encoders_opened", "Encoders opened for rungs, by FFmpeg's name and outcome: ok, failed",
+    "rillcast_transcoder_encoders_opened",
+    "Encoders opened for rungs, by FFmpeg's name and outcome: ok, failed",
     ["encoder", "outcome"],
-)  # fmt: skip
+)
 RELAYS = Gauge("rillcast_transcoder_relays", "Relays of rungs to other nodes")
 CPU = Gauge(
     "rillcast_transcoder_cpu_ratio", "Share of all processors that decoding and encoding took in the last second"

@@ -51,13 +51,40 @@ def make_source(ffmpeg: str, folder: Path, size: str, seconds: int) -> Path:
     path = folder / "source.h264"
     subprocess.run(
         [
-            ffmpeg, "-loglevel", "error", "-y", "-f", "lavfi", "-i", PICTURES.format(size=size), "-t", str(seconds),
-            "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "baseline",
-            "-pix_fmt", "yuv420p", "-b:v", "5M", "-maxrate", "5M", "-bufsize", "5M",
-            "-g", str(GOP_S * FRAMES_PER_SECOND), "-f", "h264", str(path),
+            ffmpeg,
+            "-loglevel",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            PICTURES.format(size=size),
+            "-t",
+            str(seconds),
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+            "-tune",
+            "zerolatency",
+            "-profile:v",
+            "baseline",
+            "-pix_fmt",
+            "yuv420p",
+            "-b:v",
+            "5M",
+            "-maxrate",
+            "5M",
+            "-bufsize",
+            "5M",
+            "-g",
+            str(GOP_S * FRAMES_PER_SECOND),
+            "-f",
+            "h264",
+            str(path),
         ],
         check=True,
-    )  # fmt: skip
+    )
     return path
 
 
@@ -126,17 +153,53 @@ def ffmpeg_command(ffmpeg: str, source: Path, rungs: list[Rung], preset: str, *,
     for rung, name in zip(rungs, names, strict=True):
         graph += f";[s{name}]scale={rung.width}:{rung.height}:flags=fast_bilinear,format=yuv420p[{name}]"
     command = [
-        ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", *(["-re"] if paced else []),
-        "-r", str(FRAMES_PER_SECOND), "-f", "h264", "-i", str(source), "-filter_complex_threads", "1",
-        "-filter_complex", graph,
-    ]  # fmt: skip
+        ffmpeg,
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-nostdin",
+        "-threads",
+        "1",
+        *(["-re"] if paced else []),
+        "-r",
+        str(FRAMES_PER_SECOND),
+        "-f",
+        "h264",
+        "-i",
+        str(source),
+        "-filter_complex_threads",
+        "1",
+        "-filter_complex",
+        graph,
+    ]
     for rung, name in zip(rungs, names, strict=True):
         command += [
-            "-map", f"[{name}]", "-c:v", "libx264", "-threads", "1", "-preset", preset, "-tune", "zerolatency",
-            "-profile:v", "baseline", "-b:v", str(rung.bitrate_bps), "-maxrate", str(rung.bitrate_bps),
-            "-bufsize", str(rung.bitrate_bps // 2), "-g", str(GOP_S * FRAMES_PER_SECOND), "-sc_threshold", "0",
-            "-f", "null", "-",
-        ]  # fmt: skip
+            "-map",
+            f"[{name}]",
+            "-c:v",
+            "libx264",
+            "-threads",
+            "1",
+            "-preset",
+            preset,
+            "-tune",
+            "zerolatency",
+            "-profile:v",
+            "baseline",
+            "-b:v",
+            str(rung.bitrate_bps),
+            "-maxrate",
+            str(rung.bitrate_bps),
+            "-bufsize",
+            str(rung.bitrate_bps // 2),
+            "-g",
+            str(GOP_S * FRAMES_PER_SECOND),
+            "-sc_threshold",
+            "0",
+            "-f",
+            "null",
+            "-",
+        ]
     return command
 
 
@@ -224,8 +287,10 @@ def memory_mib(source: Path, ladders: int) -> float:
     """What so many ladders add to a fresh process that has everything imported."""
     result = subprocess.run(
         [sys.executable, "-m", "tests.bench.ladder", "--memory", str(ladders), "--source", str(source)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return float(result.stdout)
 
 

@@ -139,10 +139,14 @@ async def watch(running: Cluster, strangers: Strangers, options: argparse.Namesp
 def row(found: Reading, others: float) -> tuple[str, ...]:
     shares = [f"{quantile(found.delays_ms, share):.0f}" if found.delays_ms else "–" for share in (0.05, 0.5, 0.95)]
     return (
-        ", ".join(part for part in (VIEWERS[found.codec], found.phase) if part), *shares, str(len(found.delays_ms)),
-        f"{found.buffer_ms:.0f}", f"{found.lip_sync_ms:.0f}", f"{os.getloadavg()[0]:.1f}",
+        ", ".join(part for part in (VIEWERS[found.codec], found.phase) if part),
+        *shares,
+        str(len(found.delays_ms)),
+        f"{found.buffer_ms:.0f}",
+        f"{found.lip_sync_ms:.0f}",
+        f"{os.getloadavg()[0]:.1f}",
         f"{others:.2f}{' (quiet)' if others <= QUIET_CORES else ''}",
-    )  # fmt: skip
+    )
 
 
 async def run(options: argparse.Namespace) -> str:

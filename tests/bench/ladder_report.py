@@ -97,11 +97,15 @@ def _row(mode: str, rounds: Sequence[Round]) -> list[tuple[str, ...]]:
     ratios = [a / b for a, b in zip(ours, ffmpeg, strict=True)]
     return [
         (
-            MODES[mode], str(len(rounds)), str(sum(r.quiet for r in rounds)), f"{statistics.median(ours):.3f}",
-            f"{statistics.median(ffmpeg):.3f}", f"{median_ratio(ours, ffmpeg):.2f}",
+            MODES[mode],
+            str(len(rounds)),
+            str(sum(r.quiet for r in rounds)),
+            f"{statistics.median(ours):.3f}",
+            f"{statistics.median(ffmpeg):.3f}",
+            f"{median_ratio(ours, ffmpeg):.2f}",
             f"{min(ratios):.2f}–{max(ratios):.2f}",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _quantiles(values: Sequence[float]) -> tuple[str, str, str]:

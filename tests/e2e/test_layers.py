@@ -75,8 +75,10 @@ async def test_a_slow_link_gets_fewer_frames_of_the_same_picture_and_all_of_them
         again = await seen(lambda s: rate(s, 4) > 20, "every frame again")
 
         frames = (held.frames - thin.frames) / (held.at_ms - thin.at_ms) * 1_000
-        print(f"\nfps {frames:.1f} while thin, keyframes {full.keyframes} {thin.keyframes} {held.keyframes} "
-              f"{again.keyframes}, PLI {full.plis} {thin.plis} {held.plis} {again.plis}")  # fmt: skip
+        print(
+            f"\nfps {frames:.1f} while thin, keyframes {full.keyframes} {thin.keyframes} {held.keyframes} "
+            f"{again.keyframes}, PLI {full.plis} {thin.plis} {held.plis} {again.plis}"
+        )
         assert 5 < frames < 20
         assert held.height == full.height
         assert held.plis - thin.plis <= 1

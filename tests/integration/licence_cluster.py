@@ -35,9 +35,13 @@ def licence(total: int, **fields: Any) -> str:
     """A signed document, a year long unless told otherwise."""
     now = int(time.time())
     made = Licence(
-        licence_id=f"acme-{total}", licensee="Acme", limit_total=total, issued_at_s=now, not_before_s=now,
+        licence_id=f"acme-{total}",
+        licensee="Acme",
+        limit_total=total,
+        issued_at_s=now,
+        not_before_s=now,
         not_after_s=now + 365 * 86_400,
-    )  # fmt: skip
+    )
     return issue_licence(msgspec.structs.replace(made, **fields), KEY)
 
 
@@ -125,9 +129,13 @@ class LicenceCluster:
         """A process of the kind that the name begins with; `settings` are fields of it."""
         kind = name.partition("-")[0]
         values: dict[str, object] = {
-            "NODE_ID": name, "NATS_URL": self.nats.url, "ADMIN_PORT": free_port(), "ADVERTISE_ADDRESS": "127.0.0.1",
-            "DRAIN_TIMEOUT_S": 1, "KV_STORAGE": "memory",
-        }  # fmt: skip
+            "NODE_ID": name,
+            "NATS_URL": self.nats.url,
+            "ADMIN_PORT": free_port(),
+            "ADVERTISE_ADDRESS": "127.0.0.1",
+            "DRAIN_TIMEOUT_S": 1,
+            "KV_STORAGE": "memory",
+        }
         if kind in ("origin", "edge", "transcoder"):
             values["RELAY_BIND"] = "127.0.0.1"
         if kind in ("origin", "edge"):
@@ -167,10 +175,15 @@ class LicenceCluster:
     async def command(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
         """Exit code and output of the `rillcast` command."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rillcast.cli", *arguments,
+            sys.executable,
+            "-m",
+            "rillcast.cli",
+            *arguments,
             env={**clean_environment(), "RILLCAST_NATS_URL": self.nats.url, "COLUMNS": "300"},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         async with asyncio.timeout(START_S):
             output, _ = await process.communicate(stdin)
         assert process.returncode is not None

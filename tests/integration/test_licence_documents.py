@@ -56,8 +56,14 @@ async def test_a_refused_document_is_named_counted_and_leaves_the_licence_in_for
             status = await c.status()
             assert (status.licence_id, status.state, status.limit_total) == ("acme-4", "valid", 4)
         assert await refusals(c, service.admin) == {
-            "signature": 2, "algorithm": 1, "future": 1, "expired": 1, "malformed": 1, "too_large": 1, "claims": 1,
-        }  # fmt: skip
+            "signature": 2,
+            "algorithm": 1,
+            "future": 1,
+            "expired": 1,
+            "malformed": 1,
+            "too_large": 1,
+            "claims": 1,
+        }
         assert "Traceback" not in service.log
 
         huge = c.folder / "huge.jwt"

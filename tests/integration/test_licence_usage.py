@@ -69,8 +69,12 @@ async def test_usage_is_reported_signed_and_the_licence_shows_in_status_rest_and
             edition = (await http.get("/rest/v2/enterprise-edition")).json()
         assert (usage["key_id"], usage["report"]["node_hours"]) == (key, {"edge": 24.0, "origin": 6.0})
         assert {name: fresh[name] for name in ("licenceId", "licenceCount", "owner", "status", "type")} == {
-            "licenceId": "acme-9", "licenceCount": "9", "owner": "Acme", "status": "valid", "type": "cluster",
-        }  # fmt: skip
+            "licenceId": "acme-9",
+            "licenceCount": "9",
+            "owner": "Acme",
+            "status": "valid",
+            "type": "cluster",
+        }
         assert (fresh["hourUsed"], fresh["startDate"][:4], last.keys()) == ("30", f"{NOW:%Y}", fresh.keys())
         assert (checked["licenceId"], checked["licenceCount"], checked["status"]) == ("acme-3", "3", "valid")
         assert edition["success"] is True

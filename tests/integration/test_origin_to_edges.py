@@ -44,9 +44,15 @@ class Service:
         self.admin_port = free_port()
         prefix = f"RILLCAST_{kind.upper()}_"
         values = {
-            "NODE_ID": name, "NATS_URL": nats_url, "ADMIN_PORT": self.admin_port, "ADVERTISE_ADDRESS": "127.0.0.1",
-            "MEDIA_BIND": "127.0.0.1", "RELAY_BIND": "127.0.0.1", "LOG_LEVEL": "warning", "DRAIN_TIMEOUT_S": 1,
-        }  # fmt: skip
+            "NODE_ID": name,
+            "NATS_URL": nats_url,
+            "ADMIN_PORT": self.admin_port,
+            "ADVERTISE_ADDRESS": "127.0.0.1",
+            "MEDIA_BIND": "127.0.0.1",
+            "RELAY_BIND": "127.0.0.1",
+            "LOG_LEVEL": "warning",
+            "DRAIN_TIMEOUT_S": 1,
+        }
         self._environment = {**os.environ, **{prefix + key: str(value) for key, value in values.items()}}
         self._kind = kind
         self.process: asyncio.subprocess.Process
@@ -95,9 +101,14 @@ class Cluster:
         pc.addTrack(AudioStreamTrack())
         await pc.setLocalDescription(await pc.createOffer())
         request = PublishRequest(
-            app=APP, stream=STREAM, session=new_session_id(), signaling=SIGNALING,
-            sdp_offer=pc.localDescription.sdp, credential_digest=digest, has_credentials=True,
-        )  # fmt: skip
+            app=APP,
+            stream=STREAM,
+            session=new_session_id(),
+            signaling=SIGNALING,
+            sdp_offer=pc.localDescription.sdp,
+            credential_digest=digest,
+            has_credentials=True,
+        )
         answer = await self.bus.request(subjects.origin_publish(NodeId(origin)), request, SessionAnswer)
         await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         return answer

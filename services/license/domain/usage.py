@@ -81,10 +81,12 @@ def report(days: Mapping[date, DayRecord], first: date, last: date, issued_at_s:
                 total[kind] += ms
             lines.append(
                 UsageDay(
-                    day=day.isoformat(), licence_id=licence_id, peak=dict(sorted(use.peak.items())),
+                    day=day.isoformat(),
+                    licence_id=licence_id,
+                    peak=dict(sorted(use.peak.items())),
                     node_hours={kind: _hours(ms) for kind, ms in sorted(use.node_ms.items())},
                 )
-            )  # fmt: skip
+            )
     return UsageReport(
         first_day=first.isoformat(),
         last_day=last.isoformat(),

@@ -28,16 +28,26 @@ def _rate(bitrate_bps: int) -> dict[str, str]:
 
 def _nvenc(bitrate_bps: int, _preset: str) -> dict[str, str]:
     return {
-        "preset": "p2", "tune": "ull", "rc": "cbr", "zerolatency": "1", "delay": "0", "forced-idr": "1",
-        "profile": "baseline", **_rate(bitrate_bps),
-    }  # fmt: skip
+        "preset": "p2",
+        "tune": "ull",
+        "rc": "cbr",
+        "zerolatency": "1",
+        "delay": "0",
+        "forced-idr": "1",
+        "profile": "baseline",
+        **_rate(bitrate_bps),
+    }
 
 
 def _qsv(bitrate_bps: int, _preset: str) -> dict[str, str]:
     return {
-        "preset": "veryfast", "async_depth": "1", "look_ahead": "0", "forced_idr": "1", "profile": "baseline",
+        "preset": "veryfast",
+        "async_depth": "1",
+        "look_ahead": "0",
+        "forced_idr": "1",
+        "profile": "baseline",
         **_rate(bitrate_bps),
-    }  # fmt: skip
+    }
 
 
 def _vaapi(bitrate_bps: int, _preset: str) -> dict[str, str]:
@@ -46,16 +56,25 @@ def _vaapi(bitrate_bps: int, _preset: str) -> dict[str, str]:
 
 def _x264(bitrate_bps: int, preset: str) -> dict[str, str]:
     return {
-        "preset": preset, "tune": "zerolatency", "profile": "baseline", "forced-idr": "1", "sc_threshold": "0",
+        "preset": preset,
+        "tune": "zerolatency",
+        "profile": "baseline",
+        "forced-idr": "1",
+        "sc_threshold": "0",
         **_rate(bitrate_bps),
-    }  # fmt: skip
+    }
 
 
 def _vp8(bitrate_bps: int, _preset: str) -> dict[str, str]:
     return {
-        "deadline": "realtime", "cpu-used": "-12", "lag-in-frames": "0", "minrate": str(bitrate_bps),
-        "undershoot-pct": "100", "overshoot-pct": "15", **_rate(bitrate_bps),
-    }  # fmt: skip
+        "deadline": "realtime",
+        "cpu-used": "-12",
+        "lag-in-frames": "0",
+        "minrate": str(bitrate_bps),
+        "undershoot-pct": "100",
+        "overshoot-pct": "15",
+        **_rate(bitrate_bps),
+    }
 
 
 KINDS = (

@@ -40,9 +40,16 @@ ORIGIN = NodeReport(
     not_ready_reason="bus: not connected",
 )
 LIVE = StreamStatus(
-    app=AppName("live"), stream=StreamId("talk"), origin=NodeId("origin-1"), epoch=12, viewers=7,
-    media_flowing=True, started_at_ms=0, codecs=("H264", "opus"), renditions=(720, 360),
-)  # fmt: skip
+    app=AppName("live"),
+    stream=StreamId("talk"),
+    origin=NodeId("origin-1"),
+    epoch=12,
+    viewers=7,
+    media_flowing=True,
+    started_at_ms=0,
+    codecs=("H264", "opus"),
+    renditions=(720, 360),
+)
 LICENCE = LicenseStatus(
     licence_id="c", licensee="", community=True, state="valid", limit_total=100, used_by_kind={"edge": 1, "origin": 1}
 )
@@ -101,9 +108,14 @@ def test_streams_are_shown_with_viewers_and_renditions() -> None:
 
 def node(kind: str, name: str, **place: str) -> NodeReport:
     info = NodeInfo(
-        node=NodeId(name), kind=NodeKind(kind), version="1", admin_address="192.168.100.200:65535", incarnation="x",
-        region=place.get("region", ""), zone=place.get("zone", ""),
-    )  # fmt: skip
+        node=NodeId(name),
+        kind=NodeKind(kind),
+        version="1",
+        admin_address="192.168.100.200:65535",
+        incarnation="x",
+        region=place.get("region", ""),
+        zone=place.get("zone", ""),
+    )
     return NodeReport(info=info, load=NodeLoad(cpu=1.0, sessions=20_000, streams=1_000), ready=True)
 
 
@@ -111,9 +123,14 @@ def crowd(name: str, **place: str) -> ClusterStatus:
     """A node of each kind with names of this form, and streams that are not easily shown."""
     nodes = tuple(node(kind, name.format(kind=kind.value), **place) for kind in NodeKind)
     long = msgspec.structs.replace(
-        LIVE, stream=StreamId("s" * 254 + "!"), origin=nodes[1].info.node, codecs=("AV1", "H264", "VP8", "opus"),
-        renditions=(1080, 720, 480, 360), viewers=100_000, epoch=1_234_567,
-    )  # fmt: skip
+        LIVE,
+        stream=StreamId("s" * 254 + "!"),
+        origin=nodes[1].info.node,
+        codecs=("AV1", "H264", "VP8", "opus"),
+        renditions=(1080, 720, 480, 360),
+        viewers=100_000,
+        epoch=1_234_567,
+    )
     return ClusterStatus(version="0.1.0", nodes=nodes, streams=(long, LIVE), viewers=100_007, license=LICENCE)
 
 

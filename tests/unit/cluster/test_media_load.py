@@ -10,9 +10,17 @@ def stats(
     worker: int, *, busy: float = 0.0, packets_out: int = 0, bytes_out: int = 0, lag_ms: float = 0.0
 ) -> WorkerStats:
     return WorkerStats(
-        worker=worker, busy=busy, loop_lag_ms=lag_ms, packets_in=0, packets_out=packets_out, bytes_in=0,
-        bytes_out=bytes_out, sessions=0, half_open=0, counters={},
-    )  # fmt: skip
+        worker=worker,
+        busy=busy,
+        loop_lag_ms=lag_ms,
+        packets_in=0,
+        packets_out=packets_out,
+        bytes_in=0,
+        bytes_out=bytes_out,
+        sessions=0,
+        half_open=0,
+        counters={},
+    )
 
 
 def test_sessions_that_come_at_once_are_spread_over_the_workers() -> None:

@@ -20,9 +20,14 @@ def track(name: str, mid: str = "v0", height: int = 720) -> TrackRecord:
 
 def entry(revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0) -> Entry:
     record = StreamRecord(
-        app=APP, stream=STREAM, owner=NodeId(owner), publisher_session=SessionId("s"), tracks=(track("v0"),),
-        epoch=epoch, since_epoch=since,
-    )  # fmt: skip
+        app=APP,
+        stream=STREAM,
+        owner=NodeId(owner),
+        publisher_session=SessionId("s"),
+        tracks=(track("v0"),),
+        epoch=epoch,
+        since_epoch=since,
+    )
     return Entry(KEY, msgspec.json.encode(record), revision)
 
 

@@ -51,9 +51,14 @@ KEY_TEXT = base64.b64encode(bytes(28)).decode()
 def rung(height: int, bitrate_bps: int, codec: str = "VP8") -> TrackRecord:
     """A ladder rung of the video."""
     return TrackRecord(
-        track=TrackId(f"v0.{height}p"), mid="v0", kind="video", codec=codec, clock_rate=90_000, height=height,
+        track=TrackId(f"v0.{height}p"),
+        mid="v0",
+        kind="video",
+        codec=codec,
+        clock_rate=90_000,
+        height=height,
         bitrate_bps=bitrate_bps,
-    )  # fmt: skip
+    )
 
 
 class Begin(Protocol):
@@ -88,9 +93,14 @@ class Parent:
         if request.track not in self.tracks:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, "no such track")
         return RelayGrant(
-            parent_address="192.0.2.7:51000", ssrc=len(self.opened), payload_type=96, srtp_key=KEY_TEXT,
-            srtcp_key=KEY_TEXT, epoch=request.epoch, track=self.tracks[request.track],
-        )  # fmt: skip
+            parent_address="192.0.2.7:51000",
+            ssrc=len(self.opened),
+            payload_type=96,
+            srtp_key=KEY_TEXT,
+            srtcp_key=KEY_TEXT,
+            epoch=request.epoch,
+            track=self.tracks[request.track],
+        )
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request)
@@ -160,9 +170,15 @@ class World:
     ) -> None:
         """Write the stream's record, and wait until the edge has seen it."""
         record = StreamRecord(
-            app=APP, stream=STREAM, owner=NodeId(owner), publisher_session=SessionId("p"), tracks=tracks,
-            media_flowing=True, epoch=epoch, since_epoch=since or epoch,
-        )  # fmt: skip
+            app=APP,
+            stream=STREAM,
+            owner=NodeId(owner),
+            publisher_session=SessionId("p"),
+            tracks=tracks,
+            media_flowing=True,
+            epoch=epoch,
+            since_epoch=since or epoch,
+        )
         await self.streams.put(KEY, msgspec.json.encode(record))
         await until(lambda: self._knows(record))
 
@@ -207,9 +223,18 @@ class World:
 
     def figures(self, plane_session: int, *, estimate_bps: int = 0, loss: float = 0.0, **more: Any) -> None:
         base = {
-            "packets_sent": 1, "bytes_sent": 1, "packets_received": 0, "bytes_received": 0, "rtt_ms": 1.0,
-            "jitter_ms": 0.0, "nacks": 0, "repaired": 0, "dropped": 0, "video_bps": 1, "audio_bps": 0,
-        }  # fmt: skip
+            "packets_sent": 1,
+            "bytes_sent": 1,
+            "packets_received": 0,
+            "bytes_received": 0,
+            "rtt_ms": 1.0,
+            "jitter_ms": 0.0,
+            "nacks": 0,
+            "repaired": 0,
+            "dropped": 0,
+            "video_bps": 1,
+            "audio_bps": 0,
+        }
         self.plane.emit(
             protocol.SessionStats(
                 session=plane_session, estimate_bps=estimate_bps, fraction_lost=loss, **{**base, **more}
@@ -254,8 +279,12 @@ class World:
 
 def request(**changes: Any) -> PlayRequest:
     fields: dict[str, Any] = {
-        "app": APP, "stream": STREAM, "session": new_session_id(), "signaling": SIGNALING, **changes
-    }  # fmt: skip
+        "app": APP,
+        "stream": STREAM,
+        "session": new_session_id(),
+        "signaling": SIGNALING,
+        **changes,
+    }
     return PlayRequest(**fields)
 
 

@@ -206,9 +206,17 @@ async def test_a_flood_of_half_open_joins_is_bounded(begin: Begin) -> None:
 
 async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
     late = protocol.WorkerStats(
-        worker=0, busy=0.1, loop_lag_ms=200.0, packets_in=0, packets_out=0, bytes_in=0, bytes_out=0, sessions=0,
-        half_open=0, counters={"bad_packet": 3},
-    )  # fmt: skip
+        worker=0,
+        busy=0.1,
+        loop_lag_ms=200.0,
+        packets_in=0,
+        packets_out=0,
+        bytes_in=0,
+        bytes_out=0,
+        sessions=0,
+        half_open=0,
+        counters={"bad_packet": 3},
+    )
     for _ in range(LASTING_SAMPLES):
         world.plane.emit(late)
 

@@ -19,9 +19,7 @@ from services.edge.domain.supply import with_fewer_layers
 
 LAYERED = with_fewer_layers(SIMULCAST, lambda _: LAYER_SHARES, (None, ALL_LAYERS))
 PUBLISHED = msgspec.structs.replace(VIDEO, bitrate_bps=1_500_000)
-SMALL = msgspec.structs.replace(
-    VIDEO, track=TrackId("v0.l"), rid="l", height=360, bitrate_bps=500_000
-)  # fmt: skip
+SMALL = msgspec.structs.replace(VIDEO, track=TrackId("v0.l"), rid="l", height=360, bitrate_bps=500_000)
 LARGE = msgspec.structs.replace(PUBLISHED, rid="h")
 
 
@@ -31,10 +29,14 @@ def rates(options: tuple[Option, ...]) -> list[tuple[int, int, int]]:
 
 def test_the_lowest_rendition_goes_down_to_its_base_layer_and_the_others_by_one_layer() -> None:
     assert rates(LAYERED) == [
-        (180, 0, 60_000), (180, 1, 90_000), (180, 2, 150_000),
-        (360, 1, 300_000), (360, 2, 500_000),
-        (720, 1, 900_000), (720, 2, 1_500_000),
-    ]  # fmt: skip
+        (180, 0, 60_000),
+        (180, 1, 90_000),
+        (180, 2, 150_000),
+        (360, 1, 300_000),
+        (360, 2, 500_000),
+        (720, 1, 900_000),
+        (720, 2, 1_500_000),
+    ]
 
 
 def test_fewer_frames_that_save_nothing_are_no_option_unless_they_are_sent() -> None:
@@ -90,10 +92,20 @@ def test_a_wide_link_gets_every_frame(seed: int) -> None:
 def source_stats(world: World, track: str, *layers_bps: int) -> None:
     world.plane.emit(
         protocol.SourceStats(
-            source=world.source_of(track), bitrate_bps=1_500_000, packets=100, lost=0, recovered=0, keyframes=1,
-            frames_per_second=30.0, width=1280, height=720, layers_bps=layers_bps, silent_ms=0, consumers=1,
+            source=world.source_of(track),
+            bitrate_bps=1_500_000,
+            packets=100,
+            lost=0,
+            recovered=0,
+            keyframes=1,
+            frames_per_second=30.0,
+            width=1280,
+            height=720,
+            layers_bps=layers_bps,
+            silent_ms=0,
+            consumers=1,
         )
-    )  # fmt: skip
+    )
 
 
 async def layered_world(begin: Begin, **settings: Any) -> World:

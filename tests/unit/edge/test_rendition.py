@@ -34,9 +34,13 @@ def link(
     estimate_bps: int, *, loss: float = 0.0, sent_bps: int = 450_000, rtt_ms: float = 30.0, jitter_ms: float = 2.0
 ) -> LinkFigures:
     return LinkFigures(
-        estimate_bps=estimate_bps, fraction_lost=loss, sent_bps=sent_bps, other_bps=AUDIO_BPS, rtt_ms=rtt_ms,
+        estimate_bps=estimate_bps,
+        fraction_lost=loss,
+        sent_bps=sent_bps,
+        other_bps=AUDIO_BPS,
+        rtt_ms=rtt_ms,
         jitter_ms=jitter_ms,
-    )  # fmt: skip
+    )
 
 
 class Session:

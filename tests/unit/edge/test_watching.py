@@ -187,10 +187,19 @@ async def test_a_vanished_record_while_media_flows_ends_nobody(world: World) -> 
     for _ in range(60):
         world.plane.emit(
             protocol.SourceStats(
-                source=world.source_of("v0"), bitrate_bps=1, packets=5, lost=0, recovered=0, keyframes=1,
-                frames_per_second=30.0, width=0, height=0, silent_ms=10, consumers=1,
+                source=world.source_of("v0"),
+                bitrate_bps=1,
+                packets=5,
+                lost=0,
+                recovered=0,
+                keyframes=1,
+                frames_per_second=30.0,
+                width=0,
+                height=0,
+                silent_ms=10,
+                consumers=1,
             )
-        )  # fmt: skip
+        )
         await world.pass_time(1.0, step_s=1.0)
 
     assert ("closed", "stream_ended") not in world.told(session)

@@ -228,9 +228,14 @@ def environment(server: NatsServer, **more: str) -> dict[str, str]:
 
 async def command(server: NatsServer, *arguments: str, **env: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from rillcast.cli.license import app; app()", *arguments,
-        env=environment(server, **env), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-c",
+        "from rillcast.cli.license import app; app()",
+        *arguments,
+        env=environment(server, **env),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     async with asyncio.timeout(30):
         output, _ = await process.communicate()
     assert process.returncode is not None
@@ -244,12 +249,16 @@ async def test_the_process_takes_a_licence_by_file_and_by_install_and_shows_it(
     public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     mounted, install = tmp_path / "mounted.jwt", tmp_path / "install.jwt"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.license",
+        sys.executable,
+        "-m",
+        "services.license",
         env=environment(
-            server, RILLCAST_LICENSE_PUBLIC_KEY_FILE=str(public), RILLCAST_LICENSE_FILE=str(mounted),
+            server,
+            RILLCAST_LICENSE_PUBLIC_KEY_FILE=str(public),
+            RILLCAST_LICENSE_FILE=str(mounted),
             RILLCAST_LICENSE_ADMIN_PORT=str(free_port()),
         ),
-    )  # fmt: skip
+    )
     nodes = await Participant(server, "nodes").open()
 
     async def shows(licence_id: str) -> LicenseStatus:

@@ -33,9 +33,16 @@ from rillcast.cluster.licensing import (
 DAY = 86_400
 KEY = Ed25519PrivateKey.generate()
 ACME = Licence(
-    licence_id="acme-1", licensee="Acme Ltd", limit_total=10, limits_by_kind={"edge": 6}, features=("support",),
-    issued_at_s=1000 * DAY, not_before_s=1000 * DAY, not_after_s=1100 * DAY, grace_s=14 * DAY,
-)  # fmt: skip
+    licence_id="acme-1",
+    licensee="Acme Ltd",
+    limit_total=10,
+    limits_by_kind={"edge": 6},
+    features=("support",),
+    issued_at_s=1000 * DAY,
+    not_before_s=1000 * DAY,
+    not_after_s=1100 * DAY,
+    grace_s=14 * DAY,
+)
 
 
 def signed(claims: object, headers: dict[str, str] | None = None) -> bytes:

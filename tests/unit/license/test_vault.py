@@ -18,9 +18,14 @@ from services.license.vault import LicenceVault
 DAY = 86_400
 KEY = Ed25519PrivateKey.generate()
 ACME = Licence(
-    licence_id="acme-1", licensee="Acme", limit_total=10, issued_at_s=1000 * DAY, not_before_s=1000 * DAY,
-    not_after_s=1100 * DAY, grace_s=14 * DAY,
-)  # fmt: skip
+    licence_id="acme-1",
+    licensee="Acme",
+    limit_total=10,
+    issued_at_s=1000 * DAY,
+    not_before_s=1000 * DAY,
+    not_after_s=1100 * DAY,
+    grace_s=14 * DAY,
+)
 RENEWAL = msgspec.structs.replace(ACME, licence_id="acme-2", issued_at_s=1050 * DAY, not_after_s=1500 * DAY)
 
 

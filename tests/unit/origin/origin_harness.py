@@ -92,9 +92,16 @@ class RunningOrigin:
 
     def source_stats(self, source: int, *, silent_ms: int = 0, **figures: Any) -> None:
         base = {
-            "bitrate_bps": 0, "packets": 1, "lost": 0, "recovered": 0, "keyframes": 1, "frames_per_second": 30.0,
-            "width": 0, "height": 0, "consumers": 0,
-        }  # fmt: skip
+            "bitrate_bps": 0,
+            "packets": 1,
+            "lost": 0,
+            "recovered": 0,
+            "keyframes": 1,
+            "frames_per_second": 30.0,
+            "width": 0,
+            "height": 0,
+            "consumers": 0,
+        }
         self.plane.emit(protocol.SourceStats(source=source, silent_ms=silent_ms, **{**base, **figures}))
 
 
@@ -194,9 +201,15 @@ class World:
 
 def request(**changes: Any) -> PublishRequest:
     fields: dict[str, Any] = {
-        "app": APP, "stream": STREAM, "session": new_session_id(), "signaling": SIGNALING, "sdp_offer": OFFER,
-        "credential_digest": "mine", "has_credentials": True, **changes,
-    }  # fmt: skip
+        "app": APP,
+        "stream": STREAM,
+        "session": new_session_id(),
+        "signaling": SIGNALING,
+        "sdp_offer": OFFER,
+        "credential_digest": "mine",
+        "has_credentials": True,
+        **changes,
+    }
     return PublishRequest(**fields)
 
 

@@ -192,14 +192,20 @@ class Cluster:
             publisher_session=SessionId("p"),
             tracks=(
                 TrackRecord(
-                    track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000,
-                    width=1280, height=720, bitrate_bps=1_000_000,
+                    track=TrackId("v0"),
+                    mid="v0",
+                    kind="video",
+                    codec="H264",
+                    clock_rate=90_000,
+                    width=1280,
+                    height=720,
+                    bitrate_bps=1_000_000,
                 ),
                 TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2),
             ),
             media_flowing=True,
             name="A show",
-        )  # fmt: skip
+        )
         bucket = self.host.buckets[subjects.BUCKET_STREAMS]
         value = msgspec.json.encode(msgspec.structs.replace(record, **fields))
         await bucket.put(stream_key(app, StreamId(stream)), value)
@@ -261,9 +267,12 @@ class Cluster:
             if not request.first_day.startswith("2"):
                 raise RillcastError(ErrorCode.BAD_REQUEST, f"{request.first_day} is not a day")
             report = UsageReport(
-                first_day=request.first_day, last_day=request.last_day, issued_at_s=0, licensee="Us",
+                first_day=request.first_day,
+                last_day=request.last_day,
+                issued_at_s=0,
+                licensee="Us",
                 node_hours={"edge": 2.5},
-            )  # fmt: skip
+            )
             return LicenseUsage(report=report, signed="a.b.c", key_id="k")
 
         await self.origin.bus.serve(subjects.LICENSE_USAGE, LicenseUsageRequest, answer, queue="license")
@@ -271,9 +280,16 @@ class Cluster:
 
 def licence_status(state: str, licence_id: str = "L1") -> LicenseStatus:
     return LicenseStatus(
-        licence_id=licence_id, licensee="Us", community=False, state=state, limit_total=9, not_after_s=2_000_000_000,
-        grace_s=100, used_by_kind={"edge": 2}, node_hours=41.2,
-    )  # fmt: skip
+        licence_id=licence_id,
+        licensee="Us",
+        community=False,
+        state=state,
+        limit_total=9,
+        not_after_s=2_000_000_000,
+        grace_s=100,
+        used_by_kind={"edge": 2},
+        node_hours=41.2,
+    )
 
 
 class Client:

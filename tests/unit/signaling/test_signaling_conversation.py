@@ -234,17 +234,43 @@ json_values = st.recursive(
     max_leaves=6,
 )
 commands = st.sampled_from(
-    ["publish", "play", "stop", "takeConfiguration", "takeCandidate", "getStreamInfo", "getBroadcastObject",
-     "forceStreamQuality", "toggleVideo", "toggleAudio", "getSubscriberCount", "getIceServerConfig", "ping", "join"]
-)  # fmt: skip
+    [
+        "publish",
+        "play",
+        "stop",
+        "takeConfiguration",
+        "takeCandidate",
+        "getStreamInfo",
+        "getBroadcastObject",
+        "forceStreamQuality",
+        "toggleVideo",
+        "toggleAudio",
+        "getSubscriberCount",
+        "getIceServerConfig",
+        "ping",
+        "join",
+    ]
+)
 fields = st.fixed_dictionaries(
     {"command": commands},
     optional={
         name: json_values | st.sampled_from(["s1", "s2", "offer", "answer", True, 0])
-        for name in ("streamId", "type", "sdp", "token", "subscriberId", "streamName", "metaData", "candidate",
-                     "label", "streamHeight", "enabled", "trackId")
+        for name in (
+            "streamId",
+            "type",
+            "sdp",
+            "token",
+            "subscriberId",
+            "streamName",
+            "metaData",
+            "candidate",
+            "label",
+            "streamHeight",
+            "enabled",
+            "trackId",
+        )
     },
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

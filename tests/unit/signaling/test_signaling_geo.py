@@ -36,10 +36,16 @@ def database(network: str, record: dict[str, object]) -> bytes:
         sides[bits >> (31 - depth) & 1] = following
         nodes.append(b"".join(side.to_bytes(3, "big") for side in sides))
     metadata = {
-        "node_count": count, "record_size": 24, "ip_version": 4, "database_type": "Test-Country",
-        "binary_format_major_version": 2, "binary_format_minor_version": 0, "build_epoch": 1,
-        "languages": [], "description": {},
-    }  # fmt: skip
+        "node_count": count,
+        "record_size": 24,
+        "ip_version": 4,
+        "database_type": "Test-Country",
+        "binary_format_major_version": 2,
+        "binary_format_minor_version": 0,
+        "build_epoch": 1,
+        "languages": [],
+        "description": {},
+    }
     return b"".join(nodes) + bytes(16) + encode(record) + METADATA_MARK + encode(metadata)
 
 

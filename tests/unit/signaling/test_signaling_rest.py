@@ -89,9 +89,15 @@ async def test_the_licence_is_shown_once_it_is_known(c: Cluster) -> None:
     assert unknown.status_code == 204
     assert known == by_id
     assert known == {
-        "licenceId": "L1", "startDate": None, "endDate": "2033-05-18", "type": "cluster", "licenceCount": "9",
-        "owner": "Us", "status": "valid", "hourUsed": "41",
-    }  # fmt: skip
+        "licenceId": "L1",
+        "startDate": None,
+        "endDate": "2033-05-18",
+        "type": "cluster",
+        "licenceCount": "9",
+        "owner": "Us",
+        "status": "valid",
+        "hourUsed": "41",
+    }
     assert (ours["limit_total"], ours["used_by_kind"]) == (9, {"edge": 2})
     assert edition["success"] is True
 
@@ -114,8 +120,10 @@ async def test_the_usage_report_is_handed_through_and_a_wrong_day_is_named(c: Cl
         usage = (await http.get("/rillcast/v1/license/usage?from=2026-09-01&to=2026-09-14")).json()
         wrong = await http.get("/rillcast/v1/license/usage?from=soon")
     assert (usage["report"]["first_day"], usage["report"]["node_hours"], usage["signed"]) == (
-        "2026-09-01", {"edge": 2.5}, "a.b.c",
-    )  # fmt: skip
+        "2026-09-01",
+        {"edge": 2.5},
+        "a.b.c",
+    )
     assert (wrong.status_code, "soon" in wrong.text) == (400, True)
 
 

@@ -168,9 +168,24 @@ def test_a_tag_belongs_to_one_session_and_the_latest_counts() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "meant"),
-    [(360, 360), (0, 0), ("720", 720), (" 480 ", 480), ("auto", 0), ("AUTO", 0), (360.0, 360), (True, None),
-     (-1, None), ("x", None), ("٣", None), (None, None), ([], None), (float("nan"), None), (1e9, None)],
-)  # fmt: skip
+    [
+        (360, 360),
+        (0, 0),
+        ("720", 720),
+        (" 480 ", 480),
+        ("auto", 0),
+        ("AUTO", 0),
+        (360.0, 360),
+        (True, None),
+        (-1, None),
+        ("x", None),
+        ("٣", None),
+        (None, None),
+        ([], None),
+        (float("nan"), None),
+        (1e9, None),
+    ],
+)
 def test_heights_are_read_in_every_form_clients_send(sent: object, meant: int | None) -> None:
     assert height(sent) == meant
 
@@ -181,19 +196,34 @@ def test_flags_are_booleans_or_their_words() -> None:
 
 @pytest.mark.parametrize(
     ("candidate", "good"),
-    [("", True), (None, True), ("candidate:1 1 udp 1 192.0.2.1 5000 typ host", True), ("candidate:1", False),
-     ("hello", False), (7, False), ("candidate:1 1 udp 1 a 5 typ host\r\nx", False),
-     ("candidate:" + "1 " * 999, False)],
-)  # fmt: skip
+    [
+        ("", True),
+        (None, True),
+        ("candidate:1 1 udp 1 192.0.2.1 5000 typ host", True),
+        ("candidate:1", False),
+        ("hello", False),
+        (7, False),
+        ("candidate:1 1 udp 1 a 5 typ host\r\nx", False),
+        ("candidate:" + "1 " * 999, False),
+    ],
+)
 def test_candidates_are_recognised(candidate: object, good: bool) -> None:
     assert is_candidate(candidate) == good
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("apps", "live,a/b"), ("trusted_proxies", "10.0.0.0/99"), ("remote_allowed_cidr", "me"), ("region_order", "eu"),
-     ("geo_regions", "DE"), ("apps_file", "/does/not/exist"), ("region_table", "/does/not/exist"), ("port", 70_000)],
-)  # fmt: skip
+    [
+        ("apps", "live,a/b"),
+        ("trusted_proxies", "10.0.0.0/99"),
+        ("remote_allowed_cidr", "me"),
+        ("region_order", "eu"),
+        ("geo_regions", "DE"),
+        ("apps_file", "/does/not/exist"),
+        ("region_table", "/does/not/exist"),
+        ("port", 70_000),
+    ],
+)
 def test_settings_that_make_no_sense_are_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(ValidationError) as caught:
         SignalingSettings.model_validate({field: value})

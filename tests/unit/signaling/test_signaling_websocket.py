@@ -277,8 +277,11 @@ async def test_measurements_and_true_changes_of_the_rendition_are_told(c: Cluste
         await edge.tell(session, target_bitrate_bps=900, video_bitrate_bps=800, audio_bitrate_bps=60)
 
         assert await client.receive() == {
-            "command": "notification", "definition": "resolutionChangeInfo", "streamId": "s1", "streamHeight": 360,
-        }  # fmt: skip
+            "command": "notification",
+            "definition": "resolutionChangeInfo",
+            "streamId": "s1",
+            "streamHeight": 360,
+        }
         measured = await client.receive()
     assert (measured["targetBitrate"], measured["videoBitrate"], measured["audioBitrate"]) == (900, 800, 60)
 
@@ -365,8 +368,11 @@ async def test_questions_about_a_live_stream(c: Cluster) -> None:
     assert isinstance(broadcast["broadcast"], str)
     assert '"originAdress":"192.0.2.7"' in broadcast["broadcast"]
     assert missing == {
-        "command": "error", "definition": "no_stream_exist", "error_code": "404", "streamId": "other",
-    }  # fmt: skip
+        "command": "error",
+        "definition": "no_stream_exist",
+        "error_code": "404",
+        "streamId": "other",
+    }
 
 
 @pytest.mark.parametrize(
@@ -392,9 +398,15 @@ async def test_frames_that_make_no_sense_are_ignored_and_the_socket_stays(c: Clu
 
 @pytest.mark.parametrize(
     ("stream", "definition"),
-    [(None, "noStreamNameSpecified"), ("", "noStreamNameSpecified"), (7, "noStreamNameSpecified"),
-     ("a b", "invalidStreamName"), ("a/b", "invalidStreamName"), ("x" * 256, "invalidStreamName")],
-)  # fmt: skip
+    [
+        (None, "noStreamNameSpecified"),
+        ("", "noStreamNameSpecified"),
+        (7, "noStreamNameSpecified"),
+        ("a b", "invalidStreamName"),
+        ("a/b", "invalidStreamName"),
+        ("x" * 256, "invalidStreamName"),
+    ],
+)
 async def test_ids_that_are_missing_or_illegal_are_refused(c: Cluster, stream: object, definition: str) -> None:
     async with c.client() as client:
         for command in ("play", "publish", "stop", "getStreamInfo", "anythingElse"):

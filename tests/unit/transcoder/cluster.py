@@ -54,21 +54,33 @@ class TestNode:
         self.bus = FakeBus(cluster.broker)
         self.plane = FakePlane()
         info = NodeInfo(
-            node=self.name, kind=NodeKind.TRANSCODER, version="0", admin_address="127.0.0.1:1", incarnation=name,
+            node=self.name,
+            kind=NodeKind.TRANSCODER,
+            version="0",
+            admin_address="127.0.0.1:1",
+            incarnation=name,
             relay_address="127.0.0.1",
-        )  # fmt: skip
+        )
         self.watch = StreamWatch(cluster.streams, cluster.renditions, self.bus, time.monotonic, cluster.lease_s)
         self.transcoder: Transcoder
         self.wishes: LadderWishes
         self.transcoder, self.wishes = assemble(
-            node=info, bus=self.bus, plane=self.plane, watch=self.watch, renditions=cluster.renditions,
-            apps=cluster.apps, broadcasts=cluster.broadcasts, load=MediaLoad(1, MediaLimits()), clock=time.monotonic,
-            encoders=EncoderChoice("ultrafast", hardware=False), lease_s=cluster.lease_s,
+            node=info,
+            bus=self.bus,
+            plane=self.plane,
+            watch=self.watch,
+            renditions=cluster.renditions,
+            apps=cluster.apps,
+            broadcasts=cluster.broadcasts,
+            load=MediaLoad(1, MediaLimits()),
+            clock=time.monotonic,
+            encoders=EncoderChoice("ultrafast", hardware=False),
+            lease_s=cluster.lease_s,
             others_have_room=lambda: any(node is not self for node in cluster.nodes),
             settings=TranscoderSettings.model_validate(
                 {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
             ),
-        )  # fmt: skip
+        )
         self.plane.on_event = self.transcoder.on_event
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -132,9 +144,14 @@ class Cluster:
             if self.refusing:
                 raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
             return RelayGrant(
-                parent_address="127.0.0.1:9", ssrc=7, payload_type=96, srtp_key="k", srtcp_key="c",
-                epoch=request.epoch, track=VIDEO,
-            )  # fmt: skip
+                parent_address="127.0.0.1:9",
+                ssrc=7,
+                payload_type=96,
+                srtp_key="k",
+                srtcp_key="c",
+                epoch=request.epoch,
+                track=VIDEO,
+            )
 
         async def close_relay(request: RelayClose) -> Ack:
             self.closed.append(request)
@@ -167,9 +184,15 @@ class Cluster:
     ) -> None:
         """Write the stream's record, and go on writing it as an owner does."""
         record = StreamRecord(
-            app=APP, stream=stream, owner=owner, publisher_session=SessionId("s"), tracks=tracks or (VIDEO, AUDIO),
-            media_flowing=flowing, epoch=epoch, since_epoch=epoch,
-        )  # fmt: skip
+            app=APP,
+            stream=stream,
+            owner=owner,
+            publisher_session=SessionId("s"),
+            tracks=tracks or (VIDEO, AUDIO),
+            media_flowing=flowing,
+            epoch=epoch,
+            since_epoch=epoch,
+        )
         self._records[stream_key(APP, stream)] = record
         await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
 
@@ -203,9 +226,14 @@ class Cluster:
     async def watch_rung(self, track: str, node: NodeId, *, epoch: int = 5, child: str = "edge-1") -> RelayGrant:
         """What an edge does when a viewer wants the rung."""
         request = RelayOpen(
-            app=APP, stream=STREAM, track=TrackId(track), epoch=epoch, child=NodeId(child),
-            relay=RelayId(f"{child}-{track}"), child_address="127.0.0.1:1",
-        )  # fmt: skip
+            app=APP,
+            stream=STREAM,
+            track=TrackId(track),
+            epoch=epoch,
+            child=NodeId(child),
+            relay=RelayId(f"{child}-{track}"),
+            child_address="127.0.0.1:1",
+        )
         return await self.bus.request(media_relay_open(node), request, RelayGrant)
 
     async def unwatch_rung(self, track: str, node: NodeId, child: str = "edge-1") -> None:

@@ -157,8 +157,12 @@ def test_a_rung_is_known_by_the_sources_mid_and_codec() -> None:
     (one,) = plan([rung(360, 600_000)], VIDEO, 1280, 720)
     record = track_record(one, VIDEO)
     assert (record.track, record.mid, record.codec, record.height, record.bitrate_bps) == (
-        "v0.360p", "v0", "H264", 360, 600_000,
-    )  # fmt: skip
+        "v0.360p",
+        "v0",
+        "H264",
+        360,
+        600_000,
+    )
     vp8 = msgspec.structs.replace(one, codec="VP8")
     assert (track_record(vp8, VIDEO).codec, track_record(vp8, VIDEO).fmtp) == ("VP8", "")
 

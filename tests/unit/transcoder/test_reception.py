@@ -128,10 +128,18 @@ VP9_KEYFRAME = bytes([0xAA, 0x80, 0x01, 0x00, 0x00, 0x18, 2, 128, 1, 104, 1, 0x0
         (bytes([0x0A, 0x30, 1, 64, 0, 180, 2, 128, 1, 104]), True),
     ],
     ids=[
-        "all of it", "bare", "not the start", "predicted", "short picture id", "layers", "spatial layer 1",
-        "flexible with two references", "flexible with layers", "structure with two sizes",
+        "all of it",
+        "bare",
+        "not the start",
+        "predicted",
+        "short picture id",
+        "layers",
+        "spatial layer 1",
+        "flexible with two references",
+        "flexible with layers",
+        "structure with two sizes",
     ],
-)  # fmt: skip
+)
 def test_vp9_descriptors_are_read(descriptor: bytes, keyframe: bool) -> None:
     vp9 = Vp9Payload()
     assert vp9.data(descriptor + b"picture") == b"picture"

@@ -34,9 +34,18 @@ pytestmark = pytest.mark.usefixtures("every_picture")
 
 def stats(source: int, width: int, height: int) -> SourceStats:
     return SourceStats(
-        source=source, bitrate_bps=1, packets=1, lost=0, recovered=0, keyframes=1, frames_per_second=30.0, width=width,
-        height=height, silent_ms=0, consumers=1,
-    )  # fmt: skip
+        source=source,
+        bitrate_bps=1,
+        packets=1,
+        lost=0,
+        recovered=0,
+        keyframes=1,
+        frames_per_second=30.0,
+        width=width,
+        height=height,
+        silent_ms=0,
+        consumers=1,
+    )
 
 
 async def job_with_rungs(around: Cluster) -> TestNode:
@@ -87,8 +96,10 @@ async def test_an_unknown_source_size_is_looked_at_once() -> None:
         await around.publish()
         await eventually(lambda: node.plane.of(AddRelaySource))
         assert (around.opened[0].track, around.opened[0].epoch, around.opened[0].child_address) == (
-            "v0", 5, "127.0.0.1:51000",
-        )  # fmt: skip
+            "v0",
+            5,
+            "127.0.0.1:51000",
+        )
         assert node.feed_source() is None
         node.plane.emit(stats(around.fed(node).source, 320, 180))
         record = await around.announced()

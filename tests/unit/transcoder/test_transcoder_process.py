@@ -51,9 +51,7 @@ from rillcast.media.plane import NativePlane
 APP, STREAM = AppName("live"), StreamId("show")
 KEY = stream_key(APP, STREAM)
 ORIGIN = NodeId("origin-test")
-VIDEO = TrackRecord(
-    track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000, width=640, height=360
-)  # fmt: skip
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000, width=640, height=360)
 CONFIG = PlaneConfig(media_bind=("127.0.0.1",), relay_bind="127.0.0.1")
 NTP = 0xE800_0000_0000_0000
 
@@ -93,9 +91,15 @@ class Studio:
     async def perform(self) -> None:
         """Film at 30 frames/s and keep the stream's record, until cancelled."""
         record = StreamRecord(
-            app=APP, stream=STREAM, owner=ORIGIN, publisher_session=SessionId("s"), tracks=(VIDEO,), media_flowing=True,
-            epoch=1, since_epoch=1,
-        )  # fmt: skip
+            app=APP,
+            stream=STREAM,
+            owner=ORIGIN,
+            publisher_session=SessionId("s"),
+            tracks=(VIDEO,),
+            media_flowing=True,
+            epoch=1,
+            since_epoch=1,
+        )
         begin = time.monotonic()
         while True:
             if self.camera.index % 30 == 0:
@@ -121,9 +125,14 @@ class Studio:
         self._source += 1
         self.received.clear()
         request = RelayOpen(
-            app=APP, stream=STREAM, track=TrackId(f"v0.{height}p"), epoch=record.epoch, child=NodeId("edge-test"),
-            relay=RelayId(f"relay-{self._source}"), child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",
-        )  # fmt: skip
+            app=APP,
+            stream=STREAM,
+            track=TrackId(f"v0.{height}p"),
+            epoch=record.epoch,
+            child=NodeId("edge-test"),
+            relay=RelayId(f"relay-{self._source}"),
+            child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",
+        )
         grant = await self.bus.request(media_relay_open(record.owner), request, RelayGrant)
         self.edge.execute(
             AddRelaySource(
