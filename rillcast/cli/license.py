@@ -1,4 +1,4 @@
-"""``rillcast license``: make keys, issue, look at and install licences. Mounted by the main command as a sub-app."""
+"""``rillcast license``: make keys, issue, look at and install licenses. Mounted by the main command as a sub-app."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from rillcast.cli.license_bus import ask, fail, read_file
 from rillcast.cli.license_usage import app as usage_commands
 from rillcast.cluster.licensing import (
     DEFAULT_GRACE_S,
-    MAX_LICENCE_BYTES,
-    Licence,
-    LicenceRefused,
+    MAX_LICENSE_BYTES,
+    License,
+    LicenseRefused,
     describe,
-    issue_licence,
+    issue_license,
     parse_private_key,
     parse_public_key,
-    read_licence,
+    read_license,
     state_at,
 )
 from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
 
 DAY_S = 86_400
-KEY_NAME = "licence-key"
+KEY_NAME = "license-key"
 
-app = typer.Typer(help="Keys, licences, and which one the cluster runs under.", no_args_is_help=True)
+app = typer.Typer(help="Keys, licenses, and which one the cluster runs under.", no_args_is_help=True)
 app.add_typer(usage_commands)
 
 
@@ -41,7 +41,7 @@ app.add_typer(usage_commands)
 def keygen(
     folder: Annotated[Path, typer.Option("--out", help="Where to put the two files.")] = Path(),
 ) -> None:
-    """Make an issuer's key pair: the private key signs licences, the public key goes into the license service's
+    """Make an issuer's key pair: the private key signs licenses, the public key goes into the license service's
     settings."""
     private = Ed25519PrivateKey.generate()
     secret, public = folder / f"{KEY_NAME}.pem", folder / f"{KEY_NAME}.pub"
@@ -64,10 +64,10 @@ def keygen(
 
 @app.command()
 def issue(  # noqa: PLR0917  typer makes options of them
-    licensee: Annotated[str, typer.Option(help="Whom the licence is for.")],
+    licensee: Annotated[str, typer.Option(help="Whom the license is for.")],
     total: Annotated[int, typer.Option(help="Nodes in the whole cluster, license services not counted.")],
     key: Annotated[Path, typer.Option(help="The issuer's private key.")] = Path(f"{KEY_NAME}.pem"),
-    licence_id: Annotated[str, typer.Option("--id", help="Default: made of the issue time.")] = "",
+    license_id: Annotated[str, typer.Option("--id", help="Default: made of the issue time.")] = "",
     limit: Annotated[list[str] | None, typer.Option(help="A limit for one kind, as edge=10. May be repeated.")] = None,
     feature: Annotated[list[str] | None, typer.Option(help="A feature name. May be repeated.")] = None,
     days: Annotated[int, typer.Option(min=0, help="How long it lasts; 0 = for ever.")] = 365,
@@ -77,11 +77,11 @@ def issue(  # noqa: PLR0917  typer makes options of them
     ] = DEFAULT_GRACE_S // DAY_S,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
-    """Sign a licence."""
+    """Sign a license."""
     now = int(time.time())
     begin = int(start.replace(tzinfo=UTC).timestamp()) if start else now
-    licence = Licence(
-        licence_id=licence_id or f"rc-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}",
+    license = License(
+        license_id=license_id or f"rc-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}",
         licensee=licensee,
         limit_total=total,
         limits_by_kind=_limits(limit or []),
@@ -92,8 +92,8 @@ def issue(  # noqa: PLR0917  typer makes options of them
         grace_s=grace_days * DAY_S,
     )
     try:
-        document = issue_licence(licence, parse_private_key(_read(key)))
-    except LicenceRefused as refused:
+        document = issue_license(license, parse_private_key(_read(key)))
+    except LicenseRefused as refused:
         fail(refused.message)
     except ValueError as error:
         fail(f"{key}: {error}")
@@ -101,40 +101,40 @@ def issue(  # noqa: PLR0917  typer makes options of them
         typer.echo(document)
     else:
         out.write_text(document + "\n", encoding="ascii")
-        typer.echo(f"{out}  {_words(licence)}")
+        typer.echo(f"{out}  {_words(license)}")
 
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(help="The licence document.")],
+    file: Annotated[Path, typer.Argument(help="The license document.")],
     public_key: Annotated[
         Path | None, typer.Option(help="The issuer's public key. Default: RILLCAST_LICENSE_PUBLIC_KEY(_FILE).")
     ] = None,
 ) -> None:
-    """Verify a licence and say what it grants. Exit code 1 if it is refused."""
+    """Verify a license and say what it grants. Exit code 1 if it is refused."""
     try:
-        licence = read_licence(_read(file), _public_key(public_key))
-    except LicenceRefused as refused:
+        license = read_license(_read(file), _public_key(public_key))
+    except LicenseRefused as refused:
         fail(f"{file}: refused ({refused.reason.value}): {refused.message}")
     now = time.time()
-    state = state_at(licence, now)
-    typer.echo(f"{_words(licence)}\nstate      {state.value}")
-    reason = describe(licence, state, now)
+    state = state_at(license, now)
+    typer.echo(f"{_words(license)}\nstate      {state.value}")
+    reason = describe(license, state, now)
     if reason:
         typer.echo(f"           {reason}")
 
 
 @app.command()
-def install(file: Annotated[Path, typer.Argument(help="The licence document; - reads standard input.")]) -> None:
-    """Put a licence in force for the whole running cluster (RILLCAST_NATS_URL). No restart is needed."""
-    document = _read(file)[: MAX_LICENCE_BYTES + 1].decode("latin-1")
+def install(file: Annotated[Path, typer.Argument(help="The license document; - reads standard input.")]) -> None:
+    """Put a license in force for the whole running cluster (RILLCAST_NATS_URL). No restart is needed."""
+    document = _read(file)[: MAX_LICENSE_BYTES + 1].decode("latin-1")
     status = ask(LICENSE_INSTALL, LicenseInstall(document), LicenseStatus)
     typer.echo(f"installed\n{status_words(status)}")
 
 
 @app.command()
 def status() -> None:
-    """Which licence the running cluster is under, and the seats taken."""
+    """Which license the running cluster is under, and the seats taken."""
     typer.echo(status_words(ask(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus)))
 
 
@@ -143,7 +143,7 @@ def status_words(status: LicenseStatus) -> str:
     used = ", ".join(f"{count} {kind}" for kind, count in sorted(status.used_by_kind.items())) or "none"
     limits = "".join(f", at most {limit} {kind}" for kind, limit in sorted(status.limits_by_kind.items()))
     lines = [
-        f"licence    {status.licence_id} ({status.licensee}{', built in' if status.community else ''})",
+        f"license    {status.license_id} ({status.licensee}{', built in' if status.community else ''})",
         f"state      {status.state}",
         f"ends       {_day(status.not_after_s)}"
         + (f", honoured to {_day(status.suspends_at_s)}" if status.suspends_at_s is not None else ""),
@@ -172,7 +172,7 @@ def _public_key(path: Path | None) -> Ed25519PublicKey:
     )
     text = _read(named).decode("utf-8", "replace") if named else os.environ.get("RILLCAST_LICENSE_PUBLIC_KEY", "")
     if not text:
-        fail("whose licence? give the issuer's --public-key, or set RILLCAST_LICENSE_PUBLIC_KEY")
+        fail("whose license? give the issuer's --public-key, or set RILLCAST_LICENSE_PUBLIC_KEY")
     try:
         return parse_public_key(text)
     except ValueError as error:
@@ -180,18 +180,18 @@ def _public_key(path: Path | None) -> Ed25519PublicKey:
 
 
 def _read(path: Path) -> bytes:
-    return read_file(path, MAX_LICENCE_BYTES)
+    return read_file(path, MAX_LICENSE_BYTES)
 
 
-def _words(licence: Licence) -> str:
-    limits = "".join(f", at most {limit} {kind}" for kind, limit in sorted(licence.limits_by_kind.items()))
+def _words(license: License) -> str:
+    limits = "".join(f", at most {limit} {kind}" for kind, limit in sorted(license.limits_by_kind.items()))
     return "\n".join(
         [
-            f"licence    {licence.licence_id} for {licence.licensee}",
-            f"seats      {licence.limit_total}{limits}",
-            f"features   {', '.join(licence.features) or 'all'}",
-            f"valid      {_day(licence.not_before_s)} to {_day(licence.not_after_s)}",
-            f"grace      {licence.grace_s // DAY_S} days",
+            f"license    {license.license_id} for {license.licensee}",
+            f"seats      {license.limit_total}{limits}",
+            f"features   {', '.join(license.features) or 'all'}",
+            f"valid      {_day(license.not_before_s)} to {_day(license.not_after_s)}",
+            f"grace      {license.grace_s // DAY_S} days",
         ]
     )
 

@@ -62,7 +62,7 @@ def report_words(report: UsageReport) -> str:
     if report.unmetered_hours:
         lines.append(f"uncounted  {report.unmetered_hours:.2f} hours in which no license service ran")
     lines += [
-        f"{day.day} {_hours(day.node_hours)} (at most {_seats(day.peak)} at once; licence {day.licence_id})"
+        f"{day.day} {_hours(day.node_hours)} (at most {_seats(day.peak)} at once; license {day.license_id})"
         for day in report.days
     ]
     return "\n".join(lines)

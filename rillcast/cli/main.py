@@ -62,7 +62,7 @@ def up(
 
 @app.command()
 def status(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
-    """Show nodes, load, viewers and the licence."""
+    """Show nodes, load, viewers and the license."""
     _show(render_nodes(fetch_status(url or RunFolder(run_dir).url())))
 
 

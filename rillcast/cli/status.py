@@ -56,7 +56,7 @@ def fetch_status(url: str | None) -> ClusterStatus:
 
 
 def render_nodes(status: ClusterStatus) -> RenderableType:
-    """Nodes by kind, then one line about streams, viewers and the licence."""
+    """Nodes by kind, then one line about streams, viewers and the license."""
     order = list(NodeKind)
     reports = sorted(status.nodes, key=lambda item: (order.index(item.info.kind), item.info.node))
     named = all(report.info.node.startswith(report.info.kind.value) for report in reports)
@@ -82,7 +82,7 @@ def render_nodes(status: ClusterStatus) -> RenderableType:
         " stream · " if len(status.streams) == 1 else " streams · ",
         (str(status.viewers), "bold"),
         " viewer · " if status.viewers == 1 else " viewers · ",
-        _licence(status.license),
+        _license(status.license),
     )
     return Group(table, footer)
 
@@ -122,15 +122,15 @@ def _load(share: float) -> Text:
     return Text(f"{share:.0%}", style=style)
 
 
-def _licence(licence: LicenseStatus | None) -> Text:
-    if licence is None:
+def _license(license: LicenseStatus | None) -> Text:
+    if license is None:
         return Text("no license service answers", style="red")
-    used = sum(licence.used_by_kind.values())
-    who = "community licence" if licence.community else f"licence of {licence.licensee}"
+    used = sum(license.used_by_kind.values())
+    who = "community license" if license.community else f"license of {license.licensee}"
     return Text(
-        f"{who}: {licence.state}, {used} of {licence.limit_total} seats used"
-        + (f" ({licence.reason})" if licence.reason else ""),
-        style="green" if licence.state == "valid" and not licence.reason else "yellow",
+        f"{who}: {license.state}, {used} of {license.limit_total} seats used"
+        + (f" ({license.reason})" if license.reason else ""),
+        style="green" if license.state == "valid" and not license.reason else "yellow",
     )
 
 

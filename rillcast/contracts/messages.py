@@ -304,7 +304,7 @@ class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LicenseStatusRequest(msgspec.Struct, frozen=True):
-    """Ask for the state of the cluster licence."""
+    """Ask for the state of the cluster license."""
 
 
 class LicenseCheck(msgspec.Struct, frozen=True):
@@ -315,15 +315,15 @@ class LicenseCheck(msgspec.Struct, frozen=True):
 
 
 class LicenseInstall(msgspec.Struct, frozen=True):
-    """Put a new licence in force for the whole cluster. Refused with BAD_REQUEST naming the reason."""
+    """Put a new license in force for the whole cluster. Refused with BAD_REQUEST naming the reason."""
 
     document: str
 
 
 class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster licence and how much of it is used."""
+    """The cluster license and how much of it is used."""
 
-    licence_id: str
+    license_id: str
     licensee: str
     community: bool
     state: str
@@ -340,7 +340,7 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """After `not_after_s`; then no new publish or play. Also how long nodes go on while no license service answers."""
     features: tuple[str, ...] = ()
     node_hours: float = 0.0
-    """Used under this licence so far."""
+    """Used under this license so far."""
     answered_by: str = ""
     """Node id of the license service."""
 
@@ -358,11 +358,11 @@ class LicenseUsageRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageDay(msgspec.Struct, frozen=True, kw_only=True):
-    """What nodes used on one day under one licence."""
+    """What nodes used on one day under one license."""
 
     day: str
     """UTC, ``2026-09-14``."""
-    licence_id: str
+    license_id: str
     node_hours: dict[str, float]
     """By kind of node."""
     peak: dict[str, int]
@@ -376,7 +376,7 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     last_day: str
     issued_at_s: int
     licensee: str
-    """Of the licence in force when the report was made."""
+    """Of the license in force when the report was made."""
     node_hours: dict[str, float]
     """Sum of all days, by kind of node."""
     unmetered_hours: float = 0.0

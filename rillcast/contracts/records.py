@@ -151,7 +151,7 @@ class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's seat under the cluster licence."""
+    """One node's seat under the cluster license."""
 
     node: NodeId
     kind: str

@@ -32,7 +32,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Nodes, streams, viewers and the licence."""
+    """Nodes, streams, viewers and the license."""
 
     version: str
     nodes: tuple[NodeReport, ...]

@@ -77,7 +77,7 @@ LICENSE_USAGE = f"{PREFIX}.license.usage"
 
 # --- events
 LICENSE_CHANGED = f"{PREFIX}.license.changed"
-"""`messages.LicenseStatus`: the licence in force, its state or its warning is another one. Every instance says so."""
+"""`messages.LicenseStatus`: the license in force, its state or its warning is another one. Every instance says so."""
 NODE_REPORTED = f"{PREFIX}.node.reported"
 """`messages.NodeReport`, each second, from every node."""
 NODE_LEFT = f"{PREFIX}.node.left"
@@ -111,7 +111,7 @@ BUCKET_BROADCASTS = "rillcast_broadcasts"
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
-"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the licence document), ``clock``
+"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock``
 (highest time
 seen), ``usage/<day>`` (seats used); no TTL."""
 BUCKET_SECRETS = "rillcast_secrets"

@@ -55,9 +55,9 @@ DISCOVERY_REGISTRATIONS = Counter(
     "rillcast_discovery_registrations_total", "Times this node was written into the registry."
 )
 
-LICENCE_SEAT = Gauge(
-    "rillcast_licence_seat",
+LICENSE_SEAT = Gauge(
+    "rillcast_license_seat",
     "1 for the state of the seat: waiting (for a first answer), held, unconfirmed (held, no answer now), "
-    "lapsed (no answer for the licence's grace time), refused.",
+    "lapsed (no answer for the license's grace time), refused.",
     ["state"],
 )

@@ -27,7 +27,7 @@ from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.heartbeat import Heartbeat
 from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.licence import Seat
+from rillcast.runtime.license import Seat
 from rillcast.runtime.logs import configure_logging
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
@@ -168,7 +168,7 @@ class Node:
         metrics.BUILD_INFO.labels(self.kind, self.info.version, node_id).set(1)
         if self.kind is not NodeKind.LICENSE:
             self._seat = Seat(bus, self.info, self.readiness)
-            self.spawn(self._seat.keep(), "licence seat")
+            self.spawn(self._seat.keep(), "license seat")
         self.spawn(self._watch_itself(), "self watch")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
@@ -241,7 +241,7 @@ class Node:
         if hasattr(self, "discovery"):
             state["discovery"] = self.discovery.reachable
         if hasattr(self, "_seat"):
-            state["licence"] = self._seat.state
+            state["license"] = self._seat.state
         return state
 
     async def _supervise(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from rillcast.cluster.licensing import LicenceState
+from rillcast.cluster.licensing import LicenseState
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import (
     Ack,
@@ -44,7 +44,7 @@ from services.license.adapters.file_document import FileDocument
 from services.license.config import LicenseSettings
 from services.license.meter import UsageMeter
 from services.license.seats import SeatDesk
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 QUEUE = "license"
 LOOK_EVERY_S = 5.0
@@ -56,7 +56,7 @@ async def run(settings: LicenseSettings) -> None:
         seats = await node.kv(BUCKET_LICENSE, ttl_s=settings.seat_ttl_s)
         state = await node.kv(BUCKET_LICENSE_STATE)
         file = FileDocument(Path(settings.file)) if settings.file else None
-        vault = LicenceVault(state, settings.key(), file, time.time)
+        vault = LicenseVault(state, settings.key(), file, time.time)
         meter = UsageMeter(state, await node.kv(BUCKET_SECRETS), vault)
         desk = SeatDesk(seats, state, vault, time.monotonic, settings.seat_ttl_s)
         look_every_s = min(LOOK_EVERY_S, settings.seat_ttl_s / 4)  # who looks less often can't say that a seat expired
@@ -65,9 +65,9 @@ async def run(settings: LicenseSettings) -> None:
             await vault.refresh()
             await meter.refresh()
         await office.serve(node.bus)
-        node.spawn(vault.watch(), "licence watch")
-        node.spawn(office.measure(), "licence metrics")
-        node.spawn(office.announce(node.bus), "licence events")
+        node.spawn(vault.watch(), "license watch")
+        node.spawn(office.measure(), "license metrics")
+        node.spawn(office.announce(node.bus), "license events")
         await node.until_stopped()
 
 
@@ -75,7 +75,7 @@ class Office:
     """One instance: what it answers on the bus, tells and measures."""
 
     def __init__(
-        self, desk: SeatDesk, vault: LicenceVault, meter: UsageMeter, name: str = "", look_every_s: float = LOOK_EVERY_S
+        self, desk: SeatDesk, vault: LicenseVault, meter: UsageMeter, name: str = "", look_every_s: float = LOOK_EVERY_S
     ) -> None:
         self._desk = desk
         self._vault = vault
@@ -93,7 +93,7 @@ class Office:
         await bus.serve(LICENSE_USAGE, LicenseUsageRequest, self._usage, queue=QUEUE)
 
     async def announce(self, bus: Bus) -> None:
-        """Tell everybody when the licence, its state or its warning is another one, until cancelled."""
+        """Tell everybody when the license, its state or its warning is another one, until cancelled."""
         while True:
             await self._vault.changed.wait()
             self._vault.changed.clear()
@@ -115,25 +115,25 @@ class Office:
             await asyncio.sleep(self._look_every_s)
 
     async def status(self) -> LicenseStatus:
-        """The licence in force and its use. Raises STORE_UNAVAILABLE."""
+        """The license in force and its use. Raises STORE_UNAVAILABLE."""
         status = await self._desk.status()
-        hours = self._meter.node_hours(status.licence_id)
+        hours = self._meter.node_hours(status.license_id)
         return msgspec.structs.replace(status, node_hours=round(sum(hours.values()), 2), answered_by=self._name)
 
     def _show(self) -> None:
         now = self._vault.in_force()
-        for state in LicenceState:
+        for state in LicenseState:
             metrics.STATE.labels(state.value).set(state is now.state)
-        metrics.COMMUNITY.set(now.licence.community)
+        metrics.COMMUNITY.set(now.license.community)
         metrics.WARNING.set(bool(now.reason))
-        end_s = now.licence.not_after_s
+        end_s = now.license.not_after_s
         metrics.EXPIRES.set(end_s or 0)
-        metrics.SUSPENDS.set(0 if end_s is None else end_s + now.licence.grace_s)
+        metrics.SUSPENDS.set(0 if end_s is None else end_s + now.license.grace_s)
         metrics.SEATS_LIMIT.clear()
         for kind, limit in {"total": now.limit_total, **now.limits_by_kind}.items():
             metrics.SEATS_LIMIT.labels(kind).set(limit)
         metrics.NODE_HOURS.clear()
-        for kind, hours in self._meter.node_hours(now.licence.licence_id).items():
+        for kind, hours in self._meter.node_hours(now.license.license_id).items():
             metrics.NODE_HOURS.labels(kind).set(hours)
 
     async def _acquire(self, request: SeatRequest) -> SeatAnswer:

@@ -16,10 +16,10 @@ class LicenseSettings(NodeSettings):
     model_config = env_prefix("license")
 
     file: str = ""
-    """Path of the licence document. It may appear, change or vanish while the service runs. Empty: what `rillcast
-    license install` put into the cluster, else the community licence."""
+    """Path of the license document. It may appear, change or vanish while the service runs. Empty: what `rillcast
+    license install` put into the cluster, else the community license."""
     public_key: str = ""
-    """The issuer's Ed25519 public key, PEM or base64; without it no licence document can be accepted."""
+    """The issuer's Ed25519 public key, PEM or base64; without it no license document can be accepted."""
 
     seat_ttl_s: float = Field(default=SEAT_LEASE_S, ge=2, le=3_600)
     """How long the seat of a node that was killed stays taken. Nodes renew every third of it. The same for every

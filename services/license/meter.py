@@ -14,7 +14,7 @@ from rillcast.contracts.messages import LicenseUsage, LicenseUsageRequest
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import Entry, KeyValue
 from services.license.domain.usage import KEPT_DAYS, DayRecord, count, day_of, node_hours, report
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 log = get_logger(__name__)
 
@@ -28,7 +28,7 @@ CAS_ATTEMPTS = 8
 class UsageMeter:
     """One instance's hand on the shared record."""
 
-    def __init__(self, state: KeyValue, secrets: KeyValue, vault: LicenceVault, every_s: float = COUNT_EVERY_S) -> None:
+    def __init__(self, state: KeyValue, secrets: KeyValue, vault: LicenseVault, every_s: float = COUNT_EVERY_S) -> None:
         self._state = state
         self._secrets = secrets
         self._vault = vault
@@ -48,8 +48,8 @@ class UsageMeter:
                 return  # another instance looked just now, perhaps by a clock that is a little ahead
             if before is None:
                 before = await self._beginning(today, now_ms)
-            licence_id = self._vault.in_force().licence.licence_id
-            value = msgspec.json.encode(count(before, now_ms, used, licence_id, self._every_ms * 4))
+            license_id = self._vault.in_force().license.license_id
+            value = msgspec.json.encode(count(before, now_ms, used, license_id, self._every_ms * 4))
             if entry is None or entry.value is None:
                 written = await self._state.create(_key(today), value)
             else:
@@ -58,9 +58,9 @@ class UsageMeter:
                 await self._read_days(today)
                 return
 
-    def node_hours(self, licence_id: str) -> dict[str, float]:
-        """Used under a licence, by kind, as of the last look of this instance."""
-        return node_hours(self._days.values(), licence_id)
+    def node_hours(self, license_id: str) -> dict[str, float]:
+        """Used under a license, by kind, as of the last look of this instance."""
+        return node_hours(self._days.values(), license_id)
 
     async def refresh(self) -> None:
         """Read what has been counted. Raises STORE_UNAVAILABLE."""
@@ -78,7 +78,7 @@ class UsageMeter:
             raise RillcastError(ErrorCode.BAD_REQUEST, str(error)) from error
         if first > last:
             raise RillcastError(ErrorCode.BAD_REQUEST, f"the first day ({first}) is after the last ({last})")
-        made = report(self._days, first, last, now_s, self._vault.in_force().licence.licensee)
+        made = report(self._days, first, last, now_s, self._vault.in_force().license.licensee)
         key = await self._signing_key()
         return LicenseUsage(report=made, signed=sign_report(made, key), key_id=key_id(key.public_key()))
 

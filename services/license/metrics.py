@@ -10,25 +10,25 @@ SEAT_ANSWERS = Counter(
     ["outcome"],
 )
 DOCUMENTS_REFUSED = Counter(
-    "rillcast_license_documents_refused", "Licence documents turned down when they appeared, by reason", ["reason"]
+    "rillcast_license_documents_refused", "License documents turned down when they appeared, by reason", ["reason"]
 )
 SEATS_USED = Gauge("rillcast_license_seats_used", "Seats taken in the cluster, by kind of node", ["kind"])
 SEATS_LIMIT = Gauge(
     "rillcast_license_seats_limit",
-    "Seats the licence in force grants; kind total, and kinds with a limit of their own",
+    "Seats the license in force grants; kind total, and kinds with a limit of their own",
     ["kind"],
 )
-STATE = Gauge("rillcast_license_state", "1 for the state the licence in force has now, 0 for the others", ["state"])
-COMMUNITY = Gauge("rillcast_license_community", "1 while the built-in community licence is in force")
-EXPIRES = Gauge("rillcast_license_expires_timestamp_seconds", "When the licence in force ends, Unix time; 0 = never")
+STATE = Gauge("rillcast_license_state", "1 for the state the license in force has now, 0 for the others", ["state"])
+COMMUNITY = Gauge("rillcast_license_community", "1 while the built-in community license is in force")
+EXPIRES = Gauge("rillcast_license_expires_timestamp_seconds", "When the license in force ends, Unix time; 0 = never")
 SUSPENDS = Gauge(
     "rillcast_license_suspends_timestamp_seconds",
     "When its grace time is over and new publishes and plays stop, Unix time; 0 = never",
 )
 WARNING = Gauge(
     "rillcast_license_warning",
-    "1 while the licence needs its operator: ends within 30 days, has ended, or a document was refused",
+    "1 while the license needs its operator: ends within 30 days, has ended, or a document was refused",
 )
 NODE_HOURS = Gauge(
-    "rillcast_license_node_hours", "Node-hours used under the licence in force, by kind of node", ["kind"]
+    "rillcast_license_node_hours", "Node-hours used under the license in force, by kind of node", ["kind"]
 )

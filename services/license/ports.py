@@ -1,5 +1,5 @@
 """What the license service needs from outside: the store (`rillcast.runtime.ports.KeyValue`), a wall clock, the
-licence file."""
+license file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Clock = Callable[[], float]
 
 
 class DocumentSource(Protocol):
-    """Where an operator puts the licence document."""
+    """Where an operator puts the license document."""
 
     @property
     def name(self) -> str:
@@ -19,6 +19,6 @@ class DocumentSource(Protocol):
         ...
 
     async def read(self) -> bytes | None:
-        """The document; None when nothing is there (yet). Raises LicenceRefused when it can't be read or is far too
+        """The document; None when nothing is there (yet). Raises LicenseRefused when it can't be read or is far too
         large."""
         ...

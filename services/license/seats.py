@@ -19,7 +19,7 @@ from rillcast.runtime.ports import Entry, KeyValue
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
 from services.license.ports import Clock
-from services.license.vault import LicenceVault, status_of
+from services.license.vault import LicenseVault, status_of
 
 LEDGER = "ledger"
 CAS_ATTEMPTS = 20
@@ -30,7 +30,7 @@ class SeatDesk:
     """One instance's desk. Any number may work on the same store."""
 
     def __init__(
-        self, seats: KeyValue, state: KeyValue, vault: LicenceVault, monotonic: Clock, ttl_s: float = SEAT_LEASE_S
+        self, seats: KeyValue, state: KeyValue, vault: LicenseVault, monotonic: Clock, ttl_s: float = SEAT_LEASE_S
     ) -> None:
         self._seats = seats
         self._state = state
@@ -53,7 +53,7 @@ class SeatDesk:
         SEAT_ANSWERS.labels(outcome).inc()
         now = self._vault.in_force()
         return SeatAnswer(
-            ttl_s=self._ttl_s, licensee=now.licence.licensee, warning=now.reason, grace_s=now.licence.grace_s
+            ttl_s=self._ttl_s, licensee=now.license.licensee, warning=now.reason, grace_s=now.license.grace_s
         )
 
     async def release(self, release: SeatRelease) -> None:
@@ -72,10 +72,10 @@ class SeatDesk:
             await _step_aside()
 
     async def status(self) -> LicenseStatus:
-        """The licence in force and the seats taken. Raises STORE_UNAVAILABLE."""
+        """The license in force and the seats taken. Raises STORE_UNAVAILABLE."""
         now = self._vault.in_force()
         return msgspec.structs.replace(
-            status_of(now.licence, now.state, now.reason),
+            status_of(now.license, now.state, now.reason),
             limit_total=now.limit_total,
             limits_by_kind=now.limits_by_kind,
             used_by_kind=await self.used_by_kind(),

@@ -1,7 +1,7 @@
-"""Which licence is in force: the mounted file, what was installed into the store, or the community licence.
+"""Which license is in force: the mounted file, what was installed into the store, or the community license.
 
-Every instance looks at both each `CHECK_S`; a valid file newer than the installed licence is copied into the store, so
-that all instances agree although only one has the file. A document that is refused never displaces a licence that
+Every instance looks at both each `CHECK_S`; a valid file newer than the installed license is copied into the store, so
+that all instances agree although only one has the file. A document that is refused never displaces a license that
 holds.
 """
 
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from rillcast.cluster.licensing import (
     ClockFloor,
     InForce,
-    Licence,
-    LicenceRefused,
-    LicenceState,
+    License,
+    LicenseRefused,
+    LicenseState,
     check_installable,
     describe,
     in_force,
-    read_licence,
+    read_license,
     state_at,
 )
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -43,21 +43,21 @@ CLOCK_STEP_S = 60
 CAS_ATTEMPTS = 8
 
 
-class LicenceVault:
-    """The licence as one instance sees it. `refresh` before the first use; the store being away keeps the last view."""
+class LicenseVault:
+    """The license as one instance sees it. `refresh` before the first use; the store being away keeps the last view."""
 
     def __init__(self, state: KeyValue, key: Ed25519PublicKey | None, file: DocumentSource | None, wall: Clock) -> None:
         self._state = state
         self._key = key
         self._file = file
         self._wall = wall
-        self._licences: list[Licence] = []
+        self._licenses: list[License] = []
         self._refusals: list[str] = []
         self._floor = ClockFloor()
         self._reported: set[tuple[str, str]] = set()
-        self._told: tuple[str, LicenceState, str] | None = None
+        self._told: tuple[str, LicenseState, str] | None = None
         self.changed = asyncio.Event()
-        """Set when the licence, its state or its warning is another one; whoever waits for it clears it."""
+        """Set when the license, its state or its warning is another one; whoever waits for it clears it."""
 
     def now_s(self) -> float:
         """Unix seconds that never run back behind what the cluster has seen."""
@@ -69,23 +69,23 @@ class LicenceVault:
 
     def in_force(self) -> InForce:
         """What the cluster runs under now."""
-        return in_force(self._licences, self._refusals, self.now_s())
+        return in_force(self._licenses, self._refusals, self.now_s())
 
     def check(self, document: bytes) -> LicenseStatus:
         """What a document would be worth now; nothing is changed."""
         try:
-            licence = read_licence(document, self._key)
-        except LicenceRefused as refused:
+            license = read_license(document, self._key)
+        except LicenseRefused as refused:
             return LicenseStatus(
-                licence_id="",
+                license_id="",
                 licensee="",
                 community=False,
-                state=LicenceState.INVALID.value,
+                state=LicenseState.INVALID.value,
                 limit_total=0,
                 reason=f"refused ({refused.reason.value}): {refused.message}",
             )
-        state = state_at(licence, self.now_s())
-        return status_of(licence, state, describe(licence, state, self.now_s()))
+        state = state_at(license, self.now_s())
+        return status_of(license, state, describe(license, state, self.now_s()))
 
     async def watch(self) -> None:
         """Keep the view fresh until cancelled."""
@@ -98,67 +98,67 @@ class LicenceVault:
         """Look at file and store. Raises STORE_UNAVAILABLE (the file has been looked at even then)."""
         refusals: list[str] = []
         from_file = await self._read_file(refusals)
-        held = [licence for _, licence in from_file]
+        held = [license for _, license in from_file]
         try:
             await self._read_floor()
             installed = await self._read_installed(refusals)
-            for document, licence in from_file:
-                if installed is None or licence.issued_at_s > installed.issued_at_s:
-                    await self._store_installed(document, licence)
+            for document, license in from_file:
+                if installed is None or license.issued_at_s > installed.issued_at_s:
+                    await self._store_installed(document, license)
             held += [installed] if installed is not None and installed not in held else []
         except RillcastError:
-            held += [licence for licence in self._licences if licence not in held]
+            held += [license for license in self._licenses if license not in held]
             raise
         finally:
-            self._licences, self._refusals = held, refusals
+            self._licenses, self._refusals = held, refusals
             self._tell()
         await self._raise_floor()
 
     async def install(self, document: bytes) -> None:
-        """Put a licence in force everywhere. Raises BAD_REQUEST naming why it can't be; STORE_UNAVAILABLE."""
+        """Put a license in force everywhere. Raises BAD_REQUEST naming why it can't be; STORE_UNAVAILABLE."""
         try:
-            licence = read_licence(document, self._key)
-            check_installable(licence, self._floor.raised(self._wall(), licence).now(self._wall()))
-        except LicenceRefused as refused:
+            license = read_license(document, self._key)
+            check_installable(license, self._floor.raised(self._wall(), license).now(self._wall()))
+        except LicenseRefused as refused:
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
-            raise RillcastError(ErrorCode.BAD_REQUEST, f"licence refused: {refused.message}") from refused
-        await self._store_installed(document, licence, force=True)
-        log.info("a licence was installed", licence=licence.licence_id, licensee=licence.licensee)
+            raise RillcastError(ErrorCode.BAD_REQUEST, f"license refused: {refused.message}") from refused
+        await self._store_installed(document, license, force=True)
+        log.info("a license was installed", license=license.license_id, licensee=license.licensee)
         await self.refresh()
 
-    async def _read_file(self, refusals: list[str]) -> list[tuple[bytes, Licence]]:
+    async def _read_file(self, refusals: list[str]) -> list[tuple[bytes, License]]:
         if self._file is None:
             return []
         try:
             document = await self._file.read()
-        except LicenceRefused as refused:
+        except LicenseRefused as refused:
             self._refuse(self._file.name, b"", refused, refusals)
             return []
         return self._accept(self._file.name, document, refusals)
 
-    async def _read_installed(self, refusals: list[str]) -> Licence | None:
+    async def _read_installed(self, refusals: list[str]) -> License | None:
         entry = await self._state.get(INSTALLED)
-        accepted = self._accept("the installed licence", entry.value if entry else None, refusals)
+        accepted = self._accept("the installed license", entry.value if entry else None, refusals)
         return accepted[0][1] if accepted else None
 
-    def _accept(self, name: str, document: bytes | None, refusals: list[str]) -> list[tuple[bytes, Licence]]:
+    def _accept(self, name: str, document: bytes | None, refusals: list[str]) -> list[tuple[bytes, License]]:
         if document is None:
             return []
         try:
-            return [(document, read_licence(document, self._key))]
-        except LicenceRefused as refused:
+            return [(document, read_license(document, self._key))]
+        except LicenseRefused as refused:
             self._refuse(name, document, refused, refusals)
             return []
 
-    def _refuse(self, name: str, document: bytes, refused: LicenceRefused, refusals: list[str]) -> None:
+    def _refuse(self, name: str, document: bytes, refused: LicenseRefused, refusals: list[str]) -> None:
         refusals.append(f"{name} was refused: {refused.message}")
         mark = (name, hashlib.sha256(document).hexdigest() + refused.reason)
         if mark not in self._reported:
             self._reported = {known for known in self._reported if known[0] != name} | {mark}
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
-            log.warning("a licence document was refused", document=name, reason=refused.message)
+            log.warning("a license document was refused", document=name, reason=refused.message)
 
-    async def _store_installed(self, document: bytes, licence: Licence, *, force: bool = False) -> None:
+    async def _store_installed(self, document: bytes, license: License, *, force: bool = False) -> None:
         """Unless the store has a later one by now (`force`: replace even that)."""
         for _ in range(CAS_ATTEMPTS):
             entry = await self._state.get(INSTALLED)
@@ -166,13 +166,13 @@ class LicenceVault:
                 if await self._state.create(INSTALLED, document) is not None:
                     return
                 continue
-            known = self._accept("the installed licence", entry.value, [])
-            if not force and known and known[0][1].issued_at_s >= licence.issued_at_s:
+            known = self._accept("the installed license", entry.value, [])
+            if not force and known and known[0][1].issued_at_s >= license.issued_at_s:
                 return
             if await self._state.update(INSTALLED, document, entry.revision) is not None:
                 return
         raise RillcastError(
-            ErrorCode.STORE_UNAVAILABLE, "the installed licence kept changing; try again", retry_after_s=1.0
+            ErrorCode.STORE_UNAVAILABLE, "the installed license kept changing; try again", retry_after_s=1.0
         )
 
     async def _read_floor(self) -> None:
@@ -184,7 +184,7 @@ class LicenceVault:
         for _ in range(CAS_ATTEMPTS):
             entry = await self._state.get(CLOCK)
             stored = _decode_floor(entry.value) if entry is not None and entry.value is not None else None
-            raised = (stored or ClockFloor()).raised(self._wall(), self.in_force().licence)
+            raised = (stored or ClockFloor()).raised(self._wall(), self.in_force().license)
             if (
                 stored is not None
                 and raised.issued_at_s == stored.issued_at_s
@@ -203,36 +203,36 @@ class LicenceVault:
 
     def _tell(self) -> None:
         now = self.in_force()
-        told = (now.licence.licence_id, now.state, now.reason)
+        told = (now.license.license_id, now.state, now.reason)
         if told == self._told:
             return
         self._told = told
         self.changed.set()
-        say = log.info if now.state is LicenceState.VALID and not now.reason else log.warning
+        say = log.info if now.state is LicenseState.VALID and not now.reason else log.warning
         say(
-            "licence in force",
-            licence=now.licence.licence_id,
-            licensee=now.licence.licensee,
+            "license in force",
+            license=now.license.license_id,
+            licensee=now.license.licensee,
             state=now.state.value,
             seats=now.limit_total,
             reason=now.reason,
         )
 
 
-def status_of(licence: Licence, state: LicenceState, reason: str) -> LicenseStatus:
-    """A licence as others are told, nothing of it used."""
+def status_of(license: License, state: LicenseState, reason: str) -> LicenseStatus:
+    """A license as others are told, nothing of it used."""
     return LicenseStatus(
-        licence_id=licence.licence_id,
-        licensee=licence.licensee,
-        community=licence.community,
+        license_id=license.license_id,
+        licensee=license.licensee,
+        community=license.community,
         state=state.value,
         reason=reason,
-        not_after_s=licence.not_after_s,
-        not_before_s=licence.not_before_s,
-        grace_s=licence.grace_s,
-        features=licence.features,
-        limit_total=licence.limit_total,
-        limits_by_kind=licence.limits_by_kind,
+        not_after_s=license.not_after_s,
+        not_before_s=license.not_before_s,
+        grace_s=license.grace_s,
+        features=license.features,
+        limit_total=license.limit_total,
+        limits_by_kind=license.limits_by_kind,
     )
 
 

@@ -22,7 +22,7 @@ from rillcast.runtime.service import Node, StartError, product_version
 from rillcast.runtime.service import main as run_service
 from rillcast.runtime.telemetry import get_logger
 from services.signaling.adapters.bus_joins import BusJoins
-from services.signaling.adapters.bus_licence import BusLicence
+from services.signaling.adapters.bus_license import BusLicense
 from services.signaling.adapters.bus_session_events import SessionEvents
 from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.files import open_geo_database, read_apps, read_cidr_table
@@ -103,7 +103,7 @@ class Signaling:
 
     asgi: FastAPI
     streams: DirectoryStreams
-    licence: BusLicence
+    license: BusLicense
     apps: AppCatalog
 
     def __init__(self, settings: SignalingSettings, node: Host, signer: ResourceSigner) -> None:
@@ -135,10 +135,10 @@ class Signaling:
         kv_apps = KvApps(await node.kv(subjects.BUCKET_APPS), catalog)
         broadcasts = BroadcastCatalog()
         kv_broadcasts = KvBroadcasts(await node.kv(subjects.BUCKET_BROADCASTS), broadcasts)
-        licence = self.licence = BusLicence(node.bus)
+        license = self.license = BusLicense(node.bus)
         carriers = Carriers()
         audience = NodeAudience(node.directory, carriers, self._clock)
-        admission = Admission(catalog, streams, audience, licence)
+        admission = Admission(catalog, streams, audience, license)
         tally = PrometheusTally()
         joins = self._joins(streams, carriers)
         events = SessionEvents()
@@ -206,7 +206,7 @@ class Signaling:
             audience=audience,
             apps=catalog,
             kv_apps=kv_apps,
-            licence=licence,
+            license=license,
             tally=tally,
         )
         broadcast_rest = BroadcastRest(
@@ -226,7 +226,7 @@ class Signaling:
             (watch.run(), "stream watch"),
             (kv_apps.run(), "app settings"),
             (kv_broadcasts.run(), "broadcast settings"),
-            (licence.run(), "licence state"),
+            (license.run(), "license state"),
             (self._report_load(sockets), "load"),
         ):
             node.spawn(work, name)

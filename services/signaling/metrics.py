@@ -50,7 +50,7 @@ APP_RECORDS_REFUSED = Counter(
 BROADCAST_RECORDS_REFUSED = Counter(
     "rillcast_signaling_broadcast_records_refused_total", "Broadcasts in the store that could not be read."
 )
-LICENCE_KNOWN = Gauge("rillcast_signaling_licence_known", "1 while the license service answers.")
+LICENSE_KNOWN = Gauge("rillcast_signaling_license_known", "1 while the license service answers.")
 
 
 class PrometheusTally:

@@ -61,12 +61,12 @@ class Audience(Protocol):
     def viewers_of_app(self, app: AppName) -> int: ...
 
 
-class LicenceState(Protocol):
-    """What is known of the cluster licence."""
+class LicenseState(Protocol):
+    """What is known of the cluster license."""
 
     @property
     def suspended(self) -> bool:
-        """True only when the licence has expired and its grace time is over."""
+        """True only when the license has expired and its grace time is over."""
         ...
 
 

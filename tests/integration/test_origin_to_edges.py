@@ -78,7 +78,7 @@ class Service:
         )
 
     async def _wired(self) -> bool:
-        """Ready, but for the licence: no license service runs here."""
+        """Ready, but for the license: no license service runs here."""
         async with httpx.AsyncClient(trust_env=False) as client:
             try:
                 answer = (await client.get(f"http://127.0.0.1:{self.admin_port}/readyz")).json()

@@ -1,4 +1,4 @@
-"""The licence document in a mounted file. Read anew at every look, so that a Kubernetes secret update or a copy is
+"""The license document in a mounted file. Read anew at every look, so that a Kubernetes secret update or a copy is
 noticed."""
 
 from __future__ import annotations
@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rillcast.cluster.licensing import MAX_LICENCE_BYTES, LicenceRefused, Refusal
+from rillcast.cluster.licensing import MAX_LICENSE_BYTES, LicenseRefused, Refusal
 
 
 class FileDocument:
@@ -20,16 +20,16 @@ class FileDocument:
         return str(self._path)
 
     async def read(self) -> bytes | None:
-        """At most one byte more than a licence may have, off the event loop."""
+        """At most one byte more than a license may have, off the event loop."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> bytes | None:
         try:
             if self._path.exists() and not self._path.is_file():
-                raise LicenceRefused(Refusal.UNREADABLE, "not a regular file")
+                raise LicenseRefused(Refusal.UNREADABLE, "not a regular file")
             with self._path.open("rb") as file:
-                return file.read(MAX_LICENCE_BYTES + 1)
+                return file.read(MAX_LICENSE_BYTES + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LicenceRefused(Refusal.UNREADABLE, f"can't be read: {error.strerror}") from error
+            raise LicenseRefused(Refusal.UNREADABLE, f"can't be read: {error.strerror}") from error

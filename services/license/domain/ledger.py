@@ -51,7 +51,7 @@ class Ledger(msgspec.Struct, frozen=True):
             }
         )
 
-    def admit(self, request: SeatRequest, licence: InForce, now_ms: int) -> Ledger:
+    def admit(self, request: SeatRequest, license: InForce, now_ms: int) -> Ledger:
         """The ledger with this node in it; a restart under the same node id takes its own place over.
 
         Raises SEAT_REFUSED naming the limit that is reached, or the second process under one node id.
@@ -59,7 +59,7 @@ class Ledger(msgspec.Struct, frozen=True):
         before = self.nodes.get(request.node)
         replaced: tuple[str, ...] = ()
         if before is None or before.kind != request.kind:
-            self._check_room(request, licence)
+            self._check_room(request, license)
         if before is not None:
             replaced = before.replaced
             if request.incarnation in replaced:
@@ -82,17 +82,17 @@ class Ledger(msgspec.Struct, frozen=True):
             return self
         return Ledger({name: kept for name, kept in self.nodes.items() if name != node})
 
-    def _check_room(self, request: SeatRequest, licence: InForce) -> None:
+    def _check_room(self, request: SeatRequest, license: InForce) -> None:
         others = Ledger({node: admission for node, admission in self.nodes.items() if node != request.node})
         used = others.used_by_kind()
         total = sum(used.values())
         taken = ", ".join(f"{count} {kind}" for kind, count in sorted(used.items())) or "none"
-        of_kind = licence.limits_by_kind.get(request.kind)
+        of_kind = license.limits_by_kind.get(request.kind)
         if of_kind is not None and used.get(request.kind, 0) >= of_kind:
             what = f"all {of_kind} seats for {request.kind} nodes"
-        elif total >= licence.limit_total:
-            what = f"all {licence.limit_total} seats"
+        elif total >= license.limit_total:
+            what = f"all {license.limit_total} seats"
         else:
             return
-        name = f"licence {licence.licence.licence_id} ({licence.licence.licensee})"
+        name = f"license {license.license.license_id} ({license.license.licensee})"
         raise RillcastError(ErrorCode.SEAT_REFUSED, f"{what} of {name} are taken ({taken})", retry_after_s=10.0)

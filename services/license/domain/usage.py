@@ -18,8 +18,8 @@ MS_PER_HOUR = 3_600_000
 KEPT_DAYS = 400
 
 
-class LicenceUse(msgspec.Struct, frozen=True):
-    """What was used on one day under one licence."""
+class LicenseUse(msgspec.Struct, frozen=True):
+    """What was used on one day under one license."""
 
     node_ms: dict[str, int] = {}
     peak: dict[str, int] = {}
@@ -31,8 +31,8 @@ class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
     measured_at_ms: int
     """Up to when this is counted, Unix time."""
     unmetered_ms: int = 0
-    licences: dict[str, LicenceUse] = {}
-    """By licence id."""
+    licenses: dict[str, LicenseUse] = {}
+    """By license id."""
 
 
 def day_of(now_ms: int) -> date:
@@ -40,7 +40,7 @@ def day_of(now_ms: int) -> date:
     return datetime.fromtimestamp(now_ms / 1000, UTC).date()
 
 
-def count(before: DayRecord, now_ms: int, used: Mapping[str, int], licence_id: str, longest_ms: int) -> DayRecord:
+def count(before: DayRecord, now_ms: int, used: Mapping[str, int], license_id: str, longest_ms: int) -> DayRecord:
     """The record after a look at the seats.
 
     Time since the last look is counted as if `used` had been taken throughout. A gap over `longest_ms` means that no
@@ -48,24 +48,24 @@ def count(before: DayRecord, now_ms: int, used: Mapping[str, int], licence_id: s
     """
     elapsed_ms = now_ms - before.measured_at_ms
     counted_ms, gap_ms = (elapsed_ms, 0) if 0 <= elapsed_ms <= longest_ms else (0, max(0, elapsed_ms))
-    use = before.licences.get(licence_id, LicenceUse())
+    use = before.licenses.get(license_id, LicenseUse())
     kinds = {*use.peak, *(kind for kind, seats in used.items() if seats)}
-    after = LicenceUse(
+    after = LicenseUse(
         node_ms={kind: use.node_ms.get(kind, 0) + used.get(kind, 0) * counted_ms for kind in kinds},
         peak={kind: max(use.peak.get(kind, 0), used.get(kind, 0)) for kind in kinds},
     )
     return DayRecord(
         measured_at_ms=now_ms,
         unmetered_ms=before.unmetered_ms + gap_ms,
-        licences={**before.licences, licence_id: after} if kinds else before.licences,
+        licenses={**before.licenses, license_id: after} if kinds else before.licenses,
     )
 
 
-def node_hours(days: Iterable[DayRecord], licence_id: str) -> dict[str, float]:
-    """Used under one licence, by kind of node."""
+def node_hours(days: Iterable[DayRecord], license_id: str) -> dict[str, float]:
+    """Used under one license, by kind of node."""
     total: dict[str, int] = defaultdict(int)
     for record in days:
-        for kind, ms in record.licences.get(licence_id, LicenceUse()).node_ms.items():
+        for kind, ms in record.licenses.get(license_id, LicenseUse()).node_ms.items():
             total[kind] += ms
     return {kind: ms / MS_PER_HOUR for kind, ms in total.items()}
 
@@ -76,13 +76,13 @@ def report(days: Mapping[date, DayRecord], first: date, last: date, issued_at_s:
     total: dict[str, int] = defaultdict(int)
     lines = []
     for day, record in chosen.items():
-        for licence_id, use in sorted(record.licences.items()):
+        for license_id, use in sorted(record.licenses.items()):
             for kind, ms in use.node_ms.items():
                 total[kind] += ms
             lines.append(
                 UsageDay(
                     day=day.isoformat(),
-                    licence_id=licence_id,
+                    license_id=license_id,
                     peak=dict(sorted(use.peak.items())),
                     node_hours={kind: _hours(ms) for kind, ms in sorted(use.node_ms.items())},
                 )

@@ -42,8 +42,8 @@ def _add_rest(app: FastAPI, rest: Rest) -> None:
     for path, answer in (
         ("/rest/v2/version", rest.version),
         ("/rest/v2/enterprise-edition", rest.edition),
-        ("/rest/v2/licence-status", rest.licence),
-        ("/rest/v2/last-licence-status", rest.last_licence),
+        ("/rest/v2/licence-status", rest.license),
+        ("/rest/v2/last-licence-status", rest.last_license),
         ("/rest/v2/cluster/node-count", rest.node_count),
         (f"/rest/v2/cluster/nodes/{page}", rest.nodes),
         ("/rest/v2/applications/settings/{app}", rest.read_settings),

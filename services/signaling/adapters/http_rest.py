@@ -14,7 +14,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, is_app_name
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from services.signaling import metrics
-from services.signaling.adapters.bus_licence import BusLicence
+from services.signaling.adapters.bus_license import BusLicense
 from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.http_body import BodyRefused, read_body
 from services.signaling.adapters.http_rest_answers import MAX_BODY_BYTES, answered, page
@@ -41,7 +41,7 @@ class Rest:
         audience: Audience,
         apps: Apps,
         kv_apps: KvApps,
-        licence: BusLicence,
+        license: BusLicense,
         tally: Tally,
     ) -> None:
         """`allowed`: who may ask at all. `reports`: every live node."""
@@ -53,7 +53,7 @@ class Rest:
         self._audience = audience
         self._apps = apps
         self._kv_apps = kv_apps
-        self._licence = licence
+        self._license = license
         self._tally = tally
 
     def guarded(self, answer: Answer) -> Answer:
@@ -93,31 +93,31 @@ class Rest:
         """GET ``/rest/v2/cluster/node-count``"""
         return answered(rest_shapes.SimpleStat(number=len(self._reports())))
 
-    async def last_licence(self, request: Request) -> Response:
+    async def last_license(self, request: Request) -> Response:
         """GET ``/rest/v2/last-licence-status``; 204 while nothing is known."""
-        status: LicenseStatus | None = self._licence.status
-        return Response(status_code=204) if status is None else answered(rest_shapes.licence(status))
+        status: LicenseStatus | None = self._license.status
+        return Response(status_code=204) if status is None else answered(rest_shapes.license(status))
 
-    async def licence(self, request: Request) -> Response:
-        """GET ``/rest/v2/licence-status?key=``: asked anew. The key is the id of the licence in force, or the text of
-        any licence document, which is then looked at, not installed."""
+    async def license(self, request: Request) -> Response:
+        """GET ``/rest/v2/licence-status?key=``: asked anew. The key is the id of the license in force, or the text of
+        any license document, which is then looked at, not installed."""
         key = request.query_params.get("key", "").strip()
-        await self._licence.refresh()
-        known = self._licence.status
-        if known is None or key in ("", known.licence_id):
-            return await self.last_licence(request)
-        checked = await self._licence.check(key)
-        return answered(rest_shapes.licence(checked))
+        await self._license.refresh()
+        known = self._license.status
+        if known is None or key in ("", known.license_id):
+            return await self.last_license(request)
+        checked = await self._license.check(key)
+        return answered(rest_shapes.license(checked))
 
     async def usage(self, request: Request) -> Response:
         """GET ``/rillcast/v1/license/usage?from=&to=``: node-hours day by day, and the same as a signed document."""
         asked = request.query_params
-        return answered(await self._licence.usage(asked.get("from", ""), asked.get("to", "")))
+        return answered(await self._license.usage(asked.get("from", ""), asked.get("to", "")))
 
     async def license_status(self, request: Request) -> Response:
-        """GET ``/rillcast/v1/license``: the licence in force, its limits and the seats taken."""
-        await self._licence.refresh()
-        status = self._licence.status
+        """GET ``/rillcast/v1/license``: the license in force, its limits and the seats taken."""
+        await self._license.refresh()
+        status = self._license.status
         return Response(status_code=204) if status is None else answered(status)
 
     async def status(self, request: Request) -> Response:
@@ -126,7 +126,7 @@ class Rest:
             rest_shapes.stream_status(live, self._audience.viewers(live.app, live.stream))
             for live in self._streams.all()
         ]
-        return answered(rest_shapes.status(self._version, self._reports(), streams, self._licence.status))
+        return answered(rest_shapes.status(self._version, self._reports(), streams, self._license.status))
 
     # ---- apps
 

@@ -1,4 +1,4 @@
-"""Who may publish or play: id, app, licence, limits, token — in that order, from what is known locally."""
+"""Who may publish or play: id, app, license, limits, token — in that order, from what is known locally."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rillcast.contracts.ids import AppName, StreamId, is_stream_id
 from rillcast.contracts.records import AppSettings
 from services.signaling.domain.identity import Credentials
 from services.signaling.domain.tokens import check_stream_token
-from services.signaling.ports import Apps, Audience, LicenceState, Streams
+from services.signaling.ports import Apps, Audience, LicenseState, Streams
 
 RETRY_AFTER_S = 10.0
 
@@ -26,11 +26,11 @@ def valid_stream_id(text: str) -> StreamId:
 class Admission:
     """Lets in or raises `RillcastError`. Asks nobody over the network: a refusal must be cheap."""
 
-    def __init__(self, apps: Apps, streams: Streams, audience: Audience, licence: LicenceState) -> None:
+    def __init__(self, apps: Apps, streams: Streams, audience: Audience, license: LicenseState) -> None:
         self._apps = apps
         self._streams = streams
         self._audience = audience
-        self._licence = licence
+        self._license = license
 
     def app(self, app: AppName) -> AppSettings:
         """The app's settings, if there is such an app."""
@@ -63,6 +63,6 @@ class Admission:
 
     def _licensed(self, app: AppName) -> AppSettings:
         settings = self.app(app)
-        if self._licence.suspended:
-            raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's licence has expired; please renew it")
+        if self._license.suspended:
+            raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
         return settings

@@ -61,7 +61,7 @@ def cluster_node(report: NodeReport) -> ClusterNode:
 
 
 class Licence(msgspec.Struct, rename="camel", kw_only=True):
-    """Ant Media's licence record: strings throughout."""
+    """Ant Media's record of a license, spelled as on its wire: strings throughout."""
 
     licence_id: str
     start_date: str | None = None
@@ -73,10 +73,10 @@ class Licence(msgspec.Struct, rename="camel", kw_only=True):
     hour_used: str | None = None
 
 
-def licence(status: LicenseStatus) -> Licence:
-    """A licence; a date that isn't set is null."""
+def license(status: LicenseStatus) -> Licence:
+    """A license; a date that isn't set is null."""
     return Licence(
-        licence_id=status.licence_id,
+        licence_id=status.license_id,
         start_date=_day(status.not_before_s),
         end_date=_day(status.not_after_s),
         type="community" if status.community else "cluster",

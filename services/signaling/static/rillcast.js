@@ -155,7 +155,7 @@ const WORDS = {
   notSetRemoteDescription: "The server could not use this browser's session description.",
   notSetLocalDescription: "The server could not make a session description.",
   data_store_not_available: "The cluster's store cannot be reached. Streams that run go on; new ones must wait.",
-  license_suspended_please_renew_license: "The cluster's licence is suspended. Its operator must renew it.",
+  license_suspended_please_renew_license: "The cluster's license is suspended. Its operator must renew it.",
   not_initialized_yet: "The server is still starting.",
   unknown_app: "There is no such app on this server.",
   server_error_check_logs: "The server had an error; its log says more.",

@@ -50,10 +50,10 @@ LIVE = StreamStatus(
     codecs=("H264", "opus"),
     renditions=(720, 360),
 )
-LICENCE = LicenseStatus(
-    licence_id="c", licensee="", community=True, state="valid", limit_total=100, used_by_kind={"edge": 1, "origin": 1}
+LICENSE = LicenseStatus(
+    license_id="c", licensee="", community=True, state="valid", limit_total=100, used_by_kind={"edge": 1, "origin": 1}
 )
-STATUS = ClusterStatus(version="0.1.0", nodes=(EDGE, ORIGIN), streams=(LIVE,), viewers=7, license=LICENCE)
+STATUS = ClusterStatus(version="0.1.0", nodes=(EDGE, ORIGIN), streams=(LIVE,), viewers=7, license=LICENSE)
 
 
 def shown(what: RenderableType, width: int = 140) -> str:
@@ -85,7 +85,7 @@ def test_what_the_cluster_answers_comes_back_whole() -> None:
         assert fetch_status(url) == STATUS
 
 
-def test_nodes_are_shown_with_state_load_and_licence() -> None:
+def test_nodes_are_shown_with_state_load_and_license() -> None:
     text = shown(render_nodes(STATUS))
 
     assert text.index("origin-1") < text.index("edge-1")
@@ -94,7 +94,7 @@ def test_nodes_are_shown_with_state_load_and_licence() -> None:
         "91%",
         "10.0.0.1:9120",
         "7 viewers",
-        "community licence: valid, 2 of 100 seats used",
+        "community license: valid, 2 of 100 seats used",
     ):
         assert part in text
 
@@ -131,7 +131,7 @@ def crowd(name: str, **place: str) -> ClusterStatus:
         viewers=100_000,
         epoch=1_234_567,
     )
-    return ClusterStatus(version="0.1.0", nodes=nodes, streams=(long, LIVE), viewers=100_007, license=LICENCE)
+    return ClusterStatus(version="0.1.0", nodes=nodes, streams=(long, LIVE), viewers=100_007, license=LICENSE)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 160])

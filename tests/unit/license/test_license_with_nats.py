@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rillcast.cluster.licensing import Licence, issue_licence
+from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
@@ -43,17 +43,17 @@ from rillcast.testing.servers import NatsServer, free_port, nats_server
 from services.license.app import Office
 from services.license.meter import UsageMeter
 from services.license.seats import SeatDesk
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 KEY = Ed25519PrivateKey.generate()
 TTL_S = 2.0
 SEATS = 10
 
 
-def licence_of(total: int, licence_id: str = "acme") -> str:
+def license_of(total: int, license_id: str = "acme") -> str:
     now = int(time.time())
-    return issue_licence(
-        Licence(licence_id=licence_id, licensee="Acme", limit_total=total, issued_at_s=now, not_after_s=now + 86_400),
+    return issue_license(
+        License(license_id=license_id, licensee="Acme", limit_total=total, issued_at_s=now, not_after_s=now + 86_400),
         KEY,
     )
 
@@ -91,7 +91,7 @@ class Instance(Participant):
         state = NatsKeyValue(self.connection, BUCKET_LICENSE_STATE, storage="memory")
         await seats.open()
         await state.open()
-        self.vault = LicenceVault(state, KEY.public_key(), None, time.time)
+        self.vault = LicenseVault(state, KEY.public_key(), None, time.time)
         self.desk = SeatDesk(seats, state, self.vault, time.monotonic, TTL_S)
         await self.vault.refresh()
         await Office(self.desk, self.vault, UsageMeter(state, state, self.vault)).serve(self.bus)
@@ -162,12 +162,12 @@ async def test_fifty_kills_and_reschedules_with_one_node_too_many(server: NatsSe
     instances = [await Instance(server, f"license-{n}").open() for n in range(2)]
     nodes = await Participant(server, "nodes").open()
     try:
-        await nodes.bus.request(LICENSE_INSTALL, LicenseInstall(licence_of(SEATS)), LicenseStatus)
+        await nodes.bus.request(LICENSE_INSTALL, LicenseInstall(license_of(SEATS)), LicenseStatus)
         for instance in instances:
             await instance.vault.refresh()
         machines = [Machine(nodes, f"edge-{n}") for n in range(SEATS)]
         await asyncio.gather(*(machine.start() for machine in machines))
-        with pytest.raises(RillcastError, match="all 10 seats of licence acme"):
+        with pytest.raises(RillcastError, match="all 10 seats of license acme"):
             await nodes.acquire("one-too-many")
         highest = 0
 
@@ -203,7 +203,7 @@ async def test_with_one_of_two_instances_gone_the_other_answers_for_the_same_sea
     first, second = [await Instance(server, f"license-{n}").open() for n in range(2)]
     nodes = await Participant(server, "nodes").open()
     try:
-        await first.vault.install(licence_of(2).encode())
+        await first.vault.install(license_of(2).encode())
         await second.vault.refresh()
         machines = [Machine(nodes, f"edge-{n}") for n in range(2)]
         for machine in machines:
@@ -242,7 +242,7 @@ async def command(server: NatsServer, *arguments: str, **env: str) -> tuple[int,
     return process.returncode, output.decode()
 
 
-async def test_the_process_takes_a_licence_by_file_and_by_install_and_shows_it(
+async def test_the_process_takes_a_license_by_file_and_by_install_and_shows_it(
     server: NatsServer, tmp_path: Path
 ) -> None:
     public = tmp_path / "key.pub"
@@ -261,12 +261,12 @@ async def test_the_process_takes_a_licence_by_file_and_by_install_and_shows_it(
     )
     nodes = await Participant(server, "nodes").open()
 
-    async def shows(licence_id: str) -> LicenseStatus:
+    async def shows(license_id: str) -> LicenseStatus:
         async with asyncio.timeout(30):
             while True:
                 try:
                     status = await nodes.status()
-                    if status.licence_id == licence_id:
+                    if status.license_id == license_id:
                         return status
                 except RillcastError:
                     assert process.returncode is None
@@ -274,16 +274,16 @@ async def test_the_process_takes_a_licence_by_file_and_by_install_and_shows_it(
 
     try:
         assert (await shows("community")).limit_total == 32
-        mounted.write_text(licence_of(3, "mounted"))
+        mounted.write_text(license_of(3, "mounted"))
         assert (await shows("mounted")).limit_total == 3
-        install.write_text(licence_of(7, "installed"))
+        install.write_text(license_of(7, "installed"))
         code, output = await command(server, "install", str(install))
         assert (code, "0 of 7 taken" in output) == (0, True), output
         assert (await shows("installed")).limit_total == 7
-        install.write_text(licence_of(9)[:-4] + "AAAA")
+        install.write_text(license_of(9)[:-4] + "AAAA")
         code, output = await command(server, "install", str(install))
         assert code == 1
-        assert "licence refused: the signature" in output
+        assert "license refused: the signature" in output
         code, output = await command(server, "status")
         assert (code, "installed (Acme)" in output) == (0, True), output
     finally:

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rillcast.cluster.licensing import COMMUNITY, Licence, issue_licence
+from rillcast.cluster.licensing import COMMUNITY, License, issue_license
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeKind, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.seats import LEDGER, SeatDesk
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 KEY = Ed25519PrivateKey.generate()
 NOW_S = 2_000_000_000
@@ -23,25 +23,25 @@ TTL_S = 30.0
 
 
 class Office:
-    """A store, a licence and two desks; time stands still until told otherwise."""
+    """A store, a license and two desks; time stands still until told otherwise."""
 
     def __init__(self, total: int, **by_kind: int) -> None:
         self.clock = FakeClock(0.0)
         self.set_back_s = 0.0
         self.seats = FakeKeyValue("seats", ttl_s=TTL_S, clock=self.clock)
         self.state = FakeKeyValue("state")
-        self.licence = Licence(
-            licence_id="acme", licensee="Acme", limit_total=total, limits_by_kind=by_kind, issued_at_s=NOW_S - 100
+        self.license = License(
+            license_id="acme", licensee="Acme", limit_total=total, limits_by_kind=by_kind, issued_at_s=NOW_S - 100
         )
         self.vaults = [self._vault() for _ in range(2)]
         self.desks = [SeatDesk(self.seats, self.state, vault, self.clock, TTL_S) for vault in self.vaults]
         self._turn = 0
 
-    def _vault(self) -> LicenceVault:
-        return LicenceVault(self.state, KEY.public_key(), None, lambda: NOW_S + self.clock() - self.set_back_s)
+    def _vault(self) -> LicenseVault:
+        return LicenseVault(self.state, KEY.public_key(), None, lambda: NOW_S + self.clock() - self.set_back_s)
 
     async def open(self) -> Office:
-        await self.vaults[0].install(issue_licence(self.licence, KEY).encode())
+        await self.vaults[0].install(issue_license(self.license, KEY).encode())
         await self.vaults[1].refresh()
         await self.pass_time(TTL_S)
         return self
@@ -78,7 +78,7 @@ async def test_the_node_too_many_is_refused_with_the_reason_and_the_others_renew
     office = await Office(2).open()
     assert (await office.acquire("edge-1")).licensee == "Acme"
     await office.acquire("origin-1", kind=NodeKind.ORIGIN)
-    assert "all 2 seats of licence acme (Acme) are taken (1 edge, 1 origin)" in await office.refused("edge-2")
+    assert "all 2 seats of license acme (Acme) are taken (1 edge, 1 origin)" in await office.refused("edge-2")
     await office.acquire("edge-1")
     await office.acquire("origin-1", kind=NodeKind.ORIGIN)
     assert await office.used() == 2
@@ -186,8 +186,8 @@ async def test_fewer_seats_after_a_downgrade_disturb_no_sitting_node() -> None:
     office = await Office(3).open()
     for node in ("a", "b", "c"):
         await office.acquire(node)
-    smaller = msgspec.structs.replace(office.licence, licence_id="small", limit_total=1, issued_at_s=NOW_S)
-    await office.vaults[0].install(issue_licence(smaller, KEY).encode())
+    smaller = msgspec.structs.replace(office.license, license_id="small", limit_total=1, issued_at_s=NOW_S)
+    await office.vaults[0].install(issue_license(smaller, KEY).encode())
     await office.vaults[1].refresh()
     for node in ("a", "b", "c"):
         await office.acquire(node)
@@ -213,17 +213,17 @@ async def test_a_clock_set_back_leaks_no_seat() -> None:
     assert await office.used() == 1
 
 
-async def test_the_status_names_licence_limits_and_use() -> None:
+async def test_the_status_names_license_limits_and_use() -> None:
     office = await Office(9, edge=4).open()
     await office.acquire("edge-1")
     await office.acquire("origin-1", kind=NodeKind.ORIGIN)
     status = await office.desks[1].status()
-    assert (status.licence_id, status.licensee, status.community, status.state) == ("acme", "Acme", False, "valid")
+    assert (status.license_id, status.licensee, status.community, status.state) == ("acme", "Acme", False, "valid")
     assert (status.limit_total, status.limits_by_kind) == (9, {"edge": 4})
     assert status.used_by_kind == {"edge": 1, "origin": 1}
 
 
-async def test_without_a_licence_the_community_serves() -> None:
+async def test_without_a_license_the_community_serves() -> None:
     office = Office(1)
     await office.vaults[0].refresh()
     status = await office.desks[0].status()

@@ -17,7 +17,7 @@ from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.domain.usage import KEPT_DAYS
 from services.license.meter import UsageMeter
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 DAY = 86_400
 MIDNIGHT_S = 20_000.0 * DAY  # 2024-10-04, UTC
@@ -34,7 +34,7 @@ class Site:
         self.wall = FakeClock(MIDNIGHT_S)
         self.state, self.secrets = FakeKeyValue("state"), FakeKeyValue("secrets")
         self.meters = [
-            UsageMeter(self.state, self.secrets, LicenceVault(self.state, None, None, self.wall)) for _ in range(2)
+            UsageMeter(self.state, self.secrets, LicenseVault(self.state, None, None, self.wall)) for _ in range(2)
         ]
 
     async def hours(self, hours: float, **used: int) -> None:
@@ -61,7 +61,7 @@ async def test_two_instances_count_every_hour_once_by_kind(site: Site) -> None:
     report = await site.report()
     assert report.node_hours == {"edge": 3.5, "origin": 1.0}
     assert report.days[0].peak == {"edge": 3, "origin": 1}
-    assert report.days[0].licence_id == "community"
+    assert report.days[0].license_id == "community"
     assert site.meters[1].node_hours("community") == {"edge": 3.5, "origin": 1.0}
 
 

@@ -1,4 +1,4 @@
-"""Which licence is in force: files that come, change and break; installs; clocks."""
+"""Which license is in force: files that come, change and break; installs; clocks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rillcast.cluster.licensing import Licence, LicenceState, issue_licence
+from rillcast.cluster.licensing import License, LicenseState, issue_license
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.adapters.file_document import FileDocument
-from services.license.vault import LicenceVault
+from services.license.vault import LicenseVault
 
 DAY = 86_400
 KEY = Ed25519PrivateKey.generate()
-ACME = Licence(
-    licence_id="acme-1",
+ACME = License(
+    license_id="acme-1",
     licensee="Acme",
     limit_total=10,
     issued_at_s=1000 * DAY,
@@ -26,24 +26,24 @@ ACME = Licence(
     not_after_s=1100 * DAY,
     grace_s=14 * DAY,
 )
-RENEWAL = msgspec.structs.replace(ACME, licence_id="acme-2", issued_at_s=1050 * DAY, not_after_s=1500 * DAY)
+RENEWAL = msgspec.structs.replace(ACME, license_id="acme-2", issued_at_s=1050 * DAY, not_after_s=1500 * DAY)
 
 
-def signed(licence: Licence) -> bytes:
-    return issue_licence(licence, KEY).encode()
+def signed(license: License) -> bytes:
+    return issue_license(license, KEY).encode()
 
 
 class Site:
     """A store, a folder to mount, and vaults on them."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "licence.jwt"
+        self.file = folder / "license.jwt"
         self.state = FakeKeyValue("state")
         self.wall = FakeClock(1060.0 * DAY)
 
-    def vault(self, *, with_file: bool = True) -> LicenceVault:
+    def vault(self, *, with_file: bool = True) -> LicenseVault:
         source = FileDocument(self.file) if with_file else None
-        return LicenceVault(self.state, KEY.public_key(), source, self.wall)
+        return LicenseVault(self.state, KEY.public_key(), source, self.wall)
 
 
 @pytest.fixture
@@ -54,24 +54,24 @@ def site(tmp_path: Path) -> Site:
 async def test_a_file_that_appears_changes_and_vanishes_is_followed_without_a_restart(site: Site) -> None:
     vault = site.vault()
     await vault.refresh()
-    assert vault.in_force().licence.community
+    assert vault.in_force().license.community
     site.file.write_bytes(signed(ACME))
     await vault.refresh()
-    assert vault.in_force().licence == ACME
+    assert vault.in_force().license == ACME
     site.file.write_bytes(signed(RENEWAL) + b"\n")
     await vault.refresh()
-    assert vault.in_force().licence == RENEWAL
+    assert vault.in_force().license == RENEWAL
     site.file.unlink()
     await vault.refresh()
-    assert vault.in_force().licence == RENEWAL
+    assert vault.in_force().license == RENEWAL
 
 
-async def test_an_instance_without_the_file_learns_the_licence_from_one_that_has_it(site: Site) -> None:
+async def test_an_instance_without_the_file_learns_the_license_from_one_that_has_it(site: Site) -> None:
     site.file.write_bytes(signed(ACME))
     await site.vault().refresh()
     other = site.vault(with_file=False)
     await other.refresh()
-    assert other.in_force().licence == ACME
+    assert other.in_force().license == ACME
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ async def test_an_instance_without_the_file_learns_the_licence_from_one_that_has
     [
         (b"x" * 20_000, "16384 bytes"),
         (b"hello", "three parts"),
-        (issue_licence(ACME, Ed25519PrivateKey.generate()).encode(), "signature"),
+        (issue_license(ACME, Ed25519PrivateKey.generate()).encode(), "signature"),
         (b"", "three parts"),
     ],
     ids=["huge", "malformed", "wrong key", "empty"],
 )
-async def test_a_broken_file_is_named_and_does_not_displace_the_licence(site: Site, document: bytes, word: str) -> None:
+async def test_a_broken_file_is_named_and_does_not_displace_the_license(site: Site, document: bytes, word: str) -> None:
     site.file.write_bytes(document)
     vault = site.vault()
     await vault.refresh()
-    assert vault.in_force().state is LicenceState.INVALID
+    assert vault.in_force().state is LicenseState.INVALID
     assert word in vault.in_force().reason
     assert str(site.file) in vault.in_force().reason
     await vault.install(signed(ACME))
-    assert (vault.in_force().licence, vault.in_force().state) == (ACME, LicenceState.VALID)
+    assert (vault.in_force().license, vault.in_force().state) == (ACME, LicenseState.VALID)
     assert word in vault.in_force().reason
 
 
@@ -104,25 +104,25 @@ async def test_a_folder_in_place_of_the_file_is_named(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("licence", "word"),
+    ("license", "word"),
     [
         (msgspec.structs.replace(ACME, not_before_s=1070 * DAY), "not valid yet"),
         (msgspec.structs.replace(ACME, not_after_s=1010 * DAY), "expired"),
     ],
 )
-async def test_a_licence_that_does_not_hold_now_cannot_be_installed(site: Site, licence: Licence, word: str) -> None:
+async def test_a_license_that_does_not_hold_now_cannot_be_installed(site: Site, license: License, word: str) -> None:
     vault = site.vault()
     with pytest.raises(RillcastError, match=word) as caught:
-        await vault.install(signed(licence))
+        await vault.install(signed(license))
     assert caught.value.code is ErrorCode.BAD_REQUEST
     assert await site.state.get("installed") is None
 
 
-async def test_an_install_replaces_even_a_later_issued_licence(site: Site) -> None:
+async def test_an_install_replaces_even_a_later_issued_license(site: Site) -> None:
     vault = site.vault()
     await vault.install(signed(RENEWAL))
     await vault.install(signed(ACME))
-    assert vault.in_force().licence == ACME
+    assert vault.in_force().license == ACME
 
 
 async def test_an_older_file_does_not_undo_an_installed_renewal(site: Site) -> None:
@@ -131,18 +131,18 @@ async def test_an_older_file_does_not_undo_an_installed_renewal(site: Site) -> N
     await vault.refresh()
     await vault.install(signed(RENEWAL))
     await vault.refresh()
-    assert vault.in_force().licence == RENEWAL
+    assert vault.in_force().license == RENEWAL
 
 
 async def test_grace_then_expired_as_time_goes_by(site: Site) -> None:
     vault = site.vault()
     await vault.install(signed(ACME))
     site.wall.now = 1101.0 * DAY
-    assert vault.in_force().state is LicenceState.GRACE
+    assert vault.in_force().state is LicenseState.GRACE
     site.wall.now = 1120.0 * DAY
-    assert vault.in_force().state is LicenceState.EXPIRED
+    assert vault.in_force().state is LicenseState.EXPIRED
     await vault.install(signed(RENEWAL))
-    assert vault.in_force().state is LicenceState.VALID
+    assert vault.in_force().state is LicenseState.VALID
 
 
 async def test_a_clock_set_back_does_not_extend_even_after_a_restart(site: Site) -> None:
@@ -152,10 +152,10 @@ async def test_a_clock_set_back_does_not_extend_even_after_a_restart(site: Site)
     await vault.refresh()
     site.wall.now = 1050.0 * DAY
     await vault.refresh()
-    assert vault.in_force().state is LicenceState.EXPIRED
+    assert vault.in_force().state is LicenseState.EXPIRED
     restarted = site.vault()
     await restarted.refresh()
-    assert restarted.in_force().state is LicenceState.EXPIRED
+    assert restarted.in_force().state is LicenseState.EXPIRED
 
 
 async def test_a_renewal_frees_a_cluster_whose_clock_once_ran_ahead(site: Site) -> None:
@@ -165,22 +165,22 @@ async def test_a_renewal_frees_a_cluster_whose_clock_once_ran_ahead(site: Site) 
     await vault.refresh()
     site.wall.now = 1060.0 * DAY
     await vault.refresh()
-    assert vault.in_force().state is LicenceState.EXPIRED
+    assert vault.in_force().state is LicenseState.EXPIRED
     await vault.install(signed(RENEWAL))
-    assert vault.in_force().state is LicenceState.VALID
+    assert vault.in_force().state is LicenseState.VALID
 
 
-async def test_a_store_that_is_away_keeps_the_licence_and_still_reads_the_file(site: Site) -> None:
+async def test_a_store_that_is_away_keeps_the_license_and_still_reads_the_file(site: Site) -> None:
     vault = site.vault()
     await vault.install(signed(ACME))
     site.state.available = False
     with pytest.raises(RillcastError):
         await vault.refresh()
-    assert vault.in_force().licence == ACME
+    assert vault.in_force().license == ACME
     site.file.write_bytes(signed(RENEWAL))
     with pytest.raises(RillcastError):
         await vault.refresh()
-    assert vault.in_force().licence == RENEWAL
+    assert vault.in_force().license == RENEWAL
 
 
 async def test_a_broken_document_in_the_store_is_named_and_a_file_mends_it(site: Site) -> None:
@@ -188,10 +188,10 @@ async def test_a_broken_document_in_the_store_is_named_and_a_file_mends_it(site:
     await site.state.put("clock", b"not json")
     vault = site.vault()
     await vault.refresh()
-    assert vault.in_force().state is LicenceState.INVALID
+    assert vault.in_force().state is LicenseState.INVALID
     site.file.write_bytes(signed(ACME))
     await vault.refresh()
-    assert vault.in_force().licence == ACME
+    assert vault.in_force().license == ACME
     other = site.vault(with_file=False)
     await other.refresh()
-    assert other.in_force().licence == ACME
+    assert other.in_force().license == ACME

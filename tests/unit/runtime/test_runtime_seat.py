@@ -11,7 +11,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, SeatAnswer, SeatRelease, SeatRequest
-from rillcast.runtime.licence import Seat
+from rillcast.runtime.license import Seat
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
@@ -60,7 +60,7 @@ async def desk() -> AsyncIterator[Desk]:
 async def test_without_any_answer_a_starting_node_is_not_ready(desk: Desk) -> None:
     await desk.seat.ask()
     assert desk.seat.state == "waiting"
-    assert desk.readiness.reasons == {"licence": "waiting for the license service"}
+    assert desk.readiness.reasons == {"license": "waiting for the license service"}
 
 
 async def test_a_seat_makes_it_ready_and_names_node_kind_and_incarnation(desk: Desk) -> None:
@@ -74,7 +74,7 @@ async def test_a_refusal_says_why_and_a_later_seat_heals_it(desk: Desk) -> None:
     await desk.open()
     desk.refusal = ErrorCode.SEAT_REFUSED
     await desk.seat.ask()
-    assert desk.readiness.reasons == {"licence": "all 3 seats are taken"}
+    assert desk.readiness.reasons == {"license": "all 3 seats are taken"}
     desk.refusal = None
     await desk.seat.ask()
     assert desk.readiness.ready
@@ -107,7 +107,7 @@ async def test_without_an_answer_it_goes_on_for_the_grace_time_only_and_an_answe
     desk.clock.advance(2)
     await desk.seat.ask()
     assert desk.seat.state == "lapsed"
-    assert "grace time of 14 days" in desk.readiness.reasons["licence"]
+    assert "grace time of 14 days" in desk.readiness.reasons["license"]
     desk.bus.connected = True
     await desk.seat.ask()
     assert (desk.seat.state, desk.readiness.ready) == ("held", True)

@@ -249,16 +249,16 @@ class Cluster:
             for node in (self.origin, *self.edges):
                 await node.bus.close()
 
-    async def licence_is(self, state: str) -> None:
+    async def license_is(self, state: str) -> None:
         async def answer(request: LicenseStatusRequest) -> LicenseStatus:
-            return licence_status(state)
+            return license_status(state)
 
         await self.origin.bus.serve(subjects.LICENSE_STATUS, LicenseStatusRequest, answer, queue="license")
 
     async def checks_documents(self) -> None:
         async def answer(request: LicenseCheck) -> LicenseStatus:
             name, dot, _ = request.document.partition(".")
-            return licence_status("valid" if dot else "invalid", licence_id=name if dot else "")
+            return license_status("valid" if dot else "invalid", license_id=name if dot else "")
 
         await self.origin.bus.serve(subjects.LICENSE_CHECK, LicenseCheck, answer, queue="license")
 
@@ -278,9 +278,9 @@ class Cluster:
         await self.origin.bus.serve(subjects.LICENSE_USAGE, LicenseUsageRequest, answer, queue="license")
 
 
-def licence_status(state: str, licence_id: str = "L1") -> LicenseStatus:
+def license_status(state: str, license_id: str = "L1") -> LicenseStatus:
     return LicenseStatus(
-        licence_id=licence_id,
+        license_id=license_id,
         licensee="Us",
         community=False,
         state=state,

@@ -35,7 +35,7 @@ LIVE, STREAM, EDGE = AppName("live"), StreamId("s1"), NodeId("edge-1")
 
 
 class Known:
-    """Streams, audience and licence in one."""
+    """Streams, audience and license in one."""
 
     suspended = False
 

@@ -75,11 +75,11 @@ async def test_live_streams_are_shown_as_broadcasts(c: Cluster) -> None:
     assert missing.status_code == 404
 
 
-async def test_the_licence_is_shown_once_it_is_known(c: Cluster) -> None:
+async def test_the_license_is_shown_once_it_is_known(c: Cluster) -> None:
     async with c.http() as http:
         unknown = await http.get("/rest/v2/licence-status?key=x")
-        await c.licence_is("valid")
-        await c.service.licence.refresh()
+        await c.license_is("valid")
+        await c.service.license.refresh()
         known = (await http.get("/rest/v2/last-licence-status")).json()
 
         by_id = (await http.get("/rest/v2/licence-status?key=L1")).json()
@@ -102,8 +102,8 @@ async def test_the_licence_is_shown_once_it_is_known(c: Cluster) -> None:
     assert edition["success"] is True
 
 
-async def test_any_licence_document_can_be_looked_at_and_its_refusal_is_a_status(c: Cluster) -> None:
-    await c.licence_is("valid")
+async def test_any_license_document_can_be_looked_at_and_its_refusal_is_a_status(c: Cluster) -> None:
+    await c.license_is("valid")
     async with c.http() as http:
         nobody = await http.get("/rest/v2/licence-status?key=some.other.document")
         await c.checks_documents()

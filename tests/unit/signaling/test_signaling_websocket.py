@@ -484,9 +484,9 @@ async def test_tokens_are_asked_for_where_the_app_has_a_secret(c: Cluster) -> No
         assert (await client.ask("play", streamId="s1", token=good))["type"] == "offer"
 
 
-async def test_only_a_licence_expired_beyond_grace_stops_new_sessions(c: Cluster) -> None:
-    await c.licence_is("expired")
-    await c.service.licence.refresh()
+async def test_only_a_license_expired_beyond_grace_stops_new_sessions(c: Cluster) -> None:
+    await c.license_is("expired")
+    await c.service.license.refresh()
     async with c.client() as client:
         error = await client.ask("publish", streamId="s1")
 

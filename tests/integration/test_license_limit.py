@@ -7,29 +7,29 @@ from typing import Any
 
 import httpx
 import msgspec
-from licence_cluster import licence, licence_cluster, until
+from license_cluster import license, license_cluster, until
 
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus
 from rillcast.testing.servers import free_port
 
 
 async def test_the_node_too_many_waits_and_says_so_everywhere_until_an_upgrade_lets_it_in() -> None:
-    async with licence_cluster() as c:
+    async with license_cluster() as c:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         license_service = await c.start("license-1")
         await c.status()
-        await c.install(licence(2))
+        await c.install(license(2))
         signaling, edge = await asyncio.gather(c.start("signaling-1", port=port), c.start("edge-1"))
         await asyncio.gather(signaling.ready(), edge.ready())
 
         extra = await c.start("edge-2")
 
-        why = "all 2 seats of licence acme-2 (Acme) are taken (1 edge, 1 signaling)"
+        why = "all 2 seats of license acme-2 (Acme) are taken (1 edge, 1 signaling)"
         await extra.not_ready(why)
-        assert await extra.metric('rillcast_licence_seat{state="refused"}') == 1
+        assert await extra.metric('rillcast_license_seat{state="refused"}') == 1
         assert await extra.metric("rillcast_ready") == 0
-        assert "No seat under the licence" in extra.log
+        assert "No seat under the license" in extra.log
         assert why in extra.log
         refused = await license_service.metric('rillcast_license_seat_answers_total{outcome="refused"}')
         assert refused is not None
@@ -39,20 +39,20 @@ async def test_the_node_too_many_waits_and_says_so_everywhere_until_an_upgrade_l
             return words in (await c.command("status", "--url", url))[1]
 
         await until(lambda: shown(why), "rillcast status shows why")
-        assert await shown("licence of Acme: valid, 2 of 2 seats used")
+        assert await shown("license of Acme: valid, 2 of 2 seats used")
         nodes = await listed_nodes(url)
         assert why in nodes["edge-2"]["note"]
-        assert (await edge.readyz())["licence"] == (await signaling.readyz())["licence"] == "held"
+        assert (await edge.readyz())["license"] == (await signaling.readyz())["license"] == "held"
 
-        await c.install(licence(3))
+        await c.install(license(3))
         await extra.ready()
         assert (await c.status()).used_by_kind == {"edge": 2, "signaling": 1}
 
-        await c.install(licence(1, licence_id="smaller"))
+        await c.install(license(1, license_id="smaller"))
         last = await c.start("transcoder-1")
-        await last.not_ready("all 1 seats of licence smaller")
+        await last.not_ready("all 1 seats of license smaller")
         for node in (signaling, edge, extra):
-            assert (await node.readyz())["licence"] == "held"
+            assert (await node.readyz())["license"] == "held"
 
 
 async def listed_nodes(url: str) -> dict[str, dict[str, Any]]:
@@ -64,10 +64,10 @@ async def listed_nodes(url: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_a_full_cluster_takes_a_killed_node_back_at_once_and_another_one_after_the_ttl() -> None:
-    async with licence_cluster() as c:
+    async with license_cluster() as c:
         await c.start("license-1")
         await c.status()
-        await c.install(licence(2))
+        await c.install(license(2))
         one, two = await asyncio.gather(c.start("edge-1"), c.start("transcoder-1"))
         await asyncio.gather(one.ready(), two.ready())
 

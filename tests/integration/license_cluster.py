@@ -1,4 +1,4 @@
-"""A cluster of real processes on a real bus for the tests of the licence."""
+"""A cluster of real processes on a real bus for the tests of the license."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rillcast.cluster.licensing import Licence, issue_licence
+from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
@@ -31,18 +31,18 @@ SEAT_TTL_S = 3
 START_S = 40.0
 
 
-def licence(total: int, **fields: Any) -> str:
+def license(total: int, **fields: Any) -> str:
     """A signed document, a year long unless told otherwise."""
     now = int(time.time())
-    made = Licence(
-        licence_id=f"acme-{total}",
+    made = License(
+        license_id=f"acme-{total}",
         licensee="Acme",
         limit_total=total,
         issued_at_s=now,
         not_before_s=now,
         not_after_s=now + 365 * 86_400,
     )
-    return issue_licence(msgspec.structs.replace(made, **fields), KEY)
+    return issue_license(msgspec.structs.replace(made, **fields), KEY)
 
 
 class Process:
@@ -105,16 +105,16 @@ class Process:
         await until(is_ready, f"{self.name} is ready")
 
     async def not_ready(self, words: str) -> None:
-        """Wait until it says that the licence keeps it from being ready, in these words."""
+        """Wait until it says that the license keeps it from being ready, in these words."""
 
         async def is_refused() -> bool:
             answer = await self.readyz()
-            return not answer.get("ready", True) and words in answer["reasons"].get("licence", "")
+            return not answer.get("ready", True) and words in answer["reasons"].get("license", "")
 
         await until(is_refused, f"{self.name} is not ready: {words}")
 
 
-class LicenceCluster:
+class LicenseCluster:
     """NATS, a place for processes, and a connection to the bus."""
 
     def __init__(self, nats: NatsServer, bus: NatsBus, folder: Path, stack: AsyncExitStack) -> None:
@@ -122,7 +122,7 @@ class LicenceCluster:
         self.bus = bus
         self.folder = folder
         self._stack = stack
-        self._key_file = folder / "licence-key.pub"
+        self._key_file = folder / "license-key.pub"
         self._key_file.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
     async def start(self, name: str, **settings: object) -> Process:
@@ -191,17 +191,17 @@ class LicenceCluster:
 
 
 @asynccontextmanager
-async def licence_cluster() -> AsyncIterator[LicenceCluster]:
+async def license_cluster() -> AsyncIterator[LicenseCluster]:
     """Only NATS runs at first. Everything started is killed at the end."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rillcast-licence-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rillcast-license-")))
         nats = await stack.enter_async_context(nats_server())
         connection = NatsConnection(NodeSettings(nats_url=nats.url), "test")
         await connection.open()
         stack.push_async_callback(connection.close)
         bus = NatsBus(connection)
         stack.push_async_callback(bus.close)
-        yield LicenceCluster(nats, bus, folder, stack)
+        yield LicenseCluster(nats, bus, folder, stack)
 
 
 def clean_environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The usage report from a running cluster: by command and by REST, signed, and the licence in status and metrics."""
+"""The usage report from a running cluster: by command and by REST, signed, and the license in status and metrics."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import msgspec
-from licence_cluster import LicenceCluster, licence, licence_cluster, until
+from license_cluster import LicenseCluster, license, license_cluster, until
 
 from rillcast.contracts.subjects import BUCKET_LICENSE_STATE
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.servers import free_port
-from services.license.domain.usage import MS_PER_HOUR, DayRecord, LicenceUse
+from services.license.domain.usage import MS_PER_HOUR, DayRecord, LicenseUse
 
 NOW = datetime.now(UTC)
 LAST_WEEK = f"{NOW - timedelta(days=7):%Y-%m-%d}"
 
 
-async def remember_last_week(c: LicenceCluster) -> None:
+async def remember_last_week(c: LicenseCluster) -> None:
     """A day's usage, as a license service left it in the store: 30 node-hours."""
     connection = NatsConnection(NodeSettings(nats_url=c.nats.url), "history")
     await connection.open()
     state = NatsKeyValue(connection, BUCKET_LICENSE_STATE, storage="memory")
     await state.open()
-    used = LicenceUse(node_ms={"edge": 24 * MS_PER_HOUR, "origin": 6 * MS_PER_HOUR}, peak={"edge": 2, "origin": 1})
-    day = DayRecord(measured_at_ms=int((NOW - timedelta(days=6)).timestamp() * 1000), licences={"acme-9": used})
+    used = LicenseUse(node_ms={"edge": 24 * MS_PER_HOUR, "origin": 6 * MS_PER_HOUR}, peak={"edge": 2, "origin": 1})
+    day = DayRecord(measured_at_ms=int((NOW - timedelta(days=6)).timestamp() * 1000), licenses={"acme-9": used})
     await state.put(f"usage/{LAST_WEEK}", msgspec.json.encode(day))
     await connection.close()
 
 
-async def test_usage_is_reported_signed_and_the_licence_shows_in_status_rest_and_metrics() -> None:
-    async with licence_cluster() as c:
+async def test_usage_is_reported_signed_and_the_license_shows_in_status_rest_and_metrics() -> None:
+    async with license_cluster() as c:
         await remember_last_week(c)
         port, report = free_port(), c.folder / "usage.jwt"
         url = f"http://127.0.0.1:{port}"
         service, node = await asyncio.gather(c.start("license-1"), c.start("signaling-1", port=port))
         await c.status()
-        await c.install(licence(9, features=("support",)))
+        await c.install(license(9, features=("support",)))
         await node.ready()
 
         async def counted() -> bool:
             return await service.metric('rillcast_license_node_hours{kind="edge"}') == 24
 
-        await until(counted, "the metric shows what was used under this licence")
+        await until(counted, "the metric shows what was used under this license")
         assert await service.metric('rillcast_license_seats_limit{kind="total"}') == 9
         code, said = await c.command("license", "usage", "--to", LAST_WEEK, "--out", str(report))
         assert (code, "30.00 (24.00 edge, 6.00 origin) node-hours" in said) == (0, True), said
@@ -65,7 +65,7 @@ async def test_usage_is_reported_signed_and_the_licence_shows_in_status_rest_and
             usage = (await http.get(f"/rillcast/v1/license/usage?to={LAST_WEEK}")).json()
             last = (await http.get("/rest/v2/last-licence-status")).json()
             fresh = (await http.get("/rest/v2/licence-status?key=acme-9")).json()
-            checked = (await http.get("/rest/v2/licence-status", params={"key": licence(3)})).json()
+            checked = (await http.get("/rest/v2/licence-status", params={"key": license(3)})).json()
             edition = (await http.get("/rest/v2/enterprise-edition")).json()
         assert (usage["key_id"], usage["report"]["node_hours"]) == (key, {"edge": 24.0, "origin": 6.0})
         assert {name: fresh[name] for name in ("licenceId", "licenceCount", "owner", "status", "type")} == {

@@ -11,9 +11,9 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from licence_cluster import KEY, LicenceCluster, licence, licence_cluster, until
+from license_cluster import KEY, LicenseCluster, license, license_cluster, until
 
-from rillcast.cluster.licensing import Licence, issue_licence
+from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseStatus
 
@@ -21,7 +21,7 @@ YEAR_S = 365 * 86_400
 
 
 def tampered() -> str:
-    head, payload, signature = licence(2).split(".")
+    head, payload, signature = license(2).split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     claims["limits"]["total"] = 999
     return f"{head}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.{signature}"
@@ -30,31 +30,31 @@ def tampered() -> str:
 def refused_documents() -> dict[str, tuple[str, str]]:
     """By the reason in the metric, for installing: the document and words of the answer."""
     now = int(time.time())
-    other = Licence(licence_id="x", licensee="X", limit_total=5, issued_at_s=now)
+    other = License(license_id="x", licensee="X", limit_total=5, issued_at_s=now)
     return {
         "signature": (tampered(), "changed since it was signed, or by another key"),
         "algorithm": (jwt.encode({"sub": "me", "limits": {"total": 9}}, "", algorithm="none"), "'none'; only EdDSA"),
-        "future": (licence(5, not_before_s=now + YEAR_S, not_after_s=now + 2 * YEAR_S), "not valid yet"),
-        "expired": (licence(5, not_before_s=1, not_after_s=2, grace_s=0), "have expired"),
+        "future": (license(5, not_before_s=now + YEAR_S, not_after_s=now + 2 * YEAR_S), "not valid yet"),
+        "expired": (license(5, not_before_s=1, not_after_s=2, grace_s=0), "have expired"),
         "malformed": ("hello", "three parts"),
         "too_large": ("a" * 200_000, "at most 16384 bytes, this has 200000"),
         "claims": (jwt.encode({"jti": "x"}, KEY, algorithm="EdDSA"), "sub"),
-        "wrong key": (issue_licence(other, Ed25519PrivateKey.generate()), "by another key"),
+        "wrong key": (issue_license(other, Ed25519PrivateKey.generate()), "by another key"),
     }
 
 
-async def test_a_refused_document_is_named_counted_and_leaves_the_licence_in_force() -> None:
-    async with licence_cluster() as c:
+async def test_a_refused_document_is_named_counted_and_leaves_the_license_in_force() -> None:
+    async with license_cluster() as c:
         service = await c.start("license-1")
         await c.status()
-        await c.install(licence(4))
+        await c.install(license(4))
         for reason, (document, words) in refused_documents().items():
             with pytest.raises(RillcastError) as caught:
                 await c.install(document)
             assert words in caught.value.message, reason
             assert document[:60] not in caught.value.message or document == "hello"
             status = await c.status()
-            assert (status.licence_id, status.state, status.limit_total) == ("acme-4", "valid", 4)
+            assert (status.license_id, status.state, status.limit_total) == ("acme-4", "valid", 4)
         assert await refusals(c, service.admin) == {
             "signature": 2,
             "algorithm": 1,
@@ -69,14 +69,14 @@ async def test_a_refused_document_is_named_counted_and_leaves_the_licence_in_for
         huge = c.folder / "huge.jwt"
         huge.write_bytes(b"a" * 50_000_000)
         code, said = await c.command("license", "install", str(huge))
-        assert (code, "licence refused: a licence has at most 16384 bytes" in said, "Traceback" in said) == (
+        assert (code, "license refused: a license has at most 16384 bytes" in said, "Traceback" in said) == (
             1,
             True,
             False,
         )
 
 
-async def refusals(c: LicenceCluster, admin: str) -> dict[str, float]:
+async def refusals(c: LicenseCluster, admin: str) -> dict[str, float]:
     import httpx
 
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -86,16 +86,16 @@ async def refusals(c: LicenceCluster, admin: str) -> dict[str, float]:
 
 
 async def test_a_mounted_file_that_changes_and_breaks_is_followed_without_a_restart() -> None:
-    async with licence_cluster() as c:
+    async with license_cluster() as c:
         mounted = c.folder / "mounted.jwt"
         service = await c.start("license-1", file=mounted)
         other = await c.start("license-2")
         first = await c.status()
         assert (first.community, first.limit_total, first.reason) == (True, 32, "")
 
-        replace(mounted, licence(3))
+        replace(mounted, license(3))
         await both_show(c, "acme-3")
-        replace(mounted, licence(5, issued_at_s=int(time.time()) + 1))
+        replace(mounted, license(5, issued_at_s=int(time.time()) + 1))
         await both_show(c, "acme-5")
         replace(mounted, "nonsense")
 
@@ -105,7 +105,7 @@ async def test_a_mounted_file_that_changes_and_breaks_is_followed_without_a_rest
         await until(warned, "the broken file is a warning")
         assert "mounted.jwt" in service.log
         await c.shows(lambda s: s.answered_by == "license-1" and "three parts" in s.reason, "the status names the file")
-        assert (await c.status()).licence_id == "acme-5"
+        assert (await c.status()).license_id == "acme-5"
         assert await other.metric("rillcast_license_warning") == 0
         for process in (service, other):
             assert (await process.readyz())["ready"]
@@ -118,10 +118,10 @@ def replace(path: Path, document: str) -> None:
     fresh.rename(path)
 
 
-def _shows(name: str, licence_id: str, status: LicenseStatus) -> bool:
-    return (status.answered_by, status.licence_id) == (name, licence_id)
+def _shows(name: str, license_id: str, status: LicenseStatus) -> bool:
+    return (status.answered_by, status.license_id) == (name, license_id)
 
 
-async def both_show(c: LicenceCluster, licence_id: str) -> None:
+async def both_show(c: LicenseCluster, license_id: str) -> None:
     for name in ("license-1", "license-2"):
-        await c.shows(partial(_shows, name, licence_id), f"{licence_id} at {name}")
+        await c.shows(partial(_shows, name, license_id), f"{license_id} at {name}")

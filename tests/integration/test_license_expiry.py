@@ -1,4 +1,4 @@
-"""A licence ends under a playing stream: running sessions go on, new ones are refused, a renewal opens the door."""
+"""A license ends under a playing stream: running sessions go on, new ones are refused, a renewal opens the door."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from licence_cluster import LicenceCluster, Process, licence, licence_cluster, until
+from license_cluster import LicenseCluster, Process, license, license_cluster, until
 from websockets.asyncio.client import connect
 
 from rillcast.contracts.messages import LicenseStatus
@@ -53,7 +53,7 @@ class Peer:
 class Site:
     """A whole cluster with a publisher and a viewer."""
 
-    def __init__(self, cluster: LicenceCluster, license_service: Process, port: int) -> None:
+    def __init__(self, cluster: LicenseCluster, license_service: Process, port: int) -> None:
         self.cluster = cluster
         self.license_service = license_service
         self.url = f"http://127.0.0.1:{port}"
@@ -80,12 +80,12 @@ class Site:
 async def playing() -> AsyncIterator[tuple[Site, Peer]]:
     """And its viewer."""
     port = free_port()
-    async with licence_cluster() as c:
+    async with license_cluster() as c:
         license_service = await c.start("license-1")
         names = ("origin-1", "edge-1")
         nodes = [await c.start(name) for name in names] + [await c.start("signaling-1", port=port)]
         await asyncio.gather(*(node.ready() for node in nodes))
-        await c.install(licence(9, licence_id="long"))
+        await c.install(license(9, license_id="long"))
         site = Site(c, license_service, port)
         publisher = Peer(site.whip, publishing=True)
         await until(site.live, "media of the publisher flows")
@@ -98,7 +98,7 @@ async def playing() -> AsyncIterator[tuple[Site, Peer]]:
             await asyncio.gather(viewer.stop(), publisher.stop())
 
 
-async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_licence_is_renewed() -> None:
+async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_license_is_renewed() -> None:
     async with playing() as (site, viewer):
         c, told = site.cluster, list[LicenseStatus]()
 
@@ -107,30 +107,30 @@ async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_licence
 
         await c.bus.listen(LICENSE_CHANGED, LicenseStatus, hear)
         now = int(time.time())
-        await c.install(licence(9, licence_id="short", not_after_s=now + 5, grace_s=8))
+        await c.install(license(9, license_id="short", not_after_s=now + 5, grace_s=8))
 
-        await c.shows(lambda status: status.state == "grace", "the licence has ended, its grace time runs")
+        await c.shows(lambda status: status.state == "grace", "the license has ended, its grace time runs")
         await until(site.warned, "the metric warns")
         assert await site.asked("play") == ""
         await c.shows(lambda status: status.state == "expired", "the grace time is over")
         await eventually(lambda: told and told[-1].state == "expired", what="the event says so")
 
-        states = [status.state for status in told if status.licence_id == "short"]
+        states = [status.state for status in told if status.license_id == "short"]
         assert list(dict.fromkeys(states)) == ["valid", "grace", "expired"]
         assert "honoured for less than a day more" in next(s.reason for s in told if s.state == "grace")
         await until(lambda: is_suspended(site), "signaling knows")
         assert await site.asked("publish") == SUSPENDED
         for url, publishing in ((site.whip, True), (site.whep, False)):
             plan = Plan(url=url, stream="s2", seconds=0.1)
-            with pytest.raises(Refused, match=r"403 .*licence has expired"):
+            with pytest.raises(Refused, match=r"403 .*license has expired"):
                 await Run(plan, publishing=publishing).run(lambda *_: None)
         code, shown = await c.command("status", "--url", site.url)
-        assert (code, "licence of Acme: expired" in shown) == (0, True)
+        assert (code, "license of Acme: expired" in shown) == (0, True)
 
         await viewer.gets(300)
         assert viewer.report.connected == 1
 
-        await c.install(licence(9, licence_id="renewal"))
+        await c.install(license(9, license_id="renewal"))
         await until(lambda: admits(site), "new sessions are taken again")
         result = await Run(Plan(url=site.whep, seconds=0.5), publishing=False).run(lambda *_: None)
         assert result.connected == 1

@@ -1,4 +1,4 @@
-"""A node cut off from the bus goes on for the licence's grace time, then takes no new work; back, it is judged anew."""
+"""A node cut off from the bus goes on for the license's grace time, then takes no new work; back, it is judged anew."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from licence_cluster import Process, licence, licence_cluster, until
+from license_cluster import Process, license, license_cluster, until
 
 
 class Link:
@@ -62,7 +62,7 @@ async def states(node: Process, last: str) -> list[tuple[str, bool]]:
 
     async def look() -> bool:
         answer = await node.readyz()
-        pair = (answer["licence"], answer["ready"])
+        pair = (answer["license"], answer["ready"])
         if pair not in seen:
             seen.append(pair)
         return bool(pair[0] == last)
@@ -72,29 +72,29 @@ async def states(node: Process, last: str) -> list[tuple[str, bool]]:
 
 
 async def test_a_node_cut_off_goes_on_for_the_grace_time_and_is_back_when_the_bus_is() -> None:
-    async with licence_cluster() as c, link(c.nats.url) as way:
+    async with license_cluster() as c, link(c.nats.url) as way:
         await c.start("license-1")
         await c.status()
-        await c.install(licence(2, grace_s=8))
+        await c.install(license(2, grace_s=8))
         node = await c.start("edge-1", nats_url=way.url)
         await node.ready()
 
         way.cut()
 
         assert await states(node, "lapsed") == [("held", True), ("unconfirmed", True), ("lapsed", False)]
-        await node.not_ready("no license service has answered for the licence's grace time of 8 s")
-        assert await node.metric('rillcast_licence_seat{state="lapsed"}') == 1
+        await node.not_ready("no license service has answered for the license's grace time of 8 s")
+        assert await node.metric('rillcast_license_seat{state="lapsed"}') == 1
         way.whole = True
         await node.ready()
-        assert (await node.readyz())["licence"] == "held"
+        assert (await node.readyz())["license"] == "held"
         assert (await c.status()).used_by_kind == {"edge": 1}
 
 
 async def test_a_seat_given_away_meanwhile_is_not_counted_twice_when_the_node_is_back() -> None:
-    async with licence_cluster() as c, link(c.nats.url) as way:
+    async with license_cluster() as c, link(c.nats.url) as way:
         await c.start("license-1")
         await c.status()
-        await c.install(licence(1))
+        await c.install(license(1))
         node = await c.start("edge-1", nats_url=way.url)
         await node.ready()
 
@@ -103,8 +103,8 @@ async def test_a_seat_given_away_meanwhile_is_not_counted_twice_when_the_node_is
         await other.ready()
 
         answer = await node.readyz()
-        assert (answer["licence"], answer["ready"]) == ("unconfirmed", True)
+        assert (answer["license"], answer["ready"]) == ("unconfirmed", True)
         way.whole = True
-        await node.not_ready("all 1 seats of licence acme-1")
+        await node.not_ready("all 1 seats of license acme-1")
         assert (await c.status()).used_by_kind == {"edge": 1}
         assert (await other.readyz())["ready"]

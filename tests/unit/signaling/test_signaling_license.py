@@ -1,4 +1,4 @@
-"""What signaling does about the licence while a license service answers, and while none does."""
+"""What signaling does about the license while a license service answers, and while none does."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from signaling_harness import licence_status
+from signaling_harness import license_status
 
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.servers import eventually
-from services.signaling.adapters.bus_licence import BusLicence
+from services.signaling.adapters.bus_license import BusLicense
 
 GRACE_S = 3_600
 
@@ -25,20 +25,20 @@ class Site:
     def __init__(self) -> None:
         self.bus = FakeBus()
         self.wall, self.monotonic = FakeClock(1_000_000.0), FakeClock(50.0)
-        self.licence = BusLicence(self.bus, self.wall, self.monotonic)
+        self.license = BusLicense(self.bus, self.wall, self.monotonic)
         self.state = "valid"
         self.ends_s: int | None = None
 
     async def answer(self, _: LicenseStatusRequest) -> LicenseStatus:
-        return msgspec.structs.replace(licence_status(self.state), not_after_s=self.ends_s, grace_s=GRACE_S)
+        return msgspec.structs.replace(license_status(self.state), not_after_s=self.ends_s, grace_s=GRACE_S)
 
     async def away(self, seconds: float) -> bool:
         """Whether new sessions are refused after so long without an answer."""
         self.bus.connected = False
         self.wall.advance(seconds)
         self.monotonic.advance(seconds)
-        await self.licence.refresh()
-        return self.licence.suspended
+        await self.license.refresh()
+        return self.license.suspended
 
 
 @pytest.fixture
@@ -55,35 +55,35 @@ async def site() -> AsyncIterator[Site]:
 )
 async def test_only_expired_suspends(site: Site, state: str, suspended: bool) -> None:
     site.state = state
-    await site.licence.refresh()
-    assert site.licence.suspended is suspended
+    await site.license.refresh()
+    assert site.license.suspended is suspended
 
 
 async def test_the_last_answer_stands_for_the_grace_time_then_nothing_new_is_taken(site: Site) -> None:
-    await site.licence.refresh()
+    await site.license.refresh()
     assert await site.away(GRACE_S - 1) is False
     assert await site.away(2) is True
     site.bus.connected = True
-    await site.licence.refresh()
-    assert site.licence.suspended is False
+    await site.license.refresh()
+    assert site.license.suspended is False
 
 
-async def test_a_licence_does_not_outlive_its_grace_time_while_nobody_answers(site: Site) -> None:
+async def test_a_license_does_not_outlive_its_grace_time_while_nobody_answers(site: Site) -> None:
     site.ends_s = int(site.wall()) - GRACE_S + 100
     site.state = "grace"
-    await site.licence.refresh()
+    await site.license.refresh()
     assert await site.away(90) is False
     assert await site.away(20) is True
 
 
-async def test_without_any_answer_nothing_is_refused_for_the_licence(site: Site) -> None:
+async def test_without_any_answer_nothing_is_refused_for_the_license(site: Site) -> None:
     assert await site.away(10 * GRACE_S) is False
 
 
 async def test_a_change_is_heard_at_once(site: Site) -> None:
-    running = asyncio.create_task(site.licence.run())
-    await eventually(lambda: site.licence.status)
-    await site.bus.emit(subjects.LICENSE_CHANGED, licence_status("expired"))
-    await eventually(lambda: site.licence.suspended)
+    running = asyncio.create_task(site.license.run())
+    await eventually(lambda: site.license.status)
+    await site.bus.emit(subjects.LICENSE_CHANGED, license_status("expired"))
+    await eventually(lambda: site.license.suspended)
     running.cancel()
     await asyncio.wait([running])

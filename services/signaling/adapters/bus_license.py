@@ -1,4 +1,4 @@
-"""Asks the license service for the state of the licence now and then, hears of changes, and remembers the answer."""
+"""Asks the license service for the state of the license now and then, hears of changes, and remembers the answer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from services.signaling import metrics
 REFRESH_S = 10.0
 
 
-class BusLicence:
-    """`ports.LicenceState`. While the license service is away, the last answer stands for the licence's grace time;
+class BusLicense:
+    """`ports.LicenseState`. While the license service is away, the last answer stands for the license's grace time;
     without any answer yet, all is allowed (a node without a seat isn't ready anyhow)."""
 
     def __init__(
@@ -55,9 +55,9 @@ class BusLicence:
             await self._heard(
                 "", await self._bus.request(subjects.LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus)
             )
-            metrics.LICENCE_KNOWN.set(1)
+            metrics.LICENSE_KNOWN.set(1)
         except RillcastError:
-            metrics.LICENCE_KNOWN.set(0)
+            metrics.LICENSE_KNOWN.set(0)
 
     async def check(self, document: str) -> LicenseStatus:
         """What a document would be worth. Raises `RillcastError` when no license service answers."""

@@ -1,4 +1,4 @@
-"""A node's seat under the cluster licence: asked for at the start, renewed, given back at the end."""
+"""A node's seat under the cluster license: asked for at the start, renewed, given back at the end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ASK_EVERY_S = 1.0
 
 
 class Seat:
-    """Keeps the readiness condition ``licence``. While the license service or the bus is away, a node that held a seat
-    goes on for the licence's grace time; only then, or when it's refused, it takes no new work. What runs goes on."""
+    """Keeps the readiness condition ``license``. While the license service or the bus is away, a node that held a seat
+    goes on for the license's grace time; only then, or when it's refused, it takes no new work. What runs goes on."""
 
     def __init__(
         self, bus: Bus, info: NodeInfo, readiness: Readiness, clock: Callable[[], float] = time.monotonic
@@ -66,7 +66,7 @@ class Seat:
         if answer.warning != self._warning:
             self._warning = answer.warning
             if answer.warning:
-                log.warning("The licence needs attention", warning=answer.warning)
+                log.warning("The license needs attention", warning=answer.warning)
 
     async def release(self) -> None:
         """Give the seat back, as far as anybody listens."""
@@ -86,23 +86,23 @@ class Seat:
         if self._clock() - self._confirmed_at_s < self._grace_s:
             self._enter("unconfirmed", reason)
         else:
-            words = f"no license service has answered for the licence's grace time of {_span(self._grace_s)}"
+            words = f"no license service has answered for the license's grace time of {_span(self._grace_s)}"
             self._enter("lapsed", f"{words} ({reason})")
 
     def _enter(self, state: str, reason: str) -> None:
         if state != self.state:
             if state == "refused":
-                log.error("No seat under the licence, this node takes no new work", reason=reason)
+                log.error("No seat under the license, this node takes no new work", reason=reason)
             elif state == "unconfirmed":
                 log.warning("The license service does not answer, going on", reason=reason)
             elif state == "lapsed":
-                log.error("The licence's grace time without a license service is over, no new work", reason=reason)
+                log.error("The license's grace time without a license service is over, no new work", reason=reason)
             elif state == "held":
-                log.info("Holds a seat under the licence")
+                log.info("Holds a seat under the license")
         self.state = state
-        self._readiness.set("licence", state in {"held", "unconfirmed"}, reason)
+        self._readiness.set("license", state in {"held", "unconfirmed"}, reason)
         for name in _STATES:
-            metrics.LICENCE_SEAT.labels(name).set(name == state)
+            metrics.LICENSE_SEAT.labels(name).set(name == state)
 
 
 def _span(seconds: float) -> str:
