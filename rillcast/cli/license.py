@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from rillcast.cli.license_bus import ask, fail, read_file
 from rillcast.cli.license_usage import app as usage_commands
-from rillcast.cluster.licensing import (
+from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
+from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
+from rillcast.licensing.document import (
     DEFAULT_GRACE_S,
     MAX_LICENSE_BYTES,
     License,
@@ -27,8 +29,6 @@ from rillcast.cluster.licensing import (
     read_license,
     state_at,
 )
-from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
-from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
 
 DAY_S = 86_400
 KEY_NAME = "license-key"

@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from rillcast.cli.license_bus import ask, fail, read_file
-from rillcast.cluster.usage_report import MAX_REPORT_BYTES, ReportRefused, read_report
 from rillcast.contracts.messages import LicenseUsage, LicenseUsageRequest, UsageReport
 from rillcast.contracts.subjects import LICENSE_USAGE
+from rillcast.licensing.usage_report import MAX_REPORT_BYTES, ReportRefused, read_report
 
 app = typer.Typer()
 

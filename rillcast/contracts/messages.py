@@ -385,7 +385,7 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LicenseUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """The report, and the same signed (see `rillcast.cluster.usage_report`)."""
+    """The report, and the same signed (see `rillcast.licensing.usage_report`)."""
 
     report: UsageReport
     signed: str

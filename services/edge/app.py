@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 
-from rillcast.cluster.background import BackgroundTasks, Outbox
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.media_load import MediaLimits, MediaLoad
-from rillcast.cluster.plane_events import PlaneEvents
-from rillcast.cluster.plane_metrics import PlaneMetrics
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeKind, NodeLoad
 from rillcast.media import protocol
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.events import PlaneEvents
+from rillcast.node.load import MediaLimits, MediaLoad
+from rillcast.node.metrics import PlaneMetrics
 from rillcast.runtime.service import Node
 from rillcast.runtime.telemetry import get_logger
 from services.edge import metrics

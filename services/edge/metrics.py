@@ -1,4 +1,4 @@
-"""Every instrument of the edge. Media plane figures are in `rillcast.cluster.plane_metrics`."""
+"""Every instrument of the edge. Media plane figures are in `rillcast.node.metrics`."""
 
 from __future__ import annotations
 

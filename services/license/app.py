@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from rillcast.cluster.licensing import LicenseState
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import (
     Ack,
@@ -36,6 +35,7 @@ from rillcast.contracts.subjects import (
     LICENSE_STATUS,
     LICENSE_USAGE,
 )
+from rillcast.licensing.document import LicenseState
 from rillcast.runtime import service
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.service import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, field_validator
 
-from rillcast.cluster.licensing import parse_public_key
 from rillcast.contracts.subjects import SEAT_LEASE_S
+from rillcast.licensing.document import parse_public_key
 from rillcast.runtime.settings import NodeSettings, env_prefix
 
 

@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rillcast.cluster.usage_report import key_id, parse_day, sign_report
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseUsage, LicenseUsageRequest
+from rillcast.licensing.usage_report import key_id, parse_day, sign_report
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import Entry, KeyValue
 from services.license.domain.usage import KEPT_DAYS, DayRecord, count, day_of, node_hours, report

@@ -14,7 +14,9 @@ from contextlib import suppress
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from rillcast.cluster.licensing import (
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import LicenseStatus
+from rillcast.licensing.document import (
     ClockFloor,
     InForce,
     License,
@@ -26,8 +28,6 @@ from rillcast.cluster.licensing import (
     read_license,
     state_at,
 )
-from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import LicenseStatus
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import KeyValue
 from services.license.metrics import DOCUMENTS_REFUSED

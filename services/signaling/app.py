@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.cluster.region import RegionFinder, parse_networks
 from rillcast.cluster.stream_watch import StreamWatch
@@ -17,6 +16,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, NodeId
 from rillcast.contracts.messages import NodeKind, NodeLoad
 from rillcast.contracts.records import AppSettings
+from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.service import Node, StartError, product_version
 from rillcast.runtime.service import main as run_service

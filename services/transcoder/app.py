@@ -11,12 +11,7 @@ from contextlib import suppress
 
 import msgspec
 
-from rillcast.cluster.ladder_wish import LadderWish
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.media_load import MediaLimits, MediaLoad
-from rillcast.cluster.plane_events import PlaneEvents
-from rillcast.cluster.plane_metrics import PlaneMetrics
-from rillcast.cluster.relay_parent import ParentRelays
+from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.ids import AppName
@@ -33,6 +28,11 @@ from rillcast.contracts.subjects import (
 )
 from rillcast.media.plane import NativePlane
 from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.events import PlaneEvents
+from rillcast.node.load import MediaLimits, MediaLoad
+from rillcast.node.metrics import PlaneMetrics
+from rillcast.relay.parent import ParentRelays
 from rillcast.runtime import service
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.service import Node

@@ -6,13 +6,13 @@ import secrets
 from contextlib import suppress
 
 from rillcast.cluster.backoff import Backoff
-from rillcast.cluster.media_address import MediaAddresses
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId, RelayId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.protocol import AddRelaySource, RemoveSource, RequestKeyframe, Tap
+from rillcast.node.addresses import MediaAddresses
 from services.transcoder import metrics
 from services.transcoder.ports import Bus, Plane
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import msgspec
 
-from rillcast.cluster.ladder_wish import LadderWish
+from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.relay_parent import ParentRelays
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveRelay, RemoveSource, SetClock
+from rillcast.node.addresses import MediaAddresses
+from rillcast.relay.parent import ParentRelays
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane

@@ -11,11 +11,8 @@ import os
 import random
 from collections.abc import Callable
 
-from rillcast.cluster.background import BackgroundTasks
-from rillcast.cluster.ladder_settings import LadderRefused
-from rillcast.cluster.ladder_wish import LadderWish
-from rillcast.cluster.media_load import MediaLoad
-from rillcast.cluster.relay_parent import ParentRelays
+from rillcast.apps.ladder_settings import LadderRefused
+from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -31,6 +28,9 @@ from rillcast.media.protocol import (
     RemoveRelay,
     SourceStats,
 )
+from rillcast.node.background import BackgroundTasks
+from rillcast.node.load import MediaLoad
+from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import source_track

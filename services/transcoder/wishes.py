@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import msgspec
 
-from rillcast.cluster.ladder_settings import LadderRefused, check_rungs
-from rillcast.cluster.ladder_wish import LadderWish, wish_of
+from rillcast.apps.ladder_settings import LadderRefused, check_rungs
+from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, StreamId, split_stream_key, stream_key
 from rillcast.contracts.records import AppSettings, BroadcastRecord

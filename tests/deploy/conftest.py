@@ -32,7 +32,7 @@ def instruments() -> dict[str, set[str]]:
     """Every series a node can export, with its labels."""
     modules = [
         "rillcast.runtime.metrics",
-        "rillcast.cluster.plane_metrics",
+        "rillcast.node.metrics",
         *(f"services.{k}.metrics" for k in NodeKind),
     ]
     for module in modules:

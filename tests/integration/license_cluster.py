@@ -17,10 +17,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
+from rillcast.licensing.document import License, issue_license
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings

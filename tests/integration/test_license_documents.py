@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from license_cluster import KEY, LicenseCluster, license, license_cluster, until
 
-from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseStatus
+from rillcast.licensing.document import License, issue_license
 
 YEAR_S = 365 * 86_400
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rillcast.cluster.ladder_wish import RUNG_WAIT_S
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError

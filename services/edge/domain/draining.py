@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rillcast.cluster.background import Outbox
+from rillcast.node.background import Outbox
 from services.edge.domain.ending import Ending
 from services.edge.domain.viewer import Viewers
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from opentelemetry.trace import Status, StatusCode
 
-from rillcast.cluster.background import Outbox
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SessionChanged, SessionState
 from rillcast.media import protocol
+from rillcast.node.background import Outbox
 from services.edge import metrics
 from services.edge.domain.upstream import Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 from opentelemetry import context, trace
 
-from rillcast.cluster.media_load import MediaLoad
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -16,6 +15,7 @@ from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import Ack, AnswerRequest, PlayRequest, SessionAnswer
 from rillcast.media import protocol
 from rillcast.media.sdp import PlayNegotiation, answer_play, offer_play
+from rillcast.node.load import MediaLoad
 from services.edge import metrics
 from services.edge.domain.awaiting import AwaitedRungs, accept_answer
 from services.edge.domain.ending import Ending

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.media import protocol
 from rillcast.media.protocol import ALL_LAYERS
+from rillcast.node.background import BackgroundTasks
 from services.edge import metrics
 from services.edge.domain.ending import Ending
 from services.edge.domain.link_trend import LinkFigures

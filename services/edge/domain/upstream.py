@@ -18,10 +18,7 @@ from enum import Enum, auto
 
 from opentelemetry import trace
 
-from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.backoff import Backoff
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.media_load import MediaLoad
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -29,6 +26,9 @@ from rillcast.contracts.ids import NodeId, RelayId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media import protocol
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import BackgroundTasks
+from rillcast.node.load import MediaLoad
 from services.edge import metrics
 from services.edge.ports import Bus, Clock, Plane
 

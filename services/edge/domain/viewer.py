@@ -9,11 +9,11 @@ import msgspec
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from rillcast.cluster.media_load import MediaLoad
 from rillcast.contracts.ids import NodeId, SessionId, TrackId
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
 from rillcast.media.protocol import ALL_LAYERS, SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
+from rillcast.node.load import MediaLoad
 from services.edge import metrics
 from services.edge.domain.rendition import RenditionChooser
 from services.edge.domain.upstream import Feed

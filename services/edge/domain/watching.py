@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.media_address import MediaAddresses
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -20,6 +19,7 @@ from rillcast.contracts.messages import (
 )
 from rillcast.media import protocol
 from rillcast.media.sdp import local_candidates
+from rillcast.node.addresses import MediaAddresses
 from services.edge import metrics
 from services.edge.domain.ending import Ending
 from services.edge.domain.steering import Steering

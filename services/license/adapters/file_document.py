@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rillcast.cluster.licensing import MAX_LICENSE_BYTES, LicenseRefused, Refusal
+from rillcast.licensing.document import MAX_LICENSE_BYTES, LicenseRefused, Refusal
 
 
 class FileDocument:

@@ -13,10 +13,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from rillcast.cluster.licensing import InForce
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SeatRequest
+from rillcast.licensing.document import InForce
 
 REMEMBERED_INCARNATIONS = 8
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.plane_events import PlaneEvents
 from rillcast.media.plane import NativePlane, Plane
 from rillcast.media.protocol import PlaneConfig
+from rillcast.node.events import PlaneEvents
 from services.origin.config import OriginSettings
 
 

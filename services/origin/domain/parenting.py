@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from opentelemetry import trace
 
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.relay_parent import ParentRelays
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import TrackId, stream_key
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.media import protocol
+from rillcast.node.addresses import MediaAddresses
+from rillcast.relay.parent import ParentRelays
 from services.origin import metrics
 from services.origin.domain.publication import Publication
 from services.origin.ports import Plane

@@ -14,9 +14,6 @@ from contextlib import asynccontextmanager
 import msgspec
 from opentelemetry import trace
 
-from rillcast.cluster.background import BackgroundTasks, Outbox
-from rillcast.cluster.media_address import MediaAddresses
-from rillcast.cluster.media_load import MediaLoad
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -35,6 +32,9 @@ from rillcast.contracts.messages import (
 )
 from rillcast.media import protocol
 from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish, local_candidates
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.load import MediaLoad
 from services.origin import metrics
 from services.origin.domain.claims import CONTEST, HAND_OVER, Claims, in_use
 from services.origin.domain.parenting import Parenting

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from opentelemetry import context, trace
 
-from rillcast.cluster.background import BackgroundTasks
-from rillcast.cluster.ladder_wish import RUNG_WAIT_S
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -28,6 +27,7 @@ from rillcast.contracts.messages import (
     SelectRendition,
     SessionAnswer,
 )
+from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.telemetry import get_logger, tracer
 from services.signaling import metrics

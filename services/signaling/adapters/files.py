@@ -7,7 +7,7 @@ from pathlib import Path
 import maxminddb
 import msgspec
 
-from rillcast.cluster.ladder_settings import LadderRefused, check_rungs
+from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.cluster.region import CidrTable, GeoLookup, IpAddress
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings

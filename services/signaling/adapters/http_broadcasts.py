@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from rillcast.cluster.ladder_settings import LadderRefused
+from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
 from services.signaling.adapters.bus_joins import BusJoins

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from rillcast.cluster.ladder_settings import LadderRefused
+from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.cluster.region import IpNetwork, within
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, is_app_name

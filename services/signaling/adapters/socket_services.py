@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from rillcast.cluster.background import BackgroundTasks
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
+from rillcast.node.background import BackgroundTasks
 from services.signaling.adapters.bus_joins import BusJoins
 from services.signaling.adapters.bus_session_events import SessionEvents
 from services.signaling.adapters.waiting_room import WaitingRoom

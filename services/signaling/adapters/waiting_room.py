@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from rillcast.cluster.background import BackgroundTasks
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, StreamId, stream_key
+from rillcast.node.background import BackgroundTasks
 from services.signaling import metrics
 from services.signaling.domain.waiting_list import WaitingList
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from rillcast.cluster.ladder_settings import check_rungs
+from rillcast.apps.ladder_settings import check_rungs
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry

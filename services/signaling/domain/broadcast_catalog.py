@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rillcast.cluster.ladder_settings import check_rungs
+from rillcast.apps.ladder_settings import check_rungs
 from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id, split_stream_key
 from rillcast.contracts.records import BroadcastRecord
 from rillcast.runtime.ports import Entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rillcast.cluster.ladder_wish import wish_of
+from rillcast.apps.ladder_wish import wish_of
 from rillcast.contracts.ids import AppName, StreamId
 from services.signaling.ports import Apps, Broadcasts, Streams
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rillcast.cluster.ladder_settings import MAX_BITRATE_BPS, MIN_BITRATE_BPS, LadderRefused
-from rillcast.cluster.ladder_wish import DECODED, ENCODED, LadderWish
+from rillcast.apps.ladder_settings import MAX_BITRATE_BPS, MIN_BITRATE_BPS, LadderRefused
+from rillcast.apps.ladder_wish import DECODED, ENCODED, LadderWish
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
 

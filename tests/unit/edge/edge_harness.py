@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rillcast.cluster.plane_events import PlaneEvents
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, new_session_id, stream_key
@@ -29,6 +28,7 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.media import protocol
+from rillcast.node.events import PlaneEvents
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from edge_harness import AUDIO, VIDEO, WHEP_OFFER, World, rung
 
-from rillcast.cluster.ladder_wish import RUNG_WAIT_S
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.messages import SessionAnswer

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from edge_harness import APP, AUDIO, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
 
-from rillcast.cluster.media_load import LASTING_SAMPLES
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.media import protocol
+from rillcast.node.load import LASTING_SAMPLES
 
 
 def answer_to(offer: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rillcast.cli.license import app
-from rillcast.cluster.licensing import parse_public_key
+from rillcast.licensing.document import parse_public_key
 
 runner = CliRunner()
 

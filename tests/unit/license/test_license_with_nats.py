@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rillcast.cluster.licensing import License, issue_license
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
@@ -35,6 +34,7 @@ from rillcast.contracts.subjects import (
     LICENSE_RELEASE,
     LICENSE_STATUS,
 )
+from rillcast.licensing.document import License, issue_license
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rillcast.cluster.licensing import COMMUNITY, License, issue_license
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeKind, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.licensing.document import COMMUNITY, License, issue_license
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.seats import LEDGER, SeatDesk

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rillcast.cluster.usage_report import ReportRefused, key_id, read_report, sign_report
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseUsageRequest, UsageReport
+from rillcast.licensing.usage_report import ReportRefused, key_id, read_report, sign_report
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.domain.usage import KEPT_DAYS

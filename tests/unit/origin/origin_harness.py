@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from rillcast.cluster.plane_events import PlaneEvents
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, new_session_id, stream_key
 from rillcast.contracts.messages import (
@@ -25,6 +24,7 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.records import StreamRecord
 from rillcast.media import protocol
+from rillcast.node.events import PlaneEvents
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from rillcast.cluster.media_load import MediaLimits, MediaLoad
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
@@ -24,6 +23,7 @@ from rillcast.contracts.records import (
 )
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.protocol import AddRelaySource, Tap
+from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane

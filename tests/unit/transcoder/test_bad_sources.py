@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from rillcast.cluster.ladder_wish import DECODED
+from rillcast.apps.ladder_wish import DECODED
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
 from rillcast.testing.servers import eventually

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rillcast.cluster.ladder_settings import LadderRefused
-from rillcast.cluster.ladder_wish import LadderWish, wish_of
+from rillcast.apps.ladder_settings import LadderRefused
+from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
 from services.transcoder.domain.ladder import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rillcast.cluster.ladder_wish import DECODED
+from rillcast.apps.ladder_wish import DECODED
 from services.transcoder.domain.av1 import Av1Payload
 from services.transcoder.domain.payloads import Vp9Payload
 from services.transcoder.domain.reception import MAX_WAIT_S, Reception

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from rillcast.cluster.relay_parent import ParentRelays
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
@@ -38,6 +37,7 @@ from rillcast.media.protocol import (
     SetClock,
     Tap,
 )
+from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue

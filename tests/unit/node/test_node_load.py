@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.media_load import LASTING_SAMPLES, MediaLimits, MediaLoad
 from rillcast.media.protocol import WorkerStats
+from rillcast.node.load import LASTING_SAMPLES, MediaLimits, MediaLoad
 
 
 def stats(

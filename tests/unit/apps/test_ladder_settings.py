@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rillcast.cluster.ladder_settings import LadderRefused, check_rungs
+from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.contracts.records import LadderRung
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.cli.plan import MAX_PER_KIND, Wishes, services
-from rillcast.cluster.licensing import (
+from rillcast.licensing.document import (
     COMMUNITY,
     MAX_LICENSE_BYTES,
     ClockFloor,
