@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
-from rillcast.cluster.region import RegionFinder, parse_networks
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, NodeId
@@ -21,37 +20,38 @@ from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.service import Node, StartError, product_version
 from rillcast.runtime.service import main as run_service
 from rillcast.runtime.telemetry import get_logger
-from services.signaling.adapters.bus_joins import BusJoins
-from services.signaling.adapters.bus_license import BusLicense
-from services.signaling.adapters.bus_session_events import SessionEvents
-from services.signaling.adapters.client_reader import ClientReader
-from services.signaling.adapters.files import open_geo_database, read_apps, read_cidr_table
 from services.signaling.adapters.http_app import http_app
 from services.signaling.adapters.http_broadcasts import BroadcastRest
-from services.signaling.adapters.http_pages import Pages
 from services.signaling.adapters.http_rest import Rest, address_of
-from services.signaling.adapters.http_whip import HttpSessionServices, Whep, Whip
 from services.signaling.adapters.kv_apps import KvApps
 from services.signaling.adapters.kv_broadcasts import KvBroadcasts
-from services.signaling.adapters.kv_secret import wait_for_key
-from services.signaling.adapters.kv_streams import DirectoryStreams
-from services.signaling.adapters.node_audience import NodeAudience
-from services.signaling.adapters.socket_services import SocketLimits, SocketServices
-from services.signaling.adapters.waiting_room import WaitingRoom
-from services.signaling.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.config import SignalingSettings
-from services.signaling.domain.admission import Admission
+from services.signaling.core.adapters.bus_joins import BusJoins
+from services.signaling.core.adapters.bus_license import BusLicense
+from services.signaling.core.adapters.bus_session_events import SessionEvents
+from services.signaling.core.adapters.directory_audience import NodeAudience
+from services.signaling.core.adapters.directory_streams import DirectoryStreams
+from services.signaling.core.adapters.file_settings import open_geo_database, read_apps, read_cidr_table
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.domain.admission import Admission
+from services.signaling.core.domain.geo import parse_geo_regions
+from services.signaling.core.domain.ladder_outlook import LadderOutlook
+from services.signaling.core.domain.region import RegionFinder, parse_networks
+from services.signaling.core.ports import Host
 from services.signaling.domain.app_catalog import AppCatalog
 from services.signaling.domain.broadcast_catalog import BroadcastCatalog
-from services.signaling.domain.conversation import Conversation
-from services.signaling.domain.frames import MAX_FRAME_BYTES
-from services.signaling.domain.geo import parse_geo_regions
-from services.signaling.domain.ladder_outlook import LadderOutlook
-from services.signaling.domain.questions import Questions
-from services.signaling.domain.resource_url import ResourceSigner
-from services.signaling.domain.waiting_list import WaitingList
 from services.signaling.metrics import PrometheusTally
-from services.signaling.ports import Host
+from services.signaling.pages.adapters.http_pages import Pages
+from services.signaling.websocket.adapters.socket_services import SocketLimits, SocketServices
+from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
+from services.signaling.websocket.domain.questions import Questions
+from services.signaling.websocket.domain.waiting_list import WaitingList
+from services.signaling.websocket.usecases.waiting_room import WaitingRoom
+from services.signaling.whip.adapters.http_sessions import HttpSessionServices, Whep, Whip
+from services.signaling.whip.domain.resource_url import ResourceSigner
 
 log = get_logger(__name__)
 

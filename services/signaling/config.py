@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from rillcast.cluster.placement import RegionOrder
-from rillcast.cluster.region import parse_networks
 from rillcast.contracts.ids import is_app_name
 from rillcast.runtime.settings import NodeSettings, env_prefix
-from services.signaling.adapters.files import read_apps, read_cidr_table
-from services.signaling.domain.geo import parse_geo_regions
+from services.signaling.core.adapters.file_settings import read_apps, read_cidr_table
+from services.signaling.core.domain.geo import parse_geo_regions
+from services.signaling.core.domain.region import parse_networks
 
 
 class SignalingSettings(NodeSettings):

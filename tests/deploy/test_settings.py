@@ -14,8 +14,8 @@ from rillcast.cli.plan import Wishes, services
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeKind
 from rillcast.runtime.settings import NodeSettings, load_settings
-from services.signaling.adapters.files import read_apps
 from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.file_settings import read_apps
 
 Settings = dict[NodeKind, type[NodeSettings]]
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?")

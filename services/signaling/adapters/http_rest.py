@@ -9,20 +9,20 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from rillcast.apps.ladder_settings import LadderRefused
-from rillcast.cluster.region import IpNetwork, within
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, is_app_name
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from services.signaling import metrics
-from services.signaling.adapters.bus_license import BusLicense
-from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.http_body import BodyRefused, read_body
 from services.signaling.adapters.http_rest_answers import MAX_BODY_BYTES, answered, page
 from services.signaling.adapters.kv_apps import KvApps
-from services.signaling.adapters.kv_streams import DirectoryStreams
+from services.signaling.core.adapters.bus_license import BusLicense
+from services.signaling.core.adapters.directory_streams import DirectoryStreams
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.region import IpNetwork, within
+from services.signaling.core.ports import Apps, Audience, Tally
 from services.signaling.domain import rest_shapes
 from services.signaling.domain.http_status import status_of
-from services.signaling.ports import Apps, Audience, Tally
 
 Answer = Callable[[Request], Awaitable[Response]]
 

@@ -14,11 +14,11 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_
 from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
 from rillcast.contracts.records import StreamRecord
 from rillcast.runtime.ports import Entry
-from services.signaling.domain.admission import Admission
+from services.signaling.core.domain.admission import Admission
 from services.signaling.domain.app_catalog import AppCatalog
 from services.signaling.domain.broadcast_catalog import BroadcastCatalog
-from services.signaling.domain.conversation import Conversation
-from services.signaling.domain.effects import (
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.effects import (
     Accept,
     Effect,
     End,
@@ -29,7 +29,7 @@ from services.signaling.domain.effects import (
     Send,
     Wait,
 )
-from services.signaling.domain.questions import Questions
+from services.signaling.websocket.domain.questions import Questions
 
 LIVE, STREAM, EDGE = AppName("live"), StreamId("s1"), NodeId("edge-1")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.signaling.adapters.files import open_geo_database, read_apps, read_cidr_table
+from services.signaling.core.adapters.file_settings import open_geo_database, read_apps, read_cidr_table
 
 METADATA_MARK = b"\xab\xcd\xefMaxMind.com"
 

@@ -14,7 +14,7 @@ from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.servers import eventually
-from services.signaling.adapters.bus_license import BusLicense
+from services.signaling.core.adapters.bus_license import BusLicense
 
 GRACE_S = 3_600
 

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from services.signaling.config import SignalingSettings
-from services.signaling.domain.flood_guard import FloodGuard, Verdict
-from services.signaling.domain.frames import flag, height, is_candidate
-from services.signaling.domain.identity import Client, Credentials, credential_digest
-from services.signaling.domain.resource_url import LatestTags, Resource, ResourceSigner
-from services.signaling.domain.tokens import check_stream_token
-from services.signaling.domain.waiting_list import WaitingList
+from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+from services.signaling.core.domain.tokens import check_stream_token
+from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
+from services.signaling.websocket.domain.frames import flag, height, is_candidate
+from services.signaling.websocket.domain.waiting_list import WaitingList
+from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
 
 SECRET = "a secret of at least thirty-two bytes"
 LIVE, STREAM = AppName("live"), StreamId("s1")

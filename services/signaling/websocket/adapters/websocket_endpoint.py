@@ -13,11 +13,11 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId
 from rillcast.contracts.messages import NodeReport
 from services.signaling import metrics
-from services.signaling.adapters.client_reader import ClientReader
-from services.signaling.adapters.socket_services import SocketServices
-from services.signaling.adapters.websocket_client import GOING_AWAY, WebSocketClient
-from services.signaling.domain import replies
-from services.signaling.domain.admission import Admission
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.admission import Admission
+from services.signaling.websocket.adapters.socket_services import SocketServices
+from services.signaling.websocket.adapters.websocket_client import GOING_AWAY, WebSocketClient
+from services.signaling.websocket.domain import replies
 
 GOODBYES_PER_S = 500.0
 """``server_will_stop`` makes a client reconnect at once; this many per second, so that the others can take them."""

@@ -18,18 +18,18 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, new_session_id
 from rillcast.contracts.messages import PlayRequest, PublishRequest, SessionAnswer, SessionChanged, SessionState
 from rillcast.contracts.records import AppSettings
-from services.signaling.adapters.bus_joins import BusJoins
-from services.signaling.adapters.bus_session_events import SessionEvents
-from services.signaling.adapters.client_reader import ClientReader
 from services.signaling.adapters.http_body import BodyRefused, media_type, read_body
-from services.signaling.adapters.http_whip_answers import FRAGMENT, SDP, answer_by_method, credentials_of
-from services.signaling.adapters.http_whip_resource import WhipResources
-from services.signaling.domain.admission import Admission, valid_stream_id
-from services.signaling.domain.frames import MAX_META_DATA, MAX_NAME
-from services.signaling.domain.ice_servers import link_header
-from services.signaling.domain.identity import Credentials, credential_digest
-from services.signaling.domain.resource_url import Resource, ResourceSigner
-from services.signaling.ports import Streams, Tally
+from services.signaling.core.adapters.bus_joins import BusJoins
+from services.signaling.core.adapters.bus_session_events import SessionEvents
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.admission import Admission, valid_stream_id
+from services.signaling.core.domain.ice_servers import link_header
+from services.signaling.core.domain.identity import Credentials, credential_digest
+from services.signaling.core.ports import Streams, Tally
+from services.signaling.websocket.domain.frames import MAX_META_DATA, MAX_NAME
+from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
+from services.signaling.whip.adapters.http_resources import WhipResources
+from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
 
 MAX_SDP_BYTES = 256 * 1024
 WATCH_S = 30.0

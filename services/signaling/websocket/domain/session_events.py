@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import SessionChanged, SessionState
-from services.signaling.domain import replies
-from services.signaling.domain.slots import Phase, Role, Slot
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.slots import Phase, Role, Slot
 
 _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}
 """A publisher has started when its media flows; a viewer when it can receive."""

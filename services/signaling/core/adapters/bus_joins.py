@@ -31,7 +31,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.telemetry import get_logger, tracer
 from services.signaling import metrics
-from services.signaling.ports import OwnerOf
+from services.signaling.core.ports import OwnerOf
 
 log = get_logger(__name__)
 

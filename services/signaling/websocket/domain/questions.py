@@ -8,11 +8,12 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, StreamId
-from services.signaling.domain import replies, stream_info
-from services.signaling.domain.effects import Effect, Mute, Select, Send
-from services.signaling.domain.frames import ClientFrame, flag, height
-from services.signaling.domain.slots import Phase, Slot
-from services.signaling.ports import Audience, Broadcasts, Streams, Tally
+from services.signaling.core.ports import Audience, Broadcasts, Streams, Tally
+from services.signaling.domain import stream_info
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.effects import Effect, Mute, Select, Send
+from services.signaling.websocket.domain.frames import ClientFrame, flag, height
+from services.signaling.websocket.domain.slots import Phase, Slot
 
 QUESTIONS = frozenset(
     {"getStreamInfo", "getBroadcastObject", "getSubscriberCount", "forceStreamQuality", "toggleVideo", "toggleAudio"}

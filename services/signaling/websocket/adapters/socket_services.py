@@ -9,11 +9,11 @@ import msgspec
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
 from rillcast.node.background import BackgroundTasks
-from services.signaling.adapters.bus_joins import BusJoins
-from services.signaling.adapters.bus_session_events import SessionEvents
-from services.signaling.adapters.waiting_room import WaitingRoom
-from services.signaling.domain.conversation import Conversation
-from services.signaling.ports import Tally
+from services.signaling.core.adapters.bus_joins import BusJoins
+from services.signaling.core.adapters.bus_session_events import SessionEvents
+from services.signaling.core.ports import Tally
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.usecases.waiting_room import WaitingRoom
 
 
 class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):

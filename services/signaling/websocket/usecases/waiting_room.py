@@ -9,7 +9,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, StreamId, stream_key
 from rillcast.node.background import BackgroundTasks
 from services.signaling import metrics
-from services.signaling.domain.waiting_list import WaitingList
+from services.signaling.websocket.domain.waiting_list import WaitingList
 
 Tell = Callable[[StreamId], None]
 

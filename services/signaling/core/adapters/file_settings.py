@@ -8,9 +8,9 @@ import maxminddb
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused, check_rungs
-from rillcast.cluster.region import CidrTable, GeoLookup, IpAddress
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.region import CidrTable, GeoLookup, IpAddress
 
 
 def read_apps(path: str) -> dict[AppName, AppSettings]:

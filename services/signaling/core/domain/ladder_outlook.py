@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rillcast.apps.ladder_wish import wish_of
 from rillcast.contracts.ids import AppName, StreamId
-from services.signaling.ports import Apps, Broadcasts, Streams
+from services.signaling.core.ports import Apps, Broadcasts, Streams
 
 
 class LadderOutlook:

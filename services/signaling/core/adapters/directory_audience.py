@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rillcast.cluster.placement import Carriers
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.messages import NodeKind
-from services.signaling.adapters.bus_joins import Reports
+from services.signaling.core.adapters.bus_joins import Reports
 
 
 class NodeAudience:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.cluster.placement import Place
-from rillcast.cluster.region import CidrTable, RegionFinder, parse_address, parse_networks, within
+from services.signaling.core.domain.region import CidrTable, RegionFinder, parse_address, parse_networks, within
 
 TABLE = CidrTable.parse(
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
-from services.signaling.domain.identity import Credentials
+from services.signaling.core.domain.identity import Credentials
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import PlayRequest, PublishRequest, SessionAnswer, SessionChanged, SessionState
 from rillcast.runtime.telemetry import get_logger
-from services.signaling.adapters.socket_services import SocketServices
-from services.signaling.domain.conversation import Conversation
-from services.signaling.domain.effects import (
+from services.signaling.core.domain.identity import Client, credential_digest
+from services.signaling.websocket.adapters.socket_services import SocketServices
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.effects import (
     Accept,
     Effect,
     End,
@@ -27,9 +28,8 @@ from services.signaling.domain.effects import (
     StopWaiting,
     Wait,
 )
-from services.signaling.domain.flood_guard import FloodGuard, Verdict
-from services.signaling.domain.frames import MAX_FRAME_BYTES
-from services.signaling.domain.identity import Client, credential_digest
+from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
+from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 
 log = get_logger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
-from rillcast.cluster.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
-from services.signaling.domain.identity import Client
+from services.signaling.core.domain.identity import Client
+from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
 
 MAX_USER_AGENT = 512
 MAX_FORWARDED = 32

@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
-from services.signaling.domain.identity import Credentials
+from services.signaling.core.domain.identity import Credentials
 
 
 class Role(Enum):

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
-from services.signaling.domain import replies
-from services.signaling.domain.admission import Admission, valid_stream_id
-from services.signaling.domain.effects import (
+from services.signaling.core.domain.admission import Admission, valid_stream_id
+from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.ports import Apps, Streams, Tally
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.effects import (
     Accept,
     Effect,
     End,
@@ -25,7 +27,7 @@ from services.signaling.domain.effects import (
     StopWaiting,
     Wait,
 )
-from services.signaling.domain.frames import (
+from services.signaling.websocket.domain.frames import (
     MAX_META_DATA,
     MAX_NAME,
     BadFrame,
@@ -35,11 +37,9 @@ from services.signaling.domain.frames import (
     parse_frame,
     text,
 )
-from services.signaling.domain.identity import Credentials
-from services.signaling.domain.questions import QUESTIONS, Questions
-from services.signaling.domain.session_events import ended, told
-from services.signaling.domain.slots import Phase, Role, Slot, Slots
-from services.signaling.ports import Apps, Streams, Tally
+from services.signaling.websocket.domain.questions import QUESTIONS, Questions
+from services.signaling.websocket.domain.session_events import ended, told
+from services.signaling.websocket.domain.slots import Phase, Role, Slot, Slots
 
 MAX_ABANDONED = 256
 DRAINING = "draining"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.region import is_region_name
+from services.signaling.core.domain.region import is_region_name
 
 
 def parse_geo_regions(text: str) -> dict[str, str]:

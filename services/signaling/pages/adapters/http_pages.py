@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from rillcast.contracts.ids import AppName
-from services.signaling.ports import Apps
+from services.signaling.core.ports import Apps
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 PAGES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId, is_stream_id
 from rillcast.contracts.records import AppSettings
-from services.signaling.domain.identity import Credentials
-from services.signaling.domain.tokens import check_stream_token
-from services.signaling.ports import Apps, Audience, LicenseState, Streams
+from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.tokens import check_stream_token
+from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
 
 RETRY_AFTER_S = 10.0
 

@@ -1,0 +1,1 @@
+"""The bus, the store, files and HTTP, as the core uses them."""

@@ -1,0 +1,1 @@
+"""Decisions that every room needs. No I/O, no asyncio, no clock."""

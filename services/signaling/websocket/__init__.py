@@ -1,0 +1,1 @@
+"""The room of Ant Media's WebSocket protocol."""

@@ -1,0 +1,1 @@
+"""One WebSocket as a state machine: frames and events go in, effects come out."""

@@ -1,0 +1,1 @@
+"""What one socket and all sockets together do."""

@@ -1,0 +1,1 @@
+"""The room of WHIP (RFC 9725) and WHEP."""

@@ -1,0 +1,1 @@
+"""Names of WHIP and WHEP sessions."""
