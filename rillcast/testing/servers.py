@@ -27,15 +27,6 @@ def free_port() -> int:
         return port
 
 
-async def eventually(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "the condition") -> None:
-    """Wait until `condition()` is true; AssertionError naming `what` after `timeout_s`."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"{what} did not come true within {timeout_s:g} s")
-        await asyncio.sleep(0.02)
-
-
 def find_nats_server() -> str:
     """Path of the nats-server binary: the one of this environment, else the one on PATH."""
     beside = Path(sys.executable).parent / "nats-server"

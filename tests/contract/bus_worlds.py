@@ -11,7 +11,8 @@ from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.bus import FakeBroker, FakeBus
-from rillcast.testing.servers import NatsServer, eventually, nats_server
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import NatsServer, nats_server
 
 
 class BusWorld(Protocol):

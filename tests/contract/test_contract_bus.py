@@ -12,7 +12,7 @@ from bus_worlds import BusWorld, bus_world
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
 from rillcast.runtime.telemetry import configure_tracing, tracer
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ from rillcast.runtime.ports import Discovery
 from rillcast.runtime.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.discovery import FakeDiscovery, FakeRegistry
-from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, eventually, nats_server
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, nats_server
 
 
 class Member:

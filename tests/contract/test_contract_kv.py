@@ -14,8 +14,9 @@ from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
-from rillcast.testing.servers import NatsServer, eventually, nats_server
+from rillcast.testing.servers import NatsServer, nats_server
 
 TTL_S = 1.0
 

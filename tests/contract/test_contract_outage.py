@@ -18,7 +18,8 @@ from rillcast.contracts.messages import CarriedStream, NodeKind, NodeLoad, SeatA
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.service import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
-from rillcast.testing.servers import NatsServer, consul_agent, eventually, nats_server
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import NatsServer, consul_agent, nats_server
 
 
 class OriginSettings(NodeSettings):

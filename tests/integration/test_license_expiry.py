@@ -17,7 +17,8 @@ from rillcast.contracts.messages import LicenseStatus
 from rillcast.contracts.subjects import LICENSE_CHANGED
 from rillcast.load.run import Plan, Report, Run
 from rillcast.load.session import Refused
-from rillcast.testing.servers import eventually, free_port
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import free_port
 
 SUSPENDED = "license_suspended_please_renew_license"
 

@@ -11,7 +11,8 @@ from asyncio.subprocess import PIPE, Process
 
 import httpx
 
-from rillcast.testing.servers import eventually, free_port, nats_server
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import free_port, nats_server
 
 PROGRAM = """
 import asyncio, sys

@@ -15,7 +15,7 @@ from rillcast.runtime.license import Seat
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 
 GRACE_S = 14 * 86_400.0
 

@@ -46,8 +46,8 @@ from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.ports import KeyValue
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
-from rillcast.testing.servers import eventually
 from services.signaling.app import Signaling, http_options
 from services.signaling.config import SignalingSettings
 

@@ -13,7 +13,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from services.signaling.core.adapters.bus_license import BusLicense
 
 GRACE_S = 3_600

@@ -12,7 +12,7 @@ import pytest
 from rillcast.apps.ladder_wish import DECODED
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 

@@ -13,7 +13,7 @@ import pytest
 
 from rillcast.contracts.ids import StreamId
 from rillcast.media.protocol import AddPushSource, RemoveRelay, RemoveSource
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from services.transcoder.adapters.pyav_codec import Encoder
 from services.transcoder.domain import overload
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED, Cluster, TestNode, cluster

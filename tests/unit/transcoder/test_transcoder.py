@@ -25,7 +25,7 @@ from rillcast.media.protocol import (
     SetClock,
     SourceStats,
 )
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 

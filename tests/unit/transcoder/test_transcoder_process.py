@@ -42,7 +42,8 @@ from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.settings import NodeSettings
-from rillcast.testing.servers import NatsServer, eventually, nats_server
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import NatsServer, nats_server
 from tests.unit.transcoder.pictures import Camera, bar_position, decode, frames_of
 
 pytest.importorskip("rillcast_native")

@@ -11,7 +11,7 @@ import pytest
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.media.protocol import AddPushSource
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, VIDEO, Cluster, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from rillcast.contracts.ids import TrackId
 from rillcast.testing.clock import FakeClock
-from rillcast.testing.servers import eventually
+from rillcast.testing.eventually import eventually
 from services.transcoder.adapters.encoder_choice import EncoderChoice
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.adapters.ladder_thread import MAX_WAITING_S, LadderThread

@@ -1,0 +1,72 @@
+"""Waiting for a condition in a test. When the wait is in vain, the failure says what was seen last."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import reprlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+Seen = TypeVar("Seen")
+
+_EVERY_S = 0.02
+_LONGEST_REPR = 2_000
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Seen] | Seen],
+    timeout_s: float = 10.0,
+    what: str = "the condition",
+    *,
+    not_yet: tuple[type[Exception], ...] = (AssertionError,),
+    every_s: float = _EVERY_S,
+) -> Seen:
+    """Call `condition`, which may be a coroutine function, until it returns something true, and return that.
+
+    An exception of `not_yet` counts as "not true yet", so `condition` may hold an ``assert``. Any other is raised at
+    once. After `timeout_s`, raises AssertionError with `what`, the value or exception seen last, and the variables that
+    `condition` looks at. A coroutine that hangs is cancelled at the deadline.
+    """
+    looks = 0
+    last = "no look at it has ended"
+    scope = asyncio.timeout(timeout_s)
+    try:
+        async with scope:
+            while True:
+                looks += 1
+                try:
+                    seen = await _look(condition)
+                except not_yet as error:
+                    last = f"it raised {type(error).__name__}: {error}"
+                else:
+                    if seen:
+                        return seen
+                    last = f"it returned {_shown(seen)}"
+                await asyncio.sleep(every_s)
+    except TimeoutError:
+        if not scope.expired():
+            raise
+    reason = f"{what} did not come true within {timeout_s:g} s; at the last of {looks} looks {last}"
+    raise AssertionError(reason + _surroundings(condition))
+
+
+async def _look(condition: Callable[[], Awaitable[Seen] | Seen]) -> Seen:
+    seen = condition()
+    return await cast(Awaitable[Seen], seen) if inspect.isawaitable(seen) else cast(Seen, seen)
+
+
+def _surroundings(condition: object) -> str:
+    """What a lambda or inner function refers to, which is what its condition is about."""
+    if not inspect.isfunction(condition):
+        return ""
+    looked_at = inspect.getclosurevars(condition).nonlocals
+    lines = [f"\n  {name} = {_shown(value)}" for name, value in looked_at.items() if not inspect.isroutine(value)]
+    return "".join(lines)
+
+
+def _shown(value: object) -> str:
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = shown.maxlong = _LONGEST_REPR
+    shown.maxlist = shown.maxtuple = shown.maxset = shown.maxdict = 20
+    return shown.repr(value)
