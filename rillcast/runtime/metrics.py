@@ -49,6 +49,11 @@ KV_BUCKETS_CREATED = Counter(
 KV_WATCH_RESTARTS = Counter(
     "rillcast_kv_watch_restarts_total", "Watches set up anew after a gap or a reconnect.", ["bucket"]
 )
+KV_FOLLOW_RETRIES = Counter(
+    "rillcast_kv_follow_retries_total",
+    "Times a bucket had to be followed anew because its watch failed; a watch outlives a mere reconnect.",
+    ["bucket"],
+)
 
 DISCOVERY_REACHABLE = Gauge("rillcast_discovery_reachable", "1 while the registry answers.")
 DISCOVERY_REGISTRATIONS = Counter(
