@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import reprlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
@@ -53,7 +53,7 @@ async def eventually(
 
 async def _look(condition: Callable[[], Awaitable[Seen] | Seen]) -> Seen:
     seen = condition()
-    return await cast(Awaitable[Seen], seen) if inspect.isawaitable(seen) else cast(Seen, seen)
+    return await seen if isinstance(seen, Awaitable) else seen
 
 
 def _surroundings(condition: object) -> str:
