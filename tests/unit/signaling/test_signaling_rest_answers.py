@@ -1,0 +1,264 @@
+"""Every REST answer, byte for byte: status, headers and body of each endpoint, asked well and badly.
+
+`recorded/rest_answers.json` holds them. After a change that was meant, write it anew with ``RECORD=1 pytest`` and look
+at the difference: each line of it is something that a client sees.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from signaling_harness import LIVE, Cluster, cluster
+
+from rillcast.contracts import subjects
+from rillcast.runtime.service import product_version
+
+RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
+ROOT = "/live/rest/v2/broadcasts"
+SETTINGS = "/rest/v2/applications/settings"
+RUNGS = b'[{"height":360,"videoBitrate":600000}]'
+MOST = 256 * 1024
+ENDPOINTS = (
+    ("GET", "/rest/v2/version"),
+    ("GET", "/live/rest/v2/version"),
+    ("GET", "/rest/v2/enterprise-edition"),
+    ("GET", "/rest/v2/licence-status"),
+    ("GET", "/rest/v2/last-licence-status"),
+    ("GET", "/rest/v2/cluster/node-count"),
+    ("GET", "/rest/v2/cluster/nodes/0/5"),
+    ("GET", f"{SETTINGS}/live"),
+    ("POST", f"{SETTINGS}/live"),
+    ("GET", "/rillcast/v1/status"),
+    ("GET", "/rillcast/v1/license"),
+    ("GET", "/rillcast/v1/license/usage"),
+    ("POST", f"{ROOT}/create"),
+    ("GET", f"{ROOT}/list/0/5"),
+    ("GET", f"{ROOT}/s1"),
+    ("PUT", f"{ROOT}/s1"),
+    ("DELETE", f"{ROOT}/s1"),
+    ("GET", f"{ROOT}/s1/stream-info"),
+)
+BAD_BODIES = {
+    "nothing": b"",
+    "blanks": b"  ",
+    "no json": b"{",
+    "a word": b"hello",
+    "null": b"null",
+    "a list": b"[]",
+    "a number": b"1",
+    "two values": b"{} {}",
+    "no utf-8 in a key": b'{"\xff": 1}',
+    "no utf-8 in a name": b'{"streamId": "\xff", "stunServerURI": "\xff"}',
+    "no utf-8 in an unknown key": b'{"unknown": "\xff"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "too large": b'{"unknown": "' + b"x" * MOST + b'"}',
+    "rungs of a wrong type": b'{"encoderSettings": 1, "encoderSettingsList": 1}',
+    "a rung of a wrong type": b'{"encoderSettings": [1], "encoderSettingsList": [1]}',
+    "a rung without a bitrate": b'{"encoderSettings": [{"height": 5}], "encoderSettingsList": [{"height": 5}]}',
+    "an impossible rung": b'{"encoderSettings": [{"height": 5, "videoBitrate": 1}],'
+    b' "encoderSettingsList": [{"height": 5, "videoBitrate": 1}]}',
+    "deep": b'{"unknown": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
+    "deep where rungs are": b'{"encoderSettings": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
+    "half a character": b'{"streamId": "\\ud800", "stunServerURI": "\\ud800"}',
+    "a key twice": b'{"streamId": "a b", "streamId": "twice", "webRTCViewerLimit": "many", "webRTCViewerLimit": 5}',
+    "a number for a text": b'{"streamId": 5, "stunServerURI": 5}',
+    "a text for a number": b'{"streamId": "a b", "webRTCViewerLimit": "many"}',
+    "a number out of range": b'{"streamId": "a/b", "abrDownScalePacketLostRatio": 101}',
+    "an endless number": b'{"streamId": "", "webRTCViewerLimit": 99999999999999999999999, "unknown": 1e999}',
+}
+
+
+class Recorder:
+    """Asks, and keeps what was answered."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+        self.answers: dict[str, Any] = {}
+
+    async def ask(self, method: str, path: str, note: str = "", **options: Any) -> httpx.Response:
+        answer = await self.http.request(method, path, **options)
+        name = f"{method} {path if len(path) < 200 else path[:60] + '…'}{f' ({note})' if note else ''}"
+        assert name not in self.answers, name
+        headers = {key: value for key, value in sorted(answer.headers.items()) if key != "date"}
+        if "allow" in headers:
+            headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
+        body = answer.content.decode("utf-8", "backslashreplace").replace(product_version(), "VERSION")
+        if "content-length" in headers:
+            headers["content-length"] = "given"
+        self.answers[name] = {"status": answer.status_code, "headers": headers, "body": body}
+        return answer
+
+
+def without_id(recorder: Recorder, answer: httpx.Response, name: str) -> None:
+    """A made-up stream id is another each time."""
+    kept = recorder.answers[name]
+    kept["body"] = kept["body"].replace(answer.json()["streamId"], "ID")
+
+
+async def strangers(http: Recorder) -> None:
+    for method, path in ENDPOINTS:
+        await http.ask(method, path, "from an address that is not allowed")
+    await http.ask("HEAD", "/rest/v2/version", "from an address that is not allowed")
+    await http.ask("POST", f"{ROOT}/create", "too large and not allowed", content=b"x" * (MOST + 1))
+
+
+async def reading(http: Recorder, c: Cluster) -> None:
+    for method, path in ENDPOINTS:
+        if method == "GET" and "licence" not in path and "license" not in path:
+            await http.ask("GET", path, "nothing is live")
+            await http.ask("HEAD", path)
+    await c.go_live("s1")
+    c.report(c.edges[0], viewers=4)
+    for path in (f"{ROOT}/s1", f"{ROOT}/list/0/5", f"{ROOT}/s1/stream-info", "/rillcast/v1/status"):
+        await http.ask("GET", path, "live")
+    await c.go_live("s2", media_flowing=False, tracks=(), name="", started_at_ms=5)
+    for path in (f"{ROOT}/s2", f"{ROOT}/s2/stream-info"):
+        await http.ask("GET", path, "no media yet")
+    for name in ("none", "a%20b", "a%2Fb", "%00", "..", "create", "list", "%ff", "x" * 300, "%C3%A9"):
+        await http.ask("GET", f"{ROOT}/{name}")
+        await http.ask("GET", f"{ROOT}/{name}/stream-info", "renditions")
+        await http.ask("GET", f"/{name}/rest/v2/broadcasts/s1")
+        await http.ask("GET", f"{SETTINGS}/{name}")
+    for app in ("LiveApp", "none"):
+        await http.ask("GET", f"/{app}/rest/v2/broadcasts/list/0/10")
+        await http.ask("GET", f"/{app}/rest/v2/version")
+
+
+async def pages(http: Recorder, c: Cluster) -> None:
+    for stream in ("s1", "s2", "s3"):
+        await c.go_live(stream)
+    numbers = ("0/2", "2/50", "-1/-1", "-5/1", "0/0", "1/0", "0/9999999999999999999999999999", "99/1")
+    nonsense = ("a/b", "0/b", "a/1", "1.0/1", "0/1.5", "0x1/1", "%20/1", "0/" + "9" * 5000, "0/١", "1_0/1", "+1/1")
+    for page in numbers + nonsense:
+        await http.ask("GET", f"/rest/v2/cluster/nodes/{page}")
+        await http.ask("GET", f"{ROOT}/list/{page}")
+
+
+async def license(http: Recorder, c: Cluster) -> None:
+    paths = (
+        "/rest/v2/last-licence-status",
+        "/rest/v2/licence-status",
+        "/rest/v2/licence-status?key=L1",
+        "/rest/v2/licence-status?key=%20L1%20",
+        "/rest/v2/licence-status?key=some.other.document",
+        "/rest/v2/licence-status?key=garbage",
+        "/rest/v2/licence-status?key=garbage&key=L1",
+        "/rillcast/v1/license",
+        "/rillcast/v1/license/usage",
+        "/rillcast/v1/license/usage?from=2026-09-01&to=2026-09-14",
+        "/rillcast/v1/license/usage?from=soon",
+    )
+    for path in paths:
+        await http.ask("GET", path, "no license service")
+    await c.license_is("valid")
+    await c.service.license.refresh()
+    for path in paths:
+        await http.ask("GET", path, "it only tells the state")
+    await c.checks_documents()
+    await c.reports_usage()
+    for path in paths:
+        await http.ask("GET", path, "it answers everything")
+    await http.ask("GET", "/rillcast/v1/status", "with a license")
+
+
+async def writing(http: Recorder, c: Cluster) -> None:
+    for app in ("live", "none", "a%20b"):
+        await http.ask("POST", f"{SETTINGS}/{app}", content=b'{"webRTCViewerLimit":5,"unknown":1,"appName":"other"}')
+    await c.sees(lambda: getattr(c.settings_of(LIVE), "web_rtc_viewer_limit", 0) == 5)
+    await http.ask("GET", f"{SETTINGS}/live", "changed")
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+        options = {"content": b"{}", "headers": {"content-type": content_type}}
+        await http.ask("POST", f"{SETTINGS}/live", f"as {content_type}", **options)
+        await http.ask("PUT", f"{ROOT}/none", f"as {content_type}", **options)
+    name = f"POST {ROOT}/create (without an id)"
+    without_id(http, await http.ask("POST", f"{ROOT}/create", "without an id"), name)
+    for stream in ("own", "own", "given"):
+        note = f"{stream} {len(http.answers)}"
+        body = b'{"streamId":"%s","name":"x","encoderSettingsList":%s}' % (stream.encode(), RUNGS)
+        await http.ask("POST", f"{ROOT}/create", note, content=body)
+    await c.go_live("s1")
+    await http.ask("POST", f"{ROOT}/create", "live", content=b'{"streamId":"s1"}')
+    await http.ask("POST", "/none/rest/v2/broadcasts/create", content=b"{")
+    await http.ask("GET", f"{ROOT}/own")
+    for stream in ("own", "s1", "none", "a%20b"):
+        await http.ask("PUT", f"{ROOT}/{stream}", content=b'{"name":"kept","encoderSettingsList":[]}')
+    await http.ask("PUT", "/none/rest/v2/broadcasts/own", content=b"{")
+    await http.ask("GET", f"{ROOT}/s1", "changed")
+    await http.ask("PUT", f"{ROOT}/s1", "rungs given back", content=b'{"encoderSettingsList":null}')
+    await http.ask("GET", f"{ROOT}/s1", "rungs given back")
+    for stream in ("own", "own ", "s1", "none", "a%20b"):
+        await http.ask("DELETE", f"{ROOT}/{stream}")
+    await http.ask("DELETE", "/none/rest/v2/broadcasts/own")
+
+
+async def bad_bodies(http: Recorder, c: Cluster) -> None:
+    await c.go_live("s1")
+    await http.ask("POST", f"{ROOT}/create", content=b'{"streamId":"own"}')
+    for note, content in BAD_BODIES.items():
+        await http.ask("POST", f"{SETTINGS}/live", note, content=content)
+        for stream in ("own", "s1", "none"):
+            await http.ask("PUT", f"{ROOT}/{stream}", note, content=content)
+        name = f"POST {ROOT}/create ({note})"
+        answer = await http.ask("POST", f"{ROOT}/create", note, content=content)
+        if answer.status_code == 200:
+            without_id(http, answer, name)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 8192
+
+    for method, path in (("POST", f"{SETTINGS}/live"), ("POST", f"{ROOT}/create"), ("PUT", f"{ROOT}/own")):
+        await http.ask(method, path, "too large, unannounced", content=chunks())
+
+
+async def store_away(http: Recorder, c: Cluster) -> None:
+    await http.ask("POST", f"{ROOT}/create", content=b'{"streamId":"own"}')
+    for bucket in (subjects.BUCKET_BROADCASTS, subjects.BUCKET_APPS):
+        c.host.buckets[bucket].available = False
+    for method, path in ENDPOINTS:
+        if method != "GET":
+            await http.ask(method, path.replace("s1", "own"), "the store is away", content=b"{}")
+    await http.ask("GET", f"{ROOT}/own", "the store is away")
+
+
+async def elsewhere(http: Recorder, c: Cluster) -> None:
+    for method, path in ENDPOINTS:
+        await http.ask("PATCH", path, f"instead of {method}")
+        await http.ask("OPTIONS", path, f"instead of {method}")
+        await http.ask(method, path + "/", "with a slash behind")
+    origin = {"Origin": "https://tv.example", "Access-Control-Request-Method": "GET"}
+    await http.ask("GET", "/rest/v2/version", "from a page", headers=origin)
+    await http.ask("OPTIONS", "/rest/v2/version", "from a page", headers=origin)
+    for path in ("/rest/v2/none", "/rest/v3/version", "/live/rest/v2/none", "/rillcast/v1/none", "//rest/v2/version"):
+        await http.ask("GET", path)
+
+
+SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
+    scene.__name__: scene for scene in (reading, pages, license, writing, bad_bodies, store_away, elsewhere)
+}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[dict[str, Any]]:
+    """What each scene is to answer; written anew when recording."""
+    known: dict[str, Any] = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    yield known
+    if "RECORD" in os.environ:
+        RECORDED.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("scene", [*SCENES, "strangers"])
+async def test_every_answer_is_as_recorded(scene: str, recorded: dict[str, Any]) -> None:
+    settings = {"remote_allowed_cidr": "192.0.2.0/24"} if scene == "strangers" else {}
+    async with cluster(**settings) as c, c.http() as http:
+        recorder = Recorder(http)
+        await (strangers(recorder) if scene == "strangers" else SCENES[scene](recorder, c))
+    if "RECORD" in os.environ:
+        recorded[scene] = recorder.answers
+    assert recorder.answers == recorded[scene]
