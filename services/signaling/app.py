@@ -21,10 +21,6 @@ from rillcast.runtime.service import Node, StartError, product_version
 from rillcast.runtime.service import main as run_service
 from rillcast.runtime.telemetry import get_logger
 from services.signaling.adapters.http_app import http_app
-from services.signaling.adapters.http_broadcasts import BroadcastRest
-from services.signaling.adapters.http_rest import Rest, address_of
-from services.signaling.adapters.kv_apps import KvApps
-from services.signaling.adapters.kv_broadcasts import KvBroadcasts
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.bus_license import BusLicense
@@ -35,14 +31,18 @@ from services.signaling.core.adapters.file_settings import open_geo_database, re
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.adapters.kv_secret import wait_for_key
 from services.signaling.core.domain.admission import Admission
+from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.ladder_outlook import LadderOutlook
 from services.signaling.core.domain.region import RegionFinder, parse_networks
 from services.signaling.core.ports import Host
-from services.signaling.domain.app_catalog import AppCatalog
-from services.signaling.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.usecases.app_store import KvApps
+from services.signaling.core.usecases.broadcast_store import KvBroadcasts
 from services.signaling.metrics import PrometheusTally
 from services.signaling.pages.adapters.http_pages import Pages
+from services.signaling.rest.adapters.http_broadcasts import BroadcastRest
+from services.signaling.rest.adapters.http_rest import Rest, address_of
 from services.signaling.websocket.adapters.socket_services import SocketLimits, SocketServices
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from fastapi import FastAPI
 
 from rillcast.contracts.status import LICENSE_PATH, LICENSE_USAGE_PATH, STATUS_PATH
-from services.signaling.adapters.http_broadcasts import BroadcastRest
-from services.signaling.adapters.http_rest import Rest
 from services.signaling.core.adapters.http_headers import HttpHeaders
 from services.signaling.pages.adapters.http_pages import Pages
+from services.signaling.rest.adapters.http_broadcasts import BroadcastRest
+from services.signaling.rest.adapters.http_rest import Rest
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.whip.adapters.http_sessions import HttpSessions
 

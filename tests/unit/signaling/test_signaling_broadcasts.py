@@ -14,7 +14,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord, LadderRung
 from rillcast.runtime.ports import Entry
-from services.signaling.domain.broadcast_catalog import MAX_BROADCASTS, BroadcastCatalog
+from services.signaling.core.domain.broadcast_catalog import MAX_BROADCASTS, BroadcastCatalog
 
 ROOT = "/live/rest/v2/broadcasts"
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]

@@ -15,8 +15,8 @@ from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionSt
 from rillcast.contracts.records import StreamRecord
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.admission import Admission
-from services.signaling.domain.app_catalog import AppCatalog
-from services.signaling.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from rillcast.contracts import subjects
 from rillcast.contracts.status import ClusterStatus
-from services.signaling.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.pages.adapters.http_pages import Pages
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, StreamId
+from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams, Tally
-from services.signaling.domain import stream_info
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.effects import Effect, Mute, Select, Send
 from services.signaling.websocket.domain.frames import ClientFrame, flag, height

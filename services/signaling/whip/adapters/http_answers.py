@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.errors import RillcastError
 from services.signaling import metrics
-from services.signaling.adapters.http_body import BodyRefused
+from services.signaling.core.adapters.http_body import BodyRefused
+from services.signaling.core.domain.http_status import headers_of, status_of
 from services.signaling.core.domain.identity import Credentials
-from services.signaling.domain.http_status import headers_of, status_of
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"

@@ -10,10 +10,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
-from services.signaling.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.bus_session_events import SessionEvents
-from services.signaling.domain.rest_shapes import Result
+from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
+from services.signaling.core.domain.result import Result
 from services.signaling.whip.adapters.http_answers import FRAGMENT, answer_by_method
 from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
 

@@ -18,9 +18,9 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, new_session_id
 from rillcast.contracts.messages import PlayRequest, PublishRequest, SessionAnswer, SessionChanged, SessionState
 from rillcast.contracts.records import AppSettings
-from services.signaling.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.bus_session_events import SessionEvents
+from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission import Admission, valid_stream_id
 from services.signaling.core.domain.ice_servers import link_header

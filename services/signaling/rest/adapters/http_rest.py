@@ -13,16 +13,17 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, is_app_name
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from services.signaling import metrics
-from services.signaling.adapters.http_body import BodyRefused, read_body
-from services.signaling.adapters.http_rest_answers import MAX_BODY_BYTES, answered, page
-from services.signaling.adapters.kv_apps import KvApps
 from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
+from services.signaling.core.adapters.http_body import BodyRefused, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.http_status import status_of
 from services.signaling.core.domain.region import IpNetwork, within
+from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Apps, Audience, Tally
-from services.signaling.domain import rest_shapes
-from services.signaling.domain.http_status import status_of
+from services.signaling.core.usecases.app_store import KvApps
+from services.signaling.rest.adapters.http_answers import MAX_BODY_BYTES, answered, page
+from services.signaling.rest.domain import shapes
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -66,9 +67,9 @@ class Rest:
                 try:
                     response = await answer(request)
                 except BodyRefused as error:
-                    response = answered(rest_shapes.Result(success=False, message=error.message), error.status)
+                    response = answered(Result(success=False, message=error.message), error.status)
                 except RillcastError as error:
-                    response = answered(rest_shapes.Result(success=False, message=error.message), status_of(error))
+                    response = answered(Result(success=False, message=error.message), status_of(error))
             metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
             return response
 
@@ -78,25 +79,25 @@ class Rest:
 
     async def version(self, request: Request) -> Response:
         """GET ``/rest/v2/version``"""
-        return answered(rest_shapes.Version(version_name=self._version))
+        return answered(shapes.Version(version_name=self._version))
 
     async def edition(self, request: Request) -> Response:
         """GET ``/rest/v2/enterprise-edition``"""
-        return answered(rest_shapes.Result(success=True))
+        return answered(Result(success=True))
 
     async def nodes(self, request: Request) -> Response:
         """GET ``/rest/v2/cluster/nodes/{offset}/{size}``"""
         reports = sorted(self._reports(), key=lambda report: report.info.node)
-        return answered([rest_shapes.cluster_node(report) for report in page(request, reports)])
+        return answered([shapes.cluster_node(report) for report in page(request, reports)])
 
     async def node_count(self, request: Request) -> Response:
         """GET ``/rest/v2/cluster/node-count``"""
-        return answered(rest_shapes.SimpleStat(number=len(self._reports())))
+        return answered(shapes.SimpleStat(number=len(self._reports())))
 
     async def last_license(self, request: Request) -> Response:
         """GET ``/rest/v2/last-licence-status``; 204 while nothing is known."""
         status: LicenseStatus | None = self._license.status
-        return Response(status_code=204) if status is None else answered(rest_shapes.license(status))
+        return Response(status_code=204) if status is None else answered(shapes.license(status))
 
     async def license(self, request: Request) -> Response:
         """GET ``/rest/v2/licence-status?key=``: asked anew. The key is the id of the license in force, or the text of
@@ -107,7 +108,7 @@ class Rest:
         if known is None or key in ("", known.license_id):
             return await self.last_license(request)
         checked = await self._license.check(key)
-        return answered(rest_shapes.license(checked))
+        return answered(shapes.license(checked))
 
     async def usage(self, request: Request) -> Response:
         """GET ``/rillcast/v1/license/usage?from=&to=``: node-hours day by day, and the same as a signed document."""
@@ -123,10 +124,9 @@ class Rest:
     async def status(self, request: Request) -> Response:
         """GET ``/rillcast/v1/status``"""
         streams = [
-            rest_shapes.stream_status(live, self._audience.viewers(live.app, live.stream))
-            for live in self._streams.all()
+            shapes.stream_status(live, self._audience.viewers(live.app, live.stream)) for live in self._streams.all()
         ]
-        return answered(rest_shapes.status(self._version, self._reports(), streams, self._license.status))
+        return answered(shapes.status(self._version, self._reports(), streams, self._license.status))
 
     # ---- apps
 
@@ -145,8 +145,8 @@ class Rest:
             await self._kv_apps.change(app, body)
         except (msgspec.MsgspecError, UnicodeDecodeError, LadderRefused) as error:
             self._tally.refused_input("app_settings")
-            return answered(rest_shapes.Result(success=False, message=str(error)), 400)
-        return answered(rest_shapes.Result(success=True))
+            return answered(Result(success=False, message=str(error)), 400)
+        return answered(Result(success=True))
 
 
 def address_of(reports: list[NodeReport], node: NodeId) -> str:

@@ -15,14 +15,14 @@ from starlette.responses import PlainTextResponse, Response
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
-from services.signaling.adapters.http_body import read_body
-from services.signaling.adapters.http_rest_answers import MAX_BODY_BYTES, answered, page
-from services.signaling.adapters.kv_broadcasts import KvBroadcasts
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
+from services.signaling.core.adapters.http_body import read_body
+from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.stream_info import Broadcast, basic_stream_info, broadcast, created
 from services.signaling.core.ports import Apps, Audience, Broadcasts, Tally
-from services.signaling.domain.rest_shapes import Result
-from services.signaling.domain.stream_info import Broadcast, basic_stream_info, broadcast, created
+from services.signaling.core.usecases.broadcast_store import KvBroadcasts
+from services.signaling.rest.adapters.http_answers import MAX_BODY_BYTES, answered, page
 
 UNKNOWN = Result(success=False, message="there is no such broadcast")
 BAD_BODY = (msgspec.MsgspecError, UnicodeDecodeError, LadderRefused)

@@ -12,7 +12,7 @@ from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import KeyValue
 from rillcast.runtime.telemetry import get_logger
 from services.signaling import metrics
-from services.signaling.domain.app_catalog import AppCatalog, changed_settings
+from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
 
 log = get_logger(__name__)
 

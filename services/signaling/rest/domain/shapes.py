@@ -11,15 +11,6 @@ from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.status import ClusterStatus, StreamStatus
 
 
-class Result(msgspec.Struct, rename="camel", kw_only=True):
-    """Ant Media's answer to most commands."""
-
-    success: bool
-    message: str = ""
-    data_id: str = ""
-    error_id: int = 0
-
-
 class Version(msgspec.Struct, rename="camel", kw_only=True):
     """Of the server. The edition is what clients probe before they use WebRTC playback."""
 

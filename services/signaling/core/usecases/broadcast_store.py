@@ -12,7 +12,7 @@ from rillcast.contracts.records import BroadcastRecord
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry import get_logger
 from services.signaling import metrics
-from services.signaling.domain.broadcast_catalog import BroadcastCatalog, changed_broadcast
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog, changed_broadcast
 
 log = get_logger(__name__)
 

@@ -1,0 +1,14 @@
+"""Ant Media's answer to most commands, wherever they are given."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Result(msgspec.Struct, rename="camel", kw_only=True):
+    """Whether it was done, and what there is to say about it."""
+
+    success: bool
+    message: str = ""
+    data_id: str = ""
+    error_id: int = 0

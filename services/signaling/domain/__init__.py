@@ -1,1 +1,0 @@
-"""Decisions of signaling: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""What REST answers look like. No I/O."""
