@@ -1,0 +1,167 @@
+"""How long one thing that happens holds an edge's event loop, with many viewers. On fakes: no sockets, no media plane.
+
+    python -m tests.bench.loop_holds --viewers 2000 5000
+
+Prints, for each thing and each number of viewers, the longest time of all rounds in which nothing else could run. It is
+CPU time of the loop's thread, so that a busy machine does not show. What was made before the measurement is kept out of
+the garbage collector's sight. Asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "edge"))
+from edge_harness import AUDIO, VIDEO, World, rung
+
+from rillcast.contracts.ids import new_session_id
+from rillcast.media import protocol
+
+HIGH = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
+LOW = rung(360, 600_000)
+ROUNDS = 6
+IDLE_TURNS = 400
+"""So many turns of the loop without anything to do end a measurement."""
+
+Thing = Callable[[World], Awaitable[None]]
+
+
+async def crowd(viewers: int) -> World:
+    """An edge with a ladder and so many WHEP viewers, all of them with media on the ladder's rung."""
+    world = await World(first_budget_bps=1_000_000, max_connecting=viewers + 1).start()
+    await world.parent("origin-1", HIGH, AUDIO)
+    await world.parent("transcoder-1", LOW)
+    await world.live(tracks=(HIGH, AUDIO))
+    await world.ladder(LOW)
+    for _ in range(viewers):
+        await world.whep(session=new_session_id())
+        world.connect(world.added()[-1].session)
+        world.edge_bus.requested.clear()
+    await world.settle()
+    return world
+
+
+async def longest_hold_ms(begin: Callable[[], Awaitable[None]]) -> float:
+    """The longest time between two turns of the loop from `begin` until nothing happens any more."""
+    longest = 0.0
+    task = asyncio.ensure_future(begin())
+    before = time.thread_time()
+    idle = 0
+    while idle < IDLE_TURNS:
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, before = max(longest, now - before), now
+        idle = idle + 1 if task.done() else 0
+    await task
+    return longest * 1_000
+
+
+async def new_bit_rates(world: World) -> None:
+    """The record is written with other bit rates, as every two seconds."""
+    number = world.clock.now = world.clock.now + 1
+    await world.live(tracks=(msgspec.structs.replace(HIGH, bitrate_bps=2_000_000 + int(number)), AUDIO))
+
+
+async def a_second_of_figures(world: World) -> None:
+    """The plane's figures of all sessions in one batch."""
+    world.clock.advance(1.0)
+    for viewer in world.edge.viewers:
+        world.plane.emit(_figures(viewer.plane_session))
+
+
+async def ticks_while_one_connects(world: World) -> None:
+    """A viewer whose handshake goes on, and one second of ticks."""
+    await world.whep(session=new_session_id())
+    for _ in range(20):
+        world.edge.watching.tick()
+        await asyncio.sleep(0)
+
+
+async def a_transcoder_falls_silent(world: World) -> None:
+    """All viewers have to leave the rung."""
+    world.plane.emit(protocol.RelayParentLost(source=world.source_of(LOW.track)))
+    await asyncio.sleep(0.2)
+
+
+async def the_stream_ends(world: World) -> None:
+    """All viewers are sent away."""
+    await world.ended(epoch=1)
+
+
+LASTING: dict[str, Thing] = {
+    "new bit rates in the record": new_bit_rates,
+    "a second of figures": a_second_of_figures,
+    "ticks while one connects": ticks_while_one_connects,
+}
+ONCE: dict[str, Thing] = {
+    "a transcoder falls silent": a_transcoder_falls_silent,
+    "the stream ends": the_stream_ends,
+}
+
+
+def _figures(session: int) -> protocol.SessionStats:
+    return protocol.SessionStats(
+        session=session,
+        packets_sent=1,
+        bytes_sent=1,
+        packets_received=0,
+        bytes_received=0,
+        estimate_bps=900_000,
+        fraction_lost=0.0,
+        rtt_ms=20.0,
+        jitter_ms=1.0,
+        nacks=0,
+        repaired=0,
+        dropped=0,
+        video_bps=600_000,
+        audio_bps=40_000,
+    )
+
+
+async def _round(world: World, thing: Thing) -> float:
+    await world.live(tracks=(HIGH, AUDIO))
+    await world.ladder(LOW)
+    return await longest_hold_ms(lambda: thing(world))
+
+
+async def measure(viewers: int) -> dict[str, float]:
+    """Milliseconds of each thing."""
+    found: dict[str, float] = {}
+    world = await crowd(viewers)
+    try:
+        gc.collect()
+        gc.freeze()
+        found["nothing"] = await longest_hold_ms(lambda: asyncio.sleep(0))
+        for name, thing in LASTING.items():
+            found[name] = max([await _round(world, thing) for _ in range(ROUNDS)])
+        for name, thing in ONCE.items():
+            found[name] = await _round(world, thing)
+    finally:
+        gc.unfreeze()
+        await world.stop()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", type=int, nargs="+", default=[2_000, 5_000])
+    asked = parser.parse_args().viewers
+    columns = [asyncio.run(measure(viewers)) for viewers in asked]
+    table = Table("what happens", *(f"{viewers} viewers, ms" for viewers in asked))
+    for name in columns[0]:
+        table.add_row(name, *(f"{column[name]:.1f}" for column in columns))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
