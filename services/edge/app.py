@@ -20,14 +20,14 @@ from services.edge import metrics
 from services.edge.adapters.bus_requests import serve_requests
 from services.edge.adapters.native_plane import open_plane
 from services.edge.config import EdgeSettings
-from services.edge.domain.draining import Draining
-from services.edge.domain.ending import Ending
-from services.edge.domain.joining import Joining, JoinLimits
-from services.edge.domain.steering import Steering
-from services.edge.domain.upstream import Upstream
 from services.edge.domain.viewer import Viewers
-from services.edge.domain.watching import Watching
 from services.edge.ports import Bus, Clock, KeyValue, Plane
+from services.edge.usecases.drain import Drain
+from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.stream_allocator import StreamAllocator
+from services.edge.usecases.upstream_relays import UpstreamRelays
+from services.edge.usecases.viewer_join import JoinLimits, ViewerJoin
+from services.edge.usecases.viewer_sessions import ViewerSessions
 
 __all__ = ["Edge", "EdgeSettings", "run"]
 
@@ -67,7 +67,7 @@ class Edge:
         self.watch = StreamWatch(streams, renditions, bus, clock)
         stream = self.watch.directory.by_key
         self.viewers = Viewers(self.load, addresses.transport)
-        self.upstream = Upstream(
+        self.upstream = UpstreamRelays(
             node=node,
             plane=plane,
             bus=bus,
@@ -78,42 +78,42 @@ class Edge:
             clock=clock,
             linger_s=settings.relay_linger_s,
         )
-        self.ending = Ending(node, plane, self.upstream, self.viewers, self.outbox)
-        self.steering = Steering(
+        self.session_end = SessionEnd(node, plane, self.upstream, self.viewers, self.outbox)
+        self.allocator = StreamAllocator(
             node=node,
             plane=plane,
             upstream=self.upstream,
-            ending=self.ending,
+            session_end=self.session_end,
             viewers=self.viewers,
             tasks=self.tasks,
             stream=stream,
             clock=clock,
             relay_fill_s=settings.relay_fill_s,
         )
-        self.joining = Joining(
+        self.join = ViewerJoin(
             node=node,
             plane=plane,
             load=self.load,
             watch=self.watch,
             upstream=self.upstream,
             viewers=self.viewers,
-            ending=self.ending,
+            session_end=self.session_end,
             limits=JoinLimits(max_connecting=settings.max_connecting, first_budget_bps=settings.first_budget_bps),
             clock=clock,
         )
-        self.watching = Watching(
+        self.sessions = ViewerSessions(
             node=node,
             plane=plane,
             addresses=addresses,
             watch=self.watch,
             upstream=self.upstream,
             viewers=self.viewers,
-            ending=self.ending,
-            steering=self.steering,
+            session_end=self.session_end,
+            allocator=self.allocator,
             clock=clock,
             gone_grace_s=settings.stream_gone_grace_s,
         )
-        self.draining = Draining(self.viewers, self.ending, self.outbox, settings.drain_timeout_s)
+        self.drain = Drain(self.viewers, self.session_end, self.outbox, settings.drain_timeout_s)
         events.add(self.on_event)
         self.watch.on_change(self._stream_changed)
 
@@ -124,19 +124,19 @@ class Edge:
                 self.load.observe(event, self._clock())
                 self._plane_metrics.observe(event)
             case protocol.SessionStats():
-                self.watching.on_event(event)
+                self.sessions.on_event(event)
             case _:
                 if isinstance(event, protocol.Error):
                     metrics.COMMANDS_FAILED.inc()
                     log.warning("The media plane could not do it", command=event.command, reason=event.message)
                 self.upstream.on_event(event)
-                self.watching.on_event(event)
+                self.sessions.on_event(event)
                 if isinstance(event, protocol.RelayParentLost):
-                    self.watching.on_parent_lost(event.source)
+                    self.sessions.on_parent_lost(event.source)
 
     async def serve(self) -> None:
         """Begin to answer requests."""
-        await serve_requests(self._bus, self._node, self.joining, self.watching)
+        await serve_requests(self._bus, self._node, self.join, self.sessions)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -155,12 +155,12 @@ class Edge:
     def _stream_changed(self, key: str) -> None:
         live = self.watch.directory.by_key(key)
         self.upstream.on_stream_changed(key, live)
-        self.watching.on_stream_changed(key, live)
+        self.sessions.on_stream_changed(key, live)
 
     async def _tick(self) -> None:
         while True:
             self.upstream.tick()
-            self.watching.tick()
+            self.sessions.tick()
             await asyncio.sleep(TICK_S)
 
 
@@ -178,7 +178,7 @@ async def run(settings: EdgeSettings) -> None:
             await edge.serve()
             node.spawn(edge.run(), "edge")
             node.spawn(_report(node, edge), "load report")
-            node.on_drain(edge.draining.drain)
+            node.on_drain(edge.drain.drain)
             await node.until_stopped()
         finally:
             plane.close()

@@ -19,7 +19,7 @@ FIRST_PACKET = Histogram(
     buckets=(0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 2, 5, 10),
 )
 ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by how", ["how"])
-RELAYS = Gauge("rillcast_edge_relays", "Upstream relays: one per track rendition in use or lingering")
+RELAYS = Gauge("rillcast_edge_relays", "UpstreamRelays relays: one per track rendition in use or lingering")
 RELAY_OPENS = Counter("rillcast_edge_relay_opens", "Attempts to open an upstream relay by outcome", ["outcome"])
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")

@@ -83,7 +83,7 @@ async def ticks_while_one_connects(world: World) -> None:
     """A viewer whose handshake goes on, and one second of ticks."""
     await world.whep(session=new_session_id())
     for _ in range(20):
-        world.edge.watching.tick()
+        world.edge.sessions.tick()
         await asyncio.sleep(0)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.runtime.ports import Bus
-from services.edge.domain.joining import Joining
-from services.edge.domain.watching import Watching
+from services.edge.usecases.viewer_join import ViewerJoin
+from services.edge.usecases.viewer_sessions import ViewerSessions
 
 
-async def serve_requests(bus: Bus, node: NodeId, joining: Joining, watching: Watching) -> None:
+async def serve_requests(bus: Bus, node: NodeId, joining: ViewerJoin, watching: ViewerSessions) -> None:
     """Begin to answer."""
     await bus.serve(subjects.edge_play(node), messages.PlayRequest, joining.play)
     await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, joining.accept)

@@ -1,1 +1,1 @@
-"""Decisions of the edge; whatever they need from outside comes in through `ports`."""
+"""What the edge decides: no I/O, no asyncio, no telemetry, no clock."""

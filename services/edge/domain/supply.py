@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
-from services.edge.domain.rendition import Option
+from services.edge.domain.rendition_selector import Option
 
 WORTH_IT = 1.2
 """Fewer frames of a rendition are an option if they take so much more than the next lower rendition does."""
@@ -38,7 +38,7 @@ def tracks_to_come(live: LiveStream, codecs: Collection[str]) -> tuple[TrackReco
 
 
 def options_of(supplies: tuple[TrackSupply, ...]) -> tuple[Option, ...]:
-    """The same, as `RenditionChooser` wants it."""
+    """The same, as `RenditionSelector` wants it."""
     return tuple(Option(s.track.track, s.track.height, s.track.bitrate_bps) for s in supplies)
 
 

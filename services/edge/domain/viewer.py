@@ -15,8 +15,8 @@ from rillcast.media.protocol import ALL_LAYERS, SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
 from rillcast.node.load import MediaLoad
 from services.edge import metrics
-from services.edge.domain.rendition import RenditionChooser
-from services.edge.domain.upstream import Feed
+from services.edge.domain.rendition_selector import RenditionSelector
+from services.edge.usecases.upstream_relays import Feed
 
 
 class Stage(IntEnum):
@@ -34,7 +34,9 @@ class Stage(IntEnum):
 class ViewerTrack:
     """One m-line of a viewer, and the feed it shows."""
 
-    def __init__(self, index: int, group: str, *, kind: str, codec: str, feed: Feed, chooser: RenditionChooser) -> None:
+    def __init__(
+        self, index: int, group: str, *, kind: str, codec: str, feed: Feed, selector: RenditionSelector
+    ) -> None:
         self.index = index
         """`SendTrack.track`"""
         self.group = group
@@ -52,7 +54,7 @@ class ViewerTrack:
         """Nothing is sent until the switch is complete."""
         self.switching_since = 0.0
         self.muted = False
-        self.chooser = chooser
+        self.selector = selector
 
     @property
     def layers(self) -> int:

@@ -261,7 +261,7 @@ class World:
             self.clock.advance(min(step_s, seconds))
             seconds -= step_s
             self.edge.upstream.tick()
-            self.edge.watching.tick()
+            self.edge.sessions.tick()
             await self.settle()
 
     async def settle(self) -> None:

@@ -1,5 +1,5 @@
 """One viewer behind one bottleneck, in virtual time: media and probes go through a queue with a rate, loss and jitter
-that follow a trace; the receiver answers with REMB and receiver reports; the chooser under test decides."""
+that follow a trace; the receiver answers with REMB and receiver reports; the selector under test decides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from libwebrtc_receiver import Receiver
 
 from rillcast.contracts.records import AbrSettings
 from rillcast.media.protocol import ALL_LAYERS
-from services.edge.domain.link_trend import LinkFigures
-from services.edge.domain.rendition import Option, RenditionChooser
+from services.edge.domain.congestion_control import LinkFigures
+from services.edge.domain.rendition_selector import Option, RenditionSelector
 
 TRACES = Path(__file__).parents[2] / "vectors" / "traces"
 TICK_S = 0.005
@@ -103,7 +103,7 @@ class Viewing:
         """`early`: the plane tells figures at once when the estimate falls, and often while it probes, not only once a
         second."""
         self.seen = Watched()
-        self.chooser = RenditionChooser(settings, can_probe=can_probe)
+        self.selector = RenditionSelector(settings, can_probe=can_probe)
         self._link, self._options, self._early, self._remb = link, options, early, remb
         self._random = random.Random(seed)
         self._receiver = Receiver()
@@ -237,10 +237,10 @@ class Viewing:
         self.seen.figures.append((now, figures))
         going_to = self._pending[1] if self._pending is not None else self._current
         switching = self._pending is not None
-        choice = self.chooser.choose(
+        choice = self.selector.choose(
             self._options, going_to.track, figures, now, layers=going_to.layers, switching=switching
         )
-        if self.chooser.starved:
+        if self.selector.starved:
             self.seen.starved.append(now)
         if choice.probe is not None:
             self.seen.probes.append((now, choice.probe.bitrate_bps))

@@ -14,7 +14,7 @@ from test_link_traces import SEEDS, SIMULCAST
 from rillcast.contracts.ids import TrackId
 from rillcast.media import protocol
 from rillcast.media.protocol import ALL_LAYERS
-from services.edge.domain.rendition import Option, first_choice, nearest
+from services.edge.domain.rendition_selector import Option, first_choice, nearest
 from services.edge.domain.supply import with_fewer_layers
 
 LAYERED = with_fewer_layers(SIMULCAST, lambda _: LAYER_SHARES, (None, ALL_LAYERS))

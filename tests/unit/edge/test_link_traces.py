@@ -10,8 +10,8 @@ import pytest
 from link_model import TRACES, Viewing, Watched, trace
 
 from rillcast.contracts.ids import TrackId
-from services.edge.domain.link_trend import LinkFigures
-from services.edge.domain.rendition import Option, RenditionChooser
+from services.edge.domain.congestion_control import LinkFigures
+from services.edge.domain.rendition_selector import Option, RenditionSelector
 
 SIMULCAST = (
     Option(TrackId("v0.l"), 180, 150_000),
@@ -171,10 +171,10 @@ class Figures(msgspec.Struct, frozen=True):
 @pytest.mark.parametrize("recording", range(2))
 def test_recorded_figures_of_a_falling_link_lead_down_within_a_second_and_not_before(recording: int) -> None:
     raw = (TRACES / "chromium-falls.json").read_bytes()
-    chooser = RenditionChooser()
+    selector = RenditionSelector()
     changes = []
     for seen in msgspec.json.decode(raw, type=list[list[Figures]])[recording]:
-        choice = chooser.choose(seen.options, seen.current, seen.link, seen.at_s)
+        choice = selector.choose(seen.options, seen.current, seen.link, seen.at_s)
         if choice.track != seen.current:
             changes.append((seen.at_s, choice.track))
 
@@ -187,11 +187,11 @@ def test_a_fall_counts_at_once_if_the_viewer_is_behind_and_waits_for_a_second_on
     lag_ms: float, chosen: str
 ) -> None:
     """Recorded of a Chromium: its link fell 0.41 s before the second figures; the lag of 50 ms is made up."""
-    chooser = RenditionChooser()
+    selector = RenditionSelector()
     before = LinkFigures(estimate_bps=1_453_096, fraction_lost=0.0, sent_bps=1_778_263, other_bps=39_642, lag_ms=45.5)
     fallen = LinkFigures(estimate_bps=1_178_792, fraction_lost=0.0, sent_bps=1_392_822, other_bps=40_121, lag_ms=lag_ms)
 
     for at in range(3):
-        assert chooser.choose(SIMULCAST, TrackId("v0.h"), before, at).track == "v0.h"
+        assert selector.choose(SIMULCAST, TrackId("v0.h"), before, at).track == "v0.h"
 
-    assert chooser.choose(SIMULCAST, TrackId("v0.h"), fallen, 2.6).track == chosen
+    assert selector.choose(SIMULCAST, TrackId("v0.h"), fallen, 2.6).track == chosen

@@ -76,7 +76,7 @@ class Congestion(msgspec.Struct, frozen=True):
     """The room is partly that of before; there may be much less."""
 
 
-class LinkTrend:
+class CongestionDetector:
     """Fed with all figures of one viewer."""
 
     def __init__(self, settings: AbrSettings) -> None:

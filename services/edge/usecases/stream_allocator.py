@@ -17,13 +17,13 @@ from rillcast.media import protocol
 from rillcast.media.protocol import ALL_LAYERS
 from rillcast.node.background import BackgroundTasks
 from services.edge import metrics
-from services.edge.domain.ending import Ending
-from services.edge.domain.link_trend import LinkFigures
-from services.edge.domain.probing import STOP, ProbeOrder
+from services.edge.domain.bandwidth_probe import STOP, ProbeOrder
+from services.edge.domain.congestion_control import LinkFigures
 from services.edge.domain.supply import options_of, supplies_for, with_fewer_layers
-from services.edge.domain.upstream import Feed, Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
 from services.edge.ports import Clock, Plane
+from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.upstream_relays import Feed, UpstreamRelays
 
 SWITCH_TIMEOUT_S = 8.0
 """A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
@@ -35,7 +35,7 @@ FIRST_PACKET_S = 1.0
 """How long a new relay is waited for."""
 
 
-class Steering:
+class StreamAllocator:
     """Decides and carries out what each track shows."""
 
     def __init__(
@@ -43,8 +43,8 @@ class Steering:
         *,
         node: NodeId,
         plane: Plane,
-        upstream: Upstream,
-        ending: Ending,
+        upstream: UpstreamRelays,
+        session_end: SessionEnd,
         viewers: Viewers,
         tasks: BackgroundTasks,
         stream: Callable[[str], LiveStream | None],
@@ -55,7 +55,7 @@ class Steering:
         self._node = node
         self._plane = plane
         self._upstream = upstream
-        self._ending = ending
+        self._session_end = session_end
         self._viewers = viewers
         self._tasks = tasks
         self._stream = stream
@@ -90,7 +90,7 @@ class Steering:
         """The viewer chose a height; 0 = automatic."""
         for track in viewer.tracks:
             if track.kind == "video":
-                track.chooser.force(height)
+                track.selector.force(height)
                 self._abandon(viewer, track)
         self.steer(viewer)
 
@@ -129,15 +129,17 @@ class Steering:
             self._upstream.release(before)
         if track.kind == "video":
             height = self._height(viewer, track.feed)
-            self._ending.tell(viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height))
+            self._session_end.tell(
+                viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height)
+            )
 
     def room_bps(self, viewer: Viewer) -> int:
         """What the viewer's link is known to carry; 0 = nothing is known."""
         if viewer.stats is None:
             return 0
-        choosers = [track.chooser for track in viewer.tracks if track.kind == "video"]
+        choosers = [track.selector for track in viewer.tracks if track.kind == "video"]
         link = self._link(viewer, None)
-        return max((chooser.room_bps(link, self._clock()) for chooser in choosers), default=0) or link.sent_bps
+        return max((selector.room_bps(link, self._clock()) for selector in choosers), default=0) or link.sent_bps
 
     def _link(self, viewer: Viewer, track: ViewerTrack | None) -> LinkFigures:
         """The latest figures, from the point of view of a track."""
@@ -160,12 +162,12 @@ class Steering:
         options = with_fewer_layers(
             options_of(supplies), lambda rendition: self._upstream.layer_shares(viewer.key, rendition), sent
         )
-        choice = track.chooser.choose(
+        choice = track.selector.choose(
             options, track.track, link, self._clock(), layers=track.layers, switching=track.next_feed is not None
         )
         if choice.probe is not None:
             self._probe(viewer, track, choice.probe, fits=(choice.track, choice.layers) != sent)
-        self._viewers.note_starved(viewer, any(t.chooser.starved for t in viewer.tracks))
+        self._viewers.note_starved(viewer, any(t.selector.starved for t in viewer.tracks))
         chosen = choice.track
         if chosen is None or (chosen, choice.layers) == sent:
             return
@@ -174,7 +176,7 @@ class Steering:
         if chosen == track.track:
             self._relayer(viewer, track, choice.layers)
             return
-        cause = "forced" if track.chooser.forced_height else _direction(supplies, track.track, chosen)
+        cause = "forced" if track.selector.forced_height else _direction(supplies, track.track, chosen)
         metrics.SWITCHES.labels(cause).inc()
         supply = next(s for s in supplies if s.track.track == chosen)
         track.next_feed, track.next_layers = self._upstream.hold(viewer.key, supply), choice.layers

@@ -21,7 +21,7 @@ MAX_AWAITING = 200
 RETRY_AFTER_S = 2.0
 
 
-class AwaitedRungs:
+class RungWait:
     """Keeps them waiting, each for `RUNG_WAIT_S` at most and no longer than its request."""
 
     def __init__(self, watch: StreamWatch) -> None:

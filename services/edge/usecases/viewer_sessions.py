@@ -21,16 +21,16 @@ from rillcast.media import protocol
 from rillcast.media.sdp import local_candidates
 from rillcast.node.addresses import MediaAddresses
 from services.edge import metrics
-from services.edge.domain.ending import Ending
-from services.edge.domain.steering import Steering
-from services.edge.domain.upstream import Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, grown
 from services.edge.ports import Clock, Plane
+from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.stream_allocator import StreamAllocator
+from services.edge.usecases.upstream_relays import UpstreamRelays
 
 MEASURE_EVERY_S = 5.0
 
 
-class Watching:
+class ViewerSessions:
     """Everything between the join and the end of viewer sessions."""
 
     def __init__(
@@ -40,10 +40,10 @@ class Watching:
         plane: Plane,
         addresses: MediaAddresses,
         watch: StreamWatch,
-        upstream: Upstream,
+        upstream: UpstreamRelays,
         viewers: Viewers,
-        ending: Ending,
-        steering: Steering,
+        session_end: SessionEnd,
+        allocator: StreamAllocator,
         clock: Clock,
         gone_grace_s: float,
     ) -> None:
@@ -54,8 +54,8 @@ class Watching:
         self._watch = watch
         self._upstream = upstream
         self._viewers = viewers
-        self._ending = ending
-        self._steering = steering
+        self._session_end = session_end
+        self._allocator = allocator
         self._clock = clock
         self._gone_grace_s = gone_grace_s
         self._gone_since: dict[str, float] = {}
@@ -66,14 +66,14 @@ class Watching:
         """Serve `subjects.session_close`. Closing an unknown session succeeds."""
         viewer = self._viewers.session(request.session)
         if viewer is not None:
-            self._ending.end(viewer, request.reason, how="left")
+            self._session_end.end(viewer, request.reason, how="left")
         return Ack()
 
     async def select(self, request: SelectRendition) -> Ack:
         """Serve `subjects.edge_select`."""
         if request.height < 0:
             raise RillcastError(ErrorCode.BAD_REQUEST, "a height is 0 (automatic) or more")
-        self._steering.force(self._viewer(request.session), request.height)
+        self._allocator.force(self._viewer(request.session), request.height)
         return Ack()
 
     async def mute(self, request: MuteRequest) -> Ack:
@@ -83,7 +83,7 @@ class Watching:
         viewer = self._viewer(request.session)
         for track in viewer.tracks:
             if track.kind == request.kind:
-                self._steering.mute(viewer, track, muted=not request.enabled)
+                self._allocator.mute(viewer, track, muted=not request.enabled)
         return Ack()
 
     async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
@@ -111,7 +111,7 @@ class Watching:
                     self._figures(viewer, event)
             case protocol.SourceSwitched(session=session, track=track, source=source):
                 if viewer := self._viewers.plane(session):
-                    self._steering.switched(viewer, track, source)
+                    self._allocator.switched(viewer, track, source)
             case protocol.SessionConnected(session=session):
                 if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, Stage.CONNECTED):
                     self._tell(viewer, SessionState.CONNECTED)
@@ -128,7 +128,7 @@ class Watching:
     def on_parent_lost(self, source: int) -> None:
         """A relay fell silent, and its feed knows: viewers take another rendition if there is one."""
         for viewer in self._viewers.of(self._upstream.stream_of(source) or ""):
-            self._steering.steer(viewer)
+            self._allocator.steer(viewer)
 
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
         """The directory shows this for a stream now."""
@@ -139,8 +139,8 @@ class Watching:
             return
         self._gone_since.pop(key, None)
         for viewer in viewers:
-            if viewer.stage >= Stage.CONNECTING and not self._steering.reconcile(viewer, live):
-                self._ending.end(viewer, "codec_changed", how="codec_changed")
+            if viewer.stage >= Stage.CONNECTING and not self._allocator.reconcile(viewer, live):
+                self._session_end.end(viewer, "codec_changed", how="codec_changed")
 
     async def on_stream_ended(self, _subject: str, event: StreamEvent) -> None:
         """The owner says that the stream is over; stale news about an epoch before the present one is no news."""
@@ -155,7 +155,7 @@ class Watching:
         now = self._clock()
         for viewer in self._viewers if self._viewers.connecting else ():
             if viewer.overdue(now):
-                self._ending.end(viewer, "ice_timeout", how="ice_timeout")
+                self._session_end.end(viewer, "ice_timeout", how="ice_timeout")
         for key, since in tuple(self._gone_since.items()):
             if not self._viewers.of(key):
                 del self._gone_since[key]
@@ -173,12 +173,12 @@ class Watching:
     def _gone_from_plane(self, plane_session: int, reason: str, how: str) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is not None:
-            self._ending.end(viewer, reason, how=how, gone_from_plane=True)
+            self._session_end.end(viewer, reason, how=how, gone_from_plane=True)
 
     def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)
         for viewer in self._viewers.of(key):
-            self._ending.end(viewer, "stream_ended", how="stream_ended")
+            self._session_end.end(viewer, "stream_ended", how="stream_ended")
         self._upstream.drop(key)
 
     def _first_packet(self, viewer: Viewer) -> None:
@@ -186,13 +186,13 @@ class Watching:
         if viewer.first_packet is not None:
             viewer.first_packet.end()
             viewer.first_packet = None
-        self._ending.tell(
+        self._session_end.tell(
             viewer,
             SessionChanged(
                 session=viewer.session,
                 node=self._node,
                 state=SessionState.MEDIA,
-                stream_height=self._steering.shown_height(viewer),
+                stream_height=self._allocator.shown_height(viewer),
             ),
         )
 
@@ -202,23 +202,23 @@ class Watching:
         metrics.REPAIRED.inc(growth.repaired)
         metrics.DROPPED.inc(growth.dropped)
         viewer.stats = stats
-        self._steering.steer(viewer)
+        self._allocator.steer(viewer)
         now = self._clock()
         if now - viewer.measured_at >= MEASURE_EVERY_S:
             viewer.measured_at = now
-            self._ending.tell(
+            self._session_end.tell(
                 viewer,
                 SessionChanged(
                     session=viewer.session,
                     node=self._node,
-                    target_bitrate_bps=self._steering.room_bps(viewer),
+                    target_bitrate_bps=self._allocator.room_bps(viewer),
                     video_bitrate_bps=stats.video_bps,
                     audio_bitrate_bps=stats.audio_bps,
                 ),
             )
 
     def _tell(self, viewer: Viewer, state: SessionState) -> None:
-        self._ending.tell(viewer, SessionChanged(session=viewer.session, node=self._node, state=state))
+        self._session_end.tell(viewer, SessionChanged(session=viewer.session, node=self._node, state=state))
 
 
 def _how(reason: str) -> str:

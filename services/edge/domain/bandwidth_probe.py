@@ -12,7 +12,7 @@ from enum import Enum
 import msgspec
 
 from rillcast.contracts.records import AbrSettings
-from services.edge.domain.link_trend import LinkFigures, LinkTrend
+from services.edge.domain.congestion_control import CongestionDetector, LinkFigures
 
 STEPS = (0.4, 0.75, 1.1, 1.1)
 """Shares of the missing bit rate, one after the other. The last is held longer: figures lag by a round trip and a
@@ -45,10 +45,12 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
-class Probing:
+class BandwidthProbe:
     """Begun at some figures; ask with each that follow."""
 
-    def __init__(self, wanted_bps: int, link: LinkFigures, trend: LinkTrend, settings: AbrSettings, now: float) -> None:
+    def __init__(
+        self, wanted_bps: int, link: LinkFigures, trend: CongestionDetector, settings: AbrSettings, now: float
+    ) -> None:
         """`wanted_bps`: all that would be sent."""
         self.wanted_bps = wanted_bps
         self._missing_bps = max(wanted_bps - link.sent_bps, int(wanted_bps * LEAST_SHARE))
@@ -70,7 +72,7 @@ class Probing:
         """What to send in the present step."""
         return ProbeOrder(int(self._missing_bps * STEPS[self._step]), STEP_LASTS_MS)
 
-    def judge(self, link: LinkFigures, trend: LinkTrend, now: float) -> tuple[Verdict, ProbeOrder | None]:
+    def judge(self, link: LinkFigures, trend: CongestionDetector, now: float) -> tuple[Verdict, ProbeOrder | None]:
         """The verdict so far, and what to send from now on if that changes."""
         if self._hurts(link, trend):
             return Verdict.FAILED, STOP
@@ -82,7 +84,7 @@ class Probing:
             return Verdict.FITS, STOP
         return Verdict.OPEN, self.order()
 
-    def _hurts(self, link: LinkFigures, trend: LinkTrend) -> bool:
+    def _hurts(self, link: LinkFigures, trend: CongestionDetector) -> bool:
         settings = self._settings
         if trend.fell or link.estimate_bps < self._estimate_before_bps * 0.95:
             return True

@@ -17,13 +17,13 @@ from rillcast.media import protocol
 from rillcast.media.sdp import PlayNegotiation, answer_play, offer_play
 from rillcast.node.load import MediaLoad
 from services.edge import metrics
-from services.edge.domain.awaiting import AwaitedRungs, accept_answer
-from services.edge.domain.ending import Ending
-from services.edge.domain.rendition import RenditionChooser, first_choice
+from services.edge.domain.rendition_selector import RenditionSelector, first_choice
 from services.edge.domain.supply import options_of, supplies_for, tracks_to_come
-from services.edge.domain.upstream import Feed, Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers, ViewerTrack
 from services.edge.ports import Clock, Plane
+from services.edge.usecases.rung_wait import RungWait, accept_answer
+from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.upstream_relays import Feed, UpstreamRelays
 
 tracer = trace.get_tracer("rillcast.edge")
 
@@ -40,7 +40,7 @@ class JoinLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bit rate the first rendition may have, before anything is known about the viewer's link."""
 
 
-class Joining:
+class ViewerJoin:
     """Takes viewers in."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Joining:
         plane: Plane,
         load: MediaLoad,
         watch: StreamWatch,
-        upstream: Upstream,
+        upstream: UpstreamRelays,
         viewers: Viewers,
-        ending: Ending,
+        session_end: SessionEnd,
         limits: JoinLimits,
         clock: Clock,
     ) -> None:
@@ -62,10 +62,10 @@ class Joining:
         self._watch = watch
         self._upstream = upstream
         self._viewers = viewers
-        self._ending = ending
+        self._session_end = session_end
         self._limits = limits
         self._clock = clock
-        self._awaited = AwaitedRungs(watch)
+        self._rungs = RungWait(watch)
 
     async def play(self, request: PlayRequest) -> SessionAnswer:
         """Serve `subjects.edge_play`. The same session again gets the same answer."""
@@ -94,7 +94,7 @@ class Joining:
             await self._begin(viewer, live, negotiation)
         finally:
             if viewer.stage < Stage.CONNECTING:
-                self._ending.forget(viewer, "refused")
+                self._session_end.forget(viewer, "refused")
         return Ack()
 
     async def _play(self, request: PlayRequest) -> SessionAnswer:
@@ -117,7 +117,7 @@ class Joining:
             return await self._answer(viewer, live, request.sdp_offer)
         finally:
             if viewer.answer is None:
-                self._ending.forget(viewer, "refused")
+                self._session_end.forget(viewer, "refused")
 
     def _admit(self) -> None:
         if reason := self._load.full():
@@ -153,7 +153,7 @@ class Joining:
 
     async def _begin(self, viewer: Viewer, live: LiveStream, negotiation: PlayNegotiation) -> None:
         """Agreed: open what relays it needs, then the plane session."""
-        live = await self._awaited.settle(live, viewer.request, negotiation.codecs_by_mid)
+        live = await self._rungs.settle(live, viewer.request, negotiation.codecs_by_mid)
         supplies: dict[str, TrackSupply] = {}
         for group in negotiation.track_groups:
             supply = self._first_supply(live, group, negotiation.codecs_by_mid[group])
@@ -172,7 +172,7 @@ class Joining:
                 kind=sent[index].kind,
                 codec=negotiation.codecs_by_mid[group],
                 feed=feeds[group],
-                chooser=RenditionChooser(viewer.request.abr, can_probe=bool(sent[index].rtx_ssrc) and videos == 1),
+                selector=RenditionSelector(viewer.request.abr, can_probe=bool(sent[index].rtx_ssrc) and videos == 1),
             )
             for group, index in negotiation.track_groups.items()
         ]

@@ -6,20 +6,20 @@ from __future__ import annotations
 import asyncio
 
 from rillcast.node.background import Outbox
-from services.edge.domain.ending import Ending
 from services.edge.domain.viewer import Viewers
+from services.edge.usecases.session_end import SessionEnd
 
 SHARE_OF_TIME = 0.7
 """The rest is for the last ones to get away."""
 STEP_S = 0.1
 
 
-class Draining:
+class Drain:
     """Empties an edge."""
 
-    def __init__(self, viewers: Viewers, ending: Ending, outbox: Outbox, drain_timeout_s: float) -> None:
+    def __init__(self, viewers: Viewers, session_end: SessionEnd, outbox: Outbox, drain_timeout_s: float) -> None:
         self._viewers = viewers
-        self._ending = ending
+        self._session_end = session_end
         self._outbox = outbox
         self._over_s = drain_timeout_s * SHARE_OF_TIME
 
@@ -30,6 +30,6 @@ class Draining:
         per_step = -(-len(leaving) // steps)
         for first in range(0, len(leaving), max(1, per_step)):
             for viewer in leaving[first : first + per_step]:
-                self._ending.end(viewer, "draining", how="drained")
+                self._session_end.end(viewer, "draining", how="drained")
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)

@@ -265,7 +265,7 @@ async def test_draining_sends_every_viewer_away(begin: Begin) -> None:
     await world.live()
     answers = [await world.whep() for _ in range(5)]
 
-    await world.edge.draining.drain()
+    await world.edge.drain.drain()
     await world.settle()
 
     assert len(world.edge.viewers) == 0

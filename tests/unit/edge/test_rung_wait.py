@@ -15,7 +15,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.testing.clock import VirtualTimeLoop
-from services.edge.domain import awaiting
+from services.edge.usecases import rung_wait
 
 COMING: dict[str, Any] = {"codecs_to_come": ("H264",)}
 H264_RUNG = msgspec.structs.replace(rung(360, 500_000, "H264"), track=TrackId("v0.360p.h264"))
@@ -35,7 +35,7 @@ def in_virtual_time(scenario: Scenario) -> None:
             await world.live()
             await scenario(world)
             await world.settle()
-            assert world.edge.joining._awaited._awaiting == 0
+            assert world.edge.join._rungs._awaiting == 0
         finally:
             await world.stop()
 
@@ -201,7 +201,7 @@ def test_who_leaves_while_waiting_gets_no_session() -> None:
 
 
 def test_only_so_many_are_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(awaiting, "MAX_AWAITING", 2)
+    monkeypatch.setattr(rung_wait, "MAX_AWAITING", 2)
 
     async def scenario(world: World) -> None:
         kept = [asyncio.ensure_future(whep(world)) for _ in range(2)]

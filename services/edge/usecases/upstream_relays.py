@@ -90,7 +90,7 @@ class Feed:
         return supply.node == self.parent and self.epoch >= supply.since_epoch
 
 
-class Upstream:
+class UpstreamRelays:
     """All feeds of one edge."""
 
     def __init__(

@@ -10,15 +10,15 @@ import pytest
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AbrSettings
-from services.edge.domain.link_trend import LOSS_TEST_S, LinkFigures
-from services.edge.domain.probing import STEPS, STOP, ProbeOrder
-from services.edge.domain.rendition import (
+from services.edge.domain.bandwidth_probe import STEPS, STOP, ProbeOrder
+from services.edge.domain.congestion_control import LOSS_TEST_S, LinkFigures
+from services.edge.domain.rendition_selector import (
     BLIND_QUIET_S,
     MOST_PATIENCE_S,
     QUIET_S,
     STARVED_S,
     Option,
-    RenditionChooser,
+    RenditionSelector,
     first_choice,
     nearest,
 )
@@ -44,17 +44,17 @@ def link(
 
 
 class Session:
-    """A chooser asked once a second."""
+    """A selector asked once a second."""
 
     def __init__(self, current: TrackId, *, can_probe: bool = True, **settings: object) -> None:
-        self.chooser = RenditionChooser(msgspec.convert(settings, AbrSettings), can_probe=can_probe)
+        self.selector = RenditionSelector(msgspec.convert(settings, AbrSettings), can_probe=can_probe)
         self.current = current
         self.now = 0.0
         self.probes: list[tuple[float, ProbeOrder]] = []
 
     def seconds(self, count: float, figures: LinkFigures) -> TrackId:
         for _ in range(int(count)):
-            choice = self.chooser.choose(OPTIONS, self.current, figures, self.now)
+            choice = self.selector.choose(OPTIONS, self.current, figures, self.now)
             assert choice.track is not None
             if choice.probe is not None:
                 self.probes.append((self.now, choice.probe))
@@ -134,13 +134,13 @@ def test_audio_is_set_aside_before_anything_is_compared() -> None:
 def test_the_lowest_is_kept_however_bad_the_link_is_and_that_is_said() -> None:
     session = Session(LOW)
     session.seconds(1, link(3_000_000))
-    assert session.chooser.starved is False
+    assert session.selector.starved is False
 
     assert session.seconds(3, link(20_000, loss=0.5)) == LOW
-    assert session.chooser.starved is True
+    assert session.selector.starved is True
 
     session.seconds(STARVED_S + 2, link(500_000))
-    assert session.chooser.starved is False
+    assert session.selector.starved is False
 
 
 def test_much_loss_alone_goes_down_to_what_arrives() -> None:
@@ -244,10 +244,10 @@ def test_excessive_bandwidth_is_tried_after_so_many_measurements_whatever_the_ro
 
 
 def test_nothing_is_tried_while_a_switch_is_under_way() -> None:
-    chooser = RenditionChooser()
+    selector = RenditionSelector()
 
     for second in range(60):
-        choice = chooser.choose(OPTIONS, LOW, link(4_000_000), float(second), switching=True)
+        choice = selector.choose(OPTIONS, LOW, link(4_000_000), float(second), switching=True)
         assert (choice.track, choice.probe) == (LOW, None)
 
 
@@ -262,30 +262,30 @@ def test_without_probes_up_needs_long_quiet() -> None:
 def test_a_forced_height_holds_whatever_the_link_says_and_ends_a_probe_and_can_be_given_up() -> None:
     session = Session(LOW)
     session.probing(link(800_000))
-    session.chooser.force(720)
+    session.selector.force(720)
 
     assert session.seconds(20, link(100_000, loss=0.3)) == HIGH
     assert session.probes[-1][1] == STOP
-    session.chooser.force(0)
+    session.selector.force(0)
     assert session.seconds(1, link(300_000, loss=0.3)) == LOW
 
 
 def test_a_rendition_that_vanished_is_replaced_by_what_fits() -> None:
-    choice = RenditionChooser().choose(OPTIONS, TrackId("v0.999p"), link(1_200_000), 0.0)
+    choice = RenditionSelector().choose(OPTIONS, TrackId("v0.999p"), link(1_200_000), 0.0)
 
     assert choice.track == MIDDLE
-    assert RenditionChooser().choose((), MIDDLE, link(1_200_000), 0.0).track is None
+    assert RenditionSelector().choose((), MIDDLE, link(1_200_000), 0.0).track is None
 
 
 def test_the_room_is_the_estimate_or_what_was_seen_to_pass() -> None:
     session = Session(LOW)
-    assert session.chooser.room_bps(link(800_000), 0.0) == 800_000
+    assert session.selector.room_bps(link(800_000), 0.0) == 800_000
 
     session.seconds(TRY_S, link(800_000))
-    assert session.chooser.room_bps(link(800_000), session.now) == 1_050_000
+    assert session.selector.room_bps(link(800_000), session.now) == 1_050_000
 
     session.seconds(1, link(250_000, sent_bps=1_000_000))
-    assert session.chooser.room_bps(link(250_000, sent_bps=1_000_000), session.now) == 250_000
+    assert session.selector.room_bps(link(250_000, sent_bps=1_000_000), session.now) == 250_000
 
 
 def test_the_first_choice_fits_the_budget_and_unknown_bitrates_fit() -> None:

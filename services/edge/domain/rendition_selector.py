@@ -15,8 +15,8 @@ import msgspec
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AbrSettings
 from rillcast.media.protocol import ALL_LAYERS
-from services.edge.domain.link_trend import VERY_SHORT, Congestion, LinkFigures, LinkTrend
-from services.edge.domain.probing import STOP, ProbeOrder, Probing, Verdict
+from services.edge.domain.bandwidth_probe import STOP, BandwidthProbe, ProbeOrder, Verdict
+from services.edge.domain.congestion_control import VERY_SHORT, Congestion, CongestionDetector, LinkFigures
 
 SAFETY = 0.95
 """Share of a full link's room that a rendition may need; REMB itself is cautious."""
@@ -67,7 +67,7 @@ class Choice(msgspec.Struct, frozen=True):
     """Replaces what was ordered before; None leaves it."""
 
 
-class RenditionChooser:
+class RenditionSelector:
     """The state of one viewer's video. Ask whenever there are new figures, at least once a second."""
 
     def __init__(self, settings: AbrSettings | None = None, *, can_probe: bool = True) -> None:
@@ -76,8 +76,8 @@ class RenditionChooser:
         self._can_probe = can_probe
         self.forced_height = 0
         """What the viewer asked for; 0 = automatic."""
-        self._trend = LinkTrend(self._settings)
-        self._probing: Probing | None = None
+        self._trend = CongestionDetector(self._settings)
+        self._probing: BandwidthProbe | None = None
         self._quiet_since: float | None = None
         self._excess = 0
         self._went_up_at = -math.inf
@@ -232,10 +232,12 @@ class RenditionChooser:
         target = _next_up(options, place, link)
         if not self._can_probe:
             return self._up(target, now)
-        self._probing = Probing(_needs(target, link), link, self._trend, self._settings, now)
+        self._probing = BandwidthProbe(_needs(target, link), link, self._trend, self._settings, now)
         return _send(options[place], self._probing.order())
 
-    def _go_on(self, options: Sequence[Option], place: int, probing: Probing, link: LinkFigures, now: float) -> Choice:
+    def _go_on(
+        self, options: Sequence[Option], place: int, probing: BandwidthProbe, link: LinkFigures, now: float
+    ) -> Choice:
         verdict, order = probing.judge(link, self._trend, now)
         if verdict is Verdict.OPEN:
             return _send(options[place], order)

@@ -10,15 +10,15 @@ from rillcast.contracts.messages import SessionChanged, SessionState
 from rillcast.media import protocol
 from rillcast.node.background import Outbox
 from services.edge import metrics
-from services.edge.domain.upstream import Upstream
 from services.edge.domain.viewer import Stage, Viewer, Viewers
 from services.edge.ports import Plane
+from services.edge.usecases.upstream_relays import UpstreamRelays
 
 
-class Ending:
+class SessionEnd:
     """Ends viewers and tells those who must know."""
 
-    def __init__(self, node: NodeId, plane: Plane, upstream: Upstream, viewers: Viewers, outbox: Outbox) -> None:
+    def __init__(self, node: NodeId, plane: Plane, upstream: UpstreamRelays, viewers: Viewers, outbox: Outbox) -> None:
         self._node = node
         self._plane = plane
         self._upstream = upstream
