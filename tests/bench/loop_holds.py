@@ -12,20 +12,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "edge"))
-from edge_harness import AUDIO, VIDEO, World, rung
-
 from rillcast.contracts.ids import new_session_id
 from rillcast.media import protocol
+from tests.unit.edge.edge_harness import AUDIO, VIDEO, World, rung
 
 HIGH = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
 LOW = rung(360, 600_000)
