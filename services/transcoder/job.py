@@ -25,6 +25,7 @@ from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
+from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.ladder_engine import Outcome
@@ -104,6 +105,11 @@ class LadderJob:
         return self._feed.source
 
     @property
+    def held(self) -> bool:
+        """Whether the lease is this node's, and is to stay so."""
+        return self._keeper.lease.held and not self._stopping and not self._handing_over
+
+    @property
     def encoders(self) -> int:
         """How many rungs are encoded now."""
         return len(self._watched.rungs) if self._work is not None else 0
@@ -144,7 +150,7 @@ class LadderJob:
     def open_relay(self, request: RelayOpen, busy: str) -> RelayGrant:
         """Give a rung away. `busy`: why this node begins no rung now, or empty. Raises RillcastError."""
         rung = next((rung for rung in self._plan if rung.track == request.track), None)
-        if rung is None or not self._keeper.lease.held:
+        if rung is None or not self.held:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
         if request.epoch != self.epoch:
             raise RillcastError(
@@ -209,10 +215,11 @@ class LadderJob:
                     await self._let_go(keeping)
                 await self._reconcile()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), TICK_S)
+                    async with asyncio.timeout(TICK_S):  # not wait_for: in Python 3.11 it can swallow a cancellation
+                        await self._changed.wait()
         finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+            self._stopping = True
+            await cancelled(keeping)
             await self._close()
             self._ended.set()
         return True
@@ -225,8 +232,7 @@ class LadderJob:
 
     async def _let_go(self, keeping: asyncio.Task[None]) -> None:
         if not keeping.done():
-            keeping.cancel()
-            await asyncio.wait([keeping])
+            await cancelled(keeping)
             await self._keeper.release()
         if not self._watched.relayed:
             self.stop("drain")

@@ -26,7 +26,8 @@ FEEDS = Counter("rillcast_transcoder_feeds", "Attempts to get a source from its 
 FRAMES = Counter("rillcast_transcoder_frames", "Source frames: encoded, left_out (overload), lost (network)", ["fate"])
 ERRORS = Counter(
     "rillcast_transcoder_errors",
-    "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow",
+    "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow, stuck (a codec's "
+    "thread outlived its job)",
     ["kind"],
 )
 RUNGS_DROPPED = Counter(

@@ -45,6 +45,9 @@ CLAIM_BUSY_S = 1.5
 """A node at full load lets others be faster by so much."""
 AVOID_S = 30.0
 """After giving a job up, for so long it is somebody else's."""
+CLAIM_AGAIN_S = 1.0
+"""After a claim that failed. The next look at everything would be too late: a node's own view of a dead owner's record
+may expire shortly before the store lets the record go."""
 
 MakeJob = Callable[[LiveStream, TrackRecord, LadderWish, int], LadderJob]
 """From stream, source track, wish and plane worker."""
@@ -183,7 +186,7 @@ class Transcoder:
             self.cpu = spent_s / (now - before) / (os.cpu_count() or 1)
         self._cpu_before = (now, used)
         metrics.CPU.set(self.cpu)
-        metrics.JOBS.set(len(self._jobs))
+        metrics.JOBS.set(self.jobs)
         metrics.ENCODERS.set(self.encoders)
 
     @property
@@ -193,8 +196,9 @@ class Transcoder:
 
     @property
     def jobs(self) -> int:
-        """Ladder jobs held."""
-        return len(self._jobs)
+        """Ladder jobs held by lease. One that gave its lease back counts no more, although its codecs may still be
+        ending."""
+        return sum(job.held for job in self._jobs.values())
 
     def share(self) -> float:
         """How full this node's processors are of their limit."""
@@ -239,19 +243,21 @@ class Transcoder:
         return self._wish(live)[0] is not None
 
     async def _attend(self, key: str) -> None:
+        again_s = 0.0
         try:
             await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self.share()))
             live = self._watch.directory.by_key(key)
             if live is None or not self._wanted(live):
                 return
             source, wish = self._wish(live)
-            if source is not None:
-                await self._work(live, source, wish)
+            if source is not None and not await self._work(live, source, wish):
+                again_s = CLAIM_AGAIN_S
         finally:
             self._busy_keys.discard(key)
-        self.look(key)
+        asyncio.get_running_loop().call_later(again_s, self.look, key)
 
-    async def _work(self, live: LiveStream, source: TrackRecord, wish: LadderWish) -> None:
+    async def _work(self, live: LiveStream, source: TrackRecord, wish: LadderWish) -> bool:
+        """Whether it won the job and did it to its end."""
         key, worker = live.key, self._load.least_loaded()
         job = self._make_job(live, source, wish, worker)
         self._jobs[key] = self._by_feed[job.feed_source] = job
@@ -259,8 +265,8 @@ class Transcoder:
         try:
             won = await job.run()
         except RillcastError:
-            self._set_aside(key, 1.0, "unavailable")
-            return
+            metrics.CLAIMS.labels("unavailable").inc()
+            return False
         except Exception:
             self._avoid[key] = self._clock() + AVOID_S
             metrics.JOBS_ENDED.labels("failed").inc()
@@ -268,15 +274,10 @@ class Transcoder:
         finally:
             del self._jobs[key], self._by_feed[job.feed_source]
             self._load.left(worker)
+        metrics.CLAIMS.labels("won" if won else "lost").inc()
         if not won:
-            self._set_aside(key, 1.0, "lost")
-            return
-        metrics.CLAIMS.labels("won").inc()
+            return False
         metrics.JOBS_ENDED.labels(job.end_reason or "lease").inc()
         if job.end_reason == "overload":
             self._avoid[key] = self._clock() + AVOID_S
-
-    def _set_aside(self, key: str, seconds: float, outcome: str) -> None:
-        """Another has it, or the store is away: the next look, not the next instant, tries again."""
-        metrics.CLAIMS.labels(outcome).inc()
-        self._avoid[key] = self._clock() + seconds
+        return True

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rillcast.contracts.ids import TrackId
 from rillcast.runtime.logs import get_logger
+from services.transcoder import metrics
 from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
 from services.transcoder.domain.backlog import Backlog
 from services.transcoder.domain.ladder import Rung
@@ -58,11 +59,18 @@ class LadderThread:
         self._thread.start()
 
     async def stop(self, timeout_s: float = 5.0) -> None:
-        """End; returns when the thread has."""
+        """End; returns when the thread has, or after `timeout_s` at the latest. Nothing is delivered from now on.
+
+        A codec that never returns can't be ended from outside. Its thread is told of and counted; it ends with the
+        process.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, timeout_s)
+        if self._thread.is_alive():
+            metrics.ERRORS.labels("stuck").inc()
+            log.error("A codec's thread outlives its job", waited_s=timeout_s)
 
     @property
     def counts(self) -> Counter[str]:
@@ -126,6 +134,11 @@ class LadderThread:
             self.left_out += 1
         self.cpu_s = time.thread_time()
         try:
-            self._loop.call_soon_threadsafe(self._deliver, outcome)
+            self._loop.call_soon_threadsafe(self._arrived, outcome)
         except RuntimeError:
             self._stopping = True  # the loop is closed: the process ends
+
+    def _arrived(self, outcome: Outcome) -> None:
+        """On the event loop."""
+        if not self._stopping:
+            self._deliver(outcome)

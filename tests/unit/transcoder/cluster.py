@@ -24,6 +24,7 @@ from rillcast.contracts.records import (
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.protocol import AddRelaySource, Tap
 from rillcast.node.load import MediaLimits, MediaLoad
+from rillcast.runtime.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
@@ -50,6 +51,7 @@ class TestNode:
     __test__ = False
 
     def __init__(self, cluster: Cluster, name: str, settings: dict[str, object]) -> None:
+        self._cluster = cluster
         self.name = NodeId(name)
         self.bus = FakeBus(cluster.broker)
         self.plane = FakePlane()
@@ -91,15 +93,16 @@ class TestNode:
         self._tasks = [asyncio.create_task(coroutine) for coroutine in work]
 
     async def kill(self) -> None:
-        """As SIGKILL: nothing is given back."""
-        for task in (*self._tasks, *self.transcoder._tasks._tasks):
-            task.cancel()
+        """As SIGKILL: nothing is given back, since neither bus nor store hears of the end."""
         self.bus.connected = False
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._cluster.renditions.available = False
+        await cancelled(*self._tasks, *self.transcoder._tasks._tasks)
+        self._cluster.renditions.available = True
 
     async def stop(self) -> None:
         await self.transcoder.close()
-        await self.kill()
+        await cancelled(*self._tasks)
+        self.bus.connected = False
 
     def feed_source(self) -> int | None:
         """The source that comes in, once it is tapped."""

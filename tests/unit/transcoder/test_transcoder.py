@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId
@@ -26,6 +27,7 @@ from rillcast.media.protocol import (
     SourceStats,
 )
 from rillcast.testing.eventually import eventually
+from services.transcoder import transcoder
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 
@@ -66,6 +68,10 @@ async def watching(around: Cluster, node: TestNode, *tracks: str) -> list[int]:
 
 def keyframes(node: TestNode, source: int) -> list[int]:
     return [frame.rtp_ts for frame in frames_of("H264", node.pushed(source)) if frame.keyframe]
+
+
+def claims(outcome: str) -> float:
+    return REGISTRY.get_sample_value("rillcast_transcoder_claims_total", {"outcome": outcome}) or 0.0
 
 
 async def feed_until(node: TestNode, camera: Camera, condition: Callable[[], bool]) -> None:
@@ -367,12 +373,27 @@ async def test_garbage_in_the_source_asks_for_a_keyframe_and_harms_nothing() -> 
 async def test_a_store_that_is_away_only_delays_the_claim() -> None:
     async with cluster() as around:
         around.renditions.available = False
-        node = await around.node()
+        await around.node()
         await around.ladder(*LADDER)
         await around.publish(SIZED)
-        await eventually(lambda: node.transcoder._avoid)
+        before = claims("unavailable")
+        await eventually(lambda: claims("unavailable") > before, what="the next claim in vain")
         around.renditions.available = True
-        await around.announced(timeout_s=15)
+        await around.announced()
+
+
+async def test_a_claim_that_comes_before_the_store_let_go_of_a_dead_owner_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transcoder, "LOOK_S", 3600.0)
+    async with cluster(lease_s=1.0) as around:
+        around.renditions._ttl_s = 3.0
+        first = await job_with_rungs(around)
+        second = await around.node("transcoder-2")
+        before = claims("lost")
+        await first.kill()
+        await around.announced(owner=second.name)
+        assert claims("lost") > before
 
 
 async def test_measured_processor_time_counts_as_load() -> None:
