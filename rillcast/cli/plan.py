@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 
 MAX_PER_KIND = 10
 """Ports are spaced for so many nodes of a kind on one machine."""

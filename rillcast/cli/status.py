@@ -11,8 +11,9 @@ from rich.text import Text
 
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
-from rillcast.contracts.messages import LicenseStatus, NodeKind, NodeReport
+from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.contracts.words import LicenseState, NodeKind
 
 DEFAULT_URL = "http://127.0.0.1:5080/"
 _BUSY, _FULL = 0.6, 0.85
@@ -130,7 +131,7 @@ def _license(license: LicenseStatus | None) -> Text:
     return Text(
         f"{who}: {license.state}, {used} of {license.limit_total} seats used"
         + (f" ({license.reason})" if license.reason else ""),
-        style="green" if license.state == "valid" and not license.reason else "yellow",
+        style="green" if license.state is LicenseState.VALID and not license.reason else "yellow",
     )
 
 

@@ -23,7 +23,6 @@ class ErrorCode(StrEnum):
     VIEWER_LIMIT_REACHED = "viewerLimitReached"
     HIGH_RESOURCE_USAGE = "highResourceUsage"
     PUBLISH_TIMEOUT = "publishTimeoutError"
-    NO_PACKET_RECEIVED = "noPacketReceivedForTimeoutDuration"
     NO_COMMON_CODEC = "no_codec_enabled_in_the_server"
     BAD_REMOTE_DESCRIPTION = "notSetRemoteDescription"
     BAD_LOCAL_DESCRIPTION = "notSetLocalDescription"

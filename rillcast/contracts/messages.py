@@ -6,22 +6,11 @@ on the asking side. Trace context, deadline and idempotency key travel in NATS h
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
 from rillcast.contracts.records import AbrSettings, TrackRecord
-
-
-class NodeKind(StrEnum):
-    """The five kinds of process."""
-
-    SIGNALING = "signaling"
-    ORIGIN = "origin"
-    EDGE = "edge"
-    TRANSCODER = "transcoder"
-    LICENSE = "license"
+from rillcast.contracts.words import EndReason, LicenseState, MediaKind, NodeKind, SessionState
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -44,8 +33,6 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """True when the digest comes from a token or subscriber; False when only from the client's address and agent."""
     name: str = ""
     meta_data: str = ""
-    client_address: str = ""
-    user_agent: str = ""
     max_bitrate_bps: int = 10_000_000
     keyframe_interval_ms: int = 2_000
     start_timeout_ms: int = 10_000
@@ -59,14 +46,13 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     signaling: NodeId
     sdp_offer: str | None = None
-    client_address: str = ""
-    user_agent: str = ""
     start_timeout_ms: int = 10_000
     abr: AbrSettings = AbrSettings()
     """The app's, for this session's whole life."""
     codecs_to_come: tuple[str, ...] = ()
-    """A ladder is about to make the video in these codecs, in which nobody gives it away yet. A viewer who has no other
-    is kept waiting for it, for `ladder_wish.RUNG_WAIT_S` at most: who asks must wait longer."""
+    """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
+    viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of this request
+    must therefore be longer."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +78,19 @@ class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """End a session. Closing an unknown session succeeds."""
 
     session: SessionId
-    reason: str
+    reason: EndReason
     keep_stream_s: float = 0.0
     """Publisher only: keep stream and viewers this long for its return (socket lost); 0 = the publisher said stop."""
+
+
+class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """From one origin to another: give up the stream of this publisher session, a publisher has come here for it. The
+    record stays in the store for the asker to claim. An unknown session has been given up already."""
+
+    session: SessionId
+    rightful: bool
+    """Whether the newcomer showed the same credentials. If not, the owner refuses with STREAM_ID_IN_USE unless its own
+    publisher is gone."""
 
 
 class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +114,7 @@ class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Viewer only: stop or resume sending one kind (toggleVideo/toggleAudio)."""
 
     session: SessionId
-    kind: str
+    kind: MediaKind
     enabled: bool
 
 
@@ -129,25 +125,14 @@ class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
     height: int
 
 
-class SessionState(StrEnum):
-    """Where a session stands."""
-
-    CONNECTED = "connected"
-    """ICE and DTLS are up."""
-    MEDIA = "media"
-    """First media packet received (publisher) or sent (viewer)."""
-    CLOSED = "closed"
-
-
 class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
     """What a session's signaling instance must know."""
 
     session: SessionId
     node: NodeId
     state: SessionState | None = None
-    reason: str = ""
-    """With CLOSED: why, as an `ErrorCode` value or a plain word (``stopped``, ``stream_ended``, ``ice_timeout``,
-    ``replaced``)."""
+    reason: EndReason | None = None
+    """With CLOSED: why."""
     stream_height: int | None = None
     """The rendition changed to this height."""
     target_bitrate_bps: int | None = None
@@ -206,7 +191,8 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     epoch: int
     owner: NodeId
-    reason: str = ""
+    reason: EndReason | None = None
+    """Of its end."""
 
 
 # ------------------------------------------------------------------ nodes
@@ -326,8 +312,7 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     license_id: str
     licensee: str
     community: bool
-    state: str
-    """``valid``, ``grace``, ``expired``, ``not_yet_valid`` or ``invalid``."""
+    state: LicenseState
     reason: str = ""
     not_after_s: int | None = None
     """Unix seconds; None = never."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.words import MediaKind, NodeKind
 
 
 class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +16,7 @@ class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
     track: TrackId
     mid: str
     """Groups renditions of the same track: viewers see one track per mid."""
-    kind: str
-    """``audio`` or ``video``."""
+    kind: MediaKind
     codec: str
     """RTP encoding name as in SDP: ``H264``, ``VP8``, ``VP9``, ``AV1``, ``opus``."""
     clock_rate: int
@@ -52,9 +52,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The lease's fencing number. 0 in the write that claims the key: then the revision of that very write is the
     epoch."""
     since_epoch: int = 0
-    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid (the owner claimed its own
-    key anew
-    after the store had lost it). 0 = only ``epoch``."""
+    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid: the owner claimed its own key
+    anew after the store had lost it. 0 = only ``epoch``."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +73,7 @@ class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     video_bitrate: int
     """bit/s"""
     audio_bitrate: int = 64_000
-    """bit/s"""
+    """bit/s. Accepted because Ant Media's clients send it; audio is not transcoded."""
     force_encode: bool = True
 
 
@@ -154,7 +153,7 @@ class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One node's seat under the cluster license."""
 
     node: NodeId
-    kind: str
+    kind: NodeKind
     incarnation: str
     """Random per process start; a restart of the same node id takes its own seat over."""
     acquired_at_ms: int

@@ -17,6 +17,11 @@ def origin_publish(node: NodeId) -> str:
     return f"{PREFIX}.origin.publish.{node}"
 
 
+def origin_hand_over(node: NodeId) -> str:
+    """`messages.HandOverRequest` → `messages.Ack`. Asked by other origins only."""
+    return f"{PREFIX}.origin.hand_over.{node}"
+
+
 def media_relay_open(node: NodeId) -> str:
     """`messages.RelayOpen` → `messages.RelayGrant`. Served by origins, transcoders (and edges that are parents)."""
     return f"{PREFIX}.media.relay_open.{node}"
@@ -45,9 +50,7 @@ def edge_select(node: NodeId) -> str:
 
 # --- requests about a session, to the origin or edge that has it
 def session_close(node: NodeId) -> str:
-    """`messages.CloseRequest` → `messages.Ack`. Between origins: reason ``replaced`` hands the stream over to the
-    rightful
-    publisher elsewhere, ``contested`` does so only if the publisher here is gone, else STREAM_ID_IN_USE."""
+    """`messages.CloseRequest` → `messages.Ack`."""
     return f"{PREFIX}.session.close.{node}"
 
 
@@ -89,7 +92,6 @@ def session_changed(signaling_node: NodeId) -> str:
     return f"{PREFIX}.session.changed.{signaling_node}"
 
 
-STREAM_EVENTS = f"{PREFIX}.stream.>"
 STREAM_STARTED = f"{PREFIX}.stream.started"
 """`messages.StreamEvent`: media of a new epoch is flowing."""
 STREAM_ENDED = f"{PREFIX}.stream.ended"
@@ -99,9 +101,8 @@ STREAM_RESTORED = f"{PREFIX}.stream.restored"
 
 # --- JetStream key-value buckets
 BUCKET_STREAMS = "rillcast_streams"
-"""`records.StreamRecord` by `ids.stream_key`; bucket TTL `STREAM_LEASE_S`: the owner rewrites its key every third
-of it.
-The revision of the write that created the key is the epoch."""
+"""`records.StreamRecord` by `ids.stream_key`; bucket TTL `STREAM_LEASE_S`: the owner rewrites its key every third of
+it. The revision of the write that created the key is the epoch."""
 BUCKET_RENDITIONS = "rillcast_renditions"
 """`records.RenditionRecord` by ``<stream_key>/<transcoder lease>``: the ladder job of a stream; same TTL rule."""
 BUCKET_APPS = "rillcast_apps"
@@ -111,9 +112,8 @@ BUCKET_BROADCASTS = "rillcast_broadcasts"
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
-"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock``
-(highest time
-seen), ``usage/<day>`` (seats used); no TTL."""
+"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock`` (the
+highest time seen), ``usage/<day>`` (seats used); no TTL."""
 BUCKET_SECRETS = "rillcast_secrets"
 """Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs,
 the one that signs usage reports; no TTL."""

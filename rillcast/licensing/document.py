@@ -24,7 +24,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import LicenseState, NodeKind
 
 MAX_LICENSE_BYTES = 16_384
 DEFAULT_GRACE_S = 14 * 86_400
@@ -76,16 +76,6 @@ class License(msgspec.Struct, frozen=True, kw_only=True):
 
 COMMUNITY = License(license_id="community", licensee="Community", limit_total=32, community=True)
 """In force without any license file. Every feature; 32 nodes of any kinds besides the license service itself."""
-
-
-class LicenseState(StrEnum):
-    """Whether a license holds. The value is `LicenseStatus.state`."""
-
-    VALID = "valid"
-    GRACE = "grace"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not_yet_valid"
-    INVALID = "invalid"
 
 
 class _Claims(msgspec.Struct, kw_only=True):

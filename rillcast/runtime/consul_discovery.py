@@ -15,7 +15,8 @@ import httpx
 import msgspec
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind
+from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.telemetry import get_logger
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import msgspec
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeKind, NodeLeft, NodeReport
+from rillcast.contracts.messages import NodeLeft, NodeReport
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.ports import Discovery
 
 EXPIRY_S = 5.0
@@ -38,7 +39,6 @@ class NodeDirectory:
         self._was_connected = True
         self._seen: dict[NodeId, _Seen] = {}
         self._on_gone: list[Listener] = []
-        self._on_report: list[Listener] = []
 
     # ---- asking
 
@@ -74,10 +74,6 @@ class NodeDirectory:
         """Call `listener` with the last report of each node that said goodbye or fell silent."""
         self._on_gone.append(listener)
 
-    def on_report(self, listener: Listener) -> None:
-        """Call `listener` with each report as it arrives."""
-        self._on_report.append(listener)
-
     # ---- feeding
 
     def heard(self, report: NodeReport) -> None:
@@ -86,8 +82,6 @@ class NodeDirectory:
         if before is not None and before.report.info.incarnation != report.info.incarnation:
             self._gone(report.info.node)
         self._seen[report.info.node] = _Seen(report, self._clock())
-        for listener in self._on_report:
-            listener(report)
 
     def left(self, event: NodeLeft) -> None:
         """Take a goodbye in."""

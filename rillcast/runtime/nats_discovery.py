@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLeft, NodeReport
+from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.heartbeat import Heartbeat
 from rillcast.runtime.ports import Bus

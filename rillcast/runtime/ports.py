@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind
+from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.words import NodeKind
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 Answer = TypeVar("Answer", bound=msgspec.Struct)

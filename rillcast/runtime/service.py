@@ -19,7 +19,13 @@ from typing import Any
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeKind, NodeLoad, NodeReport
+from rillcast.contracts.messages import (
+    CarriedStream,
+    NodeInfo,
+    NodeLoad,
+    NodeReport,
+)
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.address import local_address
 from rillcast.runtime.admin import admin_app

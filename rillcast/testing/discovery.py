@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind
+from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.words import NodeKind
 
 
 @dataclass

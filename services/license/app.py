@@ -18,7 +18,6 @@ from rillcast.contracts.messages import (
     LicenseStatusRequest,
     LicenseUsage,
     LicenseUsageRequest,
-    NodeKind,
     SeatAnswer,
     SeatRelease,
     SeatRequest,
@@ -35,7 +34,7 @@ from rillcast.contracts.subjects import (
     LICENSE_STATUS,
     LICENSE_USAGE,
 )
-from rillcast.licensing.document import LicenseState
+from rillcast.contracts.words import LicenseState, NodeKind
 from rillcast.runtime import service
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.service import Node

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseStatus
+from rillcast.contracts.words import LicenseState
 from rillcast.licensing.document import (
     ClockFloor,
     InForce,
     License,
     LicenseRefused,
-    LicenseState,
     check_installable,
     describe,
     in_force,
@@ -80,7 +80,7 @@ class LicenseVault:
                 license_id="",
                 licensee="",
                 community=False,
-                state=LicenseState.INVALID.value,
+                state=LicenseState.INVALID,
                 limit_total=0,
                 reason=f"refused ({refused.reason.value}): {refused.message}",
             )
@@ -213,7 +213,7 @@ class LicenseVault:
             "license in force",
             license=now.license.license_id,
             licensee=now.license.licensee,
-            state=now.state.value,
+            state=now.state,
             seats=now.limit_total,
             reason=now.reason,
         )
@@ -225,7 +225,7 @@ def status_of(license: License, state: LicenseState, reason: str) -> LicenseStat
         license_id=license.license_id,
         licensee=license.licensee,
         community=license.community,
-        state=state.value,
+        state=state,
         reason=reason,
         not_after_s=license.not_after_s,
         not_before_s=license.not_before_s,

@@ -7,7 +7,8 @@ import time
 
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeKind, NodeLoad
+from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad
+from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks, Outbox

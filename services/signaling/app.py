@@ -13,8 +13,9 @@ from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement,
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, NodeId
-from rillcast.contracts.messages import NodeKind, NodeLoad
+from rillcast.contracts.messages import NodeLoad
 from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.service import Node, StartError, product_version

@@ -15,7 +15,7 @@ from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.ids import AppName
-from rillcast.contracts.messages import NodeInfo, NodeKind, RelayClose, RelayOpen
+from rillcast.contracts.messages import NodeInfo, RelayClose, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import (
     BUCKET_APPS,
@@ -26,6 +26,7 @@ from rillcast.contracts.subjects import (
     media_relay_close,
     media_relay_open,
 )
+from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import NativePlane
 from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
 from rillcast.node.addresses import MediaAddresses

@@ -11,7 +11,8 @@ import pytest
 from consul_here import need_consul
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLoad, NodeReport
+from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.admin import admin_app
 from rillcast.runtime.consul_discovery import ConsulDiscovery
 from rillcast.runtime.directory import NodeDirectory

@@ -14,7 +14,13 @@ from consul_here import need_consul
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.messages import CarriedStream, NodeKind, NodeLoad, SeatAnswer, SeatRequest
+from rillcast.contracts.messages import (
+    CarriedStream,
+    NodeLoad,
+    SeatAnswer,
+    SeatRequest,
+)
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.service import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix

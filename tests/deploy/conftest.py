@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.settings import NodeSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 
 NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger"]
 PINNED = re.compile(r"[^:]+:v?\d+(\.\d+)*[-a-z]*")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 
 FROM_DISCOVERY = {"service", "node", "region", "zone", "instance", "job"}
 SERIES = re.compile(r"\brillcast_[a-z0-9_]+")

@@ -12,7 +12,7 @@ import yaml
 
 from rillcast.cli.plan import Wishes, services
 from rillcast.contracts.ids import AppName
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.file_settings import read_apps

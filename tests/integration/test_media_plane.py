@@ -196,7 +196,7 @@ async def test_a_picture_goes_through_a_relay_to_viewers_on_another_plane() -> N
     async with rig() as origin, rig(workers=2) as edge, peer() as publisher, peer() as first, peer() as second:
         published = await publish(origin, publisher)
         await origin.wait_for(lambda e: isinstance(e, p.SessionMedia) and e.session == published.session)
-        relayed = {t.kind: relay(origin, edge, published.sources[t.kind], t) for t in published.tracks}
+        relayed = {t.kind.value: relay(origin, edge, published.sources[t.kind], t) for t in published.tracks}
         below = replace(published, sources=relayed)
         await view(edge, first, below, worker=0)
         await view(edge, second, below, worker=1)

@@ -26,6 +26,7 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
 )
+from rillcast.contracts.words import EndReason
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
@@ -141,7 +142,7 @@ class Cluster:
 
     async def close(self, node: str, session: SessionId) -> None:
         await self.bus.request(
-            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason="stopped"), Ack
+            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason=EndReason.STOPPED), Ack
         )
 
     async def state(self, session: SessionId, wanted: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import DtlsParameters, Encoding, HeaderExtensions, RecvTrack
 from rillcast.media.sdp.codecs import (
     LOCAL_PARAMETERS,
@@ -162,7 +163,7 @@ def _tracks(
             TrackRecord(
                 track=TrackId(f"{name}.{rid}" if rid else name),
                 mid=name,
-                kind=section.kind,
+                kind=MediaKind(section.kind),
                 codec=payload.codec,
                 clock_rate=payload.clock_rate,
                 channels=payload.channels,

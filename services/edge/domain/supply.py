@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from services.edge.domain.rendition_selector import Option
 
 WORTH_IT = 1.2
@@ -31,7 +32,7 @@ def tracks_to_come(live: LiveStream, codecs: Collection[str]) -> tuple[TrackReco
         return ()
     group, present = videos[0].mid, {track.codec for track in videos if track.mid == videos[0].mid}
     return tuple(
-        TrackRecord(track=TrackId(f"{group}.to-come"), mid=group, kind="video", codec=codec, clock_rate=90_000)
+        TrackRecord(track=TrackId(f"{group}.to-come"), mid=group, kind=MediaKind.VIDEO, codec=codec, clock_rate=90_000)
         for codec in codecs
         if codec not in present
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from rillcast.contracts.words import EndReason
 from rillcast.node.background import Outbox
 from services.edge.domain.viewer import Viewers
 from services.edge.usecases.session_end import SessionEnd
@@ -30,6 +31,6 @@ class Drain:
         per_step = -(-len(leaving) // steps)
         for first in range(0, len(leaving), max(1, per_step)):
             for viewer in leaving[first : first + per_step]:
-                self._session_end.end(viewer, "draining", how="drained")
+                self._session_end.end(viewer, EndReason.DRAINING, how="drained")
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)

@@ -6,7 +6,8 @@ from opentelemetry.trace import Status, StatusCode
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import SessionChanged, SessionState
+from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
 from rillcast.node.background import Outbox
 from services.edge import metrics
@@ -25,8 +26,8 @@ class SessionEnd:
         self._viewers = viewers
         self._outbox = outbox
 
-    def end(self, viewer: Viewer, reason: str, *, how: str, gone_from_plane: bool = False) -> None:
-        """End the session. `reason` goes to the client, `how` is the closed label of the metric."""
+    def end(self, viewer: Viewer, reason: EndReason, *, how: str, gone_from_plane: bool = False) -> None:
+        """End the session. `reason` goes to signaling, `how` is the closed label of the metric."""
         in_plane = Stage.CONNECTING <= viewer.stage < Stage.ENDED and not gone_from_plane
         if not self.forget(viewer, how):
             return

@@ -14,9 +14,9 @@ from rillcast.contracts.messages import (
     RestartIceRequest,
     SelectRendition,
     SessionChanged,
-    SessionState,
     StreamEvent,
 )
+from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
 from rillcast.media.sdp import local_candidates
 from rillcast.node.addresses import MediaAddresses
@@ -78,8 +78,6 @@ class ViewerSessions:
 
     async def mute(self, request: MuteRequest) -> Ack:
         """Serve `subjects.session_mute`."""
-        if request.kind not in ("audio", "video"):
-            raise RillcastError(ErrorCode.BAD_REQUEST, "only audio and video can be muted")
         viewer = self._viewer(request.session)
         for track in viewer.tracks:
             if track.kind == request.kind:
@@ -119,9 +117,9 @@ class ViewerSessions:
                 if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, Stage.MEDIA):
                     self._first_packet(viewer)
             case protocol.SessionClosed(session=session, reason=reason):
-                self._gone_from_plane(session, reason, _how(reason))
+                self._gone_from_plane(session, EndReason(reason))
             case protocol.Error(command="add_session", id=session):
-                self._gone_from_plane(session, ErrorCode.SERVER_ERROR.value, "plane_error")
+                self._gone_from_plane(session, EndReason.PLANE_ERROR)
             case _:
                 pass
 
@@ -140,7 +138,7 @@ class ViewerSessions:
         self._gone_since.pop(key, None)
         for viewer in viewers:
             if viewer.stage >= Stage.CONNECTING and not self._allocator.reconcile(viewer, live):
-                self._session_end.end(viewer, "codec_changed", how="codec_changed")
+                self._session_end.end(viewer, EndReason.CODEC_CHANGED, how="codec_changed")
 
     async def on_stream_ended(self, _subject: str, event: StreamEvent) -> None:
         """The owner says that the stream is over; stale news about an epoch before the present one is no news."""
@@ -155,7 +153,7 @@ class ViewerSessions:
         now = self._clock()
         for viewer in self._viewers if self._viewers.connecting else ():
             if viewer.overdue(now):
-                self._session_end.end(viewer, "ice_timeout", how="ice_timeout")
+                self._session_end.end(viewer, EndReason.ICE_TIMEOUT, how="ice_timeout")
         for key, since in tuple(self._gone_since.items()):
             if not self._viewers.of(key):
                 del self._gone_since[key]
@@ -170,15 +168,15 @@ class ViewerSessions:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "no such viewer session at this node")
         return viewer
 
-    def _gone_from_plane(self, plane_session: int, reason: str, how: str) -> None:
+    def _gone_from_plane(self, plane_session: int, reason: EndReason) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is not None:
-            self._session_end.end(viewer, reason, how=how, gone_from_plane=True)
+            self._session_end.end(viewer, reason, how=reason.value, gone_from_plane=True)
 
     def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)
         for viewer in self._viewers.of(key):
-            self._session_end.end(viewer, "stream_ended", how="stream_ended")
+            self._session_end.end(viewer, EndReason.STREAM_ENDED, how="stream_ended")
         self._upstream.drop(key)
 
     def _first_packet(self, viewer: Viewer) -> None:
@@ -219,17 +217,3 @@ class ViewerSessions:
 
     def _tell(self, viewer: Viewer, state: SessionState) -> None:
         self._session_end.tell(viewer, SessionChanged(session=viewer.session, node=self._node, state=state))
-
-
-def _how(reason: str) -> str:
-    """The plane's reasons are a closed set and serve as label; what it may add later doesn't."""
-    known = (
-        "handshake_timeout",
-        "consent_expired",
-        "dtls_closed",
-        "dtls_failed",
-        "fingerprint_mismatch",
-        "bye",
-        "send_stalled",
-    )
-    return reason if reason in known else "other"

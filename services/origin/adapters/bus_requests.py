@@ -12,6 +12,7 @@ from services.origin.domain.publishing import Publishing
 async def serve_requests(bus: Bus, node: NodeId, publishing: Publishing, parenting: Parenting) -> None:
     """Begin to answer."""
     await bus.serve(subjects.origin_publish(node), messages.PublishRequest, publishing.publish)
+    await bus.serve(subjects.origin_hand_over(node), messages.HandOverRequest, publishing.hand_over)
     await bus.serve(subjects.session_close(node), messages.CloseRequest, publishing.close)
     await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, publishing.restart_ice)
     await bus.serve(subjects.media_relay_open(node), messages.RelayOpen, parenting.open)

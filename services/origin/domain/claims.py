@@ -9,16 +9,11 @@ from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
-from rillcast.contracts.messages import Ack, CloseRequest
+from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from services.origin.domain.publication import Publication
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
-
-HAND_OVER = "replaced"
-"""Reason of a close that gives the stream to its rightful publisher elsewhere."""
-CONTEST = "contested"
-"""Reason of a close that succeeds only if the publisher is gone."""
 
 _ATTEMPTS = 4
 _OWNER_TIMEOUT_S = 1.0
@@ -63,9 +58,9 @@ class Claims:
             if not rightful:
                 raise in_use(self._lease_s)
             return
-        close = CloseRequest(session=record.publisher_session, reason=HAND_OVER if rightful else CONTEST)
+        request = HandOverRequest(session=record.publisher_session, rightful=rightful)
         try:
-            await self._bus.request(subjects.session_close(record.owner), close, Ack, timeout_s=_OWNER_TIMEOUT_S)
+            await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
         except RillcastError as refusal:
             if refusal.code is not ErrorCode.NO_NODE_AVAILABLE:
                 raise

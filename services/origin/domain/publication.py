@@ -11,6 +11,7 @@ from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts.ids import NodeId, SessionId, TrackId
 from rillcast.contracts.messages import PublishRequest, SessionAnswer
 from rillcast.contracts.records import StreamRecord, TrackRecord
+from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import RecvTrack, SourceStats
 from rillcast.media.sdp import PublishNegotiation
 from services.origin.domain.takeover import Living
@@ -49,7 +50,7 @@ class Publication:
         self.restored = False
         self.media_flowing = False
         self.grace_until: float | None = None
-        self.grace_reason = ""
+        self.grace_reason: EndReason | None = None
         self._media_at: float | None = None
         self._opened_at = 0.0
         self._heard_at = 0.0
@@ -61,7 +62,7 @@ class Publication:
     ) -> None:
         """A publisher session starts, the first or one that takes over."""
         self.request, self.answer, self.plane_session, self.restored = request, answer, plane_session, restored
-        self.grace_until, self.grace_reason = None, ""
+        self.grace_until, self.grace_reason = None, None
         self._media_at, self._opened_at, self._heard_at = None, now, now
 
     def inherit(self, record: StreamRecord) -> None:
@@ -79,7 +80,7 @@ class Publication:
         self.media_flowing = True
         return now - self._opened_at
 
-    def begin_grace(self, seconds: float, reason: str, now: float) -> None:
+    def begin_grace(self, seconds: float, reason: EndReason, now: float) -> None:
         """The publisher is gone; keep the stream for its return. A grace time that runs already is not prolonged."""
         until = now + seconds
         self.grace_until = until if self.grace_until is None else min(until, self.grace_until)

@@ -22,21 +22,22 @@ from rillcast.contracts.messages import (
     Ack,
     CarriedStream,
     CloseRequest,
+    HandOverRequest,
     PublishRequest,
     RestartIceAnswer,
     RestartIceRequest,
     SessionAnswer,
     SessionChanged,
-    SessionState,
     StreamEvent,
 )
+from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
 from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish, local_candidates
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.load import MediaLoad
 from services.origin import metrics
-from services.origin.domain.claims import CONTEST, HAND_OVER, Claims, in_use
+from services.origin.domain.claims import Claims, in_use
 from services.origin.domain.parenting import Parenting
 from services.origin.domain.publication import Due, Publication, onto_sources, same_layout
 from services.origin.domain.takeover import may_take_over
@@ -103,14 +104,24 @@ class Publishing:
         publication = self._by_session.get(request.session)
         if publication is None:
             return Ack()
-        if request.reason == CONTEST and not may_take_over(publication.living(self._clock()), ""):
-            raise in_use()
-        if request.reason in (HAND_OVER, CONTEST):
-            await self._hand_over(publication)
-        elif request.keep_stream_s > 0:
+        if request.keep_stream_s > 0:
             publication.begin_grace(request.keep_stream_s, request.reason, self._clock())
         else:
             await asyncio.wait((self._end_soon(publication, request.reason, how="stopped"),))
+        return Ack()
+
+    async def hand_over(self, request: HandOverRequest) -> Ack:
+        """Serve `subjects.origin_hand_over`: another origin gets the stream. The record stays for it to claim, viewers
+        follow it there. Raises STREAM_ID_IN_USE while our publisher is better entitled."""
+        publication = self._by_session.get(request.session)
+        if publication is None:
+            return Ack()
+        if not request.rightful and not may_take_over(publication.living(self._clock()), ""):
+            raise in_use()
+        keeping = self._remove(publication, EndReason.REPLACED)
+        metrics.ENDED.labels("handed_over").inc()
+        if keeping is not None:
+            await asyncio.wait((keeping,))
         return Ack()
 
     async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
@@ -141,10 +152,10 @@ class Publishing:
                     self._media_began(publication)
             case protocol.SessionClosed(session=session, reason=reason):
                 if publication := self._by_plane.get(session):
-                    self._session_lost(publication, reason)
-            case protocol.Error(command="add_session", id=session, message=message):
+                    self._session_lost(publication, EndReason(reason))
+            case protocol.Error(command="add_session", id=session):
                 if publication := self._by_plane.get(session):
-                    self._session_lost(publication, message)
+                    self._session_lost(publication, EndReason.PLANE_ERROR)
             case _:
                 pass
 
@@ -169,9 +180,9 @@ class Publishing:
         for publication in tuple(self._streams.values()):
             match publication.due(now):
                 case Due.START_TIMEOUT:
-                    self._end_soon(publication, ErrorCode.PUBLISH_TIMEOUT.value, how="start_timeout")
+                    self._end_soon(publication, EndReason.NO_MEDIA, how="start_timeout")
                 case Due.GRACE_OVER:
-                    self._end_soon(publication, publication.grace_reason, how="not_returned")
+                    self._end_soon(publication, publication.grace_reason or EndReason.OTHER, how="not_returned")
                 case Due.NOTHING:
                     pass
 
@@ -192,7 +203,7 @@ class Publishing:
         """Tell publishers to go elsewhere. Their records stay in the store, so that the next origin takes them over
         with all viewers attached."""
         for publication in tuple(self._streams.values()):
-            self._tell(publication, SessionState.CLOSED, "draining")
+            self._tell(publication, SessionState.CLOSED, EndReason.DRAINING)
         await self._outbox.flush()
 
     # ------------------------------------------------------------ beginning
@@ -238,7 +249,7 @@ class Publishing:
     ) -> SessionAnswer:
         """The publisher is back: its new session feeds the living stream."""
         keeps_sources = same_layout(publication.tracks, negotiation.tracks)
-        self._drop_session(publication, "replaced", keep_sources=keeps_sources)
+        self._drop_session(publication, EndReason.REPLACED, keep_sources=keeps_sources)
         publication.expect(request.session)
         if keeps_sources:
             recv = onto_sources(negotiation, publication.sources)
@@ -304,16 +315,16 @@ class Publishing:
 
     # ------------------------------------------------------------ ending
 
-    def _session_lost(self, publication: Publication, reason: str) -> None:
+    def _session_lost(self, publication: Publication, reason: EndReason) -> None:
         """The plane closed the session. Keep the stream for the publisher's return, unless it never came."""
         self._forget_session(publication)
         if not publication.media_flowing:
-            self._end_soon(publication, ErrorCode.PUBLISH_TIMEOUT.value, how="start_timeout")
+            self._end_soon(publication, EndReason.NO_MEDIA, how="start_timeout")
             return
         self._tell(publication, SessionState.CLOSED, reason)
         publication.begin_grace(publication.request.start_timeout_ms / 1000, reason, self._clock())
 
-    def _drop_session(self, publication: Publication, reason: str, *, keep_sources: bool) -> None:
+    def _drop_session(self, publication: Publication, reason: EndReason, *, keep_sources: bool) -> None:
         """End the publisher's session, if it still has one, and its sources unless they are to be kept."""
         session = publication.plane_session
         self._by_session.pop(publication.request.session, None)
@@ -331,7 +342,7 @@ class Publishing:
             publication.plane_session = None
             self._load.left(publication.worker)
 
-    def _remove(self, publication: Publication, reason: str) -> asyncio.Task[None] | None:
+    def _remove(self, publication: Publication, reason: EndReason) -> asyncio.Task[None] | None:
         """Take the stream out of this node, at once. Returns the task that was renewing its lease."""
         self._streams.pop(publication.key, None)
         metrics.PUBLISHERS.set(len(self._streams))
@@ -342,10 +353,10 @@ class Publishing:
             keeping.cancel()
         return keeping
 
-    def _end_soon(self, publication: Publication, reason: str, *, how: str) -> asyncio.Task[None]:
+    def _end_soon(self, publication: Publication, reason: EndReason, *, how: str) -> asyncio.Task[None]:
         return self._tasks.start(self._end(publication, reason, how=how), f"end of {publication.key}")
 
-    async def _end(self, publication: Publication, reason: str, *, how: str) -> None:
+    async def _end(self, publication: Publication, reason: EndReason, *, how: str) -> None:
         """The stream is over: free its id, tell everybody."""
         if self._streams.get(publication.key) is not publication:
             return
@@ -363,13 +374,6 @@ class Publishing:
             await asyncio.wait((keeping,))
         await publication.keeper.release()
 
-    async def _hand_over(self, publication: Publication) -> None:
-        """Another origin gets the stream: the record stays for it to claim, viewers follow it there."""
-        keeping = self._remove(publication, HAND_OVER)
-        metrics.ENDED.labels("handed_over").inc()
-        if keeping is not None:
-            await asyncio.wait((keeping,))
-
     async def _keep(self, publication: Publication) -> None:
         """Renew the lease until it is lost to another node; then stand down without a word about the stream's end."""
         await publication.keeper.keep()
@@ -377,18 +381,18 @@ class Publishing:
             metrics.STAND_DOWNS.inc()
             metrics.ENDED.labels("stood_down").inc()
             self._keepers.pop(publication.key, None)
-            self._remove(publication, HAND_OVER)
+            self._remove(publication, EndReason.REPLACED)
 
     # ------------------------------------------------------------ small things
 
-    def _tell(self, publication: Publication, state: SessionState, reason: str = "") -> None:
+    def _tell(self, publication: Publication, state: SessionState, reason: EndReason | None = None) -> None:
         request = publication.request
         self._outbox.put(
             subjects.session_changed(request.signaling),
             SessionChanged(session=request.session, node=self._node, state=state, reason=reason),
         )
 
-    def _announce(self, publication: Publication, subject: str, reason: str = "") -> None:
+    def _announce(self, publication: Publication, subject: str, reason: EndReason | None = None) -> None:
         request = publication.request
         event = StreamEvent(
             app=request.app,

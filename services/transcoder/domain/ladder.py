@@ -10,6 +10,7 @@ from rillcast.apps.ladder_settings import MAX_BITRATE_BPS, MIN_BITRATE_BPS, Ladd
 from rillcast.apps.ladder_wish import DECODED, ENCODED, LadderWish
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
+from rillcast.contracts.words import MediaKind
 
 MAX_SOURCE_SIDE = 8192
 BITS_PER_PIXEL = 0.07
@@ -106,7 +107,7 @@ def track_record(rung: Rung, source: TrackRecord) -> TrackRecord:
     return TrackRecord(
         track=rung.track,
         mid=source.mid,
-        kind="video",
+        kind=MediaKind.VIDEO,
         codec=rung.codec,
         clock_rate=source.clock_rate,
         fmtp=h264_fmtp(rung.width, rung.height) if rung.codec == "H264" else "",

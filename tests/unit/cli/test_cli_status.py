@@ -16,8 +16,14 @@ from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import shortened
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
 from rillcast.contracts.ids import AppName, NodeId, StreamId
-from rillcast.contracts.messages import LicenseStatus, NodeInfo, NodeKind, NodeLoad, NodeReport
+from rillcast.contracts.messages import (
+    LicenseStatus,
+    NodeInfo,
+    NodeLoad,
+    NodeReport,
+)
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.contracts.words import LicenseState, NodeKind
 
 EDGE = NodeReport(
     info=NodeInfo(
@@ -51,7 +57,12 @@ LIVE = StreamStatus(
     renditions=(720, 360),
 )
 LICENSE = LicenseStatus(
-    license_id="c", licensee="", community=True, state="valid", limit_total=100, used_by_kind={"edge": 1, "origin": 1}
+    license_id="c",
+    licensee="",
+    community=True,
+    state=LicenseState.VALID,
+    limit_total=100,
+    used_by_kind={"edge": 1, "origin": 1},
 )
 STATUS = ClusterStatus(version="0.1.0", nodes=(EDGE, ORIGIN), streams=(LIVE,), viewers=7, license=LICENSE)
 

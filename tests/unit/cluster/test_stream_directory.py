@@ -7,6 +7,7 @@ import msgspec
 from rillcast.cluster.stream_directory import StreamDirectory
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.runtime.ports import Entry
 
 APP, STREAM = AppName("live"), StreamId("a.b")
@@ -15,7 +16,9 @@ LEASE_S = 6.0
 
 
 def track(name: str, mid: str = "v0", height: int = 720) -> TrackRecord:
-    return TrackRecord(track=TrackId(name), mid=mid, kind="video", codec="H264", clock_rate=90_000, height=height)
+    return TrackRecord(
+        track=TrackId(name), mid=mid, kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000, height=height
+    )
 
 
 def entry(revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0) -> Entry:

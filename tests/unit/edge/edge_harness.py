@@ -17,7 +17,6 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseRequest,
     NodeInfo,
-    NodeKind,
     PlayRequest,
     RelayClose,
     RelayGrant,
@@ -27,6 +26,7 @@ from rillcast.contracts.messages import (
     StreamEvent,
 )
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.media import protocol
 from rillcast.node.events import PlaneEvents
 from rillcast.testing.bus import FakeBroker, FakeBus
@@ -43,8 +43,8 @@ KEY = stream_key(APP, STREAM)
 SIGNALING = NodeId("sig-1")
 EDGE = NodeId("edge-1")
 
-VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="VP8", clock_rate=90_000, height=720)
-AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000, height=720)
+AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2)
 KEY_TEXT = base64.b64encode(bytes(28)).decode()
 
 
@@ -53,7 +53,7 @@ def rung(height: int, bitrate_bps: int, codec: str = "VP8") -> TrackRecord:
     return TrackRecord(
         track=TrackId(f"v0.{height}p"),
         mid="v0",
-        kind="video",
+        kind=MediaKind.VIDEO,
         codec=codec,
         clock_rate=90_000,
         height=height,
@@ -208,7 +208,9 @@ class World:
         await self.bus.request(subjects.edge_accept(EDGE), message, Ack, timeout_s=timeout_s)
 
     async def close(self, session: SessionId) -> None:
-        await self.bus.request(subjects.session_close(EDGE), CloseRequest(session=session, reason="stopped"), Ack)
+        await self.bus.request(
+            subjects.session_close(EDGE), CloseRequest(session=session, reason=EndReason.STOPPED), Ack
+        )
 
     def connect(self, plane_session: int) -> None:
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
@@ -250,7 +252,7 @@ class World:
     def source_of(self, track: str) -> int:
         return next(feed.source for feed in self.edge.upstream.feeds_of(KEY) if feed.track.track == track)
 
-    def told(self, session: SessionId) -> list[tuple[str | None, str]]:
+    def told(self, session: SessionId) -> list[tuple[str | None, str | None]]:
         return [(c.state, c.reason) for c in self.changes if c.session == session and c.state]
 
     def heights(self, session: SessionId) -> list[int]:

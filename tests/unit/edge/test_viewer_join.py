@@ -53,7 +53,7 @@ async def test_without_an_offer_the_edge_offers_and_begins_with_the_answer(world
 async def test_progress_is_told_to_the_signaling_instance(world: World) -> None:
     session, _ = await world.watching()
 
-    await until(lambda: world.told(session) == [("connected", ""), ("media", "")])
+    await until(lambda: world.told(session) == [("connected", None), ("media", None)])
 
 
 async def test_many_first_viewers_share_one_opening_per_track(world: World) -> None:

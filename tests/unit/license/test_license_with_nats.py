@@ -21,7 +21,6 @@ from rillcast.contracts.messages import (
     LicenseInstall,
     LicenseStatus,
     LicenseStatusRequest,
-    NodeKind,
     SeatAnswer,
     SeatRelease,
     SeatRequest,
@@ -34,6 +33,7 @@ from rillcast.contracts.subjects import (
     LICENSE_RELEASE,
     LICENSE_STATUS,
 )
+from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import License, issue_license
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeKind, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.contracts.messages import SeatAnswer, SeatRelease, SeatRequest
+from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import COMMUNITY, License, issue_license
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue

@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.licensing.document import License, LicenseState, issue_license
+from rillcast.contracts.words import LicenseState
+from rillcast.licensing.document import License, issue_license
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.adapters.file_document import FileDocument

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.cli.plan import MAX_PER_KIND, Wishes, services
+from rillcast.contracts.words import LicenseState
 from rillcast.licensing.document import (
     COMMUNITY,
     MAX_LICENSE_BYTES,
     ClockFloor,
     License,
     LicenseRefused,
-    LicenseState,
     Refusal,
     in_force,
     issue_license,

@@ -7,6 +7,7 @@ import pytest
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.load.description import (
     LocalPeer,
     PublishedTrack,
@@ -26,12 +27,12 @@ TRACKS = (
     TrackRecord(
         track=TrackId("v0"),
         mid="v0",
-        kind="video",
+        kind=MediaKind.VIDEO,
         codec="H264",
         clock_rate=90_000,
         fmtp="packetization-mode=1;profile-level-id=42e01f",
     ),
-    TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2),
+    TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2),
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp import LocalTransport
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "sdp"
@@ -39,13 +40,13 @@ def video(codec: str = "H264", fmtp: str = "", track: str = "v0") -> TrackRecord
     """A video rendition of mid ``v0``."""
     if codec == "H264" and not fmtp:
         fmtp = H264_FMTP
-    return TrackRecord(track=TrackId(track), mid="v0", kind="video", codec=codec, clock_rate=90_000, fmtp=fmtp)
+    return TrackRecord(track=TrackId(track), mid="v0", kind=MediaKind.VIDEO, codec=codec, clock_rate=90_000, fmtp=fmtp)
 
 
 def audio(fmtp: str = OPUS_FMTP) -> TrackRecord:
     """An Opus track of mid ``a0``."""
     return TrackRecord(
-        track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2, fmtp=fmtp
+        track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2, fmtp=fmtp
     )
 
 

@@ -14,7 +14,6 @@ from rillcast.contracts.messages import (
     Ack,
     CloseRequest,
     NodeInfo,
-    NodeKind,
     PublishRequest,
     RelayGrant,
     RelayOpen,
@@ -23,6 +22,7 @@ from rillcast.contracts.messages import (
     StreamEvent,
 )
 from rillcast.contracts.records import StreamRecord
+from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.media import protocol
 from rillcast.node.events import PlaneEvents
 from rillcast.testing.bus import FakeBroker, FakeBus
@@ -120,7 +120,7 @@ class World:
 
     async def start(self) -> None:
         await self.bus.listen(subjects.session_changed(SIGNALING), SessionChanged, self._changed)
-        await self.bus.listen(subjects.STREAM_EVENTS, StreamEvent, self._event)
+        await self.bus.listen(f"{subjects.PREFIX}.stream.>", StreamEvent, self._event)
 
     async def origin(self, name: str = "origin-1", workers: int = 1, **settings: Any) -> RunningOrigin:
         running = RunningOrigin(self, name, workers, **settings)
@@ -138,7 +138,9 @@ class World:
     async def publish(self, at: RunningOrigin, **changes: Any) -> SessionAnswer:
         return await self.bus.request(subjects.origin_publish(at.name), request(**changes), SessionAnswer)
 
-    async def close(self, at: RunningOrigin, session: SessionId, keep_s: float = 0.0, reason: str = "stopped") -> None:
+    async def close(
+        self, at: RunningOrigin, session: SessionId, keep_s: float = 0.0, reason: EndReason = EndReason.STOPPED
+    ) -> None:
         close = CloseRequest(session=session, reason=reason, keep_stream_s=keep_s)
         await self.bus.request(subjects.session_close(at.name), close, Ack)
 
@@ -186,7 +188,7 @@ class World:
             await asyncio.sleep(0)
         await self.bus.settle()
 
-    def told(self, session: SessionId) -> list[tuple[str | None, str]]:
+    def told(self, session: SessionId) -> list[tuple[str | None, str | None]]:
         return [(c.state, c.reason) for c in self.changes if c.session == session]
 
     def announced(self) -> list[str]:

@@ -9,7 +9,7 @@ from origin_harness import KEY, World, until
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
-from rillcast.contracts.messages import Ack, CloseRequest
+from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.media import protocol
 
 
@@ -171,12 +171,12 @@ async def test_a_claim_that_came_in_between_is_not_overwritten(world: World) -> 
         before, owner=NodeId("origin-3"), publisher_session=SessionId("third"), credential_digest="third", epoch=0
     )
 
-    async def give_up_and_lose_the_race(_request: CloseRequest) -> Ack:
+    async def give_up_and_lose_the_race(_request: HandOverRequest) -> Ack:
         await world.streams.put(KEY, msgspec.json.encode(foreign))
         return Ack()
 
     await old.kill()
-    await world.bus.serve(subjects.session_close(old.name), CloseRequest, give_up_and_lose_the_race)
+    await world.bus.serve(subjects.origin_hand_over(old.name), HandOverRequest, give_up_and_lose_the_race)
 
     with pytest.raises(RillcastError) as refusal:
         await world.publish(new)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeKind, NodeLeft, NodeLoad, NodeReport
+from rillcast.contracts.messages import (
+    NodeInfo,
+    NodeLeft,
+    NodeLoad,
+    NodeReport,
+)
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.directory import EXPIRY_S, NodeDirectory
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.discovery import FakeDiscovery

@@ -16,7 +16,7 @@ from rillcast.testing.servers import free_port, nats_server
 
 PROGRAM = """
 import asyncio, sys
-from rillcast.contracts.messages import NodeKind
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime import service
 from rillcast.runtime.settings import NodeSettings, env_prefix
 

@@ -10,7 +10,14 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, SeatAnswer, SeatRelease, SeatRequest
+from rillcast.contracts.messages import (
+    Ack,
+    NodeInfo,
+    SeatAnswer,
+    SeatRelease,
+    SeatRequest,
+)
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.license import Seat
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBus

@@ -27,7 +27,6 @@ from rillcast.contracts.messages import (
     LicenseUsageRequest,
     MuteRequest,
     NodeInfo,
-    NodeKind,
     NodeLoad,
     NodeReport,
     PlayRequest,
@@ -37,10 +36,10 @@ from rillcast.contracts.messages import (
     SelectRendition,
     SessionAnswer,
     SessionChanged,
-    SessionState,
     UsageReport,
 )
 from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
+from rillcast.contracts.words import LicenseState, MediaKind, NodeKind, SessionState
 from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.ports import KeyValue
@@ -194,14 +193,16 @@ class Cluster:
                 TrackRecord(
                     track=TrackId("v0"),
                     mid="v0",
-                    kind="video",
+                    kind=MediaKind.VIDEO,
                     codec="H264",
                     clock_rate=90_000,
                     width=1280,
                     height=720,
                     bitrate_bps=1_000_000,
                 ),
-                TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2),
+                TrackRecord(
+                    track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2
+                ),
             ),
             media_flowing=True,
             name="A show",
@@ -249,7 +250,7 @@ class Cluster:
             for node in (self.origin, *self.edges):
                 await node.bus.close()
 
-    async def license_is(self, state: str) -> None:
+    async def license_is(self, state: LicenseState) -> None:
         async def answer(request: LicenseStatusRequest) -> LicenseStatus:
             return license_status(state)
 
@@ -258,7 +259,7 @@ class Cluster:
     async def checks_documents(self) -> None:
         async def answer(request: LicenseCheck) -> LicenseStatus:
             name, dot, _ = request.document.partition(".")
-            return license_status("valid" if dot else "invalid", license_id=name if dot else "")
+            return license_status(LicenseState.VALID if dot else LicenseState.INVALID, license_id=name if dot else "")
 
         await self.origin.bus.serve(subjects.LICENSE_CHECK, LicenseCheck, answer, queue="license")
 
@@ -278,7 +279,7 @@ class Cluster:
         await self.origin.bus.serve(subjects.LICENSE_USAGE, LicenseUsageRequest, answer, queue="license")
 
 
-def license_status(state: str, license_id: str = "L1") -> LicenseStatus:
+def license_status(state: LicenseState, license_id: str = "L1") -> LicenseStatus:
     return LicenseStatus(
         license_id=license_id,
         licensee="Us",

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
-from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
+from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.records import StreamRecord
+from rillcast.contracts.words import EndReason, SessionState
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.admission import Admission
 from services.signaling.core.domain.app_catalog import AppCatalog
@@ -105,7 +106,9 @@ class Talk:
     def opened(self, session: SessionId) -> list[Effect]:
         return self.conversation.opened(SessionAnswer(session=session, node=EDGE, sdp="v=0"), 0.0)
 
-    def changed(self, session: SessionId, state: SessionState, now: float = 0.0, reason: str = "") -> list[Effect]:
+    def changed(
+        self, session: SessionId, state: SessionState, now: float = 0.0, reason: EndReason | None = None
+    ) -> list[Effect]:
         return self.conversation.changed(SessionChanged(session=session, node=EDGE, state=state, reason=reason), now)
 
 
@@ -130,7 +133,7 @@ def test_stop_during_opening_ends_the_session_when_its_answer_comes() -> None:
     session = talk.opening()
 
     assert definitions(talk.send("stop", streamId="s1")) == ["play_finished"]
-    assert talk.opened(session) == [End(session=session, node=EDGE, reason="abandoned"), Forget(session)]
+    assert talk.opened(session) == [End(session=session, node=EDGE, reason=EndReason.ABANDONED), Forget(session)]
 
 
 def test_a_publisher_whose_socket_closes_during_opening_keeps_its_stream() -> None:
@@ -195,19 +198,21 @@ def test_a_session_closed_before_it_started_is_an_error_and_afterwards_an_end() 
     after.opened(late)
     after.changed(late, SessionState.CONNECTED)
 
-    assert definitions(before.changed(early, SessionState.CLOSED, reason="ice_timeout")) == ["publishTimeoutError"]
-    assert definitions(after.changed(late, SessionState.CLOSED, reason="ice_timeout")) == ["play_finished"]
+    assert definitions(before.changed(early, SessionState.CLOSED, reason=EndReason.ICE_TIMEOUT)) == [
+        "publishTimeoutError"
+    ]
+    assert definitions(after.changed(late, SessionState.CLOSED, reason=EndReason.ICE_TIMEOUT)) == ["play_finished"]
 
 
-def test_a_code_as_closing_reason_is_told_before_the_end() -> None:
+def test_a_fault_of_the_server_is_told_before_the_end() -> None:
     talk = Talk()
     session = talk.opening()
     talk.opened(session)
     talk.changed(session, SessionState.CONNECTED)
 
-    effects = talk.changed(session, SessionState.CLOSED, reason=ErrorCode.NO_PACKET_RECEIVED.value)
+    effects = talk.changed(session, SessionState.CLOSED, reason=EndReason.PLANE_ERROR)
 
-    assert definitions(effects) == ["noPacketReceivedForTimeoutDuration", "play_finished"]
+    assert definitions(effects) == ["server_error_check_logs", "play_finished"]
 
 
 def test_one_socket_waits_for_a_bounded_number_of_streams() -> None:

@@ -11,6 +11,7 @@ from signaling_harness import license_status
 
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
+from rillcast.contracts.words import LicenseState
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
@@ -26,7 +27,7 @@ class Site:
         self.bus = FakeBus()
         self.wall, self.monotonic = FakeClock(1_000_000.0), FakeClock(50.0)
         self.license = BusLicense(self.bus, self.wall, self.monotonic)
-        self.state = "valid"
+        self.state = LicenseState.VALID
         self.ends_s: int | None = None
 
     async def answer(self, _: LicenseStatusRequest) -> LicenseStatus:
@@ -51,9 +52,9 @@ async def site() -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize(
     ("state", "suspended"),
-    [("valid", False), ("grace", False), ("not_yet_valid", False), ("invalid", False), ("expired", True)],
+    [(state, state is LicenseState.EXPIRED) for state in LicenseState],
 )
-async def test_only_expired_suspends(site: Site, state: str, suspended: bool) -> None:
+async def test_only_expired_suspends(site: Site, state: LicenseState, suspended: bool) -> None:
     site.state = state
     await site.license.refresh()
     assert site.license.suspended is suspended
@@ -70,7 +71,7 @@ async def test_the_last_answer_stands_for_the_grace_time_then_nothing_new_is_tak
 
 async def test_a_license_does_not_outlive_its_grace_time_while_nobody_answers(site: Site) -> None:
     site.ends_s = int(site.wall()) - GRACE_S + 100
-    site.state = "grace"
+    site.state = LicenseState.GRACE
     await site.license.refresh()
     assert await site.away(90) is False
     assert await site.away(20) is True
@@ -83,7 +84,7 @@ async def test_without_any_answer_nothing_is_refused_for_the_license(site: Site)
 async def test_a_change_is_heard_at_once(site: Site) -> None:
     running = asyncio.create_task(site.license.run())
     await eventually(lambda: site.license.status)
-    await site.bus.emit(subjects.LICENSE_CHANGED, license_status("expired"))
+    await site.bus.emit(subjects.LICENSE_CHANGED, license_status(LicenseState.EXPIRED))
     await eventually(lambda: site.license.suspended)
     running.cancel()
     await asyncio.wait([running])

@@ -10,15 +10,16 @@ from signaling_harness import LIVE, OFFER, Cluster, cluster, info
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import NodeKind, NodeLoad, NodeReport
+from rillcast.contracts.messages import NodeLoad, NodeReport
 from rillcast.contracts.records import RenditionRecord, TrackRecord
+from rillcast.contracts.words import MediaKind, NodeKind
 
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]
 SETTINGS = "/rest/v2/applications/settings/live"
 
 
 def video(codec: str, track: str = "v0") -> TrackRecord:
-    return TrackRecord(track=TrackId(track), mid="v0", kind="video", codec=codec, clock_rate=90_000, height=720)
+    return TrackRecord(track=TrackId(track), mid="v0", kind=MediaKind.VIDEO, codec=codec, clock_rate=90_000, height=720)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from rillcast.contracts import subjects
 from rillcast.contracts.status import ClusterStatus
+from rillcast.contracts.words import LicenseState
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.pages.adapters.http_pages import Pages
 
@@ -78,7 +79,7 @@ async def test_live_streams_are_shown_as_broadcasts(c: Cluster) -> None:
 async def test_the_license_is_shown_once_it_is_known(c: Cluster) -> None:
     async with c.http() as http:
         unknown = await http.get("/rest/v2/licence-status?key=x")
-        await c.license_is("valid")
+        await c.license_is(LicenseState.VALID)
         await c.service.license.refresh()
         known = (await http.get("/rest/v2/last-licence-status")).json()
 
@@ -103,7 +104,7 @@ async def test_the_license_is_shown_once_it_is_known(c: Cluster) -> None:
 
 
 async def test_any_license_document_can_be_looked_at_and_its_refusal_is_a_status(c: Cluster) -> None:
-    await c.license_is("valid")
+    await c.license_is(LicenseState.VALID)
     async with c.http() as http:
         nobody = await http.get("/rest/v2/licence-status?key=some.other.document")
         await c.checks_documents()

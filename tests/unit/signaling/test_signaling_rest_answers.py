@@ -17,6 +17,7 @@ import pytest
 from signaling_harness import LIVE, Cluster, cluster
 
 from rillcast.contracts import subjects
+from rillcast.contracts.words import LicenseState
 from rillcast.runtime.service import product_version
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
@@ -156,7 +157,7 @@ async def license(http: Recorder, c: Cluster) -> None:
     )
     for path in paths:
         await http.ask("GET", path, "no license service")
-    await c.license_is("valid")
+    await c.license_is(LicenseState.VALID)
     await c.service.license.refresh()
     for path in paths:
         await http.ask("GET", path, "it only tells the state")

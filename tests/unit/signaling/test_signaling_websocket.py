@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import StreamId, stream_key
-from rillcast.contracts.messages import NodeKind, NodeLeft, SessionState
+from rillcast.contracts.messages import NodeLeft
+from rillcast.contracts.words import EndReason, LicenseState, NodeKind, SessionState
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -104,7 +105,7 @@ async def test_play_from_offer_to_finish(c: Cluster) -> None:
         assert (await client.receive())["definition"] == "play_started"
         assert await client.nothing_came()
 
-        await edge.tell(session, state=SessionState.CLOSED, reason="stream_ended")
+        await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.STREAM_ENDED)
         finished = await client.receive()
         assert (finished["command"], finished["definition"]) == ("notification", "play_finished")
 
@@ -254,7 +255,7 @@ async def test_an_answer_the_edge_refuses_ends_the_session(c: Cluster) -> None:
 async def test_a_session_that_never_starts_is_a_publish_timeout(c: Cluster) -> None:
     async with c.client() as client:
         session = await client.publish(c)
-        await c.origin.tell(session, state=SessionState.CLOSED, reason="publishTimeoutError")
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.NO_MEDIA)
         assert (await client.receive())["definition"] == "publishTimeoutError"
         assert await client.nothing_came()
 
@@ -264,7 +265,7 @@ async def test_a_replaced_publisher_is_told_that_it_finished(c: Cluster) -> None
         session = await client.publish(c)
         await c.origin.tell(session, state=SessionState.MEDIA)
         await client.receive()
-        await c.origin.tell(session, state=SessionState.CLOSED, reason="replaced")
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.REPLACED)
         assert (await client.receive())["definition"] == "publish_finished"
 
 
@@ -306,7 +307,7 @@ async def test_a_viewer_of_a_leaving_edge_gets_an_offer_of_another_on_the_same_c
     async with c.client() as client:
         edge, session = await client.play(c)
         c.report(edge, draining=True)
-        await edge.tell(session, state=SessionState.CLOSED, reason="draining")
+        await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
 
         offer = await client.receive()
         other = next(another for another in c.edges if another is not edge)
@@ -337,7 +338,7 @@ async def test_a_viewer_that_cannot_be_moved_is_told_why_and_that_it_finished(c:
         edge, session = await client.play(c)
         for each in c.edges:
             c.report(each, draining=True)
-        await edge.tell(session, state=SessionState.CLOSED, reason="draining")
+        await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
 
         assert [(await client.receive())["definition"] for _ in range(2)] == ["highResourceUsage", "play_finished"]
 
@@ -347,7 +348,7 @@ async def test_a_publisher_of_a_leaving_origin_is_asked_to_come_back(c: Cluster)
         session = await client.publish(c)
         await c.origin.tell(session, state=SessionState.MEDIA)
         await client.receive()
-        await c.origin.tell(session, state=SessionState.CLOSED, reason="draining")
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
 
         assert (await client.receive())["definition"] == "server_will_stop"
 
@@ -485,7 +486,7 @@ async def test_tokens_are_asked_for_where_the_app_has_a_secret(c: Cluster) -> No
 
 
 async def test_only_a_license_expired_beyond_grace_stops_new_sessions(c: Cluster) -> None:
-    await c.license_is("expired")
+    await c.license_is(LicenseState.EXPIRED)
     await c.service.license.refresh()
     async with c.client() as client:
         error = await client.ask("publish", streamId="s1")

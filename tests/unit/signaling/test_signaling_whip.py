@@ -12,8 +12,10 @@ from signaling_harness import ANSWER, LIVE, OFFER, Cluster, cluster, info
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import NodeKind, SessionState
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import NodeKind, SessionState
+from services.signaling.core.domain.identity import Client, Credentials, credential_digest
 from services.signaling.metrics import JOINS
 
 SDP = {"Content-Type": "application/sdp"}
@@ -29,6 +31,9 @@ SECRET = "a secret of at least thirty-two bytes"
 async def c() -> AsyncIterator[Cluster]:
     async with cluster() as running:
         yield running
+
+
+AGENT = "OBS"
 
 
 async def post(
@@ -271,10 +276,12 @@ async def test_viewers_go_to_the_region_they_ask_for() -> None:
 
 
 async def test_a_proxys_headers_are_believed_only_from_trusted_addresses() -> None:
-    forwarded = {"X-Forwarded-For": "203.0.113.9, 127.0.0.1"}
+    forwarded = {"X-Forwarded-For": "203.0.113.9, 127.0.0.1", "User-Agent": AGENT}
     async with cluster(trusted_proxies="127.0.0.0/8") as trusting, cluster() as wary:
         await post(trusting, headers=forwarded)
         await post(wary, headers=forwarded)
 
-        assert trusting.origin.published[0].client_address == "203.0.113.9"
-        assert wary.origin.published[0].client_address == "127.0.0.1"
+        for c, address in ((trusting, "203.0.113.9"), (wary, "127.0.0.1")):
+            client = Client(address=address, user_agent=AGENT)
+            digest = credential_digest(AppName("live"), StreamId("s1"), Credentials(), client)
+            assert c.origin.published[0].credential_digest == digest

@@ -12,7 +12,13 @@ import msgspec
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import Ack, NodeInfo, NodeKind, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import (
+    Ack,
+    NodeInfo,
+    RelayClose,
+    RelayGrant,
+    RelayOpen,
+)
 from rillcast.contracts.records import (
     AppSettings,
     BroadcastRecord,
@@ -22,6 +28,7 @@ from rillcast.contracts.records import (
     TrackRecord,
 )
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
+from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.media.protocol import AddRelaySource, Tap
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.runtime.cancel import cancelled
@@ -39,9 +46,9 @@ from tests.unit.transcoder.pictures import Camera
 APP, STREAM = AppName("live"), StreamId("show")
 KEY = stream_key(APP, STREAM)
 ORIGIN = NodeId("origin-1")
-VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000)
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000)
 SIZED = msgspec.structs.replace(VIDEO, width=640, height=360)
-AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
+AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2)
 LADDER = (LadderRung(height=180, video_bitrate=300_000), LadderRung(height=90, video_bitrate=100_000))
 
 

@@ -9,6 +9,7 @@ from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
+from rillcast.contracts.words import MediaKind
 from services.transcoder.domain.ladder import (
     Rung,
     h264_fmtp,
@@ -18,8 +19,8 @@ from services.transcoder.domain.ladder import (
 )
 from services.transcoder.domain.ladder import plan as plan_for
 
-VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000)
-AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind="audio", codec="opus", clock_rate=48_000, channels=2)
+VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000)
+AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2)
 
 
 def rung(height: int, bitrate_bps: int = 500_000, *, force: bool = True) -> LadderRung:

@@ -26,6 +26,7 @@ from rillcast.contracts.subjects import (
     media_relay_close,
     media_relay_open,
 )
+from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import (
     AddPushSource,
     AddRelaySource,
@@ -52,7 +53,9 @@ from rillcast.media.plane import NativePlane
 APP, STREAM = AppName("live"), StreamId("show")
 KEY = stream_key(APP, STREAM)
 ORIGIN = NodeId("origin-test")
-VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind="video", codec="H264", clock_rate=90_000, width=640, height=360)
+VIDEO = TrackRecord(
+    track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000, width=640, height=360
+)
 CONFIG = PlaneConfig(media_bind=("127.0.0.1",), relay_bind="127.0.0.1")
 NTP = 0xE800_0000_0000_0000
 

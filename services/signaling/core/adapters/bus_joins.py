@@ -18,7 +18,6 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseRequest,
     MuteRequest,
-    NodeKind,
     NodeReport,
     PlayRequest,
     PublishRequest,
@@ -27,6 +26,7 @@ from rillcast.contracts.messages import (
     SelectRendition,
     SessionAnswer,
 )
+from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.telemetry import get_logger, tracer
@@ -163,7 +163,7 @@ class BusJoins:
                 tried.add(node)
                 metrics.PLACEMENT_RETRIES.labels(kind.value).inc()
                 log.info("A node did not take a session", target=node, reason=error.message)
-                self._tasks.start(self._end(session, node, "not_answered", 0.0), "end session")
+                self._tasks.start(self._end(session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
         assert refusal is not None
         raise refusal
 
@@ -189,7 +189,7 @@ class BusJoins:
         """Force a viewer's rendition. Raises `RillcastError`."""
         await self._bus.request(subjects.edge_select(node), SelectRendition(session=session, height=height), Ack)
 
-    async def mute(self, session: SessionId, node: NodeId, kind: str, enabled: bool) -> None:
+    async def mute(self, session: SessionId, node: NodeId, kind: MediaKind, enabled: bool) -> None:
         """Stop or resume one kind for a viewer. Raises `RillcastError`."""
         request = MuteRequest(session=session, kind=kind, enabled=enabled)
         await self._bus.request(subjects.session_mute(node), request, Ack)
@@ -199,17 +199,17 @@ class BusJoins:
         request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
         return await self._bus.request(subjects.session_restart_ice(node), request, RestartIceAnswer)
 
-    async def close(self, session: SessionId, node: NodeId, reason: str, keep_stream_s: float = 0.0) -> None:
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
         """End a session and wait for it. Raises `RillcastError`."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
         await self._bus.request(subjects.session_close(node), request, Ack)
 
-    def end(self, session: SessionId, node: NodeId, reason: str, keep_stream_s: float = 0.0) -> None:
+    def end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
         """End a session on the side; a node that can't be reached ends it by itself when the client is gone."""
         self.forget(session)
         self._tasks.start(self._end(session, node, reason, keep_stream_s), "end session")
 
-    async def _end(self, session: SessionId, node: NodeId, reason: str, keep_stream_s: float) -> None:
+    async def _end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float) -> None:
         try:
             await self.close(session, node, reason, keep_stream_s)
         except RillcastError as error:

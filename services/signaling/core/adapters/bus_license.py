@@ -15,6 +15,7 @@ from rillcast.contracts.messages import (
     LicenseUsage,
     LicenseUsageRequest,
 )
+from rillcast.contracts.words import LicenseState
 from rillcast.runtime.ports import Bus
 from services.signaling import metrics
 
@@ -41,7 +42,7 @@ class BusLicense:
         status = self.status
         if status is None:
             return False
-        if status.state == "expired":
+        if status.state is LicenseState.EXPIRED:
             return True
         silent_s = self._monotonic() - self._heard_at_s
         if silent_s < 2 * REFRESH_S:

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
+from rillcast.contracts.words import EndReason
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
 from services.signaling.core.adapters.http_body import read_body
@@ -93,7 +94,7 @@ class BroadcastRest:
         if live is None:
             text = "broadcast is deleted but could not stopped "
             return answered(Result(success=True, message=text) if deleted else UNKNOWN)
-        await self._joins.close(live.record.publisher_session, live.record.owner, "stopped")
+        await self._joins.close(live.record.publisher_session, live.record.owner, EndReason.STOPPED)
         return answered(Result(success=True, message="broadcast is deleted and stopped successfully"))
 
     async def listed(self, request: Request) -> Response:

@@ -9,7 +9,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import PlayRequest, PublishRequest, SessionAnswer, SessionChanged, SessionState
+from rillcast.contracts.messages import (
+    PlayRequest,
+    PublishRequest,
+    SessionAnswer,
+    SessionChanged,
+)
+from rillcast.contracts.words import SessionState
 from rillcast.runtime.telemetry import get_logger
 from services.signaling.core.domain.identity import Client, credential_digest
 from services.signaling.websocket.adapters.socket_services import SocketServices
@@ -239,8 +245,6 @@ class WebSocketClient:
             has_credentials=effect.credentials.shown,
             name=effect.name,
             meta_data=effect.meta_data,
-            client_address=self._client.address,
-            user_agent=self._client.user_agent,
             max_bitrate_bps=settings.max_ingest_bitrate_bps,
             keyframe_interval_ms=settings.web_rtc_keyframe_time,
             start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
@@ -254,8 +258,6 @@ class WebSocketClient:
             stream=effect.stream,
             session=effect.session,
             signaling=self._node,
-            client_address=self._client.address,
-            user_agent=self._client.user_agent,
             start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
             abr=settings.abr,
             codecs_to_come=self._services.codecs_to_come(self._app, effect.stream),

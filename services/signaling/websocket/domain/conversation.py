@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_session_id
-from rillcast.contracts.messages import SessionAnswer, SessionChanged, SessionState
+from rillcast.contracts.messages import SessionAnswer, SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.core.domain.admission import Admission, valid_stream_id
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.ports import Apps, Streams, Tally
@@ -42,8 +43,6 @@ from services.signaling.websocket.domain.session_events import ended, told
 from services.signaling.websocket.domain.slots import Phase, Role, Slot, Slots
 
 MAX_ABANDONED = 256
-DRAINING = "draining"
-"""Closing reason of a session whose node goes away in order."""
 
 Now = float
 """Monotonic seconds."""
@@ -223,7 +222,7 @@ class Conversation:
         for role in (Role.PUBLISH, Role.PLAY):
             slot = self._slots.of(role, stream)
             if slot is not None:
-                effects += [*self._leave(slot, "stopped", keep_stream_s=0.0), Send(ended(slot))]
+                effects += [*self._leave(slot, EndReason.STOPPED, keep_stream_s=0.0), Send(ended(slot))]
         return effects
 
     # ---- from the cluster
@@ -234,7 +233,7 @@ class Conversation:
         if slot is None:
             keep_stream_s = self._abandoned.pop(answer.session, 0.0)
             return [
-                End(session=answer.session, node=answer.node, reason="abandoned", keep_stream_s=keep_stream_s),
+                End(session=answer.session, node=answer.node, reason=EndReason.ABANDONED, keep_stream_s=keep_stream_s),
                 Forget(answer.session),
             ]
         slot.node, slot.restored = answer.node, answer.restored
@@ -250,7 +249,7 @@ class Conversation:
         if slot is None:
             return [Forget(session)]
         self._tally.joined(_figure(slot), error.code.value)
-        effects = self._leave(slot, "refused", keep_stream_s=0.0)
+        effects = self._leave(slot, EndReason.REFUSED, keep_stream_s=0.0)
         if slot.moving:
             return [*effects, Send(replies.error(error, slot.stream)), Send(ended(slot))]
         if slot.role is Role.PLAY and error.code is ErrorCode.NO_STREAM_EXIST:
@@ -262,7 +261,7 @@ class Conversation:
         slot = self._slots.session(event.session)
         if slot is None:
             return []
-        if event.state is SessionState.CLOSED and event.reason == DRAINING:
+        if event.state is SessionState.CLOSED and event.reason is EndReason.DRAINING:
             return self._node_leaves(slot, now)
         figure, seconds, was = _figure(slot), now - slot.asked_at, slot.phase
         effects: list[Effect] = [Send(frame) for frame in told(slot, event)]
@@ -296,14 +295,17 @@ class Conversation:
             return []
         failure = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the client did not answer in time")
         self._tally.joined(_figure(slot), failure.code.value)
-        return [*self._leave(slot, "start_timeout", keep_stream_s=0.0), Send(replies.error(failure, slot.stream))]
+        return [
+            *self._leave(slot, EndReason.START_TIMEOUT, keep_stream_s=0.0),
+            Send(replies.error(failure, slot.stream)),
+        ]
 
     def closed(self) -> list[Effect]:
         """The socket is gone. Streams are kept for their publishers' return."""
         self._closed = True
         effects: list[Effect] = []
         for slot in self._slots.all():
-            effects += self._leave(slot, "socket_closed", keep_stream_s=slot.start_timeout_s)
+            effects += self._leave(slot, EndReason.SOCKET_CLOSED, keep_stream_s=slot.start_timeout_s)
         for stream in list(self._waiting):
             effects += self._no_longer_waiting(stream)
         return effects
@@ -324,7 +326,7 @@ class Conversation:
             ExpireLater(slot.session, slot.start_timeout_s),
         ]
 
-    def _leave(self, slot: Slot, reason: str, *, keep_stream_s: float) -> list[Effect]:
+    def _leave(self, slot: Slot, reason: EndReason, *, keep_stream_s: float) -> list[Effect]:
         self._slots.remove(slot)
         keep_stream_s = keep_stream_s if slot.role is Role.PUBLISH else 0.0
         if slot.phase is Phase.OPENING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.words import EndReason, MediaKind
 from services.signaling.core.domain.identity import Credentials
 
 
@@ -45,7 +46,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     node: NodeId
-    reason: str
+    reason: EndReason
     keep_stream_s: float = 0.0
 
 
@@ -62,7 +63,7 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     node: NodeId
-    kind: str
+    kind: MediaKind
     enabled: bool
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.words import MediaKind
 from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams, Tally
 from services.signaling.websocket.domain import replies
@@ -46,7 +47,7 @@ class Questions:
         if command == "forceStreamQuality":
             return self._quality(frame, viewer)
         if command in ("toggleVideo", "toggleAudio"):
-            return self._toggle(frame, viewer, "video" if command == "toggleVideo" else "audio")
+            return self._toggle(frame, viewer, MediaKind.VIDEO if command == "toggleVideo" else MediaKind.AUDIO)
         live = self._streams.live(app, stream)
         if live is None:
             return [Send(replies.no_stream_info(stream))]
@@ -71,7 +72,7 @@ class Questions:
             viewer.height = UNKNOWN_HEIGHT
         return [Select(session=viewer.session, node=viewer.node, height=wanted)]
 
-    def _toggle(self, frame: ClientFrame, viewer: Slot | None, kind: str) -> list[Effect]:
+    def _toggle(self, frame: ClientFrame, viewer: Slot | None, kind: MediaKind) -> list[Effect]:
         enabled = flag(frame.enabled)
         if viewer is None or viewer.node is None or viewer.phase is Phase.ANSWER_WANTED or enabled is None:
             self._tally.refused_input("bad_toggle" if enabled is None else "not_playing")

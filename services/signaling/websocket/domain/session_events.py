@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import SessionChanged, SessionState
+from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.slots import Phase, Role, Slot
 
 _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}
 """A publisher has started when its media flows; a viewer when it can receive."""
 
-_CLOSED_BEFORE_START = {
-    "ice_timeout": RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time"),
-    "dtls_failed": RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
+_FAULTS = {
+    EndReason.NO_MEDIA: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the session was closed by its node"),
+    EndReason.PLANE_ERROR: RillcastError(ErrorCode.SERVER_ERROR, "the session was closed by its node"),
 }
+"""Ends that the client is told as an error, whenever they come."""
+_CLOSED_BEFORE_START = {
+    EndReason.ICE_TIMEOUT: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time"),
+    EndReason.DTLS_FAILED: RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
+}
+"""Ends that are an error only if the session had not started; otherwise it has finished."""
 
 
 def told(slot: Slot, event: SessionChanged) -> list[str]:
     """The frames for the client; moves `slot` to RUNNING when it starts."""
     if event.state is SessionState.CLOSED:
-        return _closing(slot, event.reason)
+        return _closing(slot, event.reason or EndReason.OTHER)
     frames: list[str] = []
     if event.state in _STARTS[slot.role] and slot.phase is not Phase.RUNNING:
         slot.phase = Phase.RUNNING
@@ -44,20 +51,12 @@ def _starting(slot: Slot) -> list[str]:
     return frames
 
 
-def _closing(slot: Slot, reason: str) -> list[str]:
-    error = _error_of(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
+def _closing(slot: Slot, reason: EndReason) -> list[str]:
+    error = _FAULTS.get(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
     frames = [replies.error(error, slot.stream)] if error is not None else []
     if slot.phase is Phase.RUNNING or slot.moving or error is None:
         frames.append(ended(slot))
     return frames
-
-
-def _error_of(reason: str) -> RillcastError | None:
-    try:
-        code = ErrorCode(reason)
-    except ValueError:
-        return None
-    return RillcastError(code, "the session was closed by its node")
 
 
 def _measured(slot: Slot, event: SessionChanged) -> list[str]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.words import EndReason
 from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.bus_session_events import SessionEvents
@@ -71,7 +72,7 @@ class WhipResources:
         self._joins.forget(resource.session)
         self._tags.drop(resource.session)
         try:
-            await self._joins.close(resource.session, resource.node, "stopped")
+            await self._joins.close(resource.session, resource.node, EndReason.STOPPED)
         except RillcastError as error:
             if error.code not in (ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION):
                 raise

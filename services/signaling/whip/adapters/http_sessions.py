@@ -16,8 +16,14 @@ from starlette.responses import Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, new_session_id
-from rillcast.contracts.messages import PlayRequest, PublishRequest, SessionAnswer, SessionChanged, SessionState
+from rillcast.contracts.messages import (
+    PlayRequest,
+    PublishRequest,
+    SessionAnswer,
+    SessionChanged,
+)
 from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import SessionState
 from services.signaling.core.adapters.bus_joins import BusJoins
 from services.signaling.core.adapters.bus_session_events import SessionEvents
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
@@ -182,8 +188,6 @@ class Whip(HttpSessions):
             has_credentials=asked.credentials.shown,
             name=query.get("streamName", "")[:MAX_NAME],
             meta_data=query.get("metaData", "")[:MAX_META_DATA],
-            client_address=client.address,
-            user_agent=client.user_agent,
             max_bitrate_bps=asked.settings.max_ingest_bitrate_bps,
             keyframe_interval_ms=asked.settings.web_rtc_keyframe_time,
             start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
@@ -211,8 +215,6 @@ class Whep(HttpSessions):
             session=new_session_id(),
             signaling=self._services.node,
             sdp_offer=asked.offer,
-            client_address=client.address,
-            user_agent=client.user_agent,
             start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
             abr=asked.settings.abr,
             codecs_to_come=self._services.codecs_to_come(asked.app, asked.stream),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from rillcast.contracts.ids import AppName, NodeId, StreamId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeKind, NodeLoad, NodeReport
+from rillcast.contracts.messages import (
+    CarriedStream,
+    NodeInfo,
+    NodeLoad,
+    NodeReport,
+)
+from rillcast.contracts.words import NodeKind
 
 LIVE, STREAM = AppName("live"), StreamId("s1")
 

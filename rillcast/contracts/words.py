@@ -1,0 +1,96 @@
+"""Closed words: everything that one process says to another and that steers what the other does.
+
+What only people read is free text and has a field of its own; no code compares it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class NodeKind(StrEnum):
+    """The five kinds of process."""
+
+    SIGNALING = "signaling"
+    ORIGIN = "origin"
+    EDGE = "edge"
+    TRANSCODER = "transcoder"
+    LICENSE = "license"
+
+
+class MediaKind(StrEnum):
+    """What a track carries."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    CONNECTED = "connected"
+    """ICE and DTLS are up."""
+    MEDIA = "media"
+    """The first media packet was received (publisher) or sent (viewer)."""
+    CLOSED = "closed"
+
+
+class EndReason(StrEnum):
+    """Why a session or a stream ended. A word of a newer version reads as OTHER, so that versions can mix."""
+
+    # the client, or signaling for it
+    STOPPED = "stopped"
+    """The client or an operator said so."""
+    SOCKET_CLOSED = "socket_closed"
+    """The client's signaling socket is gone."""
+    ABANDONED = "abandoned"
+    """The client had given up before the node's answer came."""
+    START_TIMEOUT = "start_timeout"
+    """The client did not send its part of the negotiation in time."""
+    REFUSED = "refused"
+    """The node did not take the client's part of the negotiation."""
+    NOT_ANSWERED = "not_answered"
+    """The node's answer did not come in time, so another node was asked."""
+
+    # the media plane; the values are what `protocol.SessionClosed` says
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    CONSENT_EXPIRED = "consent_expired"
+    """The peer did not answer for 30 s (RFC 7675)."""
+    DTLS_CLOSED = "dtls_closed"
+    """The peer said goodbye."""
+    DTLS_FAILED = "dtls_failed"
+    FINGERPRINT_MISMATCH = "fingerprint_mismatch"
+    TOO_MANY_HALF_OPEN = "too_many_half_open"
+    REMOVED = "removed"
+    """By a command of ours."""
+    PLANE_ERROR = "plane_error"
+    """The media plane could not open the session: a fault of ours."""
+
+    # the node
+    ICE_TIMEOUT = "ice_timeout"
+    """The viewer did not connect in the time it had."""
+    NO_MEDIA = "no_media"
+    """The publisher sent no media in the time it had."""
+    STREAM_ENDED = "stream_ended"
+    CODEC_CHANGED = "codec_changed"
+    """The stream is no longer there in a codec that was negotiated with this viewer."""
+    REPLACED = "replaced"
+    """The publisher, or its successor, has the stream in another session."""
+    DRAINING = "draining"
+    """The node goes away in order: the client is to come back, and another node takes it."""
+
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> EndReason:
+        return cls.OTHER
+
+
+class LicenseState(StrEnum):
+    """Whether a license holds."""
+
+    VALID = "valid"
+    GRACE = "grace"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    INVALID = "invalid"
