@@ -1,10 +1,13 @@
-"""What the license service needs from outside: the store (`rillcast.runtime.ports.KeyValue`), a wall clock, the
-license file."""
+"""What the license service needs from outside: bus and store (`rillcast.runtime.ports`), clocks, the license file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
+
+from rillcast.runtime.ports import Bus, Entry, KeyValue
+
+__all__ = ["Bus", "Clock", "DocumentSource", "Entry", "KeyValue"]
 
 Clock = Callable[[], float]
 """Seconds. Wall clocks count from 1970, monotonic ones from anywhere."""

@@ -37,15 +37,15 @@ from rillcast.relay.parent import ParentRelays
 from rillcast.runtime import service
 from rillcast.runtime.logs import get_logger
 from rillcast.runtime.service import Node
-from services.transcoder.adapters.encoder_choice import EncoderChoice
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.feed import SourceFeed
-from services.transcoder.job import LadderJob
 from services.transcoder.ports import Bus, Clock, KeyValue, Plane
-from services.transcoder.rungs import WatchedRungs
-from services.transcoder.transcoder import Transcoder
-from services.transcoder.wishes import LadderWishes
-from services.transcoder.work import Encoding
+from services.transcoder.usecases.ladder_pipeline import Encoding
+from services.transcoder.usecases.ladder_wishes import LadderWishes
+from services.transcoder.usecases.media_job import LadderJob
+from services.transcoder.usecases.media_jobs import Transcoder
+from services.transcoder.usecases.source_feed import SourceFeed
+from services.transcoder.usecases.watched_rungs import WatchedRungs
 
 log = get_logger(__name__)
 

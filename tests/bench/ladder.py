@@ -25,12 +25,12 @@ import psutil
 from aiortc.codecs.h264 import H264Encoder
 
 from rillcast.contracts.ids import TrackId
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.domain.depacketizer import Depacketizer
 from services.transcoder.domain.ladder import Rung, width_for
-from services.transcoder.domain.packets import Packetizer
-from services.transcoder.domain.reception import Reception
-from services.transcoder.work import Encoding, LadderWork
+from services.transcoder.domain.packetizer import Packetizer
+from services.transcoder.usecases.ladder_pipeline import Encoding, LadderPipeline
 from tests.bench import ladder_report
 from tests.bench.ladder_report import MODES, Report, Round
 from tests.bench.machine import QUIET_CORES, Others, facts
@@ -110,7 +110,7 @@ def our_rungs(width: int, height: int) -> list[Rung]:
 
 def run_ours(pictures: Pictures, rungs: list[Rung], encoders: EncoderChoice) -> list[float]:
     """Milliseconds per picture, as fast as it goes."""
-    engine, reception = LadderEngine("H264", GOP_S, encoders), Reception("H264")
+    engine, reception = LadderEngine("H264", GOP_S, encoders), Depacketizer("H264")
     engine.set_rungs(rungs)
     took, made = [], 0
     for packets in pictures:
@@ -133,7 +133,7 @@ async def run_node(pictures: Pictures, rungs: list[Rung], encoders: EncoderChoic
             rtp_ts = int.from_bytes(produced.packets[0][4:8], "big")
             took.append((time.perf_counter() - given[rtp_ts]) * 1000)
 
-    work = LadderWork("H264", Encoding(gop_s=GOP_S, encoders=encoders), deliver, time.monotonic)
+    work = LadderPipeline("H264", Encoding(gop_s=GOP_S, encoders=encoders), deliver, time.monotonic)
     work.set_rungs(tuple(rungs))
     began = time.perf_counter()
     for index, packets in enumerate(pictures):
@@ -299,7 +299,7 @@ def memory_here(source: Path, ladders: int) -> float:
     pictures = rtp_packets(source)[:90]
     rungs, process = our_rungs(1920, 1080), psutil.Process()
     before = process.memory_info().rss
-    engines = [(LadderEngine("H264", GOP_S, encoders), Reception("H264")) for _ in range(ladders)]
+    engines = [(LadderEngine("H264", GOP_S, encoders), Depacketizer("H264")) for _ in range(ladders)]
     for engine, _ in engines:
         engine.set_rungs(rungs)
     for packets in pictures:

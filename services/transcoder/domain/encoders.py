@@ -1,5 +1,5 @@
 """Which encoders can make a rung, and how each is told to answer at once: constant rate, no look-ahead, no B-frames,
-parameter sets in the stream. No I/O; `adapters.encoder_choice` tries them out."""
+parameter sets in the stream. No I/O; `adapters.pyav_encoders` tries them out."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.servers import NatsServer, free_port, nats_server
-from services.license.app import Office
-from services.license.meter import UsageMeter
-from services.license.seats import SeatDesk
-from services.license.vault import LicenseVault
+from services.license.usecases.license_vault import LicenseVault
+from services.license.usecases.office import Office
+from services.license.usecases.seat_desk import SeatDesk
+from services.license.usecases.usage_meter import UsageMeter
 
 KEY = Ed25519PrivateKey.generate()
 TTL_S = 2.0

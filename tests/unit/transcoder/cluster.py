@@ -35,12 +35,12 @@ from rillcast.runtime.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
-from services.transcoder.adapters.encoder_choice import EncoderChoice
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
 from services.transcoder.app import assemble
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.job import job_key
-from services.transcoder.transcoder import Transcoder
-from services.transcoder.wishes import LadderWishes
+from services.transcoder.usecases.ladder_wishes import LadderWishes
+from services.transcoder.usecases.media_job import job_key
+from services.transcoder.usecases.media_jobs import Transcoder
 from tests.unit.transcoder.pictures import Camera
 
 APP, STREAM = AppName("live"), StreamId("show")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.transcoder.domain.backlog import Backlog
+from services.transcoder.domain.frame_dropper import FrameDropper
 
 
 @pytest.fixture
 def every_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """None is left out, although tests give many frames at once and the machine may be busy."""
-    monkeypatch.setattr(Backlog, "encode", lambda *_: True)
+    monkeypatch.setattr(FrameDropper, "encode", lambda *_: True)

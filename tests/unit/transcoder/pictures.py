@@ -11,8 +11,8 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from services.transcoder.domain.packets import Packetizer
-from services.transcoder.domain.reception import EncodedFrame, Reception
+from services.transcoder.domain.depacketizer import Depacketizer, EncodedFrame
+from services.transcoder.domain.packetizer import Packetizer
 from tests.unit.transcoder.payload_writers import Av1Packer, Vp9Packer
 
 FRAME_TICKS = 3_000  # 30 frames/s at 90 kHz
@@ -90,8 +90,8 @@ class Camera:
 
 def frames_of(codec: str, packets: Iterable[bytes]) -> list[EncodedFrame]:
     """What a receiver makes of packets."""
-    reception = Reception(codec)
-    return [frame for packet in packets for frame in reception.add(packet, 0.0)]
+    depacketizer = Depacketizer(codec)
+    return [frame for packet in packets for frame in depacketizer.add(packet, 0.0)]
 
 
 def decode(codec: str, frames: Iterable[EncodedFrame]) -> list[VideoFrame]:

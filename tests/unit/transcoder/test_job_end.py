@@ -12,11 +12,11 @@ from prometheus_client import REGISTRY
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.protocol import AddPushSource, RemoveSource
 from rillcast.testing.eventually import eventually
-from services.transcoder.adapters import ladder_thread
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.adapters.ladder_thread import LadderThread
-from services.transcoder.domain.reception import EncodedFrame
+from services.transcoder.adapters import thread_ladder
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.thread_ladder import LadderThread
+from services.transcoder.domain.depacketizer import EncodedFrame
 from tests.unit.transcoder.cluster import LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, frames_of
 
@@ -113,7 +113,7 @@ async def test_a_thread_that_outlives_its_job_is_told_of_and_heard_no_more(
     thread.put(frame)
     await eventually(entered.is_set)
     before = stuck_threads()
-    with caplog.at_level(logging.ERROR, ladder_thread.__name__):
+    with caplog.at_level(logging.ERROR, thread_ladder.__name__):
         await thread.stop(timeout_s=0.01)
     assert "outlives" in caplog.text
     assert stuck_threads() == before + 1

@@ -14,8 +14,8 @@ import pytest
 from rillcast.contracts.ids import StreamId
 from rillcast.media.protocol import AddPushSource, RemoveRelay, RemoveSource
 from rillcast.testing.eventually import eventually
-from services.transcoder.adapters.pyav_codec import Encoder
-from services.transcoder.domain import overload
+from services.transcoder.adapters.pyav_codecs import Encoder
+from services.transcoder.domain import overuse_detector
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, frames_of
 
@@ -27,8 +27,8 @@ SLOW_S = 0.07
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Overload is judged within a second or two instead of ten."""
-    monkeypatch.setattr(overload, "CALM_S", 0.5)
-    monkeypatch.setattr(overload, "WINDOW_S", 1.5)
+    monkeypatch.setattr(overuse_detector, "CALM_S", 0.5)
+    monkeypatch.setattr(overuse_detector, "WINDOW_S", 1.5)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ async def tracks_become(around: Cluster, *wanted: str) -> None:
 async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(overload, "BACK_S", 4.0)
+    monkeypatch.setattr(overuse_detector, "BACK_S", 4.0)
     async with cluster() as around:
         node = await job_with_rungs(around, "v0.180p", "v0.90p")
         feed, small = around.fed(node).source, node.plane.of(AddPushSource)[1].source
@@ -118,17 +118,17 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
     async with cluster() as around:
         node = await job_with_rungs(around, "v0.90p")
         (source,) = [added.source for added in node.plane.of(AddPushSource)]
-        judged: list[overload.Verdict] = []
-        observe = overload.OverloadGuard.observe
+        judged: list[overuse_detector.Verdict] = []
+        observe = overuse_detector.OveruseDetector.observe
 
-        def noted(self: overload.OverloadGuard, *figures: float) -> overload.Verdict:
+        def noted(self: overuse_detector.OveruseDetector, *figures: float) -> overuse_detector.Verdict:
             judged.append(observe(self, *figures))  # type: ignore[arg-type]
             return judged[-1]
 
-        monkeypatch.setattr(overload.OverloadGuard, "observe", noted)
+        monkeypatch.setattr(overuse_detector.OveruseDetector, "observe", noted)
         with too_slow_from(90, monkeypatch):
             async with filmed(node):
-                await eventually(lambda: overload.Verdict.GIVE_UP in judged, 15.0, "overload being noticed")
+                await eventually(lambda: overuse_detector.Verdict.GIVE_UP in judged, 15.0, "overload being noticed")
                 before = len(frames_of("H264", node.pushed(source)))
                 await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
         assert (await around.announced()).owner == node.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.transcoder.domain.overload import CALM_S, OverloadGuard, Verdict, Withdrawn
+from services.transcoder.domain.overuse_detector import CALM_S, OveruseDetector, Verdict, Withdrawn
 from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
 
 
@@ -34,23 +34,23 @@ def test_keyframes_are_due_once_per_cell_even_when_frames_are_rare() -> None:
 
 
 def run_guard(
-    guard: OverloadGuard, start: float, seconds: int, *, encoded: int, left_out: int, rungs: int
+    guard: OveruseDetector, start: float, seconds: int, *, encoded: int, left_out: int, rungs: int
 ) -> list[Verdict]:
     return [guard.observe(encoded, left_out, rungs, start + second) for second in range(seconds)]
 
 
 def test_a_start_from_a_cached_gop_is_not_taken_for_overload() -> None:
-    guard = OverloadGuard(100.0)
+    guard = OveruseDetector(100.0)
     assert set(run_guard(guard, 100.0, 4, encoded=10, left_out=50, rungs=3)) == {Verdict.KEEP}
     assert set(run_guard(guard, 100.0 + CALM_S, 20, encoded=30, left_out=0, rungs=3)) == {Verdict.KEEP}
 
 
 def test_a_few_frames_left_out_are_tolerated() -> None:
-    assert set(run_guard(OverloadGuard(0.0), CALM_S, 60, encoded=27, left_out=3, rungs=3)) == {Verdict.KEEP}
+    assert set(run_guard(OveruseDetector(0.0), CALM_S, 60, encoded=27, left_out=3, rungs=3)) == {Verdict.KEEP}
 
 
 def test_lasting_overload_drops_the_top_rung_then_waits_for_the_effect() -> None:
-    guard = OverloadGuard(0.0)
+    guard = OveruseDetector(0.0)
     verdicts = run_guard(guard, CALM_S, 8, encoded=15, left_out=15, rungs=3)
     assert verdicts.count(Verdict.DROP_TOP) == 1
     dropped = verdicts.index(Verdict.DROP_TOP)
@@ -58,7 +58,7 @@ def test_lasting_overload_drops_the_top_rung_then_waits_for_the_effect() -> None
 
 
 def test_with_one_rung_left_the_job_is_given_up() -> None:
-    assert Verdict.GIVE_UP in run_guard(OverloadGuard(0.0), CALM_S, 8, encoded=5, left_out=25, rungs=1)
+    assert Verdict.GIVE_UP in run_guard(OveruseDetector(0.0), CALM_S, 8, encoded=5, left_out=25, rungs=1)
 
 
 def test_a_rung_withdrawn_for_overload_is_tried_again_less_and_less_often() -> None:

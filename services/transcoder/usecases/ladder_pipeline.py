@@ -10,12 +10,12 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder import metrics
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.adapters.ladder_thread import LadderThread
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.thread_ladder import LadderThread
+from services.transcoder.domain.depacketizer import Depacketizer
 from services.transcoder.domain.ladder import Rung
-from services.transcoder.domain.overload import OverloadGuard, Verdict
-from services.transcoder.domain.reception import Reception
+from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
 from services.transcoder.ports import Clock
 
 UNDECODABLE_S = 15.0
@@ -44,16 +44,16 @@ class Finding(StrEnum):
     """The source can't be decoded."""
 
 
-class LadderWork:
+class LadderPipeline:
     """From its creation to `stop`. Runs on the event loop but for the thread it owns."""
 
     def __init__(self, codec: str, encoding: Encoding, deliver: Callable[[Outcome], None], clock: Clock) -> None:
         self._codec = codec
         self._deliver_on = deliver
         self._clock = clock
-        self._reception = Reception(codec)
+        self._depacketizer = Depacketizer(codec)
         self._thread = LadderThread(LadderEngine(codec, encoding.gop_s, encoding.encoders), self._deliver, clock)
-        self._guard = OverloadGuard(clock())
+        self._guard = OveruseDetector(clock())
         self._no_picture_since: float | None = None
         self._counted: dict[str, int] = {}
         self._thread.start()
@@ -78,15 +78,15 @@ class LadderWork:
     def feed_replaced(self) -> None:
         """Packets come from another parent now, with sequence numbers of their own."""
         self._count()
-        self._reception = Reception(self._codec)
+        self._depacketizer = Depacketizer(self._codec)
         self._counted.update({"malformed": 0, "frames lost": 0})
 
     def on_packet(self, data: bytes) -> bool:
         """Take a packet of the source. True when a keyframe is needed from it."""
         wanted = False
-        for frame in self._reception.add(data, self._clock()):
+        for frame in self._depacketizer.add(data, self._clock()):
             wanted = not self._thread.put(frame) or wanted
-        return wanted or self._reception.wants_keyframe
+        return wanted or self._depacketizer.wants_keyframe
 
     def judge(self, rungs: int) -> Finding:
         """Look after it. Call about once a second with the number of rungs."""
@@ -118,11 +118,11 @@ class LadderWork:
 
     def _count(self) -> tuple[int, int]:
         """Move what happened since the last call into the metrics; frames encoded and left out meanwhile."""
-        thread, reception = self._thread, self._reception
+        thread, depacketizer = self._thread, self._depacketizer
         for kind, total in {
             **thread.counts,
             "overflow": thread.overflows,
-            "malformed": reception.malformed,
+            "malformed": depacketizer.malformed,
         }.items():
             metrics.ERRORS.labels(kind).inc(self._since(kind, total))
         moved = {
@@ -130,7 +130,7 @@ class LadderWork:
             for fate, total in (
                 ("encoded", thread.encoded),
                 ("left_out", thread.left_out),
-                ("lost", reception.losses),
+                ("lost", depacketizer.losses),
             )
         }
         for fate, count in moved.items():

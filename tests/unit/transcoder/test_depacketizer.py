@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rillcast.apps.ladder_wish import DECODED
-from services.transcoder.domain.av1 import Av1Payload
-from services.transcoder.domain.payloads import Vp9Payload
-from services.transcoder.domain.reception import MAX_WAIT_S, Reception
+from services.transcoder.domain.av1_payload import Av1Payload
+from services.transcoder.domain.depacketizer import Depacketizer
+from services.transcoder.domain.jitter_buffer import MAX_WAIT_S
+from services.transcoder.domain.payload_formats import Vp9Payload
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 
@@ -40,73 +41,73 @@ def test_repeated_packets_change_nothing() -> None:
 
 def test_a_missing_packet_is_waited_for_and_then_given_up_until_the_next_keyframe() -> None:
     frames = burst("H264", 16, keyframes=(0, 8))
-    reception = Reception("H264")
+    depacketizer = Depacketizer("H264")
     got = []
     for index, packets in enumerate(frames):
         now = index / 30
         for number, packet in enumerate(packets):
             if (index, number) != (3, 0):
-                got += [(index, frame) for frame in reception.add(packet, now)]
+                got += [(index, frame) for frame in depacketizer.add(packet, now)]
     released = [index for index, _ in got]
     timestamps = [frame.rtp_ts // 3000 for _, frame in got]
     assert timestamps == [0, 1, 2, *range(8, 16)]
     assert min(index for index in released if index > 2) / 30 >= 4 / 30 + MAX_WAIT_S - 1 / 30
-    assert reception.losses == 1
-    assert not reception.wants_keyframe
+    assert depacketizer.losses == 1
+    assert not depacketizer.wants_keyframe
 
 
 def test_nothing_comes_out_before_the_first_keyframe() -> None:
     frames = burst("VP8", 6, keyframes=(0, 4))
-    reception = Reception("VP8")
-    got = [frame for packets in frames[1:] for packet in packets for frame in reception.add(packet, 0.0)]
+    depacketizer = Depacketizer("VP8")
+    got = [frame for packets in frames[1:] for packet in packets for frame in depacketizer.add(packet, 0.0)]
     assert [frame.rtp_ts // 3000 for frame in got] == [4, 5]
     assert got[0].keyframe
 
 
 def test_a_sequence_that_jumps_far_is_a_loss_and_goes_on() -> None:
     camera = Camera()
-    reception = Reception("H264")
+    depacketizer = Depacketizer("H264")
     for packet in camera.frame():
-        reception.add(packet, 0.0)
+        depacketizer.add(packet, 0.0)
     other = Camera()
     other._packetizer._sequence = 20_000
-    got = [frame for _ in range(3) for packet in other.frame() for frame in reception.add(packet, 0.1)]
-    assert reception.losses == 1
-    assert reception.wants_keyframe == (not got)
+    got = [frame for _ in range(3) for packet in other.frame() for frame in depacketizer.add(packet, 0.1)]
+    assert depacketizer.losses == 1
+    assert depacketizer.wants_keyframe == (not got)
 
 
 def test_padding_only_packets_are_skipped() -> None:
     camera = Camera()
-    reception = Reception("H264")
+    depacketizer = Depacketizer("H264")
     frames = []
     for _ in range(3):
         for packet in camera.frame():
-            frames += reception.add(packet, 0.0)
+            frames += depacketizer.add(packet, 0.0)
         sequence = camera._packetizer._sequence
         padding = bytes([0xA0, 96, sequence >> 8, sequence & 0xFF]) + bytes(8) + bytes(3) + bytes([4])
         camera._packetizer._sequence = (sequence + 1) & 0xFFFF
-        frames += reception.add(padding, 0.0)
+        frames += depacketizer.add(padding, 0.0)
     assert len(frames) == 3
-    assert reception.malformed == 0
+    assert depacketizer.malformed == 0
 
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from(DECODED))
 def test_arbitrary_payloads_never_raise(payloads: list[bytes], codec: str) -> None:
-    reception = Reception(codec)
+    depacketizer = Depacketizer(codec)
     for index, payload in enumerate(payloads):
         header = bytes([0x80, 96, 0, index, 0, 0, 0, index // 3, 0, 0, 0, 1])
-        reception.add(header + payload, index / 10)
-        reception.add(payload, index / 10)
+        depacketizer.add(header + payload, index / 10)
+        depacketizer.add(payload, index / 10)
 
 
 def test_a_frame_without_end_does_not_grow_for_ever() -> None:
-    reception = Reception("H264")
+    depacketizer = Depacketizer("H264")
     fragment = bytes([0x7C, 0x05]) + bytes(60_000)
     for index in range(400):
-        reception.add(bytes([0x80, 96, index >> 8, index & 0xFF]) + bytes(8) + fragment, 0.0)
-    assert reception.malformed >= 1
-    assert sum(len(part) for part in reception._parts) < 9 << 20
+        depacketizer.add(bytes([0x80, 96, index >> 8, index & 0xFF]) + bytes(8) + fragment, 0.0)
+    assert depacketizer.malformed >= 1
+    assert sum(len(part) for part in depacketizer._parts) < 9 << 20
 
 
 VP9_KEYFRAME = bytes([0xAA, 0x80, 0x01, 0x00, 0x00, 0x18, 2, 128, 1, 104, 1, 0x04, 1])

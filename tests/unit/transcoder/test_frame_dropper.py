@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rillcast.testing.clock import FakeClock
-from services.transcoder.domain.backlog import STILL_S, Backlog
+from services.transcoder.domain.frame_dropper import STILL_S, FrameDropper
 
 FRAME_S = 1 / 30
 
@@ -33,7 +33,7 @@ def work_off(
 ) -> list[Shown]:
     """A ladder's thread: takes frames in order, one at a time. `stall`: how much longer one begun then takes."""
     clock = FakeClock(0.0)
-    backlog = Backlog(clock)
+    backlog = FrameDropper(clock)
     shown: list[Shown] = []
     for index, arrived_s in enumerate(arrivals):
         clock.advance(max(0.0, arrived_s - clock()))

@@ -1,5 +1,8 @@
-"""When a ladder costs more than this machine has: first frames are left out (`backlog`), then top rungs, then the whole
-job, if somebody else has room for it. No I/O."""
+"""Tells when a job costs more than this machine has. No I/O.
+
+The frame dropper leaves pictures out first. If too many are left out, the top rung is withdrawn, then the next; at last
+the whole job is given up if another node has room for it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Verdict(StrEnum):
     GIVE_UP = "give_up"
 
 
-class OverloadGuard:
+class OveruseDetector:
     """Watches one job. Call `observe` about once a second."""
 
     def __init__(self, now: float) -> None:

@@ -1,7 +1,7 @@
-"""From RTP packets to encoded frames: order, loss, payload formats. No I/O.
+"""From RTP packets to encoded frames. No I/O.
 
-The relay repairs losses by itself (NACK), so what is missing here for `MAX_WAIT_S` is lost for good: the frame is
-dropped and everything after it up to the next keyframe, since decoding on would put the damage into every rung.
+When the jitter buffer gives a packet up, the depacketizer drops its frame and everything after it up to the next
+keyframe, because decoding on would put the damage into every rung.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from collections.abc import Callable
 import msgspec
 from aiortc.rtp import RtpPacket
 
-from services.transcoder.domain.av1 import Av1Payload
-from services.transcoder.domain.payloads import Depayload, H264Payload, Vp8Payload, Vp9Payload
+from services.transcoder.domain.av1_payload import Av1Payload
+from services.transcoder.domain.jitter_buffer import JitterBuffer
+from services.transcoder.domain.payload_formats import Depayload, H264Payload, Vp8Payload, Vp9Payload
 
-MAX_WAIT_S = 0.25
-"""Longer than two NACK round trips between nodes, shorter than what a viewer takes for a freeze."""
-CAPACITY = 1024
 MAX_FRAME_BYTES = 8 << 20
-_WRAP = 1 << 16
 
 
 class EncodedFrame(msgspec.Struct, frozen=True):
@@ -28,46 +25,6 @@ class EncodedFrame(msgspec.Struct, frozen=True):
     rtp_ts: int
     keyframe: bool
     arrived_at: float
-
-
-class ReorderBuffer:
-    """Puts packets in order; gives up on a missing one after `MAX_WAIT_S` or when too many wait behind it."""
-
-    def __init__(self) -> None:
-        self._next: int | None = None
-        self._waiting: dict[int, tuple[RtpPacket, float]] = {}
-
-    def add(self, packet: RtpPacket, now: float) -> list[RtpPacket | None]:
-        """Packets that are in order now; None stands for a loss."""
-        sequence = packet.sequence_number
-        if self._next is None:
-            self._next = sequence
-        ahead = (sequence - self._next) % _WRAP
-        if ahead >= _WRAP - CAPACITY:
-            return self._release(now)
-        if ahead >= CAPACITY:
-            self._waiting.clear()
-            self._next = (sequence + 1) % _WRAP
-            return [None, packet]
-        self._waiting[sequence] = (packet, now)
-        return self._release(now)
-
-    def _release(self, now: float) -> list[RtpPacket | None]:
-        ready: list[RtpPacket | None] = []
-        assert self._next is not None
-        while self._waiting:
-            found = self._waiting.pop(self._next, None)
-            if found is None:
-                oldest = min(arrived for _, arrived in self._waiting.values())
-                if now - oldest < MAX_WAIT_S:
-                    break
-                first = self._next
-                self._next = min(self._waiting, key=lambda sequence: (sequence - first) % _WRAP)
-                ready.append(None)
-                continue
-            ready.append(found[0])
-            self._next = (self._next + 1) % _WRAP
-        return ready
 
 
 _FORMATS: dict[str, Callable[[], Depayload]] = {
@@ -83,12 +40,12 @@ def payload_format(codec: str) -> Depayload:
     return _FORMATS[codec]()
 
 
-class Reception:
+class Depacketizer:
     """One source. `wants_keyframe` says that nothing comes out before the next keyframe: ask upstream for it."""
 
     def __init__(self, codec: str) -> None:
         self._format = payload_format(codec)
-        self._order = ReorderBuffer()
+        self._order = JitterBuffer()
         self._parts: list[bytes] = []
         self._size = 0
         self._rtp_ts: int | None = None

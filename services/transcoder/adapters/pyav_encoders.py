@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.adapters.pyav_codec import Encoder
+from services.transcoder.adapters.pyav_codecs import Encoder
 from services.transcoder.domain.encoders import KINDS, EncoderKind, software, starts_a_stream
 
 log = get_logger(__name__)

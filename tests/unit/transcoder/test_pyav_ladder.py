@@ -11,10 +11,10 @@ import pytest
 from av.video.frame import PictureType
 
 from rillcast.contracts.ids import TrackId
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.domain.depacketizer import Depacketizer, EncodedFrame
 from services.transcoder.domain.ladder import Rung, width_for
-from services.transcoder.domain.reception import EncodedFrame, Reception
 from tests.unit.transcoder.pictures import FRAME_TICKS, Camera, bar_position, decode, frames_of
 
 MIDDLE = Rung(track=TrackId("v0.180p"), codec="H264", width=320, height=180, bitrate_bps=400_000)
@@ -26,7 +26,7 @@ class Ladder:
 
     def __init__(self, codec: str = "H264", rungs: tuple[Rung, ...] = (MIDDLE, SMALL)) -> None:
         self.codec = codec
-        self.reception = Reception(codec)
+        self.reception = Depacketizer(codec)
         self.engine = LadderEngine(codec, 2.0, EncoderChoice("superfast", hardware=False))
         self.engine.set_rungs(rungs)
         self.packets: dict[TrackId, list[bytes]] = {rung.track: [] for rung in rungs}

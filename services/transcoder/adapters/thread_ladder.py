@@ -14,10 +14,10 @@ from collections.abc import Callable
 from rillcast.contracts.ids import TrackId
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.domain.backlog import Backlog
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.domain.depacketizer import EncodedFrame
+from services.transcoder.domain.frame_dropper import FrameDropper
 from services.transcoder.domain.ladder import Rung
-from services.transcoder.domain.reception import EncodedFrame
 
 log = get_logger(__name__)
 
@@ -37,7 +37,7 @@ class LadderThread:
         self._engine = engine
         self._deliver = deliver
         self._clock = clock
-        self._backlog = Backlog(clock)
+        self._backlog = FrameDropper(clock)
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
         self._frames: deque[EncodedFrame] = deque()

@@ -16,8 +16,8 @@ from rillcast.licensing.usage_report import ReportRefused, key_id, read_report, 
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.domain.usage import KEPT_DAYS
-from services.license.meter import UsageMeter
-from services.license.vault import LicenseVault
+from services.license.usecases.license_vault import LicenseVault
+from services.license.usecases.usage_meter import UsageMeter
 
 DAY = 86_400
 MIDNIGHT_S = 20_000.0 * DAY  # 2024-10-04, UTC

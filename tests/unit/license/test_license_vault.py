@@ -14,7 +14,7 @@ from rillcast.licensing.document import License, issue_license
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.adapters.file_document import FileDocument
-from services.license.vault import LicenseVault
+from services.license.usecases.license_vault import LicenseVault
 
 DAY = 86_400
 KEY = Ed25519PrivateKey.generate()

@@ -15,11 +15,10 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.contracts.records import SeatRecord
 from rillcast.contracts.subjects import SEAT_LEASE_S
-from rillcast.runtime.ports import Entry, KeyValue
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
-from services.license.ports import Clock
-from services.license.vault import LicenseVault, status_of
+from services.license.ports import Clock, Entry, KeyValue
+from services.license.usecases.license_vault import LicenseVault, status_of
 
 LEDGER = "ledger"
 CAS_ATTEMPTS = 20

@@ -29,9 +29,8 @@ from rillcast.licensing.document import (
     state_at,
 )
 from rillcast.runtime.logs import get_logger
-from rillcast.runtime.ports import KeyValue
 from services.license.metrics import DOCUMENTS_REFUSED
-from services.license.ports import Clock, DocumentSource
+from services.license.ports import Clock, DocumentSource, KeyValue
 
 log = get_logger(__name__)
 

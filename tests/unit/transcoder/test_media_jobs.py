@@ -27,7 +27,7 @@ from rillcast.media.protocol import (
     SourceStats,
 )
 from rillcast.testing.eventually import eventually
-from services.transcoder import transcoder
+from services.transcoder.usecases import media_jobs
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 
@@ -385,7 +385,7 @@ async def test_a_store_that_is_away_only_delays_the_claim() -> None:
 async def test_a_claim_that_comes_before_the_store_let_go_of_a_dead_owner_is_tried_again_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transcoder, "LOOK_S", 3600.0)
+    monkeypatch.setattr(media_jobs, "LOOK_S", 3600.0)
     async with cluster(lease_s=1.0) as around:
         around.renditions._ttl_s = 3.0
         first = await job_with_rungs(around)

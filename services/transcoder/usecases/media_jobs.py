@@ -34,8 +34,8 @@ from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import source_track
-from services.transcoder.job import LadderJob
 from services.transcoder.ports import Clock, Plane
+from services.transcoder.usecases.media_job import LadderJob
 
 log = get_logger(__name__)
 

@@ -9,9 +9,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from rillcast.contracts.ids import TrackId
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine
-from services.transcoder.adapters.pyav_codec import Encoder
+from services.transcoder.adapters.pyav_codecs import Encoder
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine
 from services.transcoder.domain.encoders import KINDS, EncoderKind, software, starts_a_stream
 from services.transcoder.domain.ladder import Rung
 from tests.unit.transcoder.pictures import Camera, decode, frames_of

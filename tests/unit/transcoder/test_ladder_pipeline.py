@@ -10,12 +10,12 @@ import pytest
 from rillcast.contracts.ids import TrackId
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
-from services.transcoder.adapters.encoder_choice import EncoderChoice
-from services.transcoder.adapters.ladder_engine import LadderEngine, Outcome
-from services.transcoder.adapters.ladder_thread import MAX_WAITING_S, LadderThread
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.thread_ladder import MAX_WAITING_S, LadderThread
+from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung
-from services.transcoder.domain.reception import EncodedFrame
-from services.transcoder.work import UNDECODABLE_S, Encoding, Finding, LadderWork
+from services.transcoder.usecases.ladder_pipeline import UNDECODABLE_S, Encoding, Finding, LadderPipeline
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 SMALL = Rung(track=TrackId("v0.90p"), codec="H264", width=160, height=90, bitrate_bps=150_000)
@@ -107,7 +107,7 @@ async def test_an_engine_that_fails_does_not_end_its_thread() -> None:
 
 async def test_a_source_without_pictures_is_found_hopeless_and_one_with_pictures_is_not() -> None:
     clock, outcomes = FakeClock(), list[Outcome]()
-    work = LadderWork("H264", Encoding(gop_s=2.0, encoders=SOFTWARE), outcomes.append, clock)
+    work = LadderPipeline("H264", Encoding(gop_s=2.0, encoders=SOFTWARE), outcomes.append, clock)
     work.set_rungs((SMALL,))
     try:
         camera = Camera()

@@ -15,8 +15,8 @@ from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import COMMUNITY, License, issue_license
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
-from services.license.seats import LEDGER, SeatDesk
-from services.license.vault import LicenseVault
+from services.license.usecases.license_vault import LicenseVault
+from services.license.usecases.seat_desk import LEDGER, SeatDesk
 
 KEY = Ed25519PrivateKey.generate()
 NOW_S = 2_000_000_000

@@ -17,7 +17,7 @@ STILL_S = 0.5
 """However far behind, so often a picture is shown: decoding alone may take long to catch up."""
 
 
-class Backlog:
+class FrameDropper:
     """Of one job."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

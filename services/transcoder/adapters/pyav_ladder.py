@@ -1,4 +1,4 @@
-"""One decode, then per rung one scale and one encode. Synchronous; `ladder_thread` runs it off the event loop."""
+"""One decode, then per rung one scale and one encode. Synchronous; `thread_ladder` runs it off the event loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 from av.video.frame import VideoFrame
 
 from rillcast.contracts.ids import TrackId
-from services.transcoder.adapters.encoder_choice import UNUSABLE, EncoderChoice
-from services.transcoder.adapters.pyav_codec import Decoder, Encoder, FrameTooLarge, Scaler
+from services.transcoder.adapters.pyav_codecs import Decoder, Encoder, FrameTooLarge, Scaler
+from services.transcoder.adapters.pyav_encoders import UNUSABLE, EncoderChoice
+from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung, width_for
-from services.transcoder.domain.packets import Packetizer
-from services.transcoder.domain.reception import EncodedFrame
+from services.transcoder.domain.packetizer import Packetizer
 from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
 
 RUNG_ERRORS = 5

@@ -3,7 +3,7 @@
     claim ─▶ (source height unknown: get the source, look) ─▶ announce rungs ─▶ idle ⇄ working
     idle: lease and record only. working: source relay, tap, thread, push sources and relays of the watched rungs.
 
-Everything runs on the event loop but the codecs (`adapters.ladder_thread`). `run` ends when the lease is lost or
+Everything runs on the event loop but the codecs (`adapters.thread_ladder`). `run` ends when the lease is lost or
 `stop` is called; whatever was opened is closed by then.
 """
 
@@ -28,13 +28,13 @@ from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.adapters.ladder_engine import Outcome
+from services.transcoder.adapters.pyav_ladder import Outcome
 from services.transcoder.domain.ladder import Rung, plan, track_record
-from services.transcoder.domain.overload import Withdrawn
-from services.transcoder.feed import SourceFeed
+from services.transcoder.domain.overuse_detector import Withdrawn
 from services.transcoder.ports import Clock, KeyValue
-from services.transcoder.rungs import WatchedRungs
-from services.transcoder.work import Encoding, Finding, LadderWork
+from services.transcoder.usecases.ladder_pipeline import Encoding, Finding, LadderPipeline
+from services.transcoder.usecases.source_feed import SourceFeed
+from services.transcoder.usecases.watched_rungs import WatchedRungs
 
 log = get_logger(__name__)
 
@@ -86,7 +86,7 @@ class LadderJob:
         self._size = (source.width, source.height)
         self._plan: tuple[Rung, ...] = ()
         self._withdrawn = Withdrawn()
-        self._work: LadderWork | None = None
+        self._work: LadderPipeline | None = None
         self._keyframe_asked = -KEYFRAME_EVERY_S
         self._changed = asyncio.Event()
         self._stopping = False
@@ -251,7 +251,7 @@ class LadderJob:
         if not rungs:
             await self._rest()
         elif self._work is None:
-            self._work = LadderWork(self._source.codec, self._encoding, self._deliver, self._clock)
+            self._work = LadderPipeline(self._source.codec, self._encoding, self._deliver, self._clock)
             self._work.set_rungs(rungs)
         else:
             self._work.set_rungs(rungs)

@@ -17,7 +17,7 @@ _MAX_LEB128 = 8
 
 
 class Av1Payload:
-    """`payloads.Depayload` for AV1. What a packet adds is the packet itself: OBUs need all of them."""
+    """`payload_formats.Depayload` for AV1. What a packet adds is the packet itself: OBUs need all of them."""
 
     def data(self, payload: bytes) -> bytes:
         if len(payload) < 2:

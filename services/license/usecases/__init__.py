@@ -1,0 +1,1 @@
+"""What happens when nodes ask for seats and operators for licenses."""

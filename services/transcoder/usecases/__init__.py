@@ -1,0 +1,1 @@
+"""What happens when streams begin and end, rungs are watched and machines get tired."""
