@@ -122,7 +122,7 @@ class LicenseVault:
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
             raise RillcastError(ErrorCode.BAD_REQUEST, f"license refused: {refused.message}") from refused
         await self._store_installed(document, license, force=True)
-        log.info("a license was installed", license=license.license_id, licensee=license.licensee)
+        log.info("A license was installed", license=license.license_id, licensee=license.licensee)
         await self.refresh()
 
     async def _read_file(self, refusals: list[str]) -> list[tuple[bytes, License]]:
@@ -155,7 +155,7 @@ class LicenseVault:
         if mark not in self._reported:
             self._reported = {known for known in self._reported if known[0] != name} | {mark}
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
-            log.warning("a license document was refused", document=name, reason=refused.message)
+            log.warning("A license document was refused", document=name, reason=refused.message)
 
     async def _store_installed(self, document: bytes, license: License, *, force: bool = False) -> None:
         """Unless the store has a later one by now (`force`: replace even that)."""
@@ -209,7 +209,7 @@ class LicenseVault:
         self.changed.set()
         say = log.info if now.state is LicenseState.VALID and not now.reason else log.warning
         say(
-            "license in force",
+            "License in force",
             license=now.license.license_id,
             licensee=now.license.licensee,
             state=now.state,

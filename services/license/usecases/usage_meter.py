@@ -131,5 +131,5 @@ def _decode(entry: Entry | None) -> DayRecord | None:
     try:
         return msgspec.json.decode(entry.value, type=DayRecord)
     except msgspec.MsgspecError:
-        log.warning("a day's usage in the store can't be read and is counted anew", key=entry.key)
+        log.warning("A day's usage in the store can't be read and is counted anew", key=entry.key)
         return None

@@ -125,7 +125,7 @@ class LadderThread:
         try:
             outcome = self._engine.process(frame, encode=encode)
         except Exception:
-            log.exception("a ladder's engine failed")
+            log.exception("A ladder's engine failed")
             outcome = Outcome(undecodable=True)
             self._engine.counts["engine"] += 1
         if encode:
