@@ -1,5 +1,7 @@
-"""Errors that one process reports to another, and to clients. Codes are Ant Media's wire definitions where one
-exists."""
+"""Errors that one process reports to another, and to clients.
+
+The codes are Ant Media's own definitions wherever Ant Media has one for the case.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +14,52 @@ class ErrorCode(StrEnum):
     """What went wrong. The value is what an Ant Media client receives as ``definition``."""
 
     NOT_INITIALIZED_YET = "not_initialized_yet"
+    """The app does not exist, or is not ready. Ant Media's clients receive this in place of `UNKNOWN_APP`."""
     NO_STREAM_NAME = "noStreamNameSpecified"
+    """The client named no stream."""
     INVALID_STREAM_NAME = "invalidStreamName"
+    """The stream's name is too long or holds characters that are not allowed (see `ids.is_stream_id`)."""
     NO_STREAM_EXIST = "no_stream_exist"
+    """The stream is not live. A WebSocket client that asked to play it is told when it begins."""
     STREAM_ID_IN_USE = "streamIdInUse"
+    """Somebody else publishes under this stream id, and the client may not take the stream over."""
     ALREADY_PUBLISHING = "already_publishing"
+    """The same socket publishes this stream already."""
     ALREADY_PLAYING = "already_playing"
+    """The same socket plays this stream already, or the same session is being opened at this moment."""
     UNAUTHORIZED = "unauthorized_access"
+    """The token is missing, wrong, expired or for something else."""
     NOT_ALLOWED_UNREGISTERED = "not_allowed_unregistered_streams"
+    """The app takes only streams that were created by REST before. No check raises it yet."""
     VIEWER_LIMIT_REACHED = "viewerLimitReached"
+    """The app has as many viewers as its settings allow."""
     HIGH_RESOURCE_USAGE = "highResourceUsage"
+    """A node, or the whole cluster, is full. It makes sense to try again after the time given."""
     PUBLISH_TIMEOUT = "publishTimeoutError"
+    """No connection came about, or no media arrived, within the app's start timeout."""
     NO_COMMON_CODEC = "no_codec_enabled_in_the_server"
+    """The client and the stream (or, for a publisher, the server) have no codec in common."""
     BAD_REMOTE_DESCRIPTION = "notSetRemoteDescription"
+    """The client's session description is broken, or its DTLS handshake failed."""
     BAD_LOCAL_DESCRIPTION = "notSetLocalDescription"
+    """Ant Media's code for a session description that the server cannot make. Nothing here raises it yet."""
     STORE_UNAVAILABLE = "data_store_not_available"
+    """The key-value store did not answer, refused the write, or holds something unusable."""
     LICENSE_SUSPENDED = "license_suspended_please_renew_license"
+    """The license has ended and so has its grace time: no new publish or play, no new seat."""
     SERVER_ERROR = "server_error_check_logs"
+    """A fault on our side. The log of the node that answered says more."""
     # Not seen by Ant Media clients:
     UNKNOWN_APP = "unknown_app"
+    """There is no app with this name."""
     UNKNOWN_SESSION = "unknown_session"
+    """The node has no such session; it may have ended a moment ago."""
     BAD_REQUEST = "bad_request"
+    """The request cannot be understood, or asks for something that is not possible."""
     NO_NODE_AVAILABLE = "no_node_available"
+    """No node of the kind that is needed is ready, or the node that has the stream does not answer."""
     SEAT_REFUSED = "seat_refused"
+    """The license has no free seat for this node, or another process took the seat over."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

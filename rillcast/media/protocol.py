@@ -36,6 +36,8 @@ class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
 
 
 class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """The ICE user fragments and passwords of both sides (RFC 8445 §5.3). Ours is always the ICE-lite side."""
+
     local_ufrag: str
     local_pwd: str
     remote_ufrag: str
@@ -43,6 +45,8 @@ class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Our role in the DTLS handshake, and the fingerprint that the peer's certificate must have (RFC 8122)."""
+
     role: str
     """Ours: ``server`` or ``client``."""
     fingerprint_hash: str
@@ -72,6 +76,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of a publisher: what arrives, and the sources that it becomes."""
+
     mid: str
     kind: str
     codec: str
@@ -89,6 +95,8 @@ class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of a viewer: how its packets are labelled, and the source that they come from at first."""
+
     track: int
     """Unique in the session."""
     mid: str
@@ -119,6 +127,8 @@ class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
 
 
 class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
+    """New ICE credentials for a living session (RFC 8445 §9). DTLS and SRTP go on as they are."""
+
     session: int
     ice: IceParameters
 
@@ -188,6 +198,8 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
 
 
 class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
+    """End a source and its relays. Viewers' tracks that had it send nothing until `SwitchSource` names another one."""
+
     source: int
 
 
@@ -203,6 +215,8 @@ class AddRelay(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay"):
 
 
 class RemoveRelay(msgspec.Struct, frozen=True, kw_only=True, tag="remove_relay"):
+    """Parent side: stop sending a source to a child."""
+
     relay: int
 
 
@@ -345,6 +359,8 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
 
 
 class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_switched"):
+    """A viewer's track has gone over to the source that `SwitchSource` named, beginning with a keyframe."""
+
     session: int
     track: int
     source: int

@@ -39,11 +39,14 @@ class NodeSettings(BaseSettings):
     node_id: str = ""
     """Unique in the cluster; letters, digits, ``_`` and ``-``. Default: the kind and eight random characters."""
     region: str = ""
+    """The region of this node, e.g. ``eu-central``. Viewers are sent to nodes of their region while one has room."""
     zone: str = ""
+    """The zone within the region. It counts like the region, one level below."""
 
     nats_url: str = "nats://127.0.0.1:4222"
     """One or more servers, separated by commas."""
     nats_token: SecretStr = SecretStr("")
+    """The token that NATS asks for. Empty: none is sent."""
     nats_credentials: str = ""
     """Path of a NATS credentials file."""
     connect_timeout_s: float = Field(default=30.0, gt=0)
@@ -54,17 +57,23 @@ class NodeSettings(BaseSettings):
     """Copies of each bucket: 3 in production, on at least as many NATS servers."""
 
     discovery: Literal["nats", "consul"] = "nats"
+    """Where nodes find each other: by heartbeats over NATS alone, or in Consul."""
     consul_url: str = "http://127.0.0.1:8500"
+    """The Consul agent of this machine. It counts with ``discovery=consul`` only."""
     consul_token: SecretStr = SecretStr("")
+    """The ACL token for Consul. Empty: none is sent."""
 
     admin_host: str = "127.0.0.1"
     """Where /livez, /readyz and /metrics listen. Never a public address."""
     admin_port: Port = 0
+    """The port of that listener; 0 = any free one."""
     advertise_address: str = ""
     """IP under which nodes and clients reach this machine. Default: its address on the network, else 127.0.0.1."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Messages below this level are not written."""
     log_format: LogFormat = "text"
+    """Lines for people, or one JSON object a line for machines."""
     otlp_endpoint: str = ""
     """Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318. Empty: no traces leave the node."""
     drain_timeout_s: float = Field(default=10.0, ge=0)
@@ -133,16 +142,21 @@ class MediaSettings(NodeSettings):
     media_bind: Annotated[list[str], NoDecode] = ["0.0.0.0", "::"]
     """At most one IPv4 and one IPv6 address, separated by commas."""
     relay_port: Port = 0
+    """The port of the first worker for relays between nodes; the next worker has the next one; 0 = any free ones."""
     relay_bind: str = ""
     """Address of the relay sockets; empty = all of the family of `advertise_address`, IPv4 if that is empty."""
     advertise_media_addresses: Annotated[list[str], NoDecode] = []
     """IPs put into ICE candidates, separated by commas. Default: `advertise_address`."""
     gso: bool = True
+    """Hand several datagrams to the kernel at once (UDP GSO) where it can do that; a packet then costs less CPU."""
     pin: bool = False
     """Pin media threads to CPUs."""
     max_sessions: int = Field(default=20_000, ge=1)
+    """Sessions of publishers and viewers at one time. A node that has them all takes no new one."""
     max_egress_bps: int = Field(default=10_000_000_000, ge=1)
+    """What the network card can send. The bit rate sent counts as a share of it in the node's load."""
     max_pps: int = Field(default=1_000_000, ge=1)
+    """Packets per second that the machine can send. The packets sent count likewise in the load of the node."""
 
     @field_validator("media_bind", "advertise_media_addresses", mode="before")
     @classmethod
