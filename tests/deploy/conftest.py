@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.settings import NodeSettings
+from scripts.reference.found import modules_called
+from scripts.reference.settings import services
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES: Mapping[type[MetricWrapperBase], tuple[str, ...]] = {
@@ -30,13 +31,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def instruments() -> dict[str, set[str]]:
     """Every series a node can export, with its labels."""
-    modules = [
-        "rillcast.runtime.metrics",
-        "rillcast.node.metrics",
-        *(f"services.{k}.metrics" for k in NodeKind),
-    ]
-    for module in modules:
-        importlib.import_module(module)
+    modules_called("metrics")
     found: dict[str, set[str]] = {}
     for collector in list(REGISTRY._collector_to_names):
         if isinstance(collector, MetricWrapperBase) and collector._name.startswith("rillcast_"):
@@ -49,10 +44,4 @@ def instruments() -> dict[str, set[str]]:
 @pytest.fixture(scope="session")
 def settings() -> dict[NodeKind, type[NodeSettings]]:
     """The settings class of each service."""
-    return {kind: _settings_of(kind) for kind in NodeKind}
-
-
-def _settings_of(kind: NodeKind) -> type[NodeSettings]:
-    module = importlib.import_module(f"services.{kind}.config")
-    found: type[NodeSettings] = getattr(module, f"{kind.capitalize()}Settings")
-    return found
+    return {NodeKind(kind): cls for kind, cls in services().items()}

@@ -1,0 +1,32 @@
+"""Writes every page anew and says which ones have changed."""
+
+from __future__ import annotations
+
+import sys
+
+from scripts.reference.faults import Undocumented
+from scripts.reference.found import ROOT
+from scripts.reference.pages import FOLDER, PAGES
+
+
+def main() -> int:
+    """Return 1 when the code lacks a docstring that a page needs; each one is named on a line of its own."""
+    folder = ROOT / FOLDER
+    folder.mkdir(exist_ok=True)
+    faults: list[str] = []
+    for name, page in PAGES.items():
+        try:
+            text = page()
+        except Undocumented as error:
+            faults += error.places
+            continue
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"{FOLDER}/{name} is written anew")
+    print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

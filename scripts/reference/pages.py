@@ -1,0 +1,17 @@
+"""Every page by its file name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from scripts.reference import cli, errors, messages, metrics, plane, settings
+
+FOLDER = "docs/reference"
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings.md": settings.render,
+    "metrics.md": metrics.render,
+    "messages.md": messages.render,
+    "plane.md": plane.render,
+    "errors.md": errors.render,
+    "cli.md": cli.render,
+}

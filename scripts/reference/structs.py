@@ -1,0 +1,76 @@
+"""Structs and enums as sections of a page."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from types import ModuleType
+
+import msgspec
+
+from rillcast.contracts import ids
+from scripts.reference import docstrings
+from scripts.reference.markdown import bullets, link, paragraph, prose
+from scripts.reference.type_words import in_python
+
+
+def defined_in(module: ModuleType, base: type) -> list[type]:
+    """The subclasses of `base` that a module defines, in the order of their definition."""
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
+
+
+def undocumented(classes: list[type]) -> list[str]:
+    """Those without a docstring of their own."""
+    return [f"{cls.__module__}.{cls.__name__} has no docstring" for cls in classes if not docstrings.of_class(cls)]
+
+
+def struct_section(cls: type[msgspec.Struct], heading: str = "") -> Iterator[str]:
+    """A heading, the docstring, and each field with its name on the wire, type, default and meaning."""
+    yield f"### {heading or cls.__name__}"
+    yield prose(docstrings.of_class(cls))
+    for base in cls.__bases__:
+        if base is not msgspec.Struct:
+            yield paragraph(f"It also has every field of {link(base.__name__)}.")
+    if entries := list(_fields(cls)):
+        yield bullets(entries)
+
+
+def enum_section(cls: type[Enum]) -> Iterator[str]:
+    """A heading, the docstring, and each value with its meaning."""
+    yield f"### {cls.__name__}"
+    yield prose(docstrings.of_class(cls))
+    meanings = docstrings.of_attributes(cls)
+    yield bullets(f"`{m.value}`" + (f": {meanings[m.name]}" if m.name in meanings else "") for m in cls)
+
+
+def _fields(cls: type[msgspec.Struct]) -> Iterator[str]:
+    kinds = typing.get_type_hints(cls, include_extras=True)
+    meanings = docstrings.of_attributes(cls)
+    for field in msgspec.structs.fields(cls):
+        if field.name in cls.__annotations__:
+            kind = in_python(kinds[field.name])
+            meaning = meanings.get(field.name) or _meaning_of_type(kind)
+            yield f"`{field.encode_name}` ({kind}{_default(field)})" + (f": {meaning}" if meaning else "")
+
+
+def _meaning_of_type(kind: str) -> str:
+    """What the docstring of an id type says; such a field needs no docstring of its own."""
+    return docstrings.of_attributes(ids).get(kind, "")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    default = field.default
+    if default is msgspec.NODEFAULT:
+        default = msgspec.NODEFAULT if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if default is msgspec.NODEFAULT or default is None:
+        return ""
+    if isinstance(default, msgspec.Struct):
+        return f", by default {type(default).__name__}'s defaults"
+    return f", by default `{msgspec.json.encode(default).decode()}`"
