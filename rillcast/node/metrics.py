@@ -1,4 +1,4 @@
-"""Instruments every node with a media plane exports, all fed from `WorkerStats`."""
+"""Instruments that every node with a media plane exports, most of them fed from `WorkerStats`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ BUSY = Gauge("rillcast_plane_busy_ratio", "Share of the last second a media thre
 LOOP_LAG = Gauge("rillcast_plane_loop_lag_seconds", "Largest delay of a due timer in the last second", ["worker"])
 SESSIONS = Gauge("rillcast_plane_sessions", "Sessions in the media plane", ["worker"])
 HALF_OPEN = Gauge("rillcast_plane_half_open_sessions", "Sessions whose handshake isn't finished", ["worker"])
+COMMANDS_FAILED = Counter(
+    "rillcast_plane_commands_failed", "Commands the media plane could not carry out, by command", ["command"]
+)
+EVENTS_DROPPED = Counter("rillcast_node_events_dropped", "Outgoing events dropped because too many waited")
 
 
 class PlaneMetrics:

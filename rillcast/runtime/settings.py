@@ -157,6 +157,8 @@ class MediaSettings(NodeSettings):
     """What the network card can send. The bit rate sent counts as a share of it in the node's load."""
     max_pps: int = Field(default=1_000_000, ge=1)
     """Packets per second that the machine can send. The packets sent count likewise in the load of the node."""
+    max_loop_lag_ms: float = Field(default=50.0, gt=0)
+    """Delay of a media thread's timers at which the node takes no more. Beyond it viewers feel the neighbours."""
 
     @field_validator("media_bind", "advertise_media_addresses", mode="before")
     @classmethod

@@ -23,5 +23,3 @@ class EdgeSettings(MediaSettings):
     """Viewers whose handshake isn't finished; more are refused."""
     first_budget_bps: int = Field(default=3_000_000, ge=0)
     """Bit rate of the first rendition at most, before anything is known of the viewer's link. 0 = no bound."""
-    max_loop_lag_ms: float = Field(default=50.0, gt=0)
-    """Delay of a media thread's timers at which new viewers are refused."""

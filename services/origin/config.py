@@ -14,5 +14,3 @@ class OriginSettings(MediaSettings):
 
     relay_child_limit: int = Field(default=64, ge=1)
     """Nodes that one stream is relayed to from here. 64 copies of 1.5 Mbit/s are 100 Mbit/s of egress."""
-    max_loop_lag_ms: float = Field(default=50.0, gt=0)
-    """Delay of a media thread's timers at which new publishers are refused."""

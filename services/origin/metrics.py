@@ -22,5 +22,3 @@ PACKETS_LOST = Counter("rillcast_origin_packets_lost", "Packets of publishers th
 PACKETS_RECOVERED = Counter(
     "rillcast_origin_packets_recovered", "Packets of publishers that came after being asked for"
 )
-EVENTS_DROPPED = Counter("rillcast_origin_events_dropped", "Outgoing events dropped because too many waited")
-COMMANDS_FAILED = Counter("rillcast_origin_plane_commands_failed", "Commands the media plane could not carry out")

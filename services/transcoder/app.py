@@ -212,7 +212,10 @@ def others_have_room(node: Node) -> bool:
 def media_limits(settings: TranscoderSettings) -> MediaLimits:
     """What counts as full for the plane."""
     return MediaLimits(
-        max_sessions=settings.max_sessions, max_pps=settings.max_pps, max_egress_bps=settings.max_egress_bps
+        max_sessions=settings.max_sessions,
+        max_pps=settings.max_pps,
+        max_egress_bps=settings.max_egress_bps,
+        max_loop_lag_ms=settings.max_loop_lag_ms,
     )
 
 

@@ -32,9 +32,10 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
-from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish, local_candidates
+from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.ice import ice_parameters, restart_ice
 from rillcast.node.load import MediaLoad
 from services.origin import metrics
 from services.origin.domain.claims import Claims, in_use
@@ -130,14 +131,7 @@ class Publishing:
         if publication is None or publication.plane_session is None:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "no such publisher session at this node")
         local = self._addresses.transport(publication.worker)
-        ice = protocol.IceParameters(
-            local_ufrag=local.ufrag,
-            local_pwd=local.pwd,
-            remote_ufrag=request.remote_ufrag,
-            remote_pwd=request.remote_pwd,
-        )
-        self._plane.execute(protocol.RestartIce(session=publication.plane_session, ice=ice))
-        return RestartIceAnswer(local_ufrag=local.ufrag, local_pwd=local.pwd, candidates=local_candidates(local))
+        return restart_ice(self._plane, publication.plane_session, local, request)
 
     # ------------------------------------------------------------ what happens
 
@@ -291,12 +285,7 @@ class Publishing:
             protocol.AddSession(
                 session=plane_session,
                 worker=publication.worker,
-                ice=protocol.IceParameters(
-                    local_ufrag=local.ufrag,
-                    local_pwd=local.pwd,
-                    remote_ufrag=negotiation.ice_remote.ufrag,
-                    remote_pwd=negotiation.ice_remote.pwd,
-                ),
+                ice=ice_parameters(local, negotiation.ice_remote),
                 dtls=negotiation.dtls,
                 extensions=negotiation.extensions,
                 recv=recv,

@@ -25,6 +25,7 @@ from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.media import protocol
 from rillcast.node.events import PlaneEvents
+from rillcast.node.media_node import MediaNode
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
@@ -59,8 +60,9 @@ class RunningOrigin:
             relay_address="192.0.2.1",
             incarnation=name,
         )
-        self.origin = Origin(
-            OriginSettings(node_id=name, **settings),
+        read = OriginSettings(node_id=name, **settings)
+        self.media_node = MediaNode(
+            read,
             info,
             plane=self.plane,
             events=events,
@@ -69,6 +71,7 @@ class RunningOrigin:
             renditions=world.renditions,
             clock=world.clock,
         )
+        self.origin = Origin(read, self.media_node)
         self.task: asyncio.Task[None] | None = None
 
     async def kill(self) -> None:
@@ -125,7 +128,7 @@ class World:
     async def origin(self, name: str = "origin-1", workers: int = 1, **settings: Any) -> RunningOrigin:
         running = RunningOrigin(self, name, workers, **settings)
         await running.origin.serve()
-        running.task = asyncio.create_task(running.origin.run())
+        running.task = asyncio.create_task(running.media_node.run())
         self.origins.append(running)
         return running
 

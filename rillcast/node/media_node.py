@@ -1,0 +1,224 @@
+"""What every node with a media plane does around its own work: it opens the plane, measures it, follows what is live,
+sends events, ticks, reports its load and leaves in order.
+
+A service's ``app.py`` reads:
+
+    async def run(settings: OriginSettings) -> None:
+        async with open_media_node(settings, NodeKind.ORIGIN) as (node, media):
+            origin = Origin(settings, media)
+            await origin.serve()
+            await media.live(node, report=origin.report, drain=origin.drain)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad
+from rillcast.contracts.words import NodeKind
+from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
+from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
+from rillcast.node import metrics
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.events import PlaneEvents
+from rillcast.node.load import MediaLimits, MediaLoad
+from rillcast.node.metrics import PlaneMetrics
+from rillcast.runtime.ports import Bus, KeyValue
+from rillcast.runtime.service import Node
+from rillcast.runtime.settings import MediaSettings
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+REPORT_S = 1.0
+"""How often the heartbeat gets new figures."""
+RETRY_ELSEWHERE_S = 1.0
+
+Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
+
+
+class Host(Protocol):
+    """The running node (`rillcast.runtime.service.Node`), as far as it is used here."""
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> object: ...
+
+    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None: ...
+
+    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None: ...
+
+    async def until_stopped(self) -> None: ...
+
+
+class MediaNode:
+    """The parts that origin, edge and transcoder have in common, on whatever ports they are given: real ones from
+    `open_media_node`, fakes in tests. Owned by the service's ``app.py``; parts are handed on to who needs them."""
+
+    def __init__(
+        self,
+        settings: MediaSettings,
+        info: NodeInfo,
+        *,
+        plane: Plane,
+        events: PlaneEvents,
+        bus: Bus,
+        streams: KeyValue,
+        renditions: KeyValue,
+        clock: Callable[[], float] = time.monotonic,
+        lease_s: float = subjects.STREAM_LEASE_S,
+    ) -> None:
+        """`events`: what `plane` calls. `clock`: monotonic seconds. `lease_s`: of the records in both buckets."""
+        self.node = info.node
+        self.plane = plane
+        self.bus = bus
+        self.streams = streams
+        self.renditions = renditions
+        self.clock = clock
+        self.addresses = MediaAddresses(plane.fingerprint, plane.workers, info.media_addresses, info.relay_address)
+        self.load = MediaLoad(len(plane.workers), media_limits(settings))
+        self.tasks = BackgroundTasks()
+        self.outbox = Outbox(bus, metrics.EVENTS_DROPPED.inc)
+        self.watch = StreamWatch(streams, renditions, bus, clock, lease_s)
+        self.draining = False
+        """Whether the node goes away. What is here goes on for a while, nothing new is taken."""
+        self._events = events
+        self._handlers: list[EventHandler] = []
+        self._metrics = PlaneMetrics()
+        self._work: list[Callable[[], Coroutine[None, None, None]]] = [self.watch.run, self.outbox.run]
+        events.add(self._heard)
+
+    # ---- what the service adds; call before `run`
+
+    def on_event(self, handler: EventHandler) -> None:
+        """Hear every event of the plane but `WorkerStats`. Called from the event loop, as often as the plane has
+        something to say; must not block."""
+        self._handlers.append(handler)
+
+    def on_packet(self, handler: PacketHandler) -> None:
+        """Hear every packet of tapped sources, likewise."""
+        self._events.add_packets(handler)
+
+    def every(self, seconds: float, tick: Callable[[], None]) -> None:
+        """Call `tick` so often while the node runs."""
+
+        async def run() -> None:
+            while True:
+                tick()
+                await asyncio.sleep(seconds)
+
+        self._work.append(run)
+
+    def also(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run this for as long as the node runs. If it fails, the node ends."""
+        self._work.append(work)
+
+    # ---- what the service asks
+
+    def room(self, what: str) -> None:
+        """Raises NO_NODE_AVAILABLE while the node goes away, and HIGH_RESOURCE_USAGE when it is full: the asker tries
+        another one. Call before taking a new session; `what` names the kind of node."""
+        if self.draining:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"this {what} is going away", RETRY_ELSEWHERE_S)
+        if reason := self.load.full():
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this {what} is full: {reason}", 5.0)
+
+    # ---- life
+
+    async def run(self) -> None:
+        """Work until cancelled, or until any part fails."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in self._work:
+                    group.create_task(work())
+        finally:
+            await self.tasks.close()
+
+    async def live(self, node: Host, *, report: Callable[[], Report], drain: Callable[[], Awaitable[None]]) -> None:
+        """From ready to drained. `report`: what the heartbeat shall say, asked once a second. `drain`: gets rid of what
+        is here, in `drain_timeout_s` at most; the plane still runs."""
+
+        async def leave() -> None:
+            self.draining = True
+            await drain()
+            await self.outbox.flush()
+
+        async def keep_reporting() -> None:
+            while True:
+                node.report_load(*report())
+                await asyncio.sleep(REPORT_S)
+
+        node.spawn(self.run(), "media")
+        node.spawn(keep_reporting(), "load report")
+        node.on_drain(leave)
+        await node.until_stopped()
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, WorkerStats):
+            self.load.observe(event, self.clock())
+            self._metrics.observe(event)
+            return
+        if isinstance(event, Error):
+            metrics.COMMANDS_FAILED.labels(event.command).inc()
+            log.warning("The media plane refused a command", command=event.command, reason=event.message)
+        for handler in self._handlers:
+            handler(event)
+
+
+@asynccontextmanager
+async def open_media_node(
+    settings: MediaSettings,
+    kind: NodeKind,
+    *,
+    plane: PlaneConfig | None = None,
+) -> AsyncIterator[tuple[Node, MediaNode]]:
+    """Start the node and its media threads; both end with the block. `plane`: instead of `plane_config(settings)`."""
+    async with Node(settings, kind) as node:
+        streams = await node.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S)
+        renditions = await node.kv(subjects.BUCKET_RENDITIONS, subjects.STREAM_LEASE_S)
+        events = PlaneEvents()
+        native = NativePlane(plane or plane_config(settings), events, events.packet)
+        try:
+            yield (
+                node,
+                MediaNode(
+                    settings,
+                    node.info,
+                    plane=native,
+                    events=events,
+                    bus=node.bus,
+                    streams=streams,
+                    renditions=renditions,
+                ),
+            )
+        finally:
+            native.close()
+
+
+def plane_config(settings: MediaSettings) -> PlaneConfig:
+    """The plane of a node that clients reach."""
+    return PlaneConfig(
+        workers=settings.workers,
+        media_bind=tuple(settings.media_bind),
+        media_port=settings.media_port,
+        relay_bind=settings.relays_listen_at,
+        relay_port=settings.relay_port,
+        pin=settings.pin,
+        gso=settings.gso,
+    )
+
+
+def media_limits(settings: MediaSettings) -> MediaLimits:
+    """What counts as full."""
+    return MediaLimits(
+        max_sessions=settings.max_sessions,
+        max_pps=settings.max_pps,
+        max_egress_bps=settings.max_egress_bps,
+        max_loop_lag_ms=settings.max_loop_lag_ms,
+    )

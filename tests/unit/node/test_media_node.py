@@ -1,0 +1,182 @@
+"""What every node with a media plane does around its own work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+
+import pytest
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLeft, NodeLoad, RestartIceRequest
+from rillcast.contracts.words import NodeKind
+from rillcast.media import protocol
+from rillcast.node import metrics
+from rillcast.node.events import PlaneEvents
+from rillcast.node.ice import restart_ice
+from rillcast.node.media_node import MediaNode
+from rillcast.runtime.settings import MediaSettings
+from rillcast.testing.bus import FakeBus
+from rillcast.testing.clock import FakeClock
+from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.plane import FakePlane
+
+STATS = protocol.WorkerStats(
+    worker=0,
+    busy=0.45,
+    loop_lag_ms=0.0,
+    packets_in=0,
+    packets_out=0,
+    bytes_in=0,
+    bytes_out=0,
+    sessions=0,
+    half_open=0,
+    counters={},
+)
+
+
+class Bench:
+    """A media node on fakes."""
+
+    def __init__(self) -> None:
+        clock = FakeClock()
+        self.bus = FakeBus()
+        self.plane = FakePlane()
+        events = PlaneEvents()
+        self.plane.on_event = events
+        info = NodeInfo(
+            node=NodeId("n"),
+            kind=NodeKind.EDGE,
+            version="1",
+            admin_address="127.0.0.1:1",
+            media_addresses=("192.0.2.1",),
+            relay_address="192.0.2.1",
+            incarnation="i",
+        )
+        self.node = MediaNode(
+            MediaSettings(node_id="n", max_sessions=1),
+            info,
+            plane=self.plane,
+            events=events,
+            bus=self.bus,
+            streams=FakeKeyValue("streams", 6.0, clock),
+            renditions=FakeKeyValue("renditions", 6.0, clock),
+            clock=clock,
+        )
+
+
+class Process:
+    """A `Host` that drains when told to."""
+
+    def __init__(self) -> None:
+        self.reported: list[tuple[NodeLoad, tuple[CarriedStream, ...]]] = []
+        self.stopped = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._hooks: list[Callable[[], Awaitable[None]]] = []
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> object:
+        self._tasks.append(asyncio.create_task(work, name=name))
+        return None
+
+    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None:
+        self._hooks.append(hook)
+
+    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
+        self.reported.append((load, tuple(carried)))
+
+    async def until_stopped(self) -> None:
+        await self.stopped.wait()
+        for hook in self._hooks:
+            await hook()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.bus.close()
+
+
+async def test_the_planes_figures_become_load_and_are_nobody_elses_business(bench: Bench) -> None:
+    heard: list[protocol.Event] = []
+    bench.node.on_event(heard.append)
+
+    bench.plane.emit(STATS)
+
+    assert bench.node.load.report(0).cpu == pytest.approx(0.5)
+    assert heard == []
+
+
+async def test_a_refused_command_is_counted_and_heard(bench: Bench) -> None:
+    heard: list[protocol.Event] = []
+    bench.node.on_event(heard.append)
+    counter = metrics.COMMANDS_FAILED.labels("add_relay")
+    before = counter._value.get()
+
+    bench.plane.emit(protocol.Error(command="add_relay", id=3, message="no such source"))
+
+    assert counter._value.get() == before + 1
+    assert [type(event) for event in heard] == [protocol.Error]
+
+
+async def test_a_full_node_and_one_that_goes_away_send_newcomers_elsewhere(bench: Bench) -> None:
+    bench.node.room("edge")
+    bench.node.load.joined(0)
+    with pytest.raises(RillcastError, match="this edge is full: all 1 sessions") as full:
+        bench.node.room("edge")
+    bench.node.draining = True
+    with pytest.raises(RillcastError, match="going away") as leaving:
+        bench.node.room("edge")
+
+    assert full.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert leaving.value.code is ErrorCode.NO_NODE_AVAILABLE
+
+
+async def test_a_part_that_fails_ends_the_whole_and_its_background_tasks(bench: Bench) -> None:
+    background = bench.node.tasks.start(asyncio.sleep(3_600), "long")
+
+    def tick() -> None:
+        raise ZeroDivisionError
+
+    bench.node.every(0.01, tick)
+    with pytest.raises(ExceptionGroup) as failure:
+        await bench.node.run()
+
+    assert failure.group_contains(ZeroDivisionError)
+    assert background.cancelled()
+
+
+async def test_a_node_reports_drains_and_says_its_last_words(bench: Bench) -> None:
+    process = Process()
+    seen: list[bool] = []
+    carried = (CarriedStream(app=AppName("live"), stream=StreamId("s"), viewers=2),)
+
+    async def drain() -> None:
+        seen.append(bench.node.draining)
+        bench.node.outbox.put("rc.v1.node.left", NodeLeft(node=NodeId("n"), kind=NodeKind.EDGE))
+
+    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(streams=1), carried), drain=drain))
+    async with asyncio.timeout(5):
+        while not process.reported:
+            await asyncio.sleep(0)
+    process.stopped.set()
+    await living
+
+    assert process.reported[0] == (NodeLoad(streams=1), carried)
+    assert seen == [True]
+    assert [subject for subject, _ in bench.bus.emitted] == ["rc.v1.node.left"]
+
+
+async def test_an_ice_restart_gives_both_sides_what_the_other_needs(bench: Bench) -> None:
+    request = RestartIceRequest(session=SessionId("s"), remote_ufrag="theirs", remote_pwd="p" * 22)
+
+    answer = restart_ice(bench.plane, 7, bench.node.addresses.transport(0), request)
+
+    (command,) = bench.plane.of(protocol.RestartIce)
+    assert (command.session, command.ice.remote_ufrag) == (7, "theirs")
+    assert (answer.local_ufrag, answer.local_pwd) == (command.ice.local_ufrag, command.ice.local_pwd)
+    assert "192.0.2.1 50000" in answer.candidates[0]
