@@ -8,6 +8,8 @@ from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 
 STATUS_PATH = "/rillcast/v1/status"
+OPENAPI_PATH = "/rillcast/v1/openapi.json"
+"""The REST API as an OpenAPI document."""
 LICENSE_PATH = "/rillcast/v1/license"
 """`messages.LicenseStatus`, asked anew."""
 LICENSE_USAGE_PATH = "/rillcast/v1/license/usage"

@@ -36,14 +36,14 @@ from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.ladder_outlook import LadderOutlook
+from services.signaling.core.domain.node_address import address_of
 from services.signaling.core.domain.region import RegionFinder, parse_networks
 from services.signaling.core.ports import Host
-from services.signaling.core.usecases.app_store import KvApps
-from services.signaling.core.usecases.broadcast_store import KvBroadcasts
+from services.signaling.core.usecases.app_store import AppStore
+from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.metrics import PrometheusTally
 from services.signaling.pages.adapters.http_pages import Pages
-from services.signaling.rest.adapters.http_broadcasts import BroadcastRest
-from services.signaling.rest.adapters.http_rest import Rest, address_of
+from services.signaling.rest.wire import wire as wire_rest
 from services.signaling.websocket.adapters.socket_services import SocketLimits, SocketServices
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation
@@ -133,9 +133,9 @@ class Signaling:
         )
         streams = self.streams = DirectoryStreams(watch)
         catalog = self.apps = AppCatalog(settings.apps, read_apps(settings.apps_file))
-        kv_apps = KvApps(await node.kv(subjects.BUCKET_APPS), catalog)
+        app_store = AppStore(await node.kv(subjects.BUCKET_APPS), catalog)
         broadcasts = BroadcastCatalog()
-        kv_broadcasts = KvBroadcasts(await node.kv(subjects.BUCKET_BROADCASTS), broadcasts)
+        broadcast_store = BroadcastStore(await node.kv(subjects.BUCKET_BROADCASTS), broadcasts)
         license = self.license = BusLicense(node.bus)
         carriers = Carriers()
         audience = NodeAudience(node.directory, carriers, self._clock)
@@ -198,35 +198,29 @@ class Signaling:
             codecs_to_come=outlook.codecs_to_come,
             wall_clock=time.time,
         )
-        rest = Rest(
+        rest = wire_rest(
             version=product_version(),
             clients=clients,
             allowed=parse_networks(settings.remote_allowed_cidr),
-            reports=node.directory.all,
+            nodes=node.directory,
             streams=streams,
             audience=audience,
+            sessions=joins,
             apps=catalog,
-            kv_apps=kv_apps,
-            license=license,
-            tally=tally,
-        )
-        broadcast_rest = BroadcastRest(
-            apps=catalog,
-            streams=streams,
+            app_store=app_store,
             broadcasts=broadcasts,
-            kv_broadcasts=kv_broadcasts,
-            audience=audience,
-            joins=joins,
+            broadcast_store=broadcast_store,
+            licenses=license,
             address_of=address,
             tally=tally,
         )
-        self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, broadcast_rest, Pages(catalog))
+        self.asgi = http_app(sockets, (Whip(http), Whep(http)), rest, Pages(catalog))
         node.on_drain(sockets.drain)
         node.directory.on_gone(sockets.node_gone)
         for work, name in (
             (watch.run(), "stream watch"),
-            (kv_apps.run(), "app settings"),
-            (kv_broadcasts.run(), "broadcast settings"),
+            (app_store.run(), "app settings"),
+            (broadcast_store.run(), "broadcast settings"),
             (license.run(), "license state"),
             (self._report_load(sockets), "load"),
         ):

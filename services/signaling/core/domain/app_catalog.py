@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from rillcast.apps.ladder_settings import check_rungs
+from rillcast.apps.patch import Patch
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
@@ -50,14 +51,8 @@ class AppCatalog:
         return True
 
 
-def changed_settings(current: AppSettings, body: bytes) -> AppSettings:
-    """`current` with the keys of a posted object. Unknown keys are ignored, absent ones keep their value.
-
-    Raises `msgspec.ValidationError`, `msgspec.DecodeError` or `LadderRefused` that names what is wrong.
-    """
-    posted = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    merged = msgspec.json.decode(msgspec.json.encode(current), type=dict[str, msgspec.Raw]) | posted
-    merged["appName"] = msgspec.Raw(msgspec.json.encode(current.app_name))
-    changed = msgspec.json.decode(msgspec.json.encode(merged), type=AppSettings)
+def changed_settings(current: AppSettings, patch: Patch[AppSettings]) -> AppSettings:
+    """`current` with what was posted. Raises `PatchRefused` or `LadderRefused` that names what is wrong."""
+    changed = patch.applied_to(current, keeping="appName")
     check_rungs(changed.encoder_settings)
     return changed

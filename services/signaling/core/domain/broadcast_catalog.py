@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.apps.ladder_settings import check_rungs
+from rillcast.apps.patch import Patch
 from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id, split_stream_key
 from rillcast.contracts.records import BroadcastRecord
 from rillcast.runtime.ports import Entry
@@ -63,15 +64,9 @@ class BroadcastCatalog:
                 del self._by_app[app]
 
 
-def changed_broadcast(current: BroadcastRecord, body: bytes) -> BroadcastRecord:
-    """`current` with the keys of a posted object. Unknown keys are ignored, absent ones keep their value; a null
-    ``encoderSettingsList`` gives the rungs back to the app.
-
-    Raises `msgspec.ValidationError`, `msgspec.DecodeError` or `LadderRefused` that names what is wrong.
-    """
-    posted = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    merged = msgspec.json.decode(msgspec.json.encode(current), type=dict[str, msgspec.Raw]) | posted
-    merged["streamId"] = msgspec.Raw(msgspec.json.encode(current.stream_id))
-    changed = msgspec.json.decode(msgspec.json.encode(merged), type=BroadcastRecord)
+def changed_broadcast(current: BroadcastRecord, patch: Patch[BroadcastRecord]) -> BroadcastRecord:
+    """`current` with what was posted; a null ``encoderSettingsList`` gives the rungs back to the app. Raises
+    `PatchRefused` or `LadderRefused` that names what is wrong."""
+    changed = patch.applied_to(current, keeping="streamId")
     check_rungs(changed.encoder_settings_list or ())
     return changed

@@ -8,28 +8,32 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.records import BroadcastRecord, LadderRung, TrackRecord
 
 
-def renditions(live: LiveStream) -> list[dict[str, str | int]]:
-    """``streamInfo`` of ``streamInformation``: one entry per video rendition, highest first."""
+class Rendition(msgspec.Struct, rename="camel", kw_only=True):
+    """One entry of ``streamInfo`` in ``streamInformation``."""
+
+    stream_width: int
+    stream_height: int
+    video_bitrate: int
+    audio_bitrate: int
+    video_codec: str
+
+
+def renditions(live: LiveStream) -> list[Rendition]:
+    """One entry per video rendition, highest first."""
     tracks = [supply.track for supply in live.supplies()]
     audio = max((track.bitrate_bps for track in tracks if track.kind == "audio"), default=0)
     video = sorted((track for track in tracks if track.kind == "video"), key=lambda track: -track.height)
     return [_rendition(track, audio) for track in video] or [_rendition(None, audio)]
 
 
-def _rendition(video: TrackRecord | None, audio_bps: int) -> dict[str, str | int]:
-    return {
-        "streamWidth": video.width if video else 0,
-        "streamHeight": video.height if video else 0,
-        "videoBitrate": video.bitrate_bps if video else 0,
-        "audioBitrate": audio_bps,
-        "videoCodec": video.codec if video else "",
-    }
-
-
-def basic_stream_info(live: LiveStream) -> list[dict[str, str | int]]:
-    """The same with the names that REST has for it."""
-    names = {"streamWidth": "videoWidth", "streamHeight": "videoHeight"}
-    return [{names.get(key, key): value for key, value in one.items()} for one in renditions(live)]
+def _rendition(video: TrackRecord | None, audio_bps: int) -> Rendition:
+    return Rendition(
+        stream_width=video.width if video else 0,
+        stream_height=video.height if video else 0,
+        video_bitrate=video.bitrate_bps if video else 0,
+        audio_bitrate=audio_bps,
+        video_codec=video.codec if video else "",
+    )
 
 
 class Broadcast(msgspec.Struct, rename="camel", kw_only=True):

@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
@@ -21,7 +22,7 @@ SEED_EVERY_S = 30.0
 ATTEMPTS = 5
 
 
-class KvApps:
+class AppStore:
     """One per signaling instance."""
 
     def __init__(self, bucket: KeyValue, catalog: AppCatalog) -> None:
@@ -34,8 +35,8 @@ class KvApps:
             tasks.create_task(self._watch())
             tasks.create_task(self._seed())
 
-    async def change(self, app: AppName, body: bytes) -> AppSettings:
-        """Merge posted settings into the app's. Raises `RillcastError`; for a bad body what `changed_settings` does."""
+    async def change(self, app: AppName, patch: Patch[AppSettings]) -> AppSettings:
+        """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""
         for _ in range(ATTEMPTS):
             entry = await self._bucket.get(app)
             if entry is not None and entry.value is not None:
@@ -45,7 +46,7 @@ class KvApps:
                 if known is None:
                     raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
                 current = known
-            changed = changed_settings(current, body)
+            changed = changed_settings(current, patch)
             value = msgspec.json.encode(changed)
             if entry is None or entry.value is None:
                 written = await self._bucket.create(app, value)

@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord
@@ -20,7 +21,7 @@ REWATCH_S = 1.0
 ATTEMPTS = 5
 
 
-class KvBroadcasts:
+class BroadcastStore:
     """One per signaling instance."""
 
     def __init__(self, bucket: KeyValue, catalog: BroadcastCatalog) -> None:
@@ -40,12 +41,12 @@ class KvBroadcasts:
                 log.info("Broadcasts can't be watched right now", reason=error.message)
             await asyncio.sleep(REWATCH_S)
 
-    async def create(self, app: AppName, stream: StreamId, body: bytes) -> BroadcastRecord | None:
-        """A broadcast that isn't there yet; None when it is. Raises `RillcastError`, and for a bad body what
-        `changed_broadcast` does."""
+    async def create(self, app: AppName, stream: StreamId, patch: Patch[BroadcastRecord]) -> BroadcastRecord | None:
+        """A broadcast that isn't there yet; None when it is. Raises `RillcastError`, and what `changed_broadcast`
+        does."""
         if self._catalog.full:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "there are as many broadcasts as the cluster keeps")
-        record = changed_broadcast(BroadcastRecord(stream_id=stream), body)
+        record = changed_broadcast(BroadcastRecord(stream_id=stream), patch)
         key, value = stream_key(app, stream), msgspec.json.encode(record)
         revision = await self._bucket.create(key, value)
         if revision is None:
@@ -53,7 +54,9 @@ class KvBroadcasts:
         self._catalog.apply(Entry(key, value, revision))
         return record
 
-    async def change(self, app: AppName, stream: StreamId, body: bytes, *, live: bool) -> BroadcastRecord | None:
+    async def change(
+        self, app: AppName, stream: StreamId, patch: Patch[BroadcastRecord], *, live: bool
+    ) -> BroadcastRecord | None:
         """Merge what was posted into a broadcast's record; one that is `live` needs none to begin with. None when there
         is no such broadcast. Raises as `create`."""
         key = stream_key(app, stream)
@@ -62,11 +65,11 @@ class KvBroadcasts:
             if entry is None or entry.value is None:
                 if not live:
                     return None
-                created = await self.create(app, stream, body)
+                created = await self.create(app, stream, patch)
                 if created is not None:
                     return created
                 continue
-            changed = changed_broadcast(_decoded(entry.value, stream), body)
+            changed = changed_broadcast(_decoded(entry.value, stream), patch)
             value = msgspec.json.encode(changed)
             revision = await self._bucket.update(key, value, entry.revision)
             if revision is not None:

@@ -9,6 +9,7 @@ import msgspec
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.status import ClusterStatus, StreamStatus
+from services.signaling.core.domain.stream_info import renditions
 
 
 class Version(msgspec.Struct, rename="camel", kw_only=True):
@@ -115,3 +116,27 @@ def status(
         viewers=sum(stream.viewers for stream in streams),
         license=known,
     )
+
+
+class BasicStreamInfo(msgspec.Struct, rename="camel", kw_only=True):
+    """One video rendition of a live stream, as REST shows it."""
+
+    video_width: int
+    video_height: int
+    video_bitrate: int
+    audio_bitrate: int
+    video_codec: str
+
+
+def basic_stream_info(live: LiveStream) -> list[BasicStreamInfo]:
+    """One entry per video rendition, highest first."""
+    return [
+        BasicStreamInfo(
+            video_width=one.stream_width,
+            video_height=one.stream_height,
+            video_bitrate=one.video_bitrate,
+            audio_bitrate=one.audio_bitrate,
+            video_codec=one.video_codec,
+        )
+        for one in renditions(live)
+    ]

@@ -55,7 +55,8 @@ class Questions:
 
     def _about(self, command: str, live: LiveStream, app: AppName, stream: StreamId) -> str:
         if command == "getStreamInfo":
-            return replies.frame("streamInformation", streamId=stream, streamInfo=stream_info.renditions(live))
+            renditions = msgspec.to_builtins(stream_info.renditions(live))
+            return replies.frame("streamInformation", streamId=stream, streamInfo=renditions)
         viewers = self._audience.viewers(app, stream)
         if command == "getSubscriberCount":
             return replies.notification("subscriberCount", stream, count=viewers)

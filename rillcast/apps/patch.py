@@ -1,0 +1,50 @@
+"""A JSON object that names what is to change of something, and leaves the rest as it is. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+Part = TypeVar("Part", bound=msgspec.Struct)
+
+
+class PatchRefused(ValueError):
+    """What was posted is no JSON object, or a value in it is of the wrong type. The message names it."""
+
+
+class Patch(Generic[Record]):
+    """The keys to change of a `Record`, in the record's wire names. Unknown keys are ignored."""
+
+    def __init__(self, posted: Mapping[str, msgspec.Raw]) -> None:
+        self._posted = posted
+
+    @classmethod
+    def parse(cls, body: bytes) -> Patch[Record]:
+        """Raises `PatchRefused` for what is no JSON object. Values are looked at when they are applied."""
+        return cls(_decoded(body, dict[str, msgspec.Raw]))
+
+    def read(self, part: type[Part]) -> Part:
+        """Some of the keys, decoded. Raises `PatchRefused`."""
+        return _decoded(msgspec.json.encode(self._posted), part)
+
+    def applied_to(self, current: Record, *, keeping: str) -> Record:
+        """`current` with the posted keys. The key `keeping` stays whatever was posted: it says which record this is.
+        Raises `PatchRefused`."""
+        merged = msgspec.json.decode(msgspec.json.encode(current), type=dict[str, msgspec.Raw])
+        merged |= {key: value for key, value in self._posted.items() if key != keeping}
+        return _decoded(msgspec.json.encode(merged), type(current))
+
+
+Decoded = TypeVar("Decoded")
+
+
+def _decoded(body: bytes, type_: type[Decoded]) -> Decoded:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PatchRefused(str(error)) from error
+    except RecursionError as error:
+        raise PatchRefused("the JSON is nested too deeply") from error

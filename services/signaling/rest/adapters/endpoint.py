@@ -1,0 +1,160 @@
+"""What a row of the REST tables holds. Routes, the OpenAPI document and the reference page follow from the rows."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, get_type_hints
+
+from starlette.requests import Request
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from services.signaling.core.domain.http_status import status_of
+from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.domain.parameters import IN_PATHS, About
+from services.signaling.rest.domain.refusal import Identity, Refusal, Refused
+
+Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
+Resource = TypeVar("Resource")
+Answer = TypeVar("Answer")
+_IN_PATH = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Who may ask. Called before anything of the request but its head is read."""
+
+    name: str
+    """As the reference page calls it."""
+    admit: Callable[[Gate, Request], Awaitable[Identity | Refusal]]
+    refusals: tuple[Refusal | ErrorCode, ...]
+    """What `admit` may refuse with."""
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[Resource, Answer]):
+    """One method at one path."""
+
+    method: Method
+    path: str
+    guard: Guard
+    handler: Callable[Concatenate[Resource, ...], Awaitable[Answer | None]]
+    """A method of the table's resource, or `refused`. Its parameters are those of the path, of the query (all others)
+    and, if there is one, ``body``; one that is annotated `Identity` gets what the guard found."""
+    summary: str
+    """One sentence for a user of the API."""
+    answer: type[Answer]
+    """What the handler returns, as it is serialized."""
+    body: Any = None
+    """The type of the JSON body: a `Patch`, or whatever msgspec decodes; None when no body is read."""
+    body_may_lack: bool = False
+    """Whether a request without a body is answered too; the handler's ``body`` is None then."""
+    nothing: str = ""
+    """When the handler returns None, which is answered 204."""
+    errors: tuple[Refusal | ErrorCode, ...] = ()
+    """What the handler refuses with, besides bad input."""
+    name: str = ""
+    """Of the operation, unique in its table; that of the handler unless two rows share one."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those of the path and the handler's, by name, with their annotations."""
+        hints = get_type_hints(self.handler, include_extras=True)
+        names = [name for name in inspect.signature(self.handler).parameters if name != "self"]
+        in_path = {name: IN_PATHS.get(name, str) for name in _IN_PATH.findall(self.path)}
+        return in_path | {name: hints[name] for name in names}
+
+    @property
+    def in_path(self) -> frozenset[str]:
+        """Parameters of the path."""
+        return frozenset(_IN_PATH.findall(self.path))
+
+    @property
+    def operation(self) -> str:
+        """The operation's name in its table."""
+        return self.name or self.handler.__name__
+
+    @property
+    def missing(self) -> Refusal | None:
+        """What every request is answered, if the endpoint is one that Ant Media has and we don't."""
+        refusal: Refusal | None = getattr(self.handler, "refusal", None)
+        return refusal
+
+    @property
+    def refusals(self) -> dict[int, list[Refusal]]:
+        """By status, with what a request may be refused."""
+        about_body = _BAD_BODY if self.body is not None else ()
+        about_parameters = _BAD_PARAMETER if self._has_typed_parameters else ()
+        found: dict[int, list[Refusal]] = {}
+        own = self.errors if self.missing is None else (self.missing,)
+        for error in (*self.guard.refusals, *about_parameters, *about_body, *own):
+            refusal = error if isinstance(error, Refusal) else _refusal_of(error)
+            found.setdefault(refusal.status, []).append(refusal)
+        return found
+
+    @property
+    def _has_typed_parameters(self) -> bool:
+        return any(base_type(annotation) is not str for name, annotation in self.parameters.items() if name != "body")
+
+
+@dataclass(frozen=True)
+class Table(Generic[Resource]):
+    """The endpoints of one resource."""
+
+    tag: str
+    """As the document groups them."""
+    about: str
+    resource: type[Resource]
+    """Has the handlers; one instance of it is made when the room is wired."""
+    input: str
+    """How its refused bodies are counted (`rillcast_signaling_refused_inputs_total`)."""
+    rows: tuple[Endpoint[Resource, Any], ...]
+
+
+def refused(why: str, status: int = 501) -> Callable[..., Awaitable[Any]]:
+    """The handler of an endpoint that Ant Media has and we don't: it says why, and never that it was done."""
+    refusal = Refusal(status, why)
+
+    async def refuse(self: object) -> NoReturn:
+        raise Refused(refusal)
+
+    refuse.refusal = refusal  # type: ignore[attr-defined]
+    return refuse
+
+
+def base_type(annotation: Any) -> Any:
+    """Without annotations and new names: ``Annotated[AppName, …]`` is a str."""
+    base = getattr(annotation, "__origin__", annotation) if hasattr(annotation, "__metadata__") else annotation
+    return getattr(base, "__supertype__", base)
+
+
+def about(annotation: Any) -> About:
+    """What is said of a parameter."""
+    return next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, About)), About(""))
+
+
+def on_wire(name: str, annotation: Any) -> str:
+    """What clients call a parameter."""
+    return about(annotation).name or name
+
+
+def _refusal_of(code: ErrorCode) -> Refusal:
+    return Refusal(status_of(RillcastError(code, "")), _WORDS[code])
+
+
+_BAD_PARAMETER = (Refusal(400, "a parameter makes no sense"),)
+_BAD_BODY = (
+    Refusal(400, "the body makes no sense"),
+    Refusal(408, "the body did not arrive in time"),
+    Refusal(413, "the body is too large"),
+)
+_WORDS = {
+    ErrorCode.UNKNOWN_APP: "there is no such app",
+    ErrorCode.BAD_REQUEST: "a parameter makes no sense",
+    ErrorCode.NO_NODE_AVAILABLE: "no node answers",
+    ErrorCode.STORE_UNAVAILABLE: "the store is away, or others change the same",
+    ErrorCode.HIGH_RESOURCE_USAGE: "there are as many as the cluster keeps",
+    ErrorCode.UNKNOWN_SESSION: "its publisher is gone already",
+}

@@ -1,0 +1,176 @@
+"""Rows of the REST tables as FastAPI routes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, HTTPException, Path, Query
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BeforeValidator
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+
+from rillcast.contracts.errors import RillcastError
+from services.signaling import metrics
+from services.signaling.core.adapters.http_body import BodyRefused
+from services.signaling.core.domain.http_status import status_of
+from services.signaling.core.domain.result import Result
+from services.signaling.core.ports import Tally
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
+from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.adapters.json_body import body_reader
+from services.signaling.rest.adapters.schemas import Schemas
+from services.signaling.rest.domain.refusal import BadInput, Identity, Refusal, Refused
+
+Handler = Callable[..., Awaitable[Any]]
+Row = Endpoint[Any, Any]
+
+
+@dataclass(frozen=True)
+class RestServices:
+    """What all routes share."""
+
+    gate: Gate
+    tally: Tally
+    schemas: Schemas
+
+
+def rest_routes(
+    tables: Iterable[Table[Any]], resources: Mapping[type, object], services: RestServices
+) -> list[BaseRoute]:
+    """A route per row, and one more for HEAD where there is GET. `resources`: the instance for each table."""
+    routes: list[BaseRoute] = []
+    for table in tables:
+        for row in table.rows:
+            handler = row.handler.__get__(resources[table.resource])
+            routes.append(RestRoute(table, row, handler, services))
+            if row.method == "GET":
+                routes.append(RestRoute(table, row, handler, services, method="HEAD"))
+    return routes
+
+
+class RestRoute(APIRoute):
+    """One row. FastAPI reads the parameters, asks the guard and describes both. This adds refusals in Ant Media's
+    forms, and answers by msgspec."""
+
+    def __init__(
+        self, table: Table[Any], row: Row, handler: Handler, services: RestServices, *, method: str = ""
+    ) -> None:
+        """`method`: another than the row's, which the document leaves out."""
+        self._row = row
+        self._input = table.input
+        self._tally = services.tally
+        super().__init__(
+            row.path,
+            _endpoint(row, handler, services.gate),
+            methods=[method or row.method],
+            include_in_schema=not method,
+            operation_id=f"{table.tag}_{row.operation}",
+            tags=[table.tag],
+            summary=row.summary,
+            response_class=Response,
+            openapi_extra=services.schemas.operation(row),
+        )
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, with refusals turned into answers."""
+        handler = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except RequestValidationError as error:
+                response = _refusal(Refusal(400, _misread(self._row, error)))
+            except BodyRefused as error:
+                response = _refusal(Refusal(error.status, error.message))
+            except RillcastError as error:
+                response = _refusal(Refusal(status_of(error), error.message))
+            except Refused as error:
+                if isinstance(error, BadInput):
+                    self._tally.refused_input(self._input)
+                response = _refusal(error.refusal)
+            metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
+            return response
+
+        return answer
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A 405 names the methods of all routes with that path, not of the first alone."""
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(_methods_at(scope)))})
+        await super().handle(scope, receive, send)
+
+
+def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
+    """The handler as FastAPI shall see it: the guard first, then the parameters, with where each comes from."""
+    takes = inspect.signature(handler).parameters
+
+    async def guard(request: Request) -> Identity:
+        found = await row.guard.admit(gate, request)
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        return found
+
+    async def answer(**given: Any) -> Response:
+        value = await handler(**{name: given[name] for name in takes})
+        return Response(status_code=204) if value is None else _json(value)
+
+    def parameter(name: str, source: Any) -> inspect.Parameter:
+        default = takes[name].default if name in takes else inspect.Parameter.empty
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=source)
+
+    admitted = Annotated[Identity, Depends(guard)]
+    sources = {name: _source(row, name, annotation) for name, annotation in row.parameters.items()}
+    answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter("admitted", admitted), *(parameter(name, source or admitted) for name, source in sources.items())]
+    )
+    return answer
+
+
+def _source(row: Row, name: str, annotation: Any) -> Any:
+    """Where FastAPI gets a handler's parameter from; None for the identity."""
+    if name == "body":
+        return Annotated[Any, Depends(body_reader(row.body, may_lack=row.body_may_lack))]
+    kind = base_type(annotation)
+    if kind is Identity:
+        return None
+    text = about(annotation).text or None
+    place = Path(description=text) if name in row.in_path else Query(alias=on_wire(name, annotation), description=text)
+    return Annotated[int, BeforeValidator(_whole_number), place] if kind is int else Annotated[kind, place]
+
+
+def _whole_number(text: object) -> int:
+    """Text alone: 1.0 and true are none."""
+    return int(str(text))
+
+
+def _misread(row: Row, error: RequestValidationError) -> str:
+    """A sentence that names what cannot be read."""
+    wrong = {str(one["loc"][-1]): str(one["msg"]) for one in error.errors()}
+    numbers = [on_wire(name, kind) for name, kind in row.parameters.items() if base_type(kind) is int]
+    if wrong.keys() <= set(numbers) and "missing" not in {one["type"] for one in error.errors()}:
+        return f"{' and '.join(numbers)} must be {'whole numbers' if len(numbers) > 1 else 'a whole number'}"
+    return "; ".join(f"{name}: {why}" for name, why in wrong.items())
+
+
+def _methods_at(scope: Scope) -> set[str]:
+    routes = [route for route in scope["router"].routes if isinstance(route, Route)]
+    return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
+
+
+def _refusal(refusal: Refusal) -> Response:
+    """As Ant Media gives it."""
+    if refusal.plain:
+        return PlainTextResponse(refusal.message, refusal.status)
+    return _json(Result(success=False, message=refusal.message), refusal.status)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

@@ -1,0 +1,34 @@
+"""JSON bodies, decoded by msgspec into the type that the row names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, get_origin
+
+import msgspec
+from starlette.requests import Request
+
+from rillcast.apps.patch import Patch, PatchRefused
+from services.signaling.core.adapters.http_body import read_body
+from services.signaling.rest.domain.refusal import BadInput
+
+MAX_BODY_BYTES = 256 * 1024
+
+
+def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[Any]]:
+    """Reads a request's body as `kind`; with `may_lack` an empty one is None. What it returns raises `BodyRefused` for
+    a body that is too large, slow or broken off, and `BadInput`."""
+    decode = Patch.parse if get_origin(kind) is Patch else msgspec.json.Decoder(kind).decode
+
+    async def read(request: Request) -> Any:
+        body = await read_body(request, MAX_BODY_BYTES)
+        if may_lack and not body:
+            return None
+        try:
+            return decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, PatchRefused) as error:
+            raise BadInput(str(error)) from error
+        except RecursionError as error:
+            raise BadInput("the JSON is nested too deeply") from error
+
+    return read

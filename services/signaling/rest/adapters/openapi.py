@@ -1,0 +1,39 @@
+"""The OpenAPI document of REST, from the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from services.signaling.rest.adapters.endpoint import Table
+from services.signaling.rest.adapters.schemas import REF, Schemas
+
+ABOUT = (
+    "Rillcast's REST API: Ant Media Server's paths and shapes under `/rest/v2` and `/{app}/rest/v2`, and our own under "
+    "`/rillcast/v1`. A refusal is answered with a `Result` that says why, or in plain text where Ant Media does so."
+)
+
+
+def openapi_document(
+    version: str, tables: Sequence[Table[Any]], routes: Sequence[BaseRoute], schemas: Schemas
+) -> dict[str, Any]:
+    """Of OpenAPI 3.1. `routes` are those made of `tables`."""
+    document = get_openapi(
+        title="Rillcast",
+        version=version,
+        description=ABOUT,
+        routes=routes,
+        tags=[{"name": table.tag, "description": table.about} for table in tables],
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # FastAPI's form of a refusal, which is never given here
+    text = msgspec.json.encode([document["paths"], schemas.components]).decode()
+    used = {name: schema for name, schema in schemas.components.items() if f'"{REF.format(name=name)}"' in text}
+    document["components"] = {"schemas": dict(sorted(used.items()))}
+    return document

@@ -1,0 +1,87 @@
+"""JSON schemas of bodies and answers, as msgspec derives them from the wire types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from rillcast.apps.patch import Patch
+from services.signaling.core.domain.result import Result
+from services.signaling.rest.adapters.endpoint import Endpoint
+
+REF = "#/components/schemas/{name}"
+JSON = "application/json"
+Schema = dict[str, Any]
+
+
+class Schemas:
+    """Of all rows of the tables: a type that several rows use is described once and named."""
+
+    def __init__(self, rows: Iterable[Endpoint[Any, Any]]) -> None:
+        rows = tuple(rows)
+        kinds = [Result, *(row.answer for row in rows), *(_whole(row.body) for row in rows if row.body is not None)]
+        by_name = {repr(kind): kind for kind in kinds}
+        schemas, components = msgspec.json.schema_components(by_name.values(), ref_template=REF)
+        self._schemas: dict[str, Schema] = dict(zip(by_name, schemas, strict=True))
+        self.components: dict[str, Schema] = dict(components)
+        """By name, for the document."""
+        for row in rows:
+            if get_origin(row.body) is Patch:
+                self._schemas[repr(row.body)] = self._describe_patch(_whole(row.body))
+
+    def operation(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
+        """What OpenAPI says of a row's body and answers."""
+        described: dict[str, Any] = {"responses": self._responses(row)}
+        if row.body is not None:
+            described["requestBody"] = {"required": not row.body_may_lack, **_content(JSON, self._of(row.body))}
+        return described
+
+    def _responses(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
+        responses = {"200": {"description": HTTPStatus.OK.phrase, **_content(JSON, self._of(row.answer))}}
+        if row.nothing:
+            responses["204"] = {"description": _sentence(row.nothing)}
+        for status, refusals in sorted(row.refusals.items()):
+            content = _text() if all(refusal.plain for refusal in refusals) else _content(JSON, self._of(Result))
+            if any(refusal.plain for refusal in refusals):
+                content["content"] |= _text()["content"]
+            text = "; ".join(dict.fromkeys(refusal.message for refusal in refusals))
+            responses[str(status)] = {"description": _sentence(text), **content}
+        return responses
+
+    def _of(self, kind: Any) -> Schema:
+        return self._schemas[repr(kind)]
+
+    def _describe_patch(self, whole: Any) -> Schema:
+        """Every key may lack, and then stays as it is: no default belongs to it."""
+        name = f"{whole.__name__}Patch"
+        properties = self.components[whole.__name__]["properties"]
+        self.components[name] = {
+            "title": name,
+            "description": f"The keys of {whole.__name__} to change. Absent ones stay, unknown ones are ignored.",
+            "type": "object",
+            "properties": {
+                key: {word: rule for word, rule in schema.items() if word != "default"}
+                for key, schema in properties.items()
+            },
+        }
+        return {"$ref": REF.format(name=name)}
+
+
+def _whole(kind: Any) -> Any:
+    """What a patch changes; any other type as it is."""
+    return get_args(kind)[0] if get_origin(kind) is Patch else kind
+
+
+def _content(media_type: str, schema: Schema) -> dict[str, Any]:
+    return {"content": {media_type: {"schema": schema}}}
+
+
+def _text() -> dict[str, Any]:
+    return _content("text/plain", {"type": "string"})
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."

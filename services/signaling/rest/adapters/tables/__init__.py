@@ -1,0 +1,21 @@
+"""Every endpoint of REST, a row each, in a table per resource.
+
+A new endpoint is a row here, a handler in `rest/usecases` and the types of its body and answer. What Ant Media has and
+we don't is a row too, with `endpoint.refused` for a handler.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.signaling.rest.adapters.endpoint import Table
+from services.signaling.rest.adapters.tables import applications, broadcasts, cluster, document, license, product
+
+TABLES: tuple[Table[Any], ...] = (
+    product.TABLE,
+    cluster.TABLE,
+    license.TABLE,
+    applications.TABLE,
+    broadcasts.TABLE,
+    document.TABLE,
+)

@@ -1,0 +1,39 @@
+"""The apps' settings."""
+
+from __future__ import annotations
+
+from rillcast.apps.patch import Patch
+from rillcast.contracts.errors import ErrorCode
+from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.result import Result
+from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.tables.guards import OPERATOR
+from services.signaling.rest.usecases.applications import Applications
+
+TABLE = Table(
+    tag="applications",
+    about="The apps and their settings.",
+    resource=Applications,
+    input="app_settings",
+    rows=(
+        Endpoint(
+            "GET",
+            "/rest/v2/applications/settings/{app}",
+            OPERATOR,
+            Applications.settings,
+            "An app's settings.",
+            answer=AppSettings,
+            nothing="when there is no such app",
+        ),
+        Endpoint(
+            "POST",
+            "/rest/v2/applications/settings/{app}",
+            OPERATOR,
+            Applications.change_settings,
+            "Changes the settings that are given, of all instances and at once.",
+            answer=Result,
+            body=Patch[AppSettings],
+            errors=(ErrorCode.UNKNOWN_APP, ErrorCode.STORE_UNAVAILABLE),
+        ),
+    ),
+)

@@ -1,0 +1,43 @@
+"""What this server is."""
+
+from __future__ import annotations
+
+from services.signaling.core.domain.result import Result
+from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.tables.guards import APP_OPERATOR, OPERATOR
+from services.signaling.rest.domain.shapes import Version
+from services.signaling.rest.usecases.product import Product
+
+TABLE = Table(
+    tag="product",
+    about="What this server is.",
+    resource=Product,
+    input="product",
+    rows=(
+        Endpoint(
+            "GET",
+            "/rest/v2/version",
+            OPERATOR,
+            Product.version,
+            "The server's version and edition.",
+            answer=Version,
+        ),
+        Endpoint(
+            "GET",
+            "/{app}/rest/v2/version",
+            APP_OPERATOR,
+            Product.version,
+            "The same, asked of an app.",
+            answer=Version,
+            name="version_of_app",
+        ),
+        Endpoint(
+            "GET",
+            "/rest/v2/enterprise-edition",
+            OPERATOR,
+            Product.edition,
+            "Whether WebRTC playback is there. It always is.",
+            answer=Result,
+        ),
+    ),
+)

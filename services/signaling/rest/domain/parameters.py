@@ -1,0 +1,34 @@
+"""Parameters in paths and queries: what handlers call them, and what the OpenAPI document says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from rillcast.contracts.ids import AppName, StreamId
+
+
+@dataclass(frozen=True)
+class About:
+    """Annotates a handler's parameter."""
+
+    text: str
+    """One sentence for the document."""
+    name: str = ""
+    """On the wire, if that is no name for a parameter in Python."""
+
+
+App = Annotated[AppName, About("The app.")]
+Stream = Annotated[StreamId, About("The stream's id.")]
+Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.")]
+Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.")]
+FirstDay = Annotated[
+    str, About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from")
+]
+LastDay = Annotated[str, About("The last day, included. Without it, today.", name="to")]
+LicenseKey = Annotated[
+    str, About("The id of the license in force, or the text of any license document, which is only looked at.")
+]
+
+IN_PATHS: dict[str, Any] = {"app": App, "stream": Stream}
+"""Parameters of paths, also where a handler does without them."""

@@ -1,0 +1,37 @@
+"""Requests that are not done, in words."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What a client is told instead of an answer."""
+
+    status: int
+    """Of HTTP."""
+    message: str
+    plain: bool = False
+    """As plain text, where Ant Media answers so; otherwise as a `Result`."""
+
+
+class Refused(Exception):
+    """Raised by a handler that refuses. The client is told, and nothing is logged: it is no fault of ours."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class BadInput(Refused):
+    """The client's body makes no sense. Counted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Refusal(400, message))
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who asks, as the endpoint's guard found it."""
+
+    name: str
+    """For logs and for handlers that must know who it is. Today the client's address."""

@@ -1,0 +1,58 @@
+"""What the REST room needs from outside, besides the core's ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import LicenseStatus, LicenseUsage, NodeReport
+from rillcast.contracts.words import EndReason
+
+
+class Nodes(Protocol):
+    """Every node that is heard of."""
+
+    def all(self) -> list[NodeReport]: ...
+
+
+class PublishedStreams(Protocol):
+    """The local view of what is published. Never leaves the process."""
+
+    def published(self, app: AppName, stream: StreamId) -> LiveStream | None:
+        """The stream, if somebody publishes it, media or not yet."""
+        ...
+
+    def all(self) -> Iterable[LiveStream]:
+        """Every stream that somebody publishes."""
+        ...
+
+
+class Sessions(Protocol):
+    """Sessions at origins and edges."""
+
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason) -> None:
+        """End a session and wait for it. Raises `RillcastError`."""
+        ...
+
+
+class Licenses(Protocol):
+    """The cluster's license service."""
+
+    @property
+    def status(self) -> LicenseStatus | None:
+        """As last answered; None while nothing is known."""
+        ...
+
+    async def refresh(self) -> None:
+        """Ask for the state anew. Does nothing when nobody answers."""
+        ...
+
+    async def check(self, document: str) -> LicenseStatus:
+        """What a document would be worth. Raises `RillcastError`."""
+        ...
+
+    async def usage(self, first_day: str, last_day: str) -> LicenseUsage:
+        """The signed usage report. Raises `RillcastError`: BAD_REQUEST names the day that is none."""
+        ...

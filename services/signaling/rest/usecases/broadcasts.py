@@ -1,0 +1,127 @@
+"""Broadcasts: those that are live, and those for which something was set.
+
+Of what a client sets, ``encoderSettingsList`` counts; other keys of Ant Media's broadcast are ignored.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.apps.ladder_settings import LadderRefused
+from rillcast.apps.patch import Patch, PatchRefused
+from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
+from rillcast.contracts.records import BroadcastRecord
+from rillcast.contracts.words import EndReason
+from services.signaling.core.domain import stream_info
+from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.stream_info import Broadcast
+from services.signaling.core.ports import Audience
+from services.signaling.core.ports import Broadcasts as KnownBroadcasts
+from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from services.signaling.rest.domain.paging import page
+from services.signaling.rest.domain.parameters import App, Offset, Size, Stream
+from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
+from services.signaling.rest.domain.shapes import BasicStreamInfo, basic_stream_info
+from services.signaling.rest.ports import PublishedStreams, Sessions
+
+UNKNOWN = Result(success=False, message="there is no such broadcast")
+NO_SUCH_BROADCAST = Refusal(404, UNKNOWN.message, plain=True)
+NO_BODY = Result(success=False, message="there is no body that says what is to change")
+
+
+class Broadcasts:
+    """One per signaling instance."""
+
+    def __init__(
+        self,
+        *,
+        streams: PublishedStreams,
+        known: KnownBroadcasts,
+        store: BroadcastStore,
+        audience: Audience,
+        sessions: Sessions,
+        address_of: Callable[[NodeId], str],
+    ) -> None:
+        """`address_of`: a node's address, for ``originAdress``."""
+        self._streams = streams
+        self._known = known
+        self._store = store
+        self._audience = audience
+        self._sessions = sessions
+        self._address_of = address_of
+
+    async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> Broadcast:
+        """Without a ``streamId`` it gets one. Raises `RillcastError`."""
+        patch: Patch[BroadcastRecord] = Patch({}) if body is None else body
+        try:
+            stream = StreamId(patch.read(_Named).stream_id or secrets.token_hex(8))
+            if not is_stream_id(stream):
+                raise BadInput("Stream id is not valid.")
+            taken = self._streams.published(app, stream) is not None
+            record = None if taken else await self._store.create(app, stream, patch)
+        except (PatchRefused, LadderRefused) as error:
+            raise BadInput(str(error)) from error
+        if record is None:
+            raise BadInput("Stream id is already being used.")
+        return stream_info.created(record)
+
+    async def get(self, app: App, stream: Stream) -> Broadcast:
+        """Live or not."""
+        shown = self._shown(app, stream)
+        if shown is None:
+            raise Refused(NO_SUCH_BROADCAST)
+        return shown
+
+    async def change(self, app: App, stream: Stream, body: Patch[BroadcastRecord] | None) -> Result:
+        """Keys that are given change. An unknown broadcast is answered 200 and ``success: false``, as the original
+        does. Raises `RillcastError`."""
+        if not is_stream_id(stream):
+            return UNKNOWN
+        live = self._streams.published(app, stream) is not None
+        if body is None:
+            return NO_BODY if live or self._known.get(app, stream) is not None else UNKNOWN
+        try:
+            found = await self._store.change(app, stream, body, live=live)
+        except (PatchRefused, LadderRefused) as error:
+            raise BadInput(str(error)) from error
+        return Result(success=True) if found else UNKNOWN
+
+    async def delete(self, app: App, stream: Stream) -> Result:
+        """What was set is forgotten, and who publishes it is sent away. Raises `RillcastError`."""
+        if not is_stream_id(stream):
+            return UNKNOWN
+        live = self._streams.published(app, stream)
+        deleted = await self._store.delete(app, stream)
+        if live is None:
+            text = "broadcast is deleted but could not stopped "
+            return Result(success=True, message=text) if deleted else UNKNOWN
+        await self._sessions.close(live.record.publisher_session, live.record.owner, EndReason.STOPPED)
+        return Result(success=True, message="broadcast is deleted and stopped successfully")
+
+    async def list_page(self, app: App, offset: Offset, size: Size) -> list[Broadcast]:
+        """By stream id."""
+        live = {stream.stream for stream in self._streams.all() if stream.app == app}
+        known = {StreamId(record.stream_id) for record in self._known.of_app(app)}
+        shown = (self._shown(app, stream) for stream in page(sorted(live | known), offset, size))
+        return [broadcast for broadcast in shown if broadcast is not None]
+
+    async def renditions(self, app: App, stream: Stream) -> list[BasicStreamInfo]:
+        """What a viewer may be sent; empty while it isn't live."""
+        live = self._streams.published(app, stream) if is_stream_id(stream) else None
+        return [] if live is None else basic_stream_info(live)
+
+    def _shown(self, app: AppName, stream: StreamId) -> Broadcast | None:
+        if not is_stream_id(stream):
+            return None
+        record, live = self._known.get(app, stream), self._streams.published(app, stream)
+        if live is not None:
+            viewers = self._audience.viewers(app, stream)
+            return stream_info.broadcast(live, viewers, self._address_of(live.record.owner), record)
+        return None if record is None else stream_info.created(record)
+
+
+class _Named(msgspec.Struct, rename="camel"):
+    stream_id: str | None = None

@@ -1,0 +1,17 @@
+"""The document that describes this API."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Document:
+    """One per signaling instance."""
+
+    def __init__(self) -> None:
+        self.described: bytes = b"{}"
+        """As JSON. Set once all routes are known."""
+
+    async def openapi(self) -> msgspec.Raw:
+        """OpenAPI 3.1."""
+        return msgspec.Raw(self.described)

@@ -1,0 +1,293 @@
+"""The tables of REST, and what follows from them: routes, the OpenAPI document, refusals."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+from signaling_harness import cluster
+from starlette.routing import Match, Route
+
+from rillcast.contracts.status import OPENAPI_PATH
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.region import RegionFinder, parse_networks
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, refused
+from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.adapters.http_routes import RestRoute, RestServices, rest_routes
+from services.signaling.rest.adapters.openapi import openapi_document
+from services.signaling.rest.adapters.schemas import Schemas
+from services.signaling.rest.adapters.tables import TABLES
+from services.signaling.rest.adapters.tables.guards import OPERATOR
+from services.signaling.rest.domain.parameters import About
+from services.signaling.rest.domain.refusal import Identity, Refusal, Refused
+
+ROWS = [(table, row) for table in TABLES for row in table.rows]
+IN_TABLES = {(row.method, row.path) for _, row in ROWS}
+each_row = pytest.mark.parametrize(("table", "row"), ROWS, ids=[f"{row.method} {row.path}" for _, row in ROWS])
+RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
+
+
+async def document() -> dict[str, Any]:
+    async with cluster() as c, c.http() as http:
+        described: dict[str, Any] = (await http.get(OPENAPI_PATH)).json()
+    return described
+
+
+async def test_tables_routes_and_document_name_the_same_endpoints() -> None:
+    async with cluster() as c, c.http() as http:
+        routes = [route for route in c.service.asgi.routes if isinstance(route, RestRoute)]
+        served = {(method, route.path) for route in routes for method in route.methods or ()}
+        described = (await http.get(OPENAPI_PATH)).json()["paths"]
+
+    assert len(ROWS) == len(IN_TABLES)
+    assert served == IN_TABLES | {("HEAD", path) for method, path in IN_TABLES if method == "GET"}
+    assert {(method.upper(), path) for path, operations in described.items() for method in operations} == IN_TABLES
+
+
+async def test_no_room_hides_another_rooms_endpoint() -> None:
+    async with cluster() as c:
+        for _, row in ROWS:
+            path = row.path.format_map(dict.fromkeys(row.in_path, "x1"))
+            scope = {"type": "http", "method": row.method, "path": path, "root_path": ""}
+            first = next(
+                route
+                for route in c.service.asgi.routes
+                if isinstance(route, Route) and route.matches(scope)[0] is Match.FULL
+            )
+            assert (first.path, first.__class__) == (row.path, RestRoute)
+
+
+async def test_the_document_is_whole() -> None:
+    described = await document()
+    components = described["components"]["schemas"]
+    operations = [operation for path in described["paths"].values() for operation in path.values()]
+
+    assert described["openapi"].startswith("3.1")
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert {ref.rpartition("/")[2] for ref in refs(described)} == components.keys()
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            declared = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+            assert declared == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+            assert all("description" in one for one in operation.get("parameters", []))
+            assert "422" not in operation["responses"]
+
+
+async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None:
+    described = await document()
+    change = described["paths"]["/{app}/rest/v2/broadcasts/{stream}"]["put"]
+    settings = described["components"]["schemas"]["AppSettingsPatch"]
+    usage = described["paths"]["/rillcast/v1/license/usage"]["get"]
+
+    assert change["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/BroadcastRecordPatch")
+    assert change["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Result")
+    assert {"200", "400", "403", "404", "408", "413", "503"} == change["responses"].keys()
+    assert change["responses"]["403"]["content"].keys() == {"text/plain"}
+    missing = described["paths"]["/{app}/rest/v2/broadcasts/{stream}"]["get"]["responses"]["404"]
+    assert missing["content"].keys() == {"text/plain", "application/json"}
+    assert settings["properties"]["abrDownScalePacketLostRatio"]["maximum"] == 100
+    assert "required" not in settings
+    assert [(one["name"], one["in"], one["required"]) for one in usage["parameters"]] == [
+        ("from", "query", False),
+        ("to", "query", False),
+    ]
+
+
+def refs(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if "$ref" in value else [])
+        for inner in value.values():
+            yield from refs(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from refs(inner)
+
+
+@each_row
+def test_a_row_says_what_its_handler_takes(table: Table[Any], row: Endpoint[Any, Any]) -> None:
+    takes = inspect.get_annotations(row.handler, eval_str=True)
+    body = takes.get("body")
+    lacking = row.body | None if row.body_may_lack and row.body is not None else row.body
+
+    assert body == lacking
+    assert row.in_path <= row.parameters.keys()
+    assert row.summary.endswith(".")
+
+
+@each_row
+def test_a_row_declares_every_recorded_answer(table: Table[Any], row: Endpoint[Any, Any]) -> None:
+    route = Route(row.path, lambda request: None, methods=[row.method])
+    declared = {200, *row.refusals, *([204] if row.nothing else [])}
+    if row.path == OPENAPI_PATH:
+        return
+    found = 0
+    for scene in json.loads(RECORDED.read_text()).values():
+        for name, answer in scene.items():
+            method, path = name.split(" (")[0].split("?")[0].split(" ", 1)
+            if "…" in path or "/.." in path or not is_first(route, method, unquote(path)):
+                continue
+            found += 1
+            assert answer["status"] in declared, name
+            if answer["status"] == 200:
+                msgspec.json.decode(answer["body"], type=row.answer)
+    assert found >= 2
+
+
+def is_first(route: Route, method: str, path: str) -> bool:
+    """Whether a request goes to this of all rows."""
+    scope = {"type": "http", "method": method, "path": path, "root_path": ""}
+    rows = (Route(row.path, lambda request: None, methods=[row.method]) for _, row in ROWS)
+    first = next((one for one in rows if method != "HEAD" and one.matches(scope)[0] is Match.FULL), None)
+    return first is not None and (first.path, first.methods) == (route.path, route.methods)
+
+
+# ---- what a row can say, on a table of our own
+
+
+class Question(msgspec.Struct):
+    text: str
+    loud: bool = False
+
+
+class Things:
+    async def ask(self, who: Identity, thing: str, body: Question) -> Question:
+        return Question(f"{who.name}: {body.text} {thing}", body.loud)
+
+    async def count(
+        self, least: Annotated[int, About("From here on.", name="from")], names: str = "all"
+    ) -> list[int | str]:
+        return [least, names]
+
+    async def nothing(self) -> Question | None:
+        return None
+
+    async def gone(self) -> Question:
+        raise Refused(GONE)
+
+
+GONE = Refusal(410, "it is gone", plain=True)
+RESTREAM = "Restreaming isn't there yet."
+
+
+THINGS: Table[Things] = Table(
+    tag="things",
+    about="Things.",
+    resource=Things,
+    input="thing",
+    rows=(
+        Endpoint("POST", "/things/{thing}", OPERATOR, Things.ask, "Asks.", answer=Question, body=Question),
+        Endpoint("GET", "/things", OPERATOR, Things.count, "Counts.", answer=list[int | str]),
+        Endpoint("GET", "/nothing", OPERATOR, Things.nothing, "Nothing.", answer=Question, nothing="always"),
+        Endpoint(
+            "POST",
+            "/things/{thing}/endpoint",
+            OPERATOR,
+            refused(RESTREAM),
+            "Adds an endpoint.",
+            answer=Question,
+            name="add_endpoint",
+        ),
+        Endpoint("GET", "/gone", OPERATOR, Things.gone, "Is gone.", answer=Question, errors=(GONE,)),
+    ),
+)
+
+
+class Counted:
+    """A tally that remembers refused input."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def command(self, command: str, outcome: str) -> None: ...
+
+    def joined(self, role: str, outcome: str, seconds: float | None = None) -> None: ...
+
+    def refused_input(self, reason: str) -> None:
+        self.refused.append(reason)
+
+
+@asynccontextmanager
+async def things(tally: Counted | None = None, allowed: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    gate = Gate(ClientReader(RegionFinder(), (), ""), parse_networks(allowed), AppCatalog([], {}))
+    services = RestServices(gate=gate, tally=tally or Counted(), schemas=Schemas(THINGS.rows))
+    app = FastAPI(openapi_url=None)
+    app.router.routes.extend(rest_routes([THINGS], {Things: Things()}, services))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        yield http
+
+
+async def test_a_handler_gets_who_asks_parameters_and_a_typed_body() -> None:
+    async with things() as http:
+        asked = await http.post("/things/t1", json={"text": "well?"})
+        counted = await http.get("/things?from=3&names=a")
+        defaults = await http.get("/things?from=-1")
+    assert asked.json() == {"text": "127.0.0.1: well? t1", "loud": False}
+    assert (counted.json(), defaults.json()) == ([3, "a"], [-1, "all"])
+
+
+async def test_what_makes_no_sense_is_named_and_bodies_are_counted() -> None:
+    tally = Counted()
+    async with things(tally) as http:
+        answers = [
+            await http.post("/things/t1", json={"text": 5}),
+            await http.post("/things/t1", content=b""),
+            await http.post("/things/t1", content=b'{"text": "", "x":' + b"[" * 50_000),
+            await http.get("/things?from=1.0"),
+            await http.get("/things"),
+        ]
+    assert [answer.status_code for answer in answers] == [400] * 5
+    assert [answer.json()["message"] for answer in answers] == [
+        "Expected `str`, got `int` - at `$.text`",
+        "Input data was truncated",
+        "the JSON is nested too deeply",
+        "from must be a whole number",
+        "from: Field required",
+    ]
+    assert tally.refused == ["thing"] * 3
+
+
+async def test_what_is_not_there_is_refused_in_words_and_never_done() -> None:
+    async with things() as http:
+        restream = await http.post("/things/t1/endpoint", json={"endpointUrl": "rtmp://…"})
+        gone = await http.get("/gone")
+        nothing = await http.get("/nothing")
+        wrong = await http.delete("/things/t1")
+    assert (restream.status_code, restream.json()) == (
+        501,
+        {"success": False, "message": RESTREAM, "dataId": "", "errorId": 0},
+    )
+    assert (gone.status_code, gone.text) == (410, "it is gone")
+    assert (nothing.status_code, nothing.content) == (204, b"")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+async def test_the_guard_is_asked_before_anything_is_read() -> None:
+    async with things(allowed="192.0.2.0/24") as http:
+        answers = [
+            await http.post("/things/t1", content=b"["),
+            await http.get("/things?from=x"),
+            await http.post("/things/t1/endpoint"),
+        ]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(403, "Not allowed IP")] * 3
+
+
+def test_a_refused_endpoint_is_described_with_its_parameters() -> None:
+    schemas = Schemas(THINGS.rows)
+    gate = Gate(ClientReader(RegionFinder(), (), ""), (), AppCatalog([], {}))
+    routes = rest_routes([THINGS], {Things: Things()}, RestServices(gate=gate, tally=Counted(), schemas=schemas))
+    paths = openapi_document("1", [THINGS], routes, schemas)["paths"]
+    add = paths["/things/{thing}/endpoint"]["post"]
+
+    assert [one["name"] for one in add["parameters"]] == ["thing"]
+    assert add["responses"]["501"]["description"] == RESTREAM
+    assert paths["/things"]["get"]["parameters"][0]["schema"]["type"] == "integer"
