@@ -10,6 +10,7 @@ after it came back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -23,7 +24,7 @@ MAX_ENTRIES = 200_000
 
 
 class TrackSupply(msgspec.Struct, frozen=True):
-    """A track and the node that gives it away: the origin, or a transcoder for a rendition."""
+    """A track and the node that serves it to children: the origin, or a transcoder for a rendition."""
 
     track: TrackRecord
     node: NodeId
@@ -57,7 +58,7 @@ class LiveStream(msgspec.Struct, frozen=True):
         return self.supplied
 
     def supply(self, track: TrackId) -> TrackSupply | None:
-        """Who gives this track away, if anybody does."""
+        """The node that serves this track, if there is one."""
         return next((supply for supply in self.supplied if supply.track.track == track), None)
 
 
@@ -72,6 +73,16 @@ def _live_stream(key: str, record: StreamRecord, revision: int, jobs: tuple[Rend
             for track in job.tracks:
                 found.setdefault(track.track, TrackSupply(track, job.owner, job.epoch, job.epoch))
     return LiveStream(key, record, epoch, since_epoch, jobs, tuple(found.values()))
+
+
+Record = TypeVar("Record", StreamRecord, RenditionRecord)
+
+
+def _lasting(record: Record) -> Record:
+    """The record without its measurements: of a bit rate only whether there is any. It changes with every write, and
+    whoever chooses by it looks anyway; what changes seldom is told."""
+    tracks = tuple(msgspec.structs.replace(t, bitrate_bps=min(t.bitrate_bps, 1)) for t in record.tracks)
+    return msgspec.structs.replace(record, tracks=tracks)
 
 
 class _Seen(msgspec.Struct):
@@ -89,7 +100,8 @@ class _SeenRendition(_Seen):
 
 
 class StreamDirectory:
-    """The local view. Every mutating call returns the keys of streams whose `get` may answer differently now."""
+    """The local view. Every mutating call returns the keys of streams whose `get` may answer differently now, apart
+    from the magnitude of bit rates."""
 
     def __init__(self, lease_s: float = STREAM_LEASE_S) -> None:
         self._lease_s = lease_s
@@ -141,7 +153,7 @@ class StreamDirectory:
         written_at = known.written_at if known is not None and known.revision == entry.revision else now
         self._streams[entry.key] = _SeenStream(entry.revision, written_at, record)
         self._live.pop(entry.key, None)
-        same = known is not None and known.record == record and bool(record.epoch)
+        same = known is not None and _lasting(known.record) == _lasting(record) and bool(record.epoch)
         return frozenset() if same else frozenset((entry.key,))
 
     def apply_rendition(self, entry: Entry, now: float) -> frozenset[str]:
@@ -164,7 +176,8 @@ class StreamDirectory:
         self._renditions[entry.key] = _SeenRendition(entry.revision, written_at, record, key)
         self._by_stream.setdefault(key, set()).add(entry.key)
         self._live.pop(key, None)
-        return frozenset() if known is not None and known.record == record else frozenset((key,))
+        same = known is not None and _lasting(known.record) == _lasting(record)
+        return frozenset() if same else frozenset((key,))
 
     def expire(self, now: float, *, bus_up: bool) -> frozenset[str]:
         """Drop what was not rewritten in time. Call a few times per lease."""
@@ -184,9 +197,8 @@ class StreamDirectory:
         return frozenset(gone)
 
     def _is_late(self, entry: Entry, known: _Seen, now: float) -> bool:
-        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision
-        after that
-        comes from a store that lost its state and counts anew."""
+        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision after
+        that comes from a store that lost its state and counts anew."""
         return entry.revision < known.revision and now - known.written_at < self._lease_s
 
     def _forget_stream(self, key: str) -> frozenset[str]:

@@ -21,23 +21,24 @@ def track(name: str, mid: str = "v0", height: int = 720) -> TrackRecord:
     )
 
 
-def entry(revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0) -> Entry:
+def entry(
+    revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0, tracks: tuple[TrackRecord, ...] = ()
+) -> Entry:
     record = StreamRecord(
         app=APP,
         stream=STREAM,
         owner=NodeId(owner),
         publisher_session=SessionId("s"),
-        tracks=(track("v0"),),
+        tracks=tracks or (track("v0"),),
         epoch=epoch,
         since_epoch=since,
     )
     return Entry(KEY, msgspec.json.encode(record), revision)
 
 
-def rendition(revision: int, epoch: int) -> Entry:
-    record = RenditionRecord(
-        app=APP, stream=STREAM, epoch=epoch, owner=NodeId("t1"), tracks=(track("v0.360p", height=360),)
-    )
+def rendition(revision: int, epoch: int, bitrate_bps: int = 0) -> Entry:
+    low = msgspec.structs.replace(track("v0.360p", height=360), bitrate_bps=bitrate_bps)
+    record = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId("t1"), tracks=(low,))
     return Entry(f"{KEY}/t1", msgspec.json.encode(record), revision)
 
 
@@ -67,6 +68,28 @@ def test_an_older_revision_arriving_late_changes_nothing() -> None:
     live = directory.get(APP, STREAM)
     assert live is not None
     assert live.record.owner == "o2"
+
+
+def test_a_bit_rate_is_kept_up_to_date_but_is_no_change_unless_it_starts_or_stops() -> None:
+    first, second, stopped = (
+        msgspec.structs.replace(track("v0"), bitrate_bps=bitrate_bps) for bitrate_bps in (900_000, 950_000, 0)
+    )
+    directory = directory_with(entry(5, epoch=5, tracks=(first,)))
+
+    assert directory.apply_stream(entry(6, epoch=5, tracks=(second,)), 2.0) == frozenset()
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.supplies()[0].track.bitrate_bps == 950_000
+    assert directory.apply_stream(entry(7, epoch=5, tracks=(stopped,)), 4.0) == {KEY}
+    assert directory.apply_stream(entry(8, epoch=5, tracks=(first,)), 6.0) == {KEY}
+
+
+def test_a_renditions_bit_rate_is_no_change_either() -> None:
+    directory = directory_with(entry(5, epoch=5))
+    directory.apply_rendition(rendition(6, epoch=5, bitrate_bps=400_000), 0.0)
+
+    assert directory.apply_rendition(rendition(7, epoch=5, bitrate_bps=420_000), 2.0) == frozenset()
+    assert directory.apply_rendition(rendition(8, epoch=5, bitrate_bps=0), 4.0) == {KEY}
 
 
 def test_a_key_not_rewritten_within_the_lease_is_gone() -> None:
