@@ -15,6 +15,11 @@ from enum import StrEnum
 
 CLAIM_RETRY_S = 0.5
 """How soon an owner that can't reach the store asks again."""
+REWRITES = 3
+"""Regular rewrites in one time to live: two may fail before the key expires."""
+MAX_EARLY_WRITES = 5
+"""Between two regular ones. A record that changes more often is written at the regular time: every write goes to every
+node of the cluster."""
 
 
 class Step(StrEnum):
@@ -42,6 +47,8 @@ class Lease:
         self._step = Step.CREATE if replace_revision is None else Step.REPLACE
         self._due = now
         self._contact = now
+        self._regular = now
+        self._early = 0
         self._renewing = False
         self.held = False
         self.epoch = 0
@@ -68,14 +75,14 @@ class Lease:
         return now - self._contact < self._ttl_s
 
     def hurry(self, now: float) -> None:
-        """Rewrite as soon as possible, because the record changed."""
-        self._due = min(self._due, now)
+        """Rewrite soon, because the record changed: at once, unless that was done `MAX_EARLY_WRITES` times lately."""
+        self._hasten(now)
 
     def renew_epoch(self, now: float) -> None:
         """Claim again over the own record: everything given away under the present epoch becomes void."""
         if self._step is Step.REWRITE:
             self._step = Step.REPLACE
-            self._due = now
+            self._hasten(now)
         self._renewing = True
 
     def claimed(self, revision: int | None, now: float) -> None:
@@ -99,7 +106,7 @@ class Lease:
             self._step, self._due = Step.READ, now
             return
         self.revision = revision
-        self._due = now + self._ttl_s / 3
+        self._due = now + self._ttl_s / REWRITES
 
     def found(self, revision: int | None, *, ours: bool, now: float) -> None:
         """The answer to READ: the key's revision (None = no such key) and whether the record in it is ours."""
@@ -122,6 +129,13 @@ class Lease:
     def unreachable(self, now: float) -> None:
         """The store did not answer. The step will be tried again; a lease that is held stays held."""
         self._due = now + CLAIM_RETRY_S
+
+    def _hasten(self, now: float) -> None:
+        if now >= self._regular + self._ttl_s / REWRITES:
+            self._regular, self._early = now, 0
+        if self._early < MAX_EARLY_WRITES:
+            self._early += 1
+            self._due = min(self._due, now)
 
     def _stand_down(self) -> None:
         self.held = False

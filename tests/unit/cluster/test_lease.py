@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rillcast.cluster.lease import CLAIM_RETRY_S, Lease, Step
+from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Lease, Step
 
 TTL_S = 6.0
 
@@ -47,6 +47,33 @@ def test_a_changed_record_is_written_at_once() -> None:
     lease.hurry(0.5)
 
     assert lease.next_step(0.5) is Step.REWRITE
+
+
+def test_a_record_that_changes_all_the_time_is_written_at_a_bounded_rate() -> None:
+    lease = held_lease()
+    now, writes = 0.0, 0
+
+    while now < 60.0:
+        lease.hurry(now)
+        if lease.next_step(now) is Step.REWRITE:
+            writes += 1
+            lease.rewritten(100 + writes, now)
+        now += 0.01
+
+    assert 30 <= writes <= 30 * (MAX_EARLY_WRITES + 1)
+
+
+def test_a_renewed_epoch_does_not_get_around_the_bound() -> None:
+    lease = held_lease()
+
+    for revision in range(100, 150):
+        lease.renew_epoch(0.5)
+        if lease.next_step(0.5) is Step.REPLACE:
+            lease.claimed(revision, 0.5)
+            lease.rewritten(revision, 0.5)
+
+    assert lease.epoch == 100 + MAX_EARLY_WRITES - 1
+    assert lease.next_step(2.5) is Step.REPLACE
 
 
 def test_an_owner_that_cannot_reach_the_store_keeps_the_lease_and_keeps_trying() -> None:
