@@ -7,16 +7,21 @@ import secrets
 from typing import NewType
 
 AppName = NewType("AppName", str)
+"""The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
 StreamId = NewType("StreamId", str)
+"""The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens."""
 NodeId = NewType("NodeId", str)
+"""The id of a running service process, unique in the cluster."""
 SessionId = NewType("SessionId", str)
-"""One negotiated WebRTC association of a publisher or viewer, unique in the cluster (128 random bits, hex)."""
+"""The id of one negotiated WebRTC association of a publisher or a viewer, unique in the cluster (128 random bits, in
+hex)."""
 SourceId = NewType("SourceId", int)
-"""One fanned-out track inside one node's media plane."""
+"""The number of one track that arrives at a node and is fanned out there, unique in the node's media plane."""
 RelayId = NewType("RelayId", str)
+"""The id of one relay between two nodes, chosen by the child."""
 TrackId = NewType("TrackId", str)
-"""One rendition of one track inside a stream, unique in the stream: ``v0``, ``a0``, ``v0.h`` (layer), ``v0.360p``
-(rung)."""
+"""The id of one rendition of one track, unique in its stream: ``v0``, ``a0``, ``v0.h`` (a simulcast layer), ``v0.360p``
+(a rung)."""
 
 STREAM_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,255}")
 APP_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -33,18 +38,18 @@ def is_app_name(text: str) -> bool:
 
 
 def new_session_id() -> SessionId:
-    """A fresh, unguessable session id."""
+    """A new session id that nobody can guess."""
     return SessionId(secrets.token_hex(16))
 
 
 def stream_key(app: AppName, stream: StreamId) -> str:
-    """Key of a stream in JetStream KV: ``<app>/<id>`` with dots escaped as ``=2E``, since KV keys may not hold
-    ``..`` or end in a dot."""
+    """The key of a stream in JetStream KV: ``<app>/<id>``, with dots escaped as ``=2E``, since such a key may neither
+    hold ``..`` nor end in a dot."""
     return f"{app}/{stream.replace('.', '=2E')}"
 
 
 def split_stream_key(key: str) -> tuple[AppName, StreamId]:
-    """Inverse of `stream_key`. Raises ValueError on anything else."""
+    """The app and the stream that a key of `stream_key` names. Raises ValueError for any other text."""
     app, slash, stream = key.partition("/")
     if not slash:
         raise ValueError(f"not a stream key: {key!r}")

@@ -1,7 +1,7 @@
-"""Requests, answers and events on the bus. JSON by msgspec; unknown fields are ignored so that versions can mix.
+"""Requests, answers and events on the bus, as JSON. Unknown fields are ignored, so that versions can mix.
 
-Every answer is ``{"ok": …}`` or ``{"failure": …}``; the bus adapter does that wrapping and raises `RillcastError`
-on the asking side. Trace context, deadline and idempotency key travel in NATS headers.
+Every answer is ``{"ok": …}`` or ``{"failure": …}``; the adapter of the bus does that wrapping, and raises
+`RillcastError` at the asking side. The trace context, the deadline and the id of the request travel in NATS headers.
 """
 
 from __future__ import annotations
@@ -14,41 +14,51 @@ from rillcast.contracts.words import EndReason, LicenseState, MediaKind, NodeKin
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """Done."""
+    """The request has been carried out, and there is nothing more to say."""
 
 
 # ------------------------------------------------------------------ sessions
 
 
 class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Open a publisher session. ``session`` is chosen by signaling and is the idempotency key."""
+    """Open the session of a publisher. Asking again with the same ``session`` opens nothing twice."""
 
     app: AppName
     stream: StreamId
     session: SessionId
     signaling: NodeId
+    """The signaling instance that is to hear `SessionChanged`."""
     sdp_offer: str
     credential_digest: str
+    """SHA-256 over the credentials or the identity of the client; who comes back with the same one owns the stream."""
     has_credentials: bool
-    """True when the digest comes from a token or subscriber; False when only from the client's address and agent."""
+    """True when the digest comes from a token or a subscriber; False when it comes from the client's address and agent
+    only."""
     name: str = ""
+    """What the publisher calls the stream; for display only."""
     meta_data: str = ""
+    """What the publisher attaches to the stream. It is passed on as it is."""
     max_bitrate_bps: int = 10_000_000
+    """The publisher is told by REMB not to send more."""
     keyframe_interval_ms: int = 2_000
+    """How often a keyframe is asked for while somebody watches; 0 = only when one is needed."""
     start_timeout_ms: int = 10_000
+    """How long the publisher has for its first media, and for its return after a loss."""
 
 
 class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Open a viewer session. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
+    """Open the session of a viewer. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
 
     app: AppName
     stream: StreamId
     session: SessionId
     signaling: NodeId
+    """The signaling instance that is to hear `SessionChanged`."""
     sdp_offer: str | None = None
     start_timeout_ms: int = 10_000
+    """How long the viewer has to answer and to connect."""
     abr: AbrSettings = AbrSettings()
-    """The app's, for this session's whole life."""
+    """The settings of the app. They hold as long as this session lives."""
     codecs_to_come: tuple[str, ...] = ()
     """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
     viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of this request
@@ -56,19 +66,19 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The session exists; ``sdp`` is the answer, or for a play without offer the edge's offer."""
+    """The session exists. ``sdp`` is the answer, or the edge's offer to a play request without one."""
 
     session: SessionId
     node: NodeId
     sdp: str
     id_mapping: dict[str, str] = {}
-    """mid → track id with the 7-character prefix, for Ant Media clients."""
+    """The track id for each mid, with the prefix of seven characters that Ant Media's clients expect."""
     restored: bool = False
-    """True when a publisher took its own living stream over."""
+    """True when a publisher has taken over its own living stream."""
 
 
 class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The client's answer to the edge's offer."""
+    """The client has answered the offer that the edge made."""
 
     session: SessionId
     sdp_answer: str
@@ -80,12 +90,13 @@ class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     reason: EndReason
     keep_stream_s: float = 0.0
-    """Publisher only: keep stream and viewers this long for its return (socket lost); 0 = the publisher said stop."""
+    """For publishers: how long the stream and its viewers wait for its return (its socket is lost); 0 when the
+    publisher said stop."""
 
 
 class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """From one origin to another: give up the stream of this publisher session, a publisher has come here for it. The
-    record stays in the store for the asker to claim. An unknown session has been given up already."""
+    """From one origin to another: give up the stream of this session, because a publisher has come here for it. The
+    record stays in the store for the asker to claim. A session that is not known has been given up already."""
 
     session: SessionId
     rightful: bool
@@ -94,7 +105,7 @@ class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """ICE restart: new remote credentials (RFC 8445 §2.4, RFC 9725 §4.3.2)."""
+    """The client restarts ICE with new credentials (RFC 8445 §2.4, RFC 9725 §4.3.2)."""
 
     session: SessionId
     remote_ufrag: str
@@ -102,16 +113,16 @@ class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RestartIceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """New local credentials."""
+    """The credentials and candidates of our side after an ICE restart."""
 
     local_ufrag: str
     local_pwd: str
     candidates: tuple[str, ...]
-    """``candidate:…`` lines."""
+    """Lines of SDP that begin with ``candidate:``."""
 
 
 class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Viewer only: stop or resume sending one kind (toggleVideo/toggleAudio)."""
+    """Stop or resume what a viewer gets of one kind (toggleVideo, toggleAudio)."""
 
     session: SessionId
     kind: MediaKind
@@ -119,63 +130,65 @@ class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
-    """Viewer only: force a rendition by height; 0 = automatic."""
+    """Force the rendition that a viewer gets, by its height in lines; 0 = the edge chooses."""
 
     session: SessionId
     height: int
 
 
 class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session's signaling instance must know."""
+    """What the signaling instance of a session must know: a new state, another rendition, or a measurement."""
 
     session: SessionId
     node: NodeId
     state: SessionState | None = None
     reason: EndReason | None = None
-    """With CLOSED: why."""
+    """Why the session ended; only with the state CLOSED."""
     stream_height: int | None = None
-    """The rendition changed to this height."""
+    """The viewer now gets a rendition of this height in lines."""
     target_bitrate_bps: int | None = None
-    """With the two below: the periodic measurement of a viewer."""
+    """What the viewer's link seems to carry. It comes every 5 s, together with the two bit rates."""
     video_bitrate_bps: int = 0
+    """The bit rate of the video that is sent to the viewer."""
     audio_bitrate_bps: int = 0
+    """The bit rate of the audio that is sent to the viewer."""
 
 
 # ------------------------------------------------------------------ relays
 
 
 class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
-    """A child asks a parent for one track."""
+    """A child asks a parent for one rendition of a track."""
 
     app: AppName
     stream: StreamId
     track: TrackId
     epoch: int
-    """The epoch the child read; a parent with another epoch refuses."""
+    """The epoch that the child read in the record. A parent with another epoch refuses."""
     child: NodeId
     relay: RelayId
-    """Chosen by the child; asking again with the same id replaces the relay."""
+    """Asking again with the same id replaces the relay."""
     child_address: str
-    """``ip:port`` of the child's relay socket."""
+    """The child's relay socket, as ``ip:port``."""
 
 
 class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how the track comes. Keys belong to this relay and epoch."""
+    """Where the track comes from, and how. The keys belong to this relay and epoch only."""
 
     parent_address: str
-    """``ip:port``; the child sends its first keep-alive there, media starts on it."""
+    """The parent's relay socket, as ``ip:port``. The first keep-alive of the child to it starts the media."""
     ssrc: int
     payload_type: int
     srtp_key: str
-    """base64, 16 byte key + 12 byte salt, AEAD_AES_128_GCM, parent → child."""
+    """Key (16 bytes) and salt (12 bytes) of AEAD_AES_128_GCM in base64, from the parent to the child."""
     srtcp_key: str
-    """base64, same shape, child → parent."""
+    """Key and salt in the same form, from the child to the parent."""
     epoch: int
     track: TrackRecord
 
 
 class RelayClose(msgspec.Struct, frozen=True, kw_only=True):
-    """The child no longer wants the track."""
+    """The child no longer wants the relay."""
 
     relay: RelayId
     child: NodeId
@@ -192,14 +205,14 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     owner: NodeId
     reason: EndReason | None = None
-    """Of its end."""
+    """Why the stream ended; only with that event."""
 
 
 # ------------------------------------------------------------------ nodes
 
 
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a node is: fixed from start to exit."""
+    """Who a node is. Nothing of it changes while the process lives."""
 
     node: NodeId
     kind: NodeKind
@@ -207,35 +220,41 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     zone: str = ""
     admin_address: str
-    """``ip:port`` of /livez, /readyz, /metrics."""
+    """Where /livez, /readyz and /metrics are, as ``ip:port``."""
     media_addresses: tuple[str, ...] = ()
-    """Addresses put into ICE candidates."""
+    """The addresses that stand in ICE candidates."""
     relay_address: str = ""
-    """IP under which other nodes reach the relay sockets."""
+    """The IP address under which other nodes reach the relay sockets."""
     http_address: str = ""
-    """signaling only: ``ip:port``."""
+    """Where clients connect, as ``ip:port``; for signaling only."""
     incarnation: str
-    """Random per process start."""
+    """Random for each start of the process, so that a restart under the same id can be told."""
 
 
 class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """How busy a node is; every figure is a share of its own limit, 1.0 = full."""
+    """How busy a node is. Fractions are shares of the node's own limits: 1.0 is full."""
 
     cpu: float = 0.0
     packets: float = 0.0
+    """Packets per second that are sent, as a share of `max_pps`."""
     egress: float = 0.0
+    """The bit rate that is sent, as a share of `max_egress_bps`."""
     loop_lag: float = 0.0
+    """The lasting delay of a media thread's timers, as a share of `max_loop_lag_ms`."""
     sessions: int = 0
+    """How many there are."""
     streams: int = 0
+    """How many there are."""
     encoders: int = 0
+    """How many are running."""
 
     def highest(self) -> float:
-        """The share that decides placement."""
+        """The largest of the shares: this one decides about placement."""
         return max(self.cpu, self.packets, self.egress, self.loop_lag)
 
 
 class CarriedStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream present at a node, with its sessions there."""
+    """A stream that is present at a node, with the number of its viewers there."""
 
     app: AppName
     stream: StreamId
@@ -243,7 +262,7 @@ class CarriedStream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The heartbeat of a node."""
+    """The heartbeat of a node, sent once a second."""
 
     info: NodeInfo
     load: NodeLoad
@@ -255,7 +274,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):
-    """A node went away in order."""
+    """A node has left in order, so nobody needs to wait for its heartbeat."""
 
     node: NodeId
     kind: NodeKind
@@ -273,7 +292,7 @@ class SeatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The seat is held for ``ttl_s``; renew every third of it."""
+    """The node has its seat for ``ttl_s`` seconds, and is to renew it after each third of them."""
 
     ttl_s: float
     licensee: str
@@ -283,25 +302,25 @@ class SeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """The node goes away in order."""
+    """The node goes away in order, so its seat is free at once."""
 
     node: NodeId
     incarnation: str
 
 
 class LicenseStatusRequest(msgspec.Struct, frozen=True):
-    """Ask for the state of the cluster license."""
+    """Ask for the license of the cluster and how much of it is used."""
 
 
 class LicenseCheck(msgspec.Struct, frozen=True):
-    """Say what a document would grant, without putting it in force. If it's refused the answer's state is
+    """Ask what a document would grant, without putting it in force. If it is refused, the state in the answer is
     ``invalid``."""
 
     document: str
 
 
 class LicenseInstall(msgspec.Struct, frozen=True):
-    """Put a new license in force for the whole cluster. Refused with BAD_REQUEST naming the reason."""
+    """Put a new license in force for the whole cluster. A bad one is refused with BAD_REQUEST and the reason."""
 
     document: str
 
@@ -315,31 +334,34 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: LicenseState
     reason: str = ""
     not_after_s: int | None = None
-    """Unix seconds; None = never."""
+    """The end of the license in Unix seconds; None = never."""
     limit_total: int
     limits_by_kind: dict[str, int] = {}
     used_by_kind: dict[str, int] = {}
     not_before_s: int = 0
-    """Unix seconds; 0 = since ever."""
+    """The beginning of the license in Unix seconds; 0 = it has always held."""
     grace_s: int = 0
-    """After `not_after_s`; then no new publish or play. Also how long nodes go on while no license service answers."""
+    """How long after `not_after_s` the license is honoured. It is also how long nodes go on while no license service
+    answers."""
     features: tuple[str, ...] = ()
     node_hours: float = 0.0
-    """Used under this license so far."""
+    """How much has been used under this license so far."""
     answered_by: str = ""
-    """Node id of the license service."""
+    """The node id of the license service that answered."""
 
     @property
     def suspends_at_s(self) -> int | None:
-        """When new publishes and plays stop; None = never."""
+        """When new publishes and plays stop, in Unix seconds; None = never."""
         return None if self.not_after_s is None else self.not_after_s + self.grace_s
 
 
 class LicenseUsageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask for the usage report of some days (UTC, ``2026-09-14``, both included); empty = from the first, to today."""
+    """Ask for the usage report of some days. Days are in UTC, as ``2026-09-14``, and both are included."""
 
     first_day: str = ""
+    """Empty: the first day that is known."""
     last_day: str = ""
+    """Empty: the present day."""
 
 
 class UsageDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -349,7 +371,7 @@ class UsageDay(msgspec.Struct, frozen=True, kw_only=True):
     """UTC, ``2026-09-14``."""
     license_id: str
     node_hours: dict[str, float]
-    """By kind of node."""
+    """The hours of all nodes, by kind of node."""
     peak: dict[str, int]
     """The most seats taken at once on that day, by kind of node."""
 
@@ -375,4 +397,4 @@ class LicenseUsage(msgspec.Struct, frozen=True, kw_only=True):
     report: UsageReport
     signed: str
     key_id: str
-    """RFC 7638 thumbprint of the cluster's signing key."""
+    """The thumbprint (RFC 7638) of the key with which the cluster signs its reports."""

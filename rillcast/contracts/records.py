@@ -1,4 +1,4 @@
-"""What lies in JetStream KV: the truth about streams, apps and seats."""
+"""What lies in JetStream KV: the truth about streams, apps, broadcasts and seats."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     track: TrackId
     mid: str
-    """Groups renditions of the same track: viewers see one track per mid."""
+    """The renditions of one track have the same mid: a viewer sees one track for each mid."""
     kind: MediaKind
     codec: str
-    """RTP encoding name as in SDP: ``H264``, ``VP8``, ``VP9``, ``AV1``, ``opus``."""
+    """The encoding name that stands in SDP: ``H264``, ``VP8``, ``VP9``, ``AV1``, ``opus``."""
     clock_rate: int
     channels: int = 0
-    """0 for video."""
+    """The number of audio channels; 0 for video."""
     fmtp: str = ""
-    """Format parameters as published, e.g. ``profile-level-id=42e01f;packetization-mode=1``."""
+    """The format parameters as published, e.g. ``profile-level-id=42e01f;packetization-mode=1``."""
     rid: str = ""
-    """Simulcast layer name of the publisher; empty for a single encoding."""
+    """The publisher's name for the simulcast layer; empty for a single encoding."""
     width: int = 0
     height: int = 0
     bitrate_bps: int = 0
@@ -42,18 +42,18 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     tracks: tuple[TrackRecord, ...]
     media_flowing: bool = False
     started_at_ms: int = 0
-    """Wall clock, for display only."""
+    """By the wall clock, in Unix milliseconds; for display only."""
     name: str = ""
     meta_data: str = ""
     credential_digest: str = ""
-    """SHA-256 over the publisher's credentials or identity; the rightful owner shows the same on return."""
+    """SHA-256 over the credentials or the identity of the publisher. The rightful owner shows the same again."""
     publish_type: str = "WebRTC"
     epoch: int = 0
-    """The lease's fencing number. 0 in the write that claims the key: then the revision of that very write is the
-    epoch."""
+    """The fencing number of the lease. It is 0 in the write that claims the key: then the revision of that very write
+    is the epoch."""
     since_epoch: int = 0
-    """Relays opened by this owner under an epoch from here to ``epoch`` are still valid: the owner claimed its own key
-    anew after the store had lost it. 0 = only ``epoch``."""
+    """Relays that this owner opened in an epoch from this one to ``epoch`` are still valid: it claimed its own key anew
+    after the store had lost it. 0 = only those of ``epoch`` are."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +67,16 @@ class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One encoderSettings entry, named as Ant Media names it."""
+    """One rung of a ladder: an entry of ``encoderSettings``, with the names that Ant Media uses."""
 
     height: int
+    """The height of the picture in lines."""
     video_bitrate: int
-    """bit/s"""
+    """The bit rate of the video, in bit/s."""
     audio_bitrate: int = 64_000
-    """bit/s. Accepted because Ant Media's clients send it; audio is not transcoded."""
+    """In bit/s. Ant Media's clients send it, so it is accepted; but audio is not transcoded."""
     force_encode: bool = True
+    """Make this rung even if the source has the same height."""
 
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -82,78 +84,86 @@ Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 
 
 class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How a viewer's rendition follows its link, named and preset as Ant Media has it."""
+    """How the rendition of a viewer follows its link. Names and defaults are Ant Media's."""
 
     stats_based_abr_enabled: bool = msgspec.field(default=True, name="statsBasedABREnabled")
-    """Let loss, round trip and jitter count; otherwise only the receiver's bandwidth estimate does."""
+    """Whether loss, round trip and jitter count. If not, only the receiver's estimate of its bandwidth does."""
     abr_down_scale_packet_lost_ratio: Percent = 1.0
-    """Go down when more than this gets lost, beyond what the link loses anyway."""
+    """In percent. The rendition goes down when more packets than this are lost, beyond what the link loses anyway."""
     abr_up_scale_packet_lost_ratio: Percent = 0.1
-    """Go up only while not more than this gets lost, beyond what the link loses anyway,"""
+    """In percent. The rendition goes up only while no more packets are lost, beyond what the link loses anyway."""
     abr_up_scale_rtt_ms: Milliseconds = msgspec.field(default=150.0, name="abrUpScaleRTTMs")
-    """the round trip is shorter than this,"""
+    """The rendition goes up only while the round trip is shorter than this."""
     abr_up_scale_jitter_ms: Milliseconds = 30.0
-    """and the jitter is less than this."""
+    """The rendition goes up only while the jitter is less than this."""
     excessive_bandwidth_algorithm_enabled: bool = False
-    """Try a higher rendition as soon as the estimate says so, whatever round trip and jitter are:"""
+    """Whether a higher rendition is tried because of the estimate alone, whatever round trip and jitter are."""
     excessive_bandwidth_value: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 300_000
-    """when it is by so much (bit/s) more than what is sent"""
+    """In bit/s. The estimate must exceed what is sent by this much before a higher rendition is tried."""
     excessive_bandwidth_call_threshold: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 3
-    """in so many measurements, one a second;"""
+    """The estimate must do so in this many measurements. There is one a second."""
     excessive_bandwidth_try_count_before_switchback: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = msgspec.field(
         default=4, name="excessiveBandwithTryCountBeforeSwitchback"
     )
-    """after so many failed tries in a row it rests for 16 seconds."""
+    """After this many failed tries in a row there is a rest of 16 seconds."""
     packet_loss_diff_threshold_for_switchback: Percent = 10.0
-    """A try has failed when loss grew by so much,"""
+    """In percentage points. A try has failed when the loss has grown by this much."""
     rtt_measurement_diff_threshold_for_switchback: Milliseconds = 20.0
-    """or the round trip, beyond its usual scatter."""
+    """A try has also failed when the round trip has grown by this much, beyond its usual scatter."""
 
 
 class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
-    """Settings of one app (a subset of Ant Media's AppSettings; more keys arrive with their features)."""
+    """The settings of one app: a subset of Ant Media's AppSettings."""
 
     app_name: str
     encoder_settings: tuple[LadderRung, ...] = ()
-    """The ladder; empty = nothing is transcoded unless ``vp8Enabled`` asks for the codec a stream lacks."""
+    """The rungs of the ladder. If it is empty, nothing is transcoded, unless ``vp8Enabled`` asks for a codec that the
+    stream lacks."""
     h264_enabled: bool = True
-    """Make H264 renditions of sources in other codecs."""
+    """Make H.264 renditions of sources that have another codec."""
     vp8_enabled: bool = False
-    """Make VP8 renditions of sources in other codecs, for viewers without H264."""
+    """Make VP8 renditions of sources that have another codec, for viewers without H.264."""
     always_encode: bool = False
-    """Encode rungs that nobody watches too: the first viewer of each gets it at once, at the price of its CPU."""
+    """Encode also the rungs that nobody watches. The first viewer of a rung then gets it at once; the price is CPU."""
     web_rtc_viewer_limit: int = msgspec.field(default=-1, name="webRTCViewerLimit")
+    """How many viewers the app may have; -1 = any number."""
     web_rtc_client_start_timeout_ms: int = msgspec.field(default=10_000, name="webRTCClientStartTimeoutMs")
+    """How long a client has to connect and, as a publisher, to send its first media."""
     web_rtc_keyframe_time: int = msgspec.field(default=2_000, name="webRTCKeyframeTime")
+    """In milliseconds: how often a publisher is asked for a keyframe while somebody watches."""
     ingesting_stream_limit: int = -1
+    """How many streams may be published in the app; -1 = any number."""
     max_ingest_bitrate_bps: int = 10_000_000
+    """A publisher is told by REMB not to send more."""
     stun_server_uri: str = "stun:stun.l.google.com:19302"
     turn_server_username: str = ""
     turn_server_credential: str = ""
     publish_token_secret: str = ""
-    """When set, publishing needs a JWT (HS256, claims sub=streamId, type=publish) signed with it."""
+    """If it is set, a publisher needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
+    ``publish``)."""
     play_token_secret: str = ""
-    """When set, playing needs a JWT (HS256, claims sub=streamId, type=play) signed with it."""
+    """If it is set, a viewer needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
+    ``play``)."""
 
     @property
     def abr(self) -> AbrSettings:
-        """These alone: what an edge may know."""
+        """Only the settings that an edge may know."""
         return msgspec.convert(self, AbrSettings, from_attributes=True)
 
 
 class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was set for one stream, live or not (a subset of Ant Media's Broadcast)."""
+    """What was set for one stream, whether it is live or not: a subset of Ant Media's Broadcast."""
 
     stream_id: str
     encoder_settings_list: tuple[LadderRung, ...] | None = None
-    """Instead of the app's ``encoderSettings``; null = as the app has it."""
+    """The rungs of this stream in place of the app's ``encoderSettings``; null = those of the app."""
 
 
 class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's seat under the cluster license."""
+    """The seat of one node under the license of the cluster."""
 
     node: NodeId
     kind: NodeKind
     incarnation: str
-    """Random per process start; a restart of the same node id takes its own seat over."""
+    """Random for each start of the process. A restart under the same node id takes its own seat over."""
     acquired_at_ms: int

@@ -1,4 +1,4 @@
-"""What `GET /rillcast/v1/status` answers: the whole cluster as one signaling node sees it; and the paths beside it."""
+"""What `GET /rillcast/v1/status` answers: the whole cluster, as one signaling node sees it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ STATUS_PATH = "/rillcast/v1/status"
 OPENAPI_PATH = "/rillcast/v1/openapi.json"
 """The REST API as an OpenAPI document."""
 LICENSE_PATH = "/rillcast/v1/license"
-"""`messages.LicenseStatus`, asked anew."""
+"""It answers with `messages.LicenseStatus`, asked from the license service at that moment."""
 LICENSE_USAGE_PATH = "/rillcast/v1/license/usage"
-"""`messages.LicenseUsage`; query ``from`` and ``to``: days as ``2026-09-14``, both included."""
+"""It answers with `messages.LicenseUsage`. Query: ``from`` and ``to``, days as ``2026-09-14``, both included."""
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +26,10 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     viewers: int
     media_flowing: bool
     started_at_ms: int
-    """Wall clock, for display only."""
+    """By the wall clock, in Unix milliseconds; for display only."""
     codecs: tuple[str, ...] = ()
     renditions: tuple[int, ...] = ()
-    """Heights of the video renditions, highest first; empty while unknown."""
+    """The heights of the video renditions in lines, the highest first; empty while they are unknown."""
     publish_type: str = "WebRTC"
 
 

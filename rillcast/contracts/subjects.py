@@ -1,7 +1,8 @@
 """Every NATS subject and key-value bucket, and nowhere else.
 
-Requests are imperative and answered; events are past tense and not answered. A request to one node ends in its
-node id; a request that any instance may answer uses a queue group named like the service.
+A request has an imperative name and is answered. An event has a name in the past tense and is not answered. A request
+to one node ends in the id of that node. A request that any instance may answer has a queue group with the service's
+name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def origin_hand_over(node: NodeId) -> str:
 
 
 def media_relay_open(node: NodeId) -> str:
-    """`messages.RelayOpen` → `messages.RelayGrant`. Served by origins, transcoders (and edges that are parents)."""
+    """`messages.RelayOpen` → `messages.RelayGrant`. The answer comes from the node that is to be the parent."""
     return f"{PREFIX}.media.relay_open.{node}"
 
 
@@ -39,7 +40,7 @@ def edge_play(node: NodeId) -> str:
 
 
 def edge_accept(node: NodeId) -> str:
-    """`messages.AnswerRequest` (the client's answer to an offer made by `edge_play`) → `messages.Ack`."""
+    """`messages.AnswerRequest` → `messages.Ack`. It carries the client's answer to an offer that `edge_play` made."""
     return f"{PREFIX}.edge.accept.{node}"
 
 
@@ -80,43 +81,46 @@ LICENSE_USAGE = f"{PREFIX}.license.usage"
 
 # --- events
 LICENSE_CHANGED = f"{PREFIX}.license.changed"
-"""`messages.LicenseStatus`: the license in force, its state or its warning is another one. Every instance says so."""
+"""`messages.LicenseStatus`, when the license in force, its state or its warning has changed. Every instance says so."""
 NODE_REPORTED = f"{PREFIX}.node.reported"
-"""`messages.NodeReport`, each second, from every node."""
+"""`messages.NodeReport`, once a second."""
 NODE_LEFT = f"{PREFIX}.node.left"
-"""`messages.NodeLeft`, once, on a clean exit."""
+"""`messages.NodeLeft`, once, when a node ends in order."""
 
 
 def session_changed(signaling_node: NodeId) -> str:
-    """`messages.SessionChanged`, from the node with the session to the signaling instance that opened it."""
+    """`messages.SessionChanged`, from the node that has the session to the signaling instance that opened it."""
     return f"{PREFIX}.session.changed.{signaling_node}"
 
 
 STREAM_STARTED = f"{PREFIX}.stream.started"
-"""`messages.StreamEvent`: media of a new epoch is flowing."""
+"""`messages.StreamEvent`, when the media of a new epoch begins to flow."""
 STREAM_ENDED = f"{PREFIX}.stream.ended"
-"""`messages.StreamEvent`: the owner gave the stream up."""
+"""`messages.StreamEvent`, when the owner has given the stream up."""
 STREAM_RESTORED = f"{PREFIX}.stream.restored"
-"""`messages.StreamEvent`: the publisher came back within its grace time; viewers stayed attached."""
+"""`messages.StreamEvent`, when the publisher has come back within its grace time. The viewers have stayed."""
 
 # --- JetStream key-value buckets
 BUCKET_STREAMS = "rillcast_streams"
-"""`records.StreamRecord` by `ids.stream_key`; bucket TTL `STREAM_LEASE_S`: the owner rewrites its key every third of
-it. The revision of the write that created the key is the epoch."""
+"""`records.StreamRecord`, one for each live stream, under `ids.stream_key`. A key lives for `STREAM_LEASE_S`, and the
+owner rewrites it after each third of that time. The revision of the write that created the key is the epoch."""
 BUCKET_RENDITIONS = "rillcast_renditions"
-"""`records.RenditionRecord` by ``<stream_key>/<transcoder lease>``: the ladder job of a stream; same TTL rule."""
+"""`records.RenditionRecord`, one for each job that makes renditions of a stream, under the key of the stream and the
+kind of the job (``…/ladder``). A key lives as long as in `BUCKET_STREAMS`."""
 BUCKET_APPS = "rillcast_apps"
-"""`records.AppSettings` by app name; no TTL."""
+"""`records.AppSettings`, one for each app, under its name. They stay until they are changed."""
 BUCKET_BROADCASTS = "rillcast_broadcasts"
-"""`records.BroadcastRecord` by `ids.stream_key`; no TTL."""
+"""`records.BroadcastRecord`, one for each stream that something was set for, under `ids.stream_key`. They stay."""
 BUCKET_LICENSE = "rillcast_license"
-"""`records.SeatRecord` by ``seat/<node id>``; TTL `SEAT_LEASE_S`."""
+"""`records.SeatRecord`, one for each seat that is taken, under ``seat/<node id>``. A key lives for `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
-"""The license service's own: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock`` (the
-highest time seen), ``usage/<day>`` (seats used); no TTL."""
+"""What the license services share: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock`` (the
+highest time that was seen) and ``usage/<day>`` (the hours of that day). They stay."""
 BUCKET_SECRETS = "rillcast_secrets"
-"""Cluster secrets made by whoever starts first (compare-and-set), e.g. the key that signs WHIP/WHEP resource URLs,
-the one that signs usage reports; no TTL."""
+"""The secrets of the cluster, which the first process that needs one makes (by compare-and-set): the key that signs the
+addresses of WHIP and WHEP resources, and the key that signs usage reports. They stay."""
 
 STREAM_LEASE_S = 6.0
+"""How long a stream outlives the last write of its owner, in seconds."""
 SEAT_LEASE_S = 30.0
+"""How long a seat outlives the last renewal by its node, in seconds; the default of the license service."""

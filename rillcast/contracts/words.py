@@ -33,6 +33,7 @@ class SessionState(StrEnum):
     MEDIA = "media"
     """The first media packet was received (publisher) or sent (viewer)."""
     CLOSED = "closed"
+    """The session is over; the reason says why."""
 
 
 class EndReason(StrEnum):
@@ -54,15 +55,19 @@ class EndReason(StrEnum):
 
     # the media plane; the values are what `protocol.SessionClosed` says
     HANDSHAKE_TIMEOUT = "handshake_timeout"
+    """ICE and DTLS did not finish in time."""
     CONSENT_EXPIRED = "consent_expired"
     """The peer did not answer for 30 s (RFC 7675)."""
     DTLS_CLOSED = "dtls_closed"
     """The peer said goodbye."""
     DTLS_FAILED = "dtls_failed"
+    """The DTLS handshake failed."""
     FINGERPRINT_MISMATCH = "fingerprint_mismatch"
+    """The peer's certificate is not the one that its session description names."""
     TOO_MANY_HALF_OPEN = "too_many_half_open"
+    """Too many sessions of the worker were still in their handshake."""
     REMOVED = "removed"
-    """By a command of ours."""
+    """A command of ours removed the session."""
     PLANE_ERROR = "plane_error"
     """The media plane could not open the session: a fault of ours."""
 
@@ -72,6 +77,7 @@ class EndReason(StrEnum):
     NO_MEDIA = "no_media"
     """The publisher sent no media in the time it had."""
     STREAM_ENDED = "stream_ended"
+    """The stream that the viewer watched is over."""
     CODEC_CHANGED = "codec_changed"
     """The stream is no longer there in a codec that was negotiated with this viewer."""
     REPLACED = "replaced"
@@ -80,6 +86,7 @@ class EndReason(StrEnum):
     """The node goes away in order: the client is to come back, and another node takes it."""
 
     OTHER = "other"
+    """A reason that this version does not know."""
 
     @classmethod
     def _missing_(cls, value: object) -> EndReason:
@@ -90,7 +97,12 @@ class LicenseState(StrEnum):
     """Whether a license holds."""
 
     VALID = "valid"
+    """The license is in force."""
     GRACE = "grace"
+    """The license has ended, but its grace time has not."""
     EXPIRED = "expired"
+    """The license has ended, and so has its grace time."""
     NOT_YET_VALID = "not_yet_valid"
+    """The license begins later."""
     INVALID = "invalid"
+    """The document was refused."""
