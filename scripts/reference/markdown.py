@@ -32,7 +32,7 @@ def bullet(text: str) -> str:
 
 
 def bullets(texts: Iterable[str]) -> str:
-    """A list."""
+    """A list whose entries begin with a dash."""
     return "\n".join(bullet(text) for text in texts)
 
 

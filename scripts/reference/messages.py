@@ -11,12 +11,12 @@ from functools import cache
 
 import msgspec
 
-from rillcast.contracts import subjects
+from rillcast.contracts import ids, subjects
 from scripts.reference import docstrings
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import modules_in, processes, trees
 from scripts.reference.markdown import bullets, link, page, prose
-from scripts.reference.structs import defined_in, enum_section, struct_section, undocumented
+from scripts.reference.structs import Targets, defined_in, enum_section, struct_section, targets_on, undocumented
 
 INTRODUCTION = """
 What the processes say to each other over NATS, and what they keep in JetStream's key-value store. Bodies are JSON; a
@@ -105,6 +105,12 @@ def _classes(base: type) -> list[type]:
     ]
 
 
+def targets() -> Targets:
+    """The sections of this page, for links from other pages."""
+    classes = (*_classes(msgspec.Struct), *_classes(Enum))
+    return targets_on("messages.md", [*docstrings.of_attributes(ids), *(cls.__name__ for cls in classes)])
+
+
 def _parts(structs: list[type], enums: list[type]) -> Iterator[str]:
     yield "## Requests"
     for subject in all_subjects():
@@ -116,9 +122,13 @@ def _parts(structs: list[type], enums: list[type]) -> Iterator[str]:
             yield from _subject_section(subject, "From", "heard by")
     yield "## Buckets of the key-value store"
     yield from _buckets()
+    names = [*docstrings.of_attributes(ids), *(cls.__name__ for cls in (*structs, *enums))]
+    yield "## Ids"
+    for name, doc in docstrings.of_attributes(ids).items():
+        yield from (f"### {name}", prose(doc))
     yield "## Structs"
     for cls in structs:
-        yield from struct_section(cls)
+        yield from struct_section(cls, targets_on("", names))
     yield "## Enums"
     for cls in enums:
         yield from enum_section(cls)
@@ -135,6 +145,9 @@ def _buckets() -> Iterator[str]:
         if name.startswith("BUCKET_"):
             yield f"### `{getattr(subjects, name)}`"
             yield prose(re.sub(r"`records\.(\w+)`", lambda match: link(match[1]), doc))
+    times = {name: getattr(subjects, name) for name in docstrings.of_attributes(subjects) if name.endswith("_S")}
+    docs = docstrings.of_attributes(subjects)
+    yield bullets(f"`{name}` is {value:g}: {docs[name]}" for name, value in times.items())
 
 
 def _listed(processes: list[str]) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import msgspec
 
 from rillcast.media import protocol
+from scripts.reference import messages
 from scripts.reference.faults import Undocumented
 from scripts.reference.markdown import page, prose
-from scripts.reference.structs import defined_in, struct_section, undocumented
+from scripts.reference.structs import defined_in, struct_section, targets_on, undocumented
 
 INTRODUCTION = """
 Python hands commands to the native media plane and gets events back. Both are JSON objects whose key `type` holds the
@@ -27,14 +28,16 @@ def render() -> str:
 
 
 def _parts() -> Iterator[str]:
+    structs = defined_in(protocol, msgspec.Struct)
+    targets = {**messages.targets(), **targets_on("", [cls.__name__ for cls in structs])}
     commands, events = typing.get_args(protocol.Command), typing.get_args(protocol.Event)
     yield "## Conventions"
     yield prose(protocol.__doc__ or "")
     for title, tagged in (("Commands", commands), ("Events", events)):
         yield f"## {title}"
         for cls in tagged:
-            yield from struct_section(cls, heading=f"`{cls.__struct_config__.tag}`")
+            yield from struct_section(cls, targets, heading=f"`{cls.__struct_config__.tag}`")
     yield "## Structs inside them"
-    for cls in defined_in(protocol, msgspec.Struct):
+    for cls in structs:
         if cls not in commands + events:
-            yield from struct_section(cls)
+            yield from struct_section(cls, targets)

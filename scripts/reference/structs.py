@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import ModuleType
 
 import msgspec
 
-from rillcast.contracts import ids
 from scripts.reference import docstrings
 from scripts.reference.markdown import bullets, link, paragraph, prose
 from scripts.reference.type_words import in_python
+
+Targets = Mapping[str, str]
+"""Names of types, and the address of the section about each: the page and the heading."""
+
+
+def targets_on(page: str, names: Iterable[str]) -> Targets:
+    """The addresses of sections that have these names as their headings; `page` is empty for the same page."""
+    return {name: f"{page}#{name.lower()}" for name in names}
 
 
 def defined_in(module: ModuleType, base: type) -> list[type]:
@@ -31,14 +39,14 @@ def undocumented(classes: list[type]) -> list[str]:
     return [f"{cls.__module__}.{cls.__name__} has no docstring" for cls in classes if not docstrings.of_class(cls)]
 
 
-def struct_section(cls: type[msgspec.Struct], heading: str = "") -> Iterator[str]:
+def struct_section(cls: type[msgspec.Struct], targets: Targets, heading: str = "") -> Iterator[str]:
     """A heading, the docstring, and each field with its name on the wire, type, default and meaning."""
     yield f"### {heading or cls.__name__}"
     yield prose(docstrings.of_class(cls))
     for base in cls.__bases__:
         if base is not msgspec.Struct:
             yield paragraph(f"It also has every field of {link(base.__name__)}.")
-    if entries := list(_fields(cls)):
+    if entries := list(_fields(cls, targets)):
         yield bullets(entries)
 
 
@@ -50,19 +58,18 @@ def enum_section(cls: type[Enum]) -> Iterator[str]:
     yield bullets(f"`{m.value}`" + (f": {meanings[m.name]}" if m.name in meanings else "") for m in cls)
 
 
-def _fields(cls: type[msgspec.Struct]) -> Iterator[str]:
+def _fields(cls: type[msgspec.Struct], targets: Targets) -> Iterator[str]:
     kinds = typing.get_type_hints(cls, include_extras=True)
     meanings = docstrings.of_attributes(cls)
     for field in msgspec.structs.fields(cls):
         if field.name in cls.__annotations__:
-            kind = in_python(kinds[field.name])
-            meaning = meanings.get(field.name) or _meaning_of_type(kind)
+            kind = _linked(in_python(kinds[field.name]), targets)
+            meaning = meanings.get(field.name)
             yield f"`{field.encode_name}` ({kind}{_default(field)})" + (f": {meaning}" if meaning else "")
 
 
-def _meaning_of_type(kind: str) -> str:
-    """What the docstring of an id type says; such a field needs no docstring of its own."""
-    return docstrings.of_attributes(ids).get(kind, "")
+def _linked(kind: str, targets: Targets) -> str:
+    return re.sub(r"\w+", lambda word: f"[{word[0]}]({targets[word[0]]})" if word[0] in targets else word[0], kind)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

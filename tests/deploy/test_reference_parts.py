@@ -49,12 +49,12 @@ def test_an_inherited_docstring_is_not_the_class_own() -> None:
 
 
 def test_a_struct_is_shown_with_the_names_on_the_wire() -> None:
-    assert list(structs.struct_section(Point)) == [
+    assert list(structs.struct_section(Point, structs.targets_on("ids.md", ["Name"]))) == [
         "### Point",
         "A point that only these tests use.",
         "- `acrossM` (float): How far to the right, in metres.\n"
         '- `label` (str, by default `"here"`)\n'
-        "- `neighbours` (tuple[Name, ...], by default `[]`)",
+        "- `neighbours` (tuple[[Name](ids.md#name), ...], by default `[]`)",
     ]
 
 
