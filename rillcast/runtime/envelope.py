@@ -47,8 +47,12 @@ class Undecodable(ValueError):
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """The body of a request or event. Raises `RillcastError(BAD_REQUEST)` beyond 1 MiB."""
-    body = _encoder.encode(message)
+    """The body of a request or event. Raises `RillcastError(BAD_REQUEST)` beyond 1 MiB, and for values that JSON can't
+    carry, such as half a surrogate pair. TypeError for a type that it can't carry, which is a bug."""
+    try:
+        body = _encoder.encode(message)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise RillcastError(ErrorCode.BAD_REQUEST, f"{type(message).__name__} can't be encoded: {error}") from error
     if len(body) > MAX_MESSAGE_BYTES:
         raise RillcastError(
             ErrorCode.BAD_REQUEST,

@@ -140,7 +140,12 @@ class NatsBus:
 
     async def emit(self, subject: str, event: msgspec.Struct) -> None:
         """See `Bus.emit`."""
-        body = self._encode(event)
+        try:
+            body = self._encode(event)
+        except RillcastError as error:
+            metrics.BUS_EVENTS_DROPPED.labels("too_large").inc()
+            log.error("An event can't be sent", subject=subject, reason=error.message)
+            return
         if not self.connected:
             metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
             return

@@ -46,7 +46,8 @@ class Bus(Protocol):
         ...
 
     async def emit(self, subject: str, event: msgspec.Struct) -> None:
-        """Send an event; dropped (and counted) while the bus is down."""
+        """Send an event. Dropped and counted while the bus is down, and when it can't be encoded or is too large: who
+        tells others something never fails because of it."""
         ...
 
     async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:

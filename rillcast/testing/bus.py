@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime import envelope
+from rillcast.runtime import envelope, metrics
 from rillcast.runtime.ports import Answer, Event, Request
 from rillcast.runtime.serving import OVERLOAD, carry_out
 
@@ -128,8 +128,13 @@ class FakeBus:
 
     async def emit(self, subject: str, event: msgspec.Struct) -> None:
         """See `Bus.emit`."""
-        body = envelope.encode(event)
+        try:
+            body = envelope.encode(event)
+        except RillcastError:
+            metrics.BUS_EVENTS_DROPPED.labels("too_large").inc()
+            return
         if not self.connected:
+            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
             return
         self.emitted.append((subject, event))
         self.send(subject, body)

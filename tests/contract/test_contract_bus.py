@@ -10,6 +10,7 @@ import pytest
 from bus_worlds import BusWorld, bus_world
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime import metrics
 from rillcast.runtime.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
 from rillcast.runtime.telemetry import configure_tracing, tracer
 from rillcast.testing.eventually import eventually
@@ -111,17 +112,34 @@ async def test_an_answer_of_the_wrong_shape_is_a_server_error(world: BusWorld) -
     assert caught.value.code is ErrorCode.SERVER_ERROR
 
 
-async def test_messages_beyond_a_mebibyte_are_refused_before_sending(world: BusWorld) -> None:
+@pytest.mark.parametrize("text", ["x" * MAX_MESSAGE_BYTES, "half a pair: \ud800"], ids=["too large", "not JSON"])
+async def test_a_request_that_cannot_be_sent_is_refused_before(world: BusWorld, text: str) -> None:
     await world.far.serve("rc.v1.test.echo", Ask, echo)
-    for send in (
-        world.near.request("rc.v1.test.echo", Ask("x" * MAX_MESSAGE_BYTES), Told),
-        world.near.emit("rc.v1.test.happened", Told("x" * MAX_MESSAGE_BYTES)),
-    ):
-        with pytest.raises(RillcastError) as caught:
-            await send
-        assert caught.value.code is ErrorCode.BAD_REQUEST
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.echo", Ask(text), Told)
+    assert caught.value.code is ErrorCode.BAD_REQUEST
+
+
+async def test_a_request_of_nearly_a_mebibyte_is_answered(world: BusWorld) -> None:
+    await world.far.serve("rc.v1.test.echo", Ask, echo)
     large = await world.near.request("rc.v1.test.echo", Ask("x" * (MAX_MESSAGE_BYTES - 8_192)), Told)
     assert len(large.text) == MAX_MESSAGE_BYTES - 8_192
+
+
+@pytest.mark.parametrize("text", ["x" * MAX_MESSAGE_BYTES, "half a pair: \ud800"], ids=["too large", "not JSON"])
+async def test_an_event_that_cannot_be_sent_is_dropped_and_counted(world: BusWorld, text: str) -> None:
+    got: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        got.append(event.text)
+
+    await world.far.listen("rc.v1.test.event", Told, take)
+    dropped = metrics.BUS_EVENTS_DROPPED.labels("too_large")
+    before = dropped._value.get()
+    await world.near.emit("rc.v1.test.event", Told(text))
+    await world.near.emit("rc.v1.test.event", Told("after"))
+    await eventually(lambda: got == ["after"], what="only the event after it")
+    assert dropped._value.get() == before + 1
 
 
 async def test_an_answer_beyond_a_mebibyte_becomes_a_failure(world: BusWorld) -> None:
