@@ -18,6 +18,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
+from rillcast.runtime.supervisor import Supervisor
 from rillcast.runtime.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -60,8 +61,10 @@ class ConsulDiscovery:
         token: str = "",
         clock: Callable[[], float] = time.monotonic,
         look_every_s: float = _LOOK_EVERY_S,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._url = url
+        self._supervisor = supervisor or Supervisor()
         self._clock = clock
         self._look_every_s = look_every_s
         self._client = httpx.AsyncClient(
@@ -90,14 +93,11 @@ class ConsulDiscovery:
 
     async def open(self) -> None:
         """Start following who is there."""
-        self._tasks = [asyncio.create_task(self._follow(kind), name=f"consul {kind}") for kind in NodeKind]
+        self._tasks = [self._supervisor.spawn(self._follow(kind), f"consul {kind}") for kind in NodeKind]
 
     async def close(self) -> None:
         """Stop everything; a registration stays."""
-        tasks = [*self._tasks, *([self._keeper] if self._keeper else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._supervisor.end(*self._tasks, *([self._keeper] if self._keeper else []))
         await self._client.aclose()
 
     # ---- this node
@@ -108,14 +108,13 @@ class ConsulDiscovery:
         self._info = info
         await self._keep(info, meta)
         if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep_forever(info, meta), name="consul registration")
+            self._keeper = self._supervisor.spawn(self._keep_forever(info, meta), "consul registration")
 
     async def deregister(self) -> None:
         """See `Discovery.deregister`."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
+            keeper, self._keeper = self._keeper, None
+            await self._supervisor.end(keeper)
         if self._info is None:
             return
         try:

@@ -5,3 +5,11 @@ from __future__ import annotations
 
 class StartError(RuntimeError):
     """The node can't start; the text is one line for the operator, naming what to change."""
+
+
+class Stopped(Exception):
+    """The node was told to stop before it was up, and has ended in order. This is no failure."""
+
+
+class Crashed(RuntimeError):
+    """A supervised task of the node ended unexpectedly, which is in the log; the node has ended in order after it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import NodeLeft, NodeReport
 from rillcast.runtime.ports import Bus
+from rillcast.runtime.supervisor import Supervisor
 
 INTERVAL_S = 1.0
 
@@ -16,28 +17,28 @@ INTERVAL_S = 1.0
 class Heartbeat:
     """Emits `NodeReport` from `start` to `stop`, then `NodeLeft`."""
 
-    def __init__(self, bus: Bus, report: Callable[[], NodeReport]) -> None:
+    def __init__(self, bus: Bus, report: Callable[[], NodeReport], supervisor: Supervisor | None = None) -> None:
         self._bus = bus
         self._report = report
+        self._supervisor = supervisor or Supervisor()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin; a second call changes nothing."""
         if self._task is None:
             await self.beat()
-            self._task = asyncio.create_task(self._run(), name="heartbeat")
+            self._task = self._supervisor.spawn(self._run(), "heartbeat")
 
     async def beat(self) -> None:
         """Send a report right now, since something others wait for has changed."""
         await self._bus.emit(subjects.NODE_REPORTED, self._report())
 
     async def stop(self) -> None:
-        """End and say goodbye."""
+        """End and say goodbye; without a `start` before, and a second time, nothing."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        task, self._task = self._task, None
+        await self._supervisor.end(task)
         info = self._report().info
         await self._bus.emit(subjects.NODE_LEFT, NodeLeft(node=info.node, kind=info.kind))
 

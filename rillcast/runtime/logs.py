@@ -47,11 +47,13 @@ class Logger:
         """Somebody has to do something."""
         self._emit(logging.ERROR, sentence, fields)
 
-    def exception(self, sentence: str, **fields: object) -> None:
-        """An error with the traceback of the exception being handled: a fault of ours."""
-        self._emit(logging.ERROR, sentence, fields, exc_info=True)
+    def exception(self, sentence: str, *, raised: BaseException | None = None, **fields: object) -> None:
+        """A fault of ours, with the traceback of `raised` or else of the exception being handled."""
+        self._emit(logging.ERROR, sentence, fields, exc_info=raised or True)
 
-    def _emit(self, level: int, sentence: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
+    def _emit(
+        self, level: int, sentence: str, fields: dict[str, object], *, exc_info: BaseException | bool = False
+    ) -> None:
         if self._logger.isEnabledFor(level):
             merged = {**self._fields, **fields} if self._fields else fields
             self._logger.log(level, "%s", sentence, extra={_FIELDS: merged}, exc_info=exc_info, stacklevel=3)

@@ -9,7 +9,7 @@ _BUS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 BUILD_INFO = Gauge("rillcast_build_info", "Always 1; the labels say what runs here.", ["kind", "version", "node"])
 READY = Gauge("rillcast_ready", "1 while this node takes new work.")
 DRAINING = Gauge("rillcast_draining", "1 from the moment this node was told to stop.")
-TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended with an unexpected error.", ["task"])
+TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended unexpectedly.", ["task"])
 LOOP_LAG_SECONDS = Histogram(
     "rillcast_event_loop_lag_seconds",
     "How late a timer of the event loop fires, sampled four times a second.",
@@ -34,7 +34,8 @@ BUS_SERVED = Counter(
 )
 BUS_EVENTS_DROPPED = Counter(
     "rillcast_bus_events_dropped_total",
-    "Events not sent or not taken in, by reason: disconnected, too_large, undecodable, error, slow.",
+    "Events not sent or not taken in, by reason: disconnected, too_large (or not to be encoded), undecodable, error, "
+    "slow.",
     ["reason"],
 )
 

@@ -14,6 +14,7 @@ from nats.aio.client import Server as PoolServer
 from rillcast.runtime import metrics
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.supervisor import Supervisor
 from rillcast.runtime.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -23,6 +24,7 @@ _CONNECT_TIMEOUT_S = 2
 _PING_INTERVAL_S = 3
 _PENDING_BYTES = 4 * 1024 * 1024
 _LONGEST_PAUSE_S = 2.0
+_CLOSE_S = 2.0
 _TELL_EVERY_S = 10.0
 
 Callback = Callable[[], Awaitable[None]]
@@ -32,8 +34,9 @@ class NatsConnection:
     """Owns the client. Subscriptions survive a reconnect of the same client; `client` may be another one after
     `on_connected` was called, and then knows none of them."""
 
-    def __init__(self, settings: NodeSettings, name: str) -> None:
+    def __init__(self, settings: NodeSettings, name: str, supervisor: Supervisor | None = None) -> None:
         self._settings = settings
+        self._supervisor = supervisor or Supervisor()
         self._name = name
         self._client: Client | None = None
         self._closing = False
@@ -56,11 +59,6 @@ class NatsConnection:
         if self._client is None:
             raise RuntimeError("not connected yet")
         return self._client
-
-    @property
-    def has_jetstream(self) -> bool:
-        """Whether the server in use says that JetStream is on."""
-        return self._client is not None and bool(self._client._server_info.get("jetstream"))
 
     def on_connected(self, callback: Callback) -> None:
         """Call `callback` after every (re)connect."""
@@ -93,20 +91,20 @@ class NatsConnection:
             await asyncio.sleep(min(left, 0.2 + random.random() * 0.3))
 
     async def close(self) -> None:
-        """Send what is pending and end the connection, within two seconds."""
+        """Send what is pending and end the connection, within `_CLOSE_S`, in whatever state it and the server are."""
         self._closing = True
         self._connected = False
-        if self._revival is not None:
-            self._revival.cancel()
-        if self._client is not None and not self._client.is_closed:
-            try:
-                async with asyncio.timeout(2):
-                    if self._client.is_connected:
-                        await self._client.flush(timeout=1)
-                    await self._client.close()
-            except (OSError, nats.errors.Error, TimeoutError) as error:
-                log.debug("Connection to NATS did not close in order", reason=str(error))
         metrics.BUS_CONNECTED.set(0)
+        if self._revival is not None:
+            await self._supervisor.end(self._revival)
+        if self._client is not None and not self._client.is_closed:
+            # In a task of its own, since nats-py raises CancelledError when it lost the server a moment before: it then
+            # waits for a transport whose end another of its tasks, cancelled meanwhile, waited for first.
+            ending = asyncio.ensure_future(_end(self._client))
+            await asyncio.wait([ending], timeout=_CLOSE_S)
+            if not ending.done() or ending.cancelled():
+                log.debug("Connection to NATS did not close in order")
+            ending.cancel()
 
     async def _connect(self) -> None:
         client = Client()
@@ -141,9 +139,9 @@ class NatsConnection:
             "flush_timeout": 2,
             "drain_timeout": 2,
             "error_cb": self._on_error,
-            "disconnected_cb": self._on_disconnected,
-            "reconnected_cb": self._on_reconnected,
-            "closed_cb": self._on_closed,
+            "disconnected_cb": self._guarded(self._on_disconnected),
+            "reconnected_cb": self._guarded(self._on_reconnected),
+            "closed_cb": self._guarded(self._on_closed),
         }
         if token := self._settings.nats_token.get_secret_value():
             options["token"] = token
@@ -157,6 +155,10 @@ class NatsConnection:
         self._attempts += 1
         pause = min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self._attempts, 8)) * (0.5 + random.random() / 2)
         return pool[self._attempts % len(pool)], pause
+
+    def _guarded(self, callback: Callback) -> Callback:
+        """nats-py goes on by itself when the server is gone again; another exception would end its task, unheard."""
+        return self._supervisor.guarded(callback, "nats callback", (nats.errors.Error, OSError, TimeoutError))
 
     async def _announce(self) -> None:
         for callback in self._on_connected:
@@ -203,7 +205,7 @@ class NatsConnection:
             return
         self._lose()
         if self._revival is None or self._revival.done():
-            self._revival = asyncio.create_task(self._revive(), name="nats-revival")
+            self._revival = self._supervisor.spawn(self._revive(), "nats revival", finite=True)
 
     async def _revive(self) -> None:
         log.warning("NATS ended the connection, connecting anew", reason=self._last_error)
@@ -219,14 +221,22 @@ class NatsConnection:
                 return
 
 
+async def _end(client: Client) -> None:
+    try:
+        if client.is_connected:
+            await client.flush(timeout=1)
+        await client.close()
+    except (OSError, nats.errors.Error, TimeoutError) as error:
+        log.debug("Connection to NATS did not close in order", reason=str(error))
+
+
 def _version(client: Client) -> tuple[tuple[int, int], str]:
     """The server's version to compare and to show; (0, 0) when it tells none that makes sense."""
     version = client.connected_server_version
-    text = str(client._server_info.get("version", "without version"))
     try:
-        return (version.major, version.minor), text
+        return (version.major, version.minor), f"{version.major}.{version.minor}.{version.patch}"
     except ValueError:
-        return (0, 0), text
+        return (0, 0), "without version"
 
 
 def _without_secrets(url: str) -> str:

@@ -75,9 +75,9 @@ class NatsKeyValue:
         while True:
             try:
                 return await self._run("open", self.ensure)
-            except RillcastError:
+            except RillcastError as error:
                 if asyncio.get_running_loop().time() > deadline:
-                    if self._connection.connected and not self._connection.has_jetstream:
+                    if isinstance(error.__cause__, nats.js.errors.ServiceUnavailableError):
                         raise self._unavailable("JetStream is off at this NATS server") from None
                     raise
             await asyncio.sleep(0.2 + random.random() * 0.3)

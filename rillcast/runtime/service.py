@@ -9,10 +9,12 @@ async def run(settings: EdgeSettings) -> None:
 from __future__ import annotations
 
 import asyncio
+import enum
 import secrets
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
@@ -26,11 +28,11 @@ from rillcast.contracts.messages import (
     NodeReport,
 )
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime import metrics
+from rillcast.runtime import metrics, stop_signals
 from rillcast.runtime.address import local_address
 from rillcast.runtime.admin import admin_app
 from rillcast.runtime.directory import NodeDirectory
-from rillcast.runtime.errors import StartError
+from rillcast.runtime.errors import Crashed, StartError, Stopped
 from rillcast.runtime.heartbeat import Heartbeat
 from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.license import Seat
@@ -42,6 +44,7 @@ from rillcast.runtime.nats_kv import NatsKeyValue
 from rillcast.runtime.ports import Bus, Discovery, KeyValue
 from rillcast.runtime.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings, NodeSettings
+from rillcast.runtime.supervisor import Supervisor
 from rillcast.runtime.telemetry import configure_tracing, flush_tracing, get_logger
 
 log = get_logger(__name__)
@@ -49,6 +52,8 @@ log = get_logger(__name__)
 MAX_CARRIED = 500
 _LAG_SAMPLE_S = 0.25
 _CANCEL_AGAIN_S = 0.5
+_INTERRUPT_AGAIN_S = 3.0
+"""A start that swallowed its cancellation gets another one so much later: longer than what it may clean up takes."""
 
 DrainHook = Callable[[], Awaitable[None]]
 
@@ -61,8 +66,22 @@ def product_version() -> str:
         return "0"
 
 
+class _Phase(enum.Enum):
+    STARTING = enum.auto()
+    """Inside `async with`, up to `until_stopped`: to stop means to cancel whatever is awaited."""
+    RUNNING = enum.auto()
+    """In `until_stopped`: to stop means to drain."""
+    ENDING = enum.auto()
+    """On the way out: it stops already."""
+
+
 class Node:
-    """One running process of the cluster. Use as an async context manager, once."""
+    """One running process of the cluster. Use as an async context manager, once.
+
+    Whatever it opens is closed exactly once, the last first, on every way out: after a drain, when a step of the start
+    fails, when it is told to stop before it was up, and when a supervised task crashes. Leaving the block raises
+    `Stopped` or `Crashed` for the last two.
+    """
 
     bus: Bus
     discovery: Discovery
@@ -79,12 +98,20 @@ class Node:
         self._http_address = http_address
         self._load: NodeLoad = NodeLoad()
         self._carried: tuple[CarriedStream, ...] = ()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Supervisor(self._crashed)
         self._drain_hooks: list[DrainHook] = []
+        self._phase = _Phase.STARTING
         self._stop = asyncio.Event()
-        self._crash: str = ""
+        self._owner: asyncio.Task[Any] | None = None
+        """The task that is in the `async with` block."""
+        self._interrupts = 0
+        self._crash = ""
+        self._lag_s = 0.0
         self._buckets: dict[str, NatsKeyValue] = {}
-        self._signals: list[signal.Signals] = []
+        self._resources = AsyncExitStack()
+        """How to close everything that is open."""
+        self._shown: dict[str, Callable[[], object]] = {}
+        """What /readyz shows besides readiness; grows as the node comes up."""
 
     # ---- what services use
 
@@ -103,12 +130,10 @@ class Node:
         self._load = load
         self._carried = tuple(sorted(carried, key=lambda c: -c.viewers)[:MAX_CARRIED])
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run something for as long as the node lives. If it fails, the process ends with code 1."""
-        task = asyncio.create_task(self._supervise(coroutine, name), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def spawn(self, work: Coroutine[Any, Any, None], name: str, *, finite: bool = False) -> asyncio.Task[None]:
+        """Run something for as long as the node lives. If it fails, or returns without being `finite`, the node drains
+        and the process ends with code 1."""
+        return self._tasks.spawn(work, name, finite=finite)
 
     def on_drain(self, hook: DrainHook) -> None:
         """Run `hook` once the node takes no new work and before it leaves. All hooks run at once and share
@@ -116,11 +141,14 @@ class Node:
         self._drain_hooks.append(hook)
 
     def stop(self) -> None:
-        """As SIGTERM does."""
-        self._stop.set()
+        """As SIGTERM does. Further calls change nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._interrupt()
 
     async def until_stopped(self) -> None:
         """Say that the service is wired, then wait for SIGTERM, SIGINT, `stop` or a crash, and drain."""
+        self._phase = _Phase.RUNNING
         self.readiness.set("starting", True)
         await self._heartbeat.beat()
         await self._stop.wait()
@@ -146,45 +174,55 @@ class Node:
 
     async def __aenter__(self) -> Node:
         settings = self.settings
-        node_id = settings.node_id
-        configure_logging(settings.log_level, settings.log_format, node_id)
-        configure_tracing(self.kind, node_id, product_version(), settings.otlp_endpoint)
-        self._lag_s = 0.0
+        configure_logging(settings.log_level, settings.log_format, settings.node_id)
+        configure_tracing(self.kind, settings.node_id, product_version(), settings.otlp_endpoint)
         self.readiness.set("starting", False, "the service is starting")
-        self._catch_signals()
+        self._owner = asyncio.current_task()
         try:
-            await self._start(NodeId(node_id))
-        except BaseException:
-            await self._close()
+            await self._start(NodeId(settings.node_id))
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
 
     async def _start(self, node_id: NodeId) -> None:
-        settings = self.settings
-        self._admin = HttpServer(
-            admin_app(self.readiness, self._state), bind(settings.admin_host, settings.admin_port, "ADMIN_PORT")
-        )
-        self.info = self._describe(node_id)
-        await self._admin.start()
-        self._connection = NatsConnection(settings, node_id)
-        await self._unless_stopped(self._connection.open())
-        self.bus = self._bus = bus = NatsBus(self._connection)
-        self._heartbeat = Heartbeat(bus, self.report)
-        await self._join(bus)
+        settings, resources = self.settings, self._resources
+        loop = asyncio.get_running_loop()
+        resources.enter_context(stop_signals.handed_to(partial(loop.call_soon_threadsafe, self.stop)))
+        resources.push_async_callback(asyncio.to_thread, flush_tracing)
+        self._shown["draining"] = lambda: self.draining
+        sock = bind(settings.admin_host, settings.admin_port, "ADMIN_PORT")
+        admin = HttpServer(admin_app(self.readiness, self._state), sock)
+        resources.push_async_callback(admin.stop)
+        self.info = self._describe(node_id, admin.port)
+        self._shown |= {"node": lambda: node_id, "kind": lambda: self.kind, "version": lambda: self.info.version}
+        await admin.start()
+        self._connection = NatsConnection(settings, node_id, self._tasks)
+        resources.push_async_callback(self._connection.close)
+        await self._connection.open()
+        self.bus = bus = NatsBus(self._connection)
+        resources.push_async_callback(bus.close)
+        self._shown["bus"] = lambda: bus.connected
+        self._heartbeat = Heartbeat(bus, self.report, self._tasks)
+        resources.push_async_callback(self._heartbeat.stop)
+        self.discovery = await self._join(bus)
+        self._shown["discovery"] = lambda: self.discovery.reachable
         metrics.BUILD_INFO.labels(self.kind, self.info.version, node_id).set(1)
-        if self.kind is not NodeKind.LICENSE:
-            self._seat = Seat(bus, self.info, self.readiness)
-            self.spawn(self._seat.keep(), "license seat")
+        self._keep_seat(bus)
+        resources.push_async_callback(self._tasks.close)
         self.spawn(self._watch_itself(), "self watch")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
-    async def _join(self, bus: NatsBus) -> None:
+    async def _join(self, bus: NatsBus) -> Discovery:
         """Become known, and learn of the others."""
+        resources = self._resources
+        discovery: Discovery
         if self.settings.discovery == "consul":
             from rillcast.runtime.consul_discovery import ConsulDiscovery  # its HTTP client costs 0.1 s to import
 
-            consul = ConsulDiscovery(self.settings.consul_url, self.settings.consul_token.get_secret_value())
-            self.discovery = self._consul = consul
+            token = self.settings.consul_token.get_secret_value()
+            discovery = consul = ConsulDiscovery(self.settings.consul_url, token, supervisor=self._tasks)
+            resources.push_async_callback(consul.close)
             await consul.open()
             self.directory = NodeDirectory(consul, connected=lambda: bus.connected)
             await feed_directory(bus, self.directory)
@@ -192,10 +230,19 @@ class Node:
         else:
             self.directory = NodeDirectory(connected=lambda: bus.connected)
             await feed_directory(bus, self.directory)
-            self.discovery = NatsDiscovery(bus, self.directory, self._heartbeat)
-        await self.discovery.register(self.info)
+            discovery = NatsDiscovery(bus, self.directory, self._heartbeat)
+        resources.push_async_callback(discovery.deregister)
+        await discovery.register(self.info)
+        return discovery
 
-    def _describe(self, node: NodeId) -> NodeInfo:
+    def _keep_seat(self, bus: NatsBus) -> None:
+        if self.kind is not NodeKind.LICENSE:
+            seat = Seat(bus, self.info, self.readiness)
+            self._resources.push_async_callback(seat.release)
+            self._shown["license"] = lambda: seat.state
+            self.spawn(seat.keep(), "license seat")
+
+    def _describe(self, node: NodeId, admin_port: int) -> NodeInfo:
         settings = self.settings
         host = self.advertise_address if settings.admin_host in {"0.0.0.0", "::"} else settings.admin_host
         media: tuple[str, ...] = ()
@@ -207,57 +254,17 @@ class Node:
             version=product_version(),
             region=settings.region,
             zone=settings.zone,
-            admin_address=f"[{host}]:{self._admin.port}" if ":" in host else f"{host}:{self._admin.port}",
+            admin_address=f"[{host}]:{admin_port}" if ":" in host else f"{host}:{admin_port}",
             media_addresses=media,
             relay_address=self.advertise_address if media else "",
             http_address=self._http_address,
             incarnation=secrets.token_hex(8),
         )
 
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                loop.add_signal_handler(number, self.stop)
-                self._signals.append(number)
-            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: tests
-                return
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, but give up when told to stop meanwhile."""
-        task = asyncio.ensure_future(work)
-        stopped = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise SystemExit(0)
-            await task
-        finally:
-            task.cancel()
-            stopped.cancel()
-
     # ---- run
 
     def _state(self) -> dict[str, object]:
-        state: dict[str, object] = {"draining": self.draining}
-        if hasattr(self, "info"):
-            state |= {"node": self.info.node, "kind": self.kind, "version": self.info.version}
-        if hasattr(self, "bus"):
-            state["bus"] = self.bus.connected
-        if hasattr(self, "discovery"):
-            state["discovery"] = self.discovery.reachable
-        if hasattr(self, "_seat"):
-            state["license"] = self._seat.state
-        return state
-
-    async def _supervise(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            await coroutine
-        except Exception:
-            metrics.TASK_CRASHES.labels(name).inc()
-            log.exception("A task failed, this node ends", task=name)
-            self._crash = name
-            self._stop.set()
+        return {name: look() for name, look in self._shown.items()}
 
     async def _watch_itself(self) -> None:
         """Loop lag, gauges, and expiry of nodes that fell silent."""
@@ -273,60 +280,66 @@ class Node:
 
     # ---- end
 
+    def _crashed(self, task: str) -> None:
+        self._crash = self._crash or task
+        self.stop()
+
+    def _interrupt(self) -> None:
+        """Cancel what the start waits for. Again and again, since Python 3.11's `asyncio.wait_for`, and thereby
+        nats-py, swallows a cancellation that comes with the answer."""
+        if self._phase is _Phase.STARTING and self._owner not in {None, asyncio.current_task()}:
+            assert self._owner is not None
+            self._owner.cancel()
+            self._interrupts += 1
+            asyncio.get_running_loop().call_later(_INTERRUPT_AGAIN_S, self._interrupt)
+
     async def _drain(self) -> None:
         self.draining = True
         metrics.DRAINING.set(1)
         self.readiness.set("draining", False, "this node is going away")
         log.info("Draining", at_most_s=self.settings.drain_timeout_s)
-        try:
-            async with asyncio.timeout(self.settings.drain_timeout_s):
-                await self._heartbeat.beat()
-                results = await asyncio.gather(*(hook() for hook in self._drain_hooks), return_exceptions=True)
-        except TimeoutError:
-            log.warning("Draining took too long and was cut short", after_s=self.settings.drain_timeout_s)
+        await self._heartbeat.beat()
+        if not self._drain_hooks:
             return
-        for result in results:
-            if isinstance(result, Exception):
-                log.error("A drain hook failed", reason=repr(result))
+        hooks = [asyncio.ensure_future(hook()) for hook in self._drain_hooks]
+        done, late = await asyncio.wait(hooks, timeout=self.settings.drain_timeout_s)
+        if late:
+            log.warning("Draining took too long and was cut short", after_s=self.settings.drain_timeout_s)
+            for hook in late:
+                hook.cancel()
+            await asyncio.wait(late, timeout=_CANCEL_AGAIN_S)
+        for hook in done:
+            if not hook.cancelled() and (error := hook.exception()) is not None:
+                log.exception("A drain hook failed", raised=error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
-        if self._crash and error is None:
-            raise SystemExit(1)
+        was_starting, self._phase = self._phase is _Phase.STARTING, _Phase.ENDING
+        try:
+            await self._resources.aclose()
+        finally:
+            log.info("Node has ended")
+        ours = isinstance(error, asyncio.CancelledError) and self._interrupts > 0 and self._uncancel()
+        if self._crash and (error is None or ours):
+            raise Crashed(self._crash) from None
+        if was_starting and self._stop.is_set() and (ours or isinstance(error, Exception)):
+            if not ours:
+                log.warning("The start failed when it was to end anyway", reason=repr(error))
+            raise Stopped from None
 
-    async def _cancel_tasks(self) -> None:
-        """Again and again: `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with the answer."""
-        while tasks := [task for task in self._tasks if not task.done()]:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
-
-    async def _close(self) -> None:
-        await self._cancel_tasks()
-        if hasattr(self, "_seat"):
-            await self._seat.release()
-        if hasattr(self, "discovery"):
-            await self.discovery.deregister()
-        if hasattr(self, "_heartbeat"):
-            await self._heartbeat.stop()
-        if hasattr(self, "_consul"):
-            await self._consul.close()
-        if hasattr(self, "_bus"):
-            await self._bus.close()
-        if hasattr(self, "_connection"):
-            await self._connection.close()
-        if hasattr(self, "_admin"):
-            await self._admin.stop()
-        await asyncio.to_thread(flush_tracing)
-        for number in self._signals:
-            asyncio.get_running_loop().remove_signal_handler(number)
-        log.info("Node has ended")
+    def _uncancel(self) -> bool:
+        """Take our cancellations back; whether nobody else wants the owner cancelled."""
+        assert self._owner is not None
+        while self._interrupts:
+            self._interrupts -= 1
+            self._owner.uncancel()
+        return self._owner.cancelling() == 0
 
 
 def main(run: Callable[[Any], Coroutine[Any, Any, None]], settings_type: type[NodeSettings]) -> None:
     """What a service's ``__main__`` calls: settings, event loop, exit code."""
+    stop_signals.catch()
     import uvloop
 
     from rillcast.runtime.settings import load_settings
@@ -335,11 +348,15 @@ def main(run: Callable[[Any], Coroutine[Any, Any, None]], settings_type: type[No
     configure_logging(settings.log_level, settings.log_format, settings.node_id)
     try:
         uvloop.run(run(settings))
+    except Stopped:
+        log.info("Told to stop before it was up")
+    except Crashed:
+        sys.exit(1)
     except (StartError, RillcastError) as error:
         log.error("Cannot start", reason=str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    finally:
+        stop_signals.ignore()
 
 
 __all__ = ["Node", "StartError", "main", "product_version"]

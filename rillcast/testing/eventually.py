@@ -6,12 +6,34 @@ import asyncio
 import inspect
 import reprlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 Seen = TypeVar("Seen")
 
 _EVERY_S = 0.02
 _LONGEST_REPR = 2_000
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Awaitable[Seen]],
+    timeout_s: float = ...,
+    what: str = ...,
+    *,
+    not_yet: tuple[type[Exception], ...] = ...,
+    every_s: float = ...,
+) -> Seen: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], Seen],
+    timeout_s: float = ...,
+    what: str = ...,
+    *,
+    not_yet: tuple[type[Exception], ...] = ...,
+    every_s: float = ...,
+) -> Seen: ...
 
 
 async def eventually(

@@ -99,11 +99,12 @@ class ServerProcess:
 
 
 class NatsServer(ServerProcess):
-    """nats-server with JetStream."""
+    """nats-server, with JetStream unless told otherwise."""
 
-    def __init__(self, folder: Path, port: int, binary: str) -> None:
+    def __init__(self, folder: Path, port: int, binary: str, *, jetstream: bool = True) -> None:
         self.url = f"nats://127.0.0.1:{port}"
-        command = [binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder / "data")]
+        store = ["-js", "-sd", str(folder / "data")] if jetstream else []
+        command = [binary, "-a", "127.0.0.1", "-p", str(port), *store]
         super().__init__(command, folder, lambda: _accepts(port))
 
 
@@ -123,10 +124,10 @@ class ConsulAgent(ServerProcess):
 
 
 @asynccontextmanager
-async def nats_server(port: int = 0) -> AsyncIterator[NatsServer]:
-    """A NATS server with JetStream in a temporary folder."""
+async def nats_server(port: int = 0, *, jetstream: bool = True) -> AsyncIterator[NatsServer]:
+    """A NATS server, with JetStream unless told otherwise, in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="rillcast-nats-") as folder:
-        server = NatsServer(Path(folder), port or free_port(), find_nats_server())
+        server = NatsServer(Path(folder), port or free_port(), find_nats_server(), jetstream=jetstream)
         await server.start()
         try:
             yield server

@@ -1,3 +1,10 @@
-from services.license.app import main
+"""``python -m services.license``"""
 
-main()
+from rillcast.runtime import stop_signals
+
+if __name__ == "__main__":
+    stop_signals.catch()  # before the imports, which take most of a second
+
+    from services.license.app import main
+
+    main()

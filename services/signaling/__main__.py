@@ -1,5 +1,10 @@
-"""`python -m services.signaling`"""
+"""``python -m services.signaling``"""
 
-from services.signaling.app import main
+from rillcast.runtime import stop_signals
 
-main()
+if __name__ == "__main__":
+    stop_signals.catch()  # before the imports, which take most of a second
+
+    from services.signaling.app import main
+
+    main()

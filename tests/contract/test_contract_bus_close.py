@@ -64,3 +64,19 @@ async def test_a_handler_under_way_may_finish() -> None:
 
         assert await asked == Ask("x")
         await world.close()
+
+
+async def test_closing_is_in_order_when_the_server_was_lost_a_moment_before() -> None:
+    """nats-py's own tasks then wait for the transport's end, and are cancelled in it."""
+    async with nats_server() as server:
+        world = NatsWorld(server)
+        await world.open()
+        transport = world.connections[0].client._transport
+        assert transport is not None
+        waiting = asyncio.ensure_future(transport.wait_closed())  # type: ignore[no-untyped-call]
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+        await world.close()
+
+        assert not world.near.connected

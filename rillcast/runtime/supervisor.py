@@ -1,0 +1,94 @@
+"""Tasks that run for as long as their owner lives. One that ends by itself is our bug, and is never passed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from rillcast.runtime import metrics
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_CANCEL_AGAIN_S = 0.5
+
+
+class EndedUnexpectedly(RuntimeError):
+    """A task that should have run for ever returned, or was cancelled by somebody else than its supervisor."""
+
+
+class Supervisor:
+    """Starts tasks and watches them. Every task ends in one of these ways:
+
+    * `end` or `close` cancels it, which is how tasks are meant to end;
+    * it is declared finite and returns;
+    * anything else is a crash: it is logged, counted in ``rillcast_task_crashes_total``, and `on_crash` is called with
+      its name.
+    """
+
+    def __init__(self, on_crash: Callable[[str], None] = lambda _name: None) -> None:
+        """`on_crash` is called on the event loop, once for each task that crashed."""
+        self._on_crash = on_crash
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finite: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str, *, finite: bool = False) -> asyncio.Task[None]:
+        """Run `work`. It must not return, unless it is `finite`."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        if finite:
+            self._finite.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def guarded(
+        self, callback: Callable[[], Awaitable[None]], name: str, passed_on: tuple[type[Exception], ...]
+    ) -> Callable[[], Awaitable[None]]:
+        """`callback` for a library that calls it in a task of its own: what it raises is a crash, except `passed_on`,
+        which the library handles."""
+
+        async def call() -> None:
+            try:
+                await callback()
+            except passed_on:
+                raise
+            except Exception as error:  # noqa: BLE001  it would end a task of the library, unheard
+                self._crash(name, error)
+
+        return call
+
+    async def end(self, *tasks: asyncio.Task[None]) -> None:
+        """Cancel these tasks and wait until they have ended.
+
+        Again and again: `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with the answer."""
+        self._ending.update(task for task in tasks if not task.done())
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+
+    async def close(self) -> None:
+        """End every task, also those that are started meanwhile."""
+        while self._tasks:
+            await self.end(*self._tasks)
+            await asyncio.sleep(0)  # `_ended` takes them out
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        may_return, told = task in self._finite, task in self._ending
+        for tasks in (self._tasks, self._finite, self._ending):
+            tasks.discard(task)
+        name = task.get_name()
+        error: BaseException | None
+        if task.cancelled():
+            error = None if told else EndedUnexpectedly(f"{name} was cancelled from outside")
+        else:
+            error = task.exception() or (None if may_return or told else EndedUnexpectedly(f"{name} returned"))
+        if error is not None:
+            self._crash(name, error)
+
+    def _crash(self, name: str, error: BaseException) -> None:
+        metrics.TASK_CRASHES.labels(name).inc()
+        log.exception("A task failed, this node ends", raised=error, task=name)
+        self._on_crash(name)

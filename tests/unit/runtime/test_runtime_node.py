@@ -1,0 +1,313 @@
+"""A node's life: whatever it opens is closed exactly once, the last first, on every way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime import consul_discovery, service
+from rillcast.runtime.errors import Crashed, StartError, Stopped
+from rillcast.runtime.service import Node
+from rillcast.runtime.settings import NodeSettings, env_prefix
+from rillcast.testing.bus import FakeBus
+from rillcast.testing.discovery import FakeDiscovery
+
+CONSUL_STEPS = ("admin", "connection", "consul", "listen", "emit", "register")
+NATS_STEPS = ("admin", "connection", "listen", "emit")
+EVERY_STEP = [("consul", step) for step in CONSUL_STEPS] + [("nats", step) for step in NATS_STEPS]
+
+Fault = Callable[[], Awaitable[None]]
+
+
+class EdgeSettings(NodeSettings):
+    model_config = env_prefix("edge")
+
+
+class Ledger:
+    """What was opened and what was closed, in order; at one step something happens."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self.closed: list[str] = []
+        self.step_of_fault = ""
+        self.fault: Fault | None = None
+
+    async def step(self, name: str) -> None:
+        if name == self.step_of_fault and self.fault is not None:
+            fault, self.fault = self.fault, None
+            await fault()
+
+    async def open(self, name: str) -> None:
+        self.opened.append(name)
+        await self.step(name)
+
+    async def close(self, name: str) -> None:
+        self.closed.append(name)
+
+
+class FakeConnection:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def open(self) -> None:
+        await self._ledger.open("connection")
+
+    async def close(self) -> None:
+        await self._ledger.close("connection")
+
+
+class LedgerBus(FakeBus):
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+        ledger.opened.append("bus")
+
+    async def listen(self, *arguments: Any) -> None:
+        await self._ledger.step("listen")
+        await super().listen(*arguments)
+
+    async def emit(self, subject: str, event: msgspec.Struct) -> None:
+        await self._ledger.step("emit")
+        await super().emit(subject, event)
+
+    async def close(self) -> None:
+        await self._ledger.close("bus")
+        await super().close()
+
+
+class FakeConsul(FakeDiscovery):
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    async def open(self) -> None:
+        await self._ledger.open("consul")
+
+    async def register(self, info: NodeInfo) -> None:
+        await self._ledger.open("register")
+        await super().register(info)
+
+    async def deregister(self) -> None:
+        await self._ledger.close("register")
+        await super().deregister()
+
+    async def close(self) -> None:
+        await self._ledger.close("consul")
+
+
+class FakeHttp:
+    port = 1
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def start(self) -> None:
+        await self._ledger.open("admin")
+
+    async def stop(self) -> None:
+        await self._ledger.close("admin")
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    made = Ledger()
+    monkeypatch.setattr(service, "bind", lambda *_: None)
+    monkeypatch.setattr(service, "HttpServer", lambda *_: FakeHttp(made))
+    monkeypatch.setattr(service, "NatsConnection", lambda *_: FakeConnection(made))
+    monkeypatch.setattr(service, "NatsBus", lambda _: LedgerBus(made))
+    monkeypatch.setattr(consul_discovery, "ConsulDiscovery", lambda *_, **__: FakeConsul(made))
+    return made
+
+
+def node(discovery: str = "nats", **settings: object) -> Node:
+    values = {"discovery": discovery, "log_level": "error", **settings}
+    return Node(EdgeSettings.model_validate(values), NodeKind.EDGE)
+
+
+def check(ledger: Ledger) -> None:
+    """The invariant."""
+    assert ledger.closed == list(reversed(ledger.opened))
+    assert len(set(ledger.closed)) == len(ledger.closed)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def up_and_down(made: Node, body: Fault | None = None) -> None:
+    async with made:
+        if body is not None:
+            await body()
+        await made.until_stopped()
+
+
+@pytest.mark.parametrize("discovery", ["nats", "consul"])
+async def test_after_a_drain(ledger: Ledger, discovery: str) -> None:
+    made = node(discovery)
+    drained: list[str] = []
+
+    async def leave() -> None:
+        drained.append(made.readiness.sentence())
+
+    async def body() -> None:
+        made.on_drain(leave)
+        asyncio.get_running_loop().call_later(0.01, made.stop)
+
+    await up_and_down(made, body)
+    assert len(drained) == 1
+    assert "this node is going away" in drained[0]
+    check(ledger)
+
+
+@pytest.mark.parametrize(("discovery", "step"), EVERY_STEP)
+async def test_when_a_step_of_the_start_fails(ledger: Ledger, discovery: str, step: str) -> None:
+    async def fail() -> None:
+        raise StartError(f"{step} does not work")
+
+    ledger.step_of_fault, ledger.fault = step, fail
+    with pytest.raises(StartError, match=step):
+        await up_and_down(node(discovery))
+    check(ledger)
+
+
+@pytest.mark.parametrize(("discovery", "step"), EVERY_STEP)
+async def test_when_told_to_stop_during_a_step_that_never_ends(ledger: Ledger, discovery: str, step: str) -> None:
+    made = node(discovery)
+
+    async def hang() -> None:
+        asyncio.get_running_loop().call_soon(made.stop)
+        await asyncio.Event().wait()
+
+    ledger.step_of_fault, ledger.fault = step, hang
+    with pytest.raises(Stopped):
+        await up_and_down(made)
+    check(ledger)
+
+
+async def test_when_told_to_stop_while_the_service_is_wired(ledger: Ledger) -> None:
+    made = node()
+
+    async def wait_for_ever() -> None:
+        asyncio.get_running_loop().call_soon(made.stop)
+        while True:
+            await asyncio.sleep(3_600)
+
+    with pytest.raises(Stopped):
+        await up_and_down(made, wait_for_ever)
+    check(ledger)
+
+
+async def test_a_wiring_that_swallows_its_cancellation_is_cancelled_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_INTERRUPT_AGAIN_S", 0.01)
+    made = node()
+
+    async def stubborn() -> None:
+        asyncio.get_running_loop().call_soon(made.stop)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    with pytest.raises(Stopped):
+        await up_and_down(made, stubborn)
+    check(ledger)
+
+
+async def test_a_wiring_that_fails_as_it_is_told_to_stop_is_no_failure(ledger: Ledger) -> None:
+    made = node()
+
+    async def fail() -> None:
+        made.stop()
+        raise ConnectionError("the whole stack goes down")
+
+    with pytest.raises(Stopped):
+        await up_and_down(made, fail)
+    check(ledger)
+
+
+async def test_told_to_stop_by_the_wiring_itself_it_drains(ledger: Ledger) -> None:
+    made = node()
+
+    async def body() -> None:
+        made.stop()
+
+    await up_and_down(made, body)
+    check(ledger)
+
+
+async def test_a_wiring_that_fails_says_so_itself(ledger: Ledger) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        await up_and_down(node(), fail)
+    check(ledger)
+
+
+async def test_an_owner_cancelled_by_others_is_cancelled(ledger: Ledger) -> None:
+    running = asyncio.ensure_future(up_and_down(node()))
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    check(ledger)
+
+
+@pytest.mark.parametrize("wired", [True, False], ids=["running", "being wired"])
+async def test_when_a_task_crashes(ledger: Ledger, wired: bool) -> None:
+    made = node()
+
+    async def crash() -> None:
+        raise RuntimeError("on purpose")
+
+    async def body() -> None:
+        made.spawn(crash(), "crasher")
+        if not wired:
+            await asyncio.Event().wait()
+
+    with pytest.raises(Crashed, match="crasher"):
+        await up_and_down(made, body)
+    check(ledger)
+
+
+async def test_when_a_task_returns_that_should_not(ledger: Ledger) -> None:
+    made = node()
+
+    async def leave() -> None:
+        pass
+
+    async def body() -> None:
+        made.spawn(leave(), "leaver")
+
+    with pytest.raises(Crashed, match="leaver"):
+        await up_and_down(made, body)
+    check(ledger)
+
+
+async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_CANCEL_AGAIN_S", 0.01)
+    made = node(drain_timeout_s=0.01)
+    ended = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await ended.wait()
+
+    async def body() -> None:
+        made.on_drain(stubborn)
+        asyncio.get_running_loop().call_soon(made.stop)
+
+    await up_and_down(made, body)
+    ended.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    check(ledger)
