@@ -22,6 +22,12 @@ RelayId = NewType("RelayId", str)
 TrackId = NewType("TrackId", str)
 """The id of one rendition of one track, unique in its stream: ``v0``, ``a0``, ``v0.h`` (a simulcast layer), ``v0.360p``
 (a rung)."""
+JobKind = NewType("JobKind", str)
+"""What a transcoder does with a stream. Part of a key in the store, hence no closed enum: a node reads the records of
+jobs that only newer versions know."""
+
+LADDER = JobKind("ladder")
+"""Renditions in several sizes."""
 
 STREAM_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,255}")
 APP_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -46,6 +52,11 @@ def stream_key(app: AppName, stream: StreamId) -> str:
     """The key of a stream in JetStream KV: ``<app>/<id>``, with dots escaped as ``=2E``, since such a key may neither
     hold ``..`` nor end in a dot."""
     return f"{app}/{stream.replace('.', '=2E')}"
+
+
+def job_key(stream: str, kind: JobKind) -> str:
+    """Key of a media job in JetStream KV: ``<stream key>/<kind>``."""
+    return f"{stream}/{kind}"
 
 
 def split_stream_key(key: str) -> tuple[AppName, StreamId]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.words import MediaKind, NodeKind
 
 
@@ -57,13 +57,15 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A ladder job: which transcoder makes which renditions of which epoch of a stream."""
+    """A media job: which transcoder works on which epoch of a stream, and which renditions come of it."""
 
     app: AppName
     stream: StreamId
     epoch: int
     owner: NodeId
+    kind: JobKind = LADDER
     tracks: tuple[TrackRecord, ...] = ()
+    """The renditions that it gives to other nodes; empty for work whose results go elsewhere."""
 
 
 class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -22,7 +22,12 @@ JOBS_ENDED = Counter(
 REFUSED = Counter("rillcast_transcoder_refused", "Ladders not made: settings, source, undecodable", ["reason"])
 RELAY_OPENS = Counter("rillcast_transcoder_relay_opens", "Requests for a relay of a rung, by outcome", ["outcome"])
 CHILDREN_LOST = Counter("rillcast_transcoder_relay_children_lost", "Relays removed because the child fell silent")
-FEEDS = Counter("rillcast_transcoder_feeds", "Attempts to get a source from its origin: ok, refused, lost", ["outcome"])
+FEEDS = Counter(
+    "rillcast_transcoder_feeds",
+    "Attempts to get a source from its origin, by outcome: ok, the code of the refusal, or close_ and the code with "
+    "which giving the relay back failed",
+    ["outcome"],
+)
 FRAMES = Counter("rillcast_transcoder_frames", "Source frames: encoded, left_out (overload), lost (network)", ["fate"])
 ERRORS = Counter(
     "rillcast_transcoder_errors",
@@ -33,3 +38,8 @@ ERRORS = Counter(
 RUNGS_DROPPED = Counter(
     "rillcast_transcoder_rungs_dropped", "Rungs withdrawn from a running job: overload, encoder", ["reason"]
 )
+
+
+def count_feed(outcome: str) -> None:
+    """For `rillcast.relay.child.ChildRelays`."""
+    FEEDS.labels(outcome).inc()

@@ -26,11 +26,13 @@ from aiortc.codecs.h264 import H264Encoder
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_ladder import LadderEngine
+from services.transcoder.adapters.thread_ladder import LadderThreads
 from services.transcoder.domain.depacketizer import Depacketizer
 from services.transcoder.domain.ladder import Rung, width_for
 from services.transcoder.domain.packetizer import Packetizer
-from services.transcoder.usecases.ladder_pipeline import Encoding, LadderPipeline
+from services.transcoder.ports import Outcome
+from services.transcoder.usecases.ladder_pipeline import LadderPipeline
 from tests.bench import ladder_report
 from tests.bench.ladder_report import MODES, Report, Round
 from tests.bench.machine import QUIET_CORES, Others, facts
@@ -133,7 +135,7 @@ async def run_node(pictures: Pictures, rungs: list[Rung], encoders: EncoderChoic
             rtp_ts = int.from_bytes(produced.packets[0][4:8], "big")
             took.append((time.perf_counter() - given[rtp_ts]) * 1000)
 
-    work = LadderPipeline("H264", Encoding(gop_s=GOP_S, encoders=encoders), deliver, time.monotonic)
+    work = LadderPipeline("H264", LadderThreads(encoders, GOP_S), deliver, time.monotonic)
     work.set_rungs(tuple(rungs))
     began = time.perf_counter()
     for index, packets in enumerate(pictures):

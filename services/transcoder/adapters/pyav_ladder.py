@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 import av
-import msgspec
 from av.video.frame import VideoFrame
 
 from rillcast.contracts.ids import TrackId
@@ -17,29 +16,10 @@ from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung, width_for
 from services.transcoder.domain.packetizer import Packetizer
 from services.transcoder.domain.timeline import Place, Timeline, Unwrapper
+from services.transcoder.ports import Outcome, Produced
 
 RUNG_ERRORS = 5
 """Encoder errors in a row after which a rung is given up."""
-
-
-class Produced(msgspec.Struct, frozen=True):
-    """RTP packets of one picture of one rung."""
-
-    track: TrackId
-    packets: list[bytes]
-
-
-class Outcome(msgspec.Struct):
-    """What one encoded frame led to."""
-
-    produced: list[Produced] = []
-    pictures: int = 0
-    undecodable: bool = False
-    """Nothing more comes out before the next keyframe."""
-    failed: list[TrackId] = []
-    """Rungs whose encoder doesn't work."""
-    size: tuple[int, int] | None = None
-    """Of the last picture decoded."""
 
 
 class _Active:

@@ -1,4 +1,4 @@
-"""Runs one `LadderEngine` on a thread of its own, behind a queue bounded by time.
+"""`ports.Codecs` by a thread: runs one `LadderEngine` behind a queue bounded by time.
 
 Every method but the thread's own is called on the event loop; results come back there through `call_soon_threadsafe`.
 """
@@ -14,10 +14,12 @@ from collections.abc import Callable
 from rillcast.contracts.ids import TrackId
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_encoders import EncoderChoice
+from services.transcoder.adapters.pyav_ladder import LadderEngine
 from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.frame_dropper import FrameDropper
 from services.transcoder.domain.ladder import Rung
+from services.transcoder.ports import Clock, Outcome
 
 log = get_logger(__name__)
 
@@ -29,9 +31,7 @@ MAX_WAITING_FRAMES = 600
 class LadderThread:
     """The worker of one job, from `start` to `stop`."""
 
-    def __init__(
-        self, engine: LadderEngine, deliver: Callable[[Outcome], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, engine: LadderEngine, deliver: Callable[[Outcome], None], clock: Clock = time.monotonic) -> None:
         """`deliver` is called on the loop that is running now. `clock` is the one `EncodedFrame.arrived_at` comes
         from."""
         self._engine = engine
@@ -142,3 +142,18 @@ class LadderThread:
         """On the event loop."""
         if not self._stopping:
             self._deliver(outcome)
+
+
+class LadderThreads:
+    """`ports.StartCodecs`: a thread for each job that is at work."""
+
+    def __init__(self, encoders: EncoderChoice, gop_s: float, clock: Clock = time.monotonic) -> None:
+        self._encoders = encoders
+        self._gop_s = gop_s
+        self._clock = clock
+
+    def __call__(self, codec: str, deliver: Callable[[Outcome], None]) -> LadderThread:
+        """A thread that runs."""
+        thread = LadderThread(LadderEngine(codec, self._gop_s, self._encoders), deliver, self._clock)
+        thread.start()
+        return thread

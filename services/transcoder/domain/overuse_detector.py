@@ -22,28 +22,32 @@ MOST_BACK_S = 16 * 60.0
 
 
 class Verdict(StrEnum):
+    """What to do about a job."""
+
     KEEP = "keep"
-    DROP_TOP = "drop_top"
+    SHED = "shed"
+    """Do without its dearest part."""
     GIVE_UP = "give_up"
+    """Even its only part is too much: let another node have it if there is one."""
 
 
 class OveruseDetector:
-    """Watches one job. Call `observe` about once a second."""
+    """Watches one job, whatever it makes. Call `observe` about once a second."""
 
     def __init__(self, now: float) -> None:
         self._calm_until = now + CALM_S
         self._window: deque[tuple[float, int, int]] = deque()
 
     def disturbed(self, now: float) -> None:
-        """Rungs were added or the decoder began anew."""
+        """Something was begun, or left out on purpose."""
         self._calm_until = now + CALM_S
         self._window.clear()
 
-    def observe(self, encoded: int, left_out: int, rungs: int, now: float) -> Verdict:
-        """Frames since the last call, and how many rungs are encoded."""
+    def observe(self, made: int, left_out: int, parts: int, now: float) -> Verdict:
+        """`made`, `left_out`: pictures (or the like) since the last call. `parts`: how many things are made of each."""
         if now < self._calm_until:
             return Verdict.KEEP
-        self._window.append((now, encoded, left_out))
+        self._window.append((now, made, left_out))
         while self._window[0][0] <= now - WINDOW_S:
             self._window.popleft()
         done = sum(entry[1] for entry in self._window)
@@ -51,7 +55,7 @@ class OveruseDetector:
         if missed <= TOLERATED * (done + missed) or now - self._window[0][0] < WINDOW_S / 2:
             return Verdict.KEEP
         self.disturbed(now)
-        return Verdict.DROP_TOP if rungs > 1 else Verdict.GIVE_UP
+        return Verdict.SHED if parts > 1 else Verdict.GIVE_UP
 
 
 class Withdrawn:

@@ -1,22 +1,15 @@
-"""The part of a job that costs something, alive while somebody watches a rung: reception, the codecs' thread, and the
-watch over both."""
+"""The part of a ladder that costs something, alive while somebody watches a rung: from the source's packets to the
+codecs, and the watch over both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-
-import msgspec
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder import metrics
-from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
-from services.transcoder.adapters.thread_ladder import LadderThread
 from services.transcoder.domain.depacketizer import Depacketizer
 from services.transcoder.domain.ladder import Rung
-from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
-from services.transcoder.ports import Clock
+from services.transcoder.ports import Clock, Outcome, StartCodecs
 
 UNDECODABLE_S = 15.0
 """A source from which no picture came for so long, although its frames do, is hopeless."""
@@ -25,87 +18,65 @@ STUCK_S = 1.0
 """Some decoders swallow what they can't use without a word; after so long without a picture a keyframe is asked for."""
 
 
-class Encoding(msgspec.Struct, frozen=True, kw_only=True):
-    """How rungs are made."""
-
-    gop_s: float
-    encoders: EncoderChoice
-
-
-class Finding(StrEnum):
-    """How the work goes."""
-
-    WELL = "well"
-    DROP_TOP = "drop_top"
-    """Too much for this machine: do without the top rung."""
-    GIVE_UP = "give_up"
-    """Even one rung is too much: let another node make it if there is one."""
-    HOPELESS = "hopeless"
-    """The source can't be decoded."""
-
-
 class LadderPipeline:
-    """From its creation to `stop`. Runs on the event loop but for the thread it owns."""
+    """From its creation to `stop`, on the event loop. The codecs run elsewhere."""
 
-    def __init__(self, codec: str, encoding: Encoding, deliver: Callable[[Outcome], None], clock: Clock) -> None:
+    def __init__(self, codec: str, start: StartCodecs, deliver: Callable[[Outcome], None], clock: Clock) -> None:
+        """`codec` is the source's; `deliver` hears of every outcome."""
         self._codec = codec
         self._deliver_on = deliver
         self._clock = clock
         self._depacketizer = Depacketizer(codec)
-        self._thread = LadderThread(LadderEngine(codec, encoding.gop_s, encoding.encoders), self._deliver, clock)
-        self._guard = OveruseDetector(clock())
+        self._codecs = start(codec, self._deliver)
         self._no_picture_since: float | None = None
         self._counted: dict[str, int] = {}
-        self._thread.start()
 
     @property
     def cpu_s(self) -> float:
         """CPU time used so far."""
-        return self._thread.cpu_s
+        return self._codecs.cpu_s
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the source's frames come, but no picture has come of them for `UNDECODABLE_S`."""
+        return self._no_picture_since is not None and self._clock() - self._no_picture_since > UNDECODABLE_S
 
     def set_rungs(self, rungs: tuple[Rung, ...]) -> None:
         """Encode these."""
-        self._thread.set_rungs(rungs)
-
-    def rung_added(self) -> None:
-        """What it costs is seen only after a while."""
-        self._guard.disturbed(self._clock())
+        self._codecs.set_rungs(rungs)
 
     def want_keyframe(self, track: TrackId) -> None:
         """Make the rung's next picture a keyframe."""
-        self._thread.want_keyframe(track)
+        self._codecs.want_keyframe(track)
 
     def feed_replaced(self) -> None:
         """Packets come from another parent now, with sequence numbers of their own."""
-        self._count()
+        self._count_received()
         self._depacketizer = Depacketizer(self._codec)
-        self._counted.update({"malformed": 0, "frames lost": 0})
+        self._counted.update({"malformed": 0, "lost": 0})
 
     def on_packet(self, data: bytes) -> bool:
         """Take a packet of the source. True when a keyframe is needed from it."""
         wanted = False
         for frame in self._depacketizer.add(data, self._clock()):
-            wanted = not self._thread.put(frame) or wanted
+            wanted = not self._codecs.put(frame) or wanted
         return wanted or self._depacketizer.wants_keyframe
 
-    def judge(self, rungs: int) -> Finding:
-        """Look after it. Call about once a second with the number of rungs."""
-        now = self._clock()
-        encoded, left_out = self._count()
-        if self._no_picture_since is not None and now - self._no_picture_since > UNDECODABLE_S:
-            return Finding.HOPELESS
-        match self._guard.observe(encoded, left_out, rungs, now):
-            case Verdict.DROP_TOP:
-                return Finding.DROP_TOP
-            case Verdict.GIVE_UP:
-                return Finding.GIVE_UP
-            case _:
-                return Finding.WELL
+    def progress(self) -> tuple[int, int]:
+        """Frames encoded and left out since the last call. Call about once a second: the metrics follow from it."""
+        self._count_received()
+        for kind, total in {**self._codecs.counts, "overflow": self._codecs.overflows}.items():
+            metrics.ERRORS.labels(kind).inc(self._since(kind, total))
+        encoded = self._since("encoded", self._codecs.encoded)
+        left_out = self._since("left_out", self._codecs.left_out)
+        metrics.FRAMES.labels("encoded").inc(encoded)
+        metrics.FRAMES.labels("left_out").inc(left_out)
+        return encoded, left_out
 
     async def stop(self) -> None:
-        """End; returns when the thread has."""
-        self._count()
-        await self._thread.stop()
+        """End; returns when the codecs have."""
+        self.progress()
+        await self._codecs.stop()
 
     def _deliver(self, outcome: Outcome) -> None:
         if outcome.size is not None:
@@ -116,26 +87,9 @@ class LadderPipeline:
             outcome.undecodable = True
         self._deliver_on(outcome)
 
-    def _count(self) -> tuple[int, int]:
-        """Move what happened since the last call into the metrics; frames encoded and left out meanwhile."""
-        thread, depacketizer = self._thread, self._depacketizer
-        for kind, total in {
-            **thread.counts,
-            "overflow": thread.overflows,
-            "malformed": depacketizer.malformed,
-        }.items():
-            metrics.ERRORS.labels(kind).inc(self._since(kind, total))
-        moved = {
-            fate: self._since(f"frames {fate}", total)
-            for fate, total in (
-                ("encoded", thread.encoded),
-                ("left_out", thread.left_out),
-                ("lost", depacketizer.losses),
-            )
-        }
-        for fate, count in moved.items():
-            metrics.FRAMES.labels(fate).inc(count)
-        return moved["encoded"], moved["left_out"]
+    def _count_received(self) -> None:
+        metrics.ERRORS.labels("malformed").inc(self._since("malformed", self._depacketizer.malformed))
+        metrics.FRAMES.labels("lost").inc(self._since("lost", self._depacketizer.losses))
 
     def _since(self, name: str, total: int) -> int:
         before = self._counted.get(name, 0)

@@ -5,22 +5,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.apps.ladder_wish import LadderWish, wish_of
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, StreamId, split_stream_key, stream_key
 from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
+from rillcast.runtime.follow import follow
 from rillcast.runtime.logs import get_logger
-from rillcast.runtime.ports import Entry, KeyValue
+from rillcast.runtime.ports import Entry
 from services.transcoder import metrics
+from services.transcoder.ports import KeyValue
 
 log = get_logger(__name__)
 
-REWATCH_S = 1.0
 MAX_BROADCASTS = 100_000
 """With settings of their own; more are as their app has it."""
 
@@ -28,13 +28,16 @@ MAX_BROADCASTS = 100_000
 class LadderWishes:
     """By app and stream; without an app's settings nothing is asked for. `run` belongs to a supervised task."""
 
-    def __init__(self, apps: KeyValue, broadcasts: KeyValue, changed: Callable[[AppName], None]) -> None:
-        """`changed` is called with an app of which some stream's ladder may be another now. Must not block."""
+    def __init__(self, apps: KeyValue, broadcasts: KeyValue) -> None:
         self._apps = apps
         self._broadcasts = broadcasts
-        self._changed = changed
+        self._listeners: list[Callable[[AppName], None]] = []
         self._app_settings: dict[AppName, AppSettings] = {}
         self._broadcast_settings: dict[str, BroadcastRecord] = {}
+
+    def on_change(self, listener: Callable[[AppName], None]) -> None:
+        """Call `listener` with each app of which some stream's ladder may be another now. It must not block."""
+        self._listeners.append(listener)
 
     def get(self, app: AppName, stream: StreamId) -> LadderWish:
         """What is asked for; false if nothing."""
@@ -46,16 +49,8 @@ class LadderWishes:
     async def run(self) -> None:
         """Follow the store until cancelled; survives its absence."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(self._apps, self.apply_app))
-            tasks.create_task(self._follow(self._broadcasts, self.apply_broadcast))
-
-    async def _follow(self, bucket: KeyValue, apply: Callable[[Entry], None]) -> None:
-        while True:
-            with suppress(RillcastError):
-                async with bucket.watch() as entries:
-                    async for entry in entries:
-                        apply(entry)
-            await asyncio.sleep(REWATCH_S)
+            tasks.create_task(follow(self._apps, self.apply_app, name=BUCKET_APPS))
+            tasks.create_task(follow(self._broadcasts, self.apply_broadcast, name=BUCKET_BROADCASTS))
 
     def apply_app(self, entry: Entry) -> None:
         """A change of the apps bucket."""
@@ -91,3 +86,7 @@ class LadderWishes:
             self._broadcast_settings[entry.key] = record
         if self._broadcast_settings.get(entry.key) != before:
             self._changed(app)
+
+    def _changed(self, app: AppName) -> None:
+        for listener in self._listeners:
+            listener(app)

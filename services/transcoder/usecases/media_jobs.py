@@ -1,7 +1,8 @@
-"""The node: which streams' ladder jobs it takes, and who gets which event, packet and request.
+"""The node's media jobs: which streams it works on, and who gets which event, packet and request.
 
-One task per stream of interest. It waits a little (longer the busier this node is, so that the idlest one wins the
-claim), runs a `LadderJob` to its end and is started again by the next change, or by the periodic look at everything.
+There is one task per stream and kind of work that is asked for. It waits a little (longer the busier this node is, so
+that the idlest one wins the claim), runs a `MediaJob` to its end and is started again by the next change, or by the
+periodic look at everything.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from rillcast.apps.ladder_settings import LadderRefused
-from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId, stream_key
+from rillcast.contracts.ids import AppName, JobKind, NodeId, stream_key
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
-from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import (
     ClockSeen,
     Event,
@@ -33,9 +31,9 @@ from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.domain.ladder import source_track
 from services.transcoder.ports import Clock, Plane
-from services.transcoder.usecases.media_job import LadderJob
+from services.transcoder.usecases.media_job import MakeJob, MediaJob
+from services.transcoder.usecases.work import Order, OrderRefused, WorkKind
 
 log = get_logger(__name__)
 
@@ -49,56 +47,57 @@ CLAIM_AGAIN_S = 1.0
 """After a claim that failed. The next look at everything would be too late: a node's own view of a dead owner's record
 may expire shortly before the store lets the record go."""
 
-MakeJob = Callable[[LiveStream, TrackRecord, LadderWish, int], LadderJob]
-"""From stream, source track, wish and plane worker."""
+JobId = tuple[str, JobKind]
+"""Stream key and kind of work."""
 
 
-class Transcoder:
-    """All ladder jobs of one node."""
+class MediaJobs:
+    """All media jobs of one node."""
 
     def __init__(
         self,
+        kinds: Sequence[WorkKind],
         *,
         node: NodeId,
         plane: Plane,
         watch: StreamWatch,
-        wish_of: Callable[[AppName, StreamId], LadderWish],
         relays: ParentRelays,
         load: MediaLoad,
+        tasks: BackgroundTasks,
         make_job: MakeJob,
         clock: Clock,
         max_cpu: float,
     ) -> None:
+        """`kinds`: what may be asked for of streams."""
+        self._kinds = {kind.kind: kind for kind in kinds}
         self._node = node
         self._plane = plane
         self._watch = watch
-        self._wish_of = wish_of
         self._relays = relays
         self._load = load
+        self._tasks = tasks
         self._make_job = make_job
         self._clock = clock
         self._max_cpu = max_cpu
-        self._tasks = BackgroundTasks()
-        self._jobs: dict[str, LadderJob] = {}
-        self._by_feed: dict[int, LadderJob] = {}
-        self._busy_keys: set[str] = set()
-        self._avoid: dict[str, float] = {}
-        self._refused: set[tuple[str, int]] = set()
+        self._jobs: dict[JobId, MediaJob] = {}
+        self._by_feed: dict[int, MediaJob] = {}
+        self._attended: set[JobId] = set()
+        self._avoid: dict[JobId, float] = {}
+        self._refused: set[tuple[JobId, int]] = set()
         self._cpu_before = (clock(), {0: 0.0})
         self._draining = False
         self.cpu = 0.0
-        """Share of all processors that ladders took lately."""
+        """Share of all processors that jobs took lately."""
         watch.on_change(self.look)
+        for kind in kinds:
+            kind.on_change(self.look_at_app)
 
     # ---- requests
 
     async def open_relay(self, request: RelayOpen) -> RelayGrant:
         """Serve `subjects.media_relay_open`."""
         try:
-            job = self._jobs.get(stream_key(request.app, request.stream))
-            if job is None:
-                raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node makes no renditions of the stream")
-            grant = job.open_relay(request, self._too_busy())
+            grant = self._job_giving(request).open_relay(request, self._too_busy())
         except RillcastError as refusal:
             metrics.RELAY_OPENS.labels(refusal.code.value).inc()
             raise
@@ -117,13 +116,13 @@ class Transcoder:
     # ---- the plane
 
     def on_packet(self, source: int, data: bytes) -> None:
-        """A packet of a tapped source."""
+        """A packet of a tapped source. Called on the event loop for every packet."""
         job = self._by_feed.get(source)
         if job is not None:
             job.on_packet(data)
 
     def on_event(self, event: Event) -> None:
-        """An event of the plane."""
+        """An event of the plane, on the event loop."""
         match event:
             case SourceStats() if event.source in self._by_feed:
                 self._by_feed[event.source].on_stats(event)
@@ -144,21 +143,15 @@ class Transcoder:
     # ---- which jobs
 
     def look(self, key: str) -> None:
-        """A stream may have changed: take, keep or end its job."""
+        """A stream may have changed: take, keep or end its jobs."""
         live = self._watch.directory.by_key(key)
-        job = self._jobs.get(key)
-        if job is not None:
-            if live is None:
-                job.stop("stream")
-                return
-            source, wish = self._wish(live)
-            if not job.fits(live, source, wish):
-                job.stop("settings" if live.epoch == job.epoch else "stream")
-            elif source is not None:
-                job.update(live, source)
-        elif live is not None and key not in self._busy_keys and self._wanted(live):
-            self._busy_keys.add(key)
-            self._tasks.start(self._attend(key), f"ladder {key}")
+        for kind in self._kinds.values():
+            job = self._jobs.get((key, kind.kind))
+            if job is not None:
+                self._look_at_job(job, kind, live)
+            elif live is not None and (key, kind.kind) not in self._attended and self._wanted(kind, live) is not None:
+                self._attended.add((key, kind.kind))
+                self._tasks.start(self._attend(key, kind), f"{kind.kind} {key}")
 
     def look_at_app(self, app: AppName) -> None:
         """What is asked for of an app's streams changed."""
@@ -171,33 +164,32 @@ class Transcoder:
         while True:
             await asyncio.sleep(LOOK_S)
             now = self._clock()
-            self._avoid = {key: until for key, until in self._avoid.items() if until > now}
+            self._avoid = {job: until for job, until in self._avoid.items() if until > now}
             living = {(live.key, live.epoch) for live in self._watch.directory.all()}
-            self._refused &= living
+            self._refused = {(job, epoch) for job, epoch in self._refused if (job[0], epoch) in living}
             for key, _ in living:
                 self.look(key)
 
     def measure(self, now: float) -> None:
-        """Take the ladders' CPU time of the time since the last call. Call about once a second."""
+        """Take the jobs' CPU time of the time since the last call. Call about once a second."""
         before, seen = self._cpu_before
-        used = {feed: job.cpu_s for feed, job in self._by_feed.items()}
+        used = {job.feed_source: job.cpu_s for job in self._jobs.values()}
         spent_s = sum(max(0.0, total - seen.get(feed, 0.0)) for feed, total in used.items())
         if now > before:
             self.cpu = spent_s / (now - before) / (os.cpu_count() or 1)
         self._cpu_before = (now, used)
         metrics.CPU.set(self.cpu)
-        metrics.JOBS.set(self.jobs)
+        metrics.JOBS.set(self.held)
         metrics.ENCODERS.set(self.encoders)
 
     @property
     def encoders(self) -> int:
-        """Rungs being encoded."""
-        return sum(job.encoders for job in self._jobs.values())
+        """Things being made now, e.g. rungs encoded."""
+        return sum(job.parts for job in self._jobs.values())
 
     @property
-    def jobs(self) -> int:
-        """Ladder jobs held by lease. One that gave its lease back counts no more, although its codecs may still be
-        ending."""
+    def held(self) -> int:
+        """Jobs held by lease. One that gave its lease back counts no more, although its codecs may still be ending."""
         return sum(job.held for job in self._jobs.values())
 
     def share(self) -> float:
@@ -205,7 +197,7 @@ class Transcoder:
         return self.cpu / self._max_cpu
 
     async def drain(self) -> None:
-        """Hand every job over to other transcoders; returns when nobody takes a rung from here."""
+        """Hand every job over to other transcoders; returns when nobody takes anything from here."""
         self._draining = True
         async with asyncio.TaskGroup() as tasks:
             for job in self._jobs.values():
@@ -220,47 +212,68 @@ class Transcoder:
 
     # ---- inside
 
+    def _job_giving(self, request: RelayOpen) -> MediaJob:
+        key = stream_key(request.app, request.stream)
+        for kind in self._kinds:
+            job = self._jobs.get((key, kind))
+            if job is not None and job.gives(request.track):
+                return job
+        raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
+
     def _too_busy(self) -> str:
-        return f"this node's processors are {self.cpu:.0%} busy with ladders" if self.cpu >= self._max_cpu else ""
+        return f"this node's processors are {self.cpu:.0%} busy with media jobs" if self.cpu >= self._max_cpu else ""
 
-    def _wish(self, live: LiveStream) -> tuple[TrackRecord | None, LadderWish]:
-        wish = LadderWish(codecs=())
+    def _look_at_job(self, job: MediaJob, kind: WorkKind, live: LiveStream | None) -> None:
+        if live is None:
+            job.stop("stream")
+            return
+        order = self._order(kind, live)
+        if order is None or not job.fits(live, order):
+            job.stop("settings" if live.epoch == job.epoch else "stream")
+        else:
+            job.update(live, order)
+
+    def _order(self, kind: WorkKind, live: LiveStream) -> Order | None:
         try:
-            wish = self._wish_of(live.app, live.stream)
-            return source_track(live.record.tracks) if wish else None, wish
-        except LadderRefused as refused:
-            if (live.key, live.epoch) not in self._refused:
-                self._refused.add((live.key, live.epoch))
+            return kind.order(live)
+        except OrderRefused as refused:
+            mark = ((live.key, kind.kind), live.epoch)
+            if mark not in self._refused:
+                self._refused.add(mark)
                 metrics.REFUSED.labels("source").inc()
-                log.warning("No ladder for this stream", stream=live.key, reason=str(refused))
-            return None, wish
+                log.warning("A stream can't be worked on", stream=live.key, job=kind.kind, reason=str(refused))
+            return None
 
-    def _wanted(self, live: LiveStream) -> bool:
-        if self._draining or not live.record.media_flowing or self._avoid.get(live.key, 0.0) > self._clock():
-            return False
-        if any(job.owner != self._node and live.since_epoch <= job.epoch <= live.epoch for job in live.renditions):
-            return False
-        return self._wish(live)[0] is not None
+    def _wanted(self, kind: WorkKind, live: LiveStream) -> Order | None:
+        """What is to be done for the stream by this node; None if nothing, or not now."""
+        if self._draining or not live.record.media_flowing:
+            return None
+        if self._avoid.get((live.key, kind.kind), 0.0) > self._clock():
+            return None
+        others = (job for job in live.renditions if job.kind == kind.kind and job.owner != self._node)
+        if any(live.since_epoch <= job.epoch <= live.epoch for job in others):
+            return None
+        return self._order(kind, live)
 
-    async def _attend(self, key: str) -> None:
+    async def _attend(self, key: str, kind: WorkKind) -> None:
         again_s = 0.0
         try:
             await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self.share()))
             live = self._watch.directory.by_key(key)
-            if live is None or not self._wanted(live):
+            order = self._wanted(kind, live) if live is not None else None
+            if live is None or order is None:
                 return
-            source, wish = self._wish(live)
-            if source is not None and not await self._work(live, source, wish):
+            if not await self._work(kind, live, order):
                 again_s = CLAIM_AGAIN_S
         finally:
-            self._busy_keys.discard(key)
+            self._attended.discard((key, kind.kind))
         asyncio.get_running_loop().call_later(again_s, self.look, key)
 
-    async def _work(self, live: LiveStream, source: TrackRecord, wish: LadderWish) -> bool:
+    async def _work(self, kind: WorkKind, live: LiveStream, order: Order) -> bool:
         """Whether it won the job and did it to its end."""
-        key, worker = live.key, self._load.least_loaded()
-        job = self._make_job(live, source, wish, worker)
-        self._jobs[key] = self._by_feed[job.feed_source] = job
+        job_id, worker = (live.key, kind.kind), self._load.least_loaded()
+        job = self._make_job(kind, live, order, worker)
+        self._jobs[job_id] = self._by_feed[job.feed_source] = job
         self._load.joined(worker)
         try:
             won = await job.run()
@@ -268,16 +281,16 @@ class Transcoder:
             metrics.CLAIMS.labels("unavailable").inc()
             return False
         except Exception:
-            self._avoid[key] = self._clock() + AVOID_S
+            self._avoid[job_id] = self._clock() + AVOID_S
             metrics.JOBS_ENDED.labels("failed").inc()
             raise
         finally:
-            del self._jobs[key], self._by_feed[job.feed_source]
+            del self._jobs[job_id], self._by_feed[job.feed_source]
             self._load.left(worker)
         metrics.CLAIMS.labels("won" if won else "lost").inc()
         if not won:
             return False
         metrics.JOBS_ENDED.labels(job.end_reason or "lease").inc()
         if job.end_reason == "overload":
-            self._avoid[key] = self._clock() + AVOID_S
+            self._avoid[job_id] = self._clock() + AVOID_S
         return True

@@ -1,87 +1,61 @@
-"""The child side of one relay: a source track on its way from the origin into this node's plane."""
+"""How a job's source comes in: one track of the stream's origin, by a relay, for as long as the job needs it."""
 
 from __future__ import annotations
 
-import secrets
-from contextlib import suppress
+import asyncio
+from collections.abc import Callable
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import NodeId, RelayId
-from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
-from rillcast.contracts.subjects import media_relay_close, media_relay_open
-from rillcast.media.protocol import AddRelaySource, RemoveSource, RequestKeyframe, Tap
-from rillcast.node.addresses import MediaAddresses
-from services.transcoder import metrics
-from services.transcoder.ports import Bus, Plane
+from rillcast.media.protocol import RequestKeyframe, Tap
+from rillcast.node.background import BackgroundTasks
+from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
+from services.transcoder.ports import Clock, Plane
 
-REQUEST_S = 3.0
+FIRST_RETRY_S, MOST_RETRY_S = 0.2, 3.0
 
 
 class SourceFeed:
-    """One source id, fed or not. After `open` failed or the parent was lost, `due` says when to try again."""
+    """One source of the plane, fed by one relay after the other. Everything on the event loop."""
 
     def __init__(
-        self, *, bus: Bus, plane: Plane, addresses: MediaAddresses, node: NodeId, source: int, worker: int
+        self,
+        relays: ChildRelays,
+        *,
+        plane: Plane,
+        tasks: BackgroundTasks,
+        clock: Clock,
+        source: int,
+        worker: int,
     ) -> None:
-        self._bus = bus
+        """`source`: the plane's id, for the whole life of the feed."""
+        self._relays = relays
         self._plane = plane
-        self._addresses = addresses
-        self._node = node
+        self._tasks = tasks
+        self._clock = clock
         self._worker = worker
-        self._backoff = Backoff(first_s=0.2, most_s=3.0)
-        self._from: tuple[NodeId, RelayId] | None = None
-        self._added = False
+        self._relay: ChildRelay | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._tapped = False
         self._clock_guessed = False
         self.source = source
-        self.due = 0.0
 
-    @property
-    def fed(self) -> bool:
-        """Whether a parent was asked and agreed, and hasn't fallen silent since."""
-        return self._from is not None
-
-    async def open(self, live: LiveStream, supply: TrackSupply, now: float) -> bool:
-        """Ask the origin. False when it refused or did not answer."""
-        relay = RelayId(secrets.token_hex(16))
-        request = RelayOpen(
-            app=live.app,
-            stream=live.stream,
-            track=supply.track.track,
-            epoch=supply.epoch,
-            child=self._node,
-            relay=relay,
-            child_address=self._addresses.relay(self._worker),
-        )
-        try:
-            grant = await self._bus.request(media_relay_open(supply.node), request, RelayGrant, timeout_s=REQUEST_S)
-        except RillcastError:
-            metrics.FEEDS.labels("refused").inc()
-            self.due = now + self._backoff.next_delay_s()
-            return False
-        self._plane.execute(
-            AddRelaySource(
-                source=self.source,
-                worker=self._worker,
-                kind=supply.track.kind,
-                codec=supply.track.codec,
-                clock_rate=supply.track.clock_rate,
-                parent=grant.parent_address,
-                ssrc=grant.ssrc,
-                srtp_key=grant.srtp_key,
-                srtcp_key=grant.srtcp_key,
+    def bring(self, live: LiveStream, supply: TrackSupply, on_open: Callable[[], None]) -> None:
+        """Have the source come in. Asks the origin on the side, unless it comes already, the origin is being asked, or
+        it is too early to ask again. `on_open` is called when a relay has been opened."""
+        if self._relay is None:
+            backoff = Backoff(FIRST_RETRY_S, MOST_RETRY_S)
+            self._relay = ChildRelay(
+                supply.track, source=self.source, worker=self._worker, now=self._clock(), backoff=backoff
             )
-        )
-        self._from = (supply.node, relay)
-        self._added = True
-        metrics.FEEDS.labels("ok").inc()
-        return True
+        idle = self._asking is None or self._asking.done()
+        if idle and self._relay.state is ChildState.WAITING and self._clock() >= self._relay.due:
+            self._asking = self._tasks.start(self._open(self._relay, live, supply, on_open), f"feed of {live.key}")
 
     def tap(self, enabled: bool) -> None:
         """Have the packets delivered, beginning with a keyframe; or no longer."""
-        if enabled != self._tapped and self._added:
+        if enabled != self._tapped and self._present:
             self._tapped = enabled
             self._plane.execute(Tap(source=self.source, enabled=enabled))
             if enabled:
@@ -96,29 +70,36 @@ class SourceFeed:
         return not guessed
 
     def want_keyframe(self) -> None:
-        """Ask upstream."""
-        if self._added:
+        """Ask the origin for one."""
+        if self._present:
             self._plane.execute(RequestKeyframe(source=self.source))
 
-    def flowing(self) -> None:
+    def flows(self) -> None:
         """Media arrives."""
-        self._backoff.reset()
+        if self._relay is not None:
+            self._relay.flows()
 
-    def lost(self, now: float) -> None:
-        """The parent fell silent."""
-        metrics.FEEDS.labels("lost").inc()
-        self._from = None
-        self.due = now + self._backoff.next_delay_s()
+    def lost(self) -> None:
+        """The plane hears nothing from the origin. It is asked again after a delay that grows."""
+        if self._relay is not None:
+            self._relay.lost(self._clock())
 
-    async def close(self) -> None:
-        """Give the source up; tells the parent, as far as it listens."""
-        if self._added:
-            self._plane.execute(RemoveSource(source=self.source))
-            self._added = self._tapped = False
-        if self._from is not None:
-            parent, relay = self._from
-            self._from = None
-            with suppress(RillcastError):
-                await self._bus.request(
-                    media_relay_close(parent), RelayClose(relay=relay, child=self._node), Ack, timeout_s=1.0
-                )
+    def close(self) -> None:
+        """The source is not needed now. The origin is told on the side. `bring` begins anew."""
+        if self._relay is not None:
+            relay, self._relay, self._tapped = self._relay, None, False
+            self._relays.close(relay)
+
+    @property
+    def _present(self) -> bool:
+        return self._relay is not None and self._relay.ever_open
+
+    async def _open(
+        self, relay: ChildRelay, live: LiveStream, supply: TrackSupply, on_open: Callable[[], None]
+    ) -> None:
+        try:
+            await self._relays.open(relay, live, supply)
+        except RillcastError:
+            return  # counted by `ChildRelays`; `relay.due` says when to ask again
+        if relay.state is ChildState.OPEN:
+            on_open()

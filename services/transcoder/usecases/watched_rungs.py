@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -34,16 +34,16 @@ class WatchedRungs:
         plane: Plane,
         addresses: MediaAddresses,
         relays: ParentRelays,
-        new_source: Callable[[], int],
+        sources: Iterator[int],
         linger_s: float,
     ) -> None:
-        """`key` names the job among the node's `relays`."""
+        """`key` names the job among the node's `relays`; `sources` are ids for the plane."""
         self._key = key
         self._worker = worker
         self._plane = plane
         self._addresses = addresses
         self._relays = relays
-        self._new_source = new_source
+        self._sources = sources
         self._linger_s = linger_s
         self._watched: dict[TrackId, _Watched] = {}
         self._clock: ClockSeen | None = None
@@ -65,7 +65,7 @@ class WatchedRungs:
     def open(self, request: RelayOpen, rung: Rung, record: TrackRecord, epoch: int) -> RelayGrant:
         """Give a rung to a child. Raises HIGH_RESOURCE_USAGE at the child limit."""
         watched = self._watched.get(rung.track)
-        source = watched.source if watched is not None else self._new_source()
+        source = watched.source if watched is not None else next(self._sources)
         relay, before = self._relays.open(
             key=self._key, track=rung.track, source=source, child=request.child, relay=request.relay
         )
@@ -119,7 +119,7 @@ class WatchedRungs:
         if begin_all is not None:
             for rung in rungs:
                 if rung.track not in self._watched:
-                    self._begin(rung, self._new_source(), begin_all(rung))
+                    self._begin(rung, next(self._sources), begin_all(rung))
 
     def end(self, track: TrackId) -> None:
         """Stop a rung, with its relays."""

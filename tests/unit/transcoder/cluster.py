@@ -9,9 +9,19 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts import ids
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.ids import (
+    AppName,
+    JobKind,
+    NodeId,
+    RelayId,
+    SessionId,
+    StreamId,
+    TrackId,
+    job_key,
+    stream_key,
+)
 from rillcast.contracts.messages import (
     Ack,
     NodeInfo,
@@ -30,17 +40,18 @@ from rillcast.contracts.records import (
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.media.protocol import AddRelaySource, Tap
-from rillcast.node.load import MediaLimits, MediaLoad
+from rillcast.node.events import PlaneEvents
+from rillcast.node.media_node import MediaNode
 from rillcast.runtime.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.app import assemble
+from services.transcoder.adapters.thread_ladder import LadderThreads
+from services.transcoder.app import Transcoder
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.usecases.ladder_wishes import LadderWishes
-from services.transcoder.usecases.media_job import job_key
-from services.transcoder.usecases.media_jobs import Transcoder
+from services.transcoder.ports import StartCodecs
+from services.transcoder.usecases.work import WorkKind
 from tests.unit.transcoder.pictures import Camera
 
 APP, STREAM = AppName("live"), StreamId("show")
@@ -70,46 +81,59 @@ class TestNode:
             incarnation=name,
             relay_address="127.0.0.1",
         )
-        self.watch = StreamWatch(cluster.streams, cluster.renditions, self.bus, time.monotonic, cluster.lease_s)
-        self.transcoder: Transcoder
-        self.wishes: LadderWishes
-        self.transcoder, self.wishes = assemble(
-            node=info,
-            bus=self.bus,
+        settings_of_node = TranscoderSettings.model_validate(
+            {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
+        )
+        events = PlaneEvents()
+        self.plane.on_event = events
+        self.media = MediaNode(
+            settings_of_node,
+            info,
             plane=self.plane,
-            watch=self.watch,
+            events=events,
+            bus=self.bus,
+            streams=cluster.streams,
             renditions=cluster.renditions,
+            clock=time.monotonic,
+            lease_s=cluster.lease_s,
+        )
+        made = Transcoder(
+            settings_of_node,
+            self.media,
             apps=cluster.apps,
             broadcasts=cluster.broadcasts,
-            load=MediaLoad(1, MediaLimits()),
-            clock=time.monotonic,
-            encoders=EncoderChoice("ultrafast", hardware=False),
+            codecs=cluster.codecs,
+            peers=self,
+            more_kinds=cluster.kinds_for(self),
             lease_s=cluster.lease_s,
-            others_have_room=lambda: any(node is not self for node in cluster.nodes),
-            settings=TranscoderSettings.model_validate(
-                {"node_id": name, "preset": "ultrafast", "linger_s": 0.0, **settings}
-            ),
         )
-        self.plane.on_event = self.transcoder.on_event
-        self._tasks: list[asyncio.Task[None]] = []
+        self.service = made
+        self.jobs, self.wishes, self.watch = made.jobs, made.wishes, self.media.watch
+        self._running: asyncio.Task[None] | None = None
+
+    def have_room(self) -> bool:
+        """`ports.Peers`: another node is there."""
+        return any(node is not self for node in self._cluster.nodes)
 
     async def start(self) -> None:
-        await self.bus.serve(media_relay_open(self.name), RelayOpen, self.transcoder.open_relay)
-        await self.bus.serve(media_relay_close(self.name), RelayClose, self.transcoder.close_relay)
-        work = (self.wishes.run(), self.watch.run(), self.transcoder.look_around())
-        self._tasks = [asyncio.create_task(coroutine) for coroutine in work]
+        await self.service.serve()
+        self._running = asyncio.create_task(self.media.run())
 
     async def kill(self) -> None:
         """As SIGKILL: nothing is given back, since neither bus nor store hears of the end."""
         self.bus.connected = False
         self._cluster.renditions.available = False
-        await cancelled(*self._tasks, *self.transcoder._tasks._tasks)
+        await self._end()
         self._cluster.renditions.available = True
 
     async def stop(self) -> None:
-        await self.transcoder.close()
-        await cancelled(*self._tasks)
+        await self.jobs.close()
+        await self._end()
         self.bus.connected = False
+
+    async def _end(self) -> None:
+        if self._running is not None:
+            await cancelled(self._running, *self.media.tasks._tasks)
 
     def feed_source(self) -> int | None:
         """The source that comes in, once it is tapped."""
@@ -122,7 +146,7 @@ class TestNode:
         assert source is not None
         for _ in range(frames):
             for packet in camera.frame():
-                self.transcoder.on_packet(source, packet)
+                self.jobs.on_packet(source, packet)
 
     def pushed(self, source: int) -> list[bytes]:
         """All packets pushed into a source."""
@@ -134,6 +158,7 @@ class Cluster:
 
     def __init__(self, lease_s: float = 2.0) -> None:
         self.lease_s = lease_s
+        self.codecs: StartCodecs = LadderThreads(EncoderChoice("ultrafast", hardware=False), 2.0)
         self.broker = FakeBroker()
         self.bus = FakeBus(self.broker)
         self.streams = FakeKeyValue("streams")
@@ -160,7 +185,7 @@ class Cluster:
                 srtp_key="k",
                 srtcp_key="c",
                 epoch=request.epoch,
-                track=VIDEO,
+                track=self._track(request),
             )
 
         async def close_relay(request: RelayClose) -> Ack:
@@ -217,9 +242,17 @@ class Cluster:
             for key, record in tuple(self._records.items()):
                 await self.streams.put(key, msgspec.json.encode(record))
 
-    async def rendition(self, stream: StreamId = STREAM) -> RenditionRecord | None:
-        """The ladder job as it lies in the store."""
-        entry = await self.renditions.get(job_key(stream_key(APP, stream)))
+    def _track(self, request: RelayOpen) -> TrackRecord:
+        tracks = self._records[stream_key(request.app, request.stream)].tracks
+        return next(track for track in tracks if track.track == request.track)
+
+    def kinds_for(self, node: TestNode) -> tuple[WorkKind, ...]:
+        """Kinds of work besides ladders that the node does."""
+        return ()
+
+    async def rendition(self, stream: StreamId = STREAM, kind: JobKind = ids.LADDER) -> RenditionRecord | None:
+        """The job as it lies in the store."""
+        entry = await self.renditions.get(job_key(stream_key(APP, stream), kind))
         return msgspec.json.decode(entry.value, type=RenditionRecord) if entry and entry.value else None
 
     async def announced(

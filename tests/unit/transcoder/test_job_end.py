@@ -14,10 +14,11 @@ from rillcast.media.protocol import AddPushSource, RemoveSource
 from rillcast.testing.eventually import eventually
 from services.transcoder.adapters import thread_ladder
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_ladder import LadderEngine
 from services.transcoder.adapters.thread_ladder import LadderThread
 from services.transcoder.domain.depacketizer import EncodedFrame
-from tests.unit.transcoder.cluster import LADDER, SIZED, Cluster, TestNode, cluster
+from services.transcoder.ports import Outcome
+from tests.unit.transcoder.cluster import KEY, LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 SOFTWARE = EncoderChoice("ultrafast", hardware=False)
@@ -30,7 +31,7 @@ async def working(around: Cluster) -> TestNode:
     await around.publish(SIZED)
     await around.announced()
     await around.watch_rung("v0.90p", node.name)
-    await eventually(lambda: node.transcoder.encoders == 1)
+    await eventually(lambda: node.jobs.encoders == 1)
     return node
 
 
@@ -54,11 +55,11 @@ async def test_a_job_that_ends_gives_no_rung_away_and_leaves_nothing_in_the_plan
         try:
             with pytest.raises(RillcastError) as caught:
                 await around.watch_rung("v0.180p", node.name)
-            assert node.transcoder.jobs == 0, "its lease is given back"
+            assert node.jobs.held == 0, "its lease is given back"
         finally:
             may_stop.set()
         assert caught.value.code is ErrorCode.NO_STREAM_EXIST
-        await eventually(lambda: not node.transcoder._tasks._tasks, what="the job's end")
+        await eventually(lambda: not node.media.tasks._tasks, what="the job's end")
         added = {command.source for command in node.plane.of(AddPushSource)}
         assert added <= {command.source for command in node.plane.of(RemoveSource)}
 
@@ -80,14 +81,15 @@ async def test_a_job_ends_although_the_store_swallows_a_cancellation(monkeypatch
         monkeypatch.setattr(around.renditions, "update", deaf)
         await asked.wait()
         await around.unpublish()
-        await eventually(lambda: not node.transcoder._tasks._tasks, 3.0, "the job's end")
+        await eventually(lambda: not node.media.tasks._tasks, 3.0, "the job's end")
         assert await around.rendition() is None
 
 
 async def test_a_cancellation_that_comes_together_with_a_change_ends_the_job() -> None:
     async with cluster() as around:
         node = await working(around)
-        (job,), (task,) = node.transcoder._jobs.values(), node.transcoder._tasks._tasks
+        (job,) = node.jobs._jobs.values()
+        (task,) = [task for task in node.media.tasks._tasks if task.get_name() == f"ladder {KEY}"]
         await asyncio.sleep(0)
         job._changed.set()
         task.cancel()

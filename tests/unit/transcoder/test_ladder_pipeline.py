@@ -11,11 +11,12 @@ from rillcast.contracts.ids import TrackId
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
-from services.transcoder.adapters.thread_ladder import MAX_WAITING_S, LadderThread
+from services.transcoder.adapters.pyav_ladder import LadderEngine
+from services.transcoder.adapters.thread_ladder import MAX_WAITING_S, LadderThread, LadderThreads
 from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung
-from services.transcoder.usecases.ladder_pipeline import UNDECODABLE_S, Encoding, Finding, LadderPipeline
+from services.transcoder.ports import Outcome
+from services.transcoder.usecases.ladder_pipeline import UNDECODABLE_S, LadderPipeline
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 SMALL = Rung(track=TrackId("v0.90p"), codec="H264", width=160, height=90, bitrate_bps=150_000)
@@ -107,7 +108,7 @@ async def test_an_engine_that_fails_does_not_end_its_thread() -> None:
 
 async def test_a_source_without_pictures_is_found_hopeless_and_one_with_pictures_is_not() -> None:
     clock, outcomes = FakeClock(), list[Outcome]()
-    work = LadderPipeline("H264", Encoding(gop_s=2.0, encoders=SOFTWARE), outcomes.append, clock)
+    work = LadderPipeline("H264", LadderThreads(SOFTWARE, 2.0, clock), outcomes.append, clock)
     work.set_rungs((SMALL,))
     try:
         camera = Camera()
@@ -115,15 +116,15 @@ async def test_a_source_without_pictures_is_found_hopeless_and_one_with_pictures
             work.on_packet(packet)
         await eventually(lambda: outcomes and outcomes[-1].pictures == 1)
         clock.advance(UNDECODABLE_S + 1)
-        assert work.judge(1) is Finding.WELL
+        assert not work.hopeless
         sequence = camera._packetizer._sequence
         for index in range(3):
             head = bytes([0x80, 0xE0, ((sequence + index) >> 8) & 0xFF, (sequence + index) & 0xFF])
             junk = bytes([0x65]) + bytes(range(200))
             work.on_packet(head + (900_000 + index * 3000).to_bytes(4, "big") + bytes(4) + junk)
         await eventually(lambda: outcomes[-1].undecodable)
-        assert work.judge(1) is Finding.WELL
+        assert not work.hopeless
         clock.advance(UNDECODABLE_S + 1)
-        assert work.judge(1) is Finding.HOPELESS
+        assert work.hopeless
     finally:
         await work.stop()

@@ -92,7 +92,7 @@ async def test_a_stream_gets_its_rungs_announced_without_any_work_done() -> None
         ]
         assert around.opened == []
         assert node.plane.commands == []
-        assert node.transcoder.encoders == 0
+        assert node.jobs.encoders == 0
 
 
 async def test_an_unknown_source_size_is_looked_at_once() -> None:
@@ -127,7 +127,7 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
             assert {(picture.width, picture.height) for picture in decode("H264", frames)} == {size}
             assert [frame.rtp_ts for frame in frames[:3]] == [777, 3777, 6777]
         assert len(node.plane.of(AddRelay)) == 2
-        assert node.transcoder.encoders == 2
+        assert node.jobs.encoders == 2
 
 
 async def test_only_the_watched_rung_is_encoded_and_its_end_ends_all_work() -> None:
@@ -138,7 +138,7 @@ async def test_only_the_watched_rung_is_encoded_and_its_end_ends_all_work() -> N
         await eventually(lambda: len(frames_of("H264", node.pushed(source))) == 5)
         assert {pushed for pushed, _ in node.plane.pushed} == {source}
         await around.unwatch_rung("v0.90p", node.name)
-        await eventually(lambda: node.transcoder.encoders == 0 and around.closed)
+        await eventually(lambda: node.jobs.encoders == 0 and around.closed)
         assert {removed.source for removed in node.plane.of(RemoveSource)} == {source, around.fed(node).source}
         assert await around.rendition() is not None
         await watching(around, node, "v0.90p")
@@ -151,10 +151,10 @@ async def test_two_edges_share_a_rung_and_a_lost_one_frees_it() -> None:
         second = await around.watch_rung("v0.90p", node.name, child="edge-2")
         assert first.srtp_key != second.srtp_key
         assert len(node.plane.of(AddPushSource)) == 1
-        await eventually(lambda: node.transcoder.encoders == 1)
+        await eventually(lambda: node.jobs.encoders == 1)
         for relay in node.plane.of(AddRelay):
             node.plane.emit(RelayChildLost(relay=relay.relay))
-        await eventually(lambda: node.transcoder.encoders == 0)
+        await eventually(lambda: node.jobs.encoders == 0)
 
 
 async def test_asking_again_replaces_the_relay() -> None:
@@ -178,7 +178,7 @@ async def test_a_busy_node_begins_no_rung_but_goes_on_with_those_it_has() -> Non
     async with cluster() as around:
         node = await job_with_rungs(around)
         await around.watch_rung("v0.90p", node.name)
-        node.transcoder.cpu = 0.99
+        node.jobs.cpu = 0.99
         with pytest.raises(RillcastError, match="busy") as caught:
             await around.watch_rung("v0.180p", node.name)
         assert caught.value.code is ErrorCode.HIGH_RESOURCE_USAGE
@@ -237,14 +237,14 @@ async def test_one_of_two_transcoders_takes_the_job() -> None:
         await around.ladder(*LADDER)
         await around.publish(SIZED)
         record = await around.announced()
-        await eventually(lambda: sum(node.transcoder.jobs for node in nodes) == 1)
+        await eventually(lambda: sum(node.jobs.held for node in nodes) == 1)
         assert record.owner in {node.name for node in nodes}
 
 
 async def test_the_idler_transcoder_takes_the_job() -> None:
     async with cluster() as around:
         busy = await around.node("transcoder-1")
-        busy.transcoder.cpu = 0.8
+        busy.jobs.cpu = 0.8
         await around.node("transcoder-2")
         await around.ladder(*LADDER)
         await around.publish(SIZED)
@@ -265,7 +265,7 @@ async def test_a_draining_transcoder_hands_over_and_encodes_until_its_children_l
         first = await job_with_rungs(around)
         (source,) = await watching(around, first, "v0.90p")
         second = await around.node("transcoder-2")
-        draining = asyncio.create_task(first.transcoder.drain())
+        draining = asyncio.create_task(first.jobs.drain())
         await around.announced(owner=second.name)
         first.feed(Camera(), 2)
         await eventually(lambda: len(frames_of("H264", first.pushed(source))) == 2)
@@ -274,7 +274,7 @@ async def test_a_draining_transcoder_hands_over_and_encodes_until_its_children_l
         async with asyncio.timeout(5):
             await draining
         assert (await around.announced()).owner == second.name
-        assert first.transcoder.jobs == 0
+        assert first.jobs.held == 0
 
 
 async def test_the_end_of_the_stream_ends_the_job_and_leaves_nothing_behind() -> None:
@@ -282,7 +282,7 @@ async def test_the_end_of_the_stream_ends_the_job_and_leaves_nothing_behind() ->
         node = await job_with_rungs(around)
         (source,) = await watching(around, node, "v0.90p")
         await around.unpublish()
-        await eventually(lambda: node.transcoder.jobs == 0)
+        await eventually(lambda: node.jobs.held == 0)
         assert await around.rendition() is None
         assert {removed.source for removed in node.plane.of(RemoveSource)} == {source, around.fed(node).source}
         assert len(node.plane.of(RemoveRelay)) == 1
@@ -310,7 +310,7 @@ async def test_a_changed_ladder_is_followed_and_a_removed_one_ends_the_job() -> 
             while [track.height for track in (await around.announced()).tracks] != [240]:
                 await asyncio.sleep(0.02)
         await around.ladder()
-        await eventually(lambda: node.transcoder.jobs == 0)
+        await eventually(lambda: node.jobs.held == 0)
 
 
 async def test_impossible_settings_are_refused_and_the_former_ones_stay() -> None:
@@ -322,7 +322,7 @@ async def test_impossible_settings_are_refused_and_the_former_ones_stay() -> Non
         await around.apps.put("later", b'{"appName":"later","encoderSettings":[{"height":90,"videoBitrate":100000}]}')
         await eventually(lambda: node.wishes.get(AppName("later"), STREAM))
         assert node.wishes.get(APP, STREAM).rungs == LADDER
-        assert node.transcoder.jobs == 1
+        assert node.jobs.held == 1
 
 
 @pytest.mark.parametrize(
@@ -339,9 +339,9 @@ async def test_streams_without_a_ladder_get_no_job(tracks: tuple[TrackRecord, ..
         await around.ladder(*LADDER)
         await around.publish(*tracks)
         await eventually(lambda: node.watch.get(APP, STREAM) and node.wishes.get(APP, STREAM))
-        node.transcoder.look(KEY)
-        assert node.transcoder._busy_keys == set()
-        assert node.transcoder.jobs == 0
+        node.jobs.look(KEY)
+        assert node.jobs._attended == set()
+        assert node.jobs.held == 0
 
 
 async def test_a_source_that_grows_gets_the_rungs_it_lacked() -> None:
@@ -363,8 +363,8 @@ async def test_garbage_in_the_source_asks_for_a_keyframe_and_harms_nothing() -> 
         feed = node.feed_source()
         assert feed is not None
         for junk in (b"", b"\x80", b"\x00" * 40, b"\xff" * 1500):
-            node.transcoder.on_packet(feed, junk)
-        node.transcoder.on_packet(12_345, b"nobody's")
+            node.jobs.on_packet(feed, junk)
+        node.jobs.on_packet(12_345, b"nobody's")
         node.feed(Camera(), 3)
         await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= 3)
         assert node.plane.of(RequestKeyframe)
@@ -400,9 +400,9 @@ async def test_measured_processor_time_counts_as_load() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
         await watching(around, node, "v0.180p", "v0.90p")
-        node.transcoder.measure(100.0)
+        node.jobs.measure(100.0)
         camera = Camera()
         node.feed(camera, 30)
         await eventually(lambda: len(node.plane.pushed) >= 10)
-        node.transcoder.measure(100.1)
-        assert node.transcoder.cpu > 0
+        node.jobs.measure(100.1)
+        assert node.jobs.cpu > 0

@@ -99,7 +99,7 @@ async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_
                 await eventually(lambda: len(frames_of("H264", node.pushed(small))) >= before + 45)
         assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
         assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
-        assert node.transcoder.jobs == 1
+        assert node.jobs.held == 1
         await tracks_become(around, "v0.180p", "v0.90p")
 
 
@@ -111,7 +111,7 @@ async def test_a_job_that_is_too_much_goes_to_a_node_with_room(monkeypatch: pyte
             async with filmed(first):
                 await around.announced(15.0, owner=second.name)
         await around.watch_rung("v0.90p", second.name)
-        assert first.transcoder.jobs == 0
+        assert first.jobs.held == 0
 
 
 async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
                 before = len(frames_of("H264", node.pushed(source)))
                 await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
         assert (await around.announced()).owner == node.name
-        assert node.transcoder.jobs == 1
+        assert node.jobs.held == 1
 
 
 async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> None:
@@ -146,11 +146,11 @@ async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> N
         (idle,) = [node for node in nodes if node.name != owner]
         await around.watch_rung("v0.180p", busy.name)
         await eventually(lambda: busy.feed_source() is not None)
-        busy.transcoder.measure(time.monotonic())
+        busy.jobs.measure(time.monotonic())
         async with filmed(busy):
             await eventually(lambda: len(busy.plane.pushed) >= 30)
-            busy.transcoder.measure(time.monotonic())
-        assert busy.transcoder.share() > 0.5 > idle.transcoder.share()
+            busy.jobs.measure(time.monotonic())
+        assert busy.jobs.share() > 0.5 > idle.jobs.share()
 
         await around.publish(SIZED, stream=StreamId("another"))
 

@@ -12,9 +12,10 @@ from av.video.frame import PictureType
 
 from rillcast.contracts.ids import TrackId
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine, Outcome
+from services.transcoder.adapters.pyav_ladder import LadderEngine
 from services.transcoder.domain.depacketizer import Depacketizer, EncodedFrame
 from services.transcoder.domain.ladder import Rung, width_for
+from services.transcoder.ports import Outcome
 from tests.unit.transcoder.pictures import FRAME_TICKS, Camera, bar_position, decode, frames_of
 
 MIDDLE = Rung(track=TrackId("v0.180p"), codec="H264", width=320, height=180, bitrate_bps=400_000)

@@ -52,8 +52,8 @@ def test_a_few_frames_left_out_are_tolerated() -> None:
 def test_lasting_overload_drops_the_top_rung_then_waits_for_the_effect() -> None:
     guard = OveruseDetector(0.0)
     verdicts = run_guard(guard, CALM_S, 8, encoded=15, left_out=15, rungs=3)
-    assert verdicts.count(Verdict.DROP_TOP) == 1
-    dropped = verdicts.index(Verdict.DROP_TOP)
+    assert verdicts.count(Verdict.SHED) == 1
+    dropped = verdicts.index(Verdict.SHED)
     assert set(verdicts[dropped + 1 :]) == {Verdict.KEEP}
 
 
