@@ -10,7 +10,6 @@ from pydantic_settings import NoDecode
 from rillcast.cluster.placement import RegionOrder
 from rillcast.contracts.ids import is_app_name
 from rillcast.runtime.settings import NodeSettings, env_prefix
-from services.signaling.core.adapters.file_settings import read_apps, read_cidr_table
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.region import parse_networks
 
@@ -55,6 +54,11 @@ class SignalingSettings(NodeSettings):
     """Frames a socket may send at once; a page that opens many streams sends many candidates."""
     max_opening: int = Field(default=500, ge=1)
     """Sessions being opened at one time; more are refused with highResourceUsage."""
+    node_wait_s: float = Field(default=3.0, ge=0, le=30)
+    """How long a join waits for a node when there is none, as right after the cluster's start. An SDK starts anew after
+    about 3 s. 0 = refuse at once."""
+    max_node_waits: int = Field(default=500, ge=0)
+    """Joins that wait for a node at one time; more are refused at once."""
     max_waiting: int = Field(default=100_000, ge=0)
     """Viewers waiting for streams that are not live yet."""
     streaming_started_per_s: float = Field(default=500.0, gt=0)
@@ -73,18 +77,6 @@ class SignalingSettings(NodeSettings):
         for name in value:
             if not is_app_name(name):
                 raise ValueError(f"{name!r} is no app name: 1 to 32 letters, digits, '_' and '-'")
-        return value
-
-    @field_validator("apps_file")
-    @classmethod
-    def _apps_file_is_readable(cls, value: str) -> str:
-        read_apps(value)
-        return value
-
-    @field_validator("region_table")
-    @classmethod
-    def _table_is_readable(cls, value: str) -> str:
-        read_cidr_table(value)
         return value
 
     @field_validator("remote_allowed_cidr", "trusted_proxies")

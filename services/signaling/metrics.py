@@ -43,6 +43,16 @@ PLACEMENT_RETRIES = Counter(
     "Times the chosen node refused or did not answer and another one was asked, by kind of node.",
     ["kind"],
 )
+NODE_WAITS = Counter(
+    "rillcast_signaling_node_waits_total",
+    "Joins that found no node to ask and waited for one, by kind of node and outcome: found, in_vain, left (the client "
+    "went), too_many (not waited).",
+    ["kind", "outcome"],
+)
+ENDS_DROPPED = Counter(
+    "rillcast_signaling_session_ends_dropped_total",
+    "Sessions whose nodes were not told that they are over, since too many ended at once. The nodes find out.",
+)
 WAITING = Gauge("rillcast_signaling_waiting_viewers", "Viewers waiting for a stream that is not live.")
 APP_RECORDS_REFUSED = Counter(
     "rillcast_signaling_app_records_refused_total", "App settings in the store that could not be read."

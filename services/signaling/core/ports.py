@@ -6,15 +6,78 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import AppName, NodeId, StreamId
-from rillcast.contracts.messages import NodeInfo, NodeLoad
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import (
+    NodeInfo,
+    NodeLoad,
+    NodeReport,
+    PlayRequest,
+    PublishRequest,
+    RestartIceAnswer,
+    SessionAnswer,
+    SessionChanged,
+)
 from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.directory import NodeDirectory
 from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
 """The origin that has a stream now."""
+
+
+class Reports(Protocol):
+    """The nodes that live (`rillcast.runtime.directory.NodeDirectory`)."""
+
+    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        """The last report of each node of a kind."""
+        ...
+
+
+class MediaNodes(Protocol):
+    """Requests to one origin or edge. Each raises `RillcastError`: the node's refusal, or NO_NODE_AVAILABLE when it
+    does not answer in time."""
+
+    async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
+        """Open a publisher's session at an origin."""
+        ...
+
+    async def play(self, node: NodeId, request: PlayRequest, timeout_s: float) -> SessionAnswer:
+        """Open a viewer's session at an edge."""
+        ...
+
+    async def accept(self, session: SessionId, node: NodeId, sdp_answer: str, timeout_s: float) -> None:
+        """Hand a viewer's answer to its edge."""
+        ...
+
+    async def select(self, session: SessionId, node: NodeId, height: int) -> None:
+        """Force a viewer's rendition; 0 = automatic."""
+        ...
+
+    async def mute(self, session: SessionId, node: NodeId, kind: MediaKind, enabled: bool) -> None:
+        """Stop or resume one kind for a viewer."""
+        ...
+
+    async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
+        """New ICE credentials for both sides."""
+        ...
+
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
+        """End a session and wait for it. `keep_stream_s`: see `CloseRequest`."""
+        ...
+
+
+class SessionEvents(Protocol):
+    """Events of the sessions that were opened here."""
+
+    def want(self, session: SessionId, receiver: Callable[[SessionChanged], None]) -> None:
+        """Hand a session's events to `receiver`, which must not block, until `forget`."""
+        ...
+
+    def forget(self, session: SessionId) -> None:
+        """Nobody wants the session's events any more."""
+        ...
 
 
 class Streams(Protocol):

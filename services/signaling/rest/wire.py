@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from starlette.routing import BaseRoute
 
-from rillcast.contracts.ids import NodeId
-from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.domain.region import IpNetwork
-from services.signaling.core.ports import Apps, Audience, Tally
-from services.signaling.core.ports import Broadcasts as KnownBroadcasts
-from services.signaling.core.usecases.app_store import AppStore
-from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from rillcast.runtime.service import product_version
+from services.signaling.core.domain.region import parse_networks
+from services.signaling.core.wire import Core
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_routes import RestServices, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
-from services.signaling.rest.ports import Licenses, Nodes, PublishedStreams, Sessions
 from services.signaling.rest.usecases.applications import Applications
 from services.signaling.rest.usecases.broadcasts import Broadcasts
 from services.signaling.rest.usecases.cluster import Cluster
@@ -28,42 +21,28 @@ from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.product import Product
 
 
-def wire(
-    *,
-    version: str,
-    clients: ClientReader,
-    allowed: tuple[IpNetwork, ...],
-    nodes: Nodes,
-    streams: PublishedStreams,
-    audience: Audience,
-    sessions: Sessions,
-    apps: Apps,
-    app_store: AppStore,
-    broadcasts: KnownBroadcasts,
-    broadcast_store: BroadcastStore,
-    licenses: Licenses,
-    address_of: Callable[[NodeId], str],
-    tally: Tally,
-) -> list[BaseRoute]:
-    """The routes. `allowed`: the addresses that may ask; `address_of`: a node's address."""
+def wire(core: Core) -> list[BaseRoute]:
+    """Build the room and say where it is reached."""
+    version, streams, licenses = product_version(), core.streams, core.license
     document = Document()
     resources = (
         Product(version),
-        Cluster(version, nodes, streams, audience, licenses),
+        Cluster(version, core.host.directory, streams, core.audience, licenses),
         License(licenses),
-        Applications(apps, app_store),
+        Applications(core.apps, core.app_store),
         Broadcasts(
             streams=streams,
-            known=broadcasts,
-            store=broadcast_store,
-            audience=audience,
-            sessions=sessions,
-            address_of=address_of,
+            known=core.broadcasts,
+            store=core.broadcast_store,
+            audience=core.audience,
+            sessions=core.nodes,
+            address_of=core.address_of,
         ),
         document,
     )
     schemas = Schemas(row for table in TABLES for row in table.rows)
-    services = RestServices(gate=Gate(clients, allowed, apps), tally=tally, schemas=schemas)
+    gate = Gate(core.clients, parse_networks(core.settings.remote_allowed_cidr), core.apps)
+    services = RestServices(gate=gate, tally=core.tally, schemas=schemas)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
     return routes

@@ -213,10 +213,10 @@ class Cluster:
         await self.sees(lambda: f'"{stream}"' in self._listed(app))
 
     def _listed(self, app: AppName) -> str:
-        return " ".join(f'"{live.stream}"' for live in self.service.streams.all() if live.app == app)
+        return " ".join(f'"{live.stream}"' for live in self.service.core.streams.all() if live.app == app)
 
     def settings_of(self, app: AppName) -> AppSettings:
-        settings = self.service.apps.settings(app)
+        settings = self.service.core.apps.settings(app)
         assert settings is not None
         return settings
 
@@ -245,7 +245,7 @@ class Cluster:
             yield self
         finally:
             await server.stop()
-            await self.service.tasks.close()
+            await self.service.core.tasks.close()
             await self.host.close()
             for node in (self.origin, *self.edges):
                 await node.bus.close()

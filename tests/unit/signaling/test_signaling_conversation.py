@@ -13,11 +13,11 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.records import StreamRecord
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, MediaKind, SessionState
 from rillcast.runtime.ports import Entry
-from services.signaling.core.domain.admission import Admission
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.usecases.admission import Admission
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,
@@ -25,13 +25,17 @@ from services.signaling.websocket.domain.effects import (
     End,
     ExpireLater,
     Forget,
+    GiveUp,
+    Mute,
     OpenPublisher,
     OpenViewer,
+    Select,
     Send,
     Wait,
 )
 from services.signaling.websocket.domain.questions import Questions
 
+FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 LIVE, STREAM, EDGE = AppName("live"), StreamId("s1"), NodeId("edge-1")
 
 
@@ -104,12 +108,21 @@ class Talk:
         return next(e.session for e in self.send("play", now, streamId="s1") if isinstance(e, OpenViewer))
 
     def opened(self, session: SessionId) -> list[Effect]:
-        return self.conversation.opened(SessionAnswer(session=session, node=EDGE, sdp="v=0"), 0.0)
+        return self.conversation.sessions.opened(SessionAnswer(session=session, node=EDGE, sdp="v=0"))
 
     def changed(
         self, session: SessionId, state: SessionState, now: float = 0.0, reason: EndReason | None = None
     ) -> list[Effect]:
-        return self.conversation.changed(SessionChanged(session=session, node=EDGE, state=state, reason=reason), now)
+        event = SessionChanged(session=session, node=EDGE, state=state, reason=reason)
+        return self.conversation.sessions.changed(event, now)
+
+    def running(self) -> SessionId:
+        """A viewer that was told that it plays."""
+        session = self.opening()
+        self.opened(session)
+        self.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+        self.changed(session, SessionState.CONNECTED)
+        return session
 
 
 def definitions(effects: list[Effect]) -> list[str]:
@@ -142,7 +155,7 @@ def test_a_publisher_whose_socket_closes_during_opening_keeps_its_stream() -> No
     offered = talk.send("takeConfiguration", streamId="s1", type="offer", sdp="v=0")
     session = next(effect.session for effect in offered if isinstance(effect, OpenPublisher))
 
-    assert talk.conversation.closed() == []
+    assert talk.conversation.closed(sessions_stay=False) == [GiveUp(session)]
     end = talk.opened(session)[0]
 
     assert isinstance(end, End)
@@ -177,7 +190,7 @@ def test_a_client_that_offers_nothing_in_time_hears_of_it_and_may_publish_again(
     effects = talk.send("publish", streamId="s1")
     session = next(effect.session for effect in effects if isinstance(effect, ExpireLater))
 
-    assert definitions(talk.conversation.expired(session, 10.0)) == ["publishTimeoutError"]
+    assert definitions(talk.conversation.sessions.expired(session)) == ["publishTimeoutError"]
     assert definitions(talk.send("publish", streamId="s1")) == ["start"]
 
 
@@ -187,16 +200,14 @@ def test_a_connecting_session_does_not_expire_here() -> None:
     talk.opened(session)
     talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
 
-    assert talk.conversation.expired(session, 10.0) == []
+    assert talk.conversation.sessions.expired(session) == []
 
 
 def test_a_session_closed_before_it_started_is_an_error_and_afterwards_an_end() -> None:
     before, after = Talk(), Talk()
     early = before.opening()
     before.opened(early)
-    late = after.opening()
-    after.opened(late)
-    after.changed(late, SessionState.CONNECTED)
+    late = after.running()
 
     assert definitions(before.changed(early, SessionState.CLOSED, reason=EndReason.ICE_TIMEOUT)) == [
         "publishTimeoutError"
@@ -206,9 +217,7 @@ def test_a_session_closed_before_it_started_is_an_error_and_afterwards_an_end() 
 
 def test_a_fault_of_the_server_is_told_before_the_end() -> None:
     talk = Talk()
-    session = talk.opening()
-    talk.opened(session)
-    talk.changed(session, SessionState.CONNECTED)
+    session = talk.running()
 
     effects = talk.changed(session, SessionState.CLOSED, reason=EndReason.PLANE_ERROR)
 
@@ -228,9 +237,76 @@ def test_a_refusal_that_comes_after_the_client_gave_up_is_not_told() -> None:
     session = talk.opening()
     talk.send("stop", streamId="s1")
 
-    effects = talk.conversation.refused(session, RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full"), 0.0)
+    effects = talk.conversation.sessions.refused(session, FULL)
 
     assert effects == [Forget(session)]
+
+
+def test_every_refused_join_is_forgotten() -> None:
+    talk = Talk()
+    for _ in range(300):
+        session = talk.opening()
+        assert talk.conversation.sessions.refused(session, FULL)[0] == Forget(session)
+
+    assert talk.conversation.idle
+
+
+def test_a_viewer_that_is_moved_while_its_edge_is_still_opening_is_opened_anew_and_the_former_forgotten_once() -> None:
+    talk = Talk()
+    former = talk.opening()
+
+    moved = talk.changed(former, SessionState.CLOSED, reason=EndReason.DRAINING)
+    successor = next(effect.session for effect in moved if isinstance(effect, OpenViewer))
+
+    assert Forget(former) not in moved
+    assert talk.opened(former) == [End(session=former, node=EDGE, reason=EndReason.ABANDONED), Forget(former)]
+    assert definitions(talk.opened(successor)) == ["takeConfiguration"]
+
+
+def test_an_answer_that_the_edge_calls_bad_too_late_does_not_end_a_running_session() -> None:
+    talk = Talk()
+    session = talk.running()
+
+    assert talk.conversation.sessions.answer_refused(session, FULL) == []
+    assert definitions(talk.changed(session, SessionState.CLOSED, reason=EndReason.STREAM_ENDED)) == ["play_finished"]
+
+
+def test_what_a_viewer_wishes_before_it_runs_is_told_to_the_edge_when_it_does() -> None:
+    talk = Talk()
+    session = talk.opening()
+    for command, wish in (
+        ("toggleVideo", {"enabled": False}),
+        ("toggleAudio", {"enabled": False}),
+        ("forceStreamQuality", {"streamHeight": 360}),
+        ("toggleAudio", {"enabled": True}),
+    ):
+        assert talk.send(command, streamId="s1", **wish) == []
+    talk.opened(session)
+    talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+
+    effects = talk.changed(session, SessionState.CONNECTED)
+
+    assert [effect for effect in effects if not isinstance(effect, Send)] == [
+        Mute(session=session, node=EDGE, kind=MediaKind.VIDEO, enabled=False),
+        Select(session=session, node=EDGE, height=360),
+    ]
+
+
+def test_a_viewer_that_moves_to_another_edge_keeps_its_forced_height_and_stays_muted() -> None:
+    talk = Talk()
+    former = talk.running()
+    talk.send("toggleAudio", streamId="s1", enabled=False)
+    talk.send("forceStreamQuality", streamId="s1", streamHeight="360")
+
+    moved = talk.changed(former, SessionState.CLOSED, reason=EndReason.DRAINING)
+    successor = next(effect.session for effect in moved if isinstance(effect, OpenViewer))
+    talk.opened(successor)
+    talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+
+    assert talk.changed(successor, SessionState.CONNECTED) == [
+        Mute(session=successor, node=EDGE, kind=MediaKind.AUDIO, enabled=False),
+        Select(session=successor, node=EDGE, height=360),
+    ]
 
 
 json_values = st.recursive(
@@ -286,7 +362,7 @@ def test_no_sequence_of_commands_raises_and_every_reply_is_json(sequence: list[d
         for effect in talk.conversation.receive(msgspec.json.encode(frame).decode(), 0.0):
             if isinstance(effect, Send):
                 assert "command" in msgspec.json.decode(effect.frame)
-    talk.conversation.closed()
+    talk.conversation.closed(sessions_stay=False)
 
 
 @given(st.text(max_size=200))

@@ -73,7 +73,7 @@ async def test_what_is_there_already_is_not_to_come(c: Cluster) -> None:
     )
     bucket = c.host.buckets[subjects.BUCKET_RENDITIONS]
     await bucket.put(f"{stream_key(LIVE, StreamId('s1'))}/ladder", msgspec.json.encode(job))
-    await c.sees(lambda: any(live.renditions for live in c.service.streams.all()))
+    await c.sees(lambda: any(live.renditions for live in c.service.core.streams.all()))
     assert await told(c) == [("H264",)] * 2
 
 

@@ -80,7 +80,7 @@ async def test_the_license_is_shown_once_it_is_known(c: Cluster) -> None:
     async with c.http() as http:
         unknown = await http.get("/rest/v2/licence-status?key=x")
         await c.license_is(LicenseState.VALID)
-        await c.service.license.refresh()
+        await c.service.core.license.refresh()
         known = (await http.get("/rest/v2/last-licence-status")).json()
 
         by_id = (await http.get("/rest/v2/licence-status?key=L1")).json()
@@ -149,7 +149,7 @@ async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
         }
         changed = await http.post(path, json=posted)
         await http.post(path, json={"ingestingStreamLimit": 7, "appName": "other"})
-        await c.sees(lambda: getattr(c.service.apps.settings(LIVE), "ingesting_stream_limit", 0) == 7)
+        await c.sees(lambda: getattr(c.service.core.apps.settings(LIVE), "ingesting_stream_limit", 0) == 7)
         read = (await http.get(path)).json()
         bad = await http.post(path, json={"webRTCViewerLimit": "many"})
         broken = await http.post(path, content=b"{")
@@ -190,7 +190,7 @@ async def test_a_viewer_limit_counts_the_whole_cluster(c: Cluster) -> None:
     await c.go_live()
     async with c.http() as http:
         await http.post("/rest/v2/applications/settings/live", json={"webRTCViewerLimit": 3, "ingestingStreamLimit": 1})
-    await c.sees(lambda: getattr(c.service.apps.settings(LIVE), "web_rtc_viewer_limit", 0) == 3)
+    await c.sees(lambda: getattr(c.service.core.apps.settings(LIVE), "web_rtc_viewer_limit", 0) == 3)
     c.report(c.edges[0], viewers=1)
     c.report(c.edges[1], viewers=2)
     async with c.client() as client:

@@ -158,7 +158,7 @@ async def license(http: Recorder, c: Cluster) -> None:
     for path in paths:
         await http.ask("GET", path, "no license service")
     await c.license_is(LicenseState.VALID)
-    await c.service.license.refresh()
+    await c.service.core.license.refresh()
     for path in paths:
         await http.ask("GET", path, "it only tells the state")
     await c.checks_documents()

@@ -219,8 +219,6 @@ def test_candidates_are_recognised(candidate: object, good: bool) -> None:
         ("remote_allowed_cidr", "me"),
         ("region_order", "eu"),
         ("geo_regions", "DE"),
-        ("apps_file", "/does/not/exist"),
-        ("region_table", "/does/not/exist"),
         ("port", 70_000),
     ],
 )

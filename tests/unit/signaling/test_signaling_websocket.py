@@ -188,7 +188,7 @@ async def test_who_stopped_waiting_is_not_told(c: Cluster) -> None:
         await client.send("stop", streamId="s1")
         await client.nothing_came()
         await c.go_live()
-        await asyncio.wait_for(c.service.tasks.settle(), 5)
+        await asyncio.wait_for(c.service.core.tasks.settle(), 5)
         assert await client.nothing_came()
 
 
@@ -235,12 +235,30 @@ async def test_a_full_edge_is_passed_over_for_another(c: Cluster) -> None:
     assert len(accepted) == 2
 
 
-async def test_no_node_at_all_is_high_resource_usage(c: Cluster) -> None:
+async def test_no_node_at_all_is_high_resource_usage() -> None:
+    async with cluster(node_wait_s=0) as c:
+        await c.go_live()
+        for edge in c.edges:
+            c.report(edge, ready=False)
+        async with c.client() as client:
+            assert (await client.ask("play", streamId="s1"))["definition"] == "highResourceUsage"
+
+
+async def test_who_comes_right_after_the_clusters_start_waits_for_the_first_node(c: Cluster) -> None:
     await c.go_live()
-    for edge in c.edges:
-        c.report(edge, ready=False)
-    async with c.client() as client:
-        assert (await client.ask("play", streamId="s1"))["definition"] == "highResourceUsage"
+    for node in (c.origin, *c.edges):
+        c.report(node, ready=False)
+    async with c.client() as viewer, c.client() as publisher:
+        await viewer.send("play", streamId="s1")
+        await publisher.ask("publish", streamId="s2")
+        await publisher.send("takeConfiguration", streamId="s2", type="offer", sdp=OFFER)
+        assert await viewer.nothing_came()
+        assert await publisher.nothing_came()
+        c.report(c.origin)
+        c.report(c.edges[1])
+
+        assert (await viewer.receive())["type"] == "offer"
+        assert (await publisher.receive())["type"] == "answer"
 
 
 async def test_an_answer_the_edge_refuses_ends_the_session(c: Cluster) -> None:
@@ -332,9 +350,9 @@ async def test_a_viewer_of_a_dead_edge_is_moved(c: Cluster) -> None:
         assert (await client.receive())["type"] == "offer"
 
 
-async def test_a_viewer_that_cannot_be_moved_is_told_why_and_that_it_finished(c: Cluster) -> None:
-    await c.go_live()
-    async with c.client() as client:
+async def test_a_viewer_that_cannot_be_moved_is_told_why_and_that_it_finished() -> None:
+    async with cluster(node_wait_s=0) as c, c.client() as client:
+        await c.go_live()
         edge, session = await client.play(c)
         for each in c.edges:
             c.report(each, draining=True)
@@ -487,7 +505,7 @@ async def test_tokens_are_asked_for_where_the_app_has_a_secret(c: Cluster) -> No
 
 async def test_only_a_license_expired_beyond_grace_stops_new_sessions(c: Cluster) -> None:
     await c.license_is(LicenseState.EXPIRED)
-    await c.service.license.refresh()
+    await c.service.core.license.refresh()
     async with c.client() as client:
         error = await client.ask("publish", streamId="s1")
 
@@ -504,7 +522,7 @@ async def test_clients_are_asked_to_leave_and_their_sessions_stay_when_this_inst
         with pytest.raises(InvalidStatus):
             async with c.client():
                 pass
-    await c.service.tasks.settle()
+    await c.service.core.tasks.settle()
     assert session not in [request.session for request in c.origin.closed]
 
 
@@ -521,6 +539,6 @@ async def test_waiting_viewers_are_told_one_after_the_other() -> None:
 async def test_a_removed_stream_is_no_longer_live(c: Cluster) -> None:
     await c.go_live()
     await c.host.buckets[subjects.BUCKET_STREAMS].delete(stream_key(LIVE, StreamId("s1")))
-    await c.sees(lambda: not list(c.service.streams.all()))
+    await c.sees(lambda: not list(c.service.core.streams.all()))
     async with c.client() as client:
         assert (await client.ask("play", streamId="s1"))["definition"] == "no_stream_exist"

@@ -239,10 +239,11 @@ async def test_an_origins_refusal_becomes_a_status(c: Cluster, code: ErrorCode, 
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
-async def test_no_origin_at_all_is_503_with_a_time_to_retry(c: Cluster) -> None:
-    c.report(c.origin, ready=False)
+async def test_no_origin_at_all_is_503_with_a_time_to_retry() -> None:
+    async with cluster(node_wait_s=0) as c:
+        c.report(c.origin, ready=False)
 
-    answer = await post(c)
+        answer = await post(c)
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"]

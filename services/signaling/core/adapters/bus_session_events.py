@@ -13,8 +13,8 @@ Receiver = Callable[[SessionChanged], None]
 """Must not block."""
 
 
-class SessionEvents:
-    """Who wants the events of which session."""
+class BusSessionEvents:
+    """`ports.SessionEvents` on the bus."""
 
     def __init__(self) -> None:
         self._receivers: dict[SessionId, Receiver] = {}
@@ -24,12 +24,16 @@ class SessionEvents:
         await bus.listen(subjects.session_changed(node), SessionChanged, self._take)
 
     def want(self, session: SessionId, receiver: Receiver) -> None:
-        """From now on, until `forget`."""
+        """Hand a session's events to `receiver` until `forget`."""
         self._receivers[session] = receiver
 
     def forget(self, session: SessionId) -> None:
-        """No more."""
+        """Nobody wants the session's events any more."""
         self._receivers.pop(session, None)
+
+    def __len__(self) -> int:
+        """Sessions whose events somebody wants."""
+        return len(self._receivers)
 
     async def _take(self, subject: str, event: SessionChanged) -> None:
         receiver = self._receivers.get(event.session)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rillcast.cluster.placement import Carriers
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.words import NodeKind
-from services.signaling.core.adapters.bus_joins import Reports
+from services.signaling.core.ports import Reports
 
 
 class NodeAudience:

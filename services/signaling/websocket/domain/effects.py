@@ -16,7 +16,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
-    """Place and open; answer with `Conversation.opened` or `Conversation.refused`."""
+    """Place and open. Answered exactly once, by `Sessions.opened` or `refused`, also when the socket is gone."""
 
     session: SessionId
     stream: StreamId
@@ -27,14 +27,20 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
-    """Place and open; answer with `Conversation.opened` or `Conversation.refused`."""
+    """Place and open. Answered exactly once, by `Sessions.opened` or `refused`, also when the socket is gone."""
 
     session: SessionId
     stream: StreamId
 
 
+class GiveUp(msgspec.Struct, frozen=True):
+    """The client has left a session that is being opened: stop waiting for a node, if none was asked yet."""
+
+    session: SessionId
+
+
 class Accept(msgspec.Struct, frozen=True, kw_only=True):
-    """Hand the viewer's answer over; on refusal `Conversation.refused`."""
+    """Hand the viewer's answer over; on refusal `Sessions.answer_refused`."""
 
     session: SessionId
     node: NodeId
@@ -80,7 +86,7 @@ class StopWaiting(msgspec.Struct, frozen=True):
 
 
 class ExpireLater(msgspec.Struct, frozen=True):
-    """Call `Conversation.expired` after so long."""
+    """Call `Sessions.expired` after so long."""
 
     session: SessionId
     after_s: float
@@ -92,4 +98,17 @@ class Forget(msgspec.Struct, frozen=True):
     session: SessionId
 
 
-Effect = Send | OpenPublisher | OpenViewer | Accept | End | Select | Mute | Wait | StopWaiting | ExpireLater | Forget
+Effect = (
+    Send
+    | OpenPublisher
+    | OpenViewer
+    | GiveUp
+    | Accept
+    | End
+    | Select
+    | Mute
+    | Wait
+    | StopWaiting
+    | ExpireLater
+    | Forget
+)

@@ -10,8 +10,6 @@ import msgspec
 
 MAX_FRAME_BYTES = 80 * 1024
 """The original's text buffer; a larger frame closes the socket with 1009."""
-MAX_META_DATA = 16 * 1024
-MAX_NAME = 512
 
 
 class ClientFrame(msgspec.Struct, rename="camel"):

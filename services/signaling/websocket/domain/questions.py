@@ -14,7 +14,8 @@ from services.signaling.core.ports import Audience, Broadcasts, Streams, Tally
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.effects import Effect, Mute, Select, Send
 from services.signaling.websocket.domain.frames import ClientFrame, flag, height
-from services.signaling.websocket.domain.slots import Phase, Slot
+from services.signaling.websocket.domain.phases import Phase
+from services.signaling.websocket.domain.slots import Slot
 
 QUESTIONS = frozenset(
     {"getStreamInfo", "getBroadcastObject", "getSubscriberCount", "forceStreamQuality", "toggleVideo", "toggleAudio"}
@@ -23,7 +24,11 @@ UNKNOWN_HEIGHT = -1
 
 
 class Questions:
-    """Answers them. One per signaling instance."""
+    """Answers them. One per signaling instance.
+
+    An edge can force a height or mute only what runs, so both are remembered, and told to the edge when the session
+    starts there (`Sessions`): after the offer as well as after a move to another edge.
+    """
 
     def __init__(
         self,
@@ -66,16 +71,22 @@ class Questions:
 
     def _quality(self, frame: ClientFrame, viewer: Slot | None) -> list[Effect]:
         wanted = height(frame.stream_height)
-        if viewer is None or viewer.node is None or wanted is None:
+        if viewer is None or wanted is None:
             self._tally.refused_input("bad_stream_height" if wanted is None else "not_playing")
             return []
+        viewer.wishes.height = wanted
         if viewer.height is None:
             viewer.height = UNKNOWN_HEIGHT
+        if viewer.phase is not Phase.RUNNING or viewer.node is None:
+            return []
         return [Select(session=viewer.session, node=viewer.node, height=wanted)]
 
     def _toggle(self, frame: ClientFrame, viewer: Slot | None, kind: MediaKind) -> list[Effect]:
         enabled = flag(frame.enabled)
-        if viewer is None or viewer.node is None or viewer.phase is Phase.ANSWER_WANTED or enabled is None:
+        if viewer is None or enabled is None:
             self._tally.refused_input("bad_toggle" if enabled is None else "not_playing")
+            return []
+        (viewer.wishes.muted.discard if enabled else viewer.wishes.muted.add)(kind)
+        if viewer.phase is not Phase.RUNNING or viewer.node is None:
             return []
         return [Mute(session=viewer.session, node=viewer.node, kind=kind, enabled=enabled)]

@@ -6,7 +6,8 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.slots import Phase, Role, Slot
+from services.signaling.websocket.domain.phases import Phase, Role
+from services.signaling.websocket.domain.slots import Slot
 
 _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}
 """A publisher has started when its media flows; a viewer when it can receive."""
@@ -23,18 +24,9 @@ _CLOSED_BEFORE_START = {
 """Ends that are an error only if the session had not started; otherwise it has finished."""
 
 
-def told(slot: Slot, event: SessionChanged) -> list[str]:
-    """The frames for the client; moves `slot` to RUNNING when it starts."""
-    if event.state is SessionState.CLOSED:
-        return _closing(slot, event.reason or EndReason.OTHER)
-    frames: list[str] = []
-    if event.state in _STARTS[slot.role] and slot.phase is not Phase.RUNNING:
-        slot.phase = Phase.RUNNING
-        frames += [] if slot.moving else _starting(slot)
-        slot.moving = False
-    if slot.role is Role.PLAY:
-        frames += _measured(slot, event)
-    return frames
+def starts(role: Role, state: SessionState | None) -> bool:
+    """Whether a session of that role starts with this state."""
+    return state in _STARTS[role]
 
 
 def ended(slot: Slot) -> str:
@@ -43,7 +35,8 @@ def ended(slot: Slot) -> str:
     return replies.notification(definition, slot.stream, subscriberId=slot.credentials.subscriber_id)
 
 
-def _starting(slot: Slot) -> list[str]:
+def starting(slot: Slot) -> list[str]:
+    """The session starts, and the client does not take it for running yet."""
     definition = "publish_started" if slot.role is Role.PUBLISH else "play_started"
     frames = [replies.notification(definition, slot.stream, subscriberId=slot.credentials.subscriber_id)]
     if slot.restored:
@@ -51,7 +44,8 @@ def _starting(slot: Slot) -> list[str]:
     return frames
 
 
-def _closing(slot: Slot, reason: EndReason) -> list[str]:
+def closing(slot: Slot, reason: EndReason) -> list[str]:
+    """Its node ended the session. `slot` is still in the phase it was in."""
     error = _FAULTS.get(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
     frames = [replies.error(error, slot.stream)] if error is not None else []
     if slot.phase is Phase.RUNNING or slot.moving or error is None:
@@ -59,8 +53,9 @@ def _closing(slot: Slot, reason: EndReason) -> list[str]:
     return frames
 
 
-def _measured(slot: Slot, event: SessionChanged) -> list[str]:
-    """A changed rendition pauses some players for two seconds, so only a true change is told."""
+def measured(slot: Slot, event: SessionChanged) -> list[str]:
+    """The periodic figures of a viewer. A changed rendition pauses some players for two seconds, so only a true change
+    is told."""
     frames: list[str] = []
     height = event.stream_height
     if height is not None and height != slot.height:

@@ -1,34 +1,22 @@
-"""The sessions of one socket: at most one publisher and one viewer per stream id."""
+"""The sessions of one socket: at most one publisher and one viewer per stream id, and those given up meanwhile."""
 
 from __future__ import annotations
-
-from enum import Enum
 
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.words import MediaKind
 from services.signaling.core.domain.identity import Credentials
+from services.signaling.websocket.domain.phases import Phase, Role, Step, following
 
 
-class Role(Enum):
-    """What the client does with the stream; the value names it in metrics and spans."""
+class Wishes(msgspec.Struct):
+    """What a viewer asked of its edge. It outlives a session: another edge is told the same."""
 
-    PUBLISH = "publish"
-    PLAY = "play"
-
-
-class Phase(Enum):
-    """How far a session is."""
-
-    OFFER_WANTED = "offer_wanted"
-    """Publisher: `start` was sent."""
-    OPENING = "opening"
-    """A node was asked."""
-    ANSWER_WANTED = "answer_wanted"
-    """Viewer: the edge's offer was sent."""
-    CONNECTING = "connecting"
-    RUNNING = "running"
-    """The client was told that it started."""
+    height: int = 0
+    """Forced rendition; 0 = automatic."""
+    muted: set[MediaKind] = msgspec.field(default_factory=set)
+    """Kinds that are not to be sent."""
 
 
 class Slot(msgspec.Struct, kw_only=True):
@@ -42,6 +30,7 @@ class Slot(msgspec.Struct, kw_only=True):
     credentials: Credentials
     start_timeout_s: float
     node: NodeId | None = None
+    """Once the session is opened."""
     name: str = ""
     meta_data: str = ""
     restored: bool = False
@@ -49,12 +38,16 @@ class Slot(msgspec.Struct, kw_only=True):
     """Last rendition the client was told of, or assumed to know."""
     moving: bool = False
     """Viewer: it runs as far as the client knows, while another edge takes it over."""
+    wishes: Wishes = msgspec.field(default_factory=Wishes)
+    keep_stream_s: float = 0.0
+    """Given up: what the node is told when its answer comes."""
 
 
 class Slots:
-    """Found by stream and role, or by session."""
+    """Found by stream and role while the client has a use for them; by session until they are over."""
 
     def __init__(self, most: int) -> None:
+        """`most`: sessions the client may have. Sessions given up are bounded by the requests under way."""
         self._most = most
         self._by_name: dict[tuple[Role, StreamId], Slot] = {}
         self._by_session: dict[SessionId, Slot] = {}
@@ -64,25 +57,35 @@ class Slots:
         """Whether the socket has as many sessions as it may."""
         return len(self._by_name) >= self._most
 
+    def __len__(self) -> int:
+        """Sessions that are not over."""
+        return len(self._by_session)
+
     def add(self, slot: Slot) -> None:
+        """A new session; it takes the place of its stream's former one."""
         self._by_name[slot.role, slot.stream] = slot
         self._by_session[slot.session] = slot
 
-    def remove(self, slot: Slot) -> None:
-        del self._by_name[slot.role, slot.stream]
-        del self._by_session[slot.session]
-
-    def rename(self, slot: Slot, session: SessionId) -> None:
-        """The slot goes on with another session."""
-        del self._by_session[slot.session]
-        slot.session = session
-        self._by_session[session] = slot
+    def advance(self, slot: Slot, step: Step) -> bool:
+        """Move a session on. False when the step has no place in its phase; then nothing changes."""
+        phase = following(slot.role, slot.phase, step)
+        if phase is None:
+            return False
+        slot.phase = phase
+        if phase in (Phase.GIVEN_UP, Phase.OVER) and self._by_name.get((slot.role, slot.stream)) is slot:
+            del self._by_name[slot.role, slot.stream]
+        if phase is Phase.OVER:
+            del self._by_session[slot.session]
+        return True
 
     def of(self, role: Role, stream: StreamId) -> Slot | None:
+        """The client's session of a stream."""
         return self._by_name.get((role, stream))
 
     def session(self, session: SessionId) -> Slot | None:
+        """Any session that is not over."""
         return self._by_session.get(session)
 
     def all(self) -> list[Slot]:
+        """The client's sessions, without those given up."""
         return list(self._by_name.values())

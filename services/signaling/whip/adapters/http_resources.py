@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import EndReason
 from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
-from services.signaling.core.adapters.bus_joins import BusJoins
-from services.signaling.core.adapters.bus_session_events import SessionEvents
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.domain.result import Result
+from services.signaling.core.ports import MediaNodes, SessionEvents
+from services.signaling.core.usecases.joins import Joins
 from services.signaling.whip.adapters.http_answers import FRAGMENT, answer_by_method
 from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
 
@@ -24,9 +24,12 @@ MAX_FRAGMENT_BYTES = 64 * 1024
 class WhipResources:
     """One per signaling instance and role (``whip`` or ``whep``)."""
 
-    def __init__(self, role: str, joins: BusJoins, events: SessionEvents, signer: ResourceSigner) -> None:
+    def __init__(
+        self, role: str, joins: Joins, nodes: MediaNodes, events: SessionEvents, signer: ResourceSigner
+    ) -> None:
         self._role = role
         self._joins = joins
+        self._nodes = nodes
         self._events = events
         self._signer = signer
         self._tags = LatestTags()
@@ -61,7 +64,7 @@ class WhipResources:
 
     async def _restart_ice(self, resource: Resource, fragment: str) -> Response:
         wanted = restart_ice_fragment(fragment)
-        answer = await self._joins.restart_ice(resource.session, resource.node, wanted.ufrag, wanted.pwd)
+        answer = await self._nodes.restart_ice(resource.session, resource.node, wanted.ufrag, wanted.pwd)
         body = write_ice_fragment(answer.local_ufrag, answer.local_pwd, answer.candidates)
         return Response(body, 200, headers={"ETag": self._new_tag(resource)}, media_type=FRAGMENT)
 
@@ -72,7 +75,7 @@ class WhipResources:
         self._joins.forget(resource.session)
         self._tags.drop(resource.session)
         try:
-            await self._joins.close(resource.session, resource.node, EndReason.STOPPED)
+            await self._nodes.close(resource.session, resource.node, EndReason.STOPPED)
         except RillcastError as error:
             if error.code not in (ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION):
                 raise

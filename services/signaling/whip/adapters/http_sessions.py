@@ -1,60 +1,53 @@
 """WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) endpoints: sessions over plain HTTP.
 
 ``/{app}/whip/{streamId}`` publishes, ``/{app}/whep/{streamId}`` plays. The created resource's name is signed and says
-where the session lives, so any instance of signaling can serve it (`http_whip_resource`).
+where the session lives, so any instance of signaling can serve it (`http_resources`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId, new_session_id
-from rillcast.contracts.messages import (
-    PlayRequest,
-    PublishRequest,
-    SessionAnswer,
-    SessionChanged,
-)
+from rillcast.contracts.ids import AppName, StreamId, new_session_id
+from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.records import AppSettings
-from rillcast.contracts.words import SessionState
-from services.signaling.core.adapters.bus_joins import BusJoins
-from services.signaling.core.adapters.bus_session_events import SessionEvents
+from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.domain.admission import Admission, valid_stream_id
 from services.signaling.core.domain.ice_servers import link_header
-from services.signaling.core.domain.identity import Credentials, credential_digest
-from services.signaling.core.ports import Streams, Tally
-from services.signaling.websocket.domain.frames import MAX_META_DATA, MAX_NAME
+from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
+from services.signaling.core.domain.stream_name import valid_stream_id
+from services.signaling.core.ports import MediaNodes, SessionEvents, Streams, Tally
+from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.usecases.joins import Joins
 from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
 from services.signaling.whip.adapters.http_resources import WhipResources
 from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
+from services.signaling.whip.usecases.join_watch import JoinWatch
 
 MAX_SDP_BYTES = 256 * 1024
-WATCH_S = 30.0
-"""How long a new session's events are watched, for the figures about joins."""
 
 
 class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by both roles."""
 
-    node: NodeId
     admission: Admission
     streams: Streams
-    joins: BusJoins
+    joins: Joins
+    nodes: MediaNodes
     events: SessionEvents
     clients: ClientReader
     signer: ResourceSigner
     tally: Tally
-    codecs_to_come: Callable[[AppName, StreamId], tuple[str, ...]]
-    """See `LadderOutlook`."""
     wall_clock: Callable[[], float]
     """Unix time, for tokens."""
 
@@ -79,15 +72,16 @@ class HttpSessions(ABC):
 
     def __init__(self, services: HttpSessionServices) -> None:
         self._services = services
-        self.resources = WhipResources(self.role, services.joins, services.events, services.signer)
+        self.resources = WhipResources(self.role, services.joins, services.nodes, services.events, services.signer)
+        self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
 
     @abstractmethod
     def admit(self, app: AppName, stream: StreamId, credentials: Credentials) -> AppSettings:
         """Settings of the app, or the refusal raised."""
 
     @abstractmethod
-    async def open(self, asked: Asked) -> SessionAnswer:
-        """Open the session at a node."""
+    async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
+        """Open the session at a node. `left`: set when the client has gone."""
 
     async def serve(self, request: Request) -> Response:
         """``/{app}/{role}/{stream}``."""
@@ -110,11 +104,15 @@ class HttpSessions(ABC):
                 settings=settings,
                 offer=await self._offer(request),
             )
-            answer = await self.open(asked)
+            async with _leaving(request) as left:
+                answer = await self.open(asked, left)
         except RillcastError as error:
             self._services.tally.joined(self.role, error.code.value)
             raise
-        self._watch(answer, began)
+        if left.is_set():
+            self._services.joins.end(answer.session, answer.node, EndReason.ABANDONED)
+        else:
+            self._watch.follow(answer.session, began)
         return self._created(asked, answer)
 
     async def _offer(self, request: Request) -> str:
@@ -146,26 +144,6 @@ class HttpSessions(ABC):
             headers["Link"] = link
         return Response(answer.sdp, 201, headers=headers, media_type=SDP)
 
-    def _watch(self, answer: SessionAnswer, began: float) -> None:
-        """Follow the session until it runs, for the figures only."""
-        loop = asyncio.get_running_loop()
-        services = self._services
-
-        def changed(event: SessionChanged) -> None:
-            if event.state is SessionState.CLOSED:
-                services.tally.joined(self.role, "failed")
-                services.joins.forget(event.session)
-                services.events.forget(event.session)
-                return
-            if event.state is not None:
-                services.joins.connected(event.session)
-            if event.state in (self.running, SessionState.MEDIA):
-                services.tally.joined(self.role, "ok", loop.time() - began)
-                services.events.forget(event.session)
-
-        services.events.want(answer.session, changed)
-        loop.call_later(WATCH_S, services.events.forget, answer.session)
-
 
 class Whip(HttpSessions):
     """Publishing."""
@@ -176,23 +154,19 @@ class Whip(HttpSessions):
     def admit(self, app: AppName, stream: StreamId, credentials: Credentials) -> AppSettings:
         return self._services.admission.publish(app, stream, credentials, self._services.wall_clock())
 
-    async def open(self, asked: Asked) -> SessionAnswer:
-        client, query = self._services.clients.read(asked.request), asked.request.query_params
-        request = PublishRequest(
+    async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
+        query = asked.request.query_params
+        join = PublisherJoin(
             app=asked.app,
             stream=asked.stream,
             session=new_session_id(),
-            signaling=self._services.node,
+            client=self._services.clients.read(asked.request),
+            credentials=asked.credentials,
             sdp_offer=asked.offer,
-            credential_digest=credential_digest(asked.app, asked.stream, asked.credentials, client),
-            has_credentials=asked.credentials.shown,
             name=query.get("streamName", "")[:MAX_NAME],
             meta_data=query.get("metaData", "")[:MAX_META_DATA],
-            max_bitrate_bps=asked.settings.max_ingest_bitrate_bps,
-            keyframe_interval_ms=asked.settings.web_rtc_keyframe_time,
-            start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
         )
-        return await self._services.joins.publish(request, client.place)
+        return await self._services.joins.publish(join, left)
 
 
 class Whep(HttpSessions):
@@ -207,16 +181,29 @@ class Whep(HttpSessions):
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {stream} is not live")
         return settings
 
-    async def open(self, asked: Asked) -> SessionAnswer:
-        client = self._services.clients.read(asked.request)
-        request = PlayRequest(
+    async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
+        join = ViewerJoin(
             app=asked.app,
             stream=asked.stream,
             session=new_session_id(),
-            signaling=self._services.node,
+            client=self._services.clients.read(asked.request),
             sdp_offer=asked.offer,
-            start_timeout_ms=asked.settings.web_rtc_client_start_timeout_ms,
-            abr=asked.settings.abr,
-            codecs_to_come=self._services.codecs_to_come(asked.app, asked.stream),
         )
-        return await self._services.joins.play(request, client.place)
+        return await self._services.joins.play(join, left)
+
+
+@asynccontextmanager
+async def _leaving(request: Request) -> AsyncIterator[asyncio.Event]:
+    """Set when the client breaks the request off. The body must have been read."""
+    left = asyncio.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield left
+    finally:
+        watching.cancel()

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId, is_stream_id
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.tokens import check_stream_token
 from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
 
 RETRY_AFTER_S = 10.0
-
-
-def valid_stream_id(text: str) -> StreamId:
-    """The id, if it obeys the grammar."""
-    if not text:
-        raise RillcastError(ErrorCode.NO_STREAM_NAME, "no stream id was given")
-    if not is_stream_id(text):
-        raise RillcastError(
-            ErrorCode.INVALID_STREAM_NAME, "a stream id has 1 to 255 letters, digits, dots, underscores and hyphens"
-        )
-    return StreamId(text)
 
 
 class Admission:

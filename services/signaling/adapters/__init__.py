@@ -1,1 +1,0 @@
-"""What signaling talks to, one technology and role per file."""

@@ -1,0 +1,59 @@
+"""`ports.MediaNodes` on the bus."""
+
+from __future__ import annotations
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.messages import (
+    Ack,
+    AnswerRequest,
+    CloseRequest,
+    MuteRequest,
+    PlayRequest,
+    PublishRequest,
+    RestartIceAnswer,
+    RestartIceRequest,
+    SelectRendition,
+    SessionAnswer,
+)
+from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.runtime.ports import Bus
+
+
+class BusMediaNodes:
+    """One request each. See the port."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
+        """Open a publisher's session at an origin."""
+        return await self._bus.request(subjects.origin_publish(node), request, SessionAnswer, timeout_s=timeout_s)
+
+    async def play(self, node: NodeId, request: PlayRequest, timeout_s: float) -> SessionAnswer:
+        """Open a viewer's session at an edge."""
+        return await self._bus.request(subjects.edge_play(node), request, SessionAnswer, timeout_s=timeout_s)
+
+    async def accept(self, session: SessionId, node: NodeId, sdp_answer: str, timeout_s: float) -> None:
+        """Hand a viewer's answer to its edge."""
+        request = AnswerRequest(session=session, sdp_answer=sdp_answer)
+        await self._bus.request(subjects.edge_accept(node), request, Ack, timeout_s=timeout_s)
+
+    async def select(self, session: SessionId, node: NodeId, height: int) -> None:
+        """Force a viewer's rendition."""
+        await self._bus.request(subjects.edge_select(node), SelectRendition(session=session, height=height), Ack)
+
+    async def mute(self, session: SessionId, node: NodeId, kind: MediaKind, enabled: bool) -> None:
+        """Stop or resume one kind for a viewer."""
+        request = MuteRequest(session=session, kind=kind, enabled=enabled)
+        await self._bus.request(subjects.session_mute(node), request, Ack)
+
+    async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
+        """New ICE credentials for both sides."""
+        request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
+        return await self._bus.request(subjects.session_restart_ice(node), request, RestartIceAnswer)
+
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
+        """End a session."""
+        request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
+        await self._bus.request(subjects.session_close(node), request, Ack)

@@ -1,0 +1,74 @@
+"""What a node is asked when a client wants to publish or play, whatever protocol the client speaks."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import PlayRequest, PublishRequest
+from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+
+MAX_META_DATA = 16 * 1024
+MAX_NAME = 512
+"""Characters a publisher may say about its stream."""
+
+
+class PublisherJoin(msgspec.Struct, frozen=True, kw_only=True):
+    """A client that was let in to publish."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    """Chosen by signaling."""
+    client: Client
+    credentials: Credentials
+    sdp_offer: str
+    name: str = ""
+    meta_data: str = ""
+
+
+class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
+    """A client that was let in to play."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    """Chosen by signaling."""
+    client: Client
+    sdp_offer: str | None = None
+    """None: the edge makes the offer."""
+
+
+def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeId) -> PublishRequest:
+    """`signaling`: the instance that is told what happens to the session."""
+    return PublishRequest(
+        app=join.app,
+        stream=join.stream,
+        session=join.session,
+        signaling=signaling,
+        sdp_offer=join.sdp_offer,
+        credential_digest=credential_digest(join.app, join.stream, join.credentials, join.client),
+        has_credentials=join.credentials.shown,
+        name=join.name,
+        meta_data=join.meta_data,
+        max_bitrate_bps=settings.max_ingest_bitrate_bps,
+        keyframe_interval_ms=settings.web_rtc_keyframe_time,
+        start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
+    )
+
+
+def play_request(
+    join: ViewerJoin, settings: AppSettings, signaling: NodeId, codecs_to_come: tuple[str, ...]
+) -> PlayRequest:
+    """`signaling`: the instance that is told what happens to the session. `codecs_to_come`: see `LadderOutlook`."""
+    return PlayRequest(
+        app=join.app,
+        stream=join.stream,
+        session=join.session,
+        signaling=signaling,
+        sdp_offer=join.sdp_offer,
+        start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
+        abr=settings.abr,
+        codecs_to_come=codecs_to_come,
+    )

@@ -1,0 +1,245 @@
+"""Opens sessions: chooses a node, asks it, then the next best; waits a moment where there is no node at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from opentelemetry import context, trace
+
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
+from rillcast.cluster.placement import Carriers, PendingJoins, Placement
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import NodeReport, SessionAnswer
+from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import EndReason, NodeKind
+from rillcast.runtime.telemetry import get_logger, tracer
+from services.signaling import metrics
+from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
+from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
+from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.session_ends import SessionEnds
+
+log = get_logger(__name__)
+
+ATTEMPTS = 3
+OPEN_TIMEOUT_S = 3.0
+"""An SDK starts anew when ICE isn't checking about 3 s after `play`."""
+_ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE})
+"""Refusals after which another node may do better."""
+
+Nodes = Mapping[NodeId, NodeReport]
+Choose = Callable[[Nodes, set[NodeId]], NodeId]
+"""From the nodes there are, without those that refused: the best. Raises `RillcastError`."""
+Ask = Callable[[NodeId], Awaitable[SessionAnswer]]
+
+
+class Outlook(Protocol):
+    """`LadderOutlook`."""
+
+    def codecs_to_come(self, app: AppName, stream: StreamId) -> tuple[str, ...]: ...
+
+
+class Joins:
+    """One per signaling instance."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        nodes: MediaNodes,
+        reports: Reports,
+        *,
+        apps: Apps,
+        outlook: Outlook,
+        owner_of: OwnerOf,
+        placement: Placement,
+        pending: PendingJoins,
+        carriers: Carriers,
+        arrival: NodeArrival,
+        ends: SessionEnds,
+        max_opening: int,
+    ) -> None:
+        """`node`: this instance, which is told what happens to the sessions."""
+        self._node = node
+        self._nodes = nodes
+        self._reports = reports
+        self._apps = apps
+        self._outlook = outlook
+        self._owner_of = owner_of
+        self._placement = placement
+        self._pending = pending
+        self._carriers = carriers
+        self._arrival = arrival
+        self._ends = ends
+        self._max_opening = max_opening
+        self._clock = asyncio.get_running_loop().time
+        self._opening = 0
+        self._traces: dict[SessionId, context.Context] = {}
+        self._tracer = tracer("rillcast.signaling")
+
+    # ---- opening
+
+    async def publish(self, join: PublisherJoin, left: asyncio.Event | None = None) -> SessionAnswer:
+        """A publisher's session at an origin. `left`: set when the client has gone. Raises `RillcastError`."""
+        request = publish_request(join, self._settings(join.app), self._node)
+
+        def choose(origins: Nodes, refused: set[NodeId]) -> NodeId:
+            owner = self._owner_of(join.app, join.stream)
+            return self._placement.publisher(origins.values(), owner, join.client.place, self._clock(), refused)
+
+        async def ask(origin: NodeId) -> SessionAnswer:
+            return await self._nodes.publish(origin, request, OPEN_TIMEOUT_S)
+
+        with self._span("signaling.publish", join.app, join.stream, join.session):
+            return await self._open(NodeKind.ORIGIN, join.session, choose, ask, left)
+
+    async def play(self, join: ViewerJoin, left: asyncio.Event | None = None) -> SessionAnswer:
+        """A viewer's session at an edge. `left`: set when the client has gone. Raises `RillcastError`."""
+        codecs_to_come = self._outlook.codecs_to_come(join.app, join.stream)
+        request = play_request(join, self._settings(join.app), self._node, codecs_to_come)
+        waits_s = RUNG_WAIT_S if codecs_to_come and join.sdp_offer is not None else 0.0
+
+        def choose(edges: Nodes, refused: set[NodeId]) -> NodeId:
+            now = self._clock()
+            if self._carriers.stale(now):
+                self._carriers.gather(edges.values(), now)
+            carriers = self._carriers.nodes(join.app, join.stream)
+            return self._placement.viewer(edges.values(), carriers, join.client.place, now, refused)
+
+        async def ask(edge: NodeId) -> SessionAnswer:
+            return await self._nodes.play(edge, request, OPEN_TIMEOUT_S + waits_s)
+
+        with self._span("signaling.play", join.app, join.stream, join.session):
+            if join.sdp_offer is None:
+                self._traces[join.session] = context.get_current()
+            return await self._open(NodeKind.EDGE, join.session, choose, ask, left)
+
+    async def _open(
+        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, left: asyncio.Event | None
+    ) -> SessionAnswer:
+        if self._opening >= self._max_opening:
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many sessions are being opened", 1.0)
+        self._opening += 1
+        metrics.OPENING.inc()
+        try:
+            return await self._ask_nodes(kind, session, choose, ask, left)
+        except BaseException:
+            self.forget(session)
+            raise
+        finally:
+            self._opening -= 1
+            metrics.OPENING.dec()
+
+    async def _ask_nodes(
+        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, left: asyncio.Event | None
+    ) -> SessionAnswer:
+        """The chosen node, else the next best: the better of two may have filled up or died since its last report."""
+        waits_until = self._clock() + self._arrival.wait_s
+        deadline = self._clock() + OPEN_TIMEOUT_S
+        refusals = _Refusals()
+        while True:
+            try:
+                node = choose(nodes := self._reports.nodes(kind), refusals.of(nodes))
+            except RillcastError as nobody:
+                if not await self._somebody_comes(kind, refusals, nobody, until=waits_until, left=left):
+                    failure = refusals.last or nobody
+                    log.info("No node takes a session", kind=kind.value, reason=failure.message)
+                    raise failure from None
+                deadline = self._clock() + OPEN_TIMEOUT_S
+                continue
+            self._pending.placed(session, node, self._clock())
+            try:
+                return await ask(node)
+            except RillcastError as error:
+                if error.code not in _ELSEWHERE:
+                    raise
+                self._not_taken(kind, session, node, error)
+                refusals.add(nodes[node], error)
+                if refusals.count >= ATTEMPTS or self._clock() >= deadline:
+                    raise
+
+    def _not_taken(self, kind: NodeKind, session: SessionId, node: NodeId, error: RillcastError) -> None:
+        metrics.PLACEMENT_RETRIES.labels(kind.value).inc()
+        log.info("A node did not take a session", target=node, reason=error.message)
+        self._ends.end(session, node, EndReason.NOT_ANSWERED)
+
+    async def _somebody_comes(
+        self,
+        kind: NodeKind,
+        refusals: _Refusals,
+        nobody: RillcastError,
+        *,
+        until: float,
+        left: asyncio.Event | None,
+    ) -> bool:
+        """Whether another node may be asked after a wait: there was none, or those there were did not answer."""
+        if nobody.code is not ErrorCode.NO_NODE_AVAILABLE or refusals.some_full:
+            return False
+
+        def placeable() -> bool:
+            nodes = self._reports.nodes(kind)
+            refused = refusals.of(nodes)
+            return any(r.ready and not r.draining and r.info.node not in refused for r in nodes.values())
+
+        return await self._arrival.wait(kind, placeable, until=until, left=left)
+
+    # ---- living sessions
+
+    def connected(self, session: SessionId) -> None:
+        """Its load will show in the node's reports."""
+        self._pending.connected(session, self._clock())
+
+    def forget(self, session: SessionId) -> None:
+        """The session is over."""
+        self._pending.dropped(session)
+        self._traces.pop(session, None)
+
+    async def accept(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
+        """Hand a viewer's answer to its edge. Raises `RillcastError`."""
+        with self._tracer.start_as_current_span("signaling.accept", context=self._traces.pop(session, None)):
+            await self._nodes.accept(session, node, sdp_answer, OPEN_TIMEOUT_S + RUNG_WAIT_S)
+
+    def end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
+        """End a session soon."""
+        self.forget(session)
+        self._ends.end(session, node, reason, keep_stream_s)
+
+    # ---- parts
+
+    def _settings(self, app: AppName) -> AppSettings:
+        """The defaults when the app was removed meanwhile."""
+        return self._apps.settings(app) or AppSettings(app_name=app)
+
+    def _span(
+        self, name: str, app: AppName, stream: StreamId, session: SessionId
+    ) -> AbstractContextManager[trace.Span]:
+        attributes = {"rillcast.app": app, "rillcast.stream": stream, "rillcast.session": session}
+        return self._tracer.start_as_current_span(name, attributes=attributes)
+
+
+class _Refusals:
+    """The nodes that did not take one session. A node that started anew since counts as another one."""
+
+    def __init__(self) -> None:
+        self._incarnations: dict[NodeId, str] = {}
+        self.count = 0
+        self.last: RillcastError | None = None
+        self.some_full = False
+        """Whether one of them had no room."""
+
+    def add(self, report: NodeReport, error: RillcastError) -> None:
+        self._incarnations[report.info.node] = report.info.incarnation
+        self.count += 1
+        self.last = error
+        self.some_full = self.some_full or error.code is ErrorCode.HIGH_RESOURCE_USAGE
+
+    def of(self, nodes: Nodes) -> set[NodeId]:
+        """Those of `nodes` that refused."""
+        return {
+            node
+            for node, incarnation in self._incarnations.items()
+            if node in nodes and nodes[node].info.incarnation == incarnation
+        }

@@ -1,0 +1,167 @@
+"""Builds the core: what every room is given by its own `wire`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
+from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import NodeKind
+from rillcast.node.background import BackgroundTasks
+from rillcast.runtime.errors import StartError
+from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.bus_license import BusLicense
+from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
+from services.signaling.core.adapters.bus_session_events import BusSessionEvents
+from services.signaling.core.adapters.directory_audience import NodeAudience
+from services.signaling.core.adapters.directory_streams import DirectoryStreams
+from services.signaling.core.adapters.file_settings import open_geo_database, read_apps, read_cidr_table
+from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.domain.geo import parse_geo_regions
+from services.signaling.core.domain.node_address import address_of
+from services.signaling.core.domain.region import RegionFinder, parse_networks
+from services.signaling.core.ports import Host, Tally
+from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.usecases.app_store import AppStore
+from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from services.signaling.core.usecases.joins import Joins
+from services.signaling.core.usecases.ladder_outlook import LadderOutlook
+from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.session_ends import SessionEnds
+from services.signaling.metrics import PrometheusTally
+
+
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts that rooms share. One per signaling instance."""
+
+    settings: SignalingSettings
+    host: Host
+    tasks: BackgroundTasks
+    watch: StreamWatch
+    streams: DirectoryStreams
+    apps: AppCatalog
+    app_store: AppStore
+    broadcasts: BroadcastCatalog
+    broadcast_store: BroadcastStore
+    license: BusLicense
+    audience: NodeAudience
+    admission: Admission
+    clients: ClientReader
+    nodes: BusMediaNodes
+    events: BusSessionEvents
+    joins: Joins
+    tally: Tally
+    address_of: Callable[[NodeId], str]
+    """A node's address for other nodes; empty when it isn't there any more."""
+    wall_clock: Callable[[], float] = time.time
+    """Unix time."""
+
+
+async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) -> Core:
+    """Build everything and start what runs beside the rooms. Raises `StartError` that names the setting."""
+    clock = asyncio.get_running_loop().time
+    watch = StreamWatch(
+        await host.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S),
+        await host.kv(subjects.BUCKET_RENDITIONS, subjects.STREAM_LEASE_S),
+        host.bus,
+        clock,
+    )
+    streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
+    apps = _apps(settings)
+    license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus), BusSessionEvents()
+    audience = NodeAudience(host.directory, carriers, clock)
+    outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
+    core = Core(
+        settings=settings,
+        host=host,
+        tasks=tasks,
+        watch=watch,
+        streams=streams,
+        apps=apps,
+        app_store=AppStore(await host.kv(subjects.BUCKET_APPS), apps),
+        broadcasts=broadcasts,
+        broadcast_store=BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts),
+        license=license,
+        audience=audience,
+        admission=Admission(apps, streams, audience, license),
+        clients=_clients(settings),
+        nodes=nodes,
+        events=events,
+        joins=_joins(settings, host, nodes, tasks, apps=apps, outlook=outlook, streams=streams, carriers=carriers),
+        tally=PrometheusTally(),
+        address_of=lambda node: address_of(host.directory.all(), node),
+    )
+    await events.start(host.bus, host.info.node)
+    host.spawn(watch.run(), "stream watch")
+    host.spawn(core.app_store.run(), "app settings")
+    host.spawn(core.broadcast_store.run(), "broadcast settings")
+    host.spawn(license.run(), "license state")
+    return core
+
+
+def _joins(
+    settings: SignalingSettings,
+    host: Host,
+    nodes: BusMediaNodes,
+    tasks: BackgroundTasks,
+    *,
+    apps: AppCatalog,
+    outlook: LadderOutlook,
+    streams: DirectoryStreams,
+    carriers: Carriers,
+) -> Joins:
+    pending = PendingJoins()
+    placement = Placement(
+        pending,
+        order=RegionOrder.parse(settings.region_order),
+        limits=PlacementLimits(full=settings.node_full),
+        rng=random.Random(),
+    )
+    return Joins(
+        host.info.node,
+        nodes,
+        host.directory,
+        apps=apps,
+        outlook=outlook,
+        owner_of=streams.owner_of,
+        placement=placement,
+        pending=pending,
+        carriers=carriers,
+        arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
+        ends=SessionEnds(nodes, tasks),
+        max_opening=settings.max_opening,
+    )
+
+
+def _apps(settings: SignalingSettings) -> AppCatalog:
+    try:
+        return AppCatalog(settings.apps, read_apps(settings.apps_file))
+    except ValueError as error:
+        raise StartError(f"RILLCAST_SIGNALING_APPS_FILE: {error}") from error
+
+
+def _clients(settings: SignalingSettings) -> ClientReader:
+    try:
+        geo = open_geo_database(settings.geo_database)
+    except ValueError as error:
+        raise StartError(f"RILLCAST_SIGNALING_GEO_DATABASE: {error}") from error
+    try:
+        table = read_cidr_table(settings.region_table)
+    except ValueError as error:
+        raise StartError(f"RILLCAST_SIGNALING_REGION_TABLE: {error}") from error
+    regions = RegionFinder(
+        table=table,
+        geo=geo,
+        geo_regions=parse_geo_regions(settings.geo_regions),
+        fallback=Place(settings.region),
+    )
+    return ClientReader(regions, parse_networks(settings.trusted_proxies), settings.region_header)

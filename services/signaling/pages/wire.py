@@ -1,0 +1,19 @@
+"""Builds the room of the pages."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from services.signaling.core.wire import Core
+from services.signaling.pages.adapters.http_pages import Pages
+
+
+def wire(core: Core) -> list[BaseRoute]:
+    """The last routes of all: ``/{app}/{page}`` fits many a path."""
+    pages = Pages(core.apps)
+    return [
+        Route("/", pages.root, methods=["GET"]),
+        Route("/static/{path:path}", pages.file, methods=["GET"]),
+        Route("/{app}/", pages.app_page, methods=["GET"]),
+        Route("/{app}/{page}", pages.app_page, methods=["GET"]),
+    ]

@@ -1,0 +1,115 @@
+"""The life of one session as its socket sees it: a table of what may follow what.
+
+A pair that is not in the table cannot happen in order: a client that answers twice, an event that comes late. It
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Role(Enum):
+    """What the client does with the stream; the value names it in metrics and spans."""
+
+    PUBLISH = "publish"
+    PLAY = "play"
+
+
+class Phase(Enum):
+    """How far a session is."""
+
+    OFFER_WANTED = "offer_wanted"
+    """Publisher: `start` was sent."""
+    OPENING = "opening"
+    """A node was asked and has not answered yet."""
+    ANSWER_WANTED = "answer_wanted"
+    """Viewer: the edge's offer was sent."""
+    CONNECTING = "connecting"
+    """Both descriptions are exchanged."""
+    RUNNING = "running"
+    """The client was told that it started."""
+    GIVEN_UP = "given_up"
+    """The client left while a node was being asked; the node's answer is still to come."""
+    OVER = "over"
+
+
+class Step(Enum):
+    """What moves a session on."""
+
+    OFFERED = "offered"
+    """The publisher's offer came."""
+    OPENED = "opened"
+    """A node has the session."""
+    REFUSED = "refused"
+    """No node takes the session."""
+    ANSWERED = "answered"
+    """The viewer's answer came."""
+    ANSWER_REFUSED = "answer_refused"
+    """The edge does not take the viewer's answer."""
+    STARTED = "started"
+    """Media flows (publisher), or can flow (viewer)."""
+    CLOSED = "closed"
+    """The node ended the session."""
+    NODE_LEFT = "node_left"
+    """The node drains or died."""
+    EXPIRED = "expired"
+    """The time to start is over. A session that is connecting is watched over by its node."""
+    LEFT = "left"
+    """The client stopped, or its socket is gone."""
+
+
+_PUBLISH = {
+    (Phase.OFFER_WANTED, Step.OFFERED): Phase.OPENING,
+    (Phase.OFFER_WANTED, Step.EXPIRED): Phase.OVER,
+    (Phase.OFFER_WANTED, Step.LEFT): Phase.OVER,
+    (Phase.OPENING, Step.OPENED): Phase.CONNECTING,
+    (Phase.OPENING, Step.REFUSED): Phase.OVER,
+    (Phase.OPENING, Step.CLOSED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.NODE_LEFT): Phase.OPENING,
+    (Phase.OPENING, Step.EXPIRED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.LEFT): Phase.GIVEN_UP,
+    (Phase.CONNECTING, Step.STARTED): Phase.RUNNING,
+    (Phase.CONNECTING, Step.CLOSED): Phase.OVER,
+    (Phase.CONNECTING, Step.NODE_LEFT): Phase.CONNECTING,
+    (Phase.CONNECTING, Step.LEFT): Phase.OVER,
+    (Phase.RUNNING, Step.CLOSED): Phase.OVER,
+    (Phase.RUNNING, Step.NODE_LEFT): Phase.RUNNING,
+    (Phase.RUNNING, Step.LEFT): Phase.OVER,
+    (Phase.GIVEN_UP, Step.OPENED): Phase.OVER,
+    (Phase.GIVEN_UP, Step.REFUSED): Phase.OVER,
+}
+"""A publisher whose node leaves is asked to come back; until it does, its session stays as it is."""
+
+_PLAY = {
+    (Phase.OPENING, Step.OPENED): Phase.ANSWER_WANTED,
+    (Phase.OPENING, Step.REFUSED): Phase.OVER,
+    (Phase.OPENING, Step.CLOSED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.NODE_LEFT): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.EXPIRED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.LEFT): Phase.GIVEN_UP,
+    (Phase.ANSWER_WANTED, Step.ANSWERED): Phase.CONNECTING,
+    (Phase.ANSWER_WANTED, Step.CLOSED): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.NODE_LEFT): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.EXPIRED): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.LEFT): Phase.OVER,
+    (Phase.CONNECTING, Step.ANSWER_REFUSED): Phase.OVER,
+    (Phase.CONNECTING, Step.STARTED): Phase.RUNNING,
+    (Phase.CONNECTING, Step.CLOSED): Phase.OVER,
+    (Phase.CONNECTING, Step.NODE_LEFT): Phase.OVER,
+    (Phase.CONNECTING, Step.LEFT): Phase.OVER,
+    (Phase.RUNNING, Step.CLOSED): Phase.OVER,
+    (Phase.RUNNING, Step.NODE_LEFT): Phase.OVER,
+    (Phase.RUNNING, Step.LEFT): Phase.OVER,
+    (Phase.GIVEN_UP, Step.OPENED): Phase.OVER,
+    (Phase.GIVEN_UP, Step.REFUSED): Phase.OVER,
+}
+"""A viewer whose edge leaves goes on with another session, at another edge."""
+
+TABLES: Mapping[Role, Mapping[tuple[Phase, Step], Phase]] = {Role.PUBLISH: _PUBLISH, Role.PLAY: _PLAY}
+
+
+def following(role: Role, phase: Phase, step: Step) -> Phase | None:
+    """The next phase; None when `step` has no place in `phase`."""
+    return TABLES[role].get((phase, step))

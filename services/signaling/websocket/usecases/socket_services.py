@@ -1,0 +1,27 @@
+"""What every client socket uses, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.contracts.ids import AppName
+from rillcast.node.background import BackgroundTasks
+from services.signaling.core.ports import MediaNodes, SessionEvents, Tally
+from services.signaling.core.usecases.joins import Joins
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.usecases.waiting_room import WaitingRoom
+
+
+class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
+    """Shared by all sockets."""
+
+    joins: Joins
+    nodes: MediaNodes
+    events: SessionEvents
+    waiting_room: WaitingRoom
+    tasks: BackgroundTasks
+    tally: Tally
+    conversation: Callable[[AppName], Conversation]
+    """A new conversation in an app."""

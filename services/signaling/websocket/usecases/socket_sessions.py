@@ -1,0 +1,204 @@
+"""Carries out what one socket's conversation decides, and brings back what comes of it. Knows no WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import SessionAnswer, SessionChanged
+from rillcast.contracts.words import SessionState
+from rillcast.runtime.telemetry import get_logger
+from services.signaling.core.domain.identity import Client
+from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.effects import (
+    Accept,
+    Effect,
+    End,
+    ExpireLater,
+    Forget,
+    GiveUp,
+    Mute,
+    OpenPublisher,
+    OpenViewer,
+    Select,
+    Send,
+    StopWaiting,
+    Wait,
+)
+from services.signaling.websocket.usecases.socket_services import SocketServices
+
+log = get_logger(__name__)
+
+MAX_IN_FLIGHT = 64
+"""Requests to the cluster on behalf of one socket at one time."""
+
+
+class SocketSessions:
+    """Of one socket. Goes on after the socket is gone, until every request under way was answered."""
+
+    def __init__(
+        self, number: int, app: AppName, client: Client, services: SocketServices, send: Callable[[str], None]
+    ) -> None:
+        """`number`: names the socket in this process. `send`: takes a frame for the client; must not block."""
+        self._number = number
+        self._app = app
+        self._client = client
+        self._services = services
+        self._send = send
+        self._conversation: Conversation = services.conversation(app)
+        self._opening: dict[SessionId, asyncio.Event] = {}
+        self._in_flight = 0
+        services.waiting_room.enter(number, self._tell_live)
+
+    # ---- what happens
+
+    def receive(self, text: str) -> None:
+        """A frame from the client."""
+        self._carry_out(self._conversation.receive(text, _now()))
+
+    def close(self, *, sessions_stay: bool) -> None:
+        """The socket is gone. `sessions_stay`: see `Conversation.closed`."""
+        self._carry_out(self._conversation.closed(sessions_stay=sessions_stay))
+        self._services.waiting_room.leave(self._number)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left of this socket here."""
+        return self._conversation.idle and not self._opening and not self._in_flight
+
+    def uses(self, node: NodeId) -> bool:
+        """Whether one of this socket's sessions is at that node."""
+        return self._conversation.uses(node)
+
+    def node_gone(self, node: NodeId) -> None:
+        """The node died or left: move what was there."""
+        self._carry_out(self._conversation.sessions.node_gone(node, _now()))
+
+    def _changed(self, event: SessionChanged) -> None:
+        if event.state in (SessionState.CONNECTED, SessionState.MEDIA):
+            self._services.joins.connected(event.session)
+        self._carry_out(self._conversation.sessions.changed(event, _now()))
+
+    def _tell_live(self, stream: StreamId) -> None:
+        self._carry_out(self._conversation.stream_live(stream))
+
+    def _expire(self, session: SessionId) -> None:
+        self._carry_out(self._conversation.sessions.expired(session))
+
+    # ---- carrying out
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._carry_out_one(effect)
+
+    def _carry_out_one(self, effect: Effect) -> None:
+        services = self._services
+        match effect:
+            case Send(frame):
+                self._send(frame)
+            case OpenPublisher() | OpenViewer():
+                self._open(effect)
+            case GiveUp(session):
+                if session in self._opening:
+                    self._opening[session].set()
+            case Accept():
+                self._start(self._accept(effect), lambda busy: self._answer_refused(effect.session, busy))
+            case Select():
+                self._ask(services.nodes.select(effect.session, effect.node, effect.height), "select")
+            case Mute():
+                self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), "mute")
+            case End():
+                services.joins.end(effect.session, effect.node, effect.reason, effect.keep_stream_s)
+            case Forget(session):
+                services.events.forget(session)
+                services.joins.forget(session)
+            case Wait(stream):
+                services.waiting_room.wait(self._number, self._app, stream)
+            case StopWaiting(stream):
+                services.waiting_room.stop(self._number, self._app, stream)
+            case ExpireLater(session, after_s):
+                asyncio.get_running_loop().call_later(after_s, self._expire, session)
+
+    def _open(self, effect: OpenPublisher | OpenViewer) -> None:
+        """On the side: the answer is needed even when the socket is gone by then, to end the session again."""
+        session = effect.session
+        self._services.events.want(session, self._changed)
+        left = self._opening[session] = asyncio.Event()
+        self._start(self._await_answer(effect, left), lambda busy: self._refused(session, busy))
+
+    async def _await_answer(self, effect: OpenPublisher | OpenViewer, left: asyncio.Event) -> None:
+        session = effect.session
+        try:
+            answer = await self._ask_for(effect, left)
+        except RillcastError as error:
+            self._refused(session, error)
+        except Exception:
+            self._refused(session, RillcastError(ErrorCode.SERVER_ERROR, "internal error, see this node's log"))
+            raise
+        else:
+            del self._opening[session]
+            self._carry_out(self._conversation.sessions.opened(answer))
+
+    async def _ask_for(self, effect: OpenPublisher | OpenViewer, left: asyncio.Event) -> SessionAnswer:
+        if isinstance(effect, OpenPublisher):
+            return await self._publish(effect, left)
+        join = ViewerJoin(app=self._app, stream=effect.stream, session=effect.session, client=self._client)
+        return await self._services.joins.play(join, left)
+
+    def _refused(self, session: SessionId, error: RillcastError) -> None:
+        del self._opening[session]
+        self._carry_out(self._conversation.sessions.refused(session, error))
+
+    async def _publish(self, effect: OpenPublisher, left: asyncio.Event) -> SessionAnswer:
+        join = PublisherJoin(
+            app=self._app,
+            stream=effect.stream,
+            session=effect.session,
+            client=self._client,
+            credentials=effect.credentials,
+            sdp_offer=effect.sdp_offer,
+            name=effect.name,
+            meta_data=effect.meta_data,
+        )
+        return await self._services.joins.publish(join, left)
+
+    async def _accept(self, effect: Accept) -> None:
+        try:
+            await self._services.joins.accept(effect.session, effect.node, effect.sdp_answer)
+        except RillcastError as error:
+            log.info("An edge did not take a viewer's answer", session=effect.session, reason=error.message)
+            self._answer_refused(effect.session, error)
+
+    def _answer_refused(self, session: SessionId, error: RillcastError) -> None:
+        self._carry_out(self._conversation.sessions.answer_refused(session, error))
+
+    def _ask(self, asking: Coroutine[None, None, None], what: str) -> None:
+        """A wish about a living session; a refusal is not the client's to know."""
+
+        async def ask() -> None:
+            try:
+                await asking
+            except RillcastError as error:
+                log.info("A node refused a client's wish", what=what, reason=error.message)
+
+        self._start(ask(), lambda busy: asking.close())
+
+    def _start(self, work: Coroutine[None, None, None], when_busy: Callable[[RillcastError], None]) -> None:
+        if self._in_flight >= MAX_IN_FLIGHT:
+            work.close()
+            self._services.tally.refused_input("too_many_in_flight")
+            when_busy(RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too much at once on this socket", 1.0))
+            return
+        self._in_flight += 1
+        self._services.tasks.start(work, "client request").add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight -= 1
+
+
+def _now() -> float:
+    """Monotonic seconds."""
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,85 @@
+"""Builds the WebSocket room."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from starlette.routing import BaseRoute, WebSocketRoute
+
+from rillcast.contracts.ids import AppName
+from rillcast.contracts.messages import NodeLoad
+from services.signaling.core.ports import Host
+from services.signaling.core.wire import Core
+from services.signaling.websocket.adapters.websocket_client import SocketLimits
+from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
+from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.questions import Questions
+from services.signaling.websocket.domain.waiting_list import WaitingList
+from services.signaling.websocket.usecases.open_sockets import OpenSockets
+from services.signaling.websocket.usecases.socket_services import SocketServices
+from services.signaling.websocket.usecases.waiting_room import WaitingRoom
+
+LOAD_EVERY_S = 1.0
+FULL_AT_LAG_S = 0.25
+"""A loop that is so late counts as full."""
+TOLD_WITHIN_S = 20.0
+"""However many wait for a stream, the last of them is told by then."""
+
+
+def wire(core: Core) -> list[BaseRoute]:
+    """Build the room, hook it into the node's life, and say where it is reached."""
+    sockets = OpenSockets(drain_timeout_s=core.settings.drain_timeout_s)
+    endpoint = WebSocketEndpoint(
+        _services(core),
+        core.clients,
+        core.admission,
+        sockets,
+        limits=SocketLimits(messages_per_s=core.settings.messages_per_s, message_burst=core.settings.message_burst),
+        max_sockets=core.settings.max_sockets,
+    )
+    core.host.on_drain(endpoint.drain)
+    core.host.directory.on_gone(endpoint.node_gone)
+    core.host.spawn(_report_load(core.host, sockets), "load")
+    return [WebSocketRoute("/{app}/websocket", endpoint.serve)]
+
+
+def _services(core: Core) -> SocketServices:
+    waiting = WaitingList(
+        most=core.settings.max_waiting,
+        rate_per_s=core.settings.streaming_started_per_s,
+        longest_s=TOLD_WITHIN_S,
+        rng=random.Random(),
+    )
+    waiting_room = WaitingRoom(waiting, core.streams.by_key, core.tasks)
+    core.watch.on_change(waiting_room.changed)
+
+    questions = Questions(core.streams, core.broadcasts, core.audience, core.tally, core.address_of)
+
+    def conversation(app: AppName) -> Conversation:
+        return Conversation(
+            app,
+            apps=core.apps,
+            streams=core.streams,
+            admission=core.admission,
+            questions=questions,
+            tally=core.tally,
+            wall_clock=core.wall_clock,
+            max_streams=core.settings.max_streams_per_socket,
+        )
+
+    return SocketServices(
+        joins=core.joins,
+        nodes=core.nodes,
+        events=core.events,
+        waiting_room=waiting_room,
+        tasks=core.tasks,
+        tally=core.tally,
+        conversation=conversation,
+    )
+
+
+async def _report_load(host: Host, sockets: OpenSockets) -> None:
+    while True:
+        host.report_load(NodeLoad(sessions=sockets.count, loop_lag=min(1.0, host.loop_lag_s / FULL_AT_LAG_S)))
+        await asyncio.sleep(LOAD_EVERY_S)

@@ -1,0 +1,45 @@
+"""Follows a new WHIP or WHEP session until it runs, for the figures about joins."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rillcast.contracts.ids import SessionId
+from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.words import SessionState
+from services.signaling.core.ports import SessionEvents, Tally
+from services.signaling.core.usecases.joins import Joins
+
+WATCH_S = 30.0
+"""A session that does not run by then is not followed any longer."""
+
+
+class JoinWatch:
+    """One per signaling instance and role."""
+
+    def __init__(self, role: str, running: SessionState, joins: Joins, events: SessionEvents, tally: Tally) -> None:
+        """`running`: the state in which a session counts as started."""
+        self._role = role
+        self._running = running
+        self._joins = joins
+        self._events = events
+        self._tally = tally
+
+    def follow(self, session: SessionId, began: float) -> None:
+        """`began`: the loop's time at the client's request."""
+        loop = asyncio.get_running_loop()
+
+        def changed(event: SessionChanged) -> None:
+            if event.state is SessionState.CLOSED:
+                self._tally.joined(self._role, "failed")
+                self._joins.forget(event.session)
+                self._events.forget(event.session)
+                return
+            if event.state is not None:
+                self._joins.connected(event.session)
+            if event.state in (self._running, SessionState.MEDIA):
+                self._tally.joined(self._role, "ok", loop.time() - began)
+                self._events.forget(event.session)
+
+        self._events.want(session, changed)
+        loop.call_later(WATCH_S, self._events.forget, session)

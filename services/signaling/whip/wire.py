@@ -1,0 +1,33 @@
+"""Builds the room of WHIP and WHEP."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from services.signaling.core.wire import Core
+from services.signaling.whip.adapters.http_sessions import HttpSessionServices, Whep, Whip
+from services.signaling.whip.domain.resource_url import ResourceSigner
+
+ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""What a resource does not do is refused by itself, in words."""
+
+
+def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
+    """`signing_key`: the cluster's, for the names of sessions."""
+    services = HttpSessionServices(
+        admission=core.admission,
+        streams=core.streams,
+        joins=core.joins,
+        nodes=core.nodes,
+        events=core.events,
+        clients=core.clients,
+        signer=ResourceSigner(signing_key),
+        tally=core.tally,
+        wall_clock=core.wall_clock,
+    )
+    routes: list[BaseRoute] = []
+    for sessions in (Whip(services), Whep(services)):
+        path = f"/{{app}}/{sessions.role}/{{stream}}"
+        routes.append(Route(path, sessions.serve, methods=ANY_METHOD))
+        routes.append(Route(path + "/{resource}", sessions.resources.serve, methods=ANY_METHOD))
+    return routes

@@ -1,0 +1,182 @@
+"""All sockets of an instance: when one of their nodes dies, and when the instance itself goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.websockets import WebSocket
+from test_signaling_conversation import LIVE, Talk, Tallied
+
+from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.words import EndReason
+from rillcast.node.background import BackgroundTasks
+from rillcast.testing.clock import VirtualTimeLoop
+from services.signaling.core.domain.identity import Client
+from services.signaling.websocket.adapters.websocket_client import GOING_AWAY, SocketLimits, WebSocketClient
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.farewell import Farewell
+from services.signaling.websocket.usecases.open_sockets import OpenSockets
+from services.signaling.websocket.usecases.socket_services import SocketServices
+
+EDGE = NodeId("edge-1")
+
+
+def in_virtual_time(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(work)
+
+
+class Peer:
+    """A client's socket; it hangs up `leaves_after_s` after it was told, or never."""
+
+    def __init__(self, sockets: OpenSockets, leaves_after_s: float | None = None) -> None:
+        self.sockets = sockets
+        self.leaves_after_s = leaves_after_s
+        self.told_at: float | None = None
+        self.closed: tuple[int, str] | None = None
+        self.moved_at: float | None = None
+        sockets.add(self)
+
+    def send(self, frame: str) -> None:
+        assert frame == replies.SERVER_WILL_STOP
+        loop = asyncio.get_running_loop()
+        self.told_at = loop.time()
+        if self.leaves_after_s is not None:
+            loop.call_later(self.leaves_after_s, self.sockets.remove, self)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    def uses(self, node: NodeId) -> bool:
+        return node == EDGE
+
+    def node_gone(self, node: NodeId) -> None:
+        self.moved_at = asyncio.get_running_loop().time()
+
+
+class Line:
+    """Stands in for Starlette's WebSocket of a client that plays and then hangs up."""
+
+    def __init__(self, frames: list[str]) -> None:
+        self.frames = frames
+
+    async def receive(self) -> dict[str, object]:
+        if self.frames:
+            return {"type": "websocket.receive", "text": self.frames.pop(0)}
+        return {"type": "websocket.disconnect"}
+
+    async def send_text(self, text: str) -> None:
+        pass
+
+
+class Served:
+    """What a socket uses, as far as its end shows it."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.told: list[Callable[[StreamId], None]] = []
+
+    def end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float) -> None:
+        self.ended.append(reason)
+
+    def enter(self, number: int, tell: Callable[[StreamId], None]) -> None:
+        self.told.append(tell)
+
+    def nothing(self, *args: object) -> None:
+        pass
+
+    leave = forget = nothing
+
+
+def told_per_s(peers: list[Peer]) -> list[int]:
+    times = [peer.told_at for peer in peers if peer.told_at is not None]
+    return [sum(second <= at < second + 1 for at in times) for second in range(int(max(times)) + 1)]
+
+
+@pytest.mark.parametrize(("count", "drain_timeout_s"), [(20_000, 10.0), (20_000, 2.0), (300, 10.0), (1, 0.5)])
+def test_everybody_is_told_and_closed_within_the_time_to_drain(count: int, drain_timeout_s: float) -> None:
+    async def drain() -> None:
+        sockets = OpenSockets(drain_timeout_s=drain_timeout_s)
+        peers = [Peer(sockets) for _ in range(count)]
+
+        async with asyncio.timeout(drain_timeout_s):
+            await sockets.drain(GOING_AWAY)
+
+        assert all(peer.told_at is not None and peer.closed == (GOING_AWAY, "draining") for peer in peers)
+        assert max(told_per_s(peers)) <= max(550, 1.1 * count / (0.7 * drain_timeout_s))
+
+    in_virtual_time(drain())
+
+
+def test_clients_that_leave_when_told_let_the_instance_go_early() -> None:
+    async def drain() -> None:
+        sockets = OpenSockets(drain_timeout_s=10.0)
+        peers = [Peer(sockets, leaves_after_s=0.1) for _ in range(100)]
+
+        await sockets.drain(GOING_AWAY)
+
+        assert asyncio.get_running_loop().time() < 1.0
+        assert not [peer for peer in peers if peer.closed]
+
+    in_virtual_time(drain())
+
+
+@given(st.integers(0, 1_000_000), st.floats(0.0, 3_600.0))
+def test_a_farewell_fits_into_its_time(sockets: int, drain_timeout_s: float) -> None:
+    plan = Farewell.of(sockets, drain_timeout_s)
+
+    assert plan.telling_s + plan.leaving_s + plan.closing_s <= drain_timeout_s * 0.96
+
+
+def test_when_a_node_dies_its_clients_move_at_a_bounded_rate() -> None:
+    async def die() -> None:
+        sockets = OpenSockets(drain_timeout_s=10.0)
+        peers = [Peer(sockets) for _ in range(2_000)]
+
+        sockets.node_gone(EDGE)
+        await asyncio.sleep(10.0)
+
+        moved = [peer.moved_at for peer in peers if peer.moved_at is not None]
+        assert len(moved) == 2_000
+        assert all(sum(second <= at < second + 1 for at in moved) <= 501 for second in range(5))
+
+    in_virtual_time(die())
+
+
+@pytest.mark.parametrize(("draining", "ended", "why"), [(True, [], "draining"), (False, ["socket_closed"], "client")])
+def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_told_or_not(
+    draining: bool, ended: list[str], why: str
+) -> None:
+    async def hang_up() -> None:
+        served, talk = Served(), Talk()
+        talk.running()
+        services = SocketServices(
+            joins=cast(Any, served),
+            nodes=cast(Any, served),
+            events=cast(Any, served),
+            waiting_room=cast(Any, served),
+            tasks=BackgroundTasks(),
+            tally=Tallied(),
+            conversation=lambda app: talk.conversation,
+        )
+        client = WebSocketClient(
+            1,
+            cast(WebSocket, Line([])),
+            app=LIVE,
+            client=Client(address=""),
+            services=services,
+            limits=SocketLimits(messages_per_s=1.0, message_burst=10),
+            draining=lambda: draining,
+        )
+
+        assert await client.run() == why
+
+        assert served.ended == ended
+        assert talk.conversation.idle
+
+    in_virtual_time(hang_up())

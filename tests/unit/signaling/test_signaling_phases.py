@@ -1,0 +1,87 @@
+"""The table of a session's life, whole: every phase with everything that can happen."""
+
+from __future__ import annotations
+
+import pytest
+
+from rillcast.contracts.ids import SessionId, StreamId
+from services.signaling.core.domain.identity import Credentials
+from services.signaling.websocket.domain.phases import TABLES, Phase, Role, Step
+from services.signaling.websocket.domain.slots import Slot, Slots
+
+EXPECTED = {
+    Role.PUBLISH: """
+        step            offer_wanted  opening     connecting  running     given_up
+        offered         opening       -           -           -           -
+        opened          -             connecting  -           -           over
+        refused         -             over        -           -           over
+        answered        -             -           -           -           -
+        answer_refused  -             -           -           -           -
+        started         -             -           running     -           -
+        closed          -             given_up    over        over        -
+        node_left       -             opening     connecting  running     -
+        expired         over          given_up    -           -           -
+        left            over          given_up    over        over        -
+    """,
+    Role.PLAY: """
+        step            opening        answer_wanted  connecting  running  given_up
+        offered         -              -              -           -        -
+        opened          answer_wanted  -              -           -        over
+        refused         over           -              -           -        over
+        answered        -              connecting     -           -        -
+        answer_refused  -              -              over        -        -
+        started         -              -              running     -        -
+        closed          given_up       over           over        over     -
+        node_left       given_up       over           over        over     -
+        expired         given_up       over           -           -        -
+        left            given_up       over           over        over     -
+    """,
+}
+
+
+def expected(role: Role) -> dict[tuple[Phase, Step], Phase]:
+    header, *rows = (line.split() for line in EXPECTED[role].strip().splitlines())
+    return {
+        (Phase(phase), Step(row[0])): Phase(following)
+        for row in rows
+        for phase, following in zip(header[1:], row[1:], strict=True)
+        if following != "-"
+    }
+
+
+def slot(role: Role, phase: Phase) -> Slot:
+    return Slot(
+        role=role,
+        stream=StreamId("s1"),
+        session=SessionId("x"),
+        asked_at=0.0,
+        phase=phase,
+        credentials=Credentials(),
+        start_timeout_s=10.0,
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("step", Step)
+def test_every_step_in_every_phase(role: Role, phase: Phase, step: Step) -> None:
+    slots, one = Slots(8), slot(role, phase)
+    slots.add(one)
+    following = expected(role).get((phase, step))
+
+    assert slots.advance(one, step) == (following is not None)
+
+    assert one.phase is (following or phase)
+    assert (slots.session(one.session) is one) == (following is not Phase.OVER)
+    in_use = following not in (Phase.OVER, Phase.GIVEN_UP)
+    assert (slots.of(role, one.stream) is one) == in_use
+
+
+@pytest.mark.parametrize("role", Role)
+def test_whoever_leaves_is_over_or_waited_for_and_from_every_phase_the_end_is_reached(role: Role) -> None:
+    table = TABLES[role]
+    alive = {phase for phase, _ in table} - {Phase.GIVEN_UP}
+
+    assert {table[phase, Step.LEFT] for phase in alive} <= {Phase.OVER, Phase.GIVEN_UP}
+    assert {step for phase, step in table if phase is Phase.GIVEN_UP} == {Step.OPENED, Step.REFUSED}
+    assert not [pair for pair in table if pair[0] is Phase.OVER]

@@ -1,0 +1,223 @@
+"""Whatever clients, nodes and time do, in any order: what was opened is forgotten once, and in the end nothing is left.
+
+The machine plays the client, the nodes and the clock against one socket's conversation, and keeps its own books of what
+a node still has and what is still to be answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from test_signaling_conversation import Talk
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.messages import SessionAnswer, SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
+from services.signaling.websocket.domain.effects import (
+    Accept,
+    Effect,
+    End,
+    ExpireLater,
+    Forget,
+    GiveUp,
+    Mute,
+    OpenPublisher,
+    OpenViewer,
+    Select,
+    Send,
+    StopWaiting,
+    Wait,
+)
+
+STREAMS = st.sampled_from(["s1", "s2", "not-live"])
+NODES = st.sampled_from([NodeId("n1"), NodeId("n2")])
+CODES = st.sampled_from([ErrorCode.HIGH_RESOURCE_USAGE, ErrorCode.NO_STREAM_EXIST, ErrorCode.NO_NODE_AVAILABLE])
+REASONS = st.sampled_from(EndReason)
+
+
+class Books:
+    """What a perfect adapter and perfect nodes would know."""
+
+    def __init__(self) -> None:
+        self.receivers: set[SessionId] = set()
+        self.asked: set[SessionId] = set()
+        """Openings without an answer yet."""
+        self.accepting: set[SessionId] = set()
+        self.at_node: dict[SessionId, NodeId] = {}
+        self.forgotten: set[SessionId] = set()
+        self.expiries: set[SessionId] = set()
+        self.waiting: set[StreamId] = set()
+
+    def take(self, effects: list[Effect], *, sessions_stay: bool = False) -> None:
+        for effect in effects:
+            self.take_one(effect)
+        if sessions_stay:
+            self.at_node.clear()
+
+    def take_one(self, effect: Effect) -> None:
+        match effect:
+            case Send(frame):
+                assert "command" in msgspec.json.decode(frame)
+            case OpenPublisher() | OpenViewer():
+                assert effect.session not in self.receivers | self.forgotten
+                self.receivers.add(effect.session)
+                self.asked.add(effect.session)
+            case GiveUp(session):
+                assert session in self.asked
+            case Forget(session):
+                assert session in self.receivers, "forgotten twice, or never opened"
+                assert session not in self.asked, "forgotten before its answer came"
+                self.receivers.remove(session)
+                self.forgotten.add(session)
+            case End():
+                self.at_node.pop(effect.session, None)
+            case Accept():
+                assert effect.session in self.receivers
+                self.accepting.add(effect.session)
+            case Select() | Mute():
+                assert effect.session in self.receivers
+            case Wait(stream):
+                assert stream not in self.waiting
+                self.waiting.add(stream)
+            case StopWaiting(stream):
+                self.waiting.remove(stream)
+            case ExpireLater(session, _):
+                self.expiries.add(session)
+
+
+class SessionLife(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.talk = Talk(max_streams=3)
+        self.books = Books()
+        self.now = 0.0
+        self.open = True
+
+    def client(self, command: str, **fields: Any) -> None:
+        self.now += 0.1
+        self.books.take(self.talk.send(command, self.now, **fields))
+
+    def event(self, session: SessionId, **fields: Any) -> None:
+        node = self.books.at_node.get(session, NodeId("n1"))
+        event = SessionChanged(session=session, node=node, **fields)
+        self.books.take(self.talk.conversation.sessions.changed(event, self.now))
+
+    # ---- the client
+
+    @precondition(lambda self: self.open)
+    @rule(
+        command=st.sampled_from(["play", "publish", "stop", "toggleVideo", "forceStreamQuality"]),
+        stream=STREAMS,
+        height=st.sampled_from([0, 360]),
+        enabled=st.booleans(),
+    )
+    def says(self, command: str, stream: str, height: int, enabled: bool) -> None:
+        self.client(command, streamId=stream, streamHeight=height, enabled=enabled)
+
+    @precondition(lambda self: self.open)
+    @rule(kind=st.sampled_from(["offer", "answer"]), stream=STREAMS)
+    def describes(self, kind: str, stream: str) -> None:
+        self.client("takeConfiguration", streamId=stream, type=kind, sdp="v=0")
+
+    @precondition(lambda self: self.open)
+    @rule(stays=st.booleans())
+    def goes(self, stays: bool) -> None:
+        self.open = False
+        self.books.take(self.talk.conversation.closed(sessions_stay=stays), sessions_stay=stays)
+
+    # ---- the nodes
+
+    @precondition(lambda self: self.books.asked)
+    @rule(data=st.data(), node=NODES)
+    def a_node_opens(self, data: st.DataObject, node: NodeId) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.asked)))
+        self.books.asked.remove(session)
+        self.books.at_node[session] = node
+        self.books.take(self.talk.conversation.sessions.opened(SessionAnswer(session=session, node=node, sdp="v=0")))
+
+    @precondition(lambda self: self.books.asked)
+    @rule(data=st.data(), code=CODES)
+    def no_node_opens(self, data: st.DataObject, code: ErrorCode) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.asked)))
+        self.books.asked.remove(session)
+        self.books.take(self.talk.conversation.sessions.refused(session, RillcastError(code, "no")))
+
+    @precondition(lambda self: self.books.accepting)
+    @rule(data=st.data())
+    def an_answer_is_refused(self, data: st.DataObject) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.accepting)))
+        self.books.accepting.remove(session)
+        error = RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "no answer")
+        self.books.take(self.talk.conversation.sessions.answer_refused(session, error))
+
+    @precondition(lambda self: self.books.receivers)
+    @rule(data=st.data(), state=st.sampled_from([SessionState.CONNECTED, SessionState.MEDIA, None]))
+    def a_session_goes_on(self, data: st.DataObject, state: SessionState | None) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.receivers)))
+        self.event(session, state=state, stream_height=360)
+
+    @precondition(lambda self: self.books.receivers)
+    @rule(data=st.data(), reason=REASONS)
+    def a_node_ends_a_session(self, data: st.DataObject, reason: EndReason) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.receivers)))
+        if session not in self.books.asked:
+            self.books.at_node.pop(session, None)
+        self.event(session, state=SessionState.CLOSED, reason=reason)
+
+    @rule(node=NODES)
+    def a_node_dies(self, node: NodeId) -> None:
+        for session in [session for session, at in self.books.at_node.items() if at == node]:
+            del self.books.at_node[session]
+        self.books.take(self.talk.conversation.sessions.node_gone(node, self.now))
+
+    @precondition(lambda self: self.books.forgotten)
+    @rule(data=st.data())
+    def something_late_comes(self, data: st.DataObject) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.forgotten)))
+        self.event(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
+
+    # ---- time and the stream
+
+    @precondition(lambda self: self.books.expiries)
+    @rule(data=st.data())
+    def time_is_over(self, data: st.DataObject) -> None:
+        session = data.draw(st.sampled_from(sorted(self.books.expiries)))
+        self.books.expiries.remove(session)
+        self.books.take(self.talk.conversation.sessions.expired(session))
+
+    @precondition(lambda self: self.books.waiting)
+    @rule(data=st.data())
+    def a_stream_goes_live(self, data: st.DataObject) -> None:
+        stream = data.draw(st.sampled_from(sorted(self.books.waiting)))
+        self.books.take(self.talk.conversation.stream_live(stream))
+
+    # ---- what must hold
+
+    @invariant()
+    def nothing_runs_at_a_node_that_nobody_here_knows(self) -> None:
+        if hasattr(self, "books"):
+            assert self.books.at_node.keys() <= self.books.receivers
+
+    def teardown(self) -> None:
+        if not hasattr(self, "books"):
+            return
+        if self.open:
+            self.goes(stays=False)
+        for session in sorted(self.books.asked):
+            self.books.at_node[session] = NodeId("n1")
+            self.books.asked.remove(session)
+            answer = SessionAnswer(session=session, node=NodeId("n1"), sdp="v=0")
+            self.books.take(self.talk.conversation.sessions.opened(answer))
+        assert not self.books.receivers
+        assert not self.books.at_node
+        assert not self.books.waiting
+        assert self.talk.conversation.idle
+
+
+SessionLife.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
+TestSessionLife = SessionLife.TestCase
