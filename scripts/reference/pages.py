@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import cli, errors, messages, metrics, plane, settings
+from scripts.reference import cli, errors, messages, metrics, plane, rest, settings
 
 FOLDER = "docs/reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings.render,
     "metrics.md": metrics.render,
     "messages.md": messages.render,
+    "rest.md": rest.render,
     "plane.md": plane.render,
     "errors.md": errors.render,
     "cli.md": cli.render,

@@ -101,6 +101,7 @@ async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None
         ("from", "query", False),
         ("to", "query", False),
     ]
+    assert {one["schema"]["format"] for one in usage["parameters"]} == {"date"}
 
 
 def refs(value: object) -> Iterator[str]:

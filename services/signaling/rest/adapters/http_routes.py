@@ -141,8 +141,11 @@ def _source(row: Row, name: str, annotation: Any) -> Any:
     kind = base_type(annotation)
     if kind is Identity:
         return None
-    text = about(annotation).text or None
-    place = Path(description=text) if name in row.in_path else Query(alias=on_wire(name, annotation), description=text)
+    said = about(annotation)
+    describe: dict[str, Any] = {"description": said.text or None}
+    if said.format:
+        describe["json_schema_extra"] = {"format": said.format}
+    place = Path(**describe) if name in row.in_path else Query(alias=on_wire(name, annotation), **describe)
     return Annotated[int, BeforeValidator(_whole_number), place] if kind is int else Annotated[kind, place]
 
 

@@ -16,6 +16,8 @@ class About:
     """One sentence for the document."""
     name: str = ""
     """On the wire, if that is no name for a parameter in Python."""
+    format: str = ""
+    """Of text, in JSON schema's words: ``date``."""
 
 
 App = Annotated[AppName, About("The app.")]
@@ -23,9 +25,10 @@ Stream = Annotated[StreamId, About("The stream's id.")]
 Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.")]
 Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.")]
 FirstDay = Annotated[
-    str, About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from")
+    str,
+    About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from", format="date"),
 ]
-LastDay = Annotated[str, About("The last day, included. Without it, today.", name="to")]
+LastDay = Annotated[str, About("The last day, included. Without it, today.", name="to", format="date")]
 LicenseKey = Annotated[
     str, About("The id of the license in force, or the text of any license document, which is only looked at.")
 ]

@@ -1,0 +1,80 @@
+"""docs/reference/rest.md: the endpoints of the REST API, from the tables that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from rillcast.apps.patch import Patch
+from scripts.reference import messages
+from scripts.reference.faults import Undocumented
+from scripts.reference.markdown import bullets, page, paragraph, prose
+from scripts.reference.structs import Targets, struct_section, targets_on, undocumented
+from scripts.reference.type_words import in_python, named
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
+from services.signaling.rest.adapters.tables import TABLES
+
+INTRODUCTION = """
+Ant Media Server's paths and shapes are served under `/rest/v2` and `/{app}/rest/v2`, and our own under `/rillcast/v1`.
+The same as an OpenAPI 3.1 document: `GET /rillcast/v1/openapi.json`.
+
+Bodies are JSON of at most 256 KiB. Where nothing else is said, a refusal is a `Result` with `success: false` and a
+sentence in `message`. An endpoint that is missing here is answered 404, another method 405 with the methods that there
+are in `Allow`. `GET` answers `HEAD` too.
+"""
+
+
+def render() -> str:
+    """The page. Raises `Undocumented` for a shape without a docstring."""
+    shapes = _shapes()
+    if faults := undocumented(shapes):
+        raise Undocumented(faults)
+    targets = {**messages.targets(), **targets_on("", [shape.__name__ for shape in shapes])}
+    parts = [part for table in TABLES for part in _table(table, targets)]
+    sections = [part for shape in shapes for part in struct_section(shape, targets)]
+    return page("REST", "`services/signaling/rest/adapters/tables`", INTRODUCTION, [*parts, "## Shapes", *sections])
+
+
+def _table(table: Table[Any], targets: Targets) -> Iterator[str]:
+    yield f"## {table.tag.capitalize()}"
+    yield prose(table.about)
+    for row in table.rows:
+        yield f"### `{row.method} {row.path}`"
+        yield paragraph(row.summary)
+        yield bullets(_facts(row, targets))
+
+
+def _facts(row: Endpoint[Any, Any], targets: Targets) -> Iterator[str]:
+    yield f"May be asked by: {row.guard.name}."
+    for name, annotation in row.parameters.items():
+        if name != "body":
+            place, kind = "path" if name in row.in_path else "query", in_python(base_type(annotation))
+            yield f"`{on_wire(name, annotation)}` ({place}, {kind}): {about(annotation).text}"
+    if row.body is not None:
+        yield f"Body{' (may lack)' if row.body_may_lack else ''}: {_type(row.body, targets)}."
+    if row.missing is None:
+        yield f"Answer: {_type(row.answer, targets)}{f'; 204 {row.nothing}' if row.nothing else ''}."
+    for status, refusals in sorted(row.refusals.items()):
+        reasons = "; ".join(dict.fromkeys(one.message + " (plain text)" * one.plain for one in refusals))
+        yield f"{status} {HTTPStatus(status).phrase}: {reasons.removesuffix('.')}."
+
+
+def _type(kind: Any, targets: Targets) -> str:
+    """A type in words, with links to what it is made of."""
+    if get_origin(kind) is Patch:
+        return f"keys of {_type(get_args(kind)[0], targets)}; absent ones stay, unknown ones are ignored"
+    if get_origin(kind) is list:
+        return f"a list of {_type(get_args(kind)[0], targets)}"
+    name = "JSON" if kind is msgspec.Raw else str(kind.__name__)
+    return f"[{name}]({targets[name]})" if name in targets else name
+
+
+def _shapes() -> list[type[msgspec.Struct]]:
+    """The structs that no other page has, by name."""
+    elsewhere = messages.targets()
+    rows = [row for table in TABLES for row in table.rows]
+    found = {kind.__name__: kind for row in rows for kind in (*named(row.answer), *named(row.body))}
+    return [kind for name, kind in sorted(found.items()) if issubclass(kind, msgspec.Struct) and name not in elsewhere]
