@@ -10,6 +10,8 @@ from rillcast.contracts.records import LadderRung
 MAX_RUNGS = 16
 MIN_HEIGHT, MAX_HEIGHT = 16, 4320
 MIN_BITRATE_BPS, MAX_BITRATE_BPS = 10_000, 100_000_000
+MAX_AUDIO_BITRATE_BPS = 1_000_000
+"""Twice what Opus can have."""
 
 
 class LadderRefused(ValueError):
@@ -30,6 +32,11 @@ def check_rungs(rungs: Sequence[LadderRung]) -> None:
             raise LadderRefused(
                 f"encoderSettings: the {rung.height}p rung's videoBitrate is {rung.video_bitrate} bit/s; "
                 f"it must be {MIN_BITRATE_BPS} to {MAX_BITRATE_BPS}"
+            )
+        if not 0 <= rung.audio_bitrate <= MAX_AUDIO_BITRATE_BPS:
+            raise LadderRefused(
+                f"encoderSettings: the {rung.height}p rung's audioBitrate is {rung.audio_bitrate} bit/s; "
+                f"it must be 0 to {MAX_AUDIO_BITRATE_BPS}, and has no effect: audio is not transcoded"
             )
         if rung.height in heights:
             raise LadderRefused(f"encoderSettings: there are two rungs of height {rung.height}")

@@ -20,6 +20,7 @@ class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for."""
 
     rungs: tuple[LadderRung, ...] = ()
+    """Their ``audioBitrate`` is 0: audio is not transcoded, so a change of it changes no ladder."""
     codecs: tuple[str, ...] = ("H264",)
     """To be had of every source, in whatever codec it is. Without `rungs` only VP8 counts, which somebody must have
     asked for: no stream is transcoded by default."""
@@ -42,5 +43,7 @@ def wish_of(app: AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:
     rungs = app.encoder_settings if own is None else own
     codecs = (("H264", app.h264_enabled), ("VP8", app.vp8_enabled))
     return LadderWish(
-        rungs=rungs, codecs=tuple(codec for codec, enabled in codecs if enabled), always=app.always_encode
+        rungs=tuple(msgspec.structs.replace(rung, audio_bitrate=0) for rung in rungs),
+        codecs=tuple(codec for codec, enabled in codecs if enabled),
+        always=app.always_encode,
     )

@@ -76,7 +76,8 @@ class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     video_bitrate: int
     """The bit rate of the video, in bit/s."""
     audio_bitrate: int = 64_000
-    """In bit/s. Ant Media's clients send it, so it is accepted; but audio is not transcoded."""
+    """In bit/s. Ant Media's clients send it and read it back, so it is kept. It has no effect, because audio is not
+    transcoded: every rendition comes with the Opus that the publisher sends."""
     force_encode: bool = True
     """Make this rung even if the source has the same height."""
 

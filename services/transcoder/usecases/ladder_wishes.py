@@ -6,12 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
-from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.apps.ladder_wish import LadderWish, wish_of
-from rillcast.contracts.ids import AppName, StreamId, split_stream_key, stream_key
-from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.apps.stored import StoredApps, StoredBroadcasts, StoredRefused
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
 from rillcast.runtime.follow import follow
 from rillcast.runtime.logs import get_logger
@@ -21,9 +18,6 @@ from services.transcoder.ports import KeyValue
 
 log = get_logger(__name__)
 
-MAX_BROADCASTS = 100_000
-"""With settings of their own; more are as their app has it."""
-
 
 class LadderWishes:
     """By app and stream; without an app's settings nothing is asked for. `run` belongs to a supervised task."""
@@ -31,9 +25,9 @@ class LadderWishes:
     def __init__(self, apps: KeyValue, broadcasts: KeyValue) -> None:
         self._apps = apps
         self._broadcasts = broadcasts
+        self._stored_apps = StoredApps()
+        self._stored_broadcasts = StoredBroadcasts()
         self._listeners: list[Callable[[AppName], None]] = []
-        self._app_settings: dict[AppName, AppSettings] = {}
-        self._broadcast_settings: dict[str, BroadcastRecord] = {}
 
     def on_change(self, listener: Callable[[AppName], None]) -> None:
         """Call `listener` with each app of which some stream's ladder may be another now. It must not block."""
@@ -41,52 +35,40 @@ class LadderWishes:
 
     def get(self, app: AppName, stream: StreamId) -> LadderWish:
         """What is asked for; false if nothing."""
-        settings = self._app_settings.get(app)
+        settings = self._stored_apps.get(app)
         if settings is None:
             return LadderWish(codecs=())
-        return wish_of(settings, self._broadcast_settings.get(stream_key(app, stream)))
+        return wish_of(settings, self._stored_broadcasts.get(app, stream))
 
     async def run(self) -> None:
         """Follow the store until cancelled; survives its absence."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(self._apps, self.apply_app, name=BUCKET_APPS))
-            tasks.create_task(follow(self._broadcasts, self.apply_broadcast, name=BUCKET_BROADCASTS))
+            tasks.create_task(follow(self._apps, self._app, name=BUCKET_APPS))
+            tasks.create_task(follow(self._broadcasts, self._broadcast, name=BUCKET_BROADCASTS))
 
-    def apply_app(self, entry: Entry) -> None:
-        """A change of the apps bucket."""
-        app = AppName(entry.key)
-        before = self._app_settings.get(app)
-        if entry.value is None:
-            self._app_settings.pop(app, None)
-        else:
-            try:
-                settings = msgspec.json.decode(entry.value, type=AppSettings)
-                check_rungs(settings.encoder_settings)
-            except (LadderRefused, msgspec.MsgspecError) as error:
-                metrics.REFUSED.labels("settings").inc()
-                log.warning("The app's encoder settings are refused", app=app, reason=str(error))
-                return
-            self._app_settings[app] = settings
-        if self._app_settings.get(app) != before:
-            self._changed(app)
-
-    def apply_broadcast(self, entry: Entry) -> None:
-        """A change of the broadcasts bucket."""
+    def _app(self, entry: Entry) -> None:
         try:
-            app, _ = split_stream_key(entry.key)
-            record = None if entry.value is None else msgspec.json.decode(entry.value, type=BroadcastRecord)
-            check_rungs((record.encoder_settings_list or ()) if record is not None else ())
-        except (ValueError, msgspec.MsgspecError) as error:
-            metrics.REFUSED.labels("settings").inc()
-            log.warning("The broadcast's encoder settings are refused", stream=entry.key, reason=str(error))
+            changed = self._stored_apps.apply(entry.key, entry.value)
+        except StoredRefused as refused:
+            _refuse("The app's settings are refused", entry, refused)
             return
-        before = self._broadcast_settings.pop(entry.key, None)
-        own = record is not None and record.encoder_settings_list is not None
-        if record is not None and own and len(self._broadcast_settings) < MAX_BROADCASTS:
-            self._broadcast_settings[entry.key] = record
-        if self._broadcast_settings.get(entry.key) != before:
-            self._changed(app)
+        if changed:
+            self._tell(AppName(entry.key))
 
-    def _changed(self, app: AppName) -> None:
+    def _broadcast(self, entry: Entry) -> None:
+        try:
+            app = self._stored_broadcasts.apply(entry.key, entry.value)
+        except StoredRefused as refused:
+            _refuse("The broadcast's settings are refused", entry, refused)
+            return
+        if app is not None:
+            self._tell(app)
+
+    def _tell(self, app: AppName) -> None:
         for listener in self._listeners:
             listener(app)
+
+
+def _refuse(sentence: str, entry: Entry, refused: StoredRefused) -> None:
+    metrics.REFUSED.labels("settings").inc()
+    log.warning(sentence, key=entry.key, reason=str(refused))

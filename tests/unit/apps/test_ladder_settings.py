@@ -20,6 +20,8 @@ def rung(height: int, bitrate_bps: int = 500_000) -> LadderRung:
         ([rung(100_000)], "height is 100000"),
         ([rung(360, 0)], "videoBitrate is 0"),
         ([rung(360, 1_000_000_000)], "videoBitrate is 1000000000"),
+        ([LadderRung(height=360, video_bitrate=500_000, audio_bitrate=-1)], "audioBitrate is -1 .*no effect"),
+        ([LadderRung(height=360, video_bitrate=500_000, audio_bitrate=10**9)], "audioBitrate is 1000000000"),
         ([rung(100 + 2 * n) for n in range(50)], "50 rungs"),
         ([rung(360), rung(360, 300_000)], "two rungs of height 360"),
     ],

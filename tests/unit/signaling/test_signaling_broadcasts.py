@@ -14,7 +14,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord, LadderRung
 from rillcast.runtime.ports import Entry
-from services.signaling.core.domain.broadcast_catalog import MAX_BROADCASTS, BroadcastCatalog
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 
 ROOT = "/live/rest/v2/broadcasts"
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]
@@ -205,10 +205,11 @@ def test_old_news_and_nonsense_change_nothing() -> None:
     assert catalog.of_app(LIVE) == ()
 
 
-def test_no_more_broadcasts_are_kept_than_transcoders_follow() -> None:
+def test_no_more_broadcasts_are_kept_than_transcoders_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rillcast.apps.stored.MAX_BROADCASTS", 10)
     catalog = BroadcastCatalog()
-    for number in range(MAX_BROADCASTS):
+    for number in range(10):
         catalog.apply(entry(number + 1, stream=f"s{number}", value=b'{"streamId":"s%d"}' % number))
     assert catalog.full
-    assert not catalog.apply(entry(MAX_BROADCASTS + 1, stream="one-more"))
-    assert catalog.apply(entry(MAX_BROADCASTS + 2, stream="s0"))
+    assert not catalog.apply(entry(11, stream="one-more"))
+    assert catalog.apply(entry(12, stream="s0"))

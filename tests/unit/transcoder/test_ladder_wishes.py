@@ -79,8 +79,8 @@ async def test_impossible_settings_of_a_broadcast_leave_it_as_it_was() -> None:
         await around.broadcast_ladder(LadderRung(height=0, video_bitrate=100_000))
         await around.broadcasts.put(KEY, b"{")
         await around.broadcasts.put("no-stream-key", b"{}")
-        await around.ladder(*LADDER[:1])
-        await eventually(lambda: node.wishes._app_settings[APP].encoder_settings == LADDER[:1])
+        await around.ladder(*LADDER, always=True)
+        await eventually(lambda: node.wishes.get(APP, STREAM).always)
         assert [rung.height for rung in node.wishes.get(APP, STREAM).rungs] == [120]
 
 

@@ -313,6 +313,17 @@ async def test_a_changed_ladder_is_followed_and_a_removed_one_ends_the_job() -> 
         await eventually(lambda: node.jobs.held == 0)
 
 
+async def test_another_bit_rate_of_the_audio_leaves_the_ladder_alone() -> None:
+    async with cluster() as around:
+        node = await job_with_rungs(around)
+        (job,) = node.jobs._jobs.values()
+        await around.ladder(*(msgspec.structs.replace(rung, audio_bitrate=96_000) for rung in LADDER))
+        await around.apps.put("later", b'{"appName":"later","vp8Enabled":true}')
+        await eventually(lambda: node.wishes.get(AppName("later"), STREAM), what="the change before being read as well")
+        assert list(node.jobs._jobs.values()) == [job]
+        assert job.held
+
+
 async def test_impossible_settings_are_refused_and_the_former_ones_stay() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
@@ -321,7 +332,7 @@ async def test_impossible_settings_are_refused_and_the_former_ones_stay() -> Non
         await around.ladder(LadderRung(height=360, video_bitrate=10**9))
         await around.apps.put("later", b'{"appName":"later","encoderSettings":[{"height":90,"videoBitrate":100000}]}')
         await eventually(lambda: node.wishes.get(AppName("later"), STREAM))
-        assert node.wishes.get(APP, STREAM).rungs == LADDER
+        assert [rung.height for rung in node.wishes.get(APP, STREAM).rungs] == [180, 90]
         assert node.jobs.held == 1
 
 

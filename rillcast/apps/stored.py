@@ -1,0 +1,125 @@
+"""What was set for apps and broadcasts, as the store has it. No I/O.
+
+Whoever follows the two buckets hands every entry to `apply`. Settings that make no sense are refused and never displace
+settings that did, so signaling and transcoders always agree about what is in force.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.apps.ladder_settings import check_rungs
+from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id, split_stream_key
+from rillcast.contracts.records import AppSettings, BroadcastRecord
+
+MAX_APPS = 10_000
+MAX_BROADCASTS = 100_000
+"""More are refused: they count as if nothing had been set for them."""
+
+
+class StoredRefused(ValueError):
+    """An entry of the store that makes no sense, or is too many. The message says why."""
+
+
+class StoredApps:
+    """Settings by app."""
+
+    def __init__(self) -> None:
+        self._apps: dict[AppName, AppSettings] = {}
+
+    def get(self, app: AppName) -> AppSettings | None:
+        """None when nothing was set for it."""
+        return self._apps.get(app)
+
+    def names(self) -> set[AppName]:
+        """Every app for which something was set."""
+        return set(self._apps)
+
+    def apply(self, key: str, value: bytes | None) -> bool:
+        """Take an entry in, with None for one that was deleted. Whether anything is different now. Raises
+        `StoredRefused`."""
+        app = AppName(key)
+        before = self._apps.get(app)
+        if value is None:
+            return self._apps.pop(app, None) is not None
+        settings = _app_settings(app, value)
+        if before is None and len(self._apps) >= MAX_APPS:
+            raise StoredRefused(f"there are settings of {MAX_APPS} apps already")
+        self._apps[app] = settings
+        return settings != before
+
+
+class StoredBroadcasts:
+    """Records by app and stream."""
+
+    def __init__(self) -> None:
+        self._by_app: dict[AppName, dict[StreamId, BroadcastRecord]] = {}
+        self._count = 0
+
+    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+        """None when nothing was set for it."""
+        return self._by_app.get(app, {}).get(stream)
+
+    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+        """All of an app, in no order."""
+        return tuple(self._by_app.get(app, {}).values())
+
+    @property
+    def full(self) -> bool:
+        """Whether no more are taken."""
+        return self._count >= MAX_BROADCASTS
+
+    def apply(self, key: str, value: bytes | None) -> AppName | None:
+        """Take an entry in, with None for one that was deleted. The app of the broadcast if anything is different now.
+        Raises `StoredRefused`."""
+        app, stream = _broadcast_key(key)
+        before = self.get(app, stream)
+        if value is None:
+            self._forget(app, stream)
+            return app if before is not None else None
+        record = _broadcast(stream, value)
+        if before is None:
+            if self.full:
+                raise StoredRefused(f"there are records of {MAX_BROADCASTS} broadcasts already")
+            self._count += 1
+        self._by_app.setdefault(app, {})[stream] = record
+        return app if record != before else None
+
+    def _forget(self, app: AppName, stream: StreamId) -> None:
+        of_app = self._by_app.get(app, {})
+        if of_app.pop(stream, None) is not None:
+            self._count -= 1
+            if not of_app:
+                del self._by_app[app]
+
+
+def _app_settings(app: AppName, value: bytes) -> AppSettings:
+    try:
+        settings = msgspec.json.decode(value, type=AppSettings)
+        check_rungs(settings.encoder_settings)
+    except ValueError as error:
+        raise StoredRefused(str(error)) from error
+    if not is_app_name(app):
+        raise StoredRefused("that is no name of an app")
+    return settings
+
+
+def _broadcast_key(key: str) -> tuple[AppName, StreamId]:
+    try:
+        app, stream = split_stream_key(key)
+    except ValueError as error:
+        raise StoredRefused(str(error)) from error
+    if not is_app_name(app) or not is_stream_id(stream):
+        raise StoredRefused("that is no app with a stream id")
+    return app, stream
+
+
+def _broadcast(stream: StreamId, value: bytes) -> BroadcastRecord:
+    try:
+        record = msgspec.json.decode(value, type=BroadcastRecord)
+        check_rungs(record.encoder_settings_list or ())
+    except ValueError as error:
+        raise StoredRefused(str(error)) from error
+    if record.stream_id != stream:
+        raise StoredRefused(f"the record is of the stream {record.stream_id[:80]!r}")
+    return record
