@@ -10,6 +10,20 @@ BUILD_INFO = Gauge("rillcast_build_info", "Always 1; the labels say what runs he
 READY = Gauge("rillcast_ready", "1 while this node takes new work.")
 DRAINING = Gauge("rillcast_draining", "1 from the moment this node was told to stop.")
 TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended unexpectedly.", ["task"])
+BACKGROUND_WAITING = Gauge(
+    "rillcast_background_tasks_waiting",
+    "Short work on the side, such as ending sessions at other nodes, not begun yet.",
+)
+BACKGROUND_REFUSED = Counter(
+    "rillcast_background_tasks_refused_total",
+    "Work on the side not begun because there was too much of it, by what was full: running, waiting.",
+    ["full"],
+)
+HTTP_REFUSED = Counter(
+    "rillcast_http_connections_refused_total",
+    "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large.",
+    ["reason"],
+)
 LOOP_LAG_SECONDS = Histogram(
     "rillcast_event_loop_lag_seconds",
     "How late a timer of the event loop fires, sampled four times a second.",
