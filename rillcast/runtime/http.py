@@ -12,6 +12,10 @@ from typing import Any
 import uvicorn
 
 from rillcast.runtime.errors import StartError
+from rillcast.runtime.http_limits import HttpLimits, limited_protocol
+
+DEFAULT_LIMITS = HttpLimits()
+"""Of a listener that only the cluster's own nodes and tools use."""
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
@@ -34,10 +38,16 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 class HttpServer:
     """Runs an ASGI app inside the node's event loop, without touching signal handlers."""
 
-    def __init__(self, app: Any, sock: socket.socket, **options: Any) -> None:
+    def __init__(self, app: Any, sock: socket.socket, limits: HttpLimits = DEFAULT_LIMITS, /, **options: Any) -> None:
         """`options` go to `uvicorn.Config`, e.g. ``ws_max_size``."""
         self._sock = sock
-        defaults: dict[str, Any] = {"access_log": False, "lifespan": "off", "timeout_graceful_shutdown": 1}
+        defaults: dict[str, Any] = {
+            "access_log": False,
+            "lifespan": "off",
+            "timeout_graceful_shutdown": 1,
+            "timeout_keep_alive": limits.idle_timeout_s,
+            "http": limited_protocol(limits),
+        }
         config = uvicorn.Config(app, log_config=None, **(defaults | options))
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

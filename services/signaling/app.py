@@ -11,6 +11,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http_limits import HttpLimits
 from rillcast.runtime.service import Node
 from rillcast.runtime.service import main as run_service
 from rillcast.runtime.telemetry import get_logger
@@ -27,6 +28,11 @@ from services.signaling.whip import wire as whip
 
 log = get_logger(__name__)
 
+OTHER_CONNECTIONS = 5_000
+"""HTTP requests at once, besides the sockets."""
+SETTLE_S = 5.0
+"""For telling the nodes of the sessions that ended with the last sockets."""
+
 
 def main() -> None:
     """Run until told to stop."""
@@ -42,14 +48,16 @@ async def run(settings: SignalingSettings) -> None:
         node = Node(settings, NodeKind.SIGNALING, http_address=f"{address}:{sock.getsockname()[1]}")
         async with node:
             service = await Signaling.build(settings, node)
-            server = HttpServer(service.asgi, sock, **http_options())
+            limits = HttpLimits(connections=settings.max_sockets + OTHER_CONNECTIONS)
+            server = HttpServer(service.asgi, sock, limits, **http_options())
             await server.start()
             log.info("Serves clients", address=node.info.http_address)
             try:
                 await node.until_stopped()
             finally:
                 await server.stop()
-                await service.core.tasks.settle()
+                await service.core.tasks.settle(SETTLE_S)
+                await service.core.tasks.close()
     finally:
         sock.close()
 

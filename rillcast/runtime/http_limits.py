@@ -1,0 +1,110 @@
+"""Limits of a listener: how many connections it keeps, and how long and how large a request's head may be.
+
+uvicorn by itself waits for ever for a request that is never finished, and keeps whatever is sent of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rillcast.runtime import metrics
+
+_LINGER_S = 1.0
+"""How long a refused client may take to read why."""
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """Of one listener."""
+
+    connections: int = 1_000
+    """Open at once, WebSockets included; more are answered 503 and closed."""
+    head_timeout_s: float = 10.0
+    """From the connection, and later from a request's first byte, to the end of the request's head."""
+    head_bytes: int = 64 * 1024
+    """Of a request line and headers, give or take what one read brings."""
+    idle_timeout_s: int = 5
+    """Between two requests on one connection."""
+
+
+def limited_protocol(limits: HttpLimits) -> Callable[..., asyncio.Protocol]:
+    """uvicorn's HTTP protocol with `limits`, for its option ``http``."""
+    return partial(_LimitedProtocol, limits)
+
+
+class _LimitedProtocol(HttpToolsProtocol):
+    def __init__(self, limits: HttpLimits, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits
+        self._refused = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    # ---- the transport's side
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        full = len(self.connections) >= self._limits.connections
+        super().connection_made(transport)
+        if full:
+            self.connections.discard(self)
+            self._refuse("full", "503 Service Unavailable", "too many connections are open here, try again soon")
+        else:
+            self._head_begins()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes:
+                self._refuse("head_too_large", "431 Request Header Fields Too Large", "the request's head is too large")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_over()
+        super().connection_lost(exc)
+
+    # ---- the parser's side
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._head_begins()
+
+    def on_headers_complete(self) -> None:
+        self._head_is_over()
+        super().on_headers_complete()
+
+    # ---- inside
+
+    def _head_begins(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(self._limits.head_timeout_s, self._head_is_late)
+
+    def _head_is_over(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        words = f"no complete request came within {self._limits.head_timeout_s:g} s"
+        self._refuse("head_too_late", "408 Request Timeout", words)
+
+    def _refuse(self, reason: str, status: str, words: str) -> None:
+        """Answer, then close once the client has read it: closing at once resets the connection under the answer."""
+        self._head_is_over()
+        self._refused = True
+        metrics.HTTP_REFUSED.labels(reason).inc()
+        if self.transport.is_closing():
+            return
+        head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(words) + 1}\r\n"
+        self.transport.write(f"{head}retry-after: 5\r\nconnection: close\r\n\r\n{words}\n".encode())
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.abort)

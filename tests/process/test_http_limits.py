@@ -1,0 +1,152 @@
+"""A listener's limits, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from rillcast.runtime import metrics
+from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http_limits import HttpLimits
+from rillcast.testing.eventually import eventually
+
+GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    """Answers HTTP with "ok"; accepts WebSockets and keeps them."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@asynccontextmanager
+async def listener(**limits: Any) -> AsyncIterator[int]:
+    server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), HttpLimits(**limits), ws="websockets-sansio")
+    await server.start()
+    yield server.port
+    await server.stop()
+
+
+class Connection:
+    """A client that writes what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def rest(self) -> str:
+        """Everything until the server closes."""
+        async with asyncio.timeout(10):
+            return (await self.reader.read()).decode()
+
+    async def answer(self) -> bytes:
+        """One answer of `app`."""
+        async with asyncio.timeout(10):
+            return await self.reader.readuntil(b"ok")
+
+
+@asynccontextmanager
+async def connected(port: int, first: bytes = b"") -> AsyncIterator[Connection]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+    yield Connection(reader, writer)
+    writer.close()
+
+
+@asynccontextmanager
+async def counted(reason: str, times: int = 1) -> AsyncIterator[None]:
+    counter = metrics.HTTP_REFUSED.labels(reason)
+    before = counter._value.get()
+    yield
+    assert counter._value.get() == before + times
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nhost: he"], ids=["nothing", "half a head"])
+async def test_a_request_that_never_comes_is_answered_and_closed(sent: bytes) -> None:
+    async with counted("head_too_late"), listener(head_timeout_s=0.1) as port, connected(port, sent) as client:
+        answer = await client.rest()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert answer.endswith("\r\n\r\nno complete request came within 0.1 s\n")
+
+
+async def test_a_head_that_trickles_in_is_late_all_the_same() -> None:
+    async with counted("head_too_late"), listener(head_timeout_s=0.3) as port, connected(port, GET[:20]) as client:
+
+        async def trickle() -> None:
+            while True:
+                client.writer.write(b"x: y\r\n")
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(trickle())
+        answer = await client.rest()
+        task.cancel()
+    assert answer.startswith("HTTP/1.1 408 ")
+
+
+async def test_the_head_of_a_second_request_is_late_too() -> None:
+    async with counted("head_too_late"), listener(head_timeout_s=0.2) as port, connected(port, GET) as client:
+        await client.answer()
+        client.writer.write(b"G")
+        assert (await client.rest()).startswith("HTTP/1.1 408 ")
+
+
+async def test_an_idle_connection_is_closed_without_words() -> None:
+    async with listener(idle_timeout_s=0.1) as port, connected(port, GET) as client:
+        await client.answer()
+        assert await client.rest() == ""
+
+
+async def test_a_head_without_end_is_refused() -> None:
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, GET[:-2]) as client:
+        client.writer.write(b"x: " + b"y" * 3_000)
+        assert (await client.rest()).startswith("HTTP/1.1 431 ")
+
+
+async def test_a_large_body_after_a_small_head_is_no_large_head() -> None:
+    head = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100000\r\n\r\n"
+    async with listener(head_bytes=2_000) as port, connected(port, head + b"x" * 100_000) as client:
+        assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_one_connection_too_many_is_refused_in_words_until_one_is_closed() -> None:
+    async with listener(connections=2) as port, connected(port, GET) as first, connected(port, GET):
+        await first.answer()
+        async with counted("full"), connected(port, GET) as third:
+            answer = await third.rest()
+        assert answer.startswith("HTTP/1.1 503 Service Unavailable\r\n")
+        assert "retry-after: 5\r\n" in answer
+        assert answer.endswith("too many connections are open here, try again soon\n")
+        first.writer.close()
+
+        async def served() -> bool:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
+
+        await eventually(served, what="a place for the next")
+
+
+async def test_websockets_count_and_have_no_head_to_wait_for() -> None:
+    upgrade = (
+        b"GET / HTTP/1.1\r\nhost: here\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    )
+    async with listener(connections=2, head_timeout_s=0.2) as port, connected(port, upgrade) as socket:
+        async with asyncio.timeout(10):
+            head = await socket.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        async with connected(port) as silent, counted("head_too_late"):
+            async with connected(port, GET) as third:
+                assert (await third.rest()).startswith("HTTP/1.1 503 ")
+            assert (await silent.rest()).startswith("HTTP/1.1 408 ")  # so the socket's time would be over, too
+        assert not socket.reader.at_eof()
