@@ -1,4 +1,5 @@
-"""How long to wait before trying again: doubling, bounded, and jittered so that many children don't come at once."""
+"""How long to wait before trying again. Delays double up to a bound, and are random so that many children do not
+come at once."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import random
 
 
 class Backoff:
-    """Successive delays. The first is short: most parents lost are replaced already."""
+    """The delays between attempts. The first one is short, since most parents that are lost have been replaced
+    already."""
 
     def __init__(self, first_s: float = 0.1, most_s: float = 2.0, rng: random.Random | None = None) -> None:
         self._first_s = first_s
@@ -15,11 +17,11 @@ class Backoff:
         self.failures = 0
 
     def next_delay_s(self) -> float:
-        """The delay before the next attempt: uniform between half and whole of the doubled step."""
+        """The delay before the next attempt in seconds: evenly distributed between half and all of the doubled step."""
         step = min(self._most_s, self._first_s * float(2 ** min(self.failures, 16)))
         self.failures += 1
         return step * self._rng.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """It worked."""
+        """An attempt has succeeded: the next delay is the first one again."""
         self.failures = 0

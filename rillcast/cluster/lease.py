@@ -16,14 +16,14 @@ from enum import StrEnum
 CLAIM_RETRY_S = 0.5
 """How soon an owner that can't reach the store asks again."""
 REWRITES = 3
-"""Regular rewrites in one time to live: two may fail before the key expires."""
+"""The number of regular rewrites in one time to live. Two of them may fail before the key expires."""
 MAX_EARLY_WRITES = 5
-"""Between two regular ones. A record that changes more often is written at the regular time: every write goes to every
-node of the cluster."""
+"""The number of early writes between two regular ones. A record that changes more often is written at the regular
+time, since every write goes to every node of the cluster."""
 
 
 class Step(StrEnum):
-    """What to do with the store now."""
+    """What the owner is to do with the store now."""
 
     WAIT = "wait"
     CREATE = "create"
@@ -35,14 +35,14 @@ class Step(StrEnum):
     READ = "read"
     """Read the key; answer with `found`."""
     STOP = "stop"
-    """The lease is lost: give up what it stood for. Final."""
+    """The lease is lost: give up what it stood for. Nothing comes after this step."""
 
 
 class Lease:
     """One claim, from `Lease(…)` to LOST or to the owner deleting the key itself."""
 
     def __init__(self, ttl_s: float, now: float, *, replace_revision: int | None = None) -> None:
-        """`replace_revision`: claim over a record of that revision instead of creating the key."""
+        """With `replace_revision`, the claim overwrites a record of that revision instead of creating the key."""
         self._ttl_s = ttl_s
         self._step = Step.CREATE if replace_revision is None else Step.REPLACE
         self._due = now
@@ -52,9 +52,9 @@ class Lease:
         self._renewing = False
         self.held = False
         self.epoch = 0
-        """Of the newest claim; 0 before the first."""
+        """The epoch of the newest claim; 0 before the first."""
         self.since_epoch = 0
-        """Of the first claim by this owner that led here without anybody else in between known."""
+        """The epoch of this owner's first claim after which nobody else is known to have held the key."""
         self.revision = replace_revision or 0
 
     @property
@@ -62,16 +62,16 @@ class Lease:
         return self._step is Step.STOP
 
     def next_step(self, now: float) -> Step:
-        """What to do now. WAIT until `due` otherwise."""
+        """What to do now. It is WAIT when there is nothing to do until `due`."""
         return self._step if self.lost or now >= self._due else Step.WAIT
 
     @property
     def due(self) -> float:
-        """When the next step is to be taken."""
+        """The time at which the next step is to be taken."""
         return self._due
 
     def reachable(self, now: float) -> bool:
-        """Whether the store answered within one time to live."""
+        """Whether the store has answered within the last time to live."""
         return now - self._contact < self._ttl_s
 
     def hurry(self, now: float) -> None:
@@ -100,7 +100,7 @@ class Lease:
         self._due = now
 
     def rewritten(self, revision: int | None, now: float) -> None:
-        """The answer to REWRITE."""
+        """The answer to REWRITE: the new revision, or None when the key no longer had ours."""
         self._contact = now
         if revision is None:
             self._step, self._due = Step.READ, now

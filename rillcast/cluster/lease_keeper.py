@@ -1,4 +1,4 @@
-"""Drives a `Lease` against the store: claims it, rewrites it in time, gives it back."""
+"""Carries out the steps of a `Lease` in the store: claims the key, rewrites it in time, gives it back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.ports import KeyValue
 
 RecordOf = Callable[[int, int], bytes]
-"""The record to write, for (epoch, since_epoch); both 0 in a claiming write."""
+"""Makes the record to write from (epoch, since_epoch). Both are 0 in a write that claims the key."""
 IsOurs = Callable[[bytes], bool]
 """Whether a record found under the key was written for this claim."""
 
@@ -43,7 +43,7 @@ class LeaseKeeper:
         return self.lease.held
 
     async def keep(self) -> None:
-        """Rewrite in time, until the lease is lost or this is cancelled. Survives the store being away."""
+        """Rewrite the key in time, until the lease is lost or this is cancelled. It goes on while the store is away."""
         while not self.lease.lost:
             self._hurried.clear()
             await self.step()
@@ -61,7 +61,8 @@ class LeaseKeeper:
             self.lease.unreachable(self._clock())
 
     async def release(self) -> None:
-        """Delete the key unless another has it by now. Best effort: it expires anyway. Cancel `keep` first."""
+        """Delete the key, unless another process has it by now. A failure does no harm, since the key expires
+        anyway. Cancel `keep` first."""
         if self.lease.lost:
             return
         with suppress(RillcastError):
@@ -72,12 +73,12 @@ class LeaseKeeper:
                 await self._store.delete(self._key, entry.revision)
 
     def hurry(self) -> None:
-        """The record changed: write it now."""
+        """The record has changed: write it soon (see `Lease.hurry`)."""
         self.lease.hurry(self._clock())
         self._hurried.set()
 
     def renew_epoch(self) -> None:
-        """Void everything given away under the present epoch."""
+        """Claim the key again, so that everything given away in the present epoch becomes void."""
         self.lease.renew_epoch(self._clock())
         self._hurried.set()
 

@@ -1,9 +1,9 @@
-"""What is live, as far as this node knows: the streams and renditions buckets, seen through their change feed.
+"""What is live, as far as this node knows: the buckets of streams and renditions, seen through their change feed.
 
-Decides without I/O: entries and the time go in, names of changed streams come out. `stream_watch` feeds it.
+It decides without I/O: entries and the time go in, and the names of changed streams come out. `stream_watch` feeds it.
 
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
-gone. That says something only while we hear the store; nothing expires while the bus is down, nor within one lease
+gone. This says something only while we hear the store. So nothing expires while the bus is down, nor within one lease
 after it came back.
 """
 
@@ -20,7 +20,7 @@ from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.runtime.ports import Entry
 
 MAX_ENTRIES = 200_000
-"""Per bucket; a store that claims more is broken or hostile, the rest is ignored and counted."""
+"""The most entries of one bucket. A store that has more is broken or hostile; the rest is ignored and counted."""
 
 
 class TrackSupply(msgspec.Struct, frozen=True):
@@ -29,9 +29,9 @@ class TrackSupply(msgspec.Struct, frozen=True):
     track: TrackRecord
     node: NodeId
     epoch: int
-    """What `RelayOpen.epoch` must say."""
+    """The epoch that `RelayOpen.epoch` must name."""
     since_epoch: int
-    """Relays opened by this node under an epoch from here on are still good."""
+    """Relays that this node opened in this epoch or a later one are still valid."""
 
 
 class LiveStream(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class LiveStream(msgspec.Struct, frozen=True):
     since_epoch: int
     renditions: tuple[RenditionRecord, ...]
     supplied: tuple[TrackSupply, ...]
-    """What `supplies` answers, worked out once per change."""
+    """What `supplies` answers. It is worked out once for each change."""
 
     @property
     def app(self) -> AppName:
@@ -54,11 +54,12 @@ class LiveStream(msgspec.Struct, frozen=True):
         return self.record.stream
 
     def supplies(self) -> tuple[TrackSupply, ...]:
-        """All tracks: the publisher's first, then renditions of this epoch; the first of a track id wins."""
+        """All tracks: those of the publisher first, then the renditions of this epoch. Of two with one track id, the
+        first counts."""
         return self.supplied
 
     def supply(self, track: TrackId) -> TrackSupply | None:
-        """The node that serves this track, if there is one."""
+        """The node that serves this track; None when there is none."""
         return next((supply for supply in self.supplied if supply.track.track == track), None)
 
 
@@ -111,14 +112,14 @@ class StreamDirectory:
         self._live: dict[str, LiveStream] = {}
         self._up_since: float | None = None
         self.undecodable = 0
-        """Entries ignored because they were no valid record, or too many."""
+        """How many entries were ignored because they were no valid record, or were too many."""
 
     def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
-        """The stream if it is live."""
+        """The stream with this id; None when it is not live."""
         return self.by_key(stream_key(app, stream))
 
     def by_key(self, key: str) -> LiveStream | None:
-        """The stream with this `stream_key` if it is live."""
+        """The stream with this `stream_key`; None when it is not live."""
         seen = self._streams.get(key)
         if seen is None:
             return None
@@ -136,7 +137,7 @@ class StreamDirectory:
                 yield live
 
     def apply_stream(self, entry: Entry, now: float) -> frozenset[str]:
-        """A change of the streams bucket."""
+        """Take in a change of the bucket of streams."""
         known = self._streams.get(entry.key)
         if known is not None and self._is_late(entry, known, now):
             return frozenset()
@@ -157,7 +158,7 @@ class StreamDirectory:
         return frozenset() if same else frozenset((entry.key,))
 
     def apply_rendition(self, entry: Entry, now: float) -> frozenset[str]:
-        """A change of the renditions bucket."""
+        """Take in a change of the bucket of renditions."""
         known = self._renditions.get(entry.key)
         if known is not None and self._is_late(entry, known, now):
             return frozenset()
@@ -180,7 +181,7 @@ class StreamDirectory:
         return frozenset() if same else frozenset((key,))
 
     def expire(self, now: float, *, bus_up: bool) -> frozenset[str]:
-        """Drop what was not rewritten in time. Call a few times per lease."""
+        """Drop what was not rewritten in time. It is to be called a few times in each lease."""
         if not bus_up:
             self._up_since = None
             return frozenset()

@@ -19,14 +19,14 @@ from rillcast.runtime.ports import Entry, KeyValue
 EXPIRY_CHECK_S = 0.5
 REWATCH_S = 0.5
 MAX_WAITING = 20_000
-"""Callers in `wait_for` at one time; more are answered at once from what is known."""
+"""How many callers may wait in `wait_for` at one time. Further ones are answered at once from what is known."""
 
 Listener = Callable[[str], None]
 """Called with a stream key whose entry changed, appeared or went away. Must not block."""
 
 
 class Connection(Protocol):
-    """The part of `Bus` that matters here."""
+    """The part of `Bus` that the watch needs."""
 
     @property
     def connected(self) -> bool: ...
@@ -53,17 +53,17 @@ class StreamWatch:
         self._waiters = 0
 
     def on_change(self, listener: Listener) -> None:
-        """Hear of every change from now on."""
+        """Call `listener` at every change from now on."""
         self._listeners.append(listener)
 
     def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
-        """The stream if it is live."""
+        """The stream with this id; None when it is not live."""
         return self.directory.get(app, stream)
 
     async def wait_for(
         self, app: AppName, stream: StreamId, timeout_s: float, good: Callable[[LiveStream], object] = lambda _: True
     ) -> LiveStream | None:
-        """The stream as soon as it is live, and `good`; None when it isn't in time."""
+        """The stream as soon as it is live and `good` says so; None when that does not happen in time."""
         key = stream_key(app, stream)
 
         def found() -> LiveStream | None:
@@ -91,7 +91,7 @@ class StreamWatch:
         return live
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Follow both buckets until this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(self._streams, self.directory.apply_stream))
             tasks.create_task(self._follow(self._renditions, self.directory.apply_rendition))

@@ -1,4 +1,4 @@
-"""Which node gets a new session: one policy per file, decided without I/O. `choose` composes them."""
+"""Which node gets a new session: one policy in each file, decided without I/O. `choose` puts them together."""
 
 from rillcast.cluster.placement.carrying import Carriers
 from rillcast.cluster.placement.choose import Placement, PlacementLimits

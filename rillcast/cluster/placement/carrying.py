@@ -8,11 +8,12 @@ from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import NodeReport
 
 REFRESH_S = 1.0
-"""As often as nodes report."""
+"""In seconds: as often as nodes report."""
 
 
 class Carriers:
-    """Who carries what, gathered from reports at most once per `REFRESH_S`, since each may name 500 streams."""
+    """Which edges carry which streams. It is gathered from reports at most once in `REFRESH_S`, since each may name
+    500 streams."""
 
     def __init__(self) -> None:
         self._gathered_at: float | None = None
@@ -25,7 +26,7 @@ class Carriers:
         return self._gathered_at is None or now - self._gathered_at >= REFRESH_S
 
     def gather(self, edges: Iterable[NodeReport], now: float) -> None:
-        """Take the edges' latest reports in."""
+        """Take in the latest reports of the edges."""
         self._gathered_at = now
         self._nodes, self._viewers, self._viewers_of_app = {}, {}, {}
         for report in edges:
@@ -40,9 +41,9 @@ class Carriers:
         return frozenset(self._nodes.get((app, stream), ()))
 
     def viewers(self, app: AppName, stream: StreamId) -> int:
-        """Viewers of one stream, cluster-wide."""
+        """How many viewers one stream has in the whole cluster."""
         return self._viewers.get((app, stream), 0)
 
     def viewers_of_app(self, app: AppName) -> int:
-        """Viewers of all streams of an app, cluster-wide."""
+        """How many viewers all streams of an app have in the whole cluster."""
         return self._viewers_of_app.get(app, 0)

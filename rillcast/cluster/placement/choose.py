@@ -21,18 +21,18 @@ RETRY_AFTER_S = 3.0
 
 
 class PlacementLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Shares of a node's own limit."""
+    """Where the policies draw their lines, as shares of a node's own limit."""
 
     full: float = 1.0
-    """From here on a node gets no new session."""
+    """A node that is as full as this gets no new session."""
     near_idle: float = 0.25
-    """Below, sessions are spread evenly; relays are cheap then."""
+    """While nodes are less full than this, sessions are spread evenly: relays are cheap then."""
     carrier_full: float = 0.85
-    """From here on, a node that has the stream is no longer preferred to one that hasn't."""
+    """A node that is as full as this is no longer preferred for having the stream already."""
 
 
 class Placement:
-    """Chooses nodes. One per signaling instance; the reports and the time are given with each question."""
+    """Chooses nodes. There is one in each signaling instance. The reports and the time are given with each question."""
 
     def __init__(
         self, pending: PendingJoins, *, order: RegionOrder, limits: PlacementLimits, rng: random.Random

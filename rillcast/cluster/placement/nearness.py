@@ -10,7 +10,7 @@ from rillcast.contracts.messages import NodeReport
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a client is, as far as known. Empty = unknown."""
+    """Where a client is. What is empty is not known."""
 
     region: str = ""
     zone: str = ""
@@ -37,7 +37,7 @@ class RegionOrder:
         return cls(nearest)
 
     def distance(self, place: Place, report: NodeReport) -> int:
-        """Smaller is nearer; equal distances form one tier."""
+        """How far a node is from a place: a smaller number is nearer. Equal distances form one tier."""
         info = report.info
         if not place.region:
             return 0
@@ -47,7 +47,7 @@ class RegionOrder:
         return 2 + ranks.get(info.region, len(ranks))
 
     def tiers(self, place: Place, reports: Iterable[NodeReport]) -> list[list[NodeReport]]:
-        """The nodes by distance, nearest first."""
+        """The nodes in tiers by their distance, the nearest first."""
         found: dict[int, list[NodeReport]] = {}
         for report in reports:
             found.setdefault(self.distance(place, report), []).append(report)

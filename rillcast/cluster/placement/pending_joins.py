@@ -17,7 +17,7 @@ DECAY_S = 20.0
 REPORTED_AFTER_S = 2.5
 """A connected session is in the node's reports by then: they come each second."""
 MOST = 50_000
-"""Joins remembered; beyond it new ones are not counted, which only makes placement coarser."""
+"""How many joins are remembered. Further ones are not counted, which only makes placement coarser."""
 
 
 class _Join(msgspec.Struct):
@@ -34,7 +34,7 @@ class _Expected(msgspec.Struct):
 
 
 class PendingJoins:
-    """Of one signaling instance."""
+    """The joins that one signaling instance has sent to nodes."""
 
     def __init__(self) -> None:
         self._joins: dict[SessionId, _Join] = {}
@@ -53,14 +53,14 @@ class PendingJoins:
         heapq.heappush(self._expiry, (now + DECAY_S, session))
 
     def connected(self, session: SessionId, now: float) -> None:
-        """ICE and DTLS are up: the node's load soon tells."""
+        """ICE and DTLS are up, so the node's load will soon show the session."""
         join = self._joins.get(session)
         if join is not None and now + REPORTED_AFTER_S < join.until:
             join.until = now + REPORTED_AFTER_S
             heapq.heappush(self._expiry, (join.until, session))
 
     def dropped(self, session: SessionId) -> None:
-        """Refused or closed."""
+        """The join was refused, or its session was closed."""
         join = self._joins.pop(session, None)
         if join is None:
             return

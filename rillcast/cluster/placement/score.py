@@ -1,4 +1,4 @@
-"""Policy: how full a node is, its expected joins included. 0 = idle, 1 = at a limit of its own."""
+"""Policy: how full a node is, together with the joins that it has to expect. 0 is idle, 1 is at a limit of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rillcast.contracts.messages import NodeReport
 LEAST_JOIN_COST = 1 / 10_000
 MOST_JOIN_COST = 1 / 100
 UNKNOWN_JOIN_COST = 1 / 1_000
-"""Share of a node that one more session takes, while too few sessions run to tell."""
+"""The share of a node that one more session takes, as long as too few sessions run to tell."""
 TELLING_SESSIONS = 50
 
 
@@ -20,7 +20,8 @@ def join_cost(report: NodeReport) -> float:
 
 
 def work(report: NodeReport, expected_joins: float) -> float:
-    """The same without timer delay, which busy neighbours on the machine cause too: how much the node itself does."""
+    """How much the node itself does. The delay of timers is left out, since busy neighbours on the machine cause it
+    too."""
     return _worked(report) + expected_joins * join_cost(report)
 
 

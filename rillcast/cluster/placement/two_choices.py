@@ -13,7 +13,7 @@ from rillcast.contracts.messages import NodeReport
 
 
 def better_of_two(reports: Sequence[NodeReport], cost: Callable[[NodeReport], float], rng: random.Random) -> NodeReport:
-    """One of `reports` (not empty)."""
+    """One of `reports`, which must not be empty."""
     if len(reports) == 1:
         return reports[0]
     return min(rng.sample(reports, 2), key=cost)

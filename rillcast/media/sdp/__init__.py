@@ -1,6 +1,6 @@
-"""Negotiation: session descriptions of publishers and viewers, in and out. No I/O.
+"""Negotiation: reads and writes the session descriptions (SDP) of publishers and viewers. No I/O.
 
-Everything a peer got wrong is a `RillcastError` (BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC) that names it.
+Whatever a peer got wrong becomes a `RillcastError` (BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC) that names it.
 """
 
 from rillcast.media.sdp.play_answer import answer_play

@@ -1,4 +1,4 @@
-"""RTP payloads of an m-line: rtpmap, fmtp, feedback, RTX; and which of them can carry a given stream."""
+"""The RTP payloads of an m-line (rtpmap, fmtp, feedback, RTX), and which of them can carry a given stream."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from rillcast.media.sdp.h264 import h264_rank
 VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 AUDIO_FEEDBACK = ("nack",)
 MAX_FMTP = 1024
-"""Characters; longer format parameters are refused since they are kept in records and repeated to every viewer."""
+"""The longest format parameters in characters. Longer ones are refused, since records keep them and every viewer
+gets them."""
 
 LOCAL_PARAMETERS = ("max-", "x-google")
-"""Name prefixes of parameters that describe one receiver's limits or tune one sender: never repeated to others."""
+"""Prefixes of parameters that describe the limits of one receiver, or tune one sender. They are never repeated to
+others."""
 
 _STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
@@ -26,42 +28,42 @@ _AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """One media format of an m-line, with its retransmission format."""
+    """One media format of an m-line, together with its retransmission format (RTX)."""
 
     payload_type: int
     codec: str
-    """Canonical encoding name."""
+    """The encoding name in our spelling (see `canonical`)."""
     clock_rate: int
     channels: int = 0
     fmtp: str = ""
     feedback: tuple[str, ...] = ()
-    """Of those we know."""
+    """The kinds of feedback (``a=rtcp-fb``) that were offered and that we know."""
     rtx_payload_type: int = 0
 
     def rtpmap(self) -> str:
-        """As in ``a=rtpmap``, without the payload type."""
+        """The value of ``a=rtpmap`` without the payload type, e.g. ``opus/48000/2``."""
         return f"{self.codec}/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
 
 
 def format_parameters(fmtp: str) -> dict[str, str]:
-    """``a=1;b=2`` by lower-case name."""
+    """The parameters in a text like ``a=1;b=2``, by their names in lower case."""
     pairs = (item.partition("=") for item in fmtp.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
 
 
 def without_parameters(fmtp: str, prefixes: tuple[str, ...]) -> str:
-    """`fmtp` without the parameters whose names begin so."""
+    """`fmtp` without the parameters whose names begin with one of these prefixes."""
     items = (item.strip() for item in fmtp.split(";"))
     return ";".join(item for item in items if item and not item.lower().startswith(prefixes))
 
 
 def canonical(codec: str) -> str:
-    """The spelling we use for an encoding name."""
+    """The encoding name in the spelling that we use, whatever the peer's upper and lower case."""
     return _CANONICAL.get(codec.lower(), codec)
 
 
 def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
-    """The media formats of an audio or video m-line in its order of preference."""
+    """The media formats of an audio or video m-line, in the peer's order of preference."""
     numbers = _payload_types(section)
     maps = _by_payload_type(section, "rtpmap")
     fmtps = _by_payload_type(section, "fmtp")
@@ -101,7 +103,8 @@ def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
 
 
 def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -> Payload | None:
-    """The first codec in the publisher's order that we accept; of several H264 the first that may fragment frames."""
+    """The first codec in the publisher's order that we accept. Of several H264 formats it is the first that may
+    fragment frames."""
     names = {canonical(name) for name in accepted}
     usable = [payload for payload in payloads if payload.codec in names]
     if not usable or usable[0].codec != "H264":
@@ -123,7 +126,7 @@ def choose_for_stream(payloads: Sequence[Payload], codec: str, clock_rate: int, 
 
 
 def no_common_codec(offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Sequence[str]) -> RillcastError:
-    """NO_COMMON_CODEC with both sides named."""
+    """The error NO_COMMON_CODEC, with a message that names what both sides have."""
     parts = []
     for kind, payloads in offered[:4]:
         names = dict.fromkeys(payload.codec for payload in payloads if payload.codec.lower() not in _AUXILIARY)
@@ -135,7 +138,7 @@ def no_common_codec(offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Se
 
 
 def payload_lines(payload: Payload) -> list[str]:
-    """``rtpmap``, ``fmtp`` and ``rtcp-fb`` of a payload and its RTX."""
+    """The lines ``rtpmap``, ``fmtp`` and ``rtcp-fb`` of a payload and of its RTX."""
     number, rtx = payload.payload_type, payload.rtx_payload_type
     lines = [f"a=rtpmap:{number} {payload.rtpmap()}"]
     if payload.fmtp:

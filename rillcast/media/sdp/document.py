@@ -15,7 +15,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 MAX_CHARACTERS = 256 * 1024
 MAX_MEDIA_SECTIONS = 32
 MAX_MID = 16
-"""What fits a one-byte RTP header extension (RFC 8285 §4.2)."""
+"""The longest mid that fits into a one-byte RTP header extension (RFC 8285 §4.2)."""
 
 Attributes = dict[str, list[str]]
 
@@ -35,17 +35,18 @@ class MediaSection(msgspec.Struct, frozen=True):
     formats: tuple[str, ...]
     attributes: Attributes
     mid: str = ""
-    """From ``a=mid``; empty when there is none."""
+    """The value of ``a=mid``; empty when there is none."""
     direction: str = "sendrecv"
 
     @property
     def label(self) -> str:
-        """How error messages call it."""
+        """What error messages call this m-line."""
         return f"m-line {self.index} ({self.kind})"
 
     @property
     def refused(self) -> bool:
-        """Port 0 without ``bundle-only``: not offered, or refused by the answerer (RFC 8843 §6, RFC 3264 §6)."""
+        """Whether the m-line is not offered, or refused by the answerer: port 0 without ``bundle-only`` (RFC 8843
+        §6, RFC 3264 §6)."""
         return self.port == 0 and "bundle-only" not in self.attributes
 
     def values(self, name: str) -> list[str]:
@@ -73,12 +74,12 @@ def bad(message: str) -> RillcastError:
 
 
 def shown(text: str) -> str:
-    """A short quotation of a peer's text that is safe in messages and logs."""
+    """A short quotation of a peer's text, which is safe in messages and in logs."""
     return ascii(text if len(text) <= 40 else text[:37] + "...")
 
 
 def is_token(text: str) -> bool:
-    """Whether `text` is an RFC 8866 token."""
+    """Whether `text` is a token as RFC 8866 defines it."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -107,7 +108,7 @@ def parse_document(text: str) -> Document:
 
 
 def split_attribute_lines(text: str) -> list[tuple[str, str]]:
-    """The lines of an SDP fragment as (type, value); same limits as a whole description."""
+    """The lines of an SDP fragment as (type, value). The limits are those of a whole description."""
     if len(text) > MAX_CHARACTERS:
         raise bad(f"the description is longer than {MAX_CHARACTERS // 1024} KiB")
     if _CONTROL.search(text):

@@ -1,4 +1,4 @@
-"""RTP header extensions in descriptions (RFC 8285): URIs, which ones we take, and their ids."""
+"""The RTP header extensions in descriptions (RFC 8285): their URIs, which ones we take, and their ids."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ FROM_PUBLISHER = {
     "video": ("mid", "rid", "repaired_rid", "abs_send_time", "video_orientation"),
     "audio": ("mid", "audio_level"),
 }
-"""From publishers, with ``dependency_descriptor`` where the codec is AV1. Never transport-wide sequence numbers."""
+"""What we take from publishers, and ``dependency_descriptor`` where the codec is AV1. Transport-wide sequence
+numbers are never taken: we estimate the bandwidth of publishers by REMB."""
 TO_VIEWER = {
     "video": ("mid", "abs_send_time", "playout_delay", "video_orientation"),
     "audio": ("mid", "audio_level"),
 }
-"""For viewers. libwebrtc sends REMB only when packets carry abs-send-time."""
+"""What we send to viewers. libwebrtc answers with REMB only when packets carry abs-send-time."""
 OFFERED_IDS = {"mid": 1, "abs_send_time": 2, "playout_delay": 3, "video_orientation": 4, "audio_level": 5}
 
 _LINE = re.compile(r"([0-9]{1,5})(?:/(sendrecv|sendonly|recvonly|inactive))? (\S+)(?: .*)?")
 _REVERSED = {"": "", "sendrecv": "", "sendonly": "/recvonly", "recvonly": "/sendonly"}
 MAX_ID = 14
-"""Largest id of a one-byte header."""
+"""The largest id of an extension with a one-byte header (RFC 8285 §4.2)."""
 
 
 class ExtensionMap:
@@ -64,12 +65,12 @@ class ExtensionMap:
         return taken
 
     def extensions(self) -> HeaderExtensions:
-        """All accepted ids as the media plane wants them."""
+        """All accepted ids in the form that the media plane wants."""
         return HeaderExtensions(**self._ids)
 
 
 def offered_lines(kind: str) -> list[str]:
-    """The ``a=extmap`` lines of our own offers."""
+    """The ``a=extmap`` lines that stand in our own offers."""
     return [f"a=extmap:{OFFERED_IDS[name]} {URIS[name]}" for name in TO_VIEWER[kind]]
 
 

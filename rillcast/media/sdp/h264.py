@@ -1,4 +1,4 @@
-"""H.264 profiles in format parameters: which decoder plays which stream (RFC 6184 §8.1 and §8.2.2, table 5)."""
+"""H.264 profiles in format parameters, and which decoder plays which stream (RFC 6184 §8.1 and §8.2.2, table 5)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ constrained baseline lacks."""
 
 
 def h264_profile(profile_level_id: str) -> str | None:
-    """The profile's name, or None when the text is no profile-level-id."""
+    """The name of the profile, or None when the text is not a profile-level-id."""
     if not re.fullmatch(r"[0-9a-fA-F]{6}", profile_level_id):
         return None
     idc, iop = int(profile_level_id[:2], 16), int(profile_level_id[2:4], 16)

@@ -1,4 +1,4 @@
-"""Viewers who offer (WHEP): our answer."""
+"""Viewers who make the offer (WHEP): reads it and writes our answer."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from rillcast.media.sdp.writing import (
 def answer_play(
     offer_sdp: str, tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: str, label: str
 ) -> PlayNegotiation:
-    """Answer a viewer's offer (WHEP): each m-line that wants to receive gets the next group of its kind that it can
-    play; the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC."""
+    """Answer a viewer's offer (WHEP). Each m-line that wants to receive gets the next group of its kind that it can
+    play, and the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC."""
     document = parse_document(offer_sdp)
     groups = by_mid(tracks)
     ids = ExtensionMap()

@@ -1,4 +1,4 @@
-"""Viewers to whom we offer (Ant Media's protocol): our offer, and their answer."""
+"""Viewers to whom we make the offer (Ant Media's protocol): writes our offer and reads their answer."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class OfferedLine(msgspec.Struct, frozen=True, kw_only=True):
     """One m-line of our offer."""
 
     mid: str
-    """In the description."""
+    """The mid that stands in the description."""
     group: str
-    """`TrackRecord.mid` of the renditions it can carry."""
+    """The `TrackRecord.mid` of the renditions that this line can carry."""
     kind: str
     payloads: tuple[Payload, ...]
-    """One per codec of the group, best first."""
+    """One payload for each codec of the group, the best first."""
 
 
 class PlayOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """Our offer to a viewer, to be kept until its answer comes."""
+    """Our offer to a viewer. It must be kept until the answer comes."""
 
     sdp: str
     id_mapping: dict[str, str]
-    """mid → msid track id, as Ant Media's clients need it beside the offer."""
+    """The track id of the msid for each mid. Ant Media's clients need it beside the offer."""
     send: tuple[SendTrack, ...]
     extensions: HeaderExtensions
     lines: tuple[OfferedLine, ...]
@@ -85,8 +85,8 @@ def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: 
 
 
 def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
-    """Take the client's answer. M-lines it refuses drop out. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION, or
-    NO_COMMON_CODEC when it refuses all."""
+    """Take the client's answer. An m-line that it refuses drops out. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION,
+    or NO_COMMON_CODEC when it refuses all of them."""
     document = parse_document(answer_sdp)
     if len(document.sections) != len(offer.lines):
         raise bad(f"the answer has {len(document.sections)} m-lines, the offer {len(offer.lines)}")

@@ -1,4 +1,4 @@
-"""Publishers: the client offers, we answer and receive."""
+"""Publishers: reads the client's offer, and writes the answer with which we receive."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class PublishNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     extensions: HeaderExtensions
     recv: tuple[RecvTrack, ...]
     tracks: tuple[TrackRecord, ...]
-    """One per source."""
+    """The tracks as the stream's record will show them: one for each source."""
     sources: dict[TrackId, int]
-    """The plane's source of every track."""
+    """The number of each track's source in the media plane."""
 
 
 class _Accepted(msgspec.Struct, frozen=True):
@@ -68,9 +68,9 @@ def answer_publish(
     video_codecs: Sequence[str] = ("H264", "VP8", "VP9", "AV1"),
     audio_codecs: Sequence[str] = ("opus",),
 ) -> PublishNegotiation:
-    """Answer a publisher: one video and one audio m-line, one codec each; everything else is refused.
+    """Answer a publisher: one video and one audio m-line with one codec each are taken, and everything else is refused.
 
-    `allocate_source` is called once per source, after the offer was found good. Raises `RillcastError`:
+    `allocate_source` is called once for each source, after the offer was found good. Raises `RillcastError`:
     BAD_REMOTE_DESCRIPTION for a broken offer, NO_COMMON_CODEC when none of its media can be taken.
     """
     document = parse_document(offer_sdp)

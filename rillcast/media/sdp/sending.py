@@ -1,4 +1,4 @@
-"""What we send to a viewer: tracks, SSRCs and their lines, whoever made the offer."""
+"""What we send to a viewer: tracks, SSRCs and the lines that describe them, whoever made the offer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rillcast.media.sdp.transport import IceCredentials
 
 
 class PlayNegotiation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a viewer and we agree on."""
+    """What a viewer and this node have agreed on."""
 
     sdp: str | None
-    """Our answer; None when the client answered."""
+    """Our answer; None when it was the client that answered."""
     ice_remote: IceCredentials
     dtls: DtlsParameters
     extensions: HeaderExtensions
     send: tuple[SendTrack, ...]
-    """Without sources: those come with the relays."""
+    """The tracks to send. They have no sources yet: those come with the relays."""
     codecs_by_mid: dict[str, str]
-    """`TrackRecord.mid` → codec; only renditions of this codec can be sent."""
+    """The codec for each `TrackRecord.mid`. Only renditions in this codec can be sent."""
     track_groups: dict[str, int]
-    """`TrackRecord.mid` → `SendTrack.track`."""
+    """The number `SendTrack.track` for each `TrackRecord.mid`."""
 
 
 def by_mid(tracks: Sequence[TrackRecord]) -> dict[str, list[TrackRecord]]:
-    """Renditions by the track they are renditions of, in order of appearance."""
+    """The renditions of each track by its mid, in the order in which they appear."""
     groups: dict[str, list[TrackRecord]] = {}
     for track in tracks:
         groups.setdefault(track.mid, []).append(track)
@@ -39,7 +39,8 @@ def by_mid(tracks: Sequence[TrackRecord]) -> dict[str, list[TrackRecord]]:
 
 
 def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, ...]:
-    """A track with fresh SSRCs for each (mid, kind, payload); one CNAME, so that audio and video stay in step."""
+    """A track with new SSRCs for each (mid, kind, payload). All have one CNAME, so that audio and video stay in
+    step."""
     cname = secrets.token_hex(8)
     ssrcs: dict[int, None] = {}
     while len(ssrcs) < 2 * len(lines):
@@ -64,7 +65,7 @@ def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, .
 
 
 def with_payload(track: SendTrack, payload: Payload) -> SendTrack:
-    """`track` with the formats that were agreed on; without RTX it loses its RTX SSRC."""
+    """`track` with the formats that were agreed on. If RTX is not among them, it loses its SSRC for RTX."""
     rtx = payload.rtx_payload_type
     return msgspec.structs.replace(
         track,
@@ -76,12 +77,12 @@ def with_payload(track: SendTrack, payload: Payload) -> SendTrack:
 
 
 def msid_track(kind: str, label: str) -> str:
-    """Ant Media's track id: a prefix of 7 characters that clients cut off, and the label."""
+    """The track id that Ant Media's clients expect: a prefix of 7 characters, which they cut off, and the label."""
     return f"ARDAMS{'v' if kind == 'video' else 'a'}{label}"
 
 
 def source_lines(track: SendTrack, stream: str, track_id: str) -> list[str]:
-    """``msid``, ``ssrc-group`` and ``ssrc`` lines. Raises ValueError for names that cannot stand there."""
+    """The lines ``msid``, ``ssrc-group`` and ``ssrc``. Raises ValueError for names that cannot stand there."""
     if not is_token(stream) or not is_token(track_id):
         raise ValueError(f"not possible in a=msid: {stream!r} {track_id!r}")
     ssrcs = [track.ssrc, track.rtx_ssrc] if track.rtx_ssrc else [track.ssrc]

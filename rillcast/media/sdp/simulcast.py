@@ -1,4 +1,5 @@
-"""What a publisher says about the streams inside one m-line: simulcast layers by RID, SSRCs and their RTX partners."""
+"""What a publisher says about the streams inside one m-line: simulcast layers by RID, and SSRCs with their RTX
+partners."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ _RID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
 def offered_layers(section: MediaSection, payload_type: int) -> tuple[str, ...]:
-    """RIDs to be sent by simulcast in the offered order (RFC 8853 §5.1); empty when fewer than two can be.
+    """The RIDs that are to be sent by simulcast, in the order of the offer (RFC 8853 §5.1); empty when there are fewer
+    than two.
 
-    Of alternatives the first is taken; layers restricted to other payload types are left out.
+    Of alternatives the first is taken. Layers that are restricted to other payload types are left out.
     """
     restrictions = _sent_rids(section)
     lists = _send_list(section.first("simulcast") or "")
@@ -29,14 +31,15 @@ def offered_layers(section: MediaSection, payload_type: int) -> tuple[str, ...]:
 
 
 def simulcast_lines(layers: tuple[str, ...]) -> list[str]:
-    """The answer's ``a=rid`` and ``a=simulcast`` lines."""
+    """The lines ``a=rid`` and ``a=simulcast`` of the answer."""
     if not layers:
         return []
     return [*(f"a=rid:{rid} recv" for rid in layers), f"a=simulcast:recv {';'.join(layers)}"]
 
 
 def offered_ssrcs(section: MediaSection) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(SSRCs, RTX SSRCs) from ``a=ssrc`` and ``a=ssrc-group:FID`` (RFC 5576); equally long or the second is empty."""
+    """The SSRCs and the RTX SSRCs that stand in ``a=ssrc`` and ``a=ssrc-group:FID`` (RFC 5576). Both have the same
+    length, or the second is empty."""
     partner: dict[int, int] = {}
     auxiliary: set[int] = set()
     for value in section.values("ssrc-group"):

@@ -1,4 +1,5 @@
-"""ICE and DTLS in descriptions: our credentials and candidates out, the peer's parameters in (RFC 8839, RFC 8842)."""
+"""ICE and DTLS in descriptions: writes our credentials and candidates, reads the peer's parameters (RFC 8839, RFC
+8842)."""
 
 from __future__ import annotations
 
@@ -27,9 +28,9 @@ class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
     ufrag: str
     pwd: str
     fingerprint: str
-    """SHA-256 of our DTLS certificate, ``AA:BB:…``."""
+    """The SHA-256 fingerprint of our DTLS certificate, as ``AA:BB:…``."""
     addresses: tuple[str, ...]
-    """IPv4 and IPv6 addresses for candidates, best first."""
+    """The IPv4 and IPv6 addresses for candidates, the best first."""
     port: int
 
     def __post_init__(self) -> None:
@@ -40,14 +41,14 @@ class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IceCredentials(NamedTuple):
-    """A peer's ICE user fragment and password."""
+    """The ICE user fragment and password of a peer."""
 
     ufrag: str
     pwd: str
 
 
 def new_transport_credentials() -> tuple[str, str]:
-    """A fresh (ufrag, pwd): 48 and 143 random bits (RFC 8445 §5.3 wants 24 and 128)."""
+    """A new user fragment and password with 48 and 143 random bits (RFC 8445 §5.3 wants at least 24 and 128)."""
     return _random_text(8), _random_text(24)
 
 
@@ -56,7 +57,8 @@ def _random_text(length: int) -> str:
 
 
 def local_candidates(local: LocalTransport) -> tuple[str, ...]:
-    """``candidate:…`` for every address: host, UDP, component 1; priority by order (RFC 8445 §5.1.2.1)."""
+    """A value ``candidate:…`` for every address: host, UDP, component 1, with priorities by their order (RFC 8445
+    §5.1.2.1)."""
     return tuple(
         f"candidate:{order + 1} 1 udp {(126 << 24) | ((65535 - order) << 8) | 255} {address} {local.port} typ host"
         for order, address in enumerate(local.addresses)
@@ -64,7 +66,7 @@ def local_candidates(local: LocalTransport) -> tuple[str, ...]:
 
 
 def connection_line(address: str) -> str:
-    """The ``c=`` line of an address."""
+    """The ``c=`` line for an address, with its family."""
     return f"c=IN IP{ipaddress.ip_address(address).version} {address}"
 
 
@@ -81,7 +83,7 @@ def transport_lines(local: LocalTransport, setup: str) -> list[str]:
 
 
 def check_credentials(ufrag: str | None, pwd: str | None) -> IceCredentials:
-    """Raises `RillcastError` when they are missing or impossible (RFC 8839 §5.4)."""
+    """Raises `RillcastError` when the credentials are missing or impossible (RFC 8839 §5.4)."""
     if ufrag is None or pwd is None:
         raise bad(f"the description lacks a={'ice-ufrag' if ufrag is None else 'ice-pwd'}")
     if not _UFRAG.fullmatch(ufrag):
@@ -92,7 +94,7 @@ def check_credentials(ufrag: str | None, pwd: str | None) -> IceCredentials:
 
 
 def remote_ice(document: Document, used: Sequence[MediaSection]) -> IceCredentials:
-    """The ICE credentials of the m-lines we use (all on one transport)."""
+    """The peer's ICE credentials for the m-lines that we use. All of them are on one transport."""
     places = _places(document, used)
     if any("ice-lite" in place for place in places):
         raise bad("the client is an ICE-lite agent (a=ice-lite) like this server; one side must send checks")
@@ -100,7 +102,7 @@ def remote_ice(document: Document, used: Sequence[MediaSection]) -> IceCredentia
 
 
 def remote_setup(document: Document, used: Sequence[MediaSection]) -> str | None:
-    """The peer's ``a=setup``, None when it has none."""
+    """The value of the peer's ``a=setup``; None when it has none."""
     setup = _find(_places(document, used), "setup")
     if setup is not None and setup not in ("actpass", "active", "passive"):
         raise bad(f"a=setup:{shown(setup)} is neither actpass, active nor passive")
@@ -108,7 +110,8 @@ def remote_setup(document: Document, used: Sequence[MediaSection]) -> str | None
 
 
 def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> DtlsParameters:
-    """The peer's certificate fingerprint, with our `role`. Of several the strongest we know is taken (RFC 8122 §5)."""
+    """The fingerprint of the peer's certificate, with our `role`. Of several, the strongest that we know is taken
+    (RFC 8122 §5)."""
     lines: list[str] = next((p["fingerprint"] for p in _places(document, used) if "fingerprint" in p), [])
     if not lines:
         raise bad("the description lacks a=fingerprint; only DTLS-SRTP is possible")
@@ -124,12 +127,13 @@ def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> 
 
 
 def answered_setup(offered: str | None) -> tuple[str, str]:
-    """(our ``a=setup``, our DTLS role) for an offer. Server where possible: then we choose the SRTP profile."""
+    """Our ``a=setup`` and our DTLS role in the answer to an offer. We are the server where possible, since the
+    server chooses the SRTP profile."""
     return ("active", "client") if offered == "passive" else ("passive", "server")
 
 
 def role_from_answer(setup: str | None) -> str:
-    """Our DTLS role after we offered actpass; ``active`` is the default (RFC 4145 §4.1)."""
+    """Our DTLS role after we offered ``actpass``. An answer without ``a=setup`` means ``active`` (RFC 4145 §4.1)."""
     if setup == "actpass":
         raise bad("an answer must choose a=setup:active or passive, not actpass")
     return "client" if setup == "passive" else "server"

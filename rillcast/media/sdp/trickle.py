@@ -1,4 +1,4 @@
-"""Fragments of WHIP and WHEP: trickled candidates and ICE restarts (RFC 8840 §9, RFC 9725 §4.3)."""
+"""SDP fragments of WHIP and WHEP: trickled candidates and ICE restarts (RFC 8840 §9, RFC 9725 §4.3)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ class IceFragment(NamedTuple):
     ufrag: str
     pwd: str
     candidates: tuple[str, ...]
-    """``candidate:…``; of no use to an ICE-lite agent, which learns addresses from checks."""
+    """Values ``candidate:…``. An ICE-lite agent does not use them, since it learns addresses from checks."""
 
 
 def restart_ice_fragment(fragment: str) -> IceFragment:
-    """Read the ICE credentials of a ``application/trickle-ice-sdpfrag`` body. Raises `RillcastError`."""
+    """Read the ICE credentials in a body of the type ``application/trickle-ice-sdpfrag``. Raises `RillcastError` for
+    a broken one."""
     attributes = _attributes(fragment)
     ufrag, pwd = check_credentials(attributes.get("ice-ufrag"), attributes.get("ice-pwd"))
     return IceFragment(ufrag, pwd, parse_candidates(fragment))
 
 
 def parse_candidates(fragment: str) -> tuple[str, ...]:
-    """The ``candidate:…`` values of a fragment; empty ones and the end mark are left out. Raises `RillcastError`."""
+    """The values ``candidate:…`` of a fragment. Empty ones and the end mark are left out. Raises `RillcastError` for
+    a broken one."""
     found = []
     for kind, value in split_attribute_lines(fragment):
         if kind != "a" or not value.startswith("candidate:") or value.strip() == "candidate:":
@@ -47,7 +49,7 @@ def parse_candidates(fragment: str) -> tuple[str, ...]:
 
 
 def write_ice_fragment(ufrag: str, pwd: str, candidates: Sequence[str]) -> str:
-    """Our answer to an ICE restart; `candidates` as of `local_candidates` or `RestartIceAnswer`."""
+    """Our answer to an ICE restart. `candidates` are what `local_candidates` or `RestartIceAnswer` has."""
     lines = [
         "a=ice-lite",
         f"a=ice-ufrag:{ufrag}",

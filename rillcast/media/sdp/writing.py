@@ -1,4 +1,4 @@
-"""Session descriptions out: the parts every offer and answer of ours is made of."""
+"""Writes session descriptions: the parts that every offer and every answer of ours is made of."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def media_lines(
     direction: str,
     setup: str,
 ) -> list[str]:
-    """One m-line in use, up to and with its payloads. An empty `mid` is left out."""
+    """One m-line that is in use, from its beginning to its payloads. An empty `mid` is left out."""
     numbers = [n for payload in payloads for n in (payload.payload_type, payload.rtx_payload_type) if n]
     return [
         f"m={kind} {local.port} {protocol} {' '.join(map(str, numbers))}",
@@ -48,7 +48,8 @@ def media_lines(
 
 
 def rejected_lines(section: MediaSection) -> list[str]:
-    """A refused m-line: port 0, and by its mid's absence from the group out of the bundle (RFC 8843 §7.3.3)."""
+    """A refused m-line: its port is 0, and it is out of the bundle because the group does not name its mid (RFC 8843
+    §7.3.3)."""
     return [
         f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}",
         "c=IN IP4 0.0.0.0",
@@ -58,12 +59,12 @@ def rejected_lines(section: MediaSection) -> list[str]:
 
 
 def render(lines: Sequence[str]) -> str:
-    """Lines to text."""
+    """The text of a description: each line ended as RFC 8866 §5 wants it."""
     return "\r\n".join(lines) + "\r\n"
 
 
 def offers_rtp(section: MediaSection, document: Document) -> bool:
-    """Whether an m-line is audio or video over DTLS-SRTP that may join our one transport."""
+    """Whether an m-line is audio or video over DTLS-SRTP, and may join our one transport."""
     return (
         section.kind in ("audio", "video")
         and not section.refused
@@ -73,7 +74,7 @@ def offers_rtp(section: MediaSection, document: Document) -> bool:
 
 
 def require_one_transport(document: Document, used: Sequence[MediaSection]) -> None:
-    """Refuse what would need a port per m-line or per RTCP. Raises `RillcastError`."""
+    """Refuse what would need a port for each m-line, or one for RTCP. Raises `RillcastError`."""
     if len(used) > 1 and not document.bundle:
         raise bad("audio and video must share one transport, but a=group:BUNDLE is missing")
     for section in used:
