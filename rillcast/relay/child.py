@@ -207,11 +207,15 @@ class ChildRelays:
         self._clock = clock
         self._on_outcome = on_outcome
 
-    async def open(self, relay: ChildRelay, live: LiveStream, supply: TrackSupply) -> None:
-        """Ask the node that has the track. When this returns the relay is OPEN, or CLOSED if that happened meanwhile.
-        Raises `RillcastError` as the parent refused; then the relay is WAITING and `due` says when to try again."""
+    def open(self, relay: ChildRelay, live: LiveStream, supply: TrackSupply) -> Coroutine[None, None, None]:
+        """Ask the node that has the track: the relay is OPENING from this call on. Await what it returns; after that
+        the relay is OPEN, or CLOSED if that happened meanwhile. Raises `RillcastError` as the parent refused; then the
+        relay is WAITING and `due` says when to try again."""
         name = RelayId(secrets.token_hex(8))
         relay.ask(supply.node, name)
+        return self._open(relay, live, supply, name)
+
+    async def _open(self, relay: ChildRelay, live: LiveStream, supply: TrackSupply, name: RelayId) -> None:
         answered = False
         try:
             grant = await self._ask(relay, live, supply, name)
@@ -250,8 +254,11 @@ class ChildRelays:
                 raise ValueError(f"it is {grant.track.codec}, not {relay.track.codec}")
             if relay.state is not ChildState.CLOSED:
                 self._plane.execute(_source(relay, grant))
-        except (ValueError, RillcastError) as error:  # an impossible grant, or a plane that is too busy
-            refusal = error if isinstance(error, RillcastError) else _impossible(error)
+        except RillcastError as busy:
+            self._refused(relay, busy, sure=False)
+            raise
+        except ValueError as error:
+            refusal = RillcastError(ErrorCode.SERVER_ERROR, f"the parent's grant: {error}")
             self._refused(relay, refusal, sure=False)
             raise refusal from error
         self._give_back(relay.granted(grant))
@@ -271,10 +278,6 @@ class ChildRelays:
             await self._bus.request(media_relay_close(held.parent), request, Ack, timeout_s=CLOSE_TIMEOUT_S)
         except RillcastError as refusal:
             self._on_outcome(f"close_{refusal.code.value}")
-
-
-def _impossible(error: ValueError) -> RillcastError:
-    return RillcastError(ErrorCode.SERVER_ERROR, f"the parent's grant: {error}")
 
 
 def _source(relay: ChildRelay, grant: RelayGrant) -> AddRelaySource:
