@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+from typing import Protocol
+
 from prometheus_client import Counter, Gauge, Histogram
+
+
+class Counted(Sized, Protocol):
+    """All viewers, as `services.edge.domain.viewer.Viewers`."""
+
+    @property
+    def streams(self) -> Sized: ...
+
+    starved: int
+
 
 VIEWERS = Gauge("rillcast_edge_viewers", "Viewer sessions, those still connecting included")
 STREAMS = Gauge("rillcast_edge_streams", "Streams with at least one viewer session here")
@@ -18,8 +31,8 @@ FIRST_PACKET = Histogram(
     "From the play request to the first media packet sent to the viewer",
     buckets=(0.025, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1, 2, 5, 10),
 )
-ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by how", ["how"])
-RELAYS = Gauge("rillcast_edge_relays", "UpstreamRelays relays: one per track rendition in use or lingering")
+ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by reason (`EndReason`)", ["how"])
+RELAYS = Gauge("rillcast_edge_relays", "Upstream relays: one per track rendition in use or lingering")
 RELAY_OPENS = Counter("rillcast_edge_relay_opens", "Attempts to open an upstream relay by outcome", ["outcome"])
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
@@ -32,5 +45,13 @@ STARVED = Gauge("rillcast_edge_viewers_starved", "Viewers whose link does not ca
 NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")
 REPAIRED = Counter("rillcast_edge_repaired_packets", "Packets sent again to viewers from the ring")
 DROPPED = Counter("rillcast_edge_dropped_packets", "Packets not sent because a viewer's budget or the socket was full")
-EVENTS_DROPPED = Counter("rillcast_edge_events_dropped", "Outgoing events dropped because too many waited")
-COMMANDS_FAILED = Counter("rillcast_edge_plane_commands_failed", "Commands the media plane could not carry out")
+COMMANDS_DROPPED = Counter(
+    "rillcast_edge_plane_commands_dropped", "Commands given up because the media plane took none for too long"
+)
+
+
+def count(viewers: Counted) -> None:
+    """Take in how many viewers there are. Call when one came or left."""
+    VIEWERS.set(len(viewers))
+    STREAMS.set(len(viewers.streams))
+    STARVED.set(viewers.starved)

@@ -64,22 +64,23 @@ async def longest_hold_ms(begin: Callable[[], Awaitable[None]]) -> float:
 
 async def new_bit_rates(world: World) -> None:
     """The record is written with other bit rates, as every two seconds."""
-    number = world.clock.now = world.clock.now + 1
-    await world.live(tracks=(msgspec.structs.replace(HIGH, bitrate_bps=2_000_000 + int(number)), AUDIO))
+    await world.live(tracks=(msgspec.structs.replace(HIGH, bitrate_bps=HIGH.bitrate_bps + int(world.clock())), AUDIO))
+
+
+FIGURES: list[protocol.SessionStats] = []
 
 
 async def a_second_of_figures(world: World) -> None:
     """The plane's figures of all sessions in one batch."""
-    world.clock.advance(1.0)
-    for viewer in world.edge.viewers:
-        world.plane.emit(_figures(viewer.plane_session))
+    for figures in FIGURES:
+        world.plane.emit(figures)
 
 
 async def ticks_while_one_connects(world: World) -> None:
     """A viewer whose handshake goes on, and one second of ticks."""
     await world.whep(session=new_session_id())
     for _ in range(20):
-        world.edge.sessions.tick()
+        world.tick()
         await asyncio.sleep(0)
 
 
@@ -125,6 +126,8 @@ def _figures(session: int) -> protocol.SessionStats:
 
 
 async def _round(world: World, thing: Thing) -> float:
+    world.clock.advance(1.0)
+    FIGURES[:] = [_figures(viewer.plane_session) for viewer in world.edge.viewers]
     await world.live(tracks=(HIGH, AUDIO))
     await world.ladder(LOW)
     return await longest_hold_ms(lambda: thing(world))

@@ -9,12 +9,12 @@ from services.edge.usecases.viewer_join import ViewerJoin
 from services.edge.usecases.viewer_sessions import ViewerSessions
 
 
-async def serve_requests(bus: Bus, node: NodeId, joining: ViewerJoin, watching: ViewerSessions) -> None:
+async def serve_requests(bus: Bus, node: NodeId, join: ViewerJoin, sessions: ViewerSessions) -> None:
     """Begin to answer."""
-    await bus.serve(subjects.edge_play(node), messages.PlayRequest, joining.play)
-    await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, joining.accept)
-    await bus.serve(subjects.edge_select(node), messages.SelectRendition, watching.select)
-    await bus.serve(subjects.session_close(node), messages.CloseRequest, watching.close)
-    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, watching.restart_ice)
-    await bus.serve(subjects.session_mute(node), messages.MuteRequest, watching.mute)
-    await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, watching.on_stream_ended)
+    await bus.serve(subjects.edge_play(node), messages.PlayRequest, join.play)
+    await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, join.accept)
+    await bus.serve(subjects.edge_select(node), messages.SelectRendition, sessions.select)
+    await bus.serve(subjects.session_close(node), messages.CloseRequest, sessions.close)
+    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, sessions.restart_ice)
+    await bus.serve(subjects.session_mute(node), messages.MuteRequest, sessions.mute)
+    await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, sessions.on_stream_ended)

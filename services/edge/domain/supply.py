@@ -1,9 +1,15 @@
 """What a viewer can be sent from what a stream carries: the renditions of its group in the codec agreed on, and these
-with fewer temporal layers where they have several."""
+with fewer temporal layers where they have several.
+
+Many viewers of a stream ask the same, so `Supplies` works it out once per state of a stream, group and codec.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.ids import TrackId
@@ -38,9 +44,74 @@ def tracks_to_come(live: LiveStream, codecs: Collection[str]) -> tuple[TrackReco
     )
 
 
-def options_of(supplies: tuple[TrackSupply, ...]) -> tuple[Option, ...]:
+def options_of(supplies: Iterable[TrackSupply]) -> tuple[Option, ...]:
     """The same, as `RenditionSelector` wants it."""
     return tuple(Option(s.track.track, s.track.height, s.track.bitrate_bps) for s in supplies)
+
+
+class GroupSupply(msgspec.Struct, frozen=True):
+    """Interchangeable renditions, lowest first, as `supplies_for` finds them."""
+
+    live: LiveStream
+    """Of which they are."""
+    supplies: tuple[TrackSupply, ...]
+    options: tuple[Option, ...]
+
+    def without(self, tracks: Collection[TrackId]) -> GroupSupply:
+        """Without some renditions, unless nothing else is left."""
+        if not tracks:
+            return self
+        left = tuple(supply for supply in self.supplies if supply.track.track not in tracks)
+        return GroupSupply(self.live, left, options_of(left)) if left and len(left) < len(self.supplies) else self
+
+    def of(self, track: TrackId) -> TrackSupply:
+        """One of these. Raises StopIteration for another one."""
+        return next(supply for supply in self.supplies if supply.track.track == track)
+
+
+class StreamSupply:
+    """What one state of a stream can be sent from."""
+
+    def __init__(self, live: LiveStream) -> None:
+        self.live = live
+        self.offered = frozenset((supply.track.track, supply.track.codec) for supply in live.supplies())
+        self._groups: dict[tuple[str, str], GroupSupply] = {}
+
+    def of(self, group: str, codec: str) -> GroupSupply:
+        """The renditions of a group in a codec."""
+        found = self._groups.get((group, codec))
+        if found is None:
+            supplies = supplies_for(self.live, group, codec)
+            found = self._groups[group, codec] = GroupSupply(self.live, supplies, options_of(supplies))
+        return found
+
+
+class Supplies:
+    """By stream, for streams that somebody watches."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, StreamSupply] = {}
+        self._offered: dict[str, frozenset[tuple[TrackId, str]]] = {}
+
+    def of(self, live: LiveStream) -> StreamSupply:
+        """For this state of the stream."""
+        known = self._by_key.get(live.key)
+        if known is None or known.live is not live:
+            known = self._by_key[live.key] = StreamSupply(live)
+        return known
+
+    def vanished(self, live: LiveStream) -> bool:
+        """Whether this state of the stream lacks a rendition that the last one had, so that there may be viewers to be
+        sent something else. True when no other state is known. Bit rates and the like don't count. Call once per
+        change."""
+        before = self._offered.get(live.key)
+        now = self._offered[live.key] = self.of(live).offered
+        return before is None or not before <= now
+
+    def forget(self, key: str) -> None:
+        """Nobody watches the stream any more."""
+        self._by_key.pop(key, None)
+        self._offered.pop(key, None)
 
 
 def with_fewer_layers(
@@ -61,3 +132,22 @@ def with_fewer_layers(
                 found.append(fewer)
         found.append(option)
     return tuple(found)
+
+
+class SwitchCause(StrEnum):
+    """Why a viewer is sent another rendition."""
+
+    UP = "up"
+    DOWN = "down"
+    LOST = "lost"
+    """What was sent is no longer there."""
+    FORCED = "forced"
+    """The viewer chose it."""
+
+
+def switch_cause(supplies: Sequence[TrackSupply], before: TrackId | None, after: TrackId) -> SwitchCause:
+    """Of a switch that the viewer did not choose. `supplies`: lowest first."""
+    order = [supply.track.track for supply in supplies]
+    if before not in order:
+        return SwitchCause.LOST
+    return SwitchCause.UP if order.index(after) > order.index(before) else SwitchCause.DOWN

@@ -1,95 +1,55 @@
-"""One viewer session at the edge, and the table of all of them."""
+"""The viewer sessions of one edge, and the table of all of them."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 
 import msgspec
-from opentelemetry.context import Context
-from opentelemetry.trace import Span
 
-from rillcast.contracts.ids import NodeId, SessionId, TrackId
+from rillcast.contracts.ids import NodeId, SessionId, split_stream_key
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
-from rillcast.media.protocol import ALL_LAYERS, SessionStats
+from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.media.protocol import SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
 from rillcast.node.load import MediaLoad
-from services.edge import metrics
-from services.edge.domain.rendition_selector import RenditionSelector
-from services.edge.usecases.upstream_relays import Feed
+from services.edge.domain.stage import TRANSITIONS, Stage, StageEvent
+from services.edge.domain.subscription import SubscribedTrack, Subscription
+
+MOST_CARRIED = 500
+"""Streams in a heartbeat."""
 
 
-class Stage(IntEnum):
-    """How far a session has come."""
+class Wishes(msgspec.Struct):
+    """What the client asked for. It may do so as soon as it has our offer, so before there are tracks."""
 
-    OPENING = 0
-    OFFERED = 1
-    ANSWERED = 2
-    CONNECTING = 3
-    CONNECTED = 4
-    MEDIA = 5
-    ENDED = 6
-
-
-class ViewerTrack:
-    """One m-line of a viewer, and the feed it shows."""
-
-    def __init__(
-        self, index: int, group: str, *, kind: str, codec: str, feed: Feed, selector: RenditionSelector
-    ) -> None:
-        self.index = index
-        """`SendTrack.track`"""
-        self.group = group
-        """`TrackRecord.mid`"""
-        self.kind = kind
-        self.codec = codec
-        self.feed: Feed | None = feed
-        self.next_feed: Feed | None = None
-        """Where a switch is going that the plane has not completed yet."""
-        self.spare: Feed | None = None
-        """Kept flowing to be switched to without delay."""
-        self.shown_layers = self.next_layers = ALL_LAYERS
-        """Temporal layers of `feed` and `next_feed` to be sent, as in `LimitLayers`."""
-        self.held = False
-        """Nothing is sent until the switch is complete."""
-        self.switching_since = 0.0
-        self.muted = False
-        self.selector = selector
-
-    @property
-    def layers(self) -> int:
-        """Temporal layers of `track` to be sent."""
-        return self.next_layers if self.next_feed is not None else self.shown_layers
-
-    @property
-    def track(self) -> TrackId | None:
-        """The rendition shown, or the one about to be."""
-        feed = self.next_feed or self.feed
-        return feed.track.track if feed is not None else None
+    height: int = 0
+    """Of the rendition; 0 = automatic."""
+    muted: set[MediaKind] = msgspec.field(default_factory=set)
 
 
 class Viewer:
-    """Mutable; from the play request to the end of the session."""
+    """One session, from the play request to its end. It may hold any number of subscriptions."""
 
     def __init__(
-        self, key: str, request: PlayRequest, *, plane_session: int, worker: int, local: LocalTransport, now: float
+        self, request: PlayRequest, *, plane_session: int, worker: int, local: LocalTransport, now: float
     ) -> None:
-        self.key = key
         self.request = request
         self.plane_session = plane_session
         self.worker = worker
-        self.stage = Stage.OPENING
-        self.since = now
-        self.answer: SessionAnswer | None = None
         self.local = local
+        self.since = now
+        self.stage = Stage.OPENING
+        self.ended: EndReason | None = None
+        """Why it is over."""
+        self.subscriptions: list[Subscription] = []
+        self.wishes = Wishes()
         self.offer: PlayOffer | None = None
-        self.held: list[Feed] = []
-        """Feeds in use that belong to no track yet."""
-        self.tracks: list[ViewerTrack] = []
-        self.trace: Context | None = None
-        self.first_packet: Span | None = None
+        self.answer: SessionAnswer | None = None
         self.measured_at = now
+        """When its bit rates were told the last time."""
         self.stats: SessionStats | None = None
+        """The last figures."""
         self.starved = False
         """Not even the lowest rendition fits its link."""
 
@@ -101,19 +61,15 @@ class Viewer:
     def signaling(self) -> NodeId:
         return self.request.signaling
 
-    def overdue(self, now: float) -> bool:
-        """Whether it took too long to connect."""
-        return self.stage < Stage.CONNECTED and now - self.since >= self.request.start_timeout_ms / 1000
+    @property
+    def tracks(self) -> Iterator[SubscribedTrack]:
+        """Of all subscriptions."""
+        return (track for subscription in self.subscriptions for track in subscription.tracks)
 
-    def take_feeds(self) -> Iterator[Feed]:
-        """Every use of a feed, each once, leaving none: for giving them back."""
-        yield from self.held
-        self.held = []
-        for track in self.tracks:
-            for feed in (track.feed, track.next_feed, track.spare):
-                if feed is not None:
-                    yield feed
-            track.feed = track.next_feed = track.spare = None
+    @property
+    def deadline(self) -> float:
+        """When it must be connected."""
+        return self.since + self.request.start_timeout_ms / 1000
 
 
 class Viewers:
@@ -125,10 +81,14 @@ class Viewers:
         self._transport = transport
         self._by_session: dict[SessionId, Viewer] = {}
         self._by_plane: dict[int, Viewer] = {}
-        self._by_stream: dict[str, dict[int, Viewer]] = {}
+        self._by_stream: dict[str, dict[Subscription, Viewer]] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        """A heap of (when, plane's session). Entries of viewers who are connected or gone drop out when due."""
         self._last = 0
         self.connecting = 0
         """Sessions that are not CONNECTED yet."""
+        self.starved = 0
+        """Viewers whose link does not carry the lowest rendition."""
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -136,41 +96,52 @@ class Viewers:
     def __iter__(self) -> Iterator[Viewer]:
         return iter(tuple(self._by_session.values()))
 
-    def add(self, key: str, request: PlayRequest, now: float) -> Viewer:
+    def add(self, request: PlayRequest, now: float) -> Viewer:
         """A new viewer, on the least loaded worker."""
         self._last += 1
         worker = self._load.least_loaded()
-        viewer = Viewer(key, request, plane_session=self._last, worker=worker, local=self._transport(worker), now=now)
+        viewer = Viewer(request, plane_session=self._last, worker=worker, local=self._transport(worker), now=now)
         self._by_session[request.session] = viewer
         self._by_plane[viewer.plane_session] = viewer
-        self._by_stream.setdefault(key, {})[viewer.plane_session] = viewer
+        heapq.heappush(self._deadlines, (viewer.deadline, viewer.plane_session))
         self._load.joined(viewer.worker)
         self.connecting += 1
-        self._count()
         return viewer
 
-    def advance(self, viewer: Viewer, stage: Stage) -> bool:
-        """Move on to a stage; False when it is there or beyond already."""
-        if viewer.stage >= stage:
-            return False
-        if viewer.stage < Stage.CONNECTED <= stage:
-            self.connecting -= 1
-        viewer.stage = stage
-        return True
+    def subscribe(self, viewer: Viewer, key: str) -> Subscription:
+        """The viewer wants this stream."""
+        subscription = Subscription(key)
+        viewer.subscriptions.append(subscription)
+        self._by_stream.setdefault(key, {})[subscription] = viewer
+        return subscription
 
-    def remove(self, viewer: Viewer) -> bool:
+    def unsubscribe(self, viewer: Viewer, subscription: Subscription) -> None:
+        """The viewer gets this stream no longer."""
+        viewer.subscriptions.remove(subscription)
+        subscription.close()
+        same = self._by_stream[subscription.key]
+        del same[subscription]
+        if not same:
+            del self._by_stream[subscription.key]
+
+    def advance(self, viewer: Viewer, event: StageEvent) -> bool:
+        """Take in what happened; False when it is no news. Raises KeyError for what can't happen now."""
+        before, viewer.stage = viewer.stage, TRANSITIONS[viewer.stage, event]
+        if before < Stage.CONNECTED <= viewer.stage:
+            self.connecting -= 1
+        return viewer.stage is not before
+
+    def remove(self, viewer: Viewer, reason: EndReason) -> bool:
         """The session is over; False when it was already."""
-        if not self.advance(viewer, Stage.ENDED):
+        if not self.advance(viewer, StageEvent.ENDED):
             return False
+        viewer.ended = reason
         self.note_starved(viewer, False)
+        for subscription in tuple(viewer.subscriptions):
+            self.unsubscribe(viewer, subscription)
         del self._by_session[viewer.session]
         del self._by_plane[viewer.plane_session]
-        same = self._by_stream[viewer.key]
-        del same[viewer.plane_session]
-        if not same:
-            del self._by_stream[viewer.key]
         self._load.left(viewer.worker)
-        self._count()
         return True
 
     def session(self, session: SessionId) -> Viewer | None:
@@ -181,9 +152,20 @@ class Viewers:
         """By the plane's id."""
         return self._by_plane.get(plane_session)
 
-    def of(self, key: str) -> list[Viewer]:
-        """The viewers of a stream."""
-        return list(self._by_stream.get(key, {}).values())
+    def of(self, key: str) -> list[tuple[Viewer, Subscription]]:
+        """Who receives a stream, and by which subscription."""
+        return [(viewer, subscription) for subscription, viewer in self._by_stream.get(key, {}).items()]
+
+    def watched(self, key: str) -> bool:
+        """Whether anybody receives a stream."""
+        return key in self._by_stream
+
+    def overdue(self, now: float) -> Iterator[Viewer]:
+        """Viewers who took too long to connect, each once."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            viewer = self._by_plane.get(heapq.heappop(self._deadlines)[1])
+            if viewer is not None and viewer.stage < Stage.CONNECTED:
+                yield viewer
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -191,20 +173,16 @@ class Viewers:
         return tuple(self._by_stream)
 
     def carried(self) -> tuple[CarriedStream, ...]:
-        """The heartbeat's list: at most 500, most viewers first."""
-        most = sorted(self._by_stream.values(), key=len, reverse=True)[:500]
-        requests = [(next(iter(viewers.values())).request, len(viewers)) for viewers in most]
-        return tuple(CarriedStream(app=r.app, stream=r.stream, viewers=count) for r, count in requests)
+        """The heartbeat's list: at most `MOST_CARRIED`, most viewers first."""
+        counts = ((len(viewers), split_stream_key(key)) for key, viewers in self._by_stream.items())
+        most = heapq.nlargest(MOST_CARRIED, counts)
+        return tuple(CarriedStream(app=app, stream=stream, viewers=count) for count, (app, stream) in most)
 
     def note_starved(self, viewer: Viewer, starved: bool) -> None:
         """Whether even the lowest rendition is too much for the viewer's link."""
         if viewer.starved != starved:
             viewer.starved = starved
-            metrics.STARVED.inc(1 if starved else -1)
-
-    def _count(self) -> None:
-        metrics.VIEWERS.set(len(self._by_session))
-        metrics.STREAMS.set(len(self._by_stream))
+            self.starved += 1 if starved else -1
 
 
 class StatsDelta(msgspec.Struct, frozen=True):

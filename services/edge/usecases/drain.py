@@ -1,14 +1,17 @@
 """Leaving without a stampede: viewers are sent away one by one over the drain time, those whose client can be told over
-its signaling socket first; plain WHEP clients, which can only be cut, last."""
+its signaling socket first; plain WHEP clients, which can only be cut, last. Nobody is taken in meanwhile, and joins
+under way are refused, so that signaling asks another edge."""
 
 from __future__ import annotations
 
 import asyncio
 
 from rillcast.contracts.words import EndReason
-from rillcast.node.background import Outbox
-from services.edge.domain.viewer import Viewers
+from rillcast.node.background import BackgroundTasks, Outbox
+from services.edge.domain.stage import Stage
+from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.upstream_relays import UpstreamRelays
 
 SHARE_OF_TIME = 0.7
 """The rest is for the last ones to get away."""
@@ -18,19 +21,40 @@ STEP_S = 0.1
 class Drain:
     """Empties an edge."""
 
-    def __init__(self, viewers: Viewers, session_end: SessionEnd, outbox: Outbox, drain_timeout_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        viewers: Viewers,
+        session_end: SessionEnd,
+        relays: UpstreamRelays,
+        outbox: Outbox,
+        tasks: BackgroundTasks,
+        drain_timeout_s: float,
+    ) -> None:
         self._viewers = viewers
         self._session_end = session_end
+        self._relays = relays
         self._outbox = outbox
+        self._tasks = tasks
         self._over_s = drain_timeout_s * SHARE_OF_TIME
 
     async def drain(self) -> None:
-        """End every session; done when the last is told."""
-        leaving = sorted(self._viewers, key=lambda viewer: viewer.request.sdp_offer is not None)
+        """End every session and every relay; done when the last is told. Call when joins are refused already."""
+        for viewer in self._viewers:
+            if viewer.stage is Stage.OPENING:
+                self._session_end.forget(viewer, EndReason.DRAINING)
+        leaving = sorted(self._viewers, key=_only_cut)
         steps = max(1, int(self._over_s / STEP_S))
-        per_step = -(-len(leaving) // steps)
-        for first in range(0, len(leaving), max(1, per_step)):
+        per_step = max(1, -(-len(leaving) // steps))
+        for first in range(0, len(leaving), per_step):
             for viewer in leaving[first : first + per_step]:
-                self._session_end.end(viewer, EndReason.DRAINING, how="drained")
+                self._session_end.end(viewer, EndReason.DRAINING)
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)
+        self._relays.drop_all()
+        await self._tasks.settle()
+
+
+def _only_cut(viewer: Viewer) -> bool:
+    """Whether there is no signaling socket over which the client could be told."""
+    return viewer.request.sdp_offer is not None

@@ -18,14 +18,18 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
-from rillcast.media.sdp import local_candidates
 from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import BackgroundTasks
+from rillcast.node.ice import restart_ice
 from services.edge import metrics
-from services.edge.domain.viewer import Stage, Viewer, Viewers, grown
+from services.edge.domain.stage import Stage, StageEvent
+from services.edge.domain.viewer import Viewer, Viewers, grown
 from services.edge.ports import Clock, Plane
+from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.stream_allocator import StreamAllocator
 from services.edge.usecases.upstream_relays import UpstreamRelays
+from services.edge.usecases.viewer_queue import Mark, ViewerQueue
 
 MEASURE_EVERY_S = 5.0
 
@@ -40,10 +44,12 @@ class ViewerSessions:
         plane: Plane,
         addresses: MediaAddresses,
         watch: StreamWatch,
-        upstream: UpstreamRelays,
+        relays: UpstreamRelays,
         viewers: Viewers,
         session_end: SessionEnd,
         allocator: StreamAllocator,
+        first_packets: FirstPackets,
+        tasks: BackgroundTasks,
         clock: Clock,
         gone_grace_s: float,
     ) -> None:
@@ -52,13 +58,18 @@ class ViewerSessions:
         self._plane = plane
         self._addresses = addresses
         self._watch = watch
-        self._upstream = upstream
+        self._relays = relays
         self._viewers = viewers
         self._session_end = session_end
         self._allocator = allocator
+        self._first_packets = first_packets
+        self._tasks = tasks
         self._clock = clock
         self._gone_grace_s = gone_grace_s
         self._gone_since: dict[str, float] = {}
+        self.queue = ViewerQueue(self._look)
+        """To be run while the node runs. `SessionStats` go there: once a second per viewer, and at once when a link
+        gets slow."""
 
     # ------------------------------------------------------------ requests
 
@@ -66,7 +77,7 @@ class ViewerSessions:
         """Serve `subjects.session_close`. Closing an unknown session succeeds."""
         viewer = self._viewers.session(request.session)
         if viewer is not None:
-            self._session_end.end(viewer, request.reason, how="left")
+            self._session_end.end(viewer, request.reason)
         return Ack()
 
     async def select(self, request: SelectRendition) -> Ack:
@@ -78,10 +89,7 @@ class ViewerSessions:
 
     async def mute(self, request: MuteRequest) -> Ack:
         """Serve `subjects.session_mute`."""
-        viewer = self._viewer(request.session)
-        for track in viewer.tracks:
-            if track.kind == request.kind:
-                self._allocator.mute(viewer, track, muted=not request.enabled)
+        self._allocator.mute(self._viewer(request.session), request.kind, muted=not request.enabled)
         return Ack()
 
     async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
@@ -90,75 +98,69 @@ class ViewerSessions:
         if viewer.stage < Stage.CONNECTING:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "the session has not begun yet")
         local = self._addresses.transport(viewer.worker)
-        ice = protocol.IceParameters(
-            local_ufrag=local.ufrag,
-            local_pwd=local.pwd,
-            remote_ufrag=request.remote_ufrag,
-            remote_pwd=request.remote_pwd,
-        )
-        self._plane.execute(protocol.RestartIce(session=viewer.plane_session, ice=ice))
-        return RestartIceAnswer(local_ufrag=local.ufrag, local_pwd=local.pwd, candidates=local_candidates(local))
+        return restart_ice(self._plane, viewer.plane_session, local, request)
 
     # ------------------------------------------------------------ what happens
 
-    def on_event(self, event: object) -> None:
-        """Take in an event of the plane."""
+    def begun(self, viewer: Viewer) -> None:
+        """The plane has the session now. Its stream may have changed, and the client may have chosen, during the
+        join."""
+        self._reconcile(viewer)
+        if viewer.wishes.height:
+            self._allocator.allocate(viewer)
+
+    def on_event(self, event: protocol.Event) -> None:
+        """Take in another event of the plane."""
         match event:
-            case protocol.SessionStats(session=session):
-                if viewer := self._viewers.plane(session):
-                    self._figures(viewer, event)
             case protocol.SourceSwitched(session=session, track=track, source=source):
                 if viewer := self._viewers.plane(session):
                     self._allocator.switched(viewer, track, source)
             case protocol.SessionConnected(session=session):
-                if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, Stage.CONNECTED):
-                    self._tell(viewer, SessionState.CONNECTED)
+                if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.CONNECTED):
+                    self._session_end.tell(
+                        viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.CONNECTED)
+                    )
             case protocol.SessionMedia(session=session):
-                if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, Stage.MEDIA):
+                if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.MEDIA):
                     self._first_packet(viewer)
             case protocol.SessionClosed(session=session, reason=reason):
                 self._gone_from_plane(session, EndReason(reason))
             case protocol.Error(command="add_session", id=session):
                 self._gone_from_plane(session, EndReason.PLANE_ERROR)
+            case protocol.RelayParentLost(source=source):
+                self._parent_lost(source)
             case _:
                 pass
 
-    def on_parent_lost(self, source: int) -> None:
-        """A relay fell silent, and its feed knows: viewers take another rendition if there is one."""
-        for viewer in self._viewers.of(self._upstream.stream_of(source) or ""):
-            self._allocator.steer(viewer)
-
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
-        """The directory shows this for a stream now."""
-        viewers = self._viewers.of(key)
-        if live is None:
-            if viewers:
-                self._gone_since.setdefault(key, self._clock())
-            return
-        self._gone_since.pop(key, None)
-        for viewer in viewers:
-            if viewer.stage >= Stage.CONNECTING and not self._allocator.reconcile(viewer, live):
-                self._session_end.end(viewer, EndReason.CODEC_CHANGED, how="codec_changed")
+        """The directory shows this for a stream now. Called for every change of its record, also if only bit rates
+        changed: then it costs the same however many watch."""
+        if not self._viewers.watched(key):
+            self._gone_since.pop(key, None)
+            self._allocator.stream_unwatched(key)
+        elif live is None:
+            self._gone_since.setdefault(key, self._clock())
+        else:
+            self._gone_since.pop(key, None)
+            if self._allocator.stream_changed(live):
+                self._mark(key, Mark.CHANGED)
 
     async def on_stream_ended(self, _subject: str, event: StreamEvent) -> None:
         """The owner says that the stream is over; stale news about an epoch before the present one is no news."""
         key = stream_key(event.app, event.stream)
         live = self._watch.directory.by_key(key)
-        newest = max((feed.epoch for feed in self._upstream.feeds_of(key)), default=0)
-        if event.epoch >= max(live.epoch if live is not None else 0, newest):
-            self._end_all(key)
+        if event.epoch >= max(live.epoch if live is not None else 0, self._relays.newest_epoch(key)):
+            await self._end_all(key)
 
     def tick(self) -> None:
         """Let time pass. Call several times a second."""
         now = self._clock()
-        for viewer in self._viewers if self._viewers.connecting else ():
-            if viewer.overdue(now):
-                self._session_end.end(viewer, EndReason.ICE_TIMEOUT, how="ice_timeout")
+        for viewer in self._viewers.overdue(now):
+            self._session_end.end(viewer, EndReason.ICE_TIMEOUT)
         for key, since in tuple(self._gone_since.items()):
-            if not self._viewers.of(key):
+            if now - since >= self._gone_grace_s and self._relays.silent_s(key) >= self._gone_grace_s:
                 del self._gone_since[key]
-            elif now - since >= self._gone_grace_s and self._upstream.silent_s(key) >= self._gone_grace_s:
-                self._end_all(key)
+                self._tasks.start(self._end_all(key), f"end of {key}")
 
     # ------------------------------------------------------------ inside
 
@@ -171,49 +173,70 @@ class ViewerSessions:
     def _gone_from_plane(self, plane_session: int, reason: EndReason) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is not None:
-            self._session_end.end(viewer, reason, how=reason.value, gone_from_plane=True)
+            self._session_end.end(viewer, reason, gone_from_plane=True)
 
-    def _end_all(self, key: str) -> None:
+    def _parent_lost(self, source: int) -> None:
+        """A relay fell silent, and its feed knows: viewers take another rendition if there is one."""
+        if feed := self._relays.of_source(source):
+            self._mark(feed.key, Mark.LOST)
+
+    def _mark(self, key: str, mark: Mark) -> None:
+        """Have everybody looked at who watches a stream."""
+        sessions = [viewer.plane_session for viewer, _ in self._viewers.of(key)]
+        self._tasks.start(self.queue.mark(sessions, mark), f"looking at the viewers of {key}")
+
+    async def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)
-        for viewer in self._viewers.of(key):
-            self._session_end.end(viewer, EndReason.STREAM_ENDED, how="stream_ended")
-        self._upstream.drop(key)
+        await self._session_end.end_all((viewer for viewer, _ in self._viewers.of(key)), EndReason.STREAM_ENDED)
+        self._relays.drop(key)
 
     def _first_packet(self, viewer: Viewer) -> None:
-        metrics.FIRST_PACKET.observe(self._clock() - viewer.since)
-        if viewer.first_packet is not None:
-            viewer.first_packet.end()
-            viewer.first_packet = None
+        self._first_packets.sent(viewer)
+        height = self._allocator.shown_height(viewer)
         self._session_end.tell(
             viewer,
-            SessionChanged(
-                session=viewer.session,
-                node=self._node,
-                state=SessionState.MEDIA,
-                stream_height=self._allocator.shown_height(viewer),
-            ),
+            SessionChanged(session=viewer.session, node=self._node, state=SessionState.MEDIA, stream_height=height),
         )
 
-    def _figures(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
+    def _look(self, plane_session: int, stats: protocol.SessionStats | None, mark: Mark) -> None:
+        viewer = self._viewers.plane(plane_session)
+        if viewer is None:
+            return
+        if Mark.CHANGED in mark:
+            self._reconcile(viewer)
+        if stats is not None:
+            self._take(viewer, stats)
+        if stats is not None or Mark.LOST in mark:
+            self._allocator.allocate(viewer)
+        if stats is not None:
+            self._measure(viewer, stats)
+
+    def _reconcile(self, viewer: Viewer) -> None:
+        for subscription in self._allocator.reconcile(viewer):
+            if len(viewer.subscriptions) > 1:
+                self._viewers.unsubscribe(viewer, subscription)
+            else:
+                self._session_end.end(viewer, EndReason.CODEC_CHANGED)
+
+    def _take(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
         growth = grown(viewer.stats, stats)
         metrics.NACKED.inc(growth.nacks)
         metrics.REPAIRED.inc(growth.repaired)
         metrics.DROPPED.inc(growth.dropped)
         viewer.stats = stats
-        self._allocator.steer(viewer)
-        now = self._clock()
-        if now - viewer.measured_at >= MEASURE_EVERY_S:
-            viewer.measured_at = now
-            self._session_end.tell(
-                viewer,
-                SessionChanged(
-                    session=viewer.session,
-                    node=self._node,
-                    target_bitrate_bps=self._allocator.room_bps(viewer),
-                    video_bitrate_bps=stats.video_bps,
-                    audio_bitrate_bps=stats.audio_bps,
-                ),
-            )
 
-    def _tell(self, viewer: Viewer, state: SessionState) -> None:
-        self._session_end.tell(viewer, SessionChanged(session=viewer.session, node=self._node, state=state))
+    def _measure(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
+        now = self._clock()
+        if now - viewer.measured_at < MEASURE_EVERY_S or viewer.stage is Stage.ENDED:
+            return
+        viewer.measured_at = now
+        self._session_end.tell(
+            viewer,
+            SessionChanged(
+                session=viewer.session,
+                node=self._node,
+                target_bitrate_bps=self._allocator.room_bps(viewer),
+                video_bitrate_bps=stats.video_bps,
+                audio_bitrate_bps=stats.audio_bps,
+            ),
+        )

@@ -29,6 +29,7 @@ from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecor
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.media import protocol
 from rillcast.node.events import PlaneEvents
+from rillcast.node.media_node import MediaNode
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
@@ -129,8 +130,9 @@ class World:
             relay_address="192.0.2.2",
             incarnation="1",
         )
-        self.edge = Edge(
-            EdgeSettings(node_id=EDGE, **{"relay_fill_s": 0.0, **settings}),
+        read = EdgeSettings(node_id=EDGE, **{"relay_fill_s": 0.0, **settings})
+        self.media = MediaNode(
+            read,
             info,
             plane=self.plane,
             events=events,
@@ -139,6 +141,7 @@ class World:
             renditions=self.renditions,
             clock=self.clock,
         )
+        self.edge = Edge(read, self.media)
         self.changes: list[SessionChanged] = []
         self.parents: dict[str, Parent] = {}
         self._task: asyncio.Task[None] | None = None
@@ -146,7 +149,7 @@ class World:
     async def start(self) -> World:
         await self.bus.listen(subjects.session_changed(SIGNALING), SessionChanged, self._changed)
         await self.edge.serve()
-        self._task = asyncio.create_task(self.edge.run())
+        self._task = asyncio.create_task(self.media.run())
         return self
 
     async def stop(self) -> None:
@@ -185,11 +188,11 @@ class World:
     async def ladder(self, *tracks: TrackRecord, epoch: int = 1, owner: str = "transcoder-1") -> None:
         job = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), tracks=tracks)
         await self.renditions.put(f"{KEY}/{owner}", msgspec.json.encode(job))
-        await until(lambda: (live := self.edge.watch.get(APP, STREAM)) is not None and job in live.renditions)
+        await until(lambda: (live := self.media.watch.get(APP, STREAM)) is not None and job in live.renditions)
 
     async def vanish(self) -> None:
         await self.streams.delete(KEY)
-        await until(lambda: self.edge.watch.get(APP, STREAM) is None)
+        await until(lambda: self.media.watch.get(APP, STREAM) is None)
 
     async def ended(self, epoch: int, owner: str = "origin-1") -> None:
         event = StreamEvent(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner))
@@ -250,7 +253,7 @@ class World:
         return self.plane.of(protocol.AddRelaySource)
 
     def source_of(self, track: str) -> int:
-        return next(feed.source for feed in self.edge.upstream.feeds_of(KEY) if feed.track.track == track)
+        return next(feed.source for feed in self.edge.relays.feeds_of(KEY) if feed.track.track == track)
 
     def told(self, session: SessionId) -> list[tuple[str | None, str | None]]:
         return [(c.state, c.reason) for c in self.changes if c.session == session and c.state]
@@ -258,13 +261,21 @@ class World:
     def heights(self, session: SessionId) -> list[int]:
         return [c.stream_height for c in self.changes if c.session == session and c.stream_height is not None]
 
+    def tick(self) -> None:
+        self.edge.tick()
+
     async def pass_time(self, seconds: float, step_s: float = 0.25) -> None:
         while seconds > 0:
             self.clock.advance(min(step_s, seconds))
             seconds -= step_s
-            self.edge.upstream.tick()
-            self.edge.sessions.tick()
+            self.tick()
             await self.settle()
+
+    async def drain(self) -> None:
+        """As the node does when it goes away."""
+        self.media.draining = True
+        await self.edge.drain.drain()
+        await self.settle()
 
     async def settle(self) -> None:
         for _ in range(20):
@@ -272,7 +283,7 @@ class World:
         await self.bus.settle()
 
     def _knows(self, record: StreamRecord) -> bool:
-        live = self.edge.watch.get(APP, STREAM)
+        live = self.media.watch.get(APP, STREAM)
         return live is not None and live.record == record
 
     async def _changed(self, _subject: str, change: SessionChanged) -> None:

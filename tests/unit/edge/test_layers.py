@@ -154,13 +154,13 @@ async def test_the_publishers_next_smaller_layer_is_kept_at_hand_and_given_back(
     world.figures(plane_session, estimate_bps=3_000_000, video_bps=1_500_000)
 
     await until(lambda: any(request.track == SMALL.track for request in world.parents["origin-1"].opened))
-    spare = next(feed for feed in world.edge.upstream.feeds_of(KEY) if feed.track.track == SMALL.track)
+    spare = next(feed for feed in world.edge.relays.feeds_of(KEY) if feed.track.track == SMALL.track)
     assert spare.users == 1
-    await until(lambda: spare.parent is not None)
+    await until(lambda: spare.relay.parent is not None)
     world.figures(plane_session, estimate_bps=700_000, video_bps=1_500_000)
     await until(lambda: world.plane.of(protocol.SwitchSource) != [])
     switch = world.plane.of(protocol.SwitchSource)[0]
     assert (switch.source, switch.hold) == (spare.source, True)
 
     await world.close(session)
-    assert {feed.users for feed in world.edge.upstream.feeds_of(KEY)} == {0}
+    assert {feed.users for feed in world.edge.relays.feeds_of(KEY)} == {0}

@@ -6,12 +6,14 @@ import asyncio
 
 import msgspec
 import pytest
-from edge_harness import APP, AUDIO, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
+from edge_harness import APP, AUDIO, EDGE, KEY, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
+from test_command_backlog import MoodyPlane
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
-from rillcast.contracts.messages import SessionAnswer
+from rillcast.contracts.messages import Ack, MuteRequest, SelectRendition, SessionAnswer
+from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
 from rillcast.node.load import LASTING_SAMPLES
 
@@ -108,7 +110,7 @@ async def test_a_parent_that_refuses_fails_the_join_and_leaves_nothing(world: Wo
 
     await world.settle()
     assert len(world.edge.viewers) == 0
-    assert world.edge.upstream.feeds_of("live/s1") == []
+    assert world.edge.relays.feeds_of("live/s1") == []
     assert world.added() == []
 
 
@@ -134,7 +136,7 @@ async def test_a_client_that_leaves_during_the_join_gets_no_session(world: World
     with pytest.raises(RillcastError, match="closed during the join"):
         await join
     assert world.added() == []
-    assert [feed.users for feed in world.edge.upstream.feeds_of("live/s1")] == [0, 0]
+    assert [feed.users for feed in world.edge.relays.feeds_of("live/s1")] == [0, 0]
 
 
 async def test_an_answer_that_never_comes_frees_everything(world: World) -> None:
@@ -143,7 +145,7 @@ async def test_an_answer_that_never_comes_frees_everything(world: World) -> None
     await world.pass_time(5.5)
 
     assert len(world.edge.viewers) == 0
-    assert [feed.users for feed in world.edge.upstream.feeds_of("live/s1")] == [0, 0]
+    assert [feed.users for feed in world.edge.relays.feeds_of("live/s1")] == [0, 0]
     assert world.told(offer.session) == [("closed", "ice_timeout")]
     with pytest.raises(RillcastError) as refusal:
         await world.accept(offer.session, answer_to(offer.sdp))
@@ -257,3 +259,103 @@ async def test_carried_streams_and_load_are_reported(world: World) -> None:
 
     assert (load.sessions, load.streams) == (1, 1)
     assert [(c.app, c.stream, c.viewers) for c in carried] == [(APP, STREAM, 1)]
+
+
+async def muted(world: World, session: SessionId) -> None:
+    await world.bus.request(
+        subjects.session_mute(EDGE), MuteRequest(session=session, kind=MediaKind.AUDIO, enabled=False), Ack
+    )
+
+
+async def test_a_kind_muted_between_offer_and_answer_is_not_sent_and_can_be_resumed(world: World) -> None:
+    offer = await world.play()
+    await muted(world, offer.session)
+
+    await world.accept(offer.session, answer_to(offer.sdp))
+
+    sources = {track.kind: track.source for track in world.added()[0].send}
+    assert sources == {"video": world.source_of("v0"), "audio": None}
+    again = MuteRequest(session=offer.session, kind=MediaKind.AUDIO, enabled=True)
+    await world.bus.request(subjects.session_mute(EDGE), again, Ack)
+    assert [switch.source for switch in world.plane.of(protocol.SwitchSource)] == [world.source_of("a0")]
+
+
+async def test_a_kind_muted_while_the_answer_is_carried_out_is_not_sent(world: World) -> None:
+    gate = asyncio.Event()
+    offer = await world.play()
+    for feed in world.edge.relays.feeds_of(KEY):
+        world.plane.emit(protocol.RelayParentLost(source=feed.source))
+    world.parents["origin-1"].gate = gate
+    accepting = asyncio.create_task(world.accept(offer.session, answer_to(offer.sdp)))
+    await world.settle()
+    await muted(world, offer.session)
+    await world.pass_time(0.5)
+    gate.set()
+    await accepting
+
+    assert [track.source for track in world.added()[0].send if track.kind == "audio"] == [None]
+
+
+async def test_a_height_chosen_between_offer_and_answer_is_what_the_session_begins_with(begin: Begin) -> None:
+    world = await begin()
+    low = rung(360, 600_000)
+    await world.parent("origin-1")
+    await world.parent("transcoder-1", low)
+    await world.live()
+    await world.ladder(low)
+    offer = await world.play()
+    chosen = SelectRendition(session=offer.session, height=360)
+    await world.bus.request(subjects.edge_select(EDGE), chosen, Ack)
+
+    await world.accept(offer.session, answer_to(offer.sdp))
+
+    assert [t.source for t in world.added()[0].send if t.kind == "video"] == [world.source_of(low.track)]
+    users = {feed.track.track: feed.users for feed in world.edge.relays.feeds_of(KEY)}
+    assert users == {"v0": 0, "a0": 1, low.track: 1}
+
+
+async def test_a_rendition_that_vanished_during_the_join_is_replaced_at_once(begin: Begin) -> None:
+    world = await begin()
+    low, high = rung(360, 600_000), msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
+    origin = await world.parent("origin-1", high, AUDIO)
+    await world.parent("transcoder-1", low)
+    await world.live(tracks=(high, AUDIO))
+    await world.ladder(low)
+    gate = origin.gate = asyncio.Event()
+    join = asyncio.create_task(world.whep())
+    await until(lambda: len(origin.opened) == 2)
+
+    await world.live(tracks=(msgspec.structs.replace(high, codec="AV1"), AUDIO))
+    gate.set()
+    await join
+    await world.settle()
+
+    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of(low.track)
+
+
+async def test_a_plane_that_is_too_busy_refuses_the_join_and_leaves_nothing(world: World) -> None:
+    plane = world.edge.join._plane = MoodyPlane()
+    plane.busy = True
+    offer = await world.play()
+
+    for join in (world.whep(), world.accept(offer.session, answer_to(offer.sdp))):
+        with pytest.raises(RillcastError) as refusal:
+            await join
+        assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+
+    assert len(world.edge.viewers) == 0
+    assert [feed.users for feed in world.edge.relays.feeds_of(KEY)] == [0, 0]
+    assert len(world.edge.first_packets) == 0
+
+
+async def test_an_answer_before_the_offer_is_out_is_refused(world: World) -> None:
+    gate = world.parents["origin-1"].gate = asyncio.Event()
+    playing = asyncio.create_task(world.play(session=SessionId("x")))
+    await until(lambda: world.edge.viewers.session(SessionId("x")) is not None)
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.accept(SessionId("x"), "v=0")
+    gate.set()
+
+    assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
+    assert (await playing).sdp

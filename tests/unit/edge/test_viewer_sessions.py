@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -32,118 +31,6 @@ async def ladder_world(begin: Begin, **settings: Any) -> World:
 async def select(world: World, session: SessionId, height: int) -> None:
     await world.bus.request(subjects.edge_select(EDGE), SelectRendition(session=session, height=height), Ack)
     await world.settle()
-
-
-# ------------------------------------------------------------------ relays
-
-
-async def test_a_lost_parent_is_asked_again_on_the_same_source_and_viewers_stay(world: World) -> None:
-    session, _ = await world.watching()
-    source = world.source_of("v0")
-    opened = len(world.parents["origin-1"].opened)
-
-    world.plane.emit(protocol.RelayParentLost(source=source))
-    await world.pass_time(0.5)
-
-    assert len(world.parents["origin-1"].opened) == opened + 1
-    assert [feed.source for feed in world.feeds()].count(source) == 2
-    assert ("closed", "stream_ended") not in world.told(session)
-    assert world.plane.of(protocol.RemoveSession) == []
-
-
-async def test_a_new_owner_feeds_the_same_sources(world: World) -> None:
-    await world.watching()
-    await world.parent("origin-2")
-    sources = {world.source_of("v0"), world.source_of("a0")}
-
-    await world.live("origin-2", epoch=7)
-    await world.pass_time(0.5)
-
-    assert {o.epoch for o in world.parents["origin-2"].opened} == {7}
-    assert {feed.source for feed in world.feeds()[-2:]} == sources
-    assert len(world.feeds()) == 4
-
-
-async def test_an_owner_out_of_reach_is_retried_with_growing_delays_until_it_answers(world: World) -> None:
-    await world.watching()
-    await world.live("origin-2", epoch=7)
-
-    await world.pass_time(10.0, step_s=0.05)
-    attempts = [m for _, m in world.edge_bus.requested if getattr(m, "epoch", 0) == 7 and m.track == "v0"]
-    late = await world.parent("origin-2")
-    await world.pass_time(2.5)
-
-    assert 5 <= len(attempts) <= 16
-    assert {o.track for o in late.opened} == {"v0", "a0"}
-
-
-async def test_a_claim_anew_by_the_living_owner_leaves_the_relays_alone(world: World) -> None:
-    await world.watching()
-
-    await world.live("origin-1", epoch=1042, since=1)
-    await world.pass_time(1.0)
-
-    assert len(world.feeds()) == 2
-
-
-async def test_a_new_epoch_of_the_same_owner_opens_anew(world: World) -> None:
-    await world.watching()
-
-    await world.live("origin-1", epoch=9)
-    await world.pass_time(0.5)
-
-    assert len(world.feeds()) == 4
-
-
-async def test_a_change_while_the_relay_is_being_opened_is_not_missed(world: World) -> None:
-    gate = world.parents["origin-1"].gate = asyncio.Event()
-    join = asyncio.create_task(world.whep())
-    await until(lambda: len(world.parents["origin-1"].opened) == 2)
-    await world.parent("origin-2")
-    await world.live("origin-2", epoch=7)
-    gate.set()
-    await join
-
-    await world.pass_time(0.5)
-
-    assert {o.track for o in world.parents["origin-2"].opened} == {"v0", "a0"}
-
-
-async def test_relays_linger_after_the_last_viewer_and_then_are_closed(world: World) -> None:
-    session, _ = await world.watching()
-    await world.close(session)
-
-    await world.pass_time(29.0, step_s=1.0)
-    assert world.plane.of(protocol.RemoveSource) == []
-    await world.pass_time(2.0)
-
-    assert {r.source for r in world.plane.of(protocol.RemoveSource)} == {feed.source for feed in world.feeds()}
-    assert len(world.parents["origin-1"].closed) == 2
-
-
-async def test_a_viewer_within_the_linger_time_uses_the_open_relay(world: World) -> None:
-    session, _ = await world.watching()
-    await world.close(session)
-    await world.pass_time(20.0, step_s=1.0)
-
-    await world.watching()
-    await world.pass_time(60.0, step_s=1.0)
-
-    assert len(world.feeds()) == 2
-    assert world.plane.of(protocol.RemoveSource) == []
-
-
-async def test_a_lingering_relay_that_lost_its_parent_is_opened_anew_for_the_next_viewer(world: World) -> None:
-    session, _ = await world.watching()
-    await world.close(session)
-    for feed in world.feeds():
-        world.plane.emit(protocol.RelayParentLost(source=feed.source))
-    await world.pass_time(1.0)
-    assert len(world.feeds()) == 2
-
-    await world.whep()
-
-    assert len(world.feeds()) == 4
 
 
 # ------------------------------------------------------------------ ends
@@ -249,7 +136,7 @@ async def test_a_session_the_plane_lost_is_told_and_frees_its_relays(world: Worl
 
     await until(lambda: world.told(session)[-1:] == [("closed", "consent_expired")])
     assert world.plane.of(protocol.RemoveSession) == []
-    assert [feed.users for feed in world.edge.upstream.feeds_of(KEY)] == [0, 0]
+    assert [feed.users for feed in world.edge.relays.feeds_of(KEY)] == [0, 0]
 
 
 async def test_a_session_the_plane_refused_is_told(world: World) -> None:
@@ -258,19 +145,6 @@ async def test_a_session_the_plane_refused_is_told(world: World) -> None:
     world.plane.emit(protocol.Error(command="add_session", id=world.added()[0].session, message="no"))
 
     await until(lambda: world.told(answer.session) == [("closed", "plane_error")])
-
-
-async def test_draining_sends_every_viewer_away(begin: Begin) -> None:
-    world = await begin(drain_timeout_s=0.2)
-    await world.parent("origin-1")
-    await world.live()
-    answers = [await world.whep() for _ in range(5)]
-
-    await world.edge.drain.drain()
-    await world.settle()
-
-    assert len(world.edge.viewers) == 0
-    assert all(world.told(answer.session)[-1] == ("closed", "draining") for answer in answers)
 
 
 # ------------------------------------------------------------------ renditions
@@ -291,7 +165,7 @@ async def test_a_forced_height_opens_its_relay_first_and_switches_without_losing
 
     world.plane.emit(protocol.SourceSwitched(session=plane_session, track=switches[0].track, source=low))
     await until(lambda: world.heights(session) == [720, 360])
-    users = {feed.source: feed.users for feed in world.edge.upstream.feeds_of(KEY)}
+    users = {feed.source: feed.users for feed in world.edge.relays.feeds_of(KEY)}
     assert (users[low], users[high]) == (1, 0)
 
 
@@ -358,7 +232,7 @@ async def test_a_rendition_whose_relay_does_not_open_is_not_switched_to(begin: B
     await select(world, session, 360)
 
     assert world.plane.of(protocol.SwitchSource) == []
-    assert [feed.track.track for feed in world.edge.upstream.feeds_of(KEY) if feed.users] == ["v0", "a0"]
+    assert [feed.track.track for feed in world.edge.relays.feeds_of(KEY) if feed.users] == ["v0", "a0"]
 
 
 async def test_a_switch_whose_keyframe_never_comes_is_given_up(begin: Begin) -> None:
@@ -380,7 +254,7 @@ async def test_a_choice_taken_back_before_the_switch_leaves_everything_as_it_was
     await select(world, session, 0)
 
     assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0")
-    users = {feed.track.track: feed.users for feed in world.edge.upstream.feeds_of(KEY)}
+    users = {feed.track.track: feed.users for feed in world.edge.relays.feeds_of(KEY)}
     assert users == {"v0": 1, "a0": 1, "v0.360p": 0}
 
 

@@ -1,0 +1,109 @@
+"""What one session receives of one stream.
+
+A subscription owns every use of a feed that is made for it: they lie in its slots, and closing it empties them all.
+"""
+
+from __future__ import annotations
+
+from rillcast.contracts.ids import TrackId
+from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol import ALL_LAYERS
+from services.edge.domain.feed import Feed, FeedSlot
+from services.edge.domain.rendition_selector import RenditionSelector
+
+
+class SubscribedTrack:
+    """One m-line of a session, and the feed it shows."""
+
+    def __init__(
+        self,
+        index: int,
+        group: str,
+        *,
+        kind: MediaKind,
+        codec: str,
+        selector: RenditionSelector,
+        slots: tuple[FeedSlot, FeedSlot, FeedSlot],
+    ) -> None:
+        self.index = index
+        """`SendTrack.track`"""
+        self.group = group
+        """`TrackRecord.mid`"""
+        self.kind = kind
+        self.codec = codec
+        self.selector = selector
+        self.shown, self.coming, self.spare = slots
+        """What the plane sends; where a switch is going that the plane has not completed yet; and what is kept flowing
+        so that it can be switched to without delay."""
+        self.shown_layers = self.next_layers = ALL_LAYERS
+        """Temporal layers of `shown` and `coming` to be sent, as in `LimitLayers`."""
+        self.held = False
+        """Nothing is sent until the switch is complete."""
+        self.switching_since = 0.0
+        self.muted = False
+
+    @property
+    def layers(self) -> int:
+        """Temporal layers of `track` to be sent."""
+        return self.next_layers if self.coming.feed is not None else self.shown_layers
+
+    @property
+    def track(self) -> TrackId | None:
+        """The rendition shown, or the one about to be."""
+        feed = self.coming.feed or self.shown.feed
+        return None if feed is None else feed.track.track
+
+
+class Subscription:
+    """Made empty, filled by the join, closed once."""
+
+    def __init__(self, key: str) -> None:
+        """`key`: of the stream."""
+        self.key = key
+        self.tracks: list[SubscribedTrack] = []
+        self._slots: list[FeedSlot] = []
+        self._offered: list[FeedSlot] = []
+        self._closed = False
+
+    def slot(self) -> FeedSlot:
+        """A place for a use of a feed, for as long as the subscription lasts."""
+        slot = FeedSlot()
+        self._slots.append(slot)
+        if self._closed:
+            slot.close()
+        return slot
+
+    def offer(self) -> FeedSlot:
+        """A place for what an offer of ours will probably need, until there are tracks."""
+        self._offered.append(self.slot())
+        return self._offered[-1]
+
+    def give_offered_back(self) -> None:
+        """There are tracks now."""
+        for slot in self._offered:
+            slot.close()
+        self._slots = [slot for slot in self._slots if slot not in self._offered]
+        self._offered = []
+
+    def add_track(
+        self, index: int, group: str, *, kind: MediaKind, codec: str, selector: RenditionSelector
+    ) -> SubscribedTrack:
+        """One more m-line; its slots are empty."""
+        slots = (self.slot(), self.slot(), self.slot())
+        track = SubscribedTrack(index, group, kind=kind, codec=codec, selector=selector, slots=slots)
+        self.tracks.append(track)
+        return track
+
+    def track(self, index: int) -> SubscribedTrack | None:
+        """By `SendTrack.track`."""
+        return next((track for track in self.tracks if track.index == index), None)
+
+    def shown_feeds(self) -> list[Feed]:
+        """What the plane sends of it."""
+        return [track.shown.feed for track in self.tracks if track.shown.feed is not None]
+
+    def close(self) -> None:
+        """Give every feed back."""
+        self._closed = True
+        for slot in self._slots:
+            slot.close()

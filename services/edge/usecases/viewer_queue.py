@@ -1,0 +1,84 @@
+"""Viewers that are to be looked at: a few in each turn of the event loop, so that the figures of thousands, or a parent
+whose silence concerns thousands, hold it for a millisecond or two and not for a quarter of a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Flag, auto
+
+import msgspec
+
+from rillcast.media.protocol import SessionStats
+
+TURN = 32
+"""Viewers in one turn of the event loop: one takes some 40 µs."""
+MARK_TURN = 512
+"""Viewers that are marked in one turn: one takes some 0.5 µs."""
+
+
+class Mark(Flag):
+    """What else than figures a viewer is to be looked at for."""
+
+    NOTHING = 0
+    LOST = auto()
+    """A parent of its stream fell silent."""
+    CHANGED = auto()
+    """Its stream has a rendition less."""
+
+
+Look = Callable[[int, SessionStats | None, Mark], None]
+
+
+class ViewerQueue:
+    """Each viewer once at most, by the plane's id of its session, in the order in which they came."""
+
+    def __init__(self, look: Look) -> None:
+        """`look` is called with the newest figures, if there are new ones; also for viewers who are gone meanwhile."""
+        self._look = look
+        self._figures: dict[int, SessionStats] = {}
+        self._marks: dict[int, Mark] = {}
+        self._order: deque[int] = deque()
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def put(self, stats: SessionStats) -> None:
+        """Have a viewer looked at for its figures. Those that wait already are replaced, as their totals go on; the
+        loss they saw is kept."""
+        session = stats.session
+        waiting = self._figures.get(session)
+        if waiting is None:
+            self._wait(session)
+        elif waiting.fraction_lost > stats.fraction_lost:
+            stats = msgspec.structs.replace(stats, fraction_lost=waiting.fraction_lost)
+        self._figures[session] = stats
+
+    async def mark(self, sessions: Sequence[int], mark: Mark) -> None:
+        """Have many looked at for another reason."""
+        for number, session in enumerate(sessions, 1):
+            self._wait(session)
+            self._marks[session] = self._marks.get(session, Mark.NOTHING) | mark
+            if number % MARK_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self._some.wait()
+            for _ in range(min(TURN, len(self._order))):
+                session = self._order.popleft()
+                stats, mark = self._figures.pop(session, None), self._marks.pop(session, Mark.NOTHING)
+                self._look(session, stats, mark)
+            if not self._order:
+                self._some.clear()
+            await asyncio.sleep(0)
+
+    def _wait(self, session: int) -> None:
+        if session in self._figures or session in self._marks:
+            return
+        self._order.append(session)
+        if len(self._order) == 1:
+            self._some.set()
