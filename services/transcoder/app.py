@@ -22,7 +22,7 @@ from rillcast.contracts.subjects import (
 from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
-from rillcast.relay.parent import ParentRelays
+from rillcast.relay.parent import RelayParent
 from rillcast.runtime import service
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
@@ -73,14 +73,11 @@ class Transcoder:
             clock=media.clock,
             on_outcome=metrics.count_feed,
         )
-        relays = ParentRelays(settings.max_children)
         self.wishes = LadderWishes(apps, broadcasts)
         ladders = LadderKind(
             self.wishes,
             codecs,
             plane=media.plane,
-            addresses=media.addresses,
-            relays=relays,
             sources=self._sources,
             linger_s=settings.linger_s,
             clock=media.clock,
@@ -88,16 +85,24 @@ class Transcoder:
         self.jobs = MediaJobs(
             (ladders, *more_kinds),
             node=media.node,
-            plane=media.plane,
             watch=media.watch,
-            relays=relays,
             load=media.load,
             tasks=media.tasks,
             make_job=self._job,
             clock=media.clock,
             max_cpu=settings.max_cpu,
         )
+        self._relays = RelayParent(
+            plane=media.plane,
+            addresses=media.addresses,
+            offer_of=self.jobs.offer,
+            child_limit=settings.max_children,
+            on_outcome=metrics.count_relay_open,
+            on_count=metrics.RELAYS.set,
+            on_child_lost=metrics.CHILDREN_LOST.inc,
+        )
         media.on_event(self.jobs.on_event)
+        media.on_event(self._relays.on_event)
         media.on_packet(self.jobs.on_packet)
         media.also(self.wishes.run)
         media.also(self.jobs.look_around)
@@ -105,8 +110,8 @@ class Transcoder:
     async def serve(self) -> None:
         """Begin to answer requests."""
         bus, node = self._media.bus, self._media.node
-        await bus.serve(media_relay_open(node), RelayOpen, self.jobs.open_relay)
-        await bus.serve(media_relay_close(node), RelayClose, self.jobs.close_relay)
+        await bus.serve(media_relay_open(node), RelayOpen, self._relays.open)
+        await bus.serve(media_relay_close(node), RelayClose, self._relays.close)
 
     def report(self) -> Report:
         """What the heartbeat shall say."""
@@ -133,6 +138,7 @@ class Transcoder:
             worker=worker,
             store=media.renditions,
             feed=feed,
+            relays=self._relays,
             peers=self._peers,
             clock=media.clock,
             lease_s=self._lease_s,

@@ -40,6 +40,11 @@ RUNGS_DROPPED = Counter(
 )
 
 
+def count_relay_open(outcome: str) -> None:
+    """For `rillcast.relay.parent.RelayParent`."""
+    RELAY_OPENS.labels(outcome).inc()
+
+
 def count_feed(outcome: str) -> None:
     """For `rillcast.relay.child.ChildRelays`."""
     FEEDS.labels(outcome).inc()

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterator
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import LADDER, AppName, JobKind, TrackId, job_key
-from rillcast.contracts.messages import RelayGrant, RelayOpen
+from rillcast.contracts.ids import LADDER, AppName, JobKind, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import ClockSeen
-from rillcast.node.addresses import MediaAddresses
-from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung, plan, source_track, track_record
@@ -68,11 +65,6 @@ class LadderWork:
         return len(self._watched.rungs) if self._pipeline is not None else 0
 
     @property
-    def taken(self) -> bool:
-        """See `Work.taken`."""
-        return self._watched.relayed
-
-    @property
     def cpu_s(self) -> float:
         """See `Work.cpu_s`."""
         return self._pipeline.cpu_s if self._pipeline is not None else 0.0
@@ -116,15 +108,13 @@ class LadderWork:
         """See `Work.makes`."""
         return track in self._watched
 
-    def give(self, request: RelayOpen, epoch: int) -> RelayGrant:
-        """See `Work.give`."""
-        rung = next(rung for rung in self._plan if rung.track == request.track)
-        new = rung.track not in self._watched
-        grant = self._watched.open(request, rung, self._track_record(rung), epoch)
-        if new:
+    def source_of(self, track: TrackId) -> int:
+        """See `Work.source_of`."""
+        rung = next(rung for rung in self._plan if rung.track == track)
+        if track not in self._watched:
             self._host.load_changed()
             self._host.wake()
-        return grant
+        return self._watched.source_of(rung, self._track_record(rung))
 
     async def close(self) -> None:
         """See `Work.close`."""
@@ -218,8 +208,6 @@ class LadderKind:
         codecs: StartCodecs,
         *,
         plane: Plane,
-        addresses: MediaAddresses,
-        relays: ParentRelays,
         sources: Iterator[int],
         linger_s: float,
         clock: Clock,
@@ -228,8 +216,6 @@ class LadderKind:
         self._wishes = wishes
         self._codecs = codecs
         self._plane = plane
-        self._addresses = addresses
-        self._relays = relays
         self._sources = sources
         self._linger_s = linger_s
         self._clock = clock
@@ -251,15 +237,7 @@ class LadderKind:
     def start(self, host: Host, live: LiveStream, order: Order, worker: int) -> LadderWork:
         """See `WorkKind.start`."""
         assert isinstance(order.wish, LadderWish)
-        rungs = WatchedRungs(
-            key=job_key(live.key, LADDER),
-            worker=worker,
-            plane=self._plane,
-            addresses=self._addresses,
-            relays=self._relays,
-            sources=self._sources,
-            linger_s=self._linger_s,
-        )
+        rungs = WatchedRungs(host, worker=worker, plane=self._plane, sources=self._sources, linger_s=self._linger_s)
         return LadderWork(host, live, order.source, order.wish, rungs=rungs, codecs=self._codecs, clock=self._clock)
 
     def on_change(self, listener: Callable[[AppName], None]) -> None:

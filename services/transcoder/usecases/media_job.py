@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -19,10 +20,10 @@ from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId, job_key
-from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import RenditionRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
+from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.logs import get_logger
 from services.transcoder.domain.job_state import JobEvent, JobState, advance
@@ -52,6 +53,7 @@ class MediaJob:
         worker: int,
         store: KeyValue,
         feed: SourceFeed,
+        relays: RelayParent,
         peers: Peers,
         clock: Clock,
         lease_s: float = STREAM_LEASE_S,
@@ -61,11 +63,14 @@ class MediaJob:
         self._live = live
         self._order = order
         self._feed = feed
+        self._worker = worker
+        self._relays = relays
+        self._key = job_key(live.key, kind.kind)
         self._peers = peers
         self._clock = clock
         self._keeper = LeaseKeeper(
             store,
-            job_key(live.key, kind.kind),
+            self._key,
             Lease(lease_s, clock()),
             record_of=self._record,
             is_ours=self._is_ours,
@@ -123,24 +128,22 @@ class MediaJob:
         self.end_reason = self.end_reason or reason
         self._advance(JobEvent.STOP)
 
-    def gives(self, track: TrackId) -> bool:
-        """Whether other nodes may have this track from here."""
-        return self.held and any(record.track == track for record in self._work.tracks)
-
-    def open_relay(self, request: RelayOpen, busy: str) -> RelayGrant:
-        """Open a relay of one of its tracks. `busy`: why this node begins nothing new now, or empty.
-
-        Raises NO_STREAM_EXIST, or HIGH_RESOURCE_USAGE if the track isn't made yet and the node is busy.
-        """
-        if not self.gives(request.track):
-            raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
-        if request.epoch != self.epoch:
-            raise RillcastError(
-                ErrorCode.NO_STREAM_EXIST, f"the rendition has epoch {self.epoch} here, not {request.epoch}"
-            )
-        if busy and not self._work.makes(request.track):
+    def offer(self, track: TrackId, busy: str) -> RelayOffer | None:
+        """What another node may have of a track; None if it isn't from here. `busy`: why this node begins nothing new
+        now, or empty. Raises HIGH_RESOURCE_USAGE if the track isn't made yet and the node is busy."""
+        record = next((record for record in self._work.tracks if record.track == track), None)
+        if record is None or not self.held:
+            return None
+        if busy and not self._work.makes(track):
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, busy, retry_after_s=5.0)
-        return self._work.give(request, self.epoch)
+        return RelayOffer(
+            key=self._key,
+            track=record,
+            worker=self._worker,
+            epoch=self.epoch,
+            since_epoch=self.epoch,
+            source=partial(self._work.source_of, track),
+        )
 
     # ---- what the work tells it
 
@@ -156,6 +159,14 @@ class MediaJob:
     def load_changed(self) -> None:
         """See `Host.load_changed`."""
         self._overuse.disturbed(self._clock())
+
+    def taken(self) -> set[TrackId]:
+        """See `Host.taken`."""
+        return self._relays.tracks(self._key)
+
+    def end_relays(self, track: TrackId) -> None:
+        """See `Host.end_relays`."""
+        self._relays.end(self._key, track)
 
     def want_keyframe(self) -> None:
         """See `Host.want_keyframe`."""
@@ -212,6 +223,7 @@ class MediaJob:
             self._advance(JobEvent.STOP)
             await cancelled(keeping)
             await self._keeper.release()
+            self._relays.end(self._key)
             await self._work.close()
             self._feed.close()
             self._advance(JobEvent.CLOSED)
@@ -236,7 +248,7 @@ class MediaJob:
         if not keeping.done():
             await cancelled(keeping)
             await self._keeper.release()
-        if not self._work.taken:
+        if not self.taken():
             self.end_reason = self.end_reason or "drain"
             self._advance(JobEvent.UNWATCHED)
 

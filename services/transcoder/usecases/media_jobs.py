@@ -16,22 +16,20 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, JobKind, NodeId, stream_key
-from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import RelayOpen
 from rillcast.media.protocol import (
     ClockSeen,
     Event,
     KeyframeWanted,
-    RelayChildLost,
     RelayParentLost,
-    RemoveRelay,
     SourceStats,
 )
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
-from rillcast.relay.parent import ParentRelays
+from rillcast.relay.parent import RelayOffer
 from rillcast.runtime.logs import get_logger
 from services.transcoder import metrics
-from services.transcoder.ports import Clock, Plane
+from services.transcoder.ports import Clock
 from services.transcoder.usecases.media_job import MakeJob, MediaJob
 from services.transcoder.usecases.work import Order, OrderRefused, WorkKind
 
@@ -59,9 +57,7 @@ class MediaJobs:
         kinds: Sequence[WorkKind],
         *,
         node: NodeId,
-        plane: Plane,
         watch: StreamWatch,
-        relays: ParentRelays,
         load: MediaLoad,
         tasks: BackgroundTasks,
         make_job: MakeJob,
@@ -71,9 +67,7 @@ class MediaJobs:
         """`kinds`: what may be asked for of streams."""
         self._kinds = {kind.kind: kind for kind in kinds}
         self._node = node
-        self._plane = plane
         self._watch = watch
-        self._relays = relays
         self._load = load
         self._tasks = tasks
         self._make_job = make_job
@@ -94,24 +88,16 @@ class MediaJobs:
 
     # ---- requests
 
-    async def open_relay(self, request: RelayOpen) -> RelayGrant:
-        """Serve `subjects.media_relay_open`."""
-        try:
-            grant = self._job_giving(request).open_relay(request, self._too_busy())
-        except RillcastError as refusal:
-            metrics.RELAY_OPENS.labels(refusal.code.value).inc()
-            raise
-        metrics.RELAY_OPENS.labels("ok").inc()
-        return grant
-
-    async def close_relay(self, request: RelayClose) -> Ack:
-        """Serve `subjects.media_relay_close`. Closing an unknown relay succeeds."""
-        relay = self._relays.named(request.relay, request.child)
-        if relay is not None:
-            self._relays.forget(relay.plane_relay)
-            self._plane.execute(RemoveRelay(relay=relay.plane_relay))
-            metrics.RELAYS.set(len(self._relays))
-        return Ack()
+    def offer(self, request: RelayOpen) -> RelayOffer:
+        """What another node may have of the track that it asks for. Raises NO_STREAM_EXIST, and HIGH_RESOURCE_USAGE
+        while this node begins nothing new."""
+        key = stream_key(request.app, request.stream)
+        for kind in self._kinds:
+            job = self._jobs.get((key, kind))
+            offer = job.offer(request.track, self._too_busy()) if job is not None else None
+            if offer is not None:
+                return offer
+        raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
 
     # ---- the plane
 
@@ -133,10 +119,6 @@ class MediaJobs:
             case KeyframeWanted():
                 for job in self._jobs.values():
                     job.on_keyframe_wanted(event.source)
-            case RelayChildLost():
-                if self._relays.forget(event.relay) is not None:
-                    metrics.CHILDREN_LOST.inc()
-                    metrics.RELAYS.set(len(self._relays))
             case _:
                 pass
 
@@ -211,14 +193,6 @@ class MediaJobs:
         await self._tasks.settle()
 
     # ---- inside
-
-    def _job_giving(self, request: RelayOpen) -> MediaJob:
-        key = stream_key(request.app, request.stream)
-        for kind in self._kinds:
-            job = self._jobs.get((key, kind))
-            if job is not None and job.gives(request.track):
-                return job
-        raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
 
     def _too_busy(self) -> str:
         return f"this node's processors are {self.cpu:.0%} busy with media jobs" if self.cpu >= self._max_cpu else ""

@@ -1,4 +1,4 @@
-"""The rungs of one job that somebody watches: their push sources, and their relays to other nodes."""
+"""The rungs of one job that somebody watches, with their push sources."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from rillcast.contracts.ids import TrackId
-from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveRelay, RemoveSource, SetClock
-from rillcast.node.addresses import MediaAddresses
-from rillcast.relay.parent import ParentRelays
-from services.transcoder import metrics
+from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane
+from services.transcoder.usecases.work import Host
 
 
 class _Watched(msgspec.Struct):
@@ -28,21 +25,17 @@ class WatchedRungs:
 
     def __init__(
         self,
+        host: Host,
         *,
-        key: str,
         worker: int,
         plane: Plane,
-        addresses: MediaAddresses,
-        relays: ParentRelays,
         sources: Iterator[int],
         linger_s: float,
     ) -> None:
-        """`key` names the job among the node's `relays`; `sources` are ids for the plane."""
-        self._key = key
+        """`sources` are ids for the plane."""
+        self._host = host
         self._worker = worker
         self._plane = plane
-        self._addresses = addresses
-        self._relays = relays
         self._sources = sources
         self._linger_s = linger_s
         self._watched: dict[TrackId, _Watched] = {}
@@ -54,30 +47,16 @@ class WatchedRungs:
         """Highest first."""
         return tuple(sorted((watched.rung for watched in self._watched.values()), key=lambda rung: -rung.height))
 
-    @property
-    def relayed(self) -> bool:
-        """Whether any node still takes a rung."""
-        return bool(self._relays.of(self._key))
-
     def __contains__(self, track: TrackId) -> bool:
         return track in self._watched
 
-    def open(self, request: RelayOpen, rung: Rung, record: TrackRecord, epoch: int) -> RelayGrant:
-        """Give a rung to a child. Raises HIGH_RESOURCE_USAGE at the child limit."""
+    def source_of(self, rung: Rung, record: TrackRecord) -> int:
+        """The source of a rung that a node is about to take. The rung begins if nobody has watched it."""
         watched = self._watched.get(rung.track)
-        source = watched.source if watched is not None else next(self._sources)
-        relay, before = self._relays.open(
-            key=self._key, track=rung.track, source=source, child=request.child, relay=request.relay
-        )
         if watched is None:
-            self._begin(rung, source, record)
-        else:
-            watched.idle_since = None
-        if before is not None:
-            self._plane.execute(RemoveRelay(relay=before.plane_relay))
-        self._plane.execute(relay.command())
-        metrics.RELAYS.set(len(self._relays))
-        return relay.grant(self._addresses.relay(self._worker), epoch, record)
+            return self._begin(rung, record)
+        watched.idle_since = None
+        return watched.source
 
     def push(self, track: TrackId, packets: Sequence[bytes]) -> None:
         """Packets the encoder made."""
@@ -97,7 +76,7 @@ class WatchedRungs:
 
     def expire(self, now: float) -> None:
         """End rungs that nobody has watched for long enough. Call about once a second."""
-        taken = {relay.track for relay in self._relays.of(self._key)}
+        taken = self._host.taken()
         for track, watched in tuple(self._watched.items()):
             if track in taken or self._all:
                 watched.idle_since = None
@@ -119,26 +98,23 @@ class WatchedRungs:
         if begin_all is not None:
             for rung in rungs:
                 if rung.track not in self._watched:
-                    self._begin(rung, next(self._sources), begin_all(rung))
+                    self._begin(rung, begin_all(rung))
 
     def end(self, track: TrackId) -> None:
         """Stop a rung, with its relays."""
         watched = self._watched.pop(track, None)
         if watched is None:
             return
-        for relay in self._relays.of(self._key):
-            if relay.track == track:
-                self._relays.forget(relay.plane_relay)
-                self._plane.execute(RemoveRelay(relay=relay.plane_relay))
+        self._host.end_relays(track)
         self._plane.execute(RemoveSource(source=watched.source))
-        metrics.RELAYS.set(len(self._relays))
 
     def close(self) -> None:
         """Stop them all."""
         for track in tuple(self._watched):
             self.end(track)
 
-    def _begin(self, rung: Rung, source: int, record: TrackRecord) -> None:
+    def _begin(self, rung: Rung, record: TrackRecord) -> int:
+        source = next(self._sources)
         self._watched[rung.track] = _Watched(rung, source)
         self._plane.execute(
             AddPushSource(
@@ -147,3 +123,4 @@ class WatchedRungs:
         )
         if self._clock is not None:
             self._plane.execute(SetClock(source=source, ntp=self._clock.ntp, rtp_ts=self._clock.rtp_ts))
+        return source

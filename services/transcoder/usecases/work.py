@@ -14,7 +14,6 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, JobKind, TrackId
-from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import ClockSeen
 
@@ -55,6 +54,14 @@ class Host(Protocol):
         """Something was begun or left out on purpose. What that costs is seen only after a while."""
         ...
 
+    def taken(self) -> set[TrackId]:
+        """The tracks that other nodes take from here now."""
+        ...
+
+    def end_relays(self, track: TrackId) -> None:
+        """The track is no longer there for other nodes. Call before its source ends."""
+        ...
+
     def want_keyframe(self) -> None:
         """The source is to send a keyframe. May be called for every packet; the job asks twice a second at most."""
         ...
@@ -71,11 +78,6 @@ class Work(Protocol):
     @property
     def parts(self) -> int:
         """How many things are being made now, each of which costs something; 0 = at rest."""
-        ...
-
-    @property
-    def taken(self) -> bool:
-        """Whether anybody still takes something from here. A job that is handed over goes on for so long."""
         ...
 
     @property
@@ -124,8 +126,8 @@ class Work(Protocol):
         """Whether this one of `tracks` is being made already."""
         ...
 
-    def give(self, request: RelayOpen, epoch: int) -> RelayGrant:
-        """Open a relay of one of `tracks`. Raises HIGH_RESOURCE_USAGE at the limit of children."""
+    def source_of(self, track: TrackId) -> int:
+        """The plane's source of one of `tracks`, which another node is about to take. It is begun if there was none."""
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, TrackId
-from rillcast.contracts.messages import RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddRelaySource, ClockSeen, RemoveSource, RequestKeyframe, Tap
 from rillcast.testing.eventually import eventually
@@ -35,7 +34,6 @@ class Tally:
         self.feeds = 0
 
     tracks: tuple[TrackRecord, ...] = ()
-    taken = False
     cpu_s = 0.0
 
     def update(self, live: LiveStream, source: TrackRecord) -> None:
@@ -70,8 +68,8 @@ class Tally:
     def makes(self, track: TrackId) -> bool:
         return False
 
-    def give(self, request: RelayOpen, epoch: int) -> RelayGrant:
-        raise AssertionError("it has no tracks to give")
+    def source_of(self, track: TrackId) -> int:
+        raise AssertionError("it has no tracks")
 
     async def close(self) -> None:
         self.closed = True
