@@ -10,9 +10,9 @@ from rillcast.media import protocol
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from services.origin.adapters.bus_requests import serve_requests
 from services.origin.config import OriginSettings
-from services.origin.domain.claims import Claims
-from services.origin.domain.parenting import Parenting
-from services.origin.domain.publishing import Publishing
+from services.origin.usecases.claims import Claims
+from services.origin.usecases.parenting import Parenting
+from services.origin.usecases.stream_owner import Publishing
 
 __all__ = ["Origin", "OriginSettings", "run"]
 

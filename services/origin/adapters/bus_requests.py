@@ -5,8 +5,8 @@ from __future__ import annotations
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.runtime.ports import Bus
-from services.origin.domain.parenting import Parenting
-from services.origin.domain.publishing import Publishing
+from services.origin.usecases.parenting import Parenting
+from services.origin.usecases.stream_owner import Publishing
 
 
 async def serve_requests(bus: Bus, node: NodeId, publishing: Publishing, parenting: Parenting) -> None:

@@ -1,1 +1,1 @@
-"""Decisions of the origin; whatever they need from outside comes in through `ports`."""
+"""What the origin decides: no I/O, no asyncio, no telemetry, no clock, no randomness."""

@@ -38,11 +38,11 @@ from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.ice import ice_parameters, restart_ice
 from rillcast.node.load import MediaLoad
 from services.origin import metrics
-from services.origin.domain.claims import Claims, in_use
-from services.origin.domain.parenting import Parenting
-from services.origin.domain.publication import Due, Publication, onto_sources, same_layout
 from services.origin.domain.takeover import may_take_over
 from services.origin.ports import Clock, Plane, WallClock
+from services.origin.usecases.claims import Claims, in_use
+from services.origin.usecases.parenting import Parenting
+from services.origin.usecases.publication import Due, Publication, onto_sources, same_layout
 
 tracer = trace.get_tracer("rillcast.origin")
 

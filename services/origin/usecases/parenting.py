@@ -11,8 +11,8 @@ from rillcast.media import protocol
 from rillcast.node.addresses import MediaAddresses
 from rillcast.relay.parent import ParentRelays
 from services.origin import metrics
-from services.origin.domain.publication import Publication
 from services.origin.ports import Plane
+from services.origin.usecases.publication import Publication
 
 tracer = trace.get_tracer("rillcast.origin")
 

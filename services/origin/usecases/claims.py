@@ -11,9 +11,9 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
-from services.origin.domain.publication import Publication
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
+from services.origin.usecases.publication import Publication
 
 _ATTEMPTS = 4
 _OWNER_TIMEOUT_S = 1.0
