@@ -40,7 +40,10 @@ log = get_logger(__name__)
 
 REPORT_S = 1.0
 """How often the heartbeat gets new figures."""
-RETRY_ELSEWHERE_S = 1.0
+LEAVING_RETRY_S = 1.0
+"""When it is worth asking again while a node goes away: the others are told with the next heartbeat."""
+FULL_RETRY_S = 5.0
+"""When it is worth asking a full node again: its figures are averages over some seconds."""
 
 Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
 
@@ -121,13 +124,17 @@ class MediaNode:
 
     # ---- what the service asks
 
-    def room(self, what: str) -> None:
-        """Raises NO_NODE_AVAILABLE while the node goes away, and HIGH_RESOURCE_USAGE when it is full: the asker tries
-        another one. Call before taking a new session; `what` names the kind of node."""
+    def refuse_if_draining(self, what: str) -> None:
+        """Raises NO_NODE_AVAILABLE while the node goes away: the asker tries another one. `what` names the kind of
+        node."""
         if self.draining:
-            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"this {what} is going away", RETRY_ELSEWHERE_S)
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"this {what} is going away", LEAVING_RETRY_S)
+
+    def room(self, what: str) -> None:
+        """Likewise, and HIGH_RESOURCE_USAGE when the node is full. Call before taking a new session."""
+        self.refuse_if_draining(what)
         if reason := self.load.full():
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this {what} is full: {reason}", 5.0)
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this {what} is full: {reason}", FULL_RETRY_S)
 
     # ---- life
 

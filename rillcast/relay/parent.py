@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable
 
 import msgspec
+from opentelemetry import trace
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, RelayId, TrackId
@@ -24,6 +25,8 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.media.plane import Plane
 from rillcast.media.protocol import AddRelay, Error, Event, RelayChildLost, RemoveRelay
 from rillcast.node.addresses import MediaAddresses
+
+tracer = trace.get_tracer("rillcast.relay")
 
 RELAY_PAYLOAD_TYPE = 96
 """One relay carries one track, so one number does for all."""
@@ -180,17 +183,20 @@ class RelayParent:
         addresses: MediaAddresses,
         offer_of: Callable[[RelayOpen], RelayOffer],
         child_limit: int,
+        span: str = "relay.open",
         on_outcome: Callable[[str], None] = lambda _outcome: None,
         on_count: Callable[[int], None] = lambda _count: None,
         on_child_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """`offer_of` raises `RillcastError`, mostly NO_STREAM_EXIST, when the track is not served here. `child_limit`:
-        nodes fed per key. `on_outcome` hears of each request: ``ok`` or the code of the refusal; `on_count` how many
-        relays there are, at every change; `on_child_lost` of each child that fell silent."""
+        nodes fed per key. `span`: its name in traces. `on_outcome` hears of each request: ``ok`` or the code of the
+        refusal; `on_count` how many relays there are, at every change; `on_child_lost` of each child that fell
+        silent."""
         self._plane = plane
         self._addresses = addresses
         self._offer_of = offer_of
         self._relays = ParentRelays(child_limit)
+        self._span = span
         self._on_outcome = on_outcome
         self._on_count = on_count
         self._on_child_lost = on_child_lost
@@ -200,13 +206,14 @@ class RelayParent:
 
     async def open(self, request: RelayOpen) -> RelayGrant:
         """Serve `subjects.media_relay_open`."""
-        try:
-            grant = self._open(request)
-        except RillcastError as refusal:
-            self._on_outcome(refusal.code.value)
-            raise
-        self._on_outcome("ok")
-        return grant
+        with tracer.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
+            try:
+                grant = self._open(request)
+            except RillcastError as refusal:
+                self._on_outcome(refusal.code.value)
+                raise
+            self._on_outcome("ok")
+            return grant
 
     async def close(self, request: RelayClose) -> Ack:
         """Serve `subjects.media_relay_close`. Closing an unknown relay, or another child's, succeeds and does

@@ -6,17 +6,22 @@ import time
 
 from rillcast.contracts import subjects
 from rillcast.contracts.words import NodeKind
-from rillcast.media import protocol
 from rillcast.node.media_node import MediaNode, Report, open_media_node
+from rillcast.relay.parent import RelayParent
+from services.origin import metrics
 from services.origin.adapters.bus_requests import serve_requests
 from services.origin.config import OriginSettings
 from services.origin.usecases.claims import Claims
-from services.origin.usecases.parenting import Parenting
-from services.origin.usecases.stream_owner import Publishing
+from services.origin.usecases.owned_streams import OwnedStreams
+from services.origin.usecases.stream_owner import StreamOwner
+from services.origin.usecases.webrtc_ingest import WebRtcIngest
 
 __all__ = ["Origin", "OriginSettings", "run"]
 
 TICK_S = 0.1
+"""How late a start timeout or a grace time may be noticed."""
+DRAIN_SHARE = 0.8
+"""Of `drain_timeout_s`: how long publishers may take to move. The rest is for saying so and for closing."""
 
 
 class Origin:
@@ -24,40 +29,53 @@ class Origin:
 
     def __init__(self, settings: OriginSettings, media: MediaNode) -> None:
         self._media = media
-        self.parenting = Parenting(media.plane, media.addresses, settings.relay_child_limit)
-        self.publishing = Publishing(
-            node=media.node,
+        self._streams = streams = OwnedStreams()
+        self.relays = RelayParent(
             plane=media.plane,
             addresses=media.addresses,
+            offer_of=streams.relay_offer,
+            child_limit=settings.relay_child_limit,
+            span="origin.relay_open",
+            on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
+            on_count=metrics.RELAYS.set,
+            on_child_lost=metrics.RELAY_CHILDREN_LOST.inc,
+        )
+        self.owner = StreamOwner(
+            node=media.node,
+            plane=media.plane,
             load=media.load,
-            claims=Claims(media.node, media.streams, media.bus, media.clock, subjects.STREAM_LEASE_S),
-            parenting=self.parenting,
+            admission=media,
+            claims=Claims(
+                node=media.node,
+                streams=media.streams,
+                bus=media.bus,
+                tasks=media.tasks,
+                clock=media.clock,
+                lease_s=subjects.STREAM_LEASE_S,
+            ),
+            streams=streams,
+            relays=self.relays,
             outbox=media.outbox,
             tasks=media.tasks,
             clock=media.clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
+            drain_s=settings.drain_timeout_s * DRAIN_SHARE,
         )
-        media.on_event(self._heard)
-        media.every(TICK_S, self.publishing.tick)
-        media.watch.on_change(self._stream_changed)
+        self.webrtc = WebRtcIngest(
+            node=media.node, plane=media.plane, addresses=media.addresses, owner=self.owner, outbox=media.outbox
+        )
+        for handler in (self.webrtc.on_event, self.relays.on_event, self.owner.on_event):
+            media.on_event(handler)
+        media.every(TICK_S, self.owner.tick)
+        media.watch.on_change(lambda key: self.owner.on_stream_changed(key, media.watch.directory.by_key(key)))
 
     async def serve(self) -> None:
         """Begin to answer requests."""
-        await serve_requests(self._media.bus, self._media.node, self.publishing, self.parenting)
+        await serve_requests(self._media.bus, self._media.node, self.owner, self.webrtc, self.relays)
 
     def report(self) -> Report:
         """What the heartbeat shall say."""
-        return self._media.load.report(self.publishing.streams), self.publishing.carried()
-
-    def _heard(self, event: protocol.Event) -> None:
-        if isinstance(event, protocol.SourceStats):
-            self.publishing.on_source_stats(event)
-            return
-        self.publishing.on_event(event)
-        self.parenting.on_event(event)
-
-    def _stream_changed(self, key: str) -> None:
-        self.publishing.on_stream_changed(key, self._media.watch.directory.by_key(key))
+        return self._media.load.report(len(self._streams)), self.owner.carried()
 
 
 async def run(settings: OriginSettings) -> None:
@@ -65,4 +83,4 @@ async def run(settings: OriginSettings) -> None:
     async with open_media_node(settings, NodeKind.ORIGIN) as (node, media):
         origin = Origin(settings, media)
         await origin.serve()
-        await media.live(node, report=origin.report, drain=origin.publishing.drain)
+        await media.live(node, report=origin.report, drain=origin.owner.drain)

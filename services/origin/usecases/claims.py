@@ -1,6 +1,10 @@
-"""Claiming a stream's key, and getting it from a node that has it. Every claim ends in a held lease or a refusal."""
+"""Claiming a stream's key, and getting it from a node that has it. Every claim ends in a hold on the key or a refusal;
+every hold ends exactly once."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,44 +15,122 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
+from rillcast.node.background import BackgroundTasks
+from services.origin.domain.owned_stream import OwnedStream
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
-from services.origin.usecases.publication import Publication
 
 _ATTEMPTS = 4
+"""Create, replace an owner's record, replace that of an owner who was faster, and once more for a key that expired
+meanwhile. Who loses four times has met another publisher."""
 _OWNER_TIMEOUT_S = 1.0
+"""How long the present owner may take to give a stream up. An owner that is alive answers in milliseconds, and the
+publisher is waiting."""
+
+
+class Hold:
+    """A stream's key in this node's hands. It ends once: by `release`, by `leave`, or by being lost to another node."""
+
+    def __init__(self, key: str, keeper: LeaseKeeper, tasks: BackgroundTasks) -> None:
+        self._key = key
+        self._keeper = keeper
+        self._tasks = tasks
+        self._keeping: asyncio.Task[None] | None = None
+        self.ended = False
+
+    @property
+    def epoch(self) -> int:
+        """The fencing number: of the newest claim."""
+        return self._keeper.lease.epoch
+
+    @property
+    def since_epoch(self) -> int:
+        """Relays opened here under an epoch from this one on are still good."""
+        return self._keeper.lease.since_epoch
+
+    def keep(self, on_lost: Callable[[], None]) -> None:
+        """Renew in time from now on. `on_lost` is called if another node gets the key."""
+
+        async def run() -> None:
+            await self._keeper.keep()
+            if not self.ended:
+                self.ended = True
+                on_lost()
+
+        self._keeping = self._tasks.start(run(), f"lease of {self._key}")
+
+    def write(self) -> None:
+        """The record changed: write it soon."""
+        self._keeper.hurry()
+
+    def renew_epoch(self) -> None:
+        """Everything given to children under the present epoch becomes void."""
+        self._keeper.renew_epoch()
+
+    def observed(self, epoch: int, *, ours: bool) -> None:
+        """The change feed showed a record for the key."""
+        self._keeper.observed(epoch, ours=ours)
+
+    async def release(self) -> None:
+        """The id is free for others from now on, if the store can be reached."""
+        await self._stop()
+        await self._keeper.release()
+
+    async def leave(self) -> None:
+        """Renew no more; the record stays for another origin to claim, or until it expires."""
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self.ended:
+            raise RuntimeError(f"the hold on {self._key} has ended already")
+        self.ended = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait((self._keeping,))
 
 
 class Claims:
     """Takes keys of the streams bucket for this node."""
 
-    def __init__(self, node: NodeId, streams: KeyValue, bus: Bus, clock: Clock, lease_s: float) -> None:
+    def __init__(
+        self, *, node: NodeId, streams: KeyValue, bus: Bus, tasks: BackgroundTasks, clock: Clock, lease_s: float
+    ) -> None:
         self._node = node
         self._streams = streams
         self._bus = bus
+        self._tasks = tasks
         self._clock = clock
         self._lease_s = lease_s
 
-    async def claim(self, publication: Publication) -> bool:
-        """Make `publication.keeper` hold the key. True when the stream was alive elsewhere with media and goes on here.
-        Raises STREAM_ID_IN_USE, or STORE_UNAVAILABLE."""
+    async def claim(self, stream: OwnedStream) -> Hold:
+        """Take the stream's key. If it was alive elsewhere, the stream inherits what viewers have. Raises
+        STREAM_ID_IN_USE, or STORE_UNAVAILABLE."""
         replace: int | None = None
         displaced: SessionId | None = None
         for _ in range(_ATTEMPTS):
-            publication.keeper = self._keeper(publication, replace)
-            if await publication.keeper.claim():
-                return publication.media_flowing
-            entry = await self._streams.get(publication.key)
+            keeper = self._keeper(stream, replace)
+            if await self._held(keeper, stream):
+                return Hold(stream.key, keeper, self._tasks)
+            entry = await self._streams.get(stream.key)
             if entry is None or entry.value is None:
                 replace = None
                 continue
             record = _decode(entry.value)
             if record is not None and record.publisher_session != displaced:
-                await self._displace(record, publication.request.credential_digest)
+                await self._displace(record, stream.publisher.credential_digest)
                 displaced = record.publisher_session
-                publication.inherit(record)
+                stream.inherit(record)
             replace = entry.revision
         raise in_use()
+
+    async def _held(self, keeper: LeaseKeeper, stream: OwnedStream) -> bool:
+        try:
+            return await keeper.claim()
+        except (RillcastError, asyncio.CancelledError):
+            # The write may have happened. A stream that lived elsewhere stays in the store for whoever comes next.
+            if not stream.inherited:
+                self._tasks.start(keeper.release(), f"undoing the claim of {stream.key}")
+            raise
 
     async def _displace(self, record: StreamRecord, credential_digest: str) -> None:
         """Get the present owner to give the stream up, or find that it can't any more."""
@@ -67,16 +149,16 @@ class Claims:
             if not rightful:
                 raise in_use(self._lease_s) from refusal
 
-    def _keeper(self, publication: Publication, replace: int | None) -> LeaseKeeper:
+    def _keeper(self, stream: OwnedStream, replace: int | None) -> LeaseKeeper:
         def is_ours(value: bytes) -> bool:
             record = _decode(value)
-            return record is not None and publication.is_ours(record)
+            return record is not None and stream.is_ours(record)
 
         return LeaseKeeper(
             self._streams,
-            publication.key,
+            stream.key,
             Lease(self._lease_s, self._clock(), replace_revision=replace),
-            record_of=lambda epoch, since_epoch: msgspec.json.encode(publication.record(epoch, since_epoch)),
+            record_of=lambda epoch, since_epoch: msgspec.json.encode(stream.record(epoch, since_epoch)),
             is_ours=is_ours,
             clock=self._clock,
         )

@@ -1,412 +1,319 @@
-"""Publishers: from the request to the end of the stream. Owns every `Publication` of this node.
+"""Owning streams: the claim and its epoch, who may have a stream that is live, the grace time, the hand-over to another
+origin, the announcements. How media comes in is the business of an `Ingest`.
 
-Entered from the bus (publish, close, restart_ice), from the plane (`on_event`), from the change feed
-(`on_stream_changed`) and from a timer (`tick`). Media never waits for the bus or the store: they are needed to begin
-a stream, not to go on with it.
+Entered from ingests (`publish`, `media_began`, `lost`), from the bus (`close`, `hand_over`), from the plane
+(`on_event`), from the change feed (`on_stream_changed`) and from a timer (`tick`). Media never waits for the bus or the
+store: they are needed to begin a stream, not to go on with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import msgspec
-from opentelemetry import trace
+import itertools
+from collections.abc import Sequence
+from contextlib import suppress
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
-from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId, stream_key
-from rillcast.contracts.messages import (
-    Ack,
-    CarriedStream,
-    CloseRequest,
-    HandOverRequest,
-    PublishRequest,
-    RestartIceAnswer,
-    RestartIceRequest,
-    SessionAnswer,
-    SessionChanged,
-    StreamEvent,
-)
-from rillcast.contracts.words import EndReason, SessionState
-from rillcast.media import protocol
-from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
-from rillcast.node.addresses import MediaAddresses
+from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.messages import Ack, CarriedStream, CloseRequest, HandOverRequest, StreamEvent
+from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import EndReason
+from rillcast.media.protocol import Event, RemoveSource, SourceStats
 from rillcast.node.background import BackgroundTasks, Outbox
-from rillcast.node.ice import ice_parameters, restart_ice
 from rillcast.node.load import MediaLoad
+from rillcast.relay.parent import RelayParent
 from services.origin import metrics
+from services.origin.domain.owned_stream import Due, OwnedStream
 from services.origin.domain.takeover import may_take_over
-from services.origin.ports import Clock, Plane, WallClock
+from services.origin.domain.track_layout import same_layout
+from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
 from services.origin.usecases.claims import Claims, in_use
-from services.origin.usecases.parenting import Parenting
-from services.origin.usecases.publication import Due, Publication, onto_sources, same_layout
-
-tracer = trace.get_tracer("rillcast.origin")
+from services.origin.usecases.key_locks import KeyLocks
+from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
 _RELEASE_WAIT_S = 2.0
+"""How long a newcomer waits for the key of a stream that just ended here to be given back."""
+_MAX_CARRIED = 500
+"""As `NodeReport.carried`."""
+_WHAT = "origin"
 
 
-class Publishing:
-    """All publishers of one origin."""
+class StreamOwner:
+    """All streams of one origin."""
 
     def __init__(
         self,
         *,
         node: NodeId,
         plane: Plane,
-        addresses: MediaAddresses,
         load: MediaLoad,
+        admission: Admission,
         claims: Claims,
-        parenting: Parenting,
+        streams: OwnedStreams,
+        relays: RelayParent,
         outbox: Outbox,
         tasks: BackgroundTasks,
         clock: Clock,
         wall_ms: WallClock,
+        drain_s: float,
     ) -> None:
+        """`drain_s`: how long publishers have to go elsewhere when the node is told to stop."""
         self._node = node
         self._plane = plane
-        self._addresses = addresses
         self._load = load
+        self._admission = admission
         self._claims = claims
-        self._parenting = parenting
+        self._streams = streams
+        self._relays = relays
         self._outbox = outbox
         self._tasks = tasks
         self._clock = clock
         self._wall_ms = wall_ms
-        self._streams: dict[str, Publication] = {}
-        self._by_session: dict[SessionId, Publication] = {}
-        self._by_plane: dict[int, Publication] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._drain_s = drain_s
         self._releases: dict[str, asyncio.Task[None]] = {}
-        self._gates: dict[str, tuple[asyncio.Lock, int]] = {}
-        self._last_plane_session = 0
-        self._last_source = 0
+        self._locks = KeyLocks()
+        self._sources = itertools.count(1)
+        self._nobody_sends = asyncio.Event()
+        self._nobody_sends.set()
 
-    # ------------------------------------------------------------ requests
+    # ------------------------------------------------------------ from ingests
 
-    async def publish(self, request: PublishRequest) -> SessionAnswer:
-        """Serve `subjects.origin_publish`. The same session again gets the same answer."""
-        with tracer.start_as_current_span("origin.publish", attributes={"rillcast.stream": request.stream}):
-            try:
-                key = stream_key(request.app, request.stream)
-                async with self._gate(key):
-                    answer = await self._publish(key, request)
-            except RillcastError as refusal:
-                metrics.PUBLISHES.labels(refusal.code.value).inc()
-                raise
-            metrics.PUBLISHES.labels("ok").inc()
-            return answer
+    async def publish(self, ingest: Ingest) -> None:
+        """The stream is this publisher's when this returns, and `ingest` has begun to feed it. The same session again
+        changes nothing. Raises STREAM_ID_IN_USE, HIGH_RESOURCE_USAGE, NO_NODE_AVAILABLE or STORE_UNAVAILABLE, and
+        whatever `Ingest.tracks` raises."""
+        publisher = ingest.publisher
+        async with self._locks.hold(publisher.key):
+            self._admission.refuse_if_draining(_WHAT)
+            living = self._streams.key(publisher.key)
+            if living is None:
+                await self._begin(ingest)
+            elif living.stream.publisher.session == publisher.session:
+                return
+            elif may_take_over(living.stream.living(self._clock()), publisher.credential_digest):
+                self._take_over(living, ingest)
+            else:
+                raise in_use()
+
+    def media_began(self, session: SessionId) -> None:
+        """First packet of a session. Once per session."""
+        owned = self._streams.session(session)
+        if owned is None:
+            return
+        metrics.FIRST_PACKET.observe(owned.stream.media_began(self._clock()))
+        owned.hold.write()
+        restored = owned.stream.restored
+        self._announce(owned, subjects.STREAM_RESTORED if restored else subjects.STREAM_STARTED)
+
+    def lost(self, session: SessionId, reason: EndReason) -> bool:
+        """The session no longer feeds its stream. True when the stream waits for the publisher's return; False when it
+        is over, because it never had media."""
+        owned = self._streams.session(session)
+        if owned is None or not owned.connected:
+            return False
+        self._disconnected(owned)
+        if owned.stream.media_flowing:
+            owned.stream.gone(owned.stream.publisher.start_timeout_s, reason, self._clock())
+            return True
+        ours = reason is EndReason.PLANE_ERROR
+        self._end(owned, reason if ours else EndReason.NO_MEDIA, how="plane_error" if ours else "start_timeout")
+        return False
+
+    # ------------------------------------------------------------ from the bus
 
     async def close(self, request: CloseRequest) -> Ack:
-        """Serve `subjects.session_close`. Returns when the id is free for others, if the store allows."""
-        publication = self._by_session.get(request.session)
-        if publication is None:
+        """Serve `subjects.session_close`. Returns when the id is free for others, if the store allows. Closing an
+        unknown session succeeds."""
+        owned = self._streams.session(request.session)
+        if owned is None:
             return Ack()
         if request.keep_stream_s > 0:
-            publication.begin_grace(request.keep_stream_s, request.reason, self._clock())
+            owned.stream.gone(request.keep_stream_s, request.reason, self._clock())
         else:
-            await asyncio.wait((self._end_soon(publication, request.reason, how="stopped"),))
+            await asyncio.wait((self._end(owned, request.reason, how="stopped"),))
         return Ack()
 
     async def hand_over(self, request: HandOverRequest) -> Ack:
         """Serve `subjects.origin_hand_over`: another origin gets the stream. The record stays for it to claim, viewers
         follow it there. Raises STREAM_ID_IN_USE while our publisher is better entitled."""
-        publication = self._by_session.get(request.session)
-        if publication is None:
+        owned = self._streams.session(request.session)
+        if owned is None:
             return Ack()
-        if not request.rightful and not may_take_over(publication.living(self._clock()), ""):
+        if not request.rightful and not may_take_over(owned.stream.living(self._clock()), ""):
             raise in_use()
-        keeping = self._remove(publication, EndReason.REPLACED)
-        metrics.ENDED.labels("handed_over").inc()
-        if keeping is not None:
-            await asyncio.wait((keeping,))
+        self._remove(owned, EndReason.REPLACED, how="handed_over")
+        await owned.hold.leave()
         return Ack()
-
-    async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
-        """Serve `subjects.session_restart_ice`."""
-        publication = self._by_session.get(request.session)
-        if publication is None or publication.plane_session is None:
-            raise RillcastError(ErrorCode.UNKNOWN_SESSION, "no such publisher session at this node")
-        local = self._addresses.transport(publication.worker)
-        return restart_ice(self._plane, publication.plane_session, local, request)
 
     # ------------------------------------------------------------ what happens
 
-    def on_event(self, event: object) -> None:
+    def on_event(self, event: Event) -> None:
         """Take in an event of the plane."""
-        match event:
-            case protocol.SessionConnected(session=session):
-                if publication := self._by_plane.get(session):
-                    self._tell(publication, SessionState.CONNECTED)
-            case protocol.SessionMedia(session=session):
-                if publication := self._by_plane.get(session):
-                    self._media_began(publication)
-            case protocol.SessionClosed(session=session, reason=reason):
-                if publication := self._by_plane.get(session):
-                    self._session_lost(publication, EndReason(reason))
-            case protocol.Error(command="add_session", id=session):
-                if publication := self._by_plane.get(session):
-                    self._session_lost(publication, EndReason.PLANE_ERROR)
-            case _:
-                pass
-
-    def on_source_stats(self, stats: protocol.SourceStats) -> None:
-        """Take in the figures of a source, once a second each."""
-        found = self._parenting.source_of(stats.source)
-        if found is not None:
-            publication, track = found
-            lost, recovered = publication.heard(track, stats, self._clock())
+        if isinstance(event, SourceStats) and (found := self._streams.source(event.source)) is not None:
+            owned, track = found
+            lost, recovered = owned.stream.heard(track, event, self._clock())
             metrics.PACKETS_LOST.inc(lost)
             metrics.PACKETS_RECOVERED.inc(recovered)
 
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
         """The change feed shows this for a stream; another owner's higher epoch ends ours."""
-        publication = self._streams.get(key)
-        if publication is not None and live is not None:
-            publication.keeper.observed(live.epoch, ours=publication.is_ours(live.record))
+        owned = self._streams.key(key)
+        if owned is not None and live is not None:
+            owned.hold.observed(live.epoch, ours=owned.stream.is_ours(live.record))
 
     def tick(self) -> None:
         """Let time pass. Call several times a second."""
         now = self._clock()
-        for publication in tuple(self._streams.values()):
-            match publication.due(now):
+        for owned in self._streams:
+            match owned.stream.due(now):
                 case Due.START_TIMEOUT:
-                    self._end_soon(publication, EndReason.NO_MEDIA, how="start_timeout")
+                    self._end(owned, EndReason.NO_MEDIA, how="start_timeout")
                 case Due.GRACE_OVER:
-                    self._end_soon(publication, publication.grace_reason or EndReason.OTHER, how="not_returned")
+                    grace = owned.stream.grace
+                    self._end(owned, grace.reason if grace else EndReason.OTHER, how="not_returned")
                 case Due.NOTHING:
                     pass
 
-    @property
-    def streams(self) -> int:
-        """How many live here."""
-        return len(self._streams)
+    async def drain(self) -> None:
+        """Ask publishers to come back elsewhere, and wait: a stream goes on here until another origin asks for it
+        (`hand_over`) or the time is up. Records stay in the store, so that the next origin takes the streams over with
+        all their viewers attached."""
+        for owned in self._streams:
+            if owned.connected:
+                owned.ingest.send_away()
+        await self._outbox.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                await self._nobody_sends.wait()
 
     def carried(self) -> tuple[CarriedStream, ...]:
         """What the heartbeat says about streams here; children count as viewers."""
-        streams = [
-            CarriedStream(app=p.request.app, stream=p.request.stream, viewers=self._parenting.children(p.key))
-            for p in self._streams.values()
+        carried = [
+            CarriedStream(
+                app=owned.stream.publisher.app,
+                stream=owned.stream.publisher.stream,
+                viewers=self._relays.children(owned.stream.key),
+            )
+            for owned in self._streams
         ]
-        return tuple(sorted(streams, key=lambda carried: -carried.viewers)[:500])
-
-    async def drain(self) -> None:
-        """Tell publishers to go elsewhere. Their records stay in the store, so that the next origin takes them over
-        with all viewers attached."""
-        for publication in tuple(self._streams.values()):
-            self._tell(publication, SessionState.CLOSED, EndReason.DRAINING)
-        await self._outbox.flush()
+        return tuple(sorted(carried, key=lambda stream: -stream.viewers)[:_MAX_CARRIED])
 
     # ------------------------------------------------------------ beginning
 
-    async def _publish(self, key: str, request: PublishRequest) -> SessionAnswer:
-        living = self._streams.get(key)
-        if living is not None and living.request.session == request.session:
-            return living.answer
-        if living is not None and not may_take_over(living.living(self._clock()), request.credential_digest):
-            raise in_use()
-        if living is None and (reason := self._load.full()):
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this origin is full: {reason}", 5.0)
-        worker = self._load.least_loaded() if living is None else living.worker
-        local = self._addresses.transport(worker)
-        negotiation = answer_publish(request.sdp_offer, local, allocate_source=self._new_source)
-        if living is not None:
-            return self._take_over(living, request, local, negotiation)
-        return await self._begin(key, request, worker, local, negotiation)
-
-    async def _begin(
-        self, key: str, request: PublishRequest, worker: int, local: LocalTransport, negotiation: PublishNegotiation
-    ) -> SessionAnswer:
-        if (release := self._releases.get(key)) is not None:
+    async def _begin(self, ingest: Ingest) -> None:
+        self._admission.room(_WHAT)
+        publisher = ingest.publisher
+        worker = self._load.least_loaded()
+        tracks = ingest.tracks(worker)
+        if (release := self._releases.get(publisher.key)) is not None:
             await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
-        publication = Publication(key, self._node, worker, self._wall_ms())
-        publication.request = request
-        publication.tracks = {track.track: track for track in negotiation.tracks}
-        publication.sources = dict(negotiation.sources)
-        publication.expect(request.session)
-        handed_over = await self._claims.claim(publication)
+        stream = OwnedStream(publisher, tracks, node=self._node, worker=worker, wall_ms=self._wall_ms())
+        hold = await self._claims.claim(stream)
+        if self._admission.draining:
+            await hold.leave()
+            self._admission.refuse_if_draining(_WHAT)
         metrics.EPOCH_CHANGES.inc()
-        self._streams[key] = publication
-        metrics.PUBLISHERS.set(len(self._streams))
-        self._parenting.add(publication)
-        if handed_over:
+        if stream.media_flowing:
             metrics.RESTORED.labels("elsewhere").inc()
-        answer = self._open_session(publication, request, local, negotiation, negotiation.recv, restored=handed_over)
-        self._keepers[key] = self._tasks.start(self._keep(publication), f"lease of {key}")
-        return answer
+        owned = Owned(stream, hold, ingest)
+        self._streams.add(owned)
+        hold.keep(lambda: self._lost_to_another(owned))
+        self._lay_out(owned, tracks)
+        self._connect(owned, ingest)
 
-    def _take_over(
-        self, publication: Publication, request: PublishRequest, local: LocalTransport, negotiation: PublishNegotiation
-    ) -> SessionAnswer:
-        """The publisher is back: its new session feeds the living stream."""
-        keeps_sources = same_layout(publication.tracks, negotiation.tracks)
-        self._drop_session(publication, EndReason.REPLACED, keep_sources=keeps_sources)
-        publication.expect(request.session)
+    def _take_over(self, owned: Owned, ingest: Ingest) -> None:
+        """A newcomer's session feeds the living stream."""
+        stream = owned.stream
+        tracks = ingest.tracks(stream.worker)
+        keeps_sources = same_layout(stream.tracks.values(), tracks)
+        self._end_session(owned, EndReason.REPLACED)
         if keeps_sources:
-            recv = onto_sources(negotiation, publication.sources)
-            fresh = {track.track: track.fmtp for track in negotiation.tracks}
-            publication.tracks = {
-                name: msgspec.structs.replace(track, fmtp=fresh[name]) for name, track in publication.tracks.items()
-            }
+            stream.renegotiated(tracks)
         else:
-            recv = negotiation.recv
-            self._parenting.remove(publication)
-            publication.tracks = {track.track: track for track in negotiation.tracks}
-            publication.sources = dict(negotiation.sources)
-            self._parenting.add(publication)
-            publication.keeper.renew_epoch()
+            self._end_sources(owned)
+            self._lay_out(owned, tracks)
+            owned.hold.renew_epoch()
             metrics.EPOCH_CHANGES.inc()
         metrics.RESTORED.labels("here").inc()
-        answer = self._open_session(publication, request, local, negotiation, recv, restored=publication.media_flowing)
-        publication.keeper.hurry()
-        return answer
+        self._connect(owned, ingest)
+        owned.hold.write()
 
-    def _open_session(
-        self,
-        publication: Publication,
-        request: PublishRequest,
-        local: LocalTransport,
-        negotiation: PublishNegotiation,
-        recv: tuple[protocol.RecvTrack, ...],
-        *,
-        restored: bool,
-    ) -> SessionAnswer:
-        self._last_plane_session += 1
-        plane_session = self._last_plane_session
-        answer = SessionAnswer(session=request.session, node=self._node, sdp=negotiation.answer_sdp, restored=restored)
-        publication.begin_session(request, answer, plane_session, restored=restored, now=self._clock())
-        self._by_session[request.session] = publication
-        self._by_plane[plane_session] = publication
-        self._load.joined(publication.worker)
-        self._plane.execute(
-            protocol.AddSession(
-                session=plane_session,
-                worker=publication.worker,
-                ice=ice_parameters(local, negotiation.ice_remote),
-                dtls=negotiation.dtls,
-                extensions=negotiation.extensions,
-                recv=recv,
-                keyframe_interval_ms=request.keyframe_interval_ms,
-                max_bitrate_bps=request.max_bitrate_bps,
-            )
-        )
-        return answer
+    def _lay_out(self, owned: Owned, tracks: Sequence[TrackRecord]) -> None:
+        owned.stream.lay_out(tracks, {track.track: next(self._sources) for track in tracks})
+        self._streams.sources_begin(owned)
 
-    def _media_began(self, publication: Publication) -> None:
-        metrics.FIRST_PACKET.observe(publication.media_began(self._clock()))
-        publication.keeper.hurry()
-        self._tell(publication, SessionState.MEDIA)
-        restored = publication.restored
-        self._announce(publication, subjects.STREAM_RESTORED if restored else subjects.STREAM_STARTED)
+    def _connect(self, owned: Owned, ingest: Ingest) -> None:
+        stream = owned.stream
+        stream.begin(ingest.publisher, self._clock())
+        owned.ingest = ingest
+        self._streams.session_begins(owned)
+        self._load.joined(stream.worker)
+        owned.connected = True
+        self._nobody_sends.clear()
+        try:
+            ingest.begin(stream.sources, restored=stream.restored)
+        except BaseException:
+            self.lost(ingest.publisher.session, EndReason.PLANE_ERROR)
+            raise
 
     # ------------------------------------------------------------ ending
 
-    def _session_lost(self, publication: Publication, reason: EndReason) -> None:
-        """The plane closed the session. Keep the stream for the publisher's return, unless it never came."""
-        self._forget_session(publication)
-        if not publication.media_flowing:
-            self._end_soon(publication, EndReason.NO_MEDIA, how="start_timeout")
-            return
-        self._tell(publication, SessionState.CLOSED, reason)
-        publication.begin_grace(publication.request.start_timeout_ms / 1000, reason, self._clock())
+    def _disconnected(self, owned: Owned) -> None:
+        if owned.connected:
+            owned.connected = False
+            self._load.left(owned.stream.worker)
+            if not any(other.connected for other in self._streams):
+                self._nobody_sends.set()
 
-    def _drop_session(self, publication: Publication, reason: EndReason, *, keep_sources: bool) -> None:
-        """End the publisher's session, if it still has one, and its sources unless they are to be kept."""
-        session = publication.plane_session
-        self._by_session.pop(publication.request.session, None)
-        if session is not None:
-            self._forget_session(publication)
-            self._tell(publication, SessionState.CLOSED, reason)
-            self._plane.execute(protocol.RemoveSession(session=session, keep_sources=keep_sources))
-        elif not keep_sources:
-            for source in publication.sources.values():
-                self._plane.execute(protocol.RemoveSource(source=source))
+    def _end_session(self, owned: Owned, reason: EndReason) -> None:
+        self._disconnected(owned)
+        self._streams.session_ends(owned)
+        owned.ingest.end(reason)
 
-    def _forget_session(self, publication: Publication) -> None:
-        if publication.plane_session is not None:
-            self._by_plane.pop(publication.plane_session, None)
-            publication.plane_session = None
-            self._load.left(publication.worker)
+    def _end_sources(self, owned: Owned) -> None:
+        self._relays.end(owned.stream.key)
+        self._streams.sources_end(owned)
+        for source in owned.stream.sources.values():
+            self._plane.execute(RemoveSource(source=source))
 
-    def _remove(self, publication: Publication, reason: EndReason) -> asyncio.Task[None] | None:
-        """Take the stream out of this node, at once. Returns the task that was renewing its lease."""
-        self._streams.pop(publication.key, None)
-        metrics.PUBLISHERS.set(len(self._streams))
-        self._parenting.remove(publication)
-        self._drop_session(publication, reason, keep_sources=False)
-        keeping = self._keepers.pop(publication.key, None)
-        if keeping is not None:
-            keeping.cancel()
-        return keeping
-
-    def _end_soon(self, publication: Publication, reason: EndReason, *, how: str) -> asyncio.Task[None]:
-        return self._tasks.start(self._end(publication, reason, how=how), f"end of {publication.key}")
-
-    async def _end(self, publication: Publication, reason: EndReason, *, how: str) -> None:
-        """The stream is over: free its id, tell everybody."""
-        if self._streams.get(publication.key) is not publication:
-            return
-        keeping = self._remove(publication, reason)
+    def _remove(self, owned: Owned, reason: EndReason, *, how: str) -> None:
+        """Take the stream out of this node, at once. What becomes of the key is the caller's to say."""
+        owned.stream.over()
         metrics.ENDED.labels(how).inc()
-        release = self._tasks.start(self._release(publication, keeping), f"release of {publication.key}")
-        self._releases[publication.key] = release
-        await asyncio.wait((release,))
-        if self._releases.get(publication.key) is release:
-            del self._releases[publication.key]
-        self._announce(publication, subjects.STREAM_ENDED, reason)
+        self._end_session(owned, reason)
+        self._end_sources(owned)
+        self._streams.remove(owned)
 
-    async def _release(self, publication: Publication, keeping: asyncio.Task[None] | None) -> None:
-        if keeping is not None:
-            await asyncio.wait((keeping,))
-        await publication.keeper.release()
+    def _end(self, owned: Owned, reason: EndReason, *, how: str) -> asyncio.Task[None]:
+        """The stream is over. The task frees its id, then tells everybody."""
+        key = owned.stream.key
+        self._remove(owned, reason, how=how)
+        release = self._releases[key] = self._tasks.start(self._release(owned, reason), f"release of {key}")
+        release.add_done_callback(lambda done: self._released(key, done))
+        return release
 
-    async def _keep(self, publication: Publication) -> None:
-        """Renew the lease until it is lost to another node; then stand down without a word about the stream's end."""
-        await publication.keeper.keep()
-        if self._streams.get(publication.key) is publication:
+    async def _release(self, owned: Owned, reason: EndReason) -> None:
+        await owned.hold.release()
+        self._announce(owned, subjects.STREAM_ENDED, reason)
+
+    def _released(self, key: str, release: asyncio.Task[None]) -> None:
+        if self._releases.get(key) is release:
+            del self._releases[key]
+
+    def _lost_to_another(self, owned: Owned) -> None:
+        """Another node has the key: stand down without a word about the stream's end."""
+        if owned in self._streams:
             metrics.STAND_DOWNS.inc()
-            metrics.ENDED.labels("stood_down").inc()
-            self._keepers.pop(publication.key, None)
-            self._remove(publication, EndReason.REPLACED)
+            self._remove(owned, EndReason.REPLACED, how="stood_down")
 
-    # ------------------------------------------------------------ small things
-
-    def _tell(self, publication: Publication, state: SessionState, reason: EndReason | None = None) -> None:
-        request = publication.request
-        self._outbox.put(
-            subjects.session_changed(request.signaling),
-            SessionChanged(session=request.session, node=self._node, state=state, reason=reason),
-        )
-
-    def _announce(self, publication: Publication, subject: str, reason: EndReason | None = None) -> None:
-        request = publication.request
+    def _announce(self, owned: Owned, subject: str, reason: EndReason | None = None) -> None:
+        publisher = owned.stream.publisher
         event = StreamEvent(
-            app=request.app,
-            stream=request.stream,
-            epoch=publication.keeper.lease.epoch,
+            app=publisher.app,
+            stream=publisher.stream,
+            epoch=owned.hold.epoch,
             owner=self._node,
             reason=reason,
         )
         self._outbox.put(subject, event)
-
-    def _new_source(self) -> int:
-        self._last_source += 1
-        return self._last_source
-
-    @asynccontextmanager
-    async def _gate(self, key: str) -> AsyncIterator[None]:
-        """One publish at a time per stream."""
-        lock, users = self._gates.get(key, (asyncio.Lock(), 0))
-        self._gates[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._gates[key]
-            if users == 1:
-                del self._gates[key]
-            else:
-                self._gates[key] = (lock, users - 1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, new_session_id, stream_key
 from rillcast.contracts.messages import (
     Ack,
@@ -42,13 +45,43 @@ KEY = stream_key(APP, STREAM)
 SIGNALING = NodeId("sig-1")
 
 
+class Store(FakeKeyValue):
+    """The streams bucket. `slow`: writes happen, and their answers come when it is set; `lose_next_answer`: the next
+    write happens, and its answer never comes."""
+
+    slow: asyncio.Event | None = None
+    reached: asyncio.Event | None = None
+    lose_next_answer = False
+
+    async def create(self, key: str, value: bytes) -> int | None:
+        revision = await super().create(key, value)
+        if self.lose_next_answer:
+            self.lose_next_answer = False
+            raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the answer got lost", 1.0)
+        if self.slow is not None and self.reached is not None:
+            self.reached.set()
+            await self.slow.wait()
+        return revision
+
+
+class Plane(FakePlane):
+    """Refuses commands of one kind, as a plane that is behind does."""
+
+    refused: type[protocol.Command] | None = None
+
+    def execute(self, command: protocol.Command) -> None:
+        if self.refused is not None and isinstance(command, self.refused):
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "the media plane is behind", 1.0)
+        super().execute(command)
+
+
 class RunningOrigin:
     """One origin with what it stands on."""
 
     def __init__(self, world: World, name: str, workers: int, **settings: Any) -> None:
         self.name = NodeId(name)
         self.bus = FakeBus(world.broker)
-        self.plane = FakePlane(workers)
+        self.plane = Plane(workers)
         events = PlaneEvents()
         self.plane.on_event = events
         info = NodeInfo(
@@ -73,6 +106,11 @@ class RunningOrigin:
         )
         self.origin = Origin(read, self.media_node)
         self.task: asyncio.Task[None] | None = None
+
+    async def drain(self) -> None:
+        """As SIGTERM does, up to the moment the plane is closed."""
+        self.media_node.draining = True
+        await self.origin.owner.drain()
 
     async def kill(self) -> None:
         """As kill -9 would: nothing is said to anybody."""
@@ -111,11 +149,12 @@ class RunningOrigin:
 class World:
     """What the origins share, and the asking side."""
 
-    def __init__(self) -> None:
-        self.clock = FakeClock()
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self.turned = FakeClock()
+        self.clock = clock or self.turned
         self.broker = FakeBroker()
         self.bus = FakeBus(self.broker)
-        self.streams = FakeKeyValue("streams", subjects.STREAM_LEASE_S, self.clock)
+        self.streams = Store("streams", subjects.STREAM_LEASE_S, self.clock)
         self.renditions = FakeKeyValue("renditions", subjects.STREAM_LEASE_S, self.clock)
         self.origins: list[RunningOrigin] = []
         self.changes: list[SessionChanged] = []
@@ -178,13 +217,23 @@ class World:
     async def pass_time(self, seconds: float, step_s: float = 0.5) -> None:
         """Let fake time go by, in steps everybody gets to act in."""
         while seconds > 0:
-            self.clock.advance(min(step_s, seconds))
+            self.turned.advance(min(step_s, seconds))
             seconds -= step_s
             for running in self.origins:
-                running.origin.publishing.tick()
-                for keeper in [p.keeper for p in running.origin.publishing._streams.values()]:
-                    keeper._hurried.set()
+                running.origin.owner.tick()
+                for owned in running.origin.owner._streams:
+                    owned.hold._keeper._hurried.set()
             await self.settle()
+
+    @contextmanager
+    def slow_store(self) -> Iterator[asyncio.Event]:
+        """Claims take until the block is left. The event: somebody has written."""
+        self.streams.slow, self.streams.reached = asyncio.Event(), asyncio.Event()
+        try:
+            yield self.streams.reached
+        finally:
+            self.streams.slow.set()
+            self.streams.slow = None
 
     async def settle(self) -> None:
         for _ in range(20):

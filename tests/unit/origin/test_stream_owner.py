@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from origin_harness import H264_OFFER, KEY, SIMULCAST_OFFER, World, request, until
 
@@ -174,7 +176,8 @@ async def test_stop_frees_the_id_before_it_is_answered(world: World) -> None:
 
     assert await world.streams.get(KEY) is None
     await until(lambda: world.announced() == ["started", "ended"])
-    assert [r.keep_sources for r in origin.plane.of(protocol.RemoveSession)] == [False]
+    assert len(origin.plane.of(protocol.RemoveSession)) == 1
+    assert {r.source for r in origin.plane.of(protocol.RemoveSource)} == set(origin.sources())
     assert world.told(answer.session)[-1] == ("closed", "stopped")
     assert not (await world.publish(origin, credential_digest="other")).restored
 
@@ -319,18 +322,82 @@ async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> N
     assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
 
 
-async def test_draining_tells_publishers_and_leaves_the_record_for_the_next_origin(world: World) -> None:
+async def test_a_publisher_whose_handshake_failed_is_told_and_frees_its_id(world: World) -> None:
     origin = await world.origin()
     answer = await world.publish(origin)
-    origin.media()
     await world.settled_record()
 
-    await origin.origin.publishing.drain()
+    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="handshake_timeout"))
+
+    await until(lambda: world.told(answer.session) == [("closed", "no_media")])
+    await world.settle()
+    assert await world.record() is None
+    assert {r.source for r in origin.plane.of(protocol.RemoveSource)} == set(origin.sources())
+
+
+async def test_a_session_that_the_plane_refused_later_is_told_so(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+
+    origin.plane.emit(protocol.Error(command="add_session", id=origin.last_session().session, message="no"))
+
+    await until(lambda: world.told(answer.session) == [("closed", "plane_error")])
+
+
+async def test_a_plane_that_is_behind_refuses_the_publisher_and_nothing_is_left(world: World) -> None:
+    origin = await world.origin(max_sessions=1)
+    origin.plane.refused = protocol.AddSession
+
+    with pytest.raises(RillcastError, match="behind") as refusal:
+        await world.publish(origin)
+    await world.settle()
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert await world.record() is None
+    origin.plane.refused = None
+
+    assert (await world.publish(origin, credential_digest="other")).sdp
+
+
+async def test_a_plane_that_is_behind_when_its_publisher_returns_keeps_the_stream_for_it(world: World) -> None:
+    origin = await world.origin()
+    await world.publish(origin)
+    origin.media()
+    await world.settled_record()
+    sources = origin.sources()
+    origin.plane.refused = protocol.AddSession
+
+    with pytest.raises(RillcastError, match="behind"):
+        await world.publish(origin)
+    origin.plane.refused = None
+    again = await world.publish(origin)
+
+    assert again.restored
+    assert origin.sources() == sources
+
+
+async def test_a_request_given_up_during_its_claim_leaves_the_id_free(world: World) -> None:
+    origin = await world.origin()
+    asking = asyncio.create_task(origin.origin.webrtc.publish(request()))
+    with world.slow_store() as reached:
+        await reached.wait()
+        asking.cancel()
+        await asyncio.wait((asking,))
 
     await world.settle()
-    assert world.told(answer.session)[-1] == ("closed", "draining")
-    assert await world.record() is not None
-    assert "ended" not in world.announced()
+    assert await world.record() is None
+    assert (await world.publish(origin, credential_digest="other")).sdp
+
+
+async def test_a_store_that_fails_during_a_claim_leaves_the_id_free(world: World) -> None:
+    origin = await world.origin()
+    world.streams.lose_next_answer = True
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.publish(origin)
+
+    await world.settle()
+    assert refusal.value.code is ErrorCode.STORE_UNAVAILABLE
+    assert await world.record() is None
 
 
 async def test_a_layer_that_is_no_longer_sent_has_no_bitrate(world: World) -> None:

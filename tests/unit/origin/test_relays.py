@@ -74,7 +74,7 @@ async def test_only_the_child_that_opened_a_relay_closes_it(world: World) -> Non
     await world.publish(origin)
     await world.settled_record()
     await world.open_relay(origin)
-    relay = RelayId(origin.origin.parenting._relays._by_plane[1].relay)
+    relay = RelayId(origin.origin.relays._relays._by_plane[1].relay)
 
     for child in (NodeId("edge-2"), NodeId("edge-1")):
         await world.bus.request(subjects.media_relay_close(origin.name), RelayClose(relay=relay, child=child), Ack)

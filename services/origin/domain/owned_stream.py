@@ -1,0 +1,212 @@
+"""One stream at its origin: who publishes it, its tracks and sources, and what follows from the passing of time.
+Whatever protocol the media comes in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+
+import msgspec
+
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.records import StreamRecord, TrackRecord
+from rillcast.contracts.words import EndReason
+from rillcast.media.protocol import SourceStats
+from services.origin.domain.publish_state import PublishEvent, PublishState, after
+from services.origin.domain.takeover import Living
+
+_SESSIONS_REMEMBERED = 8
+"""A record in the store is at most a few writes old, so it names one of the last sessions."""
+_STOPPED_MS = 2_000
+"""A track that was silent for so long is taken for stopped."""
+_BITRATE_WEIGHT = 0.25
+"""Of the newest second's figure in the average."""
+
+
+class Publisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Who publishes a stream, in one session."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    credential_digest: str
+    has_credentials: bool
+    """Whether the digest comes from a token or subscriber, and not only from the client's address and agent."""
+    start_timeout_s: float
+    """From the beginning to the first media, and how long the stream waits for a session that was lost."""
+    name: str = ""
+    meta_data: str = ""
+    publish_type: str = "WebRTC"
+    """As `StreamRecord.publish_type`."""
+
+    @property
+    def key(self) -> str:
+        """Of the stream."""
+        return stream_key(self.app, self.stream)
+
+
+class Due(Enum):
+    """What the passing of time brings."""
+
+    NOTHING = auto()
+    START_TIMEOUT = auto()
+    """No media came in the time the publisher had for it."""
+    GRACE_OVER = auto()
+    """The publisher did not return."""
+
+
+class Grace(msgspec.Struct, frozen=True):
+    """The time a stream waits for its publisher's return."""
+
+    until: float
+    reason: EndReason
+    """Why the publisher is gone."""
+
+
+class OwnedStream:
+    """Mutable; lives from the claim of the stream to its end here. `now` is always monotonic seconds."""
+
+    def __init__(
+        self, publisher: Publisher, tracks: Sequence[TrackRecord], *, node: NodeId, worker: int, wall_ms: int
+    ) -> None:
+        """`worker`: of the plane; all the stream's sources are there for its whole life."""
+        self.publisher = publisher
+        self.node = node
+        self.worker = worker
+        self.started_at_ms = wall_ms
+        self.state = PublishState.STARTING
+        self.tracks: dict[TrackId, TrackRecord] = {track.track: track for track in tracks}
+        self.sources: dict[TrackId, int] = {}
+        self.inherited = False
+        """Whether the stream lived elsewhere before, or in this node's previous process."""
+        self.media_flowing = False
+        """Whether the stream has had media in any session, so that viewers may be there."""
+        self.restored = False
+        """Whether it had when the present session began."""
+        self.grace: Grace | None = None
+        self._opened_at = 0.0
+        self._heard_at = 0.0
+        self._repair: dict[TrackId, tuple[int, int]] = {}
+        self._own_sessions: deque[SessionId] = deque((publisher.session,), maxlen=_SESSIONS_REMEMBERED)
+
+    @property
+    def key(self) -> str:
+        """Of the stream."""
+        return self.publisher.key
+
+    # ---- what happens
+
+    def inherit(self, record: StreamRecord) -> None:
+        """The stream lived at another origin, or in this node's previous process, and goes on here."""
+        self.inherited = True
+        self.media_flowing = record.media_flowing
+        self.started_at_ms = record.started_at_ms
+
+    def begin(self, publisher: Publisher, now: float) -> None:
+        """A session starts, the first or one that takes over. Records written for it from now on are ours."""
+        self._advance(PublishEvent.NEWCOMER)
+        self.publisher, self.restored, self.grace = publisher, self.media_flowing, None
+        self._opened_at = self._heard_at = now
+        if publisher.session not in self._own_sessions:
+            self._own_sessions.append(publisher.session)
+
+    def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, int]) -> None:
+        """The stream has these tracks and sources from now on, instead of those before."""
+        self.tracks = {track.track: track for track in tracks}
+        self.sources = dict(sources)
+        self._repair.clear()
+
+    def renegotiated(self, tracks: Sequence[TrackRecord]) -> None:
+        """The same tracks come with other format parameters, perhaps."""
+        fresh = {track.track: track.fmtp for track in tracks}
+        self.tracks = {name: msgspec.structs.replace(t, fmtp=fresh[name]) for name, t in self.tracks.items()}
+
+    def media_began(self, now: float) -> float:
+        """First packet of the session; how long it took in seconds."""
+        self._advance(PublishEvent.MEDIA)
+        self._heard_at = now
+        self.media_flowing = True
+        return now - self._opened_at
+
+    def gone(self, seconds: float, reason: EndReason, now: float) -> None:
+        """The publisher is gone; keep the stream so long for its return. A grace time that runs already is not
+        prolonged, and keeps its reason."""
+        self._advance(PublishEvent.GONE)
+        fresh = Grace(now + seconds, reason)
+        before = self.grace or fresh
+        self.grace = Grace(min(before.until, fresh.until), before.reason)
+
+    def over(self) -> None:
+        """The stream is no longer here. Final."""
+        self._advance(PublishEvent.OVER)
+
+    def heard(self, track: TrackId, stats: SourceStats, now: float) -> tuple[int, int]:
+        """The plane's figures of a source, once a second. Packets lost and recovered since the last ones."""
+        if stats.packets:
+            self._heard_at = max(self._heard_at, now - stats.silent_ms / 1000)
+        known = self.tracks[track]
+        self.tracks[track] = msgspec.structs.replace(
+            known,
+            width=stats.width or known.width,
+            height=stats.height or known.height,
+            bitrate_bps=_smoothed(known.bitrate_bps, stats),
+        )
+        lost, recovered = self._repair.get(track, (0, 0))
+        self._repair[track] = (stats.lost, stats.recovered)
+        return max(0, stats.lost - lost), max(0, stats.recovered - recovered)
+
+    # ---- what follows
+
+    def due(self, now: float) -> Due:
+        """What the passing of time has brought. Call several times a second."""
+        if self.grace is not None:
+            return Due.GRACE_OVER if now >= self.grace.until else Due.NOTHING
+        starting = self.state is PublishState.STARTING
+        if starting and now - self._opened_at >= self.publisher.start_timeout_s:
+            return Due.START_TIMEOUT
+        return Due.NOTHING
+
+    def living(self, now: float) -> Living:
+        """How the publisher looks to somebody who wants the stream."""
+        return Living(
+            credential_digest=self.publisher.credential_digest,
+            has_credentials=self.publisher.has_credentials,
+            in_grace=self.state is PublishState.ABSENT,
+            last_heard_s=now - self._heard_at,
+        )
+
+    def record(self, epoch: int, since_epoch: int) -> StreamRecord:
+        """What the store shall say."""
+        return StreamRecord(
+            app=self.publisher.app,
+            stream=self.publisher.stream,
+            owner=self.node,
+            publisher_session=self.publisher.session,
+            tracks=tuple(self.tracks.values()),
+            media_flowing=self.media_flowing,
+            started_at_ms=self.started_at_ms,
+            name=self.publisher.name,
+            meta_data=self.publisher.meta_data,
+            credential_digest=self.publisher.credential_digest,
+            publish_type=self.publisher.publish_type,
+            epoch=epoch,
+            since_epoch=since_epoch,
+        )
+
+    def is_ours(self, record: StreamRecord) -> bool:
+        """Whether a record found in the store was written for this stream here."""
+        return record.owner == self.node and record.publisher_session in self._own_sessions
+
+    def _advance(self, event: PublishEvent) -> None:
+        self.state = after(self.state, event)
+
+
+def _smoothed(before_bps: int, stats: SourceStats) -> int:
+    """An average over some seconds, so that keyframes don't show. 0 for a track that stopped: publishers stop sending
+    layers their uplink can't carry, and viewers must not be led there."""
+    if stats.silent_ms > _STOPPED_MS or not stats.packets:
+        return 0
+    if not before_bps:
+        return stats.bitrate_bps
+    return round(before_bps + (stats.bitrate_bps - before_bps) * _BITRATE_WEIGHT)

@@ -1,0 +1,61 @@
+"""How far a stream's publisher is: a table, so that every pair of state and event is decided once.
+
+STARTING ──media──▶ FLOWING ──gone──▶ ABSENT ──newcomer──▶ STARTING
+    └─────────────gone───────────────────▲
+any ──over──▶ OVER
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class PublishState(Enum):
+    """Of one stream at its origin."""
+
+    STARTING = auto()
+    """Media of the present session has not arrived yet; the start timeout runs."""
+    FLOWING = auto()
+    ABSENT = auto()
+    """The session, or the socket that stands for its publisher, is gone; the grace time runs."""
+    OVER = auto()
+    """The stream is no longer here."""
+
+
+class PublishEvent(Enum):
+    """What can happen to it."""
+
+    NEWCOMER = auto()
+    """A session begins: the publisher is back, or another one has the stream now."""
+    MEDIA = auto()
+    """First packet of the present session."""
+    GONE = auto()
+    """The session or the socket is gone."""
+    OVER = auto()
+    """The stream ends, goes to another origin or is lost to one."""
+
+
+TRANSITIONS: dict[tuple[PublishState, PublishEvent], PublishState] = {
+    (PublishState.STARTING, PublishEvent.NEWCOMER): PublishState.STARTING,
+    (PublishState.STARTING, PublishEvent.MEDIA): PublishState.FLOWING,
+    (PublishState.STARTING, PublishEvent.GONE): PublishState.ABSENT,
+    (PublishState.STARTING, PublishEvent.OVER): PublishState.OVER,
+    (PublishState.FLOWING, PublishEvent.NEWCOMER): PublishState.STARTING,
+    (PublishState.FLOWING, PublishEvent.GONE): PublishState.ABSENT,
+    (PublishState.FLOWING, PublishEvent.OVER): PublishState.OVER,
+    (PublishState.ABSENT, PublishEvent.NEWCOMER): PublishState.STARTING,
+    # The socket is gone, but the session went on to connect.
+    (PublishState.ABSENT, PublishEvent.MEDIA): PublishState.ABSENT,
+    # The socket was gone already when the session died, or the other way round.
+    (PublishState.ABSENT, PublishEvent.GONE): PublishState.ABSENT,
+    (PublishState.ABSENT, PublishEvent.OVER): PublishState.OVER,
+}
+"""Every pair that is not here is a bug of the caller."""
+
+
+def after(state: PublishState, event: PublishEvent) -> PublishState:
+    """The next state. Raises RuntimeError for a pair that cannot be."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise RuntimeError(f"a stream that is {state.name} cannot have {event.name}") from None

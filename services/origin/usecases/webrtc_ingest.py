@@ -1,0 +1,217 @@
+"""Publishers that send by WebRTC: their descriptions, their sessions in the plane, what their signaling is told."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from opentelemetry import trace
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId, SessionId, TrackId
+from rillcast.contracts.messages import (
+    PublishRequest,
+    RestartIceAnswer,
+    RestartIceRequest,
+    SessionAnswer,
+    SessionChanged,
+)
+from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import EndReason, SessionState
+from rillcast.media import protocol
+from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
+from rillcast.node.addresses import MediaAddresses
+from rillcast.node.background import Outbox
+from rillcast.node.ice import ice_parameters, restart_ice
+from services.origin import metrics
+from services.origin.domain.owned_stream import Publisher
+from services.origin.domain.track_layout import onto_sources
+from services.origin.ports import Plane
+from services.origin.usecases.stream_owner import StreamOwner
+
+tracer = trace.get_tracer("rillcast.origin")
+
+
+class WebRtcIngest:
+    """All WebRTC publishers of one origin."""
+
+    def __init__(
+        self, *, node: NodeId, plane: Plane, addresses: MediaAddresses, owner: StreamOwner, outbox: Outbox
+    ) -> None:
+        self.node = node
+        self.plane = plane
+        self.addresses = addresses
+        self._owner = owner
+        self._outbox = outbox
+        self._sessions: dict[SessionId, WebRtcSession] = {}
+        self._by_plane: dict[int, WebRtcSession] = {}
+        self._plane_sessions = itertools.count(1)
+
+    # ------------------------------------------------------------ requests
+
+    async def publish(self, request: PublishRequest) -> SessionAnswer:
+        """Serve `subjects.origin_publish`. The same session again gets the same answer."""
+        with tracer.start_as_current_span("origin.publish", attributes={"rillcast.stream": request.stream}):
+            try:
+                await self._owner.publish(WebRtcSession(self, request))
+            except RillcastError as refusal:
+                metrics.PUBLISHES.labels(refusal.code.value).inc()
+                raise
+            metrics.PUBLISHES.labels("ok").inc()
+            return self._session(request.session).answer
+
+    async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
+        """Serve `subjects.session_restart_ice`."""
+        session = self._session(request.session)
+        if session.plane_session is None:
+            raise _unknown()
+        local = self.addresses.transport(session.worker)
+        return restart_ice(self.plane, session.plane_session, local, request)
+
+    # ------------------------------------------------------------ what happens
+
+    def on_event(self, event: protocol.Event) -> None:
+        """Take in an event of the plane."""
+        match event:
+            case protocol.SessionConnected(session=number):
+                if session := self._by_plane.get(number):
+                    self.tell(session, SessionState.CONNECTED)
+            case protocol.SessionMedia(session=number):
+                if session := self._by_plane.get(number):
+                    self.tell(session, SessionState.MEDIA)
+                    self._owner.media_began(session.publisher.session)
+            case protocol.SessionClosed(session=number, reason=reason):
+                self._gone_from_plane(number, EndReason(reason))
+            case protocol.Error(command="add_session", id=number):
+                self._gone_from_plane(number, EndReason.PLANE_ERROR)
+            case _:
+                pass
+
+    # ------------------------------------------------------------ for sessions
+
+    def new_plane_session(self) -> int:
+        """A number that no session of the plane has had."""
+        return next(self._plane_sessions)
+
+    def register(self, session: WebRtcSession, number: int) -> None:
+        """The session has begun, under this number in the plane."""
+        self._sessions[session.publisher.session] = session
+        self._by_plane[number] = session
+
+    def unregister(self, session: WebRtcSession) -> None:
+        """Nobody may ask for the session any more."""
+        self._sessions.pop(session.publisher.session, None)
+        if session.plane_session is not None:
+            self._by_plane.pop(session.plane_session, None)
+
+    def tell(self, session: WebRtcSession, state: SessionState, reason: EndReason | None = None) -> None:
+        """What the session's signaling instance must know."""
+        self._outbox.put(
+            subjects.session_changed(session.signaling),
+            SessionChanged(session=session.publisher.session, node=self.node, state=state, reason=reason),
+        )
+
+    def _session(self, session: SessionId) -> WebRtcSession:
+        found = self._sessions.get(session)
+        if found is None:
+            raise _unknown()
+        return found
+
+    def _gone_from_plane(self, number: int, reason: EndReason) -> None:
+        session = self._by_plane.pop(number, None)
+        if session is not None:
+            session.plane_session = None
+            if self._owner.lost(session.publisher.session, reason):
+                session.say_closed(reason)
+
+
+class WebRtcSession:
+    """One publisher's session; an `Ingest`. Its plane session lives from `begin` to `end`, or until the plane closes
+    it."""
+
+    answer: SessionAnswer
+    worker: int
+
+    def __init__(self, ingest: WebRtcIngest, request: PublishRequest) -> None:
+        self._ingest = ingest
+        self._request = request
+        self._negotiation: PublishNegotiation
+        self._local: LocalTransport
+        self._told_closed = False
+        self.plane_session: int | None = None
+        self._publisher = Publisher(
+            app=request.app,
+            stream=request.stream,
+            session=request.session,
+            credential_digest=request.credential_digest,
+            has_credentials=request.has_credentials,
+            start_timeout_s=request.start_timeout_ms / 1000,
+            name=request.name,
+            meta_data=request.meta_data,
+        )
+
+    @property
+    def publisher(self) -> Publisher:
+        """See `Ingest`."""
+        return self._publisher
+
+    @property
+    def signaling(self) -> NodeId:
+        """The instance that opened the session."""
+        return self._request.signaling
+
+    def tracks(self, worker: int) -> Sequence[TrackRecord]:
+        """See `Ingest`: what the offer and our answer agree on."""
+        self.worker = worker
+        self._local = self._ingest.addresses.transport(worker)
+        placeholders = itertools.count(1)
+        self._negotiation = answer_publish(
+            self._request.sdp_offer, self._local, allocate_source=lambda: next(placeholders)
+        )
+        return self._negotiation.tracks
+
+    def begin(self, sources: Mapping[TrackId, int], *, restored: bool) -> None:
+        """See `Ingest`: open the session in the plane."""
+        negotiation, request = self._negotiation, self._request
+        self.answer = SessionAnswer(
+            session=request.session, node=self._ingest.node, sdp=negotiation.answer_sdp, restored=restored
+        )
+        number = self._ingest.new_plane_session()
+        self._ingest.plane.execute(
+            protocol.AddSession(
+                session=number,
+                worker=self.worker,
+                ice=ice_parameters(self._local, negotiation.ice_remote),
+                dtls=negotiation.dtls,
+                extensions=negotiation.extensions,
+                recv=onto_sources(negotiation, sources),
+                keyframe_interval_ms=request.keyframe_interval_ms,
+                max_bitrate_bps=request.max_bitrate_bps,
+            )
+        )
+        self.plane_session = number
+        self._ingest.register(self, number)
+
+    def send_away(self) -> None:
+        """See `Ingest`: signaling asks the client to come back. Clients of WHIP can't be asked; they return when their
+        session ends."""
+        self._ingest.tell(self, SessionState.CLOSED, EndReason.DRAINING)
+
+    def end(self, reason: EndReason) -> None:
+        """See `Ingest`."""
+        self._ingest.unregister(self)
+        self.say_closed(reason)
+        if self.plane_session is not None:
+            session, self.plane_session = self.plane_session, None
+            self._ingest.plane.execute(protocol.RemoveSession(session=session, keep_sources=True))
+
+    def say_closed(self, reason: EndReason) -> None:
+        """The session is over; told once."""
+        if not self._told_closed:
+            self._told_closed = True
+            self._ingest.tell(self, SessionState.CLOSED, reason)
+
+
+def _unknown() -> RillcastError:
+    return RillcastError(ErrorCode.UNKNOWN_SESSION, "no such publisher session at this node")

@@ -1,0 +1,89 @@
+"""An origin that is told to stop: publishers move first, then it goes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from origin_harness import World, request, until
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.media import protocol
+
+
+async def test_media_goes_on_until_the_publisher_has_moved(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    answer = await world.publish(old)
+    old.media()
+    await world.settled_record()
+
+    draining = asyncio.create_task(old.drain())
+    await until(lambda: ("closed", "draining") in world.told(answer.session))
+    await world.settle()
+    assert not draining.done()
+    assert old.plane.of(protocol.RemoveSession) == []
+    moved = await world.publish(new)
+    await asyncio.wait((draining,), timeout=5)
+
+    assert draining.done()
+    assert moved.restored
+    assert len(old.plane.of(protocol.RemoveSession)) == 1
+    assert "ended" not in world.announced()
+    record = await world.settled_record()
+    assert record.owner == new.name
+
+
+async def test_who_has_not_moved_in_time_is_left_for_the_next_origin(world: World) -> None:
+    origin = await world.origin(drain_timeout_s=0.1)
+    await world.publish(origin)
+    origin.media()
+    await world.settled_record()
+
+    await origin.drain()
+
+    assert origin.plane.of(protocol.RemoveSession) == []
+    assert await world.record() is not None
+    assert "ended" not in world.announced()
+
+
+async def test_an_origin_without_publishers_goes_at_once(world: World) -> None:
+    origin = await world.origin(drain_timeout_s=3_600.0)
+    answer = await world.publish(origin)
+    origin.media()
+    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="dtls_closed"))
+
+    async with asyncio.timeout(5):
+        await origin.drain()
+
+    assert ("closed", "draining") not in world.told(answer.session)
+
+
+async def test_who_comes_while_the_node_goes_away_is_sent_to_another(world: World) -> None:
+    origin = await world.origin(drain_timeout_s=0.0)
+    await world.publish(origin)
+    await origin.drain()
+
+    for changes in ({"stream": "other"}, {}):
+        with pytest.raises(RillcastError, match="going away") as refusal:
+            await world.publish(origin, **changes)
+        assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
+
+
+async def test_a_publish_under_way_when_the_drain_begins_goes_to_another_origin(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    mine = request()
+    asking = asyncio.create_task(old.origin.webrtc.publish(mine))
+    with world.slow_store() as reached:
+        await reached.wait()
+        draining = asyncio.create_task(old.drain())
+        await world.settle()
+
+    with pytest.raises(RillcastError, match="going away") as refusal:
+        await asking
+    await draining
+    await new.origin.webrtc.publish(mine)
+
+    assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert old.plane.commands == []
+    record = await world.settled_record()
+    assert record.owner == new.name
