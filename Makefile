@@ -1,4 +1,4 @@
-# Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check. `make help` lists the rest.
+# Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check, `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick fuzz reference lock clean

@@ -1,4 +1,4 @@
-# Consul of the compose stack: one server, nothing on disk; nodes register themselves again after a restart.
+# Consul of the compose stack: one server that keeps nothing on disk. After a restart the nodes register again.
 disable_update_check = true
 log_level = "warn"
 leave_on_terminate = true
