@@ -29,6 +29,12 @@ def test_a_broadcasts_own_rungs_replace_those_of_its_app() -> None:
     assert heights(wish_of(APP, BroadcastRecord(stream_id="s"))) == [360]
 
 
+def test_codecs_and_always_are_the_apps() -> None:
+    app = msgspec.structs.replace(APP, h264_enabled=False, vp8_enabled=True, always_encode=True)
+    wish = wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=(OWN,)))
+    assert (wish.codecs, wish.always) == (("VP8",), True)
+
+
 def test_the_bit_rate_of_the_audio_makes_no_other_wish() -> None:
     louder = msgspec.structs.replace(RUNG, audio_bitrate=128_000)
     assert wish_of(msgspec.structs.replace(APP, encoder_settings=(louder,)), None) == wish_of(APP, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -46,12 +45,11 @@ from rillcast.runtime.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
-from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.thread_ladder import LadderThreads
 from services.transcoder.app import Transcoder
 from services.transcoder.config import TranscoderSettings
 from services.transcoder.ports import StartCodecs
 from services.transcoder.usecases.work import WorkKind
+from tests.unit.transcoder.fake_codecs import FakeMachine
 from tests.unit.transcoder.pictures import Camera
 
 APP, STREAM = AppName("live"), StreamId("show")
@@ -94,7 +92,7 @@ class TestNode:
             bus=self.bus,
             streams=cluster.streams,
             renditions=cluster.renditions,
-            clock=time.monotonic,
+            clock=cluster.clock,
             lease_s=cluster.lease_s,
         )
         made = Transcoder(
@@ -156,13 +154,16 @@ class TestNode:
 class Cluster:
     """Everything the transcoders share."""
 
-    def __init__(self, lease_s: float = 2.0) -> None:
+    def __init__(self, lease_s: float = 2.0, codecs: StartCodecs | None = None) -> None:
+        """`codecs`: real ones; otherwise the nodes run on `machine`."""
         self.lease_s = lease_s
-        self.codecs: StartCodecs = LadderThreads(EncoderChoice("ultrafast", hardware=False), 2.0)
+        self.clock = clock = asyncio.get_running_loop().time
+        self.machine = FakeMachine()
+        self.codecs = codecs or self.machine
         self.broker = FakeBroker()
         self.bus = FakeBus(self.broker)
-        self.streams = FakeKeyValue("streams")
-        self.renditions = FakeKeyValue("renditions", ttl_s=lease_s)
+        self.streams = FakeKeyValue("streams", clock=clock)
+        self.renditions = FakeKeyValue("renditions", ttl_s=lease_s, clock=clock)
         self.apps = FakeKeyValue("apps")
         self.broadcasts = FakeKeyValue("broadcasts")
         self.opened: list[RelayOpen] = []
@@ -289,9 +290,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(lease_s: float = 2.0) -> AsyncIterator[Cluster]:
+async def cluster(lease_s: float = 2.0, codecs: StartCodecs | None = None) -> AsyncIterator[Cluster]:
     """A cluster with an origin; everything ends with it."""
-    made = Cluster(lease_s)
+    made = Cluster(lease_s, codecs)
     await made.origin()
     renewing = asyncio.create_task(made.renew())
     try:

@@ -1,13 +1,13 @@
-"""Fixtures of the transcoder's tests."""
+"""No test in this folder takes real time."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import Callable
 
-from services.transcoder.domain.frame_dropper import FrameDropper
+from rillcast.testing.clock import VirtualTimeLoop
 
 
-@pytest.fixture
-def every_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is left out, although tests give many frames at once and the machine may be busy."""
-    monkeypatch.setattr(FrameDropper, "encode", lambda *_: True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Hook of pytest-asyncio: every test here runs on a loop that never waits."""
+    return {"virtual time": VirtualTimeLoop}

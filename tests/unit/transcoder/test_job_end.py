@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 
 import pytest
-from prometheus_client import REGISTRY
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.protocol import AddPushSource, RemoveSource
 from rillcast.testing.eventually import eventually
-from services.transcoder.adapters import thread_ladder
-from services.transcoder.adapters.pyav_encoders import EncoderChoice
-from services.transcoder.adapters.pyav_ladder import LadderEngine
-from services.transcoder.adapters.thread_ladder import LadderThread
-from services.transcoder.domain.depacketizer import EncodedFrame
-from services.transcoder.ports import Outcome
 from tests.unit.transcoder.cluster import KEY, LADDER, SIZED, Cluster, TestNode, cluster
-from tests.unit.transcoder.pictures import Camera, frames_of
-
-SOFTWARE = EncoderChoice("ultrafast", hardware=False)
+from tests.unit.transcoder.fake_codecs import FakeCodecs
 
 
 async def working(around: Cluster) -> TestNode:
@@ -39,14 +28,12 @@ async def test_a_job_that_ends_gives_no_rung_away_and_leaves_nothing_in_the_plan
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopping, may_stop = asyncio.Event(), asyncio.Event()
-    stop = LadderThread.stop
 
-    async def slowly(self: LadderThread, timeout_s: float = 5.0) -> None:
+    async def slowly(_: FakeCodecs) -> None:
         stopping.set()
         await may_stop.wait()
-        await stop(self, timeout_s)
 
-    monkeypatch.setattr(LadderThread, "stop", slowly)
+    monkeypatch.setattr(FakeCodecs, "stop", slowly)
     async with cluster() as around:
         node = await working(around)
         await around.unpublish()
@@ -95,35 +82,3 @@ async def test_a_cancellation_that_comes_together_with_a_change_ends_the_job() -
         task.cancel()
         await eventually(task.done, 3.0, "the job's end")
         assert task.cancelled()
-
-
-async def test_a_thread_that_outlives_its_job_is_told_of_and_heard_no_more(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    gate, entered = threading.Event(), threading.Event()
-
-    class Stuck(LadderEngine):
-        def process(self, frame: EncodedFrame, *, encode: bool) -> Outcome:
-            entered.set()
-            gate.wait(30)
-            return super().process(frame, encode=encode)
-
-    outcomes: list[Outcome] = []
-    thread = LadderThread(Stuck("H264", 2.0, SOFTWARE), outcomes.append)
-    thread.start()
-    (frame,) = frames_of("H264", Camera().frame())
-    thread.put(frame)
-    await eventually(entered.is_set)
-    before = stuck_threads()
-    with caplog.at_level(logging.ERROR, thread_ladder.__name__):
-        await thread.stop(timeout_s=0.01)
-    assert "outlives" in caplog.text
-    assert stuck_threads() == before + 1
-    gate.set()
-    await asyncio.to_thread(thread._thread.join, 10)
-    await asyncio.sleep(0)
-    assert outcomes == []
-
-
-def stuck_threads() -> float:
-    return REGISTRY.get_sample_value("rillcast_transcoder_errors_total", {"kind": "stuck"}) or 0.0

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from rillcast.apps.ladder_settings import LadderRefused
-from rillcast.apps.ladder_wish import LadderWish, wish_of
+from rillcast.apps.ladder_wish import LadderWish
 from rillcast.contracts.ids import TrackId
-from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, TrackRecord
+from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.contracts.words import MediaKind
 from services.transcoder.domain.ladder import (
     Rung,
@@ -138,14 +138,6 @@ def test_without_encoder_settings_only_vp8_asked_for_makes_anything() -> None:
     assert not LadderWish(codecs=())
     assert LadderWish(codecs=("H264", "VP8"))
     assert [one.codec for one in plan_for(LadderWish(codecs=("H264", "VP8")), VIDEO, [VIDEO], 640, 360)] == ["VP8"]
-
-
-def test_a_broadcasts_own_rungs_count_instead_of_the_apps() -> None:
-    app = AppSettings(app_name="live", encoder_settings=(rung(720),), vp8_enabled=True, always_encode=True)
-    assert wish_of(app, None) == LadderWish(rungs=(rung(720),), codecs=("H264", "VP8"), always=True)
-    assert wish_of(app, BroadcastRecord(stream_id="s")).rungs == (rung(720),)
-    assert wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=(rung(240),))).rungs == (rung(240),)
-    assert wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=())).rungs == ()
 
 
 @pytest.mark.parametrize(("codec", "clock_rate", "word"), [("H265", 90_000, "H265"), ("H264", 48_000, "48000")])

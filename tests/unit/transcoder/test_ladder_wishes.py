@@ -6,16 +6,13 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-import pytest
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.media.protocol import AddPushSource
 from rillcast.testing.eventually import eventually
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, VIDEO, Cluster, cluster
-from tests.unit.transcoder.pictures import Camera, decode, frames_of
-
-pytestmark = pytest.mark.usefixtures("every_picture")
+from tests.unit.transcoder.pictures import Camera, frames_of
 
 
 async def names(around: Cluster, *wanted: str) -> None:
@@ -23,32 +20,6 @@ async def names(around: Cluster, *wanted: str) -> None:
     async with asyncio.timeout(10):
         while {str(track.track) for track in (await around.announced()).tracks} != set(wanted):
             await asyncio.sleep(0.02)
-
-
-@pytest.mark.parametrize(
-    ("source", "rung", "codec"),
-    [
-        ("H264", "v0.90p.vp8", "VP8"),
-        ("VP8", "v0.90p.h264", "H264"),
-        ("VP9", "v0.90p.vp8", "VP8"),
-        ("AV1", "v0.90p.h264", "H264"),
-    ],
-)
-async def test_a_viewer_without_the_publishers_codec_gets_a_picture(source: str, rung: str, codec: str) -> None:
-    async with cluster() as around:
-        node = await around.node()
-        await around.ladder(*LADDER, vp8=True)
-        await around.publish(msgspec.structs.replace(SIZED, codec=source), AUDIO)
-        record = await around.announced()
-        assert {track.codec for track in record.tracks} == {"H264", "VP8"}
-        assert (await around.watch_rung(rung, node.name)).track.codec == codec
-        await eventually(lambda: node.feed_source() is not None)
-        (pushed,) = node.plane.of(AddPushSource)
-        assert pushed.codec == codec
-        node.feed(Camera(source), 6)
-        await eventually(lambda: len(frames_of(codec, node.pushed(pushed.source))) == 6)
-        pictures = decode(codec, frames_of(codec, node.pushed(pushed.source)))
-        assert {(picture.width, picture.height) for picture in pictures} == {(160, 90)}
 
 
 async def test_vp8_without_a_ladder_makes_one_rung_of_the_sources_size() -> None:

@@ -12,13 +12,15 @@ from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddRelaySource, ClockSeen, RemoveSource, RequestKeyframe, Tap
 from rillcast.testing.eventually import eventually
-from services.transcoder.domain import overuse_detector
-from services.transcoder.usecases import media_job
+from services.transcoder.domain.overuse_detector import CALM_S, WINDOW_S
+from services.transcoder.ports import StartCodecs
 from services.transcoder.usecases.work import Host, Intake, Order, OrderRefused, WorkKind
 from tests.unit.transcoder import cluster as fakes
 from tests.unit.transcoder.cluster import AUDIO, SIZED, Cluster, TestNode
 
 TALLY = JobKind("tally")
+NOTICED_S = CALM_S + WINDOW_S + 2.0
+"""Overload, or the death of a node."""
 
 
 class Tally:
@@ -106,8 +108,8 @@ class Tallies:
 class TallyCluster(Cluster):
     """Its nodes tally, too."""
 
-    def __init__(self, lease_s: float = 2.0) -> None:
-        super().__init__(lease_s)
+    def __init__(self, lease_s: float = 2.0, codecs: StartCodecs | None = None) -> None:
+        super().__init__(lease_s, codecs)
         self.tallies: dict[NodeId, Tallies] = {}
 
     def kinds_for(self, node: TestNode) -> tuple[WorkKind, ...]:
@@ -124,15 +126,7 @@ class TallyCluster(Cluster):
         async def moved() -> bool:
             return await self.owner() == node.name
 
-        await eventually(moved, what=f"the move to {node.name}")
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs look after their work, and judge it, after hundredths of seconds instead of seconds."""
-    monkeypatch.setattr(media_job, "TICK_S", 0.02)
-    monkeypatch.setattr(overuse_detector, "CALM_S", 0.05)
-    monkeypatch.setattr(overuse_detector, "WINDOW_S", 0.2)
+        await eventually(moved, NOTICED_S, f"the move to {node.name}")
 
 
 @asynccontextmanager
@@ -191,7 +185,7 @@ async def test_too_much_work_is_shed_and_then_moves_to_a_node_with_room(monkeypa
         await eventually(lambda: first.plane.of(Tap))
         (tally,) = around.tallies[first.name].works
         around.tallies[first.name].slow = True
-        await eventually(lambda: tally.shed_to == 1)
+        await eventually(lambda: tally.shed_to == 1, NOTICED_S)
         assert await around.owner() == first.name, "nobody else has room"
         second = await around.node("transcoder-2")
         await around.moves_to(second)

@@ -1,69 +1,45 @@
-"""Machines too slow for their ladder, with the real codecs: what is withdrawn, what goes on, and who takes over."""
+"""Machines too slow for their ladder: what is withdrawn, what goes on, and who takes over. In virtual time; with real
+codecs on real threads it is in tests/integration/transcoder/test_slow_machines.py."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from rillcast.contracts.ids import StreamId
 from rillcast.media.protocol import AddPushSource, RemoveRelay, RemoveSource
 from rillcast.testing.eventually import eventually
-from services.transcoder.adapters.pyav_codecs import Encoder
 from services.transcoder.domain import overuse_detector
+from services.transcoder.domain.overuse_detector import BACK_S, CALM_S, WINDOW_S, OveruseDetector, Verdict
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 FRAME_S = 1 / 30
-SLOW_S = 0.07
-"""What a slow machine takes for a picture of a slow size: two frame times and more."""
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Overload is judged within a second or two instead of ten."""
-    monkeypatch.setattr(overuse_detector, "CALM_S", 0.5)
-    monkeypatch.setattr(overuse_detector, "WINDOW_S", 1.5)
-
-
-@contextmanager
-def too_slow_from(height: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Until the end of the block, every ladder thread that is there or comes spends long on such pictures."""
-    encode = Encoder.encode
-    never = threading.Event()
-
-    def slowly(self: Encoder, *arguments: object, **options: object) -> object:
-        if self.height >= height:
-            never.wait(SLOW_S)
-        return encode(self, *arguments, **options)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Encoder, "encode", slowly)
-        yield
+NOTICED_S = CALM_S + WINDOW_S + 2.0
 
 
 @asynccontextmanager
-async def filmed(node: TestNode) -> AsyncIterator[None]:
-    """30 frames/s for the node's feed while it has one, until the end of the block."""
+async def filmed(*nodes: TestNode) -> AsyncIterator[None]:
+    """30 frames/s for the feed of each node while it has one, until the end of the block."""
 
-    async def film() -> None:
-        camera, begin = Camera(), time.monotonic()
+    async def film(node: TestNode) -> None:
+        camera = Camera(width=64, height=36)
         while True:
             if node.feed_source() is not None:
                 node.feed(camera, 1)
-            await asyncio.sleep(max(0.0, begin + camera.index * FRAME_S - time.monotonic(), 0.005))
+            await asyncio.sleep(FRAME_S)
 
-    filming = asyncio.create_task(film())
+    filming = [asyncio.create_task(film(node)) for node in nodes]
     try:
         yield
     finally:
-        filming.cancel()
-        await asyncio.wait([filming])
+        for task in filming:
+            task.cancel()
+        await asyncio.wait(filming)
 
 
 async def job_with_rungs(around: Cluster, *tracks: str) -> TestNode:
@@ -78,59 +54,61 @@ async def job_with_rungs(around: Cluster, *tracks: str) -> TestNode:
     return node
 
 
-async def tracks_become(around: Cluster, *wanted: str) -> None:
+async def tracks_become(around: Cluster, timeout_s: float, *wanted: str) -> None:
     """Wait until exactly these are announced."""
-    async with asyncio.timeout(15):
-        while [track.track for track in (await around.announced()).tracks] != list(wanted):
-            await asyncio.sleep(0.05)
+
+    async def announced() -> bool:
+        record = await around.rendition()
+        return record is not None and [track.track for track in record.tracks] == list(wanted)
+
+    await eventually(announced, timeout_s, f"{wanted} being announced")
 
 
-async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(overuse_detector, "BACK_S", 4.0)
+async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around, "v0.180p", "v0.90p")
         feed, small = around.fed(node).source, node.plane.of(AddPushSource)[1].source
-        with too_slow_from(180, monkeypatch):
-            async with filmed(node):
-                await tracks_become(around, "v0.90p")
-                before = len(frames_of("H264", node.pushed(small)))
-                await eventually(lambda: len(frames_of("H264", node.pushed(small))) >= before + 45)
-        assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
-        assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
-        assert node.jobs.held == 1
-        await tracks_become(around, "v0.180p", "v0.90p")
+        around.machine.too_slow_from = 180
+        async with filmed(node):
+            await tracks_become(around, NOTICED_S, "v0.90p")
+            before = len(frames_of("H264", node.pushed(small)))
+            await asyncio.sleep(2.0)
+            assert len(frames_of("H264", node.pushed(small))) - before >= 55
+            assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
+            assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
+            assert node.jobs.held == 1
+            await tracks_become(around, BACK_S + 2.0, "v0.180p", "v0.90p")
 
 
-async def test_a_job_that_is_too_much_goes_to_a_node_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_is_too_much_goes_to_a_node_with_room() -> None:
     async with cluster() as around:
         first = await job_with_rungs(around, "v0.90p")
         second = await around.node("transcoder-2")
-        with too_slow_from(90, monkeypatch):
-            async with filmed(first):
-                await around.announced(15.0, owner=second.name)
+        around.machine.too_slow_from = 90
+        async with filmed(first):
+            await around.announced(NOTICED_S, owner=second.name)
+            assert first.jobs.held == 0
         await around.watch_rung("v0.90p", second.name)
-        assert first.jobs.held == 0
 
 
 async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Verdict] = []
+    observe = OveruseDetector.observe
+
+    def noted(self: OveruseDetector, made: int, left_out: int, parts: int, now: float) -> Verdict:
+        judged.append(observe(self, made, left_out, parts, now))
+        return judged[-1]
+
+    monkeypatch.setattr(overuse_detector.OveruseDetector, "observe", noted)
     async with cluster() as around:
         node = await job_with_rungs(around, "v0.90p")
         (source,) = [added.source for added in node.plane.of(AddPushSource)]
-        judged: list[overuse_detector.Verdict] = []
-        observe = overuse_detector.OveruseDetector.observe
-
-        def noted(self: overuse_detector.OveruseDetector, *figures: float) -> overuse_detector.Verdict:
-            judged.append(observe(self, *figures))  # type: ignore[arg-type]
-            return judged[-1]
-
-        monkeypatch.setattr(overuse_detector.OveruseDetector, "observe", noted)
-        with too_slow_from(90, monkeypatch):
-            async with filmed(node):
-                await eventually(lambda: overuse_detector.Verdict.GIVE_UP in judged, 15.0, "overload being noticed")
-                before = len(frames_of("H264", node.pushed(source)))
-                await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
+        around.machine.too_slow_from = 90
+        async with filmed(node):
+            await eventually(lambda: Verdict.GIVE_UP in judged, NOTICED_S, "overload being noticed")
+            before = len(frames_of("H264", node.pushed(source)))
+            await asyncio.sleep(3.0)
+            assert len(frames_of("H264", node.pushed(source))) >= before + 20
         assert (await around.announced()).owner == node.name
         assert node.jobs.held == 1
 
@@ -146,10 +124,10 @@ async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> N
         (idle,) = [node for node in nodes if node.name != owner]
         await around.watch_rung("v0.180p", busy.name)
         await eventually(lambda: busy.feed_source() is not None)
-        busy.jobs.measure(time.monotonic())
+        busy.jobs.measure(around.clock())
         async with filmed(busy):
             await eventually(lambda: len(busy.plane.pushed) >= 30)
-            busy.jobs.measure(time.monotonic())
+            busy.jobs.measure(around.clock())
         assert busy.jobs.share() > 0.5 > idle.jobs.share()
 
         await around.publish(SIZED, stream=StreamId("another"))

@@ -13,7 +13,8 @@ from rillcast.apps.ladder_wish import DECODED
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import AddPushSource, RequestKeyframe
 from rillcast.testing.eventually import eventually
-from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode, cluster
+from tests.integration.transcoder.real_codecs import cluster
+from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
 
 pytestmark = pytest.mark.usefixtures("every_picture")
