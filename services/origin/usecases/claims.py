@@ -37,6 +37,9 @@ class Hold:
         self._tasks = tasks
         self._keeping: asyncio.Task[None] | None = None
         self.ended = False
+        """By a decision of ours."""
+        self.lost = False
+        """To another node, before we decided anything."""
 
     @property
     def epoch(self) -> int:
@@ -54,7 +57,7 @@ class Hold:
         async def run() -> None:
             await self._keeper.keep()
             if not self.ended:
-                self.ended = True
+                self.lost = True
                 on_lost()
 
         self._keeping = self._tasks.start(run(), f"lease of {self._key}")
@@ -72,7 +75,8 @@ class Hold:
         self._keeper.observed(epoch, ours=ours)
 
     async def release(self) -> None:
-        """The id is free for others from now on, if the store can be reached."""
+        """The id is free for others from now on, if the store can be reached. Nothing to do if the key got lost
+        meanwhile."""
         await self._stop()
         await self._keeper.release()
 
