@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from rillcast.contracts.decoding import Decoded, Undecodable, decode_json
+
 Record = TypeVar("Record", bound=msgspec.Struct)
 Part = TypeVar("Part", bound=msgspec.Struct)
 
@@ -38,13 +40,8 @@ class Patch(Generic[Record]):
         return _decoded(msgspec.json.encode(merged), type(current))
 
 
-Decoded = TypeVar("Decoded")
-
-
-def _decoded(body: bytes, type_: type[Decoded]) -> Decoded:
+def _decoded(body: bytes, kind: type[Decoded]) -> Decoded:
     try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode_json(body, kind)
+    except Undecodable as error:
         raise PatchRefused(str(error)) from error
-    except RecursionError as error:
-        raise PatchRefused("the JSON is nested too deeply") from error

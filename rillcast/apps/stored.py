@@ -6,9 +6,8 @@ settings that did, so signaling and transcoders always agree about what is in fo
 
 from __future__ import annotations
 
-import msgspec
-
 from rillcast.apps.ladder_settings import check_rungs
+from rillcast.contracts.decoding import decode_json
 from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id, split_stream_key
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 
@@ -95,7 +94,7 @@ class StoredBroadcasts:
 
 def _app_settings(app: AppName, value: bytes) -> AppSettings:
     try:
-        settings = msgspec.json.decode(value, type=AppSettings)
+        settings = decode_json(value, AppSettings)
         check_rungs(settings.encoder_settings)
     except ValueError as error:
         raise StoredRefused(str(error)) from error
@@ -116,7 +115,7 @@ def _broadcast_key(key: str) -> tuple[AppName, StreamId]:
 
 def _broadcast(stream: StreamId, value: bytes) -> BroadcastRecord:
     try:
-        record = msgspec.json.decode(value, type=BroadcastRecord)
+        record = decode_json(value, BroadcastRecord)
         check_rungs(record.encoder_settings_list or ())
     except ValueError as error:
         raise StoredRefused(str(error)) from error

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, NodeId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
@@ -144,8 +145,8 @@ class StreamDirectory:
         if entry.value is None:
             return self._forget_stream(entry.key)
         try:
-            record = msgspec.json.decode(entry.value, type=StreamRecord)
-        except msgspec.MsgspecError:
+            record = decode_json(entry.value, StreamRecord)
+        except Undecodable:
             self.undecodable += 1
             return frozenset()
         if stream_key(record.app, record.stream) != entry.key or (known is None and len(self._streams) >= MAX_ENTRIES):
@@ -165,8 +166,8 @@ class StreamDirectory:
         if entry.value is None:
             return self._forget_rendition(entry.key)
         try:
-            record = msgspec.json.decode(entry.value, type=RenditionRecord)
-        except msgspec.MsgspecError:
+            record = decode_json(entry.value, RenditionRecord)
+        except Undecodable:
             self.undecodable += 1
             return frozenset()
         if known is None and len(self._renditions) >= MAX_ENTRIES:

@@ -14,6 +14,7 @@ from contextlib import suppress
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseStatus
 from rillcast.contracts.words import LicenseState
@@ -237,6 +238,6 @@ def status_of(license: License, state: LicenseState, reason: str) -> LicenseStat
 
 def _decode_floor(value: bytes) -> ClockFloor:
     try:
-        return msgspec.json.decode(value, type=ClockFloor)
-    except msgspec.MsgspecError:
+        return decode_json(value, ClockFloor)
+    except Undecodable:
         return ClockFloor()

@@ -10,6 +10,7 @@ from collections import Counter
 
 import msgspec
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
@@ -151,8 +152,8 @@ def _decode_seat(entry: Entry | None) -> SeatRecord | None:
     if entry is None or entry.value is None:
         return None
     try:
-        return msgspec.json.decode(entry.value, type=SeatRecord)
-    except msgspec.MsgspecError:
+        return decode_json(entry.value, SeatRecord)
+    except Undecodable:
         return None
 
 

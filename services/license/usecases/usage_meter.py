@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseUsage, LicenseUsageRequest
 from rillcast.licensing.usage_report import key_id, parse_day, sign_report
@@ -129,7 +130,7 @@ def _decode(entry: Entry | None) -> DayRecord | None:
     if entry is None or entry.value is None:
         return None
     try:
-        return msgspec.json.decode(entry.value, type=DayRecord)
-    except msgspec.MsgspecError:
+        return decode_json(entry.value, DayRecord)
+    except Undecodable:
         log.warning("A day's usage in the store can't be read and is counted anew", key=entry.key)
         return None

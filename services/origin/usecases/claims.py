@@ -11,6 +11,7 @@ import msgspec
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts import subjects
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
@@ -175,6 +176,6 @@ def in_use(retry_after_s: float | None = None) -> RillcastError:
 
 def _decode(value: bytes) -> StreamRecord | None:
     try:
-        return msgspec.json.decode(value, type=StreamRecord)
-    except msgspec.MsgspecError:
+        return decode_json(value, StreamRecord)
+    except Undecodable:
         return None

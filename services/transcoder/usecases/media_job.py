@@ -18,6 +18,7 @@ import msgspec
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId, job_key
 from rillcast.contracts.records import RenditionRecord
@@ -309,8 +310,8 @@ class MediaJob:
 
     def _is_ours(self, value: bytes) -> bool:
         try:
-            record = msgspec.json.decode(value, type=RenditionRecord)
-        except msgspec.MsgspecError:
+            record = decode_json(value, RenditionRecord)
+        except Undecodable:
             return False
         return record.owner == self._node and record.epoch == self.epoch
 

@@ -8,6 +8,7 @@ import maxminddb
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused, check_rungs
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.region import CidrTable, GeoLookup, IpAddress
@@ -18,10 +19,10 @@ def read_apps(path: str) -> dict[AppName, AppSettings]:
     if not path:
         return {}
     try:
-        raw = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, dict[str, object]])
+        raw = decode_json(Path(path).read_bytes(), dict[str, dict[str, object]])
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error}") from error
-    except msgspec.MsgspecError as error:
+    except Undecodable as error:
         raise ValueError(f"{path}: expected an object of app settings by app name: {error}") from error
     apps: dict[AppName, AppSettings] = {}
     for name, fields in raw.items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, get_origin
 
-import msgspec
 from starlette.requests import Request
 
 from rillcast.apps.patch import Patch, PatchRefused
+from rillcast.contracts.decoding import Undecodable, decode_json
 from services.signaling.core.adapters.http_body import read_body
 from services.signaling.rest.domain.refusal import BadInput
 
@@ -18,7 +18,9 @@ MAX_BODY_BYTES = 256 * 1024
 def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[Any]]:
     """Reads a request's body as `kind`; with `may_lack` an empty one is None. What it returns raises `BodyRefused` for
     a body that is too large, slow or broken off, and `BadInput`."""
-    decode = Patch.parse if get_origin(kind) is Patch else msgspec.json.Decoder(kind).decode
+
+    def decode(body: bytes) -> Any:
+        return Patch.parse(body) if get_origin(kind) is Patch else decode_json(body, kind)
 
     async def read(request: Request) -> Any:
         body = await read_body(request, MAX_BODY_BYTES)
@@ -26,9 +28,7 @@ def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[A
             return None
         try:
             return decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, PatchRefused) as error:
+        except (Undecodable, PatchRefused) as error:
             raise BadInput(str(error)) from error
-        except RecursionError as error:
-            raise BadInput("the JSON is nested too deeply") from error
 
     return read
