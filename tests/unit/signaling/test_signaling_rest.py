@@ -212,6 +212,36 @@ async def test_the_store_gets_the_settings_this_instance_was_started_with(tmp_pa
     assert msgspec.json.decode(entry.value)["encoderSettings"][0]["height"] == 360
 
 
+@pytest.mark.parametrize("nonsense", [b"{", b'{"appName": 5}', b'{"x": ' + b"[" * 50_000, b'{"appName":"\xff"}'])
+async def test_settings_and_broadcasts_that_make_no_sense_in_the_store_are_mended_by_the_next_change(
+    c: Cluster, nonsense: bytes
+) -> None:
+    apps, broadcasts = (c.host.buckets[name] for name in (subjects.BUCKET_APPS, subjects.BUCKET_BROADCASTS))
+    async with c.http() as http:
+        await apps.put("live", nonsense)
+        await broadcasts.put("live/s1", nonsense)
+        answers = [
+            await http.post("/rest/v2/applications/settings/live", json={"webRTCViewerLimit": 5}),
+            await http.put("/live/rest/v2/broadcasts/s1", json={"encoderSettingsList": []}),
+        ]
+        settings = await apps.get("live")
+        broadcast = await broadcasts.get("live/s1")
+
+    assert [(answer.status_code, answer.json()["success"]) for answer in answers] == [(200, True)] * 2
+    assert settings is not None
+    assert msgspec.json.decode(settings.value or b"")["webRTCViewerLimit"] == 5
+    assert broadcast is not None
+    assert msgspec.json.decode(broadcast.value or b"") == {"streamId": "s1", "encoderSettingsList": []}
+
+
+async def test_changed_settings_are_read_back_at_once_by_the_instance_that_changed_them(c: Cluster) -> None:
+    path = "/rest/v2/applications/settings/live"
+    async with c.http() as http:
+        for limit in range(1, 30):
+            await http.post(path, json={"webRTCViewerLimit": limit})
+            assert (await http.get(path)).json()["webRTCViewerLimit"] == limit
+
+
 def pages(folder: Path) -> httpx.AsyncClient:
     for name in ("index.html", "publish.html", "watch.html", "page.js"):
         (folder / name).write_text(f"<p>{name}</p>")

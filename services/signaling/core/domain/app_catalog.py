@@ -24,10 +24,6 @@ class AppCatalog:
         """None when there is no such app."""
         return self._stored.get(app) or self._defaults.get(app)
 
-    def names(self) -> list[AppName]:
-        """Every app."""
-        return sorted(self._defaults.keys() | self._stored.names())
-
     def defaults(self) -> Mapping[AppName, AppSettings]:
         """What this instance was started with."""
         return self._defaults

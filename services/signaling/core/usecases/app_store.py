@@ -7,19 +7,21 @@ import asyncio
 import msgspec
 
 from rillcast.apps.patch import Patch
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
-from rillcast.runtime.ports import KeyValue
+from rillcast.contracts.subjects import BUCKET_APPS
+from rillcast.runtime.follow import follow
+from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
+from services.signaling.core.usecases.compare_and_set import compare_and_set
 
 log = get_logger(__name__)
 
-REWATCH_S = 1.0
 SEED_EVERY_S = 30.0
-ATTEMPTS = 5
 
 
 class AppStore:
@@ -30,43 +32,37 @@ class AppStore:
         self._catalog = catalog
 
     async def run(self) -> None:
-        """Watch and seed until cancelled."""
+        """Follow the bucket and seed it until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch())
+            tasks.create_task(follow(self._bucket, self._apply, name=BUCKET_APPS))
             tasks.create_task(self._seed())
 
-    async def change(self, app: AppName, patch: Patch[AppSettings]) -> AppSettings:
+    async def change(self, app: AppName, patch: Patch[AppSettings]) -> None:
         """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""
-        for _ in range(ATTEMPTS):
-            entry = await self._bucket.get(app)
-            if entry is not None and entry.value is not None:
-                current = msgspec.json.decode(entry.value, type=AppSettings)
-            else:
-                known = self._catalog.settings(app)
-                if known is None:
-                    raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
-                current = known
-            changed = changed_settings(current, patch)
-            value = msgspec.json.encode(changed)
-            if entry is None or entry.value is None:
-                written = await self._bucket.create(app, value)
-            else:
-                written = await self._bucket.update(app, value, entry.revision)
-            if written is not None:
-                return changed
-        raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the settings are being changed by others", 1.0)
 
-    async def _watch(self) -> None:
-        while True:
+        def changed(value: bytes | None) -> bytes:
+            return msgspec.json.encode(changed_settings(self._current(app, value), patch))
+
+        entry = await compare_and_set(self._bucket, app, changed, busy="the settings are being changed by others")
+        if entry is not None:
+            self._apply(entry)
+
+    def _current(self, app: AppName, value: bytes | None) -> AppSettings:
+        """What can't be read counts as not there, so that it can be mended."""
+        if value is not None:
             try:
-                async with self._bucket.watch() as entries:
-                    async for entry in entries:
-                        if not self._catalog.apply(entry):
-                            metrics.APP_RECORDS_REFUSED.inc()
-                            log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
-            except RillcastError as error:
-                log.info("App settings can't be watched right now", reason=error.message)
-            await asyncio.sleep(REWATCH_S)
+                return decode_json(value, AppSettings)
+            except Undecodable:
+                log.warning("Settings in the store make no sense and are replaced", app=app)
+        known = self._catalog.settings(app)
+        if known is None:
+            raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
+        return known
+
+    def _apply(self, entry: Entry) -> None:
+        if not self._catalog.apply(entry):
+            metrics.APP_RECORDS_REFUSED.inc()
+            log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
 
     async def _seed(self) -> None:
         """Other services read settings from the store, so it must have those this instance was started with."""
