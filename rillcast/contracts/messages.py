@@ -10,7 +10,7 @@ import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
 from rillcast.contracts.records import AbrSettings, TrackRecord
-from rillcast.contracts.words import EndReason, LicenseState, MediaKind, NodeKind, SessionState
+from rillcast.contracts.words import EndReason, LicenseState, MediaKind, NodeKind, Role, SessionState
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -102,6 +102,30 @@ class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
     rightful: bool
     """Whether the newcomer showed the same credentials. If not, the owner refuses with STREAM_ID_IN_USE unless its own
     publisher is gone."""
+
+
+class AdmitRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """May this client publish or play? Asked by a node that clients reach without signaling."""
+
+    role: Role
+    app: AppName
+    stream: StreamId
+    """As the client gave it: the answer says whether it is a stream id at all."""
+    token: str = ""
+    subscriber_id: str = ""
+    subscriber_code: str = ""
+    client_address: str = ""
+    user_agent: str = ""
+
+
+class AdmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The client may. What the node needs to know of it and of the app; the fields are those of `PublishRequest`."""
+
+    credential_digest: str
+    has_credentials: bool
+    max_bitrate_bps: int
+    keyframe_interval_ms: int
+    start_timeout_ms: int
 
 
 class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):

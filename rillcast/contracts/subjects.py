@@ -65,6 +65,12 @@ def session_mute(node: NodeId) -> str:
     return f"{PREFIX}.session.mute.{node}"
 
 
+# --- requests to any signaling instance
+SIGNALING_ADMIT = f"{PREFIX}.signaling.admit"
+"""`messages.AdmitRequest` → `messages.AdmitAnswer`; queue group ``signaling``. A refusal is the answer's failure.
+For origins, before they let a publisher in who does not come by signaling. Nobody asks yet."""
+
+
 # --- license
 LICENSE_ACQUIRE = f"{PREFIX}.license.acquire"
 """`messages.SeatRequest` → `messages.SeatAnswer`; queue group ``license``."""

@@ -18,6 +18,13 @@ class NodeKind(StrEnum):
     LICENSE = "license"
 
 
+class Role(StrEnum):
+    """What a client does with a stream."""
+
+    PUBLISH = "publish"
+    PLAY = "play"
+
+
 class MediaKind(StrEnum):
     """What a track carries."""
 

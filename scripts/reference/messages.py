@@ -26,6 +26,9 @@ The codes of failures: [errors](errors.md).
 TAKES = {"serve", "listen"}
 """The methods of the bus by which a process answers requests and hears events."""
 
+NOT_SENT_YET = {"SIGNALING_ADMIT"}
+"""Requests that are served before anybody asks: origins will, for ingest that does not come by signaling."""
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One subject of the bus."""
@@ -91,8 +94,10 @@ def subject_faults() -> list[str]:
             faults.append(f"{place}: the docstring must name the structs as `messages.X` (→ `messages.Y`)")
         elif subject.is_request and not takers(subject):
             faults.append(f"{place}: no process serves it")
-        elif not senders(subject):
+        elif not senders(subject) and subject.name not in NOT_SENT_YET:
             faults.append(f"{place}: no process sends it")
+        elif senders(subject) and subject.name in NOT_SENT_YET:
+            faults.append(f"{place}: it is sent by now, so it does not belong into NOT_SENT_YET")
     return faults
 
 

@@ -52,6 +52,11 @@ class SignalingSettings(NodeSettings):
     """Frames a socket may send steadily; more are dropped, and a socket that doesn't stop is closed."""
     message_burst: int = Field(default=500, ge=10)
     """Frames a socket may send at once; a page that opens many streams sends many candidates."""
+    max_admitting: int = Field(default=1_000, ge=1)
+    """Clients about whom somebody is asked at one time before they are let in; more are refused with
+    highResourceUsage."""
+    admission_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    """In this time whoever is asked must have answered, or the client is refused."""
     max_opening: int = Field(default=500, ge=1)
     """Sessions being opened at one time; more are refused with highResourceUsage."""
     node_wait_s: float = Field(default=3.0, ge=0, le=30)

@@ -37,6 +37,12 @@ REFUSED_INPUTS = Counter(
     "Client input that was ignored or refused because of its form, by reason.",
     ["reason"],
 )
+ADMISSIONS = Counter(
+    "rillcast_signaling_admissions_total",
+    "Clients that asked to be let in, by any protocol, by role (publish, play) and outcome: ok, or the refusal's code.",
+    ["role", "outcome"],
+)
+ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
 OPENING = Gauge("rillcast_signaling_sessions_opening", "Sessions for which a node has been asked and has not answered.")
 PLACEMENT_RETRIES = Counter(
     "rillcast_signaling_placement_retries_total",
@@ -48,10 +54,6 @@ NODE_WAITS = Counter(
     "Joins that found no node to ask and waited for one, by kind of node and outcome: found, in_vain, left (the client "
     "went), too_many (not waited).",
     ["kind", "outcome"],
-)
-ENDS_DROPPED = Counter(
-    "rillcast_signaling_session_ends_dropped_total",
-    "Sessions whose nodes were not told that they are over, since too many ended at once. The nodes find out.",
 )
 WAITING = Gauge("rillcast_signaling_waiting_viewers", "Viewers waiting for a stream that is not live.")
 APP_RECORDS_REFUSED = Counter(

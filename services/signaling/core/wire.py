@@ -17,6 +17,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.errors import StartError
 from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.bus_admission import BusAdmission
 from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
 from services.signaling.core.adapters.bus_session_events import BusSessionEvents
@@ -30,13 +31,12 @@ from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.node_address import address_of
 from services.signaling.core.domain.region import RegionFinder, parse_networks
 from services.signaling.core.ports import Host, Tally
-from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.usecases.admission import Admission, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival
-from services.signaling.core.usecases.session_ends import SessionEnds
 from services.signaling.metrics import PrometheusTally
 
 
@@ -62,8 +62,6 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     tally: Tally
     address_of: Callable[[NodeId], str]
     """A node's address for other nodes; empty when it isn't there any more."""
-    wall_clock: Callable[[], float] = time.time
-    """Unix time."""
 
 
 async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) -> Core:
@@ -80,6 +78,10 @@ async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) 
     license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus), BusSessionEvents()
     audience = NodeAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
+    checks = LocalChecks(streams, audience, license, time.time)
+    admission = Admission(
+        apps, checks.in_order, most_asking=settings.max_admitting, timeout_s=settings.admission_timeout_s
+    )
     core = Core(
         settings=settings,
         host=host,
@@ -92,7 +94,7 @@ async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) 
         broadcast_store=BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts),
         license=license,
         audience=audience,
-        admission=Admission(apps, streams, audience, license),
+        admission=admission,
         clients=_clients(settings),
         nodes=nodes,
         events=events,
@@ -101,6 +103,7 @@ async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) 
         address_of=lambda node: address_of(host.directory.all(), node),
     )
     await events.start(host.bus, host.info.node)
+    await BusAdmission(admission).start(host.bus)
     host.spawn(watch.run(), "stream watch")
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
@@ -137,7 +140,7 @@ def _joins(
         pending=pending,
         carriers=carriers,
         arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
-        ends=SessionEnds(nodes, tasks),
+        tasks=tasks,
         max_opening=settings.max_opening,
     )
 

@@ -33,7 +33,7 @@ def wire(core: Core) -> list[BaseRoute]:
     endpoint = WebSocketEndpoint(
         _services(core),
         core.clients,
-        core.admission,
+        core.apps,
         sockets,
         limits=SocketLimits(messages_per_s=core.settings.messages_per_s, message_burst=core.settings.message_burst),
         max_sockets=core.settings.max_sockets,
@@ -61,14 +61,13 @@ def _services(core: Core) -> SocketServices:
             app,
             apps=core.apps,
             streams=core.streams,
-            admission=core.admission,
             questions=questions,
             tally=core.tally,
-            wall_clock=core.wall_clock,
             max_streams=core.settings.max_streams_per_socket,
         )
 
     return SocketServices(
+        admission=core.admission,
         joins=core.joins,
         nodes=core.nodes,
         events=core.events,

@@ -23,7 +23,6 @@ def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
         clients=core.clients,
         signer=ResourceSigner(signing_key),
         tally=core.tally,
-        wall_clock=core.wall_clock,
     )
     routes: list[BaseRoute] = []
     for sessions in (Whip(services), Whep(services)):

@@ -12,15 +12,15 @@ from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
-from rillcast.contracts.records import StreamRecord
-from rillcast.contracts.words import EndReason, MediaKind, SessionState
+from rillcast.contracts.records import AppSettings, StreamRecord
+from rillcast.contracts.words import EndReason, MediaKind, Role, SessionState
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
-from services.signaling.core.usecases.admission import Admission
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,
+    Admit,
     Effect,
     End,
     ExpireLater,
@@ -45,11 +45,17 @@ class Known:
     suspended = False
 
     def __init__(self) -> None:
-        record = StreamRecord(
-            app=LIVE, stream=STREAM, owner=NodeId("o"), publisher_session=SessionId("p"), tracks=(), media_flowing=True
-        )
         self.directory = StreamDirectory()
-        self.directory.apply_stream(Entry(stream_key(LIVE, STREAM), msgspec.json.encode(record), 1), 0.0)
+        for revision, stream in enumerate((STREAM, StreamId("s2")), 1):
+            record = StreamRecord(
+                app=LIVE,
+                stream=stream,
+                owner=NodeId("o"),
+                publisher_session=SessionId("p"),
+                tracks=(),
+                media_flowing=True,
+            )
+            self.directory.apply_stream(Entry(stream_key(LIVE, stream), msgspec.json.encode(record), revision), 0.0)
 
     def live(self, app: AppName, stream: StreamId) -> LiveStream | None:
         return self.directory.get(app, stream)
@@ -89,20 +95,26 @@ class Talk:
 
     def __init__(self, max_streams: int = 8) -> None:
         known, self.tally = Known(), Tallied()
-        apps = AppCatalog(["live"], {})
+        self.apps = AppCatalog(["live"], {})
+        self.asks = False
+        """Whether somebody has to be asked before the client is let in; else it is let in at once."""
         self.conversation = Conversation(
             LIVE,
-            apps=apps,
+            apps=self.apps,
             streams=known,
-            admission=Admission(apps, known, known, known),
             questions=Questions(known, BroadcastCatalog(), known, self.tally, lambda node: ""),
             tally=self.tally,
-            wall_clock=lambda: 0.0,
             max_streams=max_streams,
         )
 
     def send(self, command: str, now: float = 0.0, **fields: Any) -> list[Effect]:
-        return self.conversation.receive(msgspec.json.encode({"command": command, **fields}).decode(), now)
+        effects = self.conversation.receive(msgspec.json.encode({"command": command, **fields}).decode(), now)
+        if effects and isinstance(effects[0], Admit) and not self.asks:
+            return self.admitted(effects[0].session)
+        return effects
+
+    def admitted(self, session: SessionId) -> list[Effect]:
+        return self.conversation.entrance.admitted(session, AppSettings(app_name="live"))
 
     def opening(self, now: float = 0.0) -> SessionId:
         return next(e.session for e in self.send("play", now, streamId="s1") if isinstance(e, OpenViewer))
@@ -307,6 +319,75 @@ def test_a_viewer_that_moves_to_another_edge_keeps_its_forced_height_and_stays_m
         Mute(session=successor, node=EDGE, kind=MediaKind.AUDIO, enabled=False),
         Select(session=successor, node=EDGE, height=360),
     ]
+
+
+def test_who_must_be_asked_about_hears_nothing_until_the_answer_is_there() -> None:
+    talk = Talk()
+    talk.asks = True
+    asked = talk.send("publish", streamId="s1", token="t")[0]
+
+    assert isinstance(asked, Admit)
+    assert (asked.role, asked.stream, asked.credentials.token) == (Role.PUBLISH, "s1", "t")
+    assert definitions(talk.admitted(asked.session)) == ["start"]
+
+
+def test_a_client_that_is_not_let_in_is_told_why_and_may_ask_again() -> None:
+    talk = Talk()
+    talk.asks = True
+    asked = talk.send("play", streamId="s1")[0]
+    assert isinstance(asked, Admit)
+
+    refused = talk.conversation.entrance.denied(asked.session, RillcastError(ErrorCode.UNAUTHORIZED, "no"))
+
+    assert definitions(refused) == ["unauthorized_access"]
+    assert talk.conversation.idle
+    assert isinstance(talk.send("play", streamId="s1")[0], Admit)
+
+
+def test_while_it_is_asked_about_a_client_cannot_publish_twice_offer_or_mute_and_may_stop() -> None:
+    talk = Talk()
+    talk.asks = True
+    asked = talk.send("publish", streamId="s1")[0]
+    assert isinstance(asked, Admit)
+
+    assert definitions(talk.send("publish", streamId="s1")) == ["already_publishing"]
+    assert talk.send("takeConfiguration", streamId="s1", type="offer", sdp="v=0") == []
+    stopped = talk.send("stop", streamId="s1")
+
+    assert stopped[0] == GiveUp(asked.session)
+    assert definitions(stopped) == ["publish_finished"]
+    assert talk.admitted(asked.session) == []
+    assert talk.conversation.idle
+
+
+def test_a_socket_that_closes_while_somebody_is_asked_is_asked_about_no_longer() -> None:
+    talk = Talk()
+    talk.asks = True
+    asked = talk.send("play", streamId="s1")[0]
+    assert isinstance(asked, Admit)
+
+    assert talk.conversation.closed(sessions_stay=False) == [GiveUp(asked.session)]
+    assert talk.admitted(asked.session) == []
+    assert talk.conversation.idle
+
+
+def test_a_stream_that_ended_while_somebody_was_asked_is_waited_for() -> None:
+    talk = Talk()
+    talk.asks = True
+    asked = talk.send("play", streamId="gone")[0]
+    assert isinstance(asked, Admit)
+
+    assert definitions(talk.admitted(asked.session)) == ["no_stream_exist"]
+
+
+def test_a_socket_asks_about_a_bounded_number_of_streams_at_once() -> None:
+    talk = Talk(max_streams=2)
+    talk.asks = True
+
+    asked = [talk.send("play", streamId=f"w{number}") for number in range(3)]
+
+    assert [type(effects[0]) for effects in asked[:2]] == [Admit, Admit]
+    assert definitions(asked[2]) == ["highResourceUsage"]
 
 
 json_values = st.recursive(

@@ -16,16 +16,14 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.messages import NodeLoad, NodeReport, PlayRequest, PublishRequest, SessionAnswer
 from rillcast.contracts.words import EndReason, NodeKind
-from rillcast.node.background import BackgroundTasks
+from rillcast.node.background import AT_ONCE, BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin
 from services.signaling.core.ports import MediaNodes
-from services.signaling.core.usecases import session_ends
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.node_arrival import NodeArrival
-from services.signaling.core.usecases.session_ends import SessionEnds
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 SILENT = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "nobody listens")
@@ -43,7 +41,6 @@ class Site:
         self.closing = 0
         self.most_closing = 0
         self.tasks = BackgroundTasks()
-        self.ends = SessionEnds(cast(MediaNodes, self), self.tasks)
         pending = PendingJoins()
         self.joins = Joins(
             NodeId("signaling-1"),
@@ -56,7 +53,7 @@ class Site:
             pending=pending,
             carriers=Carriers(),
             arrival=NodeArrival(wait_s=WAIT_S, most=max_waits),
-            ends=self.ends,
+            tasks=self.tasks,
             max_opening=100,
         )
 
@@ -229,24 +226,10 @@ def test_thousands_of_ends_at_once_are_asked_few_at_a_time() -> None:
     async def check() -> None:
         site = Site()
         for number in range(5_000):
-            site.ends.end(SessionId(str(number)), NodeId("e1"), EndReason.STOPPED)
+            site.joins.end(SessionId(str(number)), NodeId("e1"), EndReason.STOPPED)
         await site.tasks.settle()
 
         assert sorted(site.closed, key=int) == [str(number) for number in range(5_000)]
-        assert site.most_closing == session_ends.MOST_AT_ONCE
-
-    passes(check)
-
-
-def test_beyond_the_bound_the_oldest_ends_are_left_to_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_ends, "MOST_WAITING", 10)
-
-    async def check() -> None:
-        site = Site()
-        for number in range(30):
-            site.ends.end(SessionId(str(number)), NodeId("e1"), EndReason.STOPPED)
-        await site.tasks.settle()
-
-        assert sorted(site.closed, key=int) == [str(number) for number in range(20, 30)]
+        assert site.most_closing == AT_ONCE
 
     passes(check)

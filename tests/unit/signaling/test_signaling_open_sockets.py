@@ -156,6 +156,7 @@ def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_t
         served, talk = Served(), Talk()
         talk.running()
         services = SocketServices(
+            admission=cast(Any, served),
             joins=cast(Any, served),
             nodes=cast(Any, served),
             events=cast(Any, served),

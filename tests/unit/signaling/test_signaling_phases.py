@@ -5,36 +5,41 @@ from __future__ import annotations
 import pytest
 
 from rillcast.contracts.ids import SessionId, StreamId
+from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Credentials
-from services.signaling.websocket.domain.phases import TABLES, Phase, Role, Step
+from services.signaling.websocket.domain.phases import TABLES, Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
 
 EXPECTED = {
     Role.PUBLISH: """
-        step            offer_wanted  opening     connecting  running     given_up
-        offered         opening       -           -           -           -
-        opened          -             connecting  -           -           over
-        refused         -             over        -           -           over
-        answered        -             -           -           -           -
-        answer_refused  -             -           -           -           -
-        started         -             -           running     -           -
-        closed          -             given_up    over        over        -
-        node_left       -             opening     connecting  running     -
-        expired         over          given_up    -           -           -
-        left            over          given_up    over        over        -
+        step            admitting     offer_wanted  opening     connecting  running     given_up
+        admitted        offer_wanted  -             -           -           -           -
+        denied          over          -             -           -           -           -
+        offered         -             opening       -           -           -           -
+        opened          -             -             connecting  -           -           over
+        refused         -             -             over        -           -           over
+        answered        -             -             -           -           -           -
+        answer_refused  -             -             -           -           -           -
+        started         -             -             -           running     -           -
+        closed          -             -             given_up    over        over        -
+        node_left       -             -             opening     connecting  running     -
+        expired         -             over          given_up    -           -           -
+        left            over          over          given_up    over        over        -
     """,
     Role.PLAY: """
-        step            opening        answer_wanted  connecting  running  given_up
-        offered         -              -              -           -        -
-        opened          answer_wanted  -              -           -        over
-        refused         over           -              -           -        over
-        answered        -              connecting     -           -        -
-        answer_refused  -              -              over        -        -
-        started         -              -              running     -        -
-        closed          given_up       over           over        over     -
-        node_left       given_up       over           over        over     -
-        expired         given_up       over           -           -        -
-        left            given_up       over           over        over     -
+        step            admitting  opening        answer_wanted  connecting  running  given_up
+        admitted        opening    -              -              -           -        -
+        denied          over       -              -              -           -        -
+        offered         -          -              -              -           -        -
+        opened          -          answer_wanted  -              -           -        over
+        refused         -          over           -              -           -        over
+        answered        -          -              connecting     -           -        -
+        answer_refused  -          -              -              over        -        -
+        started         -          -              -              running     -        -
+        closed          -          given_up       over           over        over     -
+        node_left       -          given_up       over           over        over     -
+        expired         -          given_up       over           -           -        -
+        left            over       given_up       over           over        over     -
     """,
 }
 

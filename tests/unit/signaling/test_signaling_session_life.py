@@ -6,6 +6,7 @@ a node still has and what is still to be answered.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,9 +18,10 @@ from test_signaling_conversation import Talk
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.websocket.domain.effects import (
     Accept,
+    Admit,
     Effect,
     End,
     ExpireLater,
@@ -35,15 +37,18 @@ from services.signaling.websocket.domain.effects import (
 )
 
 STREAMS = st.sampled_from(["s1", "s2", "not-live"])
+"""The first two are live."""
 NODES = st.sampled_from([NodeId("n1"), NodeId("n2")])
 CODES = st.sampled_from([ErrorCode.HIGH_RESOURCE_USAGE, ErrorCode.NO_STREAM_EXIST, ErrorCode.NO_NODE_AVAILABLE])
-REASONS = st.sampled_from(EndReason)
+REASONS = st.just(EndReason.DRAINING) | st.sampled_from(EndReason)
 
 
 class Books:
     """What a perfect adapter and perfect nodes would know."""
 
     def __init__(self) -> None:
+        self.seen: list[SessionId] = []
+        """In the order they came: ids are random, what is drawn must not be."""
         self.receivers: set[SessionId] = set()
         self.asked: set[SessionId] = set()
         """Openings without an answer yet."""
@@ -52,6 +57,10 @@ class Books:
         self.forgotten: set[SessionId] = set()
         self.expiries: set[SessionId] = set()
         self.waiting: set[StreamId] = set()
+        self.admitting: set[SessionId] = set()
+        """Nobody has said yet whether they may."""
+        self.settled: set[SessionId] = set()
+        """Given up, or answered: a late answer may still come."""
 
     def take(self, effects: list[Effect], *, sessions_stay: bool = False) -> None:
         for effect in effects:
@@ -63,12 +72,20 @@ class Books:
         match effect:
             case Send(frame):
                 assert "command" in msgspec.json.decode(frame)
+            case Admit():
+                self.seen.append(effect.session)
+                self.admitting.add(effect.session)
             case OpenPublisher() | OpenViewer():
+                assert effect.session not in self.admitting
                 assert effect.session not in self.receivers | self.forgotten
+                if effect.session not in self.seen:
+                    self.seen.append(effect.session)
                 self.receivers.add(effect.session)
                 self.asked.add(effect.session)
             case GiveUp(session):
-                assert session in self.asked
+                assert (session in self.asked) != (session in self.admitting)
+                self.admitting.discard(session)
+                self.settled.add(session)
             case Forget(session):
                 assert session in self.receivers, "forgotten twice, or never opened"
                 assert session not in self.asked, "forgotten before its answer came"
@@ -94,13 +111,28 @@ class SessionLife(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.talk = Talk(max_streams=3)
+        self.talk.asks = True
         self.books = Books()
         self.now = 0.0
         self.open = True
 
+    def one_of(self, data: st.DataObject, sessions: set[SessionId]) -> SessionId:
+        return data.draw(st.sampled_from([session for session in self.books.seen if session in sessions]))
+
     def client(self, command: str, **fields: Any) -> None:
         self.now += 0.1
         self.books.take(self.talk.send(command, self.now, **fields))
+
+    def let_in(self, session: SessionId) -> None:
+        self.books.admitting.discard(session)
+        self.books.take(self.talk.admitted(session))
+
+    def opens(self, session: SessionId, node: NodeId) -> None:
+        if session in self.books.asked:
+            self.books.asked.remove(session)
+            self.books.at_node[session] = node
+            answer = SessionAnswer(session=session, node=node, sdp="v=0")
+            self.books.take(self.talk.conversation.sessions.opened(answer))
 
     def event(self, session: SessionId, **fields: Any) -> None:
         node = self.books.at_node.get(session, NodeId("n1"))
@@ -125,32 +157,69 @@ class SessionLife(RuleBasedStateMachine):
         self.client("takeConfiguration", streamId=stream, type=kind, sdp="v=0")
 
     @precondition(lambda self: self.open)
+    @rule(role=st.sampled_from(Role), stream=STREAMS, steps=st.integers(1, 5), node=NODES)
+    def joins(self, role: Role, stream: str, steps: int, node: NodeId) -> None:
+        """So far along the way of a join where nothing goes wrong. What is out of place on it changes nothing."""
+        known = len(self.books.seen)
+        self.client(role.value, streamId=stream)
+        if len(self.books.seen) == known:
+            return
+        session = self.books.seen[known]
+        way: list[Callable[[], None]] = [lambda: self.let_in(session)]
+        if role is Role.PUBLISH:
+            way += [lambda: self.describes("offer", stream), lambda: self.opens(session, node)]
+        else:
+            way += [lambda: self.opens(session, node), lambda: self.describes("answer", stream)]
+        way.append(lambda: self.event(session, state=SessionState.MEDIA))
+        for step in way[:steps]:
+            step()
+
+    @precondition(lambda self: self.open and len(self.books.seen) > 4)
     @rule(stays=st.booleans())
     def goes(self, stays: bool) -> None:
         self.open = False
         self.books.take(self.talk.conversation.closed(sessions_stay=stays), sessions_stay=stays)
+
+    # ---- whoever is asked
+
+    @precondition(lambda self: self.books.admitting)
+    @rule(data=st.data())
+    def it_may(self, data: st.DataObject) -> None:
+        self.let_in(self.one_of(data, self.books.admitting))
+
+    @precondition(lambda self: self.books.admitting)
+    @rule(data=st.data())
+    def it_may_not(self, data: st.DataObject) -> None:
+        session = self.one_of(data, self.books.admitting)
+        self.books.admitting.remove(session)
+        error = RillcastError(ErrorCode.UNAUTHORIZED, "no")
+        self.books.take(self.talk.conversation.entrance.denied(session, error))
+
+    @precondition(lambda self: self.books.settled)
+    @rule(data=st.data())
+    def a_late_answer_changes_nothing(self, data: st.DataObject) -> None:
+        session = self.one_of(data, self.books.settled)
+        assert self.talk.admitted(session) == []
+        assert self.talk.conversation.entrance.denied(session, RillcastError(ErrorCode.UNAUTHORIZED, "no")) == []
 
     # ---- the nodes
 
     @precondition(lambda self: self.books.asked)
     @rule(data=st.data(), node=NODES)
     def a_node_opens(self, data: st.DataObject, node: NodeId) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.asked)))
-        self.books.asked.remove(session)
-        self.books.at_node[session] = node
-        self.books.take(self.talk.conversation.sessions.opened(SessionAnswer(session=session, node=node, sdp="v=0")))
+        self.opens(self.one_of(data, self.books.asked), node)
 
     @precondition(lambda self: self.books.asked)
     @rule(data=st.data(), code=CODES)
     def no_node_opens(self, data: st.DataObject, code: ErrorCode) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.asked)))
+        session = self.one_of(data, self.books.asked)
         self.books.asked.remove(session)
         self.books.take(self.talk.conversation.sessions.refused(session, RillcastError(code, "no")))
 
     @precondition(lambda self: self.books.accepting)
     @rule(data=st.data())
     def an_answer_is_refused(self, data: st.DataObject) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.accepting)))
+        session = self.one_of(data, self.books.accepting)
         self.books.accepting.remove(session)
         error = RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "no answer")
         self.books.take(self.talk.conversation.sessions.answer_refused(session, error))
@@ -158,13 +227,13 @@ class SessionLife(RuleBasedStateMachine):
     @precondition(lambda self: self.books.receivers)
     @rule(data=st.data(), state=st.sampled_from([SessionState.CONNECTED, SessionState.MEDIA, None]))
     def a_session_goes_on(self, data: st.DataObject, state: SessionState | None) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.receivers)))
+        session = self.one_of(data, self.books.receivers)
         self.event(session, state=state, stream_height=360)
 
     @precondition(lambda self: self.books.receivers)
     @rule(data=st.data(), reason=REASONS)
     def a_node_ends_a_session(self, data: st.DataObject, reason: EndReason) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.receivers)))
+        session = self.one_of(data, self.books.receivers)
         if session not in self.books.asked:
             self.books.at_node.pop(session, None)
         self.event(session, state=SessionState.CLOSED, reason=reason)
@@ -178,7 +247,7 @@ class SessionLife(RuleBasedStateMachine):
     @precondition(lambda self: self.books.forgotten)
     @rule(data=st.data())
     def something_late_comes(self, data: st.DataObject) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.forgotten)))
+        session = self.one_of(data, self.books.forgotten)
         self.event(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
 
     # ---- time and the stream
@@ -186,7 +255,7 @@ class SessionLife(RuleBasedStateMachine):
     @precondition(lambda self: self.books.expiries)
     @rule(data=st.data())
     def time_is_over(self, data: st.DataObject) -> None:
-        session = data.draw(st.sampled_from(sorted(self.books.expiries)))
+        session = self.one_of(data, self.books.expiries)
         self.books.expiries.remove(session)
         self.books.take(self.talk.conversation.sessions.expired(session))
 
@@ -216,6 +285,7 @@ class SessionLife(RuleBasedStateMachine):
         assert not self.books.receivers
         assert not self.books.at_node
         assert not self.books.waiting
+        assert not self.books.admitting
         assert self.talk.conversation.idle
 
 

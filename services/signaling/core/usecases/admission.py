@@ -1,57 +1,159 @@
-"""Who may publish or play: id, app, license, limits, token — in that order, from what is known locally."""
+"""Who may publish or play: one use case for WebSocket, WHIP, WHEP and, over the bus, ingest at origins.
+
+Checks come in a declared order, and those that are answered from memory before those that must ask somebody: a refusal
+is to be cheap. The asking ones (a webhook, a one-time token in the store) share one deadline, and only so many
+applicants are asked about at one time.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.identity import Credentials
-from services.signaling.core.domain.tokens import check_stream_token
+from rillcast.contracts.words import Role
+from services.signaling import metrics
+from services.signaling.core.domain.admission_rules import (
+    Applicant,
+    check_stream_limit,
+    check_token,
+    check_viewer_limit,
+    unknown_app,
+)
+from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
 
-RETRY_AFTER_S = 10.0
+
+class Check(Protocol):
+    """Answered from memory. Raises `RillcastError` to refuse."""
+
+    def __call__(self, applicant: Applicant, settings: AppSettings) -> None: ...
 
 
-class Admission:
-    """Lets in or raises `RillcastError`. Asks nobody over the network: a refusal must be cheap."""
+class AskingCheck(Protocol):
+    """Asks somebody."""
 
-    def __init__(self, apps: Apps, streams: Streams, audience: Audience, license: LicenseState) -> None:
-        self._apps = apps
+    def applies(self, applicant: Applicant, settings: AppSettings) -> bool:
+        """Whether there is anything to ask, by the app's settings. Called for every applicant."""
+        ...
+
+    async def ask(self, applicant: Applicant, settings: AppSettings) -> None:
+        """Raises `RillcastError` to refuse. Cancelled at the deadline, or when the applicant leaves."""
+        ...
+
+
+class LocalChecks:
+    """The checks that need nobody, in their order: id, license, limits, token."""
+
+    def __init__(
+        self, streams: Streams, audience: Audience, license: LicenseState, wall_clock: Callable[[], float]
+    ) -> None:
+        """`wall_clock`: Unix time, for tokens."""
         self._streams = streams
         self._audience = audience
         self._license = license
+        self._wall_clock = wall_clock
 
-    def app(self, app: AppName) -> AppSettings:
-        """The app's settings, if there is such an app."""
-        settings = self._apps.settings(app)
-        if settings is None:
-            raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
-        return settings
+    @property
+    def in_order(self) -> Sequence[Check]:
+        """Cheapest first."""
+        return (self.stream_id, self.license, self.limits, self.token)
 
-    def publish(self, app: AppName, stream: StreamId, credentials: Credentials, now_s: float) -> AppSettings:
-        """May this client publish? `now_s`: Unix time."""
-        settings = self._licensed(app)
-        limit = settings.ingesting_stream_limit
-        if limit >= 0 and self._streams.count(app, stream) >= limit:
-            message = f"the app's limit of {limit} streams is reached"
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
-        if settings.publish_token_secret:
-            check_stream_token(credentials.token, settings.publish_token_secret, stream, "publish", now_s)
-        return settings
+    def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
+        """The grammar of ids."""
+        valid_stream_id(applicant.stream)
 
-    def play(self, app: AppName, stream: StreamId, credentials: Credentials, now_s: float) -> AppSettings:
-        """May this client watch? `now_s`: Unix time."""
-        settings = self._licensed(app)
-        limit = settings.web_rtc_viewer_limit
-        if limit >= 0 and self._audience.viewers_of_app(app) >= limit:
-            message = f"the app's limit of {limit} viewers is reached"
-            raise RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, message, RETRY_AFTER_S)
-        if settings.play_token_secret:
-            check_stream_token(credentials.token, settings.play_token_secret, stream, "play", now_s)
-        return settings
-
-    def _licensed(self, app: AppName) -> AppSettings:
-        settings = self.app(app)
+    def license(self, applicant: Applicant, settings: AppSettings) -> None:
+        """The cluster's license, whose grace time may be over."""
         if self._license.suspended:
             raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
+
+    def limits(self, applicant: Applicant, settings: AppSettings) -> None:
+        """The app's."""
+        if applicant.role is Role.PUBLISH:
+            if settings.ingesting_stream_limit >= 0:
+                check_stream_limit(settings, self._streams.count(applicant.app, applicant.stream))
+        elif settings.web_rtc_viewer_limit >= 0:
+            check_viewer_limit(settings, self._audience.viewers_of_app(applicant.app))
+
+    def token(self, applicant: Applicant, settings: AppSettings) -> None:
+        """The stream token, where the app has a secret."""
+        check_token(applicant, settings, self._wall_clock())
+
+
+class Admission:
+    """Lets in, giving the app's settings, or raises `RillcastError`. One per signaling instance."""
+
+    def __init__(
+        self,
+        apps: Apps,
+        checks: Sequence[Check],
+        asking: Sequence[AskingCheck] = (),
+        *,
+        most_asking: int = 1_000,
+        timeout_s: float = 5.0,
+    ) -> None:
+        """`most_asking`: applicants about whom somebody is asked at one time. `timeout_s`: for all answers together."""
+        self._apps = apps
+        self._checks = checks
+        self._asking_checks = asking
+        self._most_asking = most_asking
+        self._timeout_s = timeout_s
+        self._asking = 0
+
+    def at_once(self, applicant: Applicant) -> AppSettings | None:
+        """The settings, if nobody needs to be asked; None where `admit` is to be awaited. Raises the refusal."""
+        with _counted_refusal(applicant):
+            settings = self._from_memory(applicant)
+        if self._open_questions(applicant, settings):
+            return None
+        metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
         return settings
+
+    async def admit(self, applicant: Applicant) -> AppSettings:
+        """The app's settings. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time."""
+        with _counted_refusal(applicant):
+            settings = self._from_memory(applicant)
+            questions = self._open_questions(applicant, settings)
+            if questions:
+                await self._ask(questions, applicant, settings)
+        metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
+        return settings
+
+    def _from_memory(self, applicant: Applicant) -> AppSettings:
+        settings = self._apps.settings(applicant.app)
+        if settings is None:
+            raise unknown_app(applicant.app)
+        for check in self._checks:
+            check(applicant, settings)
+        return settings
+
+    def _open_questions(self, applicant: Applicant, settings: AppSettings) -> list[AskingCheck]:
+        return [check for check in self._asking_checks if check.applies(applicant, settings)]
+
+    async def _ask(self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings) -> None:
+        if self._asking >= self._most_asking:
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many clients are being let in", 1.0)
+        self._asking += 1
+        metrics.ADMITTING.inc()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for question in questions:
+                    await question.ask(applicant, settings)
+        except TimeoutError as error:
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "nobody said in time who may come in", 1.0) from error
+        finally:
+            self._asking -= 1
+            metrics.ADMITTING.dec()
+
+
+@contextmanager
+def _counted_refusal(applicant: Applicant) -> Iterator[None]:
+    try:
+        yield
+    except RillcastError as error:
+        metrics.ADMISSIONS.labels(applicant.role.value, error.code.value).inc()
+        raise

@@ -16,12 +16,12 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import NodeReport, SessionAnswer
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind
+from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.telemetry import get_logger, tracer
 from services.signaling import metrics
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
 from services.signaling.core.usecases.node_arrival import NodeArrival
-from services.signaling.core.usecases.session_ends import SessionEnds
 
 log = get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Joins:
         pending: PendingJoins,
         carriers: Carriers,
         arrival: NodeArrival,
-        ends: SessionEnds,
+        tasks: BackgroundTasks,
         max_opening: int,
     ) -> None:
         """`node`: this instance, which is told what happens to the sessions."""
@@ -73,7 +73,7 @@ class Joins:
         self._pending = pending
         self._carriers = carriers
         self._arrival = arrival
-        self._ends = ends
+        self._tasks = tasks
         self._max_opening = max_opening
         self._clock = asyncio.get_running_loop().time
         self._opening = 0
@@ -164,7 +164,7 @@ class Joins:
     def _not_taken(self, kind: NodeKind, session: SessionId, node: NodeId, error: RillcastError) -> None:
         metrics.PLACEMENT_RETRIES.labels(kind.value).inc()
         log.info("A node did not take a session", target=node, reason=error.message)
-        self._ends.end(session, node, EndReason.NOT_ANSWERED)
+        self._tasks.queue(self._end(session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
 
     async def _somebody_comes(
         self,
@@ -203,9 +203,16 @@ class Joins:
             await self._nodes.accept(session, node, sdp_answer, OPEN_TIMEOUT_S + RUNG_WAIT_S)
 
     def end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
-        """End a session soon."""
+        """End a session soon. A node that can't be reached ends it by itself when the client is gone, and so does one
+        that is not told because too many sessions end at once."""
         self.forget(session)
-        self._ends.end(session, node, reason, keep_stream_s)
+        self._tasks.queue(self._end(session, node, reason, keep_stream_s), "end session")
+
+    async def _end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float) -> None:
+        try:
+            await self._nodes.close(session, node, reason, keep_stream_s)
+        except RillcastError as error:
+            log.info("A session could not be ended at its node", target=node, session=session, reason=error.message)
 
     # ---- parts
 

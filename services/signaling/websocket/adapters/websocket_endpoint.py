@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeReport
 from services.signaling import metrics
 from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.domain.admission_rules import unknown_app
+from services.signaling.core.ports import Apps
 from services.signaling.websocket.adapters.websocket_client import GOING_AWAY, SocketLimits, WebSocketClient
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
@@ -23,7 +23,7 @@ class WebSocketEndpoint:
         self,
         services: SocketServices,
         clients: ClientReader,
-        admission: Admission,
+        apps: Apps,
         sockets: OpenSockets,
         *,
         limits: SocketLimits,
@@ -31,7 +31,7 @@ class WebSocketEndpoint:
     ) -> None:
         self._services = services
         self._clients = clients
-        self._admission = admission
+        self._apps = apps
         self._sockets = sockets
         self._limits = limits
         self._max_sockets = max_sockets
@@ -45,10 +45,8 @@ class WebSocketEndpoint:
     async def serve(self, socket: WebSocket) -> None:
         """The ASGI endpoint."""
         app = AppName(socket.path_params["app"])
-        try:
-            self._admission.app(app)
-        except RillcastError as error:
-            await self._deny(socket, 404, error.message, "unknown_app")
+        if self._apps.settings(app) is None:
+            await self._deny(socket, 404, unknown_app(app).message, "unknown_app")
             return
         if self._sockets.count >= self._max_sockets or self._sockets.draining:
             await self._deny(socket, 503, "this instance takes no more clients", "overload")

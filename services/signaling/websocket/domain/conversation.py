@@ -9,36 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId, new_session_id
-from rillcast.contracts.words import EndReason
-from services.signaling.core.domain.identity import Credentials
-from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
+from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.words import EndReason, Role
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import Apps, Streams, Tally
-from services.signaling.core.usecases.admission import Admission
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.effects import (
-    Accept,
-    Effect,
-    End,
-    ExpireLater,
-    OpenPublisher,
-    OpenViewer,
-    Send,
-)
+from services.signaling.websocket.domain.effects import Accept, Admit, Effect, End, OpenPublisher, Send
+from services.signaling.websocket.domain.entrance import Entrance
 from services.signaling.websocket.domain.frames import (
     BadFrame,
     ClientFrame,
-    free_text,
     is_candidate,
     parse_frame,
     text,
 )
-from services.signaling.websocket.domain.phases import Phase, Role, Step
+from services.signaling.websocket.domain.phases import Step
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
 from services.signaling.websocket.domain.session_events import ended
 from services.signaling.websocket.domain.sessions import Now, Sessions
-from services.signaling.websocket.domain.slots import Slot, Slots
+from services.signaling.websocket.domain.slots import Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
 
 
@@ -51,27 +40,23 @@ class Conversation:
         *,
         apps: Apps,
         streams: Streams,
-        admission: Admission,
         questions: Questions,
         tally: Tally,
-        wall_clock: Callable[[], float],
         max_streams: int,
     ) -> None:
-        """`wall_clock`: Unix time, for tokens."""
         self._app = app
         self._apps = apps
-        self._streams = streams
-        self._admission = admission
         self._questions = questions
         self._tally = tally
-        self._wall_clock = wall_clock
         self._slots = Slots(max_streams)
         self._waits = StreamWaits(max_streams)
         self.sessions = Sessions(self._slots, self._waits, tally)
         """What nodes answer and what happens to sessions goes in there."""
+        self.entrance = Entrance(app, self._slots, self._waits, streams, tally)
+        """The answers to `Admit` go in there."""
         self._commands: dict[str, Callable[[ClientFrame, StreamId, Now], list[Effect]]] = {
-            "publish": self._publish,
-            "play": self._play,
+            "publish": self.entrance.publish,
+            "play": self.entrance.play,
             "takeConfiguration": self._take_configuration,
             "takeCandidate": self._take_candidate,
             "stop": self._stop,
@@ -117,7 +102,8 @@ class Conversation:
         except RillcastError as error:
             self._tally.command(command, error.code.value)
             return [Send(replies.error(error, stream))]
-        self._tally.command(command, "ok")
+        if not any(isinstance(effect, Admit) for effect in effects):  # counted when the answer comes
+            self._tally.command(command, "ok")
         return effects
 
     def _ice_servers(self) -> list[Effect]:
@@ -134,54 +120,6 @@ class Conversation:
                     turnServerCredential=settings.turn_server_credential,
                 )
             )
-        ]
-
-    def _publish(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
-        if self._slots.of(Role.PUBLISH, stream) is not None:
-            raise RillcastError(ErrorCode.ALREADY_PUBLISHING, "this socket publishes that stream already")
-        self._room()
-        credentials = _credentials(frame)
-        settings = self._admission.publish(self._app, stream, credentials, self._wall_clock())
-        name, meta_data = free_text(frame.stream_name, MAX_NAME), free_text(frame.meta_data, MAX_META_DATA)
-        if name is None or meta_data is None:
-            self._tally.refused_input("description_too_long")
-        slot = Slot(
-            role=Role.PUBLISH,
-            stream=stream,
-            session=new_session_id(),
-            asked_at=now,
-            phase=Phase.OFFER_WANTED,
-            credentials=credentials,
-            start_timeout_s=settings.web_rtc_client_start_timeout_ms / 1_000,
-            name=name or "",
-            meta_data=meta_data or "",
-        )
-        self._slots.add(slot)
-        return [Send(replies.start(stream, credentials.subscriber_id)), ExpireLater(slot.session, slot.start_timeout_s)]
-
-    def _play(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
-        if self._slots.of(Role.PLAY, stream) is not None:
-            raise RillcastError(ErrorCode.ALREADY_PLAYING, "this socket plays that stream already")
-        credentials = _credentials(frame)
-        settings = self._admission.play(self._app, stream, credentials, self._wall_clock())
-        live = self._streams.live(self._app, stream)
-        if live is None:
-            return self._waits.not_live(stream)
-        self._room()
-        slot = Slot(
-            role=Role.PLAY,
-            stream=stream,
-            session=new_session_id(),
-            asked_at=now,
-            phase=Phase.OPENING,
-            credentials=credentials,
-            start_timeout_s=settings.web_rtc_client_start_timeout_ms / 1_000,
-        )
-        self._slots.add(slot)
-        return [
-            *self._waits.stop(stream),
-            OpenViewer(session=slot.session, stream=stream),
-            ExpireLater(slot.session, slot.start_timeout_s),
         ]
 
     def _take_configuration(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
@@ -244,18 +182,6 @@ class Conversation:
 
     # ---- parts
 
-    def _room(self) -> None:
-        if self._slots.full:
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "this socket has as many streams as it may")
-
     def _ignored(self, reason: str) -> list[Effect]:
         self._tally.refused_input(reason)
         return []
-
-
-def _credentials(frame: ClientFrame) -> Credentials:
-    return Credentials(
-        token=text(frame.token),
-        subscriber_id=text(frame.subscriber_id),
-        subscriber_code=text(frame.subscriber_code),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
-from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.identity import Credentials
 
 
@@ -13,6 +13,15 @@ class Send(msgspec.Struct, frozen=True):
     """A frame for the client."""
 
     frame: str
+
+
+class Admit(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask whether the client may. Answered by `Entrance.admitted` or `denied`, unless it is given up before."""
+
+    session: SessionId
+    role: Role
+    stream: StreamId
+    credentials: Credentials
 
 
 class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +43,8 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """The client has left a session that is being opened: stop waiting for a node, if none was asked yet."""
+    """The client has left a session for which somebody is being asked: stop asking whether it may, or stop waiting for
+    a node, if none was asked yet."""
 
     session: SessionId
 
@@ -100,6 +110,7 @@ class Forget(msgspec.Struct, frozen=True):
 
 Effect = (
     Send
+    | Admit
     | OpenPublisher
     | OpenViewer
     | GiveUp

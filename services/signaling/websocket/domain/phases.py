@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-
-class Role(Enum):
-    """What the client does with the stream; the value names it in metrics and spans."""
-
-    PUBLISH = "publish"
-    PLAY = "play"
+from rillcast.contracts.words import Role
 
 
 class Phase(Enum):
     """How far a session is."""
 
+    ADMITTING = "admitting"
+    """Somebody is asked whether the client may."""
     OFFER_WANTED = "offer_wanted"
     """Publisher: `start` was sent."""
     OPENING = "opening"
@@ -38,6 +35,10 @@ class Phase(Enum):
 class Step(Enum):
     """What moves a session on."""
 
+    ADMITTED = "admitted"
+    """The client may."""
+    DENIED = "denied"
+    """The client may not, or there is nothing to play."""
     OFFERED = "offered"
     """The publisher's offer came."""
     OPENED = "opened"
@@ -61,6 +62,9 @@ class Step(Enum):
 
 
 _PUBLISH = {
+    (Phase.ADMITTING, Step.ADMITTED): Phase.OFFER_WANTED,
+    (Phase.ADMITTING, Step.DENIED): Phase.OVER,
+    (Phase.ADMITTING, Step.LEFT): Phase.OVER,
     (Phase.OFFER_WANTED, Step.OFFERED): Phase.OPENING,
     (Phase.OFFER_WANTED, Step.EXPIRED): Phase.OVER,
     (Phase.OFFER_WANTED, Step.LEFT): Phase.OVER,
@@ -83,6 +87,9 @@ _PUBLISH = {
 """A publisher whose node leaves is asked to come back; until it does, its session stays as it is."""
 
 _PLAY = {
+    (Phase.ADMITTING, Step.ADMITTED): Phase.OPENING,
+    (Phase.ADMITTING, Step.DENIED): Phase.OVER,
+    (Phase.ADMITTING, Step.LEFT): Phase.OVER,
     (Phase.OPENING, Step.OPENED): Phase.ANSWER_WANTED,
     (Phase.OPENING, Step.REFUSED): Phase.OVER,
     (Phase.OPENING, Step.CLOSED): Phase.GIVEN_UP,

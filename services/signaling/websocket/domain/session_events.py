@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import SessionChanged
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.phases import Phase, Role
+from services.signaling.websocket.domain.phases import Phase
 from services.signaling.websocket.domain.slots import Slot
 
 _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.ports import Tally
 from services.signaling.websocket.domain import replies, session_events
 from services.signaling.websocket.domain.effects import (
@@ -22,7 +22,7 @@ from services.signaling.websocket.domain.effects import (
     Select,
     Send,
 )
-from services.signaling.websocket.domain.phases import Phase, Role, Step, following
+from services.signaling.websocket.domain.phases import Phase, Step, following
 from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
 
@@ -83,8 +83,8 @@ class Sessions:
     def changed(self, event: SessionChanged, now: Now) -> list[Effect]:
         """Something happened to a session."""
         slot = self._slots.session(event.session)
-        if slot is None or slot.phase is Phase.GIVEN_UP:
-            return []
+        if slot is None or following(slot.role, slot.phase, Step.CLOSED) is None:
+            return []  # given up, or not asked for yet
         if event.state is SessionState.CLOSED:
             reason = event.reason or EndReason.OTHER
             return self._node_leaves(slot, now) if reason is EndReason.DRAINING else self._closed(slot, reason)
@@ -159,11 +159,11 @@ class Sessions:
         return [End(session=slot.session, node=slot.node, reason=reason, keep_stream_s=keep_stream_s), *gone]
 
     def _gone(self, slot: Slot, step: Step) -> list[Effect]:
-        asked = slot.phase is not Phase.OFFER_WANTED
+        was = slot.phase
         self._slots.advance(slot, step)
-        if slot.phase is Phase.GIVEN_UP:
+        if slot.phase is Phase.GIVEN_UP or was is Phase.ADMITTING:
             return [GiveUp(slot.session)]
-        return [Forget(slot.session)] if asked else []
+        return [] if was is Phase.OFFER_WANTED else [Forget(slot.session)]
 
 
 def _wishes(slot: Slot) -> list[Effect]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.words import MediaKind, Role
 from services.signaling.core.domain.identity import Credentials
-from services.signaling.websocket.domain.phases import Phase, Role, Step, following
+from services.signaling.websocket.domain.phases import Phase, Step, following
 
 
 class Wishes(msgspec.Struct):
@@ -28,7 +28,8 @@ class Slot(msgspec.Struct, kw_only=True):
     asked_at: float
     phase: Phase
     credentials: Credentials
-    start_timeout_s: float
+    start_timeout_s: float = 0.0
+    """Known once the client is let in."""
     node: NodeId | None = None
     """Once the session is opened."""
     name: str = ""
@@ -54,8 +55,17 @@ class Slots:
 
     @property
     def full(self) -> bool:
-        """Whether the socket has as many sessions as it may."""
-        return len(self._by_name) >= self._most
+        """Whether the socket has as many sessions as it may, without those that are not let in yet."""
+        return len(self._by_name) - self._admitting >= self._most
+
+    @property
+    def too_many_ask(self) -> bool:
+        """Whether as many sessions wait to be let in as the socket may have."""
+        return self._admitting >= self._most
+
+    @property
+    def _admitting(self) -> int:
+        return sum(slot.phase is Phase.ADMITTING for slot in self._by_name.values())
 
     def __len__(self) -> int:
         """Sessions that are not over."""

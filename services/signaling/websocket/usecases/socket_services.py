@@ -9,6 +9,7 @@ import msgspec
 from rillcast.contracts.ids import AppName
 from rillcast.node.background import BackgroundTasks
 from services.signaling.core.ports import MediaNodes, SessionEvents, Tally
+from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
@@ -17,6 +18,7 @@ from services.signaling.websocket.usecases.waiting_room import WaitingRoom
 class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
     """Shared by all sockets."""
 
+    admission: Admission
     joins: Joins
     nodes: MediaNodes
     events: SessionEvents

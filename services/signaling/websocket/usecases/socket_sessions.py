@@ -10,11 +10,13 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import SessionState
 from rillcast.runtime.telemetry import get_logger
+from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,
+    Admit,
     Effect,
     End,
     ExpireLater,
@@ -49,6 +51,7 @@ class SocketSessions:
         self._services = services
         self._send = send
         self._conversation: Conversation = services.conversation(app)
+        self._admitting: dict[SessionId, asyncio.Task[None]] = {}
         self._opening: dict[SessionId, asyncio.Event] = {}
         self._in_flight = 0
         services.waiting_room.enter(number, self._tell_live)
@@ -67,7 +70,7 @@ class SocketSessions:
     @property
     def idle(self) -> bool:
         """Whether nothing is left of this socket here."""
-        return self._conversation.idle and not self._opening and not self._in_flight
+        return self._conversation.idle and not self._admitting and not self._opening and not self._in_flight
 
     def uses(self, node: NodeId) -> bool:
         """Whether one of this socket's sessions is at that node."""
@@ -99,11 +102,12 @@ class SocketSessions:
         match effect:
             case Send(frame):
                 self._send(frame)
+            case Admit():
+                self._admit(effect)
             case OpenPublisher() | OpenViewer():
                 self._open(effect)
             case GiveUp(session):
-                if session in self._opening:
-                    self._opening[session].set()
+                self._give_up(session)
             case Accept():
                 self._start(self._accept(effect), lambda busy: self._answer_refused(effect.session, busy))
             case Select():
@@ -122,6 +126,50 @@ class SocketSessions:
             case ExpireLater(session, after_s):
                 asyncio.get_running_loop().call_later(after_s, self._expire, session)
 
+    def _admit(self, effect: Admit) -> None:
+        """In this very moment where nobody needs to be asked, so that frames are answered in their order."""
+        applicant = Applicant(
+            role=effect.role,
+            app=self._app,
+            stream=effect.stream,
+            credentials=effect.credentials,
+            client=self._client,
+        )
+        try:
+            settings = self._services.admission.at_once(applicant)
+        except RillcastError as error:
+            self._denied(effect.session, error)
+            return
+        if settings is not None:
+            self._carry_out(self._conversation.entrance.admitted(effect.session, settings))
+            return
+        asking = self._await_admission(effect.session, applicant)
+        task = self._start(asking, lambda busy: self._denied(effect.session, busy))
+        if task is not None:
+            self._admitting[effect.session] = task
+
+    async def _await_admission(self, session: SessionId, applicant: Applicant) -> None:
+        try:
+            settings = await self._services.admission.admit(applicant)
+        except RillcastError as error:
+            self._denied(session, error)
+        except Exception:
+            self._denied(session, _our_fault())
+            raise
+        else:
+            self._carry_out(self._conversation.entrance.admitted(session, settings))
+        finally:
+            self._admitting.pop(session, None)
+
+    def _denied(self, session: SessionId, error: RillcastError) -> None:
+        self._carry_out(self._conversation.entrance.denied(session, error))
+
+    def _give_up(self, session: SessionId) -> None:
+        if session in self._admitting:
+            self._admitting.pop(session).cancel()
+        if session in self._opening:
+            self._opening[session].set()
+
     def _open(self, effect: OpenPublisher | OpenViewer) -> None:
         """On the side: the answer is needed even when the socket is gone by then, to end the session again."""
         session = effect.session
@@ -136,7 +184,7 @@ class SocketSessions:
         except RillcastError as error:
             self._refused(session, error)
         except Exception:
-            self._refused(session, RillcastError(ErrorCode.SERVER_ERROR, "internal error, see this node's log"))
+            self._refused(session, _our_fault())
             raise
         else:
             del self._opening[session]
@@ -186,17 +234,28 @@ class SocketSessions:
 
         self._start(ask(), lambda busy: asking.close())
 
-    def _start(self, work: Coroutine[None, None, None], when_busy: Callable[[RillcastError], None]) -> None:
-        if self._in_flight >= MAX_IN_FLIGHT:
-            work.close()
+    def _start(
+        self, work: Coroutine[None, None, None], when_busy: Callable[[RillcastError], None]
+    ) -> asyncio.Task[None] | None:
+        try:
+            if self._in_flight >= MAX_IN_FLIGHT:
+                work.close()
+                raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too much at once on this socket", 1.0)
+            task = self._services.tasks.start(work, "client request")
+        except RillcastError as busy:
             self._services.tally.refused_input("too_many_in_flight")
-            when_busy(RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too much at once on this socket", 1.0))
-            return
+            when_busy(busy)
+            return None
         self._in_flight += 1
-        self._services.tasks.start(work, "client request").add_done_callback(self._landed)
+        task.add_done_callback(self._landed)
+        return task
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight -= 1
+
+
+def _our_fault() -> RillcastError:
+    return RillcastError(ErrorCode.SERVER_ERROR, "internal error, see this node's log")
 
 
 def _now() -> float:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
 from rillcast.node.background import BackgroundTasks
 from services.signaling import metrics
@@ -31,7 +32,7 @@ class WaitingRoom:
         self._sockets[number] = tell
 
     def leave(self, number: int) -> None:
-        """The socket is gone; what it waited for was removed before."""
+        """The socket is gone, and waits for nothing any more: `stop` was called for each of its streams."""
         self._sockets.pop(number, None)
 
     def wait(self, number: int, app: AppName, stream: StreamId) -> None:
@@ -51,8 +52,11 @@ class WaitingRoom:
         """A stream's entry changed."""
         if key in self._telling or not self._waiting.anybody(key) or self._live_by_key(key) is None:
             return
+        try:
+            self._tasks.start(self._tell_all(key), "tell waiting viewers")
+        except RillcastError:
+            return  # counted there; the stream's next change tries again
         self._telling.add(key)
-        self._tasks.start(self._tell_all(key), "tell waiting viewers")
 
     async def _tell_all(self, key: str) -> None:
         loop = asyncio.get_running_loop()

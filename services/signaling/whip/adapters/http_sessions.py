@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId, new_session_id
+from rillcast.contracts.ids import AppName, new_session_id
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.records import AppSettings
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.ice_servers import link_header
-from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import MediaNodes, SessionEvents, Streams, Tally
@@ -48,17 +48,13 @@ class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientReader
     signer: ResourceSigner
     tally: Tally
-    wall_clock: Callable[[], float]
-    """Unix time, for tokens."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One good POST."""
+    """One good POST of a client that was let in."""
 
     request: Request
-    app: AppName
-    stream: StreamId
-    credentials: Credentials
+    applicant: Applicant
     settings: AppSettings
     offer: str
 
@@ -67,6 +63,8 @@ class HttpSessions(ABC):
     """The endpoint of one role."""
 
     role: str
+    """``whip`` or ``whep``: in paths, names of resources and metrics."""
+    does: Role
     running: SessionState
     """When a session counts as started."""
 
@@ -76,8 +74,8 @@ class HttpSessions(ABC):
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
 
     @abstractmethod
-    def admit(self, app: AppName, stream: StreamId, credentials: Credentials) -> AppSettings:
-        """Settings of the app, or the refusal raised."""
+    def check(self, applicant: Applicant) -> None:
+        """Refuse, by `RillcastError`, somebody who was let in in vain."""
 
     @abstractmethod
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
@@ -92,18 +90,18 @@ class HttpSessions(ABC):
 
     async def _create(self, request: Request) -> Response:
         began = asyncio.get_running_loop().time()
-        app, stream = AppName(request.path_params["app"]), valid_stream_id(request.path_params["stream"])
-        credentials = credentials_of(request)
+        applicant = Applicant(
+            role=self.does,
+            app=AppName(request.path_params["app"]),
+            stream=valid_stream_id(request.path_params["stream"]),
+            credentials=credentials_of(request),
+            client=self._services.clients.read(request),
+        )
         try:
-            settings = self.admit(app, stream, credentials)
-            asked = Asked(
-                request=request,
-                app=app,
-                stream=stream,
-                credentials=credentials,
-                settings=settings,
-                offer=await self._offer(request),
-            )
+            settings = await self._services.admission.admit(applicant)
+            self.check(applicant)
+            offer = await self._offer(request)
+            asked = Asked(request=request, applicant=applicant, settings=settings, offer=offer)
             async with _leaving(request) as left:
                 answer = await self.open(asked, left)
         except RillcastError as error:
@@ -131,7 +129,11 @@ class HttpSessions(ABC):
 
     def _created(self, asked: Asked, answer: SessionAnswer) -> Response:
         resource = Resource(
-            role=self.role, app=asked.app, stream=asked.stream, session=answer.session, node=answer.node
+            role=self.role,
+            app=asked.applicant.app,
+            stream=asked.applicant.stream,
+            session=answer.session,
+            node=answer.node,
         )
         name, tag = self.resources.created(resource)
         headers = {
@@ -149,19 +151,20 @@ class Whip(HttpSessions):
     """Publishing."""
 
     role = "whip"
+    does = Role.PUBLISH
     running = SessionState.MEDIA
 
-    def admit(self, app: AppName, stream: StreamId, credentials: Credentials) -> AppSettings:
-        return self._services.admission.publish(app, stream, credentials, self._services.wall_clock())
+    def check(self, applicant: Applicant) -> None:
+        """Whoever was let in may try; the origin decides who has the stream."""
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
-        query = asked.request.query_params
+        applicant, query = asked.applicant, asked.request.query_params
         join = PublisherJoin(
-            app=asked.app,
-            stream=asked.stream,
+            app=applicant.app,
+            stream=applicant.stream,
             session=new_session_id(),
-            client=self._services.clients.read(asked.request),
-            credentials=asked.credentials,
+            client=applicant.client,
+            credentials=applicant.credentials,
             sdp_offer=asked.offer,
             name=query.get("streamName", "")[:MAX_NAME],
             meta_data=query.get("metaData", "")[:MAX_META_DATA],
@@ -173,20 +176,20 @@ class Whep(HttpSessions):
     """Playing."""
 
     role = "whep"
+    does = Role.PLAY
     running = SessionState.CONNECTED
 
-    def admit(self, app: AppName, stream: StreamId, credentials: Credentials) -> AppSettings:
-        settings = self._services.admission.play(app, stream, credentials, self._services.wall_clock())
-        if self._services.streams.live(app, stream) is None:
-            raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {stream} is not live")
-        return settings
+    def check(self, applicant: Applicant) -> None:
+        if self._services.streams.live(applicant.app, applicant.stream) is None:
+            raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {applicant.stream} is not live")
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
+        applicant = asked.applicant
         join = ViewerJoin(
-            app=asked.app,
-            stream=asked.stream,
+            app=applicant.app,
+            stream=applicant.stream,
             session=new_session_id(),
-            client=self._services.clients.read(asked.request),
+            client=applicant.client,
             sdp_offer=asked.offer,
         )
         return await self._services.joins.play(join, left)

@@ -1,0 +1,52 @@
+"""What is asked before somebody may publish or play, and the rules that need nobody's answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import Role
+from services.signaling.core.domain.identity import Client, Credentials
+from services.signaling.core.domain.tokens import check_stream_token
+
+RETRY_AFTER_S = 10.0
+
+
+class Applicant(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who wants to publish or play, whatever protocol they speak."""
+
+    role: Role
+    app: AppName
+    stream: StreamId
+    credentials: Credentials
+    client: Client
+
+
+def unknown_app(app: str) -> RillcastError:
+    """The refusal where there is no such app."""
+    return RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
+
+
+def check_stream_limit(settings: AppSettings, others: int) -> None:
+    """`others`: the app's streams besides the one that is to be published. Raises HIGH_RESOURCE_USAGE."""
+    limit = settings.ingesting_stream_limit
+    if 0 <= limit <= others:
+        message = f"the app's limit of {limit} streams is reached"
+        raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
+
+
+def check_viewer_limit(settings: AppSettings, viewers: int) -> None:
+    """`viewers`: those of the whole app. Raises VIEWER_LIMIT_REACHED."""
+    limit = settings.web_rtc_viewer_limit
+    if 0 <= limit <= viewers:
+        message = f"the app's limit of {limit} viewers is reached"
+        raise RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, message, RETRY_AFTER_S)
+
+
+def check_token(applicant: Applicant, settings: AppSettings, now_s: float) -> None:
+    """`now_s`: Unix time. Raises UNAUTHORIZED where the app has a secret and the token does not fit it."""
+    secret = settings.publish_token_secret if applicant.role is Role.PUBLISH else settings.play_token_secret
+    if secret:
+        check_stream_token(applicant.credentials.token, secret, applicant.stream, applicant.role.value, now_s)

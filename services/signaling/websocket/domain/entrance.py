@@ -1,0 +1,120 @@
+"""How a client's `publish` and `play` begin: whether it may is asked first, and what follows depends on the answer."""
+
+from __future__ import annotations
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, SessionId, StreamId, new_session_id
+from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import Role
+from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
+from services.signaling.core.ports import Streams, Tally
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.effects import Admit, Effect, ExpireLater, OpenViewer, Send
+from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
+from services.signaling.websocket.domain.phases import Phase, Step
+from services.signaling.websocket.domain.slots import Slot, Slots
+from services.signaling.websocket.domain.stream_waits import StreamWaits
+
+_TWICE = {
+    Role.PUBLISH: (ErrorCode.ALREADY_PUBLISHING, "this socket publishes that stream already"),
+    Role.PLAY: (ErrorCode.ALREADY_PLAYING, "this socket plays that stream already"),
+}
+
+
+class Entrance:
+    """Of one socket. `publish` and `play` raise `RillcastError` for what is refused without asking."""
+
+    def __init__(self, app: AppName, slots: Slots, waits: StreamWaits, streams: Streams, tally: Tally) -> None:
+        self._app = app
+        self._slots = slots
+        self._waits = waits
+        self._streams = streams
+        self._tally = tally
+
+    # ---- from the client
+
+    def publish(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
+        """`now`: monotonic seconds."""
+        self._once(Role.PUBLISH, stream)
+        self._room()
+        name, meta_data = free_text(frame.stream_name, MAX_NAME), free_text(frame.meta_data, MAX_META_DATA)
+        if name is None or meta_data is None:
+            self._tally.refused_input("description_too_long")
+        return self._ask(Role.PUBLISH, frame, stream, now, name=name or "", meta_data=meta_data or "")
+
+    def play(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
+        """`now`: monotonic seconds."""
+        self._once(Role.PLAY, stream)
+        return self._ask(Role.PLAY, frame, stream, now)
+
+    def _ask(
+        self, role: Role, frame: ClientFrame, stream: StreamId, now: float, *, name: str = "", meta_data: str = ""
+    ) -> list[Effect]:
+        if self._slots.too_many_ask:
+            raise _no_room()
+        slot = Slot(
+            role=role,
+            stream=stream,
+            session=new_session_id(),
+            asked_at=now,
+            phase=Phase.ADMITTING,
+            credentials=_credentials(frame),
+            name=name,
+            meta_data=meta_data,
+        )
+        self._slots.add(slot)
+        return [Admit(session=slot.session, role=role, stream=stream, credentials=slot.credentials)]
+
+    # ---- the answer
+
+    def admitted(self, session: SessionId, settings: AppSettings) -> list[Effect]:
+        """The client may. Nothing happens when it has left meanwhile."""
+        slot = self._slots.session(session)
+        if slot is None or slot.phase is not Phase.ADMITTING:
+            return []
+        slot.start_timeout_s = settings.web_rtc_client_start_timeout_ms / 1_000
+        if slot.role is Role.PLAY and self._streams.live(self._app, slot.stream) is None:
+            self._slots.advance(slot, Step.DENIED)
+            self._tally.command(slot.role.value, "ok")
+            return self._waits.not_live(slot.stream)
+        if self._slots.full:
+            return self.denied(session, _no_room())
+        self._slots.advance(slot, Step.ADMITTED)
+        self._tally.command(slot.role.value, "ok")
+        return [*self._begin(slot), ExpireLater(session, slot.start_timeout_s)]
+
+    def denied(self, session: SessionId, error: RillcastError) -> list[Effect]:
+        """The client may not. Nothing happens when it has left meanwhile."""
+        slot = self._slots.session(session)
+        if slot is None or not self._slots.advance(slot, Step.DENIED):
+            return []
+        self._tally.command(slot.role.value, error.code.value)
+        return [Send(replies.error(error, slot.stream))]
+
+    def _begin(self, slot: Slot) -> list[Effect]:
+        if slot.role is Role.PUBLISH:
+            return [Send(replies.start(slot.stream, slot.credentials.subscriber_id))]
+        return [*self._waits.stop(slot.stream), OpenViewer(session=slot.session, stream=slot.stream)]
+
+    # ---- parts
+
+    def _once(self, role: Role, stream: StreamId) -> None:
+        if self._slots.of(role, stream) is not None:
+            raise RillcastError(*_TWICE[role])
+
+    def _room(self) -> None:
+        if self._slots.full:
+            raise _no_room()
+
+
+def _no_room() -> RillcastError:
+    return RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "this socket has as many streams as it may")
+
+
+def _credentials(frame: ClientFrame) -> Credentials:
+    return Credentials(
+        token=text(frame.token),
+        subscriber_id=text(frame.subscriber_id),
+        subscriber_code=text(frame.subscriber_code),
+    )

@@ -1,0 +1,233 @@
+"""Who is let in: the checks in their order, those that must ask somebody, and who gives up meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import msgspec
+import pytest
+from signaling_harness import LIVE, cluster
+from test_signaling_conversation import Talk, Tallied
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
+from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import Role
+from rillcast.node.background import BackgroundTasks
+from rillcast.testing.clock import VirtualTimeLoop
+from services.signaling.core.domain.admission_rules import Applicant
+from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.identity import Client, Credentials
+from services.signaling.core.usecases.admission import Admission, Check
+from services.signaling.websocket.usecases.socket_services import SocketServices
+from services.signaling.websocket.usecases.socket_sessions import SocketSessions
+
+APPLICANT = Applicant(
+    role=Role.PUBLISH, app=LIVE, stream=StreamId("s1"), credentials=Credentials(), client=Client(address="192.0.2.1")
+)
+NO = RillcastError(ErrorCode.UNAUTHORIZED, "no")
+
+
+class Question:
+    """Asks somebody who answers when told to."""
+
+    def __init__(self, applies: bool = True) -> None:
+        self.to_ask = applies
+        self.asked = 0
+        self.given_up = 0
+        self.answered = asyncio.Event()
+        self.refusal: RillcastError | None = None
+
+    def applies(self, applicant: Applicant, settings: AppSettings) -> bool:
+        return self.to_ask
+
+    async def ask(self, applicant: Applicant, settings: AppSettings) -> None:
+        self.asked += 1
+        try:
+            await self.answered.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def passes(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(work())
+
+
+def refuses(applicant: Applicant, settings: AppSettings) -> None:
+    raise NO
+
+
+def admission(*questions: Question, checks: tuple[Check, ...] = (), **bounds: Any) -> Admission:
+    return Admission(AppCatalog(["live"], {}), checks, questions, **bounds)
+
+
+async def code_of(asking: Coroutine[Any, Any, AppSettings]) -> ErrorCode | None:
+    try:
+        await asking
+    except RillcastError as error:
+        return error.code
+    return None
+
+
+def test_where_nobody_is_to_be_asked_the_answer_is_there_at_once() -> None:
+    async def check() -> None:
+        settings = admission(Question(applies=False)).at_once(APPLICANT)
+
+        assert settings is not None
+        assert settings.app_name == "live"
+
+    passes(check)
+
+
+def test_an_app_that_does_not_exist_and_a_refusal_from_memory_ask_nobody() -> None:
+    async def check() -> None:
+        question = Question()
+        stranger = msgspec.structs.replace(APPLICANT, app=AppName("other"))
+
+        assert await code_of(admission(question).admit(stranger)) is ErrorCode.UNKNOWN_APP
+        assert await code_of(admission(question, checks=(refuses,)).admit(APPLICANT)) is ErrorCode.UNAUTHORIZED
+        with pytest.raises(RillcastError):
+            admission(question, checks=(refuses,)).at_once(APPLICANT)
+        assert question.asked == 0
+
+    passes(check)
+
+
+def test_questions_are_asked_in_their_order_and_the_first_refusal_counts() -> None:
+    async def check() -> None:
+        first, second, third = Question(), Question(), Question()
+        second.refusal = NO
+        for question in (first, second, third):
+            question.answered.set()
+        asking = admission(first, second, third)
+
+        assert asking.at_once(APPLICANT) is None
+        assert await code_of(asking.admit(APPLICANT)) is ErrorCode.UNAUTHORIZED
+        assert [question.asked for question in (first, second, third)] == [1, 1, 0]
+
+    passes(check)
+
+
+def test_who_is_not_answered_about_in_time_is_refused() -> None:
+    async def check() -> None:
+        question = Question()
+
+        assert await code_of(admission(question, timeout_s=5.0).admit(APPLICANT)) is ErrorCode.HIGH_RESOURCE_USAGE
+        assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+        assert question.given_up == 1
+
+    passes(check)
+
+
+def test_only_so_many_are_asked_about_and_places_come_free() -> None:
+    async def check() -> None:
+        question = Question()
+        asking = admission(question, most_asking=2)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(code_of(asking.admit(APPLICANT))) for _ in range(2)]
+            await asyncio.sleep(1.0)
+
+            assert await code_of(asking.admit(APPLICANT)) is ErrorCode.HIGH_RESOURCE_USAGE
+            question.answered.set()
+
+        assert [task.result() for task in waiting] == [None, None]
+        assert await code_of(asking.admit(APPLICANT)) is None
+
+    passes(check)
+
+
+class Socket:
+    """One socket's sessions, with a question before anybody is let in."""
+
+    def __init__(self, question: Question) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.tasks = BackgroundTasks()
+        talk = Talk()
+        services = SocketServices(
+            admission=admission(question),
+            joins=cast(Any, self),
+            nodes=cast(Any, self),
+            events=cast(Any, self),
+            waiting_room=cast(Any, self),
+            tasks=self.tasks,
+            tally=Tallied(),
+            conversation=lambda app: talk.conversation,
+        )
+        self.sessions = SocketSessions(
+            1, LIVE, Client(address=""), services, lambda text: self.frames.append(msgspec.json.decode(text))
+        )
+
+    def nothing(self, *args: object) -> None:
+        pass
+
+    enter = leave = nothing
+
+    def receive(self, command: str, stream: str = "s1") -> None:
+        self.sessions.receive(msgspec.json.encode({"command": command, "streamId": stream}).decode())
+
+    @property
+    def heard(self) -> list[str]:
+        return [frame.get("definition", frame["command"]) for frame in self.frames]
+
+
+def test_a_socket_goes_on_while_somebody_is_asked_about_it() -> None:
+    async def check() -> None:
+        question = Question()
+        socket = Socket(question)
+        socket.receive("publish")
+        socket.receive("ping")
+        await asyncio.sleep(1.0)
+        assert socket.heard == ["pong"]
+
+        question.answered.set()
+        await socket.tasks.settle()
+
+        assert socket.heard == ["pong", "start"]
+
+    passes(check)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("socket_closes", [True, False])
+def test_who_leaves_while_somebody_is_asked_is_not_asked_about_any_longer(at_once: bool, socket_closes: bool) -> None:
+    async def check() -> None:
+        question = Question()
+        socket = Socket(question)
+        socket.receive("publish")
+        if not at_once:
+            await asyncio.sleep(1.0)
+        if socket_closes:
+            socket.sessions.close(sessions_stay=False)
+        else:
+            socket.receive("stop")
+        await socket.tasks.settle()
+
+        assert question.asked == question.given_up == (0 if at_once else 1)
+        assert socket.sessions.idle
+
+    passes(check)
+
+
+async def test_an_origin_may_ask_any_instance_whether_a_publisher_may_come_in() -> None:
+    async with cluster() as c:
+        asked = AdmitRequest(role=Role.PUBLISH, app=LIVE, stream=StreamId("s1"), token="t", client_address="192.0.2.1")
+        answer = await c.origin.bus.request(subjects.SIGNALING_ADMIT, asked, AdmitAnswer)
+        nameless = msgspec.structs.replace(asked, stream=StreamId("a b"))
+        with pytest.raises(RillcastError) as refused:
+            await c.origin.bus.request(subjects.SIGNALING_ADMIT, nameless, AdmitAnswer)
+
+        async with c.client() as client:
+            await client.publish(c, token="t")
+
+    assert refused.value.code is ErrorCode.INVALID_STREAM_NAME
+    assert answer.has_credentials
+    assert answer.credential_digest == c.origin.published[0].credential_digest
+    assert answer.max_bitrate_bps == c.origin.published[0].max_bitrate_bps
