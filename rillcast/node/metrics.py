@@ -7,10 +7,18 @@ from prometheus_client import Counter, Gauge
 from rillcast.media.protocol import WorkerStats
 
 REFUSED = Counter(
-    "rillcast_plane_refused", "Packets and commands the media plane refused or dropped, by reason", ["reason"]
+    "rillcast_plane_refused",
+    "Packets and commands the media plane refused or dropped, by reason as the plane counts it",
+    ["reason"],
 )
-PACKETS = Counter("rillcast_plane_packets", "RTP and RTCP packets through the media plane", ["direction"])
-BYTES = Counter("rillcast_plane_bytes", "Payload bytes of UDP datagrams through the media plane", ["direction"])
+PACKETS = Counter(
+    "rillcast_plane_packets", "RTP and RTCP packets through the media plane, by direction: in, out", ["direction"]
+)
+BYTES = Counter(
+    "rillcast_plane_bytes",
+    "Payload bytes of UDP datagrams through the media plane, by direction: in, out",
+    ["direction"],
+)
 BUSY = Gauge("rillcast_plane_busy_ratio", "Share of the last second a media thread spent working", ["worker"])
 LOOP_LAG = Gauge("rillcast_plane_loop_lag_seconds", "Largest delay of a due timer in the last second", ["worker"])
 SESSIONS = Gauge("rillcast_plane_sessions", "Sessions in the media plane", ["worker"])

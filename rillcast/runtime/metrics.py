@@ -54,7 +54,10 @@ BUS_EVENTS_DROPPED = Counter(
 )
 
 KV_ERRORS = Counter(
-    "rillcast_kv_errors_total", "Operations the key-value store did not carry out.", ["bucket", "operation"]
+    "rillcast_kv_errors_total",
+    "Operations the key-value store did not carry out, by bucket and operation: open, get, create, update, put, "
+    "delete, entries.",
+    ["bucket", "operation"],
 )
 KV_BUCKETS_CREATED = Counter(
     "rillcast_kv_buckets_created_total",

@@ -9,6 +9,7 @@ from types import ModuleType
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from scripts.reference import messages
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import modules_called, who_runs
 from scripts.reference.markdown import page, paragraph, prose
@@ -22,16 +23,33 @@ A histogram is exported as three series: `_bucket` (with the label `le`), `_sum`
 FORMS = {Counter: "Counter", Gauge: "Gauge", Histogram: "Histogram"}
 CODES = re.compile(r"or (?:the refusal's|a) code\b")
 """How a help text says that a label also has the codes of refusals as its values."""
-WORD = r"[a-z0-9_]+(?: \([^)]*\))?"
+ENUM = re.compile(r"`(\w+)`")
+"""How a help text names the enum of `rillcast.contracts` that has the values of its label."""
+OPEN_LABELS = {
+    "bucket": "the name of the bucket",
+    "command": "the name of the command",
+    "encoder": "FFmpeg's name of the encoder",
+    "kind": "the kind of node",
+    "method": "the method of HTTP",
+    "node": "the node id",
+    "reason": "a word of the media plane",
+    "status": "the status of HTTP",
+    "subject": "the subject without ids",
+    "task": "the name of the task",
+    "version": "the version of Rillcast",
+    "worker": "the number of the media thread",
+}
+"""Labels whose values no help text needs to list."""
+WORD = r"(?!or\b)[a-z0-9_]+(?: \([^)]*\))?"
 
 
 def render() -> str:
     """The page. Raises `Undocumented` for instruments without a help text."""
     faults = [
-        f"{module.__name__}: {exposed_name(instrument)} has no help text"
+        f"{module.__name__}: {fault}"
         for module in modules_called("metrics")
         for instrument in instruments(module)
-        if not instrument._documentation.strip()
+        for fault in faults_of(instrument)
     ]
     if faults:
         raise Undocumented(faults)
@@ -42,6 +60,18 @@ def render() -> str:
 def instruments(module: ModuleType) -> list[MetricWrapperBase]:
     """The instruments that a module declares, in the order of their declaration."""
     return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
+
+
+def faults_of(instrument: MetricWrapperBase) -> list[str]:
+    """What the help text leaves out: everything, or the values of a label."""
+    name, text, labels = exposed_name(instrument), instrument._documentation, instrument._labelnames
+    if not text.strip():
+        return [f"{name} has no help text"]
+    return [
+        f"{name}: the help text must list the values of the label: `{label}: one, another`, or name an enum (`Enum`)"
+        for label in labels
+        if not _values(text, label, len(labels) == 1)
+    ]
 
 
 def exposed_name(instrument: MetricWrapperBase) -> str:
@@ -85,4 +115,8 @@ def _values(text: str, label: str, only_label: bool) -> str:
     values = [f"`{value}`" for value in label_values(text, label, only_label)]
     if CODES.search(text) and (only_label or label == "outcome"):
         values.append("a code of [errors](errors.md)")
+    if not values and (enum := ENUM.search(text)) is not None and enum[1] in messages.targets():
+        values.append(f"a value of [{enum[1]}]({messages.targets()[enum[1]]})")
+    if not values and label in OPEN_LABELS:
+        values.append(OPEN_LABELS[label])
     return f" ({', '.join(values)})" if values else ""

@@ -33,14 +33,25 @@ FIRST_PACKET = Histogram(
 )
 ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by reason (`EndReason`)", ["how"])
 RELAYS = Gauge("rillcast_edge_relays", "Upstream relays: one per track rendition in use or lingering")
-RELAY_OPENS = Counter("rillcast_edge_relay_opens", "Attempts to open an upstream relay by outcome", ["outcome"])
+RELAY_OPENS = Counter(
+    "rillcast_edge_relay_opens",
+    "Attempts to open an upstream relay, by outcome: ok or the refusal's code; also close_ and the code with which "
+    "giving a relay back failed",
+    ["outcome"],
+)
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
-SWITCHES = Counter("rillcast_edge_rendition_switches", "Rendition changes of viewers by cause", ["cause"])
-LAYER_CHANGES = Counter(
-    "rillcast_edge_layer_changes", "Changes of how many temporal layers viewers are sent, by direction", ["direction"]
+SWITCHES = Counter(
+    "rillcast_edge_rendition_switches", "Rendition changes of viewers, by cause: up, down, lost, forced", ["cause"]
 )
-PROBES = Counter("rillcast_edge_probes", "Tries whether a viewer's link carries more, by outcome", ["outcome"])
+LAYER_CHANGES = Counter(
+    "rillcast_edge_layer_changes",
+    "Changes of how many temporal layers viewers are sent, by direction: up, down",
+    ["direction"],
+)
+PROBES = Counter(
+    "rillcast_edge_probes", "Tries whether a viewer's link carries more, by outcome: fits, failed", ["outcome"]
+)
 STARVED = Gauge("rillcast_edge_viewers_starved", "Viewers whose link does not carry even the lowest rendition")
 NACKED = Counter("rillcast_edge_nacked_packets", "Packets viewers asked for again")
 REPAIRED = Counter("rillcast_edge_repaired_packets", "Packets sent again to viewers from the ring")

@@ -10,15 +10,22 @@ SEAT_ANSWERS = Counter(
     ["outcome"],
 )
 DOCUMENTS_REFUSED = Counter(
-    "rillcast_license_documents_refused", "License documents turned down when they appeared, by reason", ["reason"]
+    "rillcast_license_documents_refused",
+    "License documents turned down when they appeared, by reason: too_large, malformed, algorithm, no_key, signature, "
+    "claims, future, expired, unreadable",
+    ["reason"],
 )
 SEATS_USED = Gauge("rillcast_license_seats_used", "Seats taken in the cluster, by kind of node", ["kind"])
 SEATS_LIMIT = Gauge(
     "rillcast_license_seats_limit",
-    "Seats the license in force grants; kind total, and kinds with a limit of their own",
+    "Seats the license in force grants: of the kind total, and of kinds with a limit of their own",
     ["kind"],
 )
-STATE = Gauge("rillcast_license_state", "1 for the state the license in force has now, 0 for the others", ["state"])
+STATE = Gauge(
+    "rillcast_license_state",
+    "1 for the state (`LicenseState`) the license in force has now, 0 for the others",
+    ["state"],
+)
 COMMUNITY = Gauge("rillcast_license_community", "1 while the built-in community license is in force")
 EXPIRES = Gauge("rillcast_license_expires_timestamp_seconds", "When the license in force ends, Unix time; 0 = never")
 SUSPENDS = Gauge(

@@ -6,13 +6,21 @@ from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHERS = Gauge("rillcast_origin_publishers", "Streams this origin owns, those waiting for their publisher included")
 PUBLISHES = Counter("rillcast_origin_publishes", "Publish requests by outcome: ok or the refusal's code", ["outcome"])
-RESTORED = Counter("rillcast_origin_restored", "Living streams a publisher took over, by where they lived", ["place"])
+RESTORED = Counter(
+    "rillcast_origin_restored",
+    "Living streams a publisher took over, by their place before: here, elsewhere",
+    ["place"],
+)
 FIRST_PACKET = Histogram(
     "rillcast_origin_first_packet_seconds",
     "From the publish request to the publisher's first media packet",
     buckets=(0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 5, 10),
 )
-ENDED = Counter("rillcast_origin_ended", "Streams that ended here, by how", ["how"])
+ENDED = Counter(
+    "rillcast_origin_ended",
+    "Streams that ended here, by how: stopped, start_timeout, not_returned, handed_over, stood_down, plane_error",
+    ["how"],
+)
 EPOCH_CHANGES = Counter("rillcast_origin_epoch_changes", "Epochs claimed for streams, the first of each included")
 STAND_DOWNS = Counter("rillcast_origin_stand_downs", "Streams given up because another node has a higher epoch")
 RELAYS = Gauge("rillcast_origin_relays", "Tracks being relayed to other nodes")

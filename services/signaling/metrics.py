@@ -29,12 +29,15 @@ JOIN_SECONDS = Histogram(
 )
 HTTP_REQUESTS = Counter(
     "rillcast_signaling_http_requests_total",
-    "WHIP, WHEP and REST requests answered, by kind, method and status.",
+    "WHIP, WHEP and REST requests answered, by kind (whip, whep, rest), method and status.",
     ["kind", "method", "status"],
 )
 REFUSED_INPUTS = Counter(
     "rillcast_signaling_refused_inputs_total",
-    "Client input that was ignored or refused because of its form, by reason.",
+    "Client input that was ignored or refused because of its form, by reason: bad_candidate, bad_stream_height, "
+    "bad_toggle, binary_frame, content_type, description_too_long, flood, no_command, not_json, not_playing, not_sdp, "
+    "too_large, too_many_in_flight, unexpected_candidate, unexpected_configuration, unknown_app, unknown_command; a "
+    "body of REST by the name of its table, e.g. app_settings.",
     ["reason"],
 )
 ADMISSIONS = Counter(

@@ -20,7 +20,11 @@ JOBS_ENDED = Counter(
     "rillcast_transcoder_jobs_ended", "Jobs that ended: stream, settings, lease, overload, drain, failed", ["reason"]
 )
 REFUSED = Counter("rillcast_transcoder_refused", "Ladders not made: settings, source, undecodable", ["reason"])
-RELAY_OPENS = Counter("rillcast_transcoder_relay_opens", "Requests for a relay of a rung, by outcome", ["outcome"])
+RELAY_OPENS = Counter(
+    "rillcast_transcoder_relay_opens",
+    "Requests for a relay of a rung, by outcome: ok or the refusal's code",
+    ["outcome"],
+)
 CHILDREN_LOST = Counter("rillcast_transcoder_relay_children_lost", "Relays removed because the child fell silent")
 FEEDS = Counter(
     "rillcast_transcoder_feeds",

@@ -91,6 +91,7 @@ def test_limits_are_shown_in_words() -> None:
             True,
             ["held", "unconfirmed", "refused"],
         ),
+        ("Commands, by command and outcome: ok, or a code.", "outcome", False, ["ok"]),
         ("Packets through the plane", "direction", True, []),
         ("Never a list: because this is a sentence", "kind", True, []),
     ],
@@ -104,6 +105,16 @@ def test_instruments_have_the_name_that_prometheus_shows() -> None:
 
     assert metrics.exposed_name(Counter("rillcast_x", "X", registry=registry)) == "rillcast_x_total"
     assert metrics.exposed_name(Histogram("rillcast_y", "Y", registry=registry)) == "rillcast_y"
+
+
+def test_a_label_whose_values_are_not_told_is_a_fault() -> None:
+    registry = CollectorRegistry()
+    told = Counter("rillcast_a", "Ends, by how: here, there", ["how"], registry=registry)
+    an_enum = Counter("rillcast_b", "Ends, by reason (`EndReason`)", ["how"], registry=registry)
+    untold = Counter("rillcast_c", "Ends, somehow", ["how"], registry=registry)
+
+    assert metrics.faults_of(told) == metrics.faults_of(an_enum) == []
+    assert ["how" in fault for fault in metrics.faults_of(untold)] == [True]
 
 
 def test_settings_are_shown_with_unit_limits_and_default() -> None:
