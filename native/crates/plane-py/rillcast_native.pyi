@@ -1,6 +1,9 @@
 from typing import Self, final
 
-__all__ = ["Load", "Plane"]
+__all__ = ["Load", "Plane", "PlaneBusy"]
+
+class PlaneBusy(Exception):
+    """The worker's mailbox is full: nothing was done, and later it may do."""
 
 @final
 class Plane:

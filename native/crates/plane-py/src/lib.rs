@@ -1,6 +1,6 @@
 //! Python bindings of the media plane and the load generator: JSON in, JSON out, one file descriptor to wait on. No logic here.
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rillcast_load::config::LoadConfig;
@@ -8,6 +8,21 @@ use rillcast_load::media::{Frame, Loop, Media};
 use rillcast_load::thread;
 use rillcast_plane::config::PlaneConfig;
 use rillcast_plane::plane;
+use rillcast_plane::refusal::Refusal;
+
+pyo3::create_exception!(
+    rillcast_native,
+    PlaneBusy,
+    PyException,
+    "The worker's mailbox is full: nothing was done, and later it may do."
+);
+
+fn refused(refusal: Refusal) -> PyErr {
+    match refusal {
+        Refusal::Busy { .. } => PlaneBusy::new_err(refusal.to_string()),
+        Refusal::Impossible(_) => PyValueError::new_err(refusal.to_string()),
+    }
+}
 
 /// Serialised events, and (source, packet) of tapped sources.
 type Polled<'py> = (Vec<Bound<'py, PyBytes>>, Vec<(u64, Bound<'py, PyBytes>)>);
@@ -49,14 +64,14 @@ impl Plane {
         self.with(|p| p.events().fd())
     }
 
-    /// Hands a command over. ValueError: impossible.
+    /// Hands a command over. ValueError: impossible; PlaneBusy: the worker is too far behind. Removals are always taken.
     fn execute(&self, command: &[u8]) -> PyResult<()> {
-        self.with(|p| p.execute(command)).map_err(PyValueError::new_err)
+        self.with(|p| p.execute(command)).map_err(refused)
     }
 
-    /// Feeds a push source. ValueError: unknown source.
+    /// Feeds a push source. ValueError: unknown source; PlaneBusy: the worker is too far behind.
     fn push_rtp(&self, source: u64, packets: Vec<Vec<u8>>) -> PyResult<()> {
-        self.with(|p| p.push(source, packets)).map_err(PyValueError::new_err)
+        self.with(|p| p.push(source, packets)).map_err(refused)
     }
 
     /// Everything that happened since the last call.
@@ -149,6 +164,7 @@ impl Load {
 
 #[pymodule]
 fn rillcast_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("PlaneBusy", m.py().get_type::<PlaneBusy>())?;
     m.add_class::<Plane>()?;
     m.add_class::<Load>()
 }

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
+use crate::refusal::Impossible;
+use crate::registry::Object;
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct PlaneConfig {
     pub workers: usize,
@@ -190,39 +193,63 @@ pub enum Command {
     },
 }
 
-impl AddSession {
-    /// What makes this command impossible, naming the field.
-    pub fn check(&self) -> Result<(), String> {
-        if self.ice.local_ufrag.len() < 4 || self.ice.local_pwd.len() < 22 {
-            return Err("ice: local_ufrag needs 4 and local_pwd 22 characters (RFC 8839)".into());
-        }
-        if self.recv.is_empty() && self.send.is_empty() {
-            return Err("recv, send: a session needs at least one track".into());
-        }
-        for t in &self.recv {
-            if t.encodings.is_empty() || t.encodings.len() > 8 {
-                return Err(format!("recv[{}].encodings: 1 to 8 needed, got {}", t.mid, t.encodings.len()));
+impl Command {
+    /// The objects that exist once this command has been carried out, if it can be.
+    pub fn makes(&self) -> Vec<Object> {
+        match self {
+            Command::AddSession(c) => {
+                let encodings = c.recv.iter().flat_map(|t| &t.encodings);
+                std::iter::once(Object::Session(c.session)).chain(encodings.map(|e| Object::Source(e.source))).collect()
             }
-            if t.clock_rate == 0 {
-                return Err(format!("recv[{}].clock_rate: 0", t.mid));
-            }
+            Command::AddPushSource(c) => vec![Object::Source(c.source)],
+            Command::AddRelaySource(c) => vec![Object::Source(c.spec.source)],
+            Command::AddRelay(c) => vec![Object::Relay(c.relay)],
+            _ => vec![],
         }
-        for t in &self.send {
-            if t.clock_rate == 0 || t.ssrc == 0 {
-                return Err(format!("send[{}]: clock_rate and ssrc must not be 0", t.track));
-            }
-        }
-        Ok(())
+    }
+
+    /// Whether this command ends an object, so that something would live on for ever if it were lost.
+    pub fn is_removal(&self) -> bool {
+        matches!(
+            self,
+            Command::RemoveSession { .. } | Command::RemoveSource { .. } | Command::RemoveRelay { .. }
+        )
     }
 }
 
-/// Splits a base64 relay key into 16 bytes of key and 12 of salt.
-pub fn relay_key(field: &str, text: &str) -> Result<rillcast_crypto::srtp::Keys, String> {
+impl AddSession {
+    /// What makes this command impossible.
+    pub fn check(&self) -> Result<(), Impossible> {
+        if self.ice.local_ufrag.len() < 4 || self.ice.local_pwd.len() < 22 {
+            return Err(Impossible::ShortIceCredentials);
+        }
+        if self.recv.is_empty() && self.send.is_empty() {
+            return Err(Impossible::NoTracks);
+        }
+        for t in &self.recv {
+            if t.encodings.is_empty() || t.encodings.len() > 8 {
+                return Err(Impossible::Encodings { mid: t.mid.clone(), count: t.encodings.len() });
+            }
+            if t.clock_rate == 0 {
+                return Err(Impossible::RecvClockRate { mid: t.mid.clone() });
+            }
+        }
+        match self.send.iter().find(|t| t.clock_rate == 0 || t.ssrc == 0) {
+            Some(t) => Err(Impossible::SendTrack { track: t.track }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Splits a base64 relay key into 16 bytes of key and 12 of salt. `field` names it in the error.
+pub fn relay_key(field: &'static str, text: &str) -> Result<rillcast_crypto::srtp::Keys, Impossible> {
     use base64::Engine as _;
-    let bytes =
-        base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| format!("{field}: not base64: {e}"))?;
+    let refused = |problem| Impossible::RelayKey { field, problem };
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|e| refused(format!("not base64: {e}")))?;
     if bytes.len() != 28 {
-        return Err(format!("{field}: 28 bytes needed, got {}", bytes.len()));
+        return Err(refused(format!("28 bytes needed, got {}", bytes.len())));
     }
     Ok(rillcast_crypto::srtp::Keys {
         profile: rillcast_crypto::srtp::Profile::AeadAes128Gcm,

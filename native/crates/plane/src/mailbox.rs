@@ -1,10 +1,10 @@
 //! Mail to a worker thread: commands from Python, packets of sources that live on other workers.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use crossbeam_queue::ArrayQueue;
+use crossbeam_queue::SegQueue;
 
 use crate::config::{Command, Kind};
 use crate::driver::wake::EventFd;
@@ -54,29 +54,76 @@ pub enum Mail {
     Stop,
 }
 
-/// Bounded; many writers, one reader. One wake-up until the reader has looked.
+impl Mail {
+    /// Whether this may be refused by a full mailbox: media and new work may, but not what ends something or keeps two
+    /// workers of one mind. There is at most one such piece for each living session, source, relay and mirror.
+    fn is_refusable(&self) -> bool {
+        match self {
+            Mail::Command(c) => !c.is_removal(),
+            Mail::Push { .. } | Mail::Mirrored { .. } | Mail::MirrorClock { .. } | Mail::Keyframe { .. } => true,
+            Mail::Subscribe { .. }
+            | Mail::Unsubscribe { .. }
+            | Mail::Mirror { .. }
+            | Mail::MirrorEnded { .. }
+            | Mail::Stop => false,
+        }
+    }
+}
+
+/// Several seconds of the mail that a busy worker gets; one that is further behind has missed its media's time anyway.
+const MAX_WAITING: usize = 16_384;
+
+/// The worker is so far behind that its mailbox is full; the mail was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Bounded; many writers, one reader, in the order of posting. One wake-up until the reader has looked.
 pub struct Mailbox {
-    queue: ArrayQueue<Mail>,
+    queue: SegQueue<Mail>,
+    waiting: AtomicUsize,
+    limit: usize,
     wake: EventFd,
     armed: AtomicBool,
 }
 
 impl Mailbox {
     pub fn new() -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Mailbox { queue: ArrayQueue::new(16_384), wake: EventFd::new()?, armed: AtomicBool::new(true) }))
+        Self::with_limit(MAX_WAITING)
+    }
+
+    /// Takes no refusable mail while `limit` pieces wait.
+    pub fn with_limit(limit: usize) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Mailbox {
+            queue: SegQueue::new(),
+            waiting: AtomicUsize::new(0),
+            limit,
+            wake: EventFd::new()?,
+            armed: AtomicBool::new(true),
+        }))
     }
 
     pub fn fd(&self) -> RawFd {
         self.wake.as_raw_fd()
     }
 
-    /// False when the worker is so far behind that its mailbox is full.
-    pub fn post(&self, mail: Mail) -> bool {
-        let ok = self.queue.push(mail).is_ok();
+    /// What must arrive is always taken.
+    pub fn post(&self, mail: Mail) -> Result<(), Full> {
+        if mail.is_refusable() && self.waiting.load(Ordering::Relaxed) >= self.limit {
+            return Err(Full);
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.push(mail);
         if self.armed.swap(false, Ordering::SeqCst) {
             self.wake.notify();
         }
-        ok
+        Ok(())
+    }
+
+    /// Posts what a full mailbox takes as well.
+    pub(crate) fn deliver(&self, mail: Mail) {
+        debug_assert!(!mail.is_refusable(), "{mail:?}");
+        let taken = self.post(mail);
+        debug_assert!(taken.is_ok());
     }
 
     /// To be called before `take`, so that nothing posted meanwhile is missed.
@@ -86,6 +133,27 @@ impl Mailbox {
     }
 
     pub fn take(&self) -> Option<Mail> {
-        self.queue.pop()
+        let mail = self.queue.pop()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(mail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_mailbox_refuses_media_and_new_work_but_nothing_that_ends() {
+        let m = Mailbox::with_limit(2).unwrap();
+        let push = || Mail::Push { source: 1, packets: vec![] };
+        assert_eq!([m.post(push()), m.post(push()), m.post(push())], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!(m.post(Mail::Command(Box::new(Command::RequestKeyframe { source: 1 }))), Err(Full));
+        let removal = |session| Mail::Command(Box::new(Command::RemoveSession { session, keep_sources: false }));
+        assert_eq!(m.post(removal(7)), Ok(()));
+        assert_eq!(m.post(Mail::Unsubscribe { source: 1, worker: 0 }), Ok(()));
+        let order = std::iter::from_fn(|| m.take()).map(|mail| matches!(mail, Mail::Push { .. }));
+        assert_eq!(order.collect::<Vec<_>>(), [true, true, false, false], "the order of posting is kept");
+        assert_eq!(m.post(push()), Ok(()), "there is room again");
     }
 }

@@ -8,15 +8,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rillcast_crypto::dtls::Context;
 
-use crate::config::{Command, PlaneConfig};
+use crate::config::PlaneConfig;
 use crate::driver::socket::bind;
 use crate::driver::thread::{spawn, Ports};
 use crate::events::EventQueue;
 use crate::mailbox::{Mail, Mailbox};
+use crate::refusal::Refusal;
+use crate::router::Router;
 use crate::worker::Shared;
 
 pub struct Plane {
     shared: Shared,
+    router: Router,
     threads: Vec<JoinHandle<()>>,
     ports: Vec<(u16, u16)>,
 }
@@ -42,7 +45,7 @@ impl Plane {
             epoch_ntp: ntp_now(),
         };
         let started = Instant::now();
-        let mut plane = Plane { shared: shared.clone(), threads: vec![], ports: vec![] };
+        let mut plane = Plane { router: Router::new(shared.clone()), shared: shared.clone(), threads: vec![], ports: vec![] };
         for (i, (p, numbers)) in sockets.into_iter().enumerate() {
             plane.ports.push(numbers);
             let thread = spawn(i, config.clone(), shared.clone(), p, started).map_err(|e| format!("thread: {e}"))?;
@@ -64,83 +67,20 @@ impl Plane {
         &self.shared.events
     }
 
-    /// Routes a command. Errors name the field or object.
-    pub fn execute(&self, json: &[u8]) -> Result<(), String> {
-        let command: Command = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-        match self.route(&command)? {
-            Some(worker) => self.post(worker, Mail::Command(Box::new(command))),
-            None => Ok(()),
-        }
+    /// See `Router::execute`.
+    pub fn execute(&self, json: &[u8]) -> Result<(), Refusal> {
+        self.router.execute(json)
     }
 
-    pub fn push(&self, source: u64, packets: Vec<Vec<u8>>) -> Result<(), String> {
-        let worker =
-            self.shared.registry.worker_of_source(source).ok_or_else(|| format!("source {source}: unknown"))?;
-        self.post(worker, Mail::Push { source, packets })
-    }
-
-    fn post(&self, worker: usize, mail: Mail) -> Result<(), String> {
-        if self.shared.mailboxes[worker].post(mail) {
-            Ok(())
-        } else {
-            Err(format!("worker {worker} is too far behind: its mailbox is full"))
-        }
-    }
-
-    /// The worker that has the object. None: there is nothing to do, since the plane ended it before Python could know
-    /// (a session its peer closed, a relay whose child fell silent).
-    fn route(&self, command: &Command) -> Result<Option<usize>, String> {
-        let registry = &self.shared.registry;
-        match command {
-            Command::AddSession(c) => {
-                c.check()?;
-                self.check_worker(c.worker)?;
-                for e in c.recv.iter().flat_map(|t| &t.encodings) {
-                    registry.place_source(e.source, c.worker)?;
-                }
-                registry.place_session(c.session, c.worker);
-                Ok(Some(c.worker))
-            }
-            Command::RestartIce { session, .. }
-            | Command::RemoveSession { session, .. }
-            | Command::SwitchSource { session, .. }
-            | Command::LimitLayers { session, .. }
-            | Command::Probe { session, .. } => Ok(registry.worker_of_session(*session)),
-            Command::AddPushSource(c) => {
-                self.check_worker(c.worker)?;
-                registry.place_source(c.source, c.worker).map(|()| Some(c.worker))
-            }
-            Command::AddRelaySource(c) => {
-                self.check_worker(c.spec.worker)?;
-                crate::config::relay_key("srtp_key", &c.srtp_key)?;
-                crate::config::relay_key("srtcp_key", &c.srtcp_key)?;
-                registry.place_source(c.spec.source, c.spec.worker).map(|()| Some(c.spec.worker))
-            }
-            Command::AddRelay(c) => {
-                let w = registry.worker_of_source(c.source).ok_or_else(|| format!("source {}: unknown", c.source))?;
-                registry.place_relay(c.relay, w);
-                Ok(Some(w))
-            }
-            Command::RemoveRelay { relay } => Ok(registry.worker_of_relay(*relay)),
-            Command::RemoveSource { source } => Ok(registry.worker_of_source(*source)),
-            Command::RequestKeyframe { source } | Command::Tap { source, .. } | Command::SetClock { source, .. } => {
-                registry.worker_of_source(*source).ok_or_else(|| format!("source {source}: unknown")).map(Some)
-            }
-        }
-    }
-
-    fn check_worker(&self, worker: usize) -> Result<(), String> {
-        if worker < self.ports.len() {
-            Ok(())
-        } else {
-            Err(format!("worker: {worker}, there are {}", self.ports.len()))
-        }
+    /// See `Router::push`.
+    pub fn push(&self, source: u64, packets: Vec<Vec<u8>>) -> Result<(), Refusal> {
+        self.router.push(source, packets)
     }
 
     /// Every session gets BYE and close_notify; waits for the threads.
     pub fn stop(&mut self) {
         for m in &self.shared.mailboxes {
-            m.post(Mail::Stop);
+            m.deliver(Mail::Stop);
         }
         for t in self.threads.drain(..) {
             // A worker that panicked has printed why.

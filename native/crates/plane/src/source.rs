@@ -128,6 +128,11 @@ impl Source {
         }
     }
 
+    /// Whether another worker has the source, and this is its image here.
+    pub fn is_mirror(&self) -> bool {
+        matches!(self.feed, Feed::Mirror { .. })
+    }
+
     pub fn consumers(&self) -> usize {
         self.viewers.len() + self.relays.len() + self.mirrors.len() + usize::from(self.tapped)
     }
@@ -336,10 +341,6 @@ impl Source {
         Some((fraction, self.nack.lost.min(0x7f_ffff) as i32, highest as u32, self.jitter.value as u32))
     }
 
-    /// Sequence number in the feed's terms of packet `seq`.
-    pub fn sequence_offset(&self) -> u64 {
-        self.seq_offset
-    }
 }
 
 #[cfg(test)]

@@ -30,13 +30,17 @@ pub struct Open {
     connected_us: u64,
 }
 
+/// BoringSSL could not make an association; the text is the library's.
+#[derive(Debug)]
+pub struct DtlsFailure(pub String);
+
 impl Association {
-    pub fn new(context: &Context, parameters: &DtlsParameters) -> Result<Self, String> {
+    pub fn new(context: &Context, parameters: &DtlsParameters) -> Result<Self, DtlsFailure> {
         let role = match parameters.role {
             DtlsRole::Server => Role::Server,
             DtlsRole::Client => Role::Client,
         };
-        let dtls = Dtls::new(context, role).map_err(|e| format!("dtls: {e}"))?;
+        let dtls = Dtls::new(context, role).map_err(|e| DtlsFailure(e.to_string()))?;
         Ok(Association::Open(Box::new(Open { dtls, parameters: parameters.clone(), connected_us: 0 })))
     }
 }

@@ -19,6 +19,7 @@ use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
 use crate::prefetch::prefetch;
 use association::Association;
+pub use association::DtlsFailure;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 
@@ -84,7 +85,6 @@ pub struct Session {
     pub recv: Vec<RecvTrack>,
     pub routes: Routes,
     pub send: Vec<SendTrack>,
-    pub keyframe_interval_us: u64,
     pub estimator: Option<Estimator>,
     pub added_us: u64,
     pub seen_us: u64,
@@ -116,7 +116,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, String> {
+    pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, DtlsFailure> {
         let dtls = Association::new(context, &c.dtls)?;
         let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
         let wants_remb = recv.iter().any(|t| t.config.remb);
@@ -135,7 +135,6 @@ impl Session {
             routes: Routes::new(&c.recv),
             recv,
             send: c.send.iter().map(SendTrack::new).collect(),
-            keyframe_interval_us: c.keyframe_interval_ms * 1000,
             estimator: wants_remb.then(|| Estimator::new(2_000_000.min(max), 100_000, max)),
             added_us: now_us,
             seen_us: now_us,

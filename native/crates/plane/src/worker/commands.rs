@@ -2,11 +2,13 @@
 
 use rillcast_crypto::srtp::{Keys, Receiver, Sender};
 
+use super::failure::Failure;
 use super::{Probe, RelayEnd, Worker};
 use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::Event;
 use crate::mailbox::Mail;
+use crate::registry::Object;
 use crate::relay::{RelayIn, RelayOut};
 use crate::session::send::Progress;
 use crate::session::Session;
@@ -36,11 +38,7 @@ impl Worker {
                     s.adopt_clock(clock);
                 }
             }
-            Mail::MirrorEnded { source } => {
-                if let Some(s) = self.sources.get_mut(&source) {
-                    s.feed = Feed::None;
-                }
-            }
+            Mail::MirrorEnded { source } => self.mirror_ended(source),
             Mail::Keyframe { source } => {
                 if let Some(s) = self.sources.get_mut(&source) {
                     s.keyframe_wanted = true;
@@ -56,6 +54,7 @@ impl Worker {
     }
 
     fn command(&mut self, now_us: u64, command: Command, out: &mut Egress) {
+        let made = command.makes();
         let (name, id, result) = match command {
             Command::AddSession(c) => ("add_session", c.session, self.add_session(now_us, &c)),
             Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
@@ -68,7 +67,10 @@ impl Worker {
             Command::SwitchSource { session, track, source, hold } => {
                 ("switch_source", session, self.switch_source(now_us, (session, track), source, hold, out))
             }
-            Command::AddPushSource(c) => ("add_push_source", c.source, self.add_source(&c, Feed::Push)),
+            Command::AddPushSource(c) => {
+                self.add_source(&c, Feed::Push);
+                ("add_push_source", c.source, Ok(()))
+            }
             Command::AddRelaySource(c) => ("add_relay_source", c.spec.source, self.add_relay_source(now_us, &c, out)),
             Command::RemoveSource { source } => {
                 self.remove_source(source);
@@ -94,31 +96,43 @@ impl Worker {
                 ("set_clock", source, Ok(()))
             }
         };
-        if let Err(message) = result {
+        for object in made {
+            self.shared.registry.settle(object, self.has(object));
+        }
+        if let Err(failure) = result {
             self.counters.add("command_failed");
-            self.shared.events.push(Event::Error { command: name, id, message });
+            self.shared.events.push(Event::Error { command: name, id, message: failure.to_string() });
         }
     }
 
-    fn with_source(&mut self, id: u64, f: impl FnOnce(&mut Source)) -> Result<(), String> {
-        self.sources.get_mut(&id).map(f).ok_or_else(|| format!("source {id}: not on this worker"))
+    /// Whether the object lives here; a mirror is no source of ours.
+    fn has(&self, object: Object) -> bool {
+        match object {
+            Object::Session(id) => self.by_id.contains_key(&id),
+            Object::Source(id) => self.sources.get(&id).is_some_and(|s| !s.is_mirror()),
+            Object::Relay(id) => self.relays_out.contains_key(&id),
+        }
+    }
+
+    fn with_source(&mut self, id: u64, f: impl FnOnce(&mut Source)) -> Result<(), Failure> {
+        self.sources.get_mut(&id).map(f).ok_or(Failure::NotHere(id))
     }
 
     // ------------------------------------------------------------------ sessions
 
-    fn add_session(&mut self, now_us: u64, c: &AddSession) -> Result<(), String> {
+    fn add_session(&mut self, now_us: u64, c: &AddSession) -> Result<(), Failure> {
         if self.by_id.contains_key(&c.session) {
-            return Err(format!("session {} exists", c.session));
+            return Err(Failure::SessionExists(c.session));
         }
         if self.by_ufrag.contains_key(&c.ice.local_ufrag) {
-            return Err("ice.local_ufrag is in use".into());
+            return Err(Failure::UfragInUse);
         }
         if self.handshaking.len() >= self.config.max_half_open {
-            self.shared.registry.forget_session(c.session);
             self.shared.events.push(Event::SessionClosed { session: c.session, reason: "too_many_half_open" });
-            return Err(format!("{} sessions have not finished their handshake", self.handshaking.len()));
+            return Err(Failure::TooManyHalfOpen(self.handshaking.len()));
         }
-        let session = Session::new(now_us, &self.shared.context, c)?;
+        let made = Session::new(now_us, &self.shared.context, c);
+        let session = made.map_err(|e| Failure::Crypto(format!("dtls: {}", e.0)))?;
         let slot = self.sessions.insert(Box::new(session));
         self.by_id.insert(c.session, slot);
         self.by_ufrag.insert(c.ice.local_ufrag.clone(), slot);
@@ -139,10 +153,10 @@ impl Worker {
         Ok(())
     }
 
-    fn restart_ice(&mut self, id: u64, ice: crate::config::IceParameters) -> Result<(), String> {
-        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+    fn restart_ice(&mut self, id: u64, ice: crate::config::IceParameters) -> Result<(), Failure> {
+        let slot = *self.by_id.get(&id).ok_or(Failure::UnknownSession(id))?;
         if self.by_ufrag.contains_key(&ice.local_ufrag) {
-            return Err("ice.local_ufrag is in use".into());
+            return Err(Failure::UfragInUse);
         }
         let s = &mut self.sessions[slot];
         self.by_ufrag.insert(ice.local_ufrag.clone(), slot);
@@ -199,7 +213,7 @@ impl Worker {
                 self.remove_source(id);
             }
         }
-        self.shared.registry.forget_session(session.id);
+        self.shared.registry.forget(Object::Session(session.id));
         self.shared.events.push(Event::SessionClosed { session: session.id, reason });
         let _ = now_us;
     }
@@ -216,11 +230,11 @@ impl Worker {
         s.send_rtcp(packet, out, slot as u32);
     }
 
-    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), String> {
+    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), Failure> {
         let (slot, track) = self.track(id, track)?;
         let session = &self.sessions[slot];
         if session.send[track].config.rtx_ssrc == 0 {
-            return Err(format!("session {id}: probing needs RTX"));
+            return Err(Failure::ProbeWithoutRtx(id));
         }
         self.probes.retain(|p| p.slot != slot);
         self.probes.push(Probe {
@@ -237,7 +251,7 @@ impl Worker {
 
     // ------------------------------------------------------------------ sources
 
-    fn add_source(&mut self, c: &SourceSpec, feed: Feed) -> Result<(), String> {
+    fn add_source(&mut self, c: &SourceSpec, feed: Feed) {
         let codec = Self::parse_codec(&c.codec);
         match self.sources.get_mut(&c.source) {
             Some(s) => {
@@ -248,20 +262,19 @@ impl Worker {
                 self.sources.insert(c.source, Source::new(c.source, c.kind, codec, c.clock_rate, feed));
             }
         }
-        Ok(())
     }
 
-    fn add_relay_source(&mut self, now_us: u64, c: &AddRelaySource, out: &mut Egress) -> Result<(), String> {
-        let rx = Receiver::new(&relay_key("srtp_key", &c.srtp_key)?).map_err(|e| e.to_string())?;
-        let tx = Sender::new(&relay_key("srtcp_key", &c.srtcp_key)?).map_err(|e| e.to_string())?;
+    fn add_relay_source(&mut self, now_us: u64, c: &AddRelaySource, out: &mut Egress) -> Result<(), Failure> {
+        let rx = Receiver::new(&relay_key("srtp_key", &c.srtp_key)?).map_err(|e| Failure::Crypto(e.to_string()))?;
+        let tx = Sender::new(&relay_key("srtcp_key", &c.srtcp_key)?).map_err(|e| Failure::Crypto(e.to_string()))?;
         if self.relay_ssrcs.get(&c.ssrc).is_some_and(|e| *e != RelayEnd::In(c.spec.source)) {
-            return Err(format!("ssrc {} is in use", c.ssrc));
+            return Err(Failure::SsrcInUse(c.ssrc));
         }
         let id = c.spec.source;
         if let Some(old) = self.relays_in.remove(&id) {
             self.relay_ssrcs.remove(&old.ssrc);
         }
-        self.add_source(&c.spec, Feed::Relay)?;
+        self.add_source(&c.spec, Feed::Relay);
         self.relay_ssrcs.insert(c.ssrc, RelayEnd::In(id));
         let relay = RelayIn {
             source: id,
@@ -282,15 +295,21 @@ impl Worker {
         if let Some(r) = self.relays_in.remove(&id) {
             self.relay_ssrcs.remove(&r.ssrc);
         }
-        self.shared.registry.forget_source(id);
+        self.shared.registry.forget(Object::Source(id));
         let Some(s) = self.sources.remove(&id) else { return };
-        for relay in s.relays {
+        let fed: Vec<u64> = self.relays_out.values().filter(|r| r.source == id).map(|r| r.id).collect();
+        for relay in fed {
             self.remove_relay(relay);
         }
         for w in s.mirrors {
-            self.shared.mailboxes[w].post(Mail::MirrorEnded { source: id });
+            self.shared.mailboxes[w].deliver(Mail::MirrorEnded { source: id });
         }
-        for (slot, track) in s.viewers {
+        self.leave_alone(id, s.viewers);
+    }
+
+    /// The source of these viewers' tracks is no more.
+    pub(super) fn leave_alone(&mut self, id: u64, viewers: Vec<(usize, usize)>) {
+        for (slot, track) in viewers {
             let t = &mut self.sessions[slot].send[track];
             if t.source == Some(id) {
                 t.source = None;
@@ -303,7 +322,7 @@ impl Worker {
         self.dirty.retain(|d| d.1 != id);
     }
 
-    fn tap(&mut self, id: u64, enabled: bool) -> Result<(), String> {
+    fn tap(&mut self, id: u64, enabled: bool) -> Result<(), Failure> {
         let events = self.shared.events.clone();
         self.with_source(id, |s| {
             s.tapped = enabled;
@@ -316,25 +335,26 @@ impl Worker {
 
     // ------------------------------------------------------------------ relays
 
-    fn add_relay(&mut self, now_us: u64, c: &AddRelay) -> Result<(), String> {
+    fn add_relay(&mut self, now_us: u64, c: &AddRelay) -> Result<(), Failure> {
         let keys: [Keys; 2] = [relay_key("srtp_key", &c.srtp_key)?, relay_key("srtcp_key", &c.srtcp_key)?];
         if !self.sources.contains_key(&c.source) {
-            self.shared.registry.forget_relay(c.relay);
-            return Err(format!("source {}: not on this worker", c.source));
+            return Err(Failure::NotHere(c.source));
+        }
+        if self.relays_out.contains_key(&c.relay) {
+            return Err(Failure::RelayExists(c.relay));
         }
         if self.relay_ssrcs.contains_key(&c.ssrc) {
-            self.shared.registry.forget_relay(c.relay);
-            return Err(format!("ssrc {} is in use", c.ssrc));
+            return Err(Failure::SsrcInUse(c.ssrc));
         }
-        let tx = Sender::new(&keys[0]).map_err(|e| e.to_string())?;
-        let rx = Receiver::new(&keys[1]).map_err(|e| e.to_string())?;
+        let tx = Sender::new(&keys[0]).map_err(|e| Failure::Crypto(e.to_string()))?;
+        let rx = Receiver::new(&keys[1]).map_err(|e| Failure::Crypto(e.to_string()))?;
         self.relay_ssrcs.insert(c.ssrc, RelayEnd::Out(c.relay));
         self.relays_out.insert(c.relay, RelayOut::new(c.relay, c.source, c.ssrc, c.payload_type, tx, rx, now_us));
         Ok(())
     }
 
     pub(super) fn remove_relay(&mut self, id: u64) {
-        self.shared.registry.forget_relay(id);
+        self.shared.registry.forget(Object::Relay(id));
         let Some(r) = self.relays_out.remove(&id) else { return };
         self.relay_ssrcs.remove(&r.ssrc);
         self.catching_relays.retain(|c| *c != id);

@@ -112,7 +112,7 @@ impl Worker {
             return;
         }
         for w in &source.mirrors {
-            if !self.shared.mailboxes[*w].post(Mail::Mirrored { source: id, packets: packets.to_vec() }) {
+            if self.shared.mailboxes[*w].post(Mail::Mirrored { source: id, packets: packets.to_vec() }).is_err() {
                 self.counters.add("mirror_overflow");
             }
         }

@@ -228,7 +228,9 @@ impl Worker {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let Some(clock) = source.on_sender_report(now_us, ntp, rtp_ts) else { return };
         for w in &source.mirrors {
-            self.shared.mailboxes[*w].post(crate::mailbox::Mail::MirrorClock { source: id, clock });
+            if self.shared.mailboxes[*w].post(crate::mailbox::Mail::MirrorClock { source: id, clock }).is_err() {
+                self.counters.add("mirror_overflow");
+            }
         }
         if source.tapped {
             self.shared.events.push(Event::ClockSeen { source: id, ntp, rtp_ts: clock.rtp });

@@ -5,6 +5,7 @@ use crate::config::Kind;
 use crate::egress::Egress;
 use crate::mailbox::Mail;
 use crate::packet::PacketRef;
+use crate::registry::Object;
 use crate::source::{Feed, Source};
 use rillcast_wire::codec::Codec;
 
@@ -14,24 +15,37 @@ impl Worker {
         if self.sources.contains_key(&id) {
             return true;
         }
-        let Some(worker) = self.shared.registry.worker_of_source(id).filter(|w| *w != self.index) else { return false };
+        let owner = self.shared.registry.worker_of(Object::Source(id));
+        let Some(worker) = owner.filter(|w| *w != self.index) else { return false };
         // The format is told by the first mail.
         self.sources.insert(id, Source::new(id, kind, Codec::Other, clock_rate, Feed::Mirror { worker }));
-        self.shared.mailboxes[worker].post(Mail::Subscribe { source: id, worker: self.index })
+        self.shared.mailboxes[worker].deliver(Mail::Subscribe { source: id, worker: self.index });
+        true
     }
 
     pub(super) fn drop_unused_mirror(&mut self, id: u64) {
         let Some(s) = self.sources.get(&id) else { return };
         if let (Feed::Mirror { worker }, 0) = (s.feed, s.consumers()) {
             self.sources.remove(&id);
-            self.shared.mailboxes[worker].post(Mail::Unsubscribe { source: id, worker: self.index });
+            self.shared.mailboxes[worker].deliver(Mail::Unsubscribe { source: id, worker: self.index });
+        }
+    }
+
+    /// The mirrored source is no more.
+    pub(super) fn mirror_ended(&mut self, id: u64) {
+        if !self.sources.get(&id).is_some_and(Source::is_mirror) {
+            return;
+        }
+        if let Some(s) = self.sources.remove(&id) {
+            self.leave_alone(id, s.viewers);
+            self.dirty.retain(|d| d.1 != id);
         }
     }
 
     pub(super) fn subscribe(&mut self, now_us: u64, id: u64, worker: usize, out: &mut Egress) {
         self.flush_source(now_us, id, out);
         let Some(s) = self.sources.get_mut(&id) else {
-            self.shared.mailboxes[worker].post(Mail::MirrorEnded { source: id });
+            self.shared.mailboxes[worker].deliver(Mail::MirrorEnded { source: id });
             return;
         };
         if !s.mirrors.contains(&worker) {
@@ -51,7 +65,7 @@ impl Worker {
             clock: s.clock,
             packets,
         };
-        self.shared.mailboxes[worker].post(mail);
+        self.shared.mailboxes[worker].deliver(mail);
     }
 
     pub(super) fn unsubscribe(&mut self, id: u64, worker: usize) {

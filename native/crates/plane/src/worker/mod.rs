@@ -3,6 +3,7 @@
 
 mod catching;
 mod commands;
+mod failure;
 mod fanout;
 mod inbound;
 mod lag;
@@ -180,6 +181,36 @@ impl Worker {
         while let Some((slot, reason)) = self.closing.pop() {
             self.close_session(now_us, slot, reason, false, out);
         }
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    /// The tables and lists that are not empty.
+    fn leftovers(&self) -> Vec<&'static str> {
+        [
+            ("sessions", self.sessions.len()),
+            ("by_id", self.by_id.len()),
+            ("by_ufrag", self.by_ufrag.len()),
+            ("by_address", self.by_address.len()),
+            ("sources", self.sources.len()),
+            ("relays_out", self.relays_out.len()),
+            ("relays_in", self.relays_in.len()),
+            ("relay_ssrcs", self.relay_ssrcs.len()),
+            ("dirty", self.dirty.len()),
+            ("handshaking", self.handshaking.len()),
+            ("catching", self.catching.len()),
+            ("catching_relays", self.catching_relays.len()),
+            ("probes", self.probes.len()),
+            ("closing", self.closing.len()),
+        ]
+        .into_iter()
+        .filter_map(|(name, n)| (n > 0).then_some(name))
+        .collect()
+    }
+
+    fn is_half_open(&self, session: u64) -> bool {
+        self.by_id.get(&session).is_some_and(|slot| self.sessions[*slot].phase == crate::session::Phase::Waiting)
     }
 }
 

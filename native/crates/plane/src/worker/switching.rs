@@ -2,8 +2,10 @@
 
 use rillcast_wire::codec::Codec;
 
+use super::failure::Failure;
 use super::Worker;
 use crate::egress::Egress;
+use crate::registry::Object;
 use crate::session::send::Progress;
 
 impl Worker {
@@ -15,14 +17,14 @@ impl Worker {
         source: Option<u64>,
         hold: bool,
         out: &mut Egress,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let (slot, i) = self.track(id, track)?;
         let current = self.sessions[slot].send[i].source;
         match source {
             Some(new) if Some(new) == current => self.stay(now_us, slot, i, out),
             Some(new) => {
-                if !self.shared.registry.knows_source(new) {
-                    return Err(format!("source {new}: unknown"));
+                if self.shared.registry.worker_of(Object::Source(new)).is_none() {
+                    return Err(Failure::UnknownSource(new));
                 }
                 let session = &mut self.sessions[slot];
                 let connected = super::inbound::is_connected(session);
@@ -74,14 +76,14 @@ impl Worker {
     }
 
     /// A track's session slot and place.
-    pub(super) fn track(&self, id: u64, track: u64) -> Result<(usize, usize), String> {
-        let slot = *self.by_id.get(&id).ok_or_else(|| format!("session {id}: unknown"))?;
+    pub(super) fn track(&self, id: u64, track: u64) -> Result<(usize, usize), Failure> {
+        let slot = *self.by_id.get(&id).ok_or(Failure::UnknownSession(id))?;
         let found = self.sessions[slot].send.iter().position(|t| t.config.track == track);
-        Ok((slot, found.ok_or_else(|| format!("session {id}: no track {track}"))?))
+        Ok((slot, found.ok_or(Failure::NoTrack { session: id, track })?))
     }
 
     /// At most this many temporal layers of the present source.
-    pub(super) fn limit_layers(&mut self, id: u64, track: u64, temporal: u8) -> Result<(), String> {
+    pub(super) fn limit_layers(&mut self, id: u64, track: u64, temporal: u8) -> Result<(), Failure> {
         let (slot, i) = self.track(id, track)?;
         let t = &mut self.sessions[slot].send[i];
         t.limit_layers(temporal);

@@ -132,7 +132,10 @@ impl Worker {
             }
             Feed::Push => self.shared.events.push(Event::KeyframeWanted { source: id }),
             Feed::Mirror { worker } => {
-                self.shared.mailboxes[worker].post(Mail::Keyframe { source: id });
+                let posted = self.shared.mailboxes[worker].post(Mail::Keyframe { source: id });
+                if let (Err(_), Some(s)) = (posted, self.sources.get_mut(&id)) {
+                    s.keyframe_wanted = true;
+                }
             }
             Feed::None => {}
         }

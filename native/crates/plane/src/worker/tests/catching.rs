@@ -24,7 +24,6 @@ impl Stage {
             |source| SourceSpec { source, worker: 0, kind: Kind::Video, codec: "VP8".into(), clock_rate: 90_000 };
         for source in [100, 200] {
             b.command(Command::AddPushSource(spec(source)));
-            b.worker.shared.registry.place_source(source, 0).unwrap();
         }
         let due = b.now;
         Stage { b, seq: 0, frame: 0, due }

@@ -210,7 +210,6 @@ fn a_limit_outlasts_a_hold_that_came_to_nothing() {
         clock_rate: 90_000,
     };
     s.b.command(Command::AddPushSource(spec));
-    s.b.worker.shared.registry.place_source(200, 0).unwrap();
     s.frames(16, &[]);
     s.seen();
     s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: true });

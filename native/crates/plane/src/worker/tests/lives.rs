@@ -82,8 +82,6 @@ fn a_switch_keeps_one_sequence_and_timeline() {
     b.command(Command::AddPushSource(push_source()));
     push(&mut b, &[(1, 500, KEYFRAME)]);
     v.received(&mut b);
-    // The registry is told by `Plane::execute`, which this test goes round.
-    b.worker.shared.registry.place_source(200, 0).unwrap();
     b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(2, 3500, DELTA)]);
     let (after, _) = v.received(&mut b);
@@ -103,7 +101,6 @@ fn a_running_picture_waits_for_a_fresh_keyframe_and_old_gaps_are_left() {
     push(&mut b, &[(1, 500, KEYFRAME)]);
     frames(&mut b, &mut p, 0, 15);
     let lost = v.received(&mut b).0[3].0.seq;
-    b.worker.shared.registry.place_source(200, 0).unwrap();
     b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(2, 3500, DELTA)]);
     assert!(v.received(&mut b).0.is_empty(), "the cached keyframe is too old");
@@ -132,7 +129,6 @@ fn vp8_frame_numbers_go_on_over_a_switch_and_in_repairs() {
     p.send_rtp(&mut b, 96, 5, 2, 3000, &numbered(0x7FFF, 255, DELTA));
     v.received(&mut b);
     b.command(Command::AddPushSource(push_source()));
-    b.worker.shared.registry.place_source(200, 0).unwrap();
     b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(1, 500, &numbered(70, 9, KEYFRAME)), (2, 3500, &numbered(71, 10, DELTA))]);
     let (after, _) = v.received(&mut b);
@@ -171,7 +167,6 @@ fn a_large_keyframe_is_paced_and_whole() {
     frames(&mut b, &mut p, 0, 2);
     v.received(&mut b);
     b.command(Command::AddPushSource(push_source()));
-    b.worker.shared.registry.place_source(200, 0).unwrap();
     b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
     push(&mut b, &[(1, 0, KEYFRAME)]);
     v.received(&mut b);

@@ -13,7 +13,9 @@ use crate::config::*;
 use crate::egress::{Egress, Message, Path, Sink, Sock};
 use crate::events::{Event, EventQueue};
 use crate::mailbox::{Mail, Mailbox};
+use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::router::Router;
 use crate::worker::{Shared, Worker, TICK_US};
 
 type Wire = Arc<Mutex<VecDeque<(Sock, SocketAddr, Vec<u8>)>>>;
@@ -45,7 +47,8 @@ pub struct Bench {
     pub tapped: Vec<(u64, Vec<u8>)>,
     /// Messages handed to the kernel.
     messages: Arc<AtomicUsize>,
-    shared: Shared,
+    pub shared: Shared,
+    router: Router,
     wire: Wire,
     context: Arc<Context>,
 }
@@ -55,6 +58,23 @@ pub const DELTA: &[u8] = &[0x10, 0x01, 0x00, 0x00];
 
 impl Bench {
     pub fn new() -> Self {
+        Self::several(1, 1 << 14).remove(0)
+    }
+
+    /// The workers of one plane, whose mailboxes hold so much mail.
+    pub fn several(workers: usize, limit: usize) -> Vec<Self> {
+        let shared = Shared {
+            context: Arc::new(Context::new().unwrap()),
+            events: Arc::new(EventQueue::new().unwrap()),
+            registry: Arc::new(Registry::default()),
+            mailboxes: (0..workers).map(|_| Mailbox::with_limit(limit).unwrap()).collect(),
+            epoch_ntp: 1 << 40,
+        };
+        let context = Arc::new(Context::new().unwrap());
+        (0..workers).map(|i| Self::one_of(i, shared.clone(), context.clone())).collect()
+    }
+
+    fn one_of(index: usize, shared: Shared, context: Arc<Context>) -> Self {
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],
@@ -67,25 +87,19 @@ impl Bench {
             consent_timeout_ms: 30_000,
             max_half_open: 10,
         };
-        let shared = Shared {
-            context: Arc::new(Context::new().unwrap()),
-            events: Arc::new(EventQueue::new().unwrap()),
-            registry: Arc::new(Registry::default()),
-            mailboxes: vec![Mailbox::new().unwrap()],
-            epoch_ntp: 1 << 40,
-        };
         let wire = Wire::default();
         let messages = Arc::<AtomicUsize>::default();
         Bench {
-            worker: Worker::new(0, config, shared.clone()),
+            worker: Worker::new(index, config, shared.clone()),
             out: Egress::new(Box::new(Capture(wire.clone(), messages.clone()))),
             now: 1_000_000,
             events: vec![],
             tapped: vec![],
             messages,
+            router: Router::new(shared.clone()),
             shared,
             wire,
-            context: Arc::new(Context::new().unwrap()),
+            context,
         }
     }
 
@@ -104,7 +118,20 @@ impl Bench {
     }
 
     pub fn command(&mut self, c: Command) {
-        self.worker.mail(self.now, Mail::Command(Box::new(c)), &mut self.out);
+        self.post(c).expect("a possible command");
+        self.deliver();
+    }
+
+    /// Hands a command to its worker's mailbox.
+    pub fn post(&mut self, c: Command) -> Result<(), Refusal> {
+        self.router.command(c)
+    }
+
+    /// Lets the worker read its mail.
+    pub fn deliver(&mut self) {
+        while let Some(mail) = self.shared.mailboxes[self.worker.index].take() {
+            self.worker.mail(self.now, mail, &mut self.out);
+        }
         self.settle();
     }
 
