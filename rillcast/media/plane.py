@@ -6,16 +6,30 @@ The plane's threads never touch Python; they wake the event loop through one fil
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVarTuple
 
 import msgspec
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.protocol import Command, Event, PlaneConfig
+
+log = logging.getLogger(__name__)
+
+Arguments = TypeVarTuple("Arguments")
 
 EventHandler = Callable[[Event], None]
 PacketHandler = Callable[[int, bytes], None]
 """Called with (source, whole clear RTP packet) for tapped sources."""
+
+
+class PlaneBusy(RillcastError):
+    """A worker of the plane is so far behind that it takes no more work for now; nothing was done. Whoever asked for
+    that work is refused with HIGH_RESOURCE_USAGE unless the caller knows something better."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.HIGH_RESOURCE_USAGE, message)
 
 
 class WorkerPorts(msgspec.Struct, frozen=True):
@@ -37,12 +51,18 @@ class Plane(Protocol):
     def workers(self) -> Sequence[WorkerPorts]: ...
 
     def execute(self, command: Command) -> None:
-        """Hand a command over. Raises ValueError naming the field when it is impossible."""
+        """Hand a command over. Raises ValueError naming the field when it is impossible, and PlaneBusy when the worker
+        is too far behind. Removals (RemoveSession, RemoveSource, RemoveRelay) are never refused as busy."""
         ...
 
     def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
         """Feed a push source with whole RTP packets (any SSRC and payload type; sequence numbers must be
-        continuous)."""
+        continuous). Raises ValueError for an unknown source, and PlaneBusy when the worker is too far behind."""
+        ...
+
+    async def until_failure(self) -> None:
+        """Wait for ever, or until a handler fails: then raise what the first one raised. That is our bug, and what our
+        tables hold is no longer what the plane does, so the node is to end (`Node.spawn` this)."""
         ...
 
     def close(self) -> None:
@@ -56,7 +76,9 @@ class NativePlane:
     def __init__(self, config: PlaneConfig, on_event: EventHandler, on_packet: PacketHandler | None = None) -> None:
         import rillcast_native
 
+        self._busy = rillcast_native.PlaneBusy
         self._native = rillcast_native.Plane(msgspec.json.encode(config))
+        self._handlers = Handlers()
         self._on_event = on_event
         self._on_packet = on_packet
         self._decode = msgspec.json.Decoder(Event).decode
@@ -74,19 +96,57 @@ class NativePlane:
         return self._workers
 
     def execute(self, command: Command) -> None:
-        self._native.execute(self._encode(command))
+        try:
+            self._native.execute(self._encode(command))
+        except self._busy as error:
+            raise PlaneBusy(str(error)) from None
 
     def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
-        self._native.push_rtp(source, list(packets))
+        try:
+            self._native.push_rtp(source, list(packets))
+        except self._busy as error:
+            raise PlaneBusy(str(error)) from None
+
+    async def until_failure(self) -> None:
+        await self._handlers.until_failure()
 
     def close(self) -> None:
         self._loop.remove_reader(self._native.fileno())
         self._native.close()
 
     def _wake(self) -> None:
+        """The plane has something to tell. Called by the event loop, once per batch."""
         events, packets = self._native.poll()
         for event in events:
-            self._on_event(self._decode(event))
+            self._handlers.call(self._decoded, event)
         if self._on_packet is not None:
             for source, packet in packets:
-                self._on_packet(source, packet)
+                self._handlers.call(self._on_packet, source, packet)
+
+    def _decoded(self, event: bytes) -> None:
+        self._on_event(self._decode(event))
+
+
+class Handlers:
+    """Calls handlers one after the other; one that fails keeps no other from being called, and is remembered."""
+
+    def __init__(self) -> None:
+        self._failure: Exception | None = None
+        self._failed = asyncio.Event()
+
+    def call(self, handler: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
+        """Call one handler. Once per event, and per packet of a tapped source."""
+        try:
+            handler(*arguments)
+        except Exception as error:
+            if self._failure is None:
+                self._failure = error
+                self._failed.set()
+            else:
+                log.exception("A handler of the media plane's events failed after another one")
+
+    async def until_failure(self) -> None:
+        """See `Plane.until_failure`."""
+        await self._failed.wait()
+        if self._failure is not None:
+            raise self._failure

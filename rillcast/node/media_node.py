@@ -162,6 +162,7 @@ class MediaNode:
                 await asyncio.sleep(REPORT_S)
 
         node.spawn(self.run(), "media")
+        node.spawn(self.plane.until_failure(), "media plane")
         node.spawn(keep_reporting(), "load report")
         node.on_drain(leave)
         await node.until_stopped()

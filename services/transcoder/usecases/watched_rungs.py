@@ -8,6 +8,7 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane
@@ -62,7 +63,10 @@ class WatchedRungs:
         """Packets the encoder made."""
         watched = self._watched.get(track)
         if watched is not None:
-            self._plane.push_rtp(watched.source, packets)
+            try:
+                self._plane.push_rtp(watched.source, packets)
+            except PlaneBusy:  # as if lost on the way: viewers ask for a keyframe
+                metrics.ERRORS.labels("overflow").inc()
 
     def track_of(self, source: int) -> TrackId | None:
         """The rung of a push source."""
@@ -115,12 +119,12 @@ class WatchedRungs:
 
     def _begin(self, rung: Rung, record: TrackRecord) -> int:
         source = next(self._sources)
-        self._watched[rung.track] = _Watched(rung, source)
         self._plane.execute(
             AddPushSource(
                 source=source, worker=self._worker, kind="video", codec=record.codec, clock_rate=record.clock_rate
             )
         )
+        self._watched[rung.track] = _Watched(rung, source)
         if self._clock is not None:
             self._plane.execute(SetClock(source=source, ntp=self._clock.ntp, rtp_ts=self._clock.rtp_ts))
         return source
