@@ -68,12 +68,16 @@ impl Sink for Traced {
 struct Switch {
     gather: Wire,
     out: Traced,
+    silent: bool,
 }
 
 impl Sink for Switch {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
         if let Some(wire) = self.gather.lock().unwrap().as_mut() {
             wire.extend(messages.iter().map(|m| buffer[m.start..m.start + m.len].to_vec()));
+            return 0;
+        }
+        if self.silent {
             return 0;
         }
         self.out.send(buffer, messages)
@@ -109,6 +113,8 @@ pub struct Audience {
     /// What the driver would say of the load; from 0.3 on packets wait for each other.
     pub busy: f64,
     pub trace: Option<Arc<Trace>>,
+    /// Nothing is sent: for the cost of deciding alone.
+    pub silent: bool,
 }
 
 /// Every viewer has an address of its own behind the gateway.
@@ -136,12 +142,12 @@ impl Edge {
 
     /// Worker `index` of several; the sources live on worker 0.
     pub fn one_of(shared: &Shared, index: usize, audience: Audience) -> Self {
-        let Audience { viewers, streams, gso, busy, trace } = audience;
+        let Audience { viewers, streams, gso, busy, trace, silent } = audience;
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
         let sink =
-            Switch { gather: gather.clone(), out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace } };
+            Switch { gather: gather.clone(), out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace }, silent };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],

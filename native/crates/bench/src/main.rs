@@ -7,6 +7,7 @@
 //! fanout-bench packet ROUNDS VIEWERS STREAMS VARIANT,…   CPU per packet, flat out, the variants in turns
 //! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
 //! fanout-bench paced SECONDS VIEWERS [edge|bound]        CPU per viewer and delays in real time, with keyframes
+//! fanout-bench keyframe ROUNDS VIEWERS                   CPU of a keyframe of 60 packets for everybody, without sending
 //! fanout-bench memory VIEWERS                            resident memory with one, and with so many half a minute later
 //! ```
 //!
@@ -19,6 +20,7 @@
 //! * `naive`: AES-CM + HMAC-SHA1-80, one system call per packet.
 
 mod edge;
+mod keyframe;
 mod paced;
 mod plain;
 mod scale;
@@ -68,7 +70,7 @@ type Second = Box<dyn FnMut() -> u64>;
 
 /// One second of stream to every viewer, in one of the ways.
 fn variant(name: &str, viewers: usize, streams: usize) -> Option<Second> {
-    let audience = |gso, busy| Audience { viewers: 0..viewers, streams, gso, busy, trace: None };
+    let audience = |gso, busy| Audience { viewers: 0..viewers, streams, gso, busy, trace: None, silent: false };
     Some(match name {
         "edge" | "edge_calm" | "edge_no_gso" => {
             let busy = if name == "edge_calm" { 0.0 } else { 1.0 };
@@ -143,7 +145,7 @@ fn resident() -> u64 {
 /// A crowd that joins at once, after half a minute of its stream.
 fn memory(viewers: usize) -> Memory {
     let watched = |viewers| {
-        let mut edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None });
+        let mut edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: false });
         for _ in 0..30 {
             edge.second();
         }
@@ -172,6 +174,7 @@ fn run(args: &[&str]) -> Option<()> {
             };
             print(&paced::measure(number(2)?, number(1)?, bound));
         }
+        "keyframe" => keyframe::measure(number(1)?, number(2)?).iter().for_each(print),
         "memory" => print(&memory(number(1)?)),
         _ => return None,
     }
@@ -185,7 +188,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     eprintln!(
-        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | memory VIEWERS"
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | keyframe ROUNDS VIEWERS | memory VIEWERS"
     );
     std::process::ExitCode::from(2)
 }

@@ -141,7 +141,7 @@ impl Run {
             (Subject::Bound(Plain::bound(viewers).traced(trace.clone())), 0)
         } else {
             let trace = Some(trace.clone());
-            let edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace });
+            let edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace, silent: false });
             let base = edge.now();
             (Subject::Edge(Box::new(edge)), base)
         };

@@ -25,7 +25,7 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let audience =
-        |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, busy: 1.0, trace: None };
+        |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, busy: 1.0, trace: None, silent: false };
     let mut edges: Vec<Edge> = (0..workers).map(|w| Edge::one_of(&shared, w, audience(w))).collect();
     // Let the mirrors be made, and a keyframe through.
     for _ in 0..3 {
