@@ -10,6 +10,7 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
+from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane
 from services.transcoder.usecases.work import Host

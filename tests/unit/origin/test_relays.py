@@ -102,3 +102,17 @@ async def test_relays_end_with_the_stream(world: World) -> None:
     await world.close(origin, answer.session)
 
     assert len(origin.plane.of(protocol.RemoveRelay)) == 1
+
+
+async def test_a_relay_that_a_busy_plane_refuses_takes_no_place(world: World) -> None:
+    origin = await world.origin(relay_child_limit=1)
+    await world.publish(origin)
+    await world.settled_record()
+    origin.plane.busy = True
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.open_relay(origin)
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    origin.plane.busy = False
+    await world.open_relay(origin, child=NodeId("edge-2"))

@@ -413,3 +413,17 @@ async def test_a_layer_that_is_no_longer_sent_has_no_bitrate(world: World) -> No
     record = await world.record()
     assert record is not None
     assert sorted({t.bitrate_bps for t in record.tracks}) == [0, 500_000]
+
+
+async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: World) -> None:
+    origin = await world.origin()
+    origin.plane.busy = True
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.publish(origin)
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    await world.settle()
+    assert await world.record() is None
+    origin.plane.busy = False
+    assert not (await world.publish(origin)).restored

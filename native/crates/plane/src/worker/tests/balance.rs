@@ -245,6 +245,7 @@ fn a_session_that_cannot_be_added_leaves_no_trace_of_itself_or_its_sources() {
 fn a_session_for_which_the_mailbox_has_no_room_leaves_no_trace() {
     let mut plane = Plane::new(1);
     plane.post(Command::AddPushSource(spec(1, 0))).unwrap();
+    assert_eq!(plane.workers[0].shared.registry.worker_of(Object::Source(1)), Some(0));
     let fingerprint = plane.workers[0].context().fingerprint().to_owned();
     let session = plane.workers[0].session(2, vec![recv(2)], vec![], &fingerprint);
     assert_eq!(plane.post(Command::AddSession(Box::new(session))), Err(Refusal::Busy { worker: 0 }));
@@ -258,10 +259,14 @@ fn removals_reach_a_worker_whose_mailbox_is_full() {
     let mut plane = Plane::new(1);
     plane.add_session(1, 0, vec![], vec![send(1, 9)]);
     plane.deliver(0);
-    plane.post(Command::AddPushSource(spec(1, 0))).unwrap();
-    assert_eq!(plane.post(Command::AddPushSource(spec(2, 0))), Err(Refusal::Busy { worker: 0 }));
+    for source in 1..=4 {
+        plane.post(Command::AddPushSource(spec(source, 0))).unwrap();
+    }
+    assert_eq!(plane.post(Command::AddPushSource(spec(5, 0))), Err(Refusal::Busy { worker: 0 }));
     plane.post(Command::RemoveSession { session: 1, keep_sources: false }).unwrap();
-    plane.post(Command::RemoveSource { source: 1 }).unwrap();
+    for source in 1..=4 {
+        plane.post(Command::RemoveSource { source }).unwrap();
+    }
     plane.settle();
     assert_eq!(plane.workers[0].closed(1), Some("removed"));
     assert_eq!(plane.leftovers(), Vec::<&str>::new());
