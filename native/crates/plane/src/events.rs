@@ -81,7 +81,9 @@ pub struct WorkerStats {
 /// A tapped source's packet, as a whole RTP packet.
 pub type Tapped = (u64, Vec<u8>);
 
+/// Ten seconds of a node with 20 000 sessions, should Python stand still for so long; 50 MB.
 const MAX_EVENTS: usize = 200_000;
+/// Ten seconds of a 4 Mbit/s source: a decoder further behind needs a keyframe anyway.
 const MAX_TAPPED: usize = 4_000;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Media between nodes: one source to one child as SRTP/SRTCP, whoever watches below (DESIGN §3).
+//! Media between nodes: one source to one child as SRTP/SRTCP, however many watch below.
 //!
 //! Both sides know the keys beforehand (over the bus). The child's first authenticated keep-alive tells the parent its
 //! address. Lost packets are sent again byte for byte: relay packets hold nothing that depends on the time of sending.
@@ -33,6 +33,8 @@ pub struct RelayOut {
     /// Since when there was nothing to send, and how many packets had been sent then.
     quiet: (u64, u32),
     pub progress: Progress,
+    /// Whether it is in the worker's start queue.
+    pub queued: bool,
     /// Relay sequence = source sequence + this.
     offset: Option<u64>,
     sent: Window,
@@ -78,6 +80,7 @@ impl RelayOut {
             reported_us: 0,
             quiet: (now_us, 0),
             progress: Progress::Waiting,
+            queued: false,
             offset: None,
             sent: Window::default(),
             packets: 0,
@@ -154,10 +157,10 @@ pub struct RelayIn {
 }
 
 impl RelayIn {
-    /// A keep-alive: an authenticated receiver report, plus what else the child wants to say.
-    pub fn keep_alive(&mut self, reports: &[rtcp::Report]) -> Vec<u8> {
+    /// A keep-alive: a receiver report without blocks; the caller adds what else the child wants to say, and encrypts.
+    pub fn keep_alive(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
-        rtcp::write_rr(&mut out, self.ssrc, reports);
+        rtcp::write_rr(&mut out, self.ssrc, &[]);
         out
     }
 }

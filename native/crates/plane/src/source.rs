@@ -15,6 +15,7 @@ use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
+use crate::session::send::SendTrack;
 
 /// Where a source's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,11 @@ const MAX_JUMP: u64 = 3_000;
 /// At most one keyframe request per source in this time.
 pub const KEYFRAME_THROTTLE_US: u64 = 500_000;
 
+/// Packets kept. Video: five seconds (`ring::KEEP_US`) of 8 Mbit/s, twice what clients publish. Audio: five seconds in packets
+/// of 20 ms.
+const VIDEO_RING: usize = 4096;
+const AUDIO_RING: usize = 256;
+
 pub struct Source {
     pub id: u64,
     pub kind: Kind,
@@ -73,6 +79,7 @@ pub struct Source {
     pub keyframe_interval_us: u64,
     pub keyframe_wanted: bool,
     pub keyframe_asked_us: u64,
+    fir: u8,
     /// Where the next frame's fan-out begins, so that the tail is shared.
     pub rotation: usize,
     unwrap: SeqUnwrapper,
@@ -97,7 +104,7 @@ impl Source {
             codec,
             clock_rate,
             feed,
-            ring: Ring::new(if kind == Kind::Video { 4096 } else { 256 }),
+            ring: Ring::new(if kind == Kind::Video { VIDEO_RING } else { AUDIO_RING }),
             clock: None,
             nack: NackTracker::default(),
             viewers: vec![],
@@ -112,6 +119,7 @@ impl Source {
             keyframe_interval_us: 0,
             keyframe_wanted: false,
             keyframe_asked_us: 0,
+            fir: 0,
             rotation: 0,
             unwrap: SeqUnwrapper::new(),
             layers: LayerCount::default(),
@@ -135,6 +143,13 @@ impl Source {
 
     pub fn consumers(&self) -> usize {
         self.viewers.len() + self.relays.len() + self.mirrors.len() + usize::from(self.tapped)
+    }
+
+    /// Makes a track one of the viewers; unless it is.
+    pub fn seat(&mut self, slot: usize, track: usize, t: &mut SendTrack) {
+        if t.take_seat(self.id, self.viewers.len()) {
+            self.viewers.push((slot, track));
+        }
     }
 
     /// The next packet comes from another feed: join it to what was.
@@ -305,6 +320,13 @@ impl Source {
         self.keyframe_wanted = false;
         self.keyframe_asked_us = now_us.max(1);
         true
+    }
+
+    /// The command number of the next FIR: one more each time, since a decoder refresh is made once per number (RFC 5104
+    /// §4.3.1.1). At most once in `KEYFRAME_THROTTLE_US`.
+    pub fn next_fir(&mut self) -> u8 {
+        self.fir = self.fir.wrapping_add(1);
+        self.fir
     }
 
     /// Figures since the last call, about once a second.

@@ -180,10 +180,13 @@ pub fn pin(cpu: usize) {
     }
 }
 
+/// As far before others as leaves the system's own urgent threads (−20 to −11) their place.
+const NICENESS: libc::c_int = -10;
+
 /// Media before everything else of this node: a late packet cannot be made up for. Not being allowed to is no error.
 fn prefer() {
     // SAFETY: no pointers; 0 means the calling thread on Linux.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 
 struct Epoll(OwnedFd);

@@ -5,7 +5,7 @@ use rillcast_wire::codec::vp8;
 use rillcast_wire::rtp;
 
 use super::segment::{Segment, MAX_COPY};
-use super::send::{Moment, SendTrack};
+use super::send::{Moment, SendTrack, ROOM_FOR_SEND_TIME};
 use crate::config::HeaderExtensions;
 use crate::packet::Packet;
 
@@ -71,7 +71,7 @@ impl SendTrack {
         }
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
         let exts: &[(u8, &[u8])] =
-            if ids.abs_send_time != 0 && len < 1430 { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
+            if ids.abs_send_time != 0 && len < ROOM_FOR_SEND_TIME { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
         let rtx = self.rtx_seq;
         self.rtx_seq += 1;
         let header = rtp::write_header(

@@ -14,6 +14,8 @@ use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
 
+/// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
+pub(super) const ROOM_FOR_SEND_TIME: usize = 1430;
 /// A track that sent nothing for so long does not flow.
 const FLOWS_US: u64 = 500_000;
 
@@ -40,6 +42,13 @@ pub enum Progress {
     Live,
 }
 
+/// A track's place in `Source::viewers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seat {
+    source: u64,
+    at: u32,
+}
+
 pub struct SendTrack {
     pub config: config::SendTrack,
     pub source: Option<u64>,
@@ -50,6 +59,10 @@ pub struct SendTrack {
     /// Temporal layers to be sent, and whether that is not so yet.
     pub(super) wanted_limit: u8,
     pub relayers: bool,
+    /// Whether it is in the worker's start queue.
+    queued: bool,
+    /// Its place among the viewers of `source`, and of `target`.
+    seats: [Option<Seat>; 2],
     /// Silent until the switch under way is complete.
     pub(super) held: bool,
     /// Catching up no faster than this.
@@ -88,6 +101,8 @@ impl SendTrack {
             current: None,
             wanted_limit: layers::ALL,
             relayers: false,
+            queued: false,
+            seats: [None; 2],
             held: false,
             pace: None,
             previous: None,
@@ -105,6 +120,46 @@ impl SendTrack {
             repairs: None,
             frame_number: None,
         }
+    }
+
+    #[inline]
+    pub fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// Set by the start queue and whoever takes from it; unset, the entry there is void.
+    #[inline]
+    pub fn set_queued(&mut self, queued: bool) {
+        self.queued = queued;
+    }
+
+    /// Notes that the track is at `at` among the viewers of `source`. False if it is there already.
+    pub fn take_seat(&mut self, source: u64, at: usize) -> bool {
+        if self.seats.iter().flatten().any(|s| s.source == source) {
+            return false;
+        }
+        // A track has a source and a target, so that one of the two is free.
+        if let Some(free) = self.seats.iter_mut().find(|s| s.is_none()) {
+            *free = Some(Seat { source, at: at as u32 });
+        }
+        true
+    }
+
+    pub fn move_seat(&mut self, source: u64, at: usize) {
+        if let Some(s) = self.seats.iter_mut().flatten().find(|s| s.source == source) {
+            s.at = at as u32;
+        }
+    }
+
+    /// Where the track was among the viewers of `source`; it no longer is.
+    pub fn leave_seat(&mut self, source: u64) -> Option<usize> {
+        let seat = self.seats.iter_mut().find(|s| s.is_some_and(|s| s.source == source))?;
+        seat.take().map(|s| s.at as usize)
+    }
+
+    #[cfg(test)]
+    pub fn seats_for_test(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
+        self.seats.iter().flatten().map(|s| (s.source, s.at as usize))
     }
 
     /// Where this track would begin with `source` now: its cached keyframe, or for audio its next packet.
@@ -248,7 +303,7 @@ impl SendTrack {
         let mut n = 0;
         // Without RTX a resend must be byte-identical, so nothing that depends on the time of sending may be in it.
         let video = self.config.kind == Kind::Video;
-        if video && ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < 1430 {
+        if video && ids.abs_send_time != 0 && self.config.rtx_ssrc != 0 && p.payload.len() < ROOM_FOR_SEND_TIME {
             exts[n] = (ids.abs_send_time, &at.abs_send_time);
             n += 1;
         }

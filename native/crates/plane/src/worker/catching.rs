@@ -10,6 +10,11 @@ use crate::session::Session;
 /// Catching up: packets per viewer and tick (one GSO message), and per relay.
 const CATCH_UP: usize = MAX_SEGMENTS;
 const CATCH_UP_RELAY: usize = 64;
+/// A child is not caught up from further back: what has most of the ring before it would lose its beginning to newer
+/// packets before it is sent.
+const MAX_RELAY_START: u64 = 3_000;
+/// Half a second of audio in packets of 20 ms: as much as a player has in its buffer when it begins.
+pub(super) const AUDIO_START: u64 = 25;
 /// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
 /// thin links most switches are made for can't take. An older one is replaced by asking for a new one.
 const FRESH_US: u64 = 150_000;
@@ -27,9 +32,7 @@ impl Worker {
             return;
         }
         if let Some(source) = self.sources.get_mut(&id) {
-            if !source.viewers.contains(&(slot, track)) {
-                source.viewers.push((slot, track));
-            }
+            source.seat(slot, track, &mut self.sessions[slot].send[track]);
         }
         self.flush_source(now_us, id, out);
         self.try_begin(now_us, slot, track, out);
@@ -68,8 +71,12 @@ impl Worker {
     }
 
     pub(super) fn detach(&mut self, id: u64, slot: usize, track: usize) {
-        if let Some(s) = self.sources.get_mut(&id) {
-            s.viewers.retain(|v| *v != (slot, track));
+        let seat = self.sessions[slot].send[track].leave_seat(id);
+        if let (Some(seat), Some(s)) = (seat, self.sources.get_mut(&id)) {
+            s.viewers.swap_remove(seat);
+            if let Some(&(other, t)) = s.viewers.get(seat) {
+                self.sessions[other].send[t].move_seat(id, seat);
+            }
         }
         self.drop_unused_mirror(id);
     }
@@ -90,10 +97,7 @@ impl Worker {
                 t.begin(now_us, source, newer, *remb_bps);
                 next = newer.first_seq;
             } else if !pace.ready(now_us, source.rate_bps()) {
-                if !self.catching.contains(&(slot, track)) {
-                    self.catching.push((slot, track));
-                }
-                return;
+                return self.starts.add_track(slot, track, t);
             }
         }
         let moment = Moment::new(now_us);
@@ -114,27 +118,40 @@ impl Worker {
         let done = source.ring.highest().is_none_or(|h| last > h) && t.pace.is_none_or(|p| p.is_over(now_us));
         t.progress = if done { Progress::Live } else { Progress::Catching { next: last } };
         t.pace = t.pace.filter(|_| !done);
-        if !done && !self.catching.contains(&(slot, track)) {
-            self.catching.push((slot, track));
+        if !done {
+            self.starts.add_track(slot, track, t);
         }
         self.tell_media(slot);
     }
 
     /// One tick's worth for everybody who is catching up.
     pub(super) fn catch_up_all(&mut self, now_us: u64, out: &mut Egress) {
-        for (slot, track) in std::mem::take(&mut self.catching) {
-            if let Some(id) = self.sessions.get(slot).and_then(|s| s.send[track].source) {
-                self.flush_source(now_us, id, out);
-                self.dirty.retain(|d| d.1 != id);
+        let (tracks, relays) = self.starts.take();
+        for (slot, track) in tracks {
+            let Some(t) = self.sessions.get_mut(slot).and_then(|s| s.send.get_mut(track)) else { continue };
+            if !t.is_queued() {
+                continue;
+            }
+            t.set_queued(false);
+            if let Some(id) = t.source {
+                self.flush_pending(now_us, id, out);
             }
             self.catch_up(now_us, slot, track, out);
         }
-        for id in std::mem::take(&mut self.catching_relays) {
-            if let Some(source) = self.relays_out.get(&id).map(|r| r.source) {
-                self.flush_source(now_us, source, out);
-                self.dirty.retain(|d| d.1 != source);
-            }
+        for id in relays {
+            let Some(relay) = self.relays_out.get_mut(&id) else { continue };
+            relay.queued = false;
+            let source = relay.source;
+            self.flush_pending(now_us, source, out);
             self.catch_up_relay(id, out);
+        }
+    }
+
+    /// What a source has gathered is sent before who is caught up gets more of it, so that nobody gets it twice.
+    fn flush_pending(&mut self, now_us: u64, id: u64, out: &mut Egress) {
+        if self.sources.get(&id).is_some_and(|s| !s.pending.is_empty()) {
+            self.dirty.retain(|d| d.1 != id);
+            self.flush_source(now_us, id, out);
         }
     }
 
@@ -149,10 +166,12 @@ impl Worker {
             source.relays.push(id);
         }
         let highest = source.ring.highest();
-        let keyframe = source.ring.keyframe().filter(|k| highest.is_some_and(|h| h - k.first_seq < 3_000));
+        let keyframe = source.ring.keyframe().filter(|k| highest.is_some_and(|h| h - k.first_seq < MAX_RELAY_START));
         relay.progress = match (keyframe, highest) {
             (Some(k), _) => Progress::Catching { next: k.first_seq },
-            (None, Some(h)) if source.kind == Kind::Audio => Progress::Catching { next: h.saturating_sub(25).max(1) },
+            (None, Some(h)) if source.kind == Kind::Audio => {
+                Progress::Catching { next: h.saturating_sub(AUDIO_START).max(1) }
+            }
             _ => {
                 source.keyframe_wanted = true;
                 Progress::Live
@@ -175,7 +194,7 @@ impl Worker {
             relay.progress = Progress::Live;
         } else {
             relay.progress = Progress::Catching { next: last };
-            self.catching_relays.push(id);
+            self.starts.add_relay(relay);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::relay::{RelayIn, RelayOut};
 use crate::session::send::Progress;
 use crate::session::Session;
 use crate::source::{Feed, Source};
+use rillcast_wire::codec::Codec;
 use rillcast_wire::rtcp;
 
 const MAX_PROBE_BPS: u64 = 20_000_000;
@@ -45,11 +46,11 @@ impl Worker {
                 }
             }
             Mail::Stop => {
-                self.stop(now_us, out);
+                self.stop(out);
                 return false;
             }
         }
-        self.close_marked(now_us, out);
+        self.close_marked(out);
         true
     }
 
@@ -60,7 +61,7 @@ impl Worker {
             Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
             Command::RemoveSession { session, keep_sources } => {
                 if let Some(&slot) = self.by_id.get(&session) {
-                    self.close_session(now_us, slot, "removed", keep_sources, out);
+                    self.close_session(slot, "removed", keep_sources, out);
                 }
                 ("remove_session", session, Ok(()))
             }
@@ -140,7 +141,7 @@ impl Worker {
         for (track, t) in c.recv.iter().enumerate() {
             for (encoding, e) in t.encodings.iter().enumerate() {
                 let feed = Feed::Session { slot, track, encoding };
-                let codec = Self::parse_codec(&t.codec);
+                let codec = Codec::from_name(&t.codec);
                 let source = self
                     .sources
                     .entry(e.source)
@@ -172,7 +173,6 @@ impl Worker {
     /// publisher's return.
     pub(super) fn close_session(
         &mut self,
-        now_us: u64,
         slot: usize,
         reason: &'static str,
         keep_sources: bool,
@@ -182,6 +182,12 @@ impl Worker {
             return;
         }
         self.say_bye(slot, out);
+        for track in 0..self.sessions[slot].send.len() {
+            let t = &self.sessions[slot].send[track];
+            for id in [t.source, t.target].into_iter().flatten() {
+                self.detach(id, slot, track);
+            }
+        }
         let mut session = self.sessions.remove(slot);
         session.shut(out, slot as u32);
         out.flush();
@@ -195,13 +201,7 @@ impl Worker {
             }
         }
         self.handshaking.retain(|s| *s != slot);
-        self.catching.retain(|(s, _)| *s != slot);
-        self.probes.retain(|p| p.slot != slot);
-        for (track, t) in session.send.iter().enumerate() {
-            for id in [t.source, t.target].into_iter().flatten() {
-                self.detach(id, slot, track);
-            }
-        }
+        self.probes.remove(&slot);
         let ended = reason == "removed" && !keep_sources;
         for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
             let Some(s) = self.sources.get_mut(&id) else { continue };
@@ -215,7 +215,6 @@ impl Worker {
         }
         self.shared.registry.forget(Object::Session(session.id));
         self.shared.events.push(Event::SessionClosed { session: session.id, reason });
-        let _ = now_us;
     }
 
     fn say_bye(&mut self, slot: usize, out: &mut Egress) {
@@ -236,23 +235,22 @@ impl Worker {
         if session.send[track].config.rtx_ssrc == 0 {
             return Err(Failure::ProbeWithoutRtx(id));
         }
-        self.probes.retain(|p| p.slot != slot);
-        self.probes.push(Probe {
-            slot,
+        let probe = Probe {
             track,
             rate_bps: rate_bps.min(MAX_PROBE_BPS),
             until_us: now_us + duration_ms.min(MAX_PROBE_MS) * 1000,
             paid_us: now_us,
             told_us: now_us,
             next_seq: 0,
-        });
+        };
+        self.probes.insert(slot, probe);
         Ok(())
     }
 
     // ------------------------------------------------------------------ sources
 
     fn add_source(&mut self, c: &SourceSpec, feed: Feed) {
-        let codec = Self::parse_codec(&c.codec);
+        let codec = Codec::from_name(&c.codec);
         match self.sources.get_mut(&c.source) {
             Some(s) => {
                 s.codec = codec;
@@ -311,6 +309,7 @@ impl Worker {
     pub(super) fn leave_alone(&mut self, id: u64, viewers: Vec<(usize, usize)>) {
         for (slot, track) in viewers {
             let t = &mut self.sessions[slot].send[track];
+            t.leave_seat(id);
             if t.source == Some(id) {
                 t.source = None;
                 t.progress = Progress::Waiting;
@@ -357,16 +356,15 @@ impl Worker {
         self.shared.registry.forget(Object::Relay(id));
         let Some(r) = self.relays_out.remove(&id) else { return };
         self.relay_ssrcs.remove(&r.ssrc);
-        self.catching_relays.retain(|c| *c != id);
         if let Some(s) = self.sources.get_mut(&r.source) {
             s.relays.retain(|x| *x != id);
         }
     }
 
-    fn stop(&mut self, now_us: u64, out: &mut Egress) {
+    fn stop(&mut self, out: &mut Egress) {
         let slots: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
-            self.close_session(now_us, slot, "removed", false, out);
+            self.close_session(slot, "removed", false, out);
         }
     }
 

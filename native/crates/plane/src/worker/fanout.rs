@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use slab::Slab;
 
 use super::riding::Riders;
+use super::start_queue::StartQueue;
 use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
@@ -81,7 +82,7 @@ impl Worker {
                 pads: padding(&packets, riders.is_some()),
                 packets: &packets,
                 begin: &mut begin,
-                catching: &mut self.catching,
+                starts: &mut self.starts,
                 riders,
             };
             for part in [&viewers[rotation..], &viewers[..rotation]] {
@@ -137,7 +138,7 @@ struct Burst<'a> {
     /// Tracks that wait for a keyframe of this source.
     begin: &'a mut Vec<(usize, usize)>,
     /// Tracks that got the first message of a longer burst (a keyframe); `catch_up` paces the rest.
-    catching: &'a mut Vec<(usize, usize)>,
+    starts: &'a mut StartQueue,
     riders: Option<Riders<'a>>,
 }
 
@@ -189,7 +190,7 @@ impl Burst<'_> {
             }
             if sent == MAX_SEGMENTS && t.progress == Progress::Live && t.config.kind == Kind::Video {
                 t.progress = Progress::Catching { next: p.seq };
-                self.catching.push((slot, track));
+                self.starts.add_track(slot, track, t);
                 break;
             }
             sent += 1;

@@ -1,6 +1,5 @@
 //! What arrives for sessions: STUN checks, DTLS, SRTP and SRTCP; and packets pushed by Python.
 
-use rillcast_wire::codec::Codec;
 use rillcast_wire::{rtcp, rtp, stun};
 
 use super::Worker;
@@ -293,10 +292,6 @@ impl Worker {
                 self.shared.events.push(Event::SourceStarted { source: id });
             }
         }
-    }
-
-    pub(super) fn parse_codec(name: &str) -> Codec {
-        Codec::from_name(name)
     }
 }
 

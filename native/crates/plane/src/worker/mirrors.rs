@@ -9,6 +9,9 @@ use crate::registry::Object;
 use crate::source::{Feed, Source};
 use rillcast_wire::codec::Codec;
 
+/// Without a keyframe a mirror begins so many packets back: a second of audio.
+const MIRROR_START: u64 = 50;
+
 impl Worker {
     /// Makes sure that `id` is here, as itself or as a mirror. False if no worker has it.
     pub(super) fn ensure_source(&mut self, id: u64, kind: Kind, clock_rate: u32) -> bool {
@@ -53,7 +56,7 @@ impl Worker {
         }
         let from = match (s.ring.keyframe(), s.ring.highest()) {
             (Some(k), _) => k.first_seq,
-            (None, Some(h)) => h.saturating_sub(50),
+            (None, Some(h)) => h.saturating_sub(MIRROR_START),
             (None, None) => 0,
         };
         let packets = if s.ring.highest().is_some() { s.ring.since(from).cloned().collect() } else { vec![] };

@@ -11,6 +11,7 @@ mod mirrors;
 mod probing;
 mod relayed;
 mod riding;
+mod start_queue;
 mod switching;
 mod timers;
 
@@ -30,6 +31,7 @@ use crate::registry::Registry;
 use crate::relay::{RelayIn, RelayOut};
 use crate::session::Session;
 use crate::source::Source;
+use start_queue::StartQueue;
 
 /// How often `tick` wants to be called while there is anything to do.
 pub const TICK_US: u64 = 5_000;
@@ -74,10 +76,9 @@ pub struct Worker {
     rode: Vec<(u64, usize)>,
     /// Sessions whose handshake runs.
     handshaking: Vec<usize>,
-    /// (session slot, send track) being caught up.
-    catching: Vec<(usize, usize)>,
-    catching_relays: Vec<u64>,
-    probes: Vec<Probe>,
+    starts: StartQueue,
+    /// By session slot.
+    probes: HashMap<usize, Probe>,
     /// Sessions to end, with the reason, as soon as nothing borrows them.
     closing: Vec<(usize, &'static str)>,
     pub counters: Counters,
@@ -96,7 +97,6 @@ pub struct Worker {
 
 /// A viewer being sent more than its media, to see whether more would fit.
 struct Probe {
-    slot: usize,
     track: usize,
     rate_bps: u64,
     until_us: u64,
@@ -132,9 +132,8 @@ impl Worker {
             dirty: vec![],
             rode: vec![],
             handshaking: vec![],
-            catching: vec![],
-            catching_relays: vec![],
-            probes: vec![],
+            starts: StartQueue::default(),
+            probes: HashMap::new(),
             closing: vec![],
             counters: Counters::default(),
             shed: 0,
@@ -173,13 +172,13 @@ impl Worker {
             demux::Kind::Rtcp => self.session_rtcp(now_us, path, data, out),
             demux::Kind::Unknown => self.counters.add("demux_unknown"),
         }
-        self.close_marked(now_us, out);
+        self.close_marked(out);
     }
 
     /// Ends what was marked while something borrowed it.
-    fn close_marked(&mut self, now_us: u64, out: &mut Egress) {
+    fn close_marked(&mut self, out: &mut Egress) {
         while let Some((slot, reason)) = self.closing.pop() {
-            self.close_session(now_us, slot, reason, false, out);
+            self.close_session(slot, reason, false, out);
         }
     }
 }
@@ -199,8 +198,7 @@ impl Worker {
             ("relay_ssrcs", self.relay_ssrcs.len()),
             ("dirty", self.dirty.len()),
             ("handshaking", self.handshaking.len()),
-            ("catching", self.catching.len()),
-            ("catching_relays", self.catching_relays.len()),
+            ("starts", self.starts.len()),
             ("probes", self.probes.len()),
             ("closing", self.closing.len()),
         ]

@@ -14,18 +14,18 @@ impl Worker {
     /// One tick's worth of every probe under way.
     pub(super) fn probe_all(&mut self, now_us: u64, out: &mut Egress) {
         let mut probes = std::mem::take(&mut self.probes);
-        probes.retain_mut(|p| self.probe(now_us, p, out));
-        for p in probes.iter_mut().filter(|p| now_us >= p.told_us + PROBE_STATS_US) {
+        probes.retain(|slot, p| self.probe(now_us, *slot, p, out));
+        for (slot, p) in probes.iter_mut().filter(|(_, p)| now_us >= p.told_us + PROBE_STATS_US) {
             p.told_us = now_us;
-            self.session_stats(now_us, p.slot);
-            self.send_reports(now_us, p.slot, out);
+            self.session_stats(now_us, *slot);
+            self.send_reports(now_us, *slot, out);
         }
-        self.probes.append(&mut probes);
+        self.probes = probes;
     }
 
     /// Repeats recent packets as RTX (RFC 4588) until the time since the last call is paid for. False: over.
-    fn probe(&mut self, now_us: u64, p: &mut Probe, out: &mut Egress) -> bool {
-        let Some(session) = self.sessions.get_mut(p.slot) else { return false };
+    fn probe(&mut self, now_us: u64, slot: usize, p: &mut Probe, out: &mut Egress) -> bool {
+        let Some(session) = self.sessions.get_mut(slot) else { return false };
         let Session { send, tx, path, extensions, .. } = &mut **session;
         let t = &mut send[p.track];
         let (Some(segment), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
@@ -42,7 +42,7 @@ impl Worker {
             p.next_seq += 1;
             let before = out.bytes;
             if let Some(packet) = packet.filter(|p| segment.numbers(p)) {
-                out.packet(path, p.slot as u32, |b| t.write_repair(packet, &segment, &moment, extensions, tx, b));
+                out.packet(path, slot as u32, |b| t.write_repair(packet, &segment, &moment, extensions, tx, b));
             }
             p.paid_us += ((out.bytes - before).max(100) * 8_000_000).checked_div(p.rate_bps).unwrap_or(u64::MAX / 4);
         }

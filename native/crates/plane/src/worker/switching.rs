@@ -43,7 +43,7 @@ impl Worker {
                 let t = &mut self.sessions[slot].send[i];
                 let (old, target) = (t.source.take(), t.target.take());
                 t.progress = Progress::Waiting;
-                self.catching.retain(|c| *c != (slot, i));
+                t.set_queued(false);
                 for id in [old, target].into_iter().flatten() {
                     self.detach(id, slot, i);
                 }
@@ -71,7 +71,7 @@ impl Worker {
         let t = &mut self.sessions[slot].send[i];
         if t.source.is_some() {
             t.hold();
-            self.catching.retain(|c| *c != (slot, i));
+            t.set_queued(false);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::mailbox::Mail;
 use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::send::Progress;
 use crate::session::{repairs_per_second, Phase, STALLED_US};
-use crate::source::Feed;
+use crate::source::{Feed, Source};
 
 const SECOND_US: u64 = 1_000_000;
 /// Sessions are looked after once a second, a slice of them at every tick.
@@ -39,7 +39,7 @@ impl Worker {
         if now_us >= self.last_second_us + SECOND_US {
             self.second(now_us);
         }
-        self.close_marked(now_us, out);
+        self.close_marked(out);
     }
 
     fn handshakes(&mut self, now_us: u64, out: &mut Egress) {
@@ -101,7 +101,7 @@ impl Worker {
             }
             Feed::Relay => {
                 let Some(r) = self.relays_in.get_mut(&id) else { return };
-                packet = r.keep_alive(&[]);
+                packet = r.keep_alive();
                 rtcp::write_nack(&mut packet, r.ssrc, r.ssrc, seqs);
                 self.send_to_parent(id, packet, out);
             }
@@ -120,13 +120,14 @@ impl Worker {
                 if t.config.pli {
                     rtcp::write_pli(&mut packet, s.feedback_ssrc, media);
                 } else {
-                    rtcp::write_fir(&mut packet, s.feedback_ssrc, media, fastrand::u8(..));
+                    let number = self.sources.get_mut(&id).map_or(0, Source::next_fir);
+                    rtcp::write_fir(&mut packet, s.feedback_ssrc, media, number);
                 }
                 s.send_rtcp(packet, out, slot as u32);
             }
             Feed::Relay => {
                 let Some(r) = self.relays_in.get_mut(&id) else { return };
-                packet = r.keep_alive(&[]);
+                packet = r.keep_alive();
                 rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
                 self.send_to_parent(id, packet, out);
             }
@@ -188,7 +189,7 @@ impl Worker {
     pub(super) fn keep_alive(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         let Some(r) = self.relays_in.get_mut(&id) else { return };
         r.sent_us = now_us;
-        let packet = r.keep_alive(&[]);
+        let packet = r.keep_alive();
         self.send_to_parent(id, packet, out);
     }
 

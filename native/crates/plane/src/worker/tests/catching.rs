@@ -86,7 +86,7 @@ fn join(age_us: u64, rate_bps: u64) -> (u64, f64, Vec<(u64, u32)>) {
     for _ in 0..800 {
         let seen = link.tick(&mut viewer, &mut s.b);
         sent.extend(seen.iter().map(|(ts, _)| (s.b.now - began, *ts)));
-        if live_us == 0 && s.b.worker.catching.is_empty() && !sent.is_empty() {
+        if live_us == 0 && s.b.worker.starts.len() == 0 && !sent.is_empty() {
             live_us = s.b.now - began;
         }
         s.pass(TICK_US);

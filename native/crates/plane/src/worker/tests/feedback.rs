@@ -264,3 +264,28 @@ fn reports_tell_how_old_the_newest_packet_is_that_the_viewer_has() {
     let lags: Vec<f64> = told(&b, 2).iter().map(|s| s.lag_ms).filter(|l| *l > 0.0).collect();
     assert_eq!(lags, [820.0]);
 }
+
+#[test]
+fn each_full_intra_request_has_the_next_number() {
+    let mut b = Bench::new();
+    let mut track = b.publisher_track();
+    track.pli = false;
+    let mut p = b.join(1, 1001, vec![track], vec![]);
+    p.send_rtp(&mut b, 96, 5, 1, 0, DELTA);
+    let mut numbers = vec![];
+    for _ in 0..300 {
+        b.command(Command::RequestKeyframe { source: 100 });
+        b.pass(600_000);
+        let (_, control) = p.received(&mut b);
+        numbers.extend(control.iter().flat_map(|c| rtcp::packets(c).flatten()).filter_map(|packet| match packet {
+            rtcp::Packet::Fir { media, .. } => media.clone().next().map(|(_, number)| number),
+            _ => None,
+        }));
+        if numbers.len() > 257 {
+            break;
+        }
+        b.give(p.address, p.check(&format!("{:022}", 1)));
+    }
+    assert!(numbers.len() > 257);
+    assert!(numbers.windows(2).all(|w| w[1] == w[0].wrapping_add(1)), "{numbers:?}");
+}

@@ -2,6 +2,7 @@
 
 mod balance;
 mod catching;
+mod crowds;
 mod feedback;
 mod hostile;
 mod layers;

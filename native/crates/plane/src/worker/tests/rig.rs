@@ -183,7 +183,12 @@ impl Bench {
 
     /// A publisher with one VP8 track: source 100, SSRC 5, payload type 96, RTX 97 on SSRC 6.
     pub fn publisher(&mut self, session: u64, port: u16) -> Peer {
-        let track = RecvTrack {
+        let track = self.publisher_track();
+        self.join(session, port, vec![track], vec![])
+    }
+
+    pub fn publisher_track(&self) -> RecvTrack {
+        RecvTrack {
             mid: "0".into(),
             kind: Kind::Video,
             codec: "VP8".into(),
@@ -196,8 +201,7 @@ impl Bench {
             nack: true,
             pli: true,
             remb: true,
-        };
-        self.join(session, port, vec![track], vec![])
+        }
     }
 
     /// A viewer of `source`: SSRC 1000 + session, payload type 102, RTX 103 on SSRC 2000 + session.
