@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_plane::config::*;
-use rillcast_plane::driver::socket::{bind, Sockets};
 use rillcast_plane::egress::{Egress, Message, Path, Sink, Sock};
 use rillcast_plane::events::EventQueue;
 use rillcast_plane::mailbox::{Mail, Mailbox};
+use rillcast_plane::registry::Object;
 use rillcast_plane::worker::{Shared, Worker, TICK_US};
+use rillcast_plane_driver::socket::{bind, Sockets};
 use rillcast_wire::{demux, rtp, stun};
 
 use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
@@ -146,8 +147,11 @@ impl Edge {
         let socket = bind(SocketAddr::from(([0, 0, 0, 0], 0))).expect("a UDP socket");
         let fd = socket.as_raw_fd();
         let gather: Wire = Arc::new(Mutex::new(Some(VecDeque::new())));
-        let sink =
-            Switch { gather: gather.clone(), out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace }, silent };
+        let sink = Switch {
+            gather: gather.clone(),
+            out: Traced { sockets: Sockets::new(Some(fd), None, fd, gso), trace },
+            silent,
+        };
         let config = PlaneConfig {
             workers: 1,
             media_bind: vec![],
@@ -173,7 +177,10 @@ impl Edge {
             for (source, kind, codec, clock_rate) in
                 [(video(stream), Kind::Video, "VP8", 90_000), (sound(stream), Kind::Audio, "opus", 48_000)]
             {
-                let _ = shared.registry.place_source(source, 0);
+                // The command below goes round the router, and worker 0 settles one placing.
+                if index == 0 {
+                    shared.registry.place(&[Object::Source(source)], 0).expect("a new source");
+                }
                 if index > 0 {
                     continue;
                 }
@@ -359,9 +366,9 @@ impl Edge {
 pub fn shared(workers: usize) -> Shared {
     Shared {
         context: Arc::new(Context::new().expect("a certificate")),
-        events: Arc::new(EventQueue::new().expect("an eventfd")),
+        events: Arc::new(EventQueue::new(Arc::new(()))),
         registry: Arc::default(),
-        mailboxes: (0..workers).map(|_| Mailbox::new().expect("an eventfd")).collect(),
+        mailboxes: (0..workers).map(|_| Mailbox::new(Arc::new(()))).collect(),
         epoch_ntp: 1 << 40,
     }
 }

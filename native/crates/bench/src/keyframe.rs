@@ -24,7 +24,7 @@ pub struct Keyframe {
 pub fn measure(rounds: usize, viewers: usize) -> Vec<Keyframe> {
     let audience = Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: true };
     let mut edge = Edge::new(audience);
-    rillcast_plane::driver::thread::pin(0);
+    rillcast_plane_driver::thread::pin(0);
     (0..rounds).map(|_| round(&mut edge, viewers)).collect()
 }
 

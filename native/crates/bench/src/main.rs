@@ -120,7 +120,7 @@ fn print(value: &impl Serialize) {
 fn packet(rounds: usize, viewers: usize, streams: usize, names: &str) -> Option<()> {
     let mut variants: Vec<(&str, Second)> =
         names.split(',').map(|n| Some((n, variant(n, viewers, streams)?))).collect::<Option<_>>()?;
-    rillcast_plane::driver::thread::pin(0);
+    rillcast_plane_driver::thread::pin(0);
     for _ in 0..rounds {
         for (name, second) in &mut variants {
             print(&measure(name, viewers, streams, second));
@@ -145,7 +145,8 @@ fn resident() -> u64 {
 /// A crowd that joins at once, after half a minute of its stream.
 fn memory(viewers: usize) -> Memory {
     let watched = |viewers| {
-        let mut edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: false });
+        let mut edge =
+            Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace: None, silent: false });
         for _ in 0..30 {
             edge.second();
         }

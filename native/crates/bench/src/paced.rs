@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rillcast_plane::driver::thread::pin;
 use rillcast_plane::worker::TICK_US;
+use rillcast_plane_driver::thread::pin;
 use serde::Serialize;
 
 use crate::edge::{Audience, Edge, Trace};
@@ -141,7 +141,8 @@ impl Run {
             (Subject::Bound(Plain::bound(viewers).traced(trace.clone())), 0)
         } else {
             let trace = Some(trace.clone());
-            let edge = Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace, silent: false });
+            let edge =
+                Edge::new(Audience { viewers: 0..viewers, streams: 1, gso: true, busy: 0.0, trace, silent: false });
             let base = edge.now();
             (Subject::Edge(Box::new(edge)), base)
         };

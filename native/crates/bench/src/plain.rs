@@ -5,8 +5,8 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use rillcast_crypto::srtp::{Keys, Profile, Sender};
-use rillcast_plane::driver::socket::{bind, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
+use rillcast_plane_driver::socket::{bind, Sockets};
 use rillcast_wire::rtp;
 
 use crate::edge::{address, Trace, Traced};

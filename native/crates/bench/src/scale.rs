@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use rillcast_plane::driver::thread::pin;
+use rillcast_plane_driver::thread::pin;
 use serde::Serialize;
 
 use crate::edge::{shared, Audience, Edge};
@@ -24,8 +24,14 @@ pub fn measure(workers: usize, viewers: usize) -> Scale {
     let each = viewers / workers;
     let sent = AtomicU64::new(0);
     let done = AtomicBool::new(false);
-    let audience =
-        |w: usize| Audience { viewers: w * each..(w + 1) * each, streams: 1, gso: true, busy: 1.0, trace: None, silent: false };
+    let audience = |w: usize| Audience {
+        viewers: w * each..(w + 1) * each,
+        streams: 1,
+        gso: true,
+        busy: 1.0,
+        trace: None,
+        silent: false,
+    };
     let mut edges: Vec<Edge> = (0..workers).map(|w| Edge::one_of(&shared, w, audience(w))).collect();
     // Let the mirrors be made, and a keyframe through.
     for _ in 0..3 {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rillcast_plane::driver::socket::Sockets;
 use rillcast_plane::egress::{Message, Sink};
+use rillcast_plane_driver::socket::Sockets;
 
 /// Sockets of peers with a port of their own, by owner.
 pub type Ports = Arc<Mutex<HashMap<u32, RawFd>>>;

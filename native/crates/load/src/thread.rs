@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rillcast_crypto::dtls::Context;
-use rillcast_plane::driver::receiver::Receiver;
-use rillcast_plane::driver::socket::{bind, merge_received, Sockets};
 use rillcast_plane::egress::{Egress, Path, Sock};
+use rillcast_plane_driver::receiver::Receiver;
+use rillcast_plane_driver::socket::{bind, merge_received, Sockets};
 use slab::Slab;
 
 use crate::browser::{Browser, Notes};
@@ -175,7 +175,7 @@ impl Runner {
 
     fn run(&mut self) {
         if let Some(cpu) = self.config.cpu {
-            rillcast_plane::driver::thread::pin(cpu);
+            rillcast_plane_driver::thread::pin(cpu);
         }
         self.begin_span(monotonic_us());
         let mut last = monotonic_us();

@@ -7,8 +7,8 @@ use rillcast_load::config::LoadConfig;
 use rillcast_load::media::{Frame, Loop, Media};
 use rillcast_load::thread;
 use rillcast_plane::config::PlaneConfig;
-use rillcast_plane::plane;
 use rillcast_plane::refusal::Refusal;
+use rillcast_plane_driver::plane;
 
 pyo3::create_exception!(
     rillcast_native,
@@ -45,7 +45,7 @@ impl Plane {
     #[new]
     fn new(config: &[u8]) -> PyResult<Self> {
         let config: PlaneConfig = serde_json::from_slice(config).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let inner = plane::Plane::start(&config).map_err(PyOSError::new_err)?;
+        let inner = plane::Plane::start(&config).map_err(|e| PyOSError::new_err(e.to_string()))?;
         Ok(Plane { inner: std::sync::Mutex::new(inner) })
     }
 
@@ -61,7 +61,7 @@ impl Plane {
 
     /// Readable when `poll` has something.
     fn fileno(&self) -> i32 {
-        self.with(|p| p.events().fd())
+        self.with(|p| p.fd())
     }
 
     /// Hands a command over. ValueError: impossible; PlaneBusy: the worker is too far behind. Removals are always taken.

@@ -210,10 +210,7 @@ impl Command {
 
     /// Whether this command ends an object, so that something would live on for ever if it were lost.
     pub fn is_removal(&self) -> bool {
-        matches!(
-            self,
-            Command::RemoveSession { .. } | Command::RemoveSource { .. } | Command::RemoveRelay { .. }
-        )
+        matches!(self, Command::RemoveSession { .. } | Command::RemoveSource { .. } | Command::RemoveRelay { .. })
     }
 }
 
@@ -245,9 +242,8 @@ impl AddSession {
 pub fn relay_key(field: &'static str, text: &str) -> Result<rillcast_crypto::srtp::Keys, Impossible> {
     use base64::Engine as _;
     let refused = |problem| Impossible::RelayKey { field, problem };
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .map_err(|e| refused(format!("not base64: {e}")))?;
+    let bytes =
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| refused(format!("not base64: {e}")))?;
     if bytes.len() != 28 {
         return Err(refused(format!("28 bytes needed, got {}", bytes.len())));
     }

@@ -1,13 +1,12 @@
 //! Events on their way to Python: bounded, one wake-up per batch.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use crate::driver::wake::EventFd;
+use crate::waker::Waker;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -95,23 +94,15 @@ struct Waiting {
 /// Shared by all workers of a plane. The lock is held for a push or a swap, never per media packet (taps excepted).
 pub struct EventQueue {
     waiting: Mutex<Waiting>,
-    wake: EventFd,
+    waker: Arc<dyn Waker>,
     armed: AtomicBool,
     pub dropped: AtomicU64,
 }
 
 impl EventQueue {
-    pub fn new() -> std::io::Result<Self> {
-        Ok(EventQueue {
-            waiting: Mutex::default(),
-            wake: EventFd::new()?,
-            armed: AtomicBool::new(true),
-            dropped: AtomicU64::new(0),
-        })
-    }
-
-    pub fn fd(&self) -> RawFd {
-        self.wake.as_raw_fd()
+    /// `waker` wakes the reader, which is Python's event loop.
+    pub fn new(waker: Arc<dyn Waker>) -> Self {
+        EventQueue { waiting: Mutex::default(), waker, armed: AtomicBool::new(true), dropped: AtomicU64::new(0) }
     }
 
     /// When Python stands still, statistics are dropped first, then everything.
@@ -144,7 +135,7 @@ impl EventQueue {
 
     /// Everything waiting. Called by the reader after the descriptor became readable.
     pub fn drain(&self) -> (VecDeque<Event>, VecDeque<Tapped>) {
-        self.wake.clear();
+        self.waker.clear();
         self.armed.store(true, Ordering::SeqCst);
         let mut w = self.lock();
         (std::mem::take(&mut w.events), std::mem::take(&mut w.tapped))
@@ -152,7 +143,7 @@ impl EventQueue {
 
     fn signal(&self) {
         if self.armed.swap(false, Ordering::SeqCst) {
-            self.wake.notify();
+            self.waker.wake();
         }
     }
 

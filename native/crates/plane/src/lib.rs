@@ -6,13 +6,13 @@
 //! * [`session`], [`relay`]: who sends to us and whom we send to.
 //! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
 //!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
-//! * [`driver`]: sockets, epoll, `recvmmsg`/`sendmmsg`, UDP GSO, threads.
-//! * [`plane`]: the handle that the Python binding wraps.
+//! * [`router`], [`registry`], [`mailbox`], [`waker`]: from a command to the worker that has its object.
+//!
+//! Sockets and threads are in a crate of their own, `rillcast-plane-driver`.
 //!
 //! Time is `u64` microseconds on a monotonic clock that starts with the plane.
 
 pub mod config;
-pub mod driver;
 pub mod egress;
 pub mod events;
 mod figures;
@@ -20,7 +20,6 @@ pub mod layers;
 pub mod mailbox;
 pub mod nack;
 pub mod packet;
-pub mod plane;
 mod prefetch;
 pub mod refusal;
 pub mod registry;
@@ -29,4 +28,5 @@ pub mod ring;
 pub mod router;
 pub mod session;
 pub mod source;
+pub mod waker;
 pub mod worker;

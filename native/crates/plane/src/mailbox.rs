@@ -1,14 +1,13 @@
 //! Mail to a worker thread: commands from Python, packets of sources that live on other workers.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
 
 use crate::config::{Command, Kind};
-use crate::driver::wake::EventFd;
 use crate::packet::{Clock, PacketRef};
+use crate::waker::Waker;
 use rillcast_wire::codec::Codec;
 
 #[derive(Debug)]
@@ -97,28 +96,25 @@ pub struct Mailbox {
     queue: SegQueue<Mail>,
     waiting: AtomicUsize,
     limit: usize,
-    wake: EventFd,
+    waker: Arc<dyn Waker>,
     armed: AtomicBool,
 }
 
 impl Mailbox {
-    pub fn new() -> std::io::Result<Arc<Self>> {
-        Self::with_limit(MAX_WAITING)
+    /// `waker` wakes the worker's thread.
+    pub fn new(waker: Arc<dyn Waker>) -> Arc<Self> {
+        Self::with_limit(waker, MAX_WAITING)
     }
 
     /// Takes no media and no sessions while `limit` pieces wait.
-    pub fn with_limit(limit: usize) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Mailbox {
+    pub fn with_limit(waker: Arc<dyn Waker>, limit: usize) -> Arc<Self> {
+        Arc::new(Mailbox {
             queue: SegQueue::new(),
             waiting: AtomicUsize::new(0),
             limit,
-            wake: EventFd::new()?,
+            waker,
             armed: AtomicBool::new(true),
-        }))
-    }
-
-    pub fn fd(&self) -> RawFd {
-        self.wake.as_raw_fd()
+        })
     }
 
     /// Never fails for what is owed: see `Rank`.
@@ -134,13 +130,13 @@ impl Mailbox {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue.push(mail);
         if self.armed.swap(false, Ordering::SeqCst) {
-            self.wake.notify();
+            self.waker.wake();
         }
         Ok(())
     }
 
     /// Posts what a full mailbox takes as well.
-    pub(crate) fn deliver(&self, mail: Mail) {
+    pub fn deliver(&self, mail: Mail) {
         debug_assert!(mail.rank() == Rank::Owed, "{mail:?}");
         let taken = self.post(mail);
         debug_assert!(taken.is_ok());
@@ -148,7 +144,7 @@ impl Mailbox {
 
     /// To be called before `take`, so that nothing posted meanwhile is missed.
     pub fn rearm(&self) {
-        self.wake.clear();
+        self.waker.clear();
         self.armed.store(true, Ordering::SeqCst);
     }
 
@@ -165,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_refuses_media_and_new_work_but_nothing_that_ends() {
-        let m = Mailbox::with_limit(2).unwrap();
+        let m = Mailbox::with_limit(Arc::new(()), 2);
         let push = || Mail::Push { source: 1, packets: vec![] };
         assert_eq!([m.post(push()), m.post(push()), m.post(push())], [Ok(()), Ok(()), Err(Full)]);
         let keyframe = || Mail::Command(Box::new(Command::RequestKeyframe { source: 1 }));

@@ -20,13 +20,30 @@ pub enum Impossible {
     NotACommand(String),
     ShortIceCredentials,
     NoTracks,
-    Encodings { mid: String, count: usize },
-    RecvClockRate { mid: String },
-    SendTrack { track: u64 },
-    RelayKey { field: &'static str, problem: String },
-    NoSuchWorker { worker: usize, workers: usize },
+    Encodings {
+        mid: String,
+        count: usize,
+    },
+    RecvClockRate {
+        mid: String,
+    },
+    SendTrack {
+        track: u64,
+    },
+    RelayKey {
+        field: &'static str,
+        problem: String,
+    },
+    NoSuchWorker {
+        worker: usize,
+        workers: usize,
+    },
     UnknownSource(u64),
-    Elsewhere { object: Object, worker: usize, asked: usize },
+    Elsewhere {
+        object: Object,
+        worker: usize,
+        asked: usize,
+    },
 }
 
 impl From<Impossible> for Refusal {

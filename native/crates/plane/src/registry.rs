@@ -51,8 +51,7 @@ impl Registry {
             return Err(Elsewhere { object: *object, worker: places[object].worker });
         }
         for object in objects {
-            let place =
-                places.entry(*object).or_insert(Place { worker, coming: 0, lives: false, leaving: false });
+            let place = places.entry(*object).or_insert(Place { worker, coming: 0, lives: false, leaving: false });
             place.coming += 1;
             place.leaving = false;
         }

@@ -362,7 +362,6 @@ impl Source {
         let fraction = (lost_now * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
         Some((fraction, self.nack.lost.min(0x7f_ffff) as i32, highest as u32, self.jitter.value as u32))
     }
-
 }
 
 #[cfg(test)]

@@ -70,8 +70,11 @@ impl SendTrack {
             vp8::renumber(&mut payload[2..len], by);
         }
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
-        let exts: &[(u8, &[u8])] =
-            if ids.abs_send_time != 0 && len < ROOM_FOR_SEND_TIME { &[(ids.abs_send_time, &at.abs_send_time)] } else { &[] };
+        let exts: &[(u8, &[u8])] = if ids.abs_send_time != 0 && len < ROOM_FOR_SEND_TIME {
+            &[(ids.abs_send_time, &at.abs_send_time)]
+        } else {
+            &[]
+        };
         let rtx = self.rtx_seq;
         self.rtx_seq += 1;
         let header = rtp::write_header(

@@ -171,13 +171,7 @@ impl Worker {
 
     /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the
     /// publisher's return.
-    pub(super) fn close_session(
-        &mut self,
-        slot: usize,
-        reason: &'static str,
-        keep_sources: bool,
-        out: &mut Egress,
-    ) {
+    pub(super) fn close_session(&mut self, slot: usize, reason: &'static str, keep_sources: bool, out: &mut Egress) {
         if !self.sessions.contains(slot) {
             return;
         }
@@ -229,7 +223,14 @@ impl Worker {
         s.send_rtcp(packet, out, slot as u32);
     }
 
-    fn start_probe(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64, duration_ms: u64) -> Result<(), Failure> {
+    fn start_probe(
+        &mut self,
+        now_us: u64,
+        id: u64,
+        track: u64,
+        rate_bps: u64,
+        duration_ms: u64,
+    ) -> Result<(), Failure> {
         let (slot, track) = self.track(id, track)?;
         let session = &self.sessions[slot];
         if session.send[track].config.rtx_ssrc == 0 {

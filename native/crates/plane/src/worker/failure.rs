@@ -12,7 +12,10 @@ pub enum Failure {
     SsrcInUse(u32),
     TooManyHalfOpen(usize),
     UnknownSession(u64),
-    NoTrack { session: u64, track: u64 },
+    NoTrack {
+        session: u64,
+        track: u64,
+    },
     UnknownSource(u64),
     NotHere(u64),
     ProbeWithoutRtx(u64),

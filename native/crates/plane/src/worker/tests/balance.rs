@@ -75,19 +75,27 @@ const IDS: u64 = 5;
 fn step() -> impl Strategy<Value = Step> {
     let (id, worker, ssrc) = (1..IDS, 0..2usize, 1..4u32);
     prop_oneof![
-        (id.clone(), worker.clone(), id.clone())
-            .prop_map(|(session, worker, source)| Step::Publish { session, worker, source }),
-        (id.clone(), worker.clone(), id.clone())
-            .prop_map(|(session, worker, source)| Step::View { session, worker, source }),
+        (id.clone(), worker.clone(), id.clone()).prop_map(|(session, worker, source)| Step::Publish {
+            session,
+            worker,
+            source
+        }),
+        (id.clone(), worker.clone(), id.clone()).prop_map(|(session, worker, source)| Step::View {
+            session,
+            worker,
+            source
+        }),
         (id.clone(), worker.clone()).prop_map(|(session, worker)| Step::Connect { session, worker }),
         (id.clone(), worker.clone()).prop_map(|(source, worker)| Step::AddPushSource { source, worker }),
-        (id.clone(), worker.clone(), ssrc.clone())
-            .prop_map(|(source, worker, ssrc)| Step::AddRelaySource { source, worker, ssrc }),
+        (id.clone(), worker.clone(), ssrc.clone()).prop_map(|(source, worker, ssrc)| Step::AddRelaySource {
+            source,
+            worker,
+            ssrc
+        }),
         (id.clone(), id.clone(), ssrc).prop_map(|(relay, source, ssrc)| Step::AddRelay { relay, source, ssrc }),
         (id.clone(), proptest::option::of(id.clone()), any::<bool>())
             .prop_map(|(session, source, hold)| Step::Switch { session, source, hold }),
-        (id.clone(), any::<bool>())
-            .prop_map(|(session, keep_sources)| Step::RemoveSession { session, keep_sources }),
+        (id.clone(), any::<bool>()).prop_map(|(session, keep_sources)| Step::RemoveSession { session, keep_sources }),
         id.clone().prop_map(|source| Step::RemoveSource { source }),
         id.clone().prop_map(|relay| Step::RemoveRelay { relay }),
         id.clone().prop_map(|source| Step::Tap { source }),

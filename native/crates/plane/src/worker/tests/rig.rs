@@ -65,9 +65,9 @@ impl Bench {
     pub fn several(workers: usize, limit: usize) -> Vec<Self> {
         let shared = Shared {
             context: Arc::new(Context::new().unwrap()),
-            events: Arc::new(EventQueue::new().unwrap()),
+            events: Arc::new(EventQueue::new(Arc::new(()))),
             registry: Arc::new(Registry::default()),
-            mailboxes: (0..workers).map(|_| Mailbox::with_limit(limit).unwrap()).collect(),
+            mailboxes: (0..workers).map(|_| Mailbox::with_limit(Arc::new(()), limit)).collect(),
             epoch_ntp: 1 << 40,
         };
         let context = Arc::new(Context::new().unwrap());

@@ -5,7 +5,7 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 
-use crate::egress::{Message, Sink, MAX_MESSAGES};
+use rillcast_plane::egress::{Message, Sink, MAX_MESSAGES};
 
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
 /// Room for one IPV6_PKTINFO (20 bytes) and one UDP_SEGMENT (2 bytes) or UDP_GRO (4 bytes) control message, aligned.
@@ -272,8 +272,8 @@ impl Sink for Sockets {
 mod tests {
     use super::super::receiver::Receiver;
     use super::*;
-    use crate::egress::Egress;
-    use crate::egress::{Path, Sock};
+    use rillcast_plane::egress::Egress;
+    use rillcast_plane::egress::{Path, Sock};
 
     /// Sends five datagrams of 700 bytes and a shorter one as a burst to `b`; what arrives.
     fn burst_to(b: &UdpSocket, mut r: Receiver) -> Vec<(IpAddr, Option<IpAddr>, usize, u8)> {

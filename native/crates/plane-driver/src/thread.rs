@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::receiver::Receiver;
-use super::socket::Sockets;
-use crate::config::PlaneConfig;
-use crate::egress::{Egress, Sock};
-use crate::mailbox::Mailbox;
-use crate::worker::{Shared, Worker, TICK_US};
+use crate::event_fd::EventFd;
+use crate::receiver::Receiver;
+use crate::socket::Sockets;
+use rillcast_plane::config::PlaneConfig;
+use rillcast_plane::egress::{Egress, Sock};
+use rillcast_plane::mailbox::Mailbox;
+use rillcast_plane::worker::{Shared, Worker, TICK_US};
 
 /// A worker's sockets.
 pub struct Ports {
@@ -30,6 +31,7 @@ pub fn spawn(
     config: PlaneConfig,
     shared: Shared,
     ports: Ports,
+    bell: Arc<EventFd>,
     started: Instant,
 ) -> io::Result<JoinHandle<()>> {
     let mailbox = shared.mailboxes[index].clone();
@@ -39,7 +41,7 @@ pub fn spawn(
             .into_iter()
             .filter_map(|(k, s)| Some((k, s?)))
             .collect();
-    epoll.add(mailbox.fd(), MAIL)?;
+    epoll.add(bell.as_raw_fd(), MAIL)?;
     for (i, (_, s)) in sockets.iter().enumerate() {
         epoll.add(s.as_raw_fd(), i as u64)?;
     }
@@ -56,6 +58,7 @@ pub fn spawn(
             receiver: Receiver::default(),
             mailbox,
             epoll,
+            _bell: bell,
             sockets,
             started,
         };
@@ -71,6 +74,8 @@ struct Thread {
     receiver: Receiver,
     mailbox: Arc<Mailbox>,
     epoll: Epoll,
+    /// Open as long as epoll watches it.
+    _bell: Arc<EventFd>,
     sockets: Vec<(Sock, UdpSocket)>,
     started: Instant,
 }

@@ -1,8 +1,10 @@
-//! An eventfd as a doorbell.
+//! An eventfd as a doorbell (`Waker`), whose descriptor epoll or Python's event loop watches.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+
+use rillcast_plane::waker::Waker;
 
 pub struct EventFd(File);
 
@@ -16,13 +18,15 @@ impl EventFd {
         // SAFETY: `fd` was just made, is open and owned by nobody else.
         Ok(EventFd(unsafe { File::from_raw_fd(fd) }))
     }
+}
 
+impl Waker for EventFd {
     /// Fails only when the counter is full, and then the bell is ringing already.
-    pub fn notify(&self) {
+    fn wake(&self) {
         let _ = (&self.0).write(&1u64.to_ne_bytes());
     }
 
-    pub fn clear(&self) {
+    fn clear(&self) {
         let _ = (&self.0).read(&mut [0; 8]);
     }
 }

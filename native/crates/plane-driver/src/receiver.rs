@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::AsRawFd;
 
 use super::socket::{Control, CONTROL};
-use crate::egress::{Path, Sock};
+use rillcast_plane::egress::{Path, Sock};
 
 const BATCH: usize = 64;
 const RECEIVE_SIZE: usize = 2048;

@@ -1,0 +1,184 @@
+//! The handle: makes the threads, and hands commands to the router.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rillcast_crypto::dtls::Context;
+use rillcast_plane::config::PlaneConfig;
+use rillcast_plane::events::EventQueue;
+use rillcast_plane::mailbox::{Mail, Mailbox};
+use rillcast_plane::refusal::Refusal;
+use rillcast_plane::router::Router;
+use rillcast_plane::worker::Shared;
+
+use crate::event_fd::EventFd;
+use crate::socket::bind;
+use crate::thread::{spawn, Ports};
+
+/// More threads than any machine has CPUs for; a configuration that asks for more is a mistake.
+const MAX_WORKERS: usize = 256;
+/// NTP counts from 1900 (RFC 5905).
+const NTP_EPOCH_S: u64 = 2_208_988_800;
+
+/// A running plane. Used by Python's thread alone; the workers' threads end with it.
+pub struct Plane {
+    shared: Shared,
+    router: Router,
+    threads: Vec<JoinHandle<()>>,
+    ports: Vec<(u16, u16)>,
+    bell: Arc<EventFd>,
+}
+
+/// Why a plane could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    Workers(usize),
+    NoMediaAddress,
+    /// A second media address of the same family.
+    SameFamily(IpAddr),
+    Bind {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    /// A descriptor or thread that the system did not give.
+    System {
+        what: &'static str,
+        error: io::Error,
+    },
+    /// The text is BoringSSL's.
+    Certificate(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Workers(n) => write!(f, "workers: 1 to {MAX_WORKERS}, not {n}"),
+            StartError::NoMediaAddress => f.write_str("media_bind: no address"),
+            StartError::SameFamily(ip) => write!(f, "media_bind: more than one address of the family of {ip}"),
+            StartError::Bind { address, error } => write!(f, "udp {address}: {error}"),
+            StartError::System { what, error } => write!(f, "{what}: {error}"),
+            StartError::Certificate(problem) => write!(f, "dtls: {problem}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
+
+impl Plane {
+    /// Binds the sockets and starts the threads.
+    pub fn start(config: &PlaneConfig) -> Result<Self, StartError> {
+        if config.workers == 0 || config.workers > MAX_WORKERS {
+            return Err(StartError::Workers(config.workers));
+        }
+        let sockets = (0..config.workers).map(|i| ports(config, i)).collect::<Result<Vec<_>, _>>()?;
+        let bells = (0..=config.workers).map(|_| EventFd::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
+        let mut bells = bells.map_err(system("eventfd"))?;
+        let bell = bells.remove(0);
+        let context = Context::new().map_err(|e| StartError::Certificate(e.to_string()))?;
+        let shared = Shared {
+            context: Arc::new(context),
+            events: Arc::new(EventQueue::new(bell.clone())),
+            registry: Arc::default(),
+            mailboxes: bells.iter().map(|b| Mailbox::new(b.clone())).collect(),
+            epoch_ntp: ntp_now(),
+        };
+        let started = Instant::now();
+        let router = Router::new(shared.clone());
+        let mut plane = Plane { shared, router, threads: vec![], ports: vec![], bell };
+        for (i, (sockets, numbers)) in sockets.into_iter().enumerate() {
+            plane.ports.push(numbers);
+            let thread = spawn(i, config.clone(), plane.shared.clone(), sockets, bells[i].clone(), started);
+            plane.threads.push(thread.map_err(system("thread"))?);
+        }
+        Ok(plane)
+    }
+
+    /// (media port, relay port) of each worker.
+    pub fn ports(&self) -> &[(u16, u16)] {
+        &self.ports
+    }
+
+    /// Of the DTLS certificate: SHA-256, upper-case hex with colons.
+    pub fn fingerprint(&self) -> &str {
+        self.shared.context.fingerprint()
+    }
+
+    pub fn events(&self) -> &EventQueue {
+        &self.shared.events
+    }
+
+    /// Readable when `events` has something.
+    pub fn fd(&self) -> RawFd {
+        self.bell.as_raw_fd()
+    }
+
+    /// See `Router::execute`.
+    pub fn execute(&self, json: &[u8]) -> Result<(), Refusal> {
+        self.router.execute(json)
+    }
+
+    /// See `Router::push`.
+    pub fn push(&self, source: u64, packets: Vec<Vec<u8>>) -> Result<(), Refusal> {
+        self.router.push(source, packets)
+    }
+
+    /// Every session gets BYE and close_notify; waits for the threads.
+    pub fn stop(&mut self) {
+        for m in &self.shared.mailboxes {
+            m.deliver(Mail::Stop);
+        }
+        for t in self.threads.drain(..) {
+            // A worker that panicked has printed why.
+            let _ = t.join();
+        }
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn ntp_now() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ((unix.as_secs() + NTP_EPOCH_S) << 32) | ((u64::from(unix.subsec_micros()) << 32) / 1_000_000)
+}
+
+/// The sockets of worker `i` and their (media, relay) port numbers.
+fn ports(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartError> {
+    let at = |port: u16| if port == 0 { 0 } else { port + i as u16 };
+    let open = |addr: SocketAddr| bind(addr).map_err(|error| StartError::Bind { address: addr, error });
+    let (mut v4, mut v6) = (None, None);
+    let mut media_port = at(config.media_port);
+    for ip in &config.media_bind {
+        let slot = if ip.is_ipv4() { &mut v4 } else { &mut v6 };
+        if slot.is_some() {
+            return Err(StartError::SameFamily(*ip));
+        }
+        match open(SocketAddr::new(*ip, media_port)) {
+            Ok(s) => {
+                media_port = s.local_addr().map_err(system("local address"))?.port();
+                *slot = Some(s);
+            }
+            // A host without IPv6 is no error as long as there is IPv4.
+            Err(_) if ip.is_ipv6() && v4.is_some() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    if v4.is_none() && v6.is_none() {
+        return Err(StartError::NoMediaAddress);
+    }
+    let relay = open(SocketAddr::new(config.relay_bind, at(config.relay_port)))?;
+    let relay_port = relay.local_addr().map_err(system("local address"))?.port();
+    Ok((Ports { media_v4: v4, media_v6: v6, relay }, (media_port, relay_port)))
+}
