@@ -359,14 +359,3 @@ async def test_an_answer_before_the_offer_is_out_is_refused(world: World) -> Non
 
     assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
     assert (await playing).sdp
-
-
-async def test_a_viewer_that_a_busy_plane_refuses_leaves_nothing_behind(world: World) -> None:
-    offer = await world.play()
-    world.plane.busy = True
-
-    with pytest.raises(RillcastError) as refusal:
-        await world.accept(offer.session, answer_to(offer.sdp))
-
-    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
-    assert len(world.edge.viewers) == 0
