@@ -17,6 +17,11 @@ from machine import ROOT, VENV, apt, apt_hint, die, digest, run, stamp, stamped
 from test_tools import ensure_test_tools
 
 MIN_PYTHON = (3, 11)
+EXTENSIONS = {
+    "rillcast_native": ("plane-py", "the media plane"),
+    "rillcast_load_native": ("load-py", "the load generator"),
+}
+"""Crate and name of each native module. Nodes load the first only, `rillcast bench` the second."""
 WHEELS = ["--only-binary", ":all:", "--no-binary", "nkeys"]
 """Nothing is compiled; nkeys, pure Python, is published as source only."""
 
@@ -68,18 +73,19 @@ def native_digest() -> str:
 
 
 def ensure_native() -> None:
-    """Builds and installs the media plane when its sources changed since the last time."""
+    """Builds and installs the media plane and the load generator when their sources changed since the last time."""
     wanted = native_digest()
-    built = any(VENV.glob("lib/python3*/site-packages/rillcast_native*"))
+    built = all(any(VENV.glob(f"lib/python3*/site-packages/{module}*")) for module in EXTENSIONS)
     if built and stamped("native", wanted):
         return
     cargo = ensure_cargo()
     ensure_compiler()
     hint = "" if (ROOT / "native/target/release").exists() else ", which takes some minutes the first time"
-    crate = ROOT / "native/crates/plane-py/Cargo.toml"
-    command = [str(VENV / "bin/maturin"), "develop", "--release", "--locked", "--manifest-path", str(crate)]
-    if not run("building the media plane", command, native_env(cargo), hint):
-        sys.exit(1)
+    for crate, what in EXTENSIONS.values():
+        manifest = ROOT / "native/crates" / crate / "Cargo.toml"
+        command = [str(VENV / "bin/maturin"), "develop", "--release", "--locked", "--manifest-path", str(manifest)]
+        if not run(f"building {what}", command, native_env(cargo), hint):
+            sys.exit(1)
     stamp("native", wanted)
 
 

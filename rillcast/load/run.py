@@ -184,7 +184,7 @@ class Run:
     ) -> None:
         """`join_by`: another way to join than what the URL says. `own_ports`: a socket for each peer in any case, for
         servers that send nothing to loopback addresses."""
-        import rillcast_native
+        import rillcast_load_native
 
         config = {
             "addresses": spread_addresses(plan.count),
@@ -199,7 +199,7 @@ class Run:
         layers = plan.layers or (Layer(media.HEIGHT, plan.video_bps),)
         self._media = media.encode_layers(layers) if publishing else None
         self._classes = Classes(plan.links, plan.count)
-        self._native = rillcast_native.Load(msgspec.json.encode(config), self._media)
+        self._native = rillcast_load_native.Load(msgspec.json.encode(config), self._media)
         self._began: dict[int, float] = {}
         self._times: dict[str, dict[int, float]] = {
             "signalled": {},

@@ -1,0 +1,16 @@
+from typing import Self, final
+
+__all__ = ["Load"]
+
+_Frame = tuple[int, int, list[bytes]]
+_Loop = tuple[list[_Frame], int, int]
+
+@final
+class Load:
+    """A thread of WebRTC peers that load a server; see rillcast/load."""
+
+    def __new__(cls, config: bytes, media: tuple[list[_Loop], _Loop] | None = None) -> Self: ...
+    def fingerprint(self) -> str: ...
+    def execute(self, command: bytes) -> None: ...
+    def poll(self) -> tuple[bytes, bytes]: ...
+    def close(self) -> None: ...
