@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -24,10 +24,12 @@ from rillcast.licensing.document import License, issue_license
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
 KEY = Ed25519PrivateKey.generate()
 SEAT_TTL_S = 3
+Seen = TypeVar("Seen")
 START_S = 40.0
 
 
@@ -99,8 +101,11 @@ class Process:
         """Wait until it is."""
 
         async def is_ready() -> bool:
-            assert self._process is not None and self._process.returncode is None, self.log
-            return bool((await self.readyz()).get("ready"))
+            if self._process is None or self._process.returncode is not None:
+                raise RuntimeError(f"{self.name} ended: {self.log[-2000:]}")
+            answer = await self.readyz()
+            assert answer.get("ready"), answer
+            return True
 
         await until(is_ready, f"{self.name} is ready")
 
@@ -109,7 +114,8 @@ class Process:
 
         async def is_refused() -> bool:
             answer = await self.readyz()
-            return not answer.get("ready", True) and words in answer["reasons"].get("license", "")
+            assert not answer.get("ready", True) and words in answer["reasons"].get("license", ""), answer
+            return True
 
         await until(is_refused, f"{self.name} is not ready: {words}")
 
@@ -163,14 +169,13 @@ class LicenseCluster:
 
     async def shows(self, condition: Callable[[LicenseStatus], object], what: str) -> LicenseStatus:
         """Wait for a status."""
-        last: list[LicenseStatus] = []
 
-        async def holds() -> bool:
-            last[:] = [await self.status()]
-            return bool(condition(last[0]))
+        async def holds() -> LicenseStatus:
+            status = await self.status()
+            assert condition(status), status
+            return status
 
-        await until(holds, what)
-        return last[0]
+        return await until(holds, what)
 
     async def command(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
         """Exit code and output of the `rillcast` command."""
@@ -209,9 +214,6 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RILLCAST_")}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = START_S) -> None:
-    """Look again and again; AssertionError naming `what` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not await condition():
-        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s: {what}"
-        await asyncio.sleep(0.1)
+async def until(condition: Callable[[], Awaitable[Seen]], what: str, timeout_s: float = START_S) -> Seen:
+    """Look ten times a second until it is true. See `eventually`: an AssertionError says what was seen instead."""
+    return await eventually(condition, timeout_s, what, every_s=0.1)

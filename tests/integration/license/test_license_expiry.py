@@ -31,9 +31,11 @@ class Peer:
         plan = Plan(url=url, stream="s1" if publishing else "", seconds=300)
         self._task = asyncio.create_task(Run(plan, publishing=publishing).run(self._progress))
 
-    @property
-    def running(self) -> bool:
-        return not self._task.done()
+    def must_run(self) -> None:
+        """Raises RuntimeError with the reason if it has ended."""
+        if self._task.done():
+            error = None if self._task.cancelled() else self._task.exception()
+            raise RuntimeError(f"the peer ended: {error or self._task}")
 
     async def stop(self) -> None:
         self._task.cancel()
@@ -42,9 +44,13 @@ class Peer:
     async def gets(self, more: int) -> None:
         """Wait for so many more packets."""
         wanted = self.report.packets + more
-        await eventually(lambda: self.report.packets >= wanted or not self.running, 30.0, f"{more} more packets")
-        if not self.running:
-            raise AssertionError(f"the peer ended: {self._task.result()}")
+
+        def got() -> bool:
+            self.must_run()
+            assert self.report.packets >= wanted, self.report
+            return True
+
+        await eventually(got, 30.0, f"{more} more packets")
 
     def _progress(self, phase: str, begun: int, report: Report) -> None:
         if phase == "steady":
@@ -60,10 +66,17 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         self.whip, self.whep = f"{self.url}/live/whip/", f"{self.url}/live/whep/s1"
 
-    async def live(self) -> bool:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            streams = (await http.get(f"{self.url}/rillcast/v1/status")).json()["streams"]
-        return any(stream["media_flowing"] for stream in streams)
+    async def becomes_live(self, publisher: Peer) -> None:
+        """Wait until media flows."""
+
+        async def flows() -> bool:
+            publisher.must_run()
+            async with httpx.AsyncClient(trust_env=False) as http:
+                status = (await http.get(f"{self.url}/rillcast/v1/status")).json()
+            assert any(stream["media_flowing"] for stream in status["streams"]), status
+            return True
+
+        await until(flows, "media of the publisher flows")
 
     async def asked(self, command: str) -> str:
         """How an Ant Media client's `publish` or `play` is refused; empty if it isn't."""
@@ -89,12 +102,12 @@ async def playing() -> AsyncIterator[tuple[Site, Peer]]:
         await c.install(license(9, license_id="long"))
         site = Site(c, license_service, port)
         publisher = Peer(site.whip, publishing=True)
-        await until(site.live, "media of the publisher flows")
+        await site.becomes_live(publisher)
         viewer = Peer(site.whep, publishing=False)
         try:
             await viewer.gets(50)
             yield site, viewer
-            assert publisher.running
+            publisher.must_run()
         finally:
             await asyncio.gather(viewer.stop(), publisher.stop())
 
@@ -119,7 +132,7 @@ async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_license
         states = [status.state for status in told if status.license_id == "short"]
         assert list(dict.fromkeys(states)) == ["valid", "grace", "expired"]
         assert "honoured for less than a day more" in next(s.reason for s in told if s.state == "grace")
-        await until(lambda: is_suspended(site), "signaling knows")
+        await until(lambda: answered(site, SUSPENDED), "signaling knows")
         assert await site.asked("publish") == SUSPENDED
         for url, publishing in ((site.whip, True), (site.whep, False)):
             plan = Plan(url=url, stream="s2", seconds=0.1)
@@ -132,15 +145,14 @@ async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_license
         assert viewer.report.connected == 1
 
         await c.install(license(9, license_id="renewal"))
-        await until(lambda: admits(site), "new sessions are taken again")
+        await until(lambda: answered(site, ""), "new sessions are taken again")
         result = await Run(Plan(url=site.whep, seconds=0.5), publishing=False).run(lambda *_: None)
         assert result.connected == 1
         await viewer.gets(50)
 
 
-async def is_suspended(site: Site) -> bool:
-    return await site.asked("play") == SUSPENDED
-
-
-async def admits(site: Site) -> bool:
-    return await site.asked("play") == ""
+async def answered(site: Site, wanted: str) -> bool:
+    """Whether that is how a viewer is answered now; empty: not refused."""
+    answer = await site.asked("play")
+    assert answer == wanted, answer
+    return True

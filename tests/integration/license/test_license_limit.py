@@ -36,7 +36,9 @@ async def test_the_node_too_many_waits_and_says_so_everywhere_until_an_upgrade_l
         assert refused > 0
 
         async def shown(words: str) -> bool:
-            return words in (await c.command("status", "--url", url))[1]
+            _, text = await c.command("status", "--url", url)
+            assert words in text, text
+            return True
 
         await until(lambda: shown(why), "rillcast status shows why")
         assert await shown("license of Acme: valid, 2 of 2 seats used")

@@ -45,7 +45,9 @@ async def test_usage_is_reported_signed_and_the_license_shows_in_status_rest_and
         await node.ready()
 
         async def counted() -> bool:
-            return await service.metric('rillcast_license_node_hours{kind="edge"}') == 24
+            hours = await service.metric('rillcast_license_node_hours{kind="edge"}')
+            assert hours == 24, hours
+            return True
 
         await until(counted, "the metric shows what was used under this license")
         assert await service.metric('rillcast_license_seats_limit{kind="total"}') == 9
