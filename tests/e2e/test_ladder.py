@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -108,7 +108,7 @@ async def test_viewers_of_a_lost_transcoder_go_on_seeing_and_get_the_rung_back(
         made = (await viewer.observe()).made
 
         process = process_of(studio, await the_one_that_encodes(studio))
-        stack.callback(process.kill)  # a frozen one; `rillcast up` starts it again
+        stack.callback(kill, process)  # if it is frozen; `rillcast up` starts it again
         process.send_signal(end)
 
         still_s = await longest_still(viewer, frames=20)
@@ -155,6 +155,11 @@ async def encoders_of(studio: Cluster, node: str) -> float:
         return await studio.metric(node, "rillcast_transcoder_encoders")
     except (httpx.TransportError, StopIteration):
         return 0.0  # gone or frozen, and still listed for as long as its heartbeat is remembered
+
+
+def kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 def process_of(studio: Cluster, node: str) -> psutil.Process:

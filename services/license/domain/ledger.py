@@ -9,13 +9,14 @@ seat has expired frees its place.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SeatRequest
+from rillcast.contracts.records import SeatRecord
 from rillcast.licensing.document import InForce
 
 REMEMBERED_INCARNATIONS = 8
@@ -35,6 +36,16 @@ class Ledger(msgspec.Struct, frozen=True):
     """Every admitted node."""
 
     nodes: dict[NodeId, Admission] = {}
+
+    @classmethod
+    def of_seats(cls, seats: Iterable[SeatRecord]) -> Ledger:
+        """Everybody who has a seat, for a ledger that was lost."""
+        return cls(
+            {
+                seat.node: Admission(kind=seat.kind, incarnation=seat.incarnation, admitted_at_ms=seat.acquired_at_ms)
+                for seat in seats
+            }
+        )
 
     def used_by_kind(self) -> dict[str, int]:
         """How many seats each kind has."""

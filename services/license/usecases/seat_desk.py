@@ -16,10 +16,13 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.contracts.records import SeatRecord
 from rillcast.contracts.subjects import SEAT_LEASE_S
+from rillcast.runtime.logs import get_logger
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
 from services.license.ports import Clock, Entry, KeyValue
 from services.license.usecases.license_vault import LicenseVault, status_of
+
+log = get_logger(__name__)
 
 LEDGER = "ledger"
 CAS_ATTEMPTS = 20
@@ -83,9 +86,9 @@ class SeatDesk:
 
     async def used_by_kind(self) -> dict[str, int]:
         """Seats renewed within their time to live. Call every few seconds: see `_touch`."""
-        seats = [_decode_seat(entry) for entry in await self._seats.entries()]
+        seats = await self._seat_records()
         self._touch()
-        return dict(Counter(seat.kind for seat in seats if seat is not None))
+        return dict(Counter(seat.kind for seat in seats))
 
     async def _renew(self, request: SeatRequest) -> bool:
         entry = await self._seats.get(_seat_key(request.node))
@@ -119,7 +122,11 @@ class SeatDesk:
         entry = await self._state.get(LEDGER)
         if entry is None or entry.value is None:
             return Ledger(), None
-        return msgspec.json.decode(entry.value, type=Ledger), entry.revision
+        try:
+            return msgspec.json.decode(entry.value, type=Ledger), entry.revision
+        except msgspec.MsgspecError:
+            log.warning("The ledger can't be read and is made anew of the seats that are taken")
+            return Ledger.of_seats(await self._seat_records()), entry.revision
 
     async def _write_ledger(self, ledger: Ledger, revision: int | None) -> bool:
         value = msgspec.json.encode(ledger)
@@ -128,8 +135,11 @@ class SeatDesk:
         return await self._state.update(LEDGER, value, revision) is not None
 
     async def _seated(self) -> set[NodeId]:
+        return {seat.node for seat in await self._seat_records()}
+
+    async def _seat_records(self) -> list[SeatRecord]:
         seats = [_decode_seat(entry) for entry in await self._seats.entries()]
-        return {seat.node for seat in seats if seat is not None}
+        return [seat for seat in seats if seat is not None]
 
     def _touch(self) -> None:
         """The store answered. If it was away, nodes could not renew meanwhile: for one time to live nobody is judged

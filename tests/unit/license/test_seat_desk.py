@@ -204,6 +204,16 @@ async def test_an_impossible_node_id_is_refused(node: str) -> None:
     assert caught.value.code is ErrorCode.BAD_REQUEST
 
 
+async def test_an_unreadable_ledger_is_made_anew_of_the_seats_that_are_taken() -> None:
+    office = await Office(2).open()
+    await office.acquire("edge-1")
+    await office.acquire("edge-2")
+    await office.state.put(LEDGER, b"{not json")
+    assert "all 2 seats" in await office.refused("edge-3")
+    await office.release("edge-1")
+    await office.acquire("edge-3")
+
+
 async def test_a_clock_set_back_leaks_no_seat() -> None:
     office = await Office(1).open()
     await office.vaults[0].refresh()
