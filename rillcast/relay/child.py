@@ -180,7 +180,7 @@ class ChildRelay:
 class Tasks(Protocol):
     """The part of `rillcast.node.background.BackgroundTasks` that matters here."""
 
-    def start(self, work: Coroutine[None, None, None], name: str) -> object: ...
+    def queue(self, work: Coroutine[None, None, None], name: str) -> None: ...
 
 
 class ChildRelays:
@@ -270,7 +270,7 @@ class ChildRelays:
 
     def _give_back(self, held: HeldRelay | None) -> None:
         if held is not None:
-            self._tasks.start(self._tell(held), f"giving a relay back to {held.parent}")
+            self._tasks.queue(self._tell(held), f"giving a relay back to {held.parent}")
 
     async def _tell(self, held: HeldRelay) -> None:
         request = RelayClose(relay=held.relay, child=self._node)

@@ -14,7 +14,9 @@ from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.upstream_relays import UpstreamRelays
 
 SHARE_OF_TIME = 0.7
-"""The rest is for the last ones to get away."""
+"""Share of the drain time over which viewers are sent away; the rest is for the last ones to get away."""
+PARENTS_SHARE = 0.2
+"""Share of the drain time in which parents hear that their relays are not needed any more."""
 STEP_S = 0.1
 
 
@@ -37,6 +39,7 @@ class Drain:
         self._outbox = outbox
         self._tasks = tasks
         self._over_s = drain_timeout_s * SHARE_OF_TIME
+        self._parents_s = drain_timeout_s * PARENTS_SHARE
 
     async def drain(self) -> None:
         """End every session and every relay; done when the last is told. Call when joins are refused already."""
@@ -52,7 +55,7 @@ class Drain:
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)
         self._relays.drop_all()
-        await self._tasks.settle()
+        await self._tasks.settle(self._parents_s)
 
 
 def _only_cut(viewer: Viewer) -> bool:

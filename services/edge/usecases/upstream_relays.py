@@ -226,7 +226,11 @@ class UpstreamRelays:
     def _begin(self, feed: Feed, live: LiveStream, supply: TrackSupply) -> None:
         self._unsettled.add(feed)
         opening = self._children.open(feed.relay, live, supply)
-        self._tasks.start(self._open(feed, opening, supply.node), f"relay of {feed.key} {feed.track.track}")
+        try:
+            self._tasks.start(self._open(feed, opening, supply.node), f"relay of {feed.key} {feed.track.track}")
+        except RillcastError:  # too much runs on the side: as if the parent had refused
+            opening.close()
+            feed.relay.refused(self._clock(), sure=True)
 
     async def _open(self, feed: Feed, opening: Coroutine[None, None, None], parent: NodeId) -> None:
         again = feed.relay.ever_open

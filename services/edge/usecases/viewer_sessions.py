@@ -136,8 +136,7 @@ class ViewerSessions:
         """The directory shows this for a stream now. Called for every change of its record, also if only bit rates
         changed: then it costs the same however many watch."""
         if not self._viewers.watched(key):
-            self._gone_since.pop(key, None)
-            self._allocator.stream_unwatched(key)
+            self._unwatched(key)
         elif live is None:
             self._gone_since.setdefault(key, self._clock())
         else:
@@ -158,7 +157,9 @@ class ViewerSessions:
         for viewer in self._viewers.overdue(now):
             self._session_end.end(viewer, EndReason.ICE_TIMEOUT)
         for key, since in tuple(self._gone_since.items()):
-            if now - since >= self._gone_grace_s and self._relays.silent_s(key) >= self._gone_grace_s:
+            if not self._viewers.watched(key):
+                self._unwatched(key)
+            elif now - since >= self._gone_grace_s and self._relays.silent_s(key) >= self._gone_grace_s:
                 del self._gone_since[key]
                 self._tasks.start(self._end_all(key), f"end of {key}")
 
@@ -180,6 +181,10 @@ class ViewerSessions:
         if feed := self._relays.of_source(source):
             self._mark(feed.key, Mark.LOST)
 
+    def _unwatched(self, key: str) -> None:
+        self._gone_since.pop(key, None)
+        self._allocator.stream_unwatched(key)
+
     def _mark(self, key: str, mark: Mark) -> None:
         """Have everybody looked at who watches a stream."""
         sessions = [viewer.plane_session for viewer, _ in self._viewers.of(key)]
@@ -189,6 +194,8 @@ class ViewerSessions:
         self._gone_since.pop(key, None)
         await self._session_end.end_all((viewer for viewer, _ in self._viewers.of(key)), EndReason.STREAM_ENDED)
         self._relays.drop(key)
+        if not self._viewers.watched(key):
+            self._unwatched(key)
 
     def _first_packet(self, viewer: Viewer) -> None:
         self._first_packets.sent(viewer)

@@ -111,14 +111,14 @@ class Parent:
 class World:
     """The edge and everything around it."""
 
-    def __init__(self, workers: int = 1, **settings: Any) -> None:
+    def __init__(self, workers: int = 1, *, plane: FakePlane | None = None, **settings: Any) -> None:
         self.clock = FakeClock()
         self.broker = FakeBroker()
         self.bus = FakeBus(self.broker)
         self.edge_bus = FakeBus(self.broker)
         self.streams = FakeKeyValue("streams", None, self.clock)
         self.renditions = FakeKeyValue("renditions", None, self.clock)
-        self.plane = FakePlane(workers)
+        self.plane = plane or FakePlane(workers)
         events = PlaneEvents()
         self.plane.on_event = events
         info = NodeInfo(
@@ -151,6 +151,11 @@ class World:
         await self.edge.serve()
         self._task = asyncio.create_task(self.media.run())
         return self
+
+    @property
+    def runs(self) -> bool:
+        """Whether the edge's own work goes on."""
+        return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
         if self._task is not None:
