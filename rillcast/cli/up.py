@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +22,19 @@ from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, 
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.stack import POLL_S, Stack
-from rillcast.contracts.status import STATUS_PATH, ClusterStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE_TIMEOUT_S = 20.0
 SERVICES_TIMEOUT_S = 60.0
 ACQUAINTANCE_TIMEOUT_S = 15.0
 """Heartbeats come each second."""
+
+
+class _Readyz(msgspec.Struct):
+    """The part of signaling's /readyz that matters here."""
+
+    placeable: dict[str, int] = {}
+    """How many nodes of each kind it would give new work to."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stack = Stack(folder.logs, ROOT, lambda sentence: console.print(f"[yellow]{sentence}[/]", highlight=False))
-    bring_up = asyncio.create_task(_bring_up(stack, base, nodes, url, console))
+    bring_up = asyncio.create_task(_bring_up(stack, base, nodes, console))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({bring_up, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -94,28 +101,33 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     console.print("stopped")
 
 
-async def _bring_up(
-    stack: Stack, base: list[ProcessSpec], nodes: list[ProcessSpec], url: str, console: Console
-) -> None:
+async def _bring_up(stack: Stack, base: list[ProcessSpec], nodes: list[ProcessSpec], console: Console) -> None:
     with console.status("starting " + " and ".join("NATS" if spec.name == "nats" else "Consul" for spec in base)):
         await stack.start(base, INFRASTRUCTURE_TIMEOUT_S)
     with console.status("starting " + ", ".join(spec.name for spec in nodes)):
         await stack.start(nodes, SERVICES_TIMEOUT_S)
-        await _seen_by_signaling({spec.name for spec in nodes}, url)
+        await _seen_by_signaling(nodes)
 
 
-async def _seen_by_signaling(names: set[str], url: str) -> None:
-    """Returns once signaling has heard of every node, so that the first click finds them all. Raises CannotGoOn."""
-    missing = names
+async def _seen_by_signaling(nodes: list[ProcessSpec]) -> None:
+    """Returns once signaling would give new work to every node, so that the first click finds them all. Raises
+    CannotGoOn."""
+    started = Counter(spec.name.rpartition("-")[0] for spec in nodes)
+    ready_url = next(spec.ready_url for spec in nodes if spec.name.startswith("signaling"))
+    missing, reason = started, ""
     try:
         async with asyncio.timeout(ACQUAINTANCE_TIMEOUT_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
             while missing:
-                answer = await client.get(url.rstrip("/") + STATUS_PATH)
-                seen = msgspec.json.decode(answer.raise_for_status().content, type=ClusterStatus).nodes
-                missing = names - {report.info.node for report in seen if report.ready}
+                answer = await client.get(ready_url)
+                missing = started - Counter(msgspec.json.decode(answer.content, type=_Readyz).placeable)
                 await asyncio.sleep(POLL_S)
-    except (TimeoutError, httpx.HTTPError, msgspec.MsgspecError) as error:
-        raise CannotGoOn(f"signaling does not see {', '.join(sorted(missing))} {error}".strip()) from None
+    except TimeoutError:
+        pass
+    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        reason = f": {error}"
+    if missing:
+        short = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in missing.items())
+        raise CannotGoOn(f"signaling does not see {short}{reason}")
 
 
 def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, took_s: float) -> Table:

@@ -1,7 +1,8 @@
-"""`Discovery` on a Consul agent by four HTTP calls: register, look whether that still stands, deregister, health query.
+"""`Discovery` on a Consul agent: register, look whether that still stands, deregister, and follow who is healthy.
 
-Each node has an HTTP check on its /readyz. What was known stays known while the agent is away, and for a while after it
-came back: an agent that lost its data forgets nodes that are alive and about to register again.
+Each node has an HTTP check on its /readyz, and tells the agent of every change by itself, so that nobody waits for the
+check. What was known stays known while the agent is away, and for a while after it came back: an agent that lost its
+data forgets nodes that are alive and about to register again.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
+import consul.aio
 import msgspec
+from consul.callback import CB
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
@@ -32,6 +37,9 @@ _WAIT_S = 20
 _CALL_TIMEOUT_S = 3.0
 _SETTLING_S = 15.0
 _META_LIMIT = 512
+_MAX_CONNECTIONS = 16
+_FAULTS = (aiohttp.ClientError, OSError, TimeoutError, consul.ConsulException, msgspec.MsgspecError, ValueError)
+"""What a call raises when the agent is away, refuses, or answers nonsense."""
 
 
 class _Service(msgspec.Struct, rename="pascal"):
@@ -40,7 +48,6 @@ class _Service(msgspec.Struct, rename="pascal"):
 
 class _Check(msgspec.Struct, rename="pascal"):
     status: str = ""
-    output: str = ""
 
 
 class _Instance(msgspec.Struct, rename="pascal"):
@@ -48,12 +55,8 @@ class _Instance(msgspec.Struct, rename="pascal"):
     checks: list[_Check] = []
 
 
-_instances = msgspec.json.Decoder(list[_Instance])
-_service = msgspec.json.Decoder(_Service)
-
-
 class ConsulDiscovery:
-    """See `rillcast.runtime.ports.Discovery`. Call `open` first and `close` last."""
+    """See `rillcast.runtime.ports.Discovery`. Make it inside the event loop, call `open` first and `close` last."""
 
     def __init__(
         self,
@@ -67,19 +70,19 @@ class ConsulDiscovery:
         self._supervisor = supervisor or Supervisor()
         self._clock = clock
         self._look_every_s = look_every_s
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            headers={"X-Consul-Token": token} if token else {},
-            timeout=_CALL_TIMEOUT_S,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=16),
-        )
+        self._consul = _client(url)
+        # In each call, since the client prefers the variable CONSUL_HTTP_TOKEN to a token of its own.
+        self._token = token or None
+        self._headers = {"X-Consul-Token": token} if token else {}
         self._nodes: dict[NodeKind, dict[NodeId, NodeInfo]] = {kind: {} for kind in NodeKind}
         self._reachable = False
         self._settled_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._info: NodeInfo | None = None
+        self._ready = False
+        self._announcements = 0
+        self._writing = asyncio.Lock()
         self._refusal = ""
 
     @property
@@ -98,17 +101,26 @@ class ConsulDiscovery:
     async def close(self) -> None:
         """Stop everything; a registration stays."""
         await self._supervisor.end(*self._tasks, *([self._keeper] if self._keeper else []))
-        await self._client.aclose()
+        await self._consul.close()
 
     # ---- this node
 
     async def register(self, info: NodeInfo) -> None:
         """See `Discovery.register`. Returns after the first try; later ones go on in the background."""
-        meta = _meta(info)
+        _meta(info)  # raises for a node that Consul can't describe
         self._info = info
-        await self._keep(info, meta)
+        await self._keep(info)
         if self._keeper is None:
-            self._keeper = self._supervisor.spawn(self._keep_forever(info, meta), "consul registration")
+            self._keeper = self._supervisor.spawn(self._keep_forever(info), "consul registration")
+
+    async def announce(self, ready: bool) -> None:
+        """See `Discovery.announce`."""
+        if ready == self._ready:
+            return
+        self._ready = ready
+        self._announcements += 1
+        if self._info is not None:
+            await self._write(self._info)
 
     async def deregister(self) -> None:
         """See `Discovery.deregister`."""
@@ -117,37 +129,76 @@ class ConsulDiscovery:
             await self._supervisor.end(keeper)
         if self._info is None:
             return
+        node, self._info = self._info.node, None
         try:
-            answer = await self._client.put(f"/v1/agent/service/deregister/{self._info.node}")
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            await _within(self._consul.agent.service.deregister(node, token=self._token))
+        except _FAULTS as error:
             log.warning("Consul did not take the goodbye, its check will", reason=_reason(error))
-        self._info = None
 
-    async def _keep_forever(self, info: NodeInfo, meta: dict[str, str]) -> None:
+    async def _keep_forever(self, info: NodeInfo) -> None:
         while True:
             await asyncio.sleep(self._look_every_s * (0.8 + random.random() * 0.4))
-            await self._keep(info, meta)
+            await self._keep(info)
 
-    async def _keep(self, info: NodeInfo, meta: dict[str, str]) -> None:
+    async def _keep(self, info: NodeInfo) -> None:
+        """Write the registration unless it stands."""
         try:
-            answer = await self._client.get(f"/v1/agent/service/{info.node}")
-            if answer.status_code == 200 and _service.decode(answer.content).meta == meta:
-                return
-            answer = await self._client.put(
-                "/v1/agent/service/register", content=msgspec.json.encode(_service_of(info, meta))
+            there = await self._look(info)
+        except _FAULTS as error:
+            self._away(_reason(error))
+            return
+        if there != _meta(info):
+            await self._write(info)
+
+    async def _look(self, info: NodeInfo) -> dict[str, str] | None:
+        """The metadata registered for the node. Not by the client's own method, which sends no token."""
+        try:
+            found = await _within(
+                self._consul.http.get(CB.json(), f"/v1/agent/service/{info.node}", headers=self._headers)
             )
-            answer.raise_for_status()
-        except httpx.HTTPStatusError as error:
-            if self._refusal != (refusal := error.response.text.strip()[:200]):
+        except consul.ConsulException:  # writing will say why
+            return None
+        return None if found is None else msgspec.convert(found, _Service).meta
+
+    async def _write(self, info: NodeInfo) -> None:
+        host, _, port = info.admin_address.rpartition(":")
+        try:
+            async with self._writing:
+                await _within(
+                    self._consul.agent.service.register(
+                        f"rillcast-{info.kind}",
+                        service_id=info.node,
+                        address=host.strip("[]"),
+                        port=int(port),
+                        meta=_meta(info),
+                        check=self._check(info),
+                        token=self._token,
+                        replace_existing_checks=True,
+                    )
+                )
+        except consul.ConsulException as error:
+            if self._refusal != (refusal := str(error).strip()[:200]):
                 self._refusal = refusal
-                log.error("Consul refuses to register this node", status=error.response.status_code, reason=refusal)
-        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+                log.error("Consul refuses to register this node", reason=refusal)
+        except _FAULTS as error:
             self._away(_reason(error))
         else:
             self._refusal = ""
             metrics.DISCOVERY_REGISTRATIONS.inc()
-            log.info("Registered in Consul", service=f"rillcast-{info.kind}")
+            log.info("Registered in Consul", service=f"rillcast-{info.kind}", ready=self._ready)
+
+    def _check(self, info: NodeInfo) -> dict[str, str]:
+        """A check begins with the status given here, but one that exists keeps what it had: so each announcement is a
+        check of its own, in place of the one before."""
+        return {
+            "CheckID": f"rillcast-{info.node}-{self._announcements}",
+            "Name": "readyz",
+            "HTTP": f"http://{info.admin_address}/readyz",
+            "Interval": CHECK_INTERVAL,
+            "Timeout": CHECK_TIMEOUT,
+            "DeregisterCriticalServiceAfter": DEREGISTER_AFTER,
+            "Status": "passing" if self._ready else "critical",
+        }
 
     # ---- the others
 
@@ -156,26 +207,25 @@ class ConsulDiscovery:
         while True:
             try:
                 index = await self._ask(kind, index)
-            except (httpx.HTTPError, msgspec.MsgspecError, ValueError) as error:
+            except _FAULTS as error:
                 index = 0
                 self._away(_reason(error))
                 await asyncio.sleep(0.3 + random.random() * 0.7)
 
     async def _ask(self, kind: NodeKind, index: int) -> int:
-        """One blocking query; the index for the next one."""
-        params = {"stale": "", "index": str(index), "wait": f"{_WAIT_S}s"} if index else {"stale": ""}
-        answer = await self._client.get(
-            f"/v1/health/service/rillcast-{kind}",
-            params=params,
-            timeout=_WAIT_S + _CALL_TIMEOUT_S if index else _CALL_TIMEOUT_S,
+        """One blocking query; the index for the next one. Not by the client's own method, which knows no "stale": any
+        server may answer, so that all of them share the queries, and none fails while they elect a leader."""
+        params = [("stale", ""), *([("index", index), ("wait", f"{_WAIT_S}s")] if index else [])]
+        query = self._consul.http.get(
+            CB.json(index=True), f"/v1/health/service/rillcast-{kind}", params=params, headers=self._headers
         )
-        answer.raise_for_status()
-        new_index = int(answer.headers.get("X-Consul-Index", "0"))
+        answered, found = await _within(query, _WAIT_S + _CALL_TIMEOUT_S if index else _CALL_TIMEOUT_S)
+        new_index, instances = int(answered), msgspec.convert(found, list[_Instance])
         self._back()
         if new_index < index:  # the agent's state was reset
             self._settled_at = self._clock() + _SETTLING_S
             new_index = 0
-        self._take(kind, _instances.decode(answer.content))
+        self._take(kind, instances)
         settling = self._settled_at - self._clock()
         if settling > 0:  # ask again once what is remembered may be dropped
             await asyncio.sleep(min(settling, 1.0))
@@ -186,7 +236,6 @@ class ConsulDiscovery:
 
     def _take(self, kind: NodeKind, instances: list[_Instance]) -> None:
         before = self._nodes[kind]
-        settling = self._clock() < self._settled_at
         now: dict[NodeId, NodeInfo] = {}
         listed: set[NodeId] = set()
         for instance in instances:
@@ -194,11 +243,9 @@ class ConsulDiscovery:
             if info is None:
                 continue
             listed.add(info.node)
-            never_checked = any(c.status == "critical" and not c.output for c in instance.checks)
-            passing = all(c.status in {"passing", "warning"} for c in instance.checks)
-            if passing or (never_checked and info.node in before):
+            if all(check.status in {"passing", "warning"} for check in instance.checks):
                 now[info.node] = info
-        if settling:
+        if self._clock() < self._settled_at:
             now.update({node: info for node, info in before.items() if node not in listed})
         self._nodes[kind] = now
 
@@ -218,23 +265,22 @@ class ConsulDiscovery:
         metrics.DISCOVERY_REACHABLE.set(1)
 
 
-def _service_of(info: NodeInfo, meta: dict[str, str]) -> dict[str, object]:
-    host, _, port = info.admin_address.rpartition(":")
-    return {
-        "ID": info.node,
-        "Name": f"rillcast-{info.kind}",
-        "Address": host.strip("[]"),
-        "Port": int(port),
-        "Meta": meta,
-        "Check": {
-            "CheckID": f"rillcast-{info.node}",
-            "Name": "readyz",
-            "HTTP": f"http://{info.admin_address}/readyz",
-            "Interval": CHECK_INTERVAL,
-            "Timeout": CHECK_TIMEOUT,
-            "DeregisterCriticalServiceAfter": DEREGISTER_AFTER,
-        },
-    }
+def _client(url: str) -> consul.aio.Consul:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    host = parts.hostname or "127.0.0.1"
+    return consul.aio.Consul(
+        host=f"[{host}]" if ":" in host else host,
+        port=parts.port or (443 if secure else 80),
+        scheme=parts.scheme,
+        verify=secure,
+        connections_limit=_MAX_CONNECTIONS,
+    )
+
+
+async def _within(call: Awaitable[Any], timeout_s: float = _CALL_TIMEOUT_S) -> Any:
+    async with asyncio.timeout(timeout_s):
+        return await call
 
 
 def _meta(info: NodeInfo) -> dict[str, str]:

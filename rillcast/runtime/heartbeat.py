@@ -22,16 +22,20 @@ class Heartbeat:
         self._report = report
         self._supervisor = supervisor or Supervisor()
         self._task: asyncio.Task[None] | None = None
+        self._started = False
 
     async def start(self) -> None:
         """Begin; a second call changes nothing."""
         if self._task is None:
+            self._started = True
             await self.beat()
             self._task = self._supervisor.spawn(self._run(), "heartbeat")
 
     async def beat(self) -> None:
-        """Send a report right now, since something others wait for has changed."""
-        await self._bus.emit(subjects.NODE_REPORTED, self._report())
+        """Send a report right now, since something others wait for has changed. Before `start`, does nothing: nobody
+        shall hear of a node that could not say goodbye."""
+        if self._started:
+            await self._bus.emit(subjects.NODE_REPORTED, self._report())
 
     async def stop(self) -> None:
         """End and say goodbye; without a `start` before, and a second time, nothing."""

@@ -23,6 +23,10 @@ class NatsDiscovery:
         """See `Discovery.register`; the heartbeat's report must describe `info`."""
         await self._heartbeat.start()
 
+    async def announce(self, ready: bool) -> None:
+        """See `Discovery.announce`: the heartbeat's report says it."""
+        await self._heartbeat.beat()
+
     async def deregister(self) -> None:
         """See `Discovery.deregister`."""
         await self._heartbeat.stop()

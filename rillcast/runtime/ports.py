@@ -100,6 +100,11 @@ class Discovery(Protocol):
         registry was away, restarted or emptied."""
         ...
 
+    async def announce(self, ready: bool) -> None:
+        """Let the others know at once that this node takes new work now, or no more; without it they learn of it by the
+        next check. Called after each change, also before `register`."""
+        ...
+
     async def deregister(self) -> None: ...
 
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:

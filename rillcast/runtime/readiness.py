@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Readiness:
     """Ready when every condition is met. `set` is cheap; call it as often as the condition is looked at."""
 
     def __init__(self) -> None:
         self._unmet: dict[str, str] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     def set(self, name: str, ok: bool, reason: str = "") -> None:
         """State a condition. `reason` says in words what is missing while it is not met."""
+        before = self.ready
         if ok:
             self._unmet.pop(name, None)
         else:
             self._unmet[name] = reason or "not ready"
+        if self.ready != before:
+            for listener in self._listeners:
+                listener()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever `ready` is another than before."""
+        self._listeners.append(listener)
 
     @property
     def ready(self) -> bool:

@@ -13,7 +13,7 @@ import enum
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -52,6 +52,10 @@ log = get_logger(__name__)
 MAX_CARRIED = 500
 _LAG_SAMPLE_S = 0.25
 _CANCEL_AGAIN_S = 0.5
+_TELL_PAUSE_S = 0.1
+"""Between two announcements of a readiness that flaps."""
+_MEET_S = 10.0
+_LOOK_S = 0.02
 _INTERRUPT_AGAIN_S = 3.0
 """A start that swallowed its cancellation gets another one so much later: longer than what it may clean up takes."""
 
@@ -88,20 +92,31 @@ class Node:
     directory: NodeDirectory
     info: NodeInfo
 
-    def __init__(self, settings: NodeSettings, kind: NodeKind | str, *, http_address: str = "") -> None:
-        """`http_address` (signaling only) is the ``ip:port`` its clients' HTTP is served on."""
+    def __init__(
+        self,
+        settings: NodeSettings,
+        kind: NodeKind | str,
+        *,
+        http_address: str = "",
+        needs: Iterable[NodeKind] = (),
+    ) -> None:
+        """`http_address` (signaling only) is the ``ip:port`` its clients' HTTP is served on. `needs` are the kinds of
+        nodes without which it can't serve anybody: it isn't ready before it has seen one of each that takes new work,
+        or has waited for that long enough. Later it stays ready whatever becomes of them: its clients get an answer."""
         self.settings = settings
         self.kind = NodeKind(kind)
         self.readiness = Readiness()
         self.draining = False
         self.advertise_address = settings.advertise_address or local_address()
         self._http_address = http_address
+        self._needs = tuple(needs)
         self._load: NodeLoad = NodeLoad()
         self._carried: tuple[CarriedStream, ...] = ()
         self._tasks = Supervisor(self._crashed)
         self._drain_hooks: list[DrainHook] = []
         self._phase = _Phase.STARTING
         self._stop = asyncio.Event()
+        self._ready_changed = asyncio.Event()
         self._owner: asyncio.Task[Any] | None = None
         """The task that is in the `async with` block."""
         self._interrupts = 0
@@ -149,6 +164,9 @@ class Node:
     async def until_stopped(self) -> None:
         """Say that the service is wired, then wait for SIGTERM, SIGINT, `stop` or a crash, and drain."""
         self._phase = _Phase.RUNNING
+        if self._needs:
+            self.readiness.set("nodes", False, "nodes that take new work are not known yet")
+            self.spawn(self._meet(), "first nodes", finite=True)
         self.readiness.set("starting", True)
         await self._heartbeat.beat()
         await self._stop.wait()
@@ -207,10 +225,13 @@ class Node:
         resources.push_async_callback(self._heartbeat.stop)
         self.discovery = await self._join(bus)
         self._shown["discovery"] = lambda: self.discovery.reachable
+        self._shown["placeable"] = self._placeable
         metrics.BUILD_INFO.labels(self.kind, self.info.version, node_id).set(1)
         self._keep_seat(bus)
         resources.push_async_callback(self._tasks.close)
         self.spawn(self._watch_itself(), "self watch")
+        self.readiness.on_change(self._ready_changed.set)
+        self.spawn(self._tell_readiness(), "readiness")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
     async def _join(self, bus: NatsBus) -> Discovery:
@@ -218,7 +239,7 @@ class Node:
         resources = self._resources
         discovery: Discovery
         if self.settings.discovery == "consul":
-            from rillcast.runtime.consul_discovery import ConsulDiscovery  # its HTTP client costs 0.1 s to import
+            from rillcast.runtime.consul_discovery import ConsulDiscovery  # clients over NATS don't need its client
 
             token = self.settings.consul_token.get_secret_value()
             discovery = consul = ConsulDiscovery(self.settings.consul_url, token, supervisor=self._tasks)
@@ -265,6 +286,29 @@ class Node:
 
     def _state(self) -> dict[str, object]:
         return {name: look() for name, look in self._shown.items()}
+
+    def _placeable(self) -> dict[str, int]:
+        """How many nodes of each kind this one would give new work to."""
+        return {kind.value: len(self.directory.placeable(kind)) for kind in NodeKind}
+
+    async def _tell_readiness(self) -> None:
+        """Who waits for a node shall not wait for its next heartbeat, or for the next check of it."""
+        while True:
+            await self._ready_changed.wait()
+            self._ready_changed.clear()
+            await self._heartbeat.beat()
+            await self.discovery.announce(self.readiness.ready)
+            await asyncio.sleep(_TELL_PAUSE_S)
+
+    async def _meet(self) -> None:
+        """Keep the condition ``nodes`` until one of each kind needed takes new work, but not for ever: the clients of a
+        cluster that lacks them shall be told so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MEET_S):
+                while missing := [kind.value for kind in self._needs if not self.directory.placeable(kind)]:
+                    self.readiness.set("nodes", False, f"no {' and no '.join(missing)} takes new work yet")
+                    await asyncio.sleep(_LOOK_S)
+        self.readiness.set("nodes", True)
 
     async def _watch_itself(self) -> None:
         """Loop lag, gauges, and expiry of nodes that fell silent."""

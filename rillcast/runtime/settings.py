@@ -13,6 +13,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -99,6 +100,13 @@ class NodeSettings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("consul_url")
+    @classmethod
+    def _is_only_an_address(cls, value: str) -> str:
+        if urlsplit(value).path:
+            raise ValueError("must be scheme, host and port only, such as http://127.0.0.1:8500")
+        return value
 
     @field_validator("nats_url")
     @classmethod

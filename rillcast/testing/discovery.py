@@ -31,6 +31,12 @@ class FakeDiscovery:
         self._own = info
         self._look()
 
+    async def announce(self, ready: bool) -> None:
+        """See `Discovery.announce`."""
+        if self._own is not None:
+            change = self.registry.failing.discard if ready else self.registry.failing.add
+            change(self._own.node)
+
     async def deregister(self) -> None:
         """See `Discovery.deregister`."""
         if self._own is not None:

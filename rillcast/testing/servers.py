@@ -46,6 +46,19 @@ def find_consul(*, get: bool = True) -> str:
     return done.stdout.strip()
 
 
+def need_consul() -> None:
+    """For tests on a real agent: without Consul they skip on a laptop and fail in CI (RILLCAST_REQUIRE_ALL=1)."""
+    import pytest
+
+    required = os.environ.get("RILLCAST_REQUIRE_ALL") == "1"
+    try:
+        find_consul(get=required)
+    except FileNotFoundError as error:
+        if required:
+            pytest.fail(f"Consul is required: {error}")
+        pytest.skip(f"no Consul here, deploy/consul/get-consul gets one ({error})")
+
+
 class ServerProcess:
     """A child process that can be killed, started again, frozen and emptied."""
 

@@ -45,7 +45,9 @@ async def run(settings: SignalingSettings) -> None:
     try:
         host = (settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address) or "127.0.0.1"
         address = f"[{host}]" if ":" in host else host
-        node = Node(settings, NodeKind.SIGNALING, http_address=f"{address}:{sock.getsockname()[1]}")
+        http_address = f"{address}:{sock.getsockname()[1]}"
+        needs = (NodeKind.ORIGIN, NodeKind.EDGE)
+        node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
         async with node:
             service = await Signaling.build(settings, node)
             limits = HttpLimits(connections=settings.max_sockets + OTHER_CONNECTIONS)

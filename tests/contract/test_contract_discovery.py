@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 import pytest
-from consul_here import need_consul
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport
@@ -26,14 +25,18 @@ from rillcast.runtime.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.discovery import FakeDiscovery, FakeRegistry
 from rillcast.testing.eventually import eventually
-from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, nats_server
+from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, nats_server, need_consul
 
 
 class Member:
     """A node with its own `Discovery`, and the /readyz that tells of it."""
 
     def __init__(
-        self, info: NodeInfo, readiness: Readiness, discovery: Discovery, ready_changed: Callable[[], None]
+        self,
+        info: NodeInfo,
+        readiness: Readiness,
+        discovery: Discovery,
+        ready_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.info = info
         self.readiness = readiness
@@ -41,8 +44,14 @@ class Member:
         self._ready_changed = ready_changed
 
     def set_ready(self, ready: bool) -> None:
+        """What its next check or heartbeat will say."""
         self.readiness.set("test", ready, "told so")
         self._ready_changed()
+
+    async def announce(self, ready: bool) -> None:
+        """That, and telling the others at once."""
+        self.set_ready(ready)
+        await self.discovery.announce(ready)
 
 
 class World(Protocol):
@@ -122,7 +131,7 @@ class NatsWorld:
         heartbeat = Heartbeat(bus, lambda: NodeReport(info=info, load=NodeLoad(), ready=readiness.ready))
         discovery = NatsDiscovery(bus, directory, heartbeat)
         self.stack.push_async_callback(discovery.deregister)
-        member = Member(info, readiness, discovery, lambda: None)
+        member = Member(info, readiness, discovery)
         member.set_ready(ready)
         return member
 
@@ -149,7 +158,7 @@ class ConsulWorld:
         await discovery.open()
         self.stack.push_async_callback(discovery.close)
         self.stack.push_async_callback(discovery.deregister)
-        member = Member(describe(kind, http.port), readiness, discovery, lambda: None)
+        member = Member(describe(kind, http.port), readiness, discovery)
         member.set_ready(ready)
         return member
 
@@ -200,6 +209,31 @@ async def test_only_nodes_that_pass_their_check_are_found(world: World) -> None:
     await eventually(sees(observer, edge, other), what="both edges being found")
     other.set_ready(False)
     await eventually(sees(observer, edge), what="the failing edge vanishing")
+
+
+async def test_a_change_of_readiness_is_known_without_waiting_for_a_check(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rillcast.runtime.consul_discovery.CHECK_INTERVAL", "1h")
+    monkeypatch.setattr("rillcast.runtime.heartbeat.INTERVAL_S", 3_600)
+    monkeypatch.setattr("rillcast.runtime.directory.EXPIRY_S", 3_600)
+    observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE, ready=False)
+    await edge.discovery.register(edge.info)
+    for _ in range(2):
+        await edge.announce(True)
+        await eventually(sees(observer, edge), what="the edge that is ready now")
+        await edge.announce(False)
+        await eventually(sees(observer), what="the edge that is ready no more being gone")
+
+
+async def test_a_node_that_was_announced_before_it_registers_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rillcast.runtime.consul_discovery.CHECK_INTERVAL", "1h")
+    observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
+    await edge.announce(True)
+    await edge.discovery.register(edge.info)
+    await eventually(sees(observer, edge), what="the edge being found")
 
 
 async def test_a_node_that_leaves_is_gone(world: World) -> None:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import httpx
 import msgspec
 import pytest
-from consul_here import need_consul
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -25,7 +24,7 @@ from rillcast.runtime.ports import Entry
 from rillcast.runtime.service import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from rillcast.testing.eventually import eventually
-from rillcast.testing.servers import NatsServer, consul_agent, nats_server
+from rillcast.testing.servers import NatsServer, consul_agent, nats_server, need_consul
 
 
 class OriginSettings(NodeSettings):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
-from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import consul_discovery, service
 from rillcast.runtime.errors import Crashed, StartError, Stopped
@@ -17,6 +20,7 @@ from rillcast.runtime.service import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.discovery import FakeDiscovery
+from rillcast.testing.eventually import eventually
 
 CONSUL_STEPS = ("admin", "connection", "consul", "listen", "emit", "register")
 NATS_STEPS = ("admin", "connection", "listen", "emit")
@@ -27,6 +31,10 @@ Fault = Callable[[], Awaitable[None]]
 
 class EdgeSettings(NodeSettings):
     model_config = env_prefix("edge")
+
+
+class LicenseSettings(NodeSettings):
+    model_config = env_prefix("license")
 
 
 class Ledger:
@@ -311,3 +319,66 @@ async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     check(ledger)
+
+
+def report(kind: NodeKind, *, ready: bool = True) -> NodeReport:
+    info = NodeInfo(
+        node=NodeId(f"{kind}-9"), kind=kind, version="0", admin_address="127.0.0.1:1", incarnation=f"{kind}-{ready}"
+    )
+    return NodeReport(info=info, load=NodeLoad(), ready=ready)
+
+
+@asynccontextmanager
+async def one_with_needs(ledger: Ledger, *needs: NodeKind) -> AsyncIterator[Node]:
+    made = Node(LicenseSettings(log_level="error"), NodeKind.LICENSE, needs=needs)
+    async with made:
+        running = asyncio.create_task(made.until_stopped())
+        yield made
+        made.stop()
+        await running
+    check(ledger)
+
+
+async def test_it_is_not_ready_before_it_sees_a_node_of_each_kind_it_needs_that_takes_work(ledger: Ledger) -> None:
+    async with one_with_needs(ledger, NodeKind.ORIGIN, NodeKind.EDGE) as made:
+        await eventually(lambda: made.readiness.sentence() == "nodes: no origin and no edge takes new work yet")
+        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.ORIGIN))
+        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE, ready=False))
+        await eventually(lambda: made.readiness.sentence() == "nodes: no edge takes new work yet")
+        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE))
+        await eventually(lambda: made.readiness.ready)
+        assert made._state()["placeable"] == {"signaling": 0, "origin": 1, "edge": 1, "transcoder": 0, "license": 1}
+
+
+async def test_once_ready_it_stays_so_when_the_nodes_go(ledger: Ledger) -> None:
+    async with one_with_needs(ledger, NodeKind.EDGE) as made:
+        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE))
+        await eventually(lambda: made.readiness.ready)
+        await made.bus.emit(subjects.NODE_LEFT, NodeLeft(node=NodeId("edge-9"), kind=NodeKind.EDGE))
+        await eventually(lambda: made._placeable()["edge"] == 0)
+        assert made.readiness.ready
+
+
+async def test_it_does_not_wait_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_MEET_S", 0.05)
+    async with one_with_needs(ledger, NodeKind.EDGE) as made:
+        await eventually(lambda: made.readiness.ready)
+
+
+async def test_a_change_of_readiness_is_told_between_two_heartbeats(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rillcast.runtime.heartbeat.INTERVAL_S", 3_600)
+    async with one_with_needs(ledger) as made:
+        bus = made.bus
+        assert isinstance(bus, LedgerBus)
+
+        def told() -> bool:
+            reports = [event for _, event in bus.emitted if isinstance(event, NodeReport)]
+            return reports[-1].ready
+
+        await eventually(told)
+        made.readiness.set("disk", False, "the disk is full")
+        await eventually(lambda: not told())
+        made.readiness.set("disk", True)
+        await eventually(told)

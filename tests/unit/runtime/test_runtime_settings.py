@@ -98,6 +98,7 @@ def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
     ("key", "value", "part"),
     [
         ("RILLCAST_EDGE_WORKERS", "zero", "integer"),
+        ("RILLCAST_CONSUL_URL", "http://consul:8500/proxied", "scheme, host and port only"),
         ("RILLCAST_WORKERS", "0", "greater than or equal to 1"),
         ("RILLCAST_EDGE_ADMIN_PORT", "70000", "65535"),
         ("RILLCAST_EDGE_LINGER_S", "-1", "greater than 0"),
