@@ -11,13 +11,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
-from rillcast.contracts.subjects import STREAM_LEASE_S
+from rillcast.contracts.subjects import BUCKET_RENDITIONS, BUCKET_STREAMS, STREAM_LEASE_S
+from rillcast.runtime.follow import follow
 from rillcast.runtime.ports import Entry, KeyValue
 
 EXPIRY_CHECK_S = 0.5
-REWATCH_S = 0.5
 MAX_WAITING = 20_000
 """How many callers may wait in `wait_for` at one time. Further ones are answered at once from what is known."""
 
@@ -93,17 +92,12 @@ class StreamWatch:
     async def run(self) -> None:
         """Follow both buckets until this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(self._streams, self.directory.apply_stream))
-            tasks.create_task(self._follow(self._renditions, self.directory.apply_rendition))
+            tasks.create_task(self._follow(self._streams, self.directory.apply_stream, BUCKET_STREAMS))
+            tasks.create_task(self._follow(self._renditions, self.directory.apply_rendition, BUCKET_RENDITIONS))
             tasks.create_task(self._expire())
 
-    async def _follow(self, bucket: KeyValue, apply: Callable[[Entry, float], frozenset[str]]) -> None:
-        while True:
-            with suppress(RillcastError):
-                async with bucket.watch() as entries:
-                    async for entry in entries:
-                        self._tell(apply(entry, self._clock()))
-            await asyncio.sleep(REWATCH_S)
+    async def _follow(self, bucket: KeyValue, apply: Callable[[Entry, float], frozenset[str]], name: str) -> None:
+        await follow(bucket, lambda entry: self._tell(apply(entry, self._clock())), name=name)
 
     async def _expire(self) -> None:
         while True:
