@@ -1,0 +1,154 @@
+"""One stream at its origin: what follows from what happened and from the time."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.media.protocol import SourceStats
+from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
+
+V0 = TrackId("v0")
+VIDEO = TrackRecord(track=V0, mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000, fmtp="old")
+
+
+def publisher(session: str = "first") -> Publisher:
+    return Publisher(
+        app=AppName("live"),
+        stream=StreamId("s1"),
+        session=SessionId(session),
+        credential_digest="mine",
+        has_credentials=True,
+        start_timeout_s=10.0,
+    )
+
+
+def begun() -> OwnedStream:
+    """A stream whose first session began at 0."""
+    stream = OwnedStream(publisher(), [VIDEO], node=NodeId("o1"), worker=0, wall_ms=1)
+    stream.begin(publisher(), 0.0)
+    return stream
+
+
+def stats(
+    bitrate_bps: int = 0, *, silent_ms: int = 0, lost: int = 0, recovered: int = 0, packets: int = 1
+) -> SourceStats:
+    return SourceStats(
+        source=1,
+        bitrate_bps=bitrate_bps,
+        packets=packets,
+        lost=lost,
+        recovered=recovered,
+        keyframes=1,
+        frames_per_second=30.0,
+        width=0,
+        height=0,
+        consumers=0,
+        silent_ms=silent_ms,
+    )
+
+
+def test_the_start_timeout_runs_until_media_comes_and_anew_for_every_session() -> None:
+    stream = begun()
+    assert (stream.due(9.9), stream.due(10.0)) == (Due.NOTHING, Due.START_TIMEOUT)
+
+    stream.media_began(5.0)
+    assert stream.due(1_000.0) is Due.NOTHING
+
+    stream.begin(publisher("second"), 1_000.0)
+    assert (stream.due(1_009.9), stream.due(1_010.0)) == (Due.NOTHING, Due.START_TIMEOUT)
+
+
+def test_a_grace_time_is_neither_prolonged_nor_loses_its_reason() -> None:
+    stream = begun()
+    stream.gone(5.0, EndReason.SOCKET_CLOSED, 1.0)
+    stream.gone(30.0, EndReason.CONSENT_EXPIRED, 2.0)
+
+    assert (stream.due(5.9), stream.due(6.0)) == (Due.NOTHING, Due.GRACE_OVER)
+    assert stream.grace is not None
+    assert stream.grace.reason is EndReason.SOCKET_CLOSED
+
+
+def test_a_later_loss_can_make_the_grace_time_shorter() -> None:
+    stream = begun()
+    stream.gone(30.0, EndReason.SOCKET_CLOSED, 1.0)
+    stream.gone(5.0, EndReason.CONSENT_EXPIRED, 2.0)
+
+    assert stream.due(7.0) is Due.GRACE_OVER
+
+
+def test_who_returns_ends_the_grace_time() -> None:
+    stream = begun()
+    stream.media_began(1.0)
+    stream.gone(5.0, EndReason.SOCKET_CLOSED, 2.0)
+    assert stream.living(2.5).absent
+
+    stream.begin(publisher("second"), 3.0)
+
+    assert stream.restored
+    assert not stream.living(3.0).absent
+    assert stream.due(8.0) is Due.NOTHING
+
+
+def test_only_packets_show_that_a_publisher_is_alive() -> None:
+    stream = begun()
+    stream.media_began(1.0)
+
+    stream.heard(V0, stats(silent_ms=5_000, packets=0), 6.0)
+    assert stream.living(6.0).last_heard_s == 5.0
+    stream.heard(V0, stats(silent_ms=200), 6.0)
+
+    assert stream.living(6.0).last_heard_s == pytest.approx(0.2)
+
+
+def test_bit_rates_are_averaged_and_a_stopped_track_has_none() -> None:
+    stream = begun()
+    for bitrate_bps in (1_000_000, 2_000_000):
+        stream.heard(V0, stats(bitrate_bps), 1.0)
+    assert stream.tracks[V0].bitrate_bps == 1_250_000
+
+    stream.heard(V0, stats(2_000_000, silent_ms=2_500), 3.0)
+
+    assert stream.tracks[V0].bitrate_bps == 0
+
+
+def test_losses_are_told_as_they_grow_also_when_the_plane_counts_anew() -> None:
+    stream = begun()
+
+    told = [stream.heard(V0, stats(lost=lost, recovered=lost // 2), 1.0) for lost in (4, 10, 10, 2)]
+
+    assert told == [(4, 2), (6, 3), (0, 0), (0, 0)]
+
+
+def test_new_format_parameters_keep_what_was_measured() -> None:
+    stream = begun()
+    stream.heard(V0, stats(500_000), 1.0)
+
+    stream.renegotiated([msgspec.structs.replace(VIDEO, fmtp="new")])
+
+    assert (stream.tracks[V0].fmtp, stream.tracks[V0].bitrate_bps) == ("new", 500_000)
+
+
+def test_records_of_the_last_sessions_are_ours_and_nobody_elses() -> None:
+    stream = begun()
+    first = stream.record(1, 1)
+    for number in range(7):
+        stream.begin(publisher(f"s{number}"), 1.0)
+    assert stream.is_ours(first)
+
+    stream.begin(publisher("one more"), 1.0)
+
+    assert not stream.is_ours(first)
+    assert stream.is_ours(stream.record(1, 1))
+    assert not stream.is_ours(msgspec.structs.replace(stream.record(1, 1), owner=NodeId("o2")))
+
+
+def test_a_stream_that_is_over_has_nothing_more_to_happen() -> None:
+    stream = begun()
+    stream.over()
+
+    with pytest.raises(RuntimeError, match="OVER cannot have MEDIA"):
+        stream.media_began(1.0)
