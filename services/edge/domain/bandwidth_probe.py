@@ -1,5 +1,5 @@
-"""One try of a link: more and more padding on top of the media until it carries what the next rendition needs, or shows
-that it does not. No I/O, no clock.
+"""A bandwidth probe: one try of a link, with more and more padding on top of the media, until the link carries what the
+next rendition needs or shows that it does not. No I/O, no clock.
 
 REMB alone cannot show that much more fits, as it stays near what arrives. The signs of failure come long before a
 picture suffers: a longer round trip, loss, a falling estimate.
@@ -15,12 +15,14 @@ from rillcast.contracts.records import AbrSettings
 from services.edge.domain.congestion_control import CongestionDetector, LinkFigures
 
 STEPS = (0.4, 0.75, 1.1, 1.1)
-"""Shares of the missing bit rate, one after the other. The last is held longer: figures lag by a round trip and a
-report."""
+"""Shares of the missing bit rate, one after the other. The last one is held longer, because figures lag by a round trip
+and a report."""
 STEP_S = 0.9
+"""How long a step is waited for."""
 STEP_LASTS_MS = 1_400
-"""A step goes on until the next replaces it; if figures fail to come it ends by itself."""
+"""How long a step goes on unless the next one replaces it. If figures fail to come it ends by itself."""
 DRIFT = 1.25
+"""The rates of renditions are recent means; during a try they may have grown by this factor."""
 LONG_QUEUE_MS = 80.0
 """As long as the estimate rises, the receiver sees no queue grow: a round trip over the limit by less is a hiccup."""
 LEAST_SHARE = 0.1

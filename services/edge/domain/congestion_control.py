@@ -1,11 +1,13 @@
-"""Whether one viewer's link is congested, is quiet, or just loses packets. No I/O, no clock.
+"""Congestion control of one viewer's link, as seen by the sender: is the link congested, is it quiet, or does it just
+lose packets? No I/O, no clock.
 
-The estimate is the receiver's REMB. libwebrtc makes it about 85 % of what arrives when queues grow, and lets it rise by
-some percent a second to at most 1.5 times what arrives. So a fall tells at once that a link is full, while a low value
-that does not fall tells nothing: not enough was sent for it to know better.
+The estimate is the receiver's REMB (draft-alvestrand-rmcat-remb), which libwebrtc makes by delay-based congestion
+control (GCC, draft-ietf-rmcat-gcc). It is about 85 % of what arrives when queues grow, and rises by some percent a
+second to at most 1.5 times what arrives. So a fall tells at once that a link is full, while a low value that does not
+fall tells nothing: not enough was sent for it to know better.
 
-Loss counts until sending less has been seen not to cure it; then it is the link's own (Wi-Fi, radio) and what comes on
-top of it counts.
+Loss counts until sending less has been seen not to cure it. Then it is the link's own (Wi-Fi, radio), and only what
+comes on top of it counts.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ import msgspec
 from rillcast.contracts.records import AbrSettings
 
 FELL = 0.95
-"""An estimate below this share of the one before fell; libwebrtc's smallest step is 15 %."""
+"""An estimate below this share of the one before fell. The smallest step of libwebrtc is 15 %."""
 SHORT = 0.95
-"""An estimate below this share of what is needed is too low,"""
+"""An estimate below this share of what is needed is too low."""
 VERY_SHORT = 0.8
-"""and one below this needs no second sign."""
+"""An estimate below this share of what is needed is too low without a second sign."""
 SERIES_S = 1.5
-"""Falls this close are one: the second says that even less arrives, which a mere hiccup never does."""
+"""Falls this close are one series. The second fall says that even less arrives, which a mere hiccup never does."""
 FRESH_S = 0.5
 """For so long after the first fall of a series an estimate is a mean of before and after."""
 FAR_LESS = 0.65
@@ -31,22 +33,25 @@ FAR_LESS = 0.65
 SECOND_SIGN_S = 3.0
 """How long a fall waits for a second sign: loss, or a longer round trip."""
 RTT_GREW_MS, RTT_GREW_SHARE = 50.0, 0.25
-"""A round trip longer than the shortest by this much and this share, and beyond its scatter, means a queue."""
+"""A round trip that is longer than the shortest by this much and by this share, and beyond its scatter, means a
+queue."""
 LAG_GREW_MS = 120.0
-"""A newest packet older than usual by this much waited in a queue; it comes with each estimate and is no mean."""
+"""A newest packet that is older than usual by this much waited in a queue. It comes with each estimate and is no
+mean."""
 STEEP = 0.75
-"""An estimate that falls below this share of the one before while packets wait means less room, not a hiccup."""
+"""An estimate that falls below this share of the one before, while packets wait, means less room and not a hiccup."""
 QUEUE_LASTS_S = 0.4
-"""A keyframe's own queue is shorter than this; only a longer one is a sign."""
+"""The queue of a keyframe is shorter than this. Only a longer one is a sign."""
 LOSS_MEMORY_S = 2.0
-"""Time constant of the mean loss: one lost audio packet is 2 % of a second's."""
+"""The time constant of the mean loss: one lost audio packet is 2 % of a second's packets."""
 MUCH_LOSS = 20.0
-"""Percent of one report at which nothing else is needed."""
+"""The percentage of one report at which no other sign is needed."""
 LOSS_TEST_S = 6.0
 """How long after going down because of loss it is judged whether that helped."""
 UNCURED = 0.6
-"""Loss still at this share of what it was is the link's own, up to"""
+"""Loss that is still at this share of what it was is the link's own."""
 MOST_OWN_LOSS = 10.0
+"""The most percent that count as the link's own."""
 
 
 class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):

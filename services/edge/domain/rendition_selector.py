@@ -1,8 +1,9 @@
-"""Which rendition one viewer gets: down at once when its link is full, up only after a probe has shown that more fits,
-and a viewer's own choice above all. Ladder rungs and simulcast layers alike. No I/O, no clock.
+"""The rendition (layer) selector: which rendition one viewer gets. It goes down at once when the viewer's link is full,
+and up only after a probe has shown that more fits. A viewer's own choice goes before all that. Ladder rungs and
+simulcast layers are treated alike. No I/O, no clock.
 
 A rendition with temporal layers is several options: fewer layers are the same picture with fewer frames. Only video is
-chosen: what audio needs is set aside before anything is compared, and the lowest option is kept however little fits.
+chosen. What audio needs is set aside before anything is compared, and the lowest option is kept however little fits.
 """
 
 from __future__ import annotations
@@ -19,28 +20,30 @@ from services.edge.domain.bandwidth_probe import STOP, BandwidthProbe, ProbeOrde
 from services.edge.domain.congestion_control import VERY_SHORT, Congestion, CongestionDetector, LinkFigures
 
 SAFETY = 0.95
-"""Share of a full link's room that a rendition may need; REMB itself is cautious."""
+"""The share of a full link's room that a rendition may need. It is high because REMB itself is cautious."""
 FRESH_SHARE = 0.6
-"""Share of a room that was just seen to shrink that fewer frames of a rendition may need, the lowest's apart: to find
-that it was not enough costs more than a smaller picture."""
+"""The share of a room that was just seen to shrink that fewer frames of a rendition may need. To find that it was not
+enough costs more than a smaller picture. The lowest rendition is exempt."""
 SETTLE_S = 1.5
-"""After going down, how long signs of congestion are still those of what was sent before,"""
+"""For so long after going down, signs of congestion are those of what was sent before."""
 SETTLE_LEAST_S = 0.7
-"""unless even what is sent since is far too much."""
+"""The same when even what is sent since is far too much."""
 QUIET_S = 3.0
 """How long a link must have been quiet before it is tried."""
 TRY_AGAIN_S = 3.0
-"""After going down or a failed try; doubles with every failure in a row, up to"""
+"""How long to wait after going down or after a failed try. The time doubles with every failure in a row."""
 MOST_PATIENCE_S = 16.0
+"""The longest such wait."""
 PROVEN_S = 15.0
-"""Going down so soon after going up is a relapse, which viewers see: the next try waits"""
+"""Going down so soon after going up is a relapse, which viewers see."""
 RELAPSE_S = 16.0
-"""so long, twice as long after each further one in a row, up to"""
+"""How long the next try waits after a relapse. The time doubles with every further one in a row."""
 MOST_RELAPSE_S = 64.0
+"""The longest wait after a relapse."""
 BLIND_QUIET_S = 12.0
 """How long a link must have been quiet to go up without a probe, where none can be sent."""
 PROBE_SETTLE_S = 2.5
-"""After a failed try, how long signs of congestion are those of the padding."""
+"""For so long after a failed try, signs of congestion are those of the padding."""
 STARVED_S = 5.0
 """How long the lowest rendition counts as too much after the last sign of it."""
 
