@@ -21,8 +21,8 @@ class TranscoderSettings(MediaSettings):
     gop_s: float = Field(default=2.0, ge=0.5, le=10.0)
     """Seconds between keyframes of a rung: how long a viewer waits for a switch at most."""
     linger_s: float = Field(default=5.0, ge=0.0, le=600.0)
-    """How long a rung is encoded after its last watcher left."""
+    """For so many seconds a rung is still encoded after its last watcher left."""
     max_cpu: float = Field(default=0.9, gt=0.0, le=1.0)
-    """Share of all processors; beyond it no rung is begun."""
+    """The share of all processors that media jobs may take. A node beyond it begins no rung."""
     max_children: int = Field(default=64, ge=1)
-    """Nodes fed per stream."""
+    """How many nodes may take rungs of one stream from here. More of them are refused."""

@@ -17,11 +17,11 @@ from services.transcoder.domain.ladder import Rung
 __all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs"]
 
 Clock = Callable[[], float]
-"""Monotonic seconds."""
+"""Seconds of a monotonic clock."""
 
 
 class Peers(Protocol):
-    """The other transcoders."""
+    """The other transcoders of the cluster."""
 
     def have_room(self) -> bool:
         """Whether at least one of them takes new work and isn't full."""
@@ -45,7 +45,7 @@ class Outcome(msgspec.Struct):
     failed: list[TrackId] = []
     """Rungs whose encoder doesn't work."""
     size: tuple[int, int] | None = None
-    """Of the last picture decoded."""
+    """Width and height of the last picture that was decoded; None if there was none."""
 
 
 class Codecs(Protocol):

@@ -94,8 +94,6 @@ async def test_impossible_settings_are_refused_and_the_ladder_stays(studio: Clus
 async def test_viewers_of_a_lost_transcoder_go_on_seeing_and_get_the_rung_back(
     studio: Cluster, strangers: Strangers, stream: str, end: signal.Signals
 ) -> None:
-    # A rung of an earlier test may still be encoded, on the other node. Then it is not known which one to end.
-    await until(lambda: encoders(studio), lambda counts: not any(counts.values()), "the rungs of earlier tests end")
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(strangers.open(camera=True))
         viewer = await stack.enter_async_context(strangers.open())
@@ -107,7 +105,7 @@ async def test_viewers_of_a_lost_transcoder_go_on_seeing_and_get_the_rung_back(
         await viewer.until(lambda seen: seen.picture.height == 180, "the rung is shown")
         made = (await viewer.observe()).made
 
-        process = process_of(studio, await the_one_that_encodes(studio))
+        process = process_of(studio, owner := await until_encoded(studio, stream))
         stack.callback(kill, process)  # if it is frozen; `rillcast up` starts it again
         process.send_signal(end)
 
@@ -115,7 +113,7 @@ async def test_viewers_of_a_lost_transcoder_go_on_seeing_and_get_the_rung_back(
         print(f"\nstill picture for {still_s:.1f} s")
         assert (await viewer.observe()).made == made
         await until_renditions(studio, stream, "VP8")
-        await the_one_that_encodes(studio)
+        assert await until_encoded(studio, stream, but_not=owner) != owner
         await viewer.until(lambda seen: seen.picture.height == 180, "the rung is back")
         assert (await viewer.until_frames_go_on()).made == made
 
@@ -139,22 +137,35 @@ async def longest_still(viewer: Stranger, frames: int) -> float:
     return longest
 
 
-async def the_one_that_encodes(studio: Cluster) -> str:
-    found = await until(lambda: encoders(studio), lambda counts: any(counts.values()), "a transcoder encodes")
-    return max(found, key=lambda node: found[node])
+async def until_encoded(studio: Cluster, stream: str, *, but_not: str = "") -> str:
+    """The transcoder that has the stream's job, as soon as it encodes. What it encodes may be a rung of another test: a
+    publisher that closed its page is remembered for half a minute."""
+
+    async def encoding() -> tuple[str, float]:
+        owner = owner_of(studio, stream)
+        return owner, await encoders_of(studio, owner) if owner not in ("", but_not) else 0.0
+
+    return (await until(encoding, lambda seen: seen[1] > 0, f"{stream} is encoded"))[0]
 
 
-async def encoders(studio: Cluster) -> dict[str, float]:
-    """How many rungs each transcoder encodes."""
-    nodes = [report.info.node for report in (await studio.status()).nodes if report.info.kind == "transcoder"]
-    return {node: await encoders_of(studio, node) for node in nodes}
+def owner_of(studio: Cluster, stream: str) -> str:
+    """The transcoder that took the stream's job last, by the logs; empty if none did."""
+    logs = (studio.folder / "run" / "logs").glob("transcoder-*.log")
+    taken = [
+        (line.split()[0], log.stem)
+        for log in logs
+        for line in log.read_text(errors="replace").splitlines()
+        if "Media job taken" in line and f"stream=LiveApp/{stream} " in line
+    ]
+    return max(taken)[1] if taken else ""
 
 
 async def encoders_of(studio: Cluster, node: str) -> float:
+    """How many rungs it encodes."""
     try:
         return await studio.metric(node, "rillcast_transcoder_encoders")
     except (httpx.TransportError, StopIteration):
-        return 0.0  # gone or frozen, and still listed for as long as its heartbeat is remembered
+        return 0.0  # gone or frozen
 
 
 def kill(process: psutil.Process) -> None:

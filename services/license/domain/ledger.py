@@ -23,7 +23,7 @@ REMEMBERED_INCARNATIONS = 8
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """One node in the ledger."""
+    """The entry of one node in the ledger."""
 
     kind: str
     incarnation: str
@@ -33,7 +33,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """Every admitted node."""
+    """Every node that was admitted."""
 
     nodes: dict[NodeId, Admission] = {}
 

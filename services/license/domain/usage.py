@@ -19,7 +19,7 @@ KEPT_DAYS = 400
 
 
 class LicenseUse(msgspec.Struct, frozen=True):
-    """What was used on one day under one license."""
+    """What was used on one day under one license, by kind of node."""
 
     node_ms: dict[str, int] = {}
     peak: dict[str, int] = {}
@@ -36,7 +36,7 @@ class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def day_of(now_ms: int) -> date:
-    """The UTC day."""
+    """The day in UTC."""
     return datetime.fromtimestamp(now_ms / 1000, UTC).date()
 
 
@@ -62,7 +62,7 @@ def count(before: DayRecord, now_ms: int, used: Mapping[str, int], license_id: s
 
 
 def node_hours(days: Iterable[DayRecord], license_id: str) -> dict[str, float]:
-    """Used under one license, by kind of node."""
+    """The node-hours used under one license, by kind of node."""
     total: dict[str, int] = defaultdict(int)
     for record in days:
         for kind, ms in record.licenses.get(license_id, LicenseUse()).node_ms.items():

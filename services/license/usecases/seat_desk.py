@@ -30,7 +30,7 @@ NODE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(?<!\.)")
 
 
 class SeatDesk:
-    """One instance's desk. Any number may work on the same store."""
+    """The desk of one instance. Any number of them may work on the same store."""
 
     def __init__(
         self, seats: KeyValue, state: KeyValue, vault: LicenseVault, monotonic: Clock, ttl_s: float = SEAT_LEASE_S
@@ -60,7 +60,7 @@ class SeatDesk:
         )
 
     async def release(self, release: SeatRelease) -> None:
-        """Give a seat back. One that another incarnation has, or nobody, is left alone."""
+        """Give a seat back. A seat that another incarnation has, or nobody, is left alone."""
         key = _seat_key(release.node)
         entry = await self._seats.get(key)
         seat = _decode_seat(entry)

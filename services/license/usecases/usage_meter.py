@@ -27,7 +27,7 @@ CAS_ATTEMPTS = 8
 
 
 class UsageMeter:
-    """One instance's hand on the shared record."""
+    """The part of one instance in the shared record."""
 
     def __init__(self, state: KeyValue, secrets: KeyValue, vault: LicenseVault, every_s: float = COUNT_EVERY_S) -> None:
         self._state = state

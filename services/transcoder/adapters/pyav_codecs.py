@@ -28,11 +28,11 @@ _NEVER = 1_000_000
 
 
 class FrameTooLarge(Exception):
-    """The source turned into something no ladder can be made of."""
+    """The source turned into something of which no ladder can be made."""
 
 
 class Decoder:
-    """Pictures of one source. Survives anything that is fed to it by being replaced after an error."""
+    """The decoder of one source. After an error it has to be replaced by a new one."""
 
     def __init__(self, codec: str) -> None:
         self._context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS[codec], "r"))
@@ -52,7 +52,7 @@ class Decoder:
 
 
 class Scaler:
-    """One rung's scaling; adapts to the source when its size or pixel format changes."""
+    """The scaler of one height. It adapts when the size or the pixel format of the source changes."""
 
     def __init__(self, height: int) -> None:
         self._height = height
@@ -87,10 +87,13 @@ def _scaling(shape: tuple[int, int, str], width: int, height: int) -> Graph:
 
 
 class Encoder:
-    """One rung's encoder: constant rate, no look-ahead, no B-frames, keyframes only where asked for."""
+    """The encoder of one rung: constant rate, no look-ahead, no B-frames, keyframes only where they are asked for."""
 
     def __init__(self, kind: EncoderKind, width: int, height: int, bitrate_bps: int, preset: str) -> None:
-        """Opens it. Raises av.error.FFmpegError, ValueError (no such encoder) or NotImplementedError (no device)."""
+        """Opens the encoder.
+
+        Raises av.error.FFmpegError, ValueError (no such encoder) or NotImplementedError (no device).
+        """
         self.width = width
         self.height = height
         self.hardware = kind.hardware
@@ -110,7 +113,7 @@ class Encoder:
         self._context = context
 
     def encode(self, frame: VideoFrame, pts: int, *, keyframe: bool) -> list[av.Packet[av.VideoStream]]:
-        """The encoded picture, at once. `pts` must grow. Raises av.error.FFmpegError."""
+        """Encode a picture; the packets come back at once. `pts` must grow. Raises av.error.FFmpegError."""
         if frame.format.name != self._pixels:
             frame = frame.reformat(format=self._pixels, threads=1)
         frame.pts = pts

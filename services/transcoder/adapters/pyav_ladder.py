@@ -32,7 +32,7 @@ class _Active:
 
 
 class LadderEngine:
-    """The codecs of one job."""
+    """The decoder of one source and the encoders of its rungs. Every call comes from one thread."""
 
     def __init__(self, codec: str, gop_s: float, encoders: EncoderChoice) -> None:
         """`codec` is the source's."""

@@ -24,12 +24,12 @@ from services.transcoder.ports import Clock, Outcome
 log = get_logger(__name__)
 
 MAX_WAITING_S = 1.0
-"""A frame that waited so long is dropped with everything behind it; the next keyframe goes on."""
+"""When the first frame of the queue has waited so long, the queue is emptied. The next keyframe goes on."""
 MAX_WAITING_FRAMES = 600
 
 
 class LadderThread:
-    """The worker of one job, from `start` to `stop`."""
+    """The thread of one job, from `start` to `stop`. See `ports.Codecs`."""
 
     def __init__(self, engine: LadderEngine, deliver: Callable[[Outcome], None], clock: Clock = time.monotonic) -> None:
         """`deliver` is called on the loop that is running now. `clock` is the one `EncodedFrame.arrived_at` comes
@@ -47,15 +47,15 @@ class LadderThread:
         self._skip_to_keyframe = False
         self._thread = threading.Thread(target=self._work, name="ladder", daemon=True)
         self.encoded = 0
-        """Pictures encoded since the start, likewise below."""
+        """See `Codecs.encoded`."""
         self.left_out = 0
-        """Frames not encoded because of overload."""
+        """See `Codecs.left_out`."""
         self.overflows = 0
         self.cpu_s = 0.0
-        """CPU time used."""
+        """See `Codecs.cpu_s`."""
 
     def start(self) -> None:
-        """Begin."""
+        """Let the thread run. Call once."""
         self._thread.start()
 
     async def stop(self, timeout_s: float = 5.0) -> None:
@@ -74,11 +74,11 @@ class LadderThread:
 
     @property
     def counts(self) -> Counter[str]:
-        """The engine's error counts."""
+        """See `Codecs.counts`."""
         return self._engine.counts
 
     def put(self, frame: EncodedFrame) -> bool:
-        """Queue a frame. False when it was dropped for the queue being late; a keyframe is needed then."""
+        """See `Codecs.put`."""
         with self._changed:
             late = self._frames and self._clock() - self._frames[0].arrived_at > MAX_WAITING_S
             if late or len(self._frames) >= MAX_WAITING_FRAMES:
@@ -95,13 +95,13 @@ class LadderThread:
             return True
 
     def set_rungs(self, rungs: tuple[Rung, ...]) -> None:
-        """Encode these."""
+        """See `Codecs.set_rungs`."""
         with self._changed:
             self._rungs = rungs
             self._changed.notify()
 
     def want_keyframe(self, track: TrackId) -> None:
-        """Make the rung's next picture a keyframe."""
+        """See `Codecs.want_keyframe`."""
         with self._changed:
             self._keyframes.add(track)
 
@@ -153,7 +153,7 @@ class LadderThreads:
         self._clock = clock
 
     def __call__(self, codec: str, deliver: Callable[[Outcome], None]) -> LadderThread:
-        """A thread that runs."""
+        """A thread for one job, which runs already."""
         thread = LadderThread(LadderEngine(codec, self._gop_s, self._encoders), deliver, self._clock)
         thread.start()
         return thread

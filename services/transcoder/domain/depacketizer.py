@@ -19,7 +19,7 @@ MAX_FRAME_BYTES = 8 << 20
 
 
 class EncodedFrame(msgspec.Struct, frozen=True):
-    """One picture as the decoder takes it."""
+    """One picture, as the decoder takes it."""
 
     data: bytes
     rtp_ts: int
@@ -41,7 +41,8 @@ def payload_format(codec: str) -> Depayload:
 
 
 class Depacketizer:
-    """One source. `wants_keyframe` says that nothing comes out before the next keyframe: ask upstream for it."""
+    """The depacketizer of one source. While `wants_keyframe` is true, nothing comes out before the next keyframe: ask
+    upstream for one."""
 
     def __init__(self, codec: str) -> None:
         self._format = payload_format(codec)
@@ -55,10 +56,10 @@ class Depacketizer:
         self.wants_keyframe = True
         self.losses = 0
         self.malformed = 0
-        """Packets that were no RTP, or no payload of the codec."""
+        """How many packets were no RTP, or had no payload of the codec."""
 
     def add(self, data: bytes, now: float) -> list[EncodedFrame]:
-        """Take a packet in; frames that are complete now."""
+        """Take a packet in. Returns the frames that are complete now. Called for every packet."""
         try:
             packet = RtpPacket.parse(data)
         except (ValueError, IndexError):

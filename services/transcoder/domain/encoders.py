@@ -9,12 +9,12 @@ import msgspec
 
 
 class EncoderKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One of FFmpeg's encoders."""
+    """One of FFmpeg's encoders, and how it is told what we want."""
 
     name: str
     codec: str
     pixels: str
-    """Pixel format it takes from us."""
+    """The pixel format that it takes from us."""
     options: Callable[[int, str], dict[str, str]]
     """From bit rate in bit/s and x264 preset."""
     device: str = ""
@@ -84,11 +84,11 @@ KINDS = (
     EncoderKind(name="libx264", codec="H264", pixels="yuv420p", options=_x264, hardware=False),
     EncoderKind(name="libvpx", codec="VP8", pixels="yuv420p", options=_vp8, hardware=False),
 )
-"""In order of preference."""
+"""All that are known. Of the same codec, the first one that works is chosen."""
 
 
 def software(codec: str) -> EncoderKind:
-    """The one that is always there."""
+    """The encoder of a codec that needs no hardware and is always there."""
     return next(kind for kind in KINDS if kind.codec == codec and not kind.hardware)
 
 

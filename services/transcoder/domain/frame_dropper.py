@@ -1,8 +1,9 @@
 """Which pictures are encoded when frames come faster than they are done. No I/O.
 
-Every frame is decoded, since the next one refers to it; a picture left out saves its scaling and encoding, most of
-the cost, and brings the ladder back to the present. So a machine that was busy for a moment, or always is, shows fewer
-pictures but none late: without this, one that just keeps up stays behind by whatever its queue has ever held.
+Every frame is decoded, because the next one refers to it. A picture that is left out saves its scaling and encoding,
+which are most of the cost, and brings the ladder back to the present. So a machine that was busy for a moment, or
+always is, shows fewer pictures but none late. Without this, a machine that just keeps up would stay behind by whatever
+its queue has ever held.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 CREDIT = 3.0
-"""Pictures that may be encoded although the next frame waits already: frames arrive in pairs now and then."""
+"""So many pictures may be encoded although the next frame waits already, because frames sometimes arrive in pairs."""
 EARNED = 0.1
 """Credit that a picture in time earns. A machine too slow for all pictures has none left and makes the newest only."""
 STILL_S = 0.5
-"""However far behind, so often a picture is shown: decoding alone may take long to catch up."""
+"""A picture is shown at least so often, however far behind the machine is: decoding alone may take long to catch up."""
 
 
 class FrameDropper:
-    """Of one job."""
+    """The frame dropper of one job."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -15,14 +15,15 @@ _WRAP = 1 << 16
 
 
 class JitterBuffer:
-    """Puts packets in order; gives up on a missing one after `MAX_WAIT_S` or when too many wait behind it."""
+    """The jitter buffer of one source. It gives a missing packet up after `MAX_WAIT_S`, or when a packet comes that is
+    `CAPACITY` ahead of it."""
 
     def __init__(self) -> None:
         self._next: int | None = None
         self._waiting: dict[int, tuple[RtpPacket, float]] = {}
 
     def add(self, packet: RtpPacket, now: float) -> list[RtpPacket | None]:
-        """Packets that are in order now; None stands for a loss."""
+        """Take a packet in. Returns the packets that are in order now; None stands for a loss."""
         sequence = packet.sequence_number
         if self._next is None:
             self._next = sequence

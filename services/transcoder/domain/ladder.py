@@ -19,7 +19,7 @@ FRAMES_PER_SECOND = 30
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
-    """One rendition to encode. Width and height are even."""
+    """One rendition to encode. Width and height are even numbers."""
 
     track: TrackId
     codec: str

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 WINDOW_S = 4.0
 TOLERATED = 0.2
-"""Share of frames left out that nobody acts on; a cached GOP at the start is more, hence `CALM_S`."""
+"""The share of frames left out up to which nothing is done. A cached GOP at the start exceeds it, hence `CALM_S`."""
 CALM_S = 5.0
-"""After a start, a new rung or a measure taken, nothing is judged for so long."""
+"""For so long after a start, a new rung or a measure, nothing is judged."""
 
 BACK_S = 60.0
 """A rung withdrawn for overload is tried again after so long, twice as long each further time."""
@@ -26,9 +26,9 @@ class Verdict(StrEnum):
 
     KEEP = "keep"
     SHED = "shed"
-    """Do without its dearest part."""
+    """Do without the part of the work that costs most."""
     GIVE_UP = "give_up"
-    """Even its only part is too much: let another node have it if there is one."""
+    """Even its only part is too much: let another node have the job if there is one."""
 
 
 class OveruseDetector:
@@ -59,23 +59,23 @@ class OveruseDetector:
 
 
 class Withdrawn:
-    """What one job does without: rungs, by their tracks."""
+    """The tracks that one job does without."""
 
     def __init__(self) -> None:
         self._until: dict[Hashable, float] = {}
         self._back_s = BACK_S
 
     def for_good(self, track: Hashable) -> None:
-        """It can't be made."""
+        """Do without this track for ever, because it can't be made."""
         self._until[track] = float("inf")
 
     def for_a_while(self, track: Hashable, now: float) -> None:
-        """It is too much at present."""
+        """Do without this track for a while, because it is too much at present. Each time lasts longer."""
         self._until[track] = now + self._back_s
         self._back_s = min(2 * self._back_s, MOST_BACK_S)
 
     def back(self, now: float) -> bool:
-        """Whether some are to be made again, from now on. Call about once a second."""
+        """Whether the time of some is over, so that they are to be made again. Call about once a second."""
         due = [track for track, until in self._until.items() if until <= now]
         for track in due:
             del self._until[track]

@@ -14,13 +14,14 @@ _HEADER = struct.Struct("!BBHII")
 
 
 class Packer(Protocol):
-    """aiortc's payload formats."""
+    """The part of aiortc's encoders that cuts pictures into payloads."""
 
     def pack(self, packet: av.Packet[av.VideoStream]) -> tuple[list[bytes], int]: ...
 
 
 class Packetizer:
-    """One rung. Sequence numbers go on without a gap for the life of its source, whatever becomes of encoders."""
+    """The packetizer of one rung. Its sequence numbers go on without a gap for the life of the push source, even if the
+    encoder is replaced."""
 
     def __init__(self, codec: str, ssrc: int, sequence: int) -> None:
         self._packer: Packer = H264Encoder() if codec == "H264" else Vp8Encoder()

@@ -10,7 +10,7 @@ from aiortc.codecs.vpx import vp8_depayload
 
 
 class Depayload(Protocol):
-    """A payload format."""
+    """How one codec lies in RTP packets. One object per source."""
 
     def data(self, payload: bytes) -> bytes:
         """What a packet, never an empty one, adds to its frame. Raises ValueError or IndexError on anything else."""
@@ -31,7 +31,7 @@ class _Joined:
 
 
 class H264Payload(_Joined):
-    """RFC 6184, packetization modes 0 and 1."""
+    """H.264 in RTP (RFC 6184), packetization modes 0 and 1."""
 
     def data(self, payload: bytes) -> bytes:
         return h264_depayload(payload)
@@ -50,7 +50,7 @@ class H264Payload(_Joined):
 
 
 class Vp8Payload(_Joined):
-    """RFC 7741."""
+    """VP8 in RTP (RFC 7741)."""
 
     def data(self, payload: bytes) -> bytes:
         return vp8_depayload(payload)
@@ -63,7 +63,8 @@ class Vp8Payload(_Joined):
 
 
 class Vp9Payload(_Joined):
-    """RFC 9628, flexible mode and not. Spatial layers of a picture are joined: the decoder shows the highest."""
+    """VP9 in RTP (RFC 9628), in flexible mode or not. The spatial layers of a picture are joined; the decoder shows the
+    highest one."""
 
     def data(self, payload: bytes) -> bytes:
         data = payload[_vp9_descriptor(payload) :]
@@ -82,7 +83,7 @@ class Vp9Payload(_Joined):
 
 
 def _picture_id(payload: bytes) -> int:
-    """Its length in bytes."""
+    """How many bytes the picture id takes."""
     return (2 if payload[1] & 0x80 else 1) if payload[0] & 0x80 else 0
 
 

@@ -13,7 +13,7 @@ MAX_STEP = 30 * CLOCK_RATE
 
 
 class Unwrapper:
-    """32 bit RTP timestamps to a line without wraps."""
+    """Turns RTP timestamps of 32 bits into a line without wraps."""
 
     def __init__(self) -> None:
         self._last: int | None = None
@@ -33,9 +33,9 @@ class Place(StrEnum):
 
     NEXT = "next"
     STALE = "stale"
-    """Not after the last one: drop it."""
+    """It does not lie after the last one: drop it."""
     RESTART = "restart"
-    """A jump that encoders must not see as time passing: begin them anew."""
+    """It lies so far away that encoders must not take the jump for time that passed: begin them anew."""
 
 
 class Timeline:
@@ -48,7 +48,7 @@ class Timeline:
         self._cell: int | None = None
 
     def place(self, pts: int) -> Place:
-        """Take the next frame in."""
+        """Take the next frame in, by its unwrapped timestamp, and say where it lies."""
         last, self._last = self._last, pts
         if last is None:
             return Place.NEXT

@@ -12,10 +12,10 @@ from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Clock, Outcome, StartCodecs
 
 UNDECODABLE_S = 15.0
-"""A source from which no picture came for so long, although its frames do, is hopeless."""
+"""A source is hopeless when its frames arrived for so long, but no picture could be decoded."""
 
 STUCK_S = 1.0
-"""Some decoders swallow what they can't use without a word; after so long without a picture a keyframe is asked for."""
+"""Some decoders swallow what they can't use without a word. A keyframe is asked for after so long without a picture."""
 
 
 class LadderPipeline:
@@ -33,7 +33,7 @@ class LadderPipeline:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time used so far."""
+        """CPU time that the codecs have used so far."""
         return self._codecs.cpu_s
 
     @property
@@ -42,7 +42,7 @@ class LadderPipeline:
         return self._no_picture_since is not None and self._clock() - self._no_picture_since > UNDECODABLE_S
 
     def set_rungs(self, rungs: tuple[Rung, ...]) -> None:
-        """Encode these."""
+        """Encode these rungs from the next picture on."""
         self._codecs.set_rungs(rungs)
 
     def want_keyframe(self, track: TrackId) -> None:

@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 
 class LadderWork:
-    """One stream's ladder."""
+    """The ladder of one stream: a `work.Work`."""
 
     def __init__(
         self,

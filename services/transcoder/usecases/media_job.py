@@ -13,23 +13,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-import msgspec
-
-from rillcast.cluster.lease import Lease
-from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
-from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, TrackId, job_key
-from rillcast.contracts.records import RenditionRecord
+from rillcast.contracts.ids import NodeId, TrackId
+from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.relay.parent import RelayOffer, RelayParent
-from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.logs import get_logger
 from services.transcoder.domain.job_state import JobEvent, JobState, advance
 from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
 from services.transcoder.ports import Clock, KeyValue, Peers
+from services.transcoder.usecases.job_lease import JobLease
 from services.transcoder.usecases.source_feed import SourceFeed
 from services.transcoder.usecases.work import Intake, Order, WorkKind
 
@@ -38,7 +33,7 @@ log = get_logger(__name__)
 TICK_S = 1.0
 KEYFRAME_EVERY_S = 0.5
 FLOWING_MS = 1000
-"""A source silent for less than this is taken to flow."""
+"""A source counts as flowing if its last packet came less than this ago."""
 
 
 class MediaJob:
@@ -60,29 +55,27 @@ class MediaJob:
         lease_s: float = STREAM_LEASE_S,
     ) -> None:
         self._kind = kind.kind
-        self._node = node
         self._live = live
         self._order = order
         self._feed = feed
         self._worker = worker
         self._relays = relays
-        self._key = job_key(live.key, kind.kind)
         self._peers = peers
         self._clock = clock
-        self._keeper = LeaseKeeper(
+        self._lease = JobLease(
             store,
-            self._key,
-            Lease(lease_s, clock()),
-            record_of=self._record,
-            is_ours=self._is_ours,
+            kind=kind.kind,
+            node=node,
+            live=live,
+            tracks=self._tracks,
             clock=clock,
+            lease_s=lease_s,
         )
         self._state = JobState.CLAIMING
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
         self._overuse = OveruseDetector(clock())
         self._keyframe_asked = -KEYFRAME_EVERY_S
-        self.epoch = live.epoch
         self.end_reason = ""
         """Why it ended, a label of `metrics.JOBS_ENDED`; empty while it runs or if it never held the lease."""
         self._work = kind.start(self, live, order, worker)
@@ -95,9 +88,14 @@ class MediaJob:
         return self._feed.source
 
     @property
+    def epoch(self) -> int:
+        """Of the stream, for which the job is done."""
+        return self._lease.epoch
+
+    @property
     def held(self) -> bool:
         """Whether the lease is this node's, and is to stay so."""
-        return self._state is JobState.HELD and self._keeper.lease.held
+        return self._state is JobState.HELD and self._lease.held
 
     @property
     def parts(self) -> int:
@@ -125,7 +123,7 @@ class MediaJob:
         self._work.update(live, order.source)
 
     def stop(self, reason: str) -> None:
-        """End soon."""
+        """End soon. The first reason counts; it is a label of `metrics.JOBS_ENDED`."""
         self.end_reason = self.end_reason or reason
         self._advance(JobEvent.STOP)
 
@@ -138,7 +136,7 @@ class MediaJob:
         if busy and not self._work.makes(track):
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, busy, retry_after_s=5.0)
         return RelayOffer(
-            key=self._key,
+            key=self._lease.key,
             track=record,
             worker=self._worker,
             epoch=self.epoch,
@@ -150,7 +148,7 @@ class MediaJob:
 
     def announce(self) -> None:
         """See `Host.announce`."""
-        self._keeper.hurry()
+        self._lease.announce()
         self._changed.set()
 
     def wake(self) -> None:
@@ -163,11 +161,11 @@ class MediaJob:
 
     def taken(self) -> set[TrackId]:
         """See `Host.taken`."""
-        return self._relays.tracks(self._key)
+        return self._relays.tracks(self._lease.key)
 
     def end_relays(self, track: TrackId) -> None:
         """See `Host.end_relays`."""
-        self._relays.end(self._key, track)
+        self._relays.end(self._lease.key, track)
 
     def want_keyframe(self) -> None:
         """See `Host.want_keyframe`."""
@@ -179,11 +177,11 @@ class MediaJob:
     # ---- what the plane reports
 
     def on_packet(self, data: bytes) -> None:
-        """A packet of the source."""
+        """A whole RTP packet of the source."""
         self._work.on_packet(data)
 
     def on_stats(self, stats: SourceStats) -> None:
-        """Each second, of the source."""
+        """The figures of the source, which the plane reports once a second."""
         if stats.silent_ms < FLOWING_MS:
             self._feed.flows()
         self._work.on_size(stats.width, stats.height)
@@ -198,7 +196,7 @@ class MediaJob:
         self._work.on_keyframe_wanted(source)
 
     def on_feed_lost(self) -> None:
-        """The origin fell silent."""
+        """The plane has heard nothing from the origin for a while. It is asked again."""
         self._feed.lost()
         self._changed.set()
 
@@ -210,26 +208,20 @@ class MediaJob:
         if not await self._claim():
             return False
         log.info("Media job taken", stream=self._live.key, job=self._kind, epoch=self.epoch)
-        keeping = asyncio.create_task(self._keep())
+        self._lease.keep(self._lease_lost)
         try:
             while self._state is not JobState.ENDING:
                 self._changed.clear()
                 if self._state is JobState.HANDING_OVER:
-                    await self._let_go(keeping)
+                    await self._let_go()
                 await self._step()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(TICK_S):  # not wait_for: in Python 3.11 it can swallow a cancellation
                         await self._changed.wait()
         finally:
             self._advance(JobEvent.STOP)
-            await cancelled(keeping)
-            await self._keeper.release()
-            self._relays.end(self._key)
-            await self._work.close()
-            self._feed.close()
+            await self._close()
             self._advance(JobEvent.CLOSED)
-        if not keeping.cancelled():
-            keeping.result()  # raises what ended it, if that was a fault of ours
         return True
 
     async def hand_over(self) -> None:
@@ -240,27 +232,29 @@ class MediaJob:
     async def _claim(self) -> bool:
         won = False
         try:
-            won = await self._keeper.claim()
+            won = await self._lease.claim()
         finally:
             self._advance(JobEvent.WON if won else JobEvent.LOST)
         return won
 
-    async def _let_go(self, keeping: asyncio.Task[None]) -> None:
-        if not keeping.done():
-            await cancelled(keeping)
-            await self._keeper.release()
+    async def _let_go(self) -> None:
+        await self._lease.release()
         if not self.taken():
             self.end_reason = self.end_reason or "drain"
             self._advance(JobEvent.UNWATCHED)
 
-    async def _keep(self) -> None:
-        try:
-            await self._keeper.keep()
-        except Exception:
-            self.stop("failed")
-            raise
+    def _lease_lost(self) -> None:
         self.end_reason = self.end_reason or "lease"
         self._advance(JobEvent.LEASE_LOST)
+
+    async def _close(self) -> None:
+        """The lease first, so that another node can begin; even if giving it back shows a fault of ours."""
+        try:
+            await self._lease.release()
+        finally:
+            self._relays.end(self._lease.key)
+            await self._work.close()
+            self._feed.close()
 
     async def _step(self) -> None:
         now = self._clock()
@@ -291,29 +285,14 @@ class MediaJob:
             case Verdict.GIVE_UP | Verdict.KEEP:
                 pass  # few pictures are better than none: nobody else would make the last part
 
+    def _tracks(self) -> tuple[TrackRecord, ...]:
+        return self._work.tracks
+
     def _advance(self, event: JobEvent) -> None:
         self._state = advance(self._state, event)
         self._changed.set()
         if self._state is JobState.ENDED:
             self._ended.set()
-
-    def _record(self, _epoch: int, _since_epoch: int) -> bytes:
-        record = RenditionRecord(
-            app=self._live.app,
-            stream=self._live.stream,
-            epoch=self.epoch,
-            owner=self._node,
-            kind=self._kind,
-            tracks=self._work.tracks,
-        )
-        return msgspec.json.encode(record)
-
-    def _is_ours(self, value: bytes) -> bool:
-        try:
-            record = decode_json(value, RenditionRecord)
-        except Undecodable:
-            return False
-        return record.owner == self._node and record.epoch == self.epoch
 
 
 MakeJob = Callable[[WorkKind, LiveStream, Order, int], MediaJob]

@@ -38,19 +38,19 @@ log = get_logger(__name__)
 LOOK_S = 5.0
 CLAIM_SPREAD_S = 0.1
 CLAIM_BUSY_S = 1.5
-"""A node at full load lets others be faster by so much."""
+"""A node at full load waits so much longer before it claims a job, so that others are faster."""
 AVOID_S = 30.0
-"""After giving a job up, for so long it is somebody else's."""
+"""For so long after it gave a job up, a node does not claim that job again."""
 CLAIM_AGAIN_S = 1.0
 """After a claim that failed. The next look at everything would be too late: a node's own view of a dead owner's record
 may expire shortly before the store lets the record go."""
 
 JobId = tuple[str, JobKind]
-"""Stream key and kind of work."""
+"""The key of the stream, and the kind of work."""
 
 
 class MediaJobs:
-    """All media jobs of one node."""
+    """All media jobs of one node. Everything is called on the event loop."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class MediaJobs:
         self._cpu_before = (clock(), {0: 0.0})
         self._draining = False
         self.cpu = 0.0
-        """Share of all processors that jobs took lately."""
+        """The share of all processors that jobs took in the last second, 0 to 1."""
         watch.on_change(self.look)
         for kind in kinds:
             kind.on_change(self.look_at_app)
@@ -102,13 +102,13 @@ class MediaJobs:
     # ---- the plane
 
     def on_packet(self, source: int, data: bytes) -> None:
-        """A packet of a tapped source. Called on the event loop for every packet."""
+        """A packet of a tapped source. The plane calls it for every packet, so it is cheap for sources of no job."""
         job = self._by_feed.get(source)
         if job is not None:
             job.on_packet(data)
 
     def on_event(self, event: Event) -> None:
-        """An event of the plane, on the event loop."""
+        """An event of the plane. Most of them concern no job."""
         match event:
             case SourceStats() if event.source in self._by_feed:
                 self._by_feed[event.source].on_stats(event)
@@ -175,7 +175,7 @@ class MediaJobs:
         return sum(job.held for job in self._jobs.values())
 
     def share(self) -> float:
-        """How full this node's processors are of their limit."""
+        """How much of the processor time that jobs may take is taken; 1 = all of it."""
         return self.cpu / self._max_cpu
 
     async def drain(self) -> None:
@@ -186,7 +186,7 @@ class MediaJobs:
                 tasks.create_task(job.hand_over())
 
     async def close(self) -> None:
-        """End every job now."""
+        """End every job without waiting for those who still take something. Returns when all have ended."""
         self._draining = True
         for job in self._jobs.values():
             job.stop("drain")

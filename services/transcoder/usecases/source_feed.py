@@ -70,12 +70,12 @@ class SourceFeed:
         return not guessed
 
     def want_keyframe(self) -> None:
-        """Ask the origin for one."""
+        """Ask the origin for a keyframe. Does nothing while the source isn't there."""
         if self._present:
             self._plane.execute(RequestKeyframe(source=self.source))
 
     def flows(self) -> None:
-        """Media arrives."""
+        """Media arrives, so the next time that the origin is lost counts as the first one."""
         if self._relay is not None:
             self._relay.flows()
 

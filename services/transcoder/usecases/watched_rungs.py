@@ -23,7 +23,7 @@ class _Watched(msgspec.Struct):
 
 
 class WatchedRungs:
-    """Of one job. A rung begins with its first relay and ends `linger_s` after its last one."""
+    """The watched rungs of one job. A rung begins with its first relay and ends `linger_s` after its last one."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class WatchedRungs:
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
-        """Highest first."""
+        """Those that are encoded now, highest first."""
         return tuple(sorted((watched.rung for watched in self._watched.values()), key=lambda rung: -rung.height))
 
     def __contains__(self, track: TrackId) -> bool:
@@ -61,7 +61,7 @@ class WatchedRungs:
         return watched.source
 
     def push(self, track: TrackId, packets: Sequence[bytes]) -> None:
-        """Packets the encoder made."""
+        """Hand over the packets that an encoder made. Those of a rung that has ended are dropped."""
         watched = self._watched.get(track)
         if watched is not None:
             try:
@@ -70,11 +70,11 @@ class WatchedRungs:
                 metrics.ERRORS.labels("overflow").inc()
 
     def track_of(self, source: int) -> TrackId | None:
-        """The rung of a push source."""
+        """The rung whose push source this is; None if it is the source of something else."""
         return next((track for track, watched in self._watched.items() if watched.source == source), None)
 
     def clock(self, seen: ClockSeen) -> None:
-        """The source's sender report holds for every rung: they live on the source's timeline."""
+        """A sender report of the source. It holds for every rung, because rungs keep the timestamps of the source."""
         self._clock = seen
         for watched in self._watched.values():
             self._plane.execute(SetClock(source=watched.source, ntp=seen.ntp, rtp_ts=seen.rtp_ts))
@@ -106,7 +106,7 @@ class WatchedRungs:
                     self._begin(rung, begin_all(rung))
 
     def end(self, track: TrackId) -> None:
-        """Stop a rung, with its relays."""
+        """End a rung and its relays."""
         watched = self._watched.pop(track, None)
         if watched is None:
             return
@@ -114,7 +114,7 @@ class WatchedRungs:
         self._plane.execute(RemoveSource(source=watched.source))
 
     def close(self) -> None:
-        """Stop them all."""
+        """End every rung."""
         for track in tuple(self._watched):
             self.end(track)
 

@@ -31,7 +31,7 @@ class Order(msgspec.Struct, frozen=True):
     """What is asked for of one stream. A job goes on as long as its order stays equal but for the source's figures."""
 
     source: TrackRecord
-    """The track that comes in."""
+    """The track of the stream that comes to this node."""
     wish: Hashable
 
 
@@ -47,7 +47,7 @@ class Host(Protocol):
         ...
 
     def wake(self) -> None:
-        """Call `Work.step` soon."""
+        """Something is to be begun or ended: call `Work.step` soon, not after a second."""
         ...
 
     def load_changed(self) -> None:
@@ -131,7 +131,7 @@ class Work(Protocol):
         ...
 
     async def close(self) -> None:
-        """End everything."""
+        """End everything. Called once, when the job ends; no other call follows."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from services.transcoder.app import PRIORITY, prefer_media
+from services.transcoder.adapters.os_priority import PRIORITY, prefer_media
 
 T = TypeVar("T")
 

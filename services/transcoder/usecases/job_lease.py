@@ -1,0 +1,87 @@
+"""The lease on one media job, and the record in which the node that holds it says what comes of the job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.cluster.lease import Lease
+from rillcast.cluster.lease_keeper import LeaseKeeper
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.ids import JobKind, NodeId, job_key
+from rillcast.contracts.records import RenditionRecord, TrackRecord
+from rillcast.runtime.cancel import cancelled
+from services.transcoder.ports import Clock, KeyValue
+
+
+class JobLease:
+    """From its creation to `release`."""
+
+    def __init__(
+        self,
+        store: KeyValue,
+        *,
+        kind: JobKind,
+        node: NodeId,
+        live: LiveStream,
+        tracks: Callable[[], tuple[TrackRecord, ...]],
+        clock: Clock,
+        lease_s: float,
+    ) -> None:
+        """`live`: the stream, whose epoch at this moment is the job's. `tracks`: see `Work.tracks`."""
+        self.key = job_key(live.key, kind)
+        self.epoch = live.epoch
+        self._claimed = RenditionRecord(app=live.app, stream=live.stream, epoch=live.epoch, owner=node, kind=kind)
+        self._tracks = tracks
+        self._keeper = LeaseKeeper(
+            store, self.key, Lease(lease_s, clock()), record_of=self._record, is_ours=self._is_ours, clock=clock
+        )
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours, as far as this node knows."""
+        return self._keeper.lease.held
+
+    async def claim(self) -> bool:
+        """Take it: False when another node has it. Raises STORE_UNAVAILABLE."""
+        return await self._keeper.claim()
+
+    def keep(self, on_lost: Callable[[], None]) -> None:
+        """Write the record in time, on the side, until `release`. `on_lost` is called if another node has the lease, or
+        if keeping it fails by a fault of ours, which `release` raises."""
+        self._keeping = asyncio.create_task(self._keep(on_lost))
+
+    def announce(self) -> None:
+        """The tracks are others: write the record now."""
+        self._keeper.hurry()
+
+    async def release(self) -> None:
+        """Give it back, at most once. Best effort: it expires anyway."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is None:
+            return
+        await cancelled(keeping)
+        await self._keeper.release()
+        if not keeping.cancelled():
+            keeping.result()
+
+    async def _keep(self, on_lost: Callable[[], None]) -> None:
+        try:
+            await self._keeper.keep()
+        except Exception:
+            on_lost()
+            raise
+        on_lost()
+
+    def _record(self, _epoch: int, _since_epoch: int) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(self._claimed, tracks=self._tracks()))
+
+    def _is_ours(self, value: bytes) -> bool:
+        try:
+            record = msgspec.json.decode(value, type=RenditionRecord)
+        except msgspec.MsgspecError:
+            return False
+        return record.owner == self._claimed.owner and record.epoch == self.epoch
