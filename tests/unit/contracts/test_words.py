@@ -7,6 +7,7 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
+from rillcast.media import protocol
 
 
 def test_a_reason_of_a_newer_version_does_not_hide_that_the_session_is_over() -> None:
@@ -21,3 +22,12 @@ def test_every_reason_comes_back_as_itself() -> None:
     for reason in EndReason:
         event = SessionChanged(session=SessionId("s"), node=NodeId("n"), state=SessionState.CLOSED, reason=reason)
         assert msgspec.json.decode(msgspec.json.encode(event), type=SessionChanged) == event
+
+
+def test_the_planes_reasons_are_words_of_ours() -> None:
+    told = (protocol.SessionClosed.__doc__ or "").split("Reasons:")[1].split(".")[0]
+
+    reasons = [reason.strip() for reason in told.split(",")]
+
+    assert len(reasons) >= 7
+    assert EndReason.OTHER not in [EndReason(reason) for reason in reasons]
