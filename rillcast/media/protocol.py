@@ -7,7 +7,11 @@ a session or relay that the plane has ended by itself meanwhile does nothing: th
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
+
+from rillcast.contracts.words import MediaKind
 
 # ------------------------------------------------------------------ configuration
 
@@ -44,11 +48,18 @@ class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
     remote_pwd: str
 
 
+class DtlsRole(StrEnum):
+    """Who begins the DTLS handshake (RFC 5763 §5): the client, which is ``a=setup:active``."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
 class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Our role in the DTLS handshake, and the fingerprint that the peer's certificate must have (RFC 8122)."""
 
-    role: str
-    """Ours: ``server`` or ``client``."""
+    role: DtlsRole
+    """Ours."""
     fingerprint_hash: str
     """``sha-256`` …, of the peer's certificate."""
     fingerprint: str
@@ -64,7 +75,6 @@ class HeaderExtensions(msgspec.Struct, frozen=True, kw_only=True):
     abs_send_time: int = 0
     audio_level: int = 0
     video_orientation: int = 0
-    playout_delay: int = 0
     dependency_descriptor: int = 0
 
 
@@ -79,7 +89,7 @@ class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
     """One m-line of a publisher: what arrives, and the sources that it becomes."""
 
     mid: str
-    kind: str
+    kind: MediaKind
     codec: str
     """``H264``, ``H265``, ``VP8``, ``VP9``, ``AV1``, ``opus`` or another RTP encoding name."""
     clock_rate: int
@@ -99,8 +109,7 @@ class SendTrack(msgspec.Struct, frozen=True, kw_only=True):
 
     track: int
     """Unique in the session."""
-    mid: str
-    kind: str
+    kind: MediaKind
     clock_rate: int
     payload_type: int
     rtx_payload_type: int = 0
@@ -173,7 +182,7 @@ class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_sou
 
     source: int
     worker: int
-    kind: str
+    kind: MediaKind
     codec: str
     clock_rate: int
 
@@ -185,7 +194,7 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
 
     source: int
     worker: int
-    kind: str
+    kind: MediaKind
     codec: str
     clock_rate: int
     parent: str
@@ -293,14 +302,31 @@ class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media
     session: int
 
 
+class CloseReason(StrEnum):
+    """Why the plane ended a session. Each is a word of `rillcast.contracts.words.EndReason` as well."""
+
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    """ICE and DTLS were not up in `PlaneConfig.handshake_timeout_ms`."""
+    CONSENT_EXPIRED = "consent_expired"
+    """Nothing authentic came for `PlaneConfig.consent_timeout_ms` (RFC 7675)."""
+    DTLS_CLOSED = "dtls_closed"
+    """The peer said goodbye."""
+    DTLS_FAILED = "dtls_failed"
+    FINGERPRINT_MISMATCH = "fingerprint_mismatch"
+    """The peer's certificate is not the one that its SDP announced."""
+    TOO_MANY_HALF_OPEN = "too_many_half_open"
+    """`PlaneConfig.max_half_open` was reached: the session was never opened."""
+    REMOVED = "removed"
+    """By `RemoveSession`."""
+
+
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
-    """The session is gone. Reasons: handshake_timeout, consent_expired, dtls_closed, dtls_failed, fingerprint_mismatch,
-    too_many_half_open, removed. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or
+    """The session is gone. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or
     until a
     new session on the same worker names them."""
 
     session: int
-    reason: str
+    reason: CloseReason
 
 
 class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):

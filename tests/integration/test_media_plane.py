@@ -16,6 +16,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
 from rillcast.media.sdp import LocalTransport, answer_play, answer_publish, new_transport_credentials
@@ -230,4 +231,4 @@ async def test_impossible_commands_are_refused_at_once() -> None:
         with pytest.raises(ValueError, match="source 7: unknown"):
             r.plane.execute(p.RequestKeyframe(source=7))
         with pytest.raises(ValueError, match="worker: 3"):
-            r.plane.execute(p.AddPushSource(source=1, worker=3, kind="audio", codec="opus", clock_rate=48_000))
+            r.plane.execute(p.AddPushSource(source=1, worker=3, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000))

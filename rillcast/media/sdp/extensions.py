@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from rillcast.media.protocol import HeaderExtensions
 from rillcast.media.sdp.document import MediaSection, bad, shown
@@ -65,8 +65,14 @@ class ExtensionMap:
         return taken
 
     def extensions(self) -> HeaderExtensions:
-        """All accepted ids in the form that the media plane wants."""
-        return HeaderExtensions(**self._ids)
+        """The accepted ids, for the media plane."""
+        return for_plane(self._ids)
+
+
+def for_plane(ids: Mapping[str, int]) -> HeaderExtensions:
+    """The ids that the media plane reads or writes. Playout-delay is agreed on and not used."""
+    known = HeaderExtensions.__struct_fields__
+    return HeaderExtensions(**{name: number for name, number in ids.items() if name in known})
 
 
 def offered_lines(kind: str) -> list[str]:

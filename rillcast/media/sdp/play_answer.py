@@ -56,7 +56,7 @@ def answer_play(
         raise no_common_codec(seen, list(dict.fromkeys(track.codec for track in tracks)))
     require_one_transport(document, used)
     setup, role = answered_setup(remote_setup(document, used))
-    send = send_tracks([(section.mid, section.kind, chosen[section.index][1]) for section in used])
+    send = send_tracks([(section.kind, chosen[section.index][1]) for section in used])
     tracks_by_line = dict(zip(chosen, send, strict=True))
     text = session_lines([section.mid for section in used] if document.bundle else [])
     for section in document.sections:

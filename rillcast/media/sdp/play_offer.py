@@ -19,7 +19,7 @@ from rillcast.media.sdp.codecs import (
     without_parameters,
 )
 from rillcast.media.sdp.document import MediaSection, bad, parse_document
-from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, offered_lines
+from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, for_plane, offered_lines
 from rillcast.media.sdp.h264 import CONSTRAINED_BASELINE, h264_profile
 from rillcast.media.sdp.sending import PlayNegotiation, by_mid, msid_track, send_tracks, source_lines, with_payload
 from rillcast.media.sdp.transport import LocalTransport, remote_dtls, remote_ice, remote_setup, role_from_answer
@@ -63,7 +63,7 @@ def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: 
         OfferedLine(mid=str(index), group=group, kind=members[0].kind, payloads=_offered_payloads(members, numbers))
         for index, (group, members) in enumerate(groups.items())
     )
-    send = send_tracks([(line.mid, line.kind, line.payloads[0]) for line in lines])
+    send = send_tracks([(line.kind, line.payloads[0]) for line in lines])
     text = session_lines([line.mid for line in lines])
     for line, track in zip(lines, send, strict=True):
         text += [
@@ -79,7 +79,7 @@ def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: 
         sdp=render(text),
         id_mapping={line.mid: msid_track(line.kind, label) for line in lines},
         send=send,
-        extensions=HeaderExtensions(**{name: OFFERED_IDS[name] for kind in kinds for name in TO_VIEWER[kind]}),
+        extensions=for_plane({name: OFFERED_IDS[name] for kind in kinds for name in TO_VIEWER[kind]}),
         lines=lines,
     )
 

@@ -146,7 +146,7 @@ def _tracks(
         recv.append(
             RecvTrack(
                 mid=section.mid,
-                kind=section.kind,
+                kind=MediaKind(section.kind),
                 codec=payload.codec,
                 clock_rate=payload.clock_rate,
                 payload_type=payload.payload_type,

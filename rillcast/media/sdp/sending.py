@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import DtlsParameters, HeaderExtensions, SendTrack
 from rillcast.media.sdp.codecs import Payload
 from rillcast.media.sdp.document import is_token
@@ -38,8 +39,8 @@ def by_mid(tracks: Sequence[TrackRecord]) -> dict[str, list[TrackRecord]]:
     return groups
 
 
-def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, ...]:
-    """A track with new SSRCs for each (mid, kind, payload). All have one CNAME, so that audio and video stay in
+def send_tracks(lines: Sequence[tuple[str, Payload]]) -> tuple[SendTrack, ...]:
+    """A track with new SSRCs for each (kind, payload). All have one CNAME, so that audio and video stay in
     step."""
     cname = secrets.token_hex(8)
     ssrcs: dict[int, None] = {}
@@ -50,8 +51,7 @@ def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, .
         with_payload(
             SendTrack(
                 track=index,
-                mid=mid,
-                kind=kind,
+                kind=MediaKind(kind),
                 clock_rate=payload.clock_rate,
                 payload_type=payload.payload_type,
                 ssrc=next(pairs),
@@ -60,7 +60,7 @@ def send_tracks(lines: Sequence[tuple[str, str, Payload]]) -> tuple[SendTrack, .
             ),
             payload,
         )
-        for index, (mid, kind, payload) in enumerate(lines)
+        for index, (kind, payload) in enumerate(lines)
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rillcast.media.protocol import DtlsParameters
+from rillcast.media.protocol import DtlsParameters, DtlsRole
 from rillcast.media.sdp.document import Document, MediaSection, bad, shown
 
 _ICE_CHARACTERS = string.ascii_letters + string.digits
@@ -122,7 +122,7 @@ def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> 
         value = offered[algorithm].strip().upper()
         if not re.fullmatch(rf"[0-9A-F]{{2}}(:[0-9A-F]{{2}}){{{size - 1}}}", value):
             raise bad(f"a=fingerprint:{algorithm} does not have {size} bytes in the form AA:BB:…")
-        return DtlsParameters(role=role, fingerprint_hash=algorithm, fingerprint=value)
+        return DtlsParameters(role=DtlsRole(role), fingerprint_hash=algorithm, fingerprint=value)
     raise bad(f"a=fingerprint uses {shown(next(iter(offered)))}; known are {', '.join(_DIGEST_BYTES)}")
 
 

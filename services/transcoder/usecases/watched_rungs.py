@@ -8,6 +8,7 @@ import msgspec
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
 from services.transcoder import metrics
@@ -122,7 +123,11 @@ class WatchedRungs:
         source = next(self._sources)
         self._plane.execute(
             AddPushSource(
-                source=source, worker=self._worker, kind="video", codec=record.codec, clock_rate=record.clock_rate
+                source=source,
+                worker=self._worker,
+                kind=MediaKind.VIDEO,
+                codec=record.codec,
+                clock_rate=record.clock_rate,
             )
         )
         self._watched[rung.track] = _Watched(rung, source)

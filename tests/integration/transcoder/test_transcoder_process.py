@@ -82,7 +82,7 @@ class Studio:
         apps = await self._bucket(BUCKET_APPS, None)
         ladder = (LadderRung(height=180, video_bitrate=400_000), LadderRung(height=90, video_bitrate=150_000))
         await apps.put(APP, msgspec.json.encode(AppSettings(app_name=APP, encoder_settings=ladder)))
-        self.origin.execute(AddPushSource(source=1, worker=0, kind="video", codec="H264", clock_rate=90_000))
+        self.origin.execute(AddPushSource(source=1, worker=0, kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000))
         await self.bus.serve(media_relay_open(ORIGIN), RelayOpen, self._open_relay)
         await self.bus.serve(media_relay_close(ORIGIN), RelayClose, self._close_relay)
 
@@ -142,7 +142,7 @@ class Studio:
             AddRelaySource(
                 source=self._source,
                 worker=0,
-                kind="video",
+                kind=MediaKind.VIDEO,
                 codec=grant.track.codec,
                 clock_rate=90_000,
                 parent=grant.parent_address,

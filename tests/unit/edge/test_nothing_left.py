@@ -141,7 +141,7 @@ class Life:
             session = living[which % len(living)]
             self.plane.ended.add(session)
             how = (
-                protocol.SessionClosed(session=session, reason="consent_expired"),
+                protocol.SessionClosed(session=session, reason=protocol.CloseReason.CONSENT_EXPIRED),
                 protocol.Error(command="add_session", id=session, message="no"),
             )
             self.plane.emit(how[which % 2])

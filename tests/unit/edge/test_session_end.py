@@ -30,7 +30,7 @@ async def test_a_session_ends_once_whoever_wants_it(world: World) -> None:
     session, plane_session = await world.watching()
 
     await world.close(session)
-    world.plane.emit(protocol.SessionClosed(session=plane_session, reason="removed"))
+    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=protocol.CloseReason.REMOVED))
     await world.close(session)
     await world.settle()
 

@@ -114,7 +114,7 @@ async def test_a_stream_that_returns_in_another_codec_closes_the_viewers_that_ha
 async def test_a_session_the_plane_lost_is_told_and_frees_its_relays(world: World) -> None:
     session, plane_session = await world.watching()
 
-    world.plane.emit(protocol.SessionClosed(session=plane_session, reason="consent_expired"))
+    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=protocol.CloseReason.CONSENT_EXPIRED))
 
     await until(lambda: world.told(session)[-1:] == [("closed", "consent_expired")])
     assert world.plane.of(protocol.RemoveSession) == []

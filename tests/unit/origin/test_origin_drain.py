@@ -50,7 +50,9 @@ async def test_an_origin_without_publishers_goes_at_once(world: World) -> None:
     origin = await world.origin(drain_timeout_s=3_600.0)
     answer = await world.publish(origin)
     origin.media()
-    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="dtls_closed"))
+    origin.plane.emit(
+        protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.DTLS_CLOSED)
+    )
 
     async with asyncio.timeout(5):
         await origin.drain()

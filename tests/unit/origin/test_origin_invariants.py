@@ -148,7 +148,7 @@ class Play:
             at.plane.emit(
                 protocol.Error(command="add_session", id=session, message="")
                 if refused
-                else protocol.SessionClosed(session=session, reason="consent_expired")
+                else protocol.SessionClosed(session=session, reason=protocol.CloseReason.CONSENT_EXPIRED)
             )
 
     async def plane_busy(self, number: int, busy: bool) -> None:

@@ -203,7 +203,9 @@ async def test_a_session_that_died_in_the_plane_can_be_taken_over(world: World) 
     origin.media()
     await world.settle()
     sources = origin.sources()
-    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="dtls_closed"))
+    origin.plane.emit(
+        protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.DTLS_CLOSED)
+    )
 
     second = await world.publish(origin)
 
@@ -217,7 +219,9 @@ async def test_a_dead_session_that_never_returns_takes_its_sources_along(world: 
     origin = await world.origin()
     await world.publish(origin)
     origin.media()
-    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="consent_expired"))
+    origin.plane.emit(
+        protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.CONSENT_EXPIRED)
+    )
 
     await world.pass_time(11.0)
 
@@ -327,7 +331,9 @@ async def test_a_publisher_whose_handshake_failed_is_told_and_frees_its_id(world
     answer = await world.publish(origin)
     await world.settled_record()
 
-    origin.plane.emit(protocol.SessionClosed(session=origin.last_session().session, reason="handshake_timeout"))
+    origin.plane.emit(
+        protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.HANDSHAKE_TIMEOUT)
+    )
 
     await until(lambda: world.told(answer.session) == [("closed", "no_media")])
     await world.settle()

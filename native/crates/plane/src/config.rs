@@ -8,6 +8,7 @@ use crate::refusal::Impossible;
 use crate::registry::Object;
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlaneConfig {
     pub workers: usize,
     pub media_bind: Vec<IpAddr>,
@@ -22,6 +23,7 @@ pub struct PlaneConfig {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IceParameters {
     pub local_ufrag: String,
     pub local_pwd: String,
@@ -30,6 +32,7 @@ pub struct IceParameters {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsRole {
     Server,
@@ -37,6 +40,7 @@ pub enum DtlsRole {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DtlsParameters {
     pub role: DtlsRole,
     pub fingerprint_hash: String,
@@ -44,6 +48,7 @@ pub struct DtlsParameters {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct HeaderExtensions {
     pub mid: u8,
@@ -52,17 +57,18 @@ pub struct HeaderExtensions {
     pub abs_send_time: u8,
     pub audio_level: u8,
     pub video_orientation: u8,
-    pub playout_delay: u8,
     pub dependency_descriptor: u8,
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Encoding {
     pub source: u64,
     pub rid: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Audio,
@@ -70,6 +76,7 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecvTrack {
     pub mid: String,
     pub kind: Kind,
@@ -86,6 +93,7 @@ pub struct RecvTrack {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SendTrack {
     pub track: u64,
     pub kind: Kind,
@@ -99,6 +107,7 @@ pub struct SendTrack {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddSession {
     pub session: u64,
     pub worker: usize,
@@ -112,6 +121,7 @@ pub struct AddSession {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceSpec {
     pub source: u64,
     pub worker: usize,
@@ -121,6 +131,7 @@ pub struct SourceSpec {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddRelaySource {
     #[serde(flatten)]
     pub spec: SourceSpec,
@@ -131,6 +142,7 @@ pub struct AddRelaySource {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddRelay {
     pub relay: u64,
     pub source: u64,
@@ -141,6 +153,7 @@ pub struct AddRelay {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
     AddSession(Box<AddSession>),

@@ -8,72 +8,175 @@ use serde::Serialize;
 
 use crate::waker::Waker;
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Event {
-    SessionConnected { session: u64, remote: String, dtls: &'static str, srtp: &'static str },
-    SessionMedia { session: u64 },
-    SessionClosed { session: u64, reason: &'static str },
-    SourceStarted { source: u64 },
-    SourceStats(SourceStats),
-    SessionStats(SessionStats),
-    SourceSwitched { session: u64, track: u64, source: u64 },
-    RelayConnected { relay: u64, child: String },
-    RelayChildLost { relay: u64 },
-    RelayParentLost { source: u64 },
-    KeyframeWanted { source: u64 },
-    ClockSeen { source: u64, ntp: u64, rtp_ts: u32 },
-    WorkerStats(WorkerStats),
-    Error { command: &'static str, id: u64, message: String },
+/// Why the plane ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum CloseReason {
+    HandshakeTimeout,
+    ConsentExpired,
+    DtlsClosed,
+    DtlsFailed,
+    FingerprintMismatch,
+    TooManyHalfOpen,
+    Removed,
 }
 
+impl CloseReason {
+    /// As Python reads it, and as the counter of such ends is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            CloseReason::HandshakeTimeout => "handshake_timeout",
+            CloseReason::ConsentExpired => "consent_expired",
+            CloseReason::DtlsClosed => "dtls_closed",
+            CloseReason::DtlsFailed => "dtls_failed",
+            CloseReason::FingerprintMismatch => "fingerprint_mismatch",
+            CloseReason::TooManyHalfOpen => "too_many_half_open",
+            CloseReason::Removed => "removed",
+        }
+    }
+}
+
+/// What Python is told. `rillcast/media/protocol.py` mirrors this; a test there compares it with `schema.json`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Event {
+    /// ICE and DTLS are up. Once per session.
+    SessionConnected {
+        session: u64,
+        remote: String,
+        dtls: &'static str,
+        srtp: &'static str,
+    },
+    /// The session's first media packet was sent (viewer) or accepted (publisher). Once per session.
+    SessionMedia {
+        session: u64,
+    },
+    /// The session is gone. Unless it was removed, a publisher's sources stay, silent. Once per session.
+    SessionClosed {
+        session: u64,
+        reason: CloseReason,
+    },
+    /// A source's first packet, or its first after a change of its feed.
+    SourceStarted {
+        source: u64,
+    },
+    SourceStats(SourceStats),
+    SessionStats(SessionStats),
+    /// A viewer's track has begun to show another source. Once per switch that was completed.
+    SourceSwitched {
+        session: u64,
+        track: u64,
+        source: u64,
+    },
+    /// Parent side: the child's first authenticated keep-alive came. Once per relay.
+    RelayConnected {
+        relay: u64,
+        child: String,
+    },
+    /// Parent side: no keep-alive for 10 s; the relay is removed.
+    RelayChildLost {
+        relay: u64,
+    },
+    /// Child side: nothing at all from the parent for 0.9 s. Once per silence.
+    RelayParentLost {
+        source: u64,
+    },
+    /// A push source should make a keyframe. At most twice a second per source.
+    KeyframeWanted {
+        source: u64,
+    },
+    /// A tapped source's sender report, about once a second; at once when it is tapped and a clock is known.
+    ClockSeen {
+        source: u64,
+        ntp: u64,
+        rtp_ts: u32,
+    },
+    WorkerStats(WorkerStats),
+    /// A command could not be carried out. `id`: of the object that it names first.
+    Error {
+        command: &'static str,
+        id: u64,
+        message: String,
+    },
+}
+
+/// Once a second per source; not of mirrors.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceStats {
     pub source: u64,
+    /// Of the last second.
     pub bitrate_bps: u64,
+    /// Since the source began, likewise up to `keyframes`.
     pub packets: u64,
+    /// Never came, whatever was asked for again.
     pub lost: u64,
+    /// Came after they were missed.
     pub recovered: u64,
     pub keyframes: u64,
     pub frames_per_second: f64,
+    /// Of the newest keyframe that told; 0 while unknown.
     pub width: u16,
     pub height: u16,
     /// Bit rate of temporal layers up to 0, 1 and all; as many as there are, empty for one.
     pub layers_bps: Vec<u64>,
+    /// Since the last packet.
     pub silent_ms: u64,
+    /// Viewers' tracks, relays, mirrors and taps.
     pub consumers: usize,
 }
 
+/// Once a second per connected session; also at once when a viewer's REMB falls by 5 % (ten times a second at most), and
+/// five times a second while it is probed.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionStats {
     pub session: u64,
+    /// Since the session began, likewise up to `bytes_received`.
     pub packets_sent: u64,
     pub bytes_sent: u64,
     pub packets_received: u64,
     pub bytes_received: u64,
+    /// Viewer: the last REMB received, 0 = none. Publisher: our estimate, as sent.
     pub estimate_bps: u64,
+    /// Share of the packets that its receiver reports missed since the last figures, 0–1.
     pub fraction_lost: f64,
+    /// 0 while unknown.
     pub rtt_ms: f64,
+    /// Age of the newest packet that a viewer had when it last reported; 0: it did not since the last figures.
     pub lag_ms: f64,
     pub jitter_ms: f64,
+    /// Packets asked for again since the session began.
     pub nacks: u64,
+    /// Of these, sent again.
     pub repaired: u64,
+    /// Packets not sent because the socket was full.
     pub dropped: u64,
+    /// Sent since the last figures.
     pub video_bps: u64,
     pub audio_bps: u64,
 }
 
+/// Once a second per worker.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WorkerStats {
     pub worker: usize,
+    /// Share of the last second spent working, 0–1.
     pub busy: f64,
+    /// Largest delay of a due timer since the last figures.
     pub loop_lag_ms: f64,
+    /// Since the worker began, likewise up to `bytes_out`.
     pub packets_in: u64,
     pub packets_out: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub sessions: usize,
+    /// Sessions whose handshake is not finished.
     pub half_open: usize,
+    /// Everything refused or dropped since the worker began, by reason.
     pub counters: BTreeMap<&'static str, u64>,
 }
 

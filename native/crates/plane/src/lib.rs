@@ -26,6 +26,8 @@ pub mod registry;
 pub mod relay;
 pub mod ring;
 pub mod router;
+#[cfg(test)]
+mod schema;
 pub mod session;
 pub mod source;
 pub mod waker;

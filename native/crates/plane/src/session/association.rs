@@ -11,6 +11,7 @@ use rillcast_crypto::srtp::{Receiver, Sender};
 use super::{Outcome, Phase, Session};
 use crate::config::{DtlsParameters, DtlsRole};
 use crate::egress::Egress;
+use crate::events::CloseReason;
 
 /// By then the peer has the last flight, or the handshake would have gone wrong.
 const SHED_AFTER_US: u64 = 10_000_000;
@@ -68,7 +69,7 @@ impl Session {
         }
         if a.dtls.handle(datagram).is_err() && self.phase != Phase::Connected {
             self.transmit(out, owner);
-            return Outcome::Close("dtls_failed");
+            return Outcome::Close(CloseReason::DtlsFailed);
         }
         self.progress(now_us, out, owner)
     }
@@ -80,7 +81,7 @@ impl Session {
         }
         let Association::Open(a) = &mut self.dtls else { return Outcome::Nothing };
         if a.dtls.timeout().is_some_and(|t| t.is_zero()) && a.dtls.handle_timeout().is_err() {
-            return Outcome::Close("dtls_failed");
+            return Outcome::Close(CloseReason::DtlsFailed);
         }
         self.progress(now_us, out, owner)
     }
@@ -96,7 +97,7 @@ impl Session {
         self.transmit(out, owner);
         let Association::Open(a) = &mut self.dtls else { return Outcome::Nothing };
         if a.dtls.closed() {
-            return Outcome::Close("dtls_closed");
+            return Outcome::Close(CloseReason::DtlsClosed);
         }
         if self.phase == Phase::Connected {
             return Outcome::Nothing;
@@ -104,10 +105,10 @@ impl Session {
         let Some(e) = a.dtls.connected() else { return Outcome::Nothing };
         match e.peer_fingerprint(&a.parameters.fingerprint_hash) {
             Some(f) if f.eq_ignore_ascii_case(&a.parameters.fingerprint) => {}
-            _ => return Outcome::Close("fingerprint_mismatch"),
+            _ => return Outcome::Close(CloseReason::FingerprintMismatch),
         }
         let (Ok(tx), Ok(rx)) = (Sender::new(&e.local), Receiver::new(&e.remote)) else {
-            return Outcome::Close("dtls_failed");
+            return Outcome::Close(CloseReason::DtlsFailed);
         };
         a.connected_us = now_us;
         self.dtls_version = e.version;

@@ -17,6 +17,7 @@ use rillcast_wire::stun;
 
 use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
+use crate::events::CloseReason;
 use crate::prefetch::prefetch;
 use association::Association;
 pub use association::DtlsFailure;
@@ -37,7 +38,7 @@ pub enum Outcome {
     Nothing,
     Connected,
     /// Close it, with this reason.
-    Close(&'static str),
+    Close(CloseReason),
 }
 
 /// Addresses that passed a check, remembered per session.

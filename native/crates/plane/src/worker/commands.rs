@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::{Probe, RelayEnd, Worker};
 use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
-use crate::events::Event;
+use crate::events::{CloseReason, Event};
 use crate::mailbox::Mail;
 use crate::registry::Object;
 use crate::relay::{RelayIn, RelayOut};
@@ -61,7 +61,7 @@ impl Worker {
             Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
             Command::RemoveSession { session, keep_sources } => {
                 if let Some(&slot) = self.by_id.get(&session) {
-                    self.close_session(slot, "removed", keep_sources, out);
+                    self.close_session(slot, CloseReason::Removed, keep_sources, out);
                 }
                 ("remove_session", session, Ok(()))
             }
@@ -129,7 +129,7 @@ impl Worker {
             return Err(Failure::UfragInUse);
         }
         if self.handshaking.len() >= self.config.max_half_open {
-            self.shared.events.push(Event::SessionClosed { session: c.session, reason: "too_many_half_open" });
+            self.shared.events.push(Event::SessionClosed { session: c.session, reason: CloseReason::TooManyHalfOpen });
             return Err(Failure::TooManyHalfOpen(self.handshaking.len()));
         }
         let made = Session::new(now_us, &self.shared.context, c);
@@ -171,7 +171,7 @@ impl Worker {
 
     /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the
     /// publisher's return.
-    pub(super) fn close_session(&mut self, slot: usize, reason: &'static str, keep_sources: bool, out: &mut Egress) {
+    pub(super) fn close_session(&mut self, slot: usize, reason: CloseReason, keep_sources: bool, out: &mut Egress) {
         if !self.sessions.contains(slot) {
             return;
         }
@@ -196,7 +196,7 @@ impl Worker {
         }
         self.handshaking.retain(|s| *s != slot);
         self.probes.remove(&slot);
-        let ended = reason == "removed" && !keep_sources;
+        let ended = reason == CloseReason::Removed && !keep_sources;
         for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
             let Some(s) = self.sources.get_mut(&id) else { continue };
             if !matches!(s.feed, Feed::Session { slot: fed, .. } if fed == slot) {
@@ -365,7 +365,7 @@ impl Worker {
     fn stop(&mut self, out: &mut Egress) {
         let slots: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
-            self.close_session(slot, "removed", false, out);
+            self.close_session(slot, CloseReason::Removed, false, out);
         }
     }
 

@@ -61,7 +61,7 @@ impl Worker {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Close(reason) => {
-                self.counters.add(reason);
+                self.counters.add(reason.name());
                 self.closing.push((slot, reason));
             }
             Outcome::Connected => self.connected(now_us, slot, out),

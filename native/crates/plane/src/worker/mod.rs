@@ -25,7 +25,7 @@ use slab::Slab;
 
 use crate::config::{Kind, PlaneConfig};
 use crate::egress::{Egress, Path, Sock};
-use crate::events::EventQueue;
+use crate::events::{CloseReason, EventQueue};
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
 use crate::relay::{RelayIn, RelayOut};
@@ -80,7 +80,7 @@ pub struct Worker {
     /// By session slot.
     probes: HashMap<usize, Probe>,
     /// Sessions to end, with the reason, as soon as nothing borrows them.
-    closing: Vec<(usize, &'static str)>,
+    closing: Vec<(usize, CloseReason)>,
     pub counters: Counters,
     /// DTLS associations given up since the last second began.
     shed: usize,

@@ -5,7 +5,7 @@ use rillcast_wire::rtcp;
 use super::{Worker, TICK_US};
 use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
-use crate::events::{Event, SessionStats, WorkerStats};
+use crate::events::{CloseReason, Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
 use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::send::Progress;
@@ -56,7 +56,7 @@ impl Worker {
             i += HANDSHAKE_TURNS;
             if now_us >= s.added_us + timeout {
                 self.counters.add("handshake_timeout");
-                self.closing.push((slot, "handshake_timeout"));
+                self.closing.push((slot, CloseReason::HandshakeTimeout));
                 continue;
             }
             let outcome = s.on_dtls_timer(now_us, out, slot as u32);
@@ -254,12 +254,12 @@ impl Worker {
         }
         if now_us >= s.seen_us + self.config.consent_timeout_ms * 1000 {
             self.counters.add("consent_expired");
-            self.closing.push((slot, "consent_expired"));
+            self.closing.push((slot, CloseReason::ConsentExpired));
             return;
         }
         if s.has_left(now_us) {
             self.counters.add("dtls_closed");
-            self.closing.push((slot, "dtls_closed"));
+            self.closing.push((slot, CloseReason::DtlsClosed));
             return;
         }
         self.shed += usize::from(s.shed_dtls(now_us));

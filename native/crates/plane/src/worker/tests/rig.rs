@@ -172,7 +172,7 @@ impl Bench {
 
     pub fn closed(&self, session: u64) -> Option<&'static str> {
         self.events.iter().find_map(|e| match e {
-            Event::SessionClosed { session: s, reason } if *s == session => Some(*reason),
+            Event::SessionClosed { session: s, reason } if *s == session => Some(reason.name()),
             _ => None,
         })
     }
