@@ -43,12 +43,14 @@ def handed_to(stop: Callable[[], object]) -> Iterator[None]:
     try:
         yield
     finally:
-        ignore()
+        _Told.act = staticmethod(_ignore)
 
 
 def ignore() -> None:
-    """From now on the process ends by itself."""
-    _Told.act = staticmethod(_ignore)
+    """From now on the process ends by itself. Not by a handler: the interpreter puts Python's handlers back to the
+    default on its way out, and the default kills."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:

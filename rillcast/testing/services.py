@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from rillcast.contracts.words import NodeKind
@@ -37,9 +37,11 @@ class ServiceProcess:
         return self._log.read_text(errors="replace")
 
     def send(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal, unless it has ended already."""
+        """Send a signal, unless it has ended already. Not by asyncio, which may lose the exit code of a process that
+        ends at that moment."""
         if self._process.returncode is None:
-            self._process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def says(self, words: str, timeout_s: float = 30.0) -> None:
         """Wait until the log holds `words`. AssertionError with the log when the process ends before."""
@@ -52,14 +54,14 @@ class ServiceProcess:
         assert said()
 
     async def catches(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Wait until the process handles the signal itself (Linux only)."""
+        """Wait until it handles the signal itself."""
+        await eventually(lambda: self.handles(number), what=f"a handler of {number.name}")
 
-        def caught() -> bool:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
-            mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
-            return bool(int(mask, 16) >> (number - 1) & 1)
-
-        await eventually(caught, what=f"a handler of {number.name}")
+    def handles(self, number: signal.Signals = signal.SIGTERM) -> bool:
+        """Whether it handles the signal itself (Linux only)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        mask = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
+        return bool(int(mask, 16) >> (number - 1) & 1)
 
     async def end(self, timeout_s: float = _END_S) -> int:
         """Wait for the end; the exit code. AssertionError with the log when it does not come."""
@@ -71,9 +73,8 @@ class ServiceProcess:
 
     async def kill(self) -> None:
         """SIGKILL, if it still runs."""
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        self.send(signal.SIGKILL)
+        await self._process.wait()
 
 
 def service_environment(kind: NodeKind, admin_port: int, settings: Mapping[str, object]) -> dict[str, str]:

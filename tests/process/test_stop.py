@@ -95,6 +95,18 @@ async def test_sigterm_to_one_that_is_up(kind: NodeKind, tmp_path: Path) -> None
         await ends_in_order(service)
 
 
+async def test_signals_that_go_on_until_it_is_gone_do_no_harm(tmp_path: Path) -> None:
+    async with nats_server() as nats, service_process(NodeKind.LICENSE, tmp_path, nats_url=nats.url) as service:
+        await is_up(service)
+
+        async def gone() -> bool:
+            service.send()
+            return service.returncode is not None
+
+        await eventually(gone, PROMPT_S, "the end", every_s=0.001)
+        await ends_in_order(service)
+
+
 @every_kind
 @pytest.mark.parametrize("after_s", [0.0, 0.3])
 async def test_sigterm_while_nats_goes_away_too(kind: NodeKind, after_s: float, tmp_path: Path) -> None:
