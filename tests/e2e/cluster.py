@@ -19,6 +19,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.testing.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_TIMEOUT_S = 60.0
@@ -33,15 +34,14 @@ async def until(
     ask: Callable[[], Awaitable[T]], good: Callable[[T], object], what: str, timeout_s: float = CONDITION_TIMEOUT_S
 ) -> T:
     """Ask again and again until the answer is good; AssertionError with the last answer when the time is over."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while True:
-        last = await ask()
-        if good(last):
-            return last
-        if loop.time() > deadline:
-            raise AssertionError(f"not within {timeout_s:.0f} s: {what}; last seen: {str(last)[:1500]}")
-        await asyncio.sleep(POLL_S)
+
+    async def look() -> tuple[T]:
+        answer = await ask()
+        assert good(answer), str(answer)[:1500]
+        return (answer,)
+
+    (answer,) = await eventually(look, timeout_s, what, every_s=POLL_S)
+    return answer
 
 
 class Cluster:

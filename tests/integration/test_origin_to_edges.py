@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from rillcast.contracts.words import EndReason
 from rillcast.runtime.nats_bus import NatsBus
 from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.testing.eventually import eventually
 from rillcast.testing.pictures import MovingPicture
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
@@ -146,9 +147,12 @@ class Cluster:
         )
 
     async def state(self, session: SessionId, wanted: str) -> None:
-        await until(
-            lambda: any(c.session == session and c.state == wanted for c in self.changes), f"{wanted} of {session}"
-        )
+        def reached() -> bool:
+            states = [change.state for change in self.changes if change.session == session]
+            assert wanted in states, states
+            return True
+
+        await eventually(reached, 20, f"{wanted} of {session}")
 
     async def heard(self, _subject: str, change: SessionChanged) -> None:
         self.changes.append(change)
@@ -193,15 +197,6 @@ async def moving_frames(pc: RTCPeerConnection, count: int = 10, timeout_s: float
         frames = [await track.recv() for _ in range(count)]
     greys = {round(float(f.to_ndarray(format="gray").mean())) for f in frames if isinstance(f, av.VideoFrame)}
     assert len(greys) > 2
-
-
-async def until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"did not come true in {timeout_s:g} s: {what}") from None
 
 
 async def test_viewers_on_two_edges_watch_one_publisher_through_one_copy_per_edge() -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,6 +14,8 @@ import pytest
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.plan import ProcessSpec
 from rillcast.cli.stack import Stack
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import free_port
 
 LISTENER = """
 import os, socket, subprocess, sys, time
@@ -27,13 +25,6 @@ print("listening", os.getpid(), child.pid, flush=True)
 while True:
     server.accept()[0].close()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listener(name: str = "listener") -> ProcessSpec:
@@ -51,19 +42,6 @@ def running(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def wait_until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "the deadline passed"
-        time.sleep(0.02)
-
-
-async def eventually(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 async def test_stopping_leaves_no_process_of_the_group(tmp_path: Path) -> None:
     stack = Stack(tmp_path, tmp_path, lambda _: None)
     await stack.start([listener("one"), listener("two")], 10)
@@ -73,7 +51,7 @@ async def test_stopping_leaves_no_process_of_the_group(tmp_path: Path) -> None:
 
     await stack.stop()
 
-    await eventually(lambda: not any(running(pid) for pid in pids))
+    await eventually(lambda: not [pid for pid in pids if running(pid)], what="the end of all")
 
 
 async def test_a_process_that_ends_at_its_start_is_named_with_its_last_words(tmp_path: Path) -> None:
@@ -116,13 +94,13 @@ async def test_a_process_that_dies_later_is_reported_and_started_again(tmp_path:
 
     os.kill(first, signal.SIGKILL)
 
-    await eventually(lambda: pids_in(tmp_path / "listener.log")[0] != first)
+    await eventually(lambda: pids_in(tmp_path / "listener.log")[0] != first, what="another start")
     assert said[0].startswith("listener ended (killed by signal 9)")
-    await eventually(lambda: not running(its_child))
+    await eventually(lambda: not running(its_child), what="the end of what the first had started")
     await stack.stop()
 
 
-def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
+async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
     spec = listener()
     program = (
         "import asyncio, sys; from pathlib import Path; from rillcast.cli.plan import ProcessSpec\n"
@@ -134,12 +112,12 @@ def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
         "asyncio.run(main())\n"
     )
     log = tmp_path / "listener.log"
-    with subprocess.Popen([sys.executable, "-c", program]) as supervisor:
-        wait_until(lambda: log.exists() and bool(pids_in(log)))
+    with subprocess.Popen([sys.executable, "-c", program]) as supervisor:  # noqa: ASYNC220  it is killed below
+        await eventually(lambda: log.exists() and pids_in(log), what="the start")
         process, its_child = pids_in(log)
 
         supervisor.kill()
         supervisor.wait()
 
-    wait_until(lambda: not running(process))
+    await eventually(lambda: not running(process), what="the end of what it supervised")
     os.kill(its_child, signal.SIGKILL)  # what a service starts is its own to tie to its life
