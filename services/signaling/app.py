@@ -41,6 +41,7 @@ def main() -> None:
 
 async def run(settings: SignalingSettings) -> None:
     """Bind, join the cluster, serve."""
+    files = core_room.read_files(settings)
     sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
     try:
         host = (settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address) or "127.0.0.1"
@@ -49,7 +50,7 @@ async def run(settings: SignalingSettings) -> None:
         needs = (NodeKind.ORIGIN, NodeKind.EDGE)
         node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
         async with node:
-            service = await Signaling.build(settings, node)
+            service = await Signaling.build(settings, node, files)
             limits = HttpLimits(connections=settings.max_sockets + OTHER_CONNECTIONS)
             server = HttpServer(service.asgi, sock, limits, **http_options())
             await server.start()
@@ -86,9 +87,9 @@ class Signaling:
         self.asgi.router.routes.extend(routes)
 
     @classmethod
-    async def build(cls, settings: SignalingSettings, node: Host) -> Signaling:
+    async def build(cls, settings: SignalingSettings, node: Host, files: core_room.Files) -> Signaling:
         """Build, wire and start everything but the HTTP server. Paths are tried in the order of the rooms."""
         key = await wait_for_key(await node.kv(subjects.BUCKET_SECRETS), node.readiness)
-        core = await core_room.wire(settings, node, BackgroundTasks())
+        core = await core_room.wire(settings, node, files, BackgroundTasks())
         routes = [*websocket.wire(core), *whip.wire(core, key), *rest.wire(core), *pages.wire(core)]
         return cls(core, routes)

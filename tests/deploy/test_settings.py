@@ -15,7 +15,7 @@ from rillcast.contracts.ids import AppName
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.config import SignalingSettings
-from services.signaling.core.adapters.file_settings import read_apps
+from services.signaling.core.adapters.file_tables import read_apps
 
 Settings = dict[NodeKind, type[NodeSettings]]
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?")

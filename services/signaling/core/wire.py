@@ -6,13 +6,15 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
-from rillcast.contracts.ids import NodeId
+from rillcast.contracts.ids import AppName, NodeId
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.errors import StartError
@@ -21,15 +23,16 @@ from services.signaling.core.adapters.bus_admission import BusAdmission
 from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
 from services.signaling.core.adapters.bus_session_events import BusSessionEvents
-from services.signaling.core.adapters.directory_audience import NodeAudience
+from services.signaling.core.adapters.directory_audience import DirectoryAudience
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
-from services.signaling.core.adapters.file_settings import open_geo_database, read_apps, read_cidr_table
+from services.signaling.core.adapters.file_tables import read_apps, read_cidr_table
 from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.adapters.maxmind_geo import open_geo_database
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.node_address import address_of
-from services.signaling.core.domain.region import RegionFinder, parse_networks
+from services.signaling.core.domain.region import CidrTable, GeoLookup, RegionFinder, parse_networks
 from services.signaling.core.ports import Host, Tally
 from services.signaling.core.usecases.admission import Admission, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
@@ -38,6 +41,8 @@ from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival
 from services.signaling.metrics import PrometheusTally
+
+Read = TypeVar("Read")
 
 
 class Core(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +58,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     broadcasts: BroadcastCatalog
     broadcast_store: BroadcastStore
     license: BusLicense
-    audience: NodeAudience
+    audience: DirectoryAudience
     admission: Admission
     clients: ClientReader
     nodes: BusMediaNodes
@@ -64,8 +69,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     """A node's address for other nodes; empty when it isn't there any more."""
 
 
-async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) -> Core:
-    """Build everything and start what runs beside the rooms. Raises `StartError` that names the setting."""
+async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: BackgroundTasks) -> Core:
+    """Build everything and start what runs beside the rooms."""
     clock = asyncio.get_running_loop().time
     watch = StreamWatch(
         await host.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S),
@@ -74,9 +79,9 @@ async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) 
         clock,
     )
     streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
-    apps = _apps(settings)
+    apps = AppCatalog(settings.apps, files.apps)
     license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus), BusSessionEvents()
-    audience = NodeAudience(host.directory, carriers, clock)
+    audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     checks = LocalChecks(streams, audience, license, time.time)
     admission = Admission(
@@ -95,7 +100,7 @@ async def wire(settings: SignalingSettings, host: Host, tasks: BackgroundTasks) 
         license=license,
         audience=audience,
         admission=admission,
-        clients=_clients(settings),
+        clients=_clients(settings, files),
         nodes=nodes,
         events=events,
         joins=_joins(settings, host, nodes, tasks, apps=apps, outlook=outlook, streams=streams, carriers=carriers),
@@ -145,25 +150,34 @@ def _joins(
     )
 
 
-def _apps(settings: SignalingSettings) -> AppCatalog:
-    try:
-        return AppCatalog(settings.apps, read_apps(settings.apps_file))
-    except ValueError as error:
-        raise StartError(f"RILLCAST_SIGNALING_APPS_FILE: {error}") from error
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator gave in files."""
+
+    apps: dict[AppName, AppSettings]
+    regions: CidrTable | None
+    geo: GeoLookup | None
 
 
-def _clients(settings: SignalingSettings) -> ClientReader:
+def read_files(settings: SignalingSettings) -> Files:
+    """Raises `StartError` that names the setting and what is wrong. Called before the node joins the cluster."""
+    return Files(
+        apps=_read("APPS_FILE", read_apps, settings.apps_file),
+        regions=_read("REGION_TABLE", read_cidr_table, settings.region_table),
+        geo=_read("GEO_DATABASE", open_geo_database, settings.geo_database),
+    )
+
+
+def _read(setting: str, read: Callable[[str], Read], path: str) -> Read:
     try:
-        geo = open_geo_database(settings.geo_database)
+        return read(path)
     except ValueError as error:
-        raise StartError(f"RILLCAST_SIGNALING_GEO_DATABASE: {error}") from error
-    try:
-        table = read_cidr_table(settings.region_table)
-    except ValueError as error:
-        raise StartError(f"RILLCAST_SIGNALING_REGION_TABLE: {error}") from error
+        raise StartError(f"RILLCAST_SIGNALING_{setting}: {error}") from error
+
+
+def _clients(settings: SignalingSettings, files: Files) -> ClientReader:
     regions = RegionFinder(
-        table=table,
-        geo=geo,
+        table=files.regions,
+        geo=files.geo,
         geo_regions=parse_geo_regions(settings.geo_regions),
         fallback=Place(settings.region),
     )

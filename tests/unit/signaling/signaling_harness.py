@@ -49,6 +49,7 @@ from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.app import Signaling, http_options
 from services.signaling.config import SignalingSettings
+from services.signaling.core.wire import read_files
 
 LIVE = AppName("live")
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -236,7 +237,7 @@ class Cluster:
         for node in (self.origin, *self.edges):
             await node.start()
             self.report(node)
-        self.service = await Signaling.build(self.settings, self.host)
+        self.service = await Signaling.build(self.settings, self.host, read_files(self.settings))
         sock = bind("127.0.0.1", 0, "test")
         self.port = sock.getsockname()[1]
         server = HttpServer(self.service.asgi, sock, **http_options())

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from services.signaling.core.adapters.file_settings import open_geo_database, read_apps, read_cidr_table
+from rillcast.runtime.errors import StartError
+from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.file_tables import read_apps, read_cidr_table
+from services.signaling.core.adapters.maxmind_geo import open_geo_database
+from services.signaling.core.wire import read_files
 
 METADATA_MARK = b"\xab\xcd\xefMaxMind.com"
 
@@ -76,6 +80,12 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         read_cidr_table(str(path))
     with pytest.raises(ValueError, match="broken"):
         read_apps(str(path))
+
+
+@pytest.mark.parametrize("setting", ["apps_file", "region_table", "geo_database"])
+def test_a_file_that_cannot_be_read_ends_the_start_with_a_line_that_names_the_setting(setting: str) -> None:
+    with pytest.raises(StartError, match=f"RILLCAST_SIGNALING_{setting.upper()}: .*/does/not/exist"):
+        read_files(SignalingSettings.model_validate({setting: "/does/not/exist"}))
 
 
 def test_app_settings_from_a_file_keep_their_name_and_refuse_nonsense(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from rillcast.contracts.words import EndReason
 from rillcast.node.background import BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.core.domain.identity import Client
-from services.signaling.websocket.adapters.websocket_client import GOING_AWAY, SocketLimits, WebSocketClient
+from services.signaling.websocket.adapters.websocket_client import SocketLimits, WebSocketClient
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.farewell import Farewell
+from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
 
@@ -38,7 +39,7 @@ class Peer:
         self.sockets = sockets
         self.leaves_after_s = leaves_after_s
         self.told_at: float | None = None
-        self.closed: tuple[int, str] | None = None
+        self.closed: SocketEnd | None = None
         self.moved_at: float | None = None
         sockets.add(self)
 
@@ -49,8 +50,8 @@ class Peer:
         if self.leaves_after_s is not None:
             loop.call_later(self.leaves_after_s, self.sockets.remove, self)
 
-    def close(self, code: int, reason: str) -> None:
-        self.closed = (code, reason)
+    def close(self, why: SocketEnd) -> None:
+        self.closed = why
 
     def uses(self, node: NodeId) -> bool:
         return node == EDGE
@@ -105,9 +106,9 @@ def test_everybody_is_told_and_closed_within_the_time_to_drain(count: int, drain
         peers = [Peer(sockets) for _ in range(count)]
 
         async with asyncio.timeout(drain_timeout_s):
-            await sockets.drain(GOING_AWAY)
+            await sockets.drain()
 
-        assert all(peer.told_at is not None and peer.closed == (GOING_AWAY, "draining") for peer in peers)
+        assert all(peer.told_at is not None and peer.closed is SocketEnd.DRAINING for peer in peers)
         assert max(told_per_s(peers)) <= max(550, 1.1 * count / (0.7 * drain_timeout_s))
 
     in_virtual_time(drain())
@@ -118,7 +119,7 @@ def test_clients_that_leave_when_told_let_the_instance_go_early() -> None:
         sockets = OpenSockets(drain_timeout_s=10.0)
         peers = [Peer(sockets, leaves_after_s=0.1) for _ in range(100)]
 
-        await sockets.drain(GOING_AWAY)
+        await sockets.drain()
 
         assert asyncio.get_running_loop().time() < 1.0
         assert not [peer for peer in peers if peer.closed]
@@ -148,9 +149,11 @@ def test_when_a_node_dies_its_clients_move_at_a_bounded_rate() -> None:
     in_virtual_time(die())
 
 
-@pytest.mark.parametrize(("draining", "ended", "why"), [(True, [], "draining"), (False, ["socket_closed"], "client")])
+@pytest.mark.parametrize(
+    ("draining", "ended", "why"), [(True, [], SocketEnd.DRAINING), (False, ["socket_closed"], SocketEnd.CLIENT)]
+)
 def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_told_or_not(
-    draining: bool, ended: list[str], why: str
+    draining: bool, ended: list[str], why: SocketEnd
 ) -> None:
     async def hang_up() -> None:
         served, talk = Served(), Talk()
@@ -175,7 +178,7 @@ def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_t
             draining=lambda: draining,
         )
 
-        assert await client.run() == why
+        assert await client.run() is why
 
         assert served.ended == ended
         assert talk.conversation.idle

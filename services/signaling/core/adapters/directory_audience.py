@@ -10,7 +10,7 @@ from rillcast.contracts.words import NodeKind
 from services.signaling.core.ports import Reports
 
 
-class NodeAudience:
+class DirectoryAudience:
     """Counts what the edges last said. Shares its index with placement."""
 
     def __init__(self, reports: Reports, carriers: Carriers, clock: Callable[[], float]) -> None:

@@ -13,6 +13,7 @@ from rillcast.runtime.telemetry import get_logger
 from services.signaling.core.domain.identity import Client
 from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
+from services.signaling.websocket.domain.socket_end import CODES, SocketEnd
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 
@@ -21,8 +22,6 @@ log = get_logger(__name__)
 MAX_OUTGOING = 1_000
 """Frames waiting for a client that reads too slowly; beyond it the socket is closed."""
 SEND_TIMEOUT_S = 20.0
-
-TOO_LARGE, OVERLOADED, POLICY, GOING_AWAY = 1009, 1013, 1008, 1001
 
 
 class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +54,12 @@ class WebSocketClient:
         self._sessions = SocketSessions(number, app, client, services, self.send)
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(MAX_OUTGOING)
         self._closing = asyncio.Event()
-        self._close_code = 0
-        self._close_reason = ""
+        self._end = SocketEnd.CLIENT
 
     # ---- life
 
-    async def run(self) -> str:
-        """Until the client leaves or is sent away. Why, as the label of the metric."""
+    async def run(self) -> SocketEnd:
+        """Until the client leaves or is sent away, and why."""
         work = [asyncio.create_task(part) for part in (self._read(), self._write(), self._closed())]
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
@@ -74,20 +72,20 @@ class WebSocketClient:
             task.result()
         if self._closing.is_set():
             await self._say_goodbye()
-            return self._close_reason
-        return "draining" if self._draining() else "client"
+            return self._end
+        return SocketEnd.DRAINING if self._draining() else SocketEnd.CLIENT
 
     def send(self, frame: str) -> None:
         """Send soon."""
         try:
             self._outgoing.put_nowait(frame)
         except asyncio.QueueFull:
-            self.close(OVERLOADED, "slow")
+            self.close(SocketEnd.SLOW)
 
-    def close(self, code: int, reason: str) -> None:
-        """Send the client away soon. `reason` is the label of the metric. The first call counts."""
+    def close(self, why: SocketEnd) -> None:
+        """Send the client away soon. The first call counts."""
         if not self._closing.is_set():
-            self._close_code, self._close_reason = code, reason
+            self._end = why
             self._closing.set()
 
     def uses(self, node: NodeId) -> bool:
@@ -106,7 +104,7 @@ class WebSocketClient:
     async def _say_goodbye(self) -> None:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.close(self._close_code, self._close_reason)
+                await self._socket.close(CODES[self._end], self._end.value)
         except (RuntimeError, TimeoutError, WebSocketDisconnect):
             log.debug("The client was gone before its socket was closed", socket=self.number)
 
@@ -119,7 +117,7 @@ class WebSocketClient:
                 return
             verdict = guard.frame(loop.time())
             if verdict is Verdict.CLOSE:
-                self.close(POLICY, "flood")
+                self.close(SocketEnd.FLOOD)
                 return
             text = message.get("text")
             if verdict is Verdict.DROP:
@@ -128,7 +126,7 @@ class WebSocketClient:
                 self._tally.refused_input("binary_frame")
             elif len(text) > MAX_FRAME_BYTES:
                 self._tally.refused_input("too_large")
-                self.close(TOO_LARGE, "too_large")
+                self.close(SocketEnd.TOO_LARGE)
                 return
             else:
                 self._sessions.receive(text)
@@ -140,7 +138,7 @@ class WebSocketClient:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self._socket.send_text(frame)
             except TimeoutError:
-                self.close(OVERLOADED, "slow")
+                self.close(SocketEnd.SLOW)
                 return
             except (WebSocketDisconnect, RuntimeError):
                 return

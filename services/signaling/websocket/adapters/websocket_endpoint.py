@@ -11,7 +11,8 @@ from services.signaling import metrics
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import unknown_app
 from services.signaling.core.ports import Apps
-from services.signaling.websocket.adapters.websocket_client import GOING_AWAY, SocketLimits, WebSocketClient
+from services.signaling.websocket.adapters.websocket_client import SocketLimits, WebSocketClient
+from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
 
@@ -46,10 +47,10 @@ class WebSocketEndpoint:
         """The ASGI endpoint."""
         app = AppName(socket.path_params["app"])
         if self._apps.settings(app) is None:
-            await self._deny(socket, 404, unknown_app(app).message, "unknown_app")
+            await self._deny(socket, 404, unknown_app(app).message, SocketEnd.UNKNOWN_APP)
             return
         if self._sockets.count >= self._max_sockets or self._sockets.draining:
-            await self._deny(socket, 503, "this instance takes no more clients", "overload")
+            await self._deny(socket, 503, "this instance takes no more clients", SocketEnd.OVERLOAD)
             return
         await socket.accept()
         self._last_number += 1
@@ -70,21 +71,21 @@ class WebSocketEndpoint:
 
     async def drain(self) -> None:
         """This instance goes away."""
-        await self._sockets.drain(GOING_AWAY)
+        await self._sockets.drain()
 
     async def _run(self, client: WebSocketClient) -> None:
         self._sockets.add(client)
         metrics.SOCKETS.inc()
-        reason = "client"
+        why = SocketEnd.CLIENT
         try:
-            reason = await client.run()
+            why = await client.run()
         finally:
             self._sockets.remove(client)
             metrics.SOCKETS.dec()
-            metrics.SOCKETS_CLOSED.labels(reason).inc()
+            metrics.SOCKETS_CLOSED.labels(why.value).inc()
 
     @staticmethod
-    async def _deny(socket: WebSocket, status: int, message: str, reason: str) -> None:
-        metrics.SOCKETS_CLOSED.labels(reason).inc()
+    async def _deny(socket: WebSocket, status: int, message: str, why: SocketEnd) -> None:
+        metrics.SOCKETS_CLOSED.labels(why.value).inc()
         headers = {"Retry-After": "2"} if status == 503 else {}
         await socket.send_denial_response(PlainTextResponse(message, status, headers=headers))

@@ -11,6 +11,7 @@ from typing import Protocol
 from rillcast.contracts.ids import NodeId
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.farewell import MOVES_PER_S, Farewell
+from services.signaling.websocket.domain.socket_end import SocketEnd
 
 TICK_S = 0.02
 
@@ -22,7 +23,7 @@ class OpenSocket(Protocol):
         """Send soon."""
         ...
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, why: SocketEnd) -> None:
         """Close soon."""
         ...
 
@@ -70,16 +71,15 @@ class OpenSockets:
         for place, socket in enumerate(moving):
             loop.call_later(place / MOVES_PER_S, socket.node_gone, node)
 
-    async def drain(self, going_away: int) -> None:
-        """Ask every client to go elsewhere, spread over time, and close what is still open after that with the code
-        `going_away`."""
+    async def drain(self) -> None:
+        """Ask every client to go elsewhere, spread over time, and close what is still open after that."""
         self.draining = True
         plan = Farewell.of(len(self._sockets), self._drain_timeout_s)
         await self._spread(plan.telling_s, lambda socket: socket.send(replies.SERVER_WILL_STOP))
         if self._sockets:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), plan.leaving_s)
-        await self._spread(plan.closing_s, lambda socket: socket.close(going_away, "draining"))
+        await self._spread(plan.closing_s, lambda socket: socket.close(SocketEnd.DRAINING))
 
     async def _spread(self, span_s: float, act: Callable[[OpenSocket], None]) -> None:
         """`act` on every socket, evenly over a time. Nobody is added meanwhile; who leaves is passed over."""

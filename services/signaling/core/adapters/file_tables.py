@@ -1,17 +1,16 @@
-"""Files an operator may give: app settings, a table of networks, a geographic database."""
+"""Text files that an operator may give: app settings, and a table of networks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import maxminddb
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.region import CidrTable, GeoLookup, IpAddress
+from services.signaling.core.domain.region import CidrTable
 
 
 def read_apps(path: str) -> dict[AppName, AppSettings]:
@@ -47,33 +46,3 @@ def read_cidr_table(path: str) -> CidrTable | None:
         raise ValueError(f"cannot read {path}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-class GeoDatabase:
-    """A MaxMind database, held in memory: a lookup never waits for a disk."""
-
-    def __init__(self, path: str) -> None:
-        """Raises OSError or `maxminddb.InvalidDatabaseError`."""
-        self._reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
-
-    def codes(self, address: IpAddress) -> list[str]:
-        """ISO country and continent of an address, as far as known."""
-        try:
-            found = self._reader.get(address)
-        except (ValueError, maxminddb.InvalidDatabaseError):
-            return []
-        if not isinstance(found, dict):
-            return []
-        parts = ((found.get("country"), "iso_code"), (found.get("continent"), "code"))
-        codes = [part.get(key) for part, key in parts if isinstance(part, dict)]
-        return [code for code in codes if isinstance(code, str)]
-
-
-def open_geo_database(path: str) -> GeoLookup | None:
-    """The lookup; None without a path. Raises ValueError that says what is wrong."""
-    if not path:
-        return None
-    try:
-        return GeoDatabase(path).codes
-    except (OSError, maxminddb.InvalidDatabaseError) as error:
-        raise ValueError(f"cannot read the MaxMind database {path}: {error}") from error

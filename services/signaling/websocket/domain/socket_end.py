@@ -1,0 +1,32 @@
+"""Why a client's WebSocket ends, and with which code (RFC 6455 §7.4.1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class SocketEnd(StrEnum):
+    """The reason is what the client reads in the close frame, and the label of the metric."""
+
+    CLIENT = "client"
+    """The client closed it, or is gone."""
+    TOO_LARGE = "too_large"
+    """It sent a frame beyond the limit."""
+    FLOOD = "flood"
+    """It went on sending more than it may."""
+    SLOW = "slow"
+    """It reads too slowly."""
+    DRAINING = "draining"
+    """This instance goes away."""
+    # refused before it was a socket
+    OVERLOAD = "overload"
+    UNKNOWN_APP = "unknown_app"
+
+
+CODES = {
+    SocketEnd.TOO_LARGE: 1009,
+    SocketEnd.FLOOD: 1008,
+    SocketEnd.SLOW: 1013,
+    SocketEnd.DRAINING: 1001,
+}
+"""Of those that this side closes."""
