@@ -11,7 +11,7 @@ from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung
 DECODED = ("H264", "VP8", "VP9", "AV1")
 """Codecs of sources that can be decoded."""
 ENCODED = ("H264", "VP8")
-"""Codecs of rungs."""
+"""Codecs in which rungs can be made."""
 RUNG_WAIT_S = 3.0
 """How long a viewer who has only a codec that a ladder is about to make is kept waiting for it."""
 

@@ -21,7 +21,7 @@ class StoredRefused(ValueError):
 
 
 class StoredApps:
-    """Settings by app."""
+    """The settings of each app, as the store has them."""
 
     def __init__(self) -> None:
         self._apps: dict[AppName, AppSettings] = {}

@@ -77,7 +77,7 @@ def issue(  # noqa: PLR0917  typer makes options of them
     ] = DEFAULT_GRACE_S // DAY_S,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
-    """Sign a license."""
+    """Sign a license document with the issuer's private key."""
     now = int(time.time())
     begin = int(start.replace(tzinfo=UTC).timestamp()) if start else now
     license = License(

@@ -131,7 +131,7 @@ async def _seen_by_signaling(nodes: list[ProcessSpec]) -> None:
 
 
 def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, took_s: float) -> Table:
-    """What is where."""
+    """What a user wants to know when the cluster is up: the addresses, the nodes, the folder of logs."""
     table = Table.grid(padding=(0, 2))
     table.title = f"[bold green]Rillcast is up[/] [dim]after {took_s:.1f} s[/]"
     table.title_justify = "left"

@@ -42,10 +42,10 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """One second of all viewers of a link."""
 
     second: int
-    """0 is the first."""
+    """The number of the second since the figures began; 0 is the first."""
     viewers: int
     limit_bps: int
-    """0 = none."""
+    """The rate of the link in that second; 0 = it has no limit."""
     received_bps: int
     """Per viewer, IP and UDP headers included."""
     estimate_bps: int

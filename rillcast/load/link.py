@@ -25,7 +25,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     rates: tuple[tuple[int, int], ...] = ((0, 0),)
     """(milliseconds after the figures begin, bit/s from then on), the first at 0; a rate of 0 has no limit."""
     delay_us: int = 20_000
-    """Each way."""
+    """The delay of the link, in each direction."""
     queue_us: int = 300_000
     """What would wait longer for the rate is dropped."""
     loss: float = 0.0
@@ -82,7 +82,7 @@ def _rate(text: str, whole: str) -> int:
 
 
 def parse_loss(text: str) -> float:
-    """A share, 0–1."""
+    """The share of lost packets that a text like ``0.1`` means. Raises a usage error outside 0 to 1."""
     try:
         loss = float(text)
     except ValueError:

@@ -28,7 +28,7 @@ class Layer(NamedTuple):
     """What is encoded of the picture."""
 
     height: int
-    """Lines; 16:9."""
+    """The height in lines; the picture is 16:9."""
     bitrate_bps: int
     burst_s: float = 0.5
     """How much of the bit rate a keyframe may take at once."""

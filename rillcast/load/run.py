@@ -24,7 +24,7 @@ _LOCAL_SPREAD = int(ipaddress.IPv4Address("127.1.0.1"))
 
 
 class Quantiles(msgspec.Struct, frozen=True):
-    """Milliseconds."""
+    """The distribution of one delay, in milliseconds."""
 
     count: int
     p50: float
@@ -138,9 +138,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     negotiated: dict[str, int]
     """DTLS and SRTP as negotiated, with how many peers."""
     joining: Report
-    """While joining."""
+    """The report about the time in which peers joined."""
     steady: Report
-    """Afterwards, for `seconds`."""
+    """The report about the `seconds` after that."""
     links: tuple[LinkClass, ...] = ()
     """By link, of the same time."""
 

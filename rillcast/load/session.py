@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 class Joining(Protocol):
-    """A way to join."""
+    """One protocol by which a peer joins a server: WHIP and WHEP, or Ant Media's WebSocket."""
 
     async def view(self, local: LocalPeer) -> Agreed: ...
 

@@ -61,13 +61,13 @@ class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
     role: DtlsRole
     """Ours."""
     fingerprint_hash: str
-    """``sha-256`` …, of the peer's certificate."""
+    """The hash function of the fingerprint: ``sha-256`` or another one of RFC 8122."""
     fingerprint: str
-    """``AA:BB:…``"""
+    """The fingerprint of the peer's certificate, as ``AA:BB:…``."""
 
 
 class HeaderExtensions(msgspec.Struct, frozen=True, kw_only=True):
-    """Negotiated RTP header extension ids; 0 = not negotiated."""
+    """The ids of RTP header extensions that were negotiated; 0 = it was not."""
 
     mid: int = 0
     rid: int = 0
@@ -79,7 +79,8 @@ class HeaderExtensions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publisher sends on one m-line: a source, by RID if simulcast."""
+    """One encoding that a publisher sends on an m-line, and the source that it becomes; with its RID if it is
+    simulcast."""
 
     source: int
     rid: str = ""
@@ -97,7 +98,7 @@ class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
     rtx_payload_type: int = 0
     encodings: tuple[Encoding, ...]
     ssrcs: tuple[int, ...] = ()
-    """From ``a=ssrc``, if any; the first is the primary."""
+    """The SSRCs that stand in ``a=ssrc``, if there are any. The first is the primary one."""
     rtx_ssrcs: tuple[int, ...] = ()
     nack: bool = True
     pli: bool = True
@@ -108,7 +109,7 @@ class SendTrack(msgspec.Struct, frozen=True, kw_only=True):
     """One m-line of a viewer: how its packets are labelled, and the source that they come from at first."""
 
     track: int
-    """Unique in the session."""
+    """The number of the track, unique in its session."""
     kind: MediaKind
     clock_rate: int
     payload_type: int
@@ -152,7 +153,7 @@ class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_sessi
 
 
 ALL_LAYERS = 2
-"""As a limit on temporal layers: none."""
+"""The limit on temporal layers that lets all of them through."""
 
 
 class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source"):
@@ -198,12 +199,12 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
     codec: str
     clock_rate: int
     parent: str
-    """``ip:port``"""
+    """The relay socket of the parent, as ``ip:port``."""
     ssrc: int
     srtp_key: str
-    """base64 of 16 + 12 bytes, parent → child."""
+    """Key (16 bytes) and salt (12 bytes) in base64, from the parent to the child."""
     srtcp_key: str
-    """child → parent."""
+    """Key and salt in the same form, from the child to the parent."""
 
 
 class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
@@ -243,9 +244,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
     session: int
     track: int
     bitrate_bps: int
-    """At most 20 Mbit/s."""
+    """How much is sent on top of the media; at most 20 Mbit/s."""
     duration_ms: int
-    """At most 5 000."""
+    """How long the probe lasts; at most 5 000."""
 
 
 class Tap(msgspec.Struct, frozen=True, kw_only=True, tag="tap"):
@@ -261,7 +262,7 @@ class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
 
     source: int
     ntp: int
-    """64 bit NTP time."""
+    """A time of the wall clock as a 64-bit NTP timestamp (RFC 3550 §4)."""
     rtp_ts: int
 
 
@@ -330,7 +331,7 @@ class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_clos
 
 
 class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):
-    """First packet of a source, or first after a feed change."""
+    """The first packet of a source has come, or the first one after its feed was changed."""
 
     source: int
 
@@ -341,7 +342,7 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
     source: int
     bitrate_bps: int
     packets: int
-    """Since the source began, likewise below."""
+    """The number since the source began. The next ones count likewise."""
     lost: int
     recovered: int
     keyframes: int
@@ -351,9 +352,9 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
     layers_bps: tuple[int, ...] = ()
     """Bit rates with temporal layers up to 0, up to 1 and all; as many as there are layers, none for one."""
     silent_ms: int
-    """Since the last packet."""
+    """The time since the last packet of the source."""
     consumers: int
-    """Viewers' tracks, relays and taps on it."""
+    """The number of viewers' tracks, relays and taps that consume the source."""
 
 
 class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
@@ -370,14 +371,14 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     fraction_lost: float
     """Share of packets its receiver reports missed since the last figures."""
     rtt_ms: float
-    """0 while unknown."""
+    """The round trip to the peer; 0 while it is not known."""
     lag_ms: float = 0.0
     """Age of the newest packet that a viewer had when it last reported; 0 when it didn't since the last figures."""
     jitter_ms: float
     nacks: int
-    """Packets asked for again since the session began."""
+    """The number of packets that the peer has asked for again since the session began."""
     repaired: int
-    """Of these, sent again from the ring."""
+    """The number of those that were sent again from the ring."""
     dropped: int
     """Packets not sent because the socket or the viewer's budget was full."""
     video_bps: int
@@ -419,7 +420,7 @@ class KeyframeWanted(msgspec.Struct, frozen=True, kw_only=True, tag="keyframe_wa
 
 
 class ClockSeen(msgspec.Struct, frozen=True, kw_only=True, tag="clock_seen"):
-    """A tapped source's sender report."""
+    """A sender report of a tapped source has come."""
 
     source: int
     ntp: int
@@ -435,14 +436,14 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     loop_lag_ms: float
     """Largest delay of a due timer in the last second."""
     packets_in: int
-    """Totals since start, likewise below."""
+    """The total since the start of the plane. The next ones count likewise."""
     packets_out: int
     bytes_in: int
     bytes_out: int
     sessions: int
     half_open: int
     counters: dict[str, int]
-    """Everything refused or dropped, by reason."""
+    """How often something was refused or dropped, by reason."""
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):

@@ -125,7 +125,7 @@ class Outbox:
         """Held from taking an event out to having sent it, else two senders change the order."""
 
     def put(self, subject: str, event: msgspec.Struct) -> None:
-        """Send soon."""
+        """Send an event soon, without waiting for it. If too many wait already, the oldest one is dropped."""
         if len(self._waiting) >= MAX_WAITING_EVENTS:
             self._waiting.popleft()
             self._on_drop()

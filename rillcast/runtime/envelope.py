@@ -84,7 +84,7 @@ def encode_ok(answer: msgspec.Struct) -> bytes:
 
 
 def encode_failure(failure: Failure) -> bytes:
-    """A refusal."""
+    """The body of an answer that refuses the request."""
     return b'{"failure":' + _encoder.encode(failure) + b"}"
 
 

@@ -54,7 +54,7 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port in use."""
+        """The port on which the server listens, also when any free one was asked for."""
         port: int = self._sock.getsockname()[1]
         return port
 

@@ -21,7 +21,7 @@ _LINGER_S = 1.0
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Of one listener."""
+    """What one listener bears from its clients; whoever exceeds it is refused and counted."""
 
     connections: int = 1_000
     """Open at once, WebSockets included; more are answered 503 and closed."""

@@ -16,7 +16,7 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward by so many seconds."""
         self.now += seconds
 
 

@@ -113,7 +113,7 @@ class Edge:
         return self._media.load.report(len(self.viewers.streams)), self.viewers.carried()
 
     def tick(self) -> None:
-        """Let time pass."""
+        """Do what is due because time has passed. It is called many times a second."""
         self.backlog.tick()
         self.relays.tick()
         self.sessions.tick()

@@ -10,7 +10,7 @@ from services.edge.usecases.viewer_sessions import ViewerSessions
 
 
 async def serve_requests(bus: Bus, node: NodeId, join: ViewerJoin, sessions: ViewerSessions) -> None:
-    """Begin to answer."""
+    """Begin to answer the edge's requests. Returns when the subjects are subscribed."""
     await bus.serve(subjects.edge_play(node), messages.PlayRequest, join.play)
     await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, join.accept)
     await bus.serve(subjects.edge_select(node), messages.SelectRendition, sessions.select)

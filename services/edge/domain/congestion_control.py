@@ -64,9 +64,9 @@ class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     sent_bps: int
     """Everything, the last second's mean."""
     other_bps: int = 0
-    """Of that: audio and other videos."""
+    """The part of it that is audio and other videos."""
     rtt_ms: float = 0.0
-    """0 = unknown."""
+    """The round trip to the viewer; 0 while it is not known."""
     jitter_ms: float = 0.0
     lag_ms: float = 0.0
     """Age of the newest packet that the viewer has reported; 0 = it reported nothing since the last figures."""

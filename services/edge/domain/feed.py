@@ -34,7 +34,7 @@ class Feed:
 
     @property
     def source(self) -> int:
-        """The plane's id."""
+        """The number of the source in the plane."""
         return self.relay.source
 
     @property

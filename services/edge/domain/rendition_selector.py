@@ -54,13 +54,13 @@ class Option(msgspec.Struct, frozen=True):
     track: TrackId
     height: int
     bitrate_bps: int
-    """0 while unknown."""
+    """The measured bit rate; 0 while it is not known."""
     layers: int = ALL_LAYERS
     """The highest temporal layer, as in `LimitLayers`."""
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What to do now."""
+    """What a viewer is to be sent now, as the selector decides."""
 
     track: TrackId | None
     """What to send; None without options."""

@@ -41,7 +41,7 @@ class Viewer:
         self.since = now
         self.stage = Stage.OPENING
         self.ended: EndReason | None = None
-        """Why it is over."""
+        """Why the session is over; None while it lives."""
         self.subscriptions: list[Subscription] = []
         self.wishes = Wishes()
         self.offer: PlayOffer | None = None

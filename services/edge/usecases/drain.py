@@ -21,7 +21,7 @@ STEP_S = 0.1
 
 
 class Drain:
-    """Empties an edge."""
+    """Sends the viewers of an edge away, one by one over the time that it has."""
 
     def __init__(
         self,

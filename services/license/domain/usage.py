@@ -32,11 +32,11 @@ class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Up to when this is counted, Unix time."""
     unmetered_ms: int = 0
     licenses: dict[str, LicenseUse] = {}
-    """By license id."""
+    """What was used under each license, by its id."""
 
 
 def day_of(now_ms: int) -> date:
-    """The day in UTC."""
+    """The day in UTC that a time in Unix milliseconds lies in."""
     return datetime.fromtimestamp(now_ms / 1000, UTC).date()
 
 

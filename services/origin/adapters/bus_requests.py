@@ -11,7 +11,7 @@ from services.origin.usecases.webrtc_ingest import WebRtcIngest
 
 
 async def serve_requests(bus: Bus, node: NodeId, owner: StreamOwner, webrtc: WebRtcIngest, relays: RelayParent) -> None:
-    """Begin to answer."""
+    """Begin to answer the origin's requests. Returns when the subjects are subscribed."""
     await bus.serve(subjects.origin_publish(node), messages.PublishRequest, webrtc.publish)
     await bus.serve(subjects.origin_hand_over(node), messages.HandOverRequest, owner.hand_over)
     await bus.serve(subjects.session_close(node), messages.CloseRequest, owner.close)

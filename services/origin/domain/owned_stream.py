@@ -42,7 +42,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Of the stream."""
+        """The key under which the store has the stream (`ids.stream_key`)."""
         return stream_key(self.app, self.stream)
 
 
@@ -92,7 +92,7 @@ class OwnedStream:
 
     @property
     def key(self) -> str:
-        """Of the stream."""
+        """The key under which the store has the stream (`ids.stream_key`)."""
         return self.publisher.key
 
     # ---- what happens

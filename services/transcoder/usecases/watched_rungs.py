@@ -115,7 +115,7 @@ class WatchedRungs:
         self._plane.execute(RemoveSource(source=watched.source))
 
     def close(self) -> None:
-        """End every rung."""
+        """End all rungs, with their relays and sources."""
         for track in tuple(self._watched):
             self.end(track)
 

@@ -51,7 +51,7 @@ class BusLicense:
         return silent_s >= max(status.grace_s, subjects.SEAT_LEASE_S) or (ends_s is not None and self._wall() >= ends_s)
 
     async def refresh(self) -> None:
-        """Ask once."""
+        """Ask the license service once, and remember the answer."""
         try:
             await self._heard(
                 "", await self._bus.request(subjects.LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus)

@@ -54,6 +54,6 @@ class BusMediaNodes:
         return await self._bus.request(subjects.session_restart_ice(node), request, RestartIceAnswer)
 
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
-        """End a session."""
+        """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
         await self._bus.request(subjects.session_close(node), request, Ack)

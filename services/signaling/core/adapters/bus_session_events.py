@@ -10,7 +10,7 @@ from rillcast.contracts.messages import SessionChanged
 from rillcast.runtime.ports import Bus
 
 Receiver = Callable[[SessionChanged], None]
-"""Must not block."""
+"""Called with each event of the session. It must not block."""
 
 
 class BusSessionEvents:

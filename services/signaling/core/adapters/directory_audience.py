@@ -23,7 +23,7 @@ class DirectoryAudience:
         return self._fresh().viewers(app, stream)
 
     def viewers_of_app(self, app: AppName) -> int:
-        """Viewers of an app."""
+        """How many viewers all streams of an app have in the cluster."""
         return self._fresh().viewers_of_app(app)
 
     def _fresh(self) -> Carriers:

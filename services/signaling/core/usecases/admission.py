@@ -34,7 +34,7 @@ class Check(Protocol):
 
 
 class AskingCheck(Protocol):
-    """Asks somebody."""
+    """A check that asks somebody outside this process, e.g. by a webhook."""
 
     def applies(self, applicant: Applicant, settings: AppSettings) -> bool:
         """Whether there is anything to ask, by the app's settings. Called for every applicant."""
@@ -59,11 +59,11 @@ class LocalChecks:
 
     @property
     def in_order(self) -> Sequence[Check]:
-        """Cheapest first."""
+        """The rules in the order in which they are asked, the cheapest first."""
         return (self.stream_id, self.license, self.limits, self.token)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
-        """The grammar of ids."""
+        """Refuses a stream id that breaks the grammar of ids."""
         valid_stream_id(applicant.stream)
 
     def license(self, applicant: Applicant, settings: AppSettings) -> None:
@@ -72,7 +72,7 @@ class LocalChecks:
             raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
 
     def limits(self, applicant: Applicant, settings: AppSettings) -> None:
-        """The app's."""
+        """Refuses when the app has as many streams or viewers as its settings allow."""
         if applicant.role is Role.PUBLISH:
             if settings.ingesting_stream_limit >= 0:
                 check_stream_limit(settings, self._streams.count(applicant.app, applicant.stream))

@@ -38,7 +38,7 @@ Ask = Callable[[NodeId], Awaitable[SessionAnswer]]
 
 
 class Outlook(Protocol):
-    """`LadderOutlook`."""
+    """The part of `LadderOutlook` that joins need."""
 
     def codecs_to_come(self, app: AppName, stream: StreamId) -> tuple[str, ...]: ...
 

@@ -29,11 +29,11 @@ class Pages:
         self._folder = folder.resolve()
 
     async def root(self, request: Request) -> Response:
-        """``/``"""
+        """Answers ``/`` with the page that leads to the others."""
         return self._page(request, "index.html")
 
     async def app_page(self, request: Request) -> Response:
-        """``/{app}/`` and ``/{app}/{page}``."""
+        """Answers ``/{app}/`` and ``/{app}/{page}``, or 404 where there is no such app or page."""
         name = request.path_params.get("page") or "index.html"
         if self._apps.settings(AppName(request.path_params["app"])) is None or name not in PAGES:
             return _not_found()

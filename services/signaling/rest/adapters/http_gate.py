@@ -24,7 +24,7 @@ class Gate:
         self._apps = apps
 
     async def operator(self, request: Request) -> Identity | Refusal:
-        """By address."""
+        """Lets in whoever comes from an address that is allowed to use REST."""
         address = self._clients.address(request)
         return Identity(name=str(address)) if within(address, self._allowed) else NOT_ALLOWED
 

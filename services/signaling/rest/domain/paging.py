@@ -1,4 +1,4 @@
-"""Pages of lists."""
+"""Pages of lists, as clients ask for them by offset and size."""
 
 from __future__ import annotations
 

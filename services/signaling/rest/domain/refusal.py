@@ -9,7 +9,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """What a client is told instead of an answer."""
 
     status: int
-    """Of HTTP."""
+    """The status of HTTP with which the request is refused."""
     message: str
     plain: bool = False
     """As plain text, where Ant Media answers so; otherwise as a `Result`."""

@@ -21,7 +21,7 @@ class Version(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class SimpleStat(msgspec.Struct):
-    """A number."""
+    """A number, in the form in which Ant Media answers with one."""
 
     number: int
 

@@ -69,7 +69,7 @@ class Broadcasts:
         return stream_info.created(record)
 
     async def get(self, app: App, stream: Stream) -> Broadcast:
-        """Live or not."""
+        """The broadcast with this id, whether it is live or was only created."""
         shown = self._shown(app, stream)
         if shown is None:
             raise Refused(NO_SUCH_BROADCAST)
@@ -102,7 +102,7 @@ class Broadcasts:
         return Result(success=True, message="broadcast is deleted and stopped successfully")
 
     async def list_page(self, app: App, offset: Offset, size: Size) -> list[Broadcast]:
-        """By stream id."""
+        """One page of the app's broadcasts, in the order of their ids."""
         live = {stream.stream for stream in self._streams.all() if stream.app == app}
         known = {StreamId(record.stream_id) for record in self._known.of_app(app)}
         shown = (self._shown(app, stream) for stream in page(sorted(live | known), offset, size))

@@ -24,7 +24,7 @@ class Cluster:
         self._licenses = licenses
 
     async def list_nodes(self, offset: Offset, size: Size) -> list[ClusterNode]:
-        """By node id."""
+        """One page of the nodes, in the order of their ids."""
         reports = sorted(self._nodes.all(), key=lambda report: report.info.node)
         return [shapes.cluster_node(report) for report in page(reports, offset, size)]
 

@@ -13,5 +13,5 @@ class Document:
         """As JSON. Set once all routes are known."""
 
     async def openapi(self) -> msgspec.Raw:
-        """OpenAPI 3.1."""
+        """The OpenAPI 3.1 document that describes this API."""
         return msgspec.Raw(self.described)

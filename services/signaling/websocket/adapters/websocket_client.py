@@ -76,7 +76,7 @@ class WebSocketClient:
         return SocketEnd.DRAINING if self._draining() else SocketEnd.CLIENT
 
     def send(self, frame: str) -> None:
-        """Send soon."""
+        """Send a frame soon. A client that reads too slowly for its queue is closed."""
         try:
             self._outgoing.put_nowait(frame)
         except asyncio.QueueFull:

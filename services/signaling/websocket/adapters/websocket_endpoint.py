@@ -40,7 +40,7 @@ class WebSocketEndpoint:
 
     @property
     def count(self) -> int:
-        """Open sockets."""
+        """How many sockets are open at this instance."""
         return self._sockets.count
 
     async def serve(self, socket: WebSocket) -> None:

@@ -36,7 +36,7 @@ class Step(Enum):
     """What moves a session on."""
 
     ADMITTED = "admitted"
-    """The client may."""
+    """Admission has said that the client may."""
     DENIED = "denied"
     """The client may not, or there is nothing to play."""
     OFFERED = "offered"

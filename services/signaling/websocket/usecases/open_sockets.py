@@ -20,11 +20,11 @@ class OpenSocket(Protocol):
     """One client's socket, as seen from here."""
 
     def send(self, frame: str) -> None:
-        """Send soon."""
+        """Send a frame soon, without waiting for it."""
         ...
 
     def close(self, why: SocketEnd) -> None:
-        """Close soon."""
+        """Close the socket soon, without waiting for it."""
         ...
 
     def uses(self, node: NodeId) -> bool:
@@ -49,7 +49,7 @@ class OpenSockets:
 
     @property
     def count(self) -> int:
-        """Open sockets."""
+        """How many sockets are open at this instance."""
         return len(self._sockets)
 
     def add(self, socket: OpenSocket) -> None:

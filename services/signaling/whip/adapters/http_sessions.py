@@ -148,7 +148,7 @@ class HttpSessions(ABC):
 
 
 class Whip(HttpSessions):
-    """Publishing."""
+    """WHIP: sessions of clients that publish."""
 
     role = "whip"
     does = Role.PUBLISH
@@ -173,7 +173,7 @@ class Whip(HttpSessions):
 
 
 class Whep(HttpSessions):
-    """Playing."""
+    """WHEP: sessions of clients that play."""
 
     role = "whep"
     does = Role.PLAY
