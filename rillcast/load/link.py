@@ -82,7 +82,7 @@ def _rate(text: str, whole: str) -> int:
 
 
 def parse_loss(text: str) -> float:
-    """The share of lost packets that a text like ``0.1`` means. Raises a usage error outside 0 to 1."""
+    """The share of lost packets that a text like ``0.1`` means. Raises ValueError outside 0 to 1."""
     try:
         loss = float(text)
     except ValueError:
