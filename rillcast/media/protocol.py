@@ -59,7 +59,7 @@ class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Our role in the DTLS handshake, and the fingerprint that the peer's certificate must have (RFC 8122)."""
 
     role: DtlsRole
-    """Ours."""
+    """The role that we take in the handshake."""
     fingerprint_hash: str
     """The hash function of the fingerprint: ``sha-256`` or another one of RFC 8122."""
     fingerprint: str

@@ -24,7 +24,7 @@ LEANING = re.compile(r"(?:and|or|the|but|so|when|in|after|until|with|if)\b")
 """How a docstring begins that continues the one before: sorting or deleting one breaks both."""
 STOP_WORDS = {"a", "an", "the", "of", "its", "this", "one", "s", "is", "are", "to", "and", "in"}
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-CODE = ("rillcast/cluster", "rillcast/contracts", "rillcast/media/sdp", "scripts/reference")
+CODE = ("rillcast", "services", "scripts")
 
 
 def pages(root: Path) -> list[Path]:
@@ -75,7 +75,7 @@ def alternatives(name: str) -> list[str]:
 
 def exists(root: Path, page: Path, name: str) -> bool:
     nearby = any((folder / name).exists() for folder in (page.parent, root))
-    return nearby or ("/" not in name and any(root.glob(f"services/*/{name}")))
+    return nearby or ("/" not in name and any(root.glob(f"services/**/{name}")))
 
 
 def test_a_path_between_backticks_is_found_in_the_text() -> None:
