@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 import pytest
 from edge_harness import AUDIO, EDGE, KEY, VIDEO, Begin, World, rung, until
@@ -179,7 +181,7 @@ async def test_why_the_plane_ended_a_session_is_a_closed_word(world: World, reas
     label = reason if reason != "something_new" else "other"
     before = metrics.ENDED.labels(label)._value.get()
 
-    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=reason))
+    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=cast("protocol.CloseReason", reason)))
 
     await until(lambda: world.told(session)[-1:] == [("closed", label)])
     assert metrics.ENDED.labels(label)._value.get() == before + 1
