@@ -9,7 +9,7 @@ from rillcast.runtime.service import product_version
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.rest.adapters.http_gate import Gate
-from services.signaling.rest.adapters.http_routes import RestServices, rest_routes
+from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
@@ -45,4 +45,5 @@ def wire(core: Core) -> list[BaseRoute]:
     services = RestServices(gate=gate, tally=core.tally, schemas=schemas)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
-    return routes
+    answer_head(routes)
+    return list[BaseRoute](routes)

@@ -97,11 +97,14 @@ async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None
     assert missing["content"].keys() == {"text/plain", "application/json"}
     assert settings["properties"]["abrDownScalePacketLostRatio"]["maximum"] == 100
     assert "required" not in settings
+    assert described["components"]["schemas"]["LadderRung"]["properties"]["height"]["maximum"] == 4320
     assert [(one["name"], one["in"], one["required"]) for one in usage["parameters"]] == [
         ("from", "query", False),
         ("to", "query", False),
     ]
-    assert {one["schema"]["format"] for one in usage["parameters"]} == {"date"}
+    assert [(one["schema"]["format"], "default" in one["schema"]) for one in usage["parameters"]] == [
+        ("date", False)
+    ] * 2
 
 
 def refs(value: object) -> Iterator[str]:

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from rillcast.contracts.errors import RillcastError
@@ -44,34 +44,36 @@ class RestServices:
 
 def rest_routes(
     tables: Iterable[Table[Any]], resources: Mapping[type, object], services: RestServices
-) -> list[BaseRoute]:
-    """A route per row, and one more for HEAD where there is GET. `resources`: the instance for each table."""
-    routes: list[BaseRoute] = []
-    for table in tables:
-        for row in table.rows:
-            handler = row.handler.__get__(resources[table.resource])
-            routes.append(RestRoute(table, row, handler, services))
-            if row.method == "GET":
-                routes.append(RestRoute(table, row, handler, services, method="HEAD"))
-    return routes
+) -> list[RestRoute]:
+    """A route per row. `resources`: the instance for each table."""
+    return [
+        RestRoute(table, row, row.handler.__get__(resources[table.resource]), services)
+        for table in tables
+        for row in table.rows
+    ]
+
+
+def answer_head(routes: Iterable[RestRoute]) -> None:
+    """HEAD is answered wherever GET is. Called once the document is made, which need not say so."""
+    for route in routes:
+        if "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 class RestRoute(APIRoute):
     """One row. FastAPI reads the parameters, asks the guard and describes both. This adds refusals in Ant Media's
     forms, and answers by msgspec."""
 
-    def __init__(
-        self, table: Table[Any], row: Row, handler: Handler, services: RestServices, *, method: str = ""
-    ) -> None:
-        """`method`: another than the row's, which the document leaves out."""
+    methods: set[str]
+
+    def __init__(self, table: Table[Any], row: Row, handler: Handler, services: RestServices) -> None:
         self._row = row
         self._input = table.input
         self._tally = services.tally
         super().__init__(
             row.path,
             _endpoint(row, handler, services.gate),
-            methods=[method or row.method],
-            include_in_schema=not method,
+            methods=[row.method],
             operation_id=f"{table.tag}_{row.operation}",
             tags=[table.tag],
             summary=row.summary,
@@ -103,7 +105,7 @@ class RestRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A 405 names the methods of all routes with that path, not of the first alone."""
-        if scope["method"] not in (self.methods or ()):
+        if scope["method"] not in self.methods:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(_methods_at(scope)))})
         await super().handle(scope, receive, send)
 

@@ -33,6 +33,9 @@ def openapi_document(
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)  # FastAPI's form of a refusal, which is never given here
+            for parameter in operation.get("parameters", ()):
+                if parameter["schema"].get("default") == "":
+                    del parameter["schema"]["default"]  # an absent parameter, not an empty date
     text = msgspec.json.encode([document["paths"], schemas.components]).decode()
     used = {name: schema for name, schema in schemas.components.items() if f'"{REF.format(name=name)}"' in text}
     document["components"] = {"schemas": dict(sorted(used.items()))}

@@ -8,12 +8,25 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from rillcast.apps.ladder_settings import (
+    MAX_AUDIO_BITRATE_BPS,
+    MAX_BITRATE_BPS,
+    MAX_HEIGHT,
+    MIN_BITRATE_BPS,
+    MIN_HEIGHT,
+)
 from rillcast.apps.patch import Patch
+from rillcast.contracts.records import LadderRung
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
+RUNG_LIMITS = {
+    "height": (MIN_HEIGHT, MAX_HEIGHT),
+    "videoBitrate": (MIN_BITRATE_BPS, MAX_BITRATE_BPS),
+    "audioBitrate": (0, MAX_AUDIO_BITRATE_BPS),
+}
 Schema = dict[str, Any]
 
 
@@ -28,6 +41,7 @@ class Schemas:
         self._schemas: dict[str, Schema] = dict(zip(by_name, schemas, strict=True))
         self.components: dict[str, Schema] = dict(components)
         """By name, for the document."""
+        self._describe_limits()
         for row in rows:
             if get_origin(row.body) is Patch:
                 self._schemas[repr(row.body)] = self._describe_patch(_whole(row.body))
@@ -53,6 +67,13 @@ class Schemas:
 
     def _of(self, kind: Any) -> Schema:
         return self._schemas[repr(kind)]
+
+    def _describe_limits(self) -> None:
+        """Limits that are checked after decoding, with sentences of their own."""
+        rung = self.components.get(LadderRung.__name__, {"properties": {}})["properties"]
+        for key, (least, most) in RUNG_LIMITS.items():
+            if key in rung:
+                rung[key] |= {"minimum": least, "maximum": most}
 
     def _describe_patch(self, whole: Any) -> Schema:
         """Every key may lack, and then stays as it is: no default belongs to it."""
