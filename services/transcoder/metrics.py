@@ -35,8 +35,8 @@ FEEDS = Counter(
 FRAMES = Counter("rillcast_transcoder_frames", "Source frames: encoded, left_out (overload), lost (network)", ["fate"])
 ERRORS = Counter(
     "rillcast_transcoder_errors",
-    "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow, stuck (a codec's "
-    "thread outlived its job)",
+    "Faults survived: malformed, decode, encode, stale, restart, too_large, engine, overflow, plane_busy (the plane "
+    "took no more work), stuck (a codec's thread outlived its job)",
     ["kind"],
 )
 RUNGS_DROPPED = Counter(

@@ -2,7 +2,7 @@
 
     claim ─▶ announce ─▶ rest ⇄ work        What the work is, the job does not know: see `work.Work`.
 
-Everything runs on the event loop. `run` ends when the lease is lost or `stop` is called; whatever was opened is closed
+Everything runs on the event loop. `work` ends when the lease is lost or `stop` is called; whatever was opened is closed
 by then. States: `domain.job_state`.
 """
 
@@ -37,7 +37,7 @@ FLOWING_MS = 1000
 
 
 class MediaJob:
-    """From its creation to the end of `run`. Is the `work.Host` of its work."""
+    """From its creation to the end of `work`. Is the `work.Host` of its work."""
 
     def __init__(
         self,
@@ -202,11 +202,18 @@ class MediaJob:
 
     # ---- its life
 
-    async def run(self) -> bool:
-        """Claim and work until it ends. False when another node had the job. Raises STORE_UNAVAILABLE from the
-        claim."""
-        if not await self._claim():
-            return False
+    async def claim(self) -> bool:
+        """Take the lease: False when another node has the job. Raises STORE_UNAVAILABLE. Call once; `work` comes next
+        if it was won."""
+        won = False
+        try:
+            won = await self._lease.claim()
+        finally:
+            self._advance(JobEvent.WON if won else JobEvent.LOST)
+        return won
+
+    async def work(self) -> None:
+        """Work until the job ends. Whatever was opened is closed by then, also if this is cancelled or raises."""
         log.info("Media job taken", stream=self._live.key, job=self._kind, epoch=self.epoch)
         self._lease.keep(self._lease_lost)
         try:
@@ -222,20 +229,11 @@ class MediaJob:
             self._advance(JobEvent.STOP)
             await self._close()
             self._advance(JobEvent.CLOSED)
-        return True
 
     async def hand_over(self) -> None:
         """Give the lease back but go on until nobody takes anything from here. For an orderly end."""
         self._advance(JobEvent.DRAIN)
         await self._ended.wait()
-
-    async def _claim(self) -> bool:
-        won = False
-        try:
-            won = await self._lease.claim()
-        finally:
-            self._advance(JobEvent.WON if won else JobEvent.LOST)
-        return won
 
     async def _let_go(self) -> None:
         await self._lease.release()

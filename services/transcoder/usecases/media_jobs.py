@@ -132,8 +132,7 @@ class MediaJobs:
             if job is not None:
                 self._look_at_job(job, kind, live)
             elif live is not None and (key, kind.kind) not in self._attended and self._wanted(kind, live) is not None:
-                self._attended.add((key, kind.kind))
-                self._tasks.start(self._attend(key, kind), f"{kind.kind} {key}")
+                self._attend_to(key, kind)
 
     def look_at_app(self, app: AppName) -> None:
         """What is asked for of an app's streams changed."""
@@ -229,6 +228,13 @@ class MediaJobs:
             return None
         return self._order(kind, live)
 
+    def _attend_to(self, key: str, kind: WorkKind) -> None:
+        try:
+            self._tasks.start(self._attend(key, kind), f"{kind.kind} {key}")
+        except RillcastError:
+            return  # this node does too much on the side already, which is counted there; the next look tries again
+        self._attended.add((key, kind.kind))
+
     async def _attend(self, key: str, kind: WorkKind) -> None:
         again_s = 0.0
         try:
@@ -250,21 +256,28 @@ class MediaJobs:
         self._jobs[job_id] = self._by_feed[job.feed_source] = job
         self._load.joined(worker)
         try:
-            won = await job.run()
-        except RillcastError:
-            metrics.CLAIMS.labels("unavailable").inc()
-            return False
+            if not await self._claim(job):
+                return False
+            await job.work()
         except Exception:
-            self._avoid[job_id] = self._clock() + AVOID_S
-            metrics.JOBS_ENDED.labels("failed").inc()
+            self._ended(job_id, "failed")
             raise
         finally:
             del self._jobs[job_id], self._by_feed[job.feed_source]
             self._load.left(worker)
-        metrics.CLAIMS.labels("won" if won else "lost").inc()
-        if not won:
-            return False
-        metrics.JOBS_ENDED.labels(job.end_reason or "lease").inc()
-        if job.end_reason == "overload":
-            self._avoid[job_id] = self._clock() + AVOID_S
+        self._ended(job_id, job.end_reason)
         return True
+
+    async def _claim(self, job: MediaJob) -> bool:
+        try:
+            won = await job.claim()
+        except RillcastError:
+            metrics.CLAIMS.labels("unavailable").inc()
+            return False
+        metrics.CLAIMS.labels("won" if won else "lost").inc()
+        return won
+
+    def _ended(self, job_id: JobId, reason: str) -> None:
+        metrics.JOBS_ENDED.labels(reason or "lease").inc()
+        if reason in ("overload", "failed"):
+            self._avoid[job_id] = self._clock() + AVOID_S

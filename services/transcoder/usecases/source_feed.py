@@ -12,6 +12,7 @@ from rillcast.media.protocol import RequestKeyframe, Tap
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
 from services.transcoder.ports import Clock, Plane
+from services.transcoder.usecases.attempt import attempted
 
 FIRST_RETRY_S, MOST_RETRY_S = 0.2, 3.0
 
@@ -54,10 +55,12 @@ class SourceFeed:
             self._asking = self._tasks.start(self._open(self._relay, live, supply, on_open), f"feed of {live.key}")
 
     def tap(self, enabled: bool) -> None:
-        """Have the packets delivered, beginning with a keyframe; or no longer."""
+        """Have the packets delivered, beginning with a keyframe; or no longer. Call at each step: a plane that is busy
+        does it later."""
         if enabled != self._tapped and self._present:
+            if not attempted(self._plane, Tap(source=self.source, enabled=enabled)):
+                return  # it is called again
             self._tapped = enabled
-            self._plane.execute(Tap(source=self.source, enabled=enabled))
             if enabled:
                 self._clock_guessed = True
                 self.want_keyframe()
@@ -72,7 +75,7 @@ class SourceFeed:
     def want_keyframe(self) -> None:
         """Ask the origin for a keyframe. Does nothing while the source isn't there."""
         if self._present:
-            self._plane.execute(RequestKeyframe(source=self.source))
+            attempted(self._plane, RequestKeyframe(source=self.source))
 
     def flows(self) -> None:
         """Media arrives, so the next time that the origin is lost counts as the first one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -14,6 +15,7 @@ from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetC
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane
+from services.transcoder.usecases.attempt import attempted
 from services.transcoder.usecases.work import Host
 
 
@@ -68,7 +70,7 @@ class WatchedRungs:
             try:
                 self._plane.push_rtp(watched.source, packets)
             except PlaneBusy:  # as if lost on the way: viewers ask for a keyframe
-                metrics.ERRORS.labels("overflow").inc()
+                metrics.ERRORS.labels("plane_busy").inc()
 
     def track_of(self, source: int) -> TrackId | None:
         """The rung whose push source this is; None if it is the source of something else."""
@@ -78,7 +80,7 @@ class WatchedRungs:
         """A sender report of the source. It holds for every rung, because rungs keep the timestamps of the source."""
         self._clock = seen
         for watched in self._watched.values():
-            self._plane.execute(SetClock(source=watched.source, ntp=seen.ntp, rtp_ts=seen.rtp_ts))
+            attempted(self._plane, SetClock(source=watched.source, ntp=seen.ntp, rtp_ts=seen.rtp_ts))
 
     def expire(self, now: float) -> None:
         """End rungs that nobody has watched for long enough. Call about once a second."""
@@ -102,9 +104,10 @@ class WatchedRungs:
             else:
                 self.end(track)
         if begin_all is not None:
-            for rung in rungs:
-                if rung.track not in self._watched:
-                    self._begin(rung, begin_all(rung))
+            with suppress(PlaneBusy):  # the next call begins the rest
+                for rung in rungs:
+                    if rung.track not in self._watched:
+                        self._begin(rung, begin_all(rung))
 
     def end(self, track: TrackId) -> None:
         """End a rung and its relays."""
@@ -120,6 +123,7 @@ class WatchedRungs:
             self.end(track)
 
     def _begin(self, rung: Rung, record: TrackRecord) -> int:
+        """Raises PlaneBusy; then nothing has begun."""
         source = next(self._sources)
         self._plane.execute(
             AddPushSource(
@@ -132,5 +136,5 @@ class WatchedRungs:
         )
         self._watched[rung.track] = _Watched(rung, source)
         if self._clock is not None:
-            self._plane.execute(SetClock(source=source, ntp=self._clock.ntp, rtp_ts=self._clock.rtp_ts))
+            attempted(self._plane, SetClock(source=source, ntp=self._clock.ntp, rtp_ts=self._clock.rtp_ts))
         return source
