@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 import pytest
 from edge_harness import AUDIO, EDGE, KEY, VIDEO, Begin, World, rung, until
@@ -180,7 +178,7 @@ async def test_why_the_plane_ended_a_session_is_told_and_counted(world: World, r
     session, plane_session = await world.watching()
     before = metrics.ENDED.labels(reason.value)._value.get()
 
-    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=cast("protocol.CloseReason", reason)))
+    world.plane.emit(protocol.SessionClosed(session=plane_session, reason=reason))
 
     await until(lambda: world.told(session)[-1:] == [("closed", reason.value)])
     assert metrics.ENDED.labels(reason.value)._value.get() == before + 1
