@@ -223,7 +223,7 @@ def plane_config(settings: MediaSettings) -> PlaneConfig:
 
 
 def media_limits(settings: MediaSettings) -> MediaLimits:
-    """What counts as full."""
+    """At which figures the node takes no new sessions, from its settings."""
     return MediaLimits(
         max_sessions=settings.max_sessions,
         max_pps=settings.max_pps,

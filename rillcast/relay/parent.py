@@ -63,7 +63,7 @@ class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def grant(self, parent_address: str, epoch: int, track: TrackRecord) -> RelayGrant:
-        """What the child needs to know."""
+        """What the child has to know to receive the track."""
         return RelayGrant(
             parent_address=parent_address,
             ssrc=self.ssrc,
@@ -76,7 +76,7 @@ class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParentRelays:
-    """All relays this node feeds."""
+    """The books: all relays that this node feeds, found by number, by stream and by the name that the child gave."""
 
     def __init__(self, child_limit: int) -> None:
         """`child_limit`: nodes fed per stream; beyond it children are sent away."""
@@ -241,7 +241,7 @@ class RelayParent:
                 self._end(relay)
 
     def children(self, key: str) -> int:
-        """How many nodes are fed."""
+        """How many nodes take something of this stream or job."""
         return len(self._relays.children(key))
 
     def tracks(self, key: str) -> set[TrackId]:

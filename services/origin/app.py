@@ -70,11 +70,11 @@ class Origin:
         media.watch.on_change(lambda key: self.owner.on_stream_changed(key, media.watch.directory.by_key(key)))
 
     async def serve(self) -> None:
-        """Begin to answer requests."""
+        """Begin to answer requests on the bus."""
         await serve_requests(self._media.bus, self._media.node, self.owner, self.webrtc, self.relays)
 
     def report(self) -> Report:
-        """What the heartbeat shall say."""
+        """What the heartbeat shall say: the load, and the streams with their children."""
         return self._media.load.report(len(self._streams)), self.owner.carried()
 
 

@@ -47,7 +47,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(Enum):
-    """What the passing of time brings."""
+    """What has become due in the passing of time."""
 
     NOTHING = auto()
     START_TIMEOUT = auto()
@@ -177,7 +177,7 @@ class OwnedStream:
         )
 
     def record(self, epoch: int, since_epoch: int) -> StreamRecord:
-        """What the store shall say."""
+        """The record to write; both epochs are 0 in the write that claims the key."""
         return StreamRecord(
             app=self.publisher.app,
             stream=self.publisher.stream,

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 
 class PublishState(Enum):
-    """Of one stream at its origin."""
+    """How far the publisher of one stream is, as its origin sees it."""
 
     STARTING = auto()
     """Media of the present session has not arrived yet; the start timeout runs."""
@@ -23,7 +23,7 @@ class PublishState(Enum):
 
 
 class PublishEvent(Enum):
-    """What can happen to it."""
+    """What can happen to the publisher of a stream."""
 
     NEWCOMER = auto()
     """A session begins: the publisher is back, or another one has the stream now."""

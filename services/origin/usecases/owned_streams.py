@@ -48,7 +48,7 @@ class OwnedStreams:
         metrics.PUBLISHERS.set(len(self._by_key))
 
     def remove(self, owned: Owned) -> None:
-        """It does no longer."""
+        """The stream has left this origin."""
         self.sources_end(owned)
         self.session_ends(owned)
         del self._by_key[owned.stream.key]
@@ -59,15 +59,15 @@ class OwnedStreams:
         self._by_session[owned.stream.publisher.session] = owned
 
     def session_ends(self, owned: Owned) -> None:
-        """It will have another one, or none."""
+        """The publisher session of the stream is about to be another one, or none."""
         self._by_session.pop(owned.stream.publisher.session, None)
 
     def sources_begin(self, owned: Owned) -> None:
-        """The stream has sources now."""
+        """The stream has the sources that it names from now on."""
         self._by_source.update({source: (owned, track) for track, source in owned.stream.sources.items()})
 
     def sources_end(self, owned: Owned) -> None:
-        """It will have others, or none."""
+        """The sources that the stream names are about to end."""
         for source in owned.stream.sources.values():
             self._by_source.pop(source, None)
 
@@ -80,7 +80,7 @@ class OwnedStreams:
         return self._by_session.get(session)
 
     def source(self, source: int) -> tuple[Owned, TrackId] | None:
-        """Stream and track of a source."""
+        """The stream and the track that have this source of the plane."""
         return self._by_source.get(source)
 
     def relay_offer(self, request: RelayOpen) -> RelayOffer:

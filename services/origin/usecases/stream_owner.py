@@ -40,7 +40,7 @@ _WHAT = "origin"
 
 
 class StreamOwner:
-    """All streams of one origin."""
+    """Decides who has which stream of this origin, and carries it out. One per node."""
 
     def __init__(
         self,
@@ -149,7 +149,8 @@ class StreamOwner:
     # ------------------------------------------------------------ what happens
 
     def on_event(self, event: Event) -> None:
-        """Take in an event of the plane."""
+        """Take in an event of the plane. Of a source's figures, once a second each, follow the tracks' sizes and bit
+        rates, and that the publisher is alive."""
         if isinstance(event, SourceStats) and (found := self._streams.source(event.source)) is not None:
             owned, track = found
             lost, recovered = owned.stream.heard(track, event, self._clock())
@@ -210,8 +211,8 @@ class StreamOwner:
             await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
         stream = OwnedStream(publisher, tracks, node=self._node, worker=worker, wall_ms=self._wall_ms())
         hold = await self._claims.claim(stream)
-        if self._admission.draining:
-            await hold.leave()
+        if self._admission.draining:  # since the claim began; the next origin finds the key free, or takes it over
+            await (hold.leave() if stream.inherited else hold.release())
             self._admission.refuse_if_draining(_WHAT)
         metrics.EPOCH_CHANGES.inc()
         if stream.media_flowing:

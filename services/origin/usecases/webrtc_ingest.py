@@ -72,7 +72,7 @@ class WebRtcIngest:
     # ------------------------------------------------------------ what happens
 
     def on_event(self, event: protocol.Event) -> None:
-        """Take in an event of the plane."""
+        """Take in an event of the plane about a session of a publisher."""
         match event:
             case protocol.SessionConnected(session=number):
                 if session := self._by_plane.get(number):
@@ -153,7 +153,7 @@ class WebRtcSession:
 
     @property
     def publisher(self) -> Publisher:
-        """See `Ingest`."""
+        """See `Ingest.publisher`."""
         return self._publisher
 
     @property
@@ -199,7 +199,7 @@ class WebRtcSession:
         self._ingest.tell(self, SessionState.CLOSED, EndReason.DRAINING)
 
     def end(self, reason: EndReason) -> None:
-        """See `Ingest`."""
+        """See `Ingest`: the plane session ends, and its sources stay."""
         self._ingest.unregister(self)
         self.say_closed(reason)
         if self.plane_session is not None:
@@ -207,7 +207,7 @@ class WebRtcSession:
             self._ingest.plane.execute(protocol.RemoveSession(session=session, keep_sources=True))
 
     def say_closed(self, reason: EndReason) -> None:
-        """The session is over; told once."""
+        """Tell signaling that the session is over, unless it was told so before."""
         if not self._told_closed:
             self._told_closed = True
             self._ingest.tell(self, SessionState.CLOSED, reason)

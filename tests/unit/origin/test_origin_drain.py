@@ -83,6 +83,7 @@ async def test_a_publish_under_way_when_the_drain_begins_goes_to_another_origin(
     with pytest.raises(RillcastError, match="going away") as refusal:
         await asking
     await draining
+    assert await world.record() is None
     await new.origin.webrtc.publish(mine)
 
     assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
