@@ -15,8 +15,6 @@ NodeId = NewType("NodeId", str)
 SessionId = NewType("SessionId", str)
 """The id of one negotiated WebRTC association of a publisher or a viewer, unique in the cluster (128 random bits, in
 hex)."""
-SourceId = NewType("SourceId", int)
-"""The number of one track that arrives at a node and is fanned out there, unique in the node's media plane."""
 RelayId = NewType("RelayId", str)
 """The id of one relay between two nodes, chosen by the child."""
 TrackId = NewType("TrackId", str)
