@@ -30,7 +30,7 @@ from rillcast.contracts.ids import NodeId, RelayId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
-from rillcast.media.plane import Plane
+from rillcast.media.plane import Plane, PlaneBusy
 from rillcast.media.protocol import AddRelaySource, RemoveSource
 from rillcast.node.addresses import MediaAddresses
 from rillcast.runtime.ports import Bus
@@ -254,7 +254,7 @@ class ChildRelays:
                 raise ValueError(f"it is {grant.track.codec}, not {relay.track.codec}")
             if relay.state is not ChildState.CLOSED:
                 self._plane.execute(_source(relay, grant))
-        except RillcastError as busy:
+        except PlaneBusy as busy:
             self._refused(relay, busy, sure=False)
             raise
         except ValueError as error:

@@ -30,73 +30,22 @@ class Edge:
     """One edge on whatever its media node stands on: real ports here, fakes in tests."""
 
     def __init__(self, settings: EdgeSettings, media: MediaNode) -> None:
+        self._settings = settings
         self._media = media
-        node, clock, tasks = media.node, media.clock, media.tasks
-        stream = media.watch.directory.by_key
         self.backlog = CommandBacklog(media.plane)
         self.viewers = Viewers(media.load, media.addresses.transport)
-        self.first_packets = FirstPackets(clock)
-        self.session_end = SessionEnd(node, self.backlog, self.viewers, media.outbox, self.first_packets)
-        self.relays = UpstreamRelays(
-            children=ChildRelays(
-                node=node,
-                bus=media.bus,
-                plane=media.plane,
-                addresses=media.addresses,
-                tasks=tasks,
-                clock=clock,
-                on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
-            ),
-            load=media.load,
-            tasks=tasks,
-            stream=stream,
-            clock=clock,
-            linger_s=settings.relay_linger_s,
-        )
-        self.allocator = StreamAllocator(
-            node=node,
-            plane=self.backlog,
-            relays=self.relays,
-            session_end=self.session_end,
-            viewers=self.viewers,
-            tasks=tasks,
-            stream=stream,
-            clock=clock,
-            relay_fill_s=settings.relay_fill_s,
-        )
-        self.sessions = ViewerSessions(
-            node=node,
-            plane=media.plane,
-            addresses=media.addresses,
-            watch=media.watch,
-            relays=self.relays,
-            viewers=self.viewers,
-            session_end=self.session_end,
-            allocator=self.allocator,
-            first_packets=self.first_packets,
-            tasks=tasks,
-            clock=clock,
-            gone_grace_s=settings.stream_gone_grace_s,
-        )
-        self.join = ViewerJoin(
-            node=node,
-            plane=media.plane,
-            room=lambda: media.room("edge"),
-            watch=media.watch,
-            relays=self.relays,
-            viewers=self.viewers,
-            session_end=self.session_end,
-            first_packets=self.first_packets,
-            begun=self.sessions.begun,
-            limits=JoinLimits(max_connecting=settings.max_connecting, first_budget_bps=settings.first_budget_bps),
-            clock=clock,
-        )
+        self.first_packets = FirstPackets(media.clock)
+        self.session_end = SessionEnd(media.node, self.backlog, self.viewers, media.outbox, self.first_packets)
+        self.relays = self._make_relays()
+        self.allocator = self._make_allocator()
+        self.sessions = self._make_sessions()
+        self.join = self._make_join()
         self.drain = Drain(
             viewers=self.viewers,
             session_end=self.session_end,
             relays=self.relays,
             outbox=media.outbox,
-            tasks=tasks,
+            tasks=media.tasks,
             drain_timeout_s=settings.drain_timeout_s,
         )
         media.on_event(self._heard)
@@ -117,6 +66,73 @@ class Edge:
         self.backlog.tick()
         self.relays.tick()
         self.sessions.tick()
+
+    def _make_relays(self) -> UpstreamRelays:
+        media = self._media
+        children = ChildRelays(
+            node=media.node,
+            bus=media.bus,
+            plane=media.plane,
+            addresses=media.addresses,
+            tasks=media.tasks,
+            clock=media.clock,
+            on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
+        )
+        return UpstreamRelays(
+            children=children,
+            load=media.load,
+            tasks=media.tasks,
+            stream=media.watch.directory.by_key,
+            clock=media.clock,
+            linger_s=self._settings.relay_linger_s,
+        )
+
+    def _make_allocator(self) -> StreamAllocator:
+        media = self._media
+        return StreamAllocator(
+            node=media.node,
+            plane=self.backlog,
+            relays=self.relays,
+            session_end=self.session_end,
+            viewers=self.viewers,
+            tasks=media.tasks,
+            stream=media.watch.directory.by_key,
+            clock=media.clock,
+            relay_fill_s=self._settings.relay_fill_s,
+        )
+
+    def _make_sessions(self) -> ViewerSessions:
+        media = self._media
+        return ViewerSessions(
+            node=media.node,
+            plane=media.plane,
+            addresses=media.addresses,
+            watch=media.watch,
+            relays=self.relays,
+            viewers=self.viewers,
+            session_end=self.session_end,
+            allocator=self.allocator,
+            first_packets=self.first_packets,
+            tasks=media.tasks,
+            clock=media.clock,
+            gone_grace_s=self._settings.stream_gone_grace_s,
+        )
+
+    def _make_join(self) -> ViewerJoin:
+        media, settings = self._media, self._settings
+        return ViewerJoin(
+            node=media.node,
+            plane=media.plane,
+            room=lambda: media.room("edge"),
+            watch=media.watch,
+            relays=self.relays,
+            viewers=self.viewers,
+            session_end=self.session_end,
+            first_packets=self.first_packets,
+            begun=self.sessions.begun,
+            limits=JoinLimits(max_connecting=settings.max_connecting, first_budget_bps=settings.first_budget_bps),
+            clock=media.clock,
+        )
 
     def _heard(self, event: protocol.Event) -> None:
         if isinstance(event, protocol.SessionStats):

@@ -1,11 +1,11 @@
-"""Commands for the media plane that nobody waits for, so that nobody can be refused when it is too busy: they are kept
-in order and handed over a little later."""
+"""Commands for the media plane that nobody waits for. Nobody could be refused when the plane is too busy for one, so
+they are kept in order and handed over a little later."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from rillcast.contracts.errors import RillcastError
+from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import Command
 from services.edge import metrics
 from services.edge.ports import Plane
@@ -40,6 +40,6 @@ class CommandBacklog:
     def _took(self, command: Command) -> bool:
         try:
             self._plane.execute(command)
-        except RillcastError:  # busy
+        except PlaneBusy:
             return False
         return True

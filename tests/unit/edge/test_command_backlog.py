@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import Command, RemoveSession
 from rillcast.testing.plane import FakePlane
 from services.edge import metrics
@@ -19,7 +19,7 @@ class MoodyPlane(FakePlane):
 
     def execute(self, command: Command) -> None:
         if self.busy:
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "the worker is behind")
+            raise PlaneBusy("the worker is behind")
         super().execute(command)
 
     def sessions(self) -> list[int]:
