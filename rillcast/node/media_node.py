@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
@@ -44,6 +44,8 @@ LEAVING_RETRY_S = 1.0
 """When it is worth asking again while a node goes away: the others are told with the next heartbeat."""
 FULL_RETRY_S = 5.0
 """When it is worth asking a full node again: its figures are averages over some seconds."""
+
+EventT = TypeVar("EventT", bound=Event)
 
 Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
 
@@ -93,6 +95,7 @@ class MediaNode:
         """Whether the node goes away. What is here goes on for a while, nothing new is taken."""
         self._events = events
         self._handlers: list[EventHandler] = []
+        self._by_kind: dict[type, Callable[[Any], None]] = {}
         self._metrics = PlaneMetrics()
         self._work: list[Callable[[], Coroutine[None, None, None]]] = [self.watch.run, self.outbox.run]
         events.add(self._heard)
@@ -103,6 +106,11 @@ class MediaNode:
         """Hear every event of the plane but `WorkerStats`. Called from the event loop, as often as the plane has
         something to say; must not block."""
         self._handlers.append(handler)
+
+    def on(self, kind: type[EventT], handler: Callable[[EventT], None]) -> None:
+        """Hear every event of one kind, which the handlers of `on_event` don't hear then. For what comes by the
+        thousand: `SessionStats`."""
+        self._by_kind[kind] = handler
 
     def on_packet(self, handler: PacketHandler) -> None:
         """Hear every packet of tapped sources, likewise."""
@@ -168,6 +176,9 @@ class MediaNode:
         await node.until_stopped()
 
     def _heard(self, event: Event) -> None:
+        if handler := self._by_kind.get(type(event)):
+            handler(event)
+            return
         if isinstance(event, WorkerStats):
             self.load.observe(event, self.clock())
             self._metrics.observe(event)

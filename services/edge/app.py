@@ -48,6 +48,7 @@ class Edge:
             tasks=media.tasks,
             drain_timeout_s=settings.drain_timeout_s,
         )
+        media.on(protocol.SessionStats, self.sessions.queue.put)
         media.on_event(self._heard)
         media.every(TICK_S, self.tick)
         media.also(self.sessions.queue.run)
@@ -135,9 +136,6 @@ class Edge:
         )
 
     def _heard(self, event: protocol.Event) -> None:
-        if isinstance(event, protocol.SessionStats):
-            self.sessions.queue.put(event)
-            return
         self.relays.on_event(event)
         self.sessions.on_event(event)
 

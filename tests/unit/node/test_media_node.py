@@ -111,6 +111,18 @@ async def test_the_planes_figures_become_load_and_are_nobody_elses_business(benc
     assert heard == []
 
 
+async def test_one_kind_of_event_may_have_its_own_way(bench: Bench) -> None:
+    heard: list[protocol.Event] = []
+    apart: list[protocol.SessionMedia] = []
+    bench.node.on_event(heard.append)
+    bench.node.on(protocol.SessionMedia, apart.append)
+
+    bench.plane.emit(protocol.SessionMedia(session=1))
+    bench.plane.emit(protocol.SourceStarted(source=2))
+
+    assert (apart, heard) == ([protocol.SessionMedia(session=1)], [protocol.SourceStarted(source=2)])
+
+
 async def test_a_refused_command_is_counted_and_heard(bench: Bench) -> None:
     heard: list[protocol.Event] = []
     bench.node.on_event(heard.append)
