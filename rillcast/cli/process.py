@@ -84,7 +84,7 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def last_lines(self, count: int = 15) -> list[str]:
-        """The end of its log."""
+        """The last `count` lines of its log; none before its first start."""
         if not self.log.exists():
             return []
         with self.log.open("rb") as file:

@@ -12,6 +12,7 @@ import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
+from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.telemetry import get_logger
 
@@ -84,9 +85,9 @@ class BackgroundTasks:
         """Cancel what still runs, drop what waits."""
         while self._line:
             self._next().work.close()
-        for task in self._tasks:
-            task.cancel()
-        await self.settle()
+        while self._tasks:
+            await cancelled(*self._tasks)
+            await asyncio.sleep(0)  # `_done` takes them out
 
     def _run(self, work: Work, name: str, context: contextvars.Context | None = None) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name, context=context)
@@ -133,7 +134,7 @@ class Outbox:
         self._some.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send whatever is put, until cancelled. Belongs to a supervised task."""
         while True:
             await self._some.wait()
             await self.flush()

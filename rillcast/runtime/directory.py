@@ -84,7 +84,7 @@ class NodeDirectory:
         self._seen[report.info.node] = _Seen(report, self._clock())
 
     def left(self, event: NodeLeft) -> None:
-        """Take a goodbye in."""
+        """A node said goodbye: forget it and tell the listeners of `on_gone`."""
         self._gone(event.node)
 
     def expire(self) -> None:

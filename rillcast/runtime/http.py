@@ -59,7 +59,7 @@ class HttpServer:
         return port
 
     async def start(self) -> None:
-        """Answer from now on."""
+        """Answer requests from now on; returns once the listener does."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._sock]), name="http")
         async with asyncio.timeout(5):
             while not self._server.started:

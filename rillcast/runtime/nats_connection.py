@@ -55,7 +55,7 @@ class NatsConnection:
 
     @property
     def client(self) -> Client:
-        """The client in use."""
+        """The client in use. RuntimeError before `open` has succeeded."""
         if self._client is None:
             raise RuntimeError("not connected yet")
         return self._client

@@ -161,7 +161,7 @@ class NatsKeyValue:
 
     @property
     def name(self) -> str:
-        """The bucket's name."""
+        """The bucket's name, as logs and metrics call it."""
         return self._bucket
 
     @property
@@ -181,7 +181,7 @@ class NatsKeyValue:
 
     @property
     def client(self) -> Client:
-        """The client in use."""
+        """The NATS client in use; another one after a revival."""
         return self._connection.client
 
     def jetstream(self) -> JetStreamContext:

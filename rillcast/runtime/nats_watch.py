@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js import api
+from nats.js import JetStreamContext, api
 
 from rillcast.runtime import metrics
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.telemetry import get_logger
-
-if TYPE_CHECKING:
-    from rillcast.runtime.nats_kv import NatsKeyValue
 
 log = get_logger(__name__)
 
@@ -34,10 +32,33 @@ def entry_of(key: str, value: bytes, headers: Mapping[str, str] | None, revision
     return Entry(key=key, value=None if gone else value, revision=revision)
 
 
+class Bucket(Protocol):
+    """What a feed reads: the part of `NatsKeyValue` that matters here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def client(self) -> Client: ...
+
+    def jetstream(self) -> JetStreamContext: ...
+
+    async def ensure(self) -> None: ...
+
+
 class Feed:
     """One reader of one bucket."""
 
-    def __init__(self, bucket: NatsKeyValue) -> None:
+    def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE)
         self._subscription: Subscription | None = None

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from rillcast.runtime import metrics
+from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.telemetry import get_logger
 
 log = get_logger(__name__)
-
-_CANCEL_AGAIN_S = 0.5
 
 
 class EndedUnexpectedly(RuntimeError):
@@ -60,14 +59,9 @@ class Supervisor:
         return call
 
     async def end(self, *tasks: asyncio.Task[None]) -> None:
-        """Cancel these tasks and wait until they have ended.
-
-        Again and again: `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with the answer."""
+        """Cancel these tasks and wait until they have ended."""
         self._ending.update(task for task in tasks if not task.done())
-        while left := [task for task in tasks if not task.done()]:
-            for task in left:
-                task.cancel()
-            await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+        await cancelled(*tasks)
 
     async def close(self) -> None:
         """End every task, also those that are started meanwhile."""

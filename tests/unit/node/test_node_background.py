@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.node import background
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.runtime import metrics
+from rillcast.runtime.cancel import cancelled
 from rillcast.testing.bus import FakeBus
 
 
@@ -116,6 +118,22 @@ async def test_closing_cancels_what_runs_and_begins_nothing_that_waits() -> None
     assert counting.begun == [0]
     assert metrics.BACKGROUND_WAITING._value.get() == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_task_that_swallows_its_cancellation_does_not_keep_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "cancelled", partial(cancelled, again_s=0.01))
+    tasks = BackgroundTasks()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    task = tasks.start(stubborn(), "stubborn")
+    await a_few_turns()
+    await tasks.close()
+    assert task.cancelled()
 
 
 async def test_settling_has_an_end() -> None:
