@@ -33,7 +33,7 @@ WAIT_S = 3.0
 class Site:
     """Nodes as signaling sees them. `refusals`: what a node says instead of opening."""
 
-    def __init__(self, max_waits: int = 10) -> None:
+    def __init__(self, max_waits: int = 10, max_opening: int = 100) -> None:
         self.reported: dict[NodeId, NodeReport] = {}
         self.refusals: dict[NodeId, RillcastError] = {}
         self.asked: list[NodeId] = []
@@ -54,7 +54,7 @@ class Site:
             carriers=Carriers(),
             arrival=NodeArrival(wait_s=WAIT_S, most=max_waits),
             tasks=self.tasks,
-            max_opening=100,
+            max_opening=max_opening,
         )
 
     def has(self, name: str, kind: NodeKind = NodeKind.EDGE, incarnation: str = "1", **fields: Any) -> None:
@@ -203,6 +203,35 @@ def test_only_so_many_wait_and_places_come_free() -> None:
         del site.reported[NodeId("e1")]
         asyncio.get_running_loop().call_later(0.5, site.has, "e1")
         assert await site.joins_at() == "e1"
+
+    passes(check)
+
+
+def test_viewers_that_wait_for_an_edge_keep_no_publisher_out() -> None:
+    async def check() -> None:
+        site = Site(max_opening=2)
+        site.has("o1", NodeKind.ORIGIN)
+        async with asyncio.TaskGroup() as joining:
+            viewers = [joining.create_task(site.joins_at()) for _ in range(5)]
+            await asyncio.sleep(0.5)
+
+            assert await site.joins_at(kind=NodeKind.ORIGIN) == "o1"
+            site.has("e1")
+
+        assert {task.result() for task in viewers} == {"e1"}
+
+    passes(check)
+
+
+def test_a_silent_node_beside_a_full_one_is_not_waited_for() -> None:
+    async def check() -> None:
+        site = Site()
+        site.has("e1")
+        site.has("e2", load=NodeLoad(cpu=1.0))
+        site.refusals[NodeId("e1")] = SILENT
+
+        assert await site.joins_at() == "NO_NODE_AVAILABLE"
+        assert now() == 0.0
 
     passes(check)
 

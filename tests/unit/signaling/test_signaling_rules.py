@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import jwt
@@ -12,7 +13,11 @@ from pydantic import ValidationError
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.runtime.readiness import Readiness
+from rillcast.testing.eventually import eventually
+from rillcast.testing.kv import FakeKeyValue
 from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.kv_secret import wait_for_key
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
 from services.signaling.core.domain.tokens import check_stream_token
 from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
@@ -230,3 +235,15 @@ def test_settings_that_make_no_sense_are_refused_by_name(field: str, value: obje
 
 def test_default_apps() -> None:
     assert SignalingSettings().apps == ["live", "LiveApp", "WebRTCAppEE"]
+
+
+async def test_a_start_that_waits_for_the_store_can_be_broken_off() -> None:
+    store, readiness = FakeKeyValue(), Readiness()
+    store.available = False
+    waiting = asyncio.create_task(wait_for_key(store, readiness))
+    await eventually(lambda: not readiness.ready)
+
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

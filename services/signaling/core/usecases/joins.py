@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from opentelemetry import context, trace
 
 from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.placement import Carriers, PendingJoins, Placement
+from rillcast.cluster.placement.health import taking_sessions
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import NodeReport, SessionAnswer
@@ -120,46 +121,56 @@ class Joins:
     async def _open(
         self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, left: asyncio.Event | None
     ) -> SessionAnswer:
+        waits_until = self._clock() + self._arrival.wait_s
+        refusals = _Refusals()
+        try:
+            while True:
+                try:
+                    return await self._ask_nodes(kind, session, choose, ask, refusals)
+                except RillcastError as failure:
+                    if not await self._somebody_comes(kind, refusals, until=waits_until, left=left):
+                        log.info("No node takes a session", kind=kind.value, reason=failure.message)
+                        raise
+        except BaseException:
+            self.forget(session)
+            raise
+
+    async def _ask_nodes(
+        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, refusals: _Refusals
+    ) -> SessionAnswer:
+        """The chosen node, else the next best: the better of two may have filled up or died since its last report."""
+        refusals.nobody_left = False
+        deadline = self._clock() + OPEN_TIMEOUT_S
+        with self._counted_opening():
+            while True:
+                nodes = self._reports.nodes(kind)
+                try:
+                    node = choose(nodes, refusals.of(nodes))
+                except RillcastError as nobody:
+                    refusals.nobody_left = nobody.code is ErrorCode.NO_NODE_AVAILABLE
+                    raise refusals.last or nobody from None
+                self._pending.placed(session, node, self._clock())
+                try:
+                    return await ask(node)
+                except RillcastError as error:
+                    if error.code not in _ELSEWHERE:
+                        raise
+                    self._not_taken(kind, session, node, error)
+                    refusals.add(nodes[node], error)
+                    if refusals.count >= ATTEMPTS or self._clock() >= deadline:
+                        raise
+
+    @contextmanager
+    def _counted_opening(self) -> Iterator[None]:
         if self._opening >= self._max_opening:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many sessions are being opened", 1.0)
         self._opening += 1
         metrics.OPENING.inc()
         try:
-            return await self._ask_nodes(kind, session, choose, ask, left)
-        except BaseException:
-            self.forget(session)
-            raise
+            yield
         finally:
             self._opening -= 1
             metrics.OPENING.dec()
-
-    async def _ask_nodes(
-        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, left: asyncio.Event | None
-    ) -> SessionAnswer:
-        """The chosen node, else the next best: the better of two may have filled up or died since its last report."""
-        waits_until = self._clock() + self._arrival.wait_s
-        deadline = self._clock() + OPEN_TIMEOUT_S
-        refusals = _Refusals()
-        while True:
-            try:
-                node = choose(nodes := self._reports.nodes(kind), refusals.of(nodes))
-            except RillcastError as nobody:
-                if not await self._somebody_comes(kind, refusals, nobody, until=waits_until, left=left):
-                    failure = refusals.last or nobody
-                    log.info("No node takes a session", kind=kind.value, reason=failure.message)
-                    raise failure from None
-                deadline = self._clock() + OPEN_TIMEOUT_S
-                continue
-            self._pending.placed(session, node, self._clock())
-            try:
-                return await ask(node)
-            except RillcastError as error:
-                if error.code not in _ELSEWHERE:
-                    raise
-                self._not_taken(kind, session, node, error)
-                refusals.add(nodes[node], error)
-                if refusals.count >= ATTEMPTS or self._clock() >= deadline:
-                    raise
 
     def _not_taken(self, kind: NodeKind, session: SessionId, node: NodeId, error: RillcastError) -> None:
         metrics.PLACEMENT_RETRIES.labels(kind.value).inc()
@@ -167,22 +178,15 @@ class Joins:
         self._tasks.queue(self._end(session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
 
     async def _somebody_comes(
-        self,
-        kind: NodeKind,
-        refusals: _Refusals,
-        nobody: RillcastError,
-        *,
-        until: float,
-        left: asyncio.Event | None,
+        self, kind: NodeKind, refusals: _Refusals, *, until: float, left: asyncio.Event | None
     ) -> bool:
         """Whether another node may be asked after a wait: there was none, or those there were did not answer."""
-        if nobody.code is not ErrorCode.NO_NODE_AVAILABLE or refusals.some_full:
+        if not refusals.nobody_left or refusals.some_full:
             return False
 
         def placeable() -> bool:
             nodes = self._reports.nodes(kind)
-            refused = refusals.of(nodes)
-            return any(r.ready and not r.draining and r.info.node not in refused for r in nodes.values())
+            return bool(taking_sessions(nodes.values(), refusals.of(nodes)))
 
         return await self._arrival.wait(kind, placeable, until=until, left=left)
 
@@ -236,6 +240,8 @@ class _Refusals:
         self.last: RillcastError | None = None
         self.some_full = False
         """Whether one of them had no room."""
+        self.nobody_left = False
+        """Whether, besides these, there is no node at all."""
 
     def add(self, report: NodeReport, error: RillcastError) -> None:
         self._incarnations[report.info.node] = report.info.incarnation
