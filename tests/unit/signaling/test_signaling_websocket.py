@@ -235,6 +235,17 @@ async def test_a_full_edge_is_passed_over_for_another(c: Cluster) -> None:
     assert len(accepted) == 2
 
 
+async def test_refused_joins_leave_nothing_behind(c: Cluster) -> None:
+    await c.go_live()
+    for edge in c.edges:
+        edge.refusal = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
+    async with c.client() as client:
+        for _ in range(5):
+            assert (await client.ask("play", streamId="s1"))["definition"] == "highResourceUsage"
+
+        assert len(c.service.core.events) == 0
+
+
 async def test_no_node_at_all_is_high_resource_usage() -> None:
     async with cluster(node_wait_s=0) as c:
         await c.go_live()
