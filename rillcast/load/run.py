@@ -67,10 +67,12 @@ class Report(msgspec.Struct, frozen=True):
     bad_decrypts: int = 0
     longest_gap_us: int = 0
     latency: Latency = Latency()
-    """Of a stamping publisher, likewise below."""
+    """From the publisher's stamp to the arrival, of every packet; only if the publisher stamps its packets."""
     first_copy: Latency = Latency()
-    """Over all viewers, of each burst; exact only if every packet is decrypted."""
+    """From the stamp to the arrival of the first copy of each burst at any viewer. It is exact only if every packet is
+    decrypted."""
     last_copy: Latency = Latency()
+    """From the stamp to the arrival of the last copy of each burst."""
     sent_packets: int = 0
     sent_bytes: int = 0
     late_frames: int = 0

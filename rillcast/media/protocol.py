@@ -342,10 +342,13 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
     source: int
     bitrate_bps: int
     packets: int
-    """The number since the source began. The next ones count likewise."""
+    """How many packets have come since the source began."""
     lost: int
+    """How many packets never came, although they were asked for again."""
     recovered: int
+    """How many packets came after they had been missed."""
     keyframes: int
+    """How many keyframes have come since the source began."""
     frames_per_second: float
     width: int
     height: int
@@ -363,8 +366,10 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
 
     session: int
     packets_sent: int
+    """How many packets were sent since the session began."""
     bytes_sent: int
     packets_received: int
+    """How many packets were received since the session began."""
     bytes_received: int
     estimate_bps: int
     """Viewer: last REMB received (0 = none). Publisher: our estimate as sent."""
@@ -436,12 +441,17 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     loop_lag_ms: float
     """Largest delay of a due timer in the last second."""
     packets_in: int
-    """The total since the start of the plane. The next ones count likewise."""
+    """How many packets the worker has received since its start."""
     packets_out: int
+    """How many packets the worker has sent since its start."""
     bytes_in: int
+    """How many bytes of payload the worker has received since its start."""
     bytes_out: int
+    """How many bytes of payload the worker has sent since its start."""
     sessions: int
+    """How many sessions the worker has now."""
     half_open: int
+    """How many of them have not finished their handshake."""
     counters: dict[str, int]
     """How often something was refused or dropped, by reason."""
 

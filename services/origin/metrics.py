@@ -26,7 +26,9 @@ STAND_DOWNS = Counter("rillcast_origin_stand_downs", "Streams given up because a
 RELAYS = Gauge("rillcast_origin_relays", "Tracks being relayed to other nodes")
 RELAY_OPENS = Counter("rillcast_origin_relay_opens", "Relay requests by outcome: ok or the refusal's code", ["outcome"])
 RELAY_CHILDREN_LOST = Counter("rillcast_origin_relay_children_lost", "Relays ended because the child fell silent")
-PACKETS_LOST = Counter("rillcast_origin_packets_lost", "Packets of publishers that never came, before repair")
+PACKETS_LOST = Counter(
+    "rillcast_origin_packets_lost", "Packets of publishers that never came, although they were asked for again"
+)
 PACKETS_RECOVERED = Counter(
     "rillcast_origin_packets_recovered", "Packets of publishers that came after being asked for"
 )

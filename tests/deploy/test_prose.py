@@ -22,6 +22,7 @@ SHORTEST = 17
 """Characters of a docstring at least: nothing shorter has been found to help anybody."""
 LEANING = re.compile(r"(?:and|or|the|but|so|when|in|after|until|with|if)\b")
 """How a docstring begins that continues the one before: sorting or deleting one breaks both."""
+ENDING = re.compile(r"[.!?)`…]$")
 STOP_WORDS = {"a", "an", "the", "of", "its", "this", "one", "s", "is", "are", "to", "and", "in"}
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 CODE = ("rillcast", "services", "scripts")
@@ -142,3 +143,14 @@ def test_docstrings_say_something(root: Path) -> None:
     empty = [f"{place} {name}: {text!r}" for place, name, text in docstrings(root) if nothing_said(name, text)]
 
     assert not empty, "\n".join(empty)
+
+
+def test_docstrings_of_constants_and_fields_end_like_sentences(root: Path) -> None:
+    """So that none goes on in the next one."""
+    unfinished = [
+        f"{place} {name}: {text!r}"
+        for place, name, text in docstrings(root)
+        if "\n\n" not in text and not ENDING.search(text.rstrip())
+    ]
+
+    assert not unfinished, "\n".join(unfinished)
