@@ -45,6 +45,9 @@ CLAIM_AGAIN_S = 1.0
 """After a claim that failed. The next look at everything would be too late: a node's own view of a dead owner's record
 may expire shortly before the store lets the record go."""
 
+CLOSE_S = 8.0
+"""More than the 5 s that a codec's thread has to end, and the 2 s in which an origin is told that it is not needed."""
+
 JobId = tuple[str, JobKind]
 """The key of the stream, and the kind of work."""
 
@@ -185,11 +188,12 @@ class MediaJobs:
                 tasks.create_task(job.hand_over())
 
     async def close(self) -> None:
-        """End every job without waiting for those who still take something. Returns when all have ended."""
+        """End every job without waiting for those who still take something. Returns when all have ended, or after
+        `CLOSE_S`."""
         self._draining = True
         for job in self._jobs.values():
             job.stop("drain")
-        await self._tasks.settle()
+        await self._tasks.settle(CLOSE_S)
 
     # ---- inside
 
