@@ -201,6 +201,7 @@ THINGS: Table[Things] = Table(
             answer=Question,
             name="add_endpoint",
         ),
+        Endpoint("GET", "/silent", OPERATOR, Things.nothing, "Nothing.", answer=Question, name="silent"),
         Endpoint("GET", "/gone", OPERATOR, Things.gone, "Is gone.", answer=Question, errors=(GONE,)),
     ),
 )
@@ -283,6 +284,12 @@ async def test_the_guard_is_asked_before_anything_is_read() -> None:
             await http.post("/things/t1/endpoint"),
         ]
     assert [(answer.status_code, answer.text) for answer in answers] == [(403, "Not allowed IP")] * 3
+
+
+async def test_an_answer_that_the_row_does_not_promise_is_our_fault_and_loud() -> None:
+    async with things() as http:
+        with pytest.raises(AssertionError, match="GET /silent answers nothing"):
+            await http.get("/silent")
 
 
 def test_a_refused_endpoint_is_described_with_its_parameters() -> None:

@@ -122,7 +122,10 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
 
     async def answer(**given: Any) -> Response:
         value = await handler(**{name: given[name] for name in takes})
-        return Response(status_code=204) if value is None else _json(value)
+        if value is not None:
+            return _json(value)
+        assert row.nothing, f"{row.method} {row.path} answers nothing, and its row does not say when"
+        return Response(status_code=204)
 
     def parameter(name: str, source: Any) -> inspect.Parameter:
         default = takes[name].default if name in takes else inspect.Parameter.empty
