@@ -19,7 +19,7 @@ class LadderRefused(ValueError):
 
 
 def check_rungs(rungs: Sequence[LadderRung]) -> None:
-    """Raises LadderRefused naming the impossible setting."""
+    """Raises LadderRefused, with the name of the setting that is impossible."""
     if len(rungs) > MAX_RUNGS:
         raise LadderRefused(f"encoderSettings: {len(rungs)} rungs are set; at most {MAX_RUNGS} are possible")
     heights: set[int] = set()

@@ -17,21 +17,22 @@ RUNG_WAIT_S = 3.0
 
 
 class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for."""
+    """The ladder that an app, or a broadcast, asks for."""
 
     rungs: tuple[LadderRung, ...] = ()
-    """Their ``audioBitrate`` is 0: audio is not transcoded, so a change of it changes no ladder."""
+    """The rungs that are asked for. Their ``audioBitrate`` is 0: audio is not transcoded, so a change of it changes
+    no ladder."""
     codecs: tuple[str, ...] = ("H264",)
-    """To be had of every source, in whatever codec it is. Without `rungs` only VP8 counts, which somebody must have
-    asked for: no stream is transcoded by default."""
+    """The codecs in which every source is to be had, whatever its own is. Without `rungs` only VP8 counts, since
+    somebody must have asked for it: no stream is transcoded by default."""
     always: bool = False
-    """Also while nobody watches."""
+    """Whether rungs are encoded also while nobody watches them."""
 
     def __bool__(self) -> bool:
         return bool(self.rungs) or "VP8" in self.codecs
 
     def codecs_to_come(self, present: Collection[str]) -> tuple[str, ...]:
-        """Codecs in which a video that is to be had in those `present` will be had as well."""
+        """The codecs in which a video will soon be had, if it is had in those that are `present`."""
         if not self or not any(codec in DECODED for codec in present):
             return ()
         return tuple(codec for codec in ENCODED if codec in self.codecs and codec not in present)

@@ -27,7 +27,7 @@ class StoredApps:
         self._apps: dict[AppName, AppSettings] = {}
 
     def get(self, app: AppName) -> AppSettings | None:
-        """None when nothing was set for it."""
+        """What was set; None when nothing was."""
         return self._apps.get(app)
 
     def names(self) -> set[AppName]:
@@ -49,23 +49,23 @@ class StoredApps:
 
 
 class StoredBroadcasts:
-    """Records by app and stream."""
+    """The records of broadcasts, as the store has them."""
 
     def __init__(self) -> None:
         self._by_app: dict[AppName, dict[StreamId, BroadcastRecord]] = {}
         self._count = 0
 
     def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
-        """None when nothing was set for it."""
+        """What was set; None when nothing was."""
         return self._by_app.get(app, {}).get(stream)
 
     def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
-        """All of an app, in no order."""
+        """All records of an app, in no order."""
         return tuple(self._by_app.get(app, {}).values())
 
     @property
     def full(self) -> bool:
-        """Whether no more are taken."""
+        """Whether so many are known that no more are taken."""
         return self._count >= MAX_BROADCASTS
 
     def apply(self, key: str, value: bytes | None) -> AppName | None:

@@ -75,7 +75,8 @@ class License(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COMMUNITY = License(license_id="community", licensee="Community", limit_total=32, community=True)
-"""In force without any license file. Every feature; 32 nodes of any kinds besides the license service itself."""
+"""The license that is in force without any document: every feature, and 32 nodes of any kind beside the license
+service itself."""
 
 
 class _Claims(msgspec.Struct, kw_only=True):
@@ -90,7 +91,7 @@ class _Claims(msgspec.Struct, kw_only=True):
 
 
 def parse_public_key(text: str) -> Ed25519PublicKey:
-    """From PEM, or from base64 of the 32 raw bytes. Raises ValueError saying what is wrong."""
+    """A public key from PEM, or from the base64 of its 32 bytes. Raises ValueError that says what is wrong."""
     text = text.strip()
     if text.startswith("-----BEGIN"):
         try:
@@ -110,7 +111,7 @@ def parse_public_key(text: str) -> Ed25519PublicKey:
 
 
 def parse_private_key(pem: bytes) -> Ed25519PrivateKey:
-    """From unencrypted PKCS#8 PEM. Raises ValueError saying what is wrong."""
+    """A private key from unencrypted PKCS#8 PEM. Raises ValueError that says what is wrong."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -218,12 +219,12 @@ _PREFERENCE = (LicenseState.VALID, LicenseState.GRACE, LicenseState.EXPIRED, Lic
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cluster runs under now."""
+    """The license under which the cluster runs now, and its state."""
 
     license: License
     state: LicenseState
     reason: str = ""
-    """What the operator should know: why not valid, or which document was refused."""
+    """What the operator should know: why the license is not valid, or which document was refused."""
 
     @property
     def limit_total(self) -> int:

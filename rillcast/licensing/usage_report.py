@@ -23,23 +23,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rillcast.contracts.messages import UsageReport
 
 MAX_REPORT_BYTES = 900_000
-"""Fits into one message on the bus."""
+"""The largest report in bytes: it fits into one message on the bus."""
 DOCUMENT_TYPE = "rillcast-usage+jwt"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class ReportRefused(Exception):
-    """Not a usage report of that cluster; the text says why."""
+    """The document is not a usage report of that cluster; the text says why."""
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """RFC 7638 thumbprint of a public key."""
+    """The thumbprint (RFC 7638) of a public key."""
     members = json.dumps(_jwk(key), separators=(",", ":"), sort_keys=True)
     return _base64url(hashlib.sha256(members.encode()).digest())
 
 
 def sign_report(report: UsageReport, key: Ed25519PrivateKey) -> str:
-    """The document to hand on."""
+    """The signed document, which can be handed on."""
     public = key.public_key()
     headers = {"typ": DOCUMENT_TYPE, "kid": key_id(public), "jwk": _jwk(public)}
     return jwt.api_jws.encode(msgspec.json.encode(report), key, algorithm="EdDSA", headers=headers)

@@ -20,7 +20,7 @@ class Ports(Protocol):
 
 
 class MediaAddresses:
-    """The addresses of one node's plane."""
+    """The addresses under which the plane of one node is reached."""
 
     def __init__(
         self, fingerprint: str, workers: Sequence[Ports], media_addresses: tuple[str, ...], relay_address: str
@@ -31,7 +31,7 @@ class MediaAddresses:
         self._relay_address = relay_address
 
     def transport(self, worker: int) -> LocalTransport:
-        """Fresh credentials for one session on this worker, or for its ICE restart."""
+        """New ICE credentials for one session on this worker, or for its ICE restart, with the worker's addresses."""
         ufrag, pwd = new_transport_credentials()
         return LocalTransport(
             ufrag=ufrag,
@@ -42,7 +42,7 @@ class MediaAddresses:
         )
 
     def relay(self, worker: int) -> str:
-        """``ip:port`` of this worker's relay socket."""
+        """The relay socket of this worker, as ``ip:port``."""
         version = ipaddress.ip_address(self._relay_address).version
         host = f"[{self._relay_address}]" if version == 6 else self._relay_address
         return f"{host}:{self._workers[worker].relay_port}"

@@ -33,7 +33,7 @@ class _Waiting(NamedTuple):
     work: Work
     name: str
     context: contextvars.Context
-    """Of the caller, so that its trace goes on."""
+    """The context of the caller, so that its trace goes on."""
 
 
 class BackgroundTasks:
@@ -115,7 +115,8 @@ class BackgroundTasks:
 
 
 class Outbox:
-    """Events in the order in which they happened. Full: the oldest goes, and `on_drop` is called."""
+    """Sends events in the order in which they happened. When it is full, the oldest one goes, and `on_drop` is
+    called."""
 
     def __init__(self, bus: Bus, on_drop: Callable[[], None]) -> None:
         self._bus = bus
@@ -123,7 +124,7 @@ class Outbox:
         self._waiting: deque[tuple[str, msgspec.Struct]] = deque()
         self._some = asyncio.Event()
         self._sending = asyncio.Lock()
-        """Held from taking an event out to having sent it, else two senders change the order."""
+        """It is held from taking an event out to having sent it. Otherwise two senders could change the order."""
 
     def put(self, subject: str, event: msgspec.Struct) -> None:
         """Send an event soon, without waiting for it. If too many wait already, the oldest one is dropped."""

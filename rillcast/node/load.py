@@ -16,16 +16,16 @@ FRESH_JOIN_BUSY = 0.002
 
 
 class MediaLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts as full. 0 = no limit."""
+    """The figures at which a node counts as full; 0 = no limit."""
 
     max_sessions: int = 0
     max_pps: int = 0
-    """Packets out per second, all workers."""
+    """The packets that all workers together send in a second."""
     max_egress_bps: int = 0
     max_loop_lag_ms: float = 0.0
-    """Delay of a due timer in a media thread."""
+    """The delay of a due timer in a media thread."""
     max_busy: float = 0.9
-    """Share of the media threads' time."""
+    """The share of their time that the media threads work."""
 
 
 class _Worker(msgspec.Struct):
@@ -59,7 +59,7 @@ class MediaLoad:
         worker.loop_lags_ms.append(stats.loop_lag_ms)
 
     def joined(self, worker: int) -> None:
-        """A session was given to this worker."""
+        """A session was given to this worker: it counts until the next figures show it."""
         self._workers[worker].sessions += 1
         self._workers[worker].fresh += 1
 

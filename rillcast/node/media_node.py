@@ -113,11 +113,11 @@ class MediaNode:
         self._by_kind[kind] = handler
 
     def on_packet(self, handler: PacketHandler) -> None:
-        """Hear every packet of tapped sources, likewise."""
+        """Hear every packet of tapped sources. The handler is called from the event loop, and must not block."""
         self._events.add_packets(handler)
 
     def every(self, seconds: float, tick: Callable[[], None]) -> None:
-        """Call `tick` so often while the node runs."""
+        """Call `tick` in this interval while the node runs."""
 
         async def run() -> None:
             while True:
@@ -139,7 +139,8 @@ class MediaNode:
             raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"this {what} is going away", LEAVING_RETRY_S)
 
     def room(self, what: str) -> None:
-        """Likewise, and HIGH_RESOURCE_USAGE when the node is full. Call before taking a new session."""
+        """Raises NO_NODE_AVAILABLE while the node goes away, and HIGH_RESOURCE_USAGE when it is full. To be called
+        before a new session is taken."""
         self.refuse_if_draining(what)
         if reason := self.load.full():
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this {what} is full: {reason}", FULL_RETRY_S)

@@ -30,13 +30,13 @@ EVENTS_DROPPED = Counter("rillcast_node_events_dropped", "Outgoing events droppe
 
 
 class PlaneMetrics:
-    """Turns the plane's totals into counter increments. One per plane."""
+    """Turns the totals of the plane into increments of counters. There is one for each plane."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, str], int] = {}
 
     def observe(self, stats: WorkerStats) -> None:
-        """Take in one worker's figures."""
+        """Take in the figures of one worker."""
         worker = str(stats.worker)
         BUSY.labels(worker).set(stats.busy)
         LOOP_LAG.labels(worker).set(stats.loop_lag_ms / 1000)

@@ -43,7 +43,7 @@ UNSURE = frozenset((ErrorCode.NO_NODE_AVAILABLE, ErrorCode.SERVER_ERROR))
 
 
 class ChildState(Enum):
-    """Where a relay stands."""
+    """How far the relay of one track is, at the child."""
 
     WAITING = auto()
     """Nobody is asked; `ChildRelay.due` says when to ask."""
@@ -103,18 +103,18 @@ class ChildRelay:
     def __init__(self, track: TrackRecord, *, source: int, worker: int, now: float, backoff: Backoff) -> None:
         """`source`: the plane's id, for the whole life of this relay. `worker`: the worker that has it."""
         self.track = track
-        """As the present parent describes it."""
+        """The track as the present parent describes it."""
         self.source = source
         self.worker = worker
         self.state = ChildState.WAITING
         self.due = now
-        """WAITING: when to ask a parent."""
+        """The time at which to ask a parent; it counts in the state WAITING."""
         self.ever_open = False
         """Whether the plane has, or had, the source."""
         self.parent: NodeId | None = None
-        """Of the last relay that was open."""
+        """The parent of the last relay that was open."""
         self.epoch = 0
-        """Under which it was granted."""
+        """The epoch under which that relay was granted."""
         self._backoff = backoff
         self._held: HeldRelay | None = None
         self._asked: HeldRelay | None = None
@@ -178,7 +178,7 @@ class ChildRelay:
 
 
 class Tasks(Protocol):
-    """The part of `rillcast.node.background.BackgroundTasks` that matters here."""
+    """The part of `rillcast.node.background.BackgroundTasks` that relays need."""
 
     def queue(self, work: Coroutine[None, None, None], name: str) -> None: ...
 

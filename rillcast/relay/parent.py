@@ -52,7 +52,7 @@ class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
     srtcp_key: str
 
     def command(self) -> AddRelay:
-        """What makes the plane feed the child."""
+        """The command that makes the plane feed the child."""
         return AddRelay(
             relay=self.plane_relay,
             source=self.source,
@@ -130,15 +130,15 @@ class ParentRelays:
         return self._by_name.get((relay, child))
 
     def of(self, key: str) -> list[ParentRelay]:
-        """The relays of a stream."""
+        """The relays that carry tracks of a stream."""
         return list(self._by_stream.get(key, {}).values())
 
     def children(self, key: str) -> set[NodeId]:
-        """The nodes this stream goes to."""
+        """The nodes to which this stream goes."""
         return {relay.child for relay in self.of(key)}
 
     def forget(self, plane_relay: int) -> ParentRelay | None:
-        """The relay is closed; which it was."""
+        """Forget a relay that is closed. Returns the relay that it was."""
         relay = self._by_plane.pop(plane_relay, None)
         if relay is None:
             return None

@@ -1,4 +1,4 @@
-"""How much one socket may send: a token bucket, and an end to patience."""
+"""How much one socket may send: a token bucket, and the point at which a socket that goes on is closed."""
 
 from __future__ import annotations
 
