@@ -85,6 +85,12 @@ class Process:
     def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
         self.reported.append((load, tuple(carried)))
 
+    async def first_failure(self) -> BaseException | None:
+        """Of what was spawned."""
+        async with asyncio.timeout(5):
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().exception()
+
     async def until_stopped(self) -> None:
         await self.stopped.wait()
         for hook in self._hooks:
@@ -181,6 +187,31 @@ async def test_a_node_reports_drains_and_says_its_last_words(bench: Bench) -> No
     assert process.reported[0] == (NodeLoad(streams=1), carried)
     assert seen == [True]
     assert [subject for subject, _ in bench.bus.emitted] == ["rc.v1.node.left"]
+
+
+async def test_a_handler_that_fails_is_known_to_the_node_and_the_next_event_is_heard(bench: Bench) -> None:
+    process, heard = Process(), list[protocol.Event]()
+
+    def fail_once(event: protocol.Event) -> None:
+        heard.append(event)
+        if len(heard) == 1:
+            raise ZeroDivisionError
+
+    async def drain() -> None:
+        pass
+
+    bench.node.on_event(fail_once)
+    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(), ()), drain=drain))
+    await asyncio.sleep(0)
+    started = [protocol.SourceStarted(source=number) for number in (1, 2)]
+    with pytest.raises(ZeroDivisionError):
+        bench.plane.emit(*started)
+    failed = await process.first_failure()
+    process.stopped.set()
+    await living
+
+    assert isinstance(failed, ZeroDivisionError)
+    assert heard == started
 
 
 async def test_an_ice_restart_gives_both_sides_what_the_other_needs(bench: Bench) -> None:
