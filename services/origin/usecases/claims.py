@@ -4,7 +4,7 @@ every hold ends exactly once."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import msgspec
 
@@ -27,13 +27,15 @@ meanwhile. Who loses four times has met another publisher."""
 _OWNER_TIMEOUT_S = 1.0
 """How long the present owner may take to give a stream up. An owner that is alive answers in milliseconds, and the
 publisher is waiting."""
+_RELEASE_WAIT_S = 2.0
+"""How long a newcomer waits for the key of a stream that just ended here to be given back."""
 
 
 class Hold:
     """A stream's key in this node's hands. It ends once: by `release`, by `leave`, or by being lost to another node."""
 
     def __init__(self, key: str, keeper: LeaseKeeper, tasks: BackgroundTasks) -> None:
-        self._key = key
+        self.key = key
         self._keeper = keeper
         self._tasks = tasks
         self._keeping: asyncio.Task[None] | None = None
@@ -61,7 +63,7 @@ class Hold:
                 self.lost = True
                 on_lost()
 
-        self._keeping = self._tasks.start(run(), f"lease of {self._key}")
+        self._keeping = self._tasks.start(run(), f"lease of {self.key}")
 
     def write(self) -> None:
         """The record changed: write it soon."""
@@ -87,7 +89,7 @@ class Hold:
 
     async def _stop(self) -> None:
         if self.ended:
-            raise RuntimeError(f"the hold on {self._key} has ended already")
+            raise RuntimeError(f"the hold on {self.key} has ended already")
         self.ended = True
         if self._keeping is not None:
             self._keeping.cancel()
@@ -106,10 +108,22 @@ class Claims:
         self._tasks = tasks
         self._clock = clock
         self._lease_s = lease_s
+        self._releases: dict[str, asyncio.Task[None]] = {}
+
+    def give_back(self, hold: Hold, then: Callable[[], None]) -> asyncio.Task[None]:
+        """Release a hold on the side, then call `then`. Who wants the key here meanwhile waits for it."""
+
+        async def run() -> None:
+            await hold.release()
+            then()
+
+        return self._release_soon(hold.key, run())
 
     async def claim(self, stream: OwnedStream) -> Hold:
         """Take the stream's key. If it was alive elsewhere, the stream inherits what viewers have. Raises
         STREAM_ID_IN_USE, or STORE_UNAVAILABLE."""
+        if (release := self._releases.get(stream.key)) is not None:
+            await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
         replace: int | None = None
         displaced: SessionId | None = None
         for _ in range(_ATTEMPTS):
@@ -134,8 +148,17 @@ class Claims:
         except (RillcastError, asyncio.CancelledError):
             # The write may have happened. A stream that lived elsewhere stays in the store for whoever comes next.
             if not stream.inherited:
-                self._tasks.start(keeper.release(), f"undoing the claim of {stream.key}")
+                self._release_soon(stream.key, keeper.release())
             raise
+
+    def _release_soon(self, key: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        def done(task: asyncio.Task[None]) -> None:
+            if self._releases.get(key) is task:
+                del self._releases[key]
+
+        release = self._releases[key] = self._tasks.start(work, f"release of {key}")
+        release.add_done_callback(done)
+        return release
 
     async def _displace(self, record: StreamRecord, credential_digest: str) -> None:
         """Get the present owner to give the stream up, or find that it can't any more."""

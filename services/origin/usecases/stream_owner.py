@@ -32,8 +32,6 @@ from services.origin.usecases.claims import Claims, in_use
 from services.origin.usecases.key_locks import KeyLocks
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
-_RELEASE_WAIT_S = 2.0
-"""How long a newcomer waits for the key of a stream that just ended here to be given back."""
 _MAX_CARRIED = 500
 """As `NodeReport.carried`."""
 _WHAT = "origin"
@@ -71,7 +69,6 @@ class StreamOwner:
         self._clock = clock
         self._wall_ms = wall_ms
         self._drain_s = drain_s
-        self._releases: dict[str, asyncio.Task[None]] = {}
         self._locks = KeyLocks()
         self._sources = itertools.count(1)
         self._nobody_sends = asyncio.Event()
@@ -207,8 +204,6 @@ class StreamOwner:
         publisher = ingest.publisher
         worker = self._load.least_loaded()
         tracks = ingest.tracks(worker)
-        if (release := self._releases.get(publisher.key)) is not None:
-            await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
         stream = OwnedStream(publisher, tracks, node=self._node, worker=worker, wall_ms=self._wall_ms())
         hold = await self._claims.claim(stream)
         if self._admission.draining:  # since the claim began; the next origin finds the key free, or takes it over
@@ -288,19 +283,8 @@ class StreamOwner:
 
     def _end(self, owned: Owned, reason: EndReason, *, how: str) -> asyncio.Task[None]:
         """The stream is over. The task frees its id, then tells everybody."""
-        key = owned.stream.key
         self._remove(owned, reason, how=how)
-        release = self._releases[key] = self._tasks.start(self._release(owned, reason), f"release of {key}")
-        release.add_done_callback(lambda done: self._released(key, done))
-        return release
-
-    async def _release(self, owned: Owned, reason: EndReason) -> None:
-        await owned.hold.release()
-        self._announce(owned, subjects.STREAM_ENDED, reason)
-
-    def _released(self, key: str, release: asyncio.Task[None]) -> None:
-        if self._releases.get(key) is release:
-            del self._releases[key]
+        return self._claims.give_back(owned.hold, lambda: self._announce(owned, subjects.STREAM_ENDED, reason))
 
     def _lost_to_another(self, owned: Owned) -> None:
         """Another node has the key: stand down without a word about the stream's end."""

@@ -260,7 +260,7 @@ def _nothing_is_left(at: RunningOrigin, ledger: Ledger) -> None:
     origin = at.origin
     assert (ledger.sessions(at), ledger.sources(at), ledger.relays(at)) == (set(), set(), set())
     assert (len(origin.owner._streams), len(origin.relays), len(origin.owner._locks)) == (0, 0, 0)
-    assert (origin.webrtc._sessions, origin.webrtc._by_plane, origin.owner._releases) == ({}, {}, {})
+    assert (origin.webrtc._sessions, origin.webrtc._by_plane, origin.owner._claims._releases) == ({}, {}, {})
     assert (origin.owner._streams._by_session, origin.owner._streams._by_source) == ({}, {})
     assert at.media_node.load.sessions == 0
     for kind, number in ((protocol.RemoveSource, "source"), (protocol.RemoveRelay, "relay")):
