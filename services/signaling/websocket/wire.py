@@ -29,7 +29,7 @@ TOLD_WITHIN_S = 20.0
 
 def wire(core: Core) -> list[BaseRoute]:
     """Build the room, hook it into the node's life, and say where it is reached."""
-    sockets = OpenSockets(drain_timeout_s=core.settings.drain_timeout_s)
+    sockets = OpenSockets(core.tasks, drain_timeout_s=core.settings.drain_timeout_s)
     endpoint = WebSocketEndpoint(
         _services(core),
         core.clients,

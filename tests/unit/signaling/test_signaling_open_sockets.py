@@ -21,7 +21,7 @@ from services.signaling.websocket.adapters.websocket_client import SocketLimits,
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.farewell import Farewell
 from services.signaling.websocket.domain.socket_end import SocketEnd
-from services.signaling.websocket.usecases.open_sockets import OpenSockets
+from services.signaling.websocket.usecases.open_sockets import ASKED_PER_TURN, OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
 
 EDGE = NodeId("edge-1")
@@ -102,7 +102,7 @@ def told_per_s(peers: list[Peer]) -> list[int]:
 @pytest.mark.parametrize(("count", "drain_timeout_s"), [(20_000, 10.0), (20_000, 2.0), (300, 10.0), (1, 0.5)])
 def test_everybody_is_told_and_closed_within_the_time_to_drain(count: int, drain_timeout_s: float) -> None:
     async def drain() -> None:
-        sockets = OpenSockets(drain_timeout_s=drain_timeout_s)
+        sockets = OpenSockets(BackgroundTasks(), drain_timeout_s=drain_timeout_s)
         peers = [Peer(sockets) for _ in range(count)]
 
         async with asyncio.timeout(drain_timeout_s):
@@ -116,7 +116,7 @@ def test_everybody_is_told_and_closed_within_the_time_to_drain(count: int, drain
 
 def test_clients_that_leave_when_told_let_the_instance_go_early() -> None:
     async def drain() -> None:
-        sockets = OpenSockets(drain_timeout_s=10.0)
+        sockets = OpenSockets(BackgroundTasks(), drain_timeout_s=10.0)
         peers = [Peer(sockets, leaves_after_s=0.1) for _ in range(100)]
 
         await sockets.drain()
@@ -136,7 +136,7 @@ def test_a_farewell_fits_into_its_time(sockets: int, drain_timeout_s: float) -> 
 
 def test_when_a_node_dies_its_clients_move_at_a_bounded_rate() -> None:
     async def die() -> None:
-        sockets = OpenSockets(drain_timeout_s=10.0)
+        sockets = OpenSockets(BackgroundTasks(), drain_timeout_s=10.0)
         peers = [Peer(sockets) for _ in range(2_000)]
 
         sockets.node_gone(EDGE)
@@ -184,3 +184,27 @@ def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_t
         assert talk.conversation.idle
 
     in_virtual_time(hang_up())
+
+
+def test_looking_for_the_clients_of_a_dead_node_leaves_turns_to_others() -> None:
+    async def die() -> None:
+        sockets = OpenSockets(BackgroundTasks(), drain_timeout_s=10.0)
+        asked: list[int] = []
+        turns = 0
+
+        class Elsewhere(Peer):
+            def uses(self, node: NodeId) -> bool:
+                asked.append(turns)
+                return False
+
+        for _ in range(2_000):
+            Elsewhere(sockets)
+        sockets.node_gone(EDGE)
+        while turns < 30:
+            await asyncio.sleep(0)
+            turns += 1
+
+        assert len(asked) == 2_000
+        assert max(map(asked.count, set(asked))) <= ASKED_PER_TURN
+
+    in_virtual_time(die())

@@ -1,12 +1,13 @@
 """Viewers waiting for streams that are not live yet, and when to tell each that its stream is.
 
 Thousands may wait for one stream; told at the same moment they would all join in the same moment. So they are told
-one after the other in random order, at a bounded rate.
+one after the other in the order in which they came, at a bounded rate.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -26,17 +27,18 @@ class WaitingList:
         self._rate_per_s = rate_per_s
         self._longest_s = longest_s
         self._rng = rng
-        self._waiters: dict[str, set[int]] = {}
+        self._waiters: dict[str, dict[int, None]] = {}
+        """By stream, in the order in which they came."""
         self.size = 0
 
     def add(self, key: str, waiter: int) -> bool:
         """False when the list is full; the client then keeps asking by itself."""
-        waiters = self._waiters.get(key, set())
+        waiters = self._waiters.get(key, {})
         if waiter in waiters:
             return True
         if self.size >= self._most:
             return False
-        self._waiters.setdefault(key, waiters).add(waiter)
+        self._waiters.setdefault(key, waiters)[waiter] = None
         self.size += 1
         return True
 
@@ -45,7 +47,7 @@ class WaitingList:
         waiters = self._waiters.get(key)
         if waiters is None or waiter not in waiters:
             return False
-        waiters.discard(waiter)
+        del waiters[waiter]
         self.size -= 1
         if not waiters:
             del self._waiters[key]
@@ -55,10 +57,10 @@ class WaitingList:
         """Whether somebody waits for this stream."""
         return key in self._waiters
 
-    def schedule(self, key: str) -> list[Told]:
-        """The stream is live: whom to tell when, soonest first. They stay on the list until `remove`."""
+    def schedule(self, key: str) -> Iterator[Told]:
+        """The stream is live: whom to tell when, soonest first. They stay on the list until `remove`. A hundred
+        thousand may wait, so each is worked out when it is asked for."""
         waiters = list(self._waiters.get(key, ()))
-        self._rng.shuffle(waiters)
         span_s = min(self._longest_s, len(waiters) / self._rate_per_s)
         step_s = span_s / max(1, len(waiters))
-        return [Told((n + self._rng.random()) * step_s, waiter) for n, waiter in enumerate(waiters)]
+        return (Told((n + self._rng.random()) * step_s, waiter) for n, waiter in enumerate(waiters))

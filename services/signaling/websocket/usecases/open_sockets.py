@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from rillcast.contracts.ids import NodeId
+from rillcast.node.background import BackgroundTasks
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.farewell import MOVES_PER_S, Farewell
 from services.signaling.websocket.domain.socket_end import SocketEnd
 
 TICK_S = 0.02
+ASKED_PER_TURN = 200
+"""Sockets that are asked in one turn of the event loop: some hundred microseconds."""
 
 
 class OpenSocket(Protocol):
@@ -39,8 +41,9 @@ class OpenSocket(Protocol):
 class OpenSockets:
     """One per signaling instance."""
 
-    def __init__(self, *, drain_timeout_s: float) -> None:
+    def __init__(self, tasks: BackgroundTasks, *, drain_timeout_s: float) -> None:
         """`drain_timeout_s`: all the time there is for `drain`."""
+        self._tasks = tasks
         self._drain_timeout_s = drain_timeout_s
         self._sockets: set[OpenSocket] = set()
         self._empty = asyncio.Event()
@@ -65,11 +68,19 @@ class OpenSockets:
 
     def node_gone(self, node: NodeId) -> None:
         """A node died or left. Its sessions move at a bounded rate, so that the others can take them."""
+        self._tasks.start(self._move(node), "move sessions")
+
+    async def _move(self, node: NodeId) -> None:
+        """In small turns: asking twenty thousand sockets at once would hold the event loop for tenths of a second."""
         loop = asyncio.get_running_loop()
-        moving = [socket for socket in self._sockets if socket.uses(node)]
-        random.shuffle(moving)
-        for place, socket in enumerate(moving):
-            loop.call_later(place / MOVES_PER_S, socket.node_gone, node)
+        began, moved = loop.time(), 0
+        for number, socket in enumerate(list(self._sockets)):
+            if number % ASKED_PER_TURN == 0:
+                await asyncio.sleep(0)
+            if socket in self._sockets and socket.uses(node):
+                await asyncio.sleep(max(0.0, began + moved / MOVES_PER_S - loop.time()))
+                moved += 1
+                socket.node_gone(node)
 
     async def drain(self) -> None:
         """Ask every client to go elsewhere, spread over time, and close what is still open after that."""
