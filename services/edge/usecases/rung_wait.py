@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import PlayRequest
-from rillcast.media.sdp import PlayNegotiation, PlayOffer, accept_play_answer
 from services.edge import metrics
+from services.edge.domain.negotiated import has_all
 from services.edge.domain.supply import supplies_for
 
 MAX_AWAITING = 200
@@ -31,7 +29,7 @@ class RungWait:
     async def settle(self, live: LiveStream, request: PlayRequest, codecs_by_mid: Mapping[str, str]) -> LiveStream:
         """The stream once it has every group in the codec agreed on. Raises NO_COMMON_CODEC if that is hopeless, or is
         not so in time."""
-        if _has_all(live, codecs_by_mid):
+        if has_all(live, codecs_by_mid):
             return live
         missing = [codec for group, codec in codecs_by_mid.items() if not supplies_for(live, group, codec)]
         if not set(missing) <= set(request.codecs_to_come):
@@ -43,7 +41,7 @@ class RungWait:
         metrics.AWAITING_RUNGS.inc()
         try:
             found = await self._watch.wait_for(
-                request.app, request.stream, RUNG_WAIT_S, lambda now: _has_all(now, codecs_by_mid)
+                request.app, request.stream, RUNG_WAIT_S, lambda now: has_all(now, codecs_by_mid)
             )
         finally:
             self._awaiting -= 1
@@ -52,29 +50,6 @@ class RungWait:
         if found is None:
             raise _not_there(missing)
         return found
-
-
-def accept_answer(offer: PlayOffer, answer_sdp: str, live: LiveStream) -> PlayNegotiation:
-    """The client's answer to an offer that may hold codecs to come. Whatever its order, a codec of which there is
-    something already goes first. Raises as `accept_play_answer`."""
-    negotiation = accept_play_answer(offer, answer_sdp)
-    if _has_all(live, negotiation.codecs_by_mid):
-        return negotiation
-    lines = tuple(
-        msgspec.structs.replace(
-            line, payloads=tuple(p for p in line.payloads if supplies_for(live, line.group, p.codec))
-        )
-        for line in offer.lines
-    )
-    try:
-        present = accept_play_answer(msgspec.structs.replace(offer, lines=lines), answer_sdp)
-    except RillcastError:
-        return negotiation
-    return present if present.track_groups == negotiation.track_groups else negotiation
-
-
-def _has_all(live: LiveStream, codecs_by_mid: Mapping[str, str]) -> bool:
-    return all(supplies_for(live, group, codec) for group, codec in codecs_by_mid.items())
 
 
 def _not_there(codecs: list[str]) -> RillcastError:

@@ -288,8 +288,12 @@ class StreamAllocator:
         if waiting is not None:
             waiting.append((viewer, track))
             return
+        try:
+            self._tasks.start(self._switch_all(feed), f"switches to {feed.track.track} of {feed.key}")
+        except RillcastError:  # too much runs on the side: as if the relay had not opened
+            track.coming.put(None)
+            return
         self._switching[feed] = deque(((viewer, track),))
-        self._tasks.start(self._switch_all(feed), f"switches to {feed.track.track} of {feed.key}")
 
     async def _switch_all(self, feed: Feed) -> None:
         """Wait for a relay, then switch all who want it, without holding the event loop."""

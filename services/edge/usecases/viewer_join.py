@@ -18,6 +18,7 @@ from rillcast.media.sdp import PlayNegotiation, answer_play, offer_play
 from rillcast.node.ice import ice_parameters
 from services.edge import metrics
 from services.edge.domain.feed import Feed, FeedSlot
+from services.edge.domain.negotiated import accept_answer
 from services.edge.domain.rendition_selector import RenditionSelector, first_choice, nearest
 from services.edge.domain.stage import Stage, StageEvent
 from services.edge.domain.subscription import SubscribedTrack, Subscription
@@ -25,7 +26,7 @@ from services.edge.domain.supply import options_of, supplies_for, tracks_to_come
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.ports import Clock, Plane
 from services.edge.usecases.first_packet import FirstPackets
-from services.edge.usecases.rung_wait import RungWait, accept_answer
+from services.edge.usecases.rung_wait import RungWait
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.upstream_relays import UpstreamRelays
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from enum import Flag, auto
+from itertools import islice
 
 import msgspec
 
@@ -40,10 +41,11 @@ class ViewerQueue:
         self._figures: dict[int, SessionStats] = {}
         self._marks: dict[int, Mark] = {}
         self._order: deque[int] = deque()
+        self._to_mark: deque[tuple[Iterator[int], Mark]] = deque()
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._order) + len(self._to_mark)
 
     def put(self, stats: SessionStats) -> None:
         """Have a viewer looked at for its figures. Those that wait already are replaced, as their totals go on; the
@@ -56,25 +58,35 @@ class ViewerQueue:
             stats = msgspec.structs.replace(stats, fraction_lost=waiting.fraction_lost)
         self._figures[session] = stats
 
-    async def mark(self, sessions: Sequence[int], mark: Mark) -> None:
-        """Have many looked at for another reason."""
-        for number, session in enumerate(sessions, 1):
-            self._wait(session)
-            self._marks[session] = self._marks.get(session, Mark.NOTHING) | mark
-            if number % MARK_TURN == 0:
-                await asyncio.sleep(0)
+    def mark(self, sessions: Iterable[int], mark: Mark) -> None:
+        """Have many looked at for another reason. They are taken from `sessions` a few at a time."""
+        self._to_mark.append((iter(sessions), mark))
+        self._some.set()
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             await self._some.wait()
+            self._mark_next()
             for _ in range(min(TURN, len(self._order))):
                 session = self._order.popleft()
                 stats, mark = self._figures.pop(session, None), self._marks.pop(session, Mark.NOTHING)
                 self._look(session, stats, mark)
-            if not self._order:
+            if not len(self):
                 self._some.clear()
             await asyncio.sleep(0)
+
+    def _mark_next(self) -> None:
+        left = MARK_TURN
+        while self._to_mark and left:
+            sessions, mark = self._to_mark[0]
+            some = tuple(islice(sessions, left))
+            for session in some:
+                self._wait(session)
+                self._marks[session] = self._marks.get(session, Mark.NOTHING) | mark
+            if len(some) < left:
+                self._to_mark.popleft()
+            left -= len(some)
 
     def _wait(self, session: int) -> None:
         if session in self._figures or session in self._marks:

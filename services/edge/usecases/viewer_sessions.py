@@ -160,8 +160,8 @@ class ViewerSessions:
             if not self._viewers.watched(key):
                 self._unwatched(key)
             elif now - since >= self._gone_grace_s and self._relays.silent_s(key) >= self._gone_grace_s:
+                self._tasks.queue(self._end_all(key), f"end of {key}")
                 del self._gone_since[key]
-                self._tasks.start(self._end_all(key), f"end of {key}")
 
     # ------------------------------------------------------------ inside
 
@@ -188,7 +188,7 @@ class ViewerSessions:
     def _mark(self, key: str, mark: Mark) -> None:
         """Have everybody looked at who watches a stream."""
         sessions = [viewer.plane_session for viewer, _ in self._viewers.of(key)]
-        self._tasks.start(self.queue.mark(sessions, mark), f"looking at the viewers of {key}")
+        self.queue.mark(sessions, mark)
 
     async def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)

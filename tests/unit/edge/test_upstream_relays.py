@@ -225,3 +225,16 @@ async def test_a_track_that_comes_back_in_another_codec_is_not_fed_to_its_old_so
     await world.pass_time(3.0)
 
     assert {opened.track for opened in world.parents["origin-2"].opened} == {"a0"}
+
+
+async def test_a_node_with_too_much_on_the_side_asks_a_parent_a_moment_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(world.media.tasks, "_most", 0)
+        join = asyncio.create_task(world.whep())
+        await world.settle()
+        assert [feed.relay.state for feed in world.edge.relays.feeds_of(KEY)] == [ChildState.WAITING] * 2
+    await world.pass_time(0.5)
+
+    assert (await join).sdp

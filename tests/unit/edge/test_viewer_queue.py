@@ -71,8 +71,8 @@ async def test_newer_figures_replace_those_that_wait_but_the_loss_stays(looked: 
 
 
 async def test_reasons_are_gathered_into_one_look(looked: Looked) -> None:
-    await looked.queue.mark([1, 2], Mark.LOST)
-    await looked.queue.mark([1], Mark.CHANGED)
+    looked.queue.mark([1, 2], Mark.LOST)
+    looked.queue.mark([1], Mark.CHANGED)
     looked.queue.put(stats(1))
     await looked.all()
 
@@ -89,12 +89,11 @@ async def test_what_comes_after_a_look_is_looked_at_again(looked: Looked) -> Non
 
 
 async def test_marking_many_lets_others_run(looked: Looked) -> None:
-    marking = asyncio.create_task(looked.queue.mark(range(3 * MARK_TURN), Mark.LOST))
-    turns = 0
-    while not marking.done():
+    looked.queue.mark(range(3 * MARK_TURN), Mark.LOST)
+    waiting = []
+    while len(looked.queue):
         await asyncio.sleep(0)
-        turns += 1
-    await looked.all()
+        waiting.append(len(looked.queue._marks))
 
-    assert turns >= 3
-    assert len(looked.seen) == 3 * MARK_TURN
+    assert waiting[:3] == [MARK_TURN - TURN, 2 * (MARK_TURN - TURN), 3 * (MARK_TURN - TURN)]
+    assert [session for session, _, _ in looked.seen] == list(range(3 * MARK_TURN))
