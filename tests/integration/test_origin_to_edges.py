@@ -63,9 +63,7 @@ class Service:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", f"services.{self._kind}", env=self._environment
         )
-        async with asyncio.timeout(30):
-            while not await self._wired():
-                await asyncio.sleep(0.05)
+        await eventually(self._wired, 30, f"{self._kind} being wired", every_s=0.05)
 
     async def kill(self) -> None:
         if self.process.returncode is None:
@@ -227,9 +225,7 @@ async def test_media_goes_on_while_nats_is_gone_and_joins_work_when_it_is_back()
         await moving_frames(viewer, count=180)  # nine seconds: longer than a lease
         await c.nats.start()
 
-        async with asyncio.timeout(30):
-            while not await c.can_play("edge-1"):
-                await asyncio.sleep(0.2)
+        await eventually(lambda: c.can_play("edge-1"), 30, "the edge that takes viewers again", every_s=0.2)
         await c.watch(late, "edge-1")
         await moving_frames(late)
         await moving_frames(viewer)

@@ -62,15 +62,14 @@ async def outcome(process: Process) -> tuple[int | None, list[str], str]:
 
 async def ready(port: int) -> httpx.Response:
     """The first answer of /readyz that says ready."""
-    async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            try:
-                answer = await client.get(f"http://127.0.0.1:{port}/readyz")
-                if answer.status_code == 200:
-                    return answer
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/readyz")
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    return await eventually(ask, 30, "the node being ready", not_yet=(AssertionError, httpx.TransportError))
 
 
 async def test_without_nats_it_waits_then_gives_up_in_one_line() -> None:
