@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import pytest
 
+from rillcast.contracts.status import StreamStatus
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.test_ladder import process_of
@@ -20,7 +21,7 @@ END_TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def generated_publisher(url: str) -> AsyncIterator[None]:
+async def generated_publisher(url: str) -> AsyncIterator[Process]:
     """H.264 720p without an encoder's cost, until the end of the block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "rillcast.cli", "bench", "publish", url, "--bitrate", "300000", "--seconds", "80"),
@@ -28,7 +29,7 @@ async def generated_publisher(url: str) -> AsyncIterator[None]:
         stderr=PIPE,
     )
     try:
-        yield
+        yield process
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
@@ -36,22 +37,26 @@ async def generated_publisher(url: str) -> AsyncIterator[None]:
             await process.communicate()
 
 
-async def until_heights(rillcast: Cluster, stream: str, *heights: int) -> None:
-    await until(
-        lambda: rillcast.stream(stream),
-        lambda entry: entry and entry.renditions == heights,
-        f"renditions of the heights {heights}",
-    )
+async def until_heights(rillcast: Cluster, publisher: Process, stream: str, *heights: int) -> None:
+    """Ends at once with what the publisher said if it has ended."""
+
+    async def entry() -> StreamStatus | None:
+        if publisher.returncode is not None and publisher.stderr is not None:
+            said = (await publisher.stderr.read()).decode(errors="replace")
+            raise RuntimeError(f"the publisher ended with {publisher.returncode}: {said[-2000:]}")
+        return await rillcast.stream(stream)
+
+    await until(entry, lambda seen: seen and seen.renditions == heights, f"renditions of the heights {heights}")
 
 
 async def test_rungs_of_a_broadcast_come_and_go_while_it_is_live(rillcast: Cluster, stream: str) -> None:
     url = f"{rillcast.base}/live/rest/v2/broadcasts/{stream}"
-    async with generated_publisher(rillcast.whip(stream, "live")):
-        await until_heights(rillcast, stream, 720)
+    async with generated_publisher(rillcast.whip(stream, "live")) as publisher:
+        await until_heights(rillcast, publisher, stream, 720)
 
         changed = await rillcast.request("PUT", url, json={"encoderSettingsList": RUNGS})
         assert changed.json()["success"] is True
-        await until_heights(rillcast, stream, 720, 360, 180)
+        await until_heights(rillcast, publisher, stream, 720, 360, 180)
         shown = (await rillcast.request("GET", url)).json()
         assert [rung["height"] for rung in shown["encoderSettingsList"]] == [360, 180]
         listed = (await rillcast.request("GET", f"{url}/stream-info")).json()
@@ -60,10 +65,10 @@ async def test_rungs_of_a_broadcast_come_and_go_while_it_is_live(rillcast: Clust
         refused = await rillcast.request("PUT", url, json={"encoderSettingsList": [{"height": 0, "videoBitrate": 1}]})
         assert (refused.status_code, "height is 0" in refused.text) == (400, True)
         await rillcast.request("PUT", url, json={"encoderSettingsList": RUNGS[1:]})
-        await until_heights(rillcast, stream, 720, 180)
+        await until_heights(rillcast, publisher, stream, 720, 180)
 
         await rillcast.request("PUT", url, json={"encoderSettingsList": []})
-        await until_heights(rillcast, stream, 720)
+        await until_heights(rillcast, publisher, stream, 720)
 
         stopped = (await rillcast.request("DELETE", url)).json()
         assert stopped["message"] == "broadcast is deleted and stopped successfully"
