@@ -65,7 +65,7 @@ class WaitingRoom:
             for told in self._waiting.schedule(key):
                 await asyncio.sleep(max(0.0, began + told.delay_s - loop.time()))
                 live = self._live_by_key(key)
-                if live is None:
+                if live is None or not self._waiting.anybody(key):
                     return
                 tell = self._sockets.get(told.waiter)
                 if self._waiting.remove(key, told.waiter) and tell is not None:
