@@ -83,8 +83,16 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     # ---- inside
 
+    @property
+    def _answering(self) -> bool:
+        """Whether the answer to an earlier request is still under way."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _head_begins(self) -> None:
         self._head_bytes = 0
+        self._await_head()
+
+    def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self._limits.head_timeout_s, self._head_is_late)
 
     def _head_is_over(self) -> None:
@@ -93,6 +101,9 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _head_is_late(self) -> None:
+        if self._answering:
+            self._await_head()
+            return
         words = f"no complete request came within {self._limits.head_timeout_s:g} s"
         self._refuse("head_too_late", "408 Request Timeout", words)
 
@@ -102,6 +113,9 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._refused = True
         metrics.HTTP_REFUSED.labels(reason).inc()
         if self.transport.is_closing():
+            return
+        if self._answering:  # words of ours would become part of that answer
+            self.transport.abort()
             return
         head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(words) + 1}\r\n"
         self.transport.write(f"{head}retry-after: 5\r\nconnection: close\r\n\r\n{words}\n".encode())

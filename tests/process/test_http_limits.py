@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,8 +15,14 @@ from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.http_limits import HttpLimits
 from rillcast.testing.eventually import eventually
 
-GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+
+
+class Slow:
+    """``/slow`` is answered once this is set."""
+
+    answered: asyncio.Event
 
 
 async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
@@ -26,6 +32,8 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
         while (await receive())["type"] != "websocket.disconnect":
             pass
         return
+    if scope["path"] == "/slow":
+        await Slow.answered.wait()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -99,6 +107,26 @@ async def test_the_head_of_a_second_request_is_late_too() -> None:
         await client.answer()
         client.writer.write(b"G")
         assert (await client.rest()).startswith("HTTP/1.1 408 ")
+
+
+async def test_a_late_second_head_waits_for_the_answer_to_the_first() -> None:
+    Slow.answered = asyncio.Event()
+    first = GET.replace(b"/ ", b"/slow ")
+    async with listener(head_timeout_s=0.1) as port, connected(port, first + b"G") as client, connected(port) as silent:
+        assert (await silent.rest()).startswith("HTTP/1.1 408 ")  # so the time of the second head is over, too
+        Slow.answered.set()
+        assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+        assert (await client.rest()).startswith("HTTP/1.1 408 ")
+
+
+async def test_a_large_second_head_during_an_answer_ends_the_connection() -> None:
+    Slow.answered = asyncio.Event()
+    first = GET.replace(b"/ ", b"/slow ")
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, first) as client:
+        client.writer.write(GET[:-2] + b"x: " + b"y" * 3_000)
+        with suppress(ConnectionResetError):
+            assert await client.rest() == ""
+        Slow.answered.set()
 
 
 async def test_an_idle_connection_is_closed_without_words() -> None:
