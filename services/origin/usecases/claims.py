@@ -17,6 +17,7 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
+from rillcast.runtime.cancel import cancelled
 from services.origin.domain.owned_stream import OwnedStream
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
@@ -92,8 +93,7 @@ class Hold:
             raise RuntimeError(f"the hold on {self.key} has ended already")
         self.ended = True
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait((self._keeping,))
+            await cancelled(self._keeping)
 
 
 class Claims:

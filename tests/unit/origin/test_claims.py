@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import msgspec
 import pytest
 from origin_harness import APP, KEY, STREAM, World
@@ -50,3 +53,27 @@ async def test_a_key_that_gets_lost_while_it_is_given_back_is_left_alone(world: 
     record = await world.record()
     assert record is not None
     assert record.owner == "origin-9"
+
+
+async def test_a_key_is_released_although_the_store_swallows_a_cancellation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` in Python 3.11 does, by which nats-py waits, when the answer comes at the same time."""
+    hold = await held(world)
+    update, asked = world.streams.update, asyncio.Event()
+
+    async def deaf(key: str, value: bytes, revision: int) -> int | None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        monkeypatch.setattr(world.streams, "update", update)
+        return await update(key, value, revision)
+
+    monkeypatch.setattr(world.streams, "update", deaf)
+    hold.write()
+    await asked.wait()
+
+    async with asyncio.timeout(5):
+        await hold.release()
+
+    assert await world.record() is None
