@@ -17,6 +17,7 @@ from services.edge.usecases.drain import Drain
 from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.stream_allocator import StreamAllocator
+from services.edge.usecases.track_switch import TrackSwitch
 from services.edge.usecases.upstream_relays import UpstreamRelays
 from services.edge.usecases.viewer_join import JoinLimits, ViewerJoin
 from services.edge.usecases.viewer_sessions import ViewerSessions
@@ -37,6 +38,13 @@ class Edge:
         self.first_packets = FirstPackets(media.clock)
         self.session_end = SessionEnd(media.node, self.backlog, self.viewers, media.outbox, self.first_packets)
         self.relays = self._make_relays()
+        self.switch = TrackSwitch(
+            plane=self.backlog,
+            relays=self.relays,
+            tasks=media.tasks,
+            clock=media.clock,
+            relay_fill_s=settings.relay_fill_s,
+        )
         self.allocator = self._make_allocator()
         self.sessions = self._make_sessions()
         self.join = self._make_join()
@@ -96,10 +104,9 @@ class Edge:
             relays=self.relays,
             session_end=self.session_end,
             viewers=self.viewers,
-            tasks=media.tasks,
+            switch=self.switch,
             stream=media.watch.directory.by_key,
             clock=media.clock,
-            relay_fill_s=self._settings.relay_fill_s,
         )
 
     def _make_sessions(self) -> ViewerSessions:

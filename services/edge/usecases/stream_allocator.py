@@ -1,28 +1,18 @@
-"""Decides what each track of a viewer is sent, and has the plane send it: rendition changes, mute, and what a changed
-stream makes necessary.
-
-A switch first opens the target's relay; then the plane switches at a keyframe and says so; only then the old relay has
-one user less.
-"""
+"""The stream allocator: decides what each track of a viewer is sent, as its link, its wishes and its streams change.
+How a track gets there is in `track_switch`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
-from rillcast.media.protocol import ALL_LAYERS
-from rillcast.node.background import BackgroundTasks
 from services.edge import metrics
 from services.edge.domain.bandwidth_probe import STOP, ProbeOrder
 from services.edge.domain.congestion_control import LinkFigures
-from services.edge.domain.feed import Feed
 from services.edge.domain.rendition_selector import Option
 from services.edge.domain.stage import Stage
 from services.edge.domain.subscription import SubscribedTrack, Subscription
@@ -31,19 +21,8 @@ from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.ports import Clock
 from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.track_switch import TrackSwitch
 from services.edge.usecases.upstream_relays import UpstreamRelays
-
-SWITCH_TIMEOUT_S = 8.0
-"""A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
-
-HELD_TIMEOUT_S = 3.0
-"""The same while nothing is sent meanwhile."""
-
-FIRST_PACKET_S = 1.0
-"""How long a new relay is waited for."""
-
-TURN = 32
-"""Switches in one turn of the event loop."""
 
 
 class StreamAllocator:
@@ -57,25 +36,20 @@ class StreamAllocator:
         relays: UpstreamRelays,
         session_end: SessionEnd,
         viewers: Viewers,
-        tasks: BackgroundTasks,
+        switch: TrackSwitch,
         stream: Callable[[str], LiveStream | None],
         clock: Clock,
-        relay_fill_s: float,
     ) -> None:
-        """`stream`: what is live under a key. `relay_fill_s`: how old a relay must be before a viewer is switched to
-        it."""
+        """`stream`: what is live under a key."""
         self._node = node
         self._plane = plane
         self._relays = relays
         self._session_end = session_end
         self._viewers = viewers
-        self._tasks = tasks
+        self._switch = switch
         self._stream = stream
         self._clock = clock
-        self._relay_fill_s = relay_fill_s
         self._supplies = Supplies()
-        self._switching: dict[Feed, deque[tuple[Viewer, SubscribedTrack]]] = {}
-        """Who waits for a relay to open."""
 
     # ------------------------------------------------------------ what happens
 
@@ -96,9 +70,7 @@ class StreamAllocator:
         for track in subscription.tracks:
             if track.kind is not MediaKind.VIDEO or track.muted:
                 continue
-            timeout_s = HELD_TIMEOUT_S if track.held else SWITCH_TIMEOUT_S
-            if track.coming.feed is not None and self._clock() - track.switching_since >= timeout_s:
-                self._abandon(viewer, track)
+            self._switch.give_up_if_overdue(viewer, track)
             group = supply.of(track.group, track.codec).without(lost)
             options = group.options
             if options and (len(options) > 1 or layered or options[0].track != track.track):
@@ -128,19 +100,14 @@ class StreamAllocator:
             group = supply.of(track.group, track.codec)
             playable = playable or bool(group.options)
             if group.options and (track.track, track.codec) not in supply.offered:
-                self._abandon(viewer, track)
+                self._switch.abandon(viewer, track)
                 self._choose(viewer, track, group.without(lost))
         return playable
 
     def switched(self, viewer: Viewer, index: int, source: int) -> None:
         """The plane completed a switch."""
-        track = next((track for track in viewer.tracks if track.index == index), None)
-        if track is None or track.coming.feed is None or track.coming.feed.source != source:
-            return
-        track.shown.put_from(track.coming)
-        track.held = False
-        self._limit(viewer, track, track.next_layers, before=ALL_LAYERS)
-        if track.kind is MediaKind.VIDEO:
+        track = self._switch.completed(viewer, index, source)
+        if track is not None and track.kind is MediaKind.VIDEO:
             height = self.shown_height(viewer)
             self._session_end.tell(
                 viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height)
@@ -154,7 +121,7 @@ class StreamAllocator:
         for track in viewer.tracks:
             if track.kind is MediaKind.VIDEO:
                 track.selector.force(height)
-                self._abandon(viewer, track)
+                self._switch.abandon(viewer, track)
         self.allocate(viewer)
 
     def mute(self, viewer: Viewer, kind: MediaKind, *, muted: bool) -> None:
@@ -164,10 +131,8 @@ class StreamAllocator:
         else:
             viewer.wishes.muted.discard(kind)
         for track in viewer.tracks:
-            if track.kind is kind and track.muted != muted:
-                track.muted = muted
-                self._abandon(viewer, track)
-                self._point(viewer, track, None if muted else track.shown.feed)
+            if track.kind is kind:
+                self._switch.mute(viewer, track, muted=muted)
 
     # ------------------------------------------------------------ what is known
 
@@ -233,30 +198,15 @@ class StreamAllocator:
         self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply, chosen: TrackId, layers: int
     ) -> None:
         if chosen != track.track:
-            self._abandon(viewer, track)
+            self._switch.abandon(viewer, track)
         if chosen == track.track:
-            self._change_layers(viewer, track, layers)
+            self._switch.change_layers(viewer, track, layers)
             return
         forced = bool(track.selector.forced_height)
         cause = SwitchCause.FORCED if forced else switch_cause(group.supplies, track.track, chosen)
         metrics.SWITCHES.labels(cause.value).inc()
         use = self._relays.use(group.live, group.of(chosen))
-        track.coming.put(use)
-        track.next_layers, track.held, track.switching_since = layers, cause is SwitchCause.DOWN, self._clock()
-        self._point_once_open(viewer, track, use.feed)
-
-    def _change_layers(self, viewer: Viewer, track: SubscribedTrack, layers: int) -> None:
-        """Other temporal layers of what is sent, or is about to be."""
-        if track.coming.feed is not None:
-            track.next_layers = layers
-            return
-        metrics.LAYER_CHANGES.labels("up" if layers > track.shown_layers else "down").inc()
-        self._limit(viewer, track, layers, before=track.shown_layers)
-
-    def _limit(self, viewer: Viewer, track: SubscribedTrack, layers: int, *, before: int) -> None:
-        track.shown_layers, track.next_layers = layers, ALL_LAYERS
-        if layers != before:
-            self._plane.execute(protocol.LimitLayers(session=viewer.plane_session, track=track.index, temporal=layers))
+        self._switch.begin(viewer, track, use, layers, hold=cause is SwitchCause.DOWN)
 
     def _keep_spare(self, track: SubscribedTrack, group: GroupSupply) -> None:
         """Keep the next lower rendition at hand: when a link gets slow there is no time to open its relay. Only what
@@ -278,52 +228,4 @@ class StreamAllocator:
                 bitrate_bps=order.bitrate_bps,
                 duration_ms=order.duration_ms,
             )
-        )
-
-    # ------------------------------------------------------------ switching
-
-    def _point_once_open(self, viewer: Viewer, track: SubscribedTrack, feed: Feed) -> None:
-        """Point the track at the feed when its relay is open, unless that was given up meanwhile."""
-        waiting = self._switching.get(feed)
-        if waiting is not None:
-            waiting.append((viewer, track))
-            return
-        try:
-            self._tasks.start(self._switch_all(feed), f"switches to {feed.track.track} of {feed.key}")
-        except RillcastError:  # too much runs on the side: as if the relay had not opened
-            track.coming.put(None)
-            return
-        self._switching[feed] = deque(((viewer, track),))
-
-    async def _switch_all(self, feed: Feed) -> None:
-        """Wait for a relay, then switch all who want it, without holding the event loop."""
-        waiting, usable = self._switching[feed], True
-        try:
-            await self._relays.opened((feed,))
-            await self._relays.filled(feed, self._relay_fill_s, FIRST_PACKET_S)
-        except RillcastError:
-            usable = False
-        while waiting:
-            for _ in range(min(TURN, len(waiting))):
-                viewer, track = waiting.popleft()
-                if track.coming.feed is feed and usable:
-                    self._point(viewer, track, feed, hold=track.held)
-                elif track.coming.feed is feed:
-                    track.coming.put(None)
-            await asyncio.sleep(0)
-        del self._switching[feed]
-
-    def _abandon(self, viewer: Viewer, track: SubscribedTrack) -> None:
-        """Give a switch up that is not complete."""
-        track.held = False
-        if track.coming.feed is None:
-            return
-        track.coming.put(None)
-        if track.shown.feed is not None and not track.muted:
-            self._point(viewer, track, track.shown.feed)
-
-    def _point(self, viewer: Viewer, track: SubscribedTrack, feed: Feed | None, *, hold: bool = False) -> None:
-        source = None if feed is None else feed.source
-        self._plane.execute(
-            protocol.SwitchSource(session=viewer.plane_session, track=track.index, source=source, hold=hold)
         )

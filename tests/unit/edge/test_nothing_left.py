@@ -265,7 +265,7 @@ def check(life: Life) -> None:
     assert len(edge.viewers) == len(edge.relays) == len(edge.first_packets) == len(edge.backlog) == 0
     assert (edge.viewers.connecting, edge.viewers.starved, media.load.sessions) == (0, 0, 0)
     assert (edge.viewers.streams, len(edge.sessions.queue), edge.sessions._gone_since) == ((), 0, {})
-    assert (edge.allocator._switching, edge.allocator._supplies._by_key) == ({}, {})
+    assert (len(edge.switch), edge.allocator._supplies._by_key) == (0, {})
     assert (edge.relays._outcomes, edge.relays._started, edge.relays._unsettled) == ({}, {}, set())
     assert (life.plane.sessions_now(), life.plane.sources_now()) == (set(), set())
     for parent in life.parents.values():
