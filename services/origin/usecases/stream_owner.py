@@ -32,8 +32,6 @@ from services.origin.usecases.claims import Claims, in_use
 from services.origin.usecases.key_locks import KeyLocks
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
-_MAX_CARRIED = 500
-"""As `NodeReport.carried`."""
 _WHAT = "origin"
 
 
@@ -187,15 +185,14 @@ class StreamOwner:
 
     def carried(self) -> tuple[CarriedStream, ...]:
         """What the heartbeat says about streams here; children count as viewers."""
-        carried = [
+        return tuple(
             CarriedStream(
                 app=owned.stream.publisher.app,
                 stream=owned.stream.publisher.stream,
                 viewers=self._relays.children(owned.stream.key),
             )
             for owned in self._streams
-        ]
-        return tuple(sorted(carried, key=lambda stream: -stream.viewers)[:_MAX_CARRIED])
+        )
 
     # ------------------------------------------------------------ beginning
 

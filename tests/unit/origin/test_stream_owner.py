@@ -9,7 +9,7 @@ from origin_harness import H264_OFFER, KEY, SIMULCAST_OFFER, World, request, unt
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import SessionId, TrackId
+from rillcast.contracts.ids import NodeId, SessionId, TrackId
 from rillcast.contracts.messages import RestartIceAnswer, RestartIceRequest, SessionAnswer
 from rillcast.media import protocol
 
@@ -431,3 +431,17 @@ async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: W
     assert await world.record() is None
     origin.plane.busy = False
     assert not (await world.publish(origin)).restored
+
+
+async def test_the_heartbeat_says_which_streams_go_to_how_many_nodes(world: World) -> None:
+    origin = await world.origin()
+    await world.publish(origin)
+    await world.settled_record()
+    await world.open_relay(origin, child=NodeId("edge-1"))
+    await world.open_relay(origin, child=NodeId("edge-1"), track=TrackId("a0"))
+    await world.open_relay(origin, child=NodeId("edge-2"))
+
+    load, carried = origin.origin.report()
+
+    assert (load.streams, load.sessions) == (1, 1)
+    assert [(stream.app, stream.stream, stream.viewers) for stream in carried] == [("live", "s1", 2)]
