@@ -1,8 +1,11 @@
 """Commands to and events from the native media plane, as they cross the border (JSON both ways).
 
-Python chooses every id. Commands are executed by the worker thread that has the object, in the order given; a command
-that names an impossible value raises `ValueError` at once, one that fails later comes back as an `Error` event. One for
-a session or relay that the plane has ended by itself meanwhile does nothing: that it ended is told by its event.
+Python chooses every id. Commands are executed by the worker thread that has the object, in the order given. A command
+that names an impossible value raises `ValueError` at once, and one that a worker is too far behind for raises
+`PlaneBusy`. A command that fails later comes back as an `Error` event and leaves nothing behind. One for a session or
+relay that the plane has ended by itself meanwhile does nothing: the end is told by an event of its own.
+
+`native/crates/plane/schema.json` says the same of the other side; a test compares the two.
 """
 
 from __future__ import annotations
@@ -144,9 +147,9 @@ class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
 
 
 class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
-    """Sends RTCP BYE and close_notify. Its sources end, unless `keep_sources`: then they stay (silent) until
-    RemoveSource
-    or until a new session's encodings name them (publisher takeover; it must be on the same worker)."""
+    """End a session: the peer gets an RTCP BYE and a close_notify. Its sources end as well, unless `keep_sources`: then
+    they stay, silent, until RemoveSource, or until the encodings of a new session on the same worker name them (the
+    publisher is back)."""
 
     session: int
     keep_sources: bool = False
@@ -189,9 +192,8 @@ class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_sou
 
 
 class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_source"):
-    """Child side of a relay: a source fed by a parent. Adding a source id that exists replaces its feed (parent
-    switch);
-    viewers stay."""
+    """Child side of a relay: a source fed by a parent. If the source exists, its feed is replaced (another parent), and
+    its viewers stay."""
 
     source: int
     worker: int
@@ -237,9 +239,8 @@ class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_ke
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
-    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one
-    track, so
-    that its estimate shows whether more would fit. Needs RTX; a new probe of the session replaces one under way."""
+    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track,
+    so that its estimate shows whether more would fit. Needs RTX. A new probe of the session replaces one under way."""
 
     session: int
     track: int
@@ -322,8 +323,7 @@ class CloseReason(StrEnum):
 
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
-    """The session is gone. Unless it was removed, a publisher's sources stay, silent, until RemoveSource or
-    until a
+    """The session is gone. Unless it was removed, a publisher's sources stay, silent, until RemoveSource, or until a
     new session on the same worker names them."""
 
     session: int
