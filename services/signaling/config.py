@@ -58,7 +58,8 @@ class SignalingSettings(NodeSettings):
     admission_timeout_s: float = Field(default=5.0, gt=0, le=60)
     """In this time whoever is asked must have answered, or the client is refused."""
     max_opening: int = Field(default=500, ge=1)
-    """Sessions being opened at one time; more are refused with highResourceUsage."""
+    """Sessions for which a node is being asked at one time; more are refused with highResourceUsage. Joins that wait
+    for a node do not count."""
     node_wait_s: float = Field(default=3.0, ge=0, le=30)
     """How long a join waits for a node when there is none, as right after the cluster's start. An SDK starts anew after
     about 3 s. 0 = refuse at once."""
