@@ -13,7 +13,7 @@
 //!
 //! * `edge`: a worker with N connected viewers and everything a real viewer has: AES-128-GCM, RTX and abs-send-time
 //!   negotiated, sender reports, statistics, consent, GSO.
-//!   Flat out means busy: audio rides behind video (`worker/riding.rs`).
+//!   Flat out means busy: audio rides behind video (`worker/audio_piggyback.rs`).
 //! * `edge_calm`: the same without that, as a worker sends that is less than 30 % busy.
 //! * `edge_no_gso`: as `edge` with GSO off.
 //! * `bound`: no crypto, one GSO message per burst, `sendmmsg`: nothing that sends these packets costs less.

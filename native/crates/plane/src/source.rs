@@ -74,7 +74,7 @@ pub struct Source {
     /// How many of them mirrors, taps and relays have got already.
     pub forwarded: usize,
     /// Audio: how many have reached a viewer behind a video frame, all viewers together; and how often in a row none had.
-    pub rode: usize,
+    pub piggybacked: usize,
     pub waited_in_vain: u8,
     pub keyframe_interval_us: u64,
     pub keyframe_wanted: bool,
@@ -114,7 +114,7 @@ impl Source {
             pending: vec![],
             pending_since_us: 0,
             forwarded: 0,
-            rode: 0,
+            piggybacked: 0,
             waited_in_vain: 0,
             keyframe_interval_us: 0,
             keyframe_wanted: false,

@@ -1,11 +1,11 @@
 //! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
 
 mod association;
-mod layering;
-pub mod pacing;
+mod layer_selector;
+mod nack_responder;
+pub mod pacer;
 pub mod recv;
-mod repair;
-pub mod segment;
+pub mod rtp_munger;
 pub mod send;
 
 use std::net::SocketAddr;

@@ -5,9 +5,9 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
-use super::pacing::{Pace, Plan};
-use super::repair::REPAIRS;
-use super::segment::{Segment, Squeeze};
+use super::nack_responder::REPAIRS;
+use super::pacer::{Pacer, Plan};
+use super::rtp_munger::{RtpMunger, Squeeze};
 use crate::config::{self, HeaderExtensions, Kind};
 use crate::layers::{self, Thinning};
 use crate::packet::{abs_send_time, ticks, Clock, Packet};
@@ -55,10 +55,10 @@ pub struct SendTrack {
     /// A source to switch to at its keyframe.
     pub target: Option<u64>,
     pub progress: Progress,
-    pub current: Option<Segment>,
+    pub current: Option<RtpMunger>,
     /// Temporal layers to be sent, and whether that is not so yet.
     pub(super) wanted_limit: u8,
-    pub relayers: bool,
+    pub changes_layers: bool,
     /// Whether it is in the worker's start queue.
     queued: bool,
     /// Its place among the viewers of `source`, and of `target`.
@@ -66,8 +66,8 @@ pub struct SendTrack {
     /// Silent until the switch under way is complete.
     pub(super) held: bool,
     /// Catching up no faster than this.
-    pub pace: Option<Pace>,
-    pub previous: Option<Segment>,
+    pub pace: Option<Pacer>,
+    pub previous: Option<RtpMunger>,
     /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
     pub(super) next: u64,
     /// Bit i: `next - 1 - i` was sent. Under GCM no sequence number may carry different bytes, ever.
@@ -100,7 +100,7 @@ impl SendTrack {
             progress: Progress::Waiting,
             current: None,
             wanted_limit: layers::ALL,
-            relayers: false,
+            changes_layers: false,
             queued: false,
             seats: [None; 2],
             held: false,
@@ -179,7 +179,7 @@ impl SendTrack {
         self.source.is_some() && now_us < self.last_sent_us + FLOWS_US
     }
 
-    /// Begins a segment at `at`; the packets from there to the live edge are to be sent next.
+    /// Begins a munger at `at`; the packets from there to the live edge are to be sent next.
     /// `estimate_bps`: what the viewer says it can take, or 0.
     pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) {
         let Some(live) = source.ring.highest().and_then(|h| source.ring.get(h)) else { return };
@@ -212,9 +212,9 @@ impl SendTrack {
         });
         self.previous = self.current;
         self.wanted_limit = if before.is_some() { self.wanted_limit } else { layers::ALL };
-        self.relayers = self.wanted_limit != layers::ALL;
+        self.changes_layers = self.wanted_limit != layers::ALL;
         self.held = false;
-        self.current = Some(Segment {
+        self.current = Some(RtpMunger {
             renumber,
             thinning: Thinning::NONE,
             source: source.id,
@@ -236,7 +236,7 @@ impl SendTrack {
         self.last_ts.wrapping_add(elapsed.max(1))
     }
 
-    /// Writes `p` as the viewer gets it. None: it doesn't belong to the current segment, or cannot be sent.
+    /// Writes `p` as the viewer gets it. None: it doesn't belong to the current munger, or cannot be sent.
     #[inline]
     pub fn write(
         &mut self,
@@ -247,23 +247,23 @@ impl SendTrack {
         tx: &mut Sender,
         slot: &mut [u8],
     ) -> Option<usize> {
-        let segment = match self.current? {
+        let munger = match self.current? {
             whole if whole.is_whole() && p.seq >= whole.first_seq => whole,
-            _ => self.thinned_segment(p)?,
+            _ => self.munger_of(p)?,
         };
-        let sequence = segment.sequence(p);
+        let sequence = munger.sequence(p);
         if !self.claim(sequence) {
             return None;
         }
-        let ts = segment.timestamp(p);
-        if segment.blanks(p) {
+        let ts = munger.timestamp(p);
+        if munger.blanks(p) {
             let header = self.header(p, (sequence, ts), true, ids, at, slot);
             return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
         }
         let header = self.header(p, (sequence, ts), pad > 0, ids, at, slot);
-        let n = segment.protect(p, tx, slot, header, pad)?;
+        let n = munger.protect(p, tx, slot, header, pad)?;
         if sequence + 1 == self.next {
-            self.frame_number = segment.moves(p).map(|by| vp8::frame_number(&p.payload).plus(by));
+            self.frame_number = munger.moves(p).map(|by| vp8::frame_number(&p.payload).plus(by));
             self.last_ts = ts;
             self.last_sent_us = at.now_us;
         }
@@ -341,9 +341,9 @@ impl SendTrack {
         if self.packets == 0 {
             return None;
         }
-        let (segment, clock) = (self.current?, source.clock?);
+        let (munger, clock) = (self.current?, source.clock?);
         let (ntp, rtp) = clock.at(now_us, source.clock_rate);
-        let rtp = rtp.wrapping_add(segment.ts_offset);
+        let rtp = rtp.wrapping_add(munger.ts_offset);
         self.timeline = Some(Clock { ntp, rtp, at_us: now_us });
         self.reports[self.reported % 4] = ((ntp >> 16) as u32, now_us);
         self.reported += 1;

@@ -245,10 +245,10 @@ impl Worker {
         let found = track
             .lookup(seq)
             .and_then(|(s, sequence)| Some((s, s.find(&self.sources.get(&s.source)?.ring, sequence)?.clone())));
-        let (Some((segment, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
+        let (Some((munger, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };
-        if track.is_over(&segment) || track.is_held() {
+        if track.is_over(&munger) || track.is_held() {
             return self.counters.add("nack_superseded");
         }
         if !track.may_repair(seq, now_us, session.rtt_us) {
@@ -260,7 +260,7 @@ impl Worker {
         session.repair_budget -= 1;
         let moment = Moment::new(now_us);
         let ids = &session.extensions;
-        if out.packet(path, slot as u32, |b| track.write_repair(&packet, &segment, &moment, ids, tx, b)) {
+        if out.packet(path, slot as u32, |b| track.write_repair(&packet, &munger, &moment, ids, tx, b)) {
             session.totals.repaired += 1;
         }
     }

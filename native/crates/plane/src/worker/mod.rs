@@ -1,18 +1,18 @@
 //! Everything one media thread owns, decided without I/O: datagrams, mail and `now` go in; datagrams leave through
 //! [`Egress`], events through [`EventQueue`], mail to other workers through their [`Mailbox`]es.
 
-mod catching;
+mod audio_piggyback;
+mod bandwidth_probe;
 mod commands;
+mod cross_worker;
 mod failure;
-mod fanout;
+mod fast_start;
+mod forwarder;
 mod inbound;
 mod lag;
-mod mirrors;
-mod probing;
 mod relayed;
-mod riding;
+mod source_switch;
 mod start_queue;
-mod switching;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -72,8 +72,8 @@ pub struct Worker {
     relay_ssrcs: HashMap<u32, RelayEnd>,
     /// Sources with packets not fanned out yet.
     dirty: Vec<(Kind, u64)>,
-    /// Packets that rode with the burst under way, by source; kept for its room.
-    rode: Vec<(u64, usize)>,
+    /// Packets taken along by the burst under way, by source; kept for its room.
+    piggybacked: Vec<(u64, usize)>,
     /// Sessions whose handshake runs.
     handshaking: Vec<usize>,
     starts: StartQueue,
@@ -130,7 +130,7 @@ impl Worker {
             relays_in: HashMap::new(),
             relay_ssrcs: HashMap::new(),
             dirty: vec![],
-            rode: vec![],
+            piggybacked: vec![],
             handshaking: vec![],
             starts: StartQueue::default(),
             probes: HashMap::new(),

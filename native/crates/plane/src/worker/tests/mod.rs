@@ -1,12 +1,12 @@
 //! A worker and its peers in one thread and in virtual time: real STUN, DTLS and SRTP, no sockets.
 
+mod audio_piggyback;
 mod balance;
-mod catching;
 mod crowds;
+mod fast_start;
 mod feedback;
 mod hostile;
 mod layers;
 mod lives;
 mod relays;
-mod riding;
 mod rig;

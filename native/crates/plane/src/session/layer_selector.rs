@@ -1,26 +1,26 @@
 //! A viewer's track with fewer temporal layers than its source has.
 
-use super::segment::Segment;
+use super::rtp_munger::RtpMunger;
 use super::send::{Progress, SendTrack};
 use crate::layers;
 use crate::packet::{Packet, PacketRef};
 
 impl SendTrack {
-    /// The segment of a packet, for tracks that have or had fewer layers; None: the viewer does without it.
+    /// The munger of a packet, for tracks that have or had fewer layers; None: the viewer does without it.
     #[inline(never)]
-    pub(super) fn thinned_segment(&self, p: &Packet) -> Option<Segment> {
+    pub(super) fn munger_of(&self, p: &Packet) -> Option<RtpMunger> {
         let current = self.current?;
-        let segment = match self.previous {
+        let munger = match self.previous {
             Some(previous) if p.seq < current.first_seq && previous.switch == current.switch => previous,
             _ => current,
         };
-        (p.seq >= segment.first_seq && segment.numbers(p)).then_some(segment)
+        (p.seq >= munger.first_seq && munger.numbers(p)).then_some(munger)
     }
 
     /// Which temporal layers are to be sent, until another source.
     pub fn limit_layers(&mut self, limit: u8) {
         self.wanted_limit = limit.min(layers::ALL);
-        self.relayers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
+        self.changes_layers = self.current.is_some_and(|c| c.thinning.limit != self.wanted_limit);
     }
 
     /// Sends nothing until the switch under way is complete. Not even a base layer: the keyframe that is asked for comes in
@@ -40,8 +40,8 @@ impl SendTrack {
         std::mem::take(&mut self.held) && self.progress == Progress::Waiting
     }
 
-    /// To be called with packets about to be sent while `relayers`: takes the first chance among them.
-    pub fn relayer(&mut self, packets: &[PacketRef]) {
+    /// To be called with packets about to be sent while `changes_layers`: takes the first chance among them.
+    pub fn change_layers(&mut self, packets: &[PacketRef]) {
         let Some(current) = self.current else { return };
         let limit = current.thinning.limit;
         let change = packets
@@ -51,7 +51,7 @@ impl SendTrack {
         if let Some((p, limit)) = change {
             self.previous = self.current;
             self.current = Some(current.thinned(limit, p));
-            self.relayers = limit != self.wanted_limit;
+            self.changes_layers = limit != self.wanted_limit;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ring::Ring;
 pub const MAX_COPY: usize = 1600;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Segment {
+pub struct RtpMunger {
     pub source: u64,
     /// First sequence number of the track in this segment, 64 bit.
     pub start: u64,
@@ -52,7 +52,7 @@ impl Squeeze {
     }
 }
 
-impl Segment {
+impl RtpMunger {
     #[inline]
     pub fn is_whole(&self) -> bool {
         self.thinning.limit >= layers::ALL
@@ -84,10 +84,10 @@ impl Segment {
     }
 
     /// From `p` on with other layers, without a hole.
-    pub fn thinned(&self, limit: u8, p: &Packet) -> Segment {
+    pub fn thinned(&self, limit: u8, p: &Packet) -> RtpMunger {
         let start = self.sequence(p);
         let left_out = self.thinning.left_out(&p.layer);
-        Segment {
+        RtpMunger {
             start,
             first_seq: p.seq,
             seq_offset: start.wrapping_sub(p.seq),

@@ -22,7 +22,7 @@ const OVERHEAD: u64 = 60;
 const LEAST_SPAN_US: u64 = 500_000;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct Pacer {
     rate_bps: u64,
     /// Bytes that may be sent; below 0 while too many were.
     credit: i64,
@@ -33,7 +33,7 @@ pub struct Pace {
 
 /// A way to catch up.
 pub struct Plan {
-    pub pace: Pace,
+    pub pace: Pacer,
     /// How long it will take.
     pub lasts_us: u64,
 }
@@ -67,7 +67,7 @@ impl Plan {
         };
         let rate_bps = wanted_bps.min(room_bps).max(least(media_bps));
         let until_us = if full { now_us + FULL_US } else { now_us };
-        let pace = Pace { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us, until_us };
+        let pace = Pacer { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us, until_us };
         Some(Plan { pace, lasts_us: rest * 8_000_000 / (rate_bps - media_bps).max(1) })
     }
 }
@@ -77,7 +77,7 @@ fn least(media_bps: u64) -> u64 {
     media_bps + media_bps / 4 + 1
 }
 
-impl Pace {
+impl Pacer {
     /// Time passed. Whether it is worth sending something now.
     pub fn ready(&mut self, now_us: u64, media_bps: u64) -> bool {
         let rate = self.rate_bps.max(least(media_bps));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use slab::Slab;
 
-use super::riding::Riders;
+use super::audio_piggyback::Piggyback;
 use super::start_queue::StartQueue;
 use super::Worker;
 use crate::config::Kind;
@@ -68,28 +68,28 @@ impl Worker {
             return;
         }
         source.forwarded = 0;
-        let gone = source.settle_rides(packets.len());
+        let gone = source.settle_piggyback(packets.len());
         let viewers = std::mem::take(&mut source.viewers);
         let rotation = source.rotation % viewers.len().max(1);
         source.rotation = rotation + 1;
         let mut begin = vec![];
         if !gone {
-            let riders = (source.kind == Kind::Video && audio_waits)
-                .then(|| Riders::new(&self.sources, std::mem::take(&mut self.rode)));
+            let piggyback = (source.kind == Kind::Video && audio_waits)
+                .then(|| Piggyback::new(&self.sources, std::mem::take(&mut self.piggybacked)));
             let mut burst = Burst {
                 source: id,
                 moment: Moment::new(now_us),
-                pads: padding(&packets, riders.is_some()),
+                pads: padding(&packets, piggyback.is_some()),
                 packets: &packets,
                 begin: &mut begin,
                 starts: &mut self.starts,
-                riders,
+                piggyback,
             };
             for part in [&viewers[rotation..], &viewers[..rotation]] {
                 burst.fan_out(&mut self.sessions, part, out);
             }
-            if let Some(riders) = burst.riders {
-                self.rode = riders.rode();
+            if let Some(piggyback) = burst.piggyback {
+                self.piggybacked = piggyback.piggybacked();
             }
         }
         if let Some(source) = self.sources.get_mut(&id) {
@@ -99,7 +99,7 @@ impl Worker {
             packets.clear();
             source.pending = packets;
         }
-        self.note_rides();
+        self.note_piggyback();
         for (slot, track) in begin {
             self.try_begin(now_us, slot, track, out);
         }
@@ -139,7 +139,7 @@ struct Burst<'a> {
     begin: &'a mut Vec<(usize, usize)>,
     /// Tracks that got the first message of a longer burst (a keyframe); `catch_up` paces the rest.
     starts: &'a mut StartQueue,
-    riders: Option<Riders<'a>>,
+    piggyback: Option<Piggyback<'a>>,
 }
 
 impl Burst<'_> {
@@ -179,8 +179,8 @@ impl Burst<'_> {
             Progress::Catching { next } => next,
             Progress::Waiting => return,
         };
-        if t.relayers {
-            t.relayer(self.packets);
+        if t.changes_layers {
+            t.change_layers(self.packets);
         }
         let pads_allowed = t.may_pad();
         let mut sent = 0;
@@ -200,8 +200,8 @@ impl Burst<'_> {
                 totals.count(t.config.kind, out.bytes - before);
             }
         }
-        if let Some(riders) = &mut self.riders {
-            riders.board(send, (path, slot as u32), &self.moment, extensions, tx, totals, out);
+        if let Some(piggyback) = &mut self.piggyback {
+            piggyback.append(send, (path, slot as u32), &self.moment, extensions, tx, totals, out);
         }
     }
 }
@@ -215,9 +215,9 @@ impl Pads {
     }
 }
 
-/// Within each frame of a burst, how much every packet but the last needs to be as long as the longest. With `riders`
+/// Within each frame of a burst, how much every packet but the last needs to be as long as the longest. With `piggyback`
 /// the last one too: what follows it in the message must be shorter.
-fn padding(packets: &[PacketRef], riders: bool) -> Pads {
+fn padding(packets: &[PacketRef], piggyback: bool) -> Pads {
     let mut pads = Pads([0; 64]);
     let mut start = 0;
     while start < packets.len().min(64) {
@@ -226,7 +226,7 @@ fn padding(packets: &[PacketRef], riders: bool) -> Pads {
         let group = &packets[start..start + n];
         let most = group.iter().map(|p| p.payload.len()).max().unwrap_or(0);
         let short = |p: &PacketRef| most - p.payload.len();
-        let padded = if riders && short(&group[n - 1]) <= MAX_PAD { n } else { n - 1 };
+        let padded = if piggyback && short(&group[n - 1]) <= MAX_PAD { n } else { n - 1 };
         if n > 1 && group[..padded].iter().all(|p| short(p) <= MAX_PAD) {
             for (i, p) in group[..padded].iter().enumerate() {
                 pads.0[start + i] = short(p) as u8;

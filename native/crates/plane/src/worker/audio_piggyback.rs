@@ -1,5 +1,6 @@
-//! Riding: a busy worker lets audio wait a moment for the viewers' next video frame, as whose last, shorter segment it
-//! needs no message of its own. Messages are what fan-out costs, and without this most of them are audio.
+//! Audio on the back of video: a busy worker lets audio wait a moment for the viewers' next video frame. As the last and
+//! shorter segment of that frame's GSO message it needs no message of its own. Messages are what fan-out costs, and without
+//! this most of them are audio.
 
 use std::collections::HashMap;
 
@@ -18,9 +19,9 @@ const BUSY: f64 = 0.3;
 const VERY_BUSY: f64 = 0.6;
 /// How long, at these loads.
 const FRAME_US: (u64, u64) = (5_000, 10_000);
-const RIDE_US: (u64, u64) = (10_000, 20_000);
+const AUDIO_US: (u64, u64) = (10_000, 20_000);
 /// A source whose packets waited so often in vain waits no more for the rest of the second.
-const PATIENCE: u8 = 8;
+const MAX_VAIN_WAITS: u8 = 8;
 
 impl Worker {
     /// Whether the source's pending packets should wait.
@@ -33,12 +34,14 @@ impl Worker {
         match s.kind {
             Kind::Video => s.pending.last().is_some_and(|p| !p.marker) && now_us < s.pending_since_us + of(FRAME_US),
             Kind::Audio => {
-                !s.all_rode(s.pending.len()) && s.waited_in_vain < PATIENCE && now_us < s.pending_since_us + of(RIDE_US)
+                !s.all_piggybacked(s.pending.len())
+                    && s.waited_in_vain < MAX_VAIN_WAITS
+                    && now_us < s.pending_since_us + of(AUDIO_US)
             }
         }
     }
 
-    /// Whether there may be audio that waits for a ride.
+    /// Whether there may be audio that waits for a video frame.
     pub(super) fn audio_waits(&self) -> bool {
         self.busy > BUSY && self.dirty.iter().any(|(kind, _)| *kind == Kind::Audio)
     }
@@ -50,11 +53,11 @@ impl Worker {
         }
     }
 
-    /// Counts the rides of the last burst.
-    pub(super) fn note_rides(&mut self) {
-        for (id, packets) in self.rode.drain(..) {
+    /// Counts what the last burst took along.
+    pub(super) fn note_piggyback(&mut self) {
+        for (id, packets) in self.piggybacked.drain(..) {
             if let Some(s) = self.sources.get_mut(&id) {
-                s.rode += packets;
+                s.piggybacked += packets;
                 s.waited_in_vain = 0;
             }
         }
@@ -63,38 +66,38 @@ impl Worker {
 
 impl Source {
     /// Whether all viewers have all of `pending` packets already.
-    fn all_rode(&self, pending: usize) -> bool {
-        self.rode > 0 && self.rode >= pending * self.viewers.len()
+    fn all_piggybacked(&self, pending: usize) -> bool {
+        self.piggybacked > 0 && self.piggybacked >= pending * self.viewers.len()
     }
 
-    /// At the end of `pending` packets' waiting: whether all have got a ride.
-    pub(super) fn settle_rides(&mut self, pending: usize) -> bool {
-        let all = self.all_rode(pending);
-        if self.rode == 0 {
+    /// At the end of `pending` packets' waiting: whether all have been taken along.
+    pub(super) fn settle_piggyback(&mut self, pending: usize) -> bool {
+        let all = self.all_piggybacked(pending);
+        if self.piggybacked == 0 {
             self.waited_in_vain = self.waited_in_vain.saturating_add(1);
         }
-        self.rode = 0;
+        self.piggybacked = 0;
         all
     }
 }
 
 /// Audio that waits, found by the tracks of the viewers that a frame goes to.
-pub(super) struct Riders<'a> {
+pub(super) struct Piggyback<'a> {
     sources: &'a HashMap<u64, Source>,
     /// The last one looked up: nearly every viewer of a frame has the same.
     last: (u64, &'a [PacketRef]),
-    /// Packets that got a ride, by source.
-    rode: Vec<(u64, usize)>,
+    /// Packets taken along, by source.
+    piggybacked: Vec<(u64, usize)>,
 }
 
-impl<'a> Riders<'a> {
-    /// `rode` is an empty vector, given back by `rode`.
-    pub fn new(sources: &'a HashMap<u64, Source>, rode: Vec<(u64, usize)>) -> Self {
-        Riders { sources, last: (0, &[]), rode }
+impl<'a> Piggyback<'a> {
+    /// `piggybacked` is an empty vector, given back by `piggybacked`.
+    pub fn new(sources: &'a HashMap<u64, Source>, piggybacked: Vec<(u64, usize)>) -> Self {
+        Piggyback { sources, last: (0, &[]), piggybacked }
     }
 
-    pub fn rode(self) -> Vec<(u64, usize)> {
-        self.rode
+    pub fn piggybacked(self) -> Vec<(u64, usize)> {
+        self.piggybacked
     }
 
     fn waiting(&mut self, id: u64) -> &'a [PacketRef] {
@@ -107,7 +110,7 @@ impl<'a> Riders<'a> {
     /// Sends a viewer's waiting audio right behind its video.
     #[inline]
     #[allow(clippy::too_many_arguments)]
-    pub fn board(
+    pub fn append(
         &mut self,
         tracks: &mut [SendTrack],
         (path, owner): (&Path, u32),
@@ -123,9 +126,9 @@ impl<'a> Riders<'a> {
                 let before = out.bytes;
                 if out.packet(path, owner, |b| t.write(p, 0, at, ids, tx, b)) {
                     totals.count(Kind::Audio, out.bytes - before);
-                    match self.rode.last_mut().filter(|(last, _)| *last == id) {
+                    match self.piggybacked.last_mut().filter(|(last, _)| *last == id) {
                         Some((_, n)) => *n += 1,
-                        None => self.rode.push((id, 1)),
+                        None => self.piggybacked.push((id, 1)),
                     }
                 }
             }

@@ -28,11 +28,11 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(slot) else { return false };
         let Session { send, tx, path, extensions, .. } = &mut **session;
         let t = &mut send[p.track];
-        let (Some(segment), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
-        let Some(source) = self.sources.get(&segment.source) else { return now_us < p.until_us };
+        let (Some(munger), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
+        let Some(source) = self.sources.get(&munger.source) else { return now_us < p.until_us };
         let Some(highest) = source.ring.highest() else { return now_us < p.until_us };
         let moment = Moment::new(now_us);
-        let oldest = segment.first_seq.max(highest.saturating_sub(PROBE_WINDOW));
+        let oldest = munger.first_seq.max(highest.saturating_sub(PROBE_WINDOW));
         for _ in 0..MAX_SEGMENTS {
             if p.paid_us >= now_us.min(p.until_us) {
                 break;
@@ -41,8 +41,8 @@ impl Worker {
             let packet = source.ring.get(p.next_seq);
             p.next_seq += 1;
             let before = out.bytes;
-            if let Some(packet) = packet.filter(|p| segment.numbers(p)) {
-                out.packet(path, slot as u32, |b| t.write_repair(packet, &segment, &moment, extensions, tx, b));
+            if let Some(packet) = packet.filter(|p| munger.numbers(p)) {
+                out.packet(path, slot as u32, |b| t.write_repair(packet, &munger, &moment, extensions, tx, b));
             }
             p.paid_us += ((out.bytes - before).max(100) * 8_000_000).checked_div(p.rate_bps).unwrap_or(u64::MAX / 4);
         }

@@ -4,7 +4,7 @@ use rillcast_crypto::srtp::Sender;
 use rillcast_wire::codec::vp8;
 use rillcast_wire::rtp;
 
-use super::segment::{Segment, MAX_COPY};
+use super::rtp_munger::{RtpMunger, MAX_COPY};
 use super::send::{Moment, SendTrack, ROOM_FOR_SEND_TIME};
 use crate::config::HeaderExtensions;
 use crate::packet::Packet;
@@ -14,18 +14,18 @@ pub(super) const REPAIRS: usize = 64;
 const REPAIR_AGAIN_MS: u64 = 20;
 
 impl SendTrack {
-    /// The segment and 64-bit sequence number that the viewer's 16-bit `seq` means.
-    pub fn lookup(&self, seq: u16) -> Option<(Segment, u64)> {
+    /// The munger and 64-bit sequence number that the viewer's 16-bit `seq` means.
+    pub fn lookup(&self, seq: u16) -> Option<(RtpMunger, u64)> {
         let newest = self.next.wrapping_sub(1);
         let back = (newest as u16).wrapping_sub(seq);
         let sequence = newest.checked_sub(u64::from(back))?;
-        let segment = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
-        Some((segment, sequence))
+        let munger = [self.current, self.previous].into_iter().flatten().find(|s| sequence >= s.start)?;
+        Some((munger, sequence))
     }
 
-    /// Whether a segment has been switched away from. Its gaps need no repair: what follows began with a keyframe.
-    pub fn is_over(&self, segment: &Segment) -> bool {
-        self.current.is_some_and(|c| c.switch != segment.switch)
+    /// Whether a munger has been switched away from. Its gaps need no repair: what follows began with a keyframe.
+    pub fn is_over(&self, munger: &RtpMunger) -> bool {
+        self.current.is_some_and(|c| c.switch != munger.switch)
     }
 
     /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
@@ -46,27 +46,27 @@ impl SendTrack {
     pub fn write_repair(
         &mut self,
         p: &Packet,
-        segment: &Segment,
+        munger: &RtpMunger,
         at: &Moment,
         ids: &HeaderExtensions,
         tx: &mut Sender,
         slot: &mut [u8],
     ) -> Option<usize> {
-        let sequence = segment.sequence(p);
-        let ts = segment.timestamp(p);
-        let blank = segment.blanks(p);
+        let sequence = munger.sequence(p);
+        let ts = munger.timestamp(p);
+        let blank = munger.blanks(p);
         if self.config.rtx_ssrc == 0 {
             let header = self.header(p, (sequence, ts), blank, ids, at, slot);
             if blank {
                 return tx.protect_rtp(slot, header, &[], 1, (sequence >> 16) as u32).ok();
             }
-            return segment.protect(p, tx, slot, header, 0);
+            return munger.protect(p, tx, slot, header, 0);
         }
         let mut payload = [0u8; MAX_COPY];
         let content: &[u8] = if blank { &[] } else { &p.payload };
         let len = 2 + content.len();
         payload.get_mut(2..len)?.copy_from_slice(content);
-        if let Some(by) = segment.moves(p) {
+        if let Some(by) = munger.moves(p) {
             vp8::renumber(&mut payload[2..len], by);
         }
         payload[..2].copy_from_slice(&(sequence as u16).to_be_bytes());
