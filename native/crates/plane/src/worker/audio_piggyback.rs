@@ -2,10 +2,9 @@
 //! shorter segment of that frame's GSO message it needs no message of its own. Messages are what fan-out costs, and without
 //! this most of them are audio.
 
-use std::collections::HashMap;
-
 use rillcast_crypto::srtp::Sender;
 
+use super::sources::Sources;
 use super::Worker;
 use crate::config::{HeaderExtensions, Kind};
 use crate::egress::{Egress, Path};
@@ -29,7 +28,7 @@ impl Worker {
         if self.busy <= BUSY {
             return false;
         }
-        let Some(s) = self.sources.get(&id) else { return false };
+        let Some(s) = self.sources.get(id) else { return false };
         let of = |(busy, very_busy)| if self.busy > VERY_BUSY { very_busy } else { busy };
         match s.kind {
             Kind::Video => s.pending.last().is_some_and(|p| !p.marker) && now_us < s.pending_since_us + of(FRAME_US),
@@ -43,12 +42,12 @@ impl Worker {
 
     /// Whether there may be audio that waits for a video frame.
     pub(super) fn audio_waits(&self) -> bool {
-        self.busy > BUSY && self.dirty.iter().any(|(kind, _)| *kind == Kind::Audio)
+        self.busy > BUSY && self.sources.is_dirty(Kind::Audio)
     }
 
     /// What waits for viewers need not wait for other nodes and workers.
     pub(super) fn forward_audio(&mut self, id: u64, out: &mut Egress) {
-        if self.sources.get(&id).is_some_and(|s| s.kind == Kind::Audio) {
+        if self.sources.get(id).is_some_and(|s| s.kind == Kind::Audio) {
             self.forward(id, out);
         }
     }
@@ -56,7 +55,7 @@ impl Worker {
     /// Counts what the last burst took along.
     pub(super) fn note_piggyback(&mut self) {
         for (id, packets) in self.piggybacked.drain(..) {
-            if let Some(s) = self.sources.get_mut(&id) {
+            if let Some(s) = self.sources.get_mut(id) {
                 s.piggybacked += packets;
                 s.waited_in_vain = 0;
             }
@@ -83,7 +82,7 @@ impl Source {
 
 /// Audio that waits, found by the tracks of the viewers that a frame goes to.
 pub(super) struct Piggyback<'a> {
-    sources: &'a HashMap<u64, Source>,
+    sources: &'a Sources,
     /// The last one looked up: nearly every viewer of a frame has the same.
     last: (u64, &'a [PacketRef]),
     /// Packets taken along, by source.
@@ -92,7 +91,7 @@ pub(super) struct Piggyback<'a> {
 
 impl<'a> Piggyback<'a> {
     /// `piggybacked` is an empty vector, given back by `piggybacked`.
-    pub fn new(sources: &'a HashMap<u64, Source>, piggybacked: Vec<(u64, usize)>) -> Self {
+    pub fn new(sources: &'a Sources, piggybacked: Vec<(u64, usize)>) -> Self {
         Piggyback { sources, last: (0, &[]), piggybacked }
     }
 
@@ -102,7 +101,7 @@ impl<'a> Piggyback<'a> {
 
     fn waiting(&mut self, id: u64) -> &'a [PacketRef] {
         if self.last.0 != id {
-            self.last = (id, self.sources.get(&id).map_or(&[], |s| &s.pending));
+            self.last = (id, self.sources.get(id).map_or(&[], |s| &s.pending));
         }
         self.last.1
     }

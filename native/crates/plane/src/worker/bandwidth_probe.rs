@@ -29,7 +29,7 @@ impl Worker {
         let Session { send, tx, path, extensions, .. } = &mut **session;
         let t = &mut send[p.track];
         let (Some(munger), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
-        let Some(source) = self.sources.get(&munger.source) else { return now_us < p.until_us };
+        let Some(source) = self.sources.get(munger.source) else { return now_us < p.until_us };
         let Some(highest) = source.ring.highest() else { return now_us < p.until_us };
         let moment = Moment::new(now_us);
         let oldest = munger.first_seq.max(highest.saturating_sub(PROBE_WINDOW));

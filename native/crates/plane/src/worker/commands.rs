@@ -3,7 +3,8 @@
 use rillcast_crypto::srtp::{Keys, Receiver, Sender};
 
 use super::failure::Failure;
-use super::{Probe, RelayEnd, Worker};
+use super::relays::RelayEnd;
+use super::{Probe, Worker};
 use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::{CloseReason, Event};
@@ -29,19 +30,19 @@ impl Worker {
             Mail::Unsubscribe { source, worker } => self.unsubscribe(source, worker),
             Mail::Mirror { source, codec, clock, packets, .. } => {
                 self.mirrored(now_us, source, Some(codec), packets);
-                if let (Some(s), Some(c)) = (self.sources.get_mut(&source), clock) {
+                if let (Some(s), Some(c)) = (self.sources.get_mut(source), clock) {
                     s.adopt_clock(c);
                 }
             }
             Mail::Mirrored { source, packets } => self.mirrored(now_us, source, None, packets),
             Mail::MirrorClock { source, clock } => {
-                if let Some(s) = self.sources.get_mut(&source) {
+                if let Some(s) = self.sources.get_mut(source) {
                     s.adopt_clock(clock);
                 }
             }
             Mail::MirrorEnded { source } => self.mirror_ended(source),
             Mail::Keyframe { source } => {
-                if let Some(s) = self.sources.get_mut(&source) {
+                if let Some(s) = self.sources.get_mut(source) {
                     s.keyframe_wanted = true;
                 }
             }
@@ -110,13 +111,13 @@ impl Worker {
     fn has(&self, object: Object) -> bool {
         match object {
             Object::Session(id) => self.by_id.contains_key(&id),
-            Object::Source(id) => self.sources.get(&id).is_some_and(|s| !s.is_mirror()),
-            Object::Relay(id) => self.relays_out.contains_key(&id),
+            Object::Source(id) => self.sources.get(id).is_some_and(|s| !s.is_mirror()),
+            Object::Relay(id) => self.relays.outgoing(id).is_some(),
         }
     }
 
     fn with_source(&mut self, id: u64, f: impl FnOnce(&mut Source)) -> Result<(), Failure> {
-        self.sources.get_mut(&id).map(f).ok_or(Failure::NotHere(id))
+        self.sources.get_mut(id).map(f).ok_or(Failure::NotHere(id))
     }
 
     // ------------------------------------------------------------------ sessions
@@ -144,8 +145,7 @@ impl Worker {
                 let codec = Codec::from_name(&t.codec);
                 let source = self
                     .sources
-                    .entry(e.source)
-                    .or_insert_with(|| Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
+                    .get_or_add(e.source, || Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
                 source.codec = codec;
                 source.rejoin(feed);
                 source.keyframe_interval_us = c.keyframe_interval_ms * 1000;
@@ -198,7 +198,7 @@ impl Worker {
         self.probes.remove(&slot);
         let ended = reason == CloseReason::Removed && !keep_sources;
         for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
-            let Some(s) = self.sources.get_mut(&id) else { continue };
+            let Some(s) = self.sources.get_mut(id) else { continue };
             if !matches!(s.feed, Feed::Session { slot: fed, .. } if fed == slot) {
                 continue;
             }
@@ -252,29 +252,20 @@ impl Worker {
 
     fn add_source(&mut self, c: &SourceSpec, feed: Feed) {
         let codec = Codec::from_name(&c.codec);
-        match self.sources.get_mut(&c.source) {
-            Some(s) => {
-                s.codec = codec;
-                s.rejoin(feed);
-            }
-            None => {
-                self.sources.insert(c.source, Source::new(c.source, c.kind, codec, c.clock_rate, feed));
-            }
-        }
+        let source =
+            self.sources.get_or_add(c.source, || Source::new(c.source, c.kind, codec, c.clock_rate, Feed::None));
+        source.codec = codec;
+        source.rejoin(feed);
     }
 
     fn add_relay_source(&mut self, now_us: u64, c: &AddRelaySource, out: &mut Egress) -> Result<(), Failure> {
         let rx = Receiver::new(&relay_key("srtp_key", &c.srtp_key)?).map_err(|e| Failure::Crypto(e.to_string()))?;
         let tx = Sender::new(&relay_key("srtcp_key", &c.srtcp_key)?).map_err(|e| Failure::Crypto(e.to_string()))?;
-        if self.relay_ssrcs.get(&c.ssrc).is_some_and(|e| *e != RelayEnd::In(c.spec.source)) {
+        if !self.relays.is_free_for(c.ssrc, RelayEnd::In(c.spec.source)) {
             return Err(Failure::SsrcInUse(c.ssrc));
         }
         let id = c.spec.source;
-        if let Some(old) = self.relays_in.remove(&id) {
-            self.relay_ssrcs.remove(&old.ssrc);
-        }
         self.add_source(&c.spec, Feed::Relay);
-        self.relay_ssrcs.insert(c.ssrc, RelayEnd::In(id));
         let relay = RelayIn {
             source: id,
             parent: c.parent,
@@ -285,19 +276,16 @@ impl Worker {
             sent_us: 0,
             lost_told: false,
         };
-        self.relays_in.insert(id, relay);
+        self.relays.add_incoming(relay);
         self.keep_alive(now_us, id, out);
         Ok(())
     }
 
     pub(super) fn remove_source(&mut self, id: u64) {
-        if let Some(r) = self.relays_in.remove(&id) {
-            self.relay_ssrcs.remove(&r.ssrc);
-        }
+        self.relays.remove_incoming(id);
         self.shared.registry.forget(Object::Source(id));
-        let Some(s) = self.sources.remove(&id) else { return };
-        let fed: Vec<u64> = self.relays_out.values().filter(|r| r.source == id).map(|r| r.id).collect();
-        for relay in fed {
+        let Some(s) = self.sources.remove(id) else { return };
+        for relay in self.relays.fed_by(id) {
             self.remove_relay(relay);
         }
         for w in s.mirrors {
@@ -319,7 +307,6 @@ impl Worker {
                 t.target = None;
             }
         }
-        self.dirty.retain(|d| d.1 != id);
     }
 
     fn tap(&mut self, id: u64, enabled: bool) -> Result<(), Failure> {
@@ -337,27 +324,25 @@ impl Worker {
 
     fn add_relay(&mut self, now_us: u64, c: &AddRelay) -> Result<(), Failure> {
         let keys: [Keys; 2] = [relay_key("srtp_key", &c.srtp_key)?, relay_key("srtcp_key", &c.srtcp_key)?];
-        if !self.sources.contains_key(&c.source) {
+        if !self.sources.contains(c.source) {
             return Err(Failure::NotHere(c.source));
         }
-        if self.relays_out.contains_key(&c.relay) {
+        if self.relays.outgoing(c.relay).is_some() {
             return Err(Failure::RelayExists(c.relay));
         }
-        if self.relay_ssrcs.contains_key(&c.ssrc) {
+        if !self.relays.is_free_for(c.ssrc, RelayEnd::Out(c.relay)) {
             return Err(Failure::SsrcInUse(c.ssrc));
         }
         let tx = Sender::new(&keys[0]).map_err(|e| Failure::Crypto(e.to_string()))?;
         let rx = Receiver::new(&keys[1]).map_err(|e| Failure::Crypto(e.to_string()))?;
-        self.relay_ssrcs.insert(c.ssrc, RelayEnd::Out(c.relay));
-        self.relays_out.insert(c.relay, RelayOut::new(c.relay, c.source, c.ssrc, c.payload_type, tx, rx, now_us));
+        self.relays.add_outgoing(RelayOut::new(c.relay, c.source, c.ssrc, c.payload_type, tx, rx, now_us));
         Ok(())
     }
 
     pub(super) fn remove_relay(&mut self, id: u64) {
         self.shared.registry.forget(Object::Relay(id));
-        let Some(r) = self.relays_out.remove(&id) else { return };
-        self.relay_ssrcs.remove(&r.ssrc);
-        if let Some(s) = self.sources.get_mut(&r.source) {
+        let Some(r) = self.relays.remove_outgoing(id) else { return };
+        if let Some(s) = self.sources.get_mut(r.source) {
             s.relays.retain(|x| *x != id);
         }
     }

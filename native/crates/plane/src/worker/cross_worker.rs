@@ -15,39 +15,38 @@ const MIRROR_START: u64 = 50;
 impl Worker {
     /// Makes sure that `id` is here, as itself or as a mirror. False if no worker has it.
     pub(super) fn ensure_source(&mut self, id: u64, kind: Kind, clock_rate: u32) -> bool {
-        if self.sources.contains_key(&id) {
+        if self.sources.contains(id) {
             return true;
         }
         let owner = self.shared.registry.worker_of(Object::Source(id));
         let Some(worker) = owner.filter(|w| *w != self.index) else { return false };
         // The format is told by the first mail.
-        self.sources.insert(id, Source::new(id, kind, Codec::Other, clock_rate, Feed::Mirror { worker }));
+        self.sources.get_or_add(id, || Source::new(id, kind, Codec::Other, clock_rate, Feed::Mirror { worker }));
         self.shared.mailboxes[worker].deliver(Mail::Subscribe { source: id, worker: self.index });
         true
     }
 
     pub(super) fn drop_unused_mirror(&mut self, id: u64) {
-        let Some(s) = self.sources.get(&id) else { return };
+        let Some(s) = self.sources.get(id) else { return };
         if let (Feed::Mirror { worker }, 0) = (s.feed, s.consumers()) {
-            self.sources.remove(&id);
+            self.sources.remove(id);
             self.shared.mailboxes[worker].deliver(Mail::Unsubscribe { source: id, worker: self.index });
         }
     }
 
     /// The mirrored source is no more.
     pub(super) fn mirror_ended(&mut self, id: u64) {
-        if !self.sources.get(&id).is_some_and(Source::is_mirror) {
+        if !self.sources.get(id).is_some_and(Source::is_mirror) {
             return;
         }
-        if let Some(s) = self.sources.remove(&id) {
+        if let Some(s) = self.sources.remove(id) {
             self.leave_alone(id, s.viewers);
-            self.dirty.retain(|d| d.1 != id);
         }
     }
 
     pub(super) fn subscribe(&mut self, now_us: u64, id: u64, worker: usize, out: &mut Egress) {
         self.flush_source(now_us, id, out);
-        let Some(s) = self.sources.get_mut(&id) else {
+        let Some(s) = self.sources.get_mut(id) else {
             self.shared.mailboxes[worker].deliver(Mail::MirrorEnded { source: id });
             return;
         };
@@ -72,22 +71,16 @@ impl Worker {
     }
 
     pub(super) fn unsubscribe(&mut self, id: u64, worker: usize) {
-        if let Some(s) = self.sources.get_mut(&id) {
+        if let Some(s) = self.sources.get_mut(id) {
             s.mirrors.retain(|w| *w != worker);
         }
     }
 
     pub(super) fn mirrored(&mut self, now_us: u64, id: u64, codec: Option<Codec>, packets: Vec<PacketRef>) {
-        let Some(s) = self.sources.get_mut(&id).filter(|s| matches!(s.feed, Feed::Mirror { .. })) else { return };
+        let Some(mut s) = self.sources.feeding(id).filter(|s| s.source.is_mirror()) else { return };
         if let Some(c) = codec {
-            s.codec = c;
+            s.source.codec = c;
         }
-        let was_clean = s.pending.is_empty();
-        for p in packets {
-            s.mirror(now_us, p);
-        }
-        if was_clean && !s.pending.is_empty() {
-            self.dirty.push((s.kind, id));
-        }
+        s.mirror(now_us, packets);
     }
 }

@@ -31,7 +31,7 @@ impl Worker {
             self.counters.add("attach_unknown_source");
             return;
         }
-        if let Some(source) = self.sources.get_mut(&id) {
+        if let Some(source) = self.sources.get_mut(id) {
             source.seat(slot, track, &mut self.sessions[slot].send[track]);
         }
         self.flush_source(now_us, id, out);
@@ -43,7 +43,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let t = &mut session.send[track];
         let Some(id) = t.target else { return };
-        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(source) = self.sources.get_mut(id) else { return };
         let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
         let Some(at) = at else {
             source.keyframe_wanted = true;
@@ -72,7 +72,7 @@ impl Worker {
 
     pub(super) fn detach(&mut self, id: u64, slot: usize, track: usize) {
         let seat = self.sessions[slot].send[track].leave_seat(id);
-        if let (Some(seat), Some(s)) = (seat, self.sources.get_mut(&id)) {
+        if let (Some(seat), Some(s)) = (seat, self.sources.get_mut(id)) {
             s.viewers.swap_remove(seat);
             if let Some(&(other, t)) = s.viewers.get(seat) {
                 self.sessions[other].send[t].move_seat(id, seat);
@@ -87,7 +87,7 @@ impl Worker {
         let Session { send, tx, path, extensions, totals, remb_bps, .. } = &mut **session;
         let t = &mut send[track];
         let (Progress::Catching { mut next }, Some(source)) =
-            (t.progress, t.source.and_then(|id| self.sources.get(&id)))
+            (t.progress, t.source.and_then(|id| self.sources.get(id)))
         else {
             return;
         };
@@ -139,7 +139,7 @@ impl Worker {
             self.catch_up(now_us, slot, track, out);
         }
         for id in relays {
-            let Some(relay) = self.relays_out.get_mut(&id) else { continue };
+            let Some(relay) = self.relays.outgoing_mut(id) else { continue };
             relay.queued = false;
             let source = relay.source;
             self.flush_pending(now_us, source, out);
@@ -149,17 +149,17 @@ impl Worker {
 
     /// What a source has gathered is sent before who is caught up gets more of it, so that nobody gets it twice.
     fn flush_pending(&mut self, now_us: u64, id: u64, out: &mut Egress) {
-        if self.sources.get(&id).is_some_and(|s| !s.pending.is_empty()) {
-            self.dirty.retain(|d| d.1 != id);
+        if self.sources.get(id).is_some_and(|s| !s.pending.is_empty()) {
+            self.sources.clean(id);
             self.flush_source(now_us, id, out);
         }
     }
 
     /// A relay's child is there: send from the newest keyframe on.
     pub(super) fn attach_relay(&mut self, now_us: u64, id: u64, out: &mut Egress) {
-        let Some(source_id) = self.relays_out.get(&id).map(|r| r.source) else { return };
+        let Some(source_id) = self.relays.outgoing(id).map(|r| r.source) else { return };
         self.flush_source(now_us, source_id, out);
-        let (Some(relay), Some(source)) = (self.relays_out.get_mut(&id), self.sources.get_mut(&source_id)) else {
+        let (Some(relay), Some(source)) = (self.relays.outgoing_mut(id), self.sources.get_mut(source_id)) else {
             return;
         };
         if !source.relays.contains(&id) {
@@ -182,9 +182,9 @@ impl Worker {
     }
 
     fn catch_up_relay(&mut self, id: u64, out: &mut Egress) {
-        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let Some(relay) = self.relays.outgoing_mut(id) else { return };
         let (Progress::Catching { next }, Some(path)) = (relay.progress, relay.child) else { return };
-        let Some(source) = self.sources.get(&relay.source) else { return };
+        let Some(source) = self.sources.get(relay.source) else { return };
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP_RELAY) {
             last = p.seq + 1;

@@ -3,18 +3,16 @@
 //! Per burst and viewer: header rewrite, encryption from the shared clear packet into the send slot, one message.
 //! No lock, no allocation, no Python.
 
-use std::collections::HashMap;
-
 use slab::Slab;
 
 use super::audio_piggyback::Piggyback;
+use super::relays::Relays;
 use super::start_queue::StartQueue;
 use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
 use crate::mailbox::Mail;
 use crate::packet::{Packet, PacketRef};
-use crate::relay::RelayOut;
 use crate::session::send::{Moment, Progress};
 use crate::session::{Phase, Session};
 
@@ -35,16 +33,14 @@ impl Worker {
 
     fn flush_kind(&mut self, now_us: u64, kind: Kind, out: &mut Egress) {
         let mut i = 0;
-        while i < self.dirty.len() {
-            let (of, id) = self.dirty[i];
-            if of != kind {
-                i += 1;
-            } else if self.holds(now_us, id) {
+        while let Some((place, id)) = self.sources.next_dirty(kind, i) {
+            if self.holds(now_us, id) {
                 self.forward_audio(id, out);
-                i += 1;
+                i = place + 1;
             } else {
-                self.dirty.swap_remove(i);
+                self.sources.clean_at(place);
                 self.flush_source(now_us, id, out);
+                i = place;
             }
         }
     }
@@ -62,7 +58,7 @@ impl Worker {
     pub(super) fn flush_source(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         self.forward(id, out);
         let audio_waits = self.audio_waits();
-        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(source) = self.sources.get_mut(id) else { return };
         let packets = std::mem::take(&mut source.pending);
         if packets.is_empty() {
             return;
@@ -92,7 +88,7 @@ impl Worker {
                 self.piggybacked = piggyback.piggybacked();
             }
         }
-        if let Some(source) = self.sources.get_mut(&id) {
+        if let Some(source) = self.sources.get_mut(id) {
             source.viewers = viewers;
             // The vector goes back so that the next burst needs no allocation.
             let mut packets = packets;
@@ -107,7 +103,7 @@ impl Worker {
 
     /// Sends what has not been yet to mirrors, taps and relays.
     pub(super) fn forward(&mut self, id: u64, out: &mut Egress) {
-        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(source) = self.sources.get_mut(id) else { return };
         let packets = &source.pending[source.forwarded..];
         if packets.is_empty() {
             return;
@@ -123,7 +119,7 @@ impl Worker {
             }
         }
         for relay in &source.relays {
-            relay_out(&mut self.relays_out, *relay, packets, out);
+            relay_out(&mut self.relays, *relay, packets, out);
         }
         source.forwarded = source.pending.len();
     }
@@ -237,8 +233,8 @@ fn padding(packets: &[PacketRef], piggyback: bool) -> Pads {
     pads
 }
 
-fn relay_out(relays: &mut HashMap<u64, RelayOut>, id: u64, packets: &[PacketRef], out: &mut Egress) {
-    let Some(relay) = relays.get_mut(&id) else { return };
+fn relay_out(relays: &mut Relays, id: u64, packets: &[PacketRef], out: &mut Egress) {
+    let Some(relay) = relays.outgoing_mut(id) else { return };
     let Some(path) = relay.child else { return };
     let limit = match relay.progress {
         Progress::Live => u64::MAX,

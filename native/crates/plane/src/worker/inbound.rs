@@ -126,7 +126,8 @@ impl Worker {
         }
         let track = &mut session.recv[route.track];
         let id = track.config.encodings[route.encoding].source;
-        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(mut feeding) = self.sources.feeding(id) else { return };
+        let source = &mut *feeding.source;
         if !route.rtx && track.ssrcs[route.encoding] != Some(header.ssrc) {
             if track.ssrcs[route.encoding].replace(header.ssrc).is_some() {
                 source.rejoin(source.feed);
@@ -134,18 +135,9 @@ impl Worker {
         } else if route.rtx && !source.is_joined() {
             return;
         }
-        let wall = self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64);
-        let first = !source.is_joined();
-        let was_clean = source.pending.is_empty();
         let incoming = Incoming { seq, ts: header.ts, marker: header.marker, carried, payload };
-        if source.ingest(now_us, incoming, wall).is_none() {
+        if !feeding.ingest(now_us, incoming, &self.shared) {
             return;
-        }
-        if was_clean {
-            self.dirty.push((source.kind, id));
-        }
-        if first {
-            self.shared.events.push(Event::SourceStarted { source: id });
         }
         if !session.media {
             session.media = true;
@@ -217,14 +209,14 @@ impl Worker {
     fn keyframe_for(&mut self, slot: usize, media: u32) {
         let source =
             self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.target.or(t.source));
-        if let Some(s) = source.and_then(|id| self.sources.get_mut(&id)) {
+        if let Some(s) = source.and_then(|id| self.sources.get_mut(id)) {
             s.keyframe_wanted = true;
         }
     }
 
     /// A sender report of a source's feed; passed on to mirrors and taps.
     pub(super) fn source_clock(&mut self, now_us: u64, id: u64, ntp: u64, rtp_ts: u32) {
-        let Some(source) = self.sources.get_mut(&id) else { return };
+        let Some(source) = self.sources.get_mut(id) else { return };
         let Some(clock) = source.on_sender_report(now_us, ntp, rtp_ts) else { return };
         for w in &source.mirrors {
             if self.shared.mailboxes[*w].post(crate::mailbox::Mail::MirrorClock { source: id, clock }).is_err() {
@@ -244,7 +236,7 @@ impl Worker {
         };
         let found = track
             .lookup(seq)
-            .and_then(|(s, sequence)| Some((s, s.find(&self.sources.get(&s.source)?.ring, sequence)?.clone())));
+            .and_then(|(s, sequence)| Some((s, s.find(&self.sources.get(s.source)?.ring, sequence)?.clone())));
         let (Some((munger, packet)), Some(tx), Some(path)) = (found, &mut session.tx, &session.path) else {
             return self.counters.add("nack_not_in_ring");
         };
@@ -268,8 +260,7 @@ impl Worker {
     // ------------------------------------------------------------------ pushed by Python
 
     pub(super) fn push(&mut self, now_us: u64, id: u64, packets: &[Vec<u8>]) {
-        let wall = self.wall_ntp(now_us);
-        let Some(source) = self.sources.get_mut(&id).filter(|s| s.feed == Feed::Push) else {
+        let Some(mut feeding) = self.sources.feeding(id).filter(|f| f.source.feed == Feed::Push) else {
             return self.counters.add("push_unknown_source");
         };
         for datagram in packets {
@@ -277,20 +268,13 @@ impl Worker {
                 self.counters.add("push_malformed");
                 continue;
             };
-            let first = !source.is_joined();
-            let was_clean = source.pending.is_empty();
             let payload = &datagram[h.header_len..datagram.len() - h.padding];
             if payload.len() > MAX_PAYLOAD {
                 self.counters.add("push_too_large");
                 continue;
             }
             let incoming = Incoming { seq: h.seq, ts: h.ts, marker: h.marker, carried: Default::default(), payload };
-            if source.ingest(now_us, incoming, wall).is_some() && was_clean {
-                self.dirty.push((source.kind, id));
-            }
-            if first {
-                self.shared.events.push(Event::SourceStarted { source: id });
-            }
+            feeding.ingest(now_us, incoming, &self.shared);
         }
     }
 }

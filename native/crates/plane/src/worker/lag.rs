@@ -10,7 +10,7 @@ impl Worker {
     pub(super) fn lag_us(&self, now_us: u64, slot: usize, report: &rtcp::Report) -> Option<u64> {
         let track = self.sessions[slot].send.iter().find(|t| t.config.ssrc == report.ssrc)?;
         let (munger, sequence) = track.lookup(report.highest_seq as u16)?;
-        let packet = munger.find(&self.sources.get(&munger.source)?.ring, sequence)?;
+        let packet = munger.find(&self.sources.get(munger.source)?.ring, sequence)?;
         (munger.is_live(packet) && track.pace.is_none()).then(|| now_us.saturating_sub(packet.arrival_us))
     }
 }

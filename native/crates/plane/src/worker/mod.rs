@@ -11,7 +11,9 @@ mod forwarder;
 mod inbound;
 mod lag;
 mod relayed;
+mod relays;
 mod source_switch;
+mod sources;
 mod start_queue;
 mod timers;
 
@@ -23,14 +25,14 @@ use rillcast_crypto::dtls::Context;
 use rillcast_wire::demux;
 use slab::Slab;
 
-use crate::config::{Kind, PlaneConfig};
+use crate::config::PlaneConfig;
 use crate::egress::{Egress, Path, Sock};
 use crate::events::{CloseReason, EventQueue};
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
-use crate::relay::{RelayIn, RelayOut};
 use crate::session::Session;
-use crate::source::Source;
+use relays::Relays;
+use sources::Sources;
 use start_queue::StartQueue;
 
 /// How often `tick` wants to be called while there is anything to do.
@@ -45,6 +47,13 @@ pub struct Shared {
     pub mailboxes: Vec<Arc<Mailbox>>,
     /// NTP time at plane time 0.
     pub epoch_ntp: u64,
+}
+
+impl Shared {
+    /// NTP time at plane time `now_us`.
+    pub(crate) fn wall_ntp(&self, now_us: u64) -> u64 {
+        self.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64)
+    }
 }
 
 /// Counts by reason; every refusal or drop has one.
@@ -65,13 +74,8 @@ pub struct Worker {
     by_id: HashMap<u64, usize>,
     by_ufrag: HashMap<String, usize>,
     by_address: HashMap<SocketAddr, usize>,
-    sources: HashMap<u64, Source>,
-    relays_out: HashMap<u64, RelayOut>,
-    relays_in: HashMap<u64, RelayIn>,
-    /// Relay SSRC → what it is; one space for both directions of this worker's relay socket.
-    relay_ssrcs: HashMap<u32, RelayEnd>,
-    /// Sources with packets not fanned out yet.
-    dirty: Vec<(Kind, u64)>,
+    sources: Sources,
+    relays: Relays,
     /// Packets taken along by the burst under way, by source; kept for its room.
     piggybacked: Vec<(u64, usize)>,
     /// Sessions whose handshake runs.
@@ -107,14 +111,6 @@ struct Probe {
     next_seq: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RelayEnd {
-    /// We are the child of this source.
-    In(u64),
-    /// We are the parent with this relay.
-    Out(u64),
-}
-
 impl Worker {
     pub fn new(index: usize, config: PlaneConfig, shared: Shared) -> Self {
         Worker {
@@ -125,11 +121,8 @@ impl Worker {
             by_id: HashMap::new(),
             by_ufrag: HashMap::new(),
             by_address: HashMap::new(),
-            sources: HashMap::new(),
-            relays_out: HashMap::new(),
-            relays_in: HashMap::new(),
-            relay_ssrcs: HashMap::new(),
-            dirty: vec![],
+            sources: Sources::default(),
+            relays: Relays::default(),
             piggybacked: vec![],
             handshaking: vec![],
             starts: StartQueue::default(),
@@ -150,11 +143,7 @@ impl Worker {
 
     /// Nothing to time: the driver may sleep until something arrives.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.sources.is_empty() && self.relays_out.is_empty()
-    }
-
-    fn wall_ntp(&self, now_us: u64) -> u64 {
-        self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64)
+        self.sessions.is_empty() && self.sources.is_empty() && self.relays.no_outgoing()
     }
 
     /// One datagram; `data` is decrypted in place.
@@ -192,11 +181,9 @@ impl Worker {
             ("by_id", self.by_id.len()),
             ("by_ufrag", self.by_ufrag.len()),
             ("by_address", self.by_address.len()),
-            ("sources", self.sources.len()),
-            ("relays_out", self.relays_out.len()),
-            ("relays_in", self.relays_in.len()),
-            ("relay_ssrcs", self.relay_ssrcs.len()),
-            ("dirty", self.dirty.len()),
+            ("sources", self.sources.len().0),
+            ("dirty", self.sources.len().1),
+            ("relays", self.relays.len()),
             ("handshaking", self.handshaking.len()),
             ("starts", self.starts.len()),
             ("probes", self.probes.len()),

@@ -3,7 +3,8 @@
 use rillcast_wire::{rtcp, rtp};
 
 use super::inbound::MAX_PAYLOAD;
-use super::{RelayEnd, Worker};
+use super::relays::RelayEnd;
+use super::Worker;
 use crate::egress::{Egress, Path, NOBODY};
 use crate::events::Event;
 use crate::relay;
@@ -18,15 +19,15 @@ impl Worker {
             (false, 12..) => u32::from_be_bytes([data[8], data[9], data[10], data[11]]),
             _ => return self.counters.add("relay_malformed"),
         };
-        match self.relay_ssrcs.get(&ssrc) {
-            Some(RelayEnd::In(source)) => self.parent_datagram(now_us, *source, is_rtcp, data),
-            Some(RelayEnd::Out(relay)) if is_rtcp => self.child_datagram(now_us, *relay, path, data, out),
+        match self.relays.end_of(ssrc) {
+            Some(RelayEnd::In(source)) => self.parent_datagram(now_us, source, is_rtcp, data),
+            Some(RelayEnd::Out(relay)) if is_rtcp => self.child_datagram(now_us, relay, path, data, out),
             _ => self.counters.add("relay_unknown_ssrc"),
         }
     }
 
     fn parent_datagram(&mut self, now_us: u64, id: u64, is_rtcp: bool, data: &mut [u8]) {
-        let (Some(relay), Some(source)) = (self.relays_in.get_mut(&id), self.sources.get_mut(&id)) else { return };
+        let (Some(relay), Some(mut source)) = (self.relays.incoming_mut(id), self.sources.feeding(id)) else { return };
         if is_rtcp {
             let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
             relay.heard_us = now_us;
@@ -46,8 +47,6 @@ impl Worker {
         if len > MAX_PAYLOAD + h.header_len {
             return self.counters.add("rtp_too_large");
         }
-        let first = !source.is_joined();
-        let was_clean = source.pending.is_empty();
         let incoming = Incoming {
             seq: h.seq,
             ts: h.ts,
@@ -55,20 +54,11 @@ impl Worker {
             carried: relay::carried(&data[..len], &h),
             payload: &data[h.header_len..len - h.padding],
         };
-        let wall = self.shared.epoch_ntp.wrapping_add((((now_us as u128) << 32) / 1_000_000) as u64);
-        if source.ingest(now_us, incoming, wall).is_none() {
-            return;
-        }
-        if was_clean {
-            self.dirty.push((source.kind, id));
-        }
-        if first {
-            self.shared.events.push(Event::SourceStarted { source: id });
-        }
+        source.ingest(now_us, incoming, &self.shared);
     }
 
     fn child_datagram(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let Some(relay) = self.relays.outgoing_mut(id) else { return };
         let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
         relay.seen_us = now_us;
         if relay.child != Some(path) {
@@ -87,8 +77,8 @@ impl Worker {
                     }
                 }
                 Ok(rtcp::Packet::Pli { .. }) => {
-                    let source = self.relays_out.get(&id).map(|r| r.source);
-                    if let Some(s) = source.and_then(|s| self.sources.get_mut(&s)) {
+                    let source = self.relays.outgoing(id).map(|r| r.source);
+                    if let Some(s) = source.and_then(|s| self.sources.get_mut(s)) {
                         s.keyframe_wanted = true;
                     }
                 }
@@ -99,9 +89,9 @@ impl Worker {
     }
 
     fn repair_relay(&mut self, id: u64, path: Path, seq: u16, out: &mut Egress) {
-        let Some(relay) = self.relays_out.get_mut(&id) else { return };
+        let Some(relay) = self.relays.outgoing_mut(id) else { return };
         let Some(packet) =
-            relay.source_sequence(seq).and_then(|s| self.sources.get(&relay.source)?.ring.get(s).cloned())
+            relay.source_sequence(seq).and_then(|s| self.sources.get(relay.source)?.ring.get(s).cloned())
         else {
             return self.counters.add("relay_nack_not_in_ring");
         };

@@ -88,7 +88,7 @@ impl Worker {
         let t = &mut self.sessions[slot].send[i];
         t.limit_layers(temporal);
         // AV1's payload doesn't tell where layers may be taken up again; a keyframe always will do.
-        let source = t.source.filter(|_| t.changes_layers).and_then(|s| self.sources.get_mut(&s));
+        let source = t.source.filter(|_| t.changes_layers).and_then(|s| self.sources.get_mut(s));
         if let Some(s) = source.filter(|s| s.codec == Codec::Av1) {
             s.keyframe_wanted = true;
         }

@@ -67,7 +67,7 @@ impl Worker {
     fn sources_tick(&mut self, now_us: u64, out: &mut Egress) {
         let mut asked = vec![];
         let mut keyframes = vec![];
-        for s in self.sources.values_mut() {
+        for s in self.sources.iter_mut() {
             if !s.nack.is_idle() {
                 let interval = if s.feed == Feed::Relay { NACK_RELAY_US } else { NACK_SESSION_US };
                 let mut seqs = vec![];
@@ -100,7 +100,7 @@ impl Worker {
                 s.send_rtcp(packet, out, slot as u32);
             }
             Feed::Relay => {
-                let Some(r) = self.relays_in.get_mut(&id) else { return };
+                let Some(r) = self.relays.incoming_mut(id) else { return };
                 packet = r.keep_alive();
                 rtcp::write_nack(&mut packet, r.ssrc, r.ssrc, seqs);
                 self.send_to_parent(id, packet, out);
@@ -120,13 +120,13 @@ impl Worker {
                 if t.config.pli {
                     rtcp::write_pli(&mut packet, s.feedback_ssrc, media);
                 } else {
-                    let number = self.sources.get_mut(&id).map_or(0, Source::next_fir);
+                    let number = self.sources.get_mut(id).map_or(0, Source::next_fir);
                     rtcp::write_fir(&mut packet, s.feedback_ssrc, media, number);
                 }
                 s.send_rtcp(packet, out, slot as u32);
             }
             Feed::Relay => {
-                let Some(r) = self.relays_in.get_mut(&id) else { return };
+                let Some(r) = self.relays.incoming_mut(id) else { return };
                 packet = r.keep_alive();
                 rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
                 self.send_to_parent(id, packet, out);
@@ -134,7 +134,7 @@ impl Worker {
             Feed::Push => self.shared.events.push(Event::KeyframeWanted { source: id }),
             Feed::Mirror { worker } => {
                 let posted = self.shared.mailboxes[worker].post(Mail::Keyframe { source: id });
-                if let (Err(_), Some(s)) = (posted, self.sources.get_mut(&id)) {
+                if let (Err(_), Some(s)) = (posted, self.sources.get_mut(id)) {
                     s.keyframe_wanted = true;
                 }
             }
@@ -146,16 +146,16 @@ impl Worker {
 
     fn relays_tick(&mut self, now_us: u64, out: &mut Egress) {
         let due: Vec<u64> =
-            self.relays_in.values().filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US).map(|r| r.source).collect();
+            self.relays.all_incoming().filter(|r| now_us >= r.sent_us + KEEP_ALIVE_US).map(|r| r.source).collect();
         for id in due {
             self.keep_alive(now_us, id, out);
         }
         // Until the first packet comes, say hello more often: the first may have been too early.
         let early: Vec<u64> = self
-            .relays_in
-            .values()
+            .relays
+            .all_incoming()
             .filter(|r| {
-                now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(&r.source).is_some_and(|s| !s.is_joined())
+                now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(r.source).is_some_and(|s| !s.is_joined())
             })
             .map(|r| r.source)
             .collect();
@@ -164,7 +164,7 @@ impl Worker {
         }
         let late_us = now_us.saturating_sub(self.ticked_us).saturating_sub(LATE_US);
         self.ticked_us = now_us;
-        for r in self.relays_in.values_mut() {
+        for r in self.relays.all_incoming_mut() {
             // What we didn't listen to is no silence.
             r.heard_us = (r.heard_us + late_us).min(now_us);
             if !r.lost_told && now_us >= r.heard_us + PARENT_TIMEOUT_US {
@@ -173,13 +173,13 @@ impl Worker {
             }
         }
         let gone: Vec<u64> =
-            self.relays_out.values().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
+            self.relays.all_outgoing().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
         for id in gone {
             self.remove_relay(id);
             self.shared.events.push(Event::RelayChildLost { relay: id });
         }
         let reports: Vec<u64> =
-            self.relays_out.values_mut().filter_map(|r| r.is_report_due(now_us).then_some(r.id)).collect();
+            self.relays.all_outgoing_mut().filter_map(|r| r.is_report_due(now_us).then_some(r.id)).collect();
         for id in reports {
             self.report_relay(now_us, id, out);
         }
@@ -187,14 +187,14 @@ impl Worker {
 
     /// Child → parent.
     pub(super) fn keep_alive(&mut self, now_us: u64, id: u64, out: &mut Egress) {
-        let Some(r) = self.relays_in.get_mut(&id) else { return };
+        let Some(r) = self.relays.incoming_mut(id) else { return };
         r.sent_us = now_us;
         let packet = r.keep_alive();
         self.send_to_parent(id, packet, out);
     }
 
     fn send_to_parent(&mut self, id: u64, mut packet: Vec<u8>, out: &mut Egress) {
-        let Some(r) = self.relays_in.get_mut(&id) else { return };
+        let Some(r) = self.relays.incoming_mut(id) else { return };
         if r.tx.protect_rtcp(&mut packet).is_ok() {
             out.datagram(&Self::parent_path(r), NOBODY, &packet);
         }
@@ -202,11 +202,11 @@ impl Worker {
 
     /// Parent → child: sender report, which is the keep-alive as well.
     pub(super) fn report_relay(&mut self, now_us: u64, id: u64, out: &mut Egress) {
-        let Some(r) = self.relays_out.get_mut(&id) else { return };
+        let Some(r) = self.relays.outgoing_mut(id) else { return };
         let Some(path) = r.child else { return };
         r.reported_us = now_us;
         let mut packet = vec![];
-        match self.sources.get(&r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate)))
+        match self.sources.get(r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate)))
         {
             Some((clock, rate)) => {
                 let (ntp, rtp) = clock.at(now_us, rate);
@@ -232,7 +232,7 @@ impl Worker {
         }
         let publishers: Vec<usize> = self
             .sources
-            .values()
+            .iter()
             .filter_map(|s| match s.feed {
                 Feed::Session { slot, .. } if s.kind == Kind::Video => Some(slot),
                 _ => None,
@@ -306,7 +306,7 @@ impl Worker {
         let s = &mut self.sessions[slot];
         let mut packet = vec![];
         for t in &mut s.send {
-            let Some(source) = t.source.and_then(|id| self.sources.get(&id)) else { continue };
+            let Some(source) = t.source.and_then(|id| self.sources.get(id)) else { continue };
             let Some((ntp, rtp)) = t.report(now_us, source) else { continue };
             rtcp::write_sr(&mut packet, t.config.ssrc, ntp, rtp, t.packets, t.octets, &[]);
             rtcp::write_sdes_cname(&mut packet, t.config.ssrc, &t.config.cname);
@@ -314,7 +314,7 @@ impl Worker {
         let mut reports = vec![];
         for t in &s.recv {
             for (e, ssrc) in t.config.encodings.iter().zip(&t.ssrcs) {
-                let (Some(ssrc), Some(source)) = (ssrc, self.sources.get_mut(&e.source)) else { continue };
+                let (Some(ssrc), Some(source)) = (ssrc, self.sources.get_mut(e.source)) else { continue };
                 let Some((fraction_lost, cumulative_lost, highest_seq, jitter)) = source.take_reception() else {
                     continue;
                 };
@@ -365,8 +365,8 @@ impl Worker {
         if std::mem::take(&mut self.shed) >= MANY_SHED {
             rillcast_crypto::memory::release();
         }
-        self.sources.values_mut().for_each(|s| s.waited_in_vain = 0);
-        for s in self.sources.values_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
+        self.sources.iter_mut().for_each(|s| s.waited_in_vain = 0);
+        for s in self.sources.iter_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
         }
     }

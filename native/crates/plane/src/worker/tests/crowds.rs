@@ -25,14 +25,14 @@ fn crowd(n: u64) -> (Bench, Vec<Peer>) {
 
 /// Every viewer's seats are where the sources say.
 fn check_seats(b: &Bench) {
-    for s in b.worker.sources.values() {
+    for s in b.worker.sources.iter() {
         for (at, &(slot, track)) in s.viewers.iter().enumerate() {
             let mut t = b.worker.sessions[slot].send[track].seats_for_test();
             assert!(t.any(|seat| seat == (s.id, at)), "source {}, place {at}", s.id);
         }
     }
     let seats: usize = b.worker.sessions.iter().map(|(_, s)| s.send[0].seats_for_test().count()).sum();
-    assert_eq!(seats, b.worker.sources.values().map(|s| s.viewers.len()).sum::<usize>());
+    assert_eq!(seats, b.worker.sources.iter().map(|s| s.viewers.len()).sum::<usize>());
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn seats_stay_right_when_viewers_switch_pause_come_back_and_leave() {
     b.push(200, 0, 0, KEYFRAME);
     b.command(Command::SwitchSource { session: 1, track: 0, source: Some(200), hold: false });
     check_seats(&b);
-    assert_eq!(b.worker.sources[&200].viewers.len(), 3);
+    assert_eq!(b.worker.sources.get(200).unwrap().viewers.len(), 3);
     b.command(Command::RemoveSource { source: 100 });
     check_seats(&b);
     for session in 1..=9 {
         b.command(Command::RemoveSession { session, keep_sources: false });
     }
-    assert!(b.worker.sources[&200].viewers.is_empty());
+    assert!(b.worker.sources.get(200).unwrap().viewers.is_empty());
 }

@@ -51,7 +51,7 @@ fn a_silent_peer_loses_consent() {
     b.publisher(1, 1001);
     b.pass(32_000_000);
     assert_eq!(b.closed(1), Some("consent_expired"));
-    assert_eq!(b.worker.sources.len(), 1, "kept for the publisher's return");
+    assert_eq!(b.worker.sources.len().0, 1, "kept for the publisher's return");
 }
 
 fn send_track() -> crate::config::SendTrack {
