@@ -88,6 +88,8 @@ pub struct Session {
     pub send: Vec<SendTrack>,
     pub estimator: Option<Estimator>,
     pub added_us: u64,
+    /// Its place among the worker's sessions whose handshake runs.
+    pub half_open_at: Option<usize>,
     pub seen_us: u64,
     /// Last receiver report of a viewer, 0 before the first; and whether it has stopped reporting.
     pub feedback_us: u64,
@@ -138,6 +140,7 @@ impl Session {
             send: c.send.iter().map(SendTrack::new).collect(),
             estimator: wants_remb.then(|| Estimator::new(2_000_000.min(max), 100_000, max)),
             added_us: now_us,
+            half_open_at: None,
             seen_us: now_us,
             feedback_us: 0,
             stalled: false,

@@ -26,7 +26,7 @@ impl Worker {
     /// Repeats recent packets as RTX (RFC 4588) until the time since the last call is paid for. False: over.
     fn probe(&mut self, now_us: u64, slot: usize, p: &mut Probe, out: &mut Egress) -> bool {
         let Some(session) = self.sessions.get_mut(slot) else { return false };
-        let Session { send, tx, path, extensions, .. } = &mut **session;
+        let Session { send, tx, path, extensions, .. } = session;
         let t = &mut send[p.track];
         let (Some(munger), Some(tx), Some(path)) = (t.current, tx, path) else { return now_us < p.until_us };
         let Some(source) = self.sources.get(munger.source) else { return now_us < p.until_us };

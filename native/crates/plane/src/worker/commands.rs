@@ -61,7 +61,7 @@ impl Worker {
             Command::AddSession(c) => ("add_session", c.session, self.add_session(now_us, &c)),
             Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
             Command::RemoveSession { session, keep_sources } => {
-                if let Some(&slot) = self.by_id.get(&session) {
+                if let Some(slot) = self.sessions.slot_of(session) {
                     self.close_session(slot, CloseReason::Removed, keep_sources, out);
                 }
                 ("remove_session", session, Ok(()))
@@ -110,7 +110,7 @@ impl Worker {
     /// Whether the object lives here; a mirror is no source of ours.
     fn has(&self, object: Object) -> bool {
         match object {
-            Object::Session(id) => self.by_id.contains_key(&id),
+            Object::Session(id) => self.sessions.slot_of(id).is_some(),
             Object::Source(id) => self.sources.get(id).is_some_and(|s| !s.is_mirror()),
             Object::Relay(id) => self.relays.outgoing(id).is_some(),
         }
@@ -123,22 +123,19 @@ impl Worker {
     // ------------------------------------------------------------------ sessions
 
     fn add_session(&mut self, now_us: u64, c: &AddSession) -> Result<(), Failure> {
-        if self.by_id.contains_key(&c.session) {
+        if self.sessions.slot_of(c.session).is_some() {
             return Err(Failure::SessionExists(c.session));
         }
-        if self.by_ufrag.contains_key(&c.ice.local_ufrag) {
+        if self.sessions.slot_of_ufrag(&c.ice.local_ufrag).is_some() {
             return Err(Failure::UfragInUse);
         }
-        if self.handshaking.len() >= self.config.max_half_open {
+        if self.sessions.half_open() >= self.config.max_half_open {
             self.shared.events.push(Event::SessionClosed { session: c.session, reason: CloseReason::TooManyHalfOpen });
-            return Err(Failure::TooManyHalfOpen(self.handshaking.len()));
+            return Err(Failure::TooManyHalfOpen(self.sessions.half_open()));
         }
         let made = Session::new(now_us, &self.shared.context, c);
         let session = made.map_err(|e| Failure::Crypto(format!("dtls: {}", e.0)))?;
-        let slot = self.sessions.insert(Box::new(session));
-        self.by_id.insert(c.session, slot);
-        self.by_ufrag.insert(c.ice.local_ufrag.clone(), slot);
-        self.handshaking.push(slot);
+        let slot = self.sessions.add(session);
         for (track, t) in c.recv.iter().enumerate() {
             for (encoding, e) in t.encodings.iter().enumerate() {
                 let feed = Feed::Session { slot, track, encoding };
@@ -155,17 +152,11 @@ impl Worker {
     }
 
     fn restart_ice(&mut self, id: u64, ice: crate::config::IceParameters) -> Result<(), Failure> {
-        let slot = *self.by_id.get(&id).ok_or(Failure::UnknownSession(id))?;
-        if self.by_ufrag.contains_key(&ice.local_ufrag) {
+        let slot = self.sessions.slot_of(id).ok_or(Failure::UnknownSession(id))?;
+        if self.sessions.slot_of_ufrag(&ice.local_ufrag).is_some() {
             return Err(Failure::UfragInUse);
         }
-        let s = &mut self.sessions[slot];
-        self.by_ufrag.insert(ice.local_ufrag.clone(), slot);
-        s.ice.push(ice);
-        if s.ice.len() > 2 {
-            let old = s.ice.remove(0);
-            self.by_ufrag.remove(&old.local_ufrag);
-        }
+        self.sessions.add_credentials(slot, ice);
         Ok(())
     }
 
@@ -182,19 +173,9 @@ impl Worker {
                 self.detach(id, slot, track);
             }
         }
-        let mut session = self.sessions.remove(slot);
+        let Some(mut session) = self.sessions.remove(slot) else { return };
         session.shut(out, slot as u32);
         out.flush();
-        self.by_id.remove(&session.id);
-        for ice in &session.ice {
-            self.by_ufrag.remove(&ice.local_ufrag);
-        }
-        for path in &session.paths {
-            if self.by_address.get(&path.to) == Some(&slot) {
-                self.by_address.remove(&path.to);
-            }
-        }
-        self.handshaking.retain(|s| *s != slot);
         self.probes.remove(&slot);
         let ended = reason == CloseReason::Removed && !keep_sources;
         for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
@@ -348,8 +329,7 @@ impl Worker {
     }
 
     fn stop(&mut self, out: &mut Egress) {
-        let slots: Vec<usize> = self.sessions.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
+        for slot in self.sessions.all() {
             self.close_session(slot, CloseReason::Removed, false, out);
         }
     }

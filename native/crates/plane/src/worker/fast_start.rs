@@ -84,7 +84,7 @@ impl Worker {
     /// Sends the next cached packets to one track, and notes it if more remain.
     fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Session { send, tx, path, extensions, totals, remb_bps, .. } = &mut **session;
+        let Session { send, tx, path, extensions, totals, remb_bps, .. } = session;
         let t = &mut send[track];
         let (Progress::Catching { mut next }, Some(source)) =
             (t.progress, t.source.and_then(|id| self.sources.get(id)))

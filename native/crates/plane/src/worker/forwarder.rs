@@ -3,10 +3,9 @@
 //! Per burst and viewer: header rewrite, encryption from the shared clear packet into the send slot, one message.
 //! No lock, no allocation, no Python.
 
-use slab::Slab;
-
 use super::audio_piggyback::Piggyback;
 use super::relays::Relays;
+use super::sessions::Sessions;
 use super::start_queue::StartQueue;
 use super::Worker;
 use crate::config::Kind;
@@ -140,7 +139,7 @@ struct Burst<'a> {
 
 impl Burst<'_> {
     /// The inner loops.
-    fn fan_out(&mut self, sessions: &mut Slab<Box<Session>>, viewers: &[(usize, usize)], out: &mut Egress) {
+    fn fan_out(&mut self, sessions: &mut Sessions, viewers: &[(usize, usize)], out: &mut Egress) {
         for s in viewers.iter().take(2 * AHEAD).filter_map(|v| sessions.get(v.0)) {
             s.prefetch();
         }
@@ -154,7 +153,7 @@ impl Burst<'_> {
             if let Some((s, v)) = viewers.get(i + AHEAD).and_then(|v| Some((sessions.get(v.0)?, v))) {
                 s.prefetch_track(v.1);
             }
-            let session = &mut *sessions[slot];
+            let session = &mut sessions[slot];
             if session.send[track].target == Some(self.source) {
                 self.begin.push((slot, track));
                 continue;

@@ -20,7 +20,7 @@ impl Worker {
         match check.class {
             stun::Class::Request => {}
             stun::Class::Indication => {
-                if let Some(s) = self.by_address.get(&path.to).and_then(|s| self.sessions.get_mut(*s)) {
+                if let Some(s) = self.sessions.at_mut(path.to) {
                     s.seen_us = s.seen_us.max(now_us.saturating_sub(1));
                 }
                 return;
@@ -28,7 +28,7 @@ impl Worker {
             stun::Class::Success | stun::Class::Error => return self.counters.add("stun_unexpected"),
         }
         let slot =
-            check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.by_ufrag.get(local)).copied();
+            check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.sessions.slot_of_ufrag(local));
         let Some(slot) = slot else { return self.counters.add("stun_unknown_ufrag") };
         let session = &mut self.sessions[slot];
         if !session.on_check(now_us, path, data, &check, out, slot as u32) {
@@ -40,18 +40,14 @@ impl Worker {
         let forgotten = session.forgotten.take();
         let outcome = session.start_handshake(now_us, out, slot as u32);
         if let Some(f) = forgotten {
-            self.by_address.remove(&f);
+            self.sessions.unbind(f);
         }
-        if let Some(other) = self.by_address.insert(path.to, slot) {
-            if other != slot && self.sessions.contains(other) {
-                self.sessions[other].paths.retain(|p| p.to != path.to);
-            }
-        }
+        self.sessions.bind(path.to, slot);
         self.after(now_us, slot, outcome, out);
     }
 
     pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
-        let Some(&slot) = self.by_address.get(&path.to) else { return self.counters.add("dtls_unknown_peer") };
+        let Some(slot) = self.sessions.slot_at(path.to) else { return self.counters.add("dtls_unknown_peer") };
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let outcome = session.on_dtls(now_us, data, out, slot as u32);
         self.after(now_us, slot, outcome, out);
@@ -69,6 +65,7 @@ impl Worker {
     }
 
     fn connected(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        self.sessions.end_half_open(slot);
         let s = &mut self.sessions[slot];
         s.seen_us = now_us;
         self.shared.events.push(Event::SessionConnected {
@@ -88,7 +85,7 @@ impl Worker {
     }
 
     pub(super) fn session_rtp(&mut self, now_us: u64, path: Path, data: &mut [u8]) {
-        let Some(session) = self.by_address.get(&path.to).and_then(|s| self.sessions.get_mut(*s)) else {
+        let Some(session) = self.sessions.at_mut(path.to) else {
             return self.counters.add("rtp_unknown_peer");
         };
         let Some(rx) = &mut session.rx else { return self.counters.add("rtp_before_handshake") };
@@ -146,7 +143,7 @@ impl Worker {
     }
 
     pub(super) fn session_rtcp(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let Some(&slot) = self.by_address.get(&path.to) else { return self.counters.add("rtcp_unknown_peer") };
+        let Some(slot) = self.sessions.slot_at(path.to) else { return self.counters.add("rtcp_unknown_peer") };
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let Some(rx) = &mut session.rx else { return self.counters.add("rtcp_before_handshake") };
         let len = match rx.unprotect_rtcp(data) {
@@ -229,7 +226,7 @@ impl Worker {
     }
 
     fn repair(&mut self, now_us: u64, slot: usize, media: u32, seq: u16, out: &mut Egress) {
-        let session = &mut *self.sessions[slot];
+        let session = &mut self.sessions[slot];
         session.totals.nacks += 1;
         let Some(track) = session.send.iter_mut().find(|t| t.config.ssrc == media) else {
             return self.counters.add("nack_unknown_ssrc");

@@ -12,26 +12,25 @@ mod inbound;
 mod lag;
 mod relayed;
 mod relays;
+mod sessions;
 mod source_switch;
 mod sources;
 mod start_queue;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rillcast_crypto::dtls::Context;
 use rillcast_wire::demux;
-use slab::Slab;
 
 use crate::config::PlaneConfig;
 use crate::egress::{Egress, Path, Sock};
 use crate::events::{CloseReason, EventQueue};
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
-use crate::session::Session;
 use relays::Relays;
+use sessions::Sessions;
 use sources::Sources;
 use start_queue::StartQueue;
 
@@ -70,16 +69,11 @@ pub struct Worker {
     pub index: usize,
     config: PlaneConfig,
     shared: Shared,
-    sessions: Slab<Box<Session>>,
-    by_id: HashMap<u64, usize>,
-    by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    sessions: Sessions,
     sources: Sources,
     relays: Relays,
     /// Packets taken along by the burst under way, by source; kept for its room.
     piggybacked: Vec<(u64, usize)>,
-    /// Sessions whose handshake runs.
-    handshaking: Vec<usize>,
     starts: StartQueue,
     /// By session slot.
     probes: HashMap<usize, Probe>,
@@ -117,14 +111,10 @@ impl Worker {
             index,
             config,
             shared,
-            sessions: Slab::new(),
-            by_id: HashMap::new(),
-            by_ufrag: HashMap::new(),
-            by_address: HashMap::new(),
+            sessions: Sessions::default(),
             sources: Sources::default(),
             relays: Relays::default(),
             piggybacked: vec![],
-            handshaking: vec![],
             starts: StartQueue::default(),
             probes: HashMap::new(),
             closing: vec![],
@@ -178,13 +168,11 @@ impl Worker {
     fn leftovers(&self) -> Vec<&'static str> {
         [
             ("sessions", self.sessions.len()),
-            ("by_id", self.by_id.len()),
-            ("by_ufrag", self.by_ufrag.len()),
-            ("by_address", self.by_address.len()),
+            ("ways to sessions", self.sessions.ways()),
             ("sources", self.sources.len().0),
             ("dirty", self.sources.len().1),
             ("relays", self.relays.len()),
-            ("handshaking", self.handshaking.len()),
+            ("half open", self.sessions.half_open()),
             ("starts", self.starts.len()),
             ("probes", self.probes.len()),
             ("closing", self.closing.len()),
@@ -195,7 +183,7 @@ impl Worker {
     }
 
     fn is_half_open(&self, session: u64) -> bool {
-        self.by_id.get(&session).is_some_and(|slot| self.sessions[*slot].phase == crate::session::Phase::Waiting)
+        self.sessions.slot_of(session).is_some_and(|slot| self.sessions[slot].phase == crate::session::Phase::Waiting)
     }
 }
 

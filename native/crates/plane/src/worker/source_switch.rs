@@ -77,7 +77,7 @@ impl Worker {
 
     /// A track's session slot and place.
     pub(super) fn track(&self, id: u64, track: u64) -> Result<(usize, usize), Failure> {
-        let slot = *self.by_id.get(&id).ok_or(Failure::UnknownSession(id))?;
+        let slot = self.sessions.slot_of(id).ok_or(Failure::UnknownSession(id))?;
         let found = self.sessions[slot].send.iter().position(|t| t.config.track == track);
         Ok((slot, found.ok_or(Failure::NoTrack { session: id, track })?))
     }

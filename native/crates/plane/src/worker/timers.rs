@@ -47,13 +47,9 @@ impl Worker {
         // DTLS timers are 150 ms and more: a fifth of the handshakes at every tick is often enough.
         let mut i = self.handshake_turn;
         self.handshake_turn = (self.handshake_turn + 1) % HANDSHAKE_TURNS;
-        while i < self.handshaking.len() {
-            let slot = self.handshaking[i];
-            let Some(s) = self.sessions.get_mut(slot).filter(|s| s.phase != Phase::Connected) else {
-                self.handshaking.swap_remove(i);
-                continue;
-            };
+        while let Some(slot) = self.sessions.half_open_at(i) {
             i += HANDSHAKE_TURNS;
+            let s = &mut self.sessions[slot];
             if now_us >= s.added_us + timeout {
                 self.counters.add("handshake_timeout");
                 self.closing.push((slot, CloseReason::HandshakeTimeout));
@@ -222,7 +218,7 @@ impl Worker {
     // ------------------------------------------------------------------ sessions
 
     fn sessions_tick(&mut self, now_us: u64, out: &mut Egress) {
-        let slots = self.sessions.capacity();
+        let slots = self.sessions.end();
         let slice = self.next_slice;
         self.next_slice = (slice + 1) % SLICES;
         for slot in (slice..slots).step_by(SLICES) {
@@ -383,7 +379,7 @@ impl Worker {
             bytes_in: self.bytes_in,
             bytes_out,
             sessions: self.sessions.len(),
-            half_open: self.handshaking.len(),
+            half_open: self.sessions.half_open(),
             counters: self.counters.0.clone(),
         }));
     }

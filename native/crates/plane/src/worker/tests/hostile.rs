@@ -42,7 +42,7 @@ fn half_open_joins_are_bounded_and_time_out() {
     assert_eq!(b.worker.sessions.len(), 10);
     b.pass(10_100_000);
     assert_eq!(b.closed(1), Some("handshake_timeout"));
-    assert!(b.worker.sessions.is_empty() && b.worker.by_ufrag.is_empty());
+    assert!(b.worker.sessions.is_empty() && b.worker.sessions.ways() == 0);
 }
 
 #[test]

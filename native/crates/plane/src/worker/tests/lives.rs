@@ -156,7 +156,7 @@ fn a_removed_session_says_goodbye_and_its_sources_end() {
     assert_eq!(b.closed(2), Some("removed"));
     b.command(Command::RemoveSession { session: 1, keep_sources: false });
     assert!(b.worker.sources.is_empty());
-    assert!(b.worker.sessions.is_empty() && b.worker.by_address.is_empty() && b.worker.by_ufrag.is_empty());
+    assert!(b.worker.sessions.is_empty() && b.worker.sessions.ways() == 0);
 }
 
 #[test]
