@@ -32,10 +32,13 @@ pub struct Message {
     closed: bool,
 }
 
+/// The owner of what no session is charged for.
 pub const NOBODY: u32 = u32::MAX;
 /// The largest datagram: 1500-byte MTU plus room for the tag.
 pub const MAX_DATAGRAM: usize = 1600;
+/// Datagrams in one GSO message. More saves little and makes bursts that the last mile can't take.
 pub const MAX_SEGMENTS: usize = 16;
+/// Messages in one `sendmmsg`: one bit each in what `Sink::send` answers.
 pub const MAX_MESSAGES: usize = 64;
 /// The first batch after a flush is smaller, so that the first receivers need not wait until 64 messages are written.
 const FIRST_MESSAGES: usize = 16;
@@ -48,6 +51,7 @@ pub trait Sink: Send {
     fn gso(&self) -> bool;
 }
 
+/// One worker's datagrams on their way out. They are sent when a batch is full, and at `flush`.
 pub struct Egress {
     buffer: Box<[u8]>,
     used: usize,
@@ -118,6 +122,7 @@ impl Egress {
         })
     }
 
+    /// Sends what has gathered. Called after every batch of datagrams, mail or timers.
     pub fn flush(&mut self) {
         if !self.messages.is_empty() {
             self.send();

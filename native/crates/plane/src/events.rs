@@ -225,6 +225,7 @@ impl EventQueue {
         self.signal();
     }
 
+    /// A packet of a tapped source, once per packet. Python too slow: the oldest is dropped and counted.
     pub fn tap(&self, source: u64, packet: Vec<u8>) {
         let mut w = self.lock();
         if w.tapped.len() >= MAX_TAPPED {

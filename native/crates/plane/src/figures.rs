@@ -3,6 +3,7 @@
 use crate::layers::ALL;
 use crate::packet::ticks;
 
+/// Since the source began, except where said.
 #[derive(Default)]
 pub struct Stats {
     pub packets: u64,
@@ -25,6 +26,7 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Once per packet, with its payload's length.
     pub fn count(&mut self, now_us: u64, bytes: usize) {
         let elapsed = now_us.saturating_sub(self.since_us);
         if elapsed >= 1_000_000 {
@@ -43,6 +45,7 @@ pub struct Jitter {
 }
 
 impl Stats {
+    /// Bit rates with temporal layers up to each, over `seconds` since the last call. Empty for a source of one layer.
     pub fn take_layers(&mut self, seconds: f64) -> Vec<u64> {
         let bytes = std::mem::take(&mut self.layer_bytes);
         let highest = bytes.iter().rposition(|b| *b > 0).unwrap_or(0);
@@ -60,6 +63,7 @@ impl Stats {
 }
 
 impl Jitter {
+    /// Once per packet, with its arrival and RTP timestamp.
     pub fn on_packet(&mut self, now_us: u64, ts: u32, clock_rate: u32) {
         let transit = ticks(now_us, clock_rate).wrapping_sub(ts) as i32 as i64;
         if let Some(before) = self.transit.replace(transit) {

@@ -34,6 +34,7 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// What a limit left out before this packet, since the source began.
     pub fn skipped(&self, limit: u8) -> Skipped {
         self.skipped.get(usize::from(limit)).copied().unwrap_or_default()
     }
@@ -90,6 +91,7 @@ pub struct Thinning {
 }
 
 impl Thinning {
+    /// Everything is sent.
     pub const NONE: Thinning = Thinning { limit: ALL, before: Skipped { packets: 0, frames: 0 } };
 
     /// What the run left out before a packet.

@@ -10,6 +10,7 @@ use crate::packet::{Clock, PacketRef};
 use crate::waker::Waker;
 use rillcast_wire::codec::Codec;
 
+/// What one worker is told by Python's thread or by another worker.
 #[derive(Debug)]
 pub enum Mail {
     Command(Box<Command>),
@@ -148,6 +149,7 @@ impl Mailbox {
         self.armed.store(true, Ordering::SeqCst);
     }
 
+    /// The oldest piece, if any. Called by the worker's thread until there is none.
     pub fn take(&self) -> Option<Mail> {
         let mail = self.queue.pop()?;
         self.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -17,6 +17,7 @@ struct Missing {
     tries: u8,
 }
 
+/// The NACK generator of one feed: told of every packet that arrives, asked at every tick.
 #[derive(Debug, Default)]
 pub struct NackTracker {
     missing: VecDeque<Missing>,
@@ -57,6 +58,7 @@ impl NackTracker {
         self.highest = None;
     }
 
+    /// Whether no packet is missing. Asked at every tick, once per source.
     pub fn is_idle(&self) -> bool {
         self.missing.is_empty()
     }

@@ -15,6 +15,7 @@ pub struct Carried {
     pub dependency_descriptor: Option<Box<[u8]>>,
 }
 
+/// Made once when it arrives and never changed.
 #[derive(Debug)]
 pub struct Packet {
     /// Position in the source's own unbroken sequence space.

@@ -87,6 +87,7 @@ impl Registry {
         Some(place.worker)
     }
 
+    /// Whether nothing lives or is coming on any worker.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -67,6 +67,7 @@ impl Window {
 }
 
 impl RelayOut {
+    /// A relay whose child was not heard yet. Keys were agreed on before, over the bus.
     pub fn new(id: u64, source: u64, ssrc: u32, payload_type: u8, tx: Sender, rx: Receiver, now_us: u64) -> Self {
         RelayOut {
             id,

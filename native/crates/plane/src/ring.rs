@@ -14,6 +14,7 @@ pub struct Keyframe {
 /// Packets older than this are forgotten: nobody begins that far back or wants a repair of it.
 const KEEP_US: u64 = 5_000_000;
 
+/// Written once per packet. Read for every viewer that begins, and for every packet that is repaired.
 #[derive(Debug)]
 pub struct Ring {
     slots: Vec<Option<PacketRef>>,
@@ -31,6 +32,7 @@ impl Ring {
         Ring { slots: vec![None; n], mask: n as u64 - 1, oldest: 0, highest: None, keyframe: None }
     }
 
+    /// The newest packet's sequence number.
     pub fn highest(&self) -> Option<u64> {
         self.highest
     }
@@ -40,10 +42,12 @@ impl Ring {
         self.oldest
     }
 
+    /// Whether the packet is still here.
     pub fn contains(&self, seq: u64) -> bool {
         self.get(seq).is_some()
     }
 
+    /// The packet with this sequence number, if it is still here.
     pub fn get(&self, seq: u64) -> Option<&PacketRef> {
         self.slots[(seq & self.mask) as usize].as_ref().filter(|p| p.seq == seq)
     }

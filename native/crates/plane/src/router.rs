@@ -12,6 +12,7 @@ pub struct Router {
 }
 
 impl Router {
+    /// For the plane whose workers share this.
     pub fn new(shared: Shared) -> Self {
         Router { shared }
     }

@@ -97,6 +97,7 @@ pub struct Source {
 }
 
 impl Source {
+    /// Without packets; `feed` is where they will come from.
     pub fn new(id: u64, kind: Kind, codec: Codec, clock_rate: u32, feed: Feed) -> Self {
         Source {
             id,
@@ -141,6 +142,7 @@ impl Source {
         matches!(self.feed, Feed::Mirror { .. })
     }
 
+    /// Whoever gets its packets: viewers' tracks, relays, other workers and a tap.
     pub fn consumers(&self) -> usize {
         self.viewers.len() + self.relays.len() + self.mirrors.len() + usize::from(self.tapped)
     }
@@ -165,6 +167,7 @@ impl Source {
         self.rate.bps
     }
 
+    /// Whether it ever had a packet.
     pub fn has_started(&self) -> bool {
         self.stats.packets > 0
     }
@@ -266,6 +269,7 @@ impl Source {
         self.clock_seen
     }
 
+    /// A mirror takes over what the source's worker knows of its clock.
     pub fn adopt_clock(&mut self, clock: Clock) {
         self.clock_seen = true;
         self.clock = Some(clock);

@@ -19,12 +19,14 @@ const SHED_AFTER_US: u64 = 10_000_000;
 /// fifth, RFC 7675 §5.1).
 const LEAVING_US: u64 = 8_000_000;
 
+/// What there is of a session's DTLS.
 pub enum Association {
     Open(Box<Open>),
     /// The close_notify that is left of it.
     Shed(Box<[u8]>),
 }
 
+/// An association that can be used.
 pub struct Open {
     dtls: Dtls,
     parameters: DtlsParameters,
@@ -36,6 +38,7 @@ pub struct Open {
 pub struct DtlsFailure(pub String);
 
 impl Association {
+    /// Ready for `start_handshake`. Once per session.
     pub fn new(context: &Context, parameters: &DtlsParameters) -> Result<Self, DtlsFailure> {
         let role = match parameters.role {
             DtlsRole::Server => Role::Server,
@@ -59,6 +62,7 @@ impl Session {
         self.progress(now_us, out, owner)
     }
 
+    /// A DTLS datagram of the peer. A handful per session.
     pub fn on_dtls(&mut self, now_us: u64, datagram: &[u8], out: &mut Egress, owner: u32) -> Outcome {
         let Association::Open(a) = &mut self.dtls else {
             self.leaving_us = now_us;

@@ -24,6 +24,7 @@ pub use association::DtlsFailure;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 
+/// How far a session is. It goes one way only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// No authenticated STUN check yet.
@@ -44,6 +45,7 @@ pub enum Outcome {
 /// Addresses that passed a check, remembered per session.
 const MAX_PATHS: usize = 8;
 
+/// Since the session began, except where said.
 #[derive(Default)]
 pub struct Totals {
     pub packets_sent: u64,
@@ -60,6 +62,7 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Once per packet that was sent, with the length of its datagram.
     #[inline]
     pub fn count(&mut self, kind: Kind, bytes: u64) {
         self.packets_sent += 1;
@@ -71,6 +74,7 @@ impl Totals {
     }
 }
 
+/// One viewer or publisher, owned by one worker.
 pub struct Session {
     pub id: u64,
     pub phase: Phase,
@@ -119,6 +123,7 @@ pub struct Session {
 }
 
 impl Session {
+    /// As a command describes it, before anything of the peer was heard.
     pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, DtlsFailure> {
         let dtls = Association::new(context, &c.dtls)?;
         let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
@@ -235,6 +240,7 @@ impl Session {
         }
     }
 
+    /// Whether the peer passed a check from this address.
     pub fn knows(&self, from: SocketAddr) -> bool {
         self.paths.iter().any(|p| p.to == from)
     }

@@ -21,6 +21,7 @@ const OVERHEAD: u64 = 60;
 /// Shorter spans tell no rate.
 const LEAST_SPAN_US: u64 = 500_000;
 
+/// A leaky bucket for one track that is being caught up. Asked at every tick.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     rate_bps: u64,
@@ -92,10 +93,12 @@ impl Pacer {
         now_us >= self.until_us
     }
 
+    /// Whether the tick's share is used up. Asked once per packet.
     pub fn is_spent(&self) -> bool {
         self.credit <= 0
     }
 
+    /// Bytes were sent. Once per packet.
     pub fn spend(&mut self, bytes: u64) {
         self.credit -= bytes as i64;
     }

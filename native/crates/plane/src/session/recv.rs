@@ -7,6 +7,7 @@ use rillcast_wire::rtp::{self, Header};
 use crate::config::{self, HeaderExtensions};
 use crate::packet::Carried;
 
+/// One m-line of a publisher.
 pub struct RecvTrack {
     pub config: config::RecvTrack,
     /// Current media SSRC per encoding.
@@ -14,11 +15,13 @@ pub struct RecvTrack {
 }
 
 impl RecvTrack {
+    /// No packet was seen yet.
     pub fn new(c: &config::RecvTrack) -> Self {
         RecvTrack { config: c.clone(), ssrcs: vec![None; c.encodings.len()] }
     }
 }
 
+/// Where the packets of one SSRC belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     pub track: usize,
@@ -34,6 +37,7 @@ pub struct Routes {
 const MAX_SSRCS: usize = 64;
 
 impl Routes {
+    /// With the SSRCs that the SDP told, if it did.
     pub fn new(tracks: &[config::RecvTrack]) -> Self {
         let mut by_ssrc = HashMap::new();
         for (track, t) in tracks.iter().enumerate().filter(|(_, t)| t.encodings.len() == 1) {
@@ -93,6 +97,7 @@ impl Routes {
         self.by_ssrc.iter().filter(|(_, r)| !r.rtx).map(|(s, r)| (*s, *r))
     }
 
+    /// The route of an SSRC that is known already.
     pub fn get(&self, ssrc: u32) -> Option<Route> {
         self.by_ssrc.get(&ssrc).copied()
     }

@@ -10,6 +10,7 @@ use crate::ring::Ring;
 /// Larger than any payload with an RTX prefix.
 pub const MAX_COPY: usize = 1600;
 
+/// Copied per packet: small, and without anything on the heap.
 #[derive(Clone, Copy, Debug)]
 pub struct RtpMunger {
     pub source: u64,
@@ -53,6 +54,7 @@ impl Squeeze {
 }
 
 impl RtpMunger {
+    /// Whether no layer is left out. Asked once per packet and viewer.
     #[inline]
     pub fn is_whole(&self) -> bool {
         self.thinning.limit >= layers::ALL
@@ -121,6 +123,7 @@ impl RtpMunger {
         self.squeeze.is_none_or(|s| s.back(p.ts).is_none())
     }
 
+    /// The RTP timestamp that the viewer gets. Once per packet and viewer.
     pub fn timestamp(&self, p: &Packet) -> u32 {
         match self.squeeze.and_then(|s| Some((s.until, s.back(p.ts)?))) {
             Some((until, back)) => until.wrapping_add(self.ts_offset).wrapping_sub(back),

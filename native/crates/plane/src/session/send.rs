@@ -26,11 +26,13 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Once per burst.
     pub fn new(now_us: u64) -> Self {
         Moment { now_us, abs_send_time: abs_send_time(now_us) }
     }
 }
 
+/// How far a track, or a relay, is with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// For the source's next keyframe.
@@ -49,6 +51,7 @@ struct Seat {
     at: u32,
 }
 
+/// What other servers call a down track. Touched once per burst.
 pub struct SendTrack {
     pub config: config::SendTrack,
     pub source: Option<u64>,
@@ -92,6 +95,7 @@ pub struct SendTrack {
 }
 
 impl SendTrack {
+    /// Sequence numbers and timestamps begin at random (RFC 3550 §5.1).
     pub fn new(c: &config::SendTrack) -> Self {
         SendTrack {
             config: c.clone(),
@@ -122,6 +126,7 @@ impl SendTrack {
         }
     }
 
+    /// Whether it is in the start queue.
     #[inline]
     pub fn is_queued(&self) -> bool {
         self.queued
@@ -145,6 +150,7 @@ impl SendTrack {
         true
     }
 
+    /// Its place among the viewers of `source` has changed.
     pub fn move_seat(&mut self, source: u64, at: usize) {
         if let Some(s) = self.seats.iter_mut().flatten().find(|s| s.source == source) {
             s.at = at as u32;

@@ -95,6 +95,7 @@ impl<'a> Piggyback<'a> {
         Piggyback { sources, last: (0, &[]), piggybacked }
     }
 
+    /// What was taken along, for `note_piggyback`.
     pub fn piggybacked(self) -> Vec<(u64, usize)> {
         self.piggybacked
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::refusal::Impossible;
 
+/// The worker is as it was before the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     SessionExists(u64),

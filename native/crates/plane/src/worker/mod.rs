@@ -60,11 +60,13 @@ impl Shared {
 pub struct Counters(pub BTreeMap<&'static str, u64>);
 
 impl Counters {
+    /// Once per refusal or drop.
     pub fn add(&mut self, reason: &'static str) {
         *self.0.entry(reason).or_default() += 1;
     }
 }
 
+/// Driven by one thread, or by a test: `mail` and `datagram` for what arrives, then `flush`; `tick` every `TICK_US`.
 pub struct Worker {
     pub index: usize,
     config: PlaneConfig,
@@ -106,6 +108,7 @@ struct Probe {
 }
 
 impl Worker {
+    /// Without sessions, sources or relays. `index`: its place among the mailboxes.
     pub fn new(index: usize, config: PlaneConfig, shared: Shared) -> Self {
         Worker {
             index,

@@ -39,17 +39,20 @@ impl Relays {
         self.incoming.insert(relay.source, relay);
     }
 
+    /// Its id and SSRC must be free.
     pub fn add_outgoing(&mut self, relay: RelayOut) {
         self.by_ssrc.insert(relay.ssrc, RelayEnd::Out(relay.id));
         self.outgoing.insert(relay.id, relay);
     }
 
+    /// The source has no parent any more.
     pub fn remove_incoming(&mut self, source: u64) {
         if let Some(r) = self.incoming.remove(&source) {
             self.by_ssrc.remove(&r.ssrc);
         }
     }
 
+    /// The relay ends; its SSRC is free again.
     pub fn remove_outgoing(&mut self, id: u64) -> Option<RelayOut> {
         let relay = self.outgoing.remove(&id)?;
         self.by_ssrc.remove(&relay.ssrc);

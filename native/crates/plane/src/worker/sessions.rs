@@ -85,6 +85,7 @@ impl Sessions {
 
     // ------------------------------------------------------------------ ways to a session
 
+    /// By the id that Python chose. Once per command.
     pub fn slot_of(&self, id: u64) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
@@ -123,12 +124,14 @@ impl Sessions {
         }
     }
 
+    /// Datagrams from this address belong to nobody.
     pub fn unbind(&mut self, address: SocketAddr) {
         self.by_address.remove(&address);
     }
 
     // ------------------------------------------------------------------ handshakes
 
+    /// How many handshakes run.
     pub fn half_open(&self) -> usize {
         self.half_open.len()
     }

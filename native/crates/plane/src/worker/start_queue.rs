@@ -21,6 +21,7 @@ impl StartQueue {
         }
     }
 
+    /// Queues a relay unless it is.
     pub fn add_relay(&mut self, relay: &mut RelayOut) {
         if !std::mem::replace(&mut relay.queued, true) {
             self.relays.push(relay.id);
