@@ -1,6 +1,8 @@
 """The one door to the native media plane: typed commands in, typed events out.
 
-The plane's threads never touch Python; they wake the event loop through one file descriptor at most once per batch.
+The plane's threads never touch Python. They wake the event loop through one file descriptor, at most once per batch. A
+handler that fails loses no other event of the batch. Its failure is what `Plane.until_failure` raises, and it ends the
+node.
 """
 
 from __future__ import annotations
