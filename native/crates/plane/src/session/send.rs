@@ -1,5 +1,7 @@
 //! A viewer's track: one unbroken SSRC, sequence and timeline, whatever source feeds it.
 
+use std::num::NonZeroU32;
+
 use rillcast_crypto::srtp::Sender;
 use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
@@ -48,7 +50,18 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seat {
     source: u64,
-    at: u32,
+    /// One more than the place, so that no seat takes no room of its own.
+    after: NonZeroU32,
+}
+
+impl Seat {
+    fn new(source: u64, at: usize) -> Seat {
+        Seat { source, after: NonZeroU32::MIN.saturating_add(at as u32) }
+    }
+
+    fn at(self) -> usize {
+        self.after.get() as usize - 1
+    }
 }
 
 /// What other servers call a down track. Touched once per burst.
@@ -145,7 +158,7 @@ impl SendTrack {
         }
         // A track has a source and a target, so that one of the two is free.
         if let Some(free) = self.seats.iter_mut().find(|s| s.is_none()) {
-            *free = Some(Seat { source, at: at as u32 });
+            *free = Some(Seat::new(source, at));
         }
         true
     }
@@ -153,19 +166,19 @@ impl SendTrack {
     /// Its place among the viewers of `source` has changed.
     pub fn move_seat(&mut self, source: u64, at: usize) {
         if let Some(s) = self.seats.iter_mut().flatten().find(|s| s.source == source) {
-            s.at = at as u32;
+            *s = Seat::new(source, at);
         }
     }
 
     /// Where the track was among the viewers of `source`; it no longer is.
     pub fn leave_seat(&mut self, source: u64) -> Option<usize> {
         let seat = self.seats.iter_mut().find(|s| s.is_some_and(|s| s.source == source))?;
-        seat.take().map(|s| s.at as usize)
+        seat.take().map(Seat::at)
     }
 
     #[cfg(test)]
     pub fn seats_for_test(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
-        self.seats.iter().flatten().map(|s| (s.source, s.at as usize))
+        self.seats.iter().flatten().map(|s| (s.source, s.at()))
     }
 
     /// Where this track would begin with `source` now: its cached keyframe, or for audio its next packet.
