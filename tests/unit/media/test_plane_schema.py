@@ -18,8 +18,8 @@ Shape = dict[str, Any]
 
 
 def shape(node: Any, definitions: dict[str, Any]) -> Any:
-    """A JSON schema reduced to what both sides must agree on: types, words, fields, which are needed, and defaults.
-    How large a number may be and what a text is about is left out."""
+    """A JSON schema reduced to what both sides must agree on: fields, types and closed words. How large a number may be
+    is left out; defaults are compared apart."""
     if "$ref" in node:
         return shape(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
     if "anyOf" in node or "oneOf" in node:
