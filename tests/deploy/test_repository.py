@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,12 @@ def test_scripts_can_be_run(root: Path, tracked: list[Path]) -> None:
 
     assert root / "scripts/setup.py" in scripts
     assert [path for path in scripts if not path.stat().st_mode & 0o100] == []
+
+
+def test_no_two_modules_of_one_suite_share_a_name(root: Path, tracked: list[Path]) -> None:
+    """Test folders are no packages, so pytest imports each module by its bare name and refuses a second one."""
+    parts = [path.relative_to(root).parts for path in tracked if path.match("test_*.py")]
+    seen = Counter((suite, inner[-1]) for _tests, suite, *inner in parts if inner)
+
+    assert len(seen) > 100
+    assert [name for name, times in seen.items() if times > 1] == []

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
 
 from rillcast.runtime.logs import configure_logging, get_logger
 from rillcast.runtime.telemetry import configure_tracing, tracer
-
-
-@pytest.fixture(autouse=True)
-def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def test_json_has_fields_node_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
