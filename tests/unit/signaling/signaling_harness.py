@@ -1,4 +1,4 @@
-"""A whole signaling instance on a real port, with a cluster made of fakes: bus, store, nodes."""
+"""A whole signaling instance that is asked in process, with a cluster made of fakes: bus, store, nodes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -41,15 +40,16 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
 from rillcast.contracts.words import LicenseState, MediaKind, NodeKind, SessionState
 from rillcast.runtime.directory import NodeDirectory
-from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.ports import KeyValue
 from rillcast.runtime.readiness import Readiness
 from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
-from services.signaling.app import Signaling, http_options
+from services.signaling.app import Signaling
 from services.signaling.config import SignalingSettings
 from services.signaling.core.wire import read_files
+from tests.unit.signaling.asgi_socket import asgi_socket
 
 LIVE = AppName("live")
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -62,7 +62,9 @@ class FakeHost:
 
     def __init__(self, broker: FakeBroker) -> None:
         self.bus = FakeBus(broker)
-        self.directory = NodeDirectory()
+        self.clock = FakeClock()
+        """Of the store and the directory: nobody renews a record or a report here, and none expires."""
+        self.directory = NodeDirectory(clock=self.clock)
         self.readiness = Readiness()
         self.loop_lag_s = 0.0
         self.info = info("signaling-1", NodeKind.SIGNALING)
@@ -72,7 +74,7 @@ class FakeHost:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue:
-        return self.buckets.setdefault(bucket, FakeKeyValue(bucket, ttl_s))
+        return self.buckets.setdefault(bucket, FakeKeyValue(bucket, ttl_s, self.clock))
 
     def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object:
         self._tasks.append(asyncio.create_task(coroutine, name=name))
@@ -168,7 +170,6 @@ class Cluster:
         self.host = FakeHost(self.broker)
         self.origin = FakeMediaNode("origin-1", NodeKind.ORIGIN, self.broker)
         self.edges = [FakeMediaNode(f"edge-{n}", NodeKind.EDGE, self.broker) for n in (1, 2)]
-        self.port = 0
 
     @property
     def played(self) -> list[PlayRequest]:
@@ -225,12 +226,17 @@ class Cluster:
         await eventually(condition, 5.0, "what the test waits for")
 
     def http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5)
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.service.asgi), base_url="http://127.0.0.1:5080")
 
     @asynccontextmanager
     async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:
-        async with connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=None) as socket:
+        async with asgi_socket(self.service.asgi, path) as socket:
             yield Client(socket)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Reachable for clients meanwhile; in process they are always."""
+        yield
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Cluster]:
@@ -238,14 +244,10 @@ class Cluster:
             await node.start()
             self.report(node)
         self.service = await Signaling.build(self.settings, self.host, read_files(self.settings))
-        sock = bind("127.0.0.1", 0, "test")
-        self.port = sock.getsockname()[1]
-        server = HttpServer(self.service.asgi, sock, **http_options())
-        await server.start()
         try:
-            yield self
+            async with self.listening():
+                yield self
         finally:
-            await server.stop()
             await self.service.core.tasks.close()
             await self.host.close()
             for node in (self.origin, *self.edges):
@@ -294,10 +296,20 @@ def license_status(state: LicenseState, license_id: str = "L1") -> LicenseStatus
     )
 
 
+class TextSocket(Protocol):
+    """A client's end of a WebSocket."""
+
+    async def send(self, frame: str | bytes, /) -> None: ...
+
+    async def recv(self) -> str | bytes: ...
+
+    async def close(self) -> None: ...
+
+
 class Client:
     """A client that speaks the WebSocket protocol."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: TextSocket) -> None:
         self.socket = socket
 
     async def send(self, command: str, **fields: Any) -> None:

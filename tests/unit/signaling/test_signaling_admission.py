@@ -8,8 +8,6 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from signaling_harness import LIVE, cluster
-from test_signaling_conversation import Talk, Tallied
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -25,6 +23,8 @@ from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
+from tests.unit.signaling.signaling_harness import LIVE, cluster
+from tests.unit.signaling.test_signaling_conversation import Talk, Tallied
 
 APPLICANT = Applicant(
     role=Role.PUBLISH, app=LIVE, stream=StreamId("s1"), credentials=Credentials(), client=Client(address="192.0.2.1")

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
-from signaling_harness import LIVE, Cluster, cluster
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord, LadderRung
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
 
 ROOT = "/live/rest/v2/broadcasts"
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from signaling_harness import ANSWER, LIVE, OFFER, info
 
 from rillcast.cluster.placement import Carriers, PendingJoins, Placement, PlacementLimits, RegionOrder
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -24,6 +23,7 @@ from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJo
 from services.signaling.core.ports import MediaNodes
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from tests.unit.signaling.signaling_harness import ANSWER, LIVE, OFFER, info
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 SILENT = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "nobody listens")

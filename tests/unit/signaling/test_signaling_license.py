@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from signaling_harness import license_status
 
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
@@ -16,6 +15,7 @@ from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
 from services.signaling.core.adapters.bus_license import BusLicense
+from tests.unit.signaling.signaling_harness import license_status
 
 GRACE_S = 3_600
 

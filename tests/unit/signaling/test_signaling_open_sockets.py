@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.websockets import WebSocket
-from test_signaling_conversation import LIVE, Talk, Tallied
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import EndReason
@@ -23,6 +22,7 @@ from services.signaling.websocket.domain.farewell import Farewell
 from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import ASKED_PER_TURN, OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
+from tests.unit.signaling.test_signaling_conversation import LIVE, Talk, Tallied
 
 EDGE = NodeId("edge-1")
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from signaling_harness import LIVE, OFFER, Cluster, cluster, info
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import NodeLoad, NodeReport
 from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
+from tests.unit.signaling.signaling_harness import LIVE, OFFER, Cluster, cluster, info
 
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]
 SETTINGS = "/rest/v2/applications/settings/live"

@@ -1,4 +1,4 @@
-"""REST, status and pages over real HTTP."""
+"""REST and status, asked in process."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
-from signaling_harness import LIVE, Cluster, cluster
-from starlette.applications import Starlette
 
 from rillcast.contracts import subjects
 from rillcast.contracts.status import ClusterStatus
 from rillcast.contracts.words import LicenseState
-from services.signaling.core.domain.app_catalog import AppCatalog
-from services.signaling.pages.adapters.http_pages import Pages
+from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
 
 
 @pytest.fixture
@@ -240,55 +236,6 @@ async def test_changed_settings_are_read_back_at_once_by_the_instance_that_chang
         for limit in range(1, 30):
             await http.post(path, json={"webRTCViewerLimit": limit})
             assert (await http.get(path)).json()["webRTCViewerLimit"] == limit
-
-
-def pages(folder: Path) -> httpx.AsyncClient:
-    for name in ("index.html", "publish.html", "watch.html", "page.js"):
-        (folder / name).write_text(f"<p>{name}</p>")
-    shown = Pages(AppCatalog(["live"], {}), folder)
-    app = Starlette()
-    app.add_route("/", shown.root)
-    app.add_route("/static/{path:path}", shown.file)
-    app.add_route("/{app}/", shown.app_page)
-    app.add_route("/{app}/{page}", shown.app_page)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tv.example:5080")
-
-
-@pytest.mark.parametrize(
-    ("path", "shown"),
-    [
-        ("/", "index.html"),
-        ("/live/", "index.html"),
-        ("/live/publish.html", "publish.html"),
-        ("/live/watch.html?id=s1", "watch.html"),
-        ("/live/play.html?id=s1", "watch.html"),
-        ("/static/page.js", "page.js"),
-    ],
-)
-async def test_pages_are_where_visitors_expect_them(tmp_path: Path, path: str, shown: str) -> None:
-    answer = await pages(tmp_path).get(path)
-
-    assert answer.status_code == 200
-    assert answer.text == f"<p>{shown}</p>"
-
-
-async def test_pages_may_load_from_here_only(tmp_path: Path) -> None:
-    headers = (await pages(tmp_path).get("/live/watch.html")).headers
-
-    policy = headers["content-security-policy"]
-    assert policy.startswith("default-src 'self'; connect-src 'self' ws://tv.example:5080 wss://tv.example:5080;")
-    assert "media-src 'self' blob:" in policy
-
-
-@pytest.mark.parametrize(
-    "path", ["/none/", "/none/watch.html", "/live/other.html", "/static/%2e%2e/secret", "/static/no"]
-)
-async def test_nothing_else_is_shown(tmp_path: Path, path: str) -> None:
-    folder = tmp_path / "static"
-    folder.mkdir()
-    (tmp_path / "secret").write_text("secret")
-
-    assert (await pages(folder).get(path)).status_code == 404
 
 
 async def test_every_answer_forbids_sniffing(c: Cluster) -> None:

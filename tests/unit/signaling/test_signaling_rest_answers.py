@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from signaling_harness import LIVE, Cluster, cluster
 
 from rillcast.contracts import subjects
 from rillcast.contracts.words import LicenseState
 from rillcast.runtime.service import product_version
+from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
 ROOT = "/live/rest/v2/broadcasts"

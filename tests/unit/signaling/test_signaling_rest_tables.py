@@ -14,7 +14,6 @@ import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
-from signaling_harness import cluster
 from starlette.routing import Match, Route
 
 from rillcast.contracts.status import OPENAPI_PATH
@@ -30,6 +29,7 @@ from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.adapters.tables.guards import OPERATOR
 from services.signaling.rest.domain.parameters import About
 from services.signaling.rest.domain.refusal import Identity, Refusal, Refused
+from tests.unit.signaling.signaling_harness import cluster
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 IN_TABLES = {(row.method, row.path) for _, row in ROWS}

@@ -13,7 +13,6 @@ import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_signaling_conversation import Talk
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
@@ -35,6 +34,7 @@ from services.signaling.websocket.domain.effects import (
     StopWaiting,
     Wait,
 )
+from tests.unit.signaling.test_signaling_conversation import Talk
 
 STREAMS = st.sampled_from(["s1", "s2", "not-live"])
 """The first two are live."""

@@ -8,14 +8,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
-from test_signaling_conversation import LIVE, STREAM, Known
-
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.node.background import BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.websocket.domain.waiting_list import WaitingList
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
+from tests.unit.signaling.test_signaling_conversation import LIVE, STREAM, Known
 
 KEY = stream_key(LIVE, STREAM)
 
