@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.plan import ProcessSpec
-from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.up import choose_discovery
-
-
-@pytest.mark.parametrize(("kind", "word"), [(socket.SOCK_STREAM, "TCP"), (socket.SOCK_DGRAM, "UDP")])
-def test_a_port_in_use_is_named_with_who_needs_and_who_holds_it(kind: socket.SocketKind, word: str) -> None:
-    with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", 0))
-        if kind == socket.SOCK_STREAM:
-            holder.listen()
-        ports = (holder.getsockname()[1],)
-        tcp, udp = (ports, ()) if word == "TCP" else ((), ports)
-        spec = ProcessSpec("edge-1", ("true",), tcp_ports=tcp, udp_ports=udp)
-
-        with pytest.raises(CannotGoOn) as caught:
-            require_free([spec])
-
-    assert caught.value.sentence.startswith(f"{word} port {ports[0]}, which edge-1 needs, is in use")
-    assert f"(pid {os.getpid()})" in caught.value.sentence
 
 
 def test_a_second_instance_is_told_where_the_first_one_is(tmp_path: Path) -> None:

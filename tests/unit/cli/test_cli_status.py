@@ -1,20 +1,14 @@
-"""`rillcast status` and `streams` say what the cluster says, and why not when it can't be asked."""
+"""`rillcast status` and `streams` show what the cluster says."""
 
 from __future__ import annotations
-
-import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import shortened
-from rillcast.cli.status import fetch_status, render_nodes, render_streams
+from rillcast.cli.status import render_nodes, render_streams
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import (
     LicenseStatus,
@@ -22,7 +16,7 @@ from rillcast.contracts.messages import (
     NodeLoad,
     NodeReport,
 )
-from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.contracts.status import ClusterStatus, StreamStatus
 from rillcast.contracts.words import LicenseState, NodeKind
 
 EDGE = NodeReport(
@@ -72,28 +66,6 @@ def shown(what: RenderableType, width: int = 140) -> str:
     with console.capture() as capture:
         console.print(what)
     return capture.get()
-
-
-@contextmanager
-def answering(status: int, body: bytes) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if self.path == STATUS_PATH else 404)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def test_what_the_cluster_answers_comes_back_whole() -> None:
-    with answering(200, msgspec.json.encode(STATUS)) as url:
-        assert fetch_status(url) == STATUS
 
 
 def test_nodes_are_shown_with_state_load_and_license() -> None:
@@ -203,20 +175,3 @@ def test_no_stream_is_said_in_words() -> None:
 
 def test_a_missing_license_service_is_said() -> None:
     assert "no license service answers" in shown(render_nodes(msgspec.structs.replace(STATUS, license=None)))
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "sentence"),
-    [(403, b"not from here", "answers 403: not from here"), (200, b"{}", "not this version of Rillcast")],
-)
-def test_an_unusable_answer_is_one_sentence(status: int, body: bytes, sentence: str) -> None:
-    with answering(status, body) as url, pytest.raises(CannotGoOn, match=sentence):
-        fetch_status(url)
-
-
-def test_nothing_running_is_one_sentence() -> None:
-    with answering(200, b"") as url:
-        gone = url
-
-    with pytest.raises(CannotGoOn, match="nothing runs at"):
-        fetch_status(gone)
