@@ -134,7 +134,7 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 
 def node(discovery: str = "nats", **settings: object) -> Node:
-    values = {"discovery": discovery, "log_level": "error", **settings}
+    values = {"discovery": discovery, "advertise_address": "127.0.0.1", "log_level": "error", **settings}
     return Node(EdgeSettings.model_validate(values), NodeKind.EDGE)
 
 
@@ -330,7 +330,7 @@ def report(kind: NodeKind, *, ready: bool = True) -> NodeReport:
 
 @asynccontextmanager
 async def one_with_needs(ledger: Ledger, *needs: NodeKind) -> AsyncIterator[Node]:
-    made = Node(LicenseSettings(log_level="error"), NodeKind.LICENSE, needs=needs)
+    made = Node(LicenseSettings(advertise_address="127.0.0.1", log_level="error"), NodeKind.LICENSE, needs=needs)
     async with made:
         running = asyncio.create_task(made.until_stopped())
         yield made
