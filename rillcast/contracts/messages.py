@@ -46,11 +46,25 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long the publisher has for its first media, and for its return after a loss."""
 
 
-class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Open the session of a viewer. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
+class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that a viewer is to get, or a part of it."""
 
     app: AppName
     stream: StreamId
+    mids: tuple[str, ...] = ()
+    """The `TrackRecord.mid` of the tracks that are wanted; empty = all that the stream has."""
+    codecs_to_come: tuple[str, ...] = ()
+    """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
+    viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of the request
+    must therefore be longer."""
+
+
+class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Open the session of a viewer. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
+
+    subscriptions: tuple[PlaySubscription, ...]
+    """In the order in which their m-lines are offered. All are joined or none is. Each stream id stands here once. An
+    edge refuses none (a session for data alone) and too many with BAD_REQUEST."""
     session: SessionId
     signaling: NodeId
     """The signaling instance that is to hear `SessionChanged`."""
@@ -59,10 +73,6 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long the viewer has to answer and to connect."""
     abr: AbrSettings = AbrSettings()
     """The settings of the app. They hold as long as this session lives."""
-    codecs_to_come: tuple[str, ...] = ()
-    """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
-    viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of this request
-    must therefore be longer."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +161,8 @@ class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     kind: MediaKind
     enabled: bool
+    subscription: int | None = None
+    """The place in `PlayRequest.subscriptions` that this is about; None = all. One that has ended is left alone."""
 
 
 class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +170,8 @@ class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     height: int
+    subscription: int | None = None
+    """As in `MuteRequest`."""
 
 
 class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):

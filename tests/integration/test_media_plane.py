@@ -19,7 +19,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
-from rillcast.media.sdp import LocalTransport, answer_play, answer_publish, new_transport_credentials
+from rillcast.media.sdp import LocalTransport, SentStream, answer_play, answer_publish, new_transport_credentials
 from rillcast.testing.pictures import MovingPicture
 
 ids = itertools.count(1)
@@ -115,7 +115,7 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
     pc.addTransceiver("audio", "recvonly")
     await pc.setLocalDescription(await pc.createOffer())
     local = r.local(worker)
-    n = answer_play(pc.localDescription.sdp, published.tracks, local, stream="s", label="s")
+    n = answer_play(pc.localDescription.sdp, [SentStream("s", published.tracks)], local)
     session = next(ids)
     send = tuple(
         p.SendTrack(

@@ -22,6 +22,7 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseRequest,
     PlayRequest,
+    PlaySubscription,
     PublishRequest,
     SessionAnswer,
     SessionChanged,
@@ -156,7 +157,12 @@ class Cluster:
         self.changes.append(change)
 
     async def _play(self, edge: str, **fields: Any) -> SessionAnswer:
-        request = PlayRequest(app=APP, stream=STREAM, session=new_session_id(), signaling=SIGNALING, **fields)
+        request = PlayRequest(
+            subscriptions=(PlaySubscription(app=APP, stream=STREAM),),
+            session=new_session_id(),
+            signaling=SIGNALING,
+            **fields,
+        )
         return await self.bus.request(subjects.edge_play(NodeId(edge)), request, SessionAnswer)
 
 

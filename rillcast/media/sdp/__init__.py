@@ -4,9 +4,9 @@ Whatever a peer got wrong becomes a `RillcastError` (BAD_REMOTE_DESCRIPTION or N
 """
 
 from rillcast.media.sdp.play_answer import answer_play
-from rillcast.media.sdp.play_offer import PlayOffer, accept_play_answer, offer_play
+from rillcast.media.sdp.play_offer import PlayOffer, TooManyTracks, accept_play_answer, offer_play
 from rillcast.media.sdp.publish import PublishNegotiation, answer_publish
-from rillcast.media.sdp.sending import PlayNegotiation
+from rillcast.media.sdp.sending import PlayNegotiation, SentStream
 from rillcast.media.sdp.transport import IceCredentials, LocalTransport, local_candidates, new_transport_credentials
 from rillcast.media.sdp.trickle import IceFragment, parse_candidates, restart_ice_fragment, write_ice_fragment
 
@@ -17,6 +17,8 @@ __all__ = [
     "PlayNegotiation",
     "PlayOffer",
     "PublishNegotiation",
+    "SentStream",
+    "TooManyTracks",
     "accept_play_answer",
     "answer_play",
     "answer_publish",

@@ -13,7 +13,15 @@ from rillcast.media.sdp.codecs import (
 )
 from rillcast.media.sdp.document import parse_document
 from rillcast.media.sdp.extensions import TO_VIEWER, ExtensionMap
-from rillcast.media.sdp.sending import PlayNegotiation, by_mid, msid_track, send_tracks, source_lines
+from rillcast.media.sdp.sending import (
+    AgreedTrack,
+    PlayNegotiation,
+    SentStream,
+    by_mid,
+    msid_track,
+    send_tracks,
+    source_lines,
+)
 from rillcast.media.sdp.transport import (
     LocalTransport,
     answered_setup,
@@ -30,17 +38,23 @@ from rillcast.media.sdp.writing import (
     session_lines,
 )
 
+Group = tuple[int, str]
+"""The place of a stream in what is to be sent, and a `TrackRecord.mid` of it."""
 
-def answer_play(
-    offer_sdp: str, tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: str, label: str
-) -> PlayNegotiation:
+
+def answer_play(offer_sdp: str, streams: Sequence[SentStream], local: LocalTransport) -> PlayNegotiation:
     """Answer a viewer's offer (WHEP). Each m-line that wants to receive gets the next group of its kind that it can
-    play, and the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION or NO_COMMON_CODEC."""
+    play, those of the first stream first, and the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION
+    or NO_COMMON_CODEC."""
     document = parse_document(offer_sdp)
-    groups = by_mid(tracks)
+    groups = {
+        (place, group): members
+        for place, stream in enumerate(streams)
+        for group, members in by_mid(stream.tracks).items()
+    }
     ids = ExtensionMap()
     seen: list[tuple[str, Sequence[Payload]]] = []
-    chosen: dict[int, tuple[str, Payload, dict[str, str]]] = {}
+    chosen: dict[int, tuple[Group, Payload, dict[str, str]]] = {}
     for section in document.sections:
         if not offers_rtp(section, document) or section.direction not in ("recvonly", "sendrecv"):
             continue
@@ -53,7 +67,7 @@ def answer_play(
             chosen[section.index] = (group, payload, ids.accept(section, TO_VIEWER[section.kind], "recvonly"))
     used = [document.sections[index] for index in chosen]
     if not used:
-        raise no_common_codec(seen, list(dict.fromkeys(track.codec for track in tracks)))
+        raise no_common_codec(seen, list(dict.fromkeys(t.codec for stream in streams for t in stream.tracks)))
     require_one_transport(document, used)
     setup, role = answered_setup(remote_setup(document, used))
     send = send_tracks([(section.kind, chosen[section.index][1]) for section in used])
@@ -63,14 +77,15 @@ def answer_play(
         if section.index not in chosen:
             text += rejected_lines(section)
             continue
-        _, payload, extensions = chosen[section.index]
+        (place, _), payload, extensions = chosen[section.index]
+        name = streams[place].name
         text += [
             *media_lines(
                 section.kind, section.protocol, local, [payload], mid=section.mid, direction="sendonly", setup=setup
             ),
             *(["a=rtcp-rsize"] if "rtcp-rsize" in section.attributes else []),
             *extensions.values(),
-            *source_lines(tracks_by_line[section.index], stream, msid_track(section.kind, label)),
+            *source_lines(tracks_by_line[section.index], name, msid_track(section.kind, name)),
         ]
     return PlayNegotiation(
         sdp=render(text),
@@ -78,14 +93,16 @@ def answer_play(
         dtls=remote_dtls(document, used, role),
         extensions=ids.extensions(),
         send=send,
-        codecs_by_mid={group: payload.codec for group, payload, _ in chosen.values()},
-        track_groups={group: tracks_by_line[index].track for index, (group, _, _) in chosen.items()},
+        agreed=tuple(
+            AgreedTrack(subscription=place, group=group, codec=payload.codec, track=tracks_by_line[index].track)
+            for index, ((place, group), payload, _) in chosen.items()
+        ),
     )
 
 
 def _first_playable(
-    groups: dict[str, list[TrackRecord]], kind: str, payloads: Sequence[Payload]
-) -> tuple[str, Payload] | None:
+    groups: dict[Group, list[TrackRecord]], kind: str, payloads: Sequence[Payload]
+) -> tuple[Group, Payload] | None:
     for group, members in groups.items():
         if members[0].kind != kind:
             continue

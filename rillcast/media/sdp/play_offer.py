@@ -21,7 +21,16 @@ from rillcast.media.sdp.codecs import (
 from rillcast.media.sdp.document import MediaSection, bad, parse_document
 from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, for_plane, offered_lines
 from rillcast.media.sdp.h264 import CONSTRAINED_BASELINE, h264_profile
-from rillcast.media.sdp.sending import PlayNegotiation, by_mid, msid_track, send_tracks, source_lines, with_payload
+from rillcast.media.sdp.sending import (
+    AgreedTrack,
+    PlayNegotiation,
+    SentStream,
+    by_mid,
+    msid_track,
+    send_tracks,
+    source_lines,
+    with_payload,
+)
 from rillcast.media.sdp.transport import LocalTransport, remote_dtls, remote_ice, remote_setup, role_from_answer
 from rillcast.media.sdp.writing import media_lines, render, session_lines
 
@@ -29,11 +38,17 @@ PROTOCOL = "UDP/TLS/RTP/SAVPF"
 _DYNAMIC_TYPES = (*range(96, 128), *range(35, 64))
 
 
+class TooManyTracks(ValueError):
+    """There are not enough payload types for everything that was to be offered."""
+
+
 class OfferedLine(msgspec.Struct, frozen=True, kw_only=True):
     """One m-line of our offer."""
 
     mid: str
     """The mid that stands in the description."""
+    subscription: int
+    """The place of its stream in what is offered."""
     group: str
     """The `TrackRecord.mid` of the renditions that this line can carry."""
     kind: str
@@ -52,17 +67,11 @@ class PlayOffer(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[OfferedLine, ...]
 
 
-def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: str, label: str) -> PlayOffer:
-    """Offer a stream: one m-line per group of renditions. Mids, payload and extension ids depend on `tracks` alone, so
-    that another edge's offer fits the same peer connection. Raises ValueError for impossible `tracks` or names."""
-    groups = by_mid(tracks)
-    if not groups:
-        raise ValueError("a stream without tracks cannot be offered")
-    numbers = iter(_DYNAMIC_TYPES)
-    lines = tuple(
-        OfferedLine(mid=str(index), group=group, kind=members[0].kind, payloads=_offered_payloads(members, numbers))
-        for index, (group, members) in enumerate(groups.items())
-    )
+def offer_play(streams: Sequence[SentStream], local: LocalTransport) -> PlayOffer:
+    """Offer streams, one after the other: one m-line per group of renditions. Mids, payload and extension ids depend on
+    the tracks alone, so that another edge's offer fits the same peer connection. Raises ValueError for impossible
+    tracks or names, and TooManyTracks."""
+    lines = _offered_lines(streams)
     send = send_tracks([(line.kind, line.payloads[0]) for line in lines])
     text = session_lines([line.mid for line in lines])
     for line, track in zip(lines, send, strict=True):
@@ -72,12 +81,12 @@ def offer_play(tracks: Sequence[TrackRecord], local: LocalTransport, *, stream: 
             ),
             "a=rtcp-rsize",
             *offered_lines(line.kind),
-            *source_lines(track, stream, msid_track(line.kind, label)),
+            *source_lines(track, streams[line.subscription].name, _track_id(line, streams)),
         ]
     kinds = {line.kind for line in lines}
     return PlayOffer(
         sdp=render(text),
-        id_mapping={line.mid: msid_track(line.kind, label) for line in lines},
+        id_mapping={line.mid: _track_id(line, streams) for line in lines},
         send=send,
         extensions=for_plane({name: OFFERED_IDS[name] for kind in kinds for name in TO_VIEWER[kind]}),
         lines=lines,
@@ -111,9 +120,32 @@ def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
         dtls=remote_dtls(document, used, role),
         extensions=ids.extensions(),
         send=tuple(with_payload(track, payload) for track, _, payload in chosen),
-        codecs_by_mid={line.group: payload.codec for _, line, payload in chosen},
-        track_groups={line.group: track.track for track, line, _ in chosen},
+        agreed=tuple(
+            AgreedTrack(subscription=line.subscription, group=line.group, codec=payload.codec, track=track.track)
+            for track, line, payload in chosen
+        ),
     )
+
+
+def _offered_lines(streams: Sequence[SentStream]) -> tuple[OfferedLine, ...]:
+    groups = [(place, *group) for place, stream in enumerate(streams) for group in by_mid(stream.tracks).items()]
+    if not groups:
+        raise ValueError("a stream without tracks cannot be offered")
+    numbers = iter(_DYNAMIC_TYPES)
+    return tuple(
+        OfferedLine(
+            mid=str(index),
+            subscription=place,
+            group=group,
+            kind=members[0].kind,
+            payloads=_offered_payloads(members, numbers),
+        )
+        for index, (place, group, members) in enumerate(groups)
+    )
+
+
+def _track_id(line: OfferedLine, streams: Sequence[SentStream]) -> str:
+    return msid_track(line.kind, streams[line.subscription].name)
 
 
 def _offered_payloads(members: Sequence[TrackRecord], numbers: Iterator[int]) -> tuple[Payload, ...]:
@@ -135,7 +167,7 @@ def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: Iterator[int]) 
     video = track.kind == "video"
     number, rtx = next(numbers, 0), next(numbers, 0) if video else 0
     if not number or (video and not rtx):
-        raise ValueError("a stream with this many tracks cannot be offered: no payload types are left")
+        raise TooManyTracks("this many tracks cannot be offered: no payload types are left")
     return Payload(
         payload_type=number,
         codec=codec,

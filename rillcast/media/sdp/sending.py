@@ -15,6 +15,27 @@ from rillcast.media.sdp.document import is_token
 from rillcast.media.sdp.transport import IceCredentials
 
 
+class SentStream(msgspec.Struct, frozen=True):
+    """A stream that a viewer is to get, or a part of it."""
+
+    name: str
+    """Stands in the msid."""
+    tracks: Sequence[TrackRecord]
+
+
+class AgreedTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line that a viewer and this node have agreed on."""
+
+    subscription: int
+    """Whose it is: the place of its stream in what was offered."""
+    group: str
+    """The `TrackRecord.mid` of the renditions that it carries. Two streams may have the same."""
+    codec: str
+    """Only renditions in this codec can be sent."""
+    track: int
+    """The number `SendTrack.track`."""
+
+
 class PlayNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     """What a viewer and this node have agreed on."""
 
@@ -25,10 +46,16 @@ class PlayNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     extensions: HeaderExtensions
     send: tuple[SendTrack, ...]
     """The tracks to send. They have no sources yet: those come with the relays."""
-    codecs_by_mid: dict[str, str]
-    """The codec for each `TrackRecord.mid`. Only renditions in this codec can be sent."""
-    track_groups: dict[str, int]
-    """The number `SendTrack.track` for each `TrackRecord.mid`."""
+    agreed: tuple[AgreedTrack, ...]
+    """What each of them carries, in the order of the m-lines."""
+
+    def of(self, subscription: int) -> tuple[AgreedTrack, ...]:
+        """The tracks of one stream."""
+        return tuple(track for track in self.agreed if track.subscription == subscription)
+
+    def codecs(self, subscription: int) -> dict[str, str]:
+        """The codec for each `TrackRecord.mid` of one stream."""
+        return {track.group: track.codec for track in self.of(subscription)}
 
 
 def by_mid(tracks: Sequence[TrackRecord]) -> dict[str, list[TrackRecord]]:

@@ -5,11 +5,21 @@ A subscription owns every use of a feed that is made for it: they lie in its slo
 
 from __future__ import annotations
 
+import msgspec
+
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import ALL_LAYERS
 from services.edge.domain.feed import Feed, FeedSlot
 from services.edge.domain.rendition_selector import RenditionSelector
+
+
+class Wishes(msgspec.Struct):
+    """What the client asked for. It may do so as soon as it has our offer, so before there are tracks."""
+
+    height: int = 0
+    """Of the rendition; 0 = automatic."""
+    muted: set[MediaKind] = msgspec.field(default_factory=set)
 
 
 class SubscribedTrack:
@@ -57,9 +67,11 @@ class SubscribedTrack:
 class Subscription:
     """Made empty, filled by the join, closed once."""
 
-    def __init__(self, key: str) -> None:
-        """`key`: of the stream."""
+    def __init__(self, key: str, place: int = 0) -> None:
+        """`key`: of the stream. `place`: in `PlayRequest.subscriptions`."""
         self.key = key
+        self.place = place
+        self.wishes = Wishes()
         self.tracks: list[SubscribedTrack] = []
         self._slots: list[FeedSlot] = []
         self._offered: list[FeedSlot] = []

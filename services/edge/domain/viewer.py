@@ -9,7 +9,7 @@ import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, split_stream_key
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
-from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
 from rillcast.node.load import MediaLoad
@@ -18,14 +18,6 @@ from services.edge.domain.subscription import SubscribedTrack, Subscription
 
 MOST_CARRIED = 500
 """Streams in a heartbeat."""
-
-
-class Wishes(msgspec.Struct):
-    """What the client asked for. It may do so as soon as it has our offer, so before there are tracks."""
-
-    height: int = 0
-    """Of the rendition; 0 = automatic."""
-    muted: set[MediaKind] = msgspec.field(default_factory=set)
 
 
 class Viewer:
@@ -43,7 +35,6 @@ class Viewer:
         self.ended: EndReason | None = None
         """Why the session is over; None while it lives."""
         self.subscriptions: list[Subscription] = []
-        self.wishes = Wishes()
         self.offer: PlayOffer | None = None
         self.answer: SessionAnswer | None = None
         self.measured_at = now
@@ -108,9 +99,9 @@ class Viewers:
         self.connecting += 1
         return viewer
 
-    def subscribe(self, viewer: Viewer, key: str) -> Subscription:
-        """The viewer wants this stream."""
-        subscription = Subscription(key)
+    def subscribe(self, viewer: Viewer, key: str, place: int = 0) -> Subscription:
+        """The viewer wants this stream. `place`: in its request."""
+        subscription = Subscription(key, place)
         viewer.subscriptions.append(subscription)
         self._by_stream.setdefault(key, {})[subscription] = viewer
         return subscription
@@ -123,6 +114,8 @@ class Viewers:
         del same[subscription]
         if not same:
             del self._by_stream[subscription.key]
+        if viewer.starved:
+            self.note_starved(viewer, any(track.selector.starved for track in viewer.tracks))
 
     def advance(self, viewer: Viewer, event: StageEvent) -> bool:
         """Take in what happened; False when it is no news. Raises KeyError for what can't happen now."""

@@ -9,7 +9,7 @@ from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import PlayRequest
+from rillcast.contracts.messages import PlaySubscription
 from services.edge import metrics
 from services.edge.domain.negotiated import has_all
 from services.edge.domain.supply import supplies_for
@@ -26,13 +26,13 @@ class RungWait:
         self._watch = watch
         self._awaiting = 0
 
-    async def settle(self, live: LiveStream, request: PlayRequest, codecs_by_mid: Mapping[str, str]) -> LiveStream:
+    async def settle(self, live: LiveStream, wanted: PlaySubscription, codecs_by_mid: Mapping[str, str]) -> LiveStream:
         """The stream once it has every group in the codec agreed on. Raises NO_COMMON_CODEC if that is hopeless, or is
         not so in time."""
         if has_all(live, codecs_by_mid):
             return live
         missing = [codec for group, codec in codecs_by_mid.items() if not supplies_for(live, group, codec)]
-        if not set(missing) <= set(request.codecs_to_come):
+        if not set(missing) <= set(wanted.codecs_to_come):
             raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the stream changed its codec during the join", 1.0)
         if self._awaiting >= MAX_AWAITING:
             metrics.RUNG_WAITS.labels("too_many").inc()
@@ -41,7 +41,7 @@ class RungWait:
         metrics.AWAITING_RUNGS.inc()
         try:
             found = await self._watch.wait_for(
-                request.app, request.stream, RUNG_WAIT_S, lambda now: has_all(now, codecs_by_mid)
+                wanted.app, wanted.stream, RUNG_WAIT_S, lambda now: has_all(now, codecs_by_mid)
             )
         finally:
             self._awaiting -= 1

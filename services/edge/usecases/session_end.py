@@ -14,6 +14,7 @@ from rillcast.media import protocol
 from rillcast.node.background import Outbox
 from services.edge import metrics
 from services.edge.domain.stage import Stage
+from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.first_packet import FirstPackets
@@ -45,12 +46,23 @@ class SessionEnd:
         if in_plane:
             self._plane.execute(protocol.RemoveSession(session=viewer.plane_session))
 
-    async def end_all(self, viewers: Iterable[Viewer], reason: EndReason) -> None:
-        """End many without holding the event loop, neither by ending them nor by freeing all their memory at once."""
-        waiting = deque(viewers)
+    def end_subscription(self, viewer: Viewer, subscription: Subscription, reason: EndReason) -> None:
+        """One stream of the session is over. The session goes on with the others, and ends with the last."""
+        if viewer.subscriptions == [subscription]:
+            self.end(viewer, reason)
+        elif subscription in viewer.subscriptions:
+            if Stage.CONNECTING <= viewer.stage < Stage.ENDED:
+                self._silence(viewer, subscription)
+            self._viewers.unsubscribe(viewer, subscription)
+            metrics.count(self._viewers)
+
+    async def end_all(self, subscribers: Iterable[tuple[Viewer, Subscription]], reason: EndReason) -> None:
+        """End many subscriptions without holding the event loop, neither by ending them nor by freeing all their
+        memory at once."""
+        waiting = deque(subscribers)
         while waiting:
             for _ in range(min(TURN, len(waiting))):
-                self.end(waiting.popleft(), reason)
+                self.end_subscription(*waiting.popleft(), reason)
             await asyncio.sleep(0)
 
     def forget(self, viewer: Viewer, reason: EndReason) -> bool:
@@ -66,3 +78,9 @@ class SessionEnd:
     def tell(self, viewer: Viewer, change: SessionChanged) -> None:
         """An event for the session's signaling instance."""
         self._outbox.put(subjects.session_changed(viewer.signaling), change)
+
+    def _silence(self, viewer: Viewer, subscription: Subscription) -> None:
+        for track in subscription.tracks:
+            self._plane.execute(
+                protocol.SwitchSource(session=viewer.plane_session, track=track.index, source=None, hold=False)
+            )

@@ -115,22 +115,22 @@ class StreamAllocator:
 
     # ------------------------------------------------------------ what the client wants
 
-    def force(self, viewer: Viewer, height: int) -> None:
-        """The viewer chose a height; 0 = automatic."""
-        viewer.wishes.height = height
-        for track in viewer.tracks:
+    def force(self, viewer: Viewer, subscription: Subscription, height: int) -> None:
+        """The viewer chose a height for a stream; 0 = automatic."""
+        subscription.wishes.height = height
+        for track in subscription.tracks:
             if track.kind is MediaKind.VIDEO:
                 track.selector.force(height)
                 self._switch.abandon(viewer, track)
         self.allocate(viewer)
 
-    def mute(self, viewer: Viewer, kind: MediaKind, *, muted: bool) -> None:
-        """Stop or resume sending a kind of track."""
+    def mute(self, viewer: Viewer, subscription: Subscription, kind: MediaKind, *, muted: bool) -> None:
+        """Stop or resume sending a kind of track of a stream."""
         if muted:
-            viewer.wishes.muted.add(kind)
+            subscription.wishes.muted.add(kind)
         else:
-            viewer.wishes.muted.discard(kind)
-        for track in viewer.tracks:
+            subscription.wishes.muted.discard(kind)
+        for track in subscription.tracks:
             if track.kind is kind:
                 self._switch.mute(viewer, track, muted=muted)
 

@@ -23,6 +23,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.node.ice import restart_ice
 from services.edge import metrics
 from services.edge.domain.stage import Stage, StageEvent
+from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer, Viewers, grown
 from services.edge.ports import Clock, Plane
 from services.edge.usecases.first_packet import FirstPackets
@@ -84,12 +85,16 @@ class ViewerSessions:
         """Serve `subjects.edge_select`."""
         if request.height < 0:
             raise RillcastError(ErrorCode.BAD_REQUEST, "a height is 0 (automatic) or more")
-        self._allocator.force(self._viewer(request.session), request.height)
+        viewer = self._viewer(request.session)
+        for subscription in _meant(viewer, request.subscription):
+            self._allocator.force(viewer, subscription, request.height)
         return Ack()
 
     async def mute(self, request: MuteRequest) -> Ack:
         """Serve `subjects.session_mute`."""
-        self._allocator.mute(self._viewer(request.session), request.kind, muted=not request.enabled)
+        viewer = self._viewer(request.session)
+        for subscription in _meant(viewer, request.subscription):
+            self._allocator.mute(viewer, subscription, request.kind, muted=not request.enabled)
         return Ack()
 
     async def restart_ice(self, request: RestartIceRequest) -> RestartIceAnswer:
@@ -106,7 +111,7 @@ class ViewerSessions:
         """The plane has the session now. Its stream may have changed, and the client may have chosen, during the
         join."""
         self._reconcile(viewer)
-        if viewer.wishes.height:
+        if any(subscription.wishes.height for subscription in viewer.subscriptions):
             self._allocator.allocate(viewer)
 
     def on_event(self, event: protocol.Event) -> None:
@@ -192,7 +197,7 @@ class ViewerSessions:
 
     async def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)
-        await self._session_end.end_all((viewer for viewer, _ in self._viewers.of(key)), EndReason.STREAM_ENDED)
+        await self._session_end.end_all(self._viewers.of(key), EndReason.STREAM_ENDED)
         self._relays.drop(key)
         if not self._viewers.watched(key):
             self._unwatched(key)
@@ -220,10 +225,7 @@ class ViewerSessions:
 
     def _reconcile(self, viewer: Viewer) -> None:
         for subscription in self._allocator.reconcile(viewer):
-            if len(viewer.subscriptions) > 1:
-                self._viewers.unsubscribe(viewer, subscription)
-            else:
-                self._session_end.end(viewer, EndReason.CODEC_CHANGED)
+            self._session_end.end_subscription(viewer, subscription, EndReason.CODEC_CHANGED)
 
     def _take(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
         growth = grown(viewer.stats, stats)
@@ -247,3 +249,10 @@ class ViewerSessions:
                 audio_bitrate_bps=stats.audio_bps,
             ),
         )
+
+
+def _meant(viewer: Viewer, place: int | None) -> list[Subscription]:
+    """The subscriptions that a request is about."""
+    if place is not None and not 0 <= place < len(viewer.request.subscriptions):
+        raise RillcastError(ErrorCode.BAD_REQUEST, f"this session has never had a subscription {place}")
+    return [subscription for subscription in viewer.subscriptions if place in (None, subscription.place)]

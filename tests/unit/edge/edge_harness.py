@@ -18,6 +18,7 @@ from rillcast.contracts.messages import (
     CloseRequest,
     NodeInfo,
     PlayRequest,
+    PlaySubscription,
     RelayClose,
     RelayGrant,
     RelayOpen,
@@ -175,11 +176,12 @@ class World:
         epoch: int = 1,
         since: int = 0,
         tracks: tuple[TrackRecord, ...] = (VIDEO, AUDIO),
+        stream: StreamId = STREAM,
     ) -> None:
         """Write the stream's record, and wait until the edge has seen it."""
         record = StreamRecord(
             app=APP,
-            stream=STREAM,
+            stream=stream,
             owner=NodeId(owner),
             publisher_session=SessionId("p"),
             tracks=tracks,
@@ -187,7 +189,7 @@ class World:
             epoch=epoch,
             since_epoch=since or epoch,
         )
-        await self.streams.put(KEY, msgspec.json.encode(record))
+        await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
         await until(lambda: self._knows(record))
 
     async def ladder(self, *tracks: TrackRecord, epoch: int = 1, owner: str = "transcoder-1") -> None:
@@ -195,12 +197,12 @@ class World:
         await self.renditions.put(f"{KEY}/{owner}", msgspec.json.encode(job))
         await until(lambda: (live := self.media.watch.get(APP, STREAM)) is not None and job in live.renditions)
 
-    async def vanish(self) -> None:
-        await self.streams.delete(KEY)
-        await until(lambda: self.media.watch.get(APP, STREAM) is None)
+    async def vanish(self, stream: StreamId = STREAM) -> None:
+        await self.streams.delete(stream_key(APP, stream))
+        await until(lambda: self.media.watch.get(APP, stream) is None)
 
-    async def ended(self, epoch: int, owner: str = "origin-1") -> None:
-        event = StreamEvent(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner))
+    async def ended(self, epoch: int, owner: str = "origin-1", stream: StreamId = STREAM) -> None:
+        event = StreamEvent(app=APP, stream=stream, epoch=epoch, owner=NodeId(owner))
         await self.bus.emit(subjects.STREAM_ENDED, event)
         await self.settle()
 
@@ -288,7 +290,7 @@ class World:
         await self.bus.settle()
 
     def _knows(self, record: StreamRecord) -> bool:
-        live = self.media.watch.get(APP, STREAM)
+        live = self.media.watch.get(APP, record.stream)
         return live is not None and live.record == record
 
     async def _changed(self, _subject: str, change: SessionChanged) -> None:
@@ -296,9 +298,12 @@ class World:
 
 
 def request(**changes: Any) -> PlayRequest:
+    """A play request for one stream, unless `subscriptions` says otherwise."""
+    wanted = PlaySubscription(
+        app=APP, stream=changes.pop("stream", STREAM), codecs_to_come=changes.pop("codecs_to_come", ())
+    )
     fields: dict[str, Any] = {
-        "app": APP,
-        "stream": STREAM,
+        "subscriptions": (wanted,),
         "session": new_session_id(),
         "signaling": SIGNALING,
         **changes,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
-from edge_harness import AUDIO, EDGE, KEY, VIDEO, Parent, World, rung
+from edge_harness import APP, AUDIO, EDGE, KEY, STREAM, VIDEO, Parent, World, rung
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_command_backlog import MoodyPlane
@@ -16,8 +16,16 @@ from test_viewer_join import answer_to
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import RelayId, SessionId, TrackId, new_session_id
-from rillcast.contracts.messages import Ack, MuteRequest, RelayClose, RelayGrant, RelayOpen, SelectRendition
+from rillcast.contracts.ids import RelayId, SessionId, StreamId, TrackId, new_session_id
+from rillcast.contracts.messages import (
+    Ack,
+    MuteRequest,
+    PlaySubscription,
+    RelayClose,
+    RelayGrant,
+    RelayOpen,
+    SelectRendition,
+)
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
@@ -27,6 +35,7 @@ from rillcast.testing.clock import VirtualTimeLoop
 HIGH = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
 LAYER = msgspec.structs.replace(VIDEO, track=TrackId("v0.l"), rid="l", height=180, bitrate_bps=200_000)
 LOW, H264 = rung(360, 600_000), msgspec.structs.replace(rung(360, 500_000, "H264"), track=TrackId("v0.360p.h264"))
+SECOND = StreamId("s2")
 REFUSAL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 
 
@@ -35,15 +44,15 @@ class BookKeeper(Parent):
 
     def __init__(self, broker: FakeBroker, name: str, tracks: tuple[TrackRecord, ...]) -> None:
         super().__init__(broker, name, tracks)
-        self.held: dict[TrackId, RelayId] = {}
+        self.held: dict[tuple[StreamId, TrackId], RelayId] = {}
 
     async def _open(self, request: RelayOpen) -> RelayGrant:
         grant = await super()._open(request)
-        self.held[request.track] = request.relay
+        self.held[request.stream, request.track] = request.relay
         return grant
 
     async def _close(self, request: RelayClose) -> Ack:
-        self.held = {track: relay for track, relay in self.held.items() if relay != request.relay}
+        self.held = {what: relay for what, relay in self.held.items() if relay != request.relay}
         return await super()._close(request)
 
 
@@ -91,21 +100,25 @@ class Life:
             parent = self.parents[name] = BookKeeper(self.world.broker, name, tracks)
             self.world.parents[name] = await parent.start()
         await self.live("origin-1")
+        await self.second(3)
 
     # ---- what clients do
 
     async def watch(self, which: int) -> None:
-        """A WHEP client or one with our offer comes, perhaps with a codec that a ladder is about to make."""
+        """A WHEP client or one with our offer comes for one stream or two, perhaps with a codec that a ladder is about
+        to make."""
         session = new_session_id()
         self.sessions.append(session)
         coming = ("H264",) if which % 3 == 0 else ()
-        self._ask(self._play(session, which % 2 == 0, coming))
+        first = PlaySubscription(app=APP, stream=STREAM, codecs_to_come=coming)
+        both = (first, PlaySubscription(app=APP, stream=SECOND))
+        self._ask(self._play(session, which % 2 == 0, both if which % 4 > 1 else (first,)))
 
-    async def _play(self, session: SessionId, whep: bool, coming: tuple[str, ...]) -> None:
+    async def _play(self, session: SessionId, whep: bool, wanted: tuple[PlaySubscription, ...]) -> None:
         if whep:
-            await self.world.whep(session=session, codecs_to_come=coming, start_timeout_ms=5_000)
+            await self.world.whep(session=session, subscriptions=wanted, start_timeout_ms=5_000)
         else:
-            offer = await self.world.play(session=session, codecs_to_come=coming, start_timeout_ms=5_000)
+            offer = await self.world.play(session=session, subscriptions=wanted, start_timeout_ms=5_000)
             self.offers[session] = offer.sdp
 
     async def answer(self, which: int) -> None:
@@ -121,8 +134,9 @@ class Life:
         if self.sessions:
             session = self.sessions[which % len(self.sessions)]
             kind = (MediaKind.AUDIO, MediaKind.VIDEO)[which % 2]
-            mute = MuteRequest(session=session, kind=kind, enabled=which % 3 == 0)
-            chosen = SelectRendition(session=session, height=(0, 180, 360, 720)[which % 4])
+            place = (None, 0, 1)[which % 3]
+            mute = MuteRequest(session=session, kind=kind, enabled=which % 3 == 0, subscription=place)
+            chosen = SelectRendition(session=session, height=(0, 180, 360, 720)[which % 4], subscription=place)
             bus = self.world.bus
             self._ask(bus.request(subjects.session_mute(EDGE), mute, Ack))
             self._ask(bus.request(subjects.edge_select(EDGE), chosen, Ack))
@@ -193,6 +207,19 @@ class Life:
             case _:
                 await self.live("origin-1")
 
+    async def second(self, which: int) -> None:
+        """The other stream, whose mids and track ids are those of the first."""
+        match which % 4:
+            case 0:
+                await self.world.vanish(SECOND)
+            case 1:
+                await self.world.ended(1, stream=SECOND)
+            case 2:
+                other = msgspec.structs.replace(HIGH, codec="AV1")
+                await self.world.live("origin-1", tracks=(other,), stream=SECOND)
+            case _:
+                await self.world.live("origin-1", tracks=(HIGH, LAYER, AUDIO), stream=SECOND)
+
     async def ladder(self, which: int) -> None:
         if self.world.media.watch.directory.by_key(KEY) is None:
             return
@@ -238,6 +265,7 @@ class Life:
         for session in self.sessions:
             await self.world.close(session)
         await self.world.vanish()
+        await self.world.vanish(SECOND)
         await self.world.pass_time(40.0, step_s=1.0)
         await self.world.media.tasks.settle()
         await self.world.settle()
@@ -281,7 +309,7 @@ def check(life: Life) -> None:
 Step = tuple[str, int]
 OFTEN = ("watch", "watch", "answer", "figures", "source", "record", "parent")
 EACH = ("watch", "answer", "leave", "wish", "progress", "die", "figures", "switch", "source")
-CLUSTER = ("mood", "record", "ladder", "parent", "wait")
+CLUSTER = ("mood", "record", "second", "ladder", "parent", "wait")
 STEPS = st.tuples(st.sampled_from((*OFTEN, *EACH, *CLUSTER)), st.integers(0, 11))
 
 

@@ -41,7 +41,7 @@ async def test_a_session_ends_once_whoever_wants_it(world: World) -> None:
 async def test_many_are_ended_in_turns(world: World) -> None:
     for _ in range(3 * TURN):
         await world.whep()
-    ending = asyncio.create_task(world.edge.session_end.end_all(world.edge.viewers, EndReason.STREAM_ENDED))
+    ending = asyncio.create_task(world.edge.session_end.end_all(world.edge.viewers.of(KEY), EndReason.STREAM_ENDED))
     left = []
     while not ending.done():
         await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from rillcast.load.description import (
     view_answer,
     view_offer,
 )
-from rillcast.media.sdp import LocalTransport, accept_play_answer, answer_play, answer_publish, offer_play
+from rillcast.media.sdp import LocalTransport, SentStream, accept_play_answer, answer_play, answer_publish, offer_play
 
 FINGERPRINT = ":".join(["AB"] * 32)
 SERVER = LocalTransport(
@@ -42,7 +42,7 @@ def local() -> LocalPeer:
 
 def test_a_generated_viewer_agrees_with_a_whep_answer() -> None:
     peer = local()
-    negotiated = answer_play(view_offer(peer), TRACKS, SERVER, stream="s", label="s")
+    negotiated = answer_play(view_offer(peer), [SentStream("s", TRACKS)], SERVER)
     assert negotiated.sdp is not None
     found = agreed(negotiated.sdp)
     assert (found.remote, found.remote_ufrag, found.client) == ("192.0.2.7:50000", "server", True)
@@ -52,7 +52,7 @@ def test_a_generated_viewer_agrees_with_a_whep_answer() -> None:
 
 def test_a_generated_viewer_answers_a_servers_offer() -> None:
     peer = local()
-    offer = offer_play(TRACKS, SERVER, stream="s", label="s")
+    offer = offer_play([SentStream("s", TRACKS)], SERVER)
     answer, found = view_answer(peer, offer.sdp)
     accepted = accept_play_answer(offer, answer)
     assert accepted.ice_remote.ufrag == peer.ufrag
@@ -84,7 +84,7 @@ def test_simulcast_layers_are_sources_of_their_own_told_apart_by_rid() -> None:
 
 
 def test_the_time_of_sending_is_read_where_the_server_agreed_to_it() -> None:
-    negotiated = answer_play(view_offer(local()), TRACKS, SERVER, stream="s", label="s")
+    negotiated = answer_play(view_offer(local()), [SentStream("s", TRACKS)], SERVER)
     assert negotiated.sdp is not None
     found = {t.video: t.abs_send_time for t in agreed(negotiated.sdp).viewed}
     assert found == {True: negotiated.extensions.abs_send_time, False: 0}

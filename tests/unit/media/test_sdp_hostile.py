@@ -14,6 +14,7 @@ from sdp_samples import LOCAL, PLAYERS, PUBLISHERS, audio, sources, vector, vide
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.sdp import (
     LocalTransport,
+    SentStream,
     accept_play_answer,
     answer_play,
     answer_publish,
@@ -26,7 +27,7 @@ from rillcast.media.sdp import (
 from rillcast.media.sdp.document import parse_document
 
 TRACKS = (video("VP8"), audio())
-OFFER = offer_play(TRACKS, LOCAL, stream="s", label="s")
+OFFER = offer_play([SentStream("s", TRACKS)], LOCAL)
 ALL = [*PUBLISHERS, *PLAYERS, "chromium-156-answer-vp8"]
 GOOD = vector("chromium-156-publish-h264")
 
@@ -37,7 +38,7 @@ def everything(text: str) -> None:
     with contextlib.suppress(RillcastError):
         answers.append(answer_publish(text, LOCAL, allocate_source=sources()).answer_sdp)
     with contextlib.suppress(RillcastError):
-        answers.append(answer_play(text, TRACKS, LOCAL, stream="s", label="s").sdp)
+        answers.append(answer_play(text, [SentStream("s", TRACKS)], LOCAL).sdp)
     with contextlib.suppress(RillcastError):
         accept_play_answer(OFFER, text)
     with contextlib.suppress(RillcastError):

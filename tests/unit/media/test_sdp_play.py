@@ -8,11 +8,23 @@ from sdp_samples import LOCAL, PLAYERS, audio, lines, sections, sources, vector,
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.sdp import PlayOffer, accept_play_answer, answer_play, answer_publish, offer_play
+from rillcast.media.sdp import (
+    PlayNegotiation,
+    PlayOffer,
+    SentStream,
+    accept_play_answer,
+    answer_play,
+    answer_publish,
+    offer_play,
+)
+
+
+def groups(negotiation: PlayNegotiation) -> dict[str, int]:
+    return {agreed.group: agreed.track for agreed in negotiation.of(0)}
 
 
 def offer(*tracks: TrackRecord) -> PlayOffer:
-    return offer_play(tracks or (video("VP8"), audio()), LOCAL, stream="s1", label="s1")
+    return offer_play([SentStream("s1", tracks or (video("VP8"), audio()))], LOCAL)
 
 
 def test_our_offer_is_what_ant_medias_clients_need() -> None:
@@ -65,7 +77,7 @@ def test_a_ladder_in_another_codec_is_offered_behind_the_sources_codec() -> None
         .replace("a=rtpmap:98 opus", "a=rtpmap:100 opus")
     )
     negotiation = accept_play_answer(made, answer)
-    assert negotiation.codecs_by_mid["v0"] == "H264"
+    assert negotiation.codecs(0)["v0"] == "H264"
     assert [track.payload_type for track in negotiation.send] == [98, 100]
 
 
@@ -88,7 +100,7 @@ def test_captured_answers_are_accepted(answer: str, tracks: tuple[TrackRecord, .
     negotiation = accept_play_answer(made, vector(answer))
     assert negotiation.sdp is None
     assert negotiation.dtls.role == "server"
-    assert negotiation.track_groups == {"v0": 0, "a0": 1}
+    assert groups(negotiation) == {"v0": 0, "a0": 1}
     assert [track.ssrc for track in negotiation.send] == [track.ssrc for track in made.send]
     assert negotiation.send[0].payload_type == video_payload
     assert negotiation.send[0].rtx_payload_type == video_payload + 1
@@ -99,8 +111,8 @@ def test_captured_answers_are_accepted(answer: str, tracks: tuple[TrackRecord, .
 def test_a_refused_m_line_drops_out() -> None:
     negotiation = accept_play_answer(offer(video(), audio()), vector("firefox-esr-answer-h264"))
     assert [track.kind for track in negotiation.send] == ["audio"]
-    assert negotiation.track_groups == {"a0": 1}
-    assert negotiation.codecs_by_mid == {"a0": "opus"}
+    assert groups(negotiation) == {"a0": 1}
+    assert negotiation.codecs(0) == {"a0": "opus"}
     assert negotiation.extensions.abs_send_time == 0
 
 
@@ -151,7 +163,7 @@ def test_an_answer_with_missing_m_lines_is_refused() -> None:
 @pytest.mark.parametrize("name", PLAYERS)
 def test_every_captured_whep_viewer_gets_a_published_vp8_stream(name: str) -> None:
     published = answer_publish(vector("chromium-156-publish"), LOCAL, allocate_source=sources())
-    negotiation = answer_play(vector(name), published.tracks, LOCAL, stream="s1", label="s1")
+    negotiation = answer_play(vector(name), [SentStream("s1", published.tracks)], LOCAL)
     assert negotiation.sdp is not None
     theirs, ours = SessionDescription.parse(vector(name)), SessionDescription.parse(negotiation.sdp)
     assert [(m.kind, m.rtp.muxId) for m in theirs.media] == [(m.kind, m.rtp.muxId) for m in ours.media]
@@ -160,7 +172,7 @@ def test_every_captured_whep_viewer_gets_a_published_vp8_stream(name: str) -> No
     assert [m.rtp.codecs[0].name for m in ours.media] == ["VP8", "opus"]
     assert [m.ssrc[0].ssrc for m in ours.media] == [t.ssrc for t in negotiation.send]
     assert negotiation.dtls.role == "server"
-    assert negotiation.track_groups == {"v0": 0, "a0": 1}
+    assert groups(negotiation) == {"v0": 0, "a0": 1}
 
 
 @pytest.mark.parametrize(
@@ -175,12 +187,12 @@ def test_every_captured_whep_viewer_gets_a_published_vp8_stream(name: str) -> No
     ],
 )
 def test_whep_viewers_get_the_h264_format_that_fits_the_stream(stream: str, payload_type: int) -> None:
-    negotiation = answer_play(vector("chromium-156-play"), [video("H264", stream)], LOCAL, stream="s", label="s")
+    negotiation = answer_play(vector("chromium-156-play"), [SentStream("s", [video("H264", stream)])], LOCAL)
     assert negotiation.send[0].payload_type == payload_type
 
 
 def test_whep_extra_m_lines_are_refused_and_leave_the_bundle() -> None:
-    negotiation = answer_play(vector("chromium-156-play"), [audio()], LOCAL, stream="s", label="s")
+    negotiation = answer_play(vector("chromium-156-play"), [SentStream("s", [audio()])], LOCAL)
     assert negotiation.sdp is not None
     assert [line.split()[1] for line in lines(negotiation.sdp, "m=")] == ["0", "50000"]
     assert lines(negotiation.sdp, "a=group") == ["a=group:BUNDLE 1"]
@@ -189,18 +201,18 @@ def test_whep_extra_m_lines_are_refused_and_leave_the_bundle() -> None:
 
 def test_whep_takes_the_rendition_codec_the_viewer_has() -> None:
     tracks = [video("H264"), video("VP8", track="v0.360p"), audio()]
-    negotiation = answer_play(vector("firefox-esr-play"), tracks, LOCAL, stream="s", label="s")
-    assert negotiation.codecs_by_mid == {"v0": "VP8", "a0": "opus"}
+    negotiation = answer_play(vector("firefox-esr-play"), [SentStream("s", tracks)], LOCAL)
+    assert negotiation.codecs(0) == {"v0": "VP8", "a0": "opus"}
 
 
 def test_whep_viewers_without_the_codec_are_told() -> None:
     with pytest.raises(RillcastError, match="possible here: H264") as caught:
-        answer_play(vector("firefox-esr-play"), [video("H264")], LOCAL, stream="s", label="s")
+        answer_play(vector("firefox-esr-play"), [SentStream("s", [video("H264")])], LOCAL)
     assert caught.value.code is ErrorCode.NO_COMMON_CODEC
 
 
 def test_whep_extensions_never_hold_transport_wide_numbers() -> None:
-    negotiation = answer_play(vector("chromium-156-play"), [video("VP8"), audio()], LOCAL, stream="s", label="s")
+    negotiation = answer_play(vector("chromium-156-play"), [SentStream("s", [video("VP8"), audio()])], LOCAL)
     assert negotiation.sdp is not None
     assert "transport-wide" not in negotiation.sdp
     assert "transport-cc" not in negotiation.sdp
@@ -210,9 +222,9 @@ def test_whep_extensions_never_hold_transport_wide_numbers() -> None:
 
 def test_a_stream_of_nothing_cannot_be_offered() -> None:
     with pytest.raises(ValueError, match="without tracks"):
-        offer_play((), LOCAL, stream="s", label="s")
+        offer_play([SentStream("s", ())], LOCAL)
 
 
 def test_names_that_would_break_a_line_are_refused() -> None:
     with pytest.raises(ValueError, match="a=msid"):
-        offer_play((audio(),), LOCAL, stream="s\r\na=x", label="s")
+        offer_play([SentStream("s\r\na=x", (audio(),))], LOCAL)

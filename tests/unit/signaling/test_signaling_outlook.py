@@ -49,7 +49,7 @@ async def told(c: Cluster) -> list[tuple[str, ...]]:
         await http.post("/live/whep/s1", content=OFFER, headers={"Content-Type": "application/sdp"})
     async with c.client() as client:
         assert (await client.ask("play", streamId="s1"))["type"] == "offer"
-    asked = [request.codecs_to_come for request in c.played if request.session not in known]
+    asked = [request.subscriptions[0].codecs_to_come for request in c.played if request.session not in known]
     assert len(asked) == 2
     return asked
 

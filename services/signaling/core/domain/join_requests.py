@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import PlayRequest, PublishRequest
+from rillcast.contracts.messages import PlayRequest, PlaySubscription, PublishRequest
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
 
@@ -63,12 +63,10 @@ def play_request(
 ) -> PlayRequest:
     """`signaling`: the instance that is told what happens to the session. `codecs_to_come`: see `LadderOutlook`."""
     return PlayRequest(
-        app=join.app,
-        stream=join.stream,
+        subscriptions=(PlaySubscription(app=join.app, stream=join.stream, codecs_to_come=codecs_to_come),),
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
         abr=settings.abr,
-        codecs_to_come=codecs_to_come,
     )
