@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
 SOCKETS_CLOSED = Counter(
     "rillcast_signaling_sockets_closed_total",
-    "Client WebSockets that ended, by why: client, too_large, flood, slow, overload, unknown_app, draining.",
+    "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, draining.",
     ["reason"],
 )
 COMMANDS = Counter(

@@ -63,13 +63,14 @@ class Peer:
 class Line:
     """Stands in for Starlette's WebSocket of a client that plays and then hangs up."""
 
-    def __init__(self, frames: list[str]) -> None:
+    def __init__(self, frames: list[str], code: int = 1000) -> None:
         self.frames = frames
+        self.code = code
 
     async def receive(self) -> dict[str, object]:
         if self.frames:
             return {"type": "websocket.receive", "text": self.frames.pop(0)}
-        return {"type": "websocket.disconnect"}
+        return {"type": "websocket.disconnect", "code": self.code}
 
     async def send_text(self, text: str) -> None:
         pass
@@ -150,10 +151,17 @@ def test_when_a_node_dies_its_clients_move_at_a_bounded_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draining", "ended", "why"), [(True, [], SocketEnd.DRAINING), (False, ["socket_closed"], SocketEnd.CLIENT)]
+    ("draining", "code", "ended", "why"),
+    [
+        (True, 1001, [], SocketEnd.DRAINING),
+        (False, 1001, ["socket_closed"], SocketEnd.CLIENT),
+        (False, 1005, ["socket_closed"], SocketEnd.CLIENT),
+        (False, 1009, ["socket_closed"], SocketEnd.TOO_LARGE),
+        (False, 1011, ["socket_closed"], SocketEnd.KEEPALIVE),
+    ],
 )
 def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_told_or_not(
-    draining: bool, ended: list[str], why: SocketEnd
+    draining: bool, code: int, ended: list[str], why: SocketEnd
 ) -> None:
     async def hang_up() -> None:
         served, talk = Served(), Talk()
@@ -170,7 +178,7 @@ def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_t
         )
         client = WebSocketClient(
             1,
-            cast(WebSocket, Line([])),
+            cast(WebSocket, Line([], code)),
             app=LIVE,
             client=Client(address=""),
             services=services,

@@ -13,7 +13,7 @@ from rillcast.runtime.telemetry import get_logger
 from services.signaling.core.domain.identity import Client
 from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
-from services.signaling.websocket.domain.socket_end import CODES, SocketEnd
+from services.signaling.websocket.domain.socket_end import CODES, SAID_BY_SERVER, SocketEnd
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 
@@ -73,7 +73,7 @@ class WebSocketClient:
         if self._closing.is_set():
             await self._say_goodbye()
             return self._end
-        return SocketEnd.DRAINING if self._draining() else SocketEnd.CLIENT
+        return SocketEnd.DRAINING if self._draining() else self._end
 
     def send(self, frame: str) -> None:
         """Send a frame soon. A client that reads too slowly for its queue is closed."""
@@ -114,6 +114,7 @@ class WebSocketClient:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
+                self._end = SAID_BY_SERVER.get(message.get("code", 1005), SocketEnd.CLIENT)
                 return
             verdict = guard.frame(loop.time())
             if verdict is Verdict.CLOSE:

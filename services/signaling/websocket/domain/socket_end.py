@@ -14,6 +14,8 @@ class SocketEnd(StrEnum):
     """It sent a frame beyond the limit."""
     FLOOD = "flood"
     """It went on sending more than it may."""
+    KEEPALIVE = "keepalive"
+    """It answered no ping."""
     SLOW = "slow"
     """It reads too slowly."""
     DRAINING = "draining"
@@ -30,3 +32,6 @@ CODES = {
     SocketEnd.DRAINING: 1001,
 }
 """Of those that this side closes."""
+
+SAID_BY_SERVER = {1009: SocketEnd.TOO_LARGE, 1011: SocketEnd.KEEPALIVE}
+"""By the code with which the HTTP server tells that it closed the socket itself."""
