@@ -14,6 +14,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 from rich.console import Console
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from rillcast.contracts.ids import new_session_id
 from rillcast.media import protocol
+from rillcast.media.plane import Handlers, Turns
 from tests.unit.edge.edge_harness import AUDIO, VIDEO, World, rung
 
 HIGH = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
@@ -67,13 +69,20 @@ async def new_bit_rates(world: World) -> None:
     await world.live(tracks=(msgspec.structs.replace(HIGH, bitrate_bps=HIGH.bitrate_bps + int(world.clock())), AUDIO))
 
 
-FIGURES: list[protocol.SessionStats] = []
+DECODE = msgspec.json.Decoder(protocol.Event).decode
+FIGURES: list[bytes] = []
 
 
 async def a_second_of_figures(world: World) -> None:
-    """The plane's figures of all sessions in one batch."""
-    for figures in FIGURES:
-        world.plane.emit(figures)
+    """The plane's figures of all sessions in one batch, as the door to the real plane hands them over."""
+    turns = Turns(Handlers(), asyncio.get_running_loop())
+    turns.begin(partial(_decoded, world, figures) for figures in FIGURES)
+    while turns.going:
+        await asyncio.sleep(0)
+
+
+def _decoded(world: World, figures: bytes) -> None:
+    world.plane.emit(DECODE(figures))
 
 
 async def ticks_while_one_connects(world: World) -> None:
@@ -127,7 +136,7 @@ def _figures(session: int) -> protocol.SessionStats:
 
 async def _round(world: World, thing: Thing) -> float:
     world.clock.advance(1.0)
-    FIGURES[:] = [_figures(viewer.plane_session) for viewer in world.edge.viewers]
+    FIGURES[:] = [msgspec.json.encode(_figures(viewer.plane_session)) for viewer in world.edge.viewers]
     await world.live(tracks=(HIGH, AUDIO))
     await world.ladder(LOW)
     return await longest_hold_ms(lambda: thing(world))

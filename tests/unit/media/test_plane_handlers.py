@@ -11,7 +11,7 @@ import pytest
 
 from rillcast.contracts.errors import ErrorCode
 from rillcast.media import protocol as p
-from rillcast.media.plane import NativePlane, PlaneBusy
+from rillcast.media.plane import TURN, NativePlane, PlaneBusy
 from rillcast.testing.plane import FakePlane
 
 FAULT = "a fault of ours"
@@ -44,6 +44,9 @@ class ExtensionPlane:
     def ports(self) -> list[tuple[int, int]]:
         return [(1, 2)]
 
+    def close(self) -> None:
+        """Nothing runs."""
+
     def fileno(self) -> int:
         return 0
 
@@ -64,6 +67,7 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> None:
     module.__dict__.update(Plane=ExtensionPlane, PlaneBusy=ExtensionBusy)
     monkeypatch.setitem(sys.modules, "rillcast_native", module)
     monkeypatch.setattr(asyncio.SelectorEventLoop, "add_reader", lambda *_: None)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "remove_reader", lambda *_: None)
 
 
 async def test_one_failing_handler_loses_no_other_event_or_packet_of_the_batch(extension: None) -> None:
@@ -99,6 +103,53 @@ async def test_an_event_that_cannot_be_read_is_a_failure_and_loses_no_other(
     async with asyncio.timeout(5):
         with pytest.raises(msgspec.ValidationError):
             await plane.until_failure()
+
+
+def started(sources: range) -> list[bytes]:
+    return [msgspec.json.encode(p.SourceStarted(source=source)) for source in sources]
+
+
+async def test_a_big_batch_is_handled_in_turns_and_in_order(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, packets = Recorder(), list[int]()
+    plane = NativePlane(p.PlaneConfig(), recorder, lambda source, _: packets.append(source))
+    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN)))
+    plane._wake()
+    seen = [len(recorder.seen)]
+    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN, 3 * TURN + 5)))
+    while plane._turns.going:
+        plane._wake()
+        assert packets == []
+        await asyncio.sleep(0)
+        seen.append(len(recorder.seen))
+    assert seen == [TURN, 2 * TURN, 3 * TURN, 3 * TURN]
+    assert packets == [2, 3]
+    plane._wake()
+    assert recorder.seen == list(range(3 * TURN + 5))
+
+
+async def test_a_failing_handler_in_a_later_turn_loses_no_other_event(
+    extension: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    plane = NativePlane(p.PlaneConfig(), recorder)
+    order = range(2 * TURN, -1, -1)
+    monkeypatch.setattr(plane._native, "events", started(order))
+    plane._wake()
+    while plane._turns.going:
+        await asyncio.sleep(0)
+    assert recorder.seen == list(order)
+    with pytest.raises(RuntimeError, match=FAULT):
+        await plane.until_failure()
+
+
+async def test_a_closed_plane_calls_nobody(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    plane = NativePlane(p.PlaneConfig(), recorder)
+    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN)))
+    plane._wake()
+    plane.close()
+    await asyncio.sleep(0)
+    assert len(recorder.seen) == TURN
 
 
 async def test_a_plane_that_is_behind_is_told_from_an_impossible_command(extension: None) -> None:
