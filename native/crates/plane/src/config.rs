@@ -7,30 +7,47 @@ use serde::Deserialize;
 use crate::refusal::Impossible;
 use crate::registry::Object;
 
+/// How a plane is set up, for as long as it runs.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlaneConfig {
+    /// How many worker threads there are, 1 to 256. Each has ports of its own.
     pub workers: usize,
+    /// The local addresses for viewers and publishers: at most one of each family, and at least one.
     pub media_bind: Vec<IpAddr>,
+    /// The UDP port of the first worker for media; the next worker has the next one. 0 takes any free port for each.
     pub media_port: u16,
+    /// The local address for relays to and from other nodes.
     pub relay_bind: IpAddr,
+    /// The UDP port of the first worker for relays, counted as `media_port` is.
     pub relay_port: u16,
+    /// Whether worker i stays on CPU i + 1, modulo the number of CPUs.
     pub pin: bool,
+    /// Whether bursts to one receiver leave as one message (UDP GSO), where the kernel can do that.
     pub gso: bool,
+    /// A session whose ICE and DTLS are not up after so many milliseconds is closed.
     pub handshake_timeout_ms: u64,
+    /// A connected session of which nothing authentic came for so many milliseconds is closed (RFC 7675).
     pub consent_timeout_ms: u64,
+    /// The number of sessions per worker whose handshake may run; more are refused.
     pub max_half_open: usize,
 }
 
+/// The ICE credentials of both sides (RFC 8445 §5.3), when a session is added and at each restart.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IceParameters {
+    /// Ours, at least 4 characters, and unique on the worker: checks are told apart by it.
     pub local_ufrag: String,
+    /// Ours, at least 22 characters: it authenticates the peer's checks and our answers.
     pub local_pwd: String,
+    /// The peer's, which has to stand in its checks.
     pub remote_ufrag: String,
+    /// The peer's. An ICE-lite agent sends no checks, so it is not used.
     pub remote_pwd: String,
 }
 
+/// Our role in the DTLS handshake (RFC 5763 §5): the client sends the first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -39,14 +56,20 @@ pub enum DtlsRole {
     Client,
 }
 
+/// Our part in a session's DTLS handshake, and what the peer's certificate is held against (RFC 8122).
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DtlsParameters {
+    /// Our role.
     pub role: DtlsRole,
+    /// The hash function's name in SDP, such as `sha-256`.
     pub fingerprint_hash: String,
+    /// The hash of the peer's certificate in hexadecimal with colons, in either case. Another certificate ends the
+    /// session.
     pub fingerprint: String,
 }
 
+/// The negotiated ids of RTP header extensions, 1 to 14, for a whole session; 0 means that one was not negotiated.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -60,13 +83,17 @@ pub struct HeaderExtensions {
     pub dependency_descriptor: u8,
 }
 
+/// One encoding that a publisher sends on an m-line.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Encoding {
+    /// The id of the source that it becomes or goes on with.
     pub source: u64,
+    /// Its RID (RFC 8851); empty without simulcast.
     pub rid: String,
 }
 
+/// What a track or source carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -75,83 +102,128 @@ pub enum Kind {
     Video,
 }
 
+/// One m-line that a publisher sends.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecvTrack {
+    /// The value of `a=mid`, by which its packets are known until their SSRCs are.
     pub mid: String,
     pub kind: Kind,
+    /// The encoding name in RTP, such as `VP8`; an unknown one is forwarded without a look into it.
     pub codec: String,
+    /// RTP clock ticks per second, not 0.
     pub clock_rate: u32,
+    /// The payload type of media, 0 to 127.
     pub payload_type: u8,
+    /// The payload type of repairs (RFC 4588); 0 means that there is no RTX.
     pub rtx_payload_type: u8,
+    /// 1 to 8 encodings; more than one is simulcast.
     pub encodings: Vec<Encoding>,
+    /// The SSRCs that the SDP announces; the first one is the media's. It is used without simulcast only. Unknown SSRCs are
+    /// learned from MID, RID and payload type.
     pub ssrcs: Vec<u32>,
+    /// As `ssrcs`, of the repairs.
     pub rtx_ssrcs: Vec<u32>,
+    /// Whether lost packets may be asked for again (RFC 4585 §6.2.1).
     pub nack: bool,
+    /// Whether keyframes may be asked for (RFC 4585 §6.3.1).
     pub pli: bool,
+    /// Whether the bit rate may be limited by REMB.
     pub remb: bool,
 }
 
+/// One m-line that a viewer receives.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SendTrack {
+    /// Its number, unique in its session, by which later commands name it.
     pub track: u64,
     pub kind: Kind,
+    /// RTP clock ticks per second, not 0.
     pub clock_rate: u32,
+    /// The payload type of media, 0 to 127.
     pub payload_type: u8,
+    /// The payload type of repairs (RFC 4588); of no meaning where `rtx_ssrc` is 0.
     pub rtx_payload_type: u8,
+    /// The SSRC that we send media with, not 0.
     pub ssrc: u32,
+    /// The SSRC of repairs; 0 means that there is no RTX, so that repairs are plain copies.
     pub rtx_ssrc: u32,
+    /// The CNAME of sender reports (RFC 3550 §6.5.1): tracks with the same one are played in sync.
     pub cname: String,
+    /// What is sent at first; None sends nothing until `SwitchSource`.
     pub source: Option<u64>,
 }
 
+/// A negotiated session: a publisher's, with `recv`, or a viewer's, with `send`.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddSession {
+    /// The id that Python chose, unique on the plane.
     pub session: u64,
+    /// The index of the worker whose media port stands in the SDP.
     pub worker: usize,
     pub ice: IceParameters,
     pub dtls: DtlsParameters,
     pub extensions: HeaderExtensions,
     pub recv: Vec<RecvTrack>,
     pub send: Vec<SendTrack>,
+    /// A publisher is asked for a keyframe this often while somebody consumes its source; 0 asks on demand only.
     pub keyframe_interval_ms: u64,
+    /// The highest bit rate that REMB grants a publisher; below 200 000 it counts as that.
     pub max_bitrate_bps: u64,
 }
 
+/// A source that no session feeds: Python or a parent does.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceSpec {
+    /// The id that Python chose, unique on the plane.
     pub source: u64,
+    /// The index of the worker that has it.
     pub worker: usize,
     pub kind: Kind,
+    /// As in `RecvTrack`.
     pub codec: String,
+    /// RTP clock ticks per second.
     pub clock_rate: u32,
 }
 
+/// The child's end of a relay. Where the source exists, it gets this feed instead of its own.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddRelaySource {
     #[serde(flatten)]
     pub spec: SourceSpec,
+    /// The parent's relay socket.
     pub parent: SocketAddr,
+    /// The SSRC of the relay's packets, unique among the worker's relays.
     pub ssrc: u32,
+    /// 16 bytes of key and 12 of salt in base64, for what the parent sends.
     pub srtp_key: String,
+    /// The same for what the child sends.
     pub srtcp_key: String,
 }
 
+/// The parent's end of a relay. Sending begins with the child's first authentic keep-alive.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AddRelay {
+    /// The id that Python chose, unique on the plane.
     pub relay: u64,
+    /// The source that is sent, which has to be on a worker already.
     pub source: u64,
+    /// The SSRC of the relay's packets, unique among the worker's relays.
     pub ssrc: u32,
+    /// The payload type of the relay's packets, 0 to 127.
     pub payload_type: u8,
+    /// As in `AddRelaySource`.
     pub srtp_key: String,
+    /// As in `AddRelaySource`.
     pub srtcp_key: String,
 }
 
+/// What Python asks for. `protocol.py` says what each does.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
