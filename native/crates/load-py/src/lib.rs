@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rillcast_load::config::LoadConfig;
+use rillcast_load::config::{Command, LoadConfig};
 use rillcast_load::media::{Frame, Loop, Media};
 use rillcast_load::thread;
 
@@ -51,7 +51,7 @@ impl Load {
             Ok::<_, PyErr>(Media { videos, audio: media_loop(audio)? })
         };
         let media = media.map(made).transpose()?;
-        let inner = thread::Load::start(config, media).map_err(PyOSError::new_err)?;
+        let inner = thread::Load::start(config, media).map_err(|e| PyOSError::new_err(e.to_string()))?;
         Ok(Load { inner: std::sync::Mutex::new(inner) })
     }
 
@@ -59,8 +59,11 @@ impl Load {
         self.with(|l| l.fingerprint().to_owned())
     }
 
+    /// ValueError: a command that can't be read.
     fn execute(&self, command: &[u8]) -> PyResult<()> {
-        self.with(|l| l.execute(command)).map_err(PyValueError::new_err)
+        let command: Command = serde_json::from_slice(command).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        self.with(|l| l.execute(command));
+        Ok(())
     }
 
     /// (what happened since the last call, the figures), both JSON.

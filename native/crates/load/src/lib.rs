@@ -10,6 +10,7 @@
 pub mod browser;
 pub mod config;
 pub mod copies;
+pub mod failure;
 pub mod link;
 pub mod media;
 pub mod member;

@@ -1,6 +1,6 @@
 //! The transport of one peer: full ICE (controlling, one pair), DTLS, SRTP.
 
-use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::dtls::{Context, Dtls, DtlsError, Role};
 use rillcast_crypto::srtp::{Receiver, Sender};
 use rillcast_plane::egress::{Egress, Path};
 use rillcast_wire::stun;
@@ -35,9 +35,9 @@ pub enum Step {
 }
 
 impl Peer {
-    pub fn new(context: &Context, transport: Transport, path: Path, owner: u32) -> Result<Self, String> {
+    pub fn new(context: &Context, transport: Transport, path: Path, owner: u32) -> Result<Self, DtlsError> {
         let role = if transport.client { Role::Client } else { Role::Server };
-        let dtls = Dtls::new(context, role).map_err(|e| e.to_string())?;
+        let dtls = Dtls::new(context, role)?;
         Ok(Peer {
             transport,
             path,

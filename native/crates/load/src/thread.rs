@@ -18,6 +18,7 @@ use slab::Slab;
 use crate::browser::{Browser, Notes};
 use crate::config::{Command, LoadConfig, Transport};
 use crate::copies::Copies;
+use crate::failure::{JoinError, SocketError, StartError};
 use crate::media::Media;
 use crate::member::{member_datagram, note, Member};
 use crate::peer::Peer;
@@ -49,19 +50,19 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(config: LoadConfig, media: Option<Media>) -> Result<Self, String> {
+    pub fn start(config: LoadConfig, media: Option<Media>) -> Result<Self, StartError> {
         if config.addresses.is_empty() {
-            return Err("addresses: at least one".into());
+            return Err(StartError::NoAddress);
         }
         let any: IpAddr = if config.addresses[0].is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
         let at = SocketAddr::new(any, 0);
-        let context = Context::new().map_err(|e| e.to_string())?;
+        let context = Context::new().map_err(StartError::Dtls)?;
         let fingerprint = context.fingerprint().to_owned();
         let (mail, stop) = (Arc::new(Mutex::new(Mail::default())), Arc::new(AtomicBool::new(false)));
         let first = open(at, &config)?;
         let mut runner = Runner::new(config, context, media.map(Arc::new), first, mail.clone(), stop.clone());
         let thread =
-            std::thread::Builder::new().name("load".into()).spawn(move || runner.run()).map_err(|e| e.to_string())?;
+            std::thread::Builder::new().name("load".into()).spawn(move || runner.run()).map_err(StartError::Thread)?;
         Ok(Load { mail, stop, thread: Some(thread), fingerprint })
     }
 
@@ -69,10 +70,9 @@ impl Load {
         &self.fingerprint
     }
 
-    pub fn execute(&self, json: &[u8]) -> Result<(), String> {
-        let command = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    /// Gives the thread a command, which it takes in its next turn.
+    pub fn execute(&self, command: Command) {
         lock(&self.mail).commands.push(command);
-        Ok(())
     }
 
     /// What happened since the last call, and the figures now.
@@ -98,10 +98,10 @@ impl Drop for Load {
     }
 }
 
-fn open(at: SocketAddr, config: &LoadConfig) -> Result<UdpSocket, String> {
-    let socket = bind(at).map_err(|e| format!("udp {at}: {e}"))?;
+fn open(at: SocketAddr, config: &LoadConfig) -> Result<UdpSocket, SocketError> {
+    let socket = bind(at).map_err(|error| SocketError::Bind { address: at, error })?;
     if config.merge {
-        merge_received(&socket).map_err(|e| format!("UDP_GRO: {e}"))?;
+        merge_received(&socket).map_err(SocketError::Merge)?;
     }
     Ok(socket)
 }
@@ -218,7 +218,7 @@ impl Runner {
                 Command::Publish { transport, tracks, stamp } => {
                     let media = self.media.clone();
                     self.join(transport, |peer| {
-                        let media = media.ok_or("no media was given")?;
+                        let media = media.ok_or(JoinError::NoMedia)?;
                         Ok(Member::Publisher(Box::new(Publisher::new(peer, tracks, media, stamp))))
                     })
                 }
@@ -231,7 +231,8 @@ impl Runner {
                     Ok(())
                 }
             };
-            if let Err((id, detail)) = result {
+            if let Err((id, why)) = result {
+                let detail = why.to_string();
                 self.happened.push(Happened { id, what: "failed", at_us: now, detail });
             }
         }
@@ -240,8 +241,8 @@ impl Runner {
     fn join(
         &mut self,
         transport: Transport,
-        member: impl FnOnce(Peer) -> Result<Member, String>,
-    ) -> Result<(), (u64, String)> {
+        member: impl FnOnce(Peer) -> Result<Member, JoinError>,
+    ) -> Result<(), (u64, JoinError)> {
         let id = transport.id;
         self.insert(transport, member).map_err(|e| (id, e))
     }
@@ -249,15 +250,15 @@ impl Runner {
     fn insert(
         &mut self,
         transport: Transport,
-        member: impl FnOnce(Peer) -> Result<Member, String>,
-    ) -> Result<(), String> {
+        member: impl FnOnce(Peer) -> Result<Member, JoinError>,
+    ) -> Result<(), JoinError> {
         let slot = self.members.vacant_key();
         let (v4, own_port) = (transport.remote.is_ipv4(), transport.own_port);
         let local = if own_port { None } else { Some(self.free_address()?) };
         let sock = if v4 { Sock::MediaV4 } else { Sock::MediaV6 };
         let path = Path { sock, to: transport.remote, local };
         let id = transport.id;
-        let member = member(Peer::new(&self.context, transport, path, slot as u32)?)?;
+        let member = member(Peer::new(&self.context, transport, path, slot as u32).map_err(JoinError::Dtls)?)?;
         if let Some(local) = local {
             self.by_address.insert(local, slot);
         } else {
@@ -272,11 +273,11 @@ impl Runner {
     }
 
     /// The next local address of the shared socket.
-    fn free_address(&mut self) -> Result<IpAddr, String> {
+    fn free_address(&mut self) -> Result<IpAddr, JoinError> {
         let addresses = &self.config.addresses;
         let local = addresses[self.next_address % addresses.len()];
         if self.by_address.contains_key(&local) {
-            return Err(format!("{} local addresses are not enough", addresses.len()));
+            return Err(JoinError::NoFreeAddress(addresses.len()));
         }
         self.next_address += 1;
         Ok(local)
