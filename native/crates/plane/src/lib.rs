@@ -2,7 +2,8 @@
 //!
 //! Layers, from the inside out:
 //!
-//! * [`packet`], [`layers`], [`ring`], [`nack`], [`source`]: a track arriving at the node, kept for repair and instant start.
+//! * [`packet`], [`layers`], [`ring`], [`thinning`], [`nack`], [`source`]: a track arriving at the node, kept for repair and
+//!   instant start.
 //! * [`session`], [`relay`]: who sends to us and whom we send to.
 //! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
 //!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
@@ -30,5 +31,6 @@ pub mod router;
 mod schema;
 pub mod session;
 pub mod source;
+pub mod thinning;
 pub mod waker;
 pub mod worker;

@@ -198,7 +198,10 @@ impl Source {
         let info = codec::inspect(self.codec, p.payload);
         let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
         let layer = match self.ring.highest() {
-            Some(highest) if seq < highest => self.layers.late(seq, info.temporal_id, &self.ring),
+            Some(highest) if seq < highest => {
+                let successor = self.ring.since(seq + 1).next().map(|p| &p.layer);
+                self.layers.late(info.temporal_id, successor)
+            }
             _ => self.layers.next(frame, info.temporal_id, info.entry),
         };
         self.note_stats(p.payload.len(), ts, starts_keyframe, info.resolution, layer);

@@ -3,9 +3,10 @@
 use rillcast_crypto::srtp::Sender;
 use rillcast_wire::codec::vp8::{self, FrameNumber};
 
-use crate::layers::{self, Thinning};
+use crate::layers;
 use crate::packet::{Packet, PacketRef};
 use crate::ring::Ring;
+use crate::thinning::Thinning;
 
 /// Larger than any payload with an RTX prefix.
 pub const MAX_COPY: usize = 1600;

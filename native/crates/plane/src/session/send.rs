@@ -11,10 +11,11 @@ use super::nack_responder::REPAIRS;
 use super::pacer::{Pacer, Plan};
 use super::rtp_munger::{RtpMunger, Squeeze};
 use crate::config::{self, HeaderExtensions, Kind};
-use crate::layers::{self, Thinning};
+use crate::layers;
 use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
+use crate::thinning::Thinning;
 
 /// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
 pub(super) const ROOM_FOR_SEND_TIME: usize = 1430;
