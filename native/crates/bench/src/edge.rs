@@ -239,6 +239,7 @@ impl Edge {
             send: vec![track(0, Kind::Video, 90_000, video(stream)), track(1, Kind::Audio, 48_000, sound(stream))],
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
+            keep_dtls: false,
         })));
         let path = Path { sock: Sock::MediaV4, to: address(i), local: None };
         let mut check = vec![];

@@ -263,6 +263,13 @@ pub fn set_client(ssl: &mut SslRef, client: bool) {
     }
 }
 
+/// Ends a finished association with a fatal alert, `internal_error`. Nothing can be done about a failure.
+pub fn send_fatal_alert(ssl: &mut SslRef) {
+    // SAFETY: `ssl` is a live object, borrowed exclusively; its BIO is the one `SslStream` gave it.
+    unsafe { sys::SSL_send_fatal_alert(ssl.as_ptr(), sys::SSL_AD_INTERNAL_ERROR as u8) };
+    clear_errors();
+}
+
 /// Frees the handshake's configuration (several kB) as soon as the handshake is over.
 pub fn shed_handshake_config(ssl: &mut SslRef) {
     // SAFETY: `ssl` is a live object, borrowed exclusively.

@@ -172,6 +172,9 @@ pub struct AddSession {
     pub keyframe_interval_ms: u64,
     /// The highest bit rate that REMB grants a publisher; below 200 000 it counts as that.
     pub max_bitrate_bps: u64,
+    /// Whether a viewer's DTLS association stays open as long as the session, for data channels.
+    #[serde(default)]
+    pub keep_dtls: bool,
 }
 
 /// A source that no session feeds: Python or a parent does.

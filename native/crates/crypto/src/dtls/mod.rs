@@ -72,6 +72,8 @@ pub struct Dtls {
     /// What `start` could not report.
     failed: Option<DtlsError>,
     closed: bool,
+    /// Records of application data that have come since last asked.
+    data_records: u32,
 }
 
 impl Dtls {
@@ -82,7 +84,16 @@ impl Dtls {
         ffi::shed_handshake_config(&mut ssl);
         ffi::set_client(&mut ssl, role == Role::Client);
         let stream = SslStream::new(ssl, Datagrams::default())?;
-        Ok(Dtls { stream, role, established: None, stuck_in: "", retries: 0, failed: None, closed: false })
+        Ok(Dtls {
+            stream,
+            role,
+            established: None,
+            stuck_in: "",
+            retries: 0,
+            failed: None,
+            closed: false,
+            data_records: 0,
+        })
     }
 
     /// Client: emits the ClientHello. Server: nothing to do. Call once.
@@ -160,6 +171,27 @@ impl Dtls {
         }
     }
 
+    /// Emits one record of application data (RFC 8261 §3: an SCTP packet is one), once the handshake is over. An error
+    /// means that the record is too long for a datagram, or that the association is over.
+    pub fn send(&mut self, data: &[u8]) -> Result<(), DtlsError> {
+        if self.established.is_none() || data.is_empty() {
+            return Ok(());
+        }
+        self.stream.ssl_write(data).map(|_| ()).map_err(|e| DtlsError::Protocol(e.to_string()))
+    }
+
+    /// How many records of application data have come since the last call. What was in them is gone.
+    pub fn take_data_records(&mut self) -> u32 {
+        std::mem::take(&mut self.data_records)
+    }
+
+    /// Emits a fatal alert if the handshake is over: the association ends without a goodbye (RFC 8446 §6.2).
+    pub fn abort(&mut self) {
+        if self.established.is_some() {
+            ffi::send_fatal_alert(self.stream.ssl_mut());
+        }
+    }
+
     fn advance(&mut self) -> Result<(), DtlsError> {
         if self.established.is_none() {
             match self.stream.do_handshake() {
@@ -171,12 +203,12 @@ impl Dtls {
         self.read()
     }
 
-    /// Works on alerts, repeated flights and acknowledgements. Application data has no taker here and is dropped.
+    /// Works on alerts, repeated flights and acknowledgements. Application data is counted and dropped.
     fn read(&mut self) -> Result<(), DtlsError> {
         let mut data = [0; 2048];
         loop {
             match self.stream.ssl_read(&mut data) {
-                Ok(_) => {}
+                Ok(_) => self.data_records = self.data_records.saturating_add(1),
                 Err(e) if e.code() == ErrorCode::WANT_READ => return Ok(()),
                 Err(e) if e.code() == ErrorCode::ZERO_RETURN => {
                     self.closed = true;

@@ -270,6 +270,39 @@ fn close_notify_reaches_the_peer_from_either_side() {
 }
 
 #[test]
+fn records_of_application_data_are_counted_and_disturb_nothing() {
+    for version in VERSIONS {
+        let mut pair = connected(version);
+        for data in [&[1; 12][..], &[2; 1100], &[]] {
+            pair.client.send(data).unwrap();
+        }
+        pair.carry(&mut |_| false).unwrap();
+        assert_eq!((pair.server.take_data_records(), pair.server.take_data_records()), (2, 0));
+        pair.client.close();
+        pair.carry(&mut |_| false).unwrap();
+        assert!(pair.server.closed() && pair.client.send(&[1]).is_err());
+    }
+}
+
+#[test]
+fn a_fatal_alert_of_the_peer_ends_the_association() {
+    for version in VERSIONS {
+        let mut pair = connected(version);
+        pair.client.abort();
+        assert!(matches!(pair.carry(&mut |_| false), Err(DtlsError::Protocol(_))));
+        assert!(!pair.server.closed());
+    }
+}
+
+#[test]
+fn before_the_handshake_nothing_is_sent_for_application_data_or_an_abort() {
+    let mut client = Dtls::new(&Context::new().unwrap(), Role::Client).unwrap();
+    client.send(&[1]).unwrap();
+    client.abort();
+    assert_eq!(client.transmit(), None);
+}
+
+#[test]
 fn closing_before_the_handshake_ends_is_silent() {
     let mut pair =
         Pair::new(&context(&ecdsa(), OURS, SslVersion::DTLS1_3), &context(&ecdsa(), OURS, SslVersion::DTLS1_3));
@@ -354,8 +387,34 @@ fn the_fingerprint_is_the_hash_of_the_certificate() {
     assert_ne!(Context::new().unwrap().fingerprint(), Context::new().unwrap().fingerprint());
 }
 
+/// The header of a record by its content type, epoch and sequence: plain, as in DTLS 1.2, or a unified one of 1.3.
+fn record(kind: u8, epoch: u8, sequence: u8, body: &[u8]) -> Vec<u8> {
+    let header: &[u8] = &[kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, sequence, 0, body.len() as u8];
+    [header, body].concat()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Nobody but the peer can end an association: whatever arrives afterwards without its keys is no error.
+    #[test]
+    fn forgeries_do_not_disturb_a_finished_handshake(
+        forgeries in prop::collection::vec(
+            (prop_oneof![20u8..27, 32u8..64], 0u8..5, any::<u8>(), prop::collection::vec(any::<u8>(), 0..80), any::<bool>()),
+            1..20,
+        ),
+        which in 0usize..2,
+    ) {
+        let mut pair = connected(VERSIONS[which]);
+        for (kind, epoch, sequence, body, plain) in forgeries {
+            let datagram = if plain { record(kind, epoch, sequence, &body) } else { [&[kind][..], &body].concat() };
+            prop_assert_eq!(pair.server.handle(&datagram), Ok(()));
+        }
+        prop_assert!(!pair.server.closed());
+        pair.client.send(&[1; 12]).unwrap();
+        pair.carry(&mut |_| false).unwrap();
+        prop_assert_eq!(pair.server.take_data_records(), 1);
+    }
+
     /// Whatever arrives first, nothing panics, and nothing is sent in answer that is longer than the MTU.
     #[test]
     fn nonsense_does_not_connect(datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..6), dtls in any::<bool>()) {

@@ -4,6 +4,9 @@
 //! all the rest of the session. So it is given up for one record: the close_notify, sealed beforehand. What the viewer
 //! still sends in DTLS can't be read any more; it is most likely its own close_notify, so the session ends unless the
 //! viewer goes on sending checks or reports. Nobody else can end it that way: the viewer's would go on.
+//!
+//! A session with `keep_dtls` keeps its association, as publishers do: data channels are SCTP over it (RFC 8261). Until
+//! there is an SCTP, the records of application data that come are counted and dropped.
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_crypto::srtp::{Receiver, Sender};
@@ -31,6 +34,8 @@ pub struct Open {
     dtls: Dtls,
     parameters: DtlsParameters,
     connected_us: u64,
+    /// It stays open as long as the session.
+    keep: bool,
 }
 
 /// BoringSSL could not make an association; the text is the library's.
@@ -39,13 +44,13 @@ pub struct DtlsFailure(pub String);
 
 impl Association {
     /// Ready for `start_handshake`. Once per session.
-    pub fn new(context: &Context, parameters: &DtlsParameters) -> Result<Self, DtlsFailure> {
+    pub fn new(context: &Context, parameters: &DtlsParameters, keep: bool) -> Result<Self, DtlsFailure> {
         let role = match parameters.role {
             DtlsRole::Server => Role::Server,
             DtlsRole::Client => Role::Client,
         };
         let dtls = Dtls::new(context, role).map_err(|e| DtlsFailure(e.to_string()))?;
-        Ok(Association::Open(Box::new(Open { dtls, parameters: parameters.clone(), connected_us: 0 })))
+        Ok(Association::Open(Box::new(Open { dtls, parameters: parameters.clone(), connected_us: 0, keep })))
     }
 }
 
@@ -62,7 +67,8 @@ impl Session {
         self.progress(now_us, out, owner)
     }
 
-    /// A DTLS datagram of the peer. A handful per session.
+    /// A DTLS datagram of the peer: a handful per session, and one for each SCTP packet. A goodbye or a fatal alert, which
+    /// nobody but the peer can make, ends the session.
     pub fn on_dtls(&mut self, now_us: u64, datagram: &[u8], out: &mut Egress, owner: u32) -> Outcome {
         let Association::Open(a) = &mut self.dtls else {
             self.leaving_us = now_us;
@@ -71,7 +77,7 @@ impl Session {
         if self.phase == Phase::Waiting {
             return Outcome::Nothing;
         }
-        if a.dtls.handle(datagram).is_err() && self.phase != Phase::Connected {
+        if a.dtls.handle(datagram).is_err() {
             self.transmit(out, owner);
             return Outcome::Close(CloseReason::DtlsFailed);
         }
@@ -88,6 +94,28 @@ impl Session {
             return Outcome::Close(CloseReason::DtlsFailed);
         }
         self.progress(now_us, out, owner)
+    }
+
+    /// To be called once a second. An association that stays open may have to repeat or acknowledge something after the
+    /// handshake as well (RFC 9147 §7, §8); its peer does not wait for that.
+    pub fn serve_dtls(&mut self, out: &mut Egress, owner: u32) {
+        let Association::Open(a) = &mut self.dtls else { return };
+        // Without an error: a handshake that is over can't time out.
+        let _ = a.dtls.handle_timeout();
+        self.transmit(out, owner);
+    }
+
+    /// How many records of application data have come since the last call.
+    pub fn take_data_records(&mut self) -> u32 {
+        match &mut self.dtls {
+            Association::Open(a) => a.dtls.take_data_records(),
+            Association::Shed(_) => 0,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn has_dtls(&self) -> bool {
+        matches!(self.dtls, Association::Open(_))
     }
 
     fn transmit(&mut self, out: &mut Egress, owner: u32) {
@@ -137,14 +165,14 @@ impl Session {
         }
     }
 
-    /// To be called once a second: gives a viewer's association up when its time has come.
+    /// To be called once a second: gives a viewer's association up when its time has come, unless it is to be kept.
     /// Whether it was.
     pub fn shed_dtls(&mut self, now_us: u64) -> bool {
         if !self.recv.is_empty() || self.phase != Phase::Connected {
             return false;
         }
         let Association::Open(a) = &mut self.dtls else { return false };
-        if now_us < a.connected_us + SHED_AFTER_US {
+        if a.keep || now_us < a.connected_us + SHED_AFTER_US {
             return false;
         }
         a.dtls.close();

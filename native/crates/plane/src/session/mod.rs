@@ -125,7 +125,7 @@ pub struct Session {
 impl Session {
     /// As a command describes it, before anything of the peer was heard.
     pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, DtlsFailure> {
-        let dtls = Association::new(context, &c.dtls)?;
+        let dtls = Association::new(context, &c.dtls, c.keep_dtls)?;
         let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
         let wants_remb = recv.iter().any(|t| t.config.remb);
         let max = c.max_bitrate_bps.max(200_000);

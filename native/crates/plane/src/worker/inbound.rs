@@ -50,6 +50,10 @@ impl Worker {
         let Some(slot) = self.sessions.slot_at(path.to) else { return self.counters.add("dtls_unknown_peer") };
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let outcome = session.on_dtls(now_us, data, out, slot as u32);
+        match session.take_data_records() {
+            0 => {}
+            records => self.counters.add_many("dtls_data_dropped", u64::from(records)),
+        }
         self.after(now_us, slot, outcome, out);
     }
 

@@ -62,7 +62,12 @@ pub struct Counters(pub BTreeMap<&'static str, u64>);
 impl Counters {
     /// Once per refusal or drop.
     pub fn add(&mut self, reason: &'static str) {
-        *self.0.entry(reason).or_default() += 1;
+        self.add_many(reason, 1);
+    }
+
+    /// As `add`, for several at once.
+    pub fn add_many(&mut self, reason: &'static str, times: u64) {
+        *self.0.entry(reason).or_default() += times;
     }
 }
 

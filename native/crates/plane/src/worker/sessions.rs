@@ -210,6 +210,7 @@ mod tests {
             send: vec![],
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
+            keep_dtls: false,
         };
         Session::new(0, context, &c).unwrap()
     }

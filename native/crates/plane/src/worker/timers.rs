@@ -258,6 +258,7 @@ impl Worker {
             self.closing.push((slot, CloseReason::DtlsClosed));
             return;
         }
+        s.serve_dtls(out, slot as u32);
         self.shed += usize::from(s.shed_dtls(now_us));
         if !s.stalled && s.feedback_us > 0 && !s.send.is_empty() && now_us >= s.feedback_us + STALLED_US {
             s.stalled = true;

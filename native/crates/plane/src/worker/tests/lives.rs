@@ -243,6 +243,77 @@ fn a_viewer_that_says_goodbye_and_is_silent_is_gone_soon() {
     assert_eq!(b.closed(2), Some("dtls_closed"));
 }
 
+/// Checks go on for a minute of virtual time.
+fn watch_for_a_minute(b: &mut Bench, v: &mut super::rig::Peer) {
+    for _ in 0..15 {
+        b.pass(4_000_000);
+        b.give(v.address, v.check(&format!("{:022}", v.session)));
+        v.received(b);
+    }
+}
+
+fn has_dtls(b: &Bench, session: u64) -> bool {
+    b.worker.sessions[b.worker.sessions.slot_of(session).unwrap()].has_dtls()
+}
+
+#[test]
+fn an_association_that_is_kept_takes_data_and_a_goodbye_after_a_minute() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let mut v = b.viewer_that_keeps_dtls(2, 1002, 100);
+    watch_for_a_minute(&mut b, &mut v);
+    assert!(has_dtls(&b, 2));
+    for data in [&[1; 28][..], &[2; 1100]] {
+        v.send_data(&mut b, data);
+    }
+    b.pass(20_000_000);
+    assert_eq!((b.count("dtls_data_dropped"), b.closed(2)), (2, None), "data is no goodbye");
+    v.say_goodbye(&mut b);
+    b.pass(crate::worker::TICK_US);
+    assert_eq!(b.closed(2), Some("dtls_closed"));
+}
+
+#[test]
+fn a_session_that_keeps_its_association_says_goodbye_on_it() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let mut v = b.viewer_that_keeps_dtls(2, 1002, 100);
+    watch_for_a_minute(&mut b, &mut v);
+    assert!(!v.is_closed());
+    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    v.received(&mut b);
+    assert!(v.is_closed());
+}
+
+#[test]
+fn a_fatal_alert_ends_a_session_at_once_if_its_association_is_open() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut kept = b.viewer_that_keeps_dtls(2, 1002, 100);
+    b.pass(20_000_000);
+    b.give(p.address, p.check(&format!("{:022}", 1)));
+    let mut young = b.viewer(3, 1003, 100);
+    for peer in [&mut p, &mut kept, &mut young] {
+        peer.abort(&mut b);
+    }
+    b.pass(crate::worker::TICK_US);
+    assert_eq!([1, 2, 3].map(|session| b.closed(session)), [Some("dtls_failed"); 3]);
+}
+
+#[test]
+fn an_association_that_is_not_kept_is_given_up_and_reads_no_data() {
+    let mut b = Bench::new();
+    let _p = b.publisher(1, 1001);
+    let mut v = watching_for_long(&mut b);
+    assert!(has_dtls(&b, 1) && !has_dtls(&b, 2), "the publisher's stays, the viewer's does not");
+    v.send_data(&mut b, &[1; 28]);
+    assert_eq!(b.count("dtls_data_dropped"), 0);
+    b.pass(1_000_000);
+    b.give(v.address, v.check(&format!("{:022}", 2)));
+    b.pass(10_000_000);
+    assert_eq!(b.closed(2), None, "a check followed");
+}
+
 #[test]
 fn nobody_can_say_goodbye_for_a_viewer_that_goes_on() {
     let mut b = Bench::new();

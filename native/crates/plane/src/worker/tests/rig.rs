@@ -206,7 +206,20 @@ impl Bench {
 
     /// A viewer of `source`: SSRC 1000 + session, payload type 102, RTX 103 on SSRC 2000 + session.
     pub fn viewer(&mut self, session: u64, port: u16, source: u64) -> Peer {
-        let track = SendTrack {
+        let track = Self::viewer_track(session, source);
+        self.join(session, port, vec![], vec![track])
+    }
+
+    /// A viewer whose DTLS association stays open.
+    pub fn viewer_that_keeps_dtls(&mut self, session: u64, port: u16, source: u64) -> Peer {
+        let track = Self::viewer_track(session, source);
+        let fingerprint = self.context.fingerprint().to_owned();
+        let command = AddSession { keep_dtls: true, ..self.session(session, vec![], vec![track], &fingerprint) };
+        self.join_as(command, port)
+    }
+
+    fn viewer_track(session: u64, source: u64) -> SendTrack {
+        SendTrack {
             track: 0,
             kind: Kind::Video,
             clock_rate: 90_000,
@@ -216,8 +229,7 @@ impl Bench {
             rtx_ssrc: 2000 + session as u32,
             cname: "c".into(),
             source: Some(source),
-        };
-        self.join(session, port, vec![], vec![track])
+        }
     }
 
     pub fn session(&self, session: u64, recv: Vec<RecvTrack>, send: Vec<SendTrack>, fingerprint: &str) -> AddSession {
@@ -240,12 +252,18 @@ impl Bench {
             send,
             keyframe_interval_ms: 0,
             max_bitrate_bps: 5_000_000,
+            keep_dtls: false,
         }
     }
 
     pub fn join(&mut self, session: u64, port: u16, recv: Vec<RecvTrack>, send: Vec<SendTrack>) -> Peer {
         let fingerprint = self.context.fingerprint().to_owned();
-        self.command(Command::AddSession(Box::new(self.session(session, recv, send, &fingerprint))));
+        self.join_as(self.session(session, recv, send, &fingerprint), port)
+    }
+
+    fn join_as(&mut self, command: AddSession, port: u16) -> Peer {
+        let session = command.session;
+        self.command(Command::AddSession(Box::new(command)));
         let mut peer = Peer::new(&self.context, session, port);
         peer.connect(self);
         peer
@@ -359,6 +377,22 @@ impl Peer {
 
     pub fn say_goodbye(&mut self, b: &mut Bench) {
         self.dtls.close();
+        self.send_dtls(b);
+    }
+
+    /// Ends the DTLS association with a fatal alert.
+    pub fn abort(&mut self, b: &mut Bench) {
+        self.dtls.abort();
+        self.send_dtls(b);
+    }
+
+    /// One record of application data.
+    pub fn send_data(&mut self, b: &mut Bench, data: &[u8]) {
+        self.dtls.send(data).expect("an association that is open");
+        self.send_dtls(b);
+    }
+
+    fn send_dtls(&mut self, b: &mut Bench) {
         while let Some(d) = self.dtls.transmit() {
             b.give(self.address, d);
         }
