@@ -23,13 +23,13 @@ from rillcast.media.protocol import Event, RemoveSource, SourceStats
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayParent
+from rillcast.runtime.key_locks import KeyLocks
 from services.origin import metrics
 from services.origin.domain.owned_stream import Due, OwnedStream
 from services.origin.domain.takeover import may_take_over
 from services.origin.domain.track_layout import same_layout
 from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
 from services.origin.usecases.claims import Claims, in_use
-from services.origin.usecases.key_locks import KeyLocks
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
 _WHAT = "origin"
