@@ -32,6 +32,12 @@ HTTP_REQUESTS = Counter(
     "WHIP, WHEP and REST requests answered, by kind (whip, whep, rest), method and status.",
     ["kind", "method", "status"],
 )
+KEY_CHANGES_REFUSED = Counter(
+    "rillcast_signaling_key_changes_refused_total",
+    "Changes of settings or of a broadcast that had no turn, by reason: too_many (waited for the same key at this "
+    "instance), waited (for too long), contended (other instances changed it each time).",
+    ["reason"],
+)
 REFUSED_INPUTS = Counter(
     "rillcast_signaling_refused_inputs_total",
     "Client input that was ignored or refused because of its form, by reason: bad_candidate, bad_stream_height, "

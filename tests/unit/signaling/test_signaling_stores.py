@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,12 +15,13 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.runtime.ports import Entry
+from rillcast.testing.clock import VirtualTimeLoop
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
-from services.signaling.core.usecases.compare_and_set import ATTEMPTS, compare_and_set
+from services.signaling.core.usecases.key_changes import ATTEMPTS, MAX_WAITING, KeyChanges
 
 LIVE = AppName("live")
 
@@ -27,8 +31,21 @@ class Shared(FakeKeyValue):
 
     async def get(self, key: str) -> Entry | None:
         entry = await super().get(key)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         return entry
+
+
+def in_virtual_time(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(work)
+
+
+def changes(bucket: FakeKeyValue) -> KeyChanges:
+    return KeyChanges(bucket, busy="others are at it", rng=random.Random(1))
+
+
+def one_more(value: bytes | None) -> bytes:
+    return str(int(value or b"0") + 1).encode()
 
 
 def patch(body: bytes) -> Patch[AppSettings]:
@@ -52,6 +69,18 @@ async def test_settings_that_two_instances_change_at_once_keep_both_changes() ->
     assert (settings.web_rtc_viewer_limit, settings.ingesting_stream_limit) == (5, 7)
 
 
+def test_of_one_instance_all_that_change_an_app_at_once_do() -> None:
+    async def all_at_once() -> None:
+        shared = Shared()
+        store = AppStore(shared, AppCatalog(["live"], {}))
+
+        await asyncio.gather(*(store.change(LIVE, patch(b'{"webRTCViewerLimit": %d}' % n)) for n in range(60)))
+
+        assert len(shared.writes) == 60
+
+    in_virtual_time(all_at_once())
+
+
 async def test_of_two_instances_that_create_a_broadcast_one_does() -> None:
     shared = Shared()
     stores = [BroadcastStore(shared, BroadcastCatalog()) for _ in range(2)]
@@ -62,7 +91,94 @@ async def test_of_two_instances_that_create_a_broadcast_one_does() -> None:
     assert sorted(record is not None for record in created) == [False, True]
 
 
-async def test_nobody_tries_for_ever() -> None:
+@pytest.mark.parametrize(("instances", "each"), [(1, 60), (3, 20), (10, 6)])
+def test_changes_of_one_key_at_once_are_all_made(instances: int, each: int) -> None:
+    async def all_at_once() -> None:
+        shared = Shared()
+        several = [changes(shared) for _ in range(instances)]
+
+        await asyncio.gather(*(one.change("key", one_more) for one in several for _ in range(each)))
+
+        entry = await shared.get("key")
+        assert entry is not None
+        assert entry.value == str(instances * each).encode()
+        assert [len(one) for one in several] == [0] * instances
+
+    in_virtual_time(all_at_once())
+
+
+@pytest.mark.parametrize(("instances", "each"), [(1, 60), (3, 20)])
+def test_of_many_that_delete_a_broadcast_one_did(instances: int, each: int) -> None:
+    async def all_at_once() -> None:
+        shared = Shared()
+        stores = [BroadcastStore(shared, BroadcastCatalog()) for _ in range(instances)]
+        await stores[0].create(LIVE, StreamId("s1"), Patch({}))
+
+        told = await asyncio.gather(*(store.delete(LIVE, StreamId("s1")) for store in stores for _ in range(each)))
+
+        assert told.count(True) == 1
+        assert [value for _, value in shared.writes].count(None) == 1
+
+    in_virtual_time(all_at_once())
+
+
+def test_a_change_of_one_key_waits_for_no_other_key() -> None:
+    async def meanwhile() -> None:
+        class Stuck(FakeKeyValue):
+            async def get(self, key: str) -> Entry | None:
+                if key == "stuck":
+                    await asyncio.Event().wait()
+                return await super().get(key)
+
+        of_both = changes(Stuck())
+        stuck = asyncio.create_task(of_both.change("stuck", one_more))
+        await asyncio.sleep(0)
+
+        await of_both.change("free", one_more)
+
+        assert len(of_both) == 1
+        stuck.cancel()
+        await asyncio.wait([stuck])
+        assert len(of_both) == 0
+
+    in_virtual_time(meanwhile())
+
+
+async def refused(work: Coroutine[Any, Any, Entry | None]) -> RillcastError:
+    with pytest.raises(RillcastError) as refusal:
+        await work
+    error = refusal.value
+    assert (error.code, error.message) == (ErrorCode.STORE_UNAVAILABLE, "others are at it")
+    assert error.retry_after_s is not None
+    return error
+
+
+def test_who_waits_too_long_or_after_too_many_is_refused() -> None:
+    async def behind_a_stuck_one() -> None:
+        class Stuck(FakeKeyValue):
+            async def get(self, key: str) -> Entry | None:
+                await asyncio.Event().wait()
+                return None
+
+        waited = changes(Stuck())
+        stuck = asyncio.create_task(waited.change("key", one_more))
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(refused(waited.change("key", one_more))) for _ in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+
+        began = asyncio.get_running_loop().time()
+        await refused(waited.delete("key"))
+        assert asyncio.get_running_loop().time() == began
+        await asyncio.gather(*waiting)
+
+        stuck.cancel()
+        await asyncio.wait([stuck])
+        assert len(waited) == 0
+
+    in_virtual_time(behind_a_stuck_one())
+
+
+def test_nobody_tries_for_ever() -> None:
     class Contested(FakeKeyValue):
         tries = 0
 
@@ -70,16 +186,30 @@ async def test_nobody_tries_for_ever() -> None:
             self.tries += 1
             return None
 
-    contested = Contested()
-    with pytest.raises(RillcastError) as refused:
-        await compare_and_set(contested, "key", lambda _: b"1", busy="others are at it")
+        async def delete(self, key: str, revision: int | None = None) -> bool:
+            self.tries += 1
+            return False
 
-    assert (refused.value.code, refused.value.message) == (ErrorCode.STORE_UNAVAILABLE, "others are at it")
-    assert refused.value.retry_after_s is not None
-    assert contested.tries == ATTEMPTS
+    async def in_vain() -> None:
+        contested = Contested()
+        await refused(changes(contested).change("key", one_more))
+        assert contested.tries == ATTEMPTS
+        await contested.put("key", b"1")
+        await refused(changes(contested).delete("key"))
+        assert contested.tries == 2 * ATTEMPTS
+
+    in_virtual_time(in_vain())
 
 
 async def test_nothing_is_written_when_nothing_is_to_change() -> None:
     untouched = FakeKeyValue()
-    assert await compare_and_set(untouched, "key", lambda _: None, busy="busy") is None
+    assert await changes(untouched).change("key", lambda _: None) is None
     assert await untouched.get("key") is None
+
+
+async def test_what_a_change_raises_goes_through() -> None:
+    def refuse(_: bytes | None) -> bytes:
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        await changes(FakeKeyValue()).change("key", refuse)

@@ -17,7 +17,7 @@ from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
-from services.signaling.core.usecases.compare_and_set import compare_and_set
+from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
 
@@ -30,6 +30,7 @@ class AppStore:
     def __init__(self, bucket: KeyValue, catalog: AppCatalog) -> None:
         self._bucket = bucket
         self._catalog = catalog
+        self._changes = KeyChanges(bucket, busy="the settings are being changed by others")
 
     async def run(self) -> None:
         """Follow the bucket and seed it until cancelled."""
@@ -43,7 +44,7 @@ class AppStore:
         def changed(value: bytes | None) -> bytes:
             return msgspec.json.encode(changed_settings(self._current(app, value), patch))
 
-        entry = await compare_and_set(self._bucket, app, changed, busy="the settings are being changed by others")
+        entry = await self._changes.change(app, changed)
         if entry is not None:
             self._apply(entry)
 

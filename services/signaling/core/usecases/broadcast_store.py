@@ -17,7 +17,7 @@ from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.telemetry import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog, changed_broadcast
-from services.signaling.core.usecases.compare_and_set import compare_and_set
+from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
 
@@ -28,6 +28,7 @@ class BroadcastStore:
     def __init__(self, bucket: KeyValue, catalog: BroadcastCatalog) -> None:
         self._bucket = bucket
         self._catalog = catalog
+        self._changes = KeyChanges(bucket, busy="the broadcast is being changed by others")
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
@@ -53,21 +54,17 @@ class BroadcastStore:
                 return msgspec.json.encode(self._new(stream, patch)) if live else None
             return msgspec.json.encode(changed_broadcast(_current(value, stream), patch))
 
-        key = stream_key(app, stream)
-        entry = await compare_and_set(self._bucket, key, changed, busy="the broadcast is being changed by others")
+        entry = await self._changes.change(stream_key(app, stream), changed)
         if entry is not None:
             self._apply(entry)
         return entry is not None
 
     async def delete(self, app: AppName, stream: StreamId) -> bool:
-        """Forget what was set. False when nothing was."""
-        key = stream_key(app, stream)
-        entry = await self._bucket.get(key)
-        if entry is None or entry.value is None:
-            return False
-        await self._bucket.delete(key)
-        self._apply(Entry(key, None, entry.revision))
-        return True
+        """Forget what was set. False when nothing was, or another caller did it. Raises `RillcastError`."""
+        deleted = await self._changes.delete(stream_key(app, stream))
+        if deleted is not None:
+            self._apply(Entry(deleted.key, None, deleted.revision))
+        return deleted is not None
 
     def _new(self, stream: StreamId, patch: Patch[BroadcastRecord]) -> BroadcastRecord:
         if self._catalog.full:
