@@ -132,6 +132,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     connected: int
     failures: dict[str, int]
+    ended: dict[str, int] = {}
+    """Peers that the server sent away after they had joined, by why."""
     joins_per_s: float
     signalled_ms: Quantiles
     connected_ms: Quantiles
@@ -304,6 +306,7 @@ class Run:
             count=self._plan.count,
             connected=len(self._times["connected"]),
             failures=dict(self._failures),
+            ended=dict(self._joining.ended()),
             joins_per_s=round(joins_per_s, 1),
             signalled_ms=of["signalled"],
             connected_ms=of["connected"],

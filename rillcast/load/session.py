@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +26,10 @@ class Joining(Protocol):
     async def view(self, local: LocalPeer) -> Agreed: ...
 
     async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed: ...
+
+    def ended(self) -> Mapping[str, int]:
+        """How many peers the server has sent away since they joined, by why, as far as the protocol says so."""
+        ...
 
     async def close(self) -> None:
         """Leave every session opened here."""
@@ -51,6 +56,9 @@ class HttpJoining:
         if sum(t.video for t in tracks) > 1 and "a=simulcast:recv" not in answer:
             raise Refused("the server takes no simulcast")
         return agreed(answer)
+
+    def ended(self) -> Mapping[str, int]:
+        return {}  # HTTP tells nobody afterwards
 
     async def _post(self, url: str, offer: str) -> str:
         try:
@@ -85,6 +93,8 @@ class AntMediaJoining:
     def __init__(self, url: str, stream: str, token: str = "") -> None:
         self._url, self._stream, self._token = url, stream, token
         self._sockets: list[websockets.ClientConnection] = []
+        self._following: list[asyncio.Task[None]] = []
+        self._ended: Counter[str] = Counter()
 
     async def view(self, local: LocalPeer) -> Agreed:
         try:
@@ -104,12 +114,33 @@ class AntMediaJoining:
                 )
         except (OSError, TimeoutError, websockets.WebSocketException) as error:
             raise Refused(f"{type(error).__name__} {error}".strip()) from error
+        self._following.append(asyncio.create_task(self._follow(socket)))
         return found
+
+    def ended(self) -> Mapping[str, int]:
+        return self._ended
+
+    async def _follow(self, socket: websockets.ClientConnection) -> None:
+        """Read to the end: a socket whose queue is full reads no pings either, and the server gives it up."""
+        finished = False
+        try:
+            async for frame in socket:
+                message = json.loads(frame)
+                if not finished and (message.get("command") == "error" or message.get("definition") == "play_finished"):
+                    finished = True
+                    self._ended[str(message.get("definition"))] += 1
+        except websockets.ConnectionClosedError:
+            pass  # by a code that says why
+        if not finished:
+            self._ended[f"its socket closed with {socket.close_code}"] += 1
 
     async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
         raise Refused("publishing is done over WHIP: give the http:// URL")
 
     async def close(self) -> None:
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
         for start in range(0, len(self._sockets), 64):
             await asyncio.gather(*(s.close() for s in self._sockets[start : start + 64]), return_exceptions=True)
 

@@ -88,6 +88,7 @@ def notes(result: Result) -> list[str]:
     )
     out += [f"{n} × {what}" for what, n in result.negotiated.items()]
     out += [f"failed: {n} × {why}" for why, n in result.failures.items()]
+    out += [f"sent away by the server: {n} × {why}" for why, n in result.ended.items()]
     limits = {*result.joining.saturation(), *r.saturation()}
     out += [f"the generator was at its limit: {why}" for why in sorted(limits)]
     return out

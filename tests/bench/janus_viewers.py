@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -36,6 +36,9 @@ class JanusJoining:
 
     async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
         raise Refused("the streaming plugin is fed by RTP")
+
+    def ended(self) -> Mapping[str, int]:
+        return {}  # nobody asks for Janus' events after the answer
 
     async def close(self) -> None:
         try:

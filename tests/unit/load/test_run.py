@@ -7,8 +7,8 @@ import ipaddress
 import msgspec
 
 from rillcast.load.media import SIMULCAST, encode, encode_layers
-from rillcast.load.run import Quantiles, Report, is_on_this_machine, quantiles, spread_addresses
-from rillcast.load.show import line
+from rillcast.load.run import Quantiles, Report, Result, is_on_this_machine, quantiles, spread_addresses
+from rillcast.load.show import line, notes
 
 
 def test_quantiles_are_nearest_rank() -> None:
@@ -55,3 +55,23 @@ def test_simulcast_layers_are_the_same_pictures_in_several_sizes() -> None:
     sizes = [sum(len(p) for _, _, payloads in frames for p in payloads) for frames, _, _ in videos]
     for size, layer in zip(sizes, SIMULCAST, strict=True):
         assert 0.6 < size * 8 / 2 / layer.bitrate_bps < 1.4
+
+
+def test_who_was_sent_away_is_shown() -> None:
+    none, report = quantiles([]), Report()
+    result = Result(
+        count=3,
+        connected=3,
+        failures={},
+        ended={"its socket closed with 1011": 2},
+        joins_per_s=1.0,
+        signalled_ms=none,
+        connected_ms=none,
+        first_packet_ms=none,
+        first_keyframe_ms=none,
+        negotiated={},
+        joining=report,
+        steady=report,
+    )
+
+    assert "sent away by the server: 2 × its socket closed with 1011" in notes(result)
