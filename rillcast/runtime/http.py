@@ -13,6 +13,7 @@ import uvicorn
 
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http_limits import HttpLimits, limited_protocol
+from rillcast.runtime.http_websocket import limited_websocket
 
 DEFAULT_LIMITS = HttpLimits()
 """Of a listener that only the cluster's own nodes and tools use."""
@@ -47,6 +48,7 @@ class HttpServer:
             "timeout_graceful_shutdown": 1,
             "timeout_keep_alive": limits.idle_timeout_s,
             "http": limited_protocol(limits),
+            "ws": limited_websocket(limits.head_timeout_s, limits.frames),
         }
         config = uvicorn.Config(app, log_config=None, **(defaults | options))
         self._server = _Server(config)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http_transport import BoundedTransport
+from rillcast.runtime.http_websocket import FrameLimits
 
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
@@ -31,6 +33,8 @@ class HttpLimits:
     """Of a request line and headers, give or take what one read brings."""
     idle_timeout_s: int = 5
     """Between two requests on one connection."""
+    frames: FrameLimits = field(default_factory=FrameLimits)
+    """Of one WebSocket."""
 
 
 def limited_protocol(limits: HttpLimits) -> Callable[..., asyncio.Protocol]:
@@ -50,7 +54,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         full = len(self.connections) >= self._limits.connections
-        super().connection_made(transport)
+        super().connection_made(BoundedTransport(transport, self.loop))  # type: ignore[arg-type]
         if full:
             self.connections.discard(self)
             self._refuse("full", "503 Service Unavailable", "too many connections are open here, try again soon")
@@ -79,7 +83,18 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_over()
+        if self._upgrades_with_body:
+            self._refuse("bad_handshake", "400 Bad Request", "a WebSocket handshake has no body")
+            return
         super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        if not self._refused:
+            super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.transport.expect_reading()  # type: ignore[attr-defined]
 
     # ---- inside
 
@@ -87,6 +102,12 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         """Whether the answer to an earlier request is still under way."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _upgrades_with_body(self) -> bool:
+        """The parser would wait for that body, and nobody would wait for the parser."""
+        body = {b"content-length", b"transfer-encoding"} & {name for name, value in self.headers if value != b"0"}
+        return bool(body) and self.parser.should_upgrade() and self._should_upgrade()
 
     def _head_begins(self) -> None:
         self._head_bytes = 0

@@ -21,7 +21,14 @@ BACKGROUND_REFUSED = Counter(
 )
 HTTP_REFUSED = Counter(
     "rillcast_http_connections_refused_total",
-    "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large.",
+    "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large, "
+    "bad_handshake (a WebSocket's with a body).",
+    ["reason"],
+)
+WEBSOCKETS_REFUSED = Counter(
+    "rillcast_websockets_refused_total",
+    "WebSockets closed below the application, by reason: flood (too many control frames or fragments), not_utf8, "
+    "bad_handshake, handshake_too_late.",
     ["reason"],
 )
 LOOP_LAG_SECONDS = Histogram(

@@ -23,7 +23,6 @@ from services.signaling.core.ports import Host
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
 from services.signaling.websocket import wire as websocket
-from services.signaling.websocket.adapters.websocket_protocol import WebSocketProtocol
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 from services.signaling.whip import wire as whip
 
@@ -69,7 +68,6 @@ async def run(settings: SignalingSettings) -> None:
 def http_options() -> dict[str, Any]:
     """Options of the public listener. Client addresses are read by `ClientReader`, not by the server."""
     return {
-        "ws": WebSocketProtocol,
         "ws_max_size": MAX_FRAME_BYTES,
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,

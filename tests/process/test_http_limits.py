@@ -40,7 +40,7 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
 
 @asynccontextmanager
 async def listener(**limits: Any) -> AsyncIterator[int]:
-    server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), HttpLimits(**limits), ws="websockets-sansio")
+    server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), HttpLimits(**limits))
     await server.start()
     yield server.port
     await server.stop()

@@ -6,9 +6,10 @@ import asyncio
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.signaling.metrics import NODE_WAITS
+from services.signaling.metrics import NODE_WAITS, SOCKETS_CLOSED
 from tests.integration.signaling.wire import WireCluster, wire_cluster
 from tests.unit.signaling.signaling_harness import ANSWER, OFFER
 
@@ -57,6 +58,19 @@ async def test_a_flood_is_dropped_and_then_the_socket_closed() -> None:
                 await client.receive()
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "flood")
+
+
+async def test_a_flood_of_pongs_ends_like_a_flood_of_messages(c: WireCluster) -> None:
+    counter = SOCKETS_CLOSED.labels("flood")
+    before = counter._value.get()
+    async with connect(f"ws://127.0.0.1:{c.port}/live/websocket", proxy=None) as client, c.client() as another:
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await client.pong()
+        assert await another.ask("ping") == {"command": "pong"}
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "flood")
+    await c.sees(lambda: counter._value.get() == before + 1)
 
 
 @pytest.mark.parametrize("path", ["/nosuchapp/websocket", "/live/websocket/", "/live/other"])

@@ -156,6 +156,7 @@ def test_when_a_node_dies_its_clients_move_at_a_bounded_rate() -> None:
         (True, 1001, [], SocketEnd.DRAINING),
         (False, 1001, ["socket_closed"], SocketEnd.CLIENT),
         (False, 1005, ["socket_closed"], SocketEnd.CLIENT),
+        (False, 1008, ["socket_closed"], SocketEnd.FLOOD),
         (False, 1009, ["socket_closed"], SocketEnd.TOO_LARGE),
         (False, 1011, ["socket_closed"], SocketEnd.KEEPALIVE),
     ],

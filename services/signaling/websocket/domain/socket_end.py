@@ -33,5 +33,5 @@ CODES = {
 }
 """Of those that this side closes."""
 
-SAID_BY_SERVER = {1009: SocketEnd.TOO_LARGE, 1011: SocketEnd.KEEPALIVE}
+SAID_BY_SERVER = {1008: SocketEnd.FLOOD, 1009: SocketEnd.TOO_LARGE, 1011: SocketEnd.KEEPALIVE}
 """By the code with which the HTTP server tells that it closed the socket itself."""

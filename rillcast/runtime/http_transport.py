@@ -1,0 +1,63 @@
+"""A TCP transport that a silent peer cannot hold: after `close` it is gone within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+CHECK_S = 5.0
+"""How often a closing transport is looked at."""
+SLOWEST_BYTES = 16 * 1024
+"""What a peer has to read between two looks; who reads less is cut off."""
+
+
+class BoundedTransport:
+    """Stands in for the transport of one connection. What is not changed here goes to the real one.
+
+    `asyncio.Transport.close` waits for the peer to read what is left, without a limit. And uvloop raises `RuntimeError`
+    when a closed transport is written to or paused, which uvicorn does when a client leaves early.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or do nothing if the connection is closing."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def pause_reading(self) -> None:
+        """Do nothing if the connection is closing."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Do nothing if the connection is closing."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close once the peer has read what is left, or at the latest when it stops reading."""
+        self._transport.close()
+        self.expect_reading()
+
+    def expect_reading(self) -> None:
+        """From now on until the buffer is empty the peer has to read, or it is cut off."""
+        if self._timer is None:
+            self._look_again(self._transport.get_write_buffer_size())
+
+    def _look_again(self, left: int) -> None:
+        self._timer = self._loop.call_later(CHECK_S, self._look, left) if left else None
+
+    def _look(self, before: int) -> None:
+        left = self._transport.get_write_buffer_size()
+        if left > max(0, before - SLOWEST_BYTES):
+            self._timer = None
+            self._transport.abort()
+        else:
+            self._look_again(left)

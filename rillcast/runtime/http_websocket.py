@@ -1,0 +1,190 @@
+"""Limits of a WebSocket below the application: its handshake, its control frames, its fragments.
+
+A subclass of uvicorn's protocol, written for the version of uvicorn that `pyproject.toml` pins: uvicorn promises
+nothing about the methods overridden here. ``tests/process/test_websocket_limits.py`` fails when one of them is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from rillcast.runtime import metrics
+from rillcast.runtime.http_transport import BoundedTransport
+
+FLOOD_CODE = 1008
+NOT_UTF8_CODE = 1007
+KEEPALIVE_CODE = 1011
+"""What uvicorn writes to a client that answers no ping."""
+SLICE_BYTES = 4 * 1024
+"""Parsed before the frames in it are counted: at most some 680 of them, a few milliseconds."""
+
+
+@dataclass(frozen=True)
+class FrameLimits:
+    """Frames that no application sees: pings, pongs, and all fragments of a message but the last."""
+
+    per_s: float = 50.0
+    """A browser sends one in twenty seconds."""
+    burst: int = 200
+    """At once."""
+    fragments: int = 200
+    """Of one message."""
+
+
+def limited_websocket(handshake_timeout_s: float, limits: FrameLimits) -> Callable[..., asyncio.Protocol]:
+    """uvicorn's WebSocket protocol with limits, for its option ``ws``."""
+    return partial(_LimitedWebSocket, handshake_timeout_s, limits)
+
+
+class _LimitedWebSocket(WebSocketsSansIOProtocol):
+    def __init__(self, handshake_timeout_s: float, limits: FrameLimits, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits
+        self._tokens = float(limits.burst)
+        self._counted_at = self.loop.time()
+        self._flooded = False
+        self._unparsed = bytearray()
+        self._handshake_timer = self.loop.call_later(handshake_timeout_s, self._handshake_is_late)
+
+    # ---- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, BoundedTransport):
+            transport = BoundedTransport(transport, self.loop)  # type: ignore[arg-type, assignment]
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._handshake_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed += data
+        self._parse()
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self._refuse_handshake("bad_handshake", 400, "this is no WebSocket handshake")
+
+    def keepalive_timeout(self) -> None:
+        """A ping was not answered in time. uvicorn hands the application 1005, as for a connection that broke."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": KEEPALIVE_CODE, "reason": "keepalive"})
+        super().keepalive_timeout()
+
+    # ---- the frames
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client sends too many pings or does not read the answers."""
+        answer = b"".join(self.conn.data_to_send())
+        if self._counts_frame() and self.writable.is_set():
+            self.transport.write(answer)
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._counts_frame():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= self._limits.fragments:
+            self._close_flooder()
+        elif event.fin or self._counts_frame():
+            super().handle_cont(event)
+
+    def handle_text(self, event: Frame) -> None:
+        if event.fin or self._counts_frame():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        if event.fin or self._counts_frame():
+            super().handle_bytes(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message has come. After our close frame nobody reads it, so it is counted here."""
+        if self.close_sent and not self._counts_frame():
+            return
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            metrics.WEBSOCKETS_REFUSED.labels("not_utf8").inc()
+            self._fail(NOT_UTF8_CODE, "")
+            return
+        super().send_receive_event_to_app()
+
+    # ---- the application's side
+
+    async def receive(self) -> Any:
+        event = await super().receive()
+        self._parse()
+        return event
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.handshake_complete or self.close_sent:
+            self._handshake_timer.cancel()
+            self.handshake_complete = True  # also by a refusal: uvicorn would log an error about one
+        self._parse()
+
+    # ---- inside
+
+    def _parse(self) -> None:
+        """What was received, slice by slice, until the application has a message to take."""
+        while self._unparsed and not self.read_paused and not self._flooded:
+            piece = bytes(self._unparsed[:SLICE_BYTES])
+            del self._unparsed[:SLICE_BYTES]
+            super().data_received(piece)
+
+    def _counts_frame(self) -> bool:
+        """Take a token for a frame. If there is none, the client is sent away."""
+        now = self.loop.time()
+        self._tokens = min(self._limits.burst, self._tokens + (now - self._counted_at) * self._limits.per_s)
+        self._counted_at = now
+        if self._tokens < 1.0:
+            self._close_flooder()
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def _close_flooder(self) -> None:
+        if self._flooded:
+            return
+        self._flooded = True
+        self._unparsed.clear()
+        self.frames = []
+        metrics.WEBSOCKETS_REFUSED.labels("flood").inc()
+        if self.close_sent:
+            self.transport.abort()
+            return
+        self._fail(FLOOD_CODE, "flood")
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close because of what the client did. The application reads the same code and reason in its last event."""
+        if not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+            self.conn.send_close(code, reason)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+
+    def _handshake_is_late(self) -> None:
+        if not self.handshake_complete:
+            self._refuse_handshake("handshake_too_late", 408, "the WebSocket handshake took too long")
+
+    def _refuse_handshake(self, reason: str, status: int, words: str) -> None:
+        """With the answer of `websockets` if it has one."""
+        self._handshake_timer.cancel()
+        metrics.WEBSOCKETS_REFUSED.labels(reason).inc()
+        answer = b"".join(self.conn.data_to_send()) or self.conn.reject(status, f"{words}\n").serialize()
+        self.close_sent = self.handshake_complete = True
+        self.transport.write(answer)
+        self.transport.close()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

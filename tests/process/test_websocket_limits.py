@@ -1,0 +1,207 @@
+"""What one WebSocket may do below the application, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from rillcast.runtime import http_limits, http_transport, http_websocket, metrics
+from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http_limits import HttpLimits
+from rillcast.runtime.http_websocket import FLOOD_CODE, FrameLimits
+from rillcast.testing.eventually import eventually
+
+Event = dict[str, Any]
+UPGRADE = (
+    "GET {path} HTTP/1.1\r\nhost: here\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n{headers}\r\n"
+)
+CONT, TEXT, PING, PONG = 0, 1, 9, 10
+
+
+class App:
+    """Keeps WebSockets and what they send; ``/refused`` is refused."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def __call__(
+        self, scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        if scope["path"] == "/refused":
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"no"})
+            return
+        await send({"type": "websocket.accept"})
+        while not self.events or self.events[-1]["type"] != "websocket.disconnect":
+            self.events.append(await receive())
+            if self.events[-1].get("text") == "fill":
+                await send({"type": "websocket.send", "bytes": b"x" * 8_000_000})
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
+    return bytes([fin << 7 | opcode, 0x80 | len(data)]) + bytes(4) + data
+
+
+@asynccontextmanager
+async def listener(app: App, limits: HttpLimits | None = None, **options: Any) -> AsyncIterator[int]:
+    server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), limits or HttpLimits(), **options)
+    await server.start()
+    yield server.port
+    await server.stop()
+
+
+@asynccontextmanager
+async def asking(port: int, path: str = "/", headers: str = "") -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(UPGRADE.format(path=path, headers=headers).encode())
+    yield reader, writer
+    writer.close()
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def opened(reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(10):
+        return await reader.read()
+
+
+def refused(reason: str) -> float:
+    value: float = metrics.WEBSOCKETS_REFUSED.labels(reason)._value.get()
+    return value
+
+
+FLOODS = {
+    "pings": frame(PING) * 5_000,
+    "pongs": frame(PONG) * 5_000,
+    "fragments": frame(TEXT, fin=False) + frame(CONT, fin=False) * 5_000,
+    "first fragments of many": (frame(TEXT, fin=False) + frame(CONT)) * 5_000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_flood_of_frames_that_no_application_sees_closes_the_socket(flood: bytes) -> None:
+    app, before = App(), refused("flood")
+    async with listener(app) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(flood)
+        with suppress(ConnectionResetError):
+            assert b"\x88\x07" + struct.pack("!H", 1008) + b"flood" in await rest(reader)
+        await eventually(lambda: app.events[-1].get("code") == FLOOD_CODE, what="the application's last event")
+    assert refused("flood") == before + 1
+
+
+async def test_as_many_pings_as_are_allowed_at_once_are_answered() -> None:
+    async with listener(App()) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(frame(PING, b"p") * FrameLimits().burst)
+        async with asyncio.timeout(10):
+            assert await reader.readexactly(3 * FrameLimits().burst) == b"\x8a\x01p" * FrameLimits().burst
+
+
+async def test_a_message_of_too_many_fragments_closes_the_socket_however_slowly_they_come() -> None:
+    app, limits = App(), HttpLimits(frames=FrameLimits(per_s=1e9, fragments=3))
+    async with listener(app, limits) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(frame(TEXT, b"a", fin=False) + frame(CONT, b"b", fin=False) + frame(CONT, b"c"))
+        await eventually(lambda: app.events[-1].get("text") == "abc", what="three fragments")
+        writer.write(frame(TEXT, fin=False) + frame(CONT, fin=False) * 3)
+        assert struct.pack("!H", 1008) + b"flood" in await rest(reader)
+
+
+async def test_messages_are_parsed_no_faster_than_the_application_takes_them() -> None:
+    app = App()
+    async with listener(app) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(frame(TEXT, b"x") * 20_000)
+        await eventually(lambda: len(app.events) >= 20_001, what="all messages")
+        assert [event["text"] for event in app.events[1:]] == ["x"] * 20_000
+
+
+UNANSWERED = {
+    "many headers": ("/", "x: y\r\n" * 200, b"431 "),
+    "a long header": ("/", f"x: {'y' * 9_000}\r\n", b"431 "),
+    "a long path": ("/" + "p" * 9_000, "", b"414 "),
+    "a body": ("/", "content-length: 10\r\n", b"400 "),
+    "a body in chunks": ("/", "transfer-encoding: chunked\r\n", b"400 "),
+}
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), UNANSWERED.values(), ids=UNANSWERED)
+async def test_a_handshake_that_is_none_is_answered_at_once(path: str, headers: str, status: bytes) -> None:
+    async with listener(App()) as port, asking(port, path, headers) as (reader, _):
+        assert (await rest(reader)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_handshake_that_nobody_completes_is_answered() -> None:
+    async def never(scope: Event, receive: object, send: object) -> None:
+        await asyncio.Event().wait()
+
+    before = refused("handshake_too_late")
+    server = HttpServer(never, bind("127.0.0.1", 0, "PORT"), HttpLimits(head_timeout_s=0.1))
+    await server.start()
+    async with asking(server.port) as (reader, _):
+        assert (await rest(reader)).startswith(b"HTTP/1.1 408 ")
+    await server.stop()
+    assert refused("handshake_too_late") == before + 1
+
+
+async def test_a_refused_handshake_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with listener(App()) as port, asking(port, "/refused") as (reader, _):
+        assert (await rest(reader)).startswith(b"HTTP/1.1 404 ")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_text_that_is_not_utf_8_is_counted_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    before = refused("not_utf8")
+    async with listener(App()) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(frame(TEXT, b"\xff"))
+        assert await rest(reader) == b"\x88\x02" + struct.pack("!H", 1007)
+    assert refused("not_utf8") == before + 1
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_client_that_never_reads_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_transport, "CHECK_S", 0.05)
+    app = App()
+    options = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
+    async with listener(app, HttpLimits(connections=1), **options) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.write(frame(TEXT, b"fill"))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+        async def another_is_let_in() -> bool:
+            async with asking(port) as (answers, _):
+                return (await answers.readuntil(b"\r\n")).startswith(b"HTTP/1.1 101 ")
+
+        await eventually(another_is_let_in, what="the place of the one who never reads")
+
+
+def test_the_pinned_uvicorn_has_what_is_overridden_here() -> None:
+    pins = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'"uvicorn=={version("uvicorn")}"' in pins
+    pairs: list[tuple[type, type]] = [
+        (http_websocket._LimitedWebSocket, WebSocketsSansIOProtocol),
+        (http_limits._LimitedProtocol, HttpToolsProtocol),
+    ]
+    for ours, theirs in pairs:
+        public = {name for name, _ in inspect.getmembers(ours, inspect.isfunction) if not name.startswith("_")}
+        assert public <= set(dir(theirs))
