@@ -82,6 +82,10 @@ class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Make this rung even if the source has the same height."""
 
 
+Limit = Annotated[int, msgspec.Meta(ge=-1, le=1_000_000_000)]
+"""How many there may be; -1 = any number."""
+Secret = Annotated[str, msgspec.Meta(max_length=4_096)]
+"""The secret of an HMAC."""
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 
@@ -118,7 +122,7 @@ class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The settings of one app: a subset of Ant Media's AppSettings."""
 
-    app_name: str
+    app_name: Annotated[str, msgspec.Meta(max_length=32)]
     encoder_settings: tuple[LadderRung, ...] = ()
     """The rungs of the ladder. If it is empty, nothing is transcoded, unless ``vp8Enabled`` asks for a codec that the
     stream lacks."""
@@ -128,23 +132,28 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """Make VP8 renditions of sources that have another codec, for viewers without H.264."""
     always_encode: bool = False
     """Encode also the rungs that nobody watches. The first viewer of a rung then gets it at once; the price is CPU."""
-    web_rtc_viewer_limit: int = msgspec.field(default=-1, name="webRTCViewerLimit")
+    web_rtc_viewer_limit: Limit = msgspec.field(default=-1, name="webRTCViewerLimit")
     """How many viewers the app may have; -1 = any number."""
-    web_rtc_client_start_timeout_ms: int = msgspec.field(default=10_000, name="webRTCClientStartTimeoutMs")
+    web_rtc_client_start_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = msgspec.field(
+        default=10_000, name="webRTCClientStartTimeoutMs"
+    )
     """How long a client has to connect and, as a publisher, to send its first media."""
-    web_rtc_keyframe_time: int = msgspec.field(default=2_000, name="webRTCKeyframeTime")
-    """In milliseconds: how often a publisher is asked for a keyframe while somebody watches."""
-    ingesting_stream_limit: int = -1
+    web_rtc_keyframe_time: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = msgspec.field(
+        default=2_000, name="webRTCKeyframeTime"
+    )
+    """In milliseconds: how often a publisher is asked for a keyframe while somebody watches; 0 = only when one is
+    needed."""
+    ingesting_stream_limit: Limit = -1
     """How many streams may be published in the app; -1 = any number."""
-    max_ingest_bitrate_bps: int = 10_000_000
+    max_ingest_bitrate_bps: Annotated[int, msgspec.Meta(ge=200_000, le=1_000_000_000)] = 10_000_000
     """A publisher is told by REMB not to send more."""
-    stun_server_uri: str = "stun:stun.l.google.com:19302"
-    turn_server_username: str = ""
-    turn_server_credential: str = ""
-    publish_token_secret: str = ""
+    stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun.l.google.com:19302"
+    turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    turn_server_credential: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    publish_token_secret: Secret = ""
     """If it is set, a publisher needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
     ``publish``)."""
-    play_token_secret: str = ""
+    play_token_secret: Secret = ""
     """If it is set, a viewer needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
     ``play``)."""
 
@@ -157,7 +166,7 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
 class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was set for one stream, whether it is live or not: a subset of Ant Media's Broadcast."""
 
-    stream_id: str
+    stream_id: Annotated[str, msgspec.Meta(max_length=255)]
     encoder_settings_list: tuple[LadderRung, ...] | None = None
     """The rungs of this stream in place of the app's ``encoderSettings``; null = those of the app."""
 
