@@ -33,9 +33,9 @@ class FrameLimits:
     per_s: float = 50.0
     """A browser sends one in twenty seconds."""
     burst: int = 200
-    """At once."""
+    """How many may come at once."""
     fragments: int = 200
-    """Of one message."""
+    """How many one message may have."""
 
 
 def limited_websocket(handshake_timeout_s: float, limits: FrameLimits) -> Callable[..., asyncio.Protocol]:
