@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,17 @@ import uvicorn
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http_limits import HttpLimits, limited_protocol
 from rillcast.runtime.http_websocket import limited_websocket
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_GRACE_S = 1.0
+"""For what is under way when the server stops."""
+_CLOSE = (b"connection", b"close")
+_GOING_AWAY = b"this node goes away, try again\n"
 
 DEFAULT_LIMITS = HttpLimits()
 """Of a listener that only the cluster's own nodes and tools use."""
@@ -45,12 +56,13 @@ class HttpServer:
         defaults: dict[str, Any] = {
             "access_log": False,
             "lifespan": "off",
-            "timeout_graceful_shutdown": 1,
+            "interface": "asgi3",
+            "timeout_graceful_shutdown": 2,
             "timeout_keep_alive": limits.idle_timeout_s,
             "http": limited_protocol(limits),
             "ws": limited_websocket(limits.head_timeout_s, limits.frames),
         }
-        config = uvicorn.Config(app, log_config=None, **(defaults | options))
+        config = uvicorn.Config(_quietly_cut(app), log_config=None, **(defaults | options))
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
@@ -79,7 +91,55 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
+    """Ends what is still under way after a while; uvicorn writes a traceback for each request that it cancels."""
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the node."""
         yield
+
+    async def _wait_tasks_to_complete(self) -> None:
+        try:
+            async with asyncio.timeout(_GRACE_S):
+                await super()._wait_tasks_to_complete()
+        except TimeoutError:
+            await self._cut()
+            await super()._wait_tasks_to_complete()
+
+    async def _cut(self) -> None:
+        """Close whatever can be given no answer any more, then cancel the requests: they answer 503."""
+        connections = self.server_state.connections
+        beyond_help = {connection for connection in connections if not _awaits_answer(connection)}
+        for connection in beyond_help:
+            connection.transport.abort()
+        while beyond_help & connections:  # noqa: ASYNC110 - uvicorn tells nobody when one is gone
+            await asyncio.sleep(0)
+        for task in self.server_state.tasks:
+            task.cancel()
+
+
+def _awaits_answer(connection: Any) -> bool:
+    cycle = getattr(connection, "cycle", None)
+    return cycle is not None and not cycle.response_started
+
+
+def _quietly_cut(app: Asgi) -> Asgi:
+    """`app`, but a request that is cancelled before its answer has begun is answered 503."""
+
+    async def cut(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def observed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, observed)
+        except asyncio.CancelledError:
+            if scope["type"] == "http" and not begun:
+                headers = [(b"content-length", b"%d" % len(_GOING_AWAY)), (b"content-type", b"text/plain"), _CLOSE]
+                await send({"type": "http.response.start", "status": 503, "headers": headers})
+                await send({"type": "http.response.body", "body": _GOING_AWAY})
+
+    return cut

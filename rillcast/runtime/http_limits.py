@@ -17,6 +17,7 @@ from rillcast.runtime import metrics
 from rillcast.runtime.http_transport import BoundedTransport
 from rillcast.runtime.http_websocket import FrameLimits
 
+_BODY_HEADERS = (b"content-length", b"transfer-encoding")
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
 
@@ -31,6 +32,10 @@ class HttpLimits:
     """From the connection, and later from a request's first byte, to the end of the request's head."""
     head_bytes: int = 64 * 1024
     """Of a request line and headers, give or take what one read brings."""
+    body_timeout_s: float = 30.0
+    """From the end of a request's head to the end of its body. Whoever reads bodies may have a shorter limit."""
+    unread_body_timeout_s: float = 1.0
+    """The same, from the end of an answer that did not wait for the body."""
     idle_timeout_s: int = 5
     """Between two requests on one connection."""
     frames: FrameLimits = field(default_factory=FrameLimits)
@@ -48,6 +53,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
 
     # ---- the transport's side
@@ -72,6 +78,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_over()
+        self._body_is_over()
         super().connection_lost(exc)
 
     # ---- the parser's side
@@ -87,6 +94,18 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._refuse("bad_handshake", "400 Bad Request", "a WebSocket handshake has no body")
             return
         super().on_headers_complete()
+        if self._has_body:
+            self._await_body(self._limits.body_timeout_s)
+
+    def on_message_complete(self) -> None:
+        self._body_is_over()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Called when an answer is written. uvicorn would wait for the rest of its request's body for ever."""
+        super().on_response_complete()
+        if self._body_timer is not None:
+            self._await_body(self._limits.unread_body_timeout_s)
 
     def handle_websocket_upgrade(self) -> None:
         if not self._refused:
@@ -104,10 +123,27 @@ class _LimitedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
+    def _has_body(self) -> bool:
+        return any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers)
+
+    @property
     def _upgrades_with_body(self) -> bool:
         """The parser would wait for that body, and nobody would wait for the parser."""
-        body = {b"content-length", b"transfer-encoding"} & {name for name, value in self.headers if value != b"0"}
-        return bool(body) and self.parser.should_upgrade() and self._should_upgrade()
+        return self._has_body and self.parser.should_upgrade() and self._should_upgrade()
+
+    def _await_body(self, timeout_s: float) -> None:
+        self._body_is_over()
+        self._body_timer = self.loop.call_later(timeout_s, self._body_is_late)
+
+    def _body_is_over(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _body_is_late(self) -> None:
+        """The answer is under way or written: there is nothing left to say."""
+        metrics.HTTP_REFUSED.labels("body_too_late").inc()
+        self.transport.abort()
 
     def _head_begins(self) -> None:
         self._head_bytes = 0

@@ -22,7 +22,7 @@ BACKGROUND_REFUSED = Counter(
 HTTP_REFUSED = Counter(
     "rillcast_http_connections_refused_total",
     "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large, "
-    "bad_handshake (a WebSocket's with a body).",
+    "bad_handshake (a WebSocket's with a body), body_too_late.",
     ["reason"],
 )
 WEBSOCKETS_REFUSED = Counter(

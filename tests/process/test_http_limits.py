@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from rillcast.runtime import metrics
 from rillcast.runtime.http import HttpServer, bind
@@ -25,6 +27,12 @@ class Slow:
     answered: asyncio.Event
 
 
+class Endless:
+    """``/endless`` begins an answer that no buffer holds, and says so here."""
+
+    begun: asyncio.Event
+
+
 async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
     """Answers HTTP with "ok"; accepts WebSockets and keeps them."""
     if scope["type"] == "websocket":
@@ -34,6 +42,12 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
         return
     if scope["path"] == "/slow":
         await Slow.answered.wait()
+    if scope["path"] == "/endless":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 32_000_000, "more_body": True})
+        Endless.begun.set()
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await asyncio.Event().wait()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -178,3 +192,88 @@ async def test_websockets_count_and_have_no_head_to_wait_for() -> None:
                 assert (await third.rest()).startswith("HTTP/1.1 503 ")
             assert (await silent.rest()).startswith("HTTP/1.1 408 ")  # so the socket's time would be over, too
         assert not socket.reader.at_eof()
+
+
+POST = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100\r\n\r\n"
+
+
+async def test_an_answer_that_leaves_the_body_unread_ends_the_connection() -> None:
+    async with counted("body_too_late"), listener(unread_body_timeout_s=0.1) as port, connected(port, POST) as client:
+
+        async def trickle() -> None:
+            while True:
+                client.writer.write(b"x")
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(trickle())
+        await client.answer()
+        with suppress(ConnectionResetError):
+            assert await client.rest() == ""
+        task.cancel()
+
+
+async def test_a_body_that_comes_just_after_the_answer_keeps_the_connection() -> None:
+    async with counted("body_too_late", 0), listener() as port, connected(port, POST) as client:
+        await client.answer()
+        client.writer.write(b"x" * 100 + GET)
+        assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_has_a_deadline_while_the_answer_waits() -> None:
+    Slow.answered = asyncio.Event()
+    first = POST.replace(b"/ ", b"/slow ")
+    async with counted("body_too_late"), listener(body_timeout_s=0.1) as port, connected(port, first) as client:
+        with suppress(ConnectionResetError):
+            assert await client.rest() == ""
+        Slow.answered.set()
+
+
+async def test_a_request_under_way_when_the_server_stops_is_answered_503(caplog: pytest.LogCaptureFixture) -> None:
+    Slow.answered = asyncio.Event()
+    async with AsyncExitStack() as clients:
+        async with listener() as port:
+            client = await clients.enter_async_context(connected(port, GET.replace(b"/ ", b"/slow ")))
+            another = await clients.enter_async_context(connected(port, GET))
+            await another.answer()  # so the first has come, too
+        answer = await client.rest()
+    assert answer.startswith("HTTP/1.1 503 ")
+    assert answer.endswith("\r\n\r\nthis node goes away, try again\n")
+    assert complaints(caplog) == []
+
+
+async def test_a_client_that_does_not_read_is_cut_off_quietly_when_the_server_stops(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Endless.begun = asyncio.Event()
+    async with AsyncExitStack() as clients, listener() as port:
+        client = await clients.enter_async_context(connected(port, GET.replace(b"/ ", b"/endless ")))
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.wait_for(Endless.begun.wait(), 10)
+    assert complaints(caplog) == []
+
+
+def test_a_client_that_leaves_while_its_pipelined_requests_are_answered_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """On uvloop, whose closed transports raise."""
+
+    async def leave() -> None:
+        Slow.answered = asyncio.Event()
+        async with listener() as port:
+            async with connected(port, GET + GET.replace(b"/ ", b"/slow ") + GET) as client:
+                await client.answer()
+                client.writer.transport.abort()
+            await asked(port)  # so the server knows that the client is gone
+            Slow.answered.set()
+            await asked(port)
+
+    async def asked(port: int) -> None:
+        async with connected(port, GET) as another:
+            await another.answer()
+
+    uvloop.run(leave())
+    assert complaints(caplog) == []
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
