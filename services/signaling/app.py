@@ -11,6 +11,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http_descriptors import affordable_connections
 from rillcast.runtime.http_limits import HttpLimits
 from rillcast.runtime.service import Node
 from rillcast.runtime.service import main as run_service
@@ -51,7 +52,7 @@ async def run(settings: SignalingSettings) -> None:
         node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
         async with node:
             service = await Signaling.build(settings, node, files)
-            limits = HttpLimits(connections=settings.max_sockets + OTHER_CONNECTIONS)
+            limits = HttpLimits(connections=affordable_connections(settings.max_sockets + OTHER_CONNECTIONS))
             server = HttpServer(service.asgi, sock, limits, **http_options())
             await server.start()
             log.info("Serves clients", address=node.info.http_address)

@@ -1,0 +1,33 @@
+"""How many connections the operating system lets a listener keep: each takes one file descriptor of the process."""
+
+from __future__ import annotations
+
+import resource
+
+from rillcast.runtime.telemetry import get_logger
+
+log = get_logger(__name__)
+
+HEADROOM = 1_500
+"""Kept for the admin listener, the bus, files: less if the limit is small."""
+
+
+def affordable_connections(wanted: int) -> int:
+    """`wanted`, or what the limit of open files leaves, which is raised as far as it may be. Warns if that is less."""
+    left = connections_within(raise_open_files(), wanted)
+    if left < wanted:
+        log.warning("The limit of open files allows fewer connections than the settings", wanted=wanted, allowed=left)
+    return left
+
+
+def connections_within(open_files: int, wanted: int) -> int:
+    """A quarter of a small limit is kept."""
+    return min(wanted, open_files - min(HEADROOM, open_files // 4))
+
+
+def raise_open_files() -> int:
+    """Raise the soft limit of open files to the hard one, which needs no privilege. Returns it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 1 << 30
