@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvloop
 
-from rillcast.runtime import metrics
+from rillcast.runtime import http_transport, metrics
 from rillcast.runtime.http import HttpServer, bind
 from rillcast.runtime.http_limits import HttpLimits
 from rillcast.testing.eventually import eventually
@@ -277,3 +277,17 @@ def test_a_client_that_leaves_while_its_pipelined_requests_are_answered_is_no_er
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_client_that_stops_reading_an_answer_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_transport, "CHECK_S", 0.05)
+    Endless.begun = asyncio.Event()
+    async with AsyncExitStack() as clients, listener(connections=1) as port:
+        client = await clients.enter_async_context(connected(port, GET.replace(b"/ ", b"/endless ")))
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+        async def another_is_served() -> bool:
+            async with connected(port, GET) as another, asyncio.timeout(10):
+                return (await another.reader.readline()).startswith(b"HTTP/1.1 200 ")
+
+        await eventually(another_is_served, what="the place of the one who stopped reading")
