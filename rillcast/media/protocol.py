@@ -461,6 +461,13 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     """How often something was refused or dropped, by reason."""
 
 
+class WorkerFailed(msgspec.Struct, frozen=True, kw_only=True, tag="worker_failed"):
+    """A media thread has ended by a bug of ours; its panic message on standard error tells more. Its sessions are dead,
+    so the node is to end. At most once per worker."""
+
+    worker: int
+
+
 class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
     """A command could not be carried out."""
 
@@ -483,5 +490,6 @@ Event = (
     | KeyframeWanted
     | ClockSeen
     | WorkerStats
+    | WorkerFailed
     | Error
 )

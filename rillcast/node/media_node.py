@@ -24,7 +24,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
-from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerStats
+from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerFailed, WorkerStats
 from rillcast.node import metrics
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks, Outbox
@@ -48,6 +48,10 @@ FULL_RETRY_S = 5.0
 EventT = TypeVar("EventT", bound=Event)
 
 Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
+
+
+class MediaThreadFailed(Exception):
+    """A thread of the plane panicked: our bug. It ends the node, which drains first, so that its viewers move."""
 
 
 class Host(Protocol):
@@ -184,6 +188,8 @@ class MediaNode:
             self.load.observe(event, self.clock())
             self._metrics.observe(event)
             return
+        if isinstance(event, WorkerFailed):
+            raise MediaThreadFailed(f"media thread {event.worker} has ended, its sessions are dead")
         if isinstance(event, Error):
             metrics.COMMANDS_FAILED.labels(event.command).inc()
             log.warning("The media plane refused a command", command=event.command, reason=event.message)

@@ -15,7 +15,7 @@ from rillcast.media import protocol
 from rillcast.node import metrics
 from rillcast.node.events import PlaneEvents
 from rillcast.node.ice import restart_ice
-from rillcast.node.media_node import MediaNode
+from rillcast.node.media_node import MediaNode, MediaThreadFailed
 from rillcast.runtime.settings import MediaSettings
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
@@ -212,6 +212,13 @@ async def test_a_handler_that_fails_is_known_to_the_node_and_the_next_event_is_h
 
     assert isinstance(failed, ZeroDivisionError)
     assert heard == started
+
+
+async def test_a_media_thread_that_ends_ends_the_node(bench: Bench) -> None:
+    with pytest.raises(MediaThreadFailed, match="media thread 1"):
+        bench.plane.emit(protocol.WorkerFailed(worker=1))
+    with pytest.raises(MediaThreadFailed):
+        await bench.plane.until_failure()
 
 
 async def test_an_ice_restart_gives_both_sides_what_the_other_needs(bench: Bench) -> None:

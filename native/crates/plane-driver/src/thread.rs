@@ -12,6 +12,7 @@ use crate::receiver::Receiver;
 use crate::socket::Sockets;
 use rillcast_plane::config::PlaneConfig;
 use rillcast_plane::egress::{Egress, Sock};
+use rillcast_plane::events::{Event, EventQueue};
 use rillcast_plane::mailbox::Mailbox;
 use rillcast_plane::worker::{Shared, Worker, TICK_US};
 
@@ -35,6 +36,7 @@ pub fn spawn(
     started: Instant,
 ) -> io::Result<JoinHandle<()>> {
     let mailbox = shared.mailboxes[index].clone();
+    let fall = Fall { worker: index, events: shared.events.clone() };
     let epoll = Epoll::new()?;
     let sockets: Vec<(Sock, UdpSocket)> =
         [(Sock::MediaV4, ports.media_v4), (Sock::MediaV6, ports.media_v6), (Sock::Relay, Some(ports.relay))]
@@ -46,6 +48,7 @@ pub fn spawn(
         epoll.add(s.as_raw_fd(), i as u64)?;
     }
     std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
+        let _told = fall;
         if config.pin {
             pin(index + 1);
         }
@@ -64,6 +67,20 @@ pub fn spawn(
         };
         thread.run();
     })
+}
+
+/// Tells Python when the worker's thread panics: nobody else would notice that its sessions get nothing any more.
+struct Fall {
+    worker: usize,
+    events: Arc<EventQueue>,
+}
+
+impl Drop for Fall {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.events.push(Event::WorkerFailed { worker: self.worker });
+        }
+    }
 }
 
 const MAIL: u64 = u64::MAX;
@@ -223,5 +240,27 @@ impl Epoll {
         // SAFETY: the buffer holds 8 events and outlives the call.
         let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 8, timeout_ms) };
         events.iter().take(usize::try_from(n).unwrap_or(0)).map(|e| e.u64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(work: impl FnOnce() + Send + 'static) -> Vec<Event> {
+        let events = Arc::new(EventQueue::new(Arc::new(EventFd::new().unwrap())));
+        let fall = Fall { worker: 3, events: events.clone() };
+        let thread = std::thread::spawn(move || {
+            let _told = fall;
+            work();
+        });
+        let _ = thread.join();
+        events.drain().0.into()
+    }
+
+    #[test]
+    fn a_thread_that_panics_says_so_and_one_that_ends_does_not() {
+        assert!(matches!(told(|| panic!("a bug of ours"))[..], [Event::WorkerFailed { worker: 3 }]));
+        assert!(told(|| ()).is_empty());
     }
 }

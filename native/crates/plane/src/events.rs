@@ -94,6 +94,10 @@ pub enum Event {
         rtp_ts: u32,
     },
     WorkerStats(WorkerStats),
+    /// A worker's thread has ended by a bug of ours, and its sessions are dead. At most once per worker.
+    WorkerFailed {
+        worker: usize,
+    },
     /// A command could not be carried out. `id`: of the object that it names first.
     Error {
         command: &'static str,

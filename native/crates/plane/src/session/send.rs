@@ -177,6 +177,11 @@ impl SendTrack {
         seat.take().map(Seat::at)
     }
 
+    /// The sources among whose viewers the track is.
+    pub fn seated_at(&self) -> [Option<u64>; 2] {
+        self.seats.map(|s| s.map(|s| s.source))
+    }
+
     #[cfg(test)]
     pub fn seats_for_test(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
         self.seats.iter().flatten().map(|s| (s.source, s.at()))
@@ -248,7 +253,8 @@ impl SendTrack {
         self.pace = plan.map(|p| p.pace);
         self.progress = Progress::Catching { next: at.first_seq };
         self.source = Some(source.id);
-        self.target = None;
+        // A wish for yet another source stays: its keyframe is still to come, and the track has a seat there.
+        self.target = self.target.filter(|t| *t != source.id);
     }
 
     fn continued_ts(&self, now_us: u64) -> u32 {

@@ -168,8 +168,7 @@ impl Worker {
         }
         self.say_bye(slot, out);
         for track in 0..self.sessions[slot].send.len() {
-            let t = &self.sessions[slot].send[track];
-            for id in [t.source, t.target].into_iter().flatten() {
+            for id in self.sessions[slot].send[track].seated_at().into_iter().flatten() {
                 self.detach(id, slot, track);
             }
         }

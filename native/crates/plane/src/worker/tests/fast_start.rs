@@ -195,3 +195,18 @@ fn the_keyframe_for_a_full_link_is_paced_even_if_it_comes_in_pieces() {
     assert!(first <= 4_800 + 7_500 + 1_200, "{first} bytes in the first 100 ms at 600 kbit/s and a group");
     assert!(all > 15_000, "{all}");
 }
+
+#[test]
+fn a_wish_for_another_source_outlasts_a_newer_keyframe_of_the_present_one() {
+    let mut s = Stage::new();
+    s.pass(3_700_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(200), hold: false });
+    s.pass(700_000);
+    assert!(!viewer.received(&mut s.b).0.is_empty(), "the present source goes on meanwhile");
+    s.b.push(200, 1, 0, KEYFRAME);
+    assert!(s.b.events.iter().any(|e| matches!(e, Event::SourceSwitched { session: 2, source: 200, .. })));
+    s.b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    s.b.push(200, 2, 3_000, DELTA);
+    s.pass(100_000);
+}
