@@ -91,3 +91,18 @@ def test_bitrates_are_told_together() -> None:
 
     assert (told["targetBitrate"], told["videoBitrate"], told["audioBitrate"]) == (900, 800, 60)
     assert session_events.measured(slot(), figures()) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (EndReason.ICE_TIMEOUT, "publishTimeoutError"),
+        (EndReason.HANDSHAKE_TIMEOUT, "publishTimeoutError"),
+        (EndReason.DTLS_FAILED, "notSetRemoteDescription"),
+        (EndReason.FINGERPRINT_MISMATCH, "notSetRemoteDescription"),
+        (EndReason.TOO_MANY_HALF_OPEN, "highResourceUsage"),
+    ],
+)
+def test_a_connection_that_never_came_about_is_an_error_whoever_noticed(reason: EndReason, error: str) -> None:
+    assert definitions(session_events.closing(slot(phase=Phase.CONNECTING), reason)) == [error]
+    assert definitions(session_events.closing(slot(), reason)) == ["play_finished"]

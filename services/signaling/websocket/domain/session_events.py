@@ -17,8 +17,14 @@ _FAULTS = {
     EndReason.PLANE_ERROR: RillcastError(ErrorCode.SERVER_ERROR, "the session was closed by its node"),
 }
 """Ends that the client is told as an error, whenever they come."""
+_LATE = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time")
 _CLOSED_BEFORE_START = {
-    EndReason.ICE_TIMEOUT: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time"),
+    EndReason.ICE_TIMEOUT: _LATE,
+    EndReason.HANDSHAKE_TIMEOUT: _LATE,
+    EndReason.TOO_MANY_HALF_OPEN: RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many connections begin at once"),
+    EndReason.FINGERPRINT_MISMATCH: RillcastError(
+        ErrorCode.BAD_REMOTE_DESCRIPTION, "the certificate is not the one that the description names"
+    ),
     EndReason.DTLS_FAILED: RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
 }
 """Ends that are an error only if the session had not started; otherwise it has finished."""
