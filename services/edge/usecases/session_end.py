@@ -60,6 +60,7 @@ class SessionEnd:
         """End many subscriptions without holding the event loop, neither by ending them nor by freeing all their
         memory at once."""
         waiting = deque(subscribers)
+        del subscribers  # it would keep them all until the end, and free them in one go
         while waiting:
             for _ in range(min(TURN, len(waiting))):
                 self.end_subscription(*waiting.popleft(), reason)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 from edge_harness import KEY, World, until
 from test_command_backlog import MoodyPlane
@@ -48,6 +50,20 @@ async def test_many_are_ended_in_turns(world: World) -> None:
         left.append(len(world.edge.viewers))
 
     assert left[:3] == [2 * TURN, TURN, 0]
+
+
+async def test_what_many_held_is_freed_in_turns_too(world: World) -> None:
+    for _ in range(3 * TURN):
+        await world.whep()
+    there = [weakref.ref(viewer) for viewer in world.edge.viewers]
+    ending = asyncio.create_task(world.edge.session_end.end_all(world.edge.viewers.of(KEY), EndReason.STREAM_ENDED))
+    freed = []
+    while not ending.done():
+        await asyncio.sleep(0)
+        gc.collect()
+        freed.append(sum(viewer() is None for viewer in there))
+
+    assert freed[1] >= TURN, freed
 
 
 async def test_a_session_that_the_plane_never_had_is_not_removed_from_it(world: World) -> None:
