@@ -11,9 +11,9 @@ import msgspec
 import typer
 
 from rillcast.contracts.errors import RillcastError
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.errors import StartError
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings, load_settings
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)

@@ -13,8 +13,8 @@ from typing import Protocol
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
 from rillcast.contracts.ids import AppName, StreamId, stream_key
 from rillcast.contracts.subjects import BUCKET_RENDITIONS, BUCKET_STREAMS, STREAM_LEASE_S
-from rillcast.runtime.follow import follow
 from rillcast.runtime.ports import Entry, KeyValue
+from rillcast.runtime.store.follow import follow
 
 EXPIRY_CHECK_S = 0.5
 MAX_WAITING = 20_000

@@ -12,9 +12,9 @@ import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
-from rillcast.runtime.cancel import cancelled
 from rillcast.runtime.ports import Bus
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.tasks.cancel import cancelled
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

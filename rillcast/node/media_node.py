@@ -32,9 +32,9 @@ from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.node.metrics import PlaneMetrics
 from rillcast.runtime.ports import Bus, KeyValue
-from rillcast.runtime.service import Node
+from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import MediaSettings
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
@@ -55,7 +55,7 @@ class MediaThreadFailed(Exception):
 
 
 class Host(Protocol):
-    """The running node (`rillcast.runtime.service.Node`), as far as it is used here."""
+    """The running node (`rillcast.runtime.process.node.Node`), as far as it is used here."""
 
     def spawn(self, work: Coroutine[None, None, None], name: str) -> object: ...
 

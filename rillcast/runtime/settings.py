@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rillcast.runtime.logs import LogFormat
+from rillcast.runtime.telemetry.logs import LogFormat
 
 SHARED_PREFIX = "RILLCAST_"
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime import envelope, metrics
+from rillcast.runtime import metrics
+from rillcast.runtime.bus import envelope
+from rillcast.runtime.bus.serving import OVERLOAD, carry_out
 from rillcast.runtime.ports import Answer, Event, Request
-from rillcast.runtime.serving import OVERLOAD, carry_out
 
 Serve = Callable[[str, bytes, float], Coroutine[Any, Any, bytes]]
 Result = TypeVar("Result")

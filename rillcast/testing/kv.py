@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime.envelope import RETRY_AFTER_S
-from rillcast.runtime.nats_kv import check_key
+from rillcast.runtime.bus.envelope import RETRY_AFTER_S
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.store.nats_kv import check_key
 
 
 class FakeKeyValue:

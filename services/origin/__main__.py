@@ -1,11 +1,11 @@
 """``python -m services.origin``"""
 
-from rillcast.runtime import stop_signals
+from rillcast.runtime.process import stop_signals
 
 if __name__ == "__main__":
     stop_signals.catch()  # before the imports, which take most of a second
 
-    from rillcast.runtime.service import main
+    from rillcast.runtime.process.node import main
     from services.origin.app import OriginSettings, run
 
     main(run, OriginSettings)

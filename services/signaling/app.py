@@ -10,12 +10,12 @@ from starlette.routing import BaseRoute
 from rillcast.contracts import subjects
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
-from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.http_descriptors import affordable_connections
-from rillcast.runtime.http_limits import HttpLimits
-from rillcast.runtime.service import Node
-from rillcast.runtime.service import main as run_service
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.http.descriptors import affordable_connections
+from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.process.node import Node
+from rillcast.runtime.process.node import main as run_service
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_headers import HttpHeaders

@@ -1,6 +1,6 @@
 """``python -m services.transcoder``"""
 
-from rillcast.runtime import stop_signals
+from rillcast.runtime.process import stop_signals
 
 if __name__ == "__main__":
     stop_signals.catch()  # before the imports, which take most of a second

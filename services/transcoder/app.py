@@ -21,8 +21,8 @@ from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
-from rillcast.runtime import service
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.process.node import main as run_service
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.directory_peers import DirectoryPeers
 from services.transcoder.adapters.os_priority import prefer_media
@@ -164,4 +164,4 @@ async def run(settings: TranscoderSettings) -> None:
 
 def main() -> None:
     """Entry point of ``python -m services.transcoder``."""
-    service.main(run, TranscoderSettings)
+    run_service(run, TranscoderSettings)

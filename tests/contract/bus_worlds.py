@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.bus import FakeBroker, FakeBus

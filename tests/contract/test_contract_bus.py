@@ -11,8 +11,8 @@ from bus_worlds import BusWorld, bus_world
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
-from rillcast.runtime.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
-from rillcast.runtime.telemetry import configure_tracing, tracer
+from rillcast.runtime.bus.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
+from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
 from rillcast.testing.eventually import eventually
 
 

@@ -12,16 +12,16 @@ import pytest
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.admin import admin_app
-from rillcast.runtime.consul_discovery import ConsulDiscovery
-from rillcast.runtime.directory import NodeDirectory
-from rillcast.runtime.heartbeat import Heartbeat
-from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_discovery import NatsDiscovery, feed_directory
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.heartbeat import Heartbeat
+from rillcast.runtime.discovery.nats_discovery import NatsDiscovery, feed_directory
+from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.ports import Discovery
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.admin import admin_app
+from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.discovery import FakeDiscovery, FakeRegistry
 from rillcast.testing.eventually import eventually
@@ -214,9 +214,9 @@ async def test_only_nodes_that_pass_their_check_are_found(world: World) -> None:
 async def test_a_change_of_readiness_is_known_without_waiting_for_a_check(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rillcast.runtime.consul_discovery.CHECK_INTERVAL", "1h")
-    monkeypatch.setattr("rillcast.runtime.heartbeat.INTERVAL_S", 3_600)
-    monkeypatch.setattr("rillcast.runtime.directory.EXPIRY_S", 3_600)
+    monkeypatch.setattr("rillcast.runtime.discovery.consul_discovery.CHECK_INTERVAL", "1h")
+    monkeypatch.setattr("rillcast.runtime.discovery.heartbeat.INTERVAL_S", 3_600)
+    monkeypatch.setattr("rillcast.runtime.discovery.directory.EXPIRY_S", 3_600)
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE, ready=False)
     await edge.discovery.register(edge.info)
     for _ in range(2):
@@ -229,7 +229,7 @@ async def test_a_change_of_readiness_is_known_without_waiting_for_a_check(
 async def test_a_node_that_was_announced_before_it_registers_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rillcast.runtime.consul_discovery.CHECK_INTERVAL", "1h")
+    monkeypatch.setattr("rillcast.runtime.discovery.consul_discovery.CHECK_INTERVAL", "1h")
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
     await edge.announce(True)
     await edge.discovery.register(edge.info)

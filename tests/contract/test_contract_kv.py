@@ -10,11 +10,11 @@ from typing import Protocol
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime.cancel import cancelled
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.servers import NatsServer, nats_server

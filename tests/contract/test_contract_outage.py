@@ -21,7 +21,7 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.ports import Entry
-from rillcast.runtime.service import Node
+from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, consul_agent, nats_server, need_consul

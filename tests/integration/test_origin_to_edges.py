@@ -28,8 +28,8 @@ from rillcast.contracts.messages import (
     SessionChanged,
 )
 from rillcast.contracts.words import EndReason
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually
 from rillcast.testing.pictures import MovingPicture

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from rillcast.runtime.http_descriptors import HEADROOM, connections_within
+from rillcast.runtime.http.descriptors import HEADROOM, connections_within
 
 START = """
 import logging, resource, sys
-from rillcast.runtime.http_descriptors import affordable_connections
-from rillcast.runtime.logs import configure_logging
+from rillcast.runtime.http.descriptors import affordable_connections
+from rillcast.runtime.telemetry.logs import configure_logging
 configure_logging("info", "text")
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 512))
 print(affordable_connections(int(sys.argv[1])), *resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -12,9 +12,10 @@ import httpx
 import pytest
 import uvloop
 
-from rillcast.runtime import http_transport, metrics
-from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.http_limits import HttpLimits
+from rillcast.runtime import metrics
+from rillcast.runtime.http import transport
+from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.testing.eventually import eventually
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -280,7 +281,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_a_client_that_stops_reading_an_answer_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_transport, "CHECK_S", 0.05)
+    monkeypatch.setattr(transport, "CHECK_S", 0.05)
     Endless.begun = asyncio.Event()
     async with AsyncExitStack() as clients, listener(connections=1) as port:
         client = await clients.enter_async_context(connected(port, GET.replace(b"/ ", b"/endless ")))

@@ -17,14 +17,14 @@ from rillcast.testing.servers import free_port, nats_server
 PROGRAM = """
 import asyncio, sys
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime import service
+from rillcast.runtime.process.node import Node, main
 from rillcast.runtime.settings import NodeSettings, env_prefix
 
 class Settings(NodeSettings):
     model_config = env_prefix("license")
 
 async def run(settings):
-    async with service.Node(settings, NodeKind.LICENSE) as node:
+    async with Node(settings, NodeKind.LICENSE) as node:
         async def leave():
             print("drained", "ready" if node.readiness.ready else "not ready", flush=True)
             await asyncio.sleep(float(sys.argv[1]))
@@ -42,7 +42,7 @@ async def run(settings):
             node.spawn(crash(), "crasher")
         await node.until_stopped()
 
-service.main(run, Settings)
+main(run, Settings)
 """
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http.server import HttpServer, bind
 from services.signaling.app import http_options
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 from services.signaling.websocket.domain.socket_end import SAID_BY_SERVER, SocketEnd

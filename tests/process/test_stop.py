@@ -12,9 +12,9 @@ import pytest
 
 from rillcast.contracts.subjects import BUCKET_SECRETS
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, nats_server
 from rillcast.testing.services import ServiceProcess, service_process

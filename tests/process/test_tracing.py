@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-from rillcast.runtime.telemetry import configure_tracing, flush_tracing, tracer
+from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing, tracer
 configure_tracing("edge", "edge-7", "1.2", sys.argv[1])
 with tracer("test").start_as_current_span("a span to be seen"):
     pass

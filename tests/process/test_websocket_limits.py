@@ -16,10 +16,11 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from rillcast.runtime import http_limits, http_transport, http_websocket, metrics
-from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.http_limits import HttpLimits
-from rillcast.runtime.http_websocket import FLOOD_CODE, FrameLimits
+from rillcast.runtime import metrics
+from rillcast.runtime.http import limits, transport, websocket
+from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.websocket import FLOOD_CODE, FrameLimits
 from rillcast.testing.eventually import eventually
 
 Event = dict[str, Any]
@@ -180,7 +181,7 @@ async def test_a_text_that_is_not_utf_8_is_counted_not_logged(caplog: pytest.Log
 
 
 async def test_a_client_that_never_reads_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_transport, "CHECK_S", 0.05)
+    monkeypatch.setattr(transport, "CHECK_S", 0.05)
     app = App()
     options = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}
     async with listener(app, HttpLimits(connections=1), **options) as port, asking(port) as (reader, writer):
@@ -199,8 +200,8 @@ def test_the_pinned_uvicorn_has_what_is_overridden_here() -> None:
     pins = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert f'"uvicorn=={version("uvicorn")}"' in pins
     pairs: list[tuple[type, type]] = [
-        (http_websocket._LimitedWebSocket, WebSocketsSansIOProtocol),
-        (http_limits._LimitedProtocol, HttpToolsProtocol),
+        (websocket._LimitedWebSocket, WebSocketsSansIOProtocol),
+        (limits._LimitedProtocol, HttpToolsProtocol),
     ]
     for ours, theirs in pairs:
         public = {name for name, _ in inspect.getmembers(ours, inspect.isfunction) if not name.startswith("_")}

@@ -29,7 +29,7 @@ from rillcast.licensing.document import (
     read_license,
     state_at,
 )
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.license.metrics import DOCUMENTS_REFUSED
 from services.license.ports import Clock, DocumentSource, KeyValue
 

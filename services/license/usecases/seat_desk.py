@@ -16,7 +16,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.contracts.records import SeatRecord
 from rillcast.contracts.subjects import SEAT_LEASE_S
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
 from services.license.ports import Clock, Entry, KeyValue

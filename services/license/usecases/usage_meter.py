@@ -12,7 +12,7 @@ from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import LicenseUsage, LicenseUsageRequest
 from rillcast.licensing.usage_report import key_id, parse_day, sign_report
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.license.domain.usage import KEPT_DAYS, DayRecord, count, day_of, node_hours, report
 from services.license.ports import Entry, KeyValue
 from services.license.usecases.license_vault import LicenseVault

@@ -17,7 +17,7 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
-from rillcast.runtime.cancel import cancelled
+from rillcast.runtime.tasks.cancel import cancelled
 from services.origin.domain.owned_stream import OwnedStream
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue

@@ -23,7 +23,7 @@ from rillcast.media.protocol import Event, RemoveSource, SourceStats
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayParent
-from rillcast.runtime.key_locks import KeyLocks
+from rillcast.runtime.tasks.key_locks import KeyLocks
 from services.origin import metrics
 from services.origin.domain.owned_stream import Due, OwnedStream
 from services.origin.domain.takeover import may_take_over

@@ -19,16 +19,16 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
-from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.ports import Bus, KeyValue
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
 """The origin that has a stream now."""
 
 
 class Reports(Protocol):
-    """The nodes that live (`rillcast.runtime.directory.NodeDirectory`)."""
+    """The nodes that live (`rillcast.runtime.discovery.directory.NodeDirectory`)."""
 
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
         """The last report of each node of a kind."""
@@ -134,7 +134,7 @@ class LicenseState(Protocol):
 
 
 class Host(Protocol):
-    """The running node (`rillcast.runtime.service.Node`), as far as signaling uses it."""
+    """The running node (`rillcast.runtime.process.node.Node`), as far as signaling uses it."""
 
     @property
     def bus(self) -> Bus: ...

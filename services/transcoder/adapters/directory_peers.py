@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.discovery.directory import NodeDirectory
 
 
 class DirectoryPeers:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import av
 from av.video.frame import VideoFrame
 
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.pyav_codecs import Encoder
 from services.transcoder.domain.encoders import KINDS, EncoderKind, software, starts_a_stream

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from rillcast.contracts.ids import TrackId
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
 from services.transcoder.adapters.pyav_ladder import LadderEngine

@@ -12,7 +12,7 @@ from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import JobKind, NodeId, job_key
 from rillcast.contracts.records import RenditionRecord, TrackRecord
-from rillcast.runtime.cancel import cancelled
+from rillcast.runtime.tasks.cancel import cancelled
 from services.transcoder.ports import Clock, KeyValue
 
 

@@ -10,9 +10,9 @@ from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.apps.stored import StoredApps, StoredBroadcasts, StoredRefused
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
-from rillcast.runtime.follow import follow
-from rillcast.runtime.logs import get_logger
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.store.follow import follow
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.ports import KeyValue
 

@@ -13,7 +13,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import LADDER, AppName, JobKind, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import ClockSeen
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung, plan, source_track, track_record
 from services.transcoder.domain.overuse_detector import Withdrawn

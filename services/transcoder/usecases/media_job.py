@@ -20,7 +20,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceStats
 from rillcast.relay.parent import RelayOffer, RelayParent
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder.domain.job_state import JobEvent, JobState, advance
 from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
 from services.transcoder.ports import Clock, KeyValue, Peers

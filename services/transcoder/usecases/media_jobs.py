@@ -27,7 +27,7 @@ from rillcast.media.protocol import (
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayOffer
-from rillcast.runtime.logs import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.ports import Clock
 from services.transcoder.usecases.media_job import MakeJob, MediaJob

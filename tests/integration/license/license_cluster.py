@@ -21,8 +21,8 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseInstall, LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.subjects import LICENSE_INSTALL, LICENSE_STATUS
 from rillcast.licensing.document import License, issue_license
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, free_port, nats_server

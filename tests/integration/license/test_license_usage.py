@@ -12,9 +12,9 @@ import msgspec
 from license_cluster import LicenseCluster, license, license_cluster, until
 
 from rillcast.contracts.subjects import BUCKET_LICENSE_STATE
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.servers import free_port
 from services.license.domain.usage import MS_PER_HOUR, DayRecord, LicenseUse
 

@@ -35,10 +35,10 @@ from rillcast.contracts.subjects import (
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import License, issue_license
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 from services.license.usecases.license_vault import LicenseVault
 from services.license.usecases.office import Office

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import connect
 
-from rillcast.runtime.http import HttpServer, bind
+from rillcast.runtime.http.server import HttpServer, bind
 from services.signaling.app import http_options
 from services.signaling.config import SignalingSettings
 from tests.unit.signaling.signaling_harness import Client, Cluster

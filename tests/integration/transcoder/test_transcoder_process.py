@@ -39,10 +39,10 @@ from rillcast.media.protocol import (
     Tap,
 )
 from rillcast.relay.parent import ParentRelays
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, nats_server
 from tests.unit.transcoder.pictures import Camera, bar_position, decode, frames_of

@@ -12,7 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.node import background
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.runtime import metrics
-from rillcast.runtime.cancel import cancelled
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.bus import FakeBus
 
 

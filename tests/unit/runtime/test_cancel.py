@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rillcast.runtime.cancel import cancelled
+from rillcast.runtime.tasks.cancel import cancelled
 
 
 async def deaf(times: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rillcast.runtime.key_locks import KeyLocks
+from rillcast.runtime.tasks.key_locks import KeyLocks
 
 
 async def test_the_same_key_waits_another_does_not_and_nothing_is_left() -> None:

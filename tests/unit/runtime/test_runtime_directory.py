@@ -10,7 +10,7 @@ from rillcast.contracts.messages import (
     NodeReport,
 )
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.directory import EXPIRY_S, NodeDirectory
+from rillcast.runtime.discovery.directory import EXPIRY_S, NodeDirectory
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.discovery import FakeDiscovery
 

@@ -11,7 +11,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import Ack, PublishRequest
-from rillcast.runtime import envelope
+from rillcast.runtime.bus import envelope
 
 
 @given(

@@ -10,8 +10,8 @@ import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
-from rillcast.runtime.follow import follow
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.store.follow import follow
 from rillcast.testing.clock import VirtualTimeLoop
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from rillcast.runtime.logs import configure_logging, get_logger
-from rillcast.runtime.telemetry import configure_tracing, tracer
+from rillcast.runtime.telemetry.logs import configure_logging, get_logger
+from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
 
 
 def test_json_has_fields_node_and_trace(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,10 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime import consul_discovery, service
+from rillcast.runtime.discovery import consul_discovery
 from rillcast.runtime.errors import Crashed, StartError, Stopped
-from rillcast.runtime.service import Node
+from rillcast.runtime.process import node as node_module
+from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.discovery import FakeDiscovery
@@ -125,10 +126,10 @@ class FakeHttp:
 @pytest.fixture
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
     made = Ledger()
-    monkeypatch.setattr(service, "bind", lambda *_: None)
-    monkeypatch.setattr(service, "HttpServer", lambda *_: FakeHttp(made))
-    monkeypatch.setattr(service, "NatsConnection", lambda *_: FakeConnection(made))
-    monkeypatch.setattr(service, "NatsBus", lambda _: LedgerBus(made))
+    monkeypatch.setattr(node_module, "bind", lambda *_: None)
+    monkeypatch.setattr(node_module, "HttpServer", lambda *_: FakeHttp(made))
+    monkeypatch.setattr(node_module, "NatsConnection", lambda *_: FakeConnection(made))
+    monkeypatch.setattr(node_module, "NatsBus", lambda _: LedgerBus(made))
     monkeypatch.setattr(consul_discovery, "ConsulDiscovery", lambda *_, **__: FakeConsul(made))
     return made
 
@@ -211,7 +212,7 @@ async def test_when_told_to_stop_while_the_service_is_wired(ledger: Ledger) -> N
 async def test_a_wiring_that_swallows_its_cancellation_is_cancelled_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_INTERRUPT_AGAIN_S", 0.01)
+    monkeypatch.setattr(node_module, "_INTERRUPT_AGAIN_S", 0.01)
     made = node()
 
     async def stubborn() -> None:
@@ -300,7 +301,7 @@ async def test_when_a_task_returns_that_should_not(ledger: Ledger) -> None:
 async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(node_module, "_CANCEL_AGAIN_S", 0.01)
     made = node(drain_timeout_s=0.01)
     ended = asyncio.Event()
 
@@ -360,7 +361,7 @@ async def test_once_ready_it_stays_so_when_the_nodes_go(ledger: Ledger) -> None:
 
 
 async def test_it_does_not_wait_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_MEET_S", 0.05)
+    monkeypatch.setattr(node_module, "_MEET_S", 0.05)
     async with one_with_needs(ledger, NodeKind.EDGE) as made:
         await eventually(lambda: made.readiness.ready)
 
@@ -368,7 +369,7 @@ async def test_it_does_not_wait_for_ever(ledger: Ledger, monkeypatch: pytest.Mon
 async def test_a_change_of_readiness_is_told_between_two_heartbeats(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rillcast.runtime.heartbeat.INTERVAL_S", 3_600)
+    monkeypatch.setattr("rillcast.runtime.discovery.heartbeat.INTERVAL_S", 3_600)
     async with one_with_needs(ledger) as made:
         bus = made.bus
         assert isinstance(bus, LedgerBus)

@@ -18,8 +18,8 @@ from rillcast.contracts.messages import (
     SeatRequest,
 )
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.license import Seat
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.process.seat import Seat
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually

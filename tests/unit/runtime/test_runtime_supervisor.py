@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rillcast.runtime import metrics
-from rillcast.runtime.supervisor import Supervisor
+from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.testing.clock import VirtualTimeLoop
 
 

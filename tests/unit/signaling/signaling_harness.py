@@ -39,9 +39,9 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
 from rillcast.contracts.words import LicenseState, MediaKind, NodeKind, SessionState
-from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.ports import KeyValue
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually

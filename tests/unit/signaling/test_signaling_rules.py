@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.config import SignalingSettings

@@ -41,7 +41,7 @@ from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.media.protocol import AddRelaySource, Tap
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
-from rillcast.runtime.cancel import cancelled
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane

@@ -7,7 +7,7 @@ import secrets
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.ports import KeyValue
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
 
 KEY = "signaling_resource_key"
 KEY_BYTES = 32

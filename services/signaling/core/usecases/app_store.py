@@ -12,9 +12,9 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.subjects import BUCKET_APPS
-from rillcast.runtime.follow import follow
 from rillcast.runtime.ports import Entry, KeyValue
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.store.follow import follow
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
 from services.signaling.core.usecases.key_changes import KeyChanges

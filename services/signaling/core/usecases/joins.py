@@ -18,7 +18,8 @@ from rillcast.contracts.messages import NodeReport, SessionAnswer
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
-from rillcast.runtime.telemetry import get_logger, tracer
+from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling import metrics
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports

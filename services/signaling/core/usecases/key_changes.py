@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime.key_locks import KeyLocks, TooManyWait
 from rillcast.runtime.ports import Entry, KeyValue
+from rillcast.runtime.tasks.key_locks import KeyLocks, TooManyWait
 from services.signaling import metrics
 
 ATTEMPTS = 12

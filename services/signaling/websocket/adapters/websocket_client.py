@@ -9,7 +9,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rillcast.contracts.ids import AppName, NodeId
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.identity import Client
 from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES

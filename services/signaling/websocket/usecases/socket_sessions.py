@@ -9,7 +9,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import SessionState
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin

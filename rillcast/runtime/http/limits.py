@@ -14,8 +14,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rillcast.runtime import metrics
-from rillcast.runtime.http_transport import BoundedTransport
-from rillcast.runtime.http_websocket import FrameLimits
+from rillcast.runtime.http.transport import BoundedTransport
+from rillcast.runtime.http.websocket import FrameLimits
 
 _BODY_HEADERS = (b"content-length", b"transfer-encoding")
 _LINGER_S = 1.0

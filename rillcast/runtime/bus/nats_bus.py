@@ -16,12 +16,14 @@ from nats.aio.subscription import Subscription
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime import envelope, metrics
-from rillcast.runtime.envelope import label
-from rillcast.runtime.nats_connection import NatsConnection
+from rillcast.runtime import metrics
+from rillcast.runtime.bus import envelope
+from rillcast.runtime.bus.envelope import label
+from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.bus.serving import OVERLOAD, carry_out
 from rillcast.runtime.ports import Answer, Event, Request
-from rillcast.runtime.serving import OVERLOAD, carry_out
-from rillcast.runtime.telemetry import extract, get_logger, inject, tracer
+from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.telemetry.tracing import extract, inject, tracer
 
 log = get_logger(__name__)
 trace = tracer(__name__)

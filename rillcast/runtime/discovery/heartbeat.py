@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import NodeLeft, NodeReport
 from rillcast.runtime.ports import Bus
-from rillcast.runtime.supervisor import Supervisor
+from rillcast.runtime.tasks.supervisor import Supervisor
 
 INTERVAL_S = 1.0
 

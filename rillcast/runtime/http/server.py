@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 
 from rillcast.runtime.errors import StartError
-from rillcast.runtime.http_limits import HttpLimits, limited_protocol
-from rillcast.runtime.http_websocket import limited_websocket
+from rillcast.runtime.http.limits import HttpLimits, limited_protocol
+from rillcast.runtime.http.websocket import limited_websocket
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

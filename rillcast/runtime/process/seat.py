@@ -12,8 +12,8 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import Ack, NodeInfo, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.runtime import metrics
 from rillcast.runtime.ports import Bus
-from rillcast.runtime.readiness import Readiness
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

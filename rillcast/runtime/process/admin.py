@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process.readiness import Readiness
 
 State = Callable[[], dict[str, object]]
 

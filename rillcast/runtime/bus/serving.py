@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
-from rillcast.runtime import envelope
+from rillcast.runtime.bus import envelope
 from rillcast.runtime.ports import Request
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

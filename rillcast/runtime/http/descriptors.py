@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

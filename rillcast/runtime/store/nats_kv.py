@@ -21,11 +21,11 @@ from nats.js import JetStreamContext, api
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
-from rillcast.runtime.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_watch import Feed, entry_of
+from rillcast.runtime.bus.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
+from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Entry
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.store.nats_watch import Feed, entry_of
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

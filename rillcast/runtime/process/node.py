@@ -28,24 +28,25 @@ from rillcast.contracts.messages import (
     NodeReport,
 )
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime import metrics, stop_signals
-from rillcast.runtime.address import local_address
-from rillcast.runtime.admin import admin_app
-from rillcast.runtime.directory import NodeDirectory
+from rillcast.runtime import metrics
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.heartbeat import Heartbeat
+from rillcast.runtime.discovery.nats_discovery import NatsDiscovery, feed_directory
 from rillcast.runtime.errors import Crashed, StartError, Stopped
-from rillcast.runtime.heartbeat import Heartbeat
-from rillcast.runtime.http import HttpServer, bind
-from rillcast.runtime.license import Seat
-from rillcast.runtime.logs import configure_logging
-from rillcast.runtime.nats_bus import NatsBus
-from rillcast.runtime.nats_connection import NatsConnection
-from rillcast.runtime.nats_discovery import NatsDiscovery, feed_directory
-from rillcast.runtime.nats_kv import NatsKeyValue
+from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.ports import Bus, Discovery, KeyValue
-from rillcast.runtime.readiness import Readiness
+from rillcast.runtime.process import stop_signals
+from rillcast.runtime.process.address import local_address
+from rillcast.runtime.process.admin import admin_app
+from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.process.seat import Seat
 from rillcast.runtime.settings import MediaSettings, NodeSettings
-from rillcast.runtime.supervisor import Supervisor
-from rillcast.runtime.telemetry import configure_tracing, flush_tracing, get_logger
+from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.runtime.tasks.supervisor import Supervisor
+from rillcast.runtime.telemetry.logs import configure_logging, get_logger
+from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing
 
 log = get_logger(__name__)
 
@@ -239,7 +240,8 @@ class Node:
         resources = self._resources
         discovery: Discovery
         if self.settings.discovery == "consul":
-            from rillcast.runtime.consul_discovery import ConsulDiscovery  # clients over NATS don't need its client
+            # Clients over NATS don't need its client.
+            from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
 
             token = self.settings.consul_token.get_secret_value()
             discovery = consul = ConsulDiscovery(self.settings.consul_url, token, supervisor=self._tasks)

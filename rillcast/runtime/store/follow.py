@@ -9,7 +9,7 @@ from typing import NoReturn
 from rillcast.contracts.errors import RillcastError
 from rillcast.runtime import metrics
 from rillcast.runtime.ports import Entry, KeyValue
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from rillcast.runtime import metrics
-from rillcast.runtime.http_transport import BoundedTransport
+from rillcast.runtime.http.transport import BoundedTransport
 
 FLOOD_CODE = 1008
 NOT_UTF8_CODE = 1007

@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from rillcast.runtime.logs import Logger, get_logger
+from rillcast.runtime.telemetry.logs import Logger, get_logger
 
 __all__ = ["Logger", "configure_tracing", "extract", "flush_tracing", "get_logger", "inject", "tracer"]
 

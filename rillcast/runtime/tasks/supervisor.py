@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from rillcast.runtime import metrics
-from rillcast.runtime.cancel import cancelled
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.tasks.cancel import cancelled
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

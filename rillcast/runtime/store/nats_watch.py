@@ -15,7 +15,7 @@ from nats.js import JetStreamContext, api
 
 from rillcast.runtime import metrics
 from rillcast.runtime.ports import Entry
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

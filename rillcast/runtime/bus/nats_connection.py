@@ -14,8 +14,8 @@ from nats.aio.client import Server as PoolServer
 from rillcast.runtime import metrics
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
-from rillcast.runtime.supervisor import Supervisor
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.tasks.supervisor import Supervisor
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -23,8 +23,8 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
-from rillcast.runtime.supervisor import Supervisor
-from rillcast.runtime.telemetry import get_logger
+from rillcast.runtime.tasks.supervisor import Supervisor
+from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -6,8 +6,8 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.directory import NodeDirectory
-from rillcast.runtime.heartbeat import Heartbeat
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.ports import Bus
 
 

@@ -1,0 +1,1 @@
+"""Serving HTTP and WebSockets inside a node's event loop, with a limit for whatever a client may keep or send."""

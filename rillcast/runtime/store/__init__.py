@@ -1,0 +1,1 @@
+"""`KeyValue` on JetStream, and following a bucket for as long as a node lives."""

@@ -1,0 +1,1 @@
+"""Structured logs and traces. The instruments of every node are in `rillcast.runtime.metrics`."""
