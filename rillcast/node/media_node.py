@@ -90,6 +90,7 @@ class MediaNode:
         self.streams = streams
         self.renditions = renditions
         self.clock = clock
+        self.lease_s = lease_s
         self.addresses = MediaAddresses(plane.fingerprint, plane.workers, info.media_addresses, info.relay_address)
         self.load = MediaLoad(len(plane.workers), media_limits(settings))
         self.tasks = BackgroundTasks()

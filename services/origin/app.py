@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from rillcast.contracts import subjects
 from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from rillcast.relay.parent import RelayParent
@@ -51,7 +50,7 @@ class Origin:
                 bus=media.bus,
                 tasks=media.tasks,
                 clock=media.clock,
-                lease_s=subjects.STREAM_LEASE_S,
+                lease_s=media.lease_s,
             ),
             streams=streams,
             relays=self.relays,

@@ -8,34 +8,29 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.messages import RelayClose, RelayOpen
-from rillcast.contracts.subjects import (
-    BUCKET_APPS,
-    BUCKET_BROADCASTS,
-    STREAM_LEASE_S,
-    media_relay_close,
-    media_relay_open,
-)
+from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
 from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
-from rillcast.runtime.process.node import main as run_service
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
+from services.transcoder.adapters.bus_requests import serve_requests
 from services.transcoder.adapters.directory_peers import DirectoryPeers
 from services.transcoder.adapters.os_priority import prefer_media
 from services.transcoder.adapters.pyav_encoders import EncoderChoice
 from services.transcoder.adapters.thread_ladder import LadderThreads
 from services.transcoder.config import TranscoderSettings
-from services.transcoder.ports import KeyValue, Peers, StartCodecs
+from services.transcoder.ports import Peers, StartCodecs
+from services.transcoder.usecases.job_factory import JobFactory
 from services.transcoder.usecases.ladder_wishes import LadderWishes
 from services.transcoder.usecases.ladder_work import LadderKind
-from services.transcoder.usecases.media_job import MediaJob
 from services.transcoder.usecases.media_jobs import MediaJobs
-from services.transcoder.usecases.source_feed import SourceFeed
-from services.transcoder.usecases.work import Order, WorkKind
+from services.transcoder.usecases.running_jobs import RunningJobs
+from services.transcoder.usecases.source_feed import SourceFeeds
+from services.transcoder.usecases.work import WorkKind
+
+__all__ = ["Transcoder", "TranscoderSettings", "run"]
 
 log = get_logger(__name__)
 
@@ -48,101 +43,70 @@ class Transcoder:
         settings: TranscoderSettings,
         media: MediaNode,
         *,
-        apps: KeyValue,
-        broadcasts: KeyValue,
+        wishes: LadderWishes,
         codecs: StartCodecs,
         peers: Peers,
         more_kinds: Sequence[WorkKind] = (),
-        lease_s: float = STREAM_LEASE_S,
     ) -> None:
         """`more_kinds`: of work, besides ladders."""
         self._media = media
-        self._peers = peers
-        self._lease_s = lease_s
-        self._sources = itertools.count(1)
-        self._feeds = ChildRelays(
+        plane, tasks, clock = media.plane, media.tasks, media.clock
+        sources = itertools.count(1)
+        self.running = RunningJobs(load=media.load, clock=clock, max_cpu=settings.max_cpu)
+        self.relays = RelayParent(
+            plane=plane,
+            addresses=media.addresses,
+            offer_of=self.running.relay_offer,
+            child_limit=settings.max_children,
+            on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
+            on_count=metrics.RELAYS.set,
+            on_child_lost=metrics.CHILDREN_LOST.inc,
+        )
+        origins = ChildRelays(
             node=media.node,
             bus=media.bus,
-            plane=media.plane,
+            plane=plane,
             addresses=media.addresses,
-            tasks=media.tasks,
-            clock=media.clock,
-            on_outcome=metrics.count_feed,
+            tasks=tasks,
+            clock=clock,
+            on_outcome=lambda outcome: metrics.FEEDS.labels(outcome).inc(),
         )
-        self.wishes = LadderWishes(apps, broadcasts)
-        ladders = LadderKind(
-            self.wishes,
-            codecs,
-            plane=media.plane,
-            sources=self._sources,
-            linger_s=settings.linger_s,
-            clock=media.clock,
-        )
+        ladders = LadderKind(wishes, codecs, plane=plane, sources=sources, linger_s=settings.linger_s, clock=clock)
         self.jobs = MediaJobs(
             (ladders, *more_kinds),
             node=media.node,
             watch=media.watch,
-            load=media.load,
-            tasks=media.tasks,
-            make_job=self._job,
-            clock=media.clock,
-            max_cpu=settings.max_cpu,
+            tasks=tasks,
+            running=self.running,
+            new_job=JobFactory(
+                node=media.node,
+                store=media.renditions,
+                feeds=SourceFeeds(origins, plane=plane, tasks=tasks, clock=clock, sources=sources),
+                relays=self.relays,
+                load=media.load,
+                peers=peers,
+                clock=clock,
+                lease_s=media.lease_s,
+            ),
+            clock=clock,
         )
-        self._relays = RelayParent(
-            plane=media.plane,
-            addresses=media.addresses,
-            offer_of=self.jobs.offer,
-            child_limit=settings.max_children,
-            on_outcome=metrics.count_relay_open,
-            on_count=metrics.RELAYS.set,
-            on_child_lost=metrics.CHILDREN_LOST.inc,
-        )
-        media.on_event(self.jobs.on_event)
-        media.on_event(self._relays.on_event)
-        media.on_packet(self.jobs.on_packet)
-        media.also(self.wishes.run)
+        for handler in (self.running.on_event, self.relays.on_event):
+            media.on_event(handler)
+        media.on_packet(self.running.on_packet)
+        media.also(wishes.run)
         media.also(self.jobs.look_around)
 
     async def serve(self) -> None:
-        """Begin to answer requests."""
-        bus, node = self._media.bus, self._media.node
-        await bus.serve(media_relay_open(node), RelayOpen, self._relays.open)
-        await bus.serve(media_relay_close(node), RelayClose, self._relays.close)
+        """Begin to answer requests on the bus."""
+        await serve_requests(self._media.bus, self._media.node, self.relays)
 
     def report(self) -> Report:
-        """What the heartbeat shall say."""
-        self.jobs.measure(self._media.clock())
-        load = self._media.load.report(self.jobs.held)
-        cpu = max(load.cpu, self.jobs.share())
-        return msgspec.structs.replace(load, cpu=cpu, sessions=0, encoders=self.jobs.encoders), ()
-
-    def _job(self, kind: WorkKind, live: LiveStream, order: Order, worker: int) -> MediaJob:
-        media = self._media
-        feed = SourceFeed(
-            self._feeds,
-            plane=media.plane,
-            tasks=media.tasks,
-            clock=media.clock,
-            source=next(self._sources),
-            worker=worker,
-        )
-        return MediaJob(
-            kind,
-            node=media.node,
-            live=live,
-            order=order,
-            worker=worker,
-            store=media.renditions,
-            feed=feed,
-            relays=self._relays,
-            peers=self._peers,
-            clock=media.clock,
-            lease_s=self._lease_s,
-        )
+        """What the heartbeat shall say: the load. No stream is carried here for viewers."""
+        return self.running.report(), ()
 
 
 async def run(settings: TranscoderSettings) -> None:
-    """One node, until SIGTERM."""
+    """Run a transcoder until it is told to stop."""
     prefer_media()
     # It has relays only and needs no public sockets, but the plane always opens them.
     plane = msgspec.structs.replace(plane_config(settings), media_bind=("127.0.0.1",), media_port=0)
@@ -152,16 +116,10 @@ async def run(settings: TranscoderSettings) -> None:
         transcoder = Transcoder(
             settings,
             media,
-            apps=await node.kv(BUCKET_APPS),
-            broadcasts=await node.kv(BUCKET_BROADCASTS),
+            wishes=LadderWishes(await node.kv(BUCKET_APPS), await node.kv(BUCKET_BROADCASTS)),
             codecs=LadderThreads(encoders, settings.gop_s),
             peers=DirectoryPeers(node.directory, node.info.node),
         )
         await transcoder.serve()
         await media.live(node, report=transcoder.report, drain=transcoder.jobs.drain)
         await transcoder.jobs.close()
-
-
-def main() -> None:
-    """Entry point of ``python -m services.transcoder``."""
-    run_service(run, TranscoderSettings)

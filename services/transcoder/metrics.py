@@ -42,13 +42,3 @@ ERRORS = Counter(
 RUNGS_DROPPED = Counter(
     "rillcast_transcoder_rungs_dropped", "Rungs withdrawn from a running job: overload, encoder", ["reason"]
 )
-
-
-def count_relay_open(outcome: str) -> None:
-    """For `rillcast.relay.parent.RelayParent`."""
-    RELAY_OPENS.labels(outcome).inc()
-
-
-def count_feed(outcome: str) -> None:
-    """For `rillcast.relay.child.ChildRelays`."""
-    FEEDS.labels(outcome).inc()

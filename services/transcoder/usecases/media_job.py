@@ -54,11 +54,13 @@ class MediaJob:
         clock: Clock,
         lease_s: float = STREAM_LEASE_S,
     ) -> None:
-        self._kind = kind.kind
+        self.job_id = (live.key, kind.kind)
+        """The key of the stream, and the kind of work."""
         self._live = live
         self._order = order
         self._feed = feed
-        self._worker = worker
+        self.worker = worker
+        """The plane's worker that has the source and whatever the work opens."""
         self._relays = relays
         self._peers = peers
         self._clock = clock
@@ -138,7 +140,7 @@ class MediaJob:
         return RelayOffer(
             key=self._lease.key,
             track=record,
-            worker=self._worker,
+            worker=self.worker,
             epoch=self.epoch,
             since_epoch=self.epoch,
             source=partial(self._work.source_of, track),
@@ -214,7 +216,7 @@ class MediaJob:
 
     async def work(self) -> None:
         """Work until the job ends. Whatever was opened is closed by then, also if this is cancelled or raises."""
-        log.info("Media job taken", stream=self._live.key, job=self._kind, epoch=self.epoch)
+        log.info("Media job taken", stream=self._live.key, job=self.job_id[1], epoch=self.epoch)
         self._lease.keep(self._lease_lost)
         try:
             while self._state is not JobState.ENDING:
@@ -278,7 +280,7 @@ class MediaJob:
             case Verdict.SHED:
                 self._work.shed(now)
             case Verdict.GIVE_UP if self._peers.have_room():
-                log.warning("Too much for this node, the job is given up", stream=self._live.key, job=self._kind)
+                log.warning("Too much for this node, the job is given up", stream=self._live.key, job=self.job_id[1])
                 self.stop("overload")
             case Verdict.GIVE_UP | Verdict.KEEP:
                 pass  # few pictures are better than none: nobody else would make the last part
@@ -293,5 +295,5 @@ class MediaJob:
             self._ended.set()
 
 
-MakeJob = Callable[[WorkKind, LiveStream, Order, int], MediaJob]
-"""From kind, stream, order and plane worker."""
+NewJob = Callable[[WorkKind, LiveStream, Order], MediaJob]
+"""Makes the job of one kind for one stream; see `job_factory`."""

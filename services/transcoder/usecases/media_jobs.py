@@ -1,4 +1,4 @@
-"""The node's media jobs: which streams it works on, and who gets which event, packet and request.
+"""Which streams this node works on.
 
 There is one task per stream and kind of work that is asked for. It waits a little (longer the busier this node is, so
 that the idlest one wins the claim), runs a `MediaJob` to its end and is started again by the next change, or by the
@@ -8,29 +8,19 @@ periodic look at everything.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Sequence
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
-from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, JobKind, NodeId, stream_key
-from rillcast.contracts.messages import RelayOpen
-from rillcast.media.protocol import (
-    ClockSeen,
-    Event,
-    KeyframeWanted,
-    RelayParentLost,
-    SourceStats,
-)
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import AppName, NodeId
 from rillcast.node.background import BackgroundTasks
-from rillcast.node.load import MediaLoad
-from rillcast.relay.parent import RelayOffer
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.ports import Clock
-from services.transcoder.usecases.media_job import MakeJob, MediaJob
+from services.transcoder.usecases.media_job import MediaJob, NewJob
+from services.transcoder.usecases.running_jobs import JobId, RunningJobs
 from services.transcoder.usecases.work import Order, OrderRefused, WorkKind
 
 log = get_logger(__name__)
@@ -48,12 +38,9 @@ may expire shortly before the store lets the record go."""
 CLOSE_S = 8.0
 """More than the 5 s that a codec's thread has to end, and the 2 s in which an origin is told that it is not needed."""
 
-JobId = tuple[str, JobKind]
-"""The key of the stream, and the kind of work."""
-
 
 class MediaJobs:
-    """All media jobs of one node. Everything is called on the event loop."""
+    """Begins and ends the media jobs of one node. Everything is called on the event loop."""
 
     def __init__(
         self,
@@ -61,69 +48,26 @@ class MediaJobs:
         *,
         node: NodeId,
         watch: StreamWatch,
-        load: MediaLoad,
         tasks: BackgroundTasks,
-        make_job: MakeJob,
+        running: RunningJobs,
+        new_job: NewJob,
         clock: Clock,
-        max_cpu: float,
     ) -> None:
-        """`kinds`: what may be asked for of streams."""
+        """`kinds`: what may be asked for of streams. `new_job`: `JobFactory`."""
         self._kinds = {kind.kind: kind for kind in kinds}
         self._node = node
         self._watch = watch
-        self._load = load
         self._tasks = tasks
-        self._make_job = make_job
+        self._running = running
+        self._new_job = new_job
         self._clock = clock
-        self._max_cpu = max_cpu
-        self._jobs: dict[JobId, MediaJob] = {}
-        self._by_feed: dict[int, MediaJob] = {}
         self._attended: set[JobId] = set()
         self._avoid: dict[JobId, float] = {}
         self._refused: set[tuple[JobId, int]] = set()
-        self._cpu_before = (clock(), {0: 0.0})
         self._draining = False
-        self.cpu = 0.0
-        """The share of all processors that jobs took in the last second, 0 to 1."""
         watch.on_change(self.look)
         for kind in kinds:
             kind.on_change(self.look_at_app)
-
-    # ---- requests
-
-    def offer(self, request: RelayOpen) -> RelayOffer:
-        """What another node may have of the track that it asks for. Raises NO_STREAM_EXIST, and HIGH_RESOURCE_USAGE
-        while this node begins nothing new."""
-        key = stream_key(request.app, request.stream)
-        for kind in self._kinds:
-            job = self._jobs.get((key, kind))
-            offer = job.offer(request.track, self._too_busy()) if job is not None else None
-            if offer is not None:
-                return offer
-        raise RillcastError(ErrorCode.NO_STREAM_EXIST, "this node doesn't make that rendition")
-
-    # ---- the plane
-
-    def on_packet(self, source: int, data: bytes) -> None:
-        """A packet of a tapped source. The plane calls it for every packet, so it is cheap for sources of no job."""
-        job = self._by_feed.get(source)
-        if job is not None:
-            job.on_packet(data)
-
-    def on_event(self, event: Event) -> None:
-        """An event of the plane. Most of them concern no job."""
-        match event:
-            case SourceStats() if event.source in self._by_feed:
-                self._by_feed[event.source].on_stats(event)
-            case ClockSeen() if event.source in self._by_feed:
-                self._by_feed[event.source].on_clock(event)
-            case RelayParentLost() if event.source in self._by_feed:
-                self._by_feed[event.source].on_feed_lost()
-            case KeyframeWanted():
-                for job in self._jobs.values():
-                    job.on_keyframe_wanted(event.source)
-            case _:
-                pass
 
     # ---- which jobs
 
@@ -131,7 +75,7 @@ class MediaJobs:
         """A stream may have changed: take, keep or end its jobs."""
         live = self._watch.directory.by_key(key)
         for kind in self._kinds.values():
-            job = self._jobs.get((key, kind.kind))
+            job = self._running.get((key, kind.kind))
             if job is not None:
                 self._look_at_job(job, kind, live)
             elif live is not None and (key, kind.kind) not in self._attended and self._wanted(kind, live) is not None:
@@ -154,51 +98,22 @@ class MediaJobs:
             for key, _ in living:
                 self.look(key)
 
-    def measure(self, now: float) -> None:
-        """Take the jobs' CPU time of the time since the last call. Call about once a second."""
-        before, seen = self._cpu_before
-        used = {job.feed_source: job.cpu_s for job in self._jobs.values()}
-        spent_s = sum(max(0.0, total - seen.get(feed, 0.0)) for feed, total in used.items())
-        if now > before:
-            self.cpu = spent_s / (now - before) / (os.cpu_count() or 1)
-        self._cpu_before = (now, used)
-        metrics.CPU.set(self.cpu)
-        metrics.JOBS.set(self.held)
-        metrics.ENCODERS.set(self.encoders)
-
-    @property
-    def encoders(self) -> int:
-        """Things being made now, e.g. rungs encoded."""
-        return sum(job.parts for job in self._jobs.values())
-
-    @property
-    def held(self) -> int:
-        """Jobs held by lease. One that gave its lease back counts no more, although its codecs may still be ending."""
-        return sum(job.held for job in self._jobs.values())
-
-    def share(self) -> float:
-        """How much of the processor time that jobs may take is taken; 1 = all of it."""
-        return self.cpu / self._max_cpu
-
     async def drain(self) -> None:
         """Hand every job over to other transcoders; returns when nobody takes anything from here."""
         self._draining = True
         async with asyncio.TaskGroup() as tasks:
-            for job in self._jobs.values():
+            for job in self._running:
                 tasks.create_task(job.hand_over())
 
     async def close(self) -> None:
         """End every job without waiting for those who still take something. Returns when all have ended, or after
         `CLOSE_S`."""
         self._draining = True
-        for job in self._jobs.values():
+        for job in self._running:
             job.stop("drain")
         await self._tasks.settle(CLOSE_S)
 
     # ---- inside
-
-    def _too_busy(self) -> str:
-        return f"this node's processors are {self.cpu:.0%} busy with media jobs" if self.cpu >= self._max_cpu else ""
 
     def _look_at_job(self, job: MediaJob, kind: WorkKind, live: LiveStream | None) -> None:
         if live is None:
@@ -242,7 +157,7 @@ class MediaJobs:
     async def _attend(self, key: str, kind: WorkKind) -> None:
         again_s = 0.0
         try:
-            await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self.share()))
+            await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self._running.share()))
             live = self._watch.directory.by_key(key)
             order = self._wanted(kind, live) if live is not None else None
             if live is None or order is None:
@@ -255,21 +170,18 @@ class MediaJobs:
 
     async def _work(self, kind: WorkKind, live: LiveStream, order: Order) -> bool:
         """Whether it won the job and did it to its end."""
-        job_id, worker = (live.key, kind.kind), self._load.least_loaded()
-        job = self._make_job(kind, live, order, worker)
-        self._jobs[job_id] = self._by_feed[job.feed_source] = job
-        self._load.joined(worker)
+        job = self._new_job(kind, live, order)
+        self._running.add(job)
         try:
             if not await self._claim(job):
                 return False
             await job.work()
         except Exception:
-            self._ended(job_id, "failed")
+            self._ended(job, "failed")
             raise
         finally:
-            del self._jobs[job_id], self._by_feed[job.feed_source]
-            self._load.left(worker)
-        self._ended(job_id, job.end_reason)
+            self._running.remove(job)
+        self._ended(job, job.end_reason)
         return True
 
     async def _claim(self, job: MediaJob) -> bool:
@@ -281,7 +193,7 @@ class MediaJobs:
         metrics.CLAIMS.labels("won" if won else "lost").inc()
         return won
 
-    def _ended(self, job_id: JobId, reason: str) -> None:
+    def _ended(self, job: MediaJob, reason: str) -> None:
         metrics.JOBS_ENDED.labels(reason or "lease").inc()
         if reason in ("overload", "failed"):
-            self._avoid[job_id] = self._clock() + AVOID_S
+            self._avoid[job.job_id] = self._clock() + AVOID_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
@@ -106,3 +106,28 @@ class SourceFeed:
             return  # counted by `ChildRelays`; `relay.due` says when to ask again
         if relay.state is ChildState.OPEN:
             on_open()
+
+
+class SourceFeeds:
+    """Makes the feeds of one node."""
+
+    def __init__(
+        self, relays: ChildRelays, *, plane: Plane, tasks: BackgroundTasks, clock: Clock, sources: Iterator[int]
+    ) -> None:
+        """`sources`: ids of the plane's sources, shared by everything that opens some on this node."""
+        self._relays = relays
+        self._plane = plane
+        self._tasks = tasks
+        self._clock = clock
+        self._sources = sources
+
+    def new(self, worker: int) -> SourceFeed:
+        """A feed that brings nothing yet, with a source of its own on this worker of the plane."""
+        return SourceFeed(
+            self._relays,
+            plane=self._plane,
+            tasks=self._tasks,
+            clock=self._clock,
+            source=next(self._sources),
+            worker=worker,
+        )

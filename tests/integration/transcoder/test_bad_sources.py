@@ -42,14 +42,14 @@ class Watched:
             while len(frames_of("H264", self.node.pushed(self.source))) < before + 3:
                 self.send(camera.frame(keyframe=True))
                 await asyncio.sleep(0.02)
-        assert self.node.jobs.held == 1
+        assert self.node.running.held == 1
         assert (await self.around.announced()).owner == self.node.name
 
     def send(self, packets: list[bytes]) -> None:
         feed = self.node.feed_source()
         assert feed is not None
         for packet in packets:
-            self.node.jobs.on_packet(feed, packet)
+            self.node.running.on_packet(feed, packet)
 
 
 @pytest.fixture(params=DECODED)
@@ -149,7 +149,7 @@ async def test_audio_only_gets_none_until_video_comes() -> None:
         await around.ladder(*LADDER)
         await around.publish(AUDIO)
         await eventually(lambda: node.watch.get(APP, STREAM) and node.wishes.get(APP, STREAM))
-        assert node.jobs.held == 0
+        assert node.running.held == 0
         assert await around.rendition() is None
         watched = await watch_at(around, node, "H264", AUDIO)
         watched.node.feed(Camera(), 5)

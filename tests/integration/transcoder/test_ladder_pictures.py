@@ -31,7 +31,7 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
             assert {(picture.width, picture.height) for picture in decode("H264", frames)} == {size}
             assert [frame.rtp_ts for frame in frames[:3]] == [777, 3777, 6777]
         assert len(node.plane.of(AddRelay)) == 2
-        assert node.jobs.encoders == 2
+        assert node.running.encoders == 2
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_
                 await eventually(lambda: len(frames_of("H264", node.pushed(small))) >= before + 45)
         assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
         assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
-        assert node.jobs.held == 1
+        assert node.running.held == 1
         await tracks_become(around, "v0.180p", "v0.90p")
 
 
@@ -120,4 +120,4 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
                 before = len(frames_of("H264", node.pushed(source)))
                 await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
         assert (await around.announced()).owner == node.name
-        assert node.jobs.held == 1
+        assert node.running.held == 1

@@ -48,6 +48,7 @@ from rillcast.testing.plane import FakePlane
 from services.transcoder.app import Transcoder
 from services.transcoder.config import TranscoderSettings
 from services.transcoder.ports import StartCodecs
+from services.transcoder.usecases.ladder_wishes import LadderWishes
 from services.transcoder.usecases.work import WorkKind
 from tests.unit.transcoder.fake_codecs import FakeMachine
 from tests.unit.transcoder.pictures import Camera
@@ -95,19 +96,18 @@ class TestNode:
             clock=cluster.clock,
             lease_s=cluster.lease_s,
         )
+        self.wishes = LadderWishes(cluster.apps, cluster.broadcasts)
         made = Transcoder(
             settings_of_node,
             self.media,
-            apps=cluster.apps,
-            broadcasts=cluster.broadcasts,
+            wishes=self.wishes,
             codecs=cluster.codecs,
             peers=self,
             more_kinds=cluster.kinds_for(self),
-            lease_s=cluster.lease_s,
         )
         self.service = made
-        self.jobs, self.wishes, self.watch = made.jobs, made.wishes, self.media.watch
-        self._running: asyncio.Task[None] | None = None
+        self.jobs, self.running, self.watch = made.jobs, made.running, self.media.watch
+        self._task: asyncio.Task[None] | None = None
 
     def have_room(self) -> bool:
         """`ports.Peers`: another node is there."""
@@ -115,7 +115,7 @@ class TestNode:
 
     async def start(self) -> None:
         await self.service.serve()
-        self._running = asyncio.create_task(self.media.run())
+        self._task = asyncio.create_task(self.media.run())
 
     async def kill(self) -> None:
         """As SIGKILL: nothing is given back, since neither bus nor store hears of the end."""
@@ -130,8 +130,8 @@ class TestNode:
         self.bus.connected = False
 
     async def _end(self) -> None:
-        if self._running is not None:
-            await cancelled(self._running, *self.media.tasks._tasks)
+        if self._task is not None:
+            await cancelled(self._task, *self.media.tasks._tasks)
 
     def feed_source(self) -> int | None:
         """The source that comes in, once it is tapped."""
@@ -144,7 +144,7 @@ class TestNode:
         assert source is not None
         for _ in range(frames):
             for packet in camera.frame():
-                self.jobs.on_packet(source, packet)
+                self.running.on_packet(source, packet)
 
     def pushed(self, source: int) -> list[bytes]:
         """All packets pushed into a source."""

@@ -24,17 +24,17 @@ async def job(around: Cluster, *, always: bool = False) -> TestNode:
 async def test_a_child_is_refused_and_no_rung_is_left_half_begun() -> None:
     async with cluster() as around:
         node = await job(around)
-        before = list(node.jobs._jobs.values())
+        before = list(node.running._jobs.values())
         node.plane.busy = True
         with pytest.raises(RillcastError) as caught:
             await around.watch_rung("v0.90p", node.name)
         assert caught.value.code is ErrorCode.HIGH_RESOURCE_USAGE
         await asyncio.sleep(2.0)
-        assert node.jobs.encoders == 0
+        assert node.running.encoders == 0
         node.plane.busy = False
         await around.watch_rung("v0.90p", node.name)
         assert len(node.plane.of(AddPushSource)) == len(node.plane.of(AddRelay)) == 1
-        assert list(node.jobs._jobs.values()) == before
+        assert list(node.running._jobs.values()) == before
 
 
 async def test_reports_and_packets_of_the_source_raise_nothing() -> None:
@@ -47,11 +47,11 @@ async def test_reports_and_packets_of_the_source_raise_nothing() -> None:
         node.plane.busy = True
         node.plane.emit(ClockSeen(source=feed, ntp=2, rtp_ts=2))
         await asyncio.sleep(KEYFRAME_EVERY_S)
-        node.jobs.on_packet(feed, b"junk, after which a keyframe is wanted")
+        node.running.on_packet(feed, b"junk, after which a keyframe is wanted")
         node.plane.busy = False
         node.plane.emit(ClockSeen(source=feed, ntp=3, rtp_ts=3))
         assert [clock.ntp for clock in node.plane.of(SetClock)] == [3]
-        assert node.jobs.held == 1
+        assert node.running.held == 1
 
 
 async def test_what_was_to_be_done_is_done_when_the_plane_takes_work_again() -> None:
@@ -60,10 +60,10 @@ async def test_what_was_to_be_done_is_done_when_the_plane_takes_work_again() -> 
         node.plane.busy = True
         await around.ladder(*LADDER, always=True)
         await asyncio.sleep(1.0)
-        before = list(node.jobs._jobs.values())
+        before = list(node.running._jobs.values())
         await asyncio.sleep(5.0)
         assert node.plane.commands == []
-        assert list(node.jobs._jobs.values()) == before
+        assert list(node.running._jobs.values()) == before
         node.plane.busy = False
         await eventually(lambda: node.feed_source() is not None)
         assert len(node.plane.of(AddPushSource)) == 2
@@ -81,7 +81,7 @@ async def test_a_tap_that_was_refused_comes_later() -> None:
             assert node.plane.of(Tap) == []
             node.plane.busy = False
         await eventually(lambda: node.feed_source() is not None)
-        assert node.jobs.held == 1
+        assert node.running.held == 1
 
 
 async def test_the_end_of_a_job_is_never_refused() -> None:

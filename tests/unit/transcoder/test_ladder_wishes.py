@@ -60,14 +60,14 @@ async def test_on_request_rungs_are_encoded_while_nobody_watches() -> None:
         node = await around.node()
         await around.ladder(*LADDER, always=True)
         await around.publish(SIZED)
-        await eventually(lambda: node.jobs.encoders == 2 and node.feed_source() is not None)
+        await eventually(lambda: node.running.encoders == 2 and node.feed_source() is not None)
         node.feed(Camera(), 5)
         sources = [added.source for added in node.plane.of(AddPushSource)]
         await eventually(lambda: all(len(frames_of("H264", node.pushed(source))) == 5 for source in sources))
         await around.watch_rung("v0.90p", node.name)
         await around.unwatch_rung("v0.90p", node.name)
         await around.ladder(*LADDER)
-        await eventually(lambda: node.jobs.encoders == 0)
+        await eventually(lambda: node.running.encoders == 0)
 
 
 def layer(rid: str, height: int, bitrate_bps: int = 500_000) -> TrackRecord:

@@ -20,7 +20,7 @@ async def working(around: Cluster) -> TestNode:
     await around.publish(SIZED)
     await around.announced()
     await around.watch_rung("v0.90p", node.name)
-    await eventually(lambda: node.jobs.encoders == 1)
+    await eventually(lambda: node.running.encoders == 1)
     return node
 
 
@@ -42,7 +42,7 @@ async def test_a_job_that_ends_gives_no_rung_away_and_leaves_nothing_in_the_plan
         try:
             with pytest.raises(RillcastError) as caught:
                 await around.watch_rung("v0.180p", node.name)
-            assert node.jobs.held == 0, "its lease is given back"
+            assert node.running.held == 0, "its lease is given back"
         finally:
             may_stop.set()
         assert caught.value.code is ErrorCode.NO_STREAM_EXIST
@@ -75,7 +75,7 @@ async def test_a_job_ends_although_the_store_swallows_a_cancellation(monkeypatch
 async def test_a_cancellation_that_comes_together_with_a_change_ends_the_job() -> None:
     async with cluster() as around:
         node = await working(around)
-        (job,) = node.jobs._jobs.values()
+        (job,) = node.running._jobs.values()
         (task,) = [task for task in node.media.tasks._tasks if task.get_name() == f"ladder {KEY}"]
         await asyncio.sleep(0)
         job._changed.set()

@@ -90,7 +90,7 @@ async def test_a_stream_gets_its_rungs_announced_without_any_work_done() -> None
         ]
         assert around.opened == []
         assert node.plane.commands == []
-        assert node.jobs.encoders == 0
+        assert node.running.encoders == 0
 
 
 async def test_an_unknown_source_size_is_looked_at_once() -> None:
@@ -119,7 +119,7 @@ async def test_only_the_watched_rung_is_encoded_and_its_end_ends_all_work() -> N
         await eventually(lambda: len(frames_of("H264", node.pushed(source))) == 5)
         assert {pushed for pushed, _ in node.plane.pushed} == {source}
         await around.unwatch_rung("v0.90p", node.name)
-        await eventually(lambda: node.jobs.encoders == 0 and around.closed)
+        await eventually(lambda: node.running.encoders == 0 and around.closed)
         assert {removed.source for removed in node.plane.of(RemoveSource)} == {source, around.fed(node).source}
         assert await around.rendition() is not None
         await watching(around, node, "v0.90p")
@@ -132,10 +132,10 @@ async def test_two_edges_share_a_rung_and_a_lost_one_frees_it() -> None:
         second = await around.watch_rung("v0.90p", node.name, child="edge-2")
         assert first.srtp_key != second.srtp_key
         assert len(node.plane.of(AddPushSource)) == 1
-        await eventually(lambda: node.jobs.encoders == 1)
+        await eventually(lambda: node.running.encoders == 1)
         for relay in node.plane.of(AddRelay):
             node.plane.emit(RelayChildLost(relay=relay.relay))
-        await eventually(lambda: node.jobs.encoders == 0)
+        await eventually(lambda: node.running.encoders == 0)
 
 
 async def test_asking_again_replaces_the_relay() -> None:
@@ -159,7 +159,7 @@ async def test_a_busy_node_begins_no_rung_but_goes_on_with_those_it_has() -> Non
     async with cluster() as around:
         node = await job_with_rungs(around)
         await around.watch_rung("v0.90p", node.name)
-        node.jobs.cpu = 0.99
+        node.running.cpu = 0.99
         with pytest.raises(RillcastError, match="busy") as caught:
             await around.watch_rung("v0.180p", node.name)
         assert caught.value.code is ErrorCode.HIGH_RESOURCE_USAGE
@@ -218,14 +218,14 @@ async def test_one_of_two_transcoders_takes_the_job() -> None:
         await around.ladder(*LADDER)
         await around.publish(SIZED)
         record = await around.announced()
-        await eventually(lambda: sum(node.jobs.held for node in nodes) == 1)
+        await eventually(lambda: sum(node.running.held for node in nodes) == 1)
         assert record.owner in {node.name for node in nodes}
 
 
 async def test_the_idler_transcoder_takes_the_job() -> None:
     async with cluster() as around:
         busy = await around.node("transcoder-1")
-        busy.jobs.cpu = 0.8
+        busy.running.cpu = 0.8
         await around.node("transcoder-2")
         await around.ladder(*LADDER)
         await around.publish(SIZED)
@@ -255,7 +255,7 @@ async def test_a_draining_transcoder_hands_over_and_encodes_until_its_children_l
         async with asyncio.timeout(5):
             await draining
         assert (await around.announced()).owner == second.name
-        assert first.jobs.held == 0
+        assert first.running.held == 0
 
 
 async def test_the_end_of_the_stream_ends_the_job_and_leaves_nothing_behind() -> None:
@@ -263,7 +263,7 @@ async def test_the_end_of_the_stream_ends_the_job_and_leaves_nothing_behind() ->
         node = await job_with_rungs(around)
         (source,) = await watching(around, node, "v0.90p")
         await around.unpublish()
-        await eventually(lambda: node.jobs.held == 0)
+        await eventually(lambda: node.running.held == 0)
         assert await around.rendition() is None
         assert {removed.source for removed in node.plane.of(RemoveSource)} == {source, around.fed(node).source}
         assert len(node.plane.of(RemoveRelay)) == 1
@@ -291,17 +291,17 @@ async def test_a_changed_ladder_is_followed_and_a_removed_one_ends_the_job() -> 
             while [track.height for track in (await around.announced()).tracks] != [240]:
                 await asyncio.sleep(0.02)
         await around.ladder()
-        await eventually(lambda: node.jobs.held == 0)
+        await eventually(lambda: node.running.held == 0)
 
 
 async def test_another_bit_rate_of_the_audio_leaves_the_ladder_alone() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
-        (job,) = node.jobs._jobs.values()
+        (job,) = node.running._jobs.values()
         await around.ladder(*(msgspec.structs.replace(rung, audio_bitrate=96_000) for rung in LADDER))
         await around.apps.put("later", b'{"appName":"later","vp8Enabled":true}')
         await eventually(lambda: node.wishes.get(AppName("later"), STREAM), what="the change before being read as well")
-        assert list(node.jobs._jobs.values()) == [job]
+        assert list(node.running._jobs.values()) == [job]
         assert job.held
 
 
@@ -314,7 +314,7 @@ async def test_impossible_settings_are_refused_and_the_former_ones_stay() -> Non
         await around.apps.put("later", b'{"appName":"later","encoderSettings":[{"height":90,"videoBitrate":100000}]}')
         await eventually(lambda: node.wishes.get(AppName("later"), STREAM))
         assert [rung.height for rung in node.wishes.get(APP, STREAM).rungs] == [180, 90]
-        assert node.jobs.held == 1
+        assert node.running.held == 1
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ async def test_streams_without_a_ladder_get_no_job(tracks: tuple[TrackRecord, ..
         await eventually(lambda: node.watch.get(APP, STREAM) and node.wishes.get(APP, STREAM))
         node.jobs.look(KEY)
         assert node.jobs._attended == set()
-        assert node.jobs.held == 0
+        assert node.running.held == 0
 
 
 async def test_a_source_that_grows_gets_the_rungs_it_lacked() -> None:
@@ -355,8 +355,8 @@ async def test_garbage_in_the_source_asks_for_a_keyframe_and_harms_nothing() -> 
         feed = node.feed_source()
         assert feed is not None
         for junk in (b"", b"\x80", b"\x00" * 40, b"\xff" * 1500):
-            node.jobs.on_packet(feed, junk)
-        node.jobs.on_packet(12_345, b"nobody's")
+            node.running.on_packet(feed, junk)
+        node.running.on_packet(12_345, b"nobody's")
         node.feed(Camera(), 3)
         await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= 3)
         assert node.plane.of(RequestKeyframe)
@@ -392,9 +392,9 @@ async def test_measured_processor_time_counts_as_load() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
         await watching(around, node, "v0.180p", "v0.90p")
-        node.jobs.measure(100.0)
+        node.running.measure(100.0)
         camera = Camera()
         node.feed(camera, 30)
         await eventually(lambda: len(node.plane.pushed) >= 10)
-        node.jobs.measure(100.1)
-        assert node.jobs.cpu > 0
+        node.running.measure(100.1)
+        assert node.running.cpu > 0

@@ -126,8 +126,8 @@ async def tell(events: list[tuple[str, int]]) -> None:
         assert added == {one.source for one in plane.of(RemoveSource)}, "sources"
         opened = {command.relay for command in plane.of(AddRelay)}
         assert opened == {command.relay for command in plane.of(RemoveRelay)} | story.lost, "relays"
-        assert not node.jobs._jobs
-        assert not node.jobs._by_feed
+        assert not node.running._jobs
+        assert not node.running._by_feed
         assert not node.jobs._attended
         assert node.media.load.sessions == 0
 

@@ -76,7 +76,7 @@ async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_
             assert len(frames_of("H264", node.pushed(small))) - before >= 55
             assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
             assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
-            assert node.jobs.held == 1
+            assert node.running.held == 1
             await tracks_become(around, BACK_S + 2.0, "v0.180p", "v0.90p")
 
 
@@ -87,7 +87,7 @@ async def test_a_job_that_is_too_much_goes_to_a_node_with_room() -> None:
         around.machine.too_slow_from = 90
         async with filmed(first):
             await around.announced(NOTICED_S, owner=second.name)
-            assert first.jobs.held == 0
+            assert first.running.held == 0
         await around.watch_rung("v0.90p", second.name)
 
 
@@ -110,7 +110,7 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
             await asyncio.sleep(3.0)
             assert len(frames_of("H264", node.pushed(source))) >= before + 20
         assert (await around.announced()).owner == node.name
-        assert node.jobs.held == 1
+        assert node.running.held == 1
 
 
 async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> None:
@@ -124,11 +124,11 @@ async def test_streams_spread_over_transcoders_by_what_their_ladders_cost() -> N
         (idle,) = [node for node in nodes if node.name != owner]
         await around.watch_rung("v0.180p", busy.name)
         await eventually(lambda: busy.feed_source() is not None)
-        busy.jobs.measure(around.clock())
+        busy.running.measure(around.clock())
         async with filmed(busy):
             await eventually(lambda: len(busy.plane.pushed) >= 30)
-            busy.jobs.measure(around.clock())
-        assert busy.jobs.share() > 0.5 > idle.jobs.share()
+            busy.running.measure(around.clock())
+        assert busy.running.share() > 0.5 > idle.running.share()
 
         await around.publish(SIZED, stream=StreamId("another"))
 

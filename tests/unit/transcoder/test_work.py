@@ -147,14 +147,14 @@ async def test_two_kinds_of_work_on_one_stream_have_leases_feeds_and_orders_of_t
         await around.publish(SIZED, AUDIO)
         await eventually(around.owner)
         assert (await around.announced()).kind == LADDER
-        assert node.jobs.held == 2
+        assert node.running.held == 2
 
         await eventually(lambda: node.plane.of(Tap))
         (tally,) = tallies.works
         (fed,) = node.plane.of(AddRelaySource)
         assert (fed.kind, tally.feeds) == ("audio", 1)
         assert node.plane.of(RequestKeyframe)[0].source == fed.source
-        node.jobs.on_packet(fed.source, b"packet")
+        node.running.on_packet(fed.source, b"packet")
         assert tally.packets == 1
 
         tallies.ordered = False
@@ -190,7 +190,7 @@ async def test_too_much_work_is_shed_and_then_moves_to_a_node_with_room(monkeypa
         second = await around.node("transcoder-2")
         await around.moves_to(second)
         assert tally.closed
-        assert first.jobs.held == 0
+        assert first.running.held == 0
 
 
 async def test_work_of_a_dead_or_draining_node_goes_on_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,4 +222,4 @@ async def test_a_stream_that_can_not_be_worked_on_is_refused_in_words_once(
         for _ in range(3):
             node.jobs.look(fakes.KEY)
         assert caplog.text.count("A stream can't be worked on") == 1
-        assert node.jobs.held == 0
+        assert node.running.held == 0
