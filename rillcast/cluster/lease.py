@@ -27,9 +27,10 @@ class Step(StrEnum):
 
     WAIT = "wait"
     CREATE = "create"
-    """Create the key with a record whose epoch is 0; answer with `claimed`."""
+    """Create the key with a record whose epoch is 0 and whose since_epoch is `Lease.still_valid_since`; answer with
+    `claimed`."""
     REPLACE = "replace"
-    """Overwrite `revision` with a record whose epoch is 0; answer with `claimed`."""
+    """Overwrite `revision` with the same record as for CREATE; answer with `claimed`."""
     REWRITE = "rewrite"
     """Overwrite `revision` with the record of `epoch`; answer with `rewritten`."""
     READ = "read"
@@ -60,6 +61,11 @@ class Lease:
     @property
     def lost(self) -> bool:
         return self._step is Step.STOP
+
+    @property
+    def still_valid_since(self) -> int:
+        """What the next claim says about earlier epochs: `since_epoch` if they stay valid, 0 if none does."""
+        return 0 if self._renewing else self.since_epoch
 
     def next_step(self, now: float) -> Step:
         """What to do now. It is WAIT when there is nothing to do until `due`."""

@@ -11,7 +11,8 @@ from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.ports import KeyValue
 
 RecordOf = Callable[[int, int], bytes]
-"""Makes the record to write from (epoch, since_epoch). Both are 0 in a write that claims the key."""
+"""Makes the record to write from (epoch, since_epoch). The epoch is 0 in a write that claims the key, and since_epoch
+is 0 when nothing that was given away before is valid any more."""
 IsOurs = Callable[[bytes], bool]
 """Whether a record found under the key was written for this claim."""
 
@@ -91,9 +92,9 @@ class LeaseKeeper:
         lease, store, key = self.lease, self._store, self._key
         match step:
             case Step.CREATE:
-                lease.claimed(await store.create(key, self._record_of(0, 0)), self._clock())
+                lease.claimed(await store.create(key, self._claim()), self._clock())
             case Step.REPLACE:
-                lease.claimed(await store.update(key, self._record_of(0, 0), lease.revision), self._clock())
+                lease.claimed(await store.update(key, self._claim(), lease.revision), self._clock())
             case Step.REWRITE:
                 value = self._record_of(lease.epoch, lease.since_epoch)
                 lease.rewritten(await store.update(key, value, lease.revision), self._clock())
@@ -105,3 +106,6 @@ class LeaseKeeper:
                     lease.found(entry.revision, ours=self._is_ours(entry.value), now=self._clock())
             case Step.WAIT | Step.STOP:
                 pass
+
+    def _claim(self) -> bytes:
+        return self._record_of(0, self.lease.still_valid_since)

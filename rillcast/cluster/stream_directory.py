@@ -65,7 +65,7 @@ class LiveStream(msgspec.Struct, frozen=True):
 
 
 def _live_stream(key: str, record: StreamRecord, revision: int, jobs: tuple[RenditionRecord, ...]) -> LiveStream:
-    epoch = record.epoch or revision
+    epoch = record.epoch or max(revision, record.since_epoch)
     since_epoch = record.since_epoch or epoch
     found: dict[TrackId, TrackSupply] = {}
     for track in record.tracks:

@@ -50,10 +50,11 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     publish_type: str = "WebRTC"
     epoch: int = 0
     """The fencing number of the lease. It is 0 in the write that claims the key: then the revision of that very write
-    is the epoch."""
+    is the epoch, or `since_epoch` if that is higher, which happens in a store that lost its state and counts anew."""
     since_epoch: int = 0
     """Relays that this owner opened in an epoch from this one to ``epoch`` are still valid: it claimed its own key anew
-    after the store had lost it. 0 = only those of ``epoch`` are."""
+    after the store had lost it. The claim itself says so already, so that no child opens its relays anew for a moment's
+    sake. 0 = only those of ``epoch`` are."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,7 +177,7 @@ class OwnedStream:
         )
 
     def record(self, epoch: int, since_epoch: int) -> StreamRecord:
-        """The record to write; both epochs are 0 in the write that claims the key."""
+        """The record to write; see `rillcast.cluster.lease_keeper.RecordOf` for the epochs."""
         return StreamRecord(
             app=self.publisher.app,
             stream=self.publisher.stream,

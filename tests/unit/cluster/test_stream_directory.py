@@ -60,6 +60,29 @@ def test_the_revision_of_the_claiming_write_is_the_epoch_and_later_writes_carry_
     assert first.epoch == second.epoch == 5
 
 
+def test_a_claim_of_an_owner_that_goes_on_keeps_the_relays_of_its_earlier_epochs_valid() -> None:
+    directory = directory_with(entry(5, epoch=5, since=5))
+    directory.apply_stream(Entry(KEY, None, 6), 1.0)
+
+    directory.apply_stream(entry(9, since=5), 1.5)
+    claimed = directory.get(APP, STREAM)
+    directory.apply_stream(entry(10, epoch=9, since=5), 1.6)
+    settled = directory.get(APP, STREAM)
+
+    assert claimed is not None
+    assert settled is not None
+    assert (claimed.epoch, claimed.since_epoch) == (settled.epoch, settled.since_epoch) == (9, 5)
+
+
+def test_a_claim_in_a_store_that_counts_anew_has_no_epoch_below_the_valid_ones() -> None:
+    directory = directory_with(entry(1, since=40))
+
+    live = directory.get(APP, STREAM)
+
+    assert live is not None
+    assert (live.epoch, live.since_epoch) == (40, 40)
+
+
 def test_an_older_revision_arriving_late_changes_nothing() -> None:
     directory = directory_with(entry(9, owner="o2"))
 
