@@ -18,16 +18,21 @@ from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.tasks.cancel import cancelled
+from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream
 from services.origin.domain.takeover import is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
+
+log = get_logger(__name__)
 
 _ATTEMPTS = 4
 """Create, replace an owner's record, replace that of an owner who was faster, and once more for a key that expired
 meanwhile. Who loses four times has met another publisher."""
 _OWNER_TIMEOUT_S = 1.0
-"""How long the present owner may take to give a stream up. An owner that is alive answers in milliseconds, and the
-publisher is waiting."""
+"""How long the present owner may take to answer whether it gives a stream up."""
+_OWNER_FIRST_S = 0.1
+"""How long a rightful publisher's claim lets the present owner give the stream up in order. One that is alive does so
+in milliseconds; one that is frozen never answers, and the publisher is waiting."""
 _RELEASE_WAIT_S = 2.0
 """How long a newcomer waits for the key of a stream that just ended here to be given back."""
 
@@ -126,17 +131,20 @@ class Claims:
             await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
         replace: int | None = None
         displaced: SessionId | None = None
+        giving_up: asyncio.Task[None] | None = None
         for _ in range(_ATTEMPTS):
             keeper = self._keeper(stream, replace)
             if await self._held(keeper, stream):
                 return Hold(stream.key, keeper, self._tasks)
+            if giving_up is not None:  # somebody has written since: the owner, which is alive then and answers soon
+                await asyncio.wait((giving_up,))
             entry = await self._streams.get(stream.key)
             if entry is None or entry.value is None:
                 replace = None
                 continue
             record = _decode(entry.value)
             if record is not None and record.publisher_session != displaced:
-                await self._displace(record, stream.publisher.credential_digest)
+                giving_up = await self._displace(record, stream.publisher.credential_digest)
                 displaced = record.publisher_session
                 stream.inherit(record)
             replace = entry.revision
@@ -160,22 +168,38 @@ class Claims:
         release.add_done_callback(done)
         return release
 
-    async def _displace(self, record: StreamRecord, credential_digest: str) -> None:
-        """Get the present owner to give the stream up, or find that it can't any more."""
+    async def _displace(self, record: StreamRecord, credential_digest: str) -> asyncio.Task[None] | None:
+        """Find that the publisher may have the stream, and have the present owner give it up. Raises STREAM_ID_IN_USE.
+
+        For a rightful publisher nothing depends on the answer, since the store decides who has the key, and an owner
+        that was overtaken stands down. So its claim does not wait long; the task ends when the owner has answered."""
         rightful = is_same_publisher(record.credential_digest, credential_digest)
         if record.owner == self._node:
             # Left by this node's previous process. Nobody lives there, but only its publisher is known to be rightful.
             if not rightful:
                 raise in_use(self._lease_s)
-            return
-        request = HandOverRequest(session=record.publisher_session, rightful=rightful)
+            return None
+        if rightful:
+            giving_up = self._tasks.start(self._tell_owner(record), f"hand-over of {record.stream}")
+            await asyncio.wait((giving_up,), timeout=_OWNER_FIRST_S)
+            return giving_up
         try:
-            await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
+            await self._ask_owner(record, rightful=False)
         except RillcastError as refusal:
             if refusal.code is not ErrorCode.NO_NODE_AVAILABLE:
                 raise
-            if not rightful:
-                raise in_use(self._lease_s) from refusal
+            raise in_use(self._lease_s) from refusal
+        return None
+
+    async def _tell_owner(self, record: StreamRecord) -> None:
+        try:
+            await self._ask_owner(record, rightful=True)
+        except RillcastError as refusal:
+            log.info("A stream's owner does not say that it gave it up", owner=record.owner, reason=str(refusal))
+
+    async def _ask_owner(self, record: StreamRecord, *, rightful: bool) -> None:
+        request = HandOverRequest(session=record.publisher_session, rightful=rightful)
+        await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
 
     def _keeper(self, stream: OwnedStream, replace: int | None) -> LeaseKeeper:
         def is_ours(value: bytes) -> bool:

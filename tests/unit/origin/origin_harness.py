@@ -80,7 +80,9 @@ class RunningOrigin:
 
     def __init__(self, world: World, name: str, workers: int, **settings: Any) -> None:
         self.name = NodeId(name)
+        self._broker = world.broker
         self.bus = FakeBus(world.broker)
+        self.frozen: FakeBus | None = None
         self.plane = Plane(workers)
         events = PlaneEvents()
         self.plane.on_event = events
@@ -118,6 +120,12 @@ class RunningOrigin:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait((self.task,))
+
+    async def freeze(self) -> None:
+        """As SIGSTOP would: its subjects are subscribed still, and nobody answers them."""
+        await self.kill()
+        self.frozen = FakeBus(self._broker)
+        self._broker.servers[subjects.origin_hand_over(self.name)].append(("", _never, self.frozen))
 
     def last_session(self) -> protocol.AddSession:
         return self.plane.of(protocol.AddSession)[-1]
@@ -175,6 +183,8 @@ class World:
         for running in self.origins:
             await running.kill()
             await running.bus.close()
+            if running.frozen is not None:
+                await running.frozen.close()
         await self.bus.close()
 
     async def publish(self, at: RunningOrigin, **changes: Any) -> SessionAnswer:
@@ -251,6 +261,11 @@ class World:
 
     async def _event(self, subject: str, event: StreamEvent) -> None:
         self.events.append((subject, event))
+
+
+async def _never(_subject: str, _body: bytes, _remaining_s: float) -> bytes:
+    await asyncio.Event().wait()
+    return b""
 
 
 def request(**changes: Any) -> PublishRequest:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from origin_harness import KEY, World, until
 
 from rillcast.contracts import subjects
+from rillcast.contracts.decoding import decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
+from rillcast.contracts.records import StreamRecord
 from rillcast.media import protocol
+from rillcast.runtime.ports import Entry
+from services.origin.usecases.stream_owner import StreamOwner
 
 
 async def test_the_rightful_publisher_takes_its_stream_to_another_origin(world: World) -> None:
@@ -56,6 +62,78 @@ async def test_a_killed_origins_stream_is_claimed_without_waiting_for_its_lease(
     after = await world.settled_record()
     assert answer.restored
     assert (after.owner, after.epoch > before.epoch) == (new.name, True)
+
+
+async def test_a_frozen_origins_stream_is_claimed_without_waiting_for_its_answer(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.publish(old)
+    old.media()
+    before = await world.settled_record()
+    await old.freeze()
+    asked_at = asyncio.get_running_loop().time()
+
+    answer = await world.publish(new)
+
+    assert asyncio.get_running_loop().time() - asked_at <= 0.1
+    after = await world.settled_record()
+    assert answer.restored
+    assert (after.owner, after.epoch > before.epoch) == (new.name, True)
+
+
+async def test_an_owner_that_writes_while_its_stream_is_claimed_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is alive, so it answers soon; to run a race with its writes would be lost now and then."""
+    hand_over = StreamOwner.hand_over
+
+    async def slowly(owner: StreamOwner, request: HandOverRequest) -> Ack:
+        await asyncio.sleep(0.5)
+        return await hand_over(owner, request)
+
+    monkeypatch.setattr(StreamOwner, "hand_over", slowly)
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    first = await world.publish(old)
+    old.media()
+    await world.settled_record()
+    owned = old.origin.owner._streams.key(KEY)
+    assert owned is not None
+    await world.settle()
+    get = world.streams.get
+
+    async def get_before_they_write(key: str) -> Entry | None:
+        """The owner is always a little faster than whoever writes next."""
+        entry = await get(key)
+        if owned in old.origin.owner._streams:
+            owned.hold.write()
+            await owned.hold._keeper.step()
+        return entry
+
+    monkeypatch.setattr(world.streams, "get", get_before_they_write)
+    answer = await world.publish(new)
+
+    assert answer.restored
+    assert (await world.settled_record()).owner == new.name
+    await until(lambda: world.told(first.session)[-1] == ("closed", "replaced"))
+    assert len(old.plane.of(protocol.RemoveSession)) == 1
+
+
+async def test_a_frozen_origin_that_wakes_finds_its_stream_gone_and_never_writes_over_it(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.publish(old)
+    old.media()
+    await world.settled_record()
+    old.task, running = None, old.task
+    await old.freeze()
+    await world.publish(new)
+    claimed = len(world.streams.writes)
+
+    old.bus.connected, old.task = True, running
+    await world.pass_time(7.0)
+
+    owners = {decode_json(value, StreamRecord).owner for _, value in world.streams.writes[claimed:] if value}
+    assert owners == {new.name}
+    assert len(old.origin.owner._streams) == 0
+    assert "ended" not in world.announced()
 
 
 async def test_a_stranger_cannot_have_a_killed_origins_stream_before_the_lease_is_over(world: World) -> None:
