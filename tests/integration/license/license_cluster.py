@@ -161,11 +161,11 @@ class LicenseCluster:
 
     async def status(self) -> LicenseStatus:
         """As `rillcast license status`, asking again while nobody answers."""
-        async with asyncio.timeout(START_S):
-            while True:
-                with suppress(RillcastError):
-                    return await self.bus.request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus, timeout_s=1)
-                await asyncio.sleep(0.1)
+
+        async def answered() -> LicenseStatus:
+            return await self.bus.request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus, timeout_s=1)
+
+        return await eventually(answered, START_S, "an answer of license", not_yet=(RillcastError,), every_s=0.1)
 
     async def shows(self, condition: Callable[[LicenseStatus], object], what: str) -> LicenseStatus:
         """Wait for a status."""

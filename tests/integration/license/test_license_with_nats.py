@@ -39,6 +39,7 @@ from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 from services.license.usecases.license_vault import LicenseVault
 from services.license.usecases.office import Office
@@ -125,14 +126,17 @@ class Machine:
         self._starts += 1
         self.node = self.node if same_id and self.node else f"{self._name}-{self._starts}"
         self.incarnation = f"run-{self._starts}"
-        async with asyncio.timeout(timeout_s):
-            while True:
-                try:
-                    await self._participant.acquire(self.node, self.incarnation)
-                    break
-                except RillcastError as error:
-                    assert error.code in (ErrorCode.SEAT_REFUSED, ErrorCode.STORE_UNAVAILABLE), error.message
-                    await asyncio.sleep(TTL_S / 10)
+
+        async def seated() -> bool:
+            try:
+                await self._participant.acquire(self.node, self.incarnation)
+            except RillcastError as error:
+                if error.code not in (ErrorCode.SEAT_REFUSED, ErrorCode.STORE_UNAVAILABLE):
+                    pytest.fail(f"{self.node}: {error.message}")
+                raise
+            return True
+
+        await eventually(seated, timeout_s, f"a seat for {self.node}", not_yet=(RillcastError,), every_s=TTL_S / 10)
         self._renewing = asyncio.create_task(self._renew())
 
     async def kill(self) -> None:
@@ -262,15 +266,15 @@ async def test_the_process_takes_a_license_by_file_and_by_install_and_shows_it(
     nodes = await Participant(server, "nodes").open()
 
     async def shows(license_id: str) -> LicenseStatus:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    status = await nodes.status()
-                    if status.license_id == license_id:
-                        return status
-                except RillcastError:
-                    assert process.returncode is None
-                await asyncio.sleep(0.1)
+        async def shown() -> LicenseStatus:
+            if process.returncode is not None:
+                pytest.fail(f"license ended with {process.returncode}")
+            status = await nodes.status()
+            assert status.license_id == license_id, status
+            return status
+
+        what = f"the license {license_id}"
+        return await eventually(shown, 30, what, not_yet=(AssertionError, RillcastError), every_s=0.1)
 
     try:
         assert (await shows("community")).limit_total == 32

@@ -38,10 +38,12 @@ class Watched:
     async def still_works(self, camera: Camera) -> None:
         """A good keyframe and what follows come out again; the job never ended."""
         before = len(frames_of("H264", self.node.pushed(self.source)))
-        async with asyncio.timeout(10):
-            while len(frames_of("H264", self.node.pushed(self.source))) < before + 3:
-                self.send(camera.frame(keyframe=True))
-                await asyncio.sleep(0.02)
+
+        def more() -> bool:
+            self.send(camera.frame(keyframe=True))
+            return len(frames_of("H264", self.node.pushed(self.source))) >= before + 3
+
+        await eventually(more, 10, "three frames more")
         assert self.node.running.held == 1
         assert (await self.around.announced()).owner == self.node.name
 

@@ -79,9 +79,13 @@ async def job_with_rungs(around: Cluster, *tracks: str) -> TestNode:
 
 async def tracks_become(around: Cluster, *wanted: str) -> None:
     """Wait until exactly these are announced."""
-    async with asyncio.timeout(15):
-        while [track.track for track in (await around.announced()).tracks] != list(wanted):
-            await asyncio.sleep(0.05)
+
+    async def announced() -> bool:
+        tracks = [track.track for track in (await around.announced()).tracks]
+        assert tracks == list(wanted), tracks
+        return True
+
+    await eventually(announced, 15, f"the tracks {wanted}")
 
 
 async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back(

@@ -116,13 +116,15 @@ class Studio:
             await asyncio.sleep(max(0.0, begin + self.camera.index / 30 - time.monotonic()))
 
     async def announced(self, timeout_s: float = 30.0, *, but_not: str = "") -> RenditionRecord:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                for entry in await self.renditions.entries():
-                    record = msgspec.json.decode(entry.value or b"", type=RenditionRecord)
-                    if record.tracks and record.owner != but_not:
-                        return record
-                await asyncio.sleep(0.1)
+
+        async def look() -> RenditionRecord | None:
+            entries = [entry.value or b"" for entry in await self.renditions.entries()]
+            records = [msgspec.json.decode(value, type=RenditionRecord) for value in entries]
+            return next((record for record in records if record.tracks and record.owner != but_not), None)
+
+        record = await eventually(look, timeout_s, f"rungs of a transcoder other than {but_not!r}", every_s=0.1)
+        assert record is not None
+        return record
 
     async def watch(self, record: RenditionRecord, height: int) -> None:
         """As an edge does for its first viewer of a rung."""
