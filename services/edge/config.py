@@ -18,7 +18,8 @@ class EdgeSettings(MediaSettings):
     """How long a relay must have flowed before running viewers switch to it. What the parent had cached comes at once;
     passed on, it would be a burst that a link which needs a smaller picture can't take."""
     stream_gone_grace_s: float = Field(default=10.0, ge=0)
-    """How long viewers wait for a stream whose record is gone and whose media has stopped; the publisher may return."""
+    """How long viewers wait for a stream whose record is gone and whose media has stopped; the publisher may return.
+    They wait as long for renditions that only a ladder makes for them; another transcoder may take it on."""
     max_connecting: int = Field(default=4_000, ge=1)
     """Viewers whose handshake isn't finished; more are refused."""
     first_budget_bps: int = Field(default=3_000_000, ge=0)

@@ -6,8 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.relay.child import ChildRelay
+
+FeedName = tuple[TrackId, str]
+"""Track id and codec. A track that comes back in another codec is fed anew, since a source cannot change its codec and
+whoever is sent the old one could not show the new one."""
 
 LAYERS_WEIGHT = 0.2
 """Of a second's figures in the shares of temporal layers: keyframes make single seconds uneven."""
@@ -20,6 +25,8 @@ class Feed:
         """`key`: of the stream."""
         self.key = key
         self.relay = relay
+        self.name = name_of(relay.track)
+        """What no other feed of the stream has."""
         self.users = 0
         self.idle_since = now
         """When the last user left."""
@@ -48,6 +55,11 @@ class Feed:
             pairs = zip(self.layer_shares, shares, strict=True)
             shares = tuple(old + (new - old) * LAYERS_WEIGHT for old, new in pairs)
         self.layer_shares = shares
+
+
+def name_of(track: TrackRecord) -> FeedName:
+    """The name of the feed that brings this track."""
+    return track.track, track.codec
 
 
 class FeedUse:

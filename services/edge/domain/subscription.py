@@ -41,6 +41,9 @@ class SubscribedTrack:
         """`TrackRecord.mid`"""
         self.kind = kind
         self.codec = codec
+        self.published = ""
+        """The codec in which the publisher sent the group when there was something for this track; empty before that
+        is known."""
         self.selector = selector
         self.shown, self.coming, self.spare = slots
         """What the plane sends; where a switch is going that the plane has not completed yet; and what is kept flowing
@@ -72,6 +75,8 @@ class Subscription:
         self.key = key
         self.place = place
         self.wishes = Wishes()
+        self.awaits_since: float | None = None
+        """Since when renditions are missing that a ladder makes; None while nothing is waited for."""
         self.tracks: list[SubscribedTrack] = []
         self._slots: list[FeedSlot] = []
         self._offered: list[FeedSlot] = []

@@ -77,6 +77,10 @@ class StreamSupply:
         self.offered = frozenset((supply.track.track, supply.track.codec) for supply in live.supplies())
         self._groups: dict[tuple[str, str], GroupSupply] = {}
 
+    def published(self, group: str) -> str:
+        """The codec in which the publisher itself sends a group; empty if it does not."""
+        return next((track.codec for track in self.live.record.tracks if track.mid == group), "")
+
     def of(self, group: str, codec: str) -> GroupSupply:
         """The renditions of a group in a codec."""
         found = self._groups.get((group, codec))
@@ -100,13 +104,13 @@ class Supplies:
             known = self._by_key[live.key] = StreamSupply(live)
         return known
 
-    def vanished(self, live: LiveStream) -> bool:
-        """Whether this state of the stream lacks a rendition that the last one had, so that there may be viewers to be
-        sent something else. True when no other state is known. Bit rates and the like don't count. Call once per
-        change."""
+    def changed(self, live: LiveStream) -> bool:
+        """Whether this state of the stream has other renditions than the last one, so that there may be viewers to be
+        sent something else, or to be told that there is nothing for them any more. True when no other state is known.
+        Bit rates and the like don't count. Call once per change."""
         before = self._offered.get(live.key)
         now = self._offered[live.key] = self.of(live).offered
-        return before is None or not before <= now
+        return before != now
 
     def forget(self, key: str) -> None:
         """Nobody watches the stream any more."""

@@ -15,6 +15,7 @@ from services.edge.domain.bandwidth_probe import STOP, ProbeOrder
 from services.edge.domain.congestion_control import LinkFigures
 from services.edge.domain.rendition_selector import Option
 from services.edge.domain.stage import Stage
+from services.edge.domain.stream_change import Left, what_is_left
 from services.edge.domain.subscription import SubscribedTrack, Subscription
 from services.edge.domain.supply import GroupSupply, Supplies, SwitchCause, switch_cause, with_fewer_layers
 from services.edge.domain.viewer import Viewer, Viewers
@@ -79,30 +80,27 @@ class StreamAllocator:
 
     def stream_changed(self, live: LiveStream) -> bool:
         """Whether viewers of this stream may have to be sent something else now: then call `reconcile` for each."""
-        return self._supplies.vanished(live)
+        return self._supplies.changed(live)
 
     def stream_unwatched(self, key: str) -> None:
         """Nobody here watches the stream."""
         self._supplies.forget(key)
 
-    def reconcile(self, viewer: Viewer) -> list[Subscription]:
-        """Tracks whose rendition is gone get another one. The subscriptions that have nothing left that this viewer can
-        take."""
+    def reconcile(self, viewer: Viewer) -> list[tuple[Subscription, Left]]:
+        """Tracks whose rendition is gone get another one. What is left of each subscription to a stream that lives."""
         if viewer.stage < Stage.CONNECTING:
             return []
         lives = [(subscription, self._stream(subscription.key)) for subscription in viewer.subscriptions]
-        return [s for s, live in lives if live is not None and not self._reconcile(viewer, s, live)]
+        return [(s, self._reconcile(viewer, s, live)) for s, live in lives if live is not None]
 
-    def _reconcile(self, viewer: Viewer, subscription: Subscription, live: LiveStream) -> bool:
+    def _reconcile(self, viewer: Viewer, subscription: Subscription, live: LiveStream) -> Left:
         supply, lost = self._supplies.of(live), self._relays.lost(live)
-        playable = False
         for track in subscription.tracks:
             group = supply.of(track.group, track.codec)
-            playable = playable or bool(group.options)
             if group.options and (track.track, track.codec) not in supply.offered:
                 self._switch.abandon(viewer, track)
                 self._choose(viewer, track, group.without(lost))
-        return playable
+        return what_is_left(subscription.tracks, supply)
 
     def switched(self, viewer: Viewer, index: int, source: int) -> None:
         """The plane completed a switch."""
@@ -192,7 +190,9 @@ class StreamAllocator:
     def _options(self, group: GroupSupply, track: SubscribedTrack) -> tuple[Option, ...]:
         key = group.live.key
         sent = (track.track, track.layers)
-        return with_fewer_layers(group.options, lambda rendition: self._relays.layer_shares(key, rendition), sent)
+        return with_fewer_layers(
+            group.options, lambda rendition: self._relays.layer_shares(key, (rendition, track.codec)), sent
+        )
 
     def _carry_out(
         self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply, chosen: TrackId, layers: int

@@ -23,7 +23,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
 from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelay, ChildRelays, ChildState
 from services.edge import metrics
-from services.edge.domain.feed import Feed, FeedUse
+from services.edge.domain.feed import Feed, FeedName, FeedUse, name_of
 from services.edge.ports import Clock
 
 tracer = trace.get_tracer("rillcast.edge")
@@ -56,7 +56,7 @@ class UpstreamRelays:
         self._clock = clock
         self._linger_s = linger_s
         self._rng = rng or random.Random()
-        self._feeds: dict[str, dict[TrackId, Feed]] = {}
+        self._feeds: dict[str, dict[FeedName, Feed]] = {}
         self._by_source: dict[int, Feed] = {}
         self._unsettled: set[Feed] = set()
         """Feeds that time may change: those without users, and those that are not open."""
@@ -72,7 +72,7 @@ class UpstreamRelays:
 
     def use(self, live: LiveStream, supply: TrackSupply) -> FeedUse:
         """Use a track of a stream. Its relay is being opened when this returns, unless it is open: see `opened`."""
-        feed = self._feeds.get(live.key, {}).get(supply.track.track)
+        feed = self._feeds.get(live.key, {}).get(name_of(supply.track))
         if feed is None:
             feed = self._new_feed(live.key, supply.track)
             self._begin(feed, live, supply)
@@ -105,14 +105,15 @@ class UpstreamRelays:
         if feed.users:
             return
         self._unsettled.add(feed)
-        if not feed.relay.ever_open and feed.relay.state is ChildState.WAITING:
+        never_came = not feed.relay.ever_open and feed.relay.state is ChildState.WAITING
+        if never_came or _has_another_codec(feed, self._stream(feed.key)):
             self._close(feed)
 
     # ------------------------------------------------------------ what others ask
 
-    def layer_shares(self, key: str, track: TrackId) -> tuple[float, ...]:
+    def layer_shares(self, key: str, name: FeedName) -> tuple[float, ...]:
         """See `Feed.layer_shares`; empty for what isn't fed to this edge."""
-        feed = self._feeds.get(key, {}).get(track)
+        feed = self._feeds.get(key, {}).get(name)
         return feed.layer_shares if feed is not None else ()
 
     def feeds_of(self, key: str) -> list[Feed]:
@@ -175,7 +176,9 @@ class UpstreamRelays:
             return
         for feed in self.feeds_of(key):
             supply = _supply(feed, live)
-            if supply is not None and not feed.relay.comes_from(supply):
+            if feed.users == 0 and _has_another_codec(feed, live):
+                self._close(feed)
+            elif supply is not None and not feed.relay.comes_from(supply):
                 feed.relay.moved(self._clock())
                 self._unsettled.add(feed)
 
@@ -218,7 +221,7 @@ class UpstreamRelays:
             backoff=Backoff(rng=self._rng),
         )
         feed = Feed(key, relay, self._clock())
-        self._feeds.setdefault(key, {})[track.track] = feed
+        self._feeds.setdefault(key, {})[feed.name] = feed
         self._by_source[feed.source] = feed
         metrics.RELAYS.set(len(self._by_source))
         return feed
@@ -285,7 +288,7 @@ class UpstreamRelays:
 
     def _close(self, feed: Feed) -> None:
         feeds = self._feeds[feed.key]
-        del feeds[feed.track.track]
+        del feeds[feed.name]
         if not feeds:
             del self._feeds[feed.key]
         del self._by_source[feed.source]
@@ -300,6 +303,11 @@ def _supply(feed: Feed, live: LiveStream | None) -> TrackSupply | None:
     """What this feed would be fed from now; None while nobody has the track, or only in another codec."""
     supply = live.supply(feed.track.track) if live is not None else None
     return supply if supply is not None and supply.track.codec == feed.track.codec else None
+
+
+def _has_another_codec(feed: Feed, live: LiveStream | None) -> bool:
+    """Whether the track has a codec now that this feed cannot bring."""
+    return live is not None and live.supply(feed.track.track) is not None and _supply(feed, live) is None
 
 
 def _closed() -> RillcastError:

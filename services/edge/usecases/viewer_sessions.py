@@ -23,6 +23,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.node.ice import restart_ice
 from services.edge import metrics
 from services.edge.domain.stage import Stage, StageEvent
+from services.edge.domain.stream_change import Left
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer, Viewers, grown
 from services.edge.ports import Clock, Plane
@@ -54,7 +55,8 @@ class ViewerSessions:
         clock: Clock,
         gone_grace_s: float,
     ) -> None:
-        """`gone_grace_s`: how long viewers wait when the record of their stream is gone and no media comes."""
+        """`gone_grace_s`: how long viewers wait when the record of their stream is gone and no media comes, and for a
+        rendition that only a transcoder can give them and that nobody makes at the moment."""
         self._node = node
         self._plane = plane
         self._addresses = addresses
@@ -68,6 +70,8 @@ class ViewerSessions:
         self._clock = clock
         self._gone_grace_s = gone_grace_s
         self._gone_since: dict[str, float] = {}
+        self._awaited_until: dict[str, float] = {}
+        """By stream: when the first of the viewers who wait for a rendition has waited long enough."""
         self.queue = ViewerQueue(self._look)
         """To be run while the node runs. `SessionStats` go there: once a second per viewer, and at once when a link
         gets slow."""
@@ -167,6 +171,12 @@ class ViewerSessions:
             elif now - since >= self._gone_grace_s and self._relays.silent_s(key) >= self._gone_grace_s:
                 self._tasks.queue(self._end_all(key), f"end of {key}")
                 del self._gone_since[key]
+        for key, until in tuple(self._awaited_until.items()):
+            if not self._viewers.watched(key):
+                self._unwatched(key)
+            elif now >= until:
+                del self._awaited_until[key]
+                self._mark(key, Mark.CHANGED)
 
     # ------------------------------------------------------------ inside
 
@@ -188,6 +198,7 @@ class ViewerSessions:
 
     def _unwatched(self, key: str) -> None:
         self._gone_since.pop(key, None)
+        self._awaited_until.pop(key, None)
         self._allocator.stream_unwatched(key)
 
     def _mark(self, key: str, mark: Mark) -> None:
@@ -224,8 +235,21 @@ class ViewerSessions:
             self._measure(viewer, stats)
 
     def _reconcile(self, viewer: Viewer) -> None:
-        for subscription in self._allocator.reconcile(viewer):
-            self._session_end.end_subscription(viewer, subscription, EndReason.CODEC_CHANGED)
+        for subscription, left in self._allocator.reconcile(viewer):
+            if left is Left.ENOUGH:
+                subscription.awaits_since = None
+            elif left is not Left.AWAITED or self._waited_enough(subscription):
+                self._session_end.end_subscription(viewer, subscription, EndReason.CODEC_CHANGED)
+
+    def _waited_enough(self, subscription: Subscription) -> bool:
+        """Whether the rendition that this subscription awaits is given up. If not, it is looked at again in time."""
+        now = self._clock()
+        if subscription.awaits_since is None:
+            subscription.awaits_since = now
+        until = subscription.awaits_since + self._gone_grace_s
+        if now < until:
+            self._awaited_until.setdefault(subscription.key, until)
+        return now >= until
 
     def _take(self, viewer: Viewer, stats: protocol.SessionStats) -> None:
         growth = grown(viewer.stats, stats)

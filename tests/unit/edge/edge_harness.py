@@ -206,8 +206,8 @@ class World:
         await self.bus.emit(subjects.STREAM_ENDED, event)
         await self.settle()
 
-    async def whep(self, **changes: Any) -> SessionAnswer:
-        return await self.play(sdp_offer=WHEP_OFFER, **changes)
+    async def whep(self, offer: str = WHEP_OFFER, **changes: Any) -> SessionAnswer:
+        return await self.play(sdp_offer=offer, **changes)
 
     async def play(self, timeout_s: float = 3.0, **changes: Any) -> SessionAnswer:
         subject = subjects.edge_play(EDGE)

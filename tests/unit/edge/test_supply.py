@@ -47,13 +47,13 @@ def test_a_new_state_is_worked_out_anew() -> None:
     assert [option.bitrate_bps for option in group.options] == [7]
 
 
-def test_only_a_rendition_less_concerns_viewers() -> None:
+def test_only_other_renditions_concern_viewers() -> None:
     supplies = Supplies()
-    assert supplies.vanished(live(VIDEO, LOW)), "nothing was known"
-    assert not supplies.vanished(live(VIDEO, LOW, AUDIO))
-    assert not supplies.vanished(live(msgspec.structs.replace(VIDEO, bitrate_bps=9), LOW, AUDIO))
-    assert supplies.vanished(live(VIDEO, AUDIO))
-    assert supplies.vanished(live(msgspec.structs.replace(VIDEO, codec="AV1"), AUDIO)), "another codec"
+    assert supplies.changed(live(VIDEO, LOW)), "nothing was known"
+    assert supplies.changed(live(VIDEO, LOW, AUDIO)), "one more"
+    assert not supplies.changed(live(msgspec.structs.replace(VIDEO, bitrate_bps=9), LOW, AUDIO))
+    assert supplies.changed(live(VIDEO, AUDIO)), "one less"
+    assert supplies.changed(live(msgspec.structs.replace(VIDEO, codec="AV1"), AUDIO)), "another codec"
 
 
 def test_a_stream_that_nobody_watches_is_forgotten() -> None:

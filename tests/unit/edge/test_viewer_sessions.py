@@ -12,6 +12,7 @@ from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import Ack, RestartIceAnswer, RestartIceRequest, SelectRendition
 from rillcast.media import protocol
 from services.edge import metrics
+from services.edge.domain.stream_change import Left
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer
 
@@ -192,7 +193,7 @@ async def test_new_bit_rates_in_the_record_concern_no_viewer(world: World, monke
     await world.settle()
     looked: list[Viewer] = []
 
-    def reconcile(viewer: Viewer) -> list[Subscription]:
+    def reconcile(viewer: Viewer) -> list[tuple[Subscription, Left]]:
         looked.append(viewer)
         return []
 
