@@ -74,6 +74,12 @@ def test_a_viewer_that_is_moved_runs_as_far_as_it_knows(reason: EndReason) -> No
     assert definitions(frames) == ["publishTimeoutError", "play_finished"]
 
 
+def test_a_viewer_whose_codec_the_stream_has_no_more_is_told_why_its_picture_is_gone() -> None:
+    frames = session_events.closing(slot(), EndReason.CODEC_CHANGED)
+
+    assert definitions(frames) == ["no_codec_enabled_in_the_server", "play_finished"]
+
+
 def test_only_a_true_change_of_the_rendition_is_told() -> None:
     viewer = slot()
 

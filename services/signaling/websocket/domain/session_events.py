@@ -15,6 +15,9 @@ _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECT
 _FAULTS = {
     EndReason.NO_MEDIA: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the session was closed by its node"),
     EndReason.PLANE_ERROR: RillcastError(ErrorCode.SERVER_ERROR, "the session was closed by its node"),
+    EndReason.CODEC_CHANGED: RillcastError(
+        ErrorCode.NO_COMMON_CODEC, "the stream goes on in another codec: play it again to be offered that one"
+    ),
 }
 """Ends that the client is told as an error, whenever they come."""
 _LATE = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time")
