@@ -41,9 +41,9 @@ KEY_CHANGES_REFUSED = Counter(
 REFUSED_INPUTS = Counter(
     "rillcast_signaling_refused_inputs_total",
     "Client input that was ignored or refused because of its form, by reason: bad_candidate, bad_stream_height, "
-    "bad_toggle, binary_frame, content_type, description_too_long, flood, no_command, not_json, not_playing, not_sdp, "
-    "too_large, too_many_in_flight, unexpected_candidate, unexpected_configuration, unknown_app, unknown_command; a "
-    "body of REST by the name of its table, e.g. app_settings.",
+    "bad_toggle, binary_frame, content_type, description_too_long, flood, no_command, not_json, not_sdp, too_large, "
+    "too_many_in_flight, too_many_wishes (the oldest was given up), unexpected_candidate, unexpected_configuration, "
+    "unknown_app, unknown_command; a body of REST by the name of its table, e.g. app_settings.",
     ["reason"],
 )
 ADMISSIONS = Counter(

@@ -54,7 +54,7 @@ def _services(core: Core) -> SocketServices:
     waiting_room = WaitingRoom(waiting, core.streams.by_key, core.tasks)
     core.watch.on_change(waiting_room.changed)
 
-    questions = Questions(core.streams, core.broadcasts, core.audience, core.tally, core.address_of)
+    questions = Questions(core.streams, core.broadcasts, core.audience, core.address_of)
 
     def conversation(app: AppName) -> Conversation:
         return Conversation(

@@ -24,7 +24,7 @@ from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 from tests.unit.signaling.signaling_harness import LIVE, cluster
-from tests.unit.signaling.test_signaling_conversation import Talk, Tallied
+from tests.unit.signaling.talk import Talk, Tallied
 
 APPLICANT = Applicant(
     role=Role.PUBLISH, app=LIVE, stream=StreamId("s1"), credentials=Credentials(), client=Client(address="192.0.2.1")

@@ -22,7 +22,7 @@ from services.signaling.websocket.domain.farewell import Farewell
 from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import ASKED_PER_TURN, OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
-from tests.unit.signaling.test_signaling_conversation import LIVE, Talk, Tallied
+from tests.unit.signaling.talk import LIVE, Talk, Tallied
 
 EDGE = NodeId("edge-1")
 

@@ -34,9 +34,11 @@ from services.signaling.websocket.domain.effects import (
     StopWaiting,
     Wait,
 )
-from tests.unit.signaling.test_signaling_conversation import Talk
+from tests.unit.signaling.talk import Talk
 
-STREAMS = st.sampled_from(["s1", "s2", "not-live"])
+MOST = 2
+"""Sessions of the socket, and streams it does not play for which wishes are kept."""
+STREAMS = st.sampled_from(["s1", "s2", "not-live", "nor-this", "nor-that"])
 """The first two are live."""
 NODES = st.sampled_from([NodeId("n1"), NodeId("n2")])
 CODES = st.sampled_from([ErrorCode.HIGH_RESOURCE_USAGE, ErrorCode.NO_STREAM_EXIST, ErrorCode.NO_NODE_AVAILABLE])
@@ -110,7 +112,7 @@ class Books:
 class SessionLife(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.talk = Talk(max_streams=3)
+        self.talk = Talk(max_streams=MOST)
         self.talk.asks = True
         self.books = Books()
         self.now = 0.0
@@ -271,6 +273,11 @@ class SessionLife(RuleBasedStateMachine):
     def nothing_runs_at_a_node_that_nobody_here_knows(self) -> None:
         if hasattr(self, "books"):
             assert self.books.at_node.keys() <= self.books.receivers
+
+    @invariant()
+    def the_wishes_of_the_client_are_bounded(self) -> None:
+        if hasattr(self, "books"):
+            assert len(self.talk.conversation.wishes) <= MOST + MOST, "for streams that are played, and for others"
 
     def teardown(self) -> None:
         if not hasattr(self, "books"):

@@ -14,7 +14,7 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.websocket.domain.waiting_list import WaitingList
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
-from tests.unit.signaling.test_signaling_conversation import LIVE, STREAM, Known
+from tests.unit.signaling.talk import LIVE, STREAM, Known
 
 KEY = stream_key(LIVE, STREAM)
 

@@ -6,15 +6,15 @@ answered with `End`. So a client that stops and starts anew (as the SDK does whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId
-from rillcast.contracts.words import EndReason, Role
+from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import Apps, Streams, Tally
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.effects import Accept, Admit, Effect, End, OpenPublisher, Send
+from services.signaling.websocket.domain.effects import Accept, Admit, Effect, End, Send
 from services.signaling.websocket.domain.entrance import Entrance
 from services.signaling.websocket.domain.frames import (
     BadFrame,
@@ -29,6 +29,7 @@ from services.signaling.websocket.domain.session_events import ended
 from services.signaling.websocket.domain.sessions import Now, Sessions
 from services.signaling.websocket.domain.slots import Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
+from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
 
 class Conversation:
@@ -50,17 +51,12 @@ class Conversation:
         self._tally = tally
         self._slots = Slots(max_streams)
         self._waits = StreamWaits(max_streams)
-        self.sessions = Sessions(self._slots, self._waits, tally)
+        self.wishes = ViewerWishes(self._slots, max_streams, tally)
+        """What the client asks of its edges, kept until they can do it."""
+        self.sessions = Sessions(self._slots, self._waits, self.wishes, tally)
         """What nodes answer and what happens to sessions goes in there."""
         self.entrance = Entrance(app, self._slots, self._waits, streams, tally)
         """The answers to `Admit` go in there."""
-        self._commands: dict[str, Callable[[ClientFrame, StreamId, Now], list[Effect]]] = {
-            "publish": self.entrance.publish,
-            "play": self.entrance.play,
-            "takeConfiguration": self._take_configuration,
-            "takeCandidate": self._take_candidate,
-            "stop": self._stop,
-        }
 
     # ---- from the client
 
@@ -80,7 +76,7 @@ class Conversation:
         return self._about_stream(command, frame, now)
 
     def _about_stream(self, command: str, frame: ClientFrame, now: Now) -> list[Effect]:
-        known = command in self._commands or command in QUESTIONS
+        known = command in SERVED
         shown = command if known else "unknown"
         try:
             stream = valid_stream_id(text(frame.stream_id))
@@ -94,11 +90,10 @@ class Conversation:
 
     def _answer(self, command: str, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
         try:
-            if command in self._commands:
-                effects = self._commands[command](frame, stream, now)
+            if command in COMMANDS:
+                effects = COMMANDS[command](self, frame, stream, now)
             else:
-                viewer = self._slots.of(Role.PLAY, stream)
-                effects = self._questions.answer(command, frame, self._app, stream, viewer)
+                effects = self._questions.answer(command, self._app, stream)
         except RillcastError as error:
             self._tally.command(command, error.code.value)
             return [Send(replies.error(error, stream))]
@@ -122,32 +117,28 @@ class Conversation:
             )
         ]
 
-    def _take_configuration(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
+    def take_configuration(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+        """A description that no session waits for is ignored. An offer to a living session is refused in words, because
+        its client waits for an answer."""
         kind, sdp = text(frame.type), text(frame.sdp)
         publisher, viewer = self._slots.of(Role.PUBLISH, stream), self._slots.of(Role.PLAY, stream)
-        if kind == "offer" and publisher is not None and self._slots.advance(publisher, Step.OFFERED):
-            return [
-                OpenPublisher(
-                    session=publisher.session,
-                    stream=stream,
-                    sdp_offer=sdp,
-                    credentials=publisher.credentials,
-                    name=publisher.name,
-                    meta_data=publisher.meta_data,
-                )
-            ]
+        if kind == "offer" and publisher is not None:
+            return self.entrance.offer(publisher, sdp)
+        if kind == "offer" and viewer is not None:
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a viewer answers the offer that it is sent")
         if kind == "answer" and viewer is not None and self._slots.advance(viewer, Step.ANSWERED):
             assert viewer.node is not None  # opened, or its answer would not be wanted
             return [Accept(session=viewer.session, node=viewer.node, sdp_answer=sdp)]
         return self._ignored("unexpected_configuration")
 
-    def _take_candidate(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
+    def take_candidate(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
         """Nothing to do with a good one: an ICE-lite agent learns addresses from the checks that arrive."""
         if self._slots.of(Role.PUBLISH, stream) is None and self._slots.of(Role.PLAY, stream) is None:
             return self._ignored("unexpected_candidate")
         return [] if is_candidate(frame.candidate) else self._ignored("bad_candidate")
 
-    def _stop(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
+    def stop(self, stream: StreamId) -> list[Effect]:
+        """End what there is of the stream on this socket, whether it is published, played or waited for."""
         effects = self._waits.stop(stream)
         for role in (Role.PUBLISH, Role.PLAY):
             slot = self._slots.of(role, stream)
@@ -185,3 +176,19 @@ class Conversation:
     def _ignored(self, reason: str) -> list[Effect]:
         self._tally.refused_input(reason)
         return []
+
+
+Command = Callable[[Conversation, ClientFrame, StreamId, Now], list[Effect]]
+COMMANDS: Mapping[str, Command] = {
+    "publish": lambda talk, frame, stream, now: talk.entrance.publish(frame, stream, now),
+    "play": lambda talk, frame, stream, now: talk.entrance.play(frame, stream, now),
+    "takeConfiguration": lambda talk, frame, stream, now: talk.take_configuration(frame, stream),
+    "takeCandidate": lambda talk, frame, stream, now: talk.take_candidate(frame, stream),
+    "stop": lambda talk, frame, stream, now: talk.stop(stream),
+    "forceStreamQuality": lambda talk, frame, stream, now: talk.wishes.force_quality(frame, stream),
+    "toggleVideo": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.VIDEO),
+    "toggleAudio": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.AUDIO),
+}
+"""Commands about a session. What each brings in which phase is a table in ``test_signaling_commands.py``."""
+SERVED = COMMANDS.keys() | QUESTIONS
+"""All commands that name a stream."""

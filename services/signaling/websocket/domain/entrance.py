@@ -10,7 +10,7 @@ from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.ports import Streams, Tally
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.effects import Admit, Effect, ExpireLater, OpenViewer, Send
+from services.signaling.websocket.domain.effects import Admit, Effect, ExpireLater, OpenPublisher, OpenViewer, Send
 from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
@@ -47,6 +47,26 @@ class Entrance:
         """`now`: monotonic seconds."""
         self._once(Role.PLAY, stream)
         return self._ask(Role.PLAY, frame, stream, now)
+
+    def offer(self, slot: Slot, sdp: str) -> list[Effect]:
+        """A publisher's offer. One that comes before the client is let in is kept until then; a later one takes its
+        place. Raises BAD_REMOTE_DESCRIPTION when the session has its offer already."""
+        if slot.phase is Phase.ADMITTING:
+            slot.early_offer = sdp
+            return []
+        if not self._slots.advance(slot, Step.OFFERED):
+            message = "this session has its offer and cannot be negotiated anew; stop and publish again"
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
+        return [
+            OpenPublisher(
+                session=slot.session,
+                stream=slot.stream,
+                sdp_offer=sdp,
+                credentials=slot.credentials,
+                name=slot.name,
+                meta_data=slot.meta_data,
+            )
+        ]
 
     def _ask(
         self, role: Role, frame: ClientFrame, stream: StreamId, now: float, *, name: str = "", meta_data: str = ""
@@ -94,7 +114,9 @@ class Entrance:
 
     def _begin(self, slot: Slot) -> list[Effect]:
         if slot.role is Role.PUBLISH:
-            return [Send(replies.start(slot.stream, slot.credentials.subscriber_id))]
+            start = Send(replies.start(slot.stream, slot.credentials.subscriber_id))
+            offer, slot.early_offer = slot.early_offer, None
+            return [start] if offer is None else [start, *self.offer(slot, offer)]
         return [*self._waits.stop(slot.stream), OpenViewer(session=slot.session, stream=slot.stream)]
 
     # ---- parts

@@ -17,14 +17,13 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
-    Mute,
     OpenViewer,
-    Select,
     Send,
 )
 from services.signaling.websocket.domain.phases import Phase, Step, following
 from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
+from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
 Now = float
 """Monotonic seconds."""
@@ -33,9 +32,10 @@ Now = float
 class Sessions:
     """Of one socket. Every method returns what is to be done."""
 
-    def __init__(self, slots: Slots, waits: StreamWaits, tally: Tally) -> None:
+    def __init__(self, slots: Slots, waits: StreamWaits, wishes: ViewerWishes, tally: Tally) -> None:
         self._slots = slots
         self._waits = waits
+        self._wishes = wishes
         self._tally = tally
 
     # ---- answers of nodes
@@ -57,8 +57,12 @@ class Sessions:
     def refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
         """No node takes the session."""
         slot = self._slots.session(session)
-        wanted = slot is not None and slot.phase is Phase.OPENING
-        if slot is None or not self._slots.advance(slot, Step.REFUSED):
+        if slot is None:
+            return []
+        wanted = slot.phase is Phase.OPENING
+        if wanted:
+            self._wishes.at_end(slot)
+        if not self._slots.advance(slot, Step.REFUSED):
             return []
         return [Forget(session), *(self._tell_refusal(slot, error) if wanted else [])]
 
@@ -113,7 +117,7 @@ class Sessions:
         self._tally.joined(figure, "ok", now - slot.asked_at)
         effects: list[Effect] = [] if slot.moving else [Send(frame) for frame in session_events.starting(slot)]
         slot.moving = False
-        return effects + _wishes(slot)
+        return effects + self._wishes.at_start(slot)
 
     def _closed(self, slot: Slot, reason: EndReason) -> list[Effect]:
         effects: list[Effect] = [Send(frame) for frame in session_events.closing(slot, reason)]
@@ -136,8 +140,7 @@ class Sessions:
             credentials=slot.credentials,
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
-            moving=slot.phase is Phase.RUNNING or slot.moving,
-            wishes=slot.wishes,
+            moving=slot.has_run,
         )
         effects = self._gone(slot, Step.NODE_LEFT)
         self._slots.add(successor)
@@ -160,22 +163,12 @@ class Sessions:
 
     def _gone(self, slot: Slot, step: Step) -> list[Effect]:
         was = slot.phase
+        if step is not Step.NODE_LEFT:
+            self._wishes.at_end(slot)
         self._slots.advance(slot, step)
         if slot.phase is Phase.GIVEN_UP or was is Phase.ADMITTING:
             return [GiveUp(slot.session)]
         return [] if was is Phase.OFFER_WANTED else [Forget(slot.session)]
-
-
-def _wishes(slot: Slot) -> list[Effect]:
-    """What the viewer asked for before its edge could do it, or asked of the edge before this one."""
-    if slot.node is None or slot.role is not Role.PLAY:
-        return []
-    effects: list[Effect] = [
-        Mute(session=slot.session, node=slot.node, kind=kind, enabled=False) for kind in sorted(slot.wishes.muted)
-    ]
-    if slot.wishes.height:
-        effects.append(Select(session=slot.session, node=slot.node, height=slot.wishes.height))
-    return effects
 
 
 def _figure(slot: Slot) -> str:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
-from rillcast.contracts.words import MediaKind, Role
+from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.websocket.domain.phases import Phase, Step, following
-
-
-class Wishes(msgspec.Struct):
-    """What a viewer asked of its edge. It outlives a session: another edge is told the same."""
-
-    height: int = 0
-    """Forced rendition; 0 = automatic."""
-    muted: set[MediaKind] = msgspec.field(default_factory=set)
-    """Kinds that are not to be sent."""
 
 
 class Slot(msgspec.Struct, kw_only=True):
@@ -30,6 +21,8 @@ class Slot(msgspec.Struct, kw_only=True):
     credentials: Credentials
     start_timeout_s: float = 0.0
     """Known once the client is let in."""
+    early_offer: str | None = None
+    """Publisher: the offer that came before the client was let in."""
     node: NodeId | None = None
     """Once the session is opened."""
     name: str = ""
@@ -39,9 +32,13 @@ class Slot(msgspec.Struct, kw_only=True):
     """Last rendition the client was told of, or assumed to know."""
     moving: bool = False
     """Viewer: it runs as far as the client knows, while another edge takes it over."""
-    wishes: Wishes = msgspec.field(default_factory=Wishes)
     keep_stream_s: float = 0.0
     """Given up: what the node is told when its answer comes."""
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the client was told that it started, and not yet that it ended."""
+        return self.phase is Phase.RUNNING or self.moving
 
 
 class Slots:

@@ -1,0 +1,198 @@
+"""Every command in every phase of a session has a stated result: the tables below, held against the conversation.
+
+The words of the tables are: *taken*, where there is nothing to say (a wish or an early offer that is kept, a candidate,
+a `stop` of nothing); *ignored*, where the frame is counted as out of place, which Ant Media meets with silence; *asks*,
+*opens*, *hands_over*, *to_edge* and *off_list* (of those who wait) for what is asked of the cluster; otherwise a word
+for the frame that the client gets (`WORDS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from rillcast.contracts.ids import StreamId
+from rillcast.contracts.words import EndReason, SessionState
+from services.signaling.websocket.domain.conversation import SERVED
+from services.signaling.websocket.domain.effects import (
+    Accept,
+    Admit,
+    Effect,
+    Mute,
+    OpenPublisher,
+    Select,
+    StopWaiting,
+)
+from services.signaling.websocket.domain.phases import Phase
+from tests.unit.signaling.talk import Talk, definitions
+
+VIEWER = """
+    command             none     waiting   admitting  opening   answer_wanted  connecting  running   moving    given_up
+    publish             asks     asks      asks       asks      asks           asks        asks      asks      asks
+    play                asks     asks      again      again     again          again       again     again     asks
+    stop                taken    off_list  finished   finished  finished       finished    finished  finished  taken
+    offer               ignored  ignored   refused    refused   refused        refused     refused   refused   ignored
+    answer              ignored  ignored   ignored    ignored   hands_over     ignored     ignored   ignored   ignored
+    takeCandidate       ignored  ignored   taken      taken     taken          taken       taken     taken     ignored
+    forceStreamQuality  taken    taken     taken      taken     taken          taken       to_edge   taken     taken
+    toggleVideo         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
+    toggleAudio         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
+    getStreamInfo       shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getBroadcastObject  shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getSubscriberCount  shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getIceServerConfig  shown    shown     shown      shown     shown          shown       shown     shown     shown
+    ping                shown    shown     shown      shown     shown          shown       shown     shown     shown
+    enableTrack         ignored  ignored   ignored    ignored   ignored        ignored     ignored   ignored   ignored
+"""
+
+PUBLISHER = """
+    command             none     admitting  offer_wanted  opening   connecting  running   given_up
+    publish             asks     again      again         again     again       again     asks
+    play                asks     asks       asks          asks      asks        asks      asks
+    stop                taken    finished   finished      finished  finished    finished  taken
+    offer               ignored  taken      opens         refused   refused     refused   ignored
+    answer              ignored  ignored    ignored       ignored   ignored     ignored   ignored
+    takeCandidate       ignored  taken      taken         taken     taken       taken     ignored
+    forceStreamQuality  taken    taken      taken         taken     taken       taken     taken
+    toggleVideo         taken    taken      taken         taken     taken       taken     taken
+    toggleAudio         taken    taken      taken         taken     taken       taken     taken
+    getStreamInfo       shown    shown      shown         shown     shown       shown     shown
+    getBroadcastObject  shown    shown      shown         shown     shown       shown     shown
+    getSubscriberCount  shown    shown      shown         shown     shown       shown     shown
+    getIceServerConfig  shown    shown      shown         shown     shown       shown     shown
+    ping                shown    shown      shown         shown     shown       shown     shown
+    enableTrack         ignored  ignored    ignored       ignored   ignored     ignored   ignored
+"""
+
+FRAMES: dict[str, dict[str, object]] = {
+    "offer": {"command": "takeConfiguration", "type": "offer", "sdp": "v=0"},
+    "answer": {"command": "takeConfiguration", "type": "answer", "sdp": "v=0"},
+    "takeCandidate": {"candidate": "", "label": 0, "id": "0"},
+    "forceStreamQuality": {"streamHeight": 360},
+    "toggleVideo": {"trackId": "s1", "enabled": False},
+    "toggleAudio": {"trackId": "s1", "enabled": False},
+}
+WORDS = {
+    "already_playing": "again",
+    "already_publishing": "again",
+    "play_finished": "finished",
+    "publish_finished": "finished",
+    "notSetRemoteDescription": "refused",
+    "no_stream_exist": "unknown",
+    "streamInformation": "shown",
+    "broadcastObject": "shown",
+    "subscriberCount": "shown",
+    "iceServerConfig": "shown",
+    "pong": "shown",
+}
+ASKED_OF_THE_CLUSTER: dict[type[Effect], str] = {
+    Admit: "asks",
+    OpenPublisher: "opens",
+    Accept: "hands_over",
+    Select: "to_edge",
+    Mute: "to_edge",
+    StopWaiting: "off_list",
+}
+S1 = StreamId("s1")
+LATER = StreamId("later")
+"""A stream that is not live yet."""
+
+
+def rows(table: str) -> list[tuple[str, str, str]]:
+    """The command, the phase and the word of every cell."""
+    header, *lines = (line.split() for line in table.strip().splitlines())
+    return [(line[0], phase, word) for line in lines for phase, word in zip(header[1:], line[1:], strict=True)]
+
+
+def viewer(talk: Talk, phase: str) -> StreamId:
+    """Bring a viewer so far. Its stream."""
+    if phase == "none":
+        return S1
+    if phase == "waiting":
+        talk.send("play", streamId=LATER)
+        return LATER
+    if phase == "admitting":
+        talk.asks = True
+        talk.send("play", streamId=S1)
+        return S1
+    session = talk.opening()
+    steps: dict[str, Callable[[], object]] = {
+        "opening": lambda: None,
+        "answer_wanted": lambda: talk.opened(session),
+        "connecting": lambda: talk.send("takeConfiguration", streamId=S1, type="answer", sdp="v=0"),
+        "running": lambda: talk.changed(session, SessionState.CONNECTED),
+        "moving": lambda: talk.changed(session, SessionState.CLOSED, reason=EndReason.DRAINING),
+    }
+    return go_on(talk, steps, phase)
+
+
+def publisher(talk: Talk, phase: str) -> StreamId:
+    """Bring a publisher so far. Its stream."""
+    if phase == "none":
+        return S1
+    if phase in ("admitting", "offer_wanted"):
+        talk.asks = phase == "admitting"
+        talk.send("publish", streamId=S1)
+        return S1
+    session = talk.offering()
+    steps: dict[str, Callable[[], object]] = {
+        "opening": lambda: None,
+        "connecting": lambda: talk.opened(session),
+        "running": lambda: talk.changed(session, SessionState.MEDIA),
+    }
+    return go_on(talk, steps, phase)
+
+
+def go_on(talk: Talk, steps: dict[str, Callable[[], object]], phase: str) -> StreamId:
+    if phase == "given_up":
+        talk.send("stop", streamId=S1)
+        return S1
+    for name, step in steps.items():
+        step()
+        if name == phase:
+            return S1
+    raise AssertionError(f"no step leads to {phase}")
+
+
+def result(talk: Talk, command: str, stream: StreamId) -> str:
+    """The word for what a command brings."""
+    talk.asks, counted = True, len(talk.tally.refused)
+    fields = {"command": command, "streamId": stream} | FRAMES.get(command, {})
+    effects = talk.conversation.receive(msgspec.json.encode(fields).decode(), 0.0)
+    asked = [ASKED_OF_THE_CLUSTER[type(effect)] for effect in effects if type(effect) in ASKED_OF_THE_CLUSTER]
+    told = [WORDS[definition] for definition in definitions(effects)]
+    if asked or told:
+        assert len(asked + told) == 1
+        return (asked + told)[0]
+    return "ignored" if len(talk.tally.refused) > counted else "taken"
+
+
+@pytest.mark.parametrize(("command", "phase", "expected"), rows(VIEWER))
+def test_every_command_in_every_phase_of_a_viewer(command: str, phase: str, expected: str) -> None:
+    talk = Talk()
+    stream = viewer(talk, phase)
+
+    assert result(talk, command, stream) == expected
+
+
+@pytest.mark.parametrize(("command", "phase", "expected"), rows(PUBLISHER))
+def test_every_command_in_every_phase_of_a_publisher(command: str, phase: str, expected: str) -> None:
+    talk = Talk()
+    stream = publisher(talk, phase)
+
+    assert result(talk, command, stream) == expected
+
+
+@pytest.mark.parametrize("table", [VIEWER, PUBLISHER])
+def test_the_tables_name_every_command_that_is_served(table: str) -> None:
+    commands = {str(FRAMES.get(command, {}).get("command", command)) for command, _, _ in rows(table)}
+
+    assert commands == SERVED | {"ping", "getIceServerConfig", "enableTrack"}
+
+
+def test_the_tables_name_every_phase() -> None:
+    phases = {phase for table in (VIEWER, PUBLISHER) for _, phase, _ in rows(table)}
+
+    assert {phase.value for phase in Phase} - {"over"} == phases - {"none", "waiting", "moving"}
