@@ -95,13 +95,21 @@ class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """End a session. Closing an unknown session succeeds."""
+    """End a session. Closing an unknown session succeeds, and the answer says that there was none."""
 
     session: SessionId
     reason: EndReason
     keep_stream_s: float = 0.0
     """For publishers: how long the stream and its viewers wait for its return (its socket is lost); 0 when the
     publisher said stop."""
+
+
+class CloseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session is not there, or not for long any more."""
+
+    found: bool = False
+    """Whether this request ended it, or shortened the time for which it is kept. False: the node knew no such session,
+    because it had ended before."""
 
 
 class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):

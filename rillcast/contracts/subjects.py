@@ -51,7 +51,7 @@ def edge_select(node: NodeId) -> str:
 
 # --- requests about a session, to the origin or edge that has it
 def session_close(node: NodeId) -> str:
-    """`messages.CloseRequest` → `messages.Ack`."""
+    """`messages.CloseRequest` → `messages.CloseAnswer`."""
     return f"{PREFIX}.session.close.{node}"
 
 

@@ -20,6 +20,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, new_ses
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
+    CloseAnswer,
     CloseRequest,
     PlayRequest,
     PlaySubscription,
@@ -142,7 +143,7 @@ class Cluster:
 
     async def close(self, node: str, session: SessionId) -> None:
         await self.bus.request(
-            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason=EndReason.STOPPED), Ack
+            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason=EndReason.STOPPED), CloseAnswer
         )
 
     async def state(self, session: SessionId, wanted: str) -> None:

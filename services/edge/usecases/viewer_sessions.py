@@ -8,6 +8,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, stream_key
 from rillcast.contracts.messages import (
     Ack,
+    CloseAnswer,
     CloseRequest,
     MuteRequest,
     RestartIceAnswer,
@@ -78,12 +79,12 @@ class ViewerSessions:
 
     # ------------------------------------------------------------ requests
 
-    async def close(self, request: CloseRequest) -> Ack:
+    async def close(self, request: CloseRequest) -> CloseAnswer:
         """Serve `subjects.session_close`. Closing an unknown session succeeds."""
         viewer = self._viewers.session(request.session)
         if viewer is not None:
             self._session_end.end(viewer, request.reason)
-        return Ack()
+        return CloseAnswer(found=viewer is not None)
 
     async def select(self, request: SelectRendition) -> Ack:
         """Serve `subjects.edge_select`."""

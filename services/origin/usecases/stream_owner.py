@@ -16,7 +16,7 @@ from contextlib import suppress
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId, SessionId
-from rillcast.contracts.messages import Ack, CarriedStream, CloseRequest, HandOverRequest, StreamEvent
+from rillcast.contracts.messages import Ack, CarriedStream, CloseAnswer, CloseRequest, HandOverRequest, StreamEvent
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import Event, RemoveSource, SourceStats
@@ -117,17 +117,17 @@ class StreamOwner:
 
     # ------------------------------------------------------------ from the bus
 
-    async def close(self, request: CloseRequest) -> Ack:
+    async def close(self, request: CloseRequest) -> CloseAnswer:
         """Serve `subjects.session_close`. Returns when the id is free for others, if the store allows. Closing an
         unknown session succeeds."""
         owned = self._streams.session(request.session)
         if owned is None:
-            return Ack()
+            return CloseAnswer(found=False)
         if request.keep_stream_s > 0:
             owned.stream.gone(request.keep_stream_s, request.reason, self._clock())
         else:
             await asyncio.wait((self._end(owned, request.reason, how="stopped"),))
-        return Ack()
+        return CloseAnswer(found=True)
 
     async def hand_over(self, request: HandOverRequest) -> Ack:
         """Serve `subjects.origin_hand_over`: another origin gets the stream. The record stays for it to claim, viewers

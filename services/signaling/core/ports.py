@@ -63,8 +63,9 @@ class MediaNodes(Protocol):
         """New ICE credentials for both sides."""
         ...
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
-        """End a session and wait for it. `keep_stream_s`: see `CloseRequest`."""
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
+        """End a session and wait for it. False when the node knows no such session. `keep_stream_s`: see
+        `CloseRequest`."""
         ...
 
 

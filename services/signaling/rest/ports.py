@@ -24,6 +24,13 @@ class PublishedStreams(Protocol):
         """The stream, if somebody publishes it, media or not yet."""
         ...
 
+    async def successor(
+        self, app: AppName, stream: StreamId, session: SessionId, timeout_s: float
+    ) -> LiveStream | None:
+        """The stream as soon as its publisher has another session than this one; None when that does not happen in
+        time."""
+        ...
+
     def all(self) -> Iterable[LiveStream]:
         """Every stream that somebody publishes."""
         ...
@@ -32,8 +39,9 @@ class PublishedStreams(Protocol):
 class Sessions(Protocol):
     """Sessions at origins and edges."""
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason) -> None:
-        """End a session and wait for it. Raises `RillcastError`."""
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason) -> bool:
+        """End a session and wait for it. False when the node knows no such session. Raises `RillcastError` when the
+        node does not answer."""
         ...
 
 

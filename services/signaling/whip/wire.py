@@ -19,6 +19,7 @@ def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
         streams=core.streams,
         joins=core.joins,
         nodes=core.nodes,
+        reports=core.host.directory,
         events=core.events,
         clients=core.clients,
         signer=ResourceSigner(signing_key),

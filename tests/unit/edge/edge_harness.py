@@ -15,6 +15,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
+    CloseAnswer,
     CloseRequest,
     NodeInfo,
     PlayRequest,
@@ -217,10 +218,10 @@ class World:
         message = AnswerRequest(session=session, sdp_answer=answer_sdp)
         await self.bus.request(subjects.edge_accept(EDGE), message, Ack, timeout_s=timeout_s)
 
-    async def close(self, session: SessionId) -> None:
-        await self.bus.request(
-            subjects.session_close(EDGE), CloseRequest(session=session, reason=EndReason.STOPPED), Ack
-        )
+    async def close(self, session: SessionId) -> bool:
+        """Whether the edge had the session."""
+        close = CloseRequest(session=session, reason=EndReason.STOPPED)
+        return (await self.bus.request(subjects.session_close(EDGE), close, CloseAnswer)).found
 
     def connect(self, plane_session: int) -> None:
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))

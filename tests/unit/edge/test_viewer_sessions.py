@@ -29,6 +29,12 @@ async def test_the_announced_end_closes_viewers_and_relays_at_once(world: World)
     assert len(world.plane.of(protocol.RemoveSource)) == 2
 
 
+async def test_closing_says_whether_there_was_a_session(world: World) -> None:
+    session, _ = await world.watching()
+
+    assert [await world.close(session) for _ in range(2)] == [True, False]
+
+
 async def test_news_of_the_end_of_an_older_epoch_is_ignored(world: World) -> None:
     session, _ = await world.watching()
     await world.parent("origin-2")

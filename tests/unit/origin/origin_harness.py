@@ -14,7 +14,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, new_session_id, stream_key
 from rillcast.contracts.messages import (
-    Ack,
+    CloseAnswer,
     CloseRequest,
     NodeInfo,
     PublishRequest,
@@ -192,9 +192,10 @@ class World:
 
     async def close(
         self, at: RunningOrigin, session: SessionId, keep_s: float = 0.0, reason: EndReason = EndReason.STOPPED
-    ) -> None:
+    ) -> bool:
+        """Whether the origin had the session."""
         close = CloseRequest(session=session, reason=reason, keep_stream_s=keep_s)
-        await self.bus.request(subjects.session_close(at.name), close, Ack)
+        return (await self.bus.request(subjects.session_close(at.name), close, CloseAnswer)).found
 
     async def open_relay(self, at: RunningOrigin, **changes: Any) -> RelayGrant:
         record = await self.record()

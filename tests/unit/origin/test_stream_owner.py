@@ -315,10 +315,17 @@ async def test_an_ice_restart_gives_fresh_credentials_and_candidates(world: Worl
     assert "192.0.2.1 50000" in fresh.candidates[0]
 
 
+async def test_closing_says_whether_there_was_a_session(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+
+    assert [await world.close(origin, answer.session) for _ in range(2)] == [True, False]
+
+
 async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> None:
     origin = await world.origin()
 
-    await world.close(origin, SessionId("nobody"))
+    assert not await world.close(origin, SessionId("nobody"))
 
     with pytest.raises(RillcastError) as refusal:
         restart = RestartIceRequest(session=SessionId("nobody"), remote_ufrag="abcd", remote_pwd="p" * 22)

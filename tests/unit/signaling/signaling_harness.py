@@ -18,6 +18,7 @@ from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
     CarriedStream,
+    CloseAnswer,
     CloseRequest,
     LicenseCheck,
     LicenseStatus,
@@ -107,6 +108,8 @@ class FakeMediaNode:
         self.played: list[PlayRequest] = []
         self.answers: list[AnswerRequest] = []
         self.closed: list[CloseRequest] = []
+        self.sessions: set[SessionId] = set()
+        """Those that are open here."""
         self.selected: list[SelectRendition] = []
         self.muted: list[MuteRequest] = []
 
@@ -117,7 +120,7 @@ class FakeMediaNode:
         await bus.serve(subjects.edge_accept(name), AnswerRequest, self._accept)
         await bus.serve(subjects.edge_select(name), SelectRendition, self._remember(self.selected))
         await bus.serve(subjects.session_mute(name), MuteRequest, self._remember(self.muted))
-        await bus.serve(subjects.session_close(name), CloseRequest, self._remember(self.closed))
+        await bus.serve(subjects.session_close(name), CloseRequest, self._close)
         await bus.serve(subjects.session_restart_ice(name), RestartIceRequest, self._restart)
 
     async def tell(self, session: SessionId, **fields: Any) -> None:
@@ -138,6 +141,7 @@ class FakeMediaNode:
             await self.held.wait()
         if self.refusal is not None:
             raise self.refusal
+        self.sessions.add(session)
         return SessionAnswer(
             session=session, node=self.name, sdp=sdp, id_mapping={"0": "ARDAMSvs1"}, restored=self.restored
         )
@@ -147,6 +151,12 @@ class FakeMediaNode:
         if "broken" in request.sdp_answer:
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "that is no answer")
         return Ack()
+
+    async def _close(self, request: CloseRequest) -> CloseAnswer:
+        self.closed.append(request)
+        found = request.session in self.sessions
+        self.sessions.discard(request.session)
+        return CloseAnswer(found=found)
 
     async def _restart(self, request: RestartIceRequest) -> RestartIceAnswer:
         candidate = "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host"
@@ -210,7 +220,9 @@ class Cluster:
             name="A show",
         )
         bucket = self.host.buckets[subjects.BUCKET_STREAMS]
-        value = msgspec.json.encode(msgspec.structs.replace(record, **fields))
+        record = msgspec.structs.replace(record, **fields)
+        self.origin.sessions.add(record.publisher_session)
+        value = msgspec.json.encode(record)
         await bucket.put(stream_key(app, StreamId(stream)), value)
         await self.sees(lambda: f'"{stream}"' in self._listed(app))
 

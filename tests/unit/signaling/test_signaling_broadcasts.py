@@ -130,26 +130,6 @@ async def test_what_is_not_there_is_named(c: Cluster) -> None:
     assert no_info.json() == []
 
 
-async def test_a_deleted_broadcast_is_forgotten_and_its_publisher_sent_away(c: Cluster) -> None:
-    async with c.http() as http:
-        await http.post(f"{ROOT}/create", json={"streamId": "s1"})
-        await http.post(f"{ROOT}/create", json={"streamId": "s2"})
-        await c.go_live("s1")
-        live = (await http.delete(f"{ROOT}/s1")).json()
-        resting = (await http.delete(f"{ROOT}/s2")).json()
-        gone = await http.get(f"{ROOT}/s2")
-
-    assert live == {
-        "success": True,
-        "message": "broadcast is deleted and stopped successfully",
-        "dataId": "",
-        "errorId": 0,
-    }
-    assert (resting["success"], gone.status_code) == (True, 404)
-    assert [(closed.session, closed.reason) for closed in c.origin.closed] == [("p", "stopped")]
-    assert await stored(c) is None
-
-
 async def test_a_store_that_is_away_is_said_so(c: Cluster) -> None:
     async with c.http() as http:
         await http.post(f"{ROOT}/create", json={"streamId": "s1"})

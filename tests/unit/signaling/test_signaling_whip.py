@@ -12,6 +12,7 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind, SessionState
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
@@ -97,8 +98,21 @@ async def test_a_resource_is_deleted_by_any_instance(c: Cluster) -> None:
 async def test_a_resource_of_a_node_that_is_gone_is_deleted_all_the_same(c: Cluster) -> None:
     location = (await post(c)).headers["location"]
     c.origin.bus.connected = False
+    c.host.directory.left(NodeLeft(node=c.origin.name, kind=NodeKind.ORIGIN))
     async with c.http() as http:
         assert (await http.delete(location)).status_code == 200
+
+
+async def test_a_resource_whose_node_lives_and_does_not_answer_is_not_called_deleted(c: Cluster) -> None:
+    location = (await post(c)).headers["location"]
+    c.origin.bus.connected = False
+    async with c.http() as http:
+        refused = await http.delete(location)
+        c.origin.bus.connected = True
+        deleted = await http.delete(location)
+
+    assert (refused.status_code, deleted.status_code) == (503, 200)
+    assert c.origin.sessions == set()
 
 
 async def test_a_foreign_or_altered_resource_is_not_found(c: Cluster) -> None:

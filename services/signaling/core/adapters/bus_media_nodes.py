@@ -7,6 +7,7 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
+    CloseAnswer,
     CloseRequest,
     MuteRequest,
     PlayRequest,
@@ -53,7 +54,7 @@ class BusMediaNodes:
         request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
         return await self._bus.request(subjects.session_restart_ice(node), request, RestartIceAnswer)
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
-        await self._bus.request(subjects.session_close(node), request, Ack)
+        return (await self._bus.request(subjects.session_close(node), request, CloseAnswer)).found

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
-from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 
 
 class DirectoryStreams:
@@ -28,6 +28,12 @@ class DirectoryStreams:
     def published(self, app: AppName, stream: StreamId) -> LiveStream | None:
         """The stream, if somebody publishes it, media or not yet."""
         return self._watch.get(app, stream)
+
+    async def successor(
+        self, app: AppName, stream: StreamId, session: SessionId, timeout_s: float
+    ) -> LiveStream | None:
+        """The stream as soon as its publisher has another session; None when that does not happen in time."""
+        return await self._watch.wait_for(app, stream, timeout_s, lambda live: live.record.publisher_session != session)
 
     def all(self) -> Iterable[LiveStream]:
         """Every stream that somebody publishes."""

@@ -29,6 +29,12 @@ from services.signaling.rest.ports import PublishedStreams, Sessions
 
 UNKNOWN = Result(success=False, message="there is no such broadcast")
 NO_SUCH_BROADCAST = Refusal(404, UNKNOWN.message, plain=True)
+DELETED = Result(success=True, message="broadcast is deleted but could not stopped ")
+"""Ant Media's words where there was nothing to stop."""
+STOPPED = Result(success=True, message="broadcast is deleted and stopped successfully")
+STOP_TRIES = 3
+SUCCESSOR_WAIT_S = 1.0
+"""How long the record of a stream may lag behind its origin, which does not know the session that the record names."""
 NO_BODY = Result(success=False, message="there is no body that says what is to change")
 
 
@@ -90,16 +96,15 @@ class Broadcasts:
         return Result(success=True) if found else UNKNOWN
 
     async def delete(self, app: App, stream: Stream) -> Result:
-        """What was set is forgotten, and who publishes it is sent away. Raises `RillcastError`."""
+        """Who publishes it is sent away, then what was set is forgotten. Raises `RillcastError`: when the publisher's
+        origin does not answer, nothing is forgotten either."""
         if not is_stream_id(stream):
             return UNKNOWN
-        live = self._streams.published(app, stream)
+        stopped = await self._stop(app, stream)
         deleted = await self._store.delete(app, stream)
-        if live is None:
-            text = "broadcast is deleted but could not stopped "
-            return Result(success=True, message=text) if deleted else UNKNOWN
-        await self._sessions.close(live.record.publisher_session, live.record.owner, EndReason.STOPPED)
-        return Result(success=True, message="broadcast is deleted and stopped successfully")
+        if stopped:
+            return STOPPED
+        return DELETED if deleted else UNKNOWN
 
     async def list_page(self, app: App, offset: Offset, size: Size) -> list[Broadcast]:
         """One page of the app's broadcasts, in the order of their ids."""
@@ -112,6 +117,18 @@ class Broadcasts:
         """What a viewer may be sent; empty while it isn't live."""
         live = self._streams.published(app, stream) if is_stream_id(stream) else None
         return [] if live is None else basic_stream_info(live)
+
+    async def _stop(self, app: AppName, stream: StreamId) -> bool:
+        """Whether a publisher was sent away. One that has just come back, with another session, is sent away too."""
+        live = self._streams.published(app, stream)
+        for _ in range(STOP_TRIES):
+            if live is None:
+                break
+            session = live.record.publisher_session
+            if await self._sessions.close(session, live.record.owner, EndReason.STOPPED):
+                return True
+            live = await self._streams.successor(app, stream, session, SUCCESSOR_WAIT_S)
+        return False
 
     def _shown(self, app: AppName, stream: StreamId) -> Broadcast | None:
         if not is_stream_id(stream):

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.words import EndReason
+from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.domain.result import Result
-from services.signaling.core.ports import MediaNodes, SessionEvents
+from services.signaling.core.ports import MediaNodes, Reports, SessionEvents
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.whip.adapters.http_answers import FRAGMENT, answer_by_method
 from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
@@ -25,9 +25,20 @@ class WhipResources:
     """One per signaling instance and role (``whip`` or ``whep``)."""
 
     def __init__(
-        self, role: str, joins: Joins, nodes: MediaNodes, events: SessionEvents, signer: ResourceSigner
+        self,
+        role: str,
+        kind: NodeKind,
+        *,
+        joins: Joins,
+        nodes: MediaNodes,
+        reports: Reports,
+        events: SessionEvents,
+        signer: ResourceSigner,
     ) -> None:
+        """`kind`: of the nodes where such sessions live."""
         self._role = role
+        self._kind = kind
+        self._reports = reports
         self._joins = joins
         self._nodes = nodes
         self._events = events
@@ -69,7 +80,8 @@ class WhipResources:
         return Response(body, 200, headers={"ETag": self._new_tag(resource)}, media_type=FRAGMENT)
 
     async def _delete(self, request: Request) -> Response:
-        """Also good when the node is gone: then so is the session. Answers a Result, as Ant Media."""
+        """Also good when the session is over, or its node is gone and the session with it. A node that lives and does
+        not answer is a refusal. Answers a Result, as Ant Media does."""
         resource = self._resource(request)
         self._events.forget(resource.session)
         self._joins.forget(resource.session)
@@ -77,7 +89,7 @@ class WhipResources:
         try:
             await self._nodes.close(resource.session, resource.node, EndReason.STOPPED)
         except RillcastError as error:
-            if error.code not in (ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION):
+            if error.code is not ErrorCode.NO_NODE_AVAILABLE or resource.node in self._reports.nodes(self._kind):
                 raise
         return Response(msgspec.json.encode(Result(success=True)), media_type="application/json")
 

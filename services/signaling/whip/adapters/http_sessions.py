@@ -19,14 +19,14 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, new_session_id
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.records import AppSettings
-from rillcast.contracts.words import EndReason, Role, SessionState
+from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.ice_servers import link_header
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.stream_name import valid_stream_id
-from services.signaling.core.ports import MediaNodes, SessionEvents, Streams, Tally
+from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Streams, Tally
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
@@ -44,6 +44,7 @@ class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     streams: Streams
     joins: Joins
     nodes: MediaNodes
+    reports: Reports
     events: SessionEvents
     clients: ClientReader
     signer: ResourceSigner
@@ -65,12 +66,22 @@ class HttpSessions(ABC):
     role: str
     """``whip`` or ``whep``: in paths, names of resources and metrics."""
     does: Role
+    kind: NodeKind
+    """Of the nodes that have such sessions."""
     running: SessionState
     """When a session counts as started."""
 
     def __init__(self, services: HttpSessionServices) -> None:
         self._services = services
-        self.resources = WhipResources(self.role, services.joins, services.nodes, services.events, services.signer)
+        self.resources = WhipResources(
+            self.role,
+            self.kind,
+            joins=services.joins,
+            nodes=services.nodes,
+            reports=services.reports,
+            events=services.events,
+            signer=services.signer,
+        )
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
 
     @abstractmethod
@@ -152,6 +163,7 @@ class Whip(HttpSessions):
 
     role = "whip"
     does = Role.PUBLISH
+    kind = NodeKind.ORIGIN
     running = SessionState.MEDIA
 
     def check(self, applicant: Applicant) -> None:
@@ -177,6 +189,7 @@ class Whep(HttpSessions):
 
     role = "whep"
     does = Role.PLAY
+    kind = NodeKind.EDGE
     running = SessionState.CONNECTED
 
     def check(self, applicant: Applicant) -> None:

@@ -64,9 +64,9 @@ TABLE = Table(
             f"{ROOT}/{{stream}}",
             APP_OPERATOR,
             Broadcasts.delete,
-            "Forgets what was set and sends away who publishes it.",
+            "Sends away who publishes it, then forgets what was set; the message says whether there was a publisher.",
             answer=Result,
-            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.NO_NODE_AVAILABLE, ErrorCode.UNKNOWN_SESSION),
+            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.NO_NODE_AVAILABLE),
         ),
         Endpoint(
             "GET",
