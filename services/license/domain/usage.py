@@ -31,8 +31,8 @@ class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
     measured_at_ms: int
     """Up to when this is counted, Unix time."""
     unmetered_ms: int = 0
-    licenses: dict[str, LicenseUse] = {}
-    """What was used under each license, by its id."""
+    licenses: dict[str, LicenseUse] = msgspec.field(default_factory=dict, name="licences")
+    """What was used under each license, by its id. The store keeps the spelling of the first days that were counted."""
 
 
 def day_of(now_ms: int) -> date:

@@ -98,6 +98,22 @@ async def test_old_days_are_forgotten(site: Site) -> None:
     assert await site.state.get("usage/2024-10-04") is None
 
 
+async def test_a_day_that_the_first_version_counted_is_not_lost(site: Site) -> None:
+    """As the first version of the service wrote it."""
+    counted = {
+        "measured_at_ms": int(MIDNIGHT_S * 1000),
+        "unmetered_ms": 0,
+        "licences": {"community": {"node_ms": {"edge": 7_200_000}, "peak": {"edge": 2}}},
+    }
+    await site.state.put("usage/2024-10-04", json.dumps(counted).encode())
+
+    await site.hours(1, edge=1)
+
+    report = await site.report()
+    assert report.node_hours == {"edge": 3.0}
+    assert report.days[0].peak == {"edge": 2}
+
+
 async def test_a_broken_day_in_the_store_is_counted_anew(site: Site) -> None:
     await site.state.put("usage/2024-10-04", b"\x00")
     await site.hours(1, edge=1)
