@@ -1,4 +1,5 @@
-"""Requests, answers and events on the bus, as JSON. Unknown fields are ignored, so that versions can mix.
+"""Requests, answers and events on the bus, as JSON. Unknown fields are ignored, so that releases can mix. A change that
+others would not understand needs another `version.PROTOCOL_VERSION`.
 
 Every answer is ``{"ok": …}`` or ``{"failure": …}``; the adapter of the bus does that wrapping, and raises
 `RillcastError` at the asking side. The trace context, the deadline and the id of the request travel in NATS headers.

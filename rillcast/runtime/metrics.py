@@ -42,7 +42,7 @@ BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection 
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",
     "Requests sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, undecodable, "
-    "cancelled.",
+    "version (the other side speaks another version of the protocol), cancelled.",
     ["subject", "outcome"],
 )
 BUS_REQUEST_SECONDS = Histogram(
@@ -50,13 +50,14 @@ BUS_REQUEST_SECONDS = Histogram(
 )
 BUS_SERVED = Counter(
     "rillcast_bus_served_total",
-    "Requests answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline.",
+    "Requests answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline, "
+    "version (the asker speaks another version of the protocol).",
     ["subject", "outcome"],
 )
 BUS_EVENTS_DROPPED = Counter(
     "rillcast_bus_events_dropped_total",
     "Events not sent or not taken in, by reason: disconnected, too_large (or not to be encoded), undecodable, error, "
-    "slow.",
+    "slow, version (of the protocol).",
     ["reason"],
 )
 

@@ -29,7 +29,8 @@ class Bus(Protocol):
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
     ) -> Answer:
         """Ask and wait. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with retry_after_s)
-        when nobody listens, the deadline passed or the bus is down."""
+        when nobody listens, the deadline passed, the bus is down or the other side speaks another version of the
+        protocol between nodes."""
         ...
 
     async def serve(
@@ -51,7 +52,8 @@ class Bus(Protocol):
         ...
 
     async def listen(self, subject: str, event: type[Event], handler: Callable[[str, Event], Awaitable[None]]) -> None:
-        """Call `handler(subject, event)` for every event in order; undecodable ones are counted and skipped."""
+        """Call `handler(subject, event)` for every event in order. Undecodable ones, and those of another version of
+        the protocol between nodes, are counted and skipped."""
         ...
 
 

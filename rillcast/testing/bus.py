@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import envelope
 from rillcast.runtime.bus.serving import OVERLOAD, carry_out
 from rillcast.runtime.ports import Answer, Event, Request
 
-Serve = Callable[[str, bytes, float], Coroutine[Any, Any, bytes]]
+Serve = Callable[[str, bytes, float, int], Coroutine[Any, Any, bytes]]
+"""From subject, body, seconds left and the version in which the asker speaks."""
 Result = TypeVar("Result")
 
 
@@ -37,10 +39,10 @@ class FakeBroker:
     sent: int = 0
     _turn: int = 0
 
-    def pick(self, subject: str) -> Serve | None:
+    def pick(self, subject: str) -> tuple[Serve, FakeBus] | None:
         """Who answers: one of those connected, in turn."""
         able = [
-            serve
+            (serve, bus)
             for pattern, serves in self.servers.items()
             if matches(pattern, subject)
             for _, serve, bus in serves
@@ -53,11 +55,12 @@ class FakeBroker:
 
 
 class FakeBus:
-    """See `rillcast.runtime.ports.Bus`. Set `connected` to False for an outage. `emitted` and `requested` hold what was
-    sent through this instance."""
+    """See `rillcast.runtime.ports.Bus`. Set `connected` to False for an outage, and `protocol` for a node of version 1,
+    which does not look at versions. `emitted` and `requested` hold what was sent through this instance."""
 
     def __init__(self, broker: FakeBroker | None = None) -> None:
         self.broker = broker or FakeBroker()
+        self.protocol = PROTOCOL_VERSION
         self._connected = True
         self._lost = asyncio.Event()
         self.emitted: list[tuple[str, Any]] = []
@@ -84,10 +87,11 @@ class FakeBus:
         self.requested.append((subject, message))
         if not self.connected:
             raise envelope.nobody(subject, "the bus is down")
-        serve = self.broker.pick(subject)
-        if serve is None:
+        found = self.broker.pick(subject)
+        if found is None:
             raise envelope.nobody(subject, "nobody listens")
-        task = self._keep(serve(subject, body, timeout_s))
+        serve, server = found
+        task = self._keep(serve(subject, body, timeout_s, self.protocol))
         lost = self._keep(self._lost.wait())
         try:  # the handler goes on when the asker gives up first, as on the real bus
             await asyncio.wait([task, lost], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +101,8 @@ class FakeBus:
             raise envelope.nobody(subject, "the bus went down")
         if not task.done():
             raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s")
+        if self.protocol == PROTOCOL_VERSION != server.protocol:
+            raise envelope.nobody(subject, envelope.other_version(server.protocol))
         try:
             return envelope.decode_answer(task.result(), answer)
         except envelope.Undecodable as error:
@@ -115,13 +121,13 @@ class FakeBus:
         """See `Bus.serve`."""
         running = 0
 
-        async def serve(asked: str, body: bytes, remaining_s: float) -> bytes:
+        async def serve(asked: str, body: bytes, remaining_s: float, protocol: int) -> bytes:
             nonlocal running
             if running >= envelope.MAX_CONCURRENT:
                 return envelope.encode_failure(OVERLOAD)
             running += 1
             try:
-                return (await carry_out(asked, body, request, handler, remaining_s))[1]
+                return (await carry_out(asked, body, request, handler, remaining_s, protocol=protocol))[1]
             finally:
                 running -= 1
 
@@ -143,7 +149,11 @@ class FakeBus:
     def send(self, subject: str, body: bytes) -> None:
         """Emit raw bytes, e.g. nonsense."""
         for listener in self.broker.listeners:
-            if matches(listener.subject, subject) and listener.owner.connected and not listener.waiting.full():
+            if not matches(listener.subject, subject) or not listener.owner.connected:
+                continue
+            if listener.owner.protocol == PROTOCOL_VERSION != self.protocol:
+                metrics.BUS_EVENTS_DROPPED.labels("version").inc()
+            elif not listener.waiting.full():
                 listener.waiting.put_nowait((subject, body))
                 self.broker.sent += 1
 

@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from nats.aio.msg import Msg
+
+from rillcast.contracts.version import PROTOCOL_VERSION, UNSAID_VERSION
+from rillcast.runtime.bus.envelope import PROTOCOL_HEADER
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Bus
@@ -21,8 +25,16 @@ class BusWorld(Protocol):
     near: Bus
     far: Bus
 
-    async def send_raw(self, subject: str, body: bytes) -> None:
-        """Put bytes on the bus as an event."""
+    async def send_raw(self, subject: str, body: bytes, *, protocol: int = PROTOCOL_VERSION) -> None:
+        """Put bytes on the bus as an event of this version."""
+        ...
+
+    async def request_of_version_1(self, subject: str, body: bytes) -> bytes:
+        """The answer's bytes for a request by a process that does not say its version."""
+        ...
+
+    async def serve_in_version_1(self, subject: str, answer: bytes) -> None:
+        """Give these bytes as the answer of a process that neither says its version nor looks at others'."""
         ...
 
     async def lose(self) -> None:
@@ -43,8 +55,23 @@ class FakeWorld:
         self.near: Bus = self._near
         self.far: Bus = self._far
 
-    async def send_raw(self, subject: str, body: bytes) -> None:
+    async def send_raw(self, subject: str, body: bytes, *, protocol: int = PROTOCOL_VERSION) -> None:
+        self._near.protocol = protocol
         self._near.send(subject, body)
+        self._near.protocol = PROTOCOL_VERSION
+
+    async def request_of_version_1(self, subject: str, body: bytes) -> bytes:
+        found = self._near.broker.pick(subject)
+        assert found is not None
+        return await found[0](subject, body, 3.0, UNSAID_VERSION)
+
+    async def serve_in_version_1(self, subject: str, answer: bytes) -> None:
+        async def serve(_subject: str, _body: bytes, _remaining_s: float, _protocol: int) -> bytes:
+            return answer
+
+        former = FakeBus(self._far.broker)
+        former.protocol = UNSAID_VERSION
+        self._far.broker.servers[subject].append(("", serve, former))
 
     async def lose(self) -> None:
         self._near.connected = self._far.connected = False
@@ -72,8 +99,19 @@ class NatsWorld:
         self.near: Bus = self._near
         self.far: Bus = self._far
 
-    async def send_raw(self, subject: str, body: bytes) -> None:
-        await self.connections[0].client.publish(subject, body)
+    async def send_raw(self, subject: str, body: bytes, *, protocol: int = PROTOCOL_VERSION) -> None:
+        headers = None if protocol == UNSAID_VERSION else {PROTOCOL_HEADER: str(protocol)}
+        await self.connections[0].client.publish(subject, body, headers=headers)
+
+    async def request_of_version_1(self, subject: str, body: bytes) -> bytes:
+        return (await self.connections[0].client.request(subject, body, timeout=3)).data
+
+    async def serve_in_version_1(self, subject: str, answer: bytes) -> None:
+        async def respond(msg: Msg) -> None:
+            await self.connections[1].client.publish(msg.reply, answer)  # `respond` would send our headers back
+
+        await self.connections[1].client.subscribe(subject, cb=respond)
+        await self.connections[1].client.flush()
 
     async def lose(self) -> None:
         await self.server.kill()

@@ -10,8 +10,9 @@ import pytest
 from bus_worlds import BusWorld, bus_world
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
-from rillcast.runtime.bus.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES
+from rillcast.runtime.bus.envelope import MAX_CONCURRENT, MAX_MESSAGE_BYTES, decode_answer
 from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
 from rillcast.testing.eventually import eventually
 
@@ -303,3 +304,48 @@ async def test_the_trace_of_the_asker_reaches_the_handler(world: BusWorld) -> No
     with tracer("test").start_as_current_span("outside") as span:
         await world.near.request("rc.v1.test.note", Ask("x"), Told)
         assert seen == [span.get_span_context().trace_id]
+
+
+async def test_a_request_of_another_version_is_refused_in_words_that_name_both(world: BusWorld) -> None:
+    heard: list[Ask] = []
+
+    async def take(request: Ask) -> Told:
+        heard.append(request)
+        return Told(request.text)
+
+    await world.far.serve("rc.v1.test.versions", Ask, take)
+    answer = await world.request_of_version_1("rc.v1.test.versions", b'{"stream": "as it was once"}')
+
+    with pytest.raises(RillcastError) as caught:
+        decode_answer(answer, Told)
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert f"speaks version {PROTOCOL_VERSION} of the protocol" in caught.value.message
+    assert "the other side version 1" in caught.value.message
+    assert heard == []
+
+
+async def test_an_answer_of_another_version_is_refused_in_words_that_name_both(world: BusWorld) -> None:
+    await world.serve_in_version_1("rc.v1.test.versions", b'{"ok": {"text": "I do not look at versions"}}')
+
+    with pytest.raises(RillcastError) as caught:
+        await world.near.request("rc.v1.test.versions", Ask("x"), Told)
+
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert f"speaks version {PROTOCOL_VERSION} of the protocol" in caught.value.message
+    assert "the other side version 1" in caught.value.message
+
+
+async def test_an_event_of_another_version_is_counted_and_skipped(world: BusWorld) -> None:
+    heard: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        heard.append(event.text)
+
+    dropped = metrics.BUS_EVENTS_DROPPED.labels("version")
+    before = dropped._value.get()
+    await world.far.listen("rc.v1.test.told", Told, take)
+    await world.send_raw("rc.v1.test.told", b'{"text": "once"}', protocol=1)
+    await world.send_raw("rc.v1.test.told", b'{"text": "now"}')
+
+    await eventually(lambda: heard == ["now"])
+    assert dropped._value.get() == before + 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
+from rillcast.contracts.version import PROTOCOL_VERSION, UNSAID_VERSION
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_CONCURRENT = 1_000
@@ -20,6 +22,8 @@ DEADLINE_HEADER = "Rc-Deadline"
 """Milliseconds the asker still waits, as it sent the request."""
 ID_HEADER = "Rc-Id"
 """Names one request in logs and traces of both sides."""
+PROTOCOL_HEADER = "Rc-Protocol"
+"""The version of the protocol in which a request, an answer or an event is written."""
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
@@ -127,6 +131,17 @@ def remaining_s(headers: dict[str, str] | None) -> float | None:
     """What `DEADLINE_HEADER` says in seconds; None when it is missing or nonsense."""
     text = (headers or {}).get(DEADLINE_HEADER, "")
     return int(text) / 1_000 if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def protocol_of(headers: Mapping[str, str] | None) -> int:
+    """The version that `PROTOCOL_HEADER` says: that of nodes which do not say so when it is missing, 0 for nonsense."""
+    text = (headers or {}).get(PROTOCOL_HEADER, str(UNSAID_VERSION))
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def other_version(theirs: int, ours: int = PROTOCOL_VERSION) -> str:
+    """Why two nodes can't work together."""
+    return f"this node speaks version {ours} of the protocol between nodes, and the other side version {theirs}"
 
 
 _LABEL = re.compile(r"[a-z][a-z0-9]*\.v[0-9]+\.[a-z_]+(\.[a-z_]+)?(?=$|\.)")

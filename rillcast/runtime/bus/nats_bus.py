@@ -16,6 +16,7 @@ from nats.aio.subscription import Subscription
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import envelope
 from rillcast.runtime.bus.envelope import label
@@ -29,6 +30,9 @@ log = get_logger(__name__)
 trace = tracer(__name__)
 
 _HEADER_ROOM = 4 * 1024
+_PROTOCOL = {envelope.PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
+_FOREIGN_VERSIONS_TOLD = 8
+"""Each one is logged once. There are hardly ever more than two in one cluster."""
 _FINISH_S = 1.0
 """How long closing waits for what is under way."""
 _PENDING_BYTES = 32 * 1024 * 1024
@@ -60,6 +64,8 @@ class NatsBus:
         self._subscriptions: list[_Subscription] = []
         self._waiting: set[asyncio.Timeout] = set()
         self._working: set[asyncio.Task[None]] = set()
+        self._foreign: set[int] = set()
+        """The versions of the protocol that were heard besides ours, and told of."""
         connection.on_connected(self._restore)
         connection.on_lost(self._give_up_waiting)
 
@@ -86,7 +92,11 @@ class NatsBus:
         body = self._encode(message)
         name = label(subject)
         with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT, record_exception=False) as span:
-            headers = {envelope.DEADLINE_HEADER: str(int(timeout_s * 1_000)), envelope.ID_HEADER: secrets.token_hex(8)}
+            headers = {
+                **_PROTOCOL,
+                envelope.DEADLINE_HEADER: str(int(timeout_s * 1_000)),
+                envelope.ID_HEADER: secrets.token_hex(8),
+            }
             inject(headers)
             started = asyncio.get_running_loop().time()
             outcome = "ok"
@@ -132,6 +142,8 @@ class NatsBus:
             raise _Unanswered("timeout", f"nothing came within {timeout_s:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise _Unanswered("disconnected", f"the bus failed ({type(error).__name__})") from error
+        if (protocol := envelope.protocol_of(reply.headers)) != PROTOCOL_VERSION:
+            raise _Unanswered("version", envelope.other_version(protocol))
         return reply.data
 
     def _give_up_waiting(self) -> None:
@@ -151,10 +163,10 @@ class NatsBus:
         if not self.connected:
             metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
             return
-        headers: dict[str, str] = {}
+        headers = dict(_PROTOCOL)
         inject(headers)
         try:
-            await self._connection.client.publish(subject, body, headers=headers or None)
+            await self._connection.client.publish(subject, body, headers=headers)
         except (nats.errors.Error, OSError) as error:
             metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
             log.debug("An event was not sent", subject=subject, reason=str(error))
@@ -209,7 +221,14 @@ class NatsBus:
             f"serve {name}", context=extract(headers), kind=SpanKind.SERVER, record_exception=False
         ) as span:
             span.set_attribute("rillcast.request_id", (headers or {}).get(envelope.ID_HEADER, ""))
-            outcome, body = await carry_out(msg.subject, msg.data, request, handler, envelope.remaining_s(headers))
+            outcome, body = await carry_out(
+                msg.subject,
+                msg.data,
+                request,
+                handler,
+                envelope.remaining_s(headers),
+                protocol=envelope.protocol_of(headers),
+            )
             metrics.BUS_SERVED.labels(name, outcome).inc()
             if outcome not in {"ok", "refused"}:
                 span.set_status(Status(StatusCode.ERROR, outcome))
@@ -219,7 +238,7 @@ class NatsBus:
         if not msg.reply or not self.connected:
             return
         try:
-            await self._connection.client.publish(msg.reply, body)
+            await self._connection.client.publish(msg.reply, body, headers=_PROTOCOL)
         except (nats.errors.Error, OSError) as error:
             log.warning("An answer could not be sent", subject=msg.subject, reason=str(error))
 
@@ -229,6 +248,9 @@ class NatsBus:
         """See `Bus.listen`."""
 
         async def take(msg: Msg) -> None:
+            if (protocol := envelope.protocol_of(msg.headers)) != PROTOCOL_VERSION:
+                self._drop_foreign(msg.subject, protocol)
+                return
             try:
                 decoded = envelope.decode(msg.data, event)
             except envelope.Undecodable as error:
@@ -243,6 +265,13 @@ class NatsBus:
                     log.exception("Handling an event failed", subject=msg.subject)
 
         await self._subscribe(_Subscription(subject, "", take, envelope.MAX_WAITING_EVENTS))
+
+    def _drop_foreign(self, subject: str, protocol: int) -> None:
+        metrics.BUS_EVENTS_DROPPED.labels("version").inc()
+        if protocol not in self._foreign and len(self._foreign) < _FOREIGN_VERSIONS_TOLD:
+            self._foreign.add(protocol)
+            words = envelope.other_version(protocol)
+            log.warning("Events of nodes with another version are dropped", subject=subject, reason=words)
 
     @staticmethod
     def _consumer_span(msg: Msg) -> AbstractContextManager[object]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
+from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime.bus import envelope
 from rillcast.runtime.ports import Request
 from rillcast.runtime.telemetry.logs import get_logger
@@ -27,8 +28,19 @@ async def carry_out(
     request: type[Request],
     handler: Callable[[Request], Awaitable[msgspec.Struct]],
     remaining_s: float | None,
+    *,
+    protocol: int,
 ) -> tuple[str, bytes]:
-    """Outcome (label of `BUS_SERVED`) and the answer's body. The handler is cancelled when the asker gives up."""
+    """Outcome (label of `BUS_SERVED`) and the answer's body. The handler is cancelled when the asker gives up.
+    `protocol`: the version in which the asker speaks. Another one than ours is refused unread, with a code that makes
+    the asker try another node."""
+    if protocol != PROTOCOL_VERSION:
+        failure = Failure(
+            code=ErrorCode.NO_NODE_AVAILABLE,
+            message=envelope.other_version(protocol),
+            retry_after_s=envelope.RETRY_AFTER_S,
+        )
+        return "version", envelope.encode_failure(failure)
     try:
         message = envelope.decode(body, request)
     except envelope.Undecodable as error:

@@ -264,7 +264,7 @@ class World:
         self.events.append((subject, event))
 
 
-async def _never(_subject: str, _body: bytes, _remaining_s: float) -> bytes:
+async def _never(_subject: str, _body: bytes, _remaining_s: float, _protocol: int) -> bytes:
     await asyncio.Event().wait()
     return b""
 
