@@ -61,6 +61,11 @@ COMMANDS_DROPPED = Counter(
 )
 
 
+def relay_opened(outcome: str) -> None:
+    """Take in an attempt to open a relay, or to give one back: see `RELAY_OPENS`."""
+    RELAY_OPENS.labels(outcome).inc()
+
+
 def count(viewers: Counted) -> None:
     """Take in how many viewers there are. Call when one came or left."""
     VIEWERS.set(len(viewers))

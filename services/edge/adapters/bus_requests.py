@@ -5,16 +5,19 @@ from __future__ import annotations
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.runtime.ports import Bus
+from services.edge.usecases.stream_changes import StreamChanges
 from services.edge.usecases.viewer_join import ViewerJoin
-from services.edge.usecases.viewer_sessions import ViewerSessions
+from services.edge.usecases.viewer_requests import ViewerRequests
 
 
-async def serve_requests(bus: Bus, node: NodeId, join: ViewerJoin, sessions: ViewerSessions) -> None:
+async def serve_requests(
+    bus: Bus, node: NodeId, join: ViewerJoin, requests: ViewerRequests, streams: StreamChanges
+) -> None:
     """Begin to answer the edge's requests. Returns when the subjects are subscribed."""
     await bus.serve(subjects.edge_play(node), messages.PlayRequest, join.play)
     await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, join.accept)
-    await bus.serve(subjects.edge_select(node), messages.SelectRendition, sessions.select)
-    await bus.serve(subjects.session_close(node), messages.CloseRequest, sessions.close)
-    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, sessions.restart_ice)
-    await bus.serve(subjects.session_mute(node), messages.MuteRequest, sessions.mute)
-    await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, sessions.on_stream_ended)
+    await bus.serve(subjects.edge_select(node), messages.SelectRendition, requests.select)
+    await bus.serve(subjects.session_close(node), messages.CloseRequest, requests.close)
+    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, requests.restart_ice)
+    await bus.serve(subjects.session_mute(node), messages.MuteRequest, requests.mute)
+    await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, streams.ended)

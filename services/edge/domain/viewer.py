@@ -149,6 +149,10 @@ class Viewers:
         """Who receives a stream, and by which subscription."""
         return [(viewer, subscription) for subscription, viewer in self._by_stream.get(key, {}).items()]
 
+    def plane_sessions(self, key: str) -> list[int]:
+        """The same viewers, by the plane's ids of their sessions."""
+        return [viewer.plane_session for viewer in self._by_stream.get(key, {}).values()]
+
     def watched(self, key: str) -> bool:
         """Whether anybody receives a stream."""
         return key in self._by_stream

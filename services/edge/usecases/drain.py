@@ -25,10 +25,10 @@ class Drain:
 
     def __init__(
         self,
-        *,
         viewers: Viewers,
-        session_end: SessionEnd,
         relays: UpstreamRelays,
+        session_end: SessionEnd,
+        *,
         outbox: Outbox,
         tasks: BackgroundTasks,
         drain_timeout_s: float,

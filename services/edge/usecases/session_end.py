@@ -6,18 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from rillcast.contracts import subjects
-from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import SessionChanged
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
-from rillcast.node.background import Outbox
 from services.edge import metrics
 from services.edge.domain.stage import Stage
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.first_packet import FirstPackets
+from services.edge.usecases.session_events import SessionEvents
 
 TURN = 32
 """Sessions that are ended in one turn of the event loop: one takes some 20 µs."""
@@ -27,12 +24,11 @@ class SessionEnd:
     """Ends viewers and tells those who must know."""
 
     def __init__(
-        self, node: NodeId, plane: CommandBacklog, viewers: Viewers, outbox: Outbox, first_packets: FirstPackets
+        self, plane: CommandBacklog, viewers: Viewers, events: SessionEvents, first_packets: FirstPackets
     ) -> None:
-        self._node = node
         self._plane = plane
         self._viewers = viewers
-        self._outbox = outbox
+        self._events = events
         self._first_packets = first_packets
 
     def end(self, viewer: Viewer, reason: EndReason, *, gone_from_plane: bool = False) -> None:
@@ -40,9 +36,7 @@ class SessionEnd:
         in_plane = Stage.CONNECTING <= viewer.stage < Stage.ENDED and not gone_from_plane
         if not self.forget(viewer, reason):
             return
-        self.tell(
-            viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.CLOSED, reason=reason)
-        )
+        self._events.closed(viewer, reason)
         if in_plane:
             self._plane.execute(protocol.RemoveSession(session=viewer.plane_session))
 
@@ -75,10 +69,6 @@ class SessionEnd:
         metrics.count(self._viewers)
         self._first_packets.failed(viewer, reason)
         return True
-
-    def tell(self, viewer: Viewer, change: SessionChanged) -> None:
-        """An event for the session's signaling instance."""
-        self._outbox.put(subjects.session_changed(viewer.signaling), change)
 
     def _silence(self, viewer: Viewer, subscription: Subscription) -> None:
         for track in subscription.tracks:

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import NodeId, TrackId
-from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.ids import TrackId
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
 from services.edge import metrics
@@ -21,7 +20,7 @@ from services.edge.domain.supply import GroupSupply, Supplies, SwitchCause, swit
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.ports import Clock
 from services.edge.usecases.command_backlog import CommandBacklog
-from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.session_events import SessionEvents
 from services.edge.usecases.track_switch import TrackSwitch
 from services.edge.usecases.upstream_relays import UpstreamRelays
 
@@ -31,21 +30,19 @@ class StreamAllocator:
 
     def __init__(
         self,
-        *,
-        node: NodeId,
         plane: CommandBacklog,
-        relays: UpstreamRelays,
-        session_end: SessionEnd,
         viewers: Viewers,
+        relays: UpstreamRelays,
         switch: TrackSwitch,
+        events: SessionEvents,
+        *,
         stream: Callable[[str], LiveStream | None],
         clock: Clock,
     ) -> None:
         """`stream`: what is live under a key."""
-        self._node = node
         self._plane = plane
         self._relays = relays
-        self._session_end = session_end
+        self._events = events
         self._viewers = viewers
         self._switch = switch
         self._stream = stream
@@ -106,10 +103,7 @@ class StreamAllocator:
         """The plane completed a switch."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:
-            height = self.shown_height(viewer)
-            self._session_end.tell(
-                viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height)
-            )
+            self._events.height(viewer, self.shown_height(viewer))
 
     # ------------------------------------------------------------ what the client wants
 

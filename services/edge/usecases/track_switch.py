@@ -36,9 +36,9 @@ class TrackSwitch:
 
     def __init__(
         self,
-        *,
         plane: CommandBacklog,
         relays: UpstreamRelays,
+        *,
         tasks: BackgroundTasks,
         clock: Clock,
         relay_fill_s: float,

@@ -39,8 +39,8 @@ class UpstreamRelays:
 
     def __init__(
         self,
-        *,
         children: ChildRelays,
+        *,
         load: MediaLoad,
         tasks: BackgroundTasks,
         stream: Callable[[str], LiveStream | None],

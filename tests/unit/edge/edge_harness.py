@@ -270,7 +270,9 @@ class World:
         return [c.stream_height for c in self.changes if c.session == session and c.stream_height is not None]
 
     def tick(self) -> None:
-        self.edge.tick()
+        edge = self.edge
+        for part in (edge.backlog, edge.relays, edge.sessions, edge.streams):
+            part.tick()
 
     async def pass_time(self, seconds: float, step_s: float = 0.25) -> None:
         while seconds > 0:

@@ -219,9 +219,9 @@ async def test_waiting_for_a_rung_leaves_nothing_behind_when_the_viewer_leaves(b
     await world.pass_time(1.0)
 
     await world.close(session)
-    await world.pass_time(1.0)
+    await world.pass_time(GRACE_S)
 
-    assert world.edge.sessions._awaited_until == {}
+    assert len(world.edge.sessions.awaited) == 0
 
 
 # ------------------------------------------------------------ tracks and layers

@@ -292,7 +292,8 @@ def check(life: Life) -> None:
     assert life.world.runs
     assert len(edge.viewers) == len(edge.relays) == len(edge.first_packets) == len(edge.backlog) == 0
     assert (edge.viewers.connecting, edge.viewers.starved, media.load.sessions) == (0, 0, 0)
-    assert (edge.viewers.streams, len(edge.sessions.queue), edge.sessions._gone_since) == ((), 0, {})
+    assert (edge.viewers.streams, len(edge.sessions.queue)) == ((), 0)
+    assert len(edge.streams) == len(edge.sessions.awaited) == edge.start.rungs._awaiting == 0
     assert (len(edge.switch), edge.allocator._supplies._by_key) == (0, {})
     assert (edge.relays._outcomes, edge.relays._started, edge.relays._unsettled) == ({}, {}, set())
     assert (life.plane.sessions_now(), life.plane.sources_now()) == (set(), set())

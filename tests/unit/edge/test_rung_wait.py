@@ -35,7 +35,7 @@ def in_virtual_time(scenario: Scenario) -> None:
             await world.live()
             await scenario(world)
             await world.settle()
-            assert world.edge.join._rungs._awaiting == 0
+            assert world.edge.start.rungs._awaiting == 0
         finally:
             await world.stop()
 

@@ -15,7 +15,7 @@ from rillcast.contracts.ids import SessionId, StreamId, stream_key
 from rillcast.contracts.messages import Ack, MuteRequest, PlaySubscription, SelectRendition
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
-from services.edge.usecases.viewer_join import MAX_SUBSCRIPTIONS
+from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS
 
 OTHER = StreamId("s2")
 OTHER_KEY = stream_key(APP, OTHER)

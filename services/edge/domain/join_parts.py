@@ -1,0 +1,101 @@
+"""The streams of one join: which play requests are possible, what a client may take of each stream, and the renditions
+with which its session begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.messages import PlaySubscription
+from rillcast.media.sdp import PlayNegotiation, PlayOffer, SentStream
+from services.edge.domain.rendition_selector import first_choice, nearest
+from services.edge.domain.subscription import Subscription
+from services.edge.domain.supply import options_of, supplies_for, tracks_to_come
+
+MAX_SUBSCRIPTIONS = 8
+"""The streams of one session; more are refused."""
+
+
+class Part(NamedTuple):
+    """One stream of a join."""
+
+    subscription: Subscription
+    wanted: PlaySubscription
+    live: LiveStream
+
+
+def require_possible(wanted: Sequence[PlaySubscription]) -> None:
+    """Raises BAD_REQUEST for a session that cannot be."""
+    if not wanted:
+        raise RillcastError(ErrorCode.BAD_REQUEST, "this edge cannot serve a session without a stream")
+    if len(wanted) > MAX_SUBSCRIPTIONS:
+        raise RillcastError(ErrorCode.BAD_REQUEST, f"a session has {MAX_SUBSCRIPTIONS} streams at most")
+    if len({one.stream for one in wanted}) < len(wanted):
+        raise RillcastError(ErrorCode.BAD_REQUEST, "a session has each stream id once")
+
+
+def not_live() -> RillcastError:
+    """The refusal for a stream that is not there, or has nothing of what is wanted."""
+    return RillcastError(ErrorCode.NO_STREAM_EXIST, "the stream is not live")
+
+
+def sent(part: Part) -> SentStream:
+    """What the client may take of a stream. Raises NO_STREAM_EXIST when there is nothing of it."""
+    _, wanted, live = part
+    tracks = [supply.track for supply in live.supplies()]
+    if tracks:
+        tracks += tracks_to_come(live, wanted.codecs_to_come)
+    if wanted.mids:
+        tracks = [track for track in tracks if track.mid in wanted.mids]
+    if not tracks:
+        raise not_live()
+    return SentStream(wanted.stream, tracks)
+
+
+class FirstRenditions:
+    """With what a session begins, before anything is known of the viewer's link."""
+
+    def __init__(self, budget_bps: int) -> None:
+        """`budget_bps`: what all videos of a session may take at first, each stream its share; 0 = no bound."""
+        self._budget_bps = budget_bps
+
+    def probable(self, offer: PlayOffer, parts: Sequence[Part]) -> list[tuple[Part, TrackSupply]]:
+        """What the client will probably take of our offer: the first codec of every line, as far as somebody makes it
+        already."""
+        share_bps = self._budget_bps // len(parts)
+        found = (
+            (part, _first(part.live, line.group, payload.codec, 0, share_bps))
+            for line in offer.lines
+            for part in (parts[line.subscription],)
+            for payload in line.payloads[:1]
+        )
+        return [(part, supply) for part, supply in found if supply is not None]
+
+    def agreed(self, parts: Sequence[Part], negotiation: PlayNegotiation) -> list[tuple[Part, dict[str, TrackSupply]]]:
+        """What was agreed on with the client, by stream and group. Raises NO_COMMON_CODEC when the stream does not have
+        it any more."""
+        share_bps = self._budget_bps // len(parts)
+        return [(part, _all_first(part, negotiation, share_bps)) for part in parts]
+
+
+def _all_first(part: Part, negotiation: PlayNegotiation, budget_bps: int) -> dict[str, TrackSupply]:
+    found: dict[str, TrackSupply] = {}
+    height = part.subscription.wishes.height
+    for group, codec in negotiation.codecs(part.subscription.place).items():
+        supply = _first(part.live, group, codec, height, budget_bps)
+        if supply is None:
+            raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the stream changed its codec during the join", 1.0)
+        found[group] = supply
+    return found
+
+
+def _first(live: LiveStream, group: str, codec: str, height: int, budget_bps: int) -> TrackSupply | None:
+    """`height`: what the viewer chose; 0 = automatic."""
+    supplies = supplies_for(live, group, codec)
+    if not supplies:
+        return None
+    options = options_of(supplies)
+    chosen = nearest(options, height).track if height else first_choice(options, budget_bps)
+    return next(supply for supply in supplies if supply.track.track == chosen)
