@@ -9,7 +9,8 @@ from typing import NewType
 AppName = NewType("AppName", str)
 """The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
 StreamId = NewType("StreamId", str)
-"""The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens."""
+"""The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens. It is a segment of
+paths, and so neither ``.`` nor ``..``, which no client could address."""
 NodeId = NewType("NodeId", str)
 """The id of a running service process, unique in the cluster."""
 SessionId = NewType("SessionId", str)
@@ -27,12 +28,12 @@ jobs that only newer versions know."""
 LADDER = JobKind("ladder")
 """Renditions in several sizes."""
 
-STREAM_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,255}")
+STREAM_ID_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
 APP_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def is_stream_id(text: str) -> bool:
-    """Whether `text` obeys the public stream-id grammar (letters, digits, dot, underscore, hyphen)."""
+    """Whether `text` obeys the public grammar of stream ids (see `StreamId`)."""
     return STREAM_ID_PATTERN.fullmatch(text) is not None
 
 
