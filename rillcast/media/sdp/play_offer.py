@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from rillcast.media.sdp.codecs import (
     parse_payloads,
     without_parameters,
 )
-from rillcast.media.sdp.document import MediaSection, bad, parse_document
+from rillcast.media.sdp.document import MAX_MEDIA_SECTIONS, MediaSection, bad, parse_document
 from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, for_plane, offered_lines
 from rillcast.media.sdp.h264 import CONSTRAINED_BASELINE, h264_profile
 from rillcast.media.sdp.sending import (
@@ -36,10 +36,30 @@ from rillcast.media.sdp.writing import media_lines, render, session_lines
 
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
 _DYNAMIC_TYPES = (*range(96, 128), *range(35, 64))
+"""The payload types that may mean anything (RFC 3551 §3). A video format takes two of them, an audio format one."""
 
 
 class TooManyTracks(ValueError):
-    """There are not enough payload types for everything that was to be offered."""
+    """There are not enough payload types or m-lines for everything that was to be offered."""
+
+
+class _PayloadTypes:
+    """The numbers of one offer. A format has the same in all m-lines, as they share one transport (RFC 8843 §9.1)."""
+
+    def __init__(self) -> None:
+        self._free = iter(_DYNAMIC_TYPES)
+        self._known: dict[Payload, Payload] = {}
+
+    def numbered(self, payload: Payload, *, rtx: bool) -> Payload:
+        """The format with its numbers. Raises TooManyTracks when none are left."""
+        known = self._known.get(payload)
+        if known is None:
+            number, rtx_number = next(self._free, 0), next(self._free, 0) if rtx else 0
+            if not number or (rtx and not rtx_number):
+                raise TooManyTracks("this many tracks cannot be offered: no payload types are left")
+            known = msgspec.structs.replace(payload, payload_type=number, rtx_payload_type=rtx_number)
+            self._known[payload] = known
+        return known
 
 
 class OfferedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +151,11 @@ def _offered_lines(streams: Sequence[SentStream]) -> tuple[OfferedLine, ...]:
     groups = [(place, *group) for place, stream in enumerate(streams) for group in by_mid(stream.tracks).items()]
     if not groups:
         raise ValueError("a stream without tracks cannot be offered")
-    numbers = iter(_DYNAMIC_TYPES)
+    if len(groups) > MAX_MEDIA_SECTIONS:
+        raise TooManyTracks(
+            f"this many tracks cannot be offered: a description has {MAX_MEDIA_SECTIONS} m-lines at most"
+        )
+    numbers = _PayloadTypes()
     return tuple(
         OfferedLine(
             mid=str(index),
@@ -148,7 +172,7 @@ def _track_id(line: OfferedLine, streams: Sequence[SentStream]) -> str:
     return msid_track(line.kind, streams[line.subscription].name)
 
 
-def _offered_payloads(members: Sequence[TrackRecord], numbers: Iterator[int]) -> tuple[Payload, ...]:
+def _offered_payloads(members: Sequence[TrackRecord], numbers: _PayloadTypes) -> tuple[Payload, ...]:
     """One payload per codec; for H264 beyond constrained baseline also that one, since browsers decode more than they
     announce and would refuse the m-line (see `h264_rank`)."""
     formats: dict[tuple[str, str], TrackRecord] = {}
@@ -163,20 +187,17 @@ def _offered_payloads(members: Sequence[TrackRecord], numbers: Iterator[int]) ->
     return tuple(_payload(track, codec, fmtp, numbers) for (codec, fmtp), track in formats.items())
 
 
-def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: Iterator[int]) -> Payload:
+def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: _PayloadTypes) -> Payload:
     video = track.kind == "video"
-    number, rtx = next(numbers, 0), next(numbers, 0) if video else 0
-    if not number or (video and not rtx):
-        raise TooManyTracks("this many tracks cannot be offered: no payload types are left")
-    return Payload(
-        payload_type=number,
+    payload = Payload(
+        payload_type=0,
         codec=codec,
         clock_rate=track.clock_rate,
         channels=track.channels,
         fmtp=fmtp,
         feedback=VIDEO_FEEDBACK if video else AUDIO_FEEDBACK,
-        rtx_payload_type=rtx,
     )
+    return numbers.numbered(payload, rtx=video)
 
 
 def _offered_fmtp(track: TrackRecord) -> str:

@@ -201,9 +201,12 @@ async def test_what_cannot_be_served_is_refused_in_words(
 
 
 async def test_more_tracks_than_payload_types_is_a_refusal(world: World) -> None:
-    tracks = tuple(msgspec.structs.replace(VIDEO, track=f"v{n}", mid=f"v{n}") for n in range(20))
-    await world.live(tracks=tracks)
-    await world.live(tracks=tracks, stream=OTHER)
+    tracks = tuple(
+        msgspec.structs.replace(VIDEO, track=f"v{n}", mid=f"v{n}", codec="VP9", fmtp=f"profile-id={n}")
+        for n in range(32)
+    )
+    await world.live(tracks=tracks[:16])
+    await world.live(tracks=tracks[16:], stream=OTHER)
     with pytest.raises(RillcastError, match="no payload types") as refusal:
         await world.play(subscriptions=BOTH)
     assert refusal.value.code is ErrorCode.BAD_REQUEST
