@@ -5,8 +5,9 @@
         └─taken─▶ LOST     └─┘ rewritten every third of the time to live; anew if the store lost the key
 
 `next_step` says what to do with the store now; the answers go back in through `claimed`, `rewritten`, `found` and
-`unreachable`. An owner that can't reach the store keeps the lease: its media goes on, and the store, not the owner,
-decides when somebody else may have the key. The revision of a claiming write is the epoch.
+`unreachable`. While an answer is on its way, the record may change and the lease may be lost; an answer that comes
+after the loss changes nothing. An owner that can't reach the store keeps the lease: its media goes on, and the store,
+not the owner, decides when somebody else may have the key. The revision of a claiming write is the epoch.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Lease:
         self._contact = now
         self._regular = now
         self._early = 0
+        self._changed = False
+        """Whether the record is another one since the last write began, and may be written early."""
         self._renewing = False
         self.held = False
         self.epoch = 0
@@ -68,8 +71,12 @@ class Lease:
         return 0 if self._renewing else self.since_epoch
 
     def next_step(self, now: float) -> Step:
-        """What to do now. It is WAIT when there is nothing to do until `due`."""
-        return self._step if self.lost or now >= self._due else Step.WAIT
+        """What to do now: to be done at once, with the record as it is. It is WAIT when there is nothing to do until
+        `due`."""
+        if not self.lost and now < self._due:
+            return Step.WAIT
+        self._changed = False
+        return self._step
 
     @property
     def due(self) -> float:
@@ -94,6 +101,8 @@ class Lease:
     def claimed(self, revision: int | None, now: float) -> None:
         """The answer to CREATE and REPLACE: the new revision, or None when somebody else was faster."""
         self._contact = now
+        if self.lost:
+            return
         if revision is None:
             self._step, self._due = (Step.READ, now) if self.held else (Step.STOP, now)
             return
@@ -108,15 +117,19 @@ class Lease:
     def rewritten(self, revision: int | None, now: float) -> None:
         """The answer to REWRITE: the new revision, or None when the key no longer had ours."""
         self._contact = now
+        if self.lost:
+            return
         if revision is None:
             self._step, self._due = Step.READ, now
             return
         self.revision = revision
-        self._due = now + self._ttl_s / REWRITES
+        self._due = now if self._changed else now + self._ttl_s / REWRITES
 
     def found(self, revision: int | None, *, ours: bool, now: float) -> None:
         """The answer to READ: the key's revision (None = no such key) and whether the record in it is ours."""
         self._contact = now
+        if self.lost:
+            return
         self._due = now
         if revision is None:
             self._step = Step.CREATE
@@ -141,6 +154,7 @@ class Lease:
             self._regular, self._early = now, 0
         if self._early < MAX_EARLY_WRITES:
             self._early += 1
+            self._changed = True
             self._due = min(self._due, now)
 
     def _stand_down(self) -> None:

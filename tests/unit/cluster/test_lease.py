@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Lease, Step
 
 TTL_S = 6.0
@@ -155,3 +159,86 @@ def test_a_renewed_epoch_voids_the_one_before_even_if_the_first_write_collides()
     lease.claimed(13, 1.0)
 
     assert (lease.epoch, lease.since_epoch) == (13, 13)
+
+
+OURS = 12
+THEIRS = 99
+EVENTS: dict[str, Callable[[Lease], None]] = {
+    "claimed": lambda lease: lease.claimed(OURS, 5.0),
+    "claim lost": lambda lease: lease.claimed(None, 5.0),
+    "rewritten": lambda lease: lease.rewritten(OURS, 5.0),
+    "rewrite lost": lambda lease: lease.rewritten(None, 5.0),
+    "found ours": lambda lease: lease.found(OURS, ours=True, now=5.0),
+    "found theirs": lambda lease: lease.found(THEIRS, ours=False, now=5.0),
+    "found none": lambda lease: lease.found(None, ours=False, now=5.0),
+    "unreachable": lambda lease: lease.unreachable(5.0),
+    "hurry": lambda lease: lease.hurry(5.0),
+    "renew": lambda lease: lease.renew_epoch(5.0),
+    "observed higher": lambda lease: lease.observed(THEIRS, ours=False, now=5.0),
+    "observed lower": lambda lease: lease.observed(1, ours=False, now=5.0),
+    "observed ours": lambda lease: lease.observed(THEIRS, ours=True, now=5.0),
+}
+
+
+def renewing() -> Lease:
+    lease = held_lease()
+    lease.renew_epoch(1.0)
+    return lease
+
+
+def looking() -> Lease:
+    lease = held_lease()
+    lease.rewritten(None, 1.0)
+    return lease
+
+
+def claiming_anew() -> Lease:
+    lease = looking()
+    lease.found(None, ours=False, now=1.0)
+    return lease
+
+
+def stopped() -> Lease:
+    lease = looking()
+    lease.found(THEIRS, ours=False, now=1.0)
+    return lease
+
+
+STATES: dict[str, Callable[[], Lease]] = {
+    "creating": lambda: Lease(TTL_S, 0.0),
+    "replacing": lambda: Lease(TTL_S, 0.0, replace_revision=3),
+    "held": held_lease,
+    "renewing": renewing,
+    "looking": looking,
+    "creating anew": claiming_anew,
+    "stopped": stopped,
+}
+C, P, W, R, X = Step.CREATE, Step.REPLACE, Step.REWRITE, Step.READ, Step.STOP
+MATRIX: dict[str, dict[str, Step]] = {
+    # An answer that does not belong to the step is one to a write that was on its way when the step became another.
+    "creating": {"claimed": W, "claim lost": X, "unreachable": C},
+    "replacing": {"claimed": W, "claim lost": X, "unreachable": P},
+    "held": {"rewritten": W, "rewrite lost": R, "unreachable": W, "hurry": W, "renew": P},
+    "renewing": {"claimed": W, "claim lost": R, "rewritten": P, "rewrite lost": R, "unreachable": P},
+    "looking": {"found ours": W, "found theirs": X, "found none": C, "unreachable": R, "hurry": R, "renew": R},
+    "creating anew": {"claimed": W, "claim lost": R, "unreachable": C, "hurry": C, "renew": C},
+    "stopped": dict.fromkeys(EVENTS, X),
+}
+OBSERVED = {"observed lower": None, "observed ours": None, "observed higher": X}
+"""Whatever the step is, as long as the lease is held; None: the step stays."""
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_in_every_state(state: str, event: str) -> None:
+    lease = STATES[state]()
+    step, held_before = lease.next_step(100.0), lease.held
+    expected = MATRIX[state].get(event)
+    if event in OBSERVED and lease.held:
+        expected = OBSERVED[event] or step
+    if expected is None:
+        return  # can't happen: no such answer is on its way
+    EVENTS[event](lease)
+
+    assert lease.next_step(100.0) is expected
+    assert lease.held is (expected is not X and (held_before or event == "claimed"))

@@ -1,136 +1,186 @@
-"""What a lease's keeper writes into the store, over claims, losses and hand-overs."""
+"""The steps of a lease in a store: what is written when, also while a write is on its way, and what is given back."""
 
 from __future__ import annotations
 
-import msgspec
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.kv import FakeKeyValue
 
-KEY = "live/s"
 TTL_S = 6.0
+ANSWER_S = 0.2
 
 
-class Written(msgspec.Struct, frozen=True):
-    owner: str
-    epoch: int
-    since_epoch: int
-
-
-class Bench:
-    """A store, a clock that stands still until it is told, and keepers of one key."""
+class SlowStore(FakeKeyValue):
+    """Every write happens at once, and its answer takes a while."""
 
     def __init__(self) -> None:
-        self.now = 0.0
-        self.store = FakeKeyValue(clock=lambda: self.now, ttl_s=TTL_S)
+        super().__init__("slow", TTL_S, asyncio.get_running_loop().time)
 
-    def keeper(self, owner: str, *, replace_revision: int | None = None) -> LeaseKeeper:
-        return LeaseKeeper(
-            self.store,
-            KEY,
-            Lease(TTL_S, self.now, replace_revision=replace_revision),
-            record_of=lambda epoch, since_epoch: msgspec.json.encode(Written(owner, epoch, since_epoch)),
-            is_ours=lambda value: msgspec.json.decode(value, type=Written).owner == owner,
-            clock=lambda: self.now,
+    async def create(self, key: str, value: bytes) -> int | None:
+        revision = await super().create(key, value)
+        await asyncio.sleep(ANSWER_S)
+        return revision
+
+    async def update(self, key: str, value: bytes, revision: int) -> int | None:
+        written = await super().update(key, value, revision)
+        await asyncio.sleep(ANSWER_S)
+        return written
+
+
+class Owner:
+    """One owner of the key ``k``. Its record is its name, a text that changes, and the epoch."""
+
+    def __init__(self, store: FakeKeyValue, name: str = "me") -> None:
+        self.store = store
+        self.name = name
+        self.text = "new"
+        clock = asyncio.get_running_loop().time
+        self.keeper = LeaseKeeper(
+            store, "k", Lease(TTL_S, clock()), record_of=self._record, is_ours=self._is_ours, clock=clock
         )
 
-    async def written(self) -> Written:
-        entry = await self.store.get(KEY)
-        assert entry is not None
-        assert entry.value is not None
-        return msgspec.json.decode(entry.value, type=Written)
+    def say(self, text: str) -> None:
+        self.text = text
+        self.keeper.hurry()
+
+    def _record(self, epoch: int, since_epoch: int) -> bytes:
+        return f"{self.name} {self.text} {epoch} {since_epoch}".encode()
+
+    def _is_ours(self, value: bytes) -> bool:
+        return value.split()[0].decode() == self.name
 
 
-async def held(bench: Bench) -> LeaseKeeper:
-    keeper = bench.keeper("o1")
-    assert await keeper.claim()
-    await keeper.step()
-    return keeper
+async def stored(store: FakeKeyValue) -> str:
+    entry = await store.get("k")
+    return entry.value.decode() if entry is not None and entry.value is not None else ""
 
 
-async def claimed_anew(bench: Bench, keeper: LeaseKeeper) -> Written:
-    """What the write says that claims the key again."""
-    while (await bench.store.get(KEY)) is None:
-        bench.now = max(bench.now, keeper.lease.due)
-        await keeper.step()
-    return await bench.written()
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-async def test_the_first_claim_says_neither_epoch_and_the_next_write_says_both() -> None:
-    bench = Bench()
-    keeper = bench.keeper("o1")
-
-    assert await keeper.claim()
-    claim = await bench.written()
-    await keeper.step()
-
-    assert claim == Written("o1", 0, 0)
-    epoch = keeper.lease.epoch
-    assert await bench.written() == Written("o1", epoch, epoch)
+@asynccontextmanager
+async def kept(owner: Owner) -> AsyncIterator[asyncio.Task[None]]:
+    """The lease is claimed and kept until the block is left."""
+    assert await owner.keeper.claim()
+    keeping = asyncio.create_task(owner.keeper.keep())
+    try:
+        yield keeping
+    finally:
+        await cancelled(keeping)
 
 
-@pytest.mark.parametrize("lost", ["expired", "reset"])
-async def test_a_claim_after_the_store_lost_the_key_already_says_since_when_relays_are_valid(lost: str) -> None:
-    bench = Bench()
-    keeper = await held(bench)
-    first = keeper.lease.epoch
-    if lost == "expired":
-        bench.now += 2 * TTL_S
-    else:
-        bench.store.lose_state()
+async def test_a_claimed_key_says_its_epoch_and_is_rewritten_before_it_expires() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
 
-    claim = await claimed_anew(bench, keeper)
+    async with kept(owner):
+        await asyncio.sleep(20.0)
 
-    assert claim == Written("o1", 0, first)
-    await keeper.step()
-    assert await bench.written() == Written("o1", keeper.lease.epoch, first)
+        assert await stored(store) == "me new 1 1"
+        assert len(store.writes) == 11, "the claim, its epoch, and one for each two seconds but the last"
 
 
-async def test_a_renewed_epoch_is_claimed_without_what_was_valid_before() -> None:
-    bench = Bench()
-    keeper = await held(bench)
-    first = keeper.lease.epoch
-
-    keeper.renew_epoch()
-    await keeper.step()
-
-    assert await bench.written() == Written("o1", 0, 0)
-    await keeper.step()
-    assert (await bench.written()).since_epoch == keeper.lease.epoch > first
+async def test_a_key_that_another_has_is_not_claimed() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    async with kept(Owner(store, "other")):
+        assert not await Owner(store).keeper.claim()
 
 
-async def test_a_renewal_that_the_store_lost_meanwhile_does_not_bring_old_relays_back() -> None:
-    bench = Bench()
-    keeper = await held(bench)
-    keeper.renew_epoch()
-    bench.now += 2 * TTL_S
+async def test_what_changes_while_a_write_is_on_its_way_is_written_right_after_it() -> None:
+    store = SlowStore()
+    owner = Owner(store)
+    async with kept(owner):
+        await asyncio.sleep(ANSWER_S / 2)  # the write of the epoch has been made, its answer has not come
+        asked_at = now()
+        owner.say("changed")
+        while await stored(store) != "me changed 1 1":
+            await asyncio.sleep(0.01)
 
-    claim = await claimed_anew(bench, keeper)
-
-    assert claim == Written("o1", 0, 0)
-
-
-async def test_a_claim_over_a_dead_owners_record_says_neither() -> None:
-    bench = Bench()
-    await held(bench)
-    entry = await bench.store.get(KEY)
-    assert entry is not None
-
-    keeper = bench.keeper("o2", replace_revision=entry.revision)
-    assert await keeper.claim()
-
-    assert await bench.written() == Written("o2", 0, 0)
+        assert now() - asked_at < 2 * ANSWER_S
 
 
-async def test_a_key_that_another_took_is_not_released_by_the_loser() -> None:
-    bench = Bench()
-    loser = await held(bench)
-    bench.now += 2 * TTL_S
-    winner = bench.keeper("o2")
-    assert await winner.claim()
+async def test_an_epoch_that_is_renewed_while_a_write_is_on_its_way_is_claimed_right_after_it() -> None:
+    store = SlowStore()
+    owner = Owner(store)
+    async with kept(owner):
+        await asyncio.sleep(ANSWER_S / 2)
+        asked_at = now()
+        owner.keeper.renew_epoch()
+        while owner.keeper.lease.epoch == 1:
+            await asyncio.sleep(0.01)
 
-    await loser.release()
+        assert now() - asked_at < 3 * ANSWER_S
+        assert owner.keeper.lease.since_epoch == owner.keeper.lease.epoch
 
-    assert (await bench.written()).owner == "o2"
+
+async def test_an_owner_that_was_overtaken_ends_and_leaves_the_key_alone() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner) as keeping:
+        await store.put("k", b"other took 9 9")
+        owner.say("mine!")
+        await keeping
+
+        await owner.keeper.release()
+        assert await stored(store) == "other took 9 9"
+
+
+async def test_an_owner_that_heard_of_a_higher_epoch_never_claims_again_although_the_key_is_free() -> None:
+    """The change feed is faster than the answer to its own write, and the new owner has ended its stream already."""
+    store = SlowStore()
+    owner = Owner(store)
+    async with kept(owner) as keeping:
+        await asyncio.sleep(ANSWER_S * 2)
+        await store.put("k", b"other took 9 9")
+        owner.say("changed")
+        await asyncio.sleep(ANSWER_S / 2)  # its write was refused, which it does not know yet
+        owner.keeper.observed(9, ours=False)
+        await store.delete("k")
+        await asyncio.wait((keeping,), timeout=60.0)
+
+        assert keeping.done()
+        assert not owner.keeper.lease.held
+        assert await stored(store) == ""
+
+
+async def test_a_store_that_is_away_is_asked_again_and_the_lease_stays_held() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner):
+        await asyncio.sleep(1.0)
+        store.available = False
+        await asyncio.sleep(60.0)
+        assert owner.keeper.lease.held
+        store.available = True
+        await asyncio.sleep(1.0)
+
+        assert await stored(store) == "me new 3 1", "claimed anew; what was opened before stays valid"
+
+
+async def test_a_claim_while_the_store_is_away_says_so() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    store.available = False
+    with pytest.raises(RillcastError) as refusal:
+        await Owner(store).keeper.claim()
+    assert refusal.value.code is ErrorCode.STORE_UNAVAILABLE
+
+
+async def test_a_key_whose_last_answer_was_lost_is_given_back_all_the_same() -> None:
+    store = SlowStore()
+    owner = Owner(store)
+    async with kept(owner) as keeping:
+        await asyncio.sleep(ANSWER_S / 2)
+        await cancelled(keeping)  # the write has happened, and its revision is not known
+
+        await owner.keeper.release()
+
+        assert await stored(store) == ""
