@@ -123,8 +123,8 @@ class SeatDesk:
         if entry is None or entry.value is None:
             return Ledger(), None
         try:
-            return msgspec.json.decode(entry.value, type=Ledger), entry.revision
-        except msgspec.MsgspecError:
+            return decode_json(entry.value, Ledger), entry.revision
+        except Undecodable:
             log.warning("The ledger can't be read and is made anew of the seats that are taken")
             return Ledger.of_seats(await self._seat_records()), entry.revision
 

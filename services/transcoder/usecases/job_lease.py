@@ -10,6 +10,7 @@ import msgspec
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import JobKind, NodeId, job_key
 from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.runtime.tasks.cancel import cancelled
@@ -81,7 +82,7 @@ class JobLease:
 
     def _is_ours(self, value: bytes) -> bool:
         try:
-            record = msgspec.json.decode(value, type=RenditionRecord)
-        except msgspec.MsgspecError:
+            record = decode_json(value, RenditionRecord)
+        except Undecodable:
             return False
         return record.owner == self._claimed.owner and record.epoch == self.epoch

@@ -204,11 +204,12 @@ async def test_an_impossible_node_id_is_refused(node: str) -> None:
     assert caught.value.code is ErrorCode.BAD_REQUEST
 
 
-async def test_an_unreadable_ledger_is_made_anew_of_the_seats_that_are_taken() -> None:
+@pytest.mark.parametrize("nonsense", [b"{not json", b'{"nodes": {"\xff": 1}}', b"[" * 100_000])
+async def test_an_unreadable_ledger_is_made_anew_of_the_seats_that_are_taken(nonsense: bytes) -> None:
     office = await Office(2).open()
     await office.acquire("edge-1")
     await office.acquire("edge-2")
-    await office.state.put(LEDGER, b"{not json")
+    await office.state.put(LEDGER, nonsense)
     assert "all 2 seats" in await office.refused("edge-3")
     await office.release("edge-1")
     await office.acquire("edge-3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -82,3 +83,16 @@ async def test_a_cancellation_that_comes_together_with_a_change_ends_the_job() -
         task.cancel()
         await eventually(task.done, 3.0, "the job's end")
         assert task.cancelled()
+
+
+@pytest.mark.parametrize("nonsense", [b"{not json", b'{"app": "\xff"}', b"[" * 100_000])
+async def test_nonsense_under_the_key_of_a_job_is_another_owner_and_no_fault_of_ours(
+    nonsense: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as around:
+        node = await working(around)
+        await around.renditions.put(f"{KEY}/ladder", nonsense)
+
+        await eventually(lambda: node.running.held == 0, what="the job's end")
+
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
