@@ -36,6 +36,7 @@ class App:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.has_closed = False
 
     async def __call__(
         self, scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
@@ -47,8 +48,11 @@ class App:
         await send({"type": "websocket.accept"})
         while not self.events or self.events[-1]["type"] != "websocket.disconnect":
             self.events.append(await receive())
-            if self.events[-1].get("text") == "fill":
+            if self.events[-1].get("text", "").startswith("fill"):
                 await send({"type": "websocket.send", "bytes": b"x" * 8_000_000})
+            if self.events[-1].get("text") == "fill and close":
+                await send({"type": "websocket.close", "code": 1013, "reason": "slow"})
+                self.has_closed = True
 
 
 def frame(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
@@ -194,6 +198,19 @@ async def test_a_client_that_never_reads_is_released(monkeypatch: pytest.MonkeyP
                 return (await answers.readuntil(b"\r\n")).startswith(b"HTTP/1.1 101 ")
 
         await eventually(another_is_let_in, what="the place of the one who never reads")
+
+
+async def test_a_client_that_never_reads_is_closed_without_waiting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "CHECK_S", 3600.0)
+    app = App()
+    async with listener(app) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(frame(TEXT, b"fill and close"))
+        await eventually(lambda: app.has_closed, what="the end of the application's close")
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert (await rest(reader)).endswith(struct.pack("!H", 1013) + b"slow")
+    assert app.events[-1] == {"type": "websocket.disconnect", "code": 1013, "reason": "slow"}
 
 
 def test_the_pinned_uvicorn_has_what_is_overridden_here() -> None:

@@ -121,6 +121,9 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         return event
 
     async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.close" and self.handshake_complete and not self.writable.is_set():
+            self._close_without_waiting(message.get("code", 1000), message.get("reason") or "")
+            return
         await super().send(message)
         if self.handshake_complete or self.close_sent:
             self._handshake_timer.cancel()
@@ -158,6 +161,12 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
             self.transport.abort()
             return
         self._fail(FLOOD_CODE, "flood")
+
+    def _close_without_waiting(self, code: int, reason: str) -> None:
+        """The application closes a socket whose client does not read. The transport gives the client some seconds for
+        what is left; nobody else waits for it."""
+        if not self.transport.is_closing():
+            self._fail(code, reason)
 
     def _fail(self, code: int, reason: str) -> None:
         """Close because of what the client did. The application reads the same code and reason in its last event."""

@@ -37,6 +37,9 @@ class AsgiSocket:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         self._left = False
+        self.reads = asyncio.Event()
+        """Whether the client reads; while it does not, nothing more can be sent to it."""
+        self.reads.set()
 
     async def run(self, app: App, path: str) -> None:
         """What the server does with a client that asks for `path`."""
@@ -89,6 +92,8 @@ class AsgiSocket:
             self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1000, "reason": ""})
 
     async def _take(self, message: Message) -> None:
+        if message["type"] == "websocket.send":
+            await self.reads.wait()
         if self._left:
             raise OSError("the client is gone")
         self._from_app.put_nowait(message)

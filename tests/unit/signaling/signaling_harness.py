@@ -50,7 +50,7 @@ from rillcast.testing.kv import FakeKeyValue
 from services.signaling.app import Signaling
 from services.signaling.config import SignalingSettings
 from services.signaling.core.wire import read_files
-from tests.unit.signaling.asgi_socket import asgi_socket
+from tests.unit.signaling.asgi_socket import AsgiSocket, asgi_socket
 
 LIVE = AppName("live")
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -323,6 +323,12 @@ class Client:
 
     def __init__(self, socket: TextSocket) -> None:
         self.socket = socket
+
+    @property
+    def asgi(self) -> AsgiSocket:
+        """The socket of a client in the same process."""
+        assert isinstance(self.socket, AsgiSocket)
+        return self.socket
 
     async def send(self, command: str, **fields: Any) -> None:
         await self.socket.send(msgspec.json.encode({"command": command, **fields}).decode())

@@ -13,15 +13,16 @@ from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.identity import Client
 from services.signaling.websocket.domain.flood_guard import FloodGuard, Verdict
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
+from services.signaling.websocket.domain.outgoing import Outgoing
 from services.signaling.websocket.domain.socket_end import CODES, SAID_BY_SERVER, SocketEnd
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 
 log = get_logger(__name__)
 
-MAX_OUTGOING = 1_000
-"""Frames waiting for a client that reads too slowly; beyond it the socket is closed."""
-SEND_TIMEOUT_S = 20.0
+SEND_TIMEOUT_S = 10.0
+"""In this time a client must have read enough for the next frame to be sent. By then the buffers of both machines and
+64 KiB here are full of what it did not read."""
 
 
 class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,8 @@ class WebSocketClient:
         self._limits = limits
         self._draining = draining
         self._sessions = SocketSessions(number, app, client, services, self.send)
-        self._outgoing: asyncio.Queue[str] = asyncio.Queue(MAX_OUTGOING)
+        self._outgoing = Outgoing()
+        self._something_waits = asyncio.Event()
         self._closing = asyncio.Event()
         self._end = SocketEnd.CLIENT
 
@@ -76,10 +78,10 @@ class WebSocketClient:
         return SocketEnd.DRAINING if self._draining() else self._end
 
     def send(self, frame: str) -> None:
-        """Send a frame soon. A client that reads too slowly for its queue is closed."""
-        try:
-            self._outgoing.put_nowait(frame)
-        except asyncio.QueueFull:
+        """Send a frame soon. A client for which more would wait than `Outgoing` takes is sent away at once."""
+        if self._outgoing.add(frame):
+            self._something_waits.set()
+        else:
             self.close(SocketEnd.SLOW)
 
     def close(self, why: SocketEnd) -> None:
@@ -102,6 +104,7 @@ class WebSocketClient:
         await self._closing.wait()
 
     async def _say_goodbye(self) -> None:
+        """The listener does not wait for a client that has stopped reading (`rillcast.runtime.http.websocket`)."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._socket.close(CODES[self._end], self._end.value)
@@ -134,7 +137,11 @@ class WebSocketClient:
 
     async def _write(self) -> None:
         while True:
-            frame = await self._outgoing.get()
+            frame = self._outgoing.first
+            if frame is None:
+                self._something_waits.clear()
+                await self._something_waits.wait()
+                continue
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self._socket.send_text(frame)
@@ -143,3 +150,4 @@ class WebSocketClient:
                 return
             except (WebSocketDisconnect, RuntimeError):
                 return
+            self._outgoing.sent()
