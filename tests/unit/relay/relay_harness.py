@@ -40,7 +40,7 @@ def live(node: NodeId = A) -> LiveStream:
     return LiveStream("live/s1", record, 1, 1, (), (supply(node),))
 
 
-def granted(epoch: int = 1, codec: str = "VP8") -> RelayGrant:
+def granted(epoch: int = 1, codec: str = "VP8", track: str = "v0") -> RelayGrant:
     return RelayGrant(
         parent_address="192.0.2.7:51000",
         ssrc=7,
@@ -48,7 +48,7 @@ def granted(epoch: int = 1, codec: str = "VP8") -> RelayGrant:
         srtp_key=KEY_TEXT,
         srtcp_key=KEY_TEXT,
         epoch=epoch,
-        track=msgspec.structs.replace(VIDEO, codec=codec),
+        track=msgspec.structs.replace(VIDEO, codec=codec, track=TrackId(track)),
     )
 
 
@@ -66,7 +66,7 @@ class Parent:
         self.closed: list[RelayId] = []
         self.held: RelayId | None = None
         self.refusal: RillcastError | None = None
-        self.codec = "VP8"
+        self.codec, self.track = "VP8", "v0"
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -81,7 +81,7 @@ class Parent:
         if self.refusal is not None:
             raise self.refusal
         self.held = request.relay
-        return granted(request.epoch, self.codec)
+        return granted(request.epoch, self.codec, self.track)
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request.relay)

@@ -123,6 +123,17 @@ async def test_a_grant_of_another_codec_is_given_back(world: World) -> None:
     assert world.relay.state is ChildState.WAITING
 
 
+async def test_a_grant_of_another_track_is_given_back(world: World) -> None:
+    world.a.track = "a0"
+
+    with pytest.raises(RillcastError, match="it is the track a0, not v0"):
+        await world.open(A)
+    await world.tasks.settle()
+
+    assert (world.plane.commands, world.relay.track.track) == ([], "v0")
+    assert world.a.closed == world.a.opened
+
+
 async def test_a_plane_that_refuses_the_source_leaves_no_relay(world: World) -> None:
     world.plane.closed = True
 
