@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pytest
 from edge_harness import VIDEO
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rillcast.cluster.backoff import Backoff
-from rillcast.contracts.words import MediaKind
 from rillcast.relay.child import ChildRelay
 from services.edge.domain.feed import Feed, FeedSlot, FeedUse
-from services.edge.domain.rendition_selector import RenditionSelector
-from services.edge.domain.subscription import Subscription
 
 
 def a_feed(source: int = 1) -> Feed:
@@ -64,31 +59,6 @@ def test_what_comes_into_a_closed_slot_is_given_back_at_once() -> None:
     slot.put(use(feed))
 
     assert (feed.users, slot.feed) == (0, None)
-
-
-@given(st.lists(st.tuples(st.sampled_from(["put", "clear", "move", "offer", "tracks", "close"]), st.integers(0, 2))))
-def test_a_closed_subscription_holds_nothing_whatever_was_done_with_it(steps: list[tuple[str, int]]) -> None:
-    feeds = [a_feed(source) for source in range(3)]
-    subscription = Subscription("live/s1")
-    track = subscription.add_track(0, "v0", kind=MediaKind.VIDEO, codec="VP8", selector=RenditionSelector())
-    slots = [track.shown, track.coming, track.spare]
-    for what, which in steps:
-        match what:
-            case "put":
-                slots[which].put(use(feeds[which]))
-            case "clear":
-                slots[which].put(None)
-            case "move":
-                slots[which].put_from(slots[(which + 1) % 3])
-            case "offer":
-                subscription.offer().put(use(feeds[which]))
-            case "tracks":
-                subscription.give_offered_back()
-            case "close":
-                subscription.close()
-    subscription.close()
-
-    assert [feed.users for feed in feeds] == [0, 0, 0]
 
 
 def test_shares_of_layers_are_smoothed_and_forgotten_when_the_layers_change() -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import pytest
-from edge_harness import APP, AUDIO, EDGE, KEY, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, rung, until
-from test_command_backlog import MoodyPlane
+from edge_harness import APP, EDGE, STREAM, WHEP_OFFER, Begin, World, request, until
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
-from rillcast.contracts.messages import Ack, MuteRequest, SelectRendition, SessionAnswer
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.messages import SessionAnswer
 from rillcast.media import protocol
 from rillcast.node.load import LASTING_SAMPLES
 
@@ -226,32 +223,6 @@ async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
         await world.whep()
 
 
-async def test_a_viewer_without_the_publishers_codec_gets_a_rendition_it_can_play(begin: Begin) -> None:
-    world = await begin()
-    await world.parent("origin-1", VIDEO, AUDIO)
-    await world.parent("transcoder-1", rung(360, 600_000))
-    h265 = msgspec.structs.replace(VIDEO, codec="H265")
-    await world.live(tracks=(h265, AUDIO))
-    await world.ladder(rung(360, 600_000))
-
-    await world.whep()
-
-    assert [o.track for o in world.parents["transcoder-1"].opened] == ["v0.360p"]
-    assert {o.track for o in world.parents["origin-1"].opened} == {"a0"}
-
-
-async def test_the_first_rendition_is_the_highest_within_the_first_budget(begin: Begin) -> None:
-    world = await begin(first_budget_bps=1_000_000)
-    await world.parent("origin-1")
-    await world.parent("transcoder-1", rung(360, 600_000), rung(480, 900_000))
-    await world.live(tracks=(msgspec.structs.replace(VIDEO, bitrate_bps=2_500_000), AUDIO))
-    await world.ladder(rung(360, 600_000), rung(480, 900_000))
-
-    await world.whep()
-
-    assert [o.track for o in world.parents["transcoder-1"].opened] == ["v0.480p"]
-
-
 async def test_carried_streams_and_load_are_reported(world: World) -> None:
     await world.whep()
 
@@ -259,93 +230,6 @@ async def test_carried_streams_and_load_are_reported(world: World) -> None:
 
     assert (load.sessions, load.streams) == (1, 1)
     assert [(c.app, c.stream, c.viewers) for c in carried] == [(APP, STREAM, 1)]
-
-
-async def muted(world: World, session: SessionId) -> None:
-    await world.bus.request(
-        subjects.session_mute(EDGE), MuteRequest(session=session, kind=MediaKind.AUDIO, enabled=False), Ack
-    )
-
-
-async def test_a_kind_muted_between_offer_and_answer_is_not_sent_and_can_be_resumed(world: World) -> None:
-    offer = await world.play()
-    await muted(world, offer.session)
-
-    await world.accept(offer.session, answer_to(offer.sdp))
-
-    sources = {track.kind: track.source for track in world.added()[0].send}
-    assert sources == {"video": world.source_of("v0"), "audio": None}
-    again = MuteRequest(session=offer.session, kind=MediaKind.AUDIO, enabled=True)
-    await world.bus.request(subjects.session_mute(EDGE), again, Ack)
-    assert [switch.source for switch in world.plane.of(protocol.SwitchSource)] == [world.source_of("a0")]
-
-
-async def test_a_kind_muted_while_the_answer_is_carried_out_is_not_sent(world: World) -> None:
-    gate = asyncio.Event()
-    offer = await world.play()
-    for feed in world.edge.relays.feeds_of(KEY):
-        world.plane.emit(protocol.RelayParentLost(source=feed.source))
-    world.parents["origin-1"].gate = gate
-    accepting = asyncio.create_task(world.accept(offer.session, answer_to(offer.sdp)))
-    await world.settle()
-    await muted(world, offer.session)
-    await world.pass_time(0.5)
-    gate.set()
-    await accepting
-
-    assert [track.source for track in world.added()[0].send if track.kind == "audio"] == [None]
-
-
-async def test_a_height_chosen_between_offer_and_answer_is_what_the_session_begins_with(begin: Begin) -> None:
-    world = await begin()
-    low = rung(360, 600_000)
-    await world.parent("origin-1")
-    await world.parent("transcoder-1", low)
-    await world.live()
-    await world.ladder(low)
-    offer = await world.play()
-    chosen = SelectRendition(session=offer.session, height=360)
-    await world.bus.request(subjects.edge_select(EDGE), chosen, Ack)
-
-    await world.accept(offer.session, answer_to(offer.sdp))
-
-    assert [t.source for t in world.added()[0].send if t.kind == "video"] == [world.source_of(low.track)]
-    users = {feed.track.track: feed.users for feed in world.edge.relays.feeds_of(KEY)}
-    assert users == {"v0": 0, "a0": 1, low.track: 1}
-
-
-async def test_a_rendition_that_vanished_during_the_join_is_replaced_at_once(begin: Begin) -> None:
-    world = await begin()
-    low, high = rung(360, 600_000), msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
-    origin = await world.parent("origin-1", high, AUDIO)
-    await world.parent("transcoder-1", low)
-    await world.live(tracks=(high, AUDIO))
-    await world.ladder(low)
-    gate = origin.gate = asyncio.Event()
-    join = asyncio.create_task(world.whep())
-    await until(lambda: len(origin.opened) == 2)
-
-    await world.live(tracks=(msgspec.structs.replace(high, codec="AV1"), AUDIO))
-    gate.set()
-    await join
-    await world.settle()
-
-    assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of(low.track)
-
-
-async def test_a_plane_that_is_too_busy_refuses_the_join_and_leaves_nothing(world: World) -> None:
-    plane = world.edge.start._plane = MoodyPlane()
-    plane.busy = True
-    offer = await world.play()
-
-    for join in (world.whep(), world.accept(offer.session, answer_to(offer.sdp))):
-        with pytest.raises(RillcastError) as refusal:
-            await join
-        assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
-
-    assert len(world.edge.viewers) == 0
-    assert [feed.users for feed in world.edge.relays.feeds_of(KEY)] == [0, 0]
-    assert len(world.edge.first_packets) == 0
 
 
 async def test_an_answer_before_the_offer_is_out_is_refused(world: World) -> None:

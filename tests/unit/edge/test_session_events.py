@@ -1,0 +1,83 @@
+"""What a signaling instance is told of a session, word by word."""
+
+from __future__ import annotations
+
+import pytest
+from edge_harness import EDGE, SIGNALING, request
+
+from rillcast.contracts import subjects
+from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
+from rillcast.media.sdp import LocalTransport
+from rillcast.node.background import Outbox
+from rillcast.testing.bus import FakeBroker, FakeBus
+from services.edge.domain.viewer import Viewer
+from services.edge.usecases.session_events import SessionEvents
+
+LOCAL = LocalTransport(ufrag="u", pwd="p", fingerprint="AB", addresses=("192.0.2.2",), port=50_000)
+
+
+class Told:
+    """The events of one viewer, and what has arrived at its signaling instance."""
+
+    def __init__(self) -> None:
+        broker = FakeBroker()
+        self.bus, self.listener = FakeBus(broker), FakeBus(broker)
+        self.outbox = Outbox(self.bus, lambda: None)
+        self.events = SessionEvents(EDGE, self.outbox)
+        self.viewer = Viewer(request(), plane_session=1, worker=0, local=LOCAL, now=0.0)
+        self.changes: list[SessionChanged] = []
+
+    async def hear(self) -> SessionChanged:
+        await self.listener.listen(subjects.session_changed(SIGNALING), SessionChanged, self._heard)
+        await self.outbox.flush()
+        await self.listener.settle()
+        (change,) = self.changes
+        assert (change.session, change.node) == (self.viewer.session, EDGE)
+        return change
+
+    async def _heard(self, _subject: str, change: SessionChanged) -> None:
+        self.changes.append(change)
+
+
+async def test_a_connection() -> None:
+    told = Told()
+    told.events.connected(told.viewer)
+    change = await told.hear()
+
+    assert (change.state, change.reason, change.stream_height) == (SessionState.CONNECTED, None, None)
+
+
+@pytest.mark.parametrize("height", [None, 0, 720])
+async def test_a_first_packet_with_the_height_of_the_video(height: int | None) -> None:
+    told = Told()
+    told.events.media(told.viewer, height)
+    change = await told.hear()
+
+    assert (change.state, change.stream_height) == (SessionState.MEDIA, height)
+
+
+async def test_another_rendition_is_no_new_state() -> None:
+    told = Told()
+    told.events.height(told.viewer, 360)
+    change = await told.hear()
+
+    assert (change.state, change.stream_height) == (None, 360)
+
+
+async def test_bit_rates_are_no_new_state() -> None:
+    told = Told()
+    told.events.rates(told.viewer, room_bps=900, video_bps=800, audio_bps=60)
+    change = await told.hear()
+
+    assert (change.state, change.target_bitrate_bps) == (None, 900)
+    assert (change.video_bitrate_bps, change.audio_bitrate_bps) == (800, 60)
+
+
+@pytest.mark.parametrize("reason", EndReason)
+async def test_an_end_with_its_reason(reason: EndReason) -> None:
+    told = Told()
+    told.events.closed(told.viewer, reason)
+    change = await told.hear()
+
+    assert (change.state, change.reason) == (SessionState.CLOSED, reason)
