@@ -93,13 +93,13 @@ class StoredBroadcasts:
 
 
 def _app_settings(app: AppName, value: bytes) -> AppSettings:
+    if not is_app_name(app):
+        raise StoredRefused("that is no name of an app")
     try:
         settings = decode_json(value, AppSettings)
         check_rungs(settings.encoder_settings)
     except ValueError as error:
         raise StoredRefused(str(error)) from error
-    if not is_app_name(app):
-        raise StoredRefused("that is no name of an app")
     return settings
 
 

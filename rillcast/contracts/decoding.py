@@ -6,7 +6,12 @@ from typing import TypeVar
 
 import msgspec
 
+from rillcast.contracts.grammars import in_words
+
 Decoded = TypeVar("Decoded")
+
+_LONGEST_REFUSAL = 400
+"""In characters. msgspec quotes an unknown word of an enum in full, however long it is."""
 
 
 class Undecodable(ValueError):
@@ -24,4 +29,10 @@ def decode_json(value: bytes, kind: type[Decoded]) -> Decoded:
     except RecursionError as error:
         raise Undecodable("the JSON is nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Undecodable(str(error)) from error
+        raise Undecodable(_short(in_words(str(error)))) from error
+
+
+def _short(refusal: str) -> str:
+    """The beginning, and the end, where the name of the field stands."""
+    half = _LONGEST_REFUSAL // 2
+    return refusal if len(refusal) <= _LONGEST_REFUSAL else f"{refusal[:half]} … {refusal[-half:]}"

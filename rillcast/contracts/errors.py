@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from rillcast.contracts.fields import DurationS, Text
+
 
 class ErrorCode(StrEnum):
     """What went wrong. The value is what an Ant Media client receives as ``definition``."""
@@ -66,9 +68,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal as it travels on the bus."""
 
     code: ErrorCode
-    message: str
+    message: Text
     """A sentence for a human that names what was wrong. Never holds tokens or SDP bodies."""
-    retry_after_s: float | None = None
+    retry_after_s: DurationS | None = None
 
 
 class RillcastError(Exception):

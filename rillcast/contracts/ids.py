@@ -1,45 +1,60 @@
-"""Identifiers. Every id that crosses a process border has its own type."""
+"""Identifiers. Every id that crosses a process border has its own type, and decoding refuses whatever cannot be one."""
 
 from __future__ import annotations
 
-import re
 import secrets
-from typing import NewType
+from typing import Annotated, NewType
 
-AppName = NewType("AppName", str)
+import msgspec
+
+from rillcast.contracts.grammars import grammar, matches
+
+
+def _plain(longest: int) -> msgspec.Meta:
+    return grammar(rf"[A-Za-z0-9_-]{{1,{longest}}}", f"1 to {longest} letters, digits, underscores and hyphens")
+
+
+def _dotted(longest: int) -> msgspec.Meta:
+    return grammar(rf"[A-Za-z0-9._-]{{1,{longest}}}", f"1 to {longest} letters, digits, dots, underscores and hyphens")
+
+
+_APP_NAME = _plain(32)
+_STREAM_ID = grammar(
+    r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}",
+    "1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots",
+)
+
+AppName = NewType("AppName", Annotated[str, _APP_NAME])
 """The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
-StreamId = NewType("StreamId", str)
+StreamId = NewType("StreamId", Annotated[str, _STREAM_ID])
 """The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens. It is a segment of
 paths, and so neither ``.`` nor ``..``, which no client could address."""
-NodeId = NewType("NodeId", str)
-"""The id of a running service process, unique in the cluster."""
-SessionId = NewType("SessionId", str)
+NodeId = NewType("NodeId", Annotated[str, _plain(64)])
+"""The id of a running service process, unique in the cluster: 1 to 64 letters, digits, underscores and hyphens."""
+SessionId = NewType("SessionId", Annotated[str, _plain(64)])
 """The id of one negotiated WebRTC association of a publisher or a viewer, unique in the cluster (128 random bits, in
 hex)."""
-RelayId = NewType("RelayId", str)
+RelayId = NewType("RelayId", Annotated[str, _dotted(64)])
 """The id of one relay between two nodes, chosen by the child."""
-TrackId = NewType("TrackId", str)
+TrackId = NewType("TrackId", Annotated[str, _dotted(64)])
 """The id of one rendition of one track, unique in its stream: ``v0``, ``a0``, ``v0.h`` (a simulcast layer), ``v0.360p``
 (a rung)."""
-JobKind = NewType("JobKind", str)
+JobKind = NewType("JobKind", Annotated[str, _plain(32)])
 """What a transcoder does with a stream. Part of a key in the store, hence no closed enum: a node reads the records of
 jobs that only newer versions know."""
 
 LADDER = JobKind("ladder")
 """Renditions in several sizes."""
 
-STREAM_ID_PATTERN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
-APP_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
-
 
 def is_stream_id(text: str) -> bool:
     """Whether `text` obeys the public grammar of stream ids (see `StreamId`)."""
-    return STREAM_ID_PATTERN.fullmatch(text) is not None
+    return matches(_STREAM_ID, text)
 
 
 def is_app_name(text: str) -> bool:
     """Whether `text` is a possible app name."""
-    return APP_NAME_PATTERN.fullmatch(text) is not None
+    return matches(_APP_NAME, text)
 
 
 def new_session_id() -> SessionId:

@@ -9,6 +9,25 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.contracts.fields import (
+    BitsPerSecond,
+    Codec,
+    Count,
+    Document,
+    DurationMs,
+    DurationS,
+    Hours,
+    Lines,
+    Mid,
+    PayloadType,
+    Sdp,
+    Share,
+    SocketAddress,
+    Ssrc,
+    Text,
+    UnixS,
+    Word,
+)
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
 from rillcast.contracts.records import AbrSettings, TrackRecord
 from rillcast.contracts.words import EndReason, LicenseState, MediaKind, NodeKind, Role, SessionState
@@ -29,21 +48,21 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     signaling: NodeId
     """The signaling instance that is to hear `SessionChanged`."""
-    sdp_offer: str
-    credential_digest: str
+    sdp_offer: Sdp
+    credential_digest: Word
     """SHA-256 over the credentials or the identity of the client; who comes back with the same one owns the stream."""
     has_credentials: bool
     """True when the digest comes from a token or a subscriber; False when it comes from the client's address and agent
     only."""
-    name: str = ""
+    name: Text = ""
     """What the publisher calls the stream; for display only."""
-    meta_data: str = ""
+    meta_data: Text = ""
     """What the publisher attaches to the stream. It is passed on as it is."""
-    max_bitrate_bps: int = 10_000_000
+    max_bitrate_bps: BitsPerSecond = 10_000_000
     """The publisher is told by REMB not to send more."""
-    keyframe_interval_ms: int = 2_000
+    keyframe_interval_ms: DurationMs = 2_000
     """How often a keyframe is asked for while somebody watches; 0 = only when one is needed."""
-    start_timeout_ms: int = 10_000
+    start_timeout_ms: DurationMs = 10_000
     """How long the publisher has for its first media, and for its return after a loss."""
 
 
@@ -52,9 +71,9 @@ class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
 
     app: AppName
     stream: StreamId
-    mids: tuple[str, ...] = ()
+    mids: tuple[Mid, ...] = ()
     """The `TrackRecord.mid` of the tracks that are wanted; empty = all that the stream has."""
-    codecs_to_come: tuple[str, ...] = ()
+    codecs_to_come: tuple[Codec, ...] = ()
     """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
     viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of the request
     must therefore be longer."""
@@ -69,8 +88,8 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     signaling: NodeId
     """The signaling instance that is to hear `SessionChanged`."""
-    sdp_offer: str | None = None
-    start_timeout_ms: int = 10_000
+    sdp_offer: Sdp | None = None
+    start_timeout_ms: DurationMs = 10_000
     """How long the viewer has to answer and to connect."""
     abr: AbrSettings = AbrSettings()
     """The settings of the app. They hold as long as this session lives."""
@@ -81,8 +100,8 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     node: NodeId
-    sdp: str
-    id_mapping: dict[str, str] = {}
+    sdp: Sdp
+    id_mapping: dict[Word, Text] = {}
     """The track id for each mid, with the prefix of seven characters that Ant Media's clients expect."""
     restored: bool = False
     """True when a publisher has taken over its own living stream."""
@@ -92,7 +111,7 @@ class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The client has answered the offer that the edge made."""
 
     session: SessionId
-    sdp_answer: str
+    sdp_answer: Sdp
 
 
 class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +119,7 @@ class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     reason: EndReason
-    keep_stream_s: float = 0.0
+    keep_stream_s: DurationS = 0.0
     """For publishers: how long the stream and its viewers wait for its return (its socket is lost); 0 when the
     publisher said stop."""
 
@@ -128,39 +147,39 @@ class AdmitRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     role: Role
     app: AppName
-    stream: StreamId
+    stream: Text
     """As the client gave it: the answer says whether it is a stream id at all."""
-    token: str = ""
-    subscriber_id: str = ""
-    subscriber_code: str = ""
-    client_address: str = ""
-    user_agent: str = ""
+    token: Text = ""
+    subscriber_id: Text = ""
+    subscriber_code: Text = ""
+    client_address: Word = ""
+    user_agent: Text = ""
 
 
 class AdmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The client may. What the node needs to know of it and of the app; the fields are those of `PublishRequest`."""
 
-    credential_digest: str
+    credential_digest: Word
     has_credentials: bool
-    max_bitrate_bps: int
-    keyframe_interval_ms: int
-    start_timeout_ms: int
+    max_bitrate_bps: BitsPerSecond
+    keyframe_interval_ms: DurationMs
+    start_timeout_ms: DurationMs
 
 
 class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The client restarts ICE with new credentials (RFC 8445 §2.4, RFC 9725 §4.3.2)."""
 
     session: SessionId
-    remote_ufrag: str
-    remote_pwd: str
+    remote_ufrag: Word
+    remote_pwd: Word
 
 
 class RestartIceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The credentials and candidates of our side after an ICE restart."""
 
-    local_ufrag: str
-    local_pwd: str
-    candidates: tuple[str, ...]
+    local_ufrag: Word
+    local_pwd: Word
+    candidates: tuple[Word, ...]
     """Lines of SDP that begin with ``candidate:``."""
 
 
@@ -170,7 +189,7 @@ class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionId
     kind: MediaKind
     enabled: bool
-    subscription: int | None = None
+    subscription: Count | None = None
     """The place in `PlayRequest.subscriptions` that this is about; None = all. One that has ended is left alone."""
 
 
@@ -178,8 +197,8 @@ class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
     """Force the rendition that a viewer gets, by its height in lines; 0 = the edge chooses."""
 
     session: SessionId
-    height: int
-    subscription: int | None = None
+    height: Lines
+    subscription: Count | None = None
     """As in `MuteRequest`."""
 
 
@@ -191,13 +210,13 @@ class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
     state: SessionState | None = None
     reason: EndReason | None = None
     """Why the session ended; only with the state CLOSED."""
-    stream_height: int | None = None
+    stream_height: Lines | None = None
     """The viewer now gets a rendition of this height in lines."""
-    target_bitrate_bps: int | None = None
+    target_bitrate_bps: BitsPerSecond | None = None
     """What the viewer's link seems to carry. It comes every 5 s, together with the two bit rates."""
-    video_bitrate_bps: int = 0
+    video_bitrate_bps: BitsPerSecond = 0
     """The bit rate of the video that is sent to the viewer."""
-    audio_bitrate_bps: int = 0
+    audio_bitrate_bps: BitsPerSecond = 0
     """The bit rate of the audio that is sent to the viewer."""
 
 
@@ -210,27 +229,27 @@ class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     stream: StreamId
     track: TrackId
-    epoch: int
+    epoch: Count
     """The epoch that the child read in the record. A parent with another epoch refuses."""
     child: NodeId
     relay: RelayId
     """Asking again with the same id replaces the relay."""
-    child_address: str
+    child_address: SocketAddress
     """The child's relay socket, as ``ip:port``."""
 
 
 class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
     """Where the track comes from, and how. The keys belong to this relay and epoch only."""
 
-    parent_address: str
+    parent_address: SocketAddress
     """The parent's relay socket, as ``ip:port``. The first keep-alive of the child to it starts the media."""
-    ssrc: int
-    payload_type: int
-    srtp_key: str
+    ssrc: Ssrc
+    payload_type: PayloadType
+    srtp_key: Word
     """Key (16 bytes) and salt (12 bytes) of AEAD_AES_128_GCM in base64, from the parent to the child."""
-    srtcp_key: str
+    srtcp_key: Word
     """Key and salt in the same form, from the child to the parent."""
-    epoch: int
+    epoch: Count
     track: TrackRecord
 
 
@@ -249,7 +268,7 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     app: AppName
     stream: StreamId
-    epoch: int
+    epoch: Count
     owner: NodeId
     reason: EndReason | None = None
     """Why the stream ended; only with that event."""
@@ -263,36 +282,36 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeId
     kind: NodeKind
-    version: str
-    region: str = ""
-    zone: str = ""
-    admin_address: str
+    version: Word
+    region: Word = ""
+    zone: Word = ""
+    admin_address: Word
     """Where /livez, /readyz and /metrics are, as ``ip:port``."""
-    media_addresses: tuple[str, ...] = ()
+    media_addresses: tuple[Word, ...] = ()
     """The addresses that stand in ICE candidates."""
-    relay_address: str = ""
+    relay_address: Word = ""
     """The IP address under which other nodes reach the relay sockets."""
-    http_address: str = ""
+    http_address: Word = ""
     """Where clients connect, as ``ip:port``; for signaling only."""
-    incarnation: str
+    incarnation: Word
     """Random for each start of the process, so that a restart under the same id can be told."""
 
 
 class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):
     """How busy a node is. Fractions are shares of the node's own limits: 1.0 is full."""
 
-    cpu: float = 0.0
-    packets: float = 0.0
+    cpu: Share = 0.0
+    packets: Share = 0.0
     """Packets per second that are sent, as a share of `max_pps`."""
-    egress: float = 0.0
+    egress: Share = 0.0
     """The bit rate that is sent, as a share of `max_egress_bps`."""
-    loop_lag: float = 0.0
+    loop_lag: Share = 0.0
     """The lasting delay of a media thread's timers, as a share of `max_loop_lag_ms`."""
-    sessions: int = 0
+    sessions: Count = 0
     """How many there are."""
-    streams: int = 0
+    streams: Count = 0
     """How many there are."""
-    encoders: int = 0
+    encoders: Count = 0
     """How many are running."""
 
     def highest(self) -> float:
@@ -305,7 +324,7 @@ class CarriedStream(msgspec.Struct, frozen=True, kw_only=True):
 
     app: AppName
     stream: StreamId
-    viewers: int = 0
+    viewers: Count = 0
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,7 +334,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     load: NodeLoad
     ready: bool
     draining: bool = False
-    not_ready_reason: str = ""
+    not_ready_reason: Text = ""
     carried: tuple[CarriedStream, ...] = ()
     """At most 500, most viewers first."""
 
@@ -335,16 +354,16 @@ class SeatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeId
     kind: NodeKind
-    incarnation: str
+    incarnation: Word
 
 
 class SeatAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The node has its seat for ``ttl_s`` seconds, and is to renew it after each third of them."""
 
-    ttl_s: float
-    licensee: str
-    warning: str = ""
-    grace_s: float = 1_209_600.0
+    ttl_s: DurationS
+    licensee: Text
+    warning: Text = ""
+    grace_s: DurationS = 1_209_600.0
     """How long the node may go on while no license service answers."""
 
 
@@ -352,7 +371,7 @@ class SeatRelease(msgspec.Struct, frozen=True, kw_only=True):
     """The node goes away in order, so its seat is free at once."""
 
     node: NodeId
-    incarnation: str
+    incarnation: Word
 
 
 class LicenseStatusRequest(msgspec.Struct, frozen=True):
@@ -363,37 +382,37 @@ class LicenseCheck(msgspec.Struct, frozen=True):
     """Ask what a document would grant, without putting it in force. If it is refused, the state in the answer is
     ``invalid``."""
 
-    document: str
+    document: Document
 
 
 class LicenseInstall(msgspec.Struct, frozen=True):
     """Put a new license in force for the whole cluster. A bad one is refused with BAD_REQUEST and the reason."""
 
-    document: str
+    document: Document
 
 
 class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster license and how much of it is used."""
 
-    license_id: str
-    licensee: str
+    license_id: Text
+    licensee: Text
     community: bool
     state: LicenseState
-    reason: str = ""
-    not_after_s: int | None = None
+    reason: Text = ""
+    not_after_s: UnixS | None = None
     """The end of the license in Unix seconds; None = never."""
-    limit_total: int
-    limits_by_kind: dict[str, int] = {}
-    used_by_kind: dict[str, int] = {}
-    not_before_s: int = 0
+    limit_total: Count
+    limits_by_kind: dict[Word, Count] = {}
+    used_by_kind: dict[Word, Count] = {}
+    not_before_s: UnixS = 0
     """The beginning of the license in Unix seconds; 0 = it has always held."""
-    grace_s: int = 0
+    grace_s: Count = 0
     """How long after `not_after_s` the license is honoured. It is also how long nodes go on while no license service
     answers."""
-    features: tuple[str, ...] = ()
-    node_hours: float = 0.0
+    features: tuple[Text, ...] = ()
+    node_hours: Hours = 0.0
     """How much has been used under this license so far."""
-    answered_by: str = ""
+    answered_by: Word = ""
     """The node id of the license service that answered."""
 
     @property
@@ -405,35 +424,35 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
 class LicenseUsageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for the usage report of some days. Days are in UTC, as ``2026-09-14``, and both are included."""
 
-    first_day: str = ""
+    first_day: Word = ""
     """Empty: the first day that is known."""
-    last_day: str = ""
+    last_day: Word = ""
     """Empty: the present day."""
 
 
 class UsageDay(msgspec.Struct, frozen=True, kw_only=True):
     """What nodes used on one day under one license."""
 
-    day: str
+    day: Word
     """UTC, ``2026-09-14``."""
-    license_id: str
-    node_hours: dict[str, float]
+    license_id: Text
+    node_hours: dict[Word, Hours]
     """The hours of all nodes, by kind of node."""
-    peak: dict[str, int]
+    peak: dict[Word, Count]
     """The most seats taken at once on that day, by kind of node."""
 
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     """Node-hours of a cluster, as the license service signs them."""
 
-    first_day: str
-    last_day: str
-    issued_at_s: int
-    licensee: str
+    first_day: Word
+    last_day: Word
+    issued_at_s: UnixS
+    licensee: Text
     """Of the license in force when the report was made."""
-    node_hours: dict[str, float]
+    node_hours: dict[Word, Hours]
     """Sum of all days, by kind of node."""
-    unmetered_hours: float = 0.0
+    unmetered_hours: Hours = 0.0
     """Time in these days in which no license service ran, so that nothing was counted."""
     days: tuple[UsageDay, ...] = ()
 
@@ -442,6 +461,6 @@ class LicenseUsage(msgspec.Struct, frozen=True, kw_only=True):
     """The report, and the same signed (see `rillcast.licensing.usage_report`)."""
 
     report: UsageReport
-    signed: str
-    key_id: str
+    signed: Document
+    key_id: Word
     """The thumbprint (RFC 7638) of the key with which the cluster signs its reports."""

@@ -6,6 +6,22 @@ from typing import Annotated
 
 import msgspec
 
+from rillcast.contracts.fields import (
+    BitsPerSecond,
+    Channels,
+    ClockRate,
+    Codec,
+    Count,
+    Limit,
+    Lines,
+    Mid,
+    Milliseconds,
+    Percent,
+    Secret,
+    Text,
+    UnixMs,
+    Word,
+)
 from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.words import MediaKind, NodeKind
 
@@ -14,21 +30,21 @@ class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One rendition of one track of a live stream, as relays and viewers need to know it."""
 
     track: TrackId
-    mid: str
+    mid: Mid
     """The renditions of one track have the same mid: a viewer sees one track for each mid."""
     kind: MediaKind
-    codec: str
+    codec: Codec
     """The encoding name that stands in SDP: ``H264``, ``VP8``, ``VP9``, ``AV1``, ``opus``."""
-    clock_rate: int
-    channels: int = 0
+    clock_rate: ClockRate
+    channels: Channels = 0
     """The number of audio channels; 0 for video."""
-    fmtp: str = ""
+    fmtp: Text = ""
     """The format parameters as published, e.g. ``profile-level-id=42e01f;packetization-mode=1``."""
-    rid: str = ""
+    rid: Word = ""
     """The publisher's name for the simulcast layer; empty for a single encoding."""
-    width: int = 0
-    height: int = 0
-    bitrate_bps: int = 0
+    width: Lines = 0
+    height: Lines = 0
+    bitrate_bps: BitsPerSecond = 0
     """Recent average; 0 while unknown."""
 
 
@@ -41,17 +57,17 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     publisher_session: SessionId
     tracks: tuple[TrackRecord, ...]
     media_flowing: bool = False
-    started_at_ms: int = 0
+    started_at_ms: UnixMs = 0
     """By the wall clock, in Unix milliseconds; for display only."""
-    name: str = ""
-    meta_data: str = ""
-    credential_digest: str = ""
+    name: Text = ""
+    meta_data: Text = ""
+    credential_digest: Word = ""
     """SHA-256 over the credentials or the identity of the publisher. The rightful owner shows the same again."""
-    publish_type: str = "WebRTC"
-    epoch: int = 0
+    publish_type: Word = "WebRTC"
+    epoch: Count = 0
     """The fencing number of the lease. It is 0 in the write that claims the key: then the revision of that very write
     is the epoch, or `since_epoch` if that is higher, which happens in a store that lost its state and counts anew."""
-    since_epoch: int = 0
+    since_epoch: Count = 0
     """Relays that this owner opened in an epoch from this one to ``epoch`` are still valid: it claimed its own key anew
     after the store had lost it. The claim itself says so already, so that no child opens its relays anew for a moment's
     sake. 0 = only those of ``epoch`` are."""
@@ -62,7 +78,7 @@ class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     app: AppName
     stream: StreamId
-    epoch: int
+    epoch: Count
     owner: NodeId
     kind: JobKind = LADDER
     tracks: tuple[TrackRecord, ...] = ()
@@ -81,14 +97,6 @@ class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     transcoded: every rendition comes with the Opus that the publisher sends."""
     force_encode: bool = True
     """Make this rung even if the source has the same height."""
-
-
-Limit = Annotated[int, msgspec.Meta(ge=-1, le=1_000_000_000)]
-"""How many there may be; -1 = any number."""
-Secret = Annotated[str, msgspec.Meta(max_length=4_096)]
-"""The secret of an HMAC."""
-Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
-Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 
 
 class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -123,7 +131,7 @@ class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The settings of one app: a subset of Ant Media's AppSettings."""
 
-    app_name: Annotated[str, msgspec.Meta(max_length=32)]
+    app_name: AppName
     encoder_settings: tuple[LadderRung, ...] = ()
     """The rungs of the ladder. If it is empty, nothing is transcoded, unless ``vp8Enabled`` asks for a codec that the
     stream lacks."""
@@ -167,7 +175,7 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
 class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What was set for one stream, whether it is live or not: a subset of Ant Media's Broadcast."""
 
-    stream_id: Annotated[str, msgspec.Meta(max_length=255)]
+    stream_id: StreamId
     encoder_settings_list: tuple[LadderRung, ...] | None = None
     """The rungs of this stream in place of the app's ``encoderSettings``; null = those of the app."""
 
@@ -177,6 +185,6 @@ class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeId
     kind: NodeKind
-    incarnation: str
+    incarnation: Word
     """Random for each start of the process. A restart under the same node id takes its own seat over."""
-    acquired_at_ms: int
+    acquired_at_ms: UnixMs

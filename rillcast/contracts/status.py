@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.contracts.fields import Codec, Count, Lines, UnixMs, Word
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 
@@ -22,23 +23,23 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     stream: StreamId
     origin: NodeId
-    epoch: int
-    viewers: int
+    epoch: Count
+    viewers: Count
     media_flowing: bool
-    started_at_ms: int
+    started_at_ms: UnixMs
     """By the wall clock, in Unix milliseconds; for display only."""
-    codecs: tuple[str, ...] = ()
-    renditions: tuple[int, ...] = ()
+    codecs: tuple[Codec, ...] = ()
+    renditions: tuple[Lines, ...] = ()
     """The heights of the video renditions in lines, the highest first; empty while they are unknown."""
-    publish_type: str = "WebRTC"
+    publish_type: Word = "WebRTC"
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes, streams, viewers and the license."""
 
-    version: str
+    version: Word
     nodes: tuple[NodeReport, ...]
     streams: tuple[StreamStatus, ...]
-    viewers: int
+    viewers: Count
     license: LicenseStatus | None = None
     """None while no license service answers."""

@@ -24,6 +24,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from rillcast.contracts.fields import UnixS
 from rillcast.contracts.words import LicenseState, NodeKind
 
 MAX_LICENSE_BYTES = 16_384
@@ -292,8 +293,8 @@ class ClockFloor(msgspec.Struct, frozen=True, kw_only=True):
     floor starts anew from it. That is how an operator gets rid of a floor raised by a clock that ran years ahead.
     """
 
-    highest_s: int = 0
-    issued_at_s: int = 0
+    highest_s: UnixS = 0
+    issued_at_s: UnixS = 0
 
     def now(self, wall_s: float) -> float:
         """The time to judge licenses by."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
@@ -105,7 +106,7 @@ class FakeBus:
             raise envelope.nobody(subject, envelope.other_version(server.protocol))
         try:
             return envelope.decode_answer(task.result(), answer)
-        except envelope.Undecodable as error:
+        except Undecodable as error:
             raise RillcastError(
                 ErrorCode.SERVER_ERROR, f"the answer on {envelope.label(subject)} makes no sense"
             ) from error
@@ -166,7 +167,7 @@ class FakeBus:
                 actual, body = await waiting.get()
                 try:
                     await handler(actual, envelope.decode(body, event))
-                except envelope.Undecodable:
+                except Undecodable:
                     continue
                 except Exception as error:  # noqa: BLE001  as on the real bus, one bad event doesn't end the rest
                     asyncio.get_running_loop().call_exception_handler({"message": "event handler", "exception": error})

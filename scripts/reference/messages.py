@@ -5,18 +5,21 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import typing
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from typing import Any
 
 import msgspec
 
-from rillcast.contracts import ids, subjects
+from rillcast.contracts import fields, ids, subjects
 from scripts.reference import docstrings
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import modules_in, processes, trees
-from scripts.reference.markdown import bullets, link, page, prose
+from scripts.reference.markdown import bullets, link, page, paragraph, prose
 from scripts.reference.structs import Targets, defined_in, enum_section, struct_section, targets_on, undocumented
+from scripts.reference.type_words import in_python
 
 INTRODUCTION = """
 What the processes say to each other over NATS, and what they keep in JetStream's key-value store. Bodies are JSON; a
@@ -113,7 +116,18 @@ def _classes(base: type) -> list[type]:
 def targets() -> Targets:
     """The sections of this page, for links from other pages."""
     classes = (*_classes(msgspec.Struct), *_classes(Enum))
-    return targets_on("messages.md", [*docstrings.of_attributes(ids), *(cls.__name__ for cls in classes)])
+    return targets_on(
+        "messages.md", [*docstrings.of_attributes(ids), *_field_kinds().values(), *(cls.__name__ for cls in classes)]
+    )
+
+
+def _field_kinds() -> dict[Any, str]:
+    """The names of the types that fields have besides structs and enums: kinds of text, of numbers, of ids."""
+    return {
+        value: name
+        for name, value in {**vars(fields), **vars(ids)}.items()
+        if typing.get_origin(value) is typing.Annotated or isinstance(value, typing.NewType)
+    }
 
 
 def _parts(structs: list[type], enums: list[type]) -> Iterator[str]:
@@ -127,13 +141,20 @@ def _parts(structs: list[type], enums: list[type]) -> Iterator[str]:
             yield from _subject_section(subject, "From", "heard by")
     yield "## Buckets of the key-value store"
     yield from _buckets()
-    names = [*docstrings.of_attributes(ids), *(cls.__name__ for cls in (*structs, *enums))]
+    kinds = _field_kinds()
+    names = [*docstrings.of_attributes(ids), *kinds.values(), *(cls.__name__ for cls in (*structs, *enums))]
     yield "## Ids"
     for name, doc in docstrings.of_attributes(ids).items():
         yield from (f"### {name}", prose(doc))
+    yield "## Texts and numbers"
+    meanings = docstrings.of_attributes(fields)
+    yield paragraph("A value that a field may not hold is refused, and the refusal names the field.")
+    for kind, name in kinds.items():
+        if not isinstance(kind, typing.NewType):
+            yield from (f"### {name}", prose(f"`{in_python(kind)}`. {meanings.get(name, '')}"))
     yield "## Structs"
     for cls in structs:
-        yield from struct_section(cls, targets_on("", names))
+        yield from struct_section(cls, targets_on("", names), names=kinds)
     yield "## Enums"
     for cls in enums:
         yield from enum_section(cls)

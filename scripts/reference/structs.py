@@ -8,12 +8,13 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from types import ModuleType
+from typing import Any
 
 import msgspec
 
 from scripts.reference import docstrings
 from scripts.reference.markdown import bullets, link, paragraph, prose
-from scripts.reference.type_words import in_python
+from scripts.reference.type_words import NO_NAMES, in_python
 
 Targets = Mapping[str, str]
 """Names of types, and the address of the section about each: the page and the heading."""
@@ -39,14 +40,17 @@ def undocumented(classes: list[type]) -> list[str]:
     return [f"{cls.__module__}.{cls.__name__} has no docstring" for cls in classes if not docstrings.of_class(cls)]
 
 
-def struct_section(cls: type[msgspec.Struct], targets: Targets, heading: str = "") -> Iterator[str]:
-    """A heading, the docstring, and each field with its name on the wire, type, default and meaning."""
+def struct_section(
+    cls: type[msgspec.Struct], targets: Targets, heading: str = "", names: Mapping[Any, str] = NO_NAMES
+) -> Iterator[str]:
+    """A heading, the docstring, and each field with its name on the wire, type, default and meaning. `names`: see
+    `in_python`."""
     yield f"### {heading or cls.__name__}"
     yield prose(docstrings.of_class(cls))
     for base in cls.__bases__:
         if base is not msgspec.Struct:
             yield paragraph(f"It also has every field of {link(base.__name__)}.")
-    if entries := list(_fields(cls, targets)):
+    if entries := list(_fields(cls, targets, names)):
         yield bullets(entries)
 
 
@@ -58,12 +62,12 @@ def enum_section(cls: type[Enum]) -> Iterator[str]:
     yield bullets(f"`{m.value}`" + (f": {meanings[m.name]}" if m.name in meanings else "") for m in cls)
 
 
-def _fields(cls: type[msgspec.Struct], targets: Targets) -> Iterator[str]:
+def _fields(cls: type[msgspec.Struct], targets: Targets, names: Mapping[Any, str]) -> Iterator[str]:
     kinds = typing.get_type_hints(cls, include_extras=True)
     meanings = docstrings.of_attributes(cls)
     for field in msgspec.structs.fields(cls):
         if field.name in cls.__annotations__:
-            kind = _linked(in_python(kinds[field.name]), targets)
+            kind = _linked(in_python(kinds[field.name], names), targets)
             meaning = meanings.get(field.name)
             yield f"`{field.encode_name}` ({kind}{_default(field)})" + (f": {meaning}" if meaning else "")
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
+from rillcast.contracts.fields import MAX_TEXT, DurationS, Text
 from rillcast.contracts.version import PROTOCOL_VERSION, UNSAID_VERSION
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -37,17 +39,11 @@ class _LooseFailure(msgspec.Struct):
     """A failure of a newer version, whose code this one may not know."""
 
     code: str = ""
-    message: str = ""
-    retry_after_s: float | None = None
+    message: Text = ""
+    retry_after_s: DurationS | None = None
 
 
 _encoder = msgspec.json.Encoder()
-_answer_decoder = msgspec.json.Decoder(_Answer)
-_failure_decoder = msgspec.json.Decoder(_LooseFailure)
-
-
-class Undecodable(ValueError):
-    """The other side sent something that isn't the message expected."""
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -69,10 +65,7 @@ def decode(body: bytes, kind: type[Message]) -> Message:
     """Inverse of `encode`. Raises `Undecodable`."""
     if len(body) > MAX_MESSAGE_BYTES:
         raise Undecodable(f"{kind.__name__} of {len(body)} bytes is too large")
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"not a {kind.__name__}: {error}") from error
+    return _decoded(body, kind, f"a {kind.__name__}")
 
 
 def encode_ok(answer: msgspec.Struct) -> bytes:
@@ -88,8 +81,9 @@ def encode_ok(answer: msgspec.Struct) -> bytes:
 
 
 def encode_failure(failure: Failure) -> bytes:
-    """The body of an answer that refuses the request."""
-    return b'{"failure":' + _encoder.encode(failure) + b"}"
+    """The body of an answer that refuses the request. A message that is too long for a `Failure` is cut."""
+    shorter = msgspec.structs.replace(failure, message=failure.message[:MAX_TEXT])
+    return b'{"failure":' + _encoder.encode(shorter) + b"}"
 
 
 def decode_answer(body: bytes, kind: type[Message]) -> Message:
@@ -104,22 +98,23 @@ def decode_answer(body: bytes, kind: type[Message]) -> Message:
 
 def decode_parts(body: bytes) -> _Answer:
     """Split an answer without looking inside."""
-    try:
-        return _answer_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(f"not an answer: {error}") from error
+    return _decoded(body, _Answer, "an answer")
 
 
 def _known_failure(body: bytes) -> Failure:
-    try:
-        loose = _failure_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Undecodable(f"not a failure: {error}") from error
+    loose = _decoded(body, _LooseFailure, "a failure")
     try:
         code = ErrorCode(loose.code)
     except ValueError:
         code = ErrorCode.SERVER_ERROR
     return Failure(code=code, message=loose.message, retry_after_s=loose.retry_after_s)
+
+
+def _decoded(body: bytes, kind: type[Message], name: str) -> Message:
+    try:
+        return decode_json(body, kind)
+    except Undecodable as error:
+        raise Undecodable(f"not {name}: {error}") from error
 
 
 def nobody(subject: str, why: str) -> RillcastError:

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
@@ -106,7 +107,7 @@ class NatsBus:
             except _Unanswered as error:
                 outcome = error.outcome
                 raise envelope.nobody(subject, error.why) from None
-            except envelope.Undecodable as error:
+            except Undecodable as error:
                 outcome = "undecodable"
                 log.error("An answer from another node makes no sense", subject=subject, reason=str(error))
                 raise RillcastError(ErrorCode.SERVER_ERROR, f"the answer on {name} makes no sense") from error
@@ -253,7 +254,7 @@ class NatsBus:
                 return
             try:
                 decoded = envelope.decode(msg.data, event)
-            except envelope.Undecodable as error:
+            except Undecodable as error:
                 metrics.BUS_EVENTS_DROPPED.labels("undecodable").inc()
                 log.warning("An event makes no sense", subject=msg.subject, reason=str(error))
                 return

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime.bus import envelope
@@ -43,7 +44,7 @@ async def carry_out(
         return "version", envelope.encode_failure(failure)
     try:
         message = envelope.decode(body, request)
-    except envelope.Undecodable as error:
+    except Undecodable as error:
         log.warning("A request makes no sense", subject=subject, reason=str(error))
         return "undecodable", _failure(ErrorCode.BAD_REQUEST, str(error))
     scope = asyncio.timeout(remaining_s)

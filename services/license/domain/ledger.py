@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.fields import UnixMs, Word
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SeatRequest
 from rillcast.contracts.records import SeatRecord
@@ -25,10 +26,10 @@ REMEMBERED_INCARNATIONS = 8
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """The entry of one node in the ledger."""
 
-    kind: str
-    incarnation: str
-    admitted_at_ms: int
-    replaced: tuple[str, ...] = ()
+    kind: Word
+    incarnation: Word
+    admitted_at_ms: UnixMs
+    replaced: tuple[Word, ...] = ()
     """Earlier incarnations of this node id; one of them asking again is a second process under the same id."""
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
+from rillcast.contracts.fields import Count, Text, UnixMs, Word
 from rillcast.contracts.messages import UsageDay, UsageReport
 
 MS_PER_HOUR = 3_600_000
@@ -21,17 +22,17 @@ KEPT_DAYS = 400
 class LicenseUse(msgspec.Struct, frozen=True):
     """What was used on one day under one license, by kind of node."""
 
-    node_ms: dict[str, int] = {}
-    peak: dict[str, int] = {}
+    node_ms: dict[Word, Count] = {}
+    peak: dict[Word, Count] = {}
 
 
 class DayRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One day (UTC), as it lies in the store."""
 
-    measured_at_ms: int
+    measured_at_ms: UnixMs
     """Up to when this is counted, Unix time."""
-    unmetered_ms: int = 0
-    licenses: dict[str, LicenseUse] = msgspec.field(default_factory=dict, name="licences")
+    unmetered_ms: Count = 0
+    licenses: dict[Text, LicenseUse] = msgspec.field(default_factory=dict, name="licences")
     """What was used under each license, by its id. The store keeps the spelling of the first days that were counted."""
 
 

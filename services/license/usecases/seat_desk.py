@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections import Counter
 
 import msgspec
@@ -26,7 +25,6 @@ log = get_logger(__name__)
 
 LEDGER = "ledger"
 CAS_ATTEMPTS = 20
-NODE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(?<!\.)")
 
 
 class SeatDesk:
@@ -44,10 +42,6 @@ class SeatDesk:
 
     async def acquire(self, request: SeatRequest) -> SeatAnswer:
         """Take or renew a seat. Raises SEAT_REFUSED naming the limit; STORE_UNAVAILABLE."""
-        if NODE_ID.fullmatch(request.node) is None or ".." in request.node or len(request.incarnation) > 128:
-            raise RillcastError(
-                ErrorCode.BAD_REQUEST, "the node id must be letters, digits, dot, underscore, hyphen; at most 128"
-            )
         try:
             outcome = "renewed" if await self._renew(request) else await self._admit(request)
         except RillcastError as error:

@@ -13,12 +13,13 @@ from msgspec.inspect import BoolType, FloatType, IntType, NoneType, StrType, Str
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.apps.stored import StoredApps, StoredBroadcasts, StoredRefused
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from services.signaling.core.domain.app_catalog import changed_settings
 from services.signaling.core.domain.broadcast_catalog import changed_broadcast
 
-APP = AppSettings(app_name="live")
-BROADCAST = BroadcastRecord(stream_id="s1")
+APP = AppSettings(app_name=AppName("live"))
+BROADCAST = BroadcastRecord(stream_id=StreamId("s1"))
 RUNG = {"height": 720, "videoBitrate": 1_000_000}
 INTEGERS = (-(10**20), -(10**15), -1_000, 10**15, 10**20)
 FLOATS = (-1e300, -1_000.0, 1e15, 1e300)

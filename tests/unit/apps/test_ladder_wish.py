@@ -8,15 +8,16 @@ import msgspec
 import pytest
 
 from rillcast.apps.ladder_wish import LadderWish, wish_of
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung
 
 RUNG = LadderRung(height=360, video_bitrate=500_000)
 OWN = LadderRung(height=240, video_bitrate=300_000)
-APP = AppSettings(app_name="live", encoder_settings=(RUNG,))
+APP = AppSettings(app_name=AppName("live"), encoder_settings=(RUNG,))
 
 
 def test_nothing_is_transcoded_by_default() -> None:
-    assert not wish_of(AppSettings(app_name="live"), None)
+    assert not wish_of(AppSettings(app_name=AppName("live")), None)
 
 
 def heights(wish: LadderWish) -> list[int]:
@@ -24,14 +25,14 @@ def heights(wish: LadderWish) -> list[int]:
 
 
 def test_a_broadcasts_own_rungs_replace_those_of_its_app() -> None:
-    assert heights(wish_of(APP, BroadcastRecord(stream_id="s", encoder_settings_list=(OWN,)))) == [240]
-    assert heights(wish_of(APP, BroadcastRecord(stream_id="s", encoder_settings_list=()))) == []
-    assert heights(wish_of(APP, BroadcastRecord(stream_id="s"))) == [360]
+    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))) == [240]
+    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=()))) == []
+    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s")))) == [360]
 
 
 def test_codecs_and_always_are_the_apps() -> None:
     app = msgspec.structs.replace(APP, h264_enabled=False, vp8_enabled=True, always_encode=True)
-    wish = wish_of(app, BroadcastRecord(stream_id="s", encoder_settings_list=(OWN,)))
+    wish = wish_of(app, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))
     assert (wish.codecs, wish.always) == (("VP8",), True)
 
 

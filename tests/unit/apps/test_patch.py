@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from rillcast.apps.patch import Patch, PatchRefused
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 
-LIVE = AppSettings(app_name="live", web_rtc_viewer_limit=3)
+LIVE = AppSettings(app_name=AppName("live"), web_rtc_viewer_limit=3)
 
 
 def patched(body: bytes) -> AppSettings:

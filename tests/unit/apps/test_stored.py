@@ -13,8 +13,8 @@ from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung
 LIVE, SHOW = AppName("live"), StreamId("show")
 KEY = stream_key(LIVE, SHOW)
 RUNGS = (LadderRung(height=360, video_bitrate=500_000),)
-SETTINGS = AppSettings(app_name="live", encoder_settings=RUNGS)
-RECORD = BroadcastRecord(stream_id="show", encoder_settings_list=RUNGS)
+SETTINGS = AppSettings(app_name=AppName("live"), encoder_settings=RUNGS)
+RECORD = BroadcastRecord(stream_id=StreamId("show"), encoder_settings_list=RUNGS)
 
 
 def test_apps_come_change_and_go_and_only_news_is_news() -> None:

@@ -22,7 +22,7 @@ TOLERANT = frozenset({"EndReason"})
 """Words of which a reader takes those that it does not know for another one (`_missing_`)."""
 UNSHAPED = frozenset(
     {"title", "description", "default", "pattern", "minLength", "maxLength", "minimum", "maximum"}
-    | {"exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"}
+    | {"exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "propertyNames"}
 )
 """Parts of a JSON schema that don't say which fields there are, and of which types."""
 

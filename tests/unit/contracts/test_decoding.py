@@ -22,6 +22,15 @@ NONSENSE = {
     "no utf-8": b'{"streamId": "\xff", "appName": "\xff", "app": "\xff"}',
     "too deep": b'{"x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
 }
+TRACK: dict[str, object] = {"track": "v0", "mid": "v0", "kind": "video", "codec": "H264", "clock_rate": 90_000}
+RECORD: dict[str, object] = {
+    "app": "live",
+    "stream": "s1",
+    "owner": "origin-1",
+    "publisher_session": "p",
+    "tracks": [TRACK],
+    "epoch": 7,
+}
 nonsense = pytest.mark.parametrize("value", NONSENSE.values(), ids=NONSENSE)
 
 
@@ -38,6 +47,26 @@ def test_no_bytes_raise_anything_else(value: bytes) -> None:
     except Undecodable:
         return
     msgspec.json.decode(value, type=BroadcastRecord)
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"epoch": -1},
+        {"epoch": 2**64},
+        {"owner": "é"},
+        {"publisher_session": ""},
+        {"meta_data": "m" * 20_000},
+        {"tracks": [TRACK | {"mid": "a/b"}]},
+        {"tracks": [TRACK | {"height": -720}]},
+    ],
+)
+def test_a_record_with_one_impossible_field_is_counted_and_what_was_known_stays(impossible: dict[str, object]) -> None:
+    directory = StreamDirectory()
+    directory.apply_stream(Entry("live/s1", msgspec.json.encode(RECORD), 1), 0.0)
+    assert not directory.apply_stream(Entry("live/s1", msgspec.json.encode(RECORD | impossible), 2), 0.0)
+    (live,) = directory.all()
+    assert (directory.undecodable, live.epoch) == (1, 7)
 
 
 @nonsense

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import REGISTRY
 
-from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     Ack,
@@ -117,6 +117,15 @@ async def test_seats_are_taken_given_back_and_shown(site: Site) -> None:
     assert (status.used_by_kind, status.limit_total, status.answered_by) == ({"edge": 1}, 1, "license-1")
     await site.bus.request(LICENSE_RELEASE, SeatRelease(node=NodeId("edge-1"), incarnation="1"), Ack)
     await site.acquire("edge-2")
+
+
+@pytest.mark.parametrize("node", ["é", "a/b", "", "a b", "*", ">", "a..b", "../../etc", "x" * 200])
+async def test_an_impossible_node_id_is_refused_before_it_is_looked_up(site: Site, node: str) -> None:
+    release = SeatRelease(node=NodeId(node), incarnation="1")
+    for asked in (site.acquire(node), site.bus.request(LICENSE_RELEASE, release, Ack)):
+        with pytest.raises(RillcastError, match=r"Expected 1 to 64 letters, .* at `\$\.node`") as refusal:
+            await asked
+        assert refusal.value.code is ErrorCode.BAD_REQUEST
 
 
 async def test_a_document_is_looked_at_without_being_put_in_force(site: Site) -> None:

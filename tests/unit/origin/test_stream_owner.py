@@ -29,6 +29,31 @@ async def test_a_publish_claims_the_stream_and_opens_a_plane_session(world: Worl
     assert len(origin.sources()) == 2
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("app", "é"),
+        ("stream", "a/b"),
+        ("session", ""),
+        ("signaling", "s" * 300),
+        ("max_bitrate_bps", -1),
+        ("keyframe_interval_ms", 2**70),
+        ("start_timeout_ms", -5),
+    ],
+)
+async def test_an_impossible_request_is_refused_by_name_and_leaves_nothing(
+    world: World, field: str, value: object
+) -> None:
+    origin = await world.origin()
+
+    with pytest.raises(RillcastError, match=rf"not a PublishRequest: .*\.{field}`") as refusal:
+        await world.publish(origin, **{field: value})
+
+    assert refusal.value.code is ErrorCode.BAD_REQUEST
+    assert not origin.plane.of(protocol.AddSession)
+    assert await world.record() is None
+
+
 async def test_first_media_is_announced_and_recorded(world: World) -> None:
     origin = await world.origin()
     answer = await world.publish(origin)

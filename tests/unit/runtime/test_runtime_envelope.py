@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.contracts import subjects
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import Ack, PublishRequest
@@ -23,17 +24,25 @@ def test_a_failure_survives_the_way(failure: Failure) -> None:
     assert caught.value.failure() == failure
 
 
+def test_an_endless_sentence_is_cut_rather_than_lost() -> None:
+    failure = Failure(code=ErrorCode.BAD_REQUEST, message="w" * 100_000, retry_after_s=1.0)
+    with pytest.raises(RillcastError) as caught:
+        envelope.decode_answer(envelope.encode_failure(failure), Ack)
+    assert (caught.value.code, caught.value.retry_after_s) == (ErrorCode.BAD_REQUEST, 1.0)
+    assert set(caught.value.message) == {"w"}
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_called_undecodable(body: bytes) -> None:
-    with pytest.raises(envelope.Undecodable):
+    with pytest.raises(Undecodable):
         envelope.decode(body, PublishRequest)
-    with pytest.raises((envelope.Undecodable, RillcastError)):
+    with pytest.raises((Undecodable, RillcastError)):
         envelope.decode_answer(body, PublishRequest)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"ok":null}', b'{"failure":3}', b'{"ok":[]}', b"[]", b"null", b"{" * 50_000])
 def test_answers_of_no_shape_are_undecodable(body: bytes) -> None:
-    with pytest.raises(envelope.Undecodable):
+    with pytest.raises(Undecodable):
         envelope.decode_answer(body, PublishRequest)
 
 

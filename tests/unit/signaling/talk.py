@@ -113,7 +113,7 @@ class Talk:
         self.conversation.stream_live(stream)
 
     def admitted(self, session: SessionId) -> list[Effect]:
-        return self.conversation.entrance.admitted(session, AppSettings(app_name="live"))
+        return self.conversation.entrance.admitted(session, AppSettings(app_name=AppName("live")))
 
     def opening(self, now: float = 0.0, stream: str = STREAM) -> SessionId:
         return next(e.session for e in self.send("play", now, streamId=stream) if isinstance(e, OpenViewer))

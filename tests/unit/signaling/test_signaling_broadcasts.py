@@ -50,7 +50,7 @@ async def test_a_broadcast_is_created_with_rungs_of_its_own_and_shown_before_and
     assert created.json() == before
     assert (before["status"], live["status"], told["status"]) == ("created", "broadcasting", "broadcasting")
     assert all(shown["encoderSettingsList"][0]["height"] == 360 for shown in (before, live, told))
-    assert (await stored(c)) == BroadcastRecord(stream_id="s1", encoder_settings_list=STORED)
+    assert (await stored(c)) == BroadcastRecord(stream_id=StreamId("s1"), encoder_settings_list=STORED)
     assert (again.status_code, again.json()["message"]) == (400, "Stream id is already being used.")
 
 
@@ -110,7 +110,7 @@ async def test_an_impossible_ladder_of_a_broadcast_is_refused_with_the_reason_an
         assert (refused.status_code, refused.json()["success"]) == (400, False)
         assert word in refused.json()["message"]
     assert refusals() == counted + 2
-    assert await stored(c) == BroadcastRecord(stream_id="s1", encoder_settings_list=STORED)
+    assert await stored(c) == BroadcastRecord(stream_id=StreamId("s1"), encoder_settings_list=STORED)
 
 
 async def test_what_is_not_there_is_named(c: Cluster) -> None:
@@ -147,7 +147,7 @@ async def test_a_store_that_is_away_is_said_so(c: Cluster) -> None:
 async def test_what_another_instance_sets_is_seen_and_listed_with_what_is_live(c: Cluster) -> None:
     await c.go_live("s2")
     bucket = c.host.buckets[subjects.BUCKET_BROADCASTS]
-    record = BroadcastRecord(stream_id="s1", encoder_settings_list=STORED)
+    record = BroadcastRecord(stream_id=StreamId("s1"), encoder_settings_list=STORED)
     await bucket.put(stream_key(LIVE, StreamId("s1")), msgspec.json.encode(record))
     await bucket.put(stream_key(LIVE, StreamId("s3")), b"{")
     async with c.http() as http:
@@ -167,7 +167,7 @@ async def test_what_another_instance_sets_is_seen_and_listed_with_what_is_live(c
 
 
 def entry(revision: int, *, stream: str = "s1", value: bytes | None = None) -> Entry:
-    record = msgspec.json.encode(BroadcastRecord(stream_id=stream, encoder_settings_list=STORED))
+    record = msgspec.json.encode(BroadcastRecord(stream_id=StreamId(stream), encoder_settings_list=STORED))
     return Entry(stream_key(LIVE, StreamId(stream)), record if value is None else value, revision)
 
 
@@ -178,7 +178,7 @@ def test_old_news_and_nonsense_change_nothing() -> None:
     assert not catalog.apply(entry(6, value=b'{"streamId":"other"}'))
     assert not catalog.apply(entry(6, value=b"{"))
     assert not catalog.apply(Entry("no-stream-key", b"{}", 1))
-    assert catalog.get(LIVE, StreamId("s1")) == BroadcastRecord(stream_id="s1", encoder_settings_list=STORED)
+    assert catalog.get(LIVE, StreamId("s1")) == BroadcastRecord(stream_id=StreamId("s1"), encoder_settings_list=STORED)
 
     assert catalog.apply(Entry(stream_key(LIVE, StreamId("s1")), None, 7))
     assert catalog.get(LIVE, StreamId("s1")) is None

@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.ice_servers import is_ice_uri, link_header
 
 
 def app(uri: str, name: str = "", word: str = "") -> AppSettings:
-    return AppSettings(app_name="live", stun_server_uri=uri, turn_server_username=name, turn_server_credential=word)
+    return AppSettings(
+        app_name=AppName("live"), stun_server_uri=uri, turn_server_username=name, turn_server_credential=word
+    )
 
 
 @pytest.mark.parametrize("uri", ["stun:a.example", "stuns:a.example:5349", "turn:[2001:db8::1]:3478?transport=udp"])

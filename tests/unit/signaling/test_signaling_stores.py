@@ -54,7 +54,7 @@ def patch(body: bytes) -> Patch[AppSettings]:
 
 async def test_settings_that_two_instances_change_at_once_keep_both_changes() -> None:
     shared = Shared()
-    await shared.put("live", msgspec.json.encode(AppSettings(app_name="live")))
+    await shared.put("live", msgspec.json.encode(AppSettings(app_name=AppName("live"))))
     stores = [AppStore(shared, AppCatalog(["live"], {})) for _ in range(2)]
 
     await asyncio.gather(

@@ -64,7 +64,7 @@ async def test_a_publisher_gets_a_resource_with_all_its_headers(c: Cluster) -> N
 
 async def test_a_turn_server_comes_with_its_credentials(c: Cluster) -> None:
     settings = AppSettings(
-        app_name="live",
+        app_name=AppName("live"),
         stun_server_uri="turn:t.example:3478?transport=udp",
         turn_server_username='u"',
         turn_server_credential="w",

@@ -7,6 +7,7 @@ from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
 from rillcast.runtime.ports import Bus
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.usecases.admission import Admission
 
 QUEUE = "signaling"
@@ -23,16 +24,15 @@ class BusAdmission:
         await bus.serve(subjects.SIGNALING_ADMIT, AdmitRequest, self._admit, queue=QUEUE)
 
     async def _admit(self, request: AdmitRequest) -> AdmitAnswer:
+        stream = valid_stream_id(request.stream)
         client = Client(address=request.client_address, user_agent=request.user_agent)
         credentials = Credentials(
             token=request.token, subscriber_id=request.subscriber_id, subscriber_code=request.subscriber_code
         )
-        applicant = Applicant(
-            role=request.role, app=request.app, stream=request.stream, credentials=credentials, client=client
-        )
+        applicant = Applicant(role=request.role, app=request.app, stream=stream, credentials=credentials, client=client)
         settings = await self._admission.admit(applicant)
         return AdmitAnswer(
-            credential_digest=credential_digest(request.app, request.stream, credentials, client),
+            credential_digest=credential_digest(request.app, stream, credentials, client),
             has_credentials=credentials.shown,
             max_bitrate_bps=settings.max_ingest_bitrate_bps,
             keyframe_interval_ms=settings.web_rtc_keyframe_time,

@@ -17,7 +17,7 @@ class AppCatalog:
 
     def __init__(self, names: Iterable[str], given: Mapping[AppName, AppSettings]) -> None:
         """`names`: apps with default settings. `given`: apps with settings from a file."""
-        self._defaults = {AppName(name): AppSettings(app_name=name) for name in names} | dict(given)
+        self._defaults = {name: AppSettings(app_name=name) for name in map(AppName, names)} | dict(given)
         self._stored = StoredApps()
 
     def settings(self, app: AppName) -> AppSettings | None:

@@ -126,8 +126,9 @@ def refused(why: str, status: int = 501) -> Callable[..., Awaitable[Any]]:
 
 def base_type(annotation: Any) -> Any:
     """Without annotations and new names: ``Annotated[AppName, …]`` is a str."""
-    base = getattr(annotation, "__origin__", annotation) if hasattr(annotation, "__metadata__") else annotation
-    return getattr(base, "__supertype__", base)
+    while hasattr(annotation, "__supertype__") or hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation.__supertype__
+    return annotation
 
 
 def about(annotation: Any) -> About:
