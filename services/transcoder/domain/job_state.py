@@ -63,6 +63,8 @@ TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
     (JobState.ENDING, JobEvent.STOP): JobState.ENDING,
     (JobState.ENDING, JobEvent.DRAIN): JobState.ENDING,
     (JobState.ENDING, JobEvent.LEASE_LOST): JobState.ENDING,
+    # The stream ended while the lease was being given back.
+    (JobState.ENDING, JobEvent.UNWATCHED): JobState.ENDING,
     (JobState.ENDING, JobEvent.CLOSED): JobState.ENDED,
     (JobState.ENDED, JobEvent.STOP): JobState.ENDED,
     (JobState.ENDED, JobEvent.DRAIN): JobState.ENDED,

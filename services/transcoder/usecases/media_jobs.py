@@ -148,25 +148,22 @@ class MediaJobs:
         return self._order(kind, live)
 
     def _attend_to(self, key: str, kind: WorkKind) -> None:
+        job_id = (key, kind.kind)
         try:
-            self._tasks.start(self._attend(key, kind), f"{kind.kind} {key}")
+            task = self._tasks.start(self._attend(key, kind), f"{kind.kind} {key}")
         except RillcastError:
             return  # this node does too much on the side already, which is counted there; the next look tries again
-        self._attended.add((key, kind.kind))
+        self._attended.add(job_id)
+        # A task that is cancelled before it began runs no line of its own, so that it can't take itself out.
+        task.add_done_callback(lambda _: self._attended.discard(job_id))
 
     async def _attend(self, key: str, kind: WorkKind) -> None:
-        again_s = 0.0
-        try:
-            await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self._running.share()))
-            live = self._watch.directory.by_key(key)
-            order = self._wanted(kind, live) if live is not None else None
-            if live is None or order is None:
-                return
-            if not await self._work(kind, live, order):
-                again_s = CLAIM_AGAIN_S
-        finally:
-            self._attended.discard((key, kind.kind))
-        asyncio.get_running_loop().call_later(again_s, self.look, key)
+        await asyncio.sleep(random.uniform(0, CLAIM_SPREAD_S) + CLAIM_BUSY_S * min(1.0, self._running.share()))
+        live = self._watch.directory.by_key(key)
+        order = self._wanted(kind, live) if live is not None else None
+        if live is not None and order is not None:
+            won = await self._work(kind, live, order)
+            asyncio.get_running_loop().call_later(0.0 if won else CLAIM_AGAIN_S, self.look, key)
 
     async def _work(self, kind: WorkKind, live: LiveStream, order: Order) -> bool:
         """Whether it won the job and did it to its end."""

@@ -29,7 +29,8 @@ from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.media import protocol
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
-from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.runtime.ports import Entry
+from rillcast.testing.bus import FakeBroker, FakeBus, Serve
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
@@ -47,14 +48,31 @@ SIGNALING = NodeId("sig-1")
 
 class Store(FakeKeyValue):
     """The streams bucket. `slow`: writes happen, and their answers come when it is set; `lose_next_answer`: the next
-    write happens, and its answer never comes."""
+    write happens, and its answer never comes; `answer_s`: how long every answer takes."""
 
+    answer_s = 0.0
     slow: asyncio.Event | None = None
     reached: asyncio.Event | None = None
     lose_next_answer = False
 
+    async def get(self, key: str) -> Entry | None:
+        entry = await super().get(key)
+        await self._take_time()
+        return entry
+
+    async def update(self, key: str, value: bytes, revision: int) -> int | None:
+        written = await super().update(key, value, revision)
+        await self._take_time()
+        return written
+
+    async def delete(self, key: str, revision: int | None = None) -> bool:
+        gone = await super().delete(key, revision)
+        await self._take_time()
+        return gone
+
     async def create(self, key: str, value: bytes) -> int | None:
         revision = await super().create(key, value)
+        await self._take_time()
         if self.lose_next_answer:
             self.lose_next_answer = False
             raise RillcastError(ErrorCode.STORE_UNAVAILABLE, "the answer got lost", 1.0)
@@ -62,6 +80,10 @@ class Store(FakeKeyValue):
             self.reached.set()
             await self.slow.wait()
         return revision
+
+    async def _take_time(self) -> None:
+        if self.answer_s:
+            await asyncio.sleep(self.answer_s)
 
 
 class Plane(FakePlane):
@@ -108,6 +130,13 @@ class RunningOrigin:
         )
         self.origin = Origin(read, self.media_node)
         self.task: asyncio.Task[None] | None = None
+        self._hand_over: Serve = _never
+
+    async def start(self) -> None:
+        """Serve requests, and run."""
+        await self.origin.serve()
+        ((_, self._hand_over, _),) = self._broker.servers[subjects.origin_hand_over(self.name)][-1:]
+        self.task = asyncio.create_task(self.media_node.run())
 
     async def drain(self) -> None:
         """As SIGTERM does, up to the moment the plane is closed."""
@@ -126,6 +155,11 @@ class RunningOrigin:
         await self.kill()
         self.frozen = FakeBus(self._broker)
         self._broker.servers[subjects.origin_hand_over(self.name)].append(("", _never, self.frozen))
+
+    def hear_hand_overs(self, hears: bool) -> None:
+        """Whether it answers other origins, or lets them wait."""
+        serving = self._broker.servers[subjects.origin_hand_over(self.name)]
+        serving[:] = [("", self._hand_over if hears else _never, self.bus)]
 
     def last_session(self) -> protocol.AddSession:
         return self.plane.of(protocol.AddSession)[-1]
@@ -174,8 +208,7 @@ class World:
 
     async def origin(self, name: str = "origin-1", workers: int = 1, **settings: Any) -> RunningOrigin:
         running = RunningOrigin(self, name, workers, **settings)
-        await running.origin.serve()
-        running.task = asyncio.create_task(running.media_node.run())
+        await running.start()
         self.origins.append(running)
         return running
 

@@ -169,6 +169,8 @@ class Cluster:
         self.opened: list[RelayOpen] = []
         self.closed: list[RelayClose] = []
         self.refusing = False
+        self.silent = False
+        """Whether the origin lets whoever asks it wait for an answer that never comes."""
         self.nodes: list[TestNode] = []
         self._records: dict[str, StreamRecord] = {}
 
@@ -177,6 +179,7 @@ class Cluster:
 
         async def open_relay(request: RelayOpen) -> RelayGrant:
             self.opened.append(request)
+            await self._answer_if_heard()
             if self.refusing:
                 raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
             return RelayGrant(
@@ -191,10 +194,15 @@ class Cluster:
 
         async def close_relay(request: RelayClose) -> Ack:
             self.closed.append(request)
+            await self._answer_if_heard()
             return Ack()
 
         await self.bus.serve(media_relay_open(node), RelayOpen, open_relay)
         await self.bus.serve(media_relay_close(node), RelayClose, close_relay)
+
+    async def _answer_if_heard(self) -> None:
+        if self.silent:
+            await asyncio.Event().wait()
 
     async def node(self, name: str = "transcoder-1", **settings: object) -> TestNode:
         node = TestNode(self, name, settings)

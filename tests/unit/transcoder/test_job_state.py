@@ -16,7 +16,7 @@ MATRIX = {
     S.ABANDONED: (S.ENDING, S.ENDED, S.ABANDONED, S.ABANDONED, None, None, None),
     S.HELD: (None, None, S.ENDING, S.HANDING_OVER, S.ENDING, None, None),
     S.HANDING_OVER: (None, None, S.ENDING, S.HANDING_OVER, S.ENDING, S.ENDING, None),
-    S.ENDING: (None, None, S.ENDING, S.ENDING, S.ENDING, None, S.ENDED),
+    S.ENDING: (None, None, S.ENDING, S.ENDING, S.ENDING, S.ENDING, S.ENDED),
     S.ENDED: (None, None, S.ENDED, S.ENDED, None, None, None),
 }
 """Written a second time by hand, in the order of `JobEvent`. None: it can't happen."""

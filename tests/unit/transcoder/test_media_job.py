@@ -96,3 +96,29 @@ async def test_nonsense_under_the_key_of_a_job_is_another_owner_and_no_fault_of_
         await eventually(lambda: node.running.held == 0, what="the job's end")
 
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_stream_that_ends_while_its_job_is_handed_over_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    giving_back, may_answer = asyncio.Event(), asyncio.Event()
+    async with cluster() as around:
+        node = await working(around)
+        await around.unwatch_rung("v0.90p", node.name)
+        delete = around.renditions.delete
+
+        async def slowly(key: str, revision: int | None = None) -> bool:
+            giving_back.set()
+            await may_answer.wait()
+            return await delete(key, revision)
+
+        monkeypatch.setattr(around.renditions, "delete", slowly)
+        draining = asyncio.create_task(node.jobs.drain())
+        await giving_back.wait()
+        await around.unpublish()
+        await asyncio.sleep(0)
+        may_answer.set()
+
+        await asyncio.wait_for(draining, 3.0)
+        await eventually(lambda: not node.media.tasks._tasks, what="the job's end")
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

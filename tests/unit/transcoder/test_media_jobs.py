@@ -398,3 +398,18 @@ async def test_measured_processor_time_counts_as_load() -> None:
         await eventually(lambda: len(node.plane.pushed) >= 10)
         node.running.measure(100.1)
         assert node.running.cpu > 0
+
+
+async def test_a_stream_whose_job_was_cancelled_before_it_began_is_worked_on_all_the_same() -> None:
+    async with cluster() as around:
+        node = await around.node()
+        await around.ladder(*LADDER)
+        await around.publish(SIZED)
+        await eventually(lambda: bool(node.media.tasks._tasks), every_s=0.0)
+        (task,) = node.media.tasks._tasks
+        task.cancel()
+        await eventually(task.done)
+
+        node.jobs.look(KEY)
+
+        assert (await around.announced()).owner == node.name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 
 import msgspec
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rillcast.contracts.errors import RillcastError
@@ -39,6 +41,7 @@ class Story:
         self.epoch = 5
         self.lost: set[int] = set()
         self.camera = Camera(width=64, height=36)
+        self.draining: asyncio.Task[None] | None = None
 
     async def watch(self, number: int) -> None:
         with suppress(RillcastError):
@@ -47,7 +50,8 @@ class Story:
             )
 
     async def unwatch(self, number: int) -> None:
-        await self.around.unwatch_rung(TRACKS[number % 2], self.node.name, child=CHILDREN[number // 2])
+        with suppress(RillcastError):
+            await self.around.unwatch_rung(TRACKS[number % 2], self.node.name, child=CHILDREN[number // 2])
 
     async def lose_children(self, _: int) -> None:
         gone = {removed.relay for removed in self.node.plane.of(RemoveRelay)} | self.lost
@@ -61,6 +65,22 @@ class Story:
 
     async def refuse(self, number: int) -> None:
         self.around.refusing = number % 2 == 0
+
+    async def silence_origin(self, number: int) -> None:
+        self.around.silent = number % 2 == 0
+
+    async def cut_off(self, number: int) -> None:
+        self.node.bus.connected = number % 2 == 1
+
+    async def cancel(self, number: int) -> None:
+        """Whatever goes on is cancelled in the middle: a job, a claim, a question to the origin."""
+        tasks = sorted(self.node.media.tasks._tasks, key=asyncio.Task.get_name)
+        if tasks:
+            tasks[number % len(tasks)].cancel()
+
+    async def drain(self, number: int) -> None:
+        if number == 0 and self.draining is None:
+            self.draining = asyncio.create_task(self.node.jobs.drain())
 
     async def tire_plane(self, number: int) -> None:
         self.node.plane.busy = number % 2 == 0
@@ -118,6 +138,7 @@ async def tell(events: list[tuple[str, int]]) -> None:
             await asyncio.sleep(0)
 
         around.renditions.available = True
+        around.silent, node.bus.connected = False, True
         await story.unpublish(0)
         await eventually(lambda: not node.media.tasks._tasks, 30.0, "the end of everything")
 
@@ -129,11 +150,14 @@ async def tell(events: list[tuple[str, int]]) -> None:
         assert not node.running._jobs
         assert not node.running._by_feed
         assert not node.jobs._attended
+        assert story.draining is None or await asyncio.wait_for(story.draining, 1.0) is None
         assert node.media.load.sessions == 0
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 3)), max_size=25))
-def test_nothing_is_left(events: list[tuple[str, int]]) -> None:
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 3)), max_size=25))
+def test_nothing_is_left(events: list[tuple[str, int]], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(tell(events))
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
