@@ -229,8 +229,10 @@ class MediaJob:
                         await self._changed.wait()
         finally:
             self._advance(JobEvent.STOP)
-            await self._close()
-            self._advance(JobEvent.CLOSED)
+            try:
+                await self._close()
+            finally:
+                self._advance(JobEvent.CLOSED)
 
     async def hand_over(self) -> None:
         """Give the lease back but go on until nobody takes anything from here. For an orderly end."""
@@ -248,13 +250,13 @@ class MediaJob:
         self._advance(JobEvent.LEASE_LOST)
 
     async def _close(self) -> None:
-        """The lease first, so that another node can begin; even if giving it back shows a fault of ours."""
+        """The lease first, so that another node can begin. Whatever raises or is cancelled here, the rest is closed."""
         try:
             await self._lease.release()
         finally:
             self._relays.end(self._lease.key)
-            await self._work.close()
             self._feed.close()
+            await self._work.close()
 
     async def _step(self) -> None:
         now = self._clock()

@@ -252,8 +252,10 @@ class Cluster:
                 await self.streams.put(key, msgspec.json.encode(record))
 
     def _track(self, request: RelayOpen) -> TrackRecord:
-        tracks = self._records[stream_key(request.app, request.stream)].tracks
-        return next(track for track in tracks if track.track == request.track)
+        record = self._records.get(stream_key(request.app, request.stream))
+        if record is None:
+            raise RillcastError(ErrorCode.NO_STREAM_EXIST, "the stream is over")
+        return next(track for track in record.tracks if track.track == request.track)
 
     def kinds_for(self, node: TestNode) -> tuple[WorkKind, ...]:
         """Kinds of work besides ladders that the node does."""

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.media.protocol import AddPushSource, RemoveSource
+from rillcast.media.protocol import AddPushSource, AddRelaySource, RemoveSource
 from rillcast.testing.eventually import eventually
 from tests.unit.transcoder.cluster import KEY, LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.fake_codecs import FakeCodecs
@@ -122,3 +122,30 @@ async def test_a_stream_that_ends_while_its_job_is_handed_over_is_no_fault_of_ou
         await asyncio.wait_for(draining, 3.0)
         await eventually(lambda: not node.media.tasks._tasks, what="the job's end")
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_job_that_is_cancelled_while_it_closes_has_ended_and_leaves_no_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopping = asyncio.Event()
+
+    async def never(_: FakeCodecs) -> None:
+        stopping.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FakeCodecs, "stop", never)
+    async with cluster() as around:
+        node = await working(around)
+        await eventually(lambda: node.feed_source() is not None)
+        draining = asyncio.create_task(node.jobs.drain())
+        await asyncio.sleep(0)
+        await around.unpublish()
+        await stopping.wait()
+        (task,) = [task for task in node.media.tasks._tasks if task.get_name() == f"ladder {KEY}"]
+        task.cancel()
+
+        await asyncio.wait_for(draining, 3.0)
+        assert task.cancelled()
+        pushed = {command.source for command in node.plane.of(AddPushSource)}
+        fed = {command.source for command in node.plane.of(AddRelaySource)}
+        assert pushed | fed == {command.source for command in node.plane.of(RemoveSource)}
