@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from rillcast.media import protocol
+from rillcast.media.protocol import commands, config, events, figures, negotiated
 from scripts.reference import messages
 from scripts.reference.faults import Undocumented
 from scripts.reference.markdown import page, prose
@@ -22,22 +23,29 @@ name that stands in the heading. Packets do not go as JSON: a tapped packet come
 
 def render() -> str:
     """The page. Raises `Undocumented` for commands and events without a docstring."""
-    if faults := undocumented(defined_in(protocol, msgspec.Struct)):
+    if faults := undocumented(_structs()):
         raise Undocumented(faults)
-    return page("The media plane", "`rillcast/media/protocol.py`", INTRODUCTION, _parts())
+    return page("The media plane", "`rillcast/media/protocol`", INTRODUCTION, _parts())
+
+
+def _structs() -> list[type]:
+    """Of all modules of the protocol."""
+    return [
+        cls for module in (config, negotiated, commands, figures, events) for cls in defined_in(module, msgspec.Struct)
+    ]
 
 
 def _parts() -> Iterator[str]:
-    structs = defined_in(protocol, msgspec.Struct)
+    structs = _structs()
     targets = {**messages.targets(), **targets_on("", [cls.__name__ for cls in structs])}
-    commands, events = typing.get_args(protocol.Command), typing.get_args(protocol.Event)
+    told, heard = typing.get_args(protocol.Command), typing.get_args(protocol.Event)
     yield "## Conventions"
     yield prose(protocol.__doc__ or "")
-    for title, tagged in (("Commands", commands), ("Events", events)):
+    for title, tagged in (("Commands", told), ("Events", heard)):
         yield f"## {title}"
         for cls in tagged:
             yield from struct_section(cls, targets, heading=f"`{cls.__struct_config__.tag}`")
     yield "## Structs inside them"
     for cls in structs:
-        if cls not in commands + events:
+        if cls not in told + heard:
             yield from struct_section(cls, targets)

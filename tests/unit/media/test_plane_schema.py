@@ -1,4 +1,4 @@
-"""What crosses the border to the media plane is the same on both sides: in `protocol.py`, and in `schema.json`, which a
+"""What crosses the border to the media plane is the same on both sides: in `rillcast/media/protocol`, and in `schema.json`, which a
 test in Rust keeps as the code there is."""
 
 from __future__ import annotations

@@ -1,0 +1,175 @@
+"""What Python tells the plane to do."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol.negotiated import DtlsParameters, HeaderExtensions, IceParameters, RecvTrack, SendTrack
+
+
+class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
+    """A negotiated publisher (recv) or viewer (send) session. Its worker's media port is in the SDP."""
+
+    session: int
+    worker: int
+    ice: IceParameters
+    dtls: DtlsParameters
+    extensions: HeaderExtensions = HeaderExtensions()
+    recv: tuple[RecvTrack, ...] = ()
+    send: tuple[SendTrack, ...] = ()
+    keyframe_interval_ms: int = 0
+    """Publisher: ask for a keyframe this often while somebody consumes the source; 0 = only on demand."""
+    max_bitrate_bps: int = 10_000_000
+    """Publisher: upper bound of REMB."""
+    keep_dtls: bool = False
+    """Viewer: keep the DTLS association for as long as the session lives, for data channels. Otherwise it is given up
+    10 s after the handshake, which saves two thirds of the viewer's memory. A publisher's is always kept. Until the
+    plane has an SCTP, records of application data are dropped and counted as ``dtls_data_dropped`` in
+    `WorkerStats.counters`."""
+
+
+class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
+    """New ICE credentials for a living session (RFC 8445 §9). DTLS and SRTP go on as they are."""
+
+    session: int
+    ice: IceParameters
+
+
+class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
+    """End a session: the peer gets an RTCP BYE and a close_notify. Its sources end as well, unless `keep_sources`: then
+    they stay, silent, until RemoveSource, or until the encodings of a new session on the same worker name them (the
+    publisher is back)."""
+
+    session: int
+    keep_sources: bool = False
+
+
+ALL_LAYERS = 2
+"""The limit on temporal layers that lets all of them through."""
+
+
+class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source"):
+    """Point a viewer's track at another source of the same codec, at that source's newest cached or next keyframe;
+    the old source goes on until then. Sequence numbers and timestamps continue, and all temporal layers are sent.
+    None = pause."""
+
+    session: int
+    track: int
+    source: int | None
+    hold: bool = False
+    """The link is full: nothing of the old source is sent until then."""
+
+
+class LimitLayers(msgspec.Struct, frozen=True, kw_only=True, tag="limit_layers"):
+    """How many temporal layers of its present source a viewer's track is sent. Down from the next frame on; up where
+    the codec allows it, a layer at a time."""
+
+    session: int
+    track: int
+    temporal: int
+    """The highest: 0 = the base only, 1, or `ALL_LAYERS`."""
+
+
+class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_source"):
+    """A source fed by Python with `push_rtp` (transcoder, ingest)."""
+
+    source: int
+    worker: int
+    kind: MediaKind
+    codec: str
+    clock_rate: int
+
+
+class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_source"):
+    """Child side of a relay: a source fed by a parent. If the source exists, its feed is replaced (another parent), and
+    its viewers stay."""
+
+    source: int
+    worker: int
+    kind: MediaKind
+    codec: str
+    clock_rate: int
+    parent: str
+    """The relay socket of the parent, as ``ip:port``."""
+    ssrc: int
+    srtp_key: str
+    """Key (16 bytes) and salt (12 bytes) in base64, from the parent to the child."""
+    srtcp_key: str
+    """Key and salt in the same form, from the child to the parent."""
+
+
+class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
+    """End a source and its relays. Viewers' tracks that had it send nothing until `SwitchSource` names another one."""
+
+    source: int
+
+
+class AddRelay(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay"):
+    """Parent side of a relay: sends `source` to one child, once the child's first authenticated keep-alive arrives."""
+
+    relay: int
+    source: int
+    ssrc: int
+    payload_type: int
+    srtp_key: str
+    srtcp_key: str
+
+
+class RemoveRelay(msgspec.Struct, frozen=True, kw_only=True, tag="remove_relay"):
+    """Parent side: stop sending a source to a child."""
+
+    relay: int
+
+
+class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_keyframe"):
+    """Ask upstream for a keyframe; merged and throttled (one per 500 ms and source)."""
+
+    source: int
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
+    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track,
+    so that its estimate shows whether more would fit. Needs RTX. A new probe of the session replaces one under way."""
+
+    session: int
+    track: int
+    bitrate_bps: int
+    """How much is sent on top of the media; at most 20 Mbit/s."""
+    duration_ms: int
+    """How long the probe lasts; at most 5 000."""
+
+
+class Tap(msgspec.Struct, frozen=True, kw_only=True, tag="tap"):
+    """Deliver the source's packets to Python (`Plane.packets`). Bounded: 4 000 waiting packets, then the oldest are
+    dropped and counted."""
+
+    source: int
+    enabled: bool
+
+
+class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
+    """Tell a push source its RTP clock: the same as a sender report (RFC 3550 §6.4.1)."""
+
+    source: int
+    ntp: int
+    """A time of the wall clock as a 64-bit NTP timestamp (RFC 3550 §4)."""
+    rtp_ts: int
+
+
+Command = (
+    AddSession
+    | RestartIce
+    | RemoveSession
+    | SwitchSource
+    | LimitLayers
+    | AddPushSource
+    | AddRelaySource
+    | RemoveSource
+    | AddRelay
+    | RemoveRelay
+    | RequestKeyframe
+    | Probe
+    | Tap
+    | SetClock
+)

@@ -1,0 +1,25 @@
+"""How a node sets its media plane up."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """How a node's media plane is set up."""
+
+    workers: int = 1
+    media_bind: tuple[str, ...] = ("0.0.0.0", "::")
+    """At most one IPv4 and one IPv6 address."""
+    media_port: int = 0
+    """First worker's port, the next worker has the next one; 0 = any free port each."""
+    relay_bind: str = "0.0.0.0"
+    relay_port: int = 0
+    pin: bool = False
+    """Pin worker i to CPU i+1 (modulo their number)."""
+    gso: bool = True
+    handshake_timeout_ms: int = 10_000
+    consent_timeout_ms: int = 30_000
+    """RFC 7675: no authenticated STUN check or SRTP/SRTCP packet for this long closes the session."""
+    max_half_open: int = 4_000
+    """Sessions per worker whose handshake isn't finished; more are refused."""

@@ -1,0 +1,134 @@
+"""What the plane tells Python."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from rillcast.media.protocol.figures import SessionStats, SourceStats, WorkerStats
+
+
+class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_connected"):
+    """ICE and DTLS are up."""
+
+    session: int
+    remote: str
+    dtls: str
+    """``DTLS 1.2`` or ``DTLS 1.3``"""
+    srtp: str
+    """``AEAD_AES_128_GCM`` …"""
+
+
+class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media"):
+    """The session's first media packet was sent (viewer) or accepted (publisher)."""
+
+    session: int
+
+
+class CloseReason(StrEnum):
+    """Why the plane ended a session. Each is a word of `rillcast.contracts.words.EndReason` as well."""
+
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    """ICE and DTLS were not up in `PlaneConfig.handshake_timeout_ms`."""
+    CONSENT_EXPIRED = "consent_expired"
+    """Nothing authentic came for `PlaneConfig.consent_timeout_ms` (RFC 7675)."""
+    DTLS_CLOSED = "dtls_closed"
+    """The peer said goodbye."""
+    DTLS_FAILED = "dtls_failed"
+    FINGERPRINT_MISMATCH = "fingerprint_mismatch"
+    """The peer's certificate is not the one that its SDP announced."""
+    TOO_MANY_HALF_OPEN = "too_many_half_open"
+    """`PlaneConfig.max_half_open` was reached: the session was never opened."""
+    REMOVED = "removed"
+    """By `RemoveSession`."""
+
+
+class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_closed"):
+    """The session is gone. Unless it was removed, a publisher's sources stay, silent, until RemoveSource, or until a
+    new session on the same worker names them."""
+
+    session: int
+    reason: CloseReason
+
+
+class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):
+    """The first packet of a source has come, or the first one after its feed was changed."""
+
+    source: int
+
+
+class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_switched"):
+    """A viewer's track has gone over to the source that `SwitchSource` named, beginning with a keyframe."""
+
+    session: int
+    track: int
+    source: int
+
+
+class RelayConnected(msgspec.Struct, frozen=True, kw_only=True, tag="relay_connected"):
+    """Parent side: the child's first keep-alive came."""
+
+    relay: int
+    child: str
+
+
+class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_lost"):
+    """Parent side: no keep-alive for 10 s; the relay is removed."""
+
+    relay: int
+
+
+class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
+    """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes
+    once per silence."""
+
+    source: int
+
+
+class KeyframeWanted(msgspec.Struct, frozen=True, kw_only=True, tag="keyframe_wanted"):
+    """A push source should make a keyframe (throttled)."""
+
+    source: int
+
+
+class ClockSeen(msgspec.Struct, frozen=True, kw_only=True, tag="clock_seen"):
+    """A sender report of a tapped source has come."""
+
+    source: int
+    ntp: int
+    rtp_ts: int
+
+
+class WorkerFailed(msgspec.Struct, frozen=True, kw_only=True, tag="worker_failed"):
+    """A media thread has ended by a bug of ours; its panic message on standard error tells more. Its sessions are dead,
+    so the node is to end. At most once per worker."""
+
+    worker: int
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
+    """A command could not be carried out."""
+
+    command: str
+    id: int
+    message: str
+
+
+Event = (
+    SessionConnected
+    | SessionMedia
+    | SessionClosed
+    | SourceStarted
+    | SourceStats
+    | SessionStats
+    | SourceSwitched
+    | RelayConnected
+    | RelayChildLost
+    | RelayParentLost
+    | KeyframeWanted
+    | ClockSeen
+    | WorkerStats
+    | WorkerFailed
+    | Error
+)

@@ -1,0 +1,83 @@
+"""What the plane measures, and tells about once a second."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats"):
+    """Once a second per source."""
+
+    source: int
+    bitrate_bps: int
+    packets: int
+    """How many packets have come since the source began."""
+    lost: int
+    """How many packets never came, although they were asked for again."""
+    recovered: int
+    """How many packets came after they had been missed."""
+    keyframes: int
+    """How many keyframes have come since the source began."""
+    frames_per_second: float
+    width: int
+    height: int
+    layers_bps: tuple[int, ...] = ()
+    """Bit rates with temporal layers up to 0, up to 1 and all; as many as there are layers, none for one."""
+    silent_ms: int
+    """The time since the last packet of the source."""
+    consumers: int
+    """The number of viewers' tracks, relays and taps that consume the source."""
+
+
+class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
+    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second
+    while it is probed."""
+
+    session: int
+    packets_sent: int
+    """How many packets were sent since the session began."""
+    bytes_sent: int
+    packets_received: int
+    """How many packets were received since the session began."""
+    bytes_received: int
+    estimate_bps: int
+    """Viewer: last REMB received (0 = none). Publisher: our estimate as sent."""
+    fraction_lost: float
+    """Share of packets its receiver reports missed since the last figures."""
+    rtt_ms: float
+    """The round trip to the peer; 0 while it is not known."""
+    lag_ms: float = 0.0
+    """Age of the newest packet that a viewer had when it last reported; 0 when it didn't since the last figures."""
+    jitter_ms: float
+    nacks: int
+    """The number of packets that the peer has asked for again since the session began."""
+    repaired: int
+    """The number of those that were sent again from the ring."""
+    dropped: int
+    """Packets not sent because the socket or the viewer's budget was full."""
+    video_bps: int
+    audio_bps: int
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats"):
+    """Once a second per worker."""
+
+    worker: int
+    busy: float
+    """Share of the last second spent working, 0–1."""
+    loop_lag_ms: float
+    """Largest delay of a due timer in the last second."""
+    packets_in: int
+    """How many packets the worker has received since its start."""
+    packets_out: int
+    """How many packets the worker has sent since its start."""
+    bytes_in: int
+    """How many bytes of payload the worker has received since its start."""
+    bytes_out: int
+    """How many bytes of payload the worker has sent since its start."""
+    sessions: int
+    """How many sessions the worker has now."""
+    half_open: int
+    """How many of them have not finished their handshake."""
+    counters: dict[str, int]
+    """How often something was refused or dropped, by reason."""
