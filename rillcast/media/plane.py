@@ -18,14 +18,14 @@ from typing import Protocol, TypeVarTuple
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.media.protocol import Command, Event, PlaneConfig
+from rillcast.media.protocol import Command, Event, PlaneConfig, SourceId
 
 log = logging.getLogger(__name__)
 
 Arguments = TypeVarTuple("Arguments")
 
 EventHandler = Callable[[Event], None]
-PacketHandler = Callable[[int, bytes], None]
+PacketHandler = Callable[[SourceId, bytes], None]
 """Called with (source, whole clear RTP packet) for tapped sources."""
 
 
@@ -64,7 +64,7 @@ class Plane(Protocol):
         is too far behind. Removals (RemoveSession, RemoveSource, RemoveRelay) are never refused as busy."""
         ...
 
-    def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
+    def push_rtp(self, source: SourceId, packets: Sequence[bytes]) -> None:
         """Feed a push source with whole RTP packets (any SSRC and payload type; sequence numbers must be
         continuous). Raises ValueError for an unknown source, and PlaneBusy when the worker is too far behind."""
         ...
@@ -111,7 +111,7 @@ class NativePlane:
         except self._busy as error:
             raise PlaneBusy(str(error)) from None
 
-    def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
+    def push_rtp(self, source: SourceId, packets: Sequence[bytes]) -> None:
         try:
             self._native.push_rtp(source, list(packets))
         except self._busy as error:
@@ -136,7 +136,7 @@ class NativePlane:
             yield partial(self._decoded, event)
         if self._on_packet is not None:
             for source, packet in packets:
-                yield partial(self._on_packet, source, packet)
+                yield partial(self._on_packet, SourceId(source), packet)
 
     def _decoded(self, event: bytes) -> None:
         self._on_event(self._decode(event))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.media.plane import EventHandler
-from rillcast.media.protocol import Event
+from rillcast.media.protocol import Event, SourceId
 
 
 class PlaneEvents:
@@ -15,17 +15,17 @@ class PlaneEvents:
 
     def __init__(self) -> None:
         self._on_event: list[EventHandler] = []
-        self._on_packet: list[Callable[[int, bytes], None]] = []
+        self._on_packet: list[Callable[[SourceId, bytes], None]] = []
 
     def add(self, handler: EventHandler) -> None:
         """Hear every event from now on, as often as the plane has something to say."""
         self._on_event.append(handler)
 
-    def add_packets(self, handler: Callable[[int, bytes], None]) -> None:
+    def add_packets(self, handler: Callable[[SourceId, bytes], None]) -> None:
         """Hear (source, whole clear RTP packet) for every packet of tapped sources from now on."""
         self._on_packet.append(handler)
 
-    def packet(self, source: int, data: bytes) -> None:
+    def packet(self, source: SourceId, data: bytes) -> None:
         """Take in a packet of a tapped source."""
         for handler in self._on_packet:
             handler(source, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.messages import RestartIceAnswer, RestartIceRequest
 from rillcast.media.plane import Plane
-from rillcast.media.protocol import IceParameters, RestartIce
+from rillcast.media.protocol import IceParameters, PlaneSession, RestartIce
 from rillcast.media.sdp import IceCredentials, LocalTransport, local_candidates
 
 
@@ -14,7 +14,7 @@ def ice_parameters(local: LocalTransport, remote: IceCredentials) -> IceParamete
 
 
 def restart_ice(
-    plane: Plane, plane_session: int, local: LocalTransport, request: RestartIceRequest
+    plane: Plane, plane_session: PlaneSession, local: LocalTransport, request: RestartIceRequest
 ) -> RestartIceAnswer:
     """Give a session new credentials on both sides (RFC 8445 §2.4). `local`: fresh ones on the session's worker. What
     serves `subjects.session_restart_ice` calls it."""

@@ -31,7 +31,7 @@ from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.plane import Plane, PlaneBusy
-from rillcast.media.protocol import AddRelaySource, RemoveSource
+from rillcast.media.protocol import AddRelaySource, RemoveSource, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.runtime.ports import Bus
 
@@ -100,7 +100,7 @@ class HeldRelay(msgspec.Struct, frozen=True):
 class ChildRelay:
     """One track on its way here. Decides only: every call that ends a relay answers with what has to be given back."""
 
-    def __init__(self, track: TrackRecord, *, source: int, worker: int, now: float, backoff: Backoff) -> None:
+    def __init__(self, track: TrackRecord, *, source: SourceId, worker: int, now: float, backoff: Backoff) -> None:
         """`source`: the plane's id, for the whole life of this relay. `worker`: the worker that has it."""
         self.track = track
         """The track as the present parent describes it."""
@@ -250,7 +250,8 @@ class ChildRelays:
 
     def _take(self, relay: ChildRelay, grant: RelayGrant) -> None:
         try:
-            _require_same(relay.track, grant.track)
+            if grant.track.codec != relay.track.codec:
+                raise ValueError(f"it is {grant.track.codec}, not {relay.track.codec}")
             if relay.state is not ChildState.CLOSED:
                 self._plane.execute(_source(relay, grant))
         except PlaneBusy as busy:
@@ -277,14 +278,6 @@ class ChildRelays:
             await self._bus.request(media_relay_close(held.parent), request, Ack, timeout_s=CLOSE_TIMEOUT_S)
         except RillcastError as refusal:
             self._on_outcome(f"close_{refusal.code.value}")
-
-
-def _require_same(asked: TrackRecord, granted: TrackRecord) -> None:
-    """Raises ValueError when a parent grants something else than it was asked for."""
-    if granted.track != asked.track:
-        raise ValueError(f"it is the track {granted.track}, not {asked.track}")
-    if granted.codec != asked.codec:
-        raise ValueError(f"it is {granted.codec}, not {asked.codec}")
 
 
 def _source(relay: ChildRelay, grant: RelayGrant) -> AddRelaySource:

@@ -23,7 +23,7 @@ from rillcast.contracts.ids import NodeId, RelayId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.plane import Plane
-from rillcast.media.protocol import AddRelay, Error, Event, RelayChildLost, RemoveRelay
+from rillcast.media.protocol import AddRelay, Error, Event, PlaneRelay, RelayChildLost, RemoveRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 
 tracer = trace.get_tracer("rillcast.relay")
@@ -41,12 +41,12 @@ _KEY_BYTES = 28
 class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
     """One track on its way to one child."""
 
-    plane_relay: int
+    plane_relay: PlaneRelay
     relay: RelayId
     child: NodeId
     key: str
     track: TrackId
-    source: int
+    source: SourceId
     ssrc: int
     srtp_key: str
     srtcp_key: str
@@ -81,7 +81,7 @@ class ParentRelays:
     def __init__(self, child_limit: int) -> None:
         """`child_limit`: nodes fed per stream; beyond it children are sent away."""
         self._child_limit = child_limit
-        self._by_plane: dict[int, ParentRelay] = {}
+        self._by_plane: dict[PlaneRelay, ParentRelay] = {}
         self._by_stream: dict[str, dict[tuple[TrackId, NodeId], ParentRelay]] = {}
         self._by_name: dict[tuple[RelayId, NodeId], ParentRelay] = {}
         self._ssrcs: set[int] = set()
@@ -91,7 +91,7 @@ class ParentRelays:
         return len(self._by_plane)
 
     def open(
-        self, *, key: str, track: TrackId, source: int, child: NodeId, relay: RelayId
+        self, *, key: str, track: TrackId, source: SourceId, child: NodeId, relay: RelayId
     ) -> tuple[ParentRelay, ParentRelay | None]:
         """A new relay, and the one it replaces. Raises HIGH_RESOURCE_USAGE at the child limit."""
         self.admit(key, child)
@@ -100,7 +100,7 @@ class ParentRelays:
             self.forget(before.plane_relay)
         self._last += 1
         opened = ParentRelay(
-            plane_relay=self._last,
+            plane_relay=PlaneRelay(self._last),
             relay=relay,
             child=child,
             key=key,
@@ -137,7 +137,7 @@ class ParentRelays:
         """The nodes to which this stream goes."""
         return {relay.child for relay in self.of(key)}
 
-    def forget(self, plane_relay: int) -> ParentRelay | None:
+    def forget(self, plane_relay: PlaneRelay) -> ParentRelay | None:
         """Forget a relay that is closed. Returns the relay that it was."""
         relay = self._by_plane.pop(plane_relay, None)
         if relay is None:
@@ -169,7 +169,7 @@ class RelayOffer(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     since_epoch: int
     """Children that ask under an epoch from here to `epoch` are served."""
-    source: Callable[[], int]
+    source: Callable[[], SourceId]
     """The plane's source, begun now if there was none. Called once the child is admitted."""
 
 
@@ -230,7 +230,7 @@ class RelayParent:
                 if self._forget(relay):
                     self._on_child_lost()
             case Error(command="add_relay", id=relay):
-                self._forget(relay)
+                self._forget(PlaneRelay(relay))
             case _:
                 pass
 
@@ -279,7 +279,7 @@ class RelayParent:
         if self._forget(relay.plane_relay):
             self._plane.execute(RemoveRelay(relay=relay.plane_relay))
 
-    def _forget(self, plane_relay: int) -> bool:
+    def _forget(self, plane_relay: PlaneRelay) -> bool:
         known = self._relays.forget(plane_relay) is not None
         self._on_count(len(self._relays))
         return known

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rillcast.media.plane import Handlers, PlaneBusy, WorkerPorts
-from rillcast.media.protocol import Command, Event, RemoveRelay, RemoveSession, RemoveSource
+from rillcast.media.protocol import Command, Event, RemoveRelay, RemoveSession, RemoveSource, SourceId
 
 CommandT = TypeVar("CommandT")
 
@@ -18,7 +18,7 @@ class FakePlane:
 
     def __init__(self, workers: int = 1, on_event: Callable[[Event], None] | None = None) -> None:
         self.commands: list[Command] = []
-        self.pushed: list[tuple[int, list[bytes]]] = []
+        self.pushed: list[tuple[SourceId, list[bytes]]] = []
         self.closed = False
         self.busy = False
         """Set to have everything but removals refused with PlaneBusy."""
@@ -44,7 +44,7 @@ class FakePlane:
             raise PlaneBusy("this fake is busy")
         self.commands.append(command)
 
-    def push_rtp(self, source: int, packets: Sequence[bytes]) -> None:
+    def push_rtp(self, source: SourceId, packets: Sequence[bytes]) -> None:
         """See `Plane.push_rtp`."""
         if self.busy:
             raise PlaneBusy("this fake is busy")

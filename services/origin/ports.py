@@ -10,6 +10,7 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.plane import Plane
+from rillcast.media.protocol import SourceId
 from rillcast.runtime.ports import Bus, KeyValue
 from services.origin.domain.owned_stream import Publisher
 
@@ -35,7 +36,7 @@ class Ingest(Protocol):
         impossible. Nothing begins yet."""
         ...
 
-    def begin(self, sources: Mapping[TrackId, int], *, restored: bool) -> None:
+    def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
         """The stream is this publisher's: feed these sources, on the worker said before. The plane may have them
         already; then they go on with another feed. `restored`: the stream had media before."""
         ...

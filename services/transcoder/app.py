@@ -10,6 +10,7 @@ import msgspec
 
 from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
 from rillcast.contracts.words import NodeKind
+from rillcast.media.protocol import SourceId
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
@@ -51,7 +52,7 @@ class Transcoder:
         """`more_kinds`: of work, besides ladders."""
         self._media = media
         plane, tasks, clock = media.plane, media.tasks, media.clock
-        sources = itertools.count(1)
+        sources = map(SourceId, itertools.count(1))
         self.running = RunningJobs(load=media.load, clock=clock, max_cpu=settings.max_cpu)
         self.relays = RelayParent(
             plane=plane,

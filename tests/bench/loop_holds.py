@@ -23,6 +23,7 @@ from rich.table import Table
 from rillcast.contracts.ids import new_session_id
 from rillcast.media import protocol
 from rillcast.media.plane import Handlers, Turns
+from rillcast.media.protocol import PlaneSession
 from tests.unit.edge.edge_harness import AUDIO, VIDEO, World, rung
 
 HIGH = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
@@ -117,7 +118,7 @@ ONCE: dict[str, Thing] = {
 
 def _figures(session: int) -> protocol.SessionStats:
     return protocol.SessionStats(
-        session=session,
+        session=PlaneSession(session),
         packets_sent=1,
         bytes_sent=1,
         packets_received=0,

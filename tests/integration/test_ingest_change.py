@@ -9,6 +9,7 @@ from test_media_plane import Published, Rig, peer, publish, relay, rig
 
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol as p
+from rillcast.media.protocol import PlaneSession, SourceId
 
 
 def opus(sequence: int) -> bytes:
@@ -26,10 +27,10 @@ async def figures(child: Rig, source: int, good: Callable[[p.SourceStats], bool]
 
 def change_to_push(origin: Rig, published: Published) -> int:
     """As `StreamOwner` and an ingest that pushes do it: the session goes, its sources stay and get another feed."""
-    origin.plane.execute(p.RemoveSession(session=published.session, keep_sources=True))
+    origin.plane.execute(p.RemoveSession(session=PlaneSession(published.session), keep_sources=True))
     source = published.sources["audio"]
     origin.plane.execute(
-        p.AddPushSource(source=source, worker=0, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000)
+        p.AddPushSource(source=SourceId(source), worker=0, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000)
     )
     return source
 
@@ -44,7 +45,7 @@ async def test_a_relay_goes_on_when_its_source_is_pushed_instead_of_received() -
 
         source = change_to_push(origin, published)
         silent = await figures(child, arriving, lambda e: e.silent_ms >= 500)
-        origin.plane.push_rtp(source, [opus(sequence) for sequence in range(1, 51)])
+        origin.plane.push_rtp(SourceId(source), [opus(sequence) for sequence in range(1, 51)])
 
         await figures(child, arriving, lambda e: e.packets >= silent.packets + 50)
         assert not [e for e in origin.events if isinstance(e, p.Error | p.RelayChildLost)]

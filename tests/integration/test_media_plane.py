@@ -19,6 +19,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
+from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.sdp import LocalTransport, SentStream, answer_play, answer_publish, new_transport_credentials
 from rillcast.testing.pictures import MovingPicture
 
@@ -88,11 +89,13 @@ async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> Published:
     pc.addTrack(AudioStreamTrack())
     await pc.setLocalDescription(await pc.createOffer())
     local = r.local(worker)
-    n = answer_publish(pc.localDescription.sdp, local, allocate_source=lambda: next(ids), video_codecs=("VP8",))
+    n = answer_publish(
+        pc.localDescription.sdp, local, allocate_source=lambda: SourceId(next(ids)), video_codecs=("VP8",)
+    )
     session = next(ids)
     r.plane.execute(
         p.AddSession(
-            session=session,
+            session=PlaneSession(session),
             worker=worker,
             dtls=n.dtls,
             extensions=n.extensions,
@@ -119,13 +122,14 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
     session = next(ids)
     send = tuple(
         p.SendTrack(
-            **{f: getattr(t, f) for f in t.__struct_fields__ if f != "source"}, source=published.sources[t.kind]
+            **{f: getattr(t, f) for f in t.__struct_fields__ if f != "source"},
+            source=SourceId(published.sources[t.kind]),
         )
         for t in n.send
     )
     r.plane.execute(
         p.AddSession(
-            session=session,
+            session=PlaneSession(session),
             worker=worker,
             dtls=n.dtls,
             extensions=n.extensions,
@@ -160,11 +164,18 @@ def relay(parent: Rig, child: Rig, source: int, track: TrackRecord) -> int:
     down, up = (base64.b64encode(os.urandom(28)).decode() for _ in range(2))
     ssrc, new = next(ids) + 1000, next(ids)
     parent.plane.execute(
-        p.AddRelay(relay=next(ids), source=source, ssrc=ssrc, payload_type=100, srtp_key=down, srtcp_key=up)
+        p.AddRelay(
+            relay=PlaneRelay(next(ids)),
+            source=SourceId(source),
+            ssrc=ssrc,
+            payload_type=100,
+            srtp_key=down,
+            srtcp_key=up,
+        )
     )
     child.plane.execute(
         p.AddRelaySource(
-            source=new,
+            source=SourceId(new),
             worker=0,
             kind=track.kind,
             codec=track.codec,
@@ -220,15 +231,17 @@ async def test_a_closed_viewer_is_reported_and_its_session_is_gone() -> None:
 
 async def test_commands_for_what_the_plane_has_ended_already_do_nothing() -> None:
     async with rig() as r:
-        r.plane.execute(p.RemoveSession(session=7))
-        r.plane.execute(p.SwitchSource(session=7, track=0, source=None))
-        r.plane.execute(p.RemoveRelay(relay=7))
-        r.plane.execute(p.RemoveSource(source=7))
+        r.plane.execute(p.RemoveSession(session=PlaneSession(7)))
+        r.plane.execute(p.SwitchSource(session=PlaneSession(7), track=0, source=None))
+        r.plane.execute(p.RemoveRelay(relay=PlaneRelay(7)))
+        r.plane.execute(p.RemoveSource(source=SourceId(7)))
 
 
 async def test_impossible_commands_are_refused_at_once() -> None:
     async with rig() as r:
         with pytest.raises(ValueError, match="source 7: unknown"):
-            r.plane.execute(p.RequestKeyframe(source=7))
+            r.plane.execute(p.RequestKeyframe(source=SourceId(7)))
         with pytest.raises(ValueError, match="worker: 3"):
-            r.plane.execute(p.AddPushSource(source=1, worker=3, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000))
+            r.plane.execute(
+                p.AddPushSource(source=SourceId(1), worker=3, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000)
+            )

@@ -50,6 +50,7 @@ from rillcast.media.protocol.figures import (
     SourceStats,
     WorkerStats,
 )
+from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.protocol.negotiated import (
     DtlsParameters,
     DtlsRole,
@@ -79,6 +80,8 @@ __all__ = [
     "KeyframeWanted",
     "LimitLayers",
     "PlaneConfig",
+    "PlaneRelay",
+    "PlaneSession",
     "Probe",
     "RecvTrack",
     "RelayChildLost",
@@ -95,6 +98,7 @@ __all__ = [
     "SessionMedia",
     "SessionStats",
     "SetClock",
+    "SourceId",
     "SourceStarted",
     "SourceStats",
     "SourceSwitched",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.protocol.negotiated import DtlsParameters, HeaderExtensions, IceParameters, RecvTrack, SendTrack
 
 
 class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
     """A negotiated publisher (recv) or viewer (send) session. Its worker's media port is in the SDP."""
 
-    session: int
+    session: PlaneSession
     worker: int
     ice: IceParameters
     dtls: DtlsParameters
@@ -32,7 +33,7 @@ class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
 class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
     """New ICE credentials for a living session (RFC 8445 §9). DTLS and SRTP go on as they are."""
 
-    session: int
+    session: PlaneSession
     ice: IceParameters
 
 
@@ -41,7 +42,7 @@ class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_sessi
     they stay, silent, until RemoveSource, or until the encodings of a new session on the same worker name them (the
     publisher is back)."""
 
-    session: int
+    session: PlaneSession
     keep_sources: bool = False
 
 
@@ -54,9 +55,9 @@ class SwitchSource(msgspec.Struct, frozen=True, kw_only=True, tag="switch_source
     the old source goes on until then. Sequence numbers and timestamps continue, and all temporal layers are sent.
     None = pause."""
 
-    session: int
+    session: PlaneSession
     track: int
-    source: int | None
+    source: SourceId | None
     hold: bool = False
     """The link is full: nothing of the old source is sent until then."""
 
@@ -65,7 +66,7 @@ class LimitLayers(msgspec.Struct, frozen=True, kw_only=True, tag="limit_layers")
     """How many temporal layers of its present source a viewer's track is sent. Down from the next frame on; up where
     the codec allows it, a layer at a time."""
 
-    session: int
+    session: PlaneSession
     track: int
     temporal: int
     """The highest: 0 = the base only, 1, or `ALL_LAYERS`."""
@@ -74,7 +75,7 @@ class LimitLayers(msgspec.Struct, frozen=True, kw_only=True, tag="limit_layers")
 class AddPushSource(msgspec.Struct, frozen=True, kw_only=True, tag="add_push_source"):
     """A source fed by Python with `push_rtp` (transcoder, ingest)."""
 
-    source: int
+    source: SourceId
     worker: int
     kind: MediaKind
     codec: str
@@ -85,7 +86,7 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
     """Child side of a relay: a source fed by a parent. If the source exists, its feed is replaced (another parent), and
     its viewers stay."""
 
-    source: int
+    source: SourceId
     worker: int
     kind: MediaKind
     codec: str
@@ -102,14 +103,14 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
 class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
     """End a source and its relays. Viewers' tracks that had it send nothing until `SwitchSource` names another one."""
 
-    source: int
+    source: SourceId
 
 
 class AddRelay(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay"):
     """Parent side of a relay: sends `source` to one child, once the child's first authenticated keep-alive arrives."""
 
-    relay: int
-    source: int
+    relay: PlaneRelay
+    source: SourceId
     ssrc: int
     payload_type: int
     srtp_key: str
@@ -119,20 +120,20 @@ class AddRelay(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay"):
 class RemoveRelay(msgspec.Struct, frozen=True, kw_only=True, tag="remove_relay"):
     """Parent side: stop sending a source to a child."""
 
-    relay: int
+    relay: PlaneRelay
 
 
 class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_keyframe"):
     """Ask upstream for a keyframe; merged and throttled (one per 500 ms and source)."""
 
-    source: int
+    source: SourceId
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
     """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track,
     so that its estimate shows whether more would fit. Needs RTX. A new probe of the session replaces one under way."""
 
-    session: int
+    session: PlaneSession
     track: int
     bitrate_bps: int
     """How much is sent on top of the media; at most 20 Mbit/s."""
@@ -144,14 +145,14 @@ class Tap(msgspec.Struct, frozen=True, kw_only=True, tag="tap"):
     """Deliver the source's packets to Python (`Plane.packets`). Bounded: 4 000 waiting packets, then the oldest are
     dropped and counted."""
 
-    source: int
+    source: SourceId
     enabled: bool
 
 
 class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
     """Tell a push source its RTP clock: the same as a sender report (RFC 3550 §6.4.1)."""
 
-    source: int
+    source: SourceId
     ntp: int
     """A time of the wall clock as a 64-bit NTP timestamp (RFC 3550 §4)."""
     rtp_ts: int

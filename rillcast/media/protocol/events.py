@@ -7,12 +7,13 @@ from enum import StrEnum
 import msgspec
 
 from rillcast.media.protocol.figures import SessionStats, SourceStats, WorkerStats
+from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 
 
 class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_connected"):
     """ICE and DTLS are up."""
 
-    session: int
+    session: PlaneSession
     remote: str
     dtls: str
     """``DTLS 1.2`` or ``DTLS 1.3``"""
@@ -23,7 +24,7 @@ class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_c
 class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media"):
     """The session's first media packet was sent (viewer) or accepted (publisher)."""
 
-    session: int
+    session: PlaneSession
 
 
 class CloseReason(StrEnum):
@@ -48,54 +49,54 @@ class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_clos
     """The session is gone. Unless it was removed, a publisher's sources stay, silent, until RemoveSource, or until a
     new session on the same worker names them."""
 
-    session: int
+    session: PlaneSession
     reason: CloseReason
 
 
 class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):
     """The first packet of a source has come, or the first one after its feed was changed."""
 
-    source: int
+    source: SourceId
 
 
 class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_switched"):
     """A viewer's track has gone over to the source that `SwitchSource` named, beginning with a keyframe."""
 
-    session: int
+    session: PlaneSession
     track: int
-    source: int
+    source: SourceId
 
 
 class RelayConnected(msgspec.Struct, frozen=True, kw_only=True, tag="relay_connected"):
     """Parent side: the child's first keep-alive came."""
 
-    relay: int
+    relay: PlaneRelay
     child: str
 
 
 class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_lost"):
     """Parent side: no keep-alive for 10 s; the relay is removed."""
 
-    relay: int
+    relay: PlaneRelay
 
 
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
     """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes
     once per silence."""
 
-    source: int
+    source: SourceId
 
 
 class KeyframeWanted(msgspec.Struct, frozen=True, kw_only=True, tag="keyframe_wanted"):
     """A push source should make a keyframe (throttled)."""
 
-    source: int
+    source: SourceId
 
 
 class ClockSeen(msgspec.Struct, frozen=True, kw_only=True, tag="clock_seen"):
     """A sender report of a tapped source has come."""
 
-    source: int
+    source: SourceId
     ntp: int
     rtp_ts: int
 

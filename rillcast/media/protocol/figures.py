@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.media.protocol.ids import PlaneSession, SourceId
+
 
 class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats"):
     """Once a second per source."""
 
-    source: int
+    source: SourceId
     bitrate_bps: int
     packets: int
     """How many packets have come since the source began."""
@@ -33,7 +35,7 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second
     while it is probed."""
 
-    session: int
+    session: PlaneSession
     packets_sent: int
     """How many packets were sent since the session began."""
     bytes_sent: int

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol.ids import SourceId
 
 
 class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """One encoding that a publisher sends on an m-line, and the source that it becomes; with its RID if it is
     simulcast."""
 
-    source: int
+    source: SourceId
     rid: str = ""
 
 
@@ -87,4 +88,4 @@ class SendTrack(msgspec.Struct, frozen=True, kw_only=True):
     ssrc: int
     rtx_ssrc: int = 0
     cname: str
-    source: int | None = None
+    source: SourceId | None = None

@@ -9,7 +9,7 @@ import msgspec
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
-from rillcast.media.protocol import DtlsParameters, Encoding, HeaderExtensions, RecvTrack
+from rillcast.media.protocol import DtlsParameters, Encoding, HeaderExtensions, RecvTrack, SourceId
 from rillcast.media.sdp.codecs import (
     LOCAL_PARAMETERS,
     Payload,
@@ -64,7 +64,7 @@ def answer_publish(
     offer_sdp: str,
     local: LocalTransport,
     *,
-    allocate_source: Callable[[], int],
+    allocate_source: Callable[[], SourceId],
     video_codecs: Sequence[str] = ("H264", "VP8", "VP9", "AV1"),
     audio_codecs: Sequence[str] = ("opus",),
 ) -> PublishNegotiation:
@@ -134,7 +134,7 @@ def _answer_lines(entry: _Accepted, local: LocalTransport, setup: str) -> list[s
 
 
 def _tracks(
-    accepted: Iterable[_Accepted], allocate_source: Callable[[], int]
+    accepted: Iterable[_Accepted], allocate_source: Callable[[], SourceId]
 ) -> tuple[tuple[RecvTrack, ...], tuple[TrackRecord, ...]]:
     recv: list[RecvTrack] = []
     tracks: list[TrackRecord] = []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
+from rillcast.media.protocol import SourceId
 from rillcast.relay.child import ChildRelay
 
 FeedName = tuple[TrackId, str]
@@ -40,7 +41,7 @@ class Feed:
         """What temporal layers up to 0, up to 1 and all take of the bit rate, smoothed; empty for one layer."""
 
     @property
-    def source(self) -> int:
+    def source(self) -> SourceId:
         """The number of the source in the plane."""
         return self.relay.source
 

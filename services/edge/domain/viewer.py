@@ -10,7 +10,7 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId, split_stream_key
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
 from rillcast.contracts.words import EndReason
-from rillcast.media.protocol import SessionStats
+from rillcast.media.protocol import PlaneSession, SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
 from rillcast.node.load import MediaLoad
 from services.edge.domain.stage import TRANSITIONS, Stage, StageEvent
@@ -24,7 +24,7 @@ class Viewer:
     """One session, from the play request to its end. It may hold any number of subscriptions."""
 
     def __init__(
-        self, request: PlayRequest, *, plane_session: int, worker: int, local: LocalTransport, now: float
+        self, request: PlayRequest, *, plane_session: PlaneSession, worker: int, local: LocalTransport, now: float
     ) -> None:
         self.request = request
         self.plane_session = plane_session
@@ -71,9 +71,9 @@ class Viewers:
         self._load = load
         self._transport = transport
         self._by_session: dict[SessionId, Viewer] = {}
-        self._by_plane: dict[int, Viewer] = {}
+        self._by_plane: dict[PlaneSession, Viewer] = {}
         self._by_stream: dict[str, dict[Subscription, Viewer]] = {}
-        self._deadlines: list[tuple[float, int]] = []
+        self._deadlines: list[tuple[float, PlaneSession]] = []
         """A heap of (when, plane's session). Entries of viewers who are connected or gone drop out when due."""
         self._last = 0
         self.connecting = 0
@@ -91,7 +91,9 @@ class Viewers:
         """A new viewer, on the least loaded worker."""
         self._last += 1
         worker = self._load.least_loaded()
-        viewer = Viewer(request, plane_session=self._last, worker=worker, local=self._transport(worker), now=now)
+        viewer = Viewer(
+            request, plane_session=PlaneSession(self._last), worker=worker, local=self._transport(worker), now=now
+        )
         self._by_session[request.session] = viewer
         self._by_plane[viewer.plane_session] = viewer
         heapq.heappush(self._deadlines, (viewer.deadline, viewer.plane_session))
@@ -141,7 +143,7 @@ class Viewers:
         """By the cluster's id."""
         return self._by_session.get(session)
 
-    def plane(self, plane_session: int) -> Viewer | None:
+    def plane(self, plane_session: PlaneSession) -> Viewer | None:
         """By the plane's id."""
         return self._by_plane.get(plane_session)
 
@@ -149,7 +151,7 @@ class Viewers:
         """Who receives a stream, and by which subscription."""
         return [(viewer, subscription) for subscription, viewer in self._by_stream.get(key, {}).items()]
 
-    def plane_sessions(self, key: str) -> list[int]:
+    def plane_sessions(self, key: str) -> list[PlaneSession]:
         """The same viewers, by the plane's ids of their sessions."""
         return [viewer.plane_session for viewer in self._by_stream.get(key, {}).values()]
 

@@ -9,6 +9,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
+from rillcast.media.protocol import SourceId
 from services.edge import metrics
 from services.edge.domain.bandwidth_probe import STOP, ProbeOrder
 from services.edge.domain.congestion_control import LinkFigures
@@ -99,7 +100,7 @@ class StreamAllocator:
                 self._choose(viewer, track, group.without(lost))
         return what_is_left(subscription.tracks, supply)
 
-    def switched(self, viewer: Viewer, index: int, source: int) -> None:
+    def switched(self, viewer: Viewer, index: int, source: SourceId) -> None:
         """The plane completed a switch."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:

@@ -11,7 +11,7 @@ from collections import deque
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.media import protocol
-from rillcast.media.protocol import ALL_LAYERS
+from rillcast.media.protocol import ALL_LAYERS, SourceId
 from rillcast.node.background import BackgroundTasks
 from services.edge import metrics
 from services.edge.domain.feed import Feed, FeedUse
@@ -70,7 +70,7 @@ class TrackSwitch:
             return
         self._waiting[use.feed] = deque(((viewer, track),))
 
-    def completed(self, viewer: Viewer, index: int, source: int) -> SubscribedTrack | None:
+    def completed(self, viewer: Viewer, index: int, source: SourceId) -> SubscribedTrack | None:
         """The plane has switched a track; which it was, unless that switch was given up meanwhile."""
         track = next((track for track in viewer.tracks if track.index == index), None)
         if track is None or track.coming.feed is None or track.coming.feed.source != source:

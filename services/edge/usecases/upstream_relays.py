@@ -19,6 +19,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media import protocol
+from rillcast.media.protocol import SourceId
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
 from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelay, ChildRelays, ChildState
@@ -57,7 +58,7 @@ class UpstreamRelays:
         self._linger_s = linger_s
         self._rng = rng or random.Random()
         self._feeds: dict[str, dict[FeedName, Feed]] = {}
-        self._by_source: dict[int, Feed] = {}
+        self._by_source: dict[SourceId, Feed] = {}
         self._unsettled: set[Feed] = set()
         """Feeds that time may change: those without users, and those that are not open."""
         self._outcomes: dict[Feed, asyncio.Future[RillcastError | None]] = {}
@@ -120,7 +121,7 @@ class UpstreamRelays:
         """The feeds of a stream."""
         return list(self._feeds.get(key, {}).values())
 
-    def of_source(self, source: int) -> Feed | None:
+    def of_source(self, source: SourceId) -> Feed | None:
         """By the plane's id."""
         return self._by_source.get(source)
 
@@ -163,7 +164,7 @@ class UpstreamRelays:
                     feed.note_layers(event.layers_bps)
                     feed.heard_at = max(feed.heard_at, self._clock() - silent_ms / 1000)
             case protocol.Error(command="add_relay_source", id=source):
-                if (feed := self._by_source.get(source)) and feed.relay.state is ChildState.OPEN:
+                if (feed := self._by_source.get(SourceId(source))) and feed.relay.state is ChildState.OPEN:
                     feed.relay.lost(self._clock())
                     self._unsettled.add(feed)
             case _:
@@ -215,7 +216,7 @@ class UpstreamRelays:
         self._last_source += 1
         relay = ChildRelay(
             track,
-            source=self._last_source,
+            source=SourceId(self._last_source),
             worker=self._load.least_loaded(),
             now=self._clock(),
             backoff=Backoff(rng=self._rng),

@@ -11,7 +11,7 @@ from itertools import islice
 
 import msgspec
 
-from rillcast.media.protocol import SessionStats
+from rillcast.media.protocol import PlaneSession, SessionStats
 
 TURN = 32
 """Viewers in one turn of the event loop: one takes some 40 µs."""
@@ -29,7 +29,7 @@ class Mark(Flag):
     """Its stream has a rendition less."""
 
 
-Look = Callable[[int, SessionStats | None, Mark], None]
+Look = Callable[[PlaneSession, SessionStats | None, Mark], None]
 
 
 class ViewerQueue:
@@ -38,10 +38,10 @@ class ViewerQueue:
     def __init__(self, look: Look) -> None:
         """`look` is called with the newest figures, if there are new ones; also for viewers who are gone meanwhile."""
         self._look = look
-        self._figures: dict[int, SessionStats] = {}
-        self._marks: dict[int, Mark] = {}
-        self._order: deque[int] = deque()
-        self._to_mark: deque[tuple[Iterator[int], Mark]] = deque()
+        self._figures: dict[PlaneSession, SessionStats] = {}
+        self._marks: dict[PlaneSession, Mark] = {}
+        self._order: deque[PlaneSession] = deque()
+        self._to_mark: deque[tuple[Iterator[PlaneSession], Mark]] = deque()
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class ViewerQueue:
             stats = msgspec.structs.replace(stats, fraction_lost=waiting.fraction_lost)
         self._figures[session] = stats
 
-    def mark(self, sessions: Iterable[int], mark: Mark) -> None:
+    def mark(self, sessions: Iterable[PlaneSession], mark: Mark) -> None:
         """Have many looked at for another reason. They are taken from `sessions` a few at a time."""
         self._to_mark.append((iter(sessions), mark))
         self._some.set()
@@ -88,7 +88,7 @@ class ViewerQueue:
                 self._to_mark.popleft()
             left -= len(some)
 
-    def _wait(self, session: int) -> None:
+    def _wait(self, session: PlaneSession) -> None:
         if session in self._figures or session in self._marks:
             return
         self._order.append(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession
 from services.edge import metrics
 from services.edge.domain.awaited_rungs import AwaitedRungs
 from services.edge.domain.stage import Stage, StageEvent
@@ -68,7 +69,7 @@ class ViewerSessions:
             case protocol.SessionClosed(session=session, reason=reason):
                 self._gone_from_plane(session, EndReason(reason))
             case protocol.Error(command="add_session", id=session):
-                self._gone_from_plane(session, EndReason.PLANE_ERROR)
+                self._gone_from_plane(PlaneSession(session), EndReason.PLANE_ERROR)
             case _:
                 pass
 
@@ -95,7 +96,7 @@ class ViewerSessions:
         for key in self.awaited.due(now):
             self._look_again(key, Mark.CHANGED)
 
-    def _gone_from_plane(self, plane_session: int, reason: EndReason) -> None:
+    def _gone_from_plane(self, plane_session: PlaneSession, reason: EndReason) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is not None:
             self._session_end.end(viewer, reason, gone_from_plane=True)
@@ -104,7 +105,7 @@ class ViewerSessions:
         """Have everybody looked at who watches a stream."""
         self.queue.mark(self._viewers.plane_sessions(key), mark)
 
-    def _look(self, plane_session: int, stats: protocol.SessionStats | None, mark: Mark) -> None:
+    def _look(self, plane_session: PlaneSession, stats: protocol.SessionStats | None, mark: Mark) -> None:
         viewer = self._viewers.plane(plane_session)
         if viewer is None:
             return

@@ -12,7 +12,7 @@ import msgspec
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
-from rillcast.media.protocol import SourceStats
+from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
 from services.origin.domain.takeover import Living
 
@@ -77,7 +77,7 @@ class OwnedStream:
         self.started_at_ms = wall_ms
         self.state = PublishState.STARTING
         self.tracks: dict[TrackId, TrackRecord] = {track.track: track for track in tracks}
-        self.sources: dict[TrackId, int] = {}
+        self.sources: dict[TrackId, SourceId] = {}
         self.inherited = False
         """Whether the stream lived elsewhere before, or in this node's previous process."""
         self.media_flowing = False
@@ -111,7 +111,7 @@ class OwnedStream:
         if publisher.session not in self._own_sessions:
             self._own_sessions.append(publisher.session)
 
-    def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, int]) -> None:
+    def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, SourceId]) -> None:
         """The stream has these tracks and sources from now on, instead of those before."""
         self.tracks = {track.track: track for track in tracks}
         self.sources = dict(sources)

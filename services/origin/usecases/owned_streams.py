@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId, TrackId, stream_key
 from rillcast.contracts.messages import RelayOpen
+from rillcast.media.protocol import SourceId
 from rillcast.relay.parent import RelayOffer
 from services.origin import metrics
 from services.origin.domain.owned_stream import OwnedStream
@@ -31,7 +32,7 @@ class OwnedStreams:
     def __init__(self) -> None:
         self._by_key: dict[str, Owned] = {}
         self._by_session: dict[SessionId, Owned] = {}
-        self._by_source: dict[int, tuple[Owned, TrackId]] = {}
+        self._by_source: dict[SourceId, tuple[Owned, TrackId]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -79,7 +80,7 @@ class OwnedStreams:
         """The stream whose publisher has this session, also if only its grace time is left of it."""
         return self._by_session.get(session)
 
-    def source(self, source: int) -> tuple[Owned, TrackId] | None:
+    def source(self, source: SourceId) -> tuple[Owned, TrackId] | None:
         """The stream and the track that have this source of the plane."""
         return self._by_source.get(source)
 

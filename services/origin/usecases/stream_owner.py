@@ -19,7 +19,7 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, CarriedStream, CloseAnswer, CloseRequest, HandOverRequest, StreamEvent
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason
-from rillcast.media.protocol import Event, RemoveSource, SourceStats
+from rillcast.media.protocol import Event, RemoveSource, SourceId, SourceStats
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayParent
@@ -68,7 +68,7 @@ class StreamOwner:
         self._wall_ms = wall_ms
         self._drain_s = drain_s
         self._locks = KeyLocks()
-        self._sources = itertools.count(1)
+        self._sources = map(SourceId, itertools.count(1))
         self._nobody_sends = asyncio.Event()
         self._nobody_sends.set()
 

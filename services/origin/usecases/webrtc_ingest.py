@@ -20,6 +20,7 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import Outbox
@@ -45,8 +46,8 @@ class WebRtcIngest:
         self._owner = owner
         self._outbox = outbox
         self._sessions: dict[SessionId, WebRtcSession] = {}
-        self._by_plane: dict[int, WebRtcSession] = {}
-        self._plane_sessions = itertools.count(1)
+        self._by_plane: dict[PlaneSession, WebRtcSession] = {}
+        self._plane_sessions = map(PlaneSession, itertools.count(1))
 
     # ------------------------------------------------------------ requests
 
@@ -84,17 +85,17 @@ class WebRtcIngest:
             case protocol.SessionClosed(session=number, reason=reason):
                 self._gone_from_plane(number, EndReason(reason))
             case protocol.Error(command="add_session", id=number):
-                self._gone_from_plane(number, EndReason.PLANE_ERROR)
+                self._gone_from_plane(PlaneSession(number), EndReason.PLANE_ERROR)
             case _:
                 pass
 
     # ------------------------------------------------------------ for sessions
 
-    def new_plane_session(self) -> int:
+    def new_plane_session(self) -> PlaneSession:
         """A number that no session of the plane has had."""
         return next(self._plane_sessions)
 
-    def register(self, session: WebRtcSession, number: int) -> None:
+    def register(self, session: WebRtcSession, number: PlaneSession) -> None:
         """The session has begun, under this number in the plane."""
         self._sessions[session.publisher.session] = session
         self._by_plane[number] = session
@@ -118,7 +119,7 @@ class WebRtcIngest:
             raise _unknown()
         return found
 
-    def _gone_from_plane(self, number: int, reason: EndReason) -> None:
+    def _gone_from_plane(self, number: PlaneSession, reason: EndReason) -> None:
         session = self._by_plane.pop(number, None)
         if session is not None:
             session.plane_session = None
@@ -139,7 +140,7 @@ class WebRtcSession:
         self._negotiation: PublishNegotiation
         self._local: LocalTransport
         self._told_closed = False
-        self.plane_session: int | None = None
+        self.plane_session: PlaneSession | None = None
         self._publisher = Publisher(
             app=request.app,
             stream=request.stream,
@@ -165,13 +166,13 @@ class WebRtcSession:
         """See `Ingest`: what the offer and our answer agree on."""
         self.worker = worker
         self._local = self._ingest.addresses.transport(worker)
-        placeholders = itertools.count(1)
+        placeholders = map(SourceId, itertools.count(1))
         self._negotiation = answer_publish(
             self._request.sdp_offer, self._local, allocate_source=lambda: next(placeholders)
         )
         return self._negotiation.tracks
 
-    def begin(self, sources: Mapping[TrackId, int], *, restored: bool) -> None:
+    def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
         """See `Ingest`: open the session in the plane."""
         negotiation, request = self._negotiation, self._request
         self.answer = SessionAnswer(

@@ -12,7 +12,7 @@ from rillcast.apps.ladder_wish import LadderWish
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import LADDER, AppName, JobKind, TrackId
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.protocol import ClockSeen
+from rillcast.media.protocol import ClockSeen, SourceId
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung, plan, source_track, track_record
@@ -108,7 +108,7 @@ class LadderWork:
         """See `Work.makes`."""
         return track in self._watched
 
-    def source_of(self, track: TrackId) -> int:
+    def source_of(self, track: TrackId) -> SourceId:
         """See `Work.source_of`."""
         rung = next(rung for rung in self._plan if rung.track == track)
         if track not in self._watched:
@@ -145,7 +145,7 @@ class LadderWork:
         if self._pipeline is not None:
             self._pipeline.feed_replaced()
 
-    def on_keyframe_wanted(self, source: int) -> None:
+    def on_keyframe_wanted(self, source: SourceId) -> None:
         """See `Work.on_keyframe_wanted`."""
         track = self._watched.track_of(source)
         if track is not None and self._pipeline is not None:
@@ -208,7 +208,7 @@ class LadderKind:
         codecs: StartCodecs,
         *,
         plane: Plane,
-        sources: Iterator[int],
+        sources: Iterator[SourceId],
         linger_s: float,
         clock: Clock,
     ) -> None:

@@ -18,7 +18,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
-from rillcast.media.protocol import ClockSeen, SourceStats
+from rillcast.media.protocol import ClockSeen, SourceId, SourceStats
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder.domain.job_state import JobEvent, JobState, advance
@@ -85,7 +85,7 @@ class MediaJob:
     # ---- what the node asks of it
 
     @property
-    def feed_source(self) -> int:
+    def feed_source(self) -> SourceId:
         """Id of the source that comes in."""
         return self._feed.source
 
@@ -193,7 +193,7 @@ class MediaJob:
         if self._feed.believes_clock():
             self._work.on_clock(seen)
 
-    def on_keyframe_wanted(self, source: int) -> None:
+    def on_keyframe_wanted(self, source: SourceId) -> None:
         """See `Work.on_keyframe_wanted`."""
         self._work.on_keyframe_wanted(source)
 

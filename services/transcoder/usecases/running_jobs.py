@@ -10,7 +10,7 @@ import msgspec
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import JobKind, stream_key
 from rillcast.contracts.messages import NodeLoad, RelayOpen
-from rillcast.media.protocol import ClockSeen, Event, KeyframeWanted, RelayParentLost, SourceStats
+from rillcast.media.protocol import ClockSeen, Event, KeyframeWanted, RelayParentLost, SourceId, SourceStats
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayOffer
 from services.transcoder import metrics
@@ -30,8 +30,8 @@ class RunningJobs:
         self._clock = clock
         self._max_cpu = max_cpu
         self._jobs: dict[JobId, MediaJob] = {}
-        self._by_feed: dict[int, MediaJob] = {}
-        self._cpu_before = (clock(), {0: 0.0})
+        self._by_feed: dict[SourceId, MediaJob] = {}
+        self._cpu_before = (clock(), {SourceId(0): 0.0})
         self.cpu = 0.0
         """The share of all processors that jobs took in the last second, 0 to 1."""
 
@@ -69,7 +69,7 @@ class RunningJobs:
 
     # ---- the plane
 
-    def on_packet(self, source: int, data: bytes) -> None:
+    def on_packet(self, source: SourceId, data: bytes) -> None:
         """A packet of a tapped source. The plane calls it for every packet, so it is cheap for sources of no job."""
         job = self._by_feed.get(source)
         if job is not None:

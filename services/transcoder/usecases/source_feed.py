@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
-from rillcast.media.protocol import RequestKeyframe, Tap
+from rillcast.media.protocol import RequestKeyframe, SourceId, Tap
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
 from services.transcoder.ports import Clock, Plane
@@ -27,7 +27,7 @@ class SourceFeed:
         plane: Plane,
         tasks: BackgroundTasks,
         clock: Clock,
-        source: int,
+        source: SourceId,
         worker: int,
     ) -> None:
         """`source`: the plane's id, for the whole life of the feed."""
@@ -112,7 +112,7 @@ class SourceFeeds:
     """Makes the feeds of one node."""
 
     def __init__(
-        self, relays: ChildRelays, *, plane: Plane, tasks: BackgroundTasks, clock: Clock, sources: Iterator[int]
+        self, relays: ChildRelays, *, plane: Plane, tasks: BackgroundTasks, clock: Clock, sources: Iterator[SourceId]
     ) -> None:
         """`sources`: ids of the plane's sources, shared by everything that opens some on this node."""
         self._relays = relays

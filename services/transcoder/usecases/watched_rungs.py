@@ -11,7 +11,7 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media.plane import PlaneBusy
-from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
+from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock, SourceId
 from services.transcoder import metrics
 from services.transcoder.domain.ladder import Rung
 from services.transcoder.ports import Plane
@@ -21,7 +21,7 @@ from services.transcoder.usecases.work import Host
 
 class _Watched(msgspec.Struct):
     rung: Rung
-    source: int
+    source: SourceId
     idle_since: float | None = None
 
 
@@ -34,7 +34,7 @@ class WatchedRungs:
         *,
         worker: int,
         plane: Plane,
-        sources: Iterator[int],
+        sources: Iterator[SourceId],
         linger_s: float,
     ) -> None:
         """`sources` are ids for the plane."""
@@ -55,7 +55,7 @@ class WatchedRungs:
     def __contains__(self, track: TrackId) -> bool:
         return track in self._watched
 
-    def source_of(self, rung: Rung, record: TrackRecord) -> int:
+    def source_of(self, rung: Rung, record: TrackRecord) -> SourceId:
         """The source of a rung that a node is about to take. The rung begins if nobody has watched it."""
         watched = self._watched.get(rung.track)
         if watched is None:
@@ -72,7 +72,7 @@ class WatchedRungs:
             except PlaneBusy:  # as if lost on the way: viewers ask for a keyframe
                 metrics.ERRORS.labels("plane_busy").inc()
 
-    def track_of(self, source: int) -> TrackId | None:
+    def track_of(self, source: SourceId) -> TrackId | None:
         """The rung whose push source this is; None if it is the source of something else."""
         return next((track for track, watched in self._watched.items() if watched.source == source), None)
 
@@ -122,7 +122,7 @@ class WatchedRungs:
         for track in tuple(self._watched):
             self.end(track)
 
-    def _begin(self, rung: Rung, record: TrackRecord) -> int:
+    def _begin(self, rung: Rung, record: TrackRecord) -> SourceId:
         """Raises PlaneBusy; then nothing has begun."""
         source = next(self._sources)
         self._plane.execute(

@@ -15,7 +15,7 @@ import msgspec
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, JobKind, TrackId
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.protocol import ClockSeen
+from rillcast.media.protocol import ClockSeen, SourceId
 
 
 class Intake(Enum):
@@ -118,7 +118,7 @@ class Work(Protocol):
         """Packets come from another parent now, with sequence numbers of their own."""
         ...
 
-    def on_keyframe_wanted(self, source: int) -> None:
+    def on_keyframe_wanted(self, source: SourceId) -> None:
         """A viewer of a source in this node's plane needs a keyframe. It may be anybody's source."""
         ...
 
@@ -126,7 +126,7 @@ class Work(Protocol):
         """Whether this one of `tracks` is being made already."""
         ...
 
-    def source_of(self, track: TrackId) -> int:
+    def source_of(self, track: TrackId) -> SourceId:
         """The plane's source of one of `tracks`, which another node is about to take. It is begun if there was none."""
         ...
 

@@ -11,7 +11,7 @@ import pytest
 
 from rillcast.apps.ladder_wish import DECODED
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.protocol import AddPushSource, RequestKeyframe
+from rillcast.media.protocol import AddPushSource, RequestKeyframe, SourceId
 from rillcast.testing.eventually import eventually
 from tests.integration.transcoder.real_codecs import cluster
 from tests.unit.transcoder.cluster import APP, AUDIO, LADDER, STREAM, VIDEO, Cluster, TestNode
@@ -32,16 +32,16 @@ class Watched:
         """Sizes of all pictures that came out of the rung."""
         return [
             (picture.width, picture.height)
-            for picture in decode("H264", frames_of("H264", self.node.pushed(self.source)))
+            for picture in decode("H264", frames_of("H264", self.node.pushed(SourceId(self.source))))
         ]
 
     async def still_works(self, camera: Camera) -> None:
         """A good keyframe and what follows come out again; the job never ended."""
-        before = len(frames_of("H264", self.node.pushed(self.source)))
+        before = len(frames_of("H264", self.node.pushed(SourceId(self.source))))
 
         def more() -> bool:
             self.send(camera.frame(keyframe=True))
-            return len(frames_of("H264", self.node.pushed(self.source))) >= before + 3
+            return len(frames_of("H264", self.node.pushed(SourceId(self.source)))) >= before + 3
 
         await eventually(more, 10, "three frames more")
         assert self.node.running.held == 1
@@ -110,7 +110,7 @@ async def test_frozen_timestamps_give_no_flood_of_pictures(watched: Watched) -> 
         watched.send(camera.frame(ticks=0))
     camera.rtp_ts += 3000
     await watched.still_works(camera)
-    stamps = [frame.rtp_ts for frame in frames_of("H264", watched.node.pushed(watched.source))]
+    stamps = [frame.rtp_ts for frame in frames_of("H264", watched.node.pushed(SourceId(watched.source)))]
     assert len(set(stamps)) == len(stamps)
 
 
@@ -122,7 +122,8 @@ async def test_a_444_source_becomes_420(codec: str) -> None:
         watched.node.feed(camera, 5)
         await eventually(lambda: len(watched.pictures()) == 5)
         formats = {
-            picture.format.name for picture in decode("H264", frames_of("H264", watched.node.pushed(watched.source)))
+            picture.format.name
+            for picture in decode("H264", frames_of("H264", watched.node.pushed(SourceId(watched.source))))
         }
         assert formats == {"yuv420p"}
         await watched.still_works(camera)

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from rillcast.media.protocol import AddPushSource, AddRelay
+from rillcast.media.protocol import AddPushSource, AddRelay, SourceId
 from rillcast.testing.eventually import eventually
 from tests.integration.transcoder.real_codecs import cluster
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED
@@ -23,11 +23,11 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
         sources = await watching(around, node, "v0.180p", "v0.90p")
         camera = Camera(first_ts=777)
         async with asyncio.timeout(20):
-            while any(len(frames_of("H264", node.pushed(source))) < 30 for source in sources):
+            while any(len(frames_of("H264", node.pushed(SourceId(source)))) < 30 for source in sources):
                 node.feed(camera, 1)
                 await asyncio.sleep(0.005)
         for source, size in zip(sources, ((320, 180), (160, 90)), strict=True):
-            frames = frames_of("H264", node.pushed(source))
+            frames = frames_of("H264", node.pushed(SourceId(source)))
             assert {(picture.width, picture.height) for picture in decode("H264", frames)} == {size}
             assert [frame.rtp_ts for frame in frames[:3]] == [777, 3777, 6777]
         assert len(node.plane.of(AddRelay)) == 2

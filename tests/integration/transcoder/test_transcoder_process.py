@@ -36,6 +36,7 @@ from rillcast.media.protocol import (
     PlaneConfig,
     RequestKeyframe,
     SetClock,
+    SourceId,
     Tap,
 )
 from rillcast.relay.parent import ParentRelays
@@ -82,7 +83,9 @@ class Studio:
         apps = await self._bucket(BUCKET_APPS, None)
         ladder = (LadderRung(height=180, video_bitrate=400_000), LadderRung(height=90, video_bitrate=150_000))
         await apps.put(APP, msgspec.json.encode(AppSettings(app_name=APP, encoder_settings=ladder)))
-        self.origin.execute(AddPushSource(source=1, worker=0, kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000))
+        self.origin.execute(
+            AddPushSource(source=SourceId(1), worker=0, kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000)
+        )
         await self.bus.serve(media_relay_open(ORIGIN), RelayOpen, self._open_relay)
         await self.bus.serve(media_relay_close(ORIGIN), RelayClose, self._close_relay)
 
@@ -109,10 +112,10 @@ class Studio:
             if self.camera.index % 30 == 0:
                 await self.streams.put(KEY, msgspec.json.encode(record))
                 ntp = NTP + (self.camera.index << 32) // 30
-                self.origin.execute(SetClock(source=1, ntp=ntp, rtp_ts=self.camera.rtp_ts))
+                self.origin.execute(SetClock(source=SourceId(1), ntp=ntp, rtp_ts=self.camera.rtp_ts))
             packets = self.camera.frame(keyframe=self.keyframe)
             self.keyframe = False
-            self.origin.push_rtp(1, packets)
+            self.origin.push_rtp(SourceId(1), packets)
             await asyncio.sleep(max(0.0, begin + self.camera.index / 30 - time.monotonic()))
 
     async def announced(self, timeout_s: float = 30.0, *, but_not: str = "") -> RenditionRecord:
@@ -142,7 +145,7 @@ class Studio:
         grant = await self.bus.request(media_relay_open(record.owner), request, RelayGrant)
         self.edge.execute(
             AddRelaySource(
-                source=self._source,
+                source=SourceId(self._source),
                 worker=0,
                 kind=MediaKind.VIDEO,
                 codec=grant.track.codec,
@@ -153,8 +156,8 @@ class Studio:
                 srtcp_key=grant.srtcp_key,
             )
         )
-        self.edge.execute(Tap(source=self._source, enabled=True))
-        self.edge.execute(RequestKeyframe(source=self._source))
+        self.edge.execute(Tap(source=SourceId(self._source), enabled=True))
+        self.edge.execute(RequestKeyframe(source=SourceId(self._source)))
 
     def clocks(self) -> list[ClockSeen]:
         return [event for event in self.events if isinstance(event, ClockSeen)]
@@ -165,7 +168,9 @@ class Studio:
         return bucket
 
     async def _open_relay(self, request: RelayOpen) -> RelayGrant:
-        relay, _ = self.relays.open(key=KEY, track=request.track, source=1, child=request.child, relay=request.relay)
+        relay, _ = self.relays.open(
+            key=KEY, track=request.track, source=SourceId(1), child=request.child, relay=request.relay
+        )
         self.origin.execute(relay.command())
         return relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", 1, VIDEO)
 

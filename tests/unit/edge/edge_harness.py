@@ -30,6 +30,7 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
 from rillcast.testing.bus import FakeBroker, FakeBus
@@ -223,18 +224,18 @@ class World:
         close = CloseRequest(session=session, reason=EndReason.STOPPED)
         return (await self.bus.request(subjects.session_close(EDGE), close, CloseAnswer)).found
 
-    def connect(self, plane_session: int) -> None:
+    def connect(self, plane_session: PlaneSession) -> None:
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
         self.plane.emit(protocol.SessionMedia(session=plane_session))
 
-    async def watching(self, **changes: Any) -> tuple[SessionId, int]:
+    async def watching(self, **changes: Any) -> tuple[SessionId, PlaneSession]:
         """A WHEP viewer with media; its ids in the cluster and in the plane."""
         answer = await self.whep(**changes)
         plane_session = self.added()[-1].session
         self.connect(plane_session)
         return answer.session, plane_session
 
-    def figures(self, plane_session: int, *, estimate_bps: int = 0, loss: float = 0.0, **more: Any) -> None:
+    def figures(self, plane_session: PlaneSession, *, estimate_bps: int = 0, loss: float = 0.0, **more: Any) -> None:
         base = {
             "packets_sent": 1,
             "bytes_sent": 1,
@@ -260,7 +261,7 @@ class World:
     def feeds(self) -> list[protocol.AddRelaySource]:
         return self.plane.of(protocol.AddRelaySource)
 
-    def source_of(self, track: str) -> int:
+    def source_of(self, track: str) -> SourceId:
         return next(feed.source for feed in self.edge.relays.feeds_of(KEY) if feed.track.track == track)
 
     def told(self, session: SessionId) -> list[tuple[str | None, str | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rillcast.media.plane import PlaneBusy
-from rillcast.media.protocol import Command, RemoveSession
+from rillcast.media.protocol import Command, PlaneSession, RemoveSession
 from rillcast.testing.plane import FakePlane
 from services.edge import metrics
 from services.edge.usecases import command_backlog
@@ -27,7 +27,7 @@ class MoodyPlane(FakePlane):
 
 
 def remove(*sessions: int) -> list[Command]:
-    return [RemoveSession(session=session) for session in sessions]
+    return [RemoveSession(session=PlaneSession(session)) for session in sessions]
 
 
 def test_a_plane_with_time_gets_commands_at_once() -> None:

@@ -6,12 +6,13 @@ import pytest
 from edge_harness import VIDEO
 
 from rillcast.cluster.backoff import Backoff
+from rillcast.media.protocol import SourceId
 from rillcast.relay.child import ChildRelay
 from services.edge.domain.feed import Feed, FeedSlot, FeedUse
 
 
 def a_feed(source: int = 1) -> Feed:
-    return Feed("live/s1", ChildRelay(VIDEO, source=source, worker=0, now=0.0, backoff=Backoff()), 0.0)
+    return Feed("live/s1", ChildRelay(VIDEO, source=SourceId(source), worker=0, now=0.0, backoff=Backoff()), 0.0)
 
 
 def use(feed: Feed) -> FeedUse:

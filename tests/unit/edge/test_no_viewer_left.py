@@ -29,6 +29,7 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.testing.bus import FakeBroker
 from rillcast.testing.clock import VirtualTimeLoop
 
@@ -70,10 +71,10 @@ class Ledger(MoodyPlane):
         else:
             super().execute(command)
 
-    def sessions_now(self) -> set[int]:
+    def sessions_now(self) -> set[PlaneSession]:
         return {command.session for command in self.of(protocol.AddSession)} - set(self.sessions()) - self.ended
 
-    def sources_now(self) -> set[int]:
+    def sources_now(self) -> set[SourceId]:
         added = {command.source for command in self.of(protocol.AddRelaySource)}
         return added - {command.source for command in self.of(protocol.RemoveSource)}
 
@@ -148,14 +149,14 @@ class Life:
 
     async def progress(self, which: int) -> None:
         if living := self.in_plane():
-            self.world.connect(living[which % len(living)])
+            self.world.connect(PlaneSession(living[which % len(living)]))
 
     async def die(self, which: int) -> None:
         if living := self.in_plane():
             session = living[which % len(living)]
             self.plane.ended.add(session)
             how = (
-                protocol.SessionClosed(session=session, reason=protocol.CloseReason.CONSENT_EXPIRED),
+                protocol.SessionClosed(session=PlaneSession(session), reason=protocol.CloseReason.CONSENT_EXPIRED),
                 protocol.Error(command="add_session", id=session, message="no"),
             )
             self.plane.emit(how[which % 2])
@@ -163,7 +164,9 @@ class Life:
     async def figures(self, which: int) -> None:
         for session in self.in_plane():
             estimate = (100_000, 700_000, 5_000_000)[(which + session) % 3]
-            self.world.figures(session, estimate_bps=estimate, loss=0.1 * (which % 3), video_bps=1_500_000)
+            self.world.figures(
+                PlaneSession(session), estimate_bps=estimate, loss=0.1 * (which % 3), video_bps=1_500_000
+            )
 
     async def switch(self, which: int) -> None:
         for command in self.plane.of(protocol.SwitchSource)[-4:]:
@@ -176,8 +179,8 @@ class Life:
         if sources := sorted(self.plane.sources_now()):
             source = sources[which % len(sources)]
             events: tuple[protocol.Event, ...] = (
-                protocol.RelayParentLost(source=source),
-                protocol.SourceStarted(source=source),
+                protocol.RelayParentLost(source=SourceId(source)),
+                protocol.SourceStarted(source=SourceId(source)),
                 protocol.Error(command="add_relay_source", id=source, message="no"),
             )
             self.plane.emit(events[which % 3])

@@ -15,6 +15,7 @@ from rillcast.contracts.ids import SessionId, StreamId, stream_key
 from rillcast.contracts.messages import Ack, MuteRequest, PlaySubscription, SelectRendition
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession
 from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS
 
 OTHER = StreamId("s2")
@@ -86,7 +87,7 @@ async def test_one_stream_ends_and_the_other_goes_on(world: World) -> None:
     assert ("closed", "stream_ended") not in world.told(session)
     await world.ended(epoch=1, stream=OTHER)
     assert world.told(session)[-1] == ("closed", "stream_ended")
-    assert world.plane.of(protocol.RemoveSession) == [protocol.RemoveSession(session=plane_session)]
+    assert world.plane.of(protocol.RemoveSession) == [protocol.RemoveSession(session=PlaneSession(plane_session))]
     assert len(world.edge.viewers) == len(world.edge.relays) == 0
 
 

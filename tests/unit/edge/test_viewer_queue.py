@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from rillcast.media.protocol import SessionStats
+from rillcast.media.protocol import PlaneSession, SessionStats
 from services.edge.usecases.viewer_queue import MARK_TURN, TURN, Mark, ViewerQueue
 
 
 def stats(session: int, *, loss: float = 0.0, nacks: int = 0) -> SessionStats:
     return SessionStats(
-        session=session,
+        session=PlaneSession(session),
         packets_sent=0,
         bytes_sent=0,
         packets_received=0,
@@ -71,8 +71,8 @@ async def test_newer_figures_replace_those_that_wait_but_the_loss_stays(looked: 
 
 
 async def test_reasons_are_gathered_into_one_look(looked: Looked) -> None:
-    looked.queue.mark([1, 2], Mark.LOST)
-    looked.queue.mark([1], Mark.CHANGED)
+    looked.queue.mark([PlaneSession(1), PlaneSession(2)], Mark.LOST)
+    looked.queue.mark([PlaneSession(1)], Mark.CHANGED)
     looked.queue.put(stats(1))
     await looked.all()
 
@@ -89,7 +89,7 @@ async def test_what_comes_after_a_look_is_looked_at_again(looked: Looked) -> Non
 
 
 async def test_marking_many_lets_others_run(looked: Looked) -> None:
-    looked.queue.mark(range(3 * MARK_TURN), Mark.LOST)
+    looked.queue.mark(map(PlaneSession, range(3 * MARK_TURN)), Mark.LOST)
     waiting = []
     while len(looked.queue):
         await asyncio.sleep(0)

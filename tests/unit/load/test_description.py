@@ -17,6 +17,7 @@ from rillcast.load.description import (
     view_answer,
     view_offer,
 )
+from rillcast.media.protocol import SourceId
 from rillcast.media.sdp import LocalTransport, SentStream, accept_play_answer, answer_play, answer_publish, offer_play
 
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -62,7 +63,9 @@ def test_a_generated_viewer_answers_a_servers_offer() -> None:
 
 def test_a_generated_publisher_is_taken_with_both_tracks() -> None:
     tracks = (PublishedTrack(True, 90_000, 102, 7), PublishedTrack(False, 48_000, 111, 8))
-    negotiated = answer_publish(publish_offer(local(), tracks), SERVER, allocate_source=iter(range(1, 9)).__next__)
+    negotiated = answer_publish(
+        publish_offer(local(), tracks), SERVER, allocate_source=map(SourceId, range(1, 9)).__next__
+    )
     assert {(t.kind, t.codec, t.ssrcs) for t in negotiated.recv} == {("video", "H264", (7,)), ("audio", "opus", (8,))}
     assert agreed(negotiated.answer_sdp).client
 
@@ -76,7 +79,9 @@ def test_a_useless_answer_is_refused_in_words(text: str) -> None:
 def test_simulcast_layers_are_sources_of_their_own_told_apart_by_rid() -> None:
     videos = [simulcast_track(90_000, 102, 7 + layer, layer) for layer in range(3)]
     tracks = [*videos, PublishedTrack(False, 48_000, 111, 3)]
-    negotiated = answer_publish(publish_offer(local(), tracks), SERVER, allocate_source=iter(range(1, 9)).__next__)
+    negotiated = answer_publish(
+        publish_offer(local(), tracks), SERVER, allocate_source=map(SourceId, range(1, 9)).__next__
+    )
     video = next(t for t in negotiated.recv if t.kind == "video")
     assert [e.rid for e in video.encodings] == ["r0", "r1", "r2"]
     ids = negotiated.extensions

@@ -9,6 +9,7 @@ from pathlib import Path
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol import SourceId
 from rillcast.media.sdp import LocalTransport
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "sdp"
@@ -31,9 +32,9 @@ def vector(name: str) -> str:
     return (VECTORS / f"{name}.sdp").read_bytes().decode()
 
 
-def sources() -> Callable[[], int]:
+def sources() -> Callable[[], SourceId]:
     """An allocator: 1, 2, 3 …"""
-    return itertools.count(1).__next__
+    return map(SourceId, itertools.count(1)).__next__
 
 
 def video(codec: str = "H264", fmtp: str = "", track: str = "v0") -> TrackRecord:

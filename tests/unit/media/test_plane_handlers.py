@@ -12,6 +12,7 @@ import pytest
 from rillcast.contracts.errors import ErrorCode
 from rillcast.media import protocol as p
 from rillcast.media.plane import TURN, NativePlane, PlaneBusy
+from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
 from rillcast.testing.plane import FakePlane
 
 FAULT = "a fault of ours"
@@ -38,7 +39,7 @@ class ExtensionPlane:
     """Stands for the extension's class: has a batch to tell, and is behind."""
 
     def __init__(self, config: bytes) -> None:
-        self.events = [msgspec.json.encode(p.SourceStarted(source=source)) for source in (1, 2, 3)]
+        self.events = [msgspec.json.encode(p.SourceStarted(source=SourceId(source))) for source in (1, 2, 3)]
         self.packets = [(2, b"two"), (3, b"three")]
 
     def ports(self) -> list[tuple[int, int]]:
@@ -96,7 +97,7 @@ async def test_an_event_that_cannot_be_read_is_a_failure_and_loses_no_other(
 ) -> None:
     recorder = Recorder()
     plane = NativePlane(p.PlaneConfig(), recorder)
-    good = msgspec.json.encode(p.SourceStarted(source=1))
+    good = msgspec.json.encode(p.SourceStarted(source=SourceId(1)))
     monkeypatch.setattr(plane._native, "events", [b'{"type":"unheard_of"}', good])
     plane._wake()
     assert recorder.seen == [1]
@@ -106,7 +107,7 @@ async def test_an_event_that_cannot_be_read_is_a_failure_and_loses_no_other(
 
 
 def started(sources: range) -> list[bytes]:
-    return [msgspec.json.encode(p.SourceStarted(source=source)) for source in sources]
+    return [msgspec.json.encode(p.SourceStarted(source=SourceId(source))) for source in sources]
 
 
 async def test_a_big_batch_is_handled_in_turns_and_in_order(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,17 +156,17 @@ async def test_a_closed_plane_calls_nobody(extension: None, monkeypatch: pytest.
 async def test_a_plane_that_is_behind_is_told_from_an_impossible_command(extension: None) -> None:
     plane = NativePlane(p.PlaneConfig(), Recorder())
     with pytest.raises(PlaneBusy, match="worker 0") as busy:
-        plane.execute(p.RequestKeyframe(source=1))
+        plane.execute(p.RequestKeyframe(source=SourceId(1)))
     assert busy.value.code is ErrorCode.HIGH_RESOURCE_USAGE
     with pytest.raises(PlaneBusy):
-        plane.push_rtp(1, [b"packet"])
+        plane.push_rtp(SourceId(1), [b"packet"])
 
 
 async def test_the_fake_behaves_likewise() -> None:
     recorder = Recorder()
     fake = FakePlane(on_event=recorder)
     with pytest.raises(RuntimeError, match=FAULT):
-        fake.emit(*(p.SourceStarted(source=source) for source in (1, 2, 3)))
+        fake.emit(*(p.SourceStarted(source=SourceId(source)) for source in (1, 2, 3)))
     assert recorder.seen == [1, 2, 3]
     async with asyncio.timeout(5):
         with pytest.raises(RuntimeError, match=FAULT):
@@ -175,10 +176,10 @@ async def test_the_fake_behaves_likewise() -> None:
 def test_a_busy_fake_takes_removals_and_nothing_else() -> None:
     fake = FakePlane()
     fake.busy = True
-    fake.execute(p.RemoveSession(session=1))
-    fake.execute(p.RemoveSource(source=1))
-    fake.execute(p.RemoveRelay(relay=1))
+    fake.execute(p.RemoveSession(session=PlaneSession(1)))
+    fake.execute(p.RemoveSource(source=SourceId(1)))
+    fake.execute(p.RemoveRelay(relay=PlaneRelay(1)))
     with pytest.raises(PlaneBusy):
-        fake.execute(p.RequestKeyframe(source=1))
+        fake.execute(p.RequestKeyframe(source=SourceId(1)))
     with pytest.raises(PlaneBusy):
-        fake.push_rtp(1, [b"packet"])
+        fake.push_rtp(SourceId(1), [b"packet"])

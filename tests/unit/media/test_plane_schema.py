@@ -1,5 +1,5 @@
-"""What crosses the border to the media plane is the same on both sides: in `rillcast/media/protocol`, and in `schema.json`, which a
-test in Rust keeps as the code there is."""
+"""What crosses the border to the media plane is the same on both sides: in `rillcast/media/protocol`, and in
+`schema.json`, which a test in Rust keeps as the code there is."""
 
 from __future__ import annotations
 

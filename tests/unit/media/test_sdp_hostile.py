@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sdp_samples import LOCAL, PLAYERS, PUBLISHERS, audio, sources, vector, video
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.media.protocol import SourceId
 from rillcast.media.sdp import (
     LocalTransport,
     SentStream,
@@ -142,7 +143,7 @@ def test_faults_are_named(text: str, message: str) -> None:
 
 
 def test_no_source_is_allocated_for_a_bad_offer() -> None:
-    def allocate() -> int:
+    def allocate() -> SourceId:
         raise AssertionError("allocated")
 
     with pytest.raises(RillcastError):

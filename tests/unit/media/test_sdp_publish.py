@@ -7,7 +7,7 @@ from aiortc.sdp import SessionDescription
 from sdp_samples import LOCAL, PUBLISHERS, lines, sections, sources, vector
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.media.protocol import Encoding
+from rillcast.media.protocol import Encoding, SourceId
 from rillcast.media.sdp import PublishNegotiation, answer_publish
 
 
@@ -97,9 +97,9 @@ def test_simulcast_is_answered_with_one_source_per_layer() -> None:
         negotiation = answer(vector(name))
         track = negotiation.recv[0]
         assert track.encodings == (
-            Encoding(source=1, rid="h"),
-            Encoding(source=2, rid="m"),
-            Encoding(source=3, rid="l"),
+            Encoding(source=SourceId(1), rid="h"),
+            Encoding(source=SourceId(2), rid="m"),
+            Encoding(source=SourceId(3), rid="l"),
         )
         assert [t.track for t in negotiation.tracks[:3]] == ["v0.h", "v0.m", "v0.l"]
         assert {t.mid for t in negotiation.tracks[:3]} == {"v0"}

@@ -27,6 +27,7 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.media import protocol
+from rillcast.media.protocol import SourceId
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
 from rillcast.runtime.ports import Entry
@@ -164,7 +165,7 @@ class RunningOrigin:
     def last_session(self) -> protocol.AddSession:
         return self.plane.of(protocol.AddSession)[-1]
 
-    def sources(self) -> list[int]:
+    def sources(self) -> list[SourceId]:
         return [e.source for track in self.last_session().recv for e in track.encodings]
 
     def media(self) -> None:
@@ -173,7 +174,7 @@ class RunningOrigin:
         self.plane.emit(protocol.SessionConnected(session=session, remote="", dtls="", srtp=""))
         self.plane.emit(protocol.SessionMedia(session=session))
 
-    def source_stats(self, source: int, *, silent_ms: int = 0, **figures: Any) -> None:
+    def source_stats(self, source: SourceId, *, silent_ms: int = 0, **figures: Any) -> None:
         base = {
             "bitrate_bps": 0,
             "packets": 1,

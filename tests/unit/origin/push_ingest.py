@@ -10,6 +10,7 @@ from rillcast.contracts.ids import SessionId, TrackId, new_session_id
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media import protocol
+from rillcast.media.protocol import SourceId
 from services.origin.domain.owned_stream import Publisher
 
 VP8 = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
@@ -23,7 +24,7 @@ class PushIngest:
     def __init__(self, at: RunningOrigin, digest: str = "mine", records: Sequence[TrackRecord] = (VP8, OPUS)) -> None:
         self._at = at
         self._records = records
-        self._sources: dict[TrackId, int] = {}
+        self._sources: dict[TrackId, SourceId] = {}
         self._worker = 0
         self._publisher = Publisher(
             app=APP,
@@ -50,7 +51,7 @@ class PushIngest:
         self._worker = worker
         return self._records
 
-    def begin(self, sources: Mapping[TrackId, int], *, restored: bool) -> None:
+    def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
         self._sources, self.restored = dict(sources), restored
         for record in self._records:
             self._at.plane.execute(

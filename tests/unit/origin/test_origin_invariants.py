@@ -22,6 +22,7 @@ from rillcast.contracts.messages import CloseRequest, PublishRequest, RelayClose
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
 from rillcast.testing.clock import VirtualTimeLoop
 from services.origin.domain.owned_stream import OwnedStream
 from services.origin.usecases.claims import Claims, Hold
@@ -68,13 +69,13 @@ class Ledger:
 
         patch.setattr(Claims, "claim", noted)
 
-    def sessions(self, at: RunningOrigin) -> set[int]:
+    def sessions(self, at: RunningOrigin) -> set[PlaneSession]:
         """Sessions that the plane still has."""
         added = {command.session for command in at.plane.of(protocol.AddSession)}
         removed = {command.session for command in at.plane.of(protocol.RemoveSession)}
         return added - removed - {number for name, number in self.closed_by_plane if name == at.name}
 
-    def sources(self, at: RunningOrigin) -> set[int]:
+    def sources(self, at: RunningOrigin) -> set[SourceId]:
         """Sources likewise."""
         added = {
             encoding.source
@@ -84,7 +85,7 @@ class Ledger:
         }
         return added - {command.source for command in at.plane.of(protocol.RemoveSource)}
 
-    def relays(self, at: RunningOrigin) -> set[int]:
+    def relays(self, at: RunningOrigin) -> set[PlaneRelay]:
         """Relays likewise."""
         added = {command.relay for command in at.plane.of(protocol.AddRelay)}
         removed = {command.relay for command in at.plane.of(protocol.RemoveRelay)}
@@ -134,8 +135,8 @@ class Play:
         at = self.origins[number]
         if session in self.ledger.sessions(at) and (at.name, session) not in self.ledger.media:
             self.ledger.media.add((at.name, session))  # the plane says it once per session
-            at.plane.emit(protocol.SessionConnected(session=session, remote="", dtls="", srtp=""))
-            at.plane.emit(protocol.SessionMedia(session=session))
+            at.plane.emit(protocol.SessionConnected(session=PlaneSession(session), remote="", dtls="", srtp=""))
+            at.plane.emit(protocol.SessionMedia(session=PlaneSession(session)))
 
     async def close(self, number: int, keep_s: float) -> None:
         at = self.origins[number]
@@ -150,7 +151,7 @@ class Play:
             at.plane.emit(
                 protocol.Error(command="add_session", id=session, message="")
                 if refused
-                else protocol.SessionClosed(session=session, reason=protocol.CloseReason.CONSENT_EXPIRED)
+                else protocol.SessionClosed(session=PlaneSession(session), reason=protocol.CloseReason.CONSENT_EXPIRED)
             )
 
     async def plane_busy(self, number: int, busy: bool) -> None:
@@ -183,7 +184,7 @@ class Play:
         at = self.origins[number]
         if relay in self.ledger.relays(at):
             self.ledger.lost_children.add((at.name, relay))
-            at.plane.emit(protocol.RelayChildLost(relay=relay))
+            at.plane.emit(protocol.RelayChildLost(relay=PlaneRelay(relay)))
 
     async def store(self, how: str) -> None:
         match how:

@@ -8,7 +8,7 @@ import pytest
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind
-from rillcast.media.protocol import SourceStats
+from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
 
 V0 = TrackId("v0")
@@ -37,7 +37,7 @@ def stats(
     bitrate_bps: int = 0, *, silent_ms: int = 0, lost: int = 0, recovered: int = 0, packets: int = 1
 ) -> SourceStats:
     return SourceStats(
-        source=1,
+        source=SourceId(1),
         bitrate_bps=bitrate_bps,
         packets=packets,
         lost=lost,

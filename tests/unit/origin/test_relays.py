@@ -12,6 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, RelayId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneRelay
 
 
 async def test_a_child_gets_where_and_how_the_track_comes(world: World) -> None:
@@ -74,7 +75,7 @@ async def test_only_the_child_that_opened_a_relay_closes_it(world: World) -> Non
     await world.publish(origin)
     await world.settled_record()
     await world.open_relay(origin)
-    relay = RelayId(origin.origin.relays._relays._by_plane[1].relay)
+    relay = RelayId(origin.origin.relays._relays._by_plane[PlaneRelay(1)].relay)
 
     for child in (NodeId("edge-2"), NodeId("edge-1")):
         await world.bus.request(subjects.media_relay_close(origin.name), RelayClose(relay=relay, child=child), Ack)

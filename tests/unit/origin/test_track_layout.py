@@ -10,6 +10,7 @@ from origin_harness import OFFER, SIMULCAST_OFFER
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol import SourceId
 from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
 from services.origin.domain.track_layout import onto_sources, same_layout
 
@@ -20,7 +21,7 @@ AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="
 def negotiated(offer: str) -> PublishNegotiation:
     local = LocalTransport(ufrag="ufrag", pwd="p" * 22, fingerprint="AA:BB", addresses=("192.0.2.1",), port=50_000)
     numbers = itertools.count(1)
-    return answer_publish(offer, local, allocate_source=lambda: next(numbers))
+    return answer_publish(offer, local, allocate_source=lambda: SourceId(next(numbers)))
 
 
 def test_order_format_parameters_and_measurements_make_no_other_layout() -> None:

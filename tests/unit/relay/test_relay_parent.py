@@ -17,6 +17,7 @@ from rillcast.contracts.messages import RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.testing.plane import FakePlane
@@ -74,7 +75,7 @@ class Parent:
     async def close(self, relay: str, child: str) -> None:
         await self.parent.close(RelayClose(relay=RelayId(relay), child=NodeId(child)))
 
-    def living(self) -> set[int]:
+    def living(self) -> set[PlaneRelay]:
         """Relays that the plane still has as far as it was told."""
         added = {command.relay for command in self.plane.of(protocol.AddRelay)}
         return added - {command.relay for command in self.plane.of(protocol.RemoveRelay)}
@@ -84,9 +85,9 @@ class Parent:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, "the stream has no such track")
         track = TrackRecord(track=request.track, mid="m", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
 
-        def source() -> int:
+        def source() -> SourceId:
             self.begun.append(request.track)
-            return TRACKS.index(request.track)
+            return SourceId(TRACKS.index(request.track))
 
         key = stream_key(request.app, request.stream)
         return RelayOffer(key=key, track=track, worker=0, epoch=8, since_epoch=6, source=source)
@@ -172,7 +173,7 @@ async def test_an_id_used_for_two_tracks_still_closes_the_newer() -> None:
     p = Parent()
     await p.open(track="v0", relay="r1")
     await p.open(track="a0", relay="r1")
-    p.plane.emit(protocol.RelayChildLost(relay=1))
+    p.plane.emit(protocol.RelayChildLost(relay=PlaneRelay(1)))
 
     await p.close("r1", "edge-1")
 
@@ -183,8 +184,8 @@ async def test_a_silent_child_makes_room_and_is_not_removed_a_second_time() -> N
     p = Parent(child_limit=1)
     await p.open(child="edge-1")
 
-    p.plane.emit(protocol.RelayChildLost(relay=1))
-    p.plane.emit(protocol.RelayChildLost(relay=1))
+    p.plane.emit(protocol.RelayChildLost(relay=PlaneRelay(1)))
+    p.plane.emit(protocol.RelayChildLost(relay=PlaneRelay(1)))
     await p.open(child="edge-2", relay="r2")
 
     assert p.lost == 1
@@ -263,7 +264,7 @@ async def _live_through(steps: list[tuple[str, ...]]) -> None:
                 if relay_number in p.living() - gone_by_itself:  # the plane speaks of what it has
                     gone_by_itself.add(relay_number)
                     p.plane.emit(
-                        protocol.RelayChildLost(relay=relay_number)
+                        protocol.RelayChildLost(relay=PlaneRelay(relay_number))
                         if how == "lost"
                         else protocol.Error(command="add_relay", id=relay_number, message="")
                     )

@@ -38,7 +38,7 @@ from rillcast.contracts.records import (
 )
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.contracts.words import MediaKind, NodeKind
-from rillcast.media.protocol import AddRelaySource, Tap
+from rillcast.media.protocol import AddRelaySource, SourceId, Tap
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
 from rillcast.runtime.tasks.cancel import cancelled
@@ -133,7 +133,7 @@ class TestNode:
         if self._task is not None:
             await cancelled(self._task, *self.media.tasks._tasks)
 
-    def feed_source(self) -> int | None:
+    def feed_source(self) -> SourceId | None:
         """The source that comes in, once it is tapped."""
         taps = self.plane.of(Tap)
         return taps[-1].source if taps and taps[-1].enabled else None
@@ -146,7 +146,7 @@ class TestNode:
             for packet in camera.frame():
                 self.running.on_packet(source, packet)
 
-    def pushed(self, source: int) -> list[bytes]:
+    def pushed(self, source: SourceId) -> list[bytes]:
         """All packets pushed into a source."""
         return [packet for pushed, packets in self.plane.pushed if pushed == source for packet in packets]
 

@@ -24,6 +24,7 @@ from rillcast.media.protocol import (
     RemoveSource,
     RequestKeyframe,
     SetClock,
+    SourceId,
     SourceStats,
 )
 from rillcast.testing.eventually import eventually
@@ -34,7 +35,7 @@ from tests.unit.transcoder.pictures import Camera, frames_of
 
 def stats(source: int, width: int, height: int) -> SourceStats:
     return SourceStats(
-        source=source,
+        source=SourceId(source),
         bitrate_bps=1,
         packets=1,
         lost=0,
@@ -65,7 +66,7 @@ async def watching(around: Cluster, node: TestNode, *tracks: str) -> list[int]:
 
 
 def keyframes(node: TestNode, source: int) -> list[int]:
-    return [frame.rtp_ts for frame in frames_of("H264", node.pushed(source)) if frame.keyframe]
+    return [frame.rtp_ts for frame in frames_of("H264", node.pushed(SourceId(source))) if frame.keyframe]
 
 
 def claims(outcome: str) -> float:
@@ -116,7 +117,7 @@ async def test_only_the_watched_rung_is_encoded_and_its_end_ends_all_work() -> N
         node = await job_with_rungs(around)
         (source,) = await watching(around, node, "v0.90p")
         node.feed(Camera(), 5)
-        await eventually(lambda: len(frames_of("H264", node.pushed(source))) == 5)
+        await eventually(lambda: len(frames_of("H264", node.pushed(SourceId(source)))) == 5)
         assert {pushed for pushed, _ in node.plane.pushed} == {source}
         await around.unwatch_rung("v0.90p", node.name)
         await eventually(lambda: node.running.encoders == 0 and around.closed)
@@ -175,13 +176,13 @@ async def test_clock_and_keyframe_wishes_travel_between_source_and_rungs() -> No
         node.plane.emit(ClockSeen(source=feed, ntp=1 << 40, rtp_ts=99))
         (second,) = await watching(around, node, "v0.90p")
         assert node.plane.of(SetClock) == [
-            SetClock(source=first, ntp=1 << 40, rtp_ts=99),
-            SetClock(source=second, ntp=1 << 40, rtp_ts=99),
+            SetClock(source=SourceId(first), ntp=1 << 40, rtp_ts=99),
+            SetClock(source=SourceId(second), ntp=1 << 40, rtp_ts=99),
         ]
         assert node.plane.of(RequestKeyframe)[0].source == feed
         camera = Camera()
-        await feed_until(node, camera, lambda: len(frames_of("H264", node.pushed(second))) >= 3)
-        node.plane.emit(KeyframeWanted(source=second))
+        await feed_until(node, camera, lambda: len(frames_of("H264", node.pushed(SourceId(second)))) >= 3)
+        node.plane.emit(KeyframeWanted(source=SourceId(second)))
         await feed_until(node, camera, lambda: len(keyframes(node, second)) == 2)
         assert len(keyframes(node, first)) == 1
 
@@ -198,7 +199,7 @@ async def test_a_silent_origin_is_asked_again_and_the_rungs_go_on() -> None:
         assert around.fed(node).source == feed
         camera = Camera(first_ts=camera.rtp_ts)
         node.feed(camera, 3)
-        await eventually(lambda: len(frames_of("H264", node.pushed(source))) == 6)
+        await eventually(lambda: len(frames_of("H264", node.pushed(SourceId(source)))) == 6)
         assert len(node.plane.of(AddPushSource)) == 1
 
 
@@ -249,7 +250,7 @@ async def test_a_draining_transcoder_hands_over_and_encodes_until_its_children_l
         draining = asyncio.create_task(first.jobs.drain())
         await around.announced(owner=second.name)
         first.feed(Camera(), 2)
-        await eventually(lambda: len(frames_of("H264", first.pushed(source))) == 2)
+        await eventually(lambda: len(frames_of("H264", first.pushed(SourceId(source)))) == 2)
         assert not draining.done()
         await around.unwatch_rung("v0.90p", first.name)
         async with asyncio.timeout(5):
@@ -356,9 +357,9 @@ async def test_garbage_in_the_source_asks_for_a_keyframe_and_harms_nothing() -> 
         assert feed is not None
         for junk in (b"", b"\x80", b"\x00" * 40, b"\xff" * 1500):
             node.running.on_packet(feed, junk)
-        node.running.on_packet(12_345, b"nobody's")
+        node.running.on_packet(SourceId(12_345), b"nobody's")
         node.feed(Camera(), 3)
-        await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= 3)
+        await eventually(lambda: len(frames_of("H264", node.pushed(SourceId(source)))) >= 3)
         assert node.plane.of(RequestKeyframe)
 
 

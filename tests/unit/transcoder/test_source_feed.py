@@ -10,7 +10,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
-from rillcast.media.protocol import AddRelaySource, RemoveSource, RequestKeyframe, Tap
+from rillcast.media.protocol import AddRelaySource, RemoveSource, RequestKeyframe, SourceId, Tap
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelays
@@ -37,7 +37,9 @@ class Bench:
             tasks=self.tasks,
             clock=self.clock,
         )
-        self.feed = SourceFeed(relays, plane=self.plane, tasks=self.tasks, clock=self.clock, source=SOURCE, worker=0)
+        self.feed = SourceFeed(
+            relays, plane=self.plane, tasks=self.tasks, clock=self.clock, source=SourceId(SOURCE), worker=0
+        )
         self.opened: list[RelayOpen] = []
         self.closed: list[RelayClose] = []
         self.refusing = False
@@ -124,7 +126,7 @@ async def test_a_closed_feed_gives_its_relay_back_and_may_begin_anew() -> None:
     bench.feed.close()
     bench.feed.close()
     await bench.tasks.settle()
-    assert bench.plane.of(RemoveSource) == [RemoveSource(source=SOURCE)]
+    assert bench.plane.of(RemoveSource) == [RemoveSource(source=SourceId(SOURCE))]
     assert [closed.relay for closed in bench.closed] == [bench.opened[0].relay]
     await bench.bring()
     bench.feed.tap(True)

@@ -7,7 +7,7 @@ import itertools
 import msgspec
 
 from rillcast.contracts.ids import TrackId
-from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock
+from rillcast.media.protocol import AddPushSource, ClockSeen, RemoveSource, SetClock, SourceId
 from rillcast.testing.plane import FakePlane
 from services.transcoder.domain.ladder import Rung, track_record
 from services.transcoder.usecases.watched_rungs import WatchedRungs
@@ -43,7 +43,9 @@ class Host:
 class Bench:
     def __init__(self) -> None:
         self.host, self.plane = Host(), FakePlane()
-        self.rungs = WatchedRungs(self.host, worker=0, plane=self.plane, sources=itertools.count(1), linger_s=LINGER_S)
+        self.rungs = WatchedRungs(
+            self.host, worker=0, plane=self.plane, sources=map(SourceId, itertools.count(1)), linger_s=LINGER_S
+        )
 
     def take(self, rung: Rung) -> int:
         self.host.takers.add(rung.track)
@@ -72,7 +74,7 @@ def test_a_rung_ends_a_while_after_its_last_taker_and_not_if_one_came_in_between
     assert bench.tracks() == ["v0.90p"]
     bench.rungs.expire(100.0 + 2 * LINGER_S)
     assert bench.tracks() == []
-    assert bench.plane.of(RemoveSource) == [RemoveSource(source=source)]
+    assert bench.plane.of(RemoveSource) == [RemoveSource(source=SourceId(source))]
     assert bench.host.ended == [LOW.track]
 
 
@@ -109,11 +111,11 @@ def test_with_begin_all_every_planned_rung_is_made_and_stays() -> None:
 def test_the_sources_clock_holds_for_rungs_that_are_there_and_that_come() -> None:
     bench = Bench()
     first = bench.take(LOW)
-    bench.rungs.clock(ClockSeen(source=99, ntp=5, rtp_ts=6))
+    bench.rungs.clock(ClockSeen(source=SourceId(99), ntp=5, rtp_ts=6))
     second = bench.take(HIGH)
     assert bench.plane.of(SetClock) == [
-        SetClock(source=first, ntp=5, rtp_ts=6),
-        SetClock(source=second, ntp=5, rtp_ts=6),
+        SetClock(source=SourceId(first), ntp=5, rtp_ts=6),
+        SetClock(source=SourceId(second), ntp=5, rtp_ts=6),
     ]
 
 
@@ -121,8 +123,8 @@ def test_packets_go_to_the_rungs_source_and_of_a_rung_that_ended_nowhere() -> No
     bench = Bench()
     source = bench.take(LOW)
     bench.rungs.push(LOW.track, [b"one"])
-    assert bench.rungs.track_of(source) == LOW.track
+    assert bench.rungs.track_of(SourceId(source)) == LOW.track
     bench.rungs.close()
     bench.rungs.push(LOW.track, [b"two"])
     assert bench.plane.pushed == [(source, [b"one"])]
-    assert bench.rungs.track_of(source) is None
+    assert bench.rungs.track_of(SourceId(source)) is None

@@ -10,7 +10,7 @@ import pytest
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
-from rillcast.media.protocol import AddRelaySource, ClockSeen, RemoveSource, RequestKeyframe, Tap
+from rillcast.media.protocol import AddRelaySource, ClockSeen, RemoveSource, RequestKeyframe, SourceId, Tap
 from rillcast.testing.eventually import eventually
 from services.transcoder.domain.overuse_detector import CALM_S, WINDOW_S
 from services.transcoder.ports import StartCodecs
@@ -64,13 +64,13 @@ class Tally:
         self.feeds += 1
         self._host.want_keyframe()
 
-    def on_keyframe_wanted(self, source: int) -> None:
+    def on_keyframe_wanted(self, source: SourceId) -> None:
         pass
 
     def makes(self, track: TrackId) -> bool:
         return False
 
-    def source_of(self, track: TrackId) -> int:
+    def source_of(self, track: TrackId) -> SourceId:
         raise AssertionError("it has no tracks")
 
     async def close(self) -> None:
