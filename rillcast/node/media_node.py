@@ -31,8 +31,10 @@ from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.node.metrics import PlaneMetrics
+from rillcast.node.worker_watch import LOOK_S, WorkerWatch
 from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.process.node import Node
+from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings
 from rillcast.runtime.telemetry.logs import get_logger
 
@@ -51,11 +53,14 @@ Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
 
 
 class MediaThreadFailed(Exception):
-    """A thread of the plane panicked: our bug. It ends the node, which drains first, so that its viewers move."""
+    """A thread of the plane panicked or hangs: our bug, or the kernel's. It ends the node, which drains first, so that
+    its viewers move."""
 
 
 class Host(Protocol):
     """The running node (`rillcast.runtime.process.node.Node`), as far as it is used here."""
+
+    readiness: Readiness
 
     def spawn(self, work: Coroutine[None, None, None], name: str) -> object: ...
 
@@ -102,6 +107,7 @@ class MediaNode:
         self._handlers: list[EventHandler] = []
         self._by_kind: dict[type, Callable[[Any], None]] = {}
         self._metrics = PlaneMetrics()
+        self._workers = WorkerWatch(len(plane.workers), clock())
         self._work: list[Callable[[], Coroutine[None, None, None]]] = [self.watch.run, self.outbox.run]
         events.add(self._heard)
 
@@ -177,15 +183,28 @@ class MediaNode:
 
         node.spawn(self.run(), "media")
         node.spawn(self.plane.until_failure(), "media plane")
+        node.spawn(self._watch_workers(node.readiness), "media threads")
         node.spawn(keep_reporting(), "load report")
         node.on_drain(leave)
         await node.until_stopped()
+
+    async def _watch_workers(self, readiness: Readiness) -> None:
+        """Raises MediaThreadFailed when a worker has been silent for `HANGS_S`."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            silence = self._workers.look(self.clock())
+            said = f"media thread {silence.worker} has said nothing for {silence.seconds:.0f} s" if silence else ""
+            readiness.set("media threads", not said, said)
+            if silence and silence.hangs:
+                log.error("A media thread hangs", worker=silence.worker, silent_s=round(silence.seconds, 1))
+                raise MediaThreadFailed(said)
 
     def _heard(self, event: Event) -> None:
         if handler := self._by_kind.get(type(event)):
             handler(event)
             return
         if isinstance(event, WorkerStats):
+            self._workers.heard(event.worker, self.clock())
             self.load.observe(event, self.clock())
             self._metrics.observe(event)
             return

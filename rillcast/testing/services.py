@@ -27,6 +27,11 @@ class ServiceProcess:
         self.admin = f"http://127.0.0.1:{admin_port}"
 
     @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         """None while it runs; negative when a signal ended it."""
         return self._process.returncode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 
+import msgspec
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -12,10 +13,12 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLeft, NodeLoad, RestartIceRequest
 from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.node import metrics
 from rillcast.node.events import PlaneEvents
 from rillcast.node.ice import restart_ice
 from rillcast.node.media_node import MediaNode, MediaThreadFailed
+from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
@@ -39,10 +42,9 @@ STATS = protocol.WorkerStats(
 class Bench:
     """A media node on fakes."""
 
-    def __init__(self) -> None:
-        clock = FakeClock()
+    def __init__(self, clock: Callable[[], float], workers: int = 1) -> None:
         self.bus = FakeBus()
-        self.plane = FakePlane()
+        self.plane = FakePlane(workers)
         events = PlaneEvents()
         self.plane.on_event = events
         info = NodeInfo(
@@ -70,6 +72,7 @@ class Process:
     """A `Host` that drains when told to."""
 
     def __init__(self) -> None:
+        self.readiness = Readiness()
         self.reported: list[tuple[NodeLoad, tuple[CarriedStream, ...]]] = []
         self.stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,6 +87,10 @@ class Process:
 
     def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
         self.reported.append((load, tuple(carried)))
+
+    def failures(self) -> list[BaseException | None]:
+        """How what was spawned and does not run any more ended."""
+        return [task.exception() for task in self._tasks if task.done()]
 
     async def first_failure(self) -> BaseException | None:
         """Of what was spawned."""
@@ -102,9 +109,45 @@ class Process:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
+    made = Bench(FakeClock())
     yield made
     await made.bus.close()
+
+
+class Living:
+    """A node with two media threads that is up, on the time of its event loop and what it stood still."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.stood_still_s = 0.0
+        self.bench = Bench(lambda: loop.time() + self.stood_still_s, workers=2)
+        self.process = Process()
+        self._living = asyncio.create_task(
+            self.bench.node.live(self.process, report=lambda: (NodeLoad(), ()), drain=self._drain)
+        )
+
+    async def passes(self, seconds: float, speaking: Iterable[int] = ()) -> None:
+        """Time in which some media threads go on sending their figures."""
+        for _ in range(int(seconds)):
+            await asyncio.sleep(0.5)
+            for worker in speaking:
+                self.bench.plane.emit(msgspec.structs.replace(STATS, worker=worker))
+            await asyncio.sleep(0.5)
+
+    async def stop(self) -> None:
+        self.process.stopped.set()
+        await self._living
+        await self.bench.bus.close()
+
+    async def _drain(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def living() -> AsyncIterator[Living]:
+    made = Living()
+    yield made
+    await made.stop()
 
 
 async def test_the_planes_figures_become_load_and_are_nobody_elses_business(bench: Bench) -> None:
@@ -123,10 +166,13 @@ async def test_one_kind_of_event_may_have_its_own_way(bench: Bench) -> None:
     bench.node.on_event(heard.append)
     bench.node.on(protocol.SessionMedia, apart.append)
 
-    bench.plane.emit(protocol.SessionMedia(session=1))
-    bench.plane.emit(protocol.SourceStarted(source=2))
+    bench.plane.emit(protocol.SessionMedia(session=PlaneSession(1)))
+    bench.plane.emit(protocol.SourceStarted(source=SourceId(2)))
 
-    assert (apart, heard) == ([protocol.SessionMedia(session=1)], [protocol.SourceStarted(source=2)])
+    assert (apart, heard) == (
+        [protocol.SessionMedia(session=PlaneSession(1))],
+        [protocol.SourceStarted(source=SourceId(2))],
+    )
 
 
 async def test_a_refused_command_is_counted_and_heard(bench: Bench) -> None:
@@ -203,7 +249,7 @@ async def test_a_handler_that_fails_is_known_to_the_node_and_the_next_event_is_h
     bench.node.on_event(fail_once)
     living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(), ()), drain=drain))
     await asyncio.sleep(0)
-    started = [protocol.SourceStarted(source=number) for number in (1, 2)]
+    started = [protocol.SourceStarted(source=SourceId(number)) for number in (1, 2)]
     with pytest.raises(ZeroDivisionError):
         bench.plane.emit(*started)
     failed = await process.first_failure()
@@ -221,10 +267,43 @@ async def test_a_media_thread_that_ends_ends_the_node(bench: Bench) -> None:
         await bench.plane.until_failure()
 
 
+async def test_media_threads_that_go_on_leave_the_node_ready(living: Living) -> None:
+    await living.passes(60, speaking=(0, 1))
+    assert living.process.readiness.ready
+    assert living.process.failures() == []
+
+
+async def test_a_media_thread_that_is_late_costs_readiness_and_no_more(living: Living) -> None:
+    await living.passes(6, speaking=(0,))
+    assert living.process.readiness.sentence() == "media threads: media thread 1 has said nothing for 5 s"
+    await living.passes(3, speaking=(0, 1))
+    assert living.process.readiness.ready
+    assert living.process.failures() == []
+
+
+async def test_a_media_thread_that_hangs_ends_the_node_loudly(living: Living, caplog: pytest.LogCaptureFixture) -> None:
+    await living.passes(12, speaking=(0,))
+    assert not living.process.readiness.ready
+    (failure,) = living.process.failures()
+    assert isinstance(failure, MediaThreadFailed)
+    assert str(failure) == "media thread 1 has said nothing for 10 s"
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == ["A media thread hangs"]
+
+
+async def test_a_process_that_stood_still_does_not_blame_its_media_threads(living: Living) -> None:
+    await living.passes(3, speaking=(0, 1))
+    living.stood_still_s = 60.0
+    await living.passes(3)
+    assert living.process.readiness.ready
+    await living.passes(60, speaking=(0, 1))
+    assert living.process.readiness.ready
+    assert living.process.failures() == []
+
+
 async def test_an_ice_restart_gives_both_sides_what_the_other_needs(bench: Bench) -> None:
     request = RestartIceRequest(session=SessionId("s"), remote_ufrag="theirs", remote_pwd="p" * 22)
 
-    answer = restart_ice(bench.plane, 7, bench.node.addresses.transport(0), request)
+    answer = restart_ice(bench.plane, PlaneSession(7), bench.node.addresses.transport(0), request)
 
     (command,) = bench.plane.of(protocol.RestartIce)
     assert (command.session, command.ice.remote_ufrag) == (7, "theirs")
