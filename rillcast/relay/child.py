@@ -250,8 +250,7 @@ class ChildRelays:
 
     def _take(self, relay: ChildRelay, grant: RelayGrant) -> None:
         try:
-            if grant.track.codec != relay.track.codec:
-                raise ValueError(f"it is {grant.track.codec}, not {relay.track.codec}")
+            _require_same(relay.track, grant.track)
             if relay.state is not ChildState.CLOSED:
                 self._plane.execute(_source(relay, grant))
         except PlaneBusy as busy:
@@ -278,6 +277,14 @@ class ChildRelays:
             await self._bus.request(media_relay_close(held.parent), request, Ack, timeout_s=CLOSE_TIMEOUT_S)
         except RillcastError as refusal:
             self._on_outcome(f"close_{refusal.code.value}")
+
+
+def _require_same(asked: TrackRecord, granted: TrackRecord) -> None:
+    """Raises ValueError when a parent grants something else than it was asked for."""
+    if granted.track != asked.track:
+        raise ValueError(f"it is the track {granted.track}, not {asked.track}")
+    if granted.codec != asked.codec:
+        raise ValueError(f"it is {granted.codec}, not {asked.codec}")
 
 
 def _source(relay: ChildRelay, grant: RelayGrant) -> AddRelaySource:

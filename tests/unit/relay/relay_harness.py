@@ -16,6 +16,7 @@ from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol import SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelay, ChildRelays
@@ -53,7 +54,7 @@ def granted(epoch: int = 1, codec: str = "VP8", track: str = "v0") -> RelayGrant
 
 
 def a_relay(now: float = 0.0) -> ChildRelay:
-    return ChildRelay(VIDEO, source=1, worker=0, now=now, backoff=Backoff(rng=random.Random(1)))
+    return ChildRelay(VIDEO, source=SourceId(1), worker=0, now=now, backoff=Backoff(rng=random.Random(1)))
 
 
 class Parent:

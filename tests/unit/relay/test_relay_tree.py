@@ -17,6 +17,7 @@ from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import RelayClose, RelayOpen
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media import protocol
+from rillcast.media.protocol import PlaneRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks
 from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
@@ -54,7 +55,7 @@ class Node:
 
     def _offer(self, request: RelayOpen) -> RelayOffer:
         if self.published:
-            source, epoch = 7, self.published
+            source, epoch = SourceId(7), self.published
         elif self.relay is not None and self.relay.state is ChildState.OPEN:
             source, epoch = self.relay.source, self.relay.epoch
         else:
@@ -65,7 +66,7 @@ class Node:
     async def take(self, parent: Node, epoch: int) -> bool:
         """Have the track come in from another node of the tree; whether it does."""
         if self.relay is None:
-            self.relay = ChildRelay(VIDEO, source=1, worker=0, now=0.0, backoff=Backoff(rng=random.Random(1)))
+            self.relay = ChildRelay(VIDEO, source=SourceId(1), worker=0, now=0.0, backoff=Backoff(rng=random.Random(1)))
         if self.relay.state is ChildState.OPEN:
             self.relay.moved(self.clock())
         if self.relay.state is not ChildState.WAITING:
@@ -86,7 +87,7 @@ class Node:
     def fed(self) -> list[tuple[str, int]]:
         return [(feed.parent, feed.ssrc) for feed in self.plane.of(protocol.AddRelaySource)]
 
-    def living(self) -> set[int]:
+    def living(self) -> set[PlaneRelay]:
         """Relays to children that the plane still has."""
         added = {command.relay for command in self.plane.of(protocol.AddRelay)}
         return added - {command.relay for command in self.plane.of(protocol.RemoveRelay)} - self.lost
@@ -105,7 +106,7 @@ class Node:
         """A child has fallen silent."""
         for relay in sorted(self.living())[:1]:
             self.lost.add(relay)
-            self.plane.emit(protocol.RelayChildLost(relay=relay))
+            self.plane.emit(protocol.RelayChildLost(relay=PlaneRelay(relay)))
 
 
 class Tree:
