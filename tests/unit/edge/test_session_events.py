@@ -8,6 +8,7 @@ from edge_harness import EDGE, SIGNALING, request
 from rillcast.contracts import subjects
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
+from rillcast.media.protocol import PlaneSession
 from rillcast.media.sdp import LocalTransport
 from rillcast.node.background import Outbox
 from rillcast.testing.bus import FakeBroker, FakeBus
@@ -25,7 +26,7 @@ class Told:
         self.bus, self.listener = FakeBus(broker), FakeBus(broker)
         self.outbox = Outbox(self.bus, lambda: None)
         self.events = SessionEvents(EDGE, self.outbox)
-        self.viewer = Viewer(request(), plane_session=1, worker=0, local=LOCAL, now=0.0)
+        self.viewer = Viewer(request(), plane_session=PlaneSession(1), worker=0, local=LOCAL, now=0.0)
         self.changes: list[SessionChanged] = []
 
     async def hear(self) -> SessionChanged:
