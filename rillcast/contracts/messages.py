@@ -203,15 +203,21 @@ class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """What the signaling instance of a session must know: a new state, another rendition, or a measurement."""
+    """What the signaling instance of a session must know: a new state, another rendition, a measurement, or that one
+    stream of several is over."""
 
     session: SessionId
     node: NodeId
     state: SessionState | None = None
+    """Of the whole session."""
+    subscription: Count | None = None
+    """The place in `PlayRequest.subscriptions` that the height, or an end without a state, is about. None when nothing
+    of this event is about a single one."""
     reason: EndReason | None = None
-    """Why the session ended; only with the state CLOSED."""
+    """Why the session ended, with the state CLOSED. With a subscription and no state: why this subscription ended,
+    while the session goes on with the others."""
     stream_height: Lines | None = None
-    """The viewer now gets a rendition of this height in lines."""
+    """The viewer now gets a rendition of this height in lines, of the stream that `subscription` names."""
     target_bitrate_bps: BitsPerSecond | None = None
     """What the viewer's link seems to carry. It comes every 5 s, together with the two bit rates."""
     video_bitrate_bps: BitsPerSecond = 0

@@ -48,6 +48,7 @@ class SessionEnd:
             if Stage.CONNECTING <= viewer.stage < Stage.ENDED:
                 self._silence(viewer, subscription)
             self._viewers.unsubscribe(viewer, subscription)
+            self._events.subscription_ended(viewer, subscription, reason)
             metrics.count(self._viewers)
 
     async def end_all(self, subscribers: Iterable[tuple[Viewer, Subscription]], reason: EndReason) -> None:

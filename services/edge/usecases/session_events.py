@@ -7,6 +7,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.node.background import Outbox
+from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer
 
 
@@ -21,14 +22,25 @@ class SessionEvents:
         """ICE and DTLS are up; also after an ICE restart."""
         self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.CONNECTED))
 
-    def media(self, viewer: Viewer, height: int | None) -> None:
-        """The first packet has left. `height`: of the video; None without one."""
-        state = SessionState.MEDIA
-        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=state, stream_height=height))
+    def media(self, viewer: Viewer) -> None:
+        """The first packet has left."""
+        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.MEDIA))
 
-    def height(self, viewer: Viewer, height: int | None) -> None:
-        """The video that is sent is another rendition now."""
-        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, stream_height=height))
+    def height(self, viewer: Viewer, subscription: Subscription, height: int) -> None:
+        """The video of a stream is sent in this rendition now."""
+        self._put(
+            viewer,
+            SessionChanged(
+                session=viewer.session, node=self._node, subscription=subscription.place, stream_height=height
+            ),
+        )
+
+    def subscription_ended(self, viewer: Viewer, subscription: Subscription, reason: EndReason) -> None:
+        """One stream is over, and the session goes on with the others."""
+        self._put(
+            viewer,
+            SessionChanged(session=viewer.session, node=self._node, subscription=subscription.place, reason=reason),
+        )
 
     def rates(self, viewer: Viewer, *, room_bps: int, video_bps: int, audio_bps: int) -> None:
         """What the link is known to carry, and what is sent."""

@@ -104,7 +104,7 @@ class StreamAllocator:
         """The plane completed a switch."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:
-            self._events.height(viewer, self.shown_height(viewer))
+            self._tell_height(viewer, next(s for s in viewer.subscriptions if track in s.tracks))
 
     # ------------------------------------------------------------ what the client wants
 
@@ -137,15 +137,20 @@ class StreamAllocator:
         link = self._link(viewer, None)
         return max((selector.room_bps(link, self._clock()) for selector in selectors), default=0) or link.sent_bps
 
-    def shown_height(self, viewer: Viewer) -> int | None:
-        """Of the first video sent now; 0 while unknown, None without video."""
+    def tell_heights(self, viewer: Viewer) -> None:
+        """Say in which height each stream with video is sent. Called once per session, when its media begins."""
         for subscription in viewer.subscriptions:
-            for track in subscription.tracks:
-                if track.kind is MediaKind.VIDEO and track.shown.feed is not None:
-                    live = self._stream(subscription.key)
-                    supply = live.supply(track.shown.feed.track.track) if live is not None else None
-                    return (supply.track if supply is not None else track.shown.feed.track).height
-        return None
+            self._tell_height(viewer, subscription)
+
+    def _tell_height(self, viewer: Viewer, subscription: Subscription) -> None:
+        """Of the first video of a stream that is sent now; 0 while it is unknown."""
+        for track in subscription.tracks:
+            if track.kind is MediaKind.VIDEO and track.shown.feed is not None:
+                live = self._stream(subscription.key)
+                supply = live.supply(track.shown.feed.track.track) if live is not None else None
+                shown = supply.track if supply is not None else track.shown.feed.track
+                self._events.height(viewer, subscription, shown.height)
+                return
 
     def _link(self, viewer: Viewer, track: SubscribedTrack | None) -> LinkFigures:
         """The latest figures, from the point of view of a track."""

@@ -267,6 +267,11 @@ class World:
     def told(self, session: SessionId) -> list[tuple[str | None, str | None]]:
         return [(c.state, c.reason) for c in self.changes if c.session == session and c.state]
 
+    def told_of(self, session: SessionId, subscription: int) -> list[int | EndReason | None]:
+        """The heights of one subscription, and the reason of its end."""
+        changes = [c for c in self.changes if (c.session, c.subscription) == (session, subscription)]
+        return [c.reason if c.stream_height is None else c.stream_height for c in changes]
+
     def heights(self, session: SessionId) -> list[int]:
         return [c.stream_height for c in self.changes if c.session == session and c.stream_height is not None]
 

@@ -12,6 +12,7 @@ from rillcast.media.protocol import PlaneSession
 from rillcast.media.sdp import LocalTransport
 from rillcast.node.background import Outbox
 from rillcast.testing.bus import FakeBroker, FakeBus
+from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer
 from services.edge.usecases.session_events import SessionEvents
 
@@ -49,21 +50,29 @@ async def test_a_connection() -> None:
     assert (change.state, change.reason, change.stream_height) == (SessionState.CONNECTED, None, None)
 
 
-@pytest.mark.parametrize("height", [None, 0, 720])
-async def test_a_first_packet_with_the_height_of_the_video(height: int | None) -> None:
+async def test_a_first_packet() -> None:
     told = Told()
-    told.events.media(told.viewer, height)
+    told.events.media(told.viewer)
     change = await told.hear()
 
-    assert (change.state, change.stream_height) == (SessionState.MEDIA, height)
+    assert (change.state, change.subscription, change.stream_height) == (SessionState.MEDIA, None, None)
 
 
-async def test_another_rendition_is_no_new_state() -> None:
+@pytest.mark.parametrize(("place", "height"), [(0, 0), (0, 360), (3, 720)])
+async def test_a_rendition_of_one_stream_is_no_new_state(place: int, height: int) -> None:
     told = Told()
-    told.events.height(told.viewer, 360)
+    told.events.height(told.viewer, Subscription("live/s1", place), height)
     change = await told.hear()
 
-    assert (change.state, change.stream_height) == (None, 360)
+    assert (change.state, change.subscription, change.stream_height) == (None, place, height)
+
+
+async def test_the_end_of_one_stream_is_no_new_state() -> None:
+    told = Told()
+    told.events.subscription_ended(told.viewer, Subscription("live/s1", 1), EndReason.STREAM_ENDED)
+    change = await told.hear()
+
+    assert (change.state, change.subscription, change.reason) == (None, 1, EndReason.STREAM_ENDED)
 
 
 async def test_bit_rates_are_no_new_state() -> None:

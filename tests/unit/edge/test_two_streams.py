@@ -13,7 +13,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId, StreamId, stream_key
 from rillcast.contracts.messages import Ack, MuteRequest, PlaySubscription, SelectRendition
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession
 from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS
@@ -89,6 +89,18 @@ async def test_one_stream_ends_and_the_other_goes_on(world: World) -> None:
     assert world.told(session)[-1] == ("closed", "stream_ended")
     assert world.plane.of(protocol.RemoveSession) == [protocol.RemoveSession(session=PlaneSession(plane_session))]
     assert len(world.edge.viewers) == len(world.edge.relays) == 0
+
+
+async def test_heights_and_ends_are_told_by_subscription(world: World) -> None:
+    session, plane_session = await watching_both(world)
+    world.plane.emit(protocol.SessionMedia(session=plane_session))
+    await until(lambda: ("media", None) in world.told(session))
+    await world.ended(epoch=1)
+    await until(lambda: len(world.told_of(session, 0)) == 2)
+
+    assert world.told_of(session, 0) == [VIDEO.height, EndReason.STREAM_ENDED]
+    assert world.told_of(session, 1) == [VIDEO.height]
+    assert [state for state, _ in world.told(session)] == ["connected", "media"]
 
 
 async def test_a_stream_that_ends_before_the_answer_is_sent_no_more(world: World) -> None:

@@ -89,6 +89,18 @@ def test_only_a_true_change_of_the_rendition_is_told() -> None:
     assert json.loads(told[2][0])["streamHeight"] == 360
 
 
+def test_the_height_of_a_subscription_is_told_for_the_stream_that_was_asked_for() -> None:
+    viewer = slot()
+
+    told = [
+        session_events.measured(viewer, figures(subscription=place, stream_height=height))
+        for place, height in ((0, 720), (1, 360), (0, 480))
+    ]
+
+    assert [definitions(frames) for frames in told] == [[], [], ["resolutionChangeInfo"]]
+    assert json.loads(told[2][0])["streamHeight"] == 480
+
+
 def test_bitrates_are_told_together() -> None:
     (frame,) = session_events.measured(
         slot(), figures(target_bitrate_bps=900, video_bitrate_bps=800, audio_bitrate_bps=60)

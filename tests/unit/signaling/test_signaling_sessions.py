@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain.effects import Accept, End, ExpireLater, Forget, GiveUp, OpenViewer, Wait
 from tests.unit.signaling.talk import EDGE, FULL, Talk, definitions
@@ -95,6 +96,16 @@ def test_a_fault_of_the_server_is_told_before_the_end() -> None:
     effects = talk.changed(session, SessionState.CLOSED, reason=EndReason.PLANE_ERROR)
 
     assert definitions(effects) == ["server_error_check_logs", "play_finished"]
+
+
+def test_the_end_of_one_subscription_is_not_the_end_of_the_session() -> None:
+    talk = Talk()
+    session = talk.running()
+
+    over = SessionChanged(session=session, node=EDGE, subscription=1, reason=EndReason.STREAM_ENDED)
+
+    assert talk.conversation.sessions.changed(over, 0.0) == []
+    assert definitions(talk.changed(session, SessionState.CLOSED, reason=EndReason.STREAM_ENDED)) == ["play_finished"]
 
 
 def test_one_socket_waits_for_a_bounded_number_of_streams() -> None:

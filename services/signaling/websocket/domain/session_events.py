@@ -9,6 +9,8 @@ from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.phases import Phase
 from services.signaling.websocket.domain.slots import Slot
 
+ONLY_SUBSCRIPTION = 0
+"""The place of a viewer's stream in its `PlayRequest`."""
 _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECTED, SessionState.MEDIA)}
 """A publisher has started when its media flows; a viewer when it can receive."""
 
@@ -64,9 +66,9 @@ def closing(slot: Slot, reason: EndReason) -> list[str]:
 
 def measured(slot: Slot, event: SessionChanged) -> list[str]:
     """The periodic figures of a viewer. A changed rendition pauses some players for two seconds, so only a true change
-    is told."""
+    is told. Sessions are asked for with one subscription here, so the height of another one is nothing to this slot."""
     frames: list[str] = []
-    height = event.stream_height
+    height = event.stream_height if event.subscription in (None, ONLY_SUBSCRIPTION) else None
     if height is not None and height != slot.height:
         if slot.height is not None:
             frames.append(replies.notification("resolutionChangeInfo", slot.stream, streamHeight=height))
