@@ -1,0 +1,143 @@
+"""Publishers by WebRTC: their descriptions, their sessions in the plane, and what the plane refuses."""
+
+from __future__ import annotations
+
+import pytest
+from origin_harness import SIMULCAST_OFFER, World, request, until
+
+from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import SessionId
+from rillcast.contracts.messages import RestartIceAnswer, RestartIceRequest, SessionAnswer
+from rillcast.media import protocol
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("app", "é"),
+        ("stream", "a/b"),
+        ("session", ""),
+        ("signaling", "s" * 300),
+        ("max_bitrate_bps", -1),
+        ("keyframe_interval_ms", 2**70),
+        ("start_timeout_ms", -5),
+    ],
+)
+async def test_an_impossible_request_is_refused_by_name_and_leaves_nothing(
+    world: World, field: str, value: object
+) -> None:
+    origin = await world.origin()
+
+    with pytest.raises(RillcastError, match=rf"not a PublishRequest: .*\.{field}`") as refusal:
+        await world.publish(origin, **{field: value})
+
+    assert refusal.value.code is ErrorCode.BAD_REQUEST
+    assert not origin.plane.of(protocol.AddSession)
+    assert await world.record() is None
+
+
+async def test_the_same_request_again_gets_the_same_answer(world: World) -> None:
+    origin = await world.origin()
+    again = request()
+
+    first = await world.bus.request(subjects.origin_publish(origin.name), again, SessionAnswer)
+    second = await world.bus.request(subjects.origin_publish(origin.name), again, SessionAnswer)
+
+    assert first == second
+    assert len(origin.plane.of(protocol.AddSession)) == 1
+
+
+async def test_simulcast_layers_are_tracks_of_one_group(world: World) -> None:
+    origin = await world.origin()
+
+    await world.publish(origin, sdp_offer=SIMULCAST_OFFER)
+
+    record = await world.settled_record()
+    layers = [t for t in record.tracks if t.kind == "video"]
+    assert len(layers) == 3
+    assert {t.mid for t in layers} == {"v0"}
+
+
+async def test_a_broken_offer_claims_nothing(world: World) -> None:
+    origin = await world.origin()
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.publish(origin, sdp_offer="v=0")
+
+    assert refusal.value.code is ErrorCode.BAD_REMOTE_DESCRIPTION
+    assert world.streams.writes == []
+
+
+async def test_an_ice_restart_gives_fresh_credentials_and_candidates(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+    restart = RestartIceRequest(session=answer.session, remote_ufrag="abcd", remote_pwd="p" * 22)
+
+    fresh = await world.bus.request(subjects.session_restart_ice(origin.name), restart, RestartIceAnswer)
+
+    assert origin.plane.of(protocol.RestartIce)[0].ice.local_ufrag == fresh.local_ufrag
+    assert "192.0.2.1 50000" in fresh.candidates[0]
+
+
+async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> None:
+    origin = await world.origin()
+
+    assert not await world.close(origin, SessionId("nobody"))
+
+    with pytest.raises(RillcastError) as refusal:
+        restart = RestartIceRequest(session=SessionId("nobody"), remote_ufrag="abcd", remote_pwd="p" * 22)
+        await world.bus.request(subjects.session_restart_ice(origin.name), restart, RestartIceAnswer)
+    assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
+
+
+async def test_a_publisher_whose_handshake_failed_is_told_and_frees_its_id(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+    await world.settled_record()
+
+    origin.plane.emit(
+        protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.HANDSHAKE_TIMEOUT)
+    )
+
+    await until(lambda: world.told(answer.session) == [("closed", "no_media")])
+    await world.settle()
+    assert await world.record() is None
+    assert {r.source for r in origin.plane.of(protocol.RemoveSource)} == set(origin.sources())
+
+
+async def test_a_session_that_the_plane_refused_later_is_told_so(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+
+    origin.plane.emit(protocol.Error(command="add_session", id=origin.last_session().session, message="no"))
+
+    await until(lambda: world.told(answer.session) == [("closed", "plane_error")])
+
+
+async def test_a_plane_that_is_behind_refuses_the_publisher_and_nothing_is_left(world: World) -> None:
+    origin = await world.origin(max_sessions=1)
+    origin.plane.refused = protocol.AddSession
+
+    with pytest.raises(RillcastError, match="behind") as refusal:
+        await world.publish(origin)
+    await world.settle()
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert await world.record() is None
+    origin.plane.refused = None
+
+    assert (await world.publish(origin, credential_digest="other")).sdp
+
+
+async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: World) -> None:
+    origin = await world.origin()
+    origin.plane.busy = True
+
+    with pytest.raises(RillcastError) as refusal:
+        await world.publish(origin)
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    await world.settle()
+    assert await world.record() is None
+    origin.plane.busy = False
+    assert not (await world.publish(origin)).restored
