@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rillcast.apps.ladder_wish import DECODED
-from services.transcoder.domain.av1_payload import Av1Payload
 from services.transcoder.domain.depacketizer import Depacketizer
 from services.transcoder.domain.jitter_buffer import MAX_WAIT_S
-from services.transcoder.domain.payload_formats import Vp9Payload
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 
@@ -108,81 +106,3 @@ def test_a_frame_without_end_does_not_grow_for_ever() -> None:
         depacketizer.add(bytes([0x80, 96, index >> 8, index & 0xFF]) + bytes(8) + fragment, 0.0)
     assert depacketizer.malformed >= 1
     assert sum(len(part) for part in depacketizer._parts) < 9 << 20
-
-
-VP9_KEYFRAME = bytes([0xAA, 0x80, 0x01, 0x00, 0x00, 0x18, 2, 128, 1, 104, 1, 0x04, 1])
-"""Picture id of 15 bits, layers, a scalability structure with one size and one picture of one reference."""
-
-
-@pytest.mark.parametrize(
-    ("descriptor", "keyframe"),
-    [
-        (VP9_KEYFRAME, True),
-        (bytes([0x08]), True),
-        (bytes([0x00]), False),
-        (bytes([0x48]), False),
-        (bytes([0x88, 0x05]), True),
-        (bytes([0xA8, 0x05, 0x00, 0x07]), True),
-        (bytes([0xA8, 0x05, 0x02, 0x07]), False),
-        (bytes([0xD8, 0x05, 0x03, 0x04]), False),
-        (bytes([0xF8, 0x05, 0x20, 0x03, 0x04]), False),
-        (bytes([0x0A, 0x30, 1, 64, 0, 180, 2, 128, 1, 104]), True),
-    ],
-    ids=[
-        "all of it",
-        "bare",
-        "not the start",
-        "predicted",
-        "short picture id",
-        "layers",
-        "spatial layer 1",
-        "flexible with two references",
-        "flexible with layers",
-        "structure with two sizes",
-    ],
-)
-def test_vp9_descriptors_are_read(descriptor: bytes, keyframe: bool) -> None:
-    vp9 = Vp9Payload()
-    assert vp9.data(descriptor + b"picture") == b"picture"
-    assert vp9.begins_keyframe(descriptor + b"picture") is keyframe
-
-
-@pytest.mark.parametrize("cut", range(len(VP9_KEYFRAME) + 1))
-def test_a_vp9_packet_that_ends_too_early_is_malformed(cut: int) -> None:
-    with pytest.raises((ValueError, IndexError)):
-        Vp9Payload().data(VP9_KEYFRAME[:cut])
-
-
-def test_av1_obus_are_put_together_from_elements_of_every_kind() -> None:
-    av1 = Av1Payload()
-    lengths = bytes([0x48, 2, 0x08, 0xAA, 3, 0x30, 1, 2])  # W=0, N, Y: a sequence header, the start of a frame
-    goes_on = bytes([0xD0, 3, 4])  # W=1, Z, Y: its middle
-    ends = bytes([0xA0, 2, 5, 6, 0x78, 9])  # W=2, Z: its end, then padding
-    assert av1.begins_keyframe(lengths)
-    assert not av1.begins_keyframe(goes_on)
-    parts = [av1.data(payload) for payload in (lengths, goes_on, ends)]
-    assert av1.frame(parts) == bytes([0x12, 0, 0x0A, 1, 0xAA, 0x32, 6, 1, 2, 3, 4, 5, 6])
-
-
-@pytest.mark.parametrize(
-    "payloads",
-    [
-        [b"\x90\x01"],
-        [b"\x50\x30\x01"],
-        [b"\x50\x30\x01", b"\x10\x30\x01"],
-        [b"\x00\x05\x30"],
-        [b"\x20\x01\x30"],
-        [b"\x00" + b"\x80" * 9],
-        [b"\x10"],
-    ],
-    ids=["middle first", "no end", "a new one before the end", "too long", "one of two", "endless length", "empty"],
-)
-def test_av1_packets_that_make_no_sense_are_malformed(payloads: list[bytes]) -> None:
-    av1 = Av1Payload()
-    with pytest.raises((ValueError, IndexError)):
-        av1.frame([av1.data(payload) for payload in payloads])
-
-
-def test_an_av1_sequence_header_begins_a_keyframe_without_the_n_bit_too() -> None:
-    assert Av1Payload().begins_keyframe(b"\x20\x01\x08\x30")
-    assert not Av1Payload().begins_keyframe(b"\x10\x30\x08")

@@ -6,9 +6,9 @@ import random
 from collections import Counter
 
 import pytest
-from placement_reports import LIVE, STREAM, report
+from placement_reports import report
 
-from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
+from rillcast.cluster.placement import PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import NodeReport
@@ -142,21 +142,3 @@ def test_a_publisher_does_not_return_to_an_origin_that_is_leaving() -> None:
     origins = [report("o1", draining=True), report("o2")]
 
     assert placement().publisher(origins, NodeId("o1"), NOWHERE, NOW) == "o2"
-
-
-@pytest.mark.parametrize("text", ["eu", "eu>", ">us", "eu>us,,ap"])
-def test_a_region_order_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        RegionOrder.parse(text)
-
-
-def test_carriers_count_viewers_over_all_edges() -> None:
-    carriers = Carriers()
-    assert carriers.stale(NOW)
-
-    carriers.gather([report("e1", carries=2), report("e2", carries=3), report("e3")], NOW)
-
-    assert carriers.nodes(LIVE, STREAM) == {"e1", "e2"}
-    assert carriers.viewers(LIVE, STREAM) == carriers.viewers_of_app(LIVE) == 5
-    assert not carriers.stale(NOW + 0.5)
-    assert carriers.stale(NOW + 1.0)

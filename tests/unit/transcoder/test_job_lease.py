@@ -1,0 +1,133 @@
+"""The lease on one job: its record, whose it is, and what the job hears when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.ids import LADDER, NodeId, SessionId
+from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
+from rillcast.testing.eventually import eventually
+from rillcast.testing.kv import FakeKeyValue
+from services.transcoder.usecases.job_lease import JobLease
+from tests.unit.transcoder.cluster import APP, KEY, ORIGIN, SIZED, STREAM, VIDEO
+
+LEASE_S = 6.0
+JOB = f"{KEY}/ladder"
+
+
+def live(epoch: int = 5) -> LiveStream:
+    record = StreamRecord(app=APP, stream=STREAM, owner=ORIGIN, publisher_session=SessionId("s"), tracks=(VIDEO,))
+    return LiveStream(KEY, record, epoch, epoch, (), ())
+
+
+class Held:
+    """A lease of one node, with the tracks that its record shall name."""
+
+    def __init__(self, store: FakeKeyValue, node: str = "transcoder-1", epoch: int = 5) -> None:
+        self.store = store
+        self.tracks: tuple[TrackRecord, ...] = ()
+        self.losses = 0
+        self.lease = JobLease(
+            store,
+            kind=LADDER,
+            node=NodeId(node),
+            live=live(epoch),
+            tracks=lambda: self.tracks,
+            clock=asyncio.get_running_loop().time,
+            lease_s=LEASE_S,
+        )
+
+    async def keep(self) -> None:
+        assert await self.lease.claim()
+        self.lease.keep(self._lost)
+
+    async def record(self) -> RenditionRecord | None:
+        entry = await self.store.get(JOB)
+        return msgspec.json.decode(entry.value, type=RenditionRecord) if entry and entry.value else None
+
+    def _lost(self) -> None:
+        self.losses += 1
+
+
+@pytest.fixture
+async def store() -> FakeKeyValue:
+    return FakeKeyValue("renditions", LEASE_S, asyncio.get_running_loop().time)
+
+
+async def test_the_record_says_which_node_does_what_for_which_epoch(store: FakeKeyValue) -> None:
+    held = Held(store)
+
+    await held.keep()
+
+    record = await held.record()
+    assert record == RenditionRecord(app=APP, stream=STREAM, epoch=5, owner=NodeId("transcoder-1"), kind=LADDER)
+    assert held.lease.held
+    await held.lease.release()
+
+
+async def test_tracks_are_in_the_record_as_soon_as_they_are_announced(store: FakeKeyValue) -> None:
+    held = Held(store)
+    await held.keep()
+    await asyncio.sleep(1.0)
+    asked_at = asyncio.get_running_loop().time()
+
+    held.tracks = (SIZED,)
+    held.lease.announce()
+    await asyncio.sleep(0.01)
+
+    record = await held.record()
+    assert record is not None
+    assert record.tracks == (SIZED,)
+    assert asyncio.get_running_loop().time() - asked_at < 0.1
+    await held.lease.release()
+
+
+async def test_a_job_that_another_node_has_is_not_won(store: FakeKeyValue) -> None:
+    first = Held(store)
+    await first.keep()
+
+    assert not await Held(store, "transcoder-2").lease.claim()
+    await first.lease.release()
+
+
+@pytest.mark.parametrize(("owner", "epoch"), [("transcoder-2", 5), ("transcoder-1", 6)])
+async def test_a_record_of_another_node_or_epoch_ends_the_lease(store: FakeKeyValue, owner: str, epoch: int) -> None:
+    held = Held(store)
+    await held.keep()
+    foreign = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), kind=LADDER)
+    await store.put(JOB, msgspec.json.encode(foreign))
+    held.lease.announce()
+
+    await eventually(lambda: held.losses == 1)
+
+    assert not held.lease.held
+    await held.lease.release()
+    assert await held.record() == foreign
+
+
+async def test_a_lease_that_is_given_back_is_free_and_nobody_is_told_of_a_loss(store: FakeKeyValue) -> None:
+    held = Held(store)
+    await held.keep()
+
+    await held.lease.release()
+    await held.lease.release()
+
+    assert await held.record() is None
+    assert held.losses == 0
+
+
+async def test_a_fault_of_ours_while_keeping_ends_the_lease_and_is_raised_by_its_release(store: FakeKeyValue) -> None:
+    held = Held(store)
+    await held.keep()
+    await asyncio.sleep(1.0)
+    held.lease._claimed = object()  # type: ignore[assignment]
+    held.lease.announce()
+
+    await eventually(lambda: held.losses == 1)
+
+    with pytest.raises(TypeError):
+        await held.lease.release()
