@@ -31,11 +31,16 @@ class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         return bool(self.rungs) or "VP8" in self.codecs
 
+    @property
+    def codecs_made(self) -> tuple[str, ...]:
+        """The codecs in which every video that can be decoded is to be had."""
+        return tuple(codec for codec in ENCODED if codec in self.codecs) if self else ()
+
     def codecs_to_come(self, present: Collection[str]) -> tuple[str, ...]:
         """The codecs in which a video will soon be had, if it is had in those that are `present`."""
-        if not self or not any(codec in DECODED for codec in present):
+        if not any(codec in DECODED for codec in present):
             return ()
-        return tuple(codec for codec in ENCODED if codec in self.codecs and codec not in present)
+        return tuple(codec for codec in self.codecs_made if codec not in present)
 
 
 def wish_of(app: AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:

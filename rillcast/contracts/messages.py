@@ -77,6 +77,9 @@ class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
     """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
     viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of the request
     must therefore be longer."""
+    ladder_codecs: tuple[Codec, ...] = ()
+    """A transcoder makes the video in these codecs, in whatever codec the publisher sends it. If the publisher comes
+    back in another one, a viewer of these is kept waiting likewise. Empty = unknown, or no ladder is asked for."""
 
 
 class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,8 +75,8 @@ class Subscription:
         self.key = key
         self.place = place
         self.wishes = Wishes()
-        self.awaits_since: float | None = None
-        """Since when renditions are missing that a ladder makes; None while nothing is waited for."""
+        self.awaits_until: float | None = None
+        """How long renditions that a ladder makes are waited for; None while none are missing."""
         self.tracks: list[SubscribedTrack] = []
         self._slots: list[FeedSlot] = []
         self._offered: list[FeedSlot] = []

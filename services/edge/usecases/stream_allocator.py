@@ -98,7 +98,8 @@ class StreamAllocator:
             if group.options and (track.track, track.codec) not in supply.offered:
                 self._switch.abandon(viewer, track)
                 self._choose(viewer, track, group.without(lost))
-        return what_is_left(subscription.tracks, supply)
+        wanted = viewer.request.subscriptions[subscription.place]
+        return what_is_left(subscription.tracks, supply, wanted.ladder_codecs)
 
     def switched(self, viewer: Viewer, index: int, source: SourceId) -> None:
         """The plane completed a switch."""

@@ -309,7 +309,10 @@ class World:
 def request(**changes: Any) -> PlayRequest:
     """A play request for one stream, unless `subscriptions` says otherwise."""
     wanted = PlaySubscription(
-        app=APP, stream=changes.pop("stream", STREAM), codecs_to_come=changes.pop("codecs_to_come", ())
+        app=APP,
+        stream=changes.pop("stream", STREAM),
+        codecs_to_come=changes.pop("codecs_to_come", ()),
+        ladder_codecs=changes.pop("ladder_codecs", ()),
     )
     fields: dict[str, Any] = {
         "subscriptions": (wanted,),

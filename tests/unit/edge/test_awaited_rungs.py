@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from services.edge.domain.awaited_rungs import AwaitedRungs
 from services.edge.domain.stream_change import Left
 from services.edge.domain.subscription import Subscription
@@ -18,13 +19,20 @@ def waiting(now: float = 0.0) -> tuple[AwaitedRungs, Subscription]:
 
 
 @pytest.mark.parametrize(
-    ("left", "over"), [(Left.ENOUGH, False), (Left.AWAITED, False), (Left.NOTHING, True), (Left.ANOTHER_CODEC, True)]
+    ("left", "over"),
+    [
+        (Left.ENOUGH, False),
+        (Left.AWAITED, False),
+        (Left.COMING, False),
+        (Left.NOTHING, True),
+        (Left.ANOTHER_CODEC, True),
+    ],
 )
 def test_only_what_a_ladder_makes_is_waited_for(left: Left, over: bool) -> None:
     awaited = AwaitedRungs(PATIENCE_S)
 
     assert awaited.is_over(Subscription(KEY), left, 0.0) is over
-    assert len(awaited) == (left is Left.AWAITED)
+    assert len(awaited) == (left in {Left.AWAITED, Left.COMING})
 
 
 def test_the_wait_is_over_when_it_has_lasted_long_enough_and_not_before() -> None:
@@ -32,6 +40,15 @@ def test_the_wait_is_over_when_it_has_lasted_long_enough_and_not_before() -> Non
 
     assert (awaited.due(PATIENCE_S - 0.1), awaited.is_over(subscription, Left.AWAITED, PATIENCE_S - 0.1)) == ([], False)
     assert (awaited.due(PATIENCE_S), awaited.is_over(subscription, Left.AWAITED, PATIENCE_S)) == ([KEY], True)
+
+
+def test_a_ladder_that_begins_anew_is_waited_for_as_a_join_waits() -> None:
+    awaited, subscription = AwaitedRungs(PATIENCE_S), Subscription(KEY)
+    awaited.is_over(Subscription(KEY), Left.AWAITED, 0.0)
+
+    assert not awaited.is_over(subscription, Left.COMING, 0.0)
+    assert awaited.due(RUNG_WAIT_S) == [KEY]
+    assert awaited.is_over(subscription, Left.COMING, RUNG_WAIT_S)
 
 
 def test_a_stream_is_due_once() -> None:

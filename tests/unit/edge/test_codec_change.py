@@ -8,6 +8,7 @@ import pytest
 from edge_harness import AUDIO, KEY, VIDEO, Begin, World, rung, until
 from test_rung_wait import OFFER, only
 
+from rillcast.apps.ladder_wish import RUNG_WAIT_S
 from rillcast.contracts.ids import SessionId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason
@@ -19,7 +20,8 @@ VP8 = msgspec.structs.replace(VIDEO, bitrate_bps=2_000_000)
 VP8_RUNG = msgspec.structs.replace(rung(720, 1_900_000), track=TrackId("v0.720p.vp8"))
 MONO = msgspec.structs.replace(AUDIO, codec="PCMU", clock_rate=8_000, channels=1)
 GRACE_S = 10.0
-VP8_ONLY = only("VP8", OFFER)
+VP8_ONLY, H264_ONLY = only("VP8", OFFER), only("H264", OFFER)
+H264_RUNG = msgspec.structs.replace(rung(720, 1_900_000, "H264"), track=TrackId("v0.720p.h264"))
 
 
 async def a_world(begin: Begin, *tracks: TrackRecord) -> World:
@@ -147,6 +149,51 @@ async def test_viewers_of_a_rung_in_the_new_codec_go_over_to_the_publishers_own(
     await until(lambda: sent(world, plane_session)[0] == world.source_of("v0"))
     assert codecs_fed(world)[world.source_of("v0")] == "VP8"
     assert not over(world, session)
+
+
+# ------------------------------------------------------------ another codec, and a ladder that makes the old one
+
+
+async def with_ladder(begin: Begin) -> tuple[World, SessionId, int]:
+    """A viewer of the publisher's H264, in an app whose ladders are in H264 and VP8."""
+    world = await a_world(begin, H264, AUDIO)
+    await world.parent("transcoder-1", H264_RUNG)
+    session, plane_session = await world.watching(offer=H264_ONLY, ladder_codecs=("H264", "VP8"))
+    return world, session, plane_session
+
+
+async def test_viewers_wait_for_a_rung_in_their_codec_and_get_it(begin: Begin) -> None:
+    world, session, plane_session = await with_ladder(begin)
+
+    await returns(world, VP8, AUDIO)
+    await world.pass_time(RUNG_WAIT_S - 0.5)
+    assert not over(world, session)
+    await world.ladder(H264_RUNG, epoch=5)
+
+    await until(lambda: sent(world, plane_session)[0] == world.source_of(H264_RUNG.track))
+    await world.pass_time(2 * GRACE_S)
+    assert not over(world, session)
+
+
+async def test_viewers_are_told_when_the_rung_does_not_come_in_time(begin: Begin) -> None:
+    world, session, _ = await with_ladder(begin)
+
+    await returns(world, VP8, AUDIO)
+    await world.pass_time(RUNG_WAIT_S - 0.5)
+    assert not over(world, session)
+    await world.pass_time(1.0)
+
+    await until(lambda: over(world, session))
+
+
+@pytest.mark.parametrize("codec", ["H265", "VP8"])
+async def test_viewers_are_told_at_once_if_no_ladder_can_make_their_codec(begin: Begin, codec: str) -> None:
+    world, session, _ = await with_ladder(begin)
+    audio = AUDIO if codec == "H265" else MONO
+
+    await returns(world, msgspec.structs.replace(VIDEO, codec=codec), audio)
+
+    await until(lambda: over(world, session))
 
 
 # ------------------------------------------------------------ a ladder that is away

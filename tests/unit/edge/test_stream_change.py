@@ -13,7 +13,7 @@ from services.edge.domain.stream_change import Left, what_is_left
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.supply import StreamSupply
 
-VP8, H264, AV1 = (msgspec.structs.replace(VIDEO, codec=codec) for codec in ("VP8", "H264", "AV1"))
+VP8, H264, AV1, H265 = (msgspec.structs.replace(VIDEO, codec=codec) for codec in ("VP8", "H264", "AV1", "H265"))
 RUNG = rung(360, 600_000, "VP8")
 MONO = msgspec.structs.replace(AUDIO, codec="PCMU")
 
@@ -33,6 +33,24 @@ def subscription(video: str = "VP8") -> Subscription:
     for index, (track, codec) in enumerate(((VIDEO, video), (AUDIO, "opus"))):
         wanted.add_track(index, track.mid, kind=track.kind, codec=codec, selector=RenditionSelector())
     return wanted
+
+
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [
+        ((H264, AUDIO), Left.COMING),
+        ((AV1, AUDIO), Left.COMING),
+        ((H265, AUDIO), Left.ANOTHER_CODEC),
+        ((H264, MONO), Left.ANOTHER_CODEC),
+        ((H264, RUNG, AUDIO), Left.ENOUGH),
+        ((AUDIO,), Left.ENOUGH),
+    ],
+)
+def test_what_is_left_when_a_ladder_makes_the_viewers_codec(state: tuple[TrackRecord, ...], left: Left) -> None:
+    tracks = subscription().tracks
+    what_is_left(tracks, supply(VP8, AUDIO), ("VP8",))
+
+    assert what_is_left(tracks, supply(*state), ("VP8",)) is left
 
 
 @pytest.mark.parametrize(

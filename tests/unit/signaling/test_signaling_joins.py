@@ -70,6 +70,9 @@ class Site:
     def codecs_to_come(self, app: str, stream: str) -> tuple[str, ...]:
         return ()
 
+    def ladder_codecs(self, app: str, stream: str) -> tuple[str, ...]:
+        return ()
+
     async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
         return self.opened(node, request.session)
 

@@ -107,3 +107,25 @@ async def test_a_broadcasts_own_rungs_count(c: Cluster) -> None:
         assert await told(c) == [("H264",)] * 2
         await http.put("/live/rest/v2/broadcasts/s1", json={"encoderSettingsList": []})
         assert await told(c) == [()] * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "lives", "codecs"),
+    [
+        ({}, True, ()),
+        ({"encoderSettings": RUNGS}, True, ("H264",)),
+        ({"encoderSettings": RUNGS, "vp8Enabled": True}, True, ("H264", "VP8")),
+        ({"encoderSettings": RUNGS, "vp8Enabled": True}, False, ()),
+    ],
+)
+async def test_the_codecs_of_the_ladder_are_told_also_when_they_are_there(
+    c: Cluster, settings: dict[str, object], lives: bool, codecs: tuple[str, ...]
+) -> None:
+    if lives:
+        transcoder(c)
+    await settings_are(c, **settings)
+    await c.go_live(tracks=(video("H264"),))
+
+    await told(c)
+
+    assert [request.subscriptions[0].ladder_codecs for request in c.played] == [codecs] * 2

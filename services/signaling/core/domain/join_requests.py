@@ -58,12 +58,10 @@ def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeI
     )
 
 
-def play_request(
-    join: ViewerJoin, settings: AppSettings, signaling: NodeId, codecs_to_come: tuple[str, ...]
-) -> PlayRequest:
-    """`signaling`: the instance that is told what happens to the session. `codecs_to_come`: see `LadderOutlook`."""
+def play_request(join: ViewerJoin, settings: AppSettings, signaling: NodeId, wanted: PlaySubscription) -> PlayRequest:
+    """`signaling`: the instance that is told what happens to the session. `wanted`: of the stream."""
     return PlayRequest(
-        subscriptions=(PlaySubscription(app=join.app, stream=join.stream, codecs_to_come=codecs_to_come),),
+        subscriptions=(wanted,),
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,

@@ -14,7 +14,7 @@ from rillcast.cluster.placement import Carriers, PendingJoins, Placement
 from rillcast.cluster.placement.health import taking_sessions
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import NodeReport, SessionAnswer
+from rillcast.contracts.messages import NodeReport, PlaySubscription, SessionAnswer
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
@@ -43,6 +43,8 @@ class Outlook(Protocol):
     """The part of `LadderOutlook` that joins need."""
 
     def codecs_to_come(self, app: AppName, stream: StreamId) -> tuple[str, ...]: ...
+
+    def ladder_codecs(self, app: AppName, stream: StreamId) -> tuple[str, ...]: ...
 
 
 class Joins:
@@ -101,7 +103,13 @@ class Joins:
     async def play(self, join: ViewerJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """A viewer's session at an edge. `left`: set when the client has gone. Raises `RillcastError`."""
         codecs_to_come = self._outlook.codecs_to_come(join.app, join.stream)
-        request = play_request(join, self._settings(join.app), self._node, codecs_to_come)
+        wanted = PlaySubscription(
+            app=join.app,
+            stream=join.stream,
+            codecs_to_come=codecs_to_come,
+            ladder_codecs=self._outlook.ladder_codecs(join.app, join.stream),
+        )
+        request = play_request(join, self._settings(join.app), self._node, wanted)
         waits_s = RUNG_WAIT_S if codecs_to_come and join.sdp_offer is not None else 0.0
 
         def choose(edges: Nodes, refused: set[NodeId]) -> NodeId:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rillcast.apps.ladder_wish import wish_of
+from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import AppName, StreamId
 from services.signaling.core.ports import Apps, Broadcasts, Streams
 
@@ -22,9 +22,18 @@ class LadderOutlook:
 
     def codecs_to_come(self, app: AppName, stream: StreamId) -> tuple[str, ...]:
         """For `PlayRequest`; nothing while no transcoder takes work."""
-        settings, live = self._apps.settings(app), self._streams.live(app, stream)
-        if settings is None or live is None:
+        wish, live = self._wish(app, stream), self._streams.live(app, stream)
+        if wish is None or live is None:
             return ()
         present = {supply.track.codec for supply in live.supplies() if supply.track.kind == "video"}
-        coming = wish_of(settings, self._broadcasts.get(app, stream)).codecs_to_come(present)
+        coming = wish.codecs_to_come(present)
         return coming if coming and self._transcoder_lives() else ()
+
+    def ladder_codecs(self, app: AppName, stream: StreamId) -> tuple[str, ...]:
+        """For `PlayRequest`, likewise: whatever the stream's codec is at this moment."""
+        wish = self._wish(app, stream)
+        return wish.codecs_made if wish is not None and wish.codecs_made and self._transcoder_lives() else ()
+
+    def _wish(self, app: AppName, stream: StreamId) -> LadderWish | None:
+        settings = self._apps.settings(app)
+        return None if settings is None else wish_of(settings, self._broadcasts.get(app, stream))
