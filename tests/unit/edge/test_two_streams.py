@@ -93,7 +93,7 @@ async def test_one_stream_ends_and_the_other_goes_on(world: World) -> None:
 
 async def test_heights_and_ends_are_told_by_subscription(world: World) -> None:
     session, plane_session = await watching_both(world)
-    world.plane.emit(protocol.SessionMedia(session=plane_session))
+    world.plane.emit(protocol.SessionMedia(session=PlaneSession(plane_session)))
     await until(lambda: ("media", None) in world.told(session))
     await world.ended(epoch=1)
     await until(lambda: len(world.told_of(session, 0)) == 2)
