@@ -12,7 +12,6 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind, SessionState
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
@@ -20,11 +19,7 @@ from services.signaling.metrics import JOINS
 from tests.unit.signaling.signaling_harness import ANSWER, LIVE, OFFER, Cluster, cluster, info
 
 SDP = {"Content-Type": "application/sdp"}
-FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
-CANDIDATE = (
-    f"a=ice-ufrag:abcd\r\na=ice-pwd:{'p' * 24}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
-    "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
-)
+AGENT = "OBS"
 SECRET = "a secret of at least thirty-two bytes"
 
 
@@ -32,9 +27,6 @@ SECRET = "a secret of at least thirty-two bytes"
 async def c() -> AsyncIterator[Cluster]:
     async with cluster() as running:
         yield running
-
-
-AGENT = "OBS"
 
 
 async def post(
@@ -80,80 +72,6 @@ async def test_a_turn_server_comes_with_its_credentials(c: Cluster) -> None:
     )
 
 
-async def test_a_resource_is_deleted_by_any_instance(c: Cluster) -> None:
-    location = (await post(c)).headers["location"]
-    other = Cluster(c.settings)
-    other.broker = c.broker
-    other.host.bus.broker = c.broker
-    other.host.buckets = c.host.buckets
-    other.origin, other.edges = c.origin, []
-    async with other.running(), other.http() as http:
-        assert (await http.delete(location)).status_code == 200
-        assert (await http.delete(location)).status_code == 200
-
-    assert {request.session for request in c.origin.closed} == {c.origin.published[0].session}
-    assert {request.keep_stream_s for request in c.origin.closed} == {0}
-
-
-async def test_a_resource_of_a_node_that_is_gone_is_deleted_all_the_same(c: Cluster) -> None:
-    location = (await post(c)).headers["location"]
-    c.origin.bus.connected = False
-    c.host.directory.left(NodeLeft(node=c.origin.name, kind=NodeKind.ORIGIN))
-    async with c.http() as http:
-        assert (await http.delete(location)).status_code == 200
-
-
-async def test_a_resource_whose_node_lives_and_does_not_answer_is_not_called_deleted(c: Cluster) -> None:
-    location = (await post(c)).headers["location"]
-    c.origin.bus.connected = False
-    async with c.http() as http:
-        refused = await http.delete(location)
-        c.origin.bus.connected = True
-        deleted = await http.delete(location)
-
-    assert (refused.status_code, deleted.status_code) == (503, 200)
-    assert c.origin.sessions == set()
-
-
-async def test_a_foreign_or_altered_resource_is_not_found(c: Cluster) -> None:
-    location = (await post(c)).headers["location"]
-    async with c.http() as http:
-        for path in (
-            location[:-3] + "abc",
-            location.replace("/s1/", "/s2/"),
-            location.replace("whip", "whep"),
-            "/live/whip/s1/x",
-        ):
-            assert (await http.delete(path)).status_code == 404
-
-
-async def test_trickle_needs_the_present_tag(c: Cluster) -> None:
-    created = await post(c)
-    location, tag = created.headers["location"], created.headers["etag"]
-    async with c.http() as http:
-
-        async def patch(body: str = CANDIDATE, **headers: str) -> httpx.Response:
-            sent = FRAGMENT | {name.replace("_", "-"): value for name, value in headers.items()}
-            return await http.patch(location, content=body, headers=sent)
-
-        assert (await patch(If_Match=tag)).status_code == 204
-        assert (await patch()).status_code == 428
-        assert (await patch(If_Match='"other"')).status_code == 412
-        assert (await patch("a=candidate:nonsense", If_Match=tag)).status_code == 400
-        assert (await patch(If_Match=tag, Content_Type="text/plain")).status_code == 415
-        assert (await patch("x" * 100_000, If_Match=tag)).status_code == 413
-
-        restarted = await patch(If_Match="*")
-        assert restarted.status_code == 200
-        assert restarted.headers["content-type"] == "application/trickle-ice-sdpfrag"
-        assert "a=ice-ufrag:newufrag" in restarted.text
-        assert "a=candidate:1 1 udp" in restarted.text
-        assert restarted.headers["etag"] != tag
-        assert (await patch(If_Match=tag)).status_code == 412
-        assert (await patch(If_Match=restarted.headers["etag"])).status_code == 204
-        assert (await patch("a=ice-pwd:x", If_Match="*")).status_code == 400
-
-
 async def test_a_viewer_gets_a_resource_while_the_stream_is_live(c: Cluster) -> None:
     missing = await post(c, "whep")
     await c.go_live()
@@ -183,15 +101,6 @@ async def test_other_methods_on_the_endpoint_are_not_allowed(c: Cluster, method:
 
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST, OPTIONS"
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST"])
-async def test_other_methods_on_the_resource_are_not_allowed(c: Cluster, method: str) -> None:
-    async with c.http() as http:
-        answer = await http.request(method, "/live/whip/s1/x")
-
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "PATCH, DELETE, OPTIONS"
 
 
 async def test_options_say_what_is_accepted_and_let_pages_in(c: Cluster) -> None:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import SessionState
 from services.signaling.core.ports import SessionEvents, Tally
-from services.signaling.core.usecases.joins import Joins
 
 WATCH_S = 30.0
 """A session that does not run by then is not followed any longer."""
 
 
+class JoinNews(Protocol):
+    """The part of `Joins` that hears how joins went on."""
+
+    def connected(self, session: SessionId) -> None:
+        """Its load will show in the node's reports."""
+        ...
+
+    def forget(self, session: SessionId) -> None:
+        """The session is over."""
+        ...
+
+
 class JoinWatch:
     """One per signaling instance and role."""
 
-    def __init__(self, role: str, running: SessionState, joins: Joins, events: SessionEvents, tally: Tally) -> None:
+    def __init__(self, role: str, running: SessionState, joins: JoinNews, events: SessionEvents, tally: Tally) -> None:
         """`running`: the state in which a session counts as started."""
         self._role = role
         self._running = running

@@ -1,0 +1,47 @@
+"""The settings of signaling, and a start that waits for the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic import ValidationError
+
+from rillcast.runtime.process.readiness import Readiness
+from rillcast.testing.eventually import eventually
+from rillcast.testing.kv import FakeKeyValue
+from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.kv_secret import wait_for_key
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("apps", "live,a/b"),
+        ("trusted_proxies", "10.0.0.0/99"),
+        ("remote_allowed_cidr", "me"),
+        ("region_order", "eu"),
+        ("geo_regions", "DE"),
+        ("port", 70_000),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SignalingSettings.model_validate({field: value})
+    assert caught.value.errors()[0]["loc"] == (field,)
+
+
+def test_default_apps() -> None:
+    assert SignalingSettings().apps == ["live", "LiveApp", "WebRTCAppEE"]
+
+
+async def test_a_start_that_waits_for_the_store_can_be_broken_off() -> None:
+    store, readiness = FakeKeyValue(), Readiness()
+    store.available = False
+    waiting = asyncio.create_task(wait_for_key(store, readiness))
+    await eventually(lambda: not readiness.ready)
+
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -1,0 +1,52 @@
+"""What clients send, in all the forms in which they send it."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.signaling.websocket.domain.frames import flag, height, is_candidate
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        (360, 360),
+        (0, 0),
+        ("720", 720),
+        (" 480 ", 480),
+        ("auto", 0),
+        ("AUTO", 0),
+        (360.0, 360),
+        (True, None),
+        (-1, None),
+        ("x", None),
+        ("٣", None),
+        (None, None),
+        ([], None),
+        (float("nan"), None),
+        (1e9, None),
+    ],
+)
+def test_heights_are_read_in_every_form_clients_send(sent: object, meant: int | None) -> None:
+    assert height(sent) == meant
+
+
+def test_flags_are_booleans_or_their_words() -> None:
+    assert [flag(value) for value in (True, False, "true", "FALSE", 1, None)] == [True, False, True, False, None, None]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "good"),
+    [
+        ("", True),
+        (None, True),
+        ("candidate:1 1 udp 1 192.0.2.1 5000 typ host", True),
+        ("candidate:1", False),
+        ("hello", False),
+        (7, False),
+        ("candidate:1 1 udp 1 a 5 typ host\r\nx", False),
+        ("candidate:" + "1 " * 999, False),
+    ],
+)
+def test_candidates_are_recognised(candidate: object, good: bool) -> None:
+    assert is_candidate(candidate) == good

@@ -1,0 +1,53 @@
+"""Questions about a live stream on the WebSocket: what is answered, and for a stream that is not live."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from rillcast.contracts.ids import NodeId, StreamId
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.websocket.domain.effects import Send
+from services.signaling.websocket.domain.questions import QUESTIONS, Questions
+from tests.unit.signaling.talk import LIVE, STREAM, Known
+
+
+def asked(command: str, stream: StreamId = STREAM) -> dict[str, object]:
+    known = Known()
+    addresses = {NodeId("o"): "192.0.2.7"}
+    questions = Questions(known, BroadcastCatalog(), known, lambda node: addresses[node])
+    (effect,) = questions.answer(command, LIVE, stream)
+    assert isinstance(effect, Send)
+    frame: dict[str, object] = msgspec.json.decode(effect.frame)
+    return frame
+
+
+def test_the_renditions_of_a_stream() -> None:
+    frame = asked("getStreamInfo")
+
+    assert (frame["command"], frame["streamId"]) == ("streamInformation", "s1")
+    assert isinstance(frame["streamInfo"], list)
+
+
+def test_how_many_watch() -> None:
+    frame = asked("getSubscriberCount")
+
+    assert (frame["definition"], frame["count"]) == ("subscriberCount", 1)
+
+
+def test_a_broadcast_is_a_text_of_json_that_names_its_origin_by_address() -> None:
+    frame = asked("getBroadcastObject")
+    broadcast = msgspec.json.decode(str(frame["broadcast"]))
+
+    assert (broadcast["streamId"], broadcast["status"]) == ("s1", "broadcasting")
+    assert (broadcast["originAdress"], broadcast["webRTCViewerCount"]) == ("192.0.2.7", 1)
+
+
+@pytest.mark.parametrize("command", sorted(QUESTIONS))
+def test_a_stream_that_is_not_live_is_an_error_and_nobody_waits(command: str) -> None:
+    assert asked(command, StreamId("none")) == {
+        "command": "error",
+        "definition": "no_stream_exist",
+        "error_code": "404",
+        "streamId": "none",
+    }

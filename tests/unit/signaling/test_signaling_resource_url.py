@@ -1,0 +1,42 @@
+"""The signed names and entity tags of WHIP and WHEP sessions."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
+
+LIVE, STREAM = AppName("live"), StreamId("s1")
+RESOURCE = Resource(role="whip", app=LIVE, stream=STREAM, session=SessionId("a" * 32), node=NodeId("o1"))
+
+
+def test_a_resource_name_is_read_by_who_has_the_key_only() -> None:
+    name = ResourceSigner(b"k" * 32).name(RESOURCE)
+
+    assert ResourceSigner(b"k" * 32).read(name, "whip", "live", "s1") == RESOURCE
+    assert ResourceSigner(b"j" * 32).read(name, "whip", "live", "s1") is None
+    assert ResourceSigner(b"k" * 32).read(name, "whep", "live", "s1") is None
+    assert ResourceSigner(b"k" * 32).read(name, "whip", "live", "s2") is None
+
+
+@given(st.text(max_size=80))
+def test_no_text_is_a_resource_name_or_tag(text: str) -> None:
+    signer = ResourceSigner(b"k" * 32)
+    assert signer.read(text, "whip", "live", "s1") is None
+    assert not signer.is_tag_of(RESOURCE.session, text)
+
+
+def test_a_tag_belongs_to_one_session_and_the_latest_counts() -> None:
+    signer, tags = ResourceSigner(b"k" * 32), LatestTags(most=2)
+    first, second = signer.tag(RESOURCE.session, "1"), signer.tag(RESOURCE.session, "2")
+
+    assert signer.is_tag_of(RESOURCE.session, first)
+    assert signer.is_tag_of(RESOURCE.session, f"W/{first}")
+    assert not signer.is_tag_of(SessionId("b" * 32), first)
+    assert not tags.is_outdated(RESOURCE.session, first)
+    tags.set(RESOURCE.session, second)
+    assert tags.is_outdated(RESOURCE.session, first)
+    tags.drop(RESOURCE.session)
+    assert not tags.is_outdated(RESOURCE.session, first)
