@@ -11,8 +11,8 @@ from rillcast.media.protocol import AddPushSource, AddRelay, SourceId
 from rillcast.testing.eventually import eventually
 from tests.integration.transcoder.real_codecs import cluster
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED
+from tests.unit.transcoder.jobs_at_work import job_with_rungs, watching
 from tests.unit.transcoder.pictures import Camera, decode, frames_of
-from tests.unit.transcoder.test_media_jobs import job_with_rungs, watching
 
 pytestmark = pytest.mark.usefixtures("every_picture")
 
