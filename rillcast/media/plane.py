@@ -1,18 +1,15 @@
 """The one door to the native media plane: typed commands in, typed events out.
 
-The plane's threads never touch Python. They wake the event loop through one file descriptor, at most once per batch. A
-batch is handled a few events in each turn of the loop, in order, and the next one is fetched when it is done. A handler
-that fails loses no other event of the batch. Its failure is what `Plane.until_failure` raises, and it ends the
-node.
+The plane's threads never touch Python. They wake the event loop through one file descriptor. A few events are fetched
+and handled in each turn of the loop, in order, and the descriptor stays readable while there are more. A handler that
+fails loses no other event. Its failure is what `Plane.until_failure` raises, and it ends the node.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVarTuple
 
 import msgspec
@@ -30,7 +27,8 @@ PacketHandler = Callable[[SourceId, bytes], None]
 
 
 TURN = 64
-"""Events and packets that are handled in one turn of the event loop: one takes between 4 µs (figures) and 50 µs."""
+"""Events and packets that are fetched and handled in one turn of the event loop: one takes between 4 µs (figures) and
+50 µs."""
 
 
 class PlaneBusy(RillcastError):
@@ -75,7 +73,8 @@ class Plane(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop the threads; every session gets BYE and close_notify."""
+        """Stop the threads; every session gets BYE and close_notify. Threads that hang are waited for some seconds and
+        then left to the end of the process."""
         ...
 
 
@@ -94,7 +93,6 @@ class NativePlane:
         self._encode = msgspec.json.Encoder().encode
         self._workers = tuple(WorkerPorts(media, relay) for media, relay in self._native.ports())
         self._loop = asyncio.get_running_loop()
-        self._turns = Turns(self._handlers, self._loop)
         self._loop.add_reader(self._native.fileno(), self._wake)
 
     @property
@@ -122,61 +120,20 @@ class NativePlane:
 
     def close(self) -> None:
         self._loop.remove_reader(self._native.fileno())
-        self._turns.stop()
-        self._native.close()
+        if hanging := self._native.close():
+            log.error("Media threads hang and are left to the end of the process: %d", hanging)
 
     def _wake(self) -> None:
-        """The plane has something to tell. Called by the event loop in every turn until it has been fetched."""
-        if not self._turns.going:
-            events, packets = self._native.poll()
-            self._turns.begin(self._calls(events, packets))
-
-    def _calls(self, events: Iterable[bytes], packets: Iterable[tuple[int, bytes]]) -> Iterator[Callable[[], None]]:
+        """The plane has something to tell. Called by the event loop once in every turn until nothing is left."""
+        events, packets = self._native.poll(TURN)
         for event in events:
-            yield partial(self._decoded, event)
+            self._handlers.call(self._decoded, event)
         if self._on_packet is not None:
             for source, packet in packets:
-                yield partial(self._on_packet, SourceId(source), packet)
+                self._handlers.call(self._on_packet, SourceId(source), packet)
 
     def _decoded(self, event: bytes) -> None:
         self._on_event(self._decode(event))
-
-
-class Turns:
-    """Makes the calls of one batch, `TURN` in each turn of the event loop, so that a batch of thousands does not hold
-    it."""
-
-    def __init__(self, handlers: Handlers, loop: asyncio.AbstractEventLoop) -> None:
-        self._handlers = handlers
-        self._loop = loop
-        self._calls: Iterator[Callable[[], None]] = iter(())
-        self._next: asyncio.Handle | None = None
-
-    @property
-    def going(self) -> bool:
-        """A batch is not done yet."""
-        return self._next is not None
-
-    def begin(self, calls: Iterator[Callable[[], None]]) -> None:
-        """Make the first calls now and the others in the turns that follow. Only when the batch before is done."""
-        self._calls = calls
-        self._turn()
-
-    def stop(self) -> None:
-        """Make no more calls."""
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
-        self._calls = iter(())
-
-    def _turn(self) -> None:
-        self._next = None
-        made = 0
-        for call in islice(self._calls, TURN):
-            self._handlers.call(call)
-            made += 1
-        if made == TURN:
-            self._next = self._loop.call_soon(self._turn)
 
 
 class Handlers:

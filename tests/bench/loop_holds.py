@@ -1,4 +1,5 @@
-"""How long one thing that happens holds an edge's event loop, with many viewers. On fakes: no sockets, no media plane.
+"""How long one thing that happens holds an edge's event loop, with many viewers. On fakes: no sockets, no media plane;
+except for the last line, where a real plane without traffic tells the figures of as many sources at once.
 
     python -m tests.bench.loop_holds --viewers 2000 5000
 
@@ -14,15 +15,15 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from rillcast.contracts.ids import new_session_id
+from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
-from rillcast.media.plane import Handlers, Turns
+from rillcast.media.plane import TURN, NativePlane
 from rillcast.media.protocol import PlaneSession
 from tests.unit.edge.edge_harness import AUDIO, VIDEO, World, rung
 
@@ -75,15 +76,11 @@ FIGURES: list[bytes] = []
 
 
 async def a_second_of_figures(world: World) -> None:
-    """The plane's figures of all sessions in one batch, as the door to the real plane hands them over."""
-    turns = Turns(Handlers(), asyncio.get_running_loop())
-    turns.begin(partial(_decoded, world, figures) for figures in FIGURES)
-    while turns.going:
+    """The plane's figures of all sessions at once, as many in each turn as the door to the real plane hands over."""
+    for first in range(0, len(FIGURES), TURN):
+        for figures in FIGURES[first : first + TURN]:
+            world.plane.emit(DECODE(figures))
         await asyncio.sleep(0)
-
-
-def _decoded(world: World, figures: bytes) -> None:
-    world.plane.emit(DECODE(figures))
 
 
 async def ticks_while_one_connects(world: World) -> None:
@@ -116,7 +113,7 @@ ONCE: dict[str, Thing] = {
 }
 
 
-def _figures(session: int) -> protocol.SessionStats:
+def _figures(session: protocol.PlaneSession) -> protocol.SessionStats:
     return protocol.SessionStats(
         session=PlaneSession(session),
         packets_sent=1,
@@ -143,6 +140,32 @@ async def _round(world: World, thing: Thing) -> float:
     return await longest_hold_ms(lambda: thing(world))
 
 
+async def figures_of_a_real_plane(sources: int) -> float:
+    """Milliseconds. All sources tell their figures in the same moment, once a second; three times here."""
+    told = 0
+
+    def heard(event: protocol.Event) -> None:
+        nonlocal told
+        told += isinstance(event, protocol.SourceStats)
+
+    async def thrice() -> None:
+        until = told + 3 * sources
+        async with asyncio.timeout(30):
+            while told < until:
+                await asyncio.sleep(0.001)
+
+    plane = NativePlane(protocol.PlaneConfig(media_bind=("127.0.0.1",), relay_bind="127.0.0.1"), heard)
+    try:
+        for source in map(protocol.SourceId, range(1, sources + 1)):
+            plane.execute(
+                protocol.AddPushSource(source=source, worker=0, kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000)
+            )
+        await thrice()
+        return await longest_hold_ms(thrice)
+    finally:
+        plane.close()
+
+
 async def measure(viewers: int) -> dict[str, float]:
     """Milliseconds of each thing."""
     found: dict[str, float] = {}
@@ -158,6 +181,7 @@ async def measure(viewers: int) -> dict[str, float]:
     finally:
         gc.unfreeze()
         await world.stop()
+    found["figures of a real plane"] = await figures_of_a_real_plane(viewers)
     return found
 
 

@@ -36,7 +36,7 @@ class ExtensionBusy(Exception):
 
 
 class ExtensionPlane:
-    """Stands for the extension's class: has a batch to tell, and is behind."""
+    """Stands for the extension's class: has something to tell, and is behind."""
 
     def __init__(self, config: bytes) -> None:
         self.events = [msgspec.json.encode(p.SourceStarted(source=SourceId(source))) for source in (1, 2, 3)]
@@ -45,14 +45,18 @@ class ExtensionPlane:
     def ports(self) -> list[tuple[int, int]]:
         return [(1, 2)]
 
-    def close(self) -> None:
-        """Nothing runs."""
+    def close(self) -> int:
+        """One thread hangs."""
+        return 1
 
     def fileno(self) -> int:
         return 0
 
-    def poll(self) -> tuple[list[bytes], list[tuple[int, bytes]]]:
-        return self.events, self.packets
+    def poll(self, limit: int) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+        events, self.events = self.events[:limit], self.events[limit:]
+        room = limit - len(events)
+        packets, self.packets = self.packets[:room], self.packets[room:]
+        return events, packets
 
     def execute(self, command: bytes) -> None:
         raise ExtensionBusy("worker 0 is too far behind")
@@ -110,47 +114,21 @@ def started(sources: range) -> list[bytes]:
     return [msgspec.json.encode(p.SourceStarted(source=SourceId(source))) for source in sources]
 
 
-async def test_a_big_batch_is_handled_in_turns_and_in_order(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_much_is_fetched_in_turns_and_handled_in_order(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, packets = Recorder(), list[int]()
     plane = NativePlane(p.PlaneConfig(), recorder, lambda source, _: packets.append(source))
-    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN)))
-    plane._wake()
-    seen = [len(recorder.seen)]
-    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN, 3 * TURN + 5)))
-    while plane._turns.going:
+    monkeypatch.setattr(plane._native, "events", started(range(10, 10 + 2 * TURN + 5)))
+    seen = []
+    for _ in range(4):
         plane._wake()
-        assert packets == []
-        await asyncio.sleep(0)
-        seen.append(len(recorder.seen))
-    assert seen == [TURN, 2 * TURN, 3 * TURN, 3 * TURN]
-    assert packets == [2, 3]
-    plane._wake()
-    assert recorder.seen == list(range(3 * TURN + 5))
+        seen.append((len(recorder.seen), len(packets)))
+    assert seen == [(TURN, 0), (2 * TURN, 0), (2 * TURN + 5, 2), (2 * TURN + 5, 2)]
+    assert recorder.seen == list(range(10, 10 + 2 * TURN + 5))
 
 
-async def test_a_failing_handler_in_a_later_turn_loses_no_other_event(
-    extension: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recorder = Recorder()
-    plane = NativePlane(p.PlaneConfig(), recorder)
-    order = range(2 * TURN, -1, -1)
-    monkeypatch.setattr(plane._native, "events", started(order))
-    plane._wake()
-    while plane._turns.going:
-        await asyncio.sleep(0)
-    assert recorder.seen == list(order)
-    with pytest.raises(RuntimeError, match=FAULT):
-        await plane.until_failure()
-
-
-async def test_a_closed_plane_calls_nobody(extension: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = Recorder()
-    plane = NativePlane(p.PlaneConfig(), recorder)
-    monkeypatch.setattr(plane._native, "events", started(range(3 * TURN)))
-    plane._wake()
-    plane.close()
-    await asyncio.sleep(0)
-    assert len(recorder.seen) == TURN
+async def test_a_thread_that_did_not_end_is_told(extension: None, caplog: pytest.LogCaptureFixture) -> None:
+    NativePlane(p.PlaneConfig(), Recorder()).close()
+    assert caplog.messages == ["Media threads hang and are left to the end of the process: 1"]
 
 
 async def test_a_plane_that_is_behind_is_told_from_an_impossible_command(extension: None) -> None:

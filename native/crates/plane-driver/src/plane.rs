@@ -1,12 +1,14 @@
 //! The handle: makes the threads, and hands commands to the router.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rillcast_crypto::dtls::Context;
 use rillcast_plane::config::PlaneConfig;
@@ -25,11 +27,16 @@ const MAX_WORKERS: usize = 256;
 /// NTP counts from 1900 (RFC 5905).
 const NTP_EPOCH_S: u64 = 2_208_988_800;
 
+/// How long the threads get to end their sessions: some 20 µs each.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// A running plane. Used by Python's thread alone; the workers' threads end with it.
 pub struct Plane {
     shared: Shared,
     router: Router,
     threads: Vec<JoinHandle<()>>,
+    /// Every thread has the other end while it runs.
+    running: Receiver<Infallible>,
     ports: Vec<(u16, u16)>,
     bell: Arc<EventFd>,
 }
@@ -93,10 +100,12 @@ impl Plane {
         };
         let started = Instant::now();
         let router = Router::new(shared.clone());
-        let mut plane = Plane { shared, router, threads: vec![], ports: vec![], bell };
+        let (runs, running) = channel();
+        let mut plane = Plane { shared, router, threads: vec![], running, ports: vec![], bell };
         for (i, (sockets, numbers)) in sockets.into_iter().enumerate() {
             plane.ports.push(numbers);
-            let thread = spawn(i, config.clone(), plane.shared.clone(), sockets, bells[i].clone(), started);
+            let shared = plane.shared.clone();
+            let thread = spawn(i, config.clone(), shared, sockets, bells[i].clone(), started, runs.clone());
             plane.threads.push(thread.map_err(system("thread"))?);
         }
         Ok(plane)
@@ -131,15 +140,13 @@ impl Plane {
         self.router.push(source, packets)
     }
 
-    /// Every session gets BYE and close_notify; waits for the threads.
-    pub fn stop(&mut self) {
+    /// Every session gets BYE and close_notify; waits for the threads, but not for ever. How many are still there then:
+    /// they hang, and only the end of the process ends them.
+    pub fn stop(&mut self) -> usize {
         for m in &self.shared.mailboxes {
             m.deliver(Mail::Stop);
         }
-        for t in self.threads.drain(..) {
-            // A worker that panicked has printed why.
-            let _ = t.join();
-        }
+        join(std::mem::take(&mut self.threads), &self.running, STOP_WITHIN)
     }
 }
 
@@ -147,6 +154,15 @@ impl Drop for Plane {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Waits until these threads end, and drops the handles of those that do not. How many did not.
+fn join(threads: Vec<JoinHandle<()>>, running: &Receiver<Infallible>, within: Duration) -> usize {
+    let all_ended = threads.is_empty() || running.recv_timeout(within) != Err(RecvTimeoutError::Timeout);
+    // What a worker that panicked had to say it has printed.
+    let (ended, hanging): (Vec<_>, Vec<_>) = threads.into_iter().partition(|t| all_ended || t.is_finished());
+    ended.into_iter().for_each(|t| drop(t.join()));
+    hanging.len()
 }
 
 fn ntp_now() -> u64 {
@@ -181,4 +197,30 @@ fn ports(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartErr
     let relay = open(SocketAddr::new(config.relay_bind, at(config.relay_port)))?;
     let relay_port = relay.local_addr().map_err(system("local address"))?.port();
     Ok((Ports { media_v4: v4, media_v6: v6, relay }, (media_port, relay_port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_others_or_the_process() {
+        let (runs, running) = channel::<Infallible>();
+        let (release, hangs) = channel::<()>();
+        let spawn = |work: Box<dyn FnOnce() + Send>, runs| {
+            std::thread::spawn(move || {
+                let _runs: std::sync::mpsc::Sender<Infallible> = runs;
+                work();
+            })
+        };
+        let hanging = spawn(Box::new(move || hangs.recv().unwrap_or(())), runs.clone());
+        let ending = spawn(Box::new(|| ()), runs);
+        while !ending.is_finished() {
+            std::thread::yield_now();
+        }
+        assert_eq!(join(vec![ending, hanging], &running, Duration::from_millis(1)), 1);
+        assert_eq!(join(vec![], &running, Duration::MAX), 0, "a second stop has nothing to wait for");
+        drop(release);
+        assert_eq!(running.recv(), Err(std::sync::mpsc::RecvError), "it ends after all");
+    }
 }

@@ -1,8 +1,10 @@
 //! One pinned thread per worker: epoll, batches in, decisions, batches out.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::mpsc::Sender;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -27,6 +29,7 @@ pub struct Ports {
 const MAX_ROUNDS: usize = 16;
 const IDLE_WAIT_MS: i32 = 1_000;
 
+/// Starts worker `index`. `runs` is dropped when its thread ends, however that comes about.
 pub fn spawn(
     index: usize,
     config: PlaneConfig,
@@ -34,9 +37,10 @@ pub fn spawn(
     ports: Ports,
     bell: Arc<EventFd>,
     started: Instant,
+    runs: Sender<Infallible>,
 ) -> io::Result<JoinHandle<()>> {
     let mailbox = shared.mailboxes[index].clone();
-    let fall = Fall { worker: index, events: shared.events.clone() };
+    let fall = Fall { worker: index, events: shared.events.clone(), _runs: runs };
     let epoll = Epoll::new()?;
     let sockets: Vec<(Sock, UdpSocket)> =
         [(Sock::MediaV4, ports.media_v4), (Sock::MediaV6, ports.media_v6), (Sock::Relay, Some(ports.relay))]
@@ -73,6 +77,8 @@ pub fn spawn(
 struct Fall {
     worker: usize,
     events: Arc<EventQueue>,
+    /// Its other end knows when all threads have ended.
+    _runs: Sender<Infallible>,
 }
 
 impl Drop for Fall {
@@ -245,17 +251,19 @@ impl Epoll {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     fn told(work: impl FnOnce() + Send + 'static) -> Vec<Event> {
         let events = Arc::new(EventQueue::new(Arc::new(EventFd::new().unwrap())));
-        let fall = Fall { worker: 3, events: events.clone() };
+        let fall = Fall { worker: 3, events: events.clone(), _runs: channel().0 };
         let thread = std::thread::spawn(move || {
             let _told = fall;
             work();
         });
         let _ = thread.join();
-        events.drain().0.into()
+        events.take(usize::MAX).0
     }
 
     #[test]

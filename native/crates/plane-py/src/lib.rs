@@ -71,9 +71,10 @@ impl Plane {
         self.with(|p| p.push(source, packets)).map_err(refused)
     }
 
-    /// Everything that happened since the last call.
-    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Polled<'py>> {
-        let (events, tapped) = self.with(|p| p.events().drain());
+    /// What happened first since the last call, `limit` events and packets at most. The descriptor stays readable while
+    /// there is more.
+    fn poll<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Polled<'py>> {
+        let (events, tapped) = self.with(|p| p.events().take(limit));
         let mut out = Vec::with_capacity(events.len());
         for e in &events {
             let json = serde_json::to_vec(e).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
@@ -83,9 +84,9 @@ impl Plane {
         Ok((out, packets))
     }
 
-    /// Ends every session and stops the threads.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.with(plane::Plane::stop));
+    /// Ends every session and stops the threads; waits some seconds for them. How many hang and did not end.
+    fn close(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.with(plane::Plane::stop))
     }
 }
 

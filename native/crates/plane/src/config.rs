@@ -1,4 +1,4 @@
-//! Commands and configuration as Python sends them (JSON). Documented field by field in `rillcast/media/protocol.py`.
+//! Commands and configuration as Python sends them (JSON). Documented field by field in `rillcast/media/protocol`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -226,7 +226,7 @@ pub struct AddRelay {
     pub srtcp_key: String,
 }
 
-/// What Python asks for. `protocol.py` says what each does.
+/// What Python asks for. `rillcast/media/protocol` says what each does.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]

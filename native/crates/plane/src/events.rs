@@ -37,7 +37,7 @@ impl CloseReason {
     }
 }
 
-/// What Python is told. `rillcast/media/protocol.py` mirrors this; a test there compares it with `schema.json`.
+/// What Python is told. `rillcast/media/protocol` mirrors this; a test there compares it with `schema.json`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -198,7 +198,19 @@ struct Waiting {
     tapped: VecDeque<Tapped>,
 }
 
-/// Shared by all workers of a plane. The lock is held for a push or a swap, never per media packet (taps excepted).
+/// A queue that was longer gives its memory back when it is empty.
+const KEPT_ROOM: usize = 4_096;
+
+/// Takes the first `most` out.
+fn oldest<T>(queue: &mut VecDeque<T>, most: usize) -> Vec<T> {
+    let taken = queue.drain(..most.min(queue.len())).collect();
+    if queue.is_empty() && queue.capacity() > KEPT_ROOM {
+        *queue = VecDeque::new();
+    }
+    taken
+}
+
+/// Shared by all workers of a plane. The lock is held for a push or a take, never per media packet (taps excepted).
 pub struct EventQueue {
     waiting: Mutex<Waiting>,
     waker: Arc<dyn Waker>,
@@ -212,14 +224,12 @@ impl EventQueue {
         EventQueue { waiting: Mutex::default(), waker, armed: AtomicBool::new(true), dropped: AtomicU64::new(0) }
     }
 
-    /// When Python stands still, statistics are dropped first, then everything.
+    /// When Python stands still, statistics of sources and sessions are dropped first, then everything. Those of workers
+    /// are few, and they are also how Python knows that a worker lives.
     pub fn push(&self, event: Event) {
         let mut w = self.lock();
-        let limit = if matches!(event, Event::SourceStats(_) | Event::SessionStats(_) | Event::WorkerStats(_)) {
-            MAX_EVENTS / 4
-        } else {
-            MAX_EVENTS
-        };
+        let limit =
+            if matches!(event, Event::SourceStats(_) | Event::SessionStats(_)) { MAX_EVENTS / 4 } else { MAX_EVENTS };
         if w.events.len() >= limit {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -241,12 +251,21 @@ impl EventQueue {
         self.signal();
     }
 
-    /// Everything waiting. Called by the reader after the descriptor became readable.
-    pub fn drain(&self) -> (VecDeque<Event>, VecDeque<Tapped>) {
+    /// The oldest that waits: at most `limit` events and packets together, of which packets get half if they want it.
+    /// Called by the reader after the descriptor became readable; it becomes so again while something is left.
+    pub fn take(&self, limit: usize) -> (Vec<Event>, Vec<Tapped>) {
         self.waker.clear();
         self.armed.store(true, Ordering::SeqCst);
         let mut w = self.lock();
-        (std::mem::take(&mut w.events), std::mem::take(&mut w.tapped))
+        let room = limit.saturating_sub(w.tapped.len()).max(limit - limit / 2);
+        let events = oldest(&mut w.events, room);
+        let tapped = oldest(&mut w.tapped, limit - events.len());
+        let left = !w.events.is_empty() || !w.tapped.is_empty();
+        drop(w);
+        if left {
+            self.signal();
+        }
+        (events, tapped)
     }
 
     fn signal(&self) {
@@ -257,5 +276,95 @@ impl EventQueue {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell {
+        rings: AtomicUsize,
+    }
+
+    impl Waker for Bell {
+        fn wake(&self) {
+            self.rings.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn clear(&self) {
+            self.rings.store(0, Ordering::SeqCst);
+        }
+    }
+
+    fn queue(events: u64, packets: u64) -> (EventQueue, Arc<Bell>) {
+        let bell = Arc::new(Bell::default());
+        let queue = EventQueue::new(bell.clone());
+        (0..events).for_each(|source| queue.push(Event::SourceStarted { source }));
+        (0..packets).for_each(|source| queue.tap(source, vec![]));
+        (queue, bell)
+    }
+
+    fn numbers(taken: &(Vec<Event>, Vec<Tapped>)) -> (Vec<u64>, Vec<u64>) {
+        let events = taken.0.iter().map(|e| match e {
+            Event::SourceStarted { source } => *source,
+            other => panic!("{other:?}"),
+        });
+        (events.collect(), taken.1.iter().map(|(source, _)| *source).collect())
+    }
+
+    #[test]
+    fn a_reader_takes_as_much_as_it_wants_in_order_and_is_woken_for_the_rest() {
+        let (queue, bell) = queue(5, 0);
+        let rings = || bell.rings.load(Ordering::SeqCst);
+        assert_eq!(rings(), 1, "one for all of them");
+        assert_eq!((numbers(&queue.take(3)).0, rings()), (vec![0, 1, 2], 1));
+        queue.push(Event::SourceStarted { source: 9 });
+        assert_eq!((numbers(&queue.take(3)).0, rings()), (vec![3, 4, 9], 0));
+        assert!(queue.take(3).0.is_empty());
+        queue.push(Event::SourceStarted { source: 1 });
+        assert_eq!(rings(), 1, "an empty queue rings again");
+    }
+
+    #[test]
+    fn neither_events_nor_packets_keep_the_others_waiting() {
+        let cases = [(9, 9, 4, (2, 2)), (9, 1, 4, (3, 1)), (1, 9, 4, (1, 3)), (9, 9, 5, (3, 2)), (1, 1, 4, (1, 1))];
+        for (events, packets, limit, taken) in cases {
+            let (queue, _) = queue(events, packets);
+            let (e, p) = queue.take(limit);
+            assert_eq!((e.len(), p.len()), taken, "of {events} and {packets}");
+        }
+        let (queue, _) = queue(9, 9);
+        assert_eq!(queue.take(usize::MAX).0.len(), 9, "no limit takes all");
+    }
+
+    #[test]
+    fn a_single_place_serves_both_in_the_end() {
+        let (queue, bell) = queue(2, 2);
+        let all: Vec<_> = (0..4).map(|_| numbers(&queue.take(1))).collect();
+        assert_eq!(all.iter().flat_map(|t| &t.0).count() + all.iter().flat_map(|t| &t.1).count(), 4);
+        assert_eq!(bell.rings.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_reader_that_is_behind_still_learns_that_workers_live() {
+        let (queue, _) = queue(MAX_EVENTS as u64 / 4, 0);
+        queue.push(Event::SessionStats(SessionStats::default()));
+        queue.push(Event::SourceStats(SourceStats::default()));
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 2);
+        queue.push(Event::WorkerStats(WorkerStats::default()));
+        assert!(matches!(queue.take(usize::MAX).0.last(), Some(Event::WorkerStats(_))));
+    }
+
+    #[test]
+    fn a_long_queue_gives_its_memory_back() {
+        let (queue, _) = queue(2 * KEPT_ROOM as u64, 0);
+        queue.take(2 * KEPT_ROOM - 1);
+        assert!(queue.lock().events.capacity() > KEPT_ROOM);
+        queue.take(1);
+        assert_eq!(queue.lock().events.capacity(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON schema of what crosses the border to Python, kept in `schema.json` beside `src`. `protocol.py` is compared with that file.
+//! The JSON schema of what crosses the border to Python, kept in `schema.json` beside `src`. The Python side is compared with that file.
 
 use std::path::Path;
 

@@ -147,7 +147,7 @@ impl Bench {
 
     pub fn settle(&mut self) {
         self.worker.flush(self.now, &mut self.out);
-        let (events, tapped) = self.shared.events.drain();
+        let (events, tapped) = self.shared.events.take(usize::MAX);
         self.events.extend(events);
         self.tapped.extend(tapped);
     }
