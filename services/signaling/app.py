@@ -30,7 +30,7 @@ from services.signaling.whip import wire as whip
 log = get_logger(__name__)
 
 OTHER_CONNECTIONS = 5_000
-"""HTTP requests at once, besides the sockets."""
+"""Connections for HTTP requests at one time, besides the WebSockets."""
 SETTLE_S = 5.0
 """For telling the nodes of the sessions that ended with the last sockets."""
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 async def run(settings: SignalingSettings) -> None:
-    """Bind, join the cluster, serve."""
+    """Bind the port, join the cluster and serve clients until told to stop. Raises `StartError` with the setting."""
     files = core_room.read_files(settings)
     sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
     try:
@@ -78,7 +78,7 @@ def http_options() -> dict[str, Any]:
 
 
 class Signaling:
-    """One running instance."""
+    """One running instance: the core, and the ASGI app of all rooms."""
 
     def __init__(self, core: core_room.Core, routes: list[BaseRoute]) -> None:
         self.core = core

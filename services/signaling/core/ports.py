@@ -24,14 +24,14 @@ from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.process.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
-"""The origin that has a stream now."""
+"""The origin that has a stream now; None when nobody publishes it."""
 
 
 class Reports(Protocol):
     """The nodes that live (`rillcast.runtime.discovery.directory.NodeDirectory`)."""
 
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
-        """The last report of each node of a kind."""
+        """The last report of each node of a kind that is heard of."""
         ...
 
 
@@ -162,7 +162,7 @@ class Host(Protocol):
 
 
 class Tally(Protocol):
-    """Counts what happens."""
+    """Counts what happens. Words come from closed sets, since they become labels of metrics."""
 
     def command(self, command: str, outcome: str) -> None: ...
 

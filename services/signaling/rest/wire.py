@@ -1,4 +1,4 @@
-"""How the REST room is put together."""
+"""Builds the room of the REST API."""
 
 from __future__ import annotations
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from rillcast.contracts.ids import AppName
-from rillcast.contracts.messages import NodeLoad
-from services.signaling.core.ports import Host
 from services.signaling.core.wire import Core
 from services.signaling.websocket.adapters.websocket_client import SocketLimits
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.questions import Questions
 from services.signaling.websocket.domain.waiting_list import WaitingList
+from services.signaling.websocket.usecases.load_report import report_load
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
 
-LOAD_EVERY_S = 1.0
-FULL_AT_LAG_S = 0.25
-"""A loop that is so late counts as full."""
 TOLD_WITHIN_S = 20.0
 """However many wait for a stream, the last of them is told by then."""
 
@@ -40,7 +35,7 @@ def wire(core: Core) -> list[BaseRoute]:
     )
     core.host.on_drain(endpoint.drain)
     core.host.directory.on_gone(endpoint.node_gone)
-    core.host.spawn(_report_load(core.host, sockets), "load")
+    core.host.spawn(report_load(core.host, sockets), "load")
     return [WebSocketRoute("/{app}/websocket", endpoint.serve)]
 
 
@@ -76,9 +71,3 @@ def _services(core: Core) -> SocketServices:
         tally=core.tally,
         conversation=conversation,
     )
-
-
-async def _report_load(host: Host, sockets: OpenSockets) -> None:
-    while True:
-        host.report_load(NodeLoad(sessions=sockets.count, loop_lag=min(1.0, host.loop_lag_s / FULL_AT_LAG_S)))
-        await asyncio.sleep(LOAD_EVERY_S)

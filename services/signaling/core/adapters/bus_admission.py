@@ -20,7 +20,7 @@ class BusAdmission:
         self._admission = admission
 
     async def start(self, bus: Bus) -> None:
-        """Answer from now on."""
+        """Answer requests for admission from now on."""
         await bus.serve(subjects.SIGNALING_ADMIT, AdmitRequest, self._admit, queue=QUEUE)
 
     async def _admit(self, request: AdmitRequest) -> AdmitAnswer:

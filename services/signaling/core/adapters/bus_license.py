@@ -34,7 +34,7 @@ class BusLicense:
         self._monotonic = monotonic
         self._heard_at_s = 0.0
         self.status: LicenseStatus | None = None
-        """As last answered."""
+        """What the license service answered last; None while nothing is known."""
 
     @property
     def suspended(self) -> bool:

@@ -19,7 +19,7 @@ class DirectoryAudience:
         self._clock = clock
 
     def viewers(self, app: AppName, stream: StreamId) -> int:
-        """Viewers of one stream."""
+        """How many viewers a stream has at all edges, as their last heartbeats say."""
         return self._fresh().viewers(app, stream)
 
     def viewers_of_app(self, app: AppName) -> int:

@@ -10,7 +10,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 
 
 class DirectoryStreams:
-    """Answers from memory."""
+    """Answers from memory: a look-up costs some microseconds and asks nobody."""
 
     def __init__(self, watch: StreamWatch) -> None:
         self._watch = watch
@@ -21,7 +21,7 @@ class DirectoryStreams:
         return live if live is not None and live.record.media_flowing else None
 
     def by_key(self, key: str) -> LiveStream | None:
-        """The same by `stream_key`."""
+        """The same, found by its `stream_key`."""
         live = self._watch.directory.by_key(key)
         return live if live is not None and live.record.media_flowing else None
 
@@ -44,6 +44,6 @@ class DirectoryStreams:
         return sum(1 for live in self._watch.directory.all() if live.app == app and live.stream != besides)
 
     def owner_of(self, app: AppName, stream: StreamId) -> NodeId | None:
-        """The origin that has it."""
+        """The origin that has the stream now; None when nobody publishes it."""
         live = self._watch.get(app, stream)
         return live.record.owner if live is not None else None

@@ -17,7 +17,7 @@ class BodyRefused(Exception):
 
 
 async def read_body(request: Request, most: int, timeout_s: float = 10.0) -> bytes:
-    """The whole body. Raises `BodyRefused`."""
+    """The whole body. Raises `BodyRefused` with the status and the words for the client."""
     announced = request.headers.get("content-length", "0")
     too_large = BodyRefused(413, f"the body may have at most {most} bytes")
     if announced.isdigit() and int(announced) > most:

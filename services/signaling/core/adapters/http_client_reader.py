@@ -20,7 +20,7 @@ class ClientReader:
         self._region_header = region_header
 
     def read(self, connection: HTTPConnection) -> Client:
-        """The client, with its place."""
+        """The client behind a request: its address, agent, and place, as far as a trusted proxy or a table tells."""
         address = self.address(connection)
         header = ""
         if self._region_header and self._from_proxy(connection):

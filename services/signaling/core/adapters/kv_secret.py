@@ -15,7 +15,7 @@ RETRY_S = 1.0
 
 
 async def shared_key(bucket: KeyValue) -> bytes:
-    """The cluster's key. Raises `RillcastError`."""
+    """The cluster's signing key, made by the first who asks. Raises `RillcastError` when the store does not answer."""
     await bucket.create(KEY, secrets.token_hex(KEY_BYTES).encode())
     entry = await bucket.get(KEY)
     if entry is None or entry.value is None or len(entry.value) < KEY_BYTES:

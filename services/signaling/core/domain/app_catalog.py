@@ -21,7 +21,7 @@ class AppCatalog:
         self._stored = StoredApps()
 
     def settings(self, app: AppName) -> AppSettings | None:
-        """None when there is no such app."""
+        """The settings that hold for an app now; None when there is no such app."""
         return self._stored.get(app) or self._defaults.get(app)
 
     def defaults(self) -> Mapping[AppName, AppSettings]:

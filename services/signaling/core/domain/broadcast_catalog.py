@@ -18,16 +18,16 @@ class BroadcastCatalog:
         self._revisions: dict[str, int] = {}
 
     def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
-        """None when nothing was set for it."""
+        """What was set for a stream; None when nothing was."""
         return self._stored.get(app, stream)
 
     def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
-        """All of an app, in no order."""
+        """Everything that was set for streams of an app, in no order."""
         return self._stored.of_app(app)
 
     @property
     def full(self) -> bool:
-        """Whether no more can be kept."""
+        """Whether there are as many broadcasts as every node keeps; then no further one is created."""
         return self._stored.full
 
     def apply(self, entry: Entry) -> bool:

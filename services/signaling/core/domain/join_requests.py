@@ -37,7 +37,7 @@ class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
     """Chosen by signaling."""
     client: Client
     sdp_offer: str | None = None
-    """None: the edge makes the offer."""
+    """The offer of a WHEP client. None for a WebSocket client, to whom the edge makes the offer."""
 
 
 def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeId) -> PublishRequest:

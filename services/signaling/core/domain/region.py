@@ -47,7 +47,7 @@ def is_region_name(text: str) -> bool:
 
 
 class CidrTable:
-    """Address → place by longest prefix."""
+    """Finds the place of an address by its longest prefix."""
 
     def __init__(self, rows: Iterable[tuple[IpNetwork, Place]]) -> None:
         self._by_prefix: dict[tuple[int, int], dict[int, Place]] = {}

@@ -108,7 +108,7 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     hls_parameters: str | None = None
     auto_start_stop_enabled: bool = False
     encoder_settings_list: tuple[LadderRung, ...] | None = None
-    """Null: as the app has it."""
+    """The rungs of this stream; null where it has those of its app."""
     virtual: bool = False
     max_idle_time: int = 0
     anyone_watching: bool = False

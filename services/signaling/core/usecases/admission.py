@@ -67,7 +67,7 @@ class LocalChecks:
         valid_stream_id(applicant.stream)
 
     def license(self, applicant: Applicant, settings: AppSettings) -> None:
-        """The cluster's license, whose grace time may be over."""
+        """Refuses while the cluster's license has expired and its grace time is over."""
         if self._license.suspended:
             raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
 
@@ -80,7 +80,7 @@ class LocalChecks:
             check_viewer_limit(settings, self._audience.viewers_of_app(applicant.app))
 
     def token(self, applicant: Applicant, settings: AppSettings) -> None:
-        """The stream token, where the app has a secret."""
+        """Refuses a token that is missing, wrong or expired, where the app has a secret for its role."""
         check_token(applicant, settings, self._wall_clock())
 
 

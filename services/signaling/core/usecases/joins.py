@@ -202,11 +202,11 @@ class Joins:
     # ---- living sessions
 
     def connected(self, session: SessionId) -> None:
-        """Its load will show in the node's reports."""
+        """The session is connected, so its load shows in the reports of its node and is no longer one to come."""
         self._pending.connected(session, self._clock())
 
     def forget(self, session: SessionId) -> None:
-        """The session is over."""
+        """The session is over, or was never opened: nothing is kept for it any more."""
         self._pending.dropped(session)
         self._traces.pop(session, None)
 
@@ -259,7 +259,7 @@ class _Refusals:
         self.some_full = self.some_full or error.code is ErrorCode.HIGH_RESOURCE_USAGE
 
     def of(self, nodes: Nodes) -> set[NodeId]:
-        """Those of `nodes` that refused."""
+        """Those of `nodes` that refused, or did not answer, since they started."""
         return {
             node
             for node, incarnation in self._incarnations.items()

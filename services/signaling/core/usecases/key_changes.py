@@ -76,7 +76,7 @@ class KeyChanges:
         return await self._bucket.update(key, value, present.revision)
 
     def _pauses(self) -> list[float]:
-        """Before each attempt, in seconds."""
+        """The pause before each attempt, in seconds. The first has none."""
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, self._rng)
         return [0.0, *(backoff.next_delay_s() for _ in range(ATTEMPTS - 1))]
 

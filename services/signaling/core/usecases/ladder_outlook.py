@@ -10,7 +10,7 @@ from services.signaling.core.ports import Apps, Broadcasts, Streams
 
 
 class LadderOutlook:
-    """Answers from memory. One per signaling instance."""
+    """Answers from memory what transcoders are about to make. One per signaling instance."""
 
     def __init__(
         self, apps: Apps, broadcasts: Broadcasts, streams: Streams, transcoder_lives: Callable[[], bool]

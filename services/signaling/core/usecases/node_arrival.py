@@ -16,7 +16,7 @@ LOOK_EVERY_S = 0.1
 
 
 class NodeArrival:
-    """Where joins wait. One per signaling instance."""
+    """The place where joins wait for a node. One per signaling instance."""
 
     def __init__(self, *, wait_s: float, most: int) -> None:
         """`wait_s`: how long a join may wait, counted from its beginning. `most`: joins that wait at one time."""

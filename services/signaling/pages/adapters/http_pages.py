@@ -40,7 +40,7 @@ class Pages:
         return self._page(request, PAGES[name])
 
     async def file(self, request: Request) -> Response:
-        """``/static/{path}``"""
+        """Answers ``/static/{path}`` with a file of the folder, or 404."""
         path = (self._folder / request.path_params["path"]).resolve()
         if not path.is_relative_to(self._folder) or not path.is_file():
             return _not_found()

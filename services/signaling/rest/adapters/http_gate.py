@@ -18,7 +18,7 @@ class Gate:
     """One per signaling instance."""
 
     def __init__(self, clients: ClientReader, allowed: tuple[IpNetwork, ...], apps: Apps) -> None:
-        """`allowed`: who may ask at all."""
+        """`allowed`: the networks from which clients may ask at all."""
         self._clients = clients
         self._allowed = allowed
         self._apps = apps

@@ -35,7 +35,7 @@ Row = Endpoint[Any, Any]
 
 @dataclass(frozen=True)
 class RestServices:
-    """What all routes share."""
+    """What the routes of all tables share."""
 
     gate: Gate
     tally: Tally
@@ -174,7 +174,7 @@ def _methods_at(scope: Scope) -> set[str]:
 
 
 def _refusal(refusal: Refusal) -> Response:
-    """As Ant Media gives it."""
+    """A refusal as Ant Media gives it: plain text, or a `Result` in JSON."""
     if refusal.plain:
         return PlainTextResponse(refusal.message, refusal.status)
     return _json(Result(success=False, message=refusal.message), refusal.status)

@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 class BadInput(Refused):
-    """The client's body makes no sense. Counted."""
+    """The client's body makes no sense. It is answered 400 with the message, and counted."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Refusal(400, message))

@@ -22,11 +22,12 @@ class Applications:
         self._store = store
 
     async def settings(self, app: App) -> AppSettings | None:
-        """None for an app that doesn't exist, as the original."""
+        """The settings of an app; None, like the original, for an app that does not exist."""
         return self._apps.settings(app)
 
     async def change_settings(self, app: App, body: Patch[AppSettings]) -> Result:
-        """Raises `RillcastError`: UNKNOWN_APP, STORE_UNAVAILABLE."""
+        """Change the keys that are given. Returns when the store has them. Raises `BadInput`, which names what is
+        wrong, and `RillcastError`: UNKNOWN_APP, STORE_UNAVAILABLE."""
         if not is_app_name(app):
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         try:

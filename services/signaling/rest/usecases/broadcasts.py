@@ -60,7 +60,8 @@ class Broadcasts:
         self._address_of = address_of
 
     async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> Broadcast:
-        """Without a ``streamId`` it gets one. Raises `RillcastError`."""
+        """Create a broadcast that is not live yet. Without a ``streamId`` it gets one. Raises `BadInput` for an id
+        that is impossible or taken, and `RillcastError`: STORE_UNAVAILABLE, HIGH_RESOURCE_USAGE."""
         patch: Patch[BroadcastRecord] = Patch({}) if body is None else body
         try:
             stream = StreamId(patch.read(_Named).stream_id or secrets.token_hex(8))

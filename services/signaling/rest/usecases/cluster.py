@@ -29,11 +29,11 @@ class Cluster:
         return [shapes.cluster_node(report) for report in page(reports, offset, size)]
 
     async def count_nodes(self) -> SimpleStat:
-        """Those that are heard of."""
+        """How many nodes of all kinds are heard of."""
         return SimpleStat(number=len(self._nodes.all()))
 
     async def status(self) -> ClusterStatus:
-        """As this instance sees it now."""
+        """The nodes, the streams, the viewers and the license, as this instance sees them now."""
         streams = [
             shapes.stream_status(live, self._audience.viewers(live.app, live.stream)) for live in self._streams.all()
         ]

@@ -10,7 +10,7 @@ class Document:
 
     def __init__(self) -> None:
         self.described: bytes = b"{}"
-        """As JSON. Set once all routes are known."""
+        """The document as JSON. Set at the start, once all routes are known."""
 
     async def openapi(self) -> msgspec.Raw:
         """The OpenAPI 3.1 document that describes this API."""

@@ -16,7 +16,7 @@ class License:
         self._licenses = licenses
 
     async def last_licence(self) -> Licence | None:
-        """As last heard; None while nothing is known."""
+        """The license as last heard of; None while nothing is known."""
         status = self._licenses.status
         return None if status is None else shapes.license(status)
 

@@ -13,9 +13,9 @@ class Product:
         self._version = version
 
     async def version(self) -> Version:
-        """The same for every app and for the server."""
+        """The version of this server, which is the same for every app."""
         return Version(version_name=self._version)
 
     async def edition(self) -> Result:
-        """Clients ask before they use WebRTC playback."""
+        """Whether this is an edition that plays WebRTC, which clients ask before they do. Always true."""
         return Result(success=True)

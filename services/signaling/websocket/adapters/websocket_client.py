@@ -26,7 +26,7 @@ SEND_TIMEOUT_S = 10.0
 
 
 class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one socket."""
+    """How much one client may send."""
 
     messages_per_s: float
     message_burst: int
@@ -61,7 +61,7 @@ class WebSocketClient:
     # ---- life
 
     async def run(self) -> SocketEnd:
-        """Until the client leaves or is sent away, and why."""
+        """Serve the socket until the client leaves or is sent away. Returns why it ended."""
         work = [asyncio.create_task(part) for part in (self._read(), self._write(), self._closed())]
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)

@@ -38,13 +38,9 @@ class WebSocketEndpoint:
         self._max_sockets = max_sockets
         self._last_number = 0
 
-    @property
-    def count(self) -> int:
-        """How many sockets are open at this instance."""
-        return self._sockets.count
-
     async def serve(self, socket: WebSocket) -> None:
-        """The ASGI endpoint."""
+        """The ASGI endpoint. Runs as long as the socket is open, or refuses the upgrade: 404 without such an app, 503
+        when there are too many sockets or this instance drains."""
         app = AppName(socket.path_params["app"])
         if self._apps.settings(app) is None:
             await self._deny(socket, 404, unknown_app(app).message, SocketEnd.UNKNOWN_APP)
@@ -66,11 +62,11 @@ class WebSocketEndpoint:
         await self._run(client)
 
     def node_gone(self, report: NodeReport) -> None:
-        """A node died or left."""
+        """A node died or left. Its sessions move on, spread over time."""
         self._sockets.node_gone(report.info.node)
 
     async def drain(self) -> None:
-        """This instance goes away."""
+        """This instance goes away. Returns when every client was told and the rest is closed."""
         await self._sockets.drain()
 
     async def _run(self, client: WebSocketClient) -> None:

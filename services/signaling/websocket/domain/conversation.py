@@ -154,7 +154,7 @@ class Conversation:
         return not len(self._slots) and not len(self._waits)
 
     def uses(self, node: NodeId) -> bool:
-        """Whether one of this socket's sessions is there."""
+        """Whether one of this socket's sessions is at that node. Asked of every socket when a node is gone."""
         return any(slot.node == node for slot in self._slots.all())
 
     def stream_live(self, stream: StreamId) -> list[Effect]:

@@ -10,7 +10,7 @@ from services.signaling.core.domain.identity import Credentials
 
 
 class Send(msgspec.Struct, frozen=True):
-    """A frame for the client."""
+    """Send a frame to the client, after all that were sent before."""
 
     frame: str
 
@@ -67,7 +67,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """Force a rendition, 0 = automatic."""
+    """Force the rendition that a viewer gets, by its height in lines; 0 = the edge chooses."""
 
     session: SessionId
     node: NodeId
@@ -75,7 +75,7 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mute(msgspec.Struct, frozen=True, kw_only=True):
-    """Stop or resume one kind for one viewer."""
+    """Stop or resume what a viewer gets of one kind of media."""
 
     session: SessionId
     node: NodeId
@@ -90,13 +90,13 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class StopWaiting(msgspec.Struct, frozen=True):
-    """Take it off again."""
+    """Take this socket off the waiting list of a stream."""
 
     stream: StreamId
 
 
 class ExpireLater(msgspec.Struct, frozen=True):
-    """Call `Sessions.expired` after so long."""
+    """Call `Sessions.expired` after so many seconds. It decides whether the session is late."""
 
     session: SessionId
     after_s: float

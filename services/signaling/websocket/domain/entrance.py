@@ -35,7 +35,8 @@ class Entrance:
     # ---- from the client
 
     def publish(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
-        """`now`: monotonic seconds."""
+        """Raises ALREADY_PUBLISHING, or HIGH_RESOURCE_USAGE when the socket has as many sessions as it may. `now`:
+        monotonic seconds."""
         self._once(Role.PUBLISH, stream)
         self._room()
         name, meta_data = free_text(frame.stream_name, MAX_NAME), free_text(frame.meta_data, MAX_META_DATA)
@@ -44,7 +45,8 @@ class Entrance:
         return self._ask(Role.PUBLISH, frame, stream, now, name=name or "", meta_data=meta_data or "")
 
     def play(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
-        """`now`: monotonic seconds."""
+        """Raises ALREADY_PLAYING, or HIGH_RESOURCE_USAGE when too many of the socket's sessions wait to be let in.
+        Whether there is room for one more session is asked when it is let in. `now`: monotonic seconds."""
         self._once(Role.PLAY, stream)
         return self._ask(Role.PLAY, frame, stream, now)
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What to do with a frame."""
+    """What to do with a frame that has arrived."""
 
     TAKE = "take"
     DROP = "drop"

@@ -25,8 +25,6 @@ class ClientFrame(msgspec.Struct, rename="camel"):
     type: object = None
     sdp: object = None
     candidate: object = None
-    label: object = None
-    track_id: object = None
     enabled: object = None
     stream_height: object = None
 
@@ -39,7 +37,7 @@ _DECODER = msgspec.json.Decoder(ClientFrame)
 
 
 def parse_frame(text: str) -> ClientFrame:
-    """Raises `BadFrame`."""
+    """The frame in a client's text. Raises `BadFrame` when it is no JSON object."""
     try:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

@@ -33,7 +33,7 @@ class Questions:
         self._address_of = address_of
 
     def answer(self, command: str, app: AppName, stream: StreamId) -> list[Effect]:
-        """`command` is one of `QUESTIONS`."""
+        """The one frame that answers. `command` is one of `QUESTIONS`."""
         live = self._streams.live(app, stream)
         if live is None:
             return [Send(replies.no_stream_info(stream))]

@@ -30,7 +30,7 @@ Now = float
 
 
 class Sessions:
-    """Of one socket. Every method returns what is to be done."""
+    """Decides for the sessions of one socket. Every method returns what is to be done, in that order."""
 
     def __init__(self, slots: Slots, waits: StreamWaits, wishes: ViewerWishes, tally: Tally) -> None:
         self._slots = slots
@@ -55,7 +55,7 @@ class Sessions:
         return [Send(replies.configuration(slot.stream, kind, answer.sdp, answer.id_mapping, subscriber))]
 
     def refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
-        """No node takes the session."""
+        """No node takes the session. The client is told why, unless it has given the session up."""
         slot = self._slots.session(session)
         if slot is None:
             return []
@@ -85,7 +85,7 @@ class Sessions:
     # ---- events
 
     def changed(self, event: SessionChanged, now: Now) -> list[Effect]:
-        """Something happened to a session."""
+        """A node says that something happened to a session. What comes late, or before its answer, changes nothing."""
         slot = self._slots.session(event.session)
         if slot is None or following(slot.role, slot.phase, Step.CLOSED) is None:
             return []  # given up, or not asked for yet
@@ -98,11 +98,11 @@ class Sessions:
         return effects
 
     def node_gone(self, node: NodeId, now: Now) -> list[Effect]:
-        """A node died or left."""
+        """A node died or left. Viewers there are opened at another edge, and publishers are asked to come back."""
         return [e for slot in self._slots.all() if slot.node == node for e in self._node_leaves(slot, now)]
 
     def expired(self, session: SessionId) -> list[Effect]:
-        """The time to start is over."""
+        """The time to start is over. A session that is connecting or runs by then is left alone."""
         slot = self._slots.session(session)
         if slot is None or following(slot.role, slot.phase, Step.EXPIRED) is None:
             return []

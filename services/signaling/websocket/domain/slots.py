@@ -11,7 +11,7 @@ from services.signaling.websocket.domain.phases import Phase, Step, following
 
 
 class Slot(msgspec.Struct, kw_only=True):
-    """One session as the socket knows it."""
+    """One session of a publisher or a viewer, as its socket knows it."""
 
     role: Role
     stream: StreamId
@@ -20,11 +20,11 @@ class Slot(msgspec.Struct, kw_only=True):
     phase: Phase
     credentials: Credentials
     start_timeout_s: float = 0.0
-    """Known once the client is let in."""
+    """How long the client has until both descriptions are exchanged. Known once it is let in."""
     early_offer: str | None = None
     """Publisher: the offer that came before the client was let in."""
     node: NodeId | None = None
-    """Once the session is opened."""
+    """The origin or edge that has the session; None until it is opened."""
     name: str = ""
     meta_data: str = ""
     restored: bool = False
@@ -65,7 +65,7 @@ class Slots:
         return sum(slot.phase is Phase.ADMITTING for slot in self._by_name.values())
 
     def __len__(self) -> int:
-        """Sessions that are not over."""
+        """How many sessions are not over, those given up included."""
         return len(self._by_session)
 
     def add(self, slot: Slot) -> None:
@@ -86,11 +86,11 @@ class Slots:
         return True
 
     def of(self, role: Role, stream: StreamId) -> Slot | None:
-        """The client's session of a stream."""
+        """The session in which the client publishes or plays a stream; None when it does not."""
         return self._by_name.get((role, stream))
 
     def session(self, session: SessionId) -> Slot | None:
-        """Any session that is not over."""
+        """Any session that is not over, also one that was given up; None for others."""
         return self._by_session.get(session)
 
     def all(self) -> list[Slot]:

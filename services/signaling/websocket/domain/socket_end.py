@@ -11,13 +11,13 @@ class SocketEnd(StrEnum):
     CLIENT = "client"
     """The client closed it, or is gone."""
     TOO_LARGE = "too_large"
-    """It sent a frame beyond the limit."""
+    """It sent a frame of more than 80 KiB."""
     FLOOD = "flood"
     """It went on sending more than it may."""
     KEEPALIVE = "keepalive"
-    """It answered no ping."""
+    """It answered no ping for 20 s."""
     SLOW = "slow"
-    """It reads too slowly."""
+    """It reads too slowly: more would wait for it than `Outgoing` takes, or nothing could be sent for too long."""
     DRAINING = "draining"
     """This instance goes away."""
     # refused before it was a socket
@@ -31,7 +31,7 @@ CODES = {
     SocketEnd.SLOW: 1013,
     SocketEnd.DRAINING: 1001,
 }
-"""Of those that this side closes."""
+"""The code in the close frame, where this side closes the socket."""
 
 SAID_BY_SERVER = {1008: SocketEnd.FLOOD, 1009: SocketEnd.TOO_LARGE, 1011: SocketEnd.KEEPALIVE}
 """By the code with which the HTTP server tells that it closed the socket itself."""

@@ -15,11 +15,11 @@ class StreamWaits:
         self._streams: set[StreamId] = set()
 
     def __len__(self) -> int:
-        """Streams waited for."""
+        """How many streams this socket waits for."""
         return len(self._streams)
 
     def not_live(self, stream: StreamId) -> list[Effect]:
-        """The client asked to play a stream that is not live."""
+        """The client asked to play a stream that is not live: it is told so, and waits if there is room."""
         effects: list[Effect] = [Send(replies.no_stream(stream))]
         if stream not in self._streams and len(self._streams) < self._most:
             self._streams.add(stream)
@@ -27,7 +27,7 @@ class StreamWaits:
         return effects
 
     def live(self, stream: StreamId) -> list[Effect]:
-        """The stream is live."""
+        """The stream is live. The client is told once, if it waits for it, and then waits no longer."""
         if stream not in self._streams:
             return []
         return [*self.stop(stream), Send(replies.notification("streaming_started", stream))]
@@ -40,5 +40,5 @@ class StreamWaits:
         return [StopWaiting(stream)]
 
     def stop_all(self) -> list[Effect]:
-        """The socket is gone."""
+        """The socket is gone, and leaves the waiting list of every stream."""
         return [effect for stream in sorted(self._streams) for effect in self.stop(stream)]

@@ -43,7 +43,7 @@ class WaitingList:
         return True
 
     def remove(self, key: str, waiter: int) -> bool:
-        """It plays, stopped or left. Whether it was waiting."""
+        """The waiter plays, stopped or left. Returns whether it was waiting."""
         waiters = self._waiters.get(key)
         if waiters is None or waiter not in waiters:
             return False

@@ -56,12 +56,12 @@ class OpenSockets:
         return len(self._sockets)
 
     def add(self, socket: OpenSocket) -> None:
-        """A socket has opened."""
+        """A socket has opened. Called once per socket, before `remove`."""
         self._sockets.add(socket)
         self._empty.clear()
 
     def remove(self, socket: OpenSocket) -> None:
-        """A socket is gone."""
+        """A socket is gone. Its sessions were ended or left by then."""
         self._sockets.discard(socket)
         if not self._sockets:
             self._empty.set()

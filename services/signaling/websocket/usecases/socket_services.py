@@ -16,7 +16,7 @@ from services.signaling.websocket.usecases.waiting_room import WaitingRoom
 
 
 class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
-    """Shared by all sockets."""
+    """What the rooms and the core give to every socket. One per signaling instance."""
 
     admission: Admission
     joins: Joins

@@ -59,7 +59,7 @@ class SocketSessions:
     # ---- what happens
 
     def receive(self, text: str) -> None:
-        """A frame from the client."""
+        """A text frame from the client. Called for each, in their order."""
         self._carry_out(self._conversation.receive(text, _now()))
 
     def close(self, *, sessions_stay: bool) -> None:
@@ -69,7 +69,7 @@ class SocketSessions:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left of this socket here."""
+        """Whether nothing is left here of a socket that is gone: no session, and no request under way."""
         return self._conversation.idle and not self._admitting and not self._opening and not self._in_flight
 
     def uses(self, node: NodeId) -> bool:

@@ -44,12 +44,13 @@ class WaitingRoom:
             self.changed(key)
 
     def stop(self, number: int, app: AppName, stream: StreamId) -> None:
-        """It doesn't wait any more."""
+        """This socket waits for the stream no longer. Nothing happens if it did not."""
         self._waiting.remove(stream_key(app, stream), number)
         metrics.WAITING.set(self._waiting.size)
 
     def changed(self, key: str) -> None:
-        """A stream's entry changed."""
+        """The entry of a stream in the directory changed. Called for every change of every stream, so it is cheap where
+        nobody waits."""
         if key in self._telling or not self._waiting.anybody(key) or self._live_by_key(key) is None:
             return
         try:

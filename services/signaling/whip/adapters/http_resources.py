@@ -50,7 +50,7 @@ class WhipResources:
         return self._signer.name(resource), self._new_tag(resource)
 
     async def serve(self, request: Request) -> Response:
-        """``/{app}/{role}/{stream}/{resource}``."""
+        """Answers every method of ``/{app}/{role}/{stream}/{resource}``."""
         handlers = {"PATCH": self._patch, "DELETE": self._delete, "OPTIONS": self._options}
         return await answer_by_method(self._role, request, handlers)
 

@@ -38,7 +38,7 @@ MAX_SDP_BYTES = 256 * 1024
 
 
 class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
-    """Shared by both roles."""
+    """What the endpoints of both roles share. One per signaling instance."""
 
     admission: Admission
     streams: Streams
@@ -93,7 +93,7 @@ class HttpSessions(ABC):
         """Open the session at a node. `left`: set when the client has gone."""
 
     async def serve(self, request: Request) -> Response:
-        """``/{app}/{role}/{stream}``."""
+        """Answers every method of ``/{app}/{role}/{stream}``."""
         return await answer_by_method(self.role, request, {"POST": self._create, "OPTIONS": self._options})
 
     async def _options(self, request: Request) -> Response:

@@ -91,7 +91,7 @@ class LatestTags:
             self._tags.popitem(last=False)
 
     def drop(self, session: SessionId) -> None:
-        """The session is over."""
+        """The session is over, and its tag is forgotten."""
         self._tags.pop(session, None)
 
     def is_outdated(self, session: SessionId, tag: str) -> bool:

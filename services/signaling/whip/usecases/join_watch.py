@@ -38,7 +38,8 @@ class JoinWatch:
         self._tally = tally
 
     def follow(self, session: SessionId, began: float) -> None:
-        """`began`: the loop's time at the client's request."""
+        """Count how the join goes on. Called once per session that a node has opened. `began`: the loop's time at the
+        client's request, in seconds."""
         loop = asyncio.get_running_loop()
 
         def changed(event: SessionChanged) -> None:
