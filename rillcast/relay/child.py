@@ -124,7 +124,7 @@ class ChildRelay:
         return supply.node == self.parent and self.epoch >= supply.since_epoch
 
     def ask(self, parent: NodeId, relay: RelayId) -> None:
-        """A parent is asked for a relay with this id."""
+        """A parent is asked for a relay with this id. Call it in the state WAITING only."""
         self._advance(ChildEvent.ASKED)
         self._asked = HeldRelay(parent, relay)
 

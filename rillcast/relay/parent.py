@@ -39,7 +39,7 @@ _KEY_BYTES = 28
 
 
 class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
-    """One track on its way to one child."""
+    """One track on its way to one child, and the keys that only these two nodes know."""
 
     plane_relay: PlaneRelay
     relay: RelayId
@@ -205,7 +205,8 @@ class RelayParent:
         return len(self._relays)
 
     async def open(self, request: RelayOpen) -> RelayGrant:
-        """Serve `subjects.media_relay_open`."""
+        """Serve `subjects.media_relay_open`. Raises what `offer_of` raises, HIGH_RESOURCE_USAGE at the child limit, and
+        NO_STREAM_EXIST for an epoch that is not served here."""
         with tracer.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
             try:
                 grant = self._open(request)
@@ -245,7 +246,7 @@ class RelayParent:
         return len(self._relays.children(key))
 
     def tracks(self, key: str) -> set[TrackId]:
-        """The tracks that some child takes."""
+        """The tracks of this stream or job that some child takes."""
         return {relay.track for relay in self._relays.of(key)}
 
     def _open(self, request: RelayOpen) -> RelayGrant:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.media.plane import Plane
-from rillcast.runtime.ports import Bus, KeyValue
+from rillcast.runtime.ports import Bus
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
 
 
-__all__ = ["Bus", "Clock", "KeyValue", "Plane"]
+__all__ = ["Bus", "Clock", "Plane"]

@@ -48,12 +48,12 @@ class Verdict(Enum):
 
 
 class BandwidthProbe:
-    """Begun at some figures; ask with each that follow."""
+    """It begins at some figures. Ask it with all figures that follow."""
 
     def __init__(
         self, wanted_bps: int, link: LinkFigures, trend: CongestionDetector, settings: AbrSettings, now: float
     ) -> None:
-        """`wanted_bps`: all that would be sent."""
+        """`wanted_bps`: all that would be sent after the change that is tried."""
         self.wanted_bps = wanted_bps
         self._missing_bps = max(wanted_bps - link.sent_bps, int(wanted_bps * LEAST_SHARE))
         self._settings = settings

@@ -62,9 +62,9 @@ class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     fraction_lost: float
     """Of the last receiver report; 0 when none came since the last figures."""
     sent_bps: int
-    """Everything, the last second's mean."""
+    """The mean of the last second, everything included."""
     other_bps: int = 0
-    """The part of it that is audio and other videos."""
+    """The part of `sent_bps` that is audio and other videos."""
     rtt_ms: float = 0.0
     """The round trip to the viewer; 0 while it is not known."""
     jitter_ms: float = 0.0
@@ -82,16 +82,16 @@ class Congestion(msgspec.Struct, frozen=True):
 
 
 class CongestionDetector:
-    """Fed with all figures of one viewer."""
+    """One for each video of a viewer. It is fed with all figures of the link, about once a second."""
 
     def __init__(self, settings: AbrSettings) -> None:
         self._settings = settings
         self.loss = 0.0
-        """Percent, mean of the last seconds."""
+        """The mean loss of the last seconds, in percent."""
         self.own_loss = 0.0
-        """What the link loses whatever is sent."""
+        """What the link loses however little is sent, in percent."""
         self.rtt_ms = 0.0
-        """Smoothed; 0 = unknown."""
+        """The smoothed round trip; 0 while it is not known."""
         self.rtt_scatter_ms = 0.0
         self.fell = False
         """Whether the estimate fell with the last figures."""
@@ -105,7 +105,7 @@ class CongestionDetector:
         self._shortest_rtt_ms = self._shortest_lag_ms = 0.0
         self._lossy_since: float | None = None
         self._tested_loss: tuple[float, float] | None = None
-        """(when, percent) of going down because of loss."""
+        """The time of going down because of loss, and the percentage that was lost then."""
 
     def forget_estimate(self) -> None:
         """Judge the next estimate as if it were the first."""

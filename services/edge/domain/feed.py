@@ -23,20 +23,20 @@ class Feed:
     """A source of this edge's plane. Its id stays the same for life, so that a parent can be replaced under viewers."""
 
     def __init__(self, key: str, relay: ChildRelay, now: float) -> None:
-        """`key`: of the stream."""
+        """`key`: the `stream_key` of the stream. `now`: monotonic seconds."""
         self.key = key
         self.relay = relay
         self.name = name_of(relay.track)
         """What no other feed of the stream has."""
         self.users = 0
         self.idle_since = now
-        """When the last user left."""
+        """The time at which the last user left."""
         self.heard_at = now
-        """When the last packet came, or the feed was made."""
+        """The time at which the last packet came, or the feed was made."""
         self.started_at: float | None = None
-        """When the first packet came that ever came."""
+        """The time at which its very first packet came."""
         self.lost_at = -math.inf
-        """When its parent fell silent the last time."""
+        """The time at which a parent fell silent the last time."""
         self.layer_shares: tuple[float, ...] = ()
         """What temporal layers up to 0, up to 1 and all take of the bit rate, smoothed; empty for one layer."""
 
@@ -67,7 +67,7 @@ class FeedUse:
     """One user of a feed."""
 
     def __init__(self, feed: Feed, on_release: Callable[[Feed], None]) -> None:
-        """`on_release` is called once."""
+        """`on_release` is called once, with the feed."""
         self.feed = feed
         self._on_release: Callable[[Feed], None] | None = on_release
 
@@ -104,6 +104,6 @@ class FeedSlot:
         self.put(use)
 
     def close(self) -> None:
-        """Give back what is there, and whatever comes later."""
+        """Give back what is there, and from now on whatever is put there."""
         self._closed = True
         self.put(None)

@@ -55,7 +55,7 @@ def sent(part: Part) -> SentStream:
 
 
 class FirstRenditions:
-    """With what a session begins, before anything is known of the viewer's link."""
+    """Chooses the renditions with which a session begins, before anything is known of the viewer's link."""
 
     def __init__(self, budget_bps: int) -> None:
         """`budget_bps`: what all videos of a session may take at first, each stream its share; 0 = no bound."""
@@ -92,7 +92,7 @@ def _all_first(part: Part, negotiation: PlayNegotiation, budget_bps: int) -> dic
 
 
 def _first(live: LiveStream, group: str, codec: str, height: int, budget_bps: int) -> TrackSupply | None:
-    """`height`: what the viewer chose; 0 = automatic."""
+    """`height`: what the viewer chose, in pixels; 0 = automatic. `budget_bps`: 0 = no bound."""
     supplies = supplies_for(live, group, codec)
     if not supplies:
         return None

@@ -33,7 +33,7 @@ QUIET_S = 3.0
 TRY_AGAIN_S = 3.0
 """How long to wait after going down or after a failed try. The time doubles with every failure in a row."""
 MOST_PATIENCE_S = 16.0
-"""The longest such wait."""
+"""The longest time that a link has to be quiet, after many tries in vain."""
 PROVEN_S = 15.0
 """Going down so soon after going up is a relapse, which viewers see."""
 RELAPSE_S = 16.0
@@ -63,11 +63,11 @@ class Choice(msgspec.Struct, frozen=True):
     """What a viewer is to be sent now, as the selector decides."""
 
     track: TrackId | None
-    """What to send; None without options."""
+    """The rendition to send; None if there were no options."""
     layers: int = ALL_LAYERS
-    """And how many temporal layers of it."""
+    """The highest temporal layer that is sent of it, as in `LimitLayers`."""
     probe: ProbeOrder | None = None
-    """Replaces what was ordered before; None leaves it."""
+    """A probe that replaces the one ordered before; None leaves that one."""
 
 
 class RenditionSelector:
@@ -78,7 +78,7 @@ class RenditionSelector:
         self._settings = settings or AbrSettings()
         self._can_probe = can_probe
         self.forced_height = 0
-        """What the viewer asked for; 0 = automatic."""
+        """The height in pixels that the viewer asked for; 0 = automatic."""
         self._trend = CongestionDetector(self._settings)
         self._probing: BandwidthProbe | None = None
         self._quiet_since: float | None = None
@@ -91,7 +91,7 @@ class RenditionSelector:
         self._padded_at = -math.inf
         self._congested_at = -math.inf
         self.starved = False
-        """Not even the lowest rendition fits; it is sent nevertheless."""
+        """Whether not even the lowest rendition fits. It is sent nevertheless."""
 
     def choose(
         self,
@@ -159,7 +159,7 @@ class RenditionSelector:
         return _send(options[place])
 
     def force(self, height: int) -> None:
-        """The viewer's own choice; 0 = automatic again."""
+        """The viewer chose this height in pixels; 0 = automatic again."""
         self.forced_height = height
         self._trend.forget_estimate()
         self._quiet_since = None
@@ -204,7 +204,7 @@ class RenditionSelector:
         self._try_at = now + patience
 
     def _stop(self) -> ProbeOrder | None:
-        """Ends a probe under way."""
+        """End the probe that is under way."""
         running, self._probing = self._probing, None
         return STOP if running is not None else None
 

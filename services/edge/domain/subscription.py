@@ -18,7 +18,7 @@ class Wishes(msgspec.Struct):
     """What the client asked for. It may do so as soon as it has our offer, so before there are tracks."""
 
     height: int = 0
-    """Of the rendition; 0 = automatic."""
+    """The height of the rendition that the viewer chose, in pixels; 0 = automatic."""
     muted: set[MediaKind] = msgspec.field(default_factory=set)
 
 
@@ -36,9 +36,9 @@ class SubscribedTrack:
         slots: tuple[FeedSlot, FeedSlot, FeedSlot],
     ) -> None:
         self.index = index
-        """`SendTrack.track`"""
+        """The number of the m-line, as `SendTrack.track` has it."""
         self.group = group
-        """`TrackRecord.mid`"""
+        """The `TrackRecord.mid` of the renditions that it can show."""
         self.kind = kind
         self.codec = codec
         self.published = ""
@@ -49,29 +49,29 @@ class SubscribedTrack:
         """What the plane sends; where a switch is going that the plane has not completed yet; and what is kept flowing
         so that it can be switched to without delay."""
         self.shown_layers = self.next_layers = ALL_LAYERS
-        """Temporal layers of `shown` and `coming` to be sent, as in `LimitLayers`."""
+        """The highest temporal layers of `shown` and of `coming` that are sent, as in `LimitLayers`."""
         self.held = False
-        """Nothing is sent until the switch is complete."""
+        """Whether nothing is sent until the switch under way is complete."""
         self.switching_since = 0.0
         self.muted = False
 
     @property
     def layers(self) -> int:
-        """Temporal layers of `track` to be sent."""
+        """The highest temporal layer of `track` that is sent, as in `LimitLayers`."""
         return self.next_layers if self.coming.feed is not None else self.shown_layers
 
     @property
     def track(self) -> TrackId | None:
-        """The rendition shown, or the one about to be."""
+        """The rendition that is shown, or the one that is about to be; None before there is one."""
         feed = self.coming.feed or self.shown.feed
         return None if feed is None else feed.track.track
 
 
 class Subscription:
-    """Made empty, filled by the join, closed once."""
+    """It is made empty, filled by the join, and closed once."""
 
     def __init__(self, key: str, place: int = 0) -> None:
-        """`key`: of the stream. `place`: in `PlayRequest.subscriptions`."""
+        """`key`: the `stream_key` of the stream. `place`: where it stands in `PlayRequest.subscriptions`."""
         self.key = key
         self.place = place
         self.wishes = Wishes()
@@ -96,7 +96,7 @@ class Subscription:
         return self._offered[-1]
 
     def give_offered_back(self) -> None:
-        """There are tracks now."""
+        """The session has tracks now, so what was opened for the offer is no longer needed."""
         for slot in self._offered:
             slot.close()
         self._slots = [slot for slot in self._slots if slot not in self._offered]
@@ -105,22 +105,18 @@ class Subscription:
     def add_track(
         self, index: int, group: str, *, kind: MediaKind, codec: str, selector: RenditionSelector
     ) -> SubscribedTrack:
-        """One more m-line; its slots are empty."""
+        """Add one more m-line. Its slots are empty."""
         slots = (self.slot(), self.slot(), self.slot())
         track = SubscribedTrack(index, group, kind=kind, codec=codec, selector=selector, slots=slots)
         self.tracks.append(track)
         return track
 
-    def track(self, index: int) -> SubscribedTrack | None:
-        """By `SendTrack.track`."""
-        return next((track for track in self.tracks if track.index == index), None)
-
     def shown_feeds(self) -> list[Feed]:
-        """What the plane sends of it."""
+        """The feeds that the plane sends of this stream."""
         return [track.shown.feed for track in self.tracks if track.shown.feed is not None]
 
     def close(self) -> None:
-        """Give every feed back."""
+        """Give every feed back, also those that are still put into a slot later."""
         self._closed = True
         for slot in self._slots:
             slot.close()

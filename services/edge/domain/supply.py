@@ -45,7 +45,7 @@ def tracks_to_come(live: LiveStream, codecs: Collection[str]) -> tuple[TrackReco
 
 
 def options_of(supplies: Iterable[TrackSupply]) -> tuple[Option, ...]:
-    """The same, as `RenditionSelector` wants it."""
+    """Renditions in the form in which `RenditionSelector` takes them."""
     return tuple(Option(s.track.track, s.track.height, s.track.bitrate_bps) for s in supplies)
 
 
@@ -53,19 +53,19 @@ class GroupSupply(msgspec.Struct, frozen=True):
     """Interchangeable renditions, lowest first, as `supplies_for` finds them."""
 
     live: LiveStream
-    """Of which they are."""
+    """The state of the stream whose renditions they are."""
     supplies: tuple[TrackSupply, ...]
     options: tuple[Option, ...]
 
     def without(self, tracks: Collection[TrackId]) -> GroupSupply:
-        """Without some renditions, unless nothing else is left."""
+        """The same without some renditions, unless nothing else would be left."""
         if not tracks:
             return self
         left = tuple(supply for supply in self.supplies if supply.track.track not in tracks)
         return GroupSupply(self.live, left, options_of(left)) if left and len(left) < len(self.supplies) else self
 
     def of(self, track: TrackId) -> TrackSupply:
-        """One of these. Raises StopIteration for another one."""
+        """One of these renditions. Raises StopIteration for any other."""
         return next(supply for supply in self.supplies if supply.track.track == track)
 
 
@@ -82,7 +82,7 @@ class StreamSupply:
         return next((track.codec for track in self.live.record.tracks if track.mid == group), "")
 
     def of(self, group: str, codec: str) -> GroupSupply:
-        """The renditions of a group in a codec."""
+        """The renditions of a group in a codec, perhaps none."""
         found = self._groups.get((group, codec))
         if found is None:
             supplies = supplies_for(self.live, group, codec)
@@ -91,14 +91,14 @@ class StreamSupply:
 
 
 class Supplies:
-    """By stream, for streams that somebody watches."""
+    """The supply of each stream that somebody watches."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, StreamSupply] = {}
         self._offered: dict[str, frozenset[tuple[TrackId, str]]] = {}
 
     def of(self, live: LiveStream) -> StreamSupply:
-        """For this state of the stream."""
+        """The supply in this state of the stream."""
         known = self._by_key.get(live.key)
         if known is None or known.live is not live:
             known = self._by_key[live.key] = StreamSupply(live)
@@ -144,13 +144,13 @@ class SwitchCause(StrEnum):
     UP = "up"
     DOWN = "down"
     LOST = "lost"
-    """What was sent is no longer there."""
+    """What was sent is no longer to be had."""
     FORCED = "forced"
     """The viewer chose it."""
 
 
 def switch_cause(supplies: Sequence[TrackSupply], before: TrackId | None, after: TrackId) -> SwitchCause:
-    """Of a switch that the viewer did not choose. `supplies`: lowest first."""
+    """The cause of a switch that the viewer did not choose. `supplies`: the renditions, lowest first."""
     order = [supply.track.track for supply in supplies]
     if before not in order:
         return SwitchCause.LOST

@@ -17,7 +17,7 @@ from services.edge.domain.stage import TRANSITIONS, Stage, StageEvent
 from services.edge.domain.subscription import SubscribedTrack, Subscription
 
 MOST_CARRIED = 500
-"""Streams in a heartbeat."""
+"""The most streams that a heartbeat names."""
 
 
 class Viewer:
@@ -38,9 +38,9 @@ class Viewer:
         self.offer: PlayOffer | None = None
         self.answer: SessionAnswer | None = None
         self.measured_at = now
-        """When its bit rates were told the last time."""
+        """The time at which its bit rates were told the last time."""
         self.stats: SessionStats | None = None
-        """The last figures."""
+        """The newest figures of its link; None before there are any."""
         self.starved = False
         """Not even the lowest rendition fits its link."""
 
@@ -54,12 +54,12 @@ class Viewer:
 
     @property
     def tracks(self) -> Iterator[SubscribedTrack]:
-        """Of all subscriptions."""
+        """The tracks of all its subscriptions."""
         return (track for subscription in self.subscriptions for track in subscription.tracks)
 
     @property
     def deadline(self) -> float:
-        """When it must be connected."""
+        """The time by which it must be connected."""
         return self.since + self.request.start_timeout_ms / 1000
 
 
@@ -77,9 +77,9 @@ class Viewers:
         """A heap of (when, plane's session). Entries of viewers who are connected or gone drop out when due."""
         self._last = 0
         self.connecting = 0
-        """Sessions that are not CONNECTED yet."""
+        """The number of sessions that are not CONNECTED yet."""
         self.starved = 0
-        """Viewers whose link does not carry the lowest rendition."""
+        """The number of viewers whose link does not carry the lowest rendition."""
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -88,7 +88,7 @@ class Viewers:
         return iter(tuple(self._by_session.values()))
 
     def add(self, request: PlayRequest, now: float) -> Viewer:
-        """A new viewer, on the least loaded worker."""
+        """Add a viewer, on the least loaded worker. `now`: monotonic seconds."""
         self._last += 1
         worker = self._load.least_loaded()
         viewer = Viewer(
@@ -102,7 +102,7 @@ class Viewers:
         return viewer
 
     def subscribe(self, viewer: Viewer, key: str, place: int = 0) -> Subscription:
-        """The viewer wants this stream. `place`: in its request."""
+        """The viewer wants this stream. `place`: where it stands in `PlayRequest.subscriptions`."""
         subscription = Subscription(key, place)
         viewer.subscriptions.append(subscription)
         self._by_stream.setdefault(key, {})[subscription] = viewer
@@ -140,11 +140,11 @@ class Viewers:
         return True
 
     def session(self, session: SessionId) -> Viewer | None:
-        """By the cluster's id."""
+        """The viewer with this id of the cluster."""
         return self._by_session.get(session)
 
     def plane(self, plane_session: PlaneSession) -> Viewer | None:
-        """By the plane's id."""
+        """The viewer with this id of the plane."""
         return self._by_plane.get(plane_session)
 
     def of(self, key: str) -> list[tuple[Viewer, Subscription]]:
@@ -168,7 +168,7 @@ class Viewers:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Keys of streams with viewers."""
+        """The keys of the streams that have viewers."""
         return tuple(self._by_stream)
 
     def carried(self) -> tuple[CarriedStream, ...]:
@@ -185,7 +185,7 @@ class Viewers:
 
 
 class StatsDelta(msgspec.Struct, frozen=True):
-    """What a viewer's repair figures grew by."""
+    """What the repair figures of a viewer grew by, in packets."""
 
     nacks: int
     repaired: int

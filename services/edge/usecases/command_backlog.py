@@ -15,7 +15,7 @@ MAX_WAITING = 50_000
 
 
 class CommandBacklog:
-    """Between the use cases and the plane."""
+    """It stands between the use cases and the plane."""
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane

@@ -29,12 +29,12 @@ class FirstPackets:
         self._contexts[viewer] = context.get_current()
 
     def begun(self, viewer: Viewer) -> None:
-        """The plane has the session."""
+        """The plane has the session: the span begins."""
         belongs_to = self._contexts.pop(viewer, None)
         self._spans[viewer] = tracer.start_span("edge.first_packet", context=belongs_to)
 
     def sent(self, viewer: Viewer) -> None:
-        """The first packet has left."""
+        """The first packet has left: the span ends, and the time since the request is counted."""
         metrics.FIRST_PACKET.observe(self._clock() - viewer.since)
         if span := self._spans.pop(viewer, None):
             span.end()

@@ -12,7 +12,7 @@ from services.edge.domain.viewer import Viewer
 
 
 class SessionEvents:
-    """For all viewers of one edge."""
+    """One per edge, for all its viewers."""
 
     def __init__(self, node: NodeId, outbox: Outbox) -> None:
         self._node = node

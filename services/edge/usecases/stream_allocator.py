@@ -27,7 +27,7 @@ from services.edge.usecases.upstream_relays import UpstreamRelays
 
 
 class StreamAllocator:
-    """For all viewers of one edge."""
+    """One per edge, for all its viewers."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class StreamAllocator:
         return what_is_left(subscription.tracks, supply, wanted.ladder_codecs)
 
     def switched(self, viewer: Viewer, index: int, source: SourceId) -> None:
-        """The plane completed a switch."""
+        """The plane has completed a switch: `source` is what it sends now on the m-line `index`."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:
             self._tell_height(viewer, next(s for s in viewer.subscriptions if track in s.tracks))
@@ -110,7 +110,7 @@ class StreamAllocator:
     # ------------------------------------------------------------ what the client wants
 
     def force(self, viewer: Viewer, subscription: Subscription, height: int) -> None:
-        """The viewer chose a height for a stream; 0 = automatic."""
+        """The viewer chose a height for a stream, in pixels; 0 = automatic."""
         subscription.wishes.height = height
         for track in subscription.tracks:
             if track.kind is MediaKind.VIDEO:

@@ -21,7 +21,7 @@ from services.edge.usecases.viewer_sessions import ViewerSessions
 
 
 class StreamChanges:
-    """For all streams that are watched at one edge."""
+    """One per edge, for all streams that are watched there."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from services.edge.usecases.upstream_relays import UpstreamRelays
 SWITCH_TIMEOUT_S = 8.0
 """A target that brings no keyframe for so long is given up; publishers make one every few seconds, or when asked."""
 HELD_TIMEOUT_S = 3.0
-"""The same while nothing is sent meanwhile."""
+"""The same for a switch during which nothing is sent."""
 FIRST_PACKET_S = 1.0
 """How long the first packet of a new relay is waited for."""
 TURN = 32
@@ -32,7 +32,7 @@ TURN = 32
 
 
 class TrackSwitch:
-    """For all viewers of one edge."""
+    """One per edge, for all its viewers."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class TrackSwitch:
         self._clock = clock
         self._relay_fill_s = relay_fill_s
         self._waiting: dict[Feed, deque[tuple[Viewer, SubscribedTrack]]] = {}
-        """Who waits for a relay to open."""
+        """The tracks that wait for a relay to open."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -103,7 +103,7 @@ class TrackSwitch:
             self._point(viewer, track, None if muted else track.shown.feed)
 
     def change_layers(self, viewer: Viewer, track: SubscribedTrack, layers: int) -> None:
-        """Other temporal layers of what is sent, or is about to be."""
+        """Send other temporal layers of what is sent, or is about to be."""
         if track.coming.feed is not None:
             track.next_layers = layers
             return

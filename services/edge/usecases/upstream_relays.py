@@ -122,7 +122,7 @@ class UpstreamRelays:
         return list(self._feeds.get(key, {}).values())
 
     def of_source(self, source: SourceId) -> Feed | None:
-        """By the plane's id."""
+        """The feed with this number of the plane."""
         return self._by_source.get(source)
 
     def lost(self, live: LiveStream) -> frozenset[TrackId]:
@@ -145,13 +145,13 @@ class UpstreamRelays:
         return min((now - feed.heard_at for feed in self.feeds_of(key)), default=now)
 
     def newest_epoch(self, key: str) -> int:
-        """Of the relays of a stream; 0 without any."""
+        """The newest epoch among the relays of a stream; 0 without any."""
         return max((feed.relay.epoch for feed in self.feeds_of(key)), default=0)
 
     # ------------------------------------------------------------ what happens
 
     def on_event(self, event: protocol.Event) -> None:
-        """Take in an event of the plane."""
+        """Take in an event of the plane. What concerns no feed does nothing."""
         match event:
             case protocol.RelayParentLost(source=source):
                 if feed := self._by_source.get(source):

@@ -39,7 +39,7 @@ CROWD_RETRY_S = 2.0
 
 
 class ViewerJoin:
-    """Takes viewers in."""
+    """Takes viewers in. One per edge."""
 
     def __init__(
         self,
@@ -67,7 +67,8 @@ class ViewerJoin:
         self._max_connecting = max_connecting
 
     async def play(self, request: PlayRequest) -> SessionAnswer:
-        """Serve `subjects.edge_play`. The same session again gets the same answer."""
+        """Serve `subjects.edge_play`. The same session again gets the same answer. Raises every refusal of a join: the
+        stream is not live, the edge is full or going away, no codec in common, a description that is broken."""
         with tracer.start_as_current_span("edge.play", attributes={"rillcast.stream": _names(request)}):
             try:
                 answer = await self._play(request)
@@ -78,7 +79,8 @@ class ViewerJoin:
             return answer
 
     async def accept(self, request: AnswerRequest) -> Ack:
-        """Serve `subjects.edge_accept`."""
+        """Serve `subjects.edge_accept`. An answer that is broken may be corrected; after any other refusal the session
+        is over. The same answer again does nothing."""
         viewer = self._viewers.session(request.session)
         if viewer is None or viewer.offer is None or viewer.stage < Stage.OFFERED:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "no offer waits for this answer; it may have expired")

@@ -20,13 +20,13 @@ MARK_TURN = 512
 
 
 class Mark(Flag):
-    """What else than figures a viewer is to be looked at for."""
+    """The reasons besides new figures for which a viewer is to be looked at."""
 
     NOTHING = 0
     LOST = auto()
     """A parent of its stream fell silent."""
     CHANGED = auto()
-    """Its stream has a rendition less."""
+    """Its stream has other renditions than before."""
 
 
 Look = Callable[[PlaneSession, SessionStats | None, Mark], None]
@@ -64,7 +64,7 @@ class ViewerQueue:
         self._some.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look at those who wait, some in each turn of the event loop, until cancelled."""
         while True:
             await self._some.wait()
             self._mark_next()
