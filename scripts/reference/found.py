@@ -27,8 +27,8 @@ def modules_called(name: str) -> list[ModuleType]:
 
 
 def modules_in(package: str) -> list[ModuleType]:
-    """The modules that lie directly in a package, imported."""
-    files = sorted((ROOT / package.replace(".", "/")).glob("[!_]*.py"))
+    """The modules of a package and of the packages inside it, imported."""
+    files = sorted((ROOT / package.replace(".", "/")).rglob("[!_]*.py"))
     return [importlib.import_module(dotted(path)) for path in files]
 
 

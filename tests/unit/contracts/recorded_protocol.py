@@ -35,7 +35,7 @@ def shapes() -> Shapes:
         kind
         for module in (messages, records, errors)
         for kind in vars(module).values()
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__.startswith(module.__name__)
     ]
     _, components = msgspec.json.schema_components(kinds)
     return {name: _shape(schema) for name, schema in sorted(components.items())}

@@ -1,0 +1,52 @@
+"""Relays: from the child, which wants a track, to the parent, which has it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.fields import (
+    Count,
+    PayloadType,
+    SocketAddress,
+    Ssrc,
+    Word,
+)
+from rillcast.contracts.ids import AppName, NodeId, RelayId, StreamId, TrackId
+from rillcast.contracts.records import TrackRecord
+
+
+class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
+    """A child asks a parent for one rendition of a track."""
+
+    app: AppName
+    stream: StreamId
+    track: TrackId
+    epoch: Count
+    """The epoch that the child read in the record. A parent with another epoch refuses."""
+    child: NodeId
+    relay: RelayId
+    """Asking again with the same id replaces the relay."""
+    child_address: SocketAddress
+    """The child's relay socket, as ``ip:port``."""
+
+
+class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the track comes from, and how. The keys belong to this relay and epoch only."""
+
+    parent_address: SocketAddress
+    """The parent's relay socket, as ``ip:port``. The first keep-alive of the child to it starts the media."""
+    ssrc: Ssrc
+    payload_type: PayloadType
+    srtp_key: Word
+    """Key (16 bytes) and salt (12 bytes) of AEAD_AES_128_GCM in base64, from the parent to the child."""
+    srtcp_key: Word
+    """Key and salt in the same form, from the child to the parent."""
+    epoch: Count
+    track: TrackRecord
+
+
+class RelayClose(msgspec.Struct, frozen=True, kw_only=True):
+    """The child no longer wants the relay."""
+
+    relay: RelayId
+    child: NodeId

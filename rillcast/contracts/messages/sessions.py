@@ -1,0 +1,186 @@
+"""Sessions of publishers and viewers: from signaling to the origin or edge that has the session, and back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.fields import (
+    BitsPerSecond,
+    Codec,
+    Count,
+    DurationMs,
+    DurationS,
+    Lines,
+    Mid,
+    Sdp,
+    Text,
+    Word,
+)
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.records import AbrSettings
+from rillcast.contracts.words import EndReason, MediaKind, SessionState
+
+
+class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Open the session of a publisher. Asking again with the same ``session`` opens nothing twice."""
+
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    signaling: NodeId
+    """The signaling instance that is to hear `SessionChanged`."""
+    sdp_offer: Sdp
+    credential_digest: Word
+    """SHA-256 over the credentials or the identity of the client; who comes back with the same one owns the stream."""
+    has_credentials: bool
+    """True when the digest comes from a token or a subscriber; False when it comes from the client's address and agent
+    only."""
+    name: Text = ""
+    """What the publisher calls the stream; for display only."""
+    meta_data: Text = ""
+    """What the publisher attaches to the stream. It is passed on as it is."""
+    max_bitrate_bps: BitsPerSecond = 10_000_000
+    """The publisher is told by REMB not to send more."""
+    keyframe_interval_ms: DurationMs = 2_000
+    """How often a keyframe is asked for while somebody watches; 0 = only when one is needed."""
+    start_timeout_ms: DurationMs = 10_000
+    """How long the publisher has for its first media, and for its return after a loss."""
+
+
+class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that a viewer is to get, or a part of it."""
+
+    app: AppName
+    stream: StreamId
+    mids: tuple[Mid, ...] = ()
+    """The `TrackRecord.mid` of the tracks that are wanted; empty = all that the stream has."""
+    codecs_to_come: tuple[Codec, ...] = ()
+    """A transcoder is about to make the video in these codecs, and no node serves it in them yet. The edge keeps a
+    viewer who understands no other codec waiting, for `ladder_wish.RUNG_WAIT_S` at most. The deadline of the request
+    must therefore be longer."""
+    ladder_codecs: tuple[Codec, ...] = ()
+    """A transcoder makes the video in these codecs, in whatever codec the publisher sends it. If the publisher comes
+    back in another one, a viewer of these is kept waiting likewise. Empty = unknown, or no ladder is asked for."""
+
+
+class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Open the session of a viewer. Without ``sdp_offer`` the edge makes the offer and waits for `AnswerRequest`."""
+
+    subscriptions: tuple[PlaySubscription, ...]
+    """In the order in which their m-lines are offered. All are joined or none is. Each stream id stands here once. An
+    edge refuses none (a session for data alone) and too many with BAD_REQUEST."""
+    session: SessionId
+    signaling: NodeId
+    """The signaling instance that is to hear `SessionChanged`."""
+    sdp_offer: Sdp | None = None
+    start_timeout_ms: DurationMs = 10_000
+    """How long the viewer has to answer and to connect."""
+    abr: AbrSettings = AbrSettings()
+    """The settings of the app. They hold as long as this session lives."""
+
+
+class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session exists. ``sdp`` is the answer, or the edge's offer to a play request without one."""
+
+    session: SessionId
+    node: NodeId
+    sdp: Sdp
+    id_mapping: dict[Word, Text] = {}
+    """The track id for each mid, with the prefix of seven characters that Ant Media's clients expect."""
+    restored: bool = False
+    """True when a publisher has taken over its own living stream."""
+
+
+class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The client has answered the offer that the edge made."""
+
+    session: SessionId
+    sdp_answer: Sdp
+
+
+class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """End a session. Closing an unknown session succeeds, and the answer says that there was none."""
+
+    session: SessionId
+    reason: EndReason
+    keep_stream_s: DurationS = 0.0
+    """For publishers: how long the stream and its viewers wait for its return (its socket is lost); 0 when the
+    publisher said stop."""
+
+
+class CloseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The session is not there, or not for long any more."""
+
+    found: bool = False
+    """Whether this request ended it, or shortened the time for which it is kept. False: the node knew no such session,
+    because it had ended before."""
+
+
+class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """From one origin to another: give up the stream of this session, because a publisher has come here for it. The
+    record stays in the store for the asker to claim. A session that is not known has been given up already."""
+
+    session: SessionId
+    rightful: bool
+    """Whether the newcomer showed the same credentials. If not, the owner refuses with STREAM_ID_IN_USE unless its own
+    publisher is gone."""
+
+
+class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The client restarts ICE with new credentials (RFC 8445 §2.4, RFC 9725 §4.3.2)."""
+
+    session: SessionId
+    remote_ufrag: Word
+    remote_pwd: Word
+
+
+class RestartIceAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The credentials and candidates of our side after an ICE restart."""
+
+    local_ufrag: Word
+    local_pwd: Word
+    candidates: tuple[Word, ...]
+    """Lines of SDP that begin with ``candidate:``."""
+
+
+class MuteRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop or resume what a viewer gets of one kind (toggleVideo, toggleAudio)."""
+
+    session: SessionId
+    kind: MediaKind
+    enabled: bool
+    subscription: Count | None = None
+    """The place in `PlayRequest.subscriptions` that this is about; None = all. One that has ended is left alone."""
+
+
+class SelectRendition(msgspec.Struct, frozen=True, kw_only=True):
+    """Force the rendition that a viewer gets, by its height in lines; 0 = the edge chooses."""
+
+    session: SessionId
+    height: Lines
+    subscription: Count | None = None
+    """As in `MuteRequest`."""
+
+
+class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the signaling instance of a session must know: a new state, another rendition, a measurement, or that one
+    stream of several is over."""
+
+    session: SessionId
+    node: NodeId
+    state: SessionState | None = None
+    """Of the whole session."""
+    subscription: Count | None = None
+    """The place in `PlayRequest.subscriptions` that the height, or an end without a state, is about. None when nothing
+    of this event is about a single one."""
+    reason: EndReason | None = None
+    """Why the session ended, with the state CLOSED. With a subscription and no state: why this subscription ended,
+    while the session goes on with the others."""
+    stream_height: Lines | None = None
+    """The viewer now gets a rendition of this height in lines, of the stream that `subscription` names."""
+    target_bitrate_bps: BitsPerSecond | None = None
+    """What the viewer's link seems to carry. It comes every 5 s, together with the two bit rates."""
+    video_bitrate_bps: BitsPerSecond = 0
+    """The bit rate of the video that is sent to the viewer."""
+    audio_bitrate_bps: BitsPerSecond = 0
+    """The bit rate of the audio that is sent to the viewer."""
