@@ -5,7 +5,7 @@ from rillcast.runtime.process import stop_signals
 if __name__ == "__main__":
     stop_signals.catch()  # before the imports, which take most of a second
 
-    from rillcast.runtime.process.node import main
+    from rillcast.runtime.process.entry import run_service
     from services.edge.app import EdgeSettings, run
 
-    main(run, EdgeSettings)
+    run_service(run, EdgeSettings)

@@ -9,8 +9,8 @@ from pathlib import Path
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.subjects import BUCKET_LICENSE, BUCKET_LICENSE_STATE, BUCKET_SECRETS
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
-from rillcast.runtime.process.node import main as run_service
 from services.license.adapters.file_document import FileDocument
 from services.license.config import LicenseSettings
 from services.license.usecases.license_vault import LicenseVault

@@ -13,8 +13,8 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
-from rillcast.runtime.process.node import main as run_service
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room

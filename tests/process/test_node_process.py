@@ -17,7 +17,8 @@ from rillcast.testing.servers import free_port, nats_server
 PROGRAM = """
 import asyncio, sys
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.process.node import Node, main
+from rillcast.runtime.process.entry import run_service
+from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
 
 class Settings(NodeSettings):
@@ -42,7 +43,7 @@ async def run(settings):
             node.spawn(crash(), "crasher")
         await node.until_stopped()
 
-main(run, Settings)
+run_service(run, Settings)
 """
 
 

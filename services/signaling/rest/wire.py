@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from starlette.routing import BaseRoute
 
-from rillcast.runtime.process.node import product_version
+from rillcast.runtime.process.version import product_version
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.rest.adapters.http_gate import Gate

@@ -16,6 +16,7 @@ from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery import consul_discovery
 from rillcast.runtime.errors import Crashed, StartError, Stopped
+from rillcast.runtime.process import drain_hooks, first_nodes, start_interrupt
 from rillcast.runtime.process import node as node_module
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
@@ -212,7 +213,7 @@ async def test_when_told_to_stop_while_the_service_is_wired(ledger: Ledger) -> N
 async def test_a_wiring_that_swallows_its_cancellation_is_cancelled_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "_INTERRUPT_AGAIN_S", 0.01)
+    monkeypatch.setattr(start_interrupt, "AGAIN_S", 0.01)
     made = node()
 
     async def stubborn() -> None:
@@ -301,7 +302,7 @@ async def test_when_a_task_returns_that_should_not(ledger: Ledger) -> None:
 async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "_CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(drain_hooks, "CANCEL_AGAIN_S", 0.01)
     made = node(drain_timeout_s=0.01)
     ended = asyncio.Event()
 
@@ -361,7 +362,7 @@ async def test_once_ready_it_stays_so_when_the_nodes_go(ledger: Ledger) -> None:
 
 
 async def test_it_does_not_wait_for_ever(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "_MEET_S", 0.05)
+    monkeypatch.setattr(first_nodes, "PATIENCE_S", 0.05)
     async with one_with_needs(ledger, NodeKind.EDGE) as made:
         await eventually(lambda: made.readiness.ready)
 

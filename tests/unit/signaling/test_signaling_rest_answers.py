@@ -17,7 +17,7 @@ import pytest
 
 from rillcast.contracts import subjects
 from rillcast.contracts.words import LicenseState
-from rillcast.runtime.process.node import product_version
+from rillcast.runtime.process.version import product_version
 from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
