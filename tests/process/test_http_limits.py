@@ -156,6 +156,49 @@ async def test_a_head_without_end_is_refused() -> None:
         assert (await client.rest()).startswith("HTTP/1.1 431 ")
 
 
+LONG_URL = b"GET /" + b"x" * 106_000 + b" HTTP/1.1\r\nhost: here\r\n\r\n"
+LARGE_HEAD = GET[:-2] + b"x: " + b"y" * 3_000 + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(LONG_URL, "414 URI Too Long", id="a URL of 106 kB"),
+        pytest.param(LONG_URL[:100_000], "414 URI Too Long", id="a URL without end"),
+        pytest.param(b"GET /" + b"x" * 3_000 + GET[5:], "414 URI Too Long", id="a URL over the limit"),
+        pytest.param(LARGE_HEAD, "431 Request Header Fields Too Large", id="headers over the limit"),
+    ],
+)
+async def test_a_head_that_comes_at_once_is_measured_too(head: bytes, status: str) -> None:
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, head) as client:
+        answer = await client.rest()
+    assert answer.startswith(f"HTTP/1.1 {status}\r\n")
+    assert answer.count("HTTP/1.1") == 1
+
+
+async def test_a_long_url_is_too_long_by_default_as_well() -> None:
+    async with counted("head_too_large"), listener() as port, connected(port, LONG_URL) as client:
+        assert (await client.rest()).startswith("HTTP/1.1 414 URI Too Long\r\n")
+
+
+@pytest.mark.parametrize("behind", [GET, b"nonsense\r\n\r\n"], ids=["a request", "nonsense"])
+async def test_nothing_behind_a_refused_head_is_answered(behind: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    post = LARGE_HEAD.replace(b"GET", b"POST", 1).replace(b"host", b"content-length: 5\r\nhost", 1)
+    sent = post + b"hello" + behind
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, sent) as client:
+        answer = await client.rest()
+    assert answer.count("HTTP/1.1") == 1
+    assert answer.startswith("HTTP/1.1 431 ")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_large_second_head_is_refused_on_its_own() -> None:
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, GET) as client:
+        await client.answer()
+        client.writer.write(LARGE_HEAD)
+        assert (await client.rest()).startswith("HTTP/1.1 431 ")
+
+
 async def test_a_large_body_after_a_small_head_is_no_large_head() -> None:
     head = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100000\r\n\r\n"
     async with listener(head_bytes=2_000) as port, connected(port, head + b"x" * 100_000) as client:

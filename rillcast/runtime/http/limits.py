@@ -18,6 +18,9 @@ from rillcast.runtime.http.transport import BoundedTransport
 from rillcast.runtime.http.websocket import FrameLimits
 
 _BODY_HEADERS = (b"content-length", b"transfer-encoding")
+_HEADER_SIGNS = len(b": \r\n")
+_LONGEST_URL = 65_535
+"""The parser of URLs knows no longer ones."""
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
 
@@ -31,7 +34,8 @@ class HttpLimits:
     head_timeout_s: float = 10.0
     """From the connection, and later from a request's first byte, to the end of the request's head."""
     head_bytes: int = 64 * 1024
-    """Of a request line and headers, give or take what one read brings."""
+    """Of the address and the headers of a request. A longer head is refused when that much has come, or at its end if
+    it came in one read."""
     body_timeout_s: float = 30.0
     """From the end of a request's head to the end of its body. Whoever reads bodies may have a shorter limit."""
     unread_body_timeout_s: float = 1.0
@@ -74,7 +78,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
-                self._refuse("head_too_large", "431 Request Header Fields Too Large", "the request's head is too large")
+                self._head_is_large()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_over()
@@ -85,11 +89,16 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._head_timer is None:
+        if self._head_timer is None and not self._refused:
             self._head_begins()
 
     def on_headers_complete(self) -> None:
+        if self._refused:  # this request came behind a refused one
+            return
         self._head_is_over()
+        if self._size_of_head > self._limits.head_bytes or len(self.url) > _LONGEST_URL:
+            self._head_is_large()
+            return
         if self._upgrades_with_body:
             self._refuse("bad_handshake", "400 Bad Request", "a WebSocket handshake has no body")
             return
@@ -97,15 +106,24 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self._has_body:
             self._await_body(self._limits.body_timeout_s)
 
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._body_is_over()
-        super().on_message_complete()
+        if not self._refused:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Called when an answer is written. uvicorn would wait for the rest of its request's body for ever."""
         super().on_response_complete()
         if self._body_timer is not None:
             self._await_body(self._limits.unread_body_timeout_s)
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._refused:
+            super().send_400_response(msg)
 
     def handle_websocket_upgrade(self) -> None:
         if not self._refused:
@@ -116,6 +134,11 @@ class _LimitedProtocol(HttpToolsProtocol):
         self.transport.expect_reading()  # type: ignore[attr-defined]
 
     # ---- inside
+
+    @property
+    def _size_of_head(self) -> int:
+        """In bytes, without the request's method and version."""
+        return len(self.url) + sum(len(name) + len(value) + _HEADER_SIGNS for name, value in self.headers)
 
     @property
     def _answering(self) -> bool:
@@ -164,8 +187,16 @@ class _LimitedProtocol(HttpToolsProtocol):
         words = f"no complete request came within {self._limits.head_timeout_s:g} s"
         self._refuse("head_too_late", "408 Request Timeout", words)
 
+    def _head_is_large(self) -> None:
+        if len(self.url) > min(self._limits.head_bytes // 2, _LONGEST_URL):
+            self._refuse("head_too_large", "414 URI Too Long", "the request's address is too long")
+        else:
+            self._refuse("head_too_large", "431 Request Header Fields Too Large", "the request's head is too large")
+
     def _refuse(self, reason: str, status: str, words: str) -> None:
         """Answer, then close once the client has read it: closing at once resets the connection under the answer."""
+        if self._refused:
+            return
         self._head_is_over()
         self._refused = True
         metrics.HTTP_REFUSED.labels(reason).inc()
