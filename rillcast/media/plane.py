@@ -68,8 +68,9 @@ class Plane(Protocol):
         ...
 
     async def until_failure(self) -> None:
-        """Wait for ever, or until a handler fails: then raise what the first one raised. That is our bug, and what our
-        tables hold is no longer what the plane does, so the node is to end (`Node.spawn` this)."""
+        """Wait for ever, or until a handler or the plane itself fails: then raise what the first one raised. That is
+        our bug, and what our tables hold is no longer what the plane does, so the node is to end (`Node.spawn`
+        this)."""
         ...
 
     def close(self) -> None:
@@ -125,7 +126,12 @@ class NativePlane:
 
     def _wake(self) -> None:
         """The plane has something to tell. Called by the event loop once in every turn until nothing is left."""
-        events, packets = self._native.poll(TURN)
+        try:
+            events, packets = self._native.poll(TURN)
+        except Exception as error:  # noqa: BLE001 - whatever it is: a plane that says nothing any more ends the node
+            self._loop.remove_reader(self._native.fileno())
+            self._handlers.failed(error)
+            return
         for event in events:
             self._handlers.call(self._decoded, event)
         if self._on_packet is not None:
@@ -148,11 +154,15 @@ class Handlers:
         try:
             handler(*arguments)
         except Exception as error:
-            if self._failure is None:
-                self._failure = error
-                self._failed.set()
-            else:
+            if self._failure is not None:
                 log.exception("A handler of the media plane's events failed after another one")
+            self.failed(error)
+
+    def failed(self, error: Exception) -> None:
+        """What happened can't be handled. Only the first counts."""
+        if self._failure is None:
+            self._failure = error
+            self._failed.set()
 
     async def until_failure(self) -> None:
         """See `Plane.until_failure`."""

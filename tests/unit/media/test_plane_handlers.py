@@ -96,6 +96,26 @@ async def test_a_failing_handler_ends_whoever_watches_the_plane(extension: None)
             await plane.until_failure()
 
 
+async def test_a_plane_that_cannot_be_asked_ends_whoever_watches_it_and_wakes_nobody_again(
+    extension: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = list[int]()
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "remove_reader", lambda _, fd: removed.append(fd))
+
+    def broken(self: ExtensionPlane, limit: int) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+        raise TypeError(FAULT)
+
+    monkeypatch.setattr(ExtensionPlane, "poll", broken)
+    plane = NativePlane(p.PlaneConfig(), Recorder())
+
+    plane._wake()
+
+    assert removed == [0]
+    async with asyncio.timeout(5):
+        with pytest.raises(TypeError, match=FAULT):
+            await plane.until_failure()
+
+
 async def test_an_event_that_cannot_be_read_is_a_failure_and_loses_no_other(
     extension: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
