@@ -23,6 +23,7 @@ from rillcast.runtime.telemetry.logs import LogFormat
 
 SHARED_PREFIX = "RILLCAST_"
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_PLACE = 64
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -85,6 +86,13 @@ class NodeSettings(BaseSettings):
     def _node_id_is_a_subject_token(cls, value: str) -> str:
         if value and _NODE_ID.fullmatch(value) is None:
             raise ValueError("may hold 1 to 64 letters, digits, '_' and '-'")
+        return value
+
+    @field_validator("region", "zone")
+    @classmethod
+    def _place_is_short(cls, value: str) -> str:
+        if len(value) > _LONGEST_PLACE:
+            raise ValueError(f"may have at most {_LONGEST_PLACE} characters")
         return value
 
     @field_validator("advertise_address")

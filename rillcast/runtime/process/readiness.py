@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rillcast.contracts.fields import MAX_TEXT
+
 
 class Readiness:
     """Ready when every condition is met. `set` is cheap; call it as often as the condition is looked at."""
@@ -38,5 +40,5 @@ class Readiness:
         return dict(self._unmet)
 
     def sentence(self) -> str:
-        """What is missing in one line; empty when ready."""
-        return "; ".join(f"{name}: {reason}" for name, reason in self._unmet.items())
+        """What is missing in one line, cut at what a heartbeat may say; empty when ready."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self._unmet.items())[:MAX_TEXT]

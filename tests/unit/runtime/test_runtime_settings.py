@@ -106,6 +106,8 @@ def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys:
         ("RILLCAST_CONSUL_URL", "consul:8500", "http://"),
         ("RILLCAST_ADVERTISE_ADDRESS", "host.example", "IPv4 or IPv6"),
         ("RILLCAST_EDGE_NODE_ID", "a.b", "letters, digits"),
+        ("RILLCAST_EDGE_REGION", "r" * 65, "at most 64 characters"),
+        ("RILLCAST_EDGE_ZONE", "z" * 300, "at most 64 characters"),
         ("RILLCAST_DISCOVERY", "etcd", "'nats' or 'consul'"),
         ("RILLCAST_EDGE_MEDIA_BIND", "0.0.0.0,nonsense", "nonsense"),
         ("RILLCAST_LOG_LEVEL", "loud", "'debug'"),

@@ -1,0 +1,67 @@
+"""Heartbeats: each second, at once when something changed, and a goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
+from rillcast.contracts.subjects import NODE_LEFT, NODE_REPORTED
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.discovery.heartbeat import INTERVAL_S, Heartbeat
+from rillcast.testing.bus import FakeBus
+
+INFO = NodeInfo(node=NodeId("edge-1"), kind=NodeKind.EDGE, version="1", admin_address="", incarnation="1")
+
+
+def report() -> NodeReport:
+    return NodeReport(info=INFO, load=NodeLoad(), ready=True)
+
+
+async def test_nobody_hears_of_a_node_before_its_start() -> None:
+    bus = FakeBus()
+    heartbeat = Heartbeat(bus, report)
+    await heartbeat.beat()
+    await heartbeat.stop()
+    assert bus.emitted == []
+
+
+async def test_it_beats_about_once_a_second_until_its_goodbye() -> None:
+    bus = FakeBus()
+    heartbeat = Heartbeat(bus, report)
+    times: list[float] = []
+
+    async def hear(_: str, _report: NodeReport) -> None:
+        times.append(asyncio.get_running_loop().time())
+
+    await bus.listen(NODE_REPORTED, NodeReport, hear)
+    await heartbeat.start()
+    await heartbeat.start()
+    await asyncio.sleep(20.5 * INTERVAL_S)
+    await heartbeat.stop()
+    await heartbeat.stop()
+    await bus.settle()
+
+    assert 18 <= len(times) <= 24
+    assert all(0.9 * INTERVAL_S <= later - sooner <= 1.1 * INTERVAL_S + 1e-6 for sooner, later in pairwise(times))
+    assert [event for subject, event in bus.emitted if subject == NODE_LEFT] == [
+        NodeLeft(node=INFO.node, kind=INFO.kind)
+    ]
+    said = len(bus.emitted)
+    await asyncio.sleep(5 * INTERVAL_S)
+    assert len(bus.emitted) == said
+    await bus.close()
+
+
+async def test_an_outage_of_the_bus_does_not_end_it() -> None:
+    bus = FakeBus()
+    heartbeat = Heartbeat(bus, report)
+    await heartbeat.start()
+    bus.connected = False
+    await asyncio.sleep(5 * INTERVAL_S)
+    bus.connected = True
+    before = len(bus.emitted)
+    await asyncio.sleep(3 * INTERVAL_S)
+    assert len(bus.emitted) > before
+    await heartbeat.stop()
