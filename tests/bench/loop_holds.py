@@ -36,9 +36,9 @@ IDLE_TURNS = 400
 Thing = Callable[[World], Awaitable[None]]
 
 
-async def crowd(viewers: int) -> World:
+async def crowd(viewers: int, *, drain_timeout_s: float = 30.0) -> World:
     """An edge with a ladder and so many WHEP viewers, all of them with media on the ladder's rung."""
-    world = await World(first_budget_bps=1_000_000, max_connecting=viewers + 1).start()
+    world = await World(first_budget_bps=1_000_000, max_connecting=viewers + 1, drain_timeout_s=drain_timeout_s).start()
     await world.parent("origin-1", HIGH, AUDIO)
     await world.parent("transcoder-1", LOW)
     await world.live(tracks=(HIGH, AUDIO))
@@ -140,6 +140,18 @@ async def _round(world: World, thing: Thing) -> float:
     return await longest_hold_ms(lambda: thing(world))
 
 
+async def the_node_drains(viewers: int) -> float:
+    """Milliseconds. All viewers are sent away within 2 s, which is what `rillcast up` gives a node."""
+    world = await crowd(viewers, drain_timeout_s=2.0)
+    try:
+        gc.collect()
+        gc.freeze()
+        return await longest_hold_ms(world.drain)
+    finally:
+        gc.unfreeze()
+        await world.stop()
+
+
 async def figures_of_a_real_plane(sources: int) -> float:
     """Milliseconds. All sources tell their figures in the same moment, once a second; three times here."""
     told = 0
@@ -181,6 +193,7 @@ async def measure(viewers: int) -> dict[str, float]:
     finally:
         gc.unfreeze()
         await world.stop()
+    found["the node drains"] = await the_node_drains(viewers)
     found["figures of a real plane"] = await figures_of_a_real_plane(viewers)
     return found
 

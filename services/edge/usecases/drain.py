@@ -5,12 +5,13 @@ under way are refused, so that signaling asks another edge."""
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from rillcast.contracts.words import EndReason
 from rillcast.node.background import BackgroundTasks, Outbox
 from services.edge.domain.stage import Stage
 from services.edge.domain.viewer import Viewer, Viewers
-from services.edge.usecases.session_end import SessionEnd
+from services.edge.usecases.session_end import TURN, SessionEnd
 from services.edge.usecases.upstream_relays import UpstreamRelays
 
 SHARE_OF_TIME = 0.7
@@ -46,16 +47,21 @@ class Drain:
         for viewer in self._viewers:
             if viewer.stage is Stage.OPENING:
                 self._session_end.forget(viewer, EndReason.DRAINING)
-        leaving = sorted(self._viewers, key=_only_cut)
+        leaving = deque(sorted(self._viewers, key=_only_cut))
         steps = max(1, int(self._over_s / STEP_S))
         per_step = max(1, -(-len(leaving) // steps))
-        for first in range(0, len(leaving), per_step):
-            for viewer in leaving[first : first + per_step]:
-                self._session_end.end(viewer, EndReason.DRAINING)
+        while leaving:
+            await self._end([leaving.popleft() for _ in range(min(per_step, len(leaving)))])
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)
         self._relays.drop_all()
         await self._tasks.settle(self._parents_s)
+
+    async def _end(self, viewers: list[Viewer]) -> None:
+        for number, viewer in enumerate(viewers, 1):
+            self._session_end.end(viewer, EndReason.DRAINING)
+            if number % TURN == 0:
+                await asyncio.sleep(0)
 
 
 def _only_cut(viewer: Viewer) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from edge_harness import Begin, World, until
 from test_viewer_join import answer_to
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import new_session_id
 from rillcast.contracts.messages import SessionAnswer
+from services.edge.usecases.session_end import TURN
 
 
 async def draining_world(begin: Begin) -> World:
@@ -95,3 +98,19 @@ async def test_an_answer_that_comes_while_its_viewer_is_sent_away_is_refused(beg
 
     assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
     assert world.told(offer.session) == [("closed", "draining")]
+
+
+async def test_no_turn_of_the_event_loop_sends_more_than_a_few_away(begin: Begin) -> None:
+    world = await draining_world(begin)
+    for _ in range(3 * TURN):
+        await world.whep(session=new_session_id())
+    left = [len(world.edge.viewers)]
+
+    draining = asyncio.create_task(world.drain())
+    while left[-1]:
+        await asyncio.sleep(0)
+        left.append(len(world.edge.viewers))
+    await draining
+
+    assert (left[0], left[-1]) == (3 * TURN, 0)
+    assert max(before - after for before, after in pairwise(left)) <= TURN

@@ -45,6 +45,17 @@ def test_viewers_that_take_too_long_are_overdue_once_each_and_the_soonest_first(
     assert list(table.viewers.overdue(9.0)) == []
 
 
+def test_of_a_crowd_that_joined_at_once_some_are_overdue_in_each_call_and_all_in_the_end() -> None:
+    table = Table()
+    crowd = [table.add() for _ in range(2 * viewer_module.MOST_DEADLINES + 1)]
+    table.reach(crowd[0], StageEvent.BEGUN, StageEvent.CONNECTED)
+
+    first, second, third, fourth = (list(table.viewers.overdue(60.0)) for _ in range(4))
+
+    assert (len(first), len(second), third, fourth) == (127, 128, crowd[-1:], [])
+    assert first + second + third == crowd[1:], "who is connected is passed over"
+
+
 def test_who_is_connected_or_gone_is_not_overdue_and_leaves_nothing_behind() -> None:
     table = Table()
     connected, gone = table.add(), table.add()
