@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from tests.e2e.cluster import CONDITION_TIMEOUT_S, until
 HERE = Path(__file__).resolve().parent
 OBSERVE = HERE / "pages" / "observe.js"
 PAGE_TIMEOUT_MS = 25_000
+SAID = 60
 FLAGS = [
     "--no-sandbox",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
@@ -141,6 +143,8 @@ class Strangers:
         self._with_camera = with_camera
         self._without = without
         self.site = site
+        self.said = deque[str](maxlen=SAID)
+        """What the consoles of the pages showed, and what nobody caught there; the newest lines of all tests."""
 
     @asynccontextmanager
     async def open(self, *, camera: bool = False, url: str = "") -> AsyncIterator[Stranger]:
@@ -151,6 +155,8 @@ class Strangers:
         try:
             await context.add_init_script(path=OBSERVE)
             page = await context.new_page()
+            page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+            page.on("pageerror", lambda error: self.said.append(f"not caught: {error}"))
             await page.goto(url or f"{self.site}/client.html")
             yield Stranger(page)
         finally:

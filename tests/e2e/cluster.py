@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -95,10 +95,18 @@ class Cluster:
     async def request(self, method: str, url: str, **options: object) -> httpx.Response:
         return await self._http.request(method, url, **options)  # type: ignore[arg-type]
 
+    def _logs(self) -> Iterator[Path]:
+        return (self.folder / "run" / "logs").glob("*.log*")
+
     def tracebacks(self) -> list[str]:
         """Logs of nodes in which something unexpected was raised."""
-        logs = (self.folder / "run" / "logs").glob("*.log*")
-        return [log.name for log in logs if "Traceback" in log.read_text(errors="replace")]
+        return [log.name for log in self._logs() if "Traceback" in log.read_text(errors="replace")]
+
+    def logged(self, word: str | None, most: int = 60) -> str:
+        """The newest lines of all nodes, in order of time, that hold this word or are warnings."""
+        lines = [line for log in self._logs() for line in log.read_text(errors="replace").splitlines()]
+        told = [line for line in lines if (word and word in line) or " WARN " in line or " ERROR " in line]
+        return "\n".join(sorted(told)[-most:])
 
     def processes(self) -> list[psutil.Process]:
         """`rillcast up` and everything below it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -24,6 +24,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             item.add_marker(pytest.mark.timeout(90))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the nodes logged of the test's stream, their last warnings, and what the pages said."""
+    report = yield
+    given = getattr(item, "funcargs", {})
+    if report.failed and report.when == "call":
+        for running in (value for value in given.values() if isinstance(value, Cluster)):
+            report.sections.append(("what the nodes logged", running.logged(given.get("stream"))))
+        if isinstance(pages := given.get("strangers"), Strangers):
+            report.sections.append(("what the pages said", "\n".join(pages.said)))
+    return report
 
 
 def need(there: object, what: str) -> None:
