@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from rillcast.contracts import subjects
@@ -12,6 +14,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
@@ -20,6 +23,7 @@ from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_headers import HttpHeaders
 from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
@@ -83,6 +87,7 @@ class Signaling:
     def __init__(self, core: core_room.Core, routes: list[BaseRoute]) -> None:
         self.core = core
         self.asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+        refuse_in_words(self.asgi, _refusal)
         self.asgi.add_middleware(HttpHeaders)
         self.asgi.router.routes.extend(routes)
 
@@ -93,3 +98,8 @@ class Signaling:
         core = await core_room.wire(settings, node, files, BackgroundTasks())
         routes = [*websocket.wire(core), *whip.wire(core, key), *rest.wire(core), *pages.wire(core)]
         return cls(core, routes)
+
+
+def _refusal(status: int, sentence: str) -> Response:
+    """As handlers refuse, also where Ant Media shows a page of HTML."""
+    return Response(msgspec.json.encode(Result(success=False, message=sentence)), status, media_type="application/json")

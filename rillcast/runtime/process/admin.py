@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.process.readiness import Readiness
 
 State = Callable[[], dict[str, object]]
@@ -18,7 +19,8 @@ State = Callable[[], dict[str, object]]
 def admin_app(readiness: Readiness, state: State) -> FastAPI:
     """The routes. `state` adds what else an operator wants to see in /readyz."""
     quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # checks come each second
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=quiet)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
+    refuse_in_words(app)
 
     @app.get("/livez")
     async def livez() -> Response:
