@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.signaling.metrics import NODE_WAITS, SOCKETS_CLOSED
 from tests.integration.signaling.wire import WireCluster, wire_cluster
-from tests.unit.signaling.signaling_harness import ANSWER, OFFER
+from tests.unit.signaling.fake_nodes import ANSWER, OFFER
 
 SDP = {"Content-Type": "application/sdp"}
 

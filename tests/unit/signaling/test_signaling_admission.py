@@ -23,7 +23,8 @@ from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
-from tests.unit.signaling.signaling_harness import LIVE, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import cluster
 from tests.unit.signaling.talk import Talk, Tallied
 
 APPLICANT = Applicant(

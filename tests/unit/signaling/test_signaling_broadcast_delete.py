@@ -10,7 +10,8 @@ import pytest
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import SessionId, StreamId, stream_key
-from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 ROOT = "/live/rest/v2/broadcasts"
 STOPPED = (200, True, "broadcast is deleted and stopped successfully")

@@ -14,7 +14,8 @@ from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord, LadderRung
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
-from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 ROOT = "/live/rest/v2/broadcasts"
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]

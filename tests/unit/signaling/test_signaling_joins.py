@@ -23,7 +23,7 @@ from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJo
 from services.signaling.core.ports import MediaNodes
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.node_arrival import NodeArrival
-from tests.unit.signaling.signaling_harness import ANSWER, LIVE, OFFER, info
+from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 SILENT = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "nobody listens")

@@ -9,7 +9,8 @@ import pytest
 from rillcast.testing.bus import FakeBroker
 from services.signaling.websocket.usecases.load_report import EVERY_S, FULL_AT_LAG_S, report_load
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
-from tests.unit.signaling.signaling_harness import FakeHost, cluster
+from tests.unit.signaling.fake_nodes import FakeHost
+from tests.unit.signaling.signaling_harness import cluster
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from rillcast.contracts.ids import NodeId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import NodeLoad, NodeReport
 from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
-from tests.unit.signaling.signaling_harness import LIVE, OFFER, Cluster, cluster, info
+from tests.unit.signaling.fake_nodes import LIVE, OFFER, info
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 RUNGS = [{"height": 360, "videoBitrate": 600_000}]
 SETTINGS = "/rest/v2/applications/settings/live"

@@ -12,7 +12,8 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.words import EndReason, NodeKind, SessionState
-from tests.unit.signaling.signaling_harness import ANSWER, LIVE, OFFER, Cluster, cluster
+from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 SECRET = "a secret of at least thirty-two bytes"
 

@@ -8,7 +8,8 @@ import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import EndReason, LicenseState, SessionState
-from tests.unit.signaling.signaling_harness import ANSWER, OFFER, Cluster, cluster
+from tests.unit.signaling.fake_nodes import ANSWER, OFFER
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 
 @pytest.fixture

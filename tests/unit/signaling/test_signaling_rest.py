@@ -12,7 +12,8 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.status import ClusterStatus
 from rillcast.contracts.words import LicenseState
-from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.words import LicenseState
 from rillcast.runtime.process.version import product_version
-from tests.unit.signaling.signaling_harness import LIVE, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
 ROOT = "/live/rest/v2/broadcasts"

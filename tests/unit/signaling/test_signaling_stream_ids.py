@@ -13,7 +13,8 @@ from rillcast.contracts.ids import StreamId, is_stream_id
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.stream_name import valid_stream_id
-from tests.unit.signaling.signaling_harness import LIVE, OFFER, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE, OFFER
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 BAD = {
     ".": "'.' is a step in a path",

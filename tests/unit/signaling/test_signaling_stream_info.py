@@ -13,7 +13,7 @@ from rillcast.runtime.ports import Entry
 from services.signaling.core.domain import stream_info
 from services.signaling.core.domain.node_address import address_of
 from services.signaling.rest.domain import shapes
-from tests.unit.signaling.signaling_harness import info
+from tests.unit.signaling.fake_nodes import info
 
 LIVE, STREAM = AppName("live"), StreamId("s1")
 

@@ -10,7 +10,8 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import StreamId, stream_key
-from tests.unit.signaling.signaling_harness import LIVE, Client, Cluster, cluster
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Client, Cluster, cluster
 
 
 @pytest.fixture

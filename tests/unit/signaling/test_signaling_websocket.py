@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.unit.signaling.asgi_socket import Closed, Denied
-from tests.unit.signaling.signaling_harness import ANSWER, OFFER, Cluster, cluster
+from tests.unit.signaling.fake_nodes import ANSWER, OFFER
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 
 @pytest.fixture

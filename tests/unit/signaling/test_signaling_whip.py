@@ -16,7 +16,8 @@ from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind, SessionState
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
 from services.signaling.metrics import JOINS
-from tests.unit.signaling.signaling_harness import ANSWER, LIVE, OFFER, Cluster, cluster, info
+from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 SDP = {"Content-Type": "application/sdp"}
 AGENT = "OBS"

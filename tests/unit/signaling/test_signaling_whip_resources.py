@@ -9,7 +9,8 @@ import pytest
 
 from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.words import NodeKind
-from tests.unit.signaling.signaling_harness import OFFER, Cluster, cluster
+from tests.unit.signaling.fake_nodes import OFFER
+from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 CANDIDATE = (
