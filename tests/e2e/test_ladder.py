@@ -67,6 +67,24 @@ async def test_a_viewer_without_the_publishers_codec_sees_the_picture(
         assert (seen.picture.width, seen.picture.height) == (320, 180)
 
 
+async def test_viewers_in_an_app_with_a_ladder_keep_their_connection_and_get_the_picture_back(
+    studio: Cluster, strangers: Strangers, stream: str
+) -> None:
+    async with strangers.open(camera=True) as before, strangers.open(camera=True) as after, strangers.open() as viewer:
+        await before.call("whipPublish", url=studio.whip(stream), codec="H264")
+        await studio.live(stream)
+        await viewer.call("whepPlay", url=studio.whep(stream), codec="H264")
+        seen = await viewer.until_watching()
+        assert seen.connections[-1].video_codec == "video/H264"
+
+        await after.call("whipPublish", url=studio.whip(stream), codec="VP8")
+        await studio.live(stream)
+
+        frames = seen.frames_decoded
+        later = await viewer.until(lambda now: now.frames_decoded > frames + 100, "the picture goes on")
+        assert (later.made, later.connections[-1].video_codec) == (seen.made, "video/H264")
+
+
 async def test_firefox_without_its_h264_plug_in_watches_an_h264_stream(
     studio: Cluster, strangers: Strangers, stream: str, tmp_path: Path
 ) -> None:
