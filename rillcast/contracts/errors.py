@@ -83,10 +83,10 @@ class RillcastError(Exception):
         self.retry_after_s = retry_after_s
 
     def failure(self) -> Failure:
-        """The form that travels on the bus."""
+        """The refusal in the form in which it travels on the bus."""
         return Failure(code=self.code, message=self.message, retry_after_s=self.retry_after_s)
 
     @classmethod
     def of(cls, failure: Failure) -> RillcastError:
-        """The local form of a refusal received from the bus."""
+        """The error to raise for a refusal that came over the bus."""
         return cls(failure.code, failure.message, failure.retry_after_s)

@@ -53,7 +53,7 @@ def is_stream_id(text: str) -> bool:
 
 
 def is_app_name(text: str) -> bool:
-    """Whether `text` is a possible app name."""
+    """Whether `text` obeys the grammar of app names (see `AppName`)."""
     return matches(_APP_NAME, text)
 
 

@@ -49,7 +49,7 @@ class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A live stream. Written by its origin only."""
+    """A live stream. Only the origin that owns it writes this."""
 
     app: AppName
     stream: StreamId
@@ -168,7 +168,7 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def abr(self) -> AbrSettings:
-        """Only the settings that an edge may know."""
+        """Those of the settings that an edge may know: no secrets."""
         return msgspec.convert(self, AbrSettings, from_attributes=True)
 
 

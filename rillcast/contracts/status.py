@@ -35,7 +35,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Nodes, streams, viewers and the license."""
+    """The whole cluster at one moment: its nodes, streams, viewers and license."""
 
     version: Word
     nodes: tuple[NodeReport, ...]

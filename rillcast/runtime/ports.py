@@ -28,9 +28,9 @@ class Bus(Protocol):
     async def request(
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
     ) -> Answer:
-        """Ask and wait. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with retry_after_s)
-        when nobody listens, the deadline passed, the bus is down or the other side speaks another version of the
-        protocol between nodes."""
+        """Ask, and wait for the answer. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with
+        retry_after_s) when nobody listens, the deadline passed, the bus is down or the other side speaks another
+        version of the protocol between nodes."""
         ...
 
     async def serve(
@@ -69,23 +69,31 @@ class KeyValue(Protocol):
     """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be
     reached; a write may then have happened or not. Revisions grow for ever, also when the store lost its state."""
 
-    async def get(self, key: str) -> Entry | None: ...
+    async def get(self, key: str) -> Entry | None:
+        """The entry under `key`; None when there is none, or when it was deleted."""
+        ...
 
     async def create(self, key: str, value: bytes) -> int | None:
-        """Revision, or None when the key exists already."""
+        """Write `value` if nothing is under `key`. The revision of the write; None when the key exists already."""
         ...
 
     async def update(self, key: str, value: bytes, revision: int) -> int | None:
-        """New revision, or None when somebody else wrote since `revision`."""
+        """Write `value` if the entry still has this `revision`. The new revision; None when somebody wrote since."""
         ...
 
-    async def put(self, key: str, value: bytes) -> int: ...
+    async def put(self, key: str, value: bytes) -> int:
+        """Write `value`, whatever was there before. Returns the revision of the write."""
+        ...
 
     async def delete(self, key: str, revision: int | None = None) -> bool:
-        """False when `revision` is given and no longer current."""
+        """Delete the entry; one that is not there counts as deleted. False when a `revision` is given that is no longer
+        the current one: then nothing was deleted."""
         ...
 
-    async def entries(self) -> list[Entry]: ...
+    async def entries(self) -> list[Entry]:
+        """Every entry that is there at this moment, in no order. Reads the whole bucket, so it is not for each
+        request."""
+        ...
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
         """All present entries first, then changes as they happen; quick ones of one key may come as the last one only.
@@ -95,7 +103,7 @@ class KeyValue(Protocol):
 
 
 class Discovery(Protocol):
-    """Which nodes exist and pass their checks."""
+    """Which nodes exist and pass their checks, as a registry or the bus tells it."""
 
     async def register(self, info: NodeInfo) -> None:
         """Make this node known with an HTTP check on its /readyz; keeps it registered until `deregister`, also when the
@@ -107,7 +115,10 @@ class Discovery(Protocol):
         next check. Called after each change, also before `register`."""
         ...
 
-    async def deregister(self) -> None: ...
+    async def deregister(self) -> None:
+        """Make this node unknown again. Called once, on the way out; if the registry is away, the entry expires by its
+        check."""
+        ...
 
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
         """Healthy nodes as last seen. Keeps its last answer while the registry is away."""
@@ -115,5 +126,5 @@ class Discovery(Protocol):
 
     @property
     def reachable(self) -> bool:
-        """Whether the registry answers right now."""
+        """Whether the registry answers right now. If not, `nodes` answers from memory."""
         ...

@@ -29,7 +29,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 def env_prefix(service: str) -> SettingsConfigDict:
-    """The `model_config` of a service's settings."""
+    """The `model_config` of a service's settings class: its variables begin with the name of the service."""
     return SettingsConfigDict(env_prefix=f"{SHARED_PREFIX}{service.upper()}_", extra="forbid")
 
 
@@ -133,7 +133,7 @@ class NodeSettings(BaseSettings):
 
     @property
     def nats_servers(self) -> list[str]:
-        """`nats_url` taken apart."""
+        """The servers that `nats_url` names, in its order."""
         return [url.strip() for url in self.nats_url.split(",")]
 
     @classmethod

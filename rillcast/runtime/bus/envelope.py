@@ -62,7 +62,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def decode(body: bytes, kind: type[Message]) -> Message:
-    """Inverse of `encode`. Raises `Undecodable`."""
+    """The message that `encode` made these bytes of. Raises `Undecodable`, with the name of the field that is wrong."""
     if len(body) > MAX_MESSAGE_BYTES:
         raise Undecodable(f"{kind.__name__} of {len(body)} bytes is too large")
     return _decoded(body, kind, f"a {kind.__name__}")
@@ -97,7 +97,7 @@ def decode_answer(body: bytes, kind: type[Message]) -> Message:
 
 
 def decode_parts(body: bytes) -> _Answer:
-    """Split an answer without looking inside."""
+    """The two halves of an answer, one of which is empty, not decoded yet. Raises `Undecodable`."""
     return _decoded(body, _Answer, "an answer")
 
 
@@ -118,7 +118,7 @@ def _decoded(body: bytes, kind: type[Message], name: str) -> Message:
 
 
 def nobody(subject: str, why: str) -> RillcastError:
-    """The error for a request that no one answered."""
+    """The error for a request that nobody answered. `why` goes into its message, and it makes sense to try again."""
     return RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"no answer on {label(subject)}: {why}", RETRY_AFTER_S)
 
 

@@ -61,11 +61,11 @@ class NatsConnection:
         return self._client
 
     def on_connected(self, callback: Callback) -> None:
-        """Call `callback` after every (re)connect."""
+        """Have `callback` called after every connect and reconnect, in the order in which they were given."""
         self._on_connected.append(callback)
 
     def on_lost(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the connection breaks."""
+        """Have `callback` called, on the event loop, each time the connection breaks. It must not block."""
         self._on_lost.append(callback)
 
     async def open(self) -> None:

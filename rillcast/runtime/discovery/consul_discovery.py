@@ -95,11 +95,11 @@ class ConsulDiscovery:
         return dict(self._nodes[kind])
 
     async def open(self) -> None:
-        """Start following who is there."""
+        """Begin to follow who is there. The first answers come soon after; until then nobody is known."""
         self._tasks = [self._supervisor.spawn(self._follow(kind), f"consul {kind}") for kind in NodeKind]
 
     async def close(self) -> None:
-        """Stop everything; a registration stays."""
+        """End the queries and the client. A registration that was not taken back stays in Consul."""
         await self._supervisor.end(*self._tasks, *([self._keeper] if self._keeper else []))
         await self._consul.close()
 

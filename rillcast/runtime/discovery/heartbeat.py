@@ -25,7 +25,7 @@ class Heartbeat:
         self._started = False
 
     async def start(self) -> None:
-        """Begin; a second call changes nothing."""
+        """Send the first report now, and one each second from then on. A second call changes nothing."""
         if self._task is None:
             self._started = True
             await self.beat()

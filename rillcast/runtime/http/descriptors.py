@@ -21,7 +21,8 @@ def affordable_connections(wanted: int) -> int:
 
 
 def connections_within(open_files: int, wanted: int) -> int:
-    """A quarter of a small limit is kept."""
+    """How many of the `wanted` connections so many open files allow. `HEADROOM` files are kept for other things, or a
+    quarter of the limit if that is less."""
     return min(wanted, open_files - min(HEADROOM, open_files // 4))
 
 

@@ -14,7 +14,7 @@ Render = Callable[[int, str], Response]
 
 
 def plainly(status: int, sentence: str) -> Response:
-    """The sentence as a line of text."""
+    """An answer that holds the sentence as one line of text."""
     return PlainTextResponse(f"{sentence}\n", status)
 
 

@@ -82,7 +82,8 @@ class HttpServer:
                 await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """Close all connections within about a second."""
+        """Take no more connections, and close those that there are. Requests under way get about a second; then they
+        are answered 503."""
         self._server.should_exit = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=3)

@@ -16,7 +16,7 @@ DrainHook = Callable[[], Awaitable[None]]
 
 
 class DrainHooks:
-    """The hooks of one node."""
+    """The hooks of one node: what its service does between taking no new work and leaving."""
 
     def __init__(self) -> None:
         self._hooks: list[DrainHook] = []

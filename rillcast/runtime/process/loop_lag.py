@@ -10,7 +10,7 @@ SAMPLE_S = 0.25
 
 
 class LoopLag:
-    """The lag of the loop that it is used on."""
+    """Measures by how much timers of the running event loop are late."""
 
     def __init__(self) -> None:
         self.lag_s = 0.0

@@ -114,7 +114,8 @@ class Node:
         return self._buckets[bucket]
 
     def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
-        """What the next heartbeats say."""
+        """Say this in the heartbeats from now on. At most `MAX_CARRIED` of the streams are named, those with the
+        most viewers. Called about once a second by services that have a load."""
         self._load = load
         self._carried = tuple(sorted(carried, key=lambda c: -c.viewers)[:MAX_CARRIED])
 
@@ -129,7 +130,8 @@ class Node:
         self._drain_hooks.add(hook)
 
     def stop(self) -> None:
-        """As SIGTERM does. Further calls change nothing."""
+        """Begin to end the node, as SIGTERM does: a start is interrupted, a running service drains. Further calls
+        change nothing."""
         if not self._stop.is_set():
             self._stop.set()
             self._interrupt.interrupt()
@@ -151,7 +153,7 @@ class Node:
         return self._lag.lag_s
 
     def report(self) -> NodeReport:
-        """This node's heartbeat."""
+        """What a heartbeat of this node says at this moment."""
         return NodeReport(
             info=self.info,
             load=self._load,

@@ -36,7 +36,7 @@ class Readiness:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """What is missing, by condition."""
+        """What is missing, in words, by the name of the condition. A copy."""
         return dict(self._unmet)
 
     def sentence(self) -> str:

@@ -42,13 +42,13 @@ class Seat:
         self._enter("waiting", "waiting for the license service")
 
     async def keep(self) -> None:
-        """Ask and renew until cancelled."""
+        """Ask for the seat and renew it, until cancelled. Belongs to a supervised task."""
         while True:
             await self.ask()
             await asyncio.sleep(self._pause_s * (0.8 + random.random() * 0.2))
 
     async def ask(self) -> None:
-        """One request for the seat, or its renewal."""
+        """Ask once for the seat, or for its renewal. Raises nothing: whatever is answered becomes the state."""
         request = SeatRequest(node=self._info.node, kind=self._info.kind, incarnation=self._info.incarnation)
         try:
             answer = await self._bus.request(subjects.LICENSE_ACQUIRE, request, SeatAnswer)
@@ -69,7 +69,7 @@ class Seat:
                 log.warning("The license needs attention", warning=answer.warning)
 
     async def release(self) -> None:
-        """Give the seat back, as far as anybody listens."""
+        """Give the seat back, on the way out. Waits a second at most; a seat that is not given back expires."""
         if self.state not in _SEATED:
             return
         try:

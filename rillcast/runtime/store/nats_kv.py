@@ -171,12 +171,12 @@ class NatsKeyValue:
 
     @property
     def stream(self) -> str:
-        """The js stream behind the bucket."""
+        """The name of the js stream that holds the bucket."""
         return self._stream
 
     @property
     def connected(self) -> bool:
-        """Whether trying makes sense."""
+        """Whether NATS is reachable, so that an operation may succeed."""
         return self._connection.connected
 
     @property
@@ -185,7 +185,7 @@ class NatsKeyValue:
         return self._connection.client
 
     def jetstream(self) -> JetStreamContext:
-        """JetStream on the client in use."""
+        """The JetStream context of the client in use; another one after the client was replaced."""
         client = self._connection.client
         if self._js is None or self._js[0] is not client:
             self._js = client, client.jetstream(timeout=_TIMEOUT_S)

@@ -56,7 +56,7 @@ class Bucket(Protocol):
 
 
 class Feed:
-    """One reader of one bucket."""
+    """One reader of one bucket: either `snapshot` once, or `entries` for as long as somebody follows; then `stop`."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class TooManyWait(Exception):
-    """As many wait for the key as may."""
+    """No more may wait for this key at present."""
 
 
 class KeyLocks:

@@ -32,19 +32,19 @@ class Logger:
         return Logger(self._logger.name, {**self._fields, **fields})
 
     def debug(self, sentence: str, **fields: object) -> None:
-        """For whoever hunts a fault."""
+        """Log something that helps to find a fault, and that nobody needs otherwise."""
         self._emit(logging.DEBUG, sentence, fields)
 
     def info(self, sentence: str, **fields: object) -> None:
-        """Something an operator may want to know about."""
+        """Log something that an operator may want to know about."""
         self._emit(logging.INFO, sentence, fields)
 
     def warning(self, sentence: str, **fields: object) -> None:
-        """Something is wrong and is being coped with."""
+        """Log that something is wrong, and is being coped with."""
         self._emit(logging.WARNING, sentence, fields)
 
     def error(self, sentence: str, **fields: object) -> None:
-        """Somebody has to do something."""
+        """Log that something is wrong that somebody has to mend."""
         self._emit(logging.ERROR, sentence, fields)
 
     def exception(self, sentence: str, *, raised: BaseException | None = None, **fields: object) -> None:
