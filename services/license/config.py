@@ -1,4 +1,4 @@
-"""Settings of the license service."""
+"""Settings of the license service: `RILLCAST_LICENSE_<FIELD>`, and those every node has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rillcast.runtime.settings import NodeSettings, env_prefix
 
 
 class LicenseSettings(NodeSettings):
-    """``RILLCAST_LICENSE_…``"""
+    """What the license service needs to know besides."""
 
     model_config = env_prefix("license")
 

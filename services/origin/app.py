@@ -33,7 +33,7 @@ class Origin:
             plane=media.plane,
             addresses=media.addresses,
             offer_of=streams.relay_offer,
-            child_limit=settings.relay_child_limit,
+            child_limit=settings.max_children,
             span="origin.relay_open",
             on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
             on_count=metrics.RELAYS.set,

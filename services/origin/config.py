@@ -12,5 +12,6 @@ class OriginSettings(MediaSettings):
 
     model_config = env_prefix("origin")
 
-    relay_child_limit: int = Field(default=64, ge=1)
-    """Nodes that one stream is relayed to from here. 64 copies of 1.5 Mbit/s are 100 Mbit/s of egress."""
+    max_children: int = Field(default=64, ge=1)
+    """How many nodes may take tracks of one stream from here. More of them are refused. 64 copies of 1.5 Mbit/s are
+    100 Mbit/s of egress."""

@@ -61,7 +61,7 @@ class Transcoder:
             child_limit=settings.max_children,
             on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
             on_count=metrics.RELAYS.set,
-            on_child_lost=metrics.CHILDREN_LOST.inc,
+            on_child_lost=metrics.RELAY_CHILDREN_LOST.inc,
         )
         origins = ChildRelays(
             node=media.node,

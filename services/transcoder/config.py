@@ -1,4 +1,4 @@
-"""Settings of the transcoder."""
+"""Settings of the transcoder: `RILLCAST_TRANSCODER_<FIELD>`, and those every media node has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rillcast.runtime.settings import MediaSettings, env_prefix
 
 
 class TranscoderSettings(MediaSettings):
-    """``RILLCAST_TRANSCODER_…``"""
+    """What a transcoder needs to know besides."""
 
     model_config = env_prefix("transcoder")
 

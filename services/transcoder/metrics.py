@@ -25,7 +25,7 @@ RELAY_OPENS = Counter(
     "Requests for a relay of a rung, by outcome: ok or the refusal's code",
     ["outcome"],
 )
-CHILDREN_LOST = Counter("rillcast_transcoder_relay_children_lost", "Relays removed because the child fell silent")
+RELAY_CHILDREN_LOST = Counter("rillcast_transcoder_relay_children_lost", "Relays removed because the child fell silent")
 FEEDS = Counter(
     "rillcast_transcoder_feeds",
     "Attempts to get a source from its origin, by outcome: ok, the code of the refusal, or close_ and the code with "

@@ -17,7 +17,7 @@ from services.transcoder.domain.ladder import Rung
 __all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs"]
 
 Clock = Callable[[], float]
-"""Seconds of a monotonic clock."""
+"""Monotonic seconds."""
 
 
 class Peers(Protocol):

@@ -8,6 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     Ack,
     LicenseCheck,
@@ -20,15 +21,7 @@ from rillcast.contracts.messages import (
     SeatRelease,
     SeatRequest,
 )
-from rillcast.contracts.subjects import (
-    LICENSE_ACQUIRE,
-    LICENSE_CHANGED,
-    LICENSE_CHECK,
-    LICENSE_INSTALL,
-    LICENSE_RELEASE,
-    LICENSE_STATUS,
-    LICENSE_USAGE,
-)
+from rillcast.contracts.subjects import LICENSE_CHANGED
 from rillcast.contracts.words import LicenseState, NodeKind
 from services.license import metrics
 from services.license.ports import Bus
@@ -36,38 +29,76 @@ from services.license.usecases.license_vault import LicenseVault
 from services.license.usecases.seat_desk import SeatDesk
 from services.license.usecases.usage_meter import UsageMeter
 
-QUEUE = "license"
 LOOK_EVERY_S = 5.0
+"""How often an instance looks at the seats, for the gauges and for the usage."""
+LOOKS_PER_SEAT = 4
+"""How often it does so at least in the time to live of a seat: who looks less often can't say that a seat expired."""
 
 
 class Office:
     """One instance: what it answers on the bus, tells and measures."""
 
     def __init__(
-        self, desk: SeatDesk, vault: LicenseVault, meter: UsageMeter, name: str = "", look_every_s: float = LOOK_EVERY_S
+        self, *, node: NodeId, bus: Bus, desk: SeatDesk, vault: LicenseVault, meter: UsageMeter, seat_ttl_s: float
     ) -> None:
+        """`seat_ttl_s`: the time to live of a seat."""
+        self._node = node
+        self._bus = bus
         self._desk = desk
         self._vault = vault
         self._meter = meter
-        self._name = name
-        self._look_every_s = look_every_s
+        self._look_every_s = min(LOOK_EVERY_S, seat_ttl_s / LOOKS_PER_SEAT)
 
-    async def serve(self, bus: Bus) -> None:
-        """Answer, together with every other instance."""
-        await bus.serve(LICENSE_ACQUIRE, SeatRequest, self._acquire, queue=QUEUE)
-        await bus.serve(LICENSE_RELEASE, SeatRelease, self._release, queue=QUEUE)
-        await bus.serve(LICENSE_STATUS, LicenseStatusRequest, self._status, queue=QUEUE)
-        await bus.serve(LICENSE_CHECK, LicenseCheck, self._check, queue=QUEUE)
-        await bus.serve(LICENSE_INSTALL, LicenseInstall, self._install, queue=QUEUE)
-        await bus.serve(LICENSE_USAGE, LicenseUsageRequest, self._usage, queue=QUEUE)
+    # ---- requests
 
-    async def announce(self, bus: Bus) -> None:
+    async def acquire(self, request: SeatRequest) -> SeatAnswer:
+        """Serve `subjects.LICENSE_ACQUIRE`. Raises as `SeatDesk.acquire`."""
+        return await self._desk.acquire(request)
+
+    async def release(self, request: SeatRelease) -> Ack:
+        """Serve `subjects.LICENSE_RELEASE`. Raises STORE_UNAVAILABLE."""
+        await self._desk.release(request)
+        return Ack()
+
+    async def answer_status(self, _: LicenseStatusRequest) -> LicenseStatus:
+        """Serve `subjects.LICENSE_STATUS`. Raises STORE_UNAVAILABLE."""
+        return await self.status()
+
+    async def check(self, request: LicenseCheck) -> LicenseStatus:
+        """Serve `subjects.LICENSE_CHECK`. A document that is refused is no error: the answer says so."""
+        return self._vault.check(request.document.encode())
+
+    async def install(self, request: LicenseInstall) -> LicenseStatus:
+        """Serve `subjects.LICENSE_INSTALL`. Raises as `LicenseVault.install`."""
+        await self._vault.install(request.document.encode())
+        return await self.status()
+
+    async def usage(self, request: LicenseUsageRequest) -> LicenseUsage:
+        """Serve `subjects.LICENSE_USAGE`. Raises as `UsageMeter.usage`."""
+        return await self._meter.usage(request)
+
+    async def status(self) -> LicenseStatus:
+        """The license in force and its use. Raises STORE_UNAVAILABLE."""
+        status = await self._desk.status()
+        hours = self._meter.node_hours(status.license_id)
+        return msgspec.structs.replace(status, node_hours=round(sum(hours.values()), 2), answered_by=self._node)
+
+    # ---- what goes on by itself
+
+    async def open(self) -> None:
+        """Look at the license and at what has been used, before the first request. Without a store the instance begins
+        with what it knows, and looks again."""
+        with suppress(RillcastError):
+            await self._vault.refresh()
+            await self._meter.refresh()
+
+    async def announce(self) -> None:
         """Tell everybody when the license, its state or its warning is another one, until cancelled."""
         while True:
             await self._vault.changed.wait()
             self._vault.changed.clear()
             try:
-                await bus.emit(LICENSE_CHANGED, await self.status())
+                await self._bus.emit(LICENSE_CHANGED, await self.status())
             except RillcastError:
                 self._vault.changed.set()
                 await asyncio.sleep(self._look_every_s)
@@ -82,12 +113,6 @@ class Office:
                 await self._meter.count(used)
             self._show()
             await asyncio.sleep(self._look_every_s)
-
-    async def status(self) -> LicenseStatus:
-        """The license in force and its use. Raises STORE_UNAVAILABLE."""
-        status = await self._desk.status()
-        hours = self._meter.node_hours(status.license_id)
-        return msgspec.structs.replace(status, node_hours=round(sum(hours.values()), 2), answered_by=self._name)
 
     def _show(self) -> None:
         now = self._vault.in_force()
@@ -104,23 +129,3 @@ class Office:
         metrics.NODE_HOURS.clear()
         for kind, hours in self._meter.node_hours(now.license.license_id).items():
             metrics.NODE_HOURS.labels(kind).set(hours)
-
-    async def _acquire(self, request: SeatRequest) -> SeatAnswer:
-        return await self._desk.acquire(request)
-
-    async def _release(self, request: SeatRelease) -> Ack:
-        await self._desk.release(request)
-        return Ack()
-
-    async def _status(self, _: LicenseStatusRequest) -> LicenseStatus:
-        return await self.status()
-
-    async def _check(self, request: LicenseCheck) -> LicenseStatus:
-        return self._vault.check(request.document.encode())
-
-    async def _install(self, request: LicenseInstall) -> LicenseStatus:
-        await self._vault.install(request.document.encode())
-        return await self.status()
-
-    async def _usage(self, request: LicenseUsageRequest) -> LicenseUsage:
-        return await self._meter.usage(request)

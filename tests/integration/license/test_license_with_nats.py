@@ -41,6 +41,7 @@ from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import NatsServer, free_port, nats_server
+from services.license.adapters.bus_requests import serve_requests
 from services.license.usecases.license_vault import LicenseVault
 from services.license.usecases.office import Office
 from services.license.usecases.seat_desk import SeatDesk
@@ -95,7 +96,11 @@ class Instance(Participant):
         self.vault = LicenseVault(state, KEY.public_key(), None, time.time)
         self.desk = SeatDesk(seats, state, self.vault, time.monotonic, TTL_S)
         await self.vault.refresh()
-        await Office(self.desk, self.vault, UsageMeter(state, state, self.vault)).serve(self.bus)
+        meter = UsageMeter(state, state, self.vault)
+        office = Office(
+            node=NodeId("license"), bus=self.bus, desk=self.desk, vault=self.vault, meter=meter, seat_ttl_s=TTL_S
+        )
+        await serve_requests(self.bus, office)
         self.looking = asyncio.create_task(self._look())
         return self
 

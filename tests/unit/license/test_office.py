@@ -37,6 +37,7 @@ from rillcast.licensing.document import License, issue_license
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
+from services.license.adapters.bus_requests import serve_requests
 from services.license.usecases.license_vault import LicenseVault
 from services.license.usecases.office import Office
 from services.license.usecases.seat_desk import SeatDesk
@@ -45,6 +46,7 @@ from services.license.usecases.usage_meter import UsageMeter
 KEY = Ed25519PrivateKey.generate()
 NOW_S = 2_000_000_000
 LOOK_EVERY_S = 5.0
+TTL_S = 30.0
 
 
 def document(license_id: str = "acme", total: int = 3, not_after_s: int | None = None, grace_s: int = 0) -> str:
@@ -65,11 +67,13 @@ class Site:
     def __init__(self) -> None:
         clock = asyncio.get_running_loop().time
         self.bus = FakeBus()
-        self.seats, self.state = FakeKeyValue("seats", 30.0, clock), FakeKeyValue("state", clock=clock)
+        self.seats, self.state = FakeKeyValue("seats", TTL_S, clock), FakeKeyValue("state", clock=clock)
         vault = LicenseVault(self.state, KEY.public_key(), None, lambda: NOW_S + clock())
-        desk = SeatDesk(self.seats, self.state, vault, clock, 30.0)
+        desk = SeatDesk(self.seats, self.state, vault, clock, TTL_S)
         meter = UsageMeter(self.state, self.state, vault)
-        self.office = Office(desk, vault, meter, "license-1", LOOK_EVERY_S)
+        self.office = Office(
+            node=NodeId("license-1"), bus=self.bus, desk=desk, vault=vault, meter=meter, seat_ttl_s=TTL_S
+        )
         self.told: list[LicenseStatus] = []
         self.vault = vault
 
@@ -78,8 +82,8 @@ class Site:
             self.told.append(status)
 
         await self.bus.listen(LICENSE_CHANGED, LicenseStatus, hear)
-        await self.office.serve(self.bus)
-        work = (self.vault.watch(), self.office.measure(), self.office.announce(self.bus))
+        await serve_requests(self.bus, self.office)
+        work = (self.vault.watch(), self.office.measure(), self.office.announce())
         return [asyncio.create_task(one) for one in work]
 
     async def acquire(self, node: str) -> SeatAnswer:

@@ -58,7 +58,7 @@ async def test_a_wrong_epoch_an_unknown_track_and_an_unknown_stream_are_refused(
 
 
 async def test_children_beyond_the_limit_are_sent_away_and_known_ones_are_not(world: World) -> None:
-    origin = await world.origin(relay_child_limit=1)
+    origin = await world.origin(max_children=1)
     await world.publish(origin)
     await world.settled_record()
     await world.open_relay(origin)
@@ -84,7 +84,7 @@ async def test_only_the_child_that_opened_a_relay_closes_it(world: World) -> Non
 
 
 async def test_a_child_lost_in_the_plane_makes_room_for_another(world: World) -> None:
-    origin = await world.origin(relay_child_limit=1)
+    origin = await world.origin(max_children=1)
     await world.publish(origin)
     await world.settled_record()
     await world.open_relay(origin)
@@ -106,7 +106,7 @@ async def test_relays_end_with_the_stream(world: World) -> None:
 
 
 async def test_a_relay_that_a_busy_plane_refuses_takes_no_place(world: World) -> None:
-    origin = await world.origin(relay_child_limit=1)
+    origin = await world.origin(max_children=1)
     await world.publish(origin)
     await world.settled_record()
     origin.plane.busy = True

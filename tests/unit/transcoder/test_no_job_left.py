@@ -150,6 +150,8 @@ async def tell(events: list[tuple[str, int]]) -> None:
         assert not node.running._jobs
         assert not node.running._by_feed
         assert not node.jobs._attended
+        await asyncio.sleep(around.lease_s)
+        assert await around.rendition() is None, "the lease"
         if story.draining is not None:
             await asyncio.wait_for(story.draining, 1.0)
         assert node.media.load.sessions == 0
