@@ -15,7 +15,6 @@ use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
-use crate::session::send::SendTrack;
 
 /// Where a source's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,13 +144,6 @@ impl Source {
     /// Whoever gets its packets: viewers' tracks, relays, other workers and a tap.
     pub fn consumers(&self) -> usize {
         self.viewers.len() + self.relays.len() + self.mirrors.len() + usize::from(self.tapped)
-    }
-
-    /// Makes a track one of the viewers; unless it is.
-    pub fn seat(&mut self, slot: usize, track: usize, t: &mut SendTrack) {
-        if t.take_seat(self.id, self.viewers.len()) {
-            self.viewers.push((slot, track));
-        }
     }
 
     /// The next packet comes from another feed: join it to what was.

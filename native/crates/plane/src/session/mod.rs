@@ -5,6 +5,7 @@ mod layer_selector;
 mod nack_responder;
 pub mod pacer;
 pub mod recv;
+mod repair_log;
 pub mod rtp_munger;
 pub mod send;
 

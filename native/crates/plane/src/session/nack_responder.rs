@@ -9,10 +9,6 @@ use super::send::{Moment, SendTrack, ROOM_FOR_SEND_TIME};
 use crate::config::HeaderExtensions;
 use crate::packet::Packet;
 
-/// Packets whose repair is remembered, and the least time between two of the same.
-pub(super) const REPAIRS: usize = 64;
-const REPAIR_AGAIN_MS: u64 = 20;
-
 impl SendTrack {
     /// The munger and 64-bit sequence number that the viewer's 16-bit `seq` means.
     pub fn lookup(&self, seq: u16) -> Option<(RtpMunger, u64)> {
@@ -28,18 +24,9 @@ impl SendTrack {
         self.current.is_some_and(|c| c.switch != munger.switch)
     }
 
-    /// Whether a packet may be repaired now; notes that it was. Receivers ask again and again while the answer is under
-    /// way, which on a full link fills it for good.
+    /// See `RepairLog::may_repair`.
     pub fn may_repair(&mut self, seq: u16, now_us: u64, rtt_us: u64) -> bool {
-        let repairs = self.repairs.get_or_insert_with(|| Box::new([(0, 0); REPAIRS]));
-        let entry = &mut repairs[usize::from(seq) % REPAIRS];
-        let now_ms = (now_us / 1000) as u32;
-        let wait_ms = (rtt_us / 1000).clamp(REPAIR_AGAIN_MS, 1000) as u32;
-        if entry.1 != 0 && entry.0 == seq && now_ms.wrapping_sub(entry.1) < wait_ms {
-            return false;
-        }
-        *entry = (seq, now_ms.max(1));
-        true
+        self.repairs.get_or_insert_default().may_repair(seq, now_us, rtt_us)
     }
 
     /// Writes a repair packet: RTX (RFC 4588) if negotiated, else the same packet again.

@@ -7,8 +7,8 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
-use super::nack_responder::REPAIRS;
 use super::pacer::{Pacer, Plan};
+use super::repair_log::RepairLog;
 use super::rtp_munger::{RtpMunger, Squeeze};
 use crate::config::{self, HeaderExtensions, Kind};
 use crate::layers;
@@ -101,9 +101,8 @@ pub struct SendTrack {
     pub reported: usize,
     /// Highest sequence number and lost packets of the last receiver report.
     pub heard: Option<(u32, i32)>,
-    /// Which packets were repaired last, and when (ms), by the lower bits of their sequence numbers.
     /// Made at the first repair.
-    pub(super) repairs: Option<Box<[(u16, u32); REPAIRS]>>,
+    pub(super) repairs: Option<Box<RepairLog>>,
     /// VP8 only: of the newest packet sent.
     frame_number: Option<FrameNumber>,
 }

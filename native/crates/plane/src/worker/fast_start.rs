@@ -32,7 +32,9 @@ impl Worker {
             return;
         }
         if let Some(source) = self.sources.get_mut(id) {
-            source.seat(slot, track, &mut self.sessions[slot].send[track]);
+            if self.sessions[slot].send[track].take_seat(id, source.viewers.len()) {
+                source.viewers.push((slot, track));
+            }
         }
         self.flush_source(now_us, id, out);
         self.try_begin(now_us, slot, track, out);
