@@ -15,7 +15,7 @@ from rillcast.runtime.ports import Bus, KeyValue
 from services.origin.domain.owned_stream import Publisher
 
 Clock = Callable[[], float]
-"""Monotonic seconds."""
+"""Tells the time in seconds. The clock is monotonic and counts from anywhere."""
 WallClock = Callable[[], int]
 """Unix milliseconds, for display only."""
 

@@ -17,7 +17,7 @@ from services.transcoder.domain.ladder import Rung
 __all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs"]
 
 Clock = Callable[[], float]
-"""Monotonic seconds."""
+"""Tells the time in seconds. The clock is monotonic and counts from anywhere."""
 
 
 class Peers(Protocol):
@@ -68,7 +68,7 @@ class Codecs(Protocol):
 
     @property
     def cpu_s(self) -> float:
-        """CPU time used since the start."""
+        """The CPU time used since the start, in seconds."""
         ...
 
     @property

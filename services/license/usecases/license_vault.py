@@ -68,7 +68,7 @@ class LicenseVault:
         return self._wall()
 
     def in_force(self) -> InForce:
-        """What the cluster runs under now."""
+        """The license that the cluster runs under now, and its state."""
         return in_force(self._licenses, self._refusals, self.now_s())
 
     def check(self, document: bytes) -> LicenseStatus:
@@ -88,7 +88,7 @@ class LicenseVault:
         return status_of(license, state, describe(license, state, self.now_s()))
 
     async def watch(self) -> None:
-        """Keep the view fresh until cancelled."""
+        """Look at the file and at the store each `CHECK_S`, until this is cancelled."""
         while True:
             await asyncio.sleep(CHECK_S)
             with suppress(RillcastError):

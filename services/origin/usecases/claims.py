@@ -46,9 +46,9 @@ class Hold:
         self._tasks = tasks
         self._keeping: asyncio.Task[None] | None = None
         self.ended = False
-        """By a decision of ours."""
+        """Whether it ended by a decision of this node."""
         self.lost = False
-        """To another node, before we decided anything."""
+        """Whether another node got the key before this node decided anything."""
 
     @property
     def epoch(self) -> int:

@@ -55,7 +55,7 @@ class LadderThread:
         """See `Codecs.cpu_s`."""
 
     def start(self) -> None:
-        """Let the thread run. Call once."""
+        """Start the thread. Call this once, on the event loop."""
         self._thread.start()
 
     async def stop(self, timeout_s: float = 5.0) -> None:

@@ -18,7 +18,7 @@ from services.transcoder.ports import Clock, KeyValue
 
 
 class JobLease:
-    """From its creation to `release`."""
+    """The lease of one job, from its creation to `release`. Call `claim` first, and `keep` if it was won."""
 
     def __init__(
         self,

@@ -74,7 +74,7 @@ class LadderPipeline:
         return encoded, left_out
 
     async def stop(self) -> None:
-        """End; returns when the codecs have."""
+        """End the pipeline. Returns when the codecs have ended. Call once."""
         self.progress()
         await self._codecs.stop()
 

@@ -86,7 +86,7 @@ class MediaJob:
 
     @property
     def feed_source(self) -> SourceId:
-        """Id of the source that comes in."""
+        """The plane's id of the source that comes in. It is the same for the whole life of the job."""
         return self._feed.source
 
     @property

@@ -37,7 +37,7 @@ class WatchedRungs:
         sources: Iterator[SourceId],
         linger_s: float,
     ) -> None:
-        """`sources` are ids for the plane."""
+        """`sources` gives ids for the plane. `linger_s`: how many seconds a rung goes on without a watcher."""
         self._host = host
         self._worker = worker
         self._plane = plane
