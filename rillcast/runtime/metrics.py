@@ -37,6 +37,12 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 
+GARBAGE_COLLECTION_SECONDS = Histogram(
+    "rillcast_garbage_collection_seconds",
+    "How long a full garbage collection held the event loop. Younger generations are not counted.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+
 BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(

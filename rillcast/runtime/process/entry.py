@@ -9,6 +9,7 @@ from typing import Any
 from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.errors import Crashed, StartError, Stopped
 from rillcast.runtime.process import stop_signals
+from rillcast.runtime.process.garbage_collection import collect_in_portions
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.telemetry.logs import configure_logging, get_logger
 
@@ -25,6 +26,7 @@ def run_service(run: Callable[[Any], Coroutine[Any, Any, None]], settings_type: 
 
     settings = load_settings(settings_type)
     configure_logging(settings.log_level, settings.log_format, settings.node_id)
+    collect_in_portions()
     try:
         uvloop.run(run(settings))
     except Stopped:
