@@ -26,6 +26,7 @@ ID_HEADER = "Rc-Id"
 """Names one request in logs and traces of both sides."""
 PROTOCOL_HEADER = "Rc-Protocol"
 """The version of the protocol in which a request, an answer or an event is written."""
+_OURS = str(PROTOCOL_VERSION)
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
@@ -130,7 +131,11 @@ def remaining_s(headers: dict[str, str] | None) -> float | None:
 
 def protocol_of(headers: Mapping[str, str] | None) -> int:
     """The version that `PROTOCOL_HEADER` says: that of nodes which do not say so when it is missing, 0 for nonsense."""
-    text = (headers or {}).get(PROTOCOL_HEADER, str(UNSAID_VERSION))
+    text = headers.get(PROTOCOL_HEADER) if headers else None
+    if text == _OURS:
+        return PROTOCOL_VERSION
+    if text is None:
+        return UNSAID_VERSION
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 

@@ -59,6 +59,9 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        """Of the head that is under way, in the reads before this one."""
+        self._reading = 0
+        """Bytes of this read."""
 
     # ---- the transport's side
 
@@ -74,6 +77,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._reading = len(data)
         super().data_received(data)
         if self._head_timer is not None:
             self._head_bytes += len(data)
@@ -96,14 +100,16 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self._refused:  # this request came behind a refused one
             return
         self._head_is_over()
-        if self._size_of_head > self._limits.head_bytes or len(self.url) > _LONGEST_URL:
+        if self._has_large_head:
             self._head_is_large()
             return
-        if self._upgrades_with_body:
+        has_body = self._has_body
+        if has_body and self.parser.should_upgrade() and self._should_upgrade():
+            # The parser would wait for that body, and nobody would wait for the parser.
             self._refuse("bad_handshake", "400 Bad Request", "a WebSocket handshake has no body")
             return
         super().on_headers_complete()
-        if self._has_body:
+        if has_body:
             self._await_body(self._limits.body_timeout_s)
 
     def on_body(self, body: bytes) -> None:
@@ -136,6 +142,15 @@ class _LimitedProtocol(HttpToolsProtocol):
     # ---- inside
 
     @property
+    def _has_large_head(self) -> bool:
+        if len(self.url) > _LONGEST_URL:
+            return True
+        # Other requests may be in the same read, so this is the most that the head can have; seldom is it too much.
+        return (
+            self._head_bytes + self._reading > self._limits.head_bytes and self._size_of_head > self._limits.head_bytes
+        )
+
+    @property
     def _size_of_head(self) -> int:
         """In bytes, without the request's method and version."""
         return len(self.url) + sum(len(name) + len(value) + _HEADER_SIGNS for name, value in self.headers)
@@ -148,11 +163,6 @@ class _LimitedProtocol(HttpToolsProtocol):
     @property
     def _has_body(self) -> bool:
         return any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers)
-
-    @property
-    def _upgrades_with_body(self) -> bool:
-        """The parser would wait for that body, and nobody would wait for the parser."""
-        return self._has_body and self.parser.should_upgrade() and self._should_upgrade()
 
     def _await_body(self, timeout_s: float) -> None:
         self._body_is_over()
