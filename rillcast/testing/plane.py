@@ -22,6 +22,8 @@ class FakePlane:
         self.closed = False
         self.busy = False
         """Set to have everything but removals refused with PlaneBusy."""
+        self.busy_for: tuple[type[Command], ...] = ()
+        """Set to have these commands refused likewise."""
         self.on_event = on_event
         self._handlers = Handlers()
         self._workers = [WorkerPorts(50_000 + i, 51_000 + i) for i in range(workers)]
@@ -40,7 +42,7 @@ class FakePlane:
         """See `Plane.execute`."""
         if self.closed:
             raise ValueError("the plane is closed")
-        if self.busy and not isinstance(command, REMOVALS):
+        if isinstance(command, self.busy_for) or (self.busy and not isinstance(command, REMOVALS)):
             raise PlaneBusy("this fake is busy")
         self.commands.append(command)
 
