@@ -13,13 +13,18 @@ from rillcast.cli.plan import ProcessSpec
 
 
 def require_free(specs: Iterable[ProcessSpec]) -> None:
-    """Raises CannotGoOn naming the first port that somebody else holds, and by whom where the system tells."""
+    """Raises CannotGoOn naming the first port that two of these need, or that somebody else holds, and by whom where
+    the system tells."""
+    wanted: dict[tuple[socket.SocketKind, int], str] = {}
     for spec in specs:
         for kind, ports in ((socket.SOCK_STREAM, spec.tcp_ports), (socket.SOCK_DGRAM, spec.udp_ports)):
             for port in ports:
+                what = f"{'TCP' if kind == socket.SOCK_STREAM else 'UDP'} port {port}, which {spec.name} needs,"
+                other = wanted.setdefault((kind, port), spec.name)
+                if other != spec.name:
+                    raise CannotGoOn(f"{what} is needed by {other} as well; give them ports further apart")
                 if not is_free(kind, port):
-                    word = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-                    raise CannotGoOn(f"{word} port {port}, which {spec.name} needs, is in use{_by_whom(kind, port)}")
+                    raise CannotGoOn(f"{what} is in use{_by_whom(kind, port)}")
 
 
 def is_free(kind: socket.SocketKind, port: int) -> bool:

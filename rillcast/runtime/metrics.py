@@ -43,6 +43,11 @@ GARBAGE_COLLECTION_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 
+LOG_LINES_LEFT_OUT = Counter(
+    "rillcast_log_lines_left_out_total",
+    "Lines of the log not written because the same place in the code had written too many in the last seconds.",
+)
+
 BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(

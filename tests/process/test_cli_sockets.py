@@ -104,3 +104,16 @@ def test_a_port_in_use_is_named_with_who_needs_and_who_holds_it(kind: socket.Soc
 
     assert caught.value.sentence.startswith(f"{word} port {ports[0]}, which edge-1 needs, is in use")
     assert f"(pid {os.getpid()})" in caught.value.sentence
+
+
+def test_a_port_that_two_processes_need_is_named_with_both() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("0.0.0.0", 0))
+        port = probe.getsockname()[1]
+    specs = [ProcessSpec(name, ("true",), udp_ports=(port,)) for name in ("origin-1", "edge-1")]
+
+    with pytest.raises(CannotGoOn) as caught:
+        require_free(specs)
+
+    wanted = f"UDP port {port}, which edge-1 needs, is needed by origin-1 as well; give them ports further apart"
+    assert caught.value.sentence == wanted

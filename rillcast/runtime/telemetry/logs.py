@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 from opentelemetry import trace
+
+from rillcast.runtime import metrics
 
 LogFormat = Literal["text", "json"]
 
@@ -69,6 +72,7 @@ def configure_logging(level: str, log_format: LogFormat, node: str = "") -> None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(node) if log_format == "json" else _TextFormatter(node))
     handler.addFilter(_Sparse("opentelemetry"))
+    handler.addFilter(Bounded())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -91,6 +95,46 @@ class _Sparse(logging.Filter):
             return False
         self._next = record.created + 60
         return True
+
+
+class Bounded(logging.Filter):
+    """Lets each place in the code write `LINES` lines in `PERIOD_S`, so that nobody fills a disk with what he provokes.
+    The last of them says that others are left out, and the next one how many were. Lines for debugging are not
+    counted: whoever asks for them wants them all."""
+
+    LINES = 50
+    PERIOD_S = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[tuple[str, int, int], _Place] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written. Called once for each, from any thread."""
+        if record.levelno <= logging.DEBUG:
+            return True
+        place = self._places.setdefault((record.name, record.lineno, record.levelno), _Place(record.created))
+        if not 0 <= record.created - place.since < self.PERIOD_S:
+            left_out = place.lines - self.LINES
+            place.since, place.lines = record.created, 0
+            if left_out > 0:
+                _add_field(record, "left_out_before", left_out)
+        place.lines += 1
+        if place.lines == self.LINES:
+            _add_field(record, "others_left_out_for_s", round(self.PERIOD_S - (record.created - place.since)))
+        elif place.lines > self.LINES:
+            metrics.LOG_LINES_LEFT_OUT.inc()
+        return place.lines <= self.LINES
+
+
+@dataclass
+class _Place:
+    since: float
+    lines: int = 0
+
+
+def _add_field(record: logging.LogRecord, name: str, value: object) -> None:
+    setattr(record, _FIELDS, {**_fields_of(record), name: value})
 
 
 def _trace_ids() -> tuple[str, str] | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
-from rillcast.runtime.telemetry.logs import configure_logging, get_logger
+from rillcast.runtime.telemetry.logs import Bounded, configure_logging, get_logger
 from rillcast.runtime.telemetry.tracing import configure_tracing, tracer
 
 
@@ -47,3 +48,45 @@ def test_a_fault_of_ours_has_its_traceback(capsys: pytest.CaptureFixture[str]) -
     except KeyError:
         get_logger("rillcast.x").exception("It broke")
     assert "KeyError: 'boom'" in json.loads(capsys.readouterr().err)["exception"]
+
+
+def record(at: float, *, line: int = 7, level: int = logging.WARNING) -> logging.LogRecord:
+    made = logging.LogRecord("rillcast.x", level, "x.py", line, "A client is odd", (), None)
+    made.created = at
+    return made
+
+
+def test_one_place_in_the_code_fills_no_disk_and_says_what_it_left_out() -> None:
+    bounded = Bounded()
+    crowd = [record(100.0 + n / 1000) for n in range(1000)]
+
+    written = [one for one in crowd if bounded.filter(one)]
+    other_place = bounded.filter(record(101.0, line=8))
+    later = record(100.0 + Bounded.PERIOD_S)
+
+    assert len(written) == Bounded.LINES
+    assert "others_left_out_for_s" in written[-1].__dict__["rillcast_fields"]
+    assert other_place
+    assert bounded.filter(later)
+    assert later.__dict__["rillcast_fields"] == {"left_out_before": 1000 - Bounded.LINES}
+
+
+def test_few_lines_and_lines_for_debugging_are_all_written() -> None:
+    bounded = Bounded()
+
+    assert all(bounded.filter(record(float(n))) for n in range(1000))
+    assert all(bounded.filter(record(2000.0, level=logging.DEBUG)) for _ in range(1000))
+
+
+def test_a_wall_clock_that_is_set_back_silences_nothing_for_long() -> None:
+    bounded = Bounded()
+    assert not all(bounded.filter(record(1000.0)) for _ in range(100))
+
+    assert bounded.filter(record(10.0))
+
+
+def test_what_libraries_log_is_bounded_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "text", "edge-1")
+    for _ in range(200):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    assert len(capsys.readouterr().err.splitlines()) == Bounded.LINES
