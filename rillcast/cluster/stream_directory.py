@@ -170,10 +170,11 @@ class StreamDirectory:
         except Undecodable:
             self.undecodable += 1
             return frozenset()
-        if known is None and len(self._renditions) >= MAX_ENTRIES:
+        key, slash, name = entry.key.rpartition("/")
+        belongs = slash and name and stream_key(record.app, record.stream) == key
+        if not belongs or (known is None and len(self._renditions) >= MAX_ENTRIES):
             self.undecodable += 1
             return frozenset()
-        key = stream_key(record.app, record.stream)
         written_at = known.written_at if known is not None and known.revision == entry.revision else now
         self._renditions[entry.key] = _SeenRendition(entry.revision, written_at, record, key)
         self._by_stream.setdefault(key, set()).add(entry.key)

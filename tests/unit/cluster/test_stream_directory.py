@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rillcast.cluster.stream_directory import StreamDirectory
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
@@ -113,6 +116,58 @@ def test_a_renditions_bit_rate_is_no_change_either() -> None:
 
     assert directory.apply_rendition(rendition(7, epoch=5, bitrate_bps=420_000), 2.0) == frozenset()
     assert directory.apply_rendition(rendition(8, epoch=5, bitrate_bps=0), 4.0) == {KEY}
+
+
+@pytest.mark.parametrize("name", [f"{KEY}x/ladder", "live/other/ladder", "ladder", f"{KEY}/ladder/more", KEY])
+def test_a_job_under_the_key_of_another_stream_is_passed_over_and_counted(name: str) -> None:
+    directory = directory_with(entry(5, epoch=5))
+
+    assert directory.apply_rendition(Entry(name, rendition(6, epoch=5).value, 6), 0.0) == frozenset()
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert (live.renditions, directory.undecodable) == ((), 1)
+
+
+STREAMS = [StreamId(name) for name in ("a.b", "c", "q")]
+KEYS = [stream_key(APP, stream) for stream in STREAMS]
+JOBS = [f"{key}/{name}" for key in KEYS for name in ("ladder", "t1")] + ["live/x/y/z", "x", ""]
+OWNERS = [NodeId("o1"), NodeId("t1")]
+
+
+@st.composite
+def written(draw: st.DrawFn) -> bytes | None:
+    """Whatever anybody may write: records of some stream under some key, garbage, or a deletion."""
+    stream, owner, epoch = draw(st.sampled_from(STREAMS)), draw(st.sampled_from(OWNERS)), draw(st.integers(0, 9))
+    record: StreamRecord | RenditionRecord = RenditionRecord(
+        app=APP, stream=stream, epoch=epoch, owner=owner, tracks=(track("v0.360p"),)
+    )
+    if draw(st.booleans()):
+        record = StreamRecord(
+            app=APP, stream=stream, owner=owner, publisher_session=SessionId("s"), tracks=(track("v0"),), epoch=epoch
+        )
+    return draw(st.sampled_from([None, b"\xff garbage", b"{}", msgspec.json.encode(record)]))
+
+
+@given(st.lists(st.tuples(st.sampled_from([*KEYS, *JOBS]), written(), st.floats(0, 4)), max_size=40))
+def test_whatever_is_written_every_stream_can_be_looked_up_and_in_the_end_nothing_is_left(
+    writes: list[tuple[str, bytes | None, float]],
+) -> None:
+    directory, now = StreamDirectory(LEASE_S), 0.0
+    for revision, (key, value, later) in enumerate(writes, 1):
+        now += later
+        directory.apply_stream(Entry(key, value, revision), now)
+        directory.apply_rendition(Entry(key, value, revision), now)
+        directory.expire(now, bus_up=True)
+        for live in directory.all():
+            assert live.key == stream_key(live.app, live.stream)
+            assert all(stream_key(job.app, job.stream) == live.key for job in live.renditions)
+
+    directory.expire(now + 1, bus_up=True)
+    directory.expire(now + 1 + LEASE_S, bus_up=True)
+
+    assert list(directory.all()) == []
+    assert not (directory._renditions or directory._by_stream or directory._live)
 
 
 def test_a_key_not_rewritten_within_the_lease_is_gone() -> None:
