@@ -40,6 +40,16 @@ class Step(StrEnum):
     """The lease is lost: give up what it stood for. Nothing comes after this step."""
 
 
+class Holder(StrEnum):
+    """Whose record lies under the key."""
+
+    OURS = "ours"
+    OTHER = "other"
+    """Another owner's, or one that was not written for this claim."""
+    NOBODY = "nobody"
+    """There is no key, or what lies there is no record at all, whoever put it there."""
+
+
 class Lease:
     """One claim, from `Lease(…)` to LOST or to the owner deleting the key itself."""
 
@@ -125,19 +135,22 @@ class Lease:
         self.revision = revision
         self._due = now if self._changed else now + self._ttl_s / REWRITES
 
-    def found(self, revision: int | None, *, ours: bool, now: float) -> None:
-        """The answer to READ: the key's revision (None = no such key) and whether the record in it is ours."""
+    def found(self, revision: int | None, holder: Holder, now: float) -> None:
+        """The answer to READ: the key's revision (None = no such key) and whose record lies there. What is no record is
+        overwritten by a new claim and not by a rewrite: nobody knows who held the key before, and a new epoch is above
+        that of everybody who did."""
         self._contact = now
         if self.lost:
             return
         self._due = now
         if revision is None:
             self._step = Step.CREATE
-        elif ours:
-            self.revision = revision
-            self._step = Step.REPLACE if self._renewing else Step.REWRITE
-        else:
+        elif holder is Holder.OTHER:
             self._stand_down()
+        else:
+            self.revision = revision
+            anew = self._renewing or holder is Holder.NOBODY
+            self._step = Step.REPLACE if anew else Step.REWRITE
 
     def observed(self, epoch: int, *, ours: bool, now: float) -> None:
         """The change feed showed a record for the key. Stands down if it is another's with a higher epoch."""

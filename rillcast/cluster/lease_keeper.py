@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from rillcast.cluster.lease import Lease, Step
+from rillcast.cluster.lease import Holder, Lease, Step
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.ports import KeyValue
 
 RecordOf = Callable[[int, int], bytes]
 """Makes the record to write from (epoch, since_epoch). The epoch is 0 in a write that claims the key, and since_epoch
 is 0 when nothing that was given away before is valid any more."""
-IsOurs = Callable[[bytes], bool]
-"""Whether a record found under the key was written for this claim."""
+OtherOwner = Callable[[bytes], str | None]
+"""The name of the other owner whose record lies under the key; None for a record that was written for this claim.
+Raises `Undecodable` for what is no record of this key at all."""
 
 
 class LeaseKeeper:
@@ -27,16 +29,22 @@ class LeaseKeeper:
         lease: Lease,
         *,
         record_of: RecordOf,
-        is_ours: IsOurs,
+        other_owner: OtherOwner,
+        on_no_record: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
+        """`on_no_record` is called whenever something lies under the key that is no record of it, before that is
+        overwritten or removed."""
         self._store = store
         self._key = key
         self._record_of = record_of
-        self._is_ours = is_ours
+        self._other_owner = other_owner
+        self._on_no_record = on_no_record
         self._clock = clock
         self._hurried = asyncio.Event()
         self.lease = lease
+        self.lost_to = ""
+        """The other owner to whom the lease was lost, once it is."""
 
     async def claim(self) -> bool:
         """Take the key: False when another has it. Raises STORE_UNAVAILABLE."""
@@ -70,7 +78,7 @@ class LeaseKeeper:
             if await self._store.delete(self._key, self.lease.revision):
                 return
             entry = await self._store.get(self._key)
-            if entry is not None and entry.value is not None and self._is_ours(entry.value):
+            if entry is not None and entry.value is not None and self._holder(entry.value) is not Holder.OTHER:
                 await self._store.delete(self._key, entry.revision)
 
     def hurry(self) -> None:
@@ -83,9 +91,11 @@ class LeaseKeeper:
         self.lease.renew_epoch(self._clock())
         self._hurried.set()
 
-    def observed(self, epoch: int, *, ours: bool) -> None:
-        """The change feed showed a record for the key."""
-        self.lease.observed(epoch, ours=ours, now=self._clock())
+    def observed(self, epoch: int, *, other: str | None) -> None:
+        """The change feed showed a record for the key: that of the owner `other`, or None for one of ours."""
+        if not self.lease.lost:
+            self.lost_to = other or ""
+        self.lease.observed(epoch, ours=other is None, now=self._clock())
         self._hurried.set()
 
     async def _take(self, step: Step) -> None:
@@ -101,11 +111,23 @@ class LeaseKeeper:
             case Step.READ:
                 entry = await store.get(key)
                 if entry is None or entry.value is None:
-                    lease.found(None, ours=False, now=self._clock())
+                    lease.found(None, Holder.NOBODY, self._clock())
                 else:
-                    lease.found(entry.revision, ours=self._is_ours(entry.value), now=self._clock())
+                    lease.found(entry.revision, self._holder(entry.value), self._clock())
             case Step.WAIT | Step.STOP:
                 pass
+
+    def _holder(self, value: bytes) -> Holder:
+        try:
+            other = self._other_owner(value)
+        except Undecodable:
+            self._on_no_record()
+            return Holder.NOBODY
+        if other is None:
+            return Holder.OURS
+        if not self.lease.lost:
+            self.lost_to = other
+        return Holder.OTHER
 
     def _claim(self) -> bytes:
         return self._record_of(0, self.lease.still_valid_since)

@@ -27,6 +27,10 @@ COMMANDS_FAILED = Counter(
     "rillcast_plane_commands_failed", "Commands the media plane could not carry out, by command", ["command"]
 )
 EVENTS_DROPPED = Counter("rillcast_node_events_dropped", "Outgoing events dropped because too many waited")
+LEASE_NO_RECORD = Counter(
+    "rillcast_lease_no_record",
+    "Values found under a key that this node holds by lease which are no record of that key. They are overwritten.",
+)
 
 
 class PlaneMetrics:

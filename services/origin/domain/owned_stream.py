@@ -194,9 +194,11 @@ class OwnedStream:
             since_epoch=since_epoch,
         )
 
-    def is_ours(self, record: StreamRecord) -> bool:
-        """Whether a record found in the store was written for this stream here."""
-        return record.owner == self.node and record.publisher_session in self._own_sessions
+    def other_owner(self, record: StreamRecord) -> NodeId | None:
+        """The node that wrote a record found in the store; None for one that was written for this stream here. It may
+        have the name of this node: that of its previous process, or of a second one by mistake."""
+        ours = record.owner == self.node and record.publisher_session in self._own_sessions
+        return None if ours else record.owner
 
     def _advance(self, event: PublishEvent) -> None:
         self.state = after(self.state, event)

@@ -13,10 +13,11 @@ from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts import subjects
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.ids import NodeId, SessionId, stream_key
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
+from rillcast.node.metrics import LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream
@@ -67,6 +68,9 @@ class Hold:
             await self._keeper.keep()
             if not self.ended:
                 self.lost = True
+                log.warning(
+                    "Another node has the stream, this one stands down", key=self.key, owner=self._keeper.lost_to
+                )
                 on_lost()
 
         self._keeping = self._tasks.start(run(), f"lease of {self.key}")
@@ -79,9 +83,9 @@ class Hold:
         """Everything given to children under the present epoch becomes void."""
         self._keeper.renew_epoch()
 
-    def observed(self, epoch: int, *, ours: bool) -> None:
-        """The change feed showed a record for the key."""
-        self._keeper.observed(epoch, ours=ours)
+    def observed(self, epoch: int, *, other: NodeId | None) -> None:
+        """The change feed showed a record for the key: that of the node `other`, or None for one of ours."""
+        self._keeper.observed(epoch, other=other)
 
     async def release(self) -> None:
         """The id is free for others from now on, if the store can be reached. Nothing to do if the key got lost
@@ -142,7 +146,7 @@ class Claims:
             if entry is None or entry.value is None:
                 replace = None
                 continue
-            record = _decode(entry.value)
+            record = _record_or_none(stream.key, entry.value)
             if record is not None and record.publisher_session != displaced:
                 giving_up = await self._displace(record, stream.publisher.credential_digest)
                 displaced = record.publisher_session
@@ -202,16 +206,16 @@ class Claims:
         await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
 
     def _keeper(self, stream: OwnedStream, replace: int | None) -> LeaseKeeper:
-        def is_ours(value: bytes) -> bool:
-            record = _decode(value)
-            return record is not None and stream.is_ours(record)
+        def other_owner(value: bytes) -> NodeId | None:
+            return stream.other_owner(_record(stream.key, value))
 
         return LeaseKeeper(
             self._streams,
             stream.key,
             Lease(self._lease_s, self._clock(), replace_revision=replace),
             record_of=lambda epoch, since_epoch: msgspec.json.encode(stream.record(epoch, since_epoch)),
-            is_ours=is_ours,
+            other_owner=other_owner,
+            on_no_record=LEASE_NO_RECORD.inc,
             clock=self._clock,
         )
 
@@ -221,8 +225,16 @@ def in_use(retry_after_s: float | None = None) -> RillcastError:
     return RillcastError(ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id", retry_after_s)
 
 
-def _decode(value: bytes) -> StreamRecord | None:
+def _record(key: str, value: bytes) -> StreamRecord:
+    """Raises `Undecodable` also for the record of another stream, which the directory ignores as well."""
+    record = decode_json(value, StreamRecord)
+    if stream_key(record.app, record.stream) != key:
+        raise Undecodable(f"a record of another stream than {key}")
+    return record
+
+
+def _record_or_none(key: str, value: bytes) -> StreamRecord | None:
     try:
-        return decode_json(value, StreamRecord)
+        return _record(key, value)
     except Undecodable:
         return None

@@ -156,7 +156,7 @@ class StreamOwner:
         """The change feed shows this for a stream; another owner's higher epoch ends ours."""
         owned = self._streams.key(key)
         if owned is not None and live is not None:
-            owned.hold.observed(live.epoch, ours=owned.stream.is_ours(live.record))
+            owned.hold.observed(live.epoch, other=owned.stream.other_owner(live.record))
 
     def tick(self) -> None:
         """Let time pass. Call several times a second."""

@@ -13,8 +13,12 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import JobKind, NodeId, job_key
 from rillcast.contracts.records import RenditionRecord, TrackRecord
+from rillcast.node.metrics import LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
+from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder.ports import Clock, KeyValue
+
+log = get_logger(__name__)
 
 
 class JobLease:
@@ -37,7 +41,13 @@ class JobLease:
         self._claimed = RenditionRecord(app=live.app, stream=live.stream, epoch=live.epoch, owner=node, kind=kind)
         self._tracks = tracks
         self._keeper = LeaseKeeper(
-            store, self.key, Lease(lease_s, clock()), record_of=self._record, is_ours=self._is_ours, clock=clock
+            store,
+            self.key,
+            Lease(lease_s, clock()),
+            record_of=self._record,
+            other_owner=self._other_owner,
+            on_no_record=LEASE_NO_RECORD.inc,
+            clock=clock,
         )
         self._keeping: asyncio.Task[None] | None = None
 
@@ -75,14 +85,15 @@ class JobLease:
         except Exception:
             on_lost()
             raise
+        log.warning("Another node has the job, this one stands down", key=self.key, owner=self._keeper.lost_to)
         on_lost()
 
     def _record(self, _epoch: int, _since_epoch: int) -> bytes:
         return msgspec.json.encode(msgspec.structs.replace(self._claimed, tracks=self._tracks()))
 
-    def _is_ours(self, value: bytes) -> bool:
-        try:
-            record = decode_json(value, RenditionRecord)
-        except Undecodable:
-            return False
-        return record.owner == self._claimed.owner and record.epoch == self.epoch
+    def _other_owner(self, value: bytes) -> NodeId | None:
+        record, claimed = decode_json(value, RenditionRecord), self._claimed
+        if (record.app, record.stream, record.kind) != (claimed.app, claimed.stream, claimed.kind):
+            raise Undecodable(f"a record of another job than {self.key}")
+        ours = record.owner == claimed.owner and record.epoch == self.epoch
+        return None if ours else record.owner

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Lease, Step
+from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Holder, Lease, Step
 
 TTL_S = 6.0
 
@@ -98,7 +98,7 @@ def test_a_key_the_store_lost_is_claimed_anew_and_relays_opened_before_stay_good
 
     lease.rewritten(None, 60.0)
     assert lease.next_step(60.0) is Step.READ
-    lease.found(None, ours=False, now=60.0)
+    lease.found(None, Holder.NOBODY, 60.0)
     assert lease.next_step(60.0) is Step.CREATE
     lease.claimed(42, 60.0)
 
@@ -110,7 +110,7 @@ def test_a_rewrite_whose_answer_got_lost_is_recognised_as_ours() -> None:
     lease = held_lease(epoch=10)
 
     lease.rewritten(None, 2.0)
-    lease.found(12, ours=True, now=2.0)
+    lease.found(12, Holder.OURS, 2.0)
 
     assert lease.held
     assert lease.revision == 12
@@ -121,10 +121,23 @@ def test_a_foreign_record_makes_the_owner_stand_down_for_good() -> None:
     lease = held_lease()
 
     lease.rewritten(None, 2.0)
-    lease.found(99, ours=False, now=2.0)
+    lease.found(99, Holder.OTHER, 2.0)
 
     assert lease.lost
     assert lease.next_step(100.0) is Step.STOP
+
+
+def test_what_is_no_record_is_overwritten_at_its_revision_in_a_new_epoch_and_relays_opened_before_stay_good() -> None:
+    lease = held_lease(epoch=10)
+
+    lease.rewritten(None, 2.0)
+    lease.found(99, Holder.NOBODY, 2.0)
+    assert lease.held
+    assert lease.next_step(2.0) is Step.REPLACE
+    assert lease.revision == 99
+    lease.claimed(100, 2.0)
+
+    assert (lease.epoch, lease.since_epoch) == (100, 10)
 
 
 def test_a_higher_epoch_in_the_change_feed_makes_the_owner_stand_down() -> None:
@@ -154,7 +167,7 @@ def test_a_renewed_epoch_voids_the_one_before_even_if_the_first_write_collides()
     lease.renew_epoch(1.0)
     assert lease.next_step(1.0) is Step.REPLACE
     lease.claimed(None, 1.0)
-    lease.found(12, ours=True, now=1.0)
+    lease.found(12, Holder.OURS, 1.0)
     assert lease.next_step(1.0) is Step.REPLACE
     lease.claimed(13, 1.0)
 
@@ -168,9 +181,10 @@ EVENTS: dict[str, Callable[[Lease], None]] = {
     "claim lost": lambda lease: lease.claimed(None, 5.0),
     "rewritten": lambda lease: lease.rewritten(OURS, 5.0),
     "rewrite lost": lambda lease: lease.rewritten(None, 5.0),
-    "found ours": lambda lease: lease.found(OURS, ours=True, now=5.0),
-    "found theirs": lambda lease: lease.found(THEIRS, ours=False, now=5.0),
-    "found none": lambda lease: lease.found(None, ours=False, now=5.0),
+    "found ours": lambda lease: lease.found(OURS, Holder.OURS, 5.0),
+    "found theirs": lambda lease: lease.found(THEIRS, Holder.OTHER, 5.0),
+    "found garbage": lambda lease: lease.found(THEIRS, Holder.NOBODY, 5.0),
+    "found none": lambda lease: lease.found(None, Holder.NOBODY, 5.0),
     "unreachable": lambda lease: lease.unreachable(5.0),
     "hurry": lambda lease: lease.hurry(5.0),
     "renew": lambda lease: lease.renew_epoch(5.0),
@@ -194,13 +208,13 @@ def looking() -> Lease:
 
 def claiming_anew() -> Lease:
     lease = looking()
-    lease.found(None, ours=False, now=1.0)
+    lease.found(None, Holder.NOBODY, 1.0)
     return lease
 
 
 def stopped() -> Lease:
     lease = looking()
-    lease.found(THEIRS, ours=False, now=1.0)
+    lease.found(THEIRS, Holder.OTHER, 1.0)
     return lease
 
 
@@ -220,7 +234,15 @@ MATRIX: dict[str, dict[str, Step]] = {
     "replacing": {"claimed": W, "claim lost": X, "unreachable": P},
     "held": {"rewritten": W, "rewrite lost": R, "unreachable": W, "hurry": W, "renew": P},
     "renewing": {"claimed": W, "claim lost": R, "rewritten": P, "rewrite lost": R, "unreachable": P},
-    "looking": {"found ours": W, "found theirs": X, "found none": C, "unreachable": R, "hurry": R, "renew": R},
+    "looking": {
+        "found ours": W,
+        "found theirs": X,
+        "found garbage": P,
+        "found none": C,
+        "unreachable": R,
+        "hurry": R,
+        "renew": R,
+    },
     "creating anew": {"claimed": W, "claim lost": R, "unreachable": C, "hurry": C, "renew": C},
     "stopped": dict.fromkeys(EVENTS, X),
 }

@@ -10,6 +10,7 @@ import pytest
 
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
+from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.kv import FakeKeyValue
@@ -42,9 +43,16 @@ class Owner:
         self.store = store
         self.name = name
         self.text = "new"
+        self.no_records = 0
         clock = asyncio.get_running_loop().time
         self.keeper = LeaseKeeper(
-            store, "k", Lease(TTL_S, clock()), record_of=self._record, is_ours=self._is_ours, clock=clock
+            store,
+            "k",
+            Lease(TTL_S, clock()),
+            record_of=self._record,
+            other_owner=self._other_owner,
+            on_no_record=self._no_record,
+            clock=clock,
         )
 
     def say(self, text: str) -> None:
@@ -54,8 +62,15 @@ class Owner:
     def _record(self, epoch: int, since_epoch: int) -> bytes:
         return f"{self.name} {self.text} {epoch} {since_epoch}".encode()
 
-    def _is_ours(self, value: bytes) -> bool:
-        return value.split()[0].decode() == self.name
+    def _no_record(self) -> None:
+        self.no_records += 1
+
+    def _other_owner(self, value: bytes) -> str | None:
+        try:
+            name, _text, _epoch, _since_epoch = value.decode().split()
+        except ValueError as error:
+            raise Undecodable("not four words") from error
+        return None if name == self.name else name
 
 
 async def stored(store: FakeKeyValue) -> str:
@@ -143,7 +158,7 @@ async def test_an_owner_that_heard_of_a_higher_epoch_never_claims_again_although
         await store.put("k", b"other took 9 9")
         owner.say("changed")
         await asyncio.sleep(ANSWER_S / 2)  # its write was refused, which it does not know yet
-        owner.keeper.observed(9, ours=False)
+        owner.keeper.observed(9, other="other")
         await store.delete("k")
         await asyncio.wait((keeping,), timeout=60.0)
 
@@ -184,3 +199,45 @@ async def test_a_key_whose_last_answer_was_lost_is_given_back_all_the_same() -> 
         await owner.keeper.release()
 
         assert await stored(store) == ""
+
+
+@pytest.mark.parametrize("garbage", [b"\xff garbage", b"", b"me"])
+async def test_what_is_no_record_is_overwritten_and_counted(garbage: bytes) -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner):
+        await asyncio.sleep(1.0)
+        await store.put("k", garbage)
+        await asyncio.sleep(2.0)
+
+        assert owner.keeper.lease.held
+        assert await stored(store) == "me new 4 1", "claimed anew; what was opened before stays valid"
+        assert owner.no_records == 1
+
+
+async def test_what_is_no_record_is_removed_when_the_key_is_given_back() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner) as keeping:
+        await asyncio.sleep(1.0)
+        await cancelled(keeping)
+        await store.put("k", b"\xff garbage")
+
+        await owner.keeper.release()
+
+        assert await store.get("k") is None
+
+
+@pytest.mark.parametrize("by_feed", [False, True])
+async def test_an_owner_that_stands_down_knows_who_has_the_key(by_feed: bool) -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner) as keeping:
+        await asyncio.sleep(1.0)
+        await store.put("k", b"other took 9 9")
+        if by_feed:
+            owner.keeper.observed(9, other="other")
+        await asyncio.wait((keeping,), timeout=60.0)
+
+        assert keeping.done()
+        assert owner.keeper.lost_to == "other"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 
 import msgspec
 import pytest
 from origin_harness import APP, KEY, STREAM, World
 from push_ingest import PushIngest
 
-from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.records import StreamRecord
 from services.origin.usecases.claims import Hold
 
@@ -38,7 +39,9 @@ async def test_a_released_key_is_free_and_one_that_is_left_is_not(world: World) 
         await hold.release()
 
 
-async def test_a_key_that_gets_lost_while_it_is_given_back_is_left_alone(world: World) -> None:
+async def test_a_key_that_gets_lost_while_it_is_given_back_is_left_alone(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     hold = await held(world)
     theirs = StreamRecord(
         app=APP, stream=STREAM, owner=NodeId("origin-9"), publisher_session=SessionId("theirs"), tracks=()
@@ -47,12 +50,38 @@ async def test_a_key_that_gets_lost_while_it_is_given_back_is_left_alone(world: 
     hold.write()
     await world.settle()
     assert hold.lost
+    (line,) = [line for line in caplog.records if line.levelno >= logging.WARNING]
+    assert vars(line)["rillcast_fields"] == {"key": KEY, "owner": "origin-9"}
 
     await hold.release()
 
     record = await world.record()
     assert record is not None
     assert record.owner == "origin-9"
+
+
+@pytest.mark.parametrize("kind", ["bytes", "owner", "stream"])
+async def test_what_is_no_record_of_the_stream_is_overwritten_by_its_owner(world: World, kind: str) -> None:
+    hold = await held(world)
+    record = await world.record()
+    assert record is not None
+    garbage = {
+        "bytes": b"\xff garbage",
+        "owner": msgspec.json.encode(msgspec.structs.replace(record, owner=NodeId("é"))),
+        "stream": msgspec.json.encode(
+            msgspec.structs.replace(record, owner=NodeId("origin-9"), stream=StreamId("other"))
+        ),
+    }
+    await world.streams.put(KEY, garbage[kind])
+
+    hold.write()
+    await world.settle()
+
+    assert not hold.lost
+    now_there = await world.record()
+    assert now_there is not None
+    assert (now_there.owner, now_there.publisher_session) == (record.owner, record.publisher_session)
+    assert (now_there.epoch, now_there.since_epoch) == (hold.epoch, record.since_epoch)
 
 
 async def test_a_key_is_released_although_the_store_swallows_a_cancellation(

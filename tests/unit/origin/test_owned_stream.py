@@ -137,13 +137,13 @@ def test_records_of_the_last_sessions_are_ours_and_nobody_elses() -> None:
     first = stream.record(1, 1)
     for number in range(7):
         stream.begin(publisher(f"s{number}"), 1.0)
-    assert stream.is_ours(first)
+    assert stream.other_owner(first) is None
 
     stream.begin(publisher("one more"), 1.0)
 
-    assert not stream.is_ours(first)
-    assert stream.is_ours(stream.record(1, 1))
-    assert not stream.is_ours(msgspec.structs.replace(stream.record(1, 1), owner=NodeId("o2")))
+    assert stream.other_owner(first) == first.owner
+    assert stream.other_owner(stream.record(1, 1)) is None
+    assert stream.other_owner(msgspec.structs.replace(stream.record(1, 1), owner=NodeId("o2"))) == "o2"
 
 
 def test_a_stream_that_is_over_has_nothing_more_to_happen() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 import pytest
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import LADDER, NodeId, SessionId
+from rillcast.contracts.ids import LADDER, NodeId, SessionId, StreamId
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
@@ -95,7 +96,9 @@ async def test_a_job_that_another_node_has_is_not_won(store: FakeKeyValue) -> No
 
 
 @pytest.mark.parametrize(("owner", "epoch"), [("transcoder-2", 5), ("transcoder-1", 6)])
-async def test_a_record_of_another_node_or_epoch_ends_the_lease(store: FakeKeyValue, owner: str, epoch: int) -> None:
+async def test_a_record_of_another_node_or_epoch_ends_the_lease(
+    store: FakeKeyValue, owner: str, epoch: int, caplog: pytest.LogCaptureFixture
+) -> None:
     held = Held(store)
     await held.keep()
     foreign = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), kind=LADDER)
@@ -105,8 +108,33 @@ async def test_a_record_of_another_node_or_epoch_ends_the_lease(store: FakeKeyVa
     await eventually(lambda: held.losses == 1)
 
     assert not held.lease.held
+    (line,) = [line for line in caplog.records if line.levelno >= logging.WARNING]
+    assert vars(line)["rillcast_fields"] == {"key": JOB, "owner": owner}
     await held.lease.release()
     assert await held.record() == foreign
+
+
+@pytest.mark.parametrize("kind", ["bytes", "owner", "stream"])
+async def test_what_is_no_record_of_the_job_is_overwritten(store: FakeKeyValue, kind: str) -> None:
+    held = Held(store)
+    await held.keep()
+    written = await held.record()
+    assert written is not None
+    garbage = {
+        "bytes": b"\xff garbage",
+        "owner": msgspec.json.encode(msgspec.structs.replace(written, owner=NodeId("é"))),
+        "stream": msgspec.json.encode(
+            msgspec.structs.replace(written, owner=NodeId("transcoder-2"), stream=StreamId("other"))
+        ),
+    }
+    await store.put(JOB, garbage[kind])
+    held.lease.announce()
+    await asyncio.sleep(1.0)
+
+    assert held.losses == 0
+    assert held.lease.held
+    assert await held.record() == written
+    await held.lease.release()
 
 
 async def test_a_lease_that_is_given_back_is_free_and_nobody_is_told_of_a_loss(store: FakeKeyValue) -> None:
