@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class CannotGoOn(Exception):
     """Ends a command with exit code 1. `details` are printed below the sentence."""
@@ -10,3 +14,12 @@ class CannotGoOn(Exception):
         super().__init__(sentence)
         self.sentence = sentence
         self.details = details or []
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What is done in this block writes `path`. Raises CannotGoOn with the reason if the system does not let it."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotGoOn(f"cannot write {path}: {error.strerror}") from error

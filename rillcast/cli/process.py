@@ -8,8 +8,9 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.plan import ProcessSpec
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -38,11 +39,9 @@ class Child:
         return None if self._process is None else self._process.returncode
 
     async def start(self, *, append: bool = False) -> None:
-        """Raises CannotGoOn when the program is not there."""
-        if not append and self.log.exists():
-            self.log.replace(self.log.with_suffix(".log.1"))
+        """Raises CannotGoOn when the program is not there, or its log can't be written."""
         parent = os.getpid()
-        with self.log.open("ab") as sink:
+        with self._new_log(append=append) as sink:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self.spec.argv,
@@ -56,6 +55,12 @@ class Child:
                 )
             except OSError as error:
                 raise CannotGoOn(f"cannot start {self.spec.name}: {self.spec.argv[0]}: {error.strerror}") from error
+
+    def _new_log(self, *, append: bool) -> BinaryIO:
+        with writing(self.log):
+            if not append and self.log.exists():
+                self.log.replace(self.log.with_suffix(".log.1"))
+            return self.log.open("ab")
 
     async def ended(self) -> int:
         """Waits for the end; the exit code."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.faults import CannotGoOn, writing
 
 
 class RunFolder:
@@ -28,8 +28,11 @@ class RunFolder:
         return self.path / "state.json"
 
     def __enter__(self) -> RunFolder:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with writing(self.logs):
+            self.logs.mkdir(parents=True, exist_ok=True)
+        lock = self.path / "lock"
+        with writing(lock):
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,8 +48,14 @@ class RunFolder:
             os.close(self._lock)
 
     def remember(self, url: str) -> None:
-        """Lets `status` and a second `up` find the stack."""
-        self._state.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        """Lets `status` and a second `up` find the stack. Raises CannotGoOn."""
+        self.write(self._state.name, json.dumps({"pid": os.getpid(), "url": url}))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of this folder anew. Raises CannotGoOn when that is not possible."""
+        path = self.path / name
+        with writing(path):
+            path.write_text(text)
 
     def url(self) -> str | None:
         """Where the stack that runs (or ran last and was killed) answers."""

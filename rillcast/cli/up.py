@@ -75,7 +75,7 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     require_programs(scripts)
     base, nodes = infrastructure(wishes, folder.path, scripts), services(wishes, os.environ)
     require_free([*base, *nodes])
-    (folder.path / "nats.conf").write_text(nats_config(wishes.ports.nats, folder.path / "nats"))
+    folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats"))
     url = f"http://127.0.0.1:{wishes.ports.http}/"
     folder.remember(url)
 

@@ -23,6 +23,37 @@ def test_a_second_instance_is_told_where_the_first_one_is(tmp_path: Path) -> Non
         assert again.url() is None
 
 
+@pytest.mark.parametrize("taken", ["", "logs", "lock"])
+def test_a_run_folder_that_cannot_be_one_is_said(tmp_path: Path, taken: str) -> None:
+    """It is a file; its folder of logs is one; its lock is a folder."""
+    place = tmp_path / "run"
+    (place / taken).parent.mkdir(parents=True, exist_ok=True)
+    (place / taken).mkdir() if taken == "lock" else (place / taken).write_text("")
+
+    with pytest.raises(CannotGoOn, match=rf"cannot write {place / taken}.*: (File exists|Not a|Is a)"):
+        RunFolder(place).__enter__()
+
+
+def test_a_run_folder_below_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(CannotGoOn, match=r"cannot write .*/file/run/logs: Not a directory"):
+        RunFolder(tmp_path / "file" / "run").__enter__()
+
+
+def test_a_run_folder_that_may_not_be_written_is_said() -> None:
+    with pytest.raises(CannotGoOn, match="cannot write /proc/rillcast"):
+        RunFolder(Path("/proc/rillcast")).__enter__()
+
+
+def test_a_state_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        (tmp_path / "state.json").mkdir()
+        with pytest.raises(CannotGoOn, match=r"cannot write .*/state.json: Is a directory"):
+            folder.remember("http://127.0.0.1:5080/")
+        (tmp_path / "state.json").rmdir()
+
+
 def test_consul_is_used_when_it_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RILLCAST_DISCOVERY", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
