@@ -32,6 +32,7 @@ from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.node.metrics import PlaneMetrics
 from rillcast.node.worker_watch import LOOK_S, WorkerWatch
+from rillcast.runtime.errors import NodeFault
 from rillcast.runtime.ports import Bus, KeyValue
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.process.readiness import Readiness
@@ -52,7 +53,7 @@ EventT = TypeVar("EventT", bound=Event)
 Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
 
 
-class MediaThreadFailed(Exception):
+class MediaThreadFailed(NodeFault):
     """A thread of the plane panicked or hangs: our bug, or the kernel's. It ends the node, which drains first, so that
     its viewers move."""
 
@@ -196,7 +197,6 @@ class MediaNode:
             said = f"media thread {silence.worker} has said nothing for {silence.seconds:.0f} s" if silence else ""
             readiness.set("media threads", not said, said)
             if silence and silence.hangs:
-                log.error("A media thread hangs", worker=silence.worker, silent_s=round(silence.seconds, 1))
                 raise MediaThreadFailed(said)
 
     def _heard(self, event: Event) -> None:

@@ -11,5 +11,10 @@ class Stopped(Exception):
     """The node was told to stop before it was up, and has ended in order. This is no failure."""
 
 
+class NodeFault(Exception):
+    """Why this node can't go on, in one sentence that is all there is to say: where it was raised tells nothing more,
+    so it is logged without a traceback."""
+
+
 class Crashed(RuntimeError):
     """A supervised task of the node ended unexpectedly, which is in the log; the node has ended in order after it."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from rillcast.runtime import metrics
+from rillcast.runtime.errors import NodeFault
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 
@@ -84,5 +85,8 @@ class Supervisor:
 
     def _crash(self, name: str, error: BaseException) -> None:
         metrics.TASK_CRASHES.labels(name).inc()
-        log.exception("A task failed, this node ends", raised=error, task=name)
+        if isinstance(error, NodeFault):
+            log.error("A task failed, this node ends", task=name, reason=str(error))
+        else:
+            log.exception("A task failed, this node ends", raised=error, task=name)
         self._on_crash(name)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rillcast.runtime import metrics
+from rillcast.runtime.errors import NodeFault
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.testing.clock import VirtualTimeLoop
 
@@ -63,6 +64,23 @@ def test_a_task_that_ends_by_itself_is_a_crash(
         assert crashes_of(scenario) == [work.__name__]
     assert count._value.get() == before + 1
     assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+def test_a_fault_that_says_all_itself_is_one_line_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def give_up() -> None:
+        raise NodeFault("media thread 1 has said nothing for 10 s")
+
+    async def scenario(supervisor: Supervisor) -> None:
+        supervisor.spawn(give_up(), "media threads")
+
+    with caplog.at_level(logging.ERROR):
+        assert crashes_of(scenario) == ["media threads"]
+    (line,) = caplog.records
+    assert not line.exc_info
+    assert vars(line)["rillcast_fields"] == {
+        "task": "media threads",
+        "reason": "media thread 1 has said nothing for 10 s",
+    }
 
 
 def test_a_finite_task_may_return_but_not_fail() -> None:
