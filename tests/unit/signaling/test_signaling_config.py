@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.config import SignalingSettings
-from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.adapters.kv_secret import KEY, KEY_BYTES, wait_for_key
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,19 @@ def test_settings_that_make_no_sense_are_refused_by_name(field: str, value: obje
 
 def test_default_apps() -> None:
     assert SignalingSettings().apps == ["live", "LiveApp", "WebRTCAppEE"]
+
+
+async def test_a_start_that_waits_for_a_usable_key_says_why_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    store, readiness = FakeKeyValue(), Readiness()
+    await store.put(KEY, b"short")
+    waiting = asyncio.create_task(wait_for_key(store, readiness))
+    await asyncio.sleep(150.5)
+
+    said = [line for line in caplog.records if line.levelno >= logging.WARNING]
+    assert [vars(line)["rillcast_fields"] for line in said] == 3 * [{"reason": readiness.reasons["signing key"]}]
+
+    await store.put(KEY, b"0" * KEY_BYTES)
+    assert await waiting == b"0" * KEY_BYTES
 
 
 async def test_a_start_that_waits_for_the_store_can_be_broken_off() -> None:

@@ -8,10 +8,15 @@ import secrets
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.ports import KeyValue
 from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.telemetry.logs import get_logger
 
 KEY = "signaling_resource_key"
 KEY_BYTES = 32
 RETRY_S = 1.0
+SAY_EVERY_S = 60.0
+"""How often the log says that there is no key yet."""
+
+log = get_logger(__name__)
 
 
 async def shared_key(bucket: KeyValue) -> bytes:
@@ -24,12 +29,17 @@ async def shared_key(bucket: KeyValue) -> bytes:
 
 
 async def wait_for_key(bucket: KeyValue, readiness: Readiness) -> bytes:
-    """The key as soon as the store has it; this node isn't ready before."""
+    """The key as soon as the store has it; this node isn't ready before, and says why in its log."""
+    clock = asyncio.get_running_loop().time
+    say_at = clock()
     while True:
         try:
             key = await shared_key(bucket)
         except RillcastError as error:
             readiness.set("signing key", False, error.message)
+            if clock() >= say_at:
+                log.warning("Cannot serve clients without the key that signs resources", reason=error.message)
+                say_at = clock() + SAY_EVERY_S
             await asyncio.sleep(RETRY_S)
         else:
             readiness.set("signing key", True)
