@@ -29,7 +29,7 @@ class Part(NamedTuple):
 def require_possible(wanted: Sequence[PlaySubscription]) -> None:
     """Raises BAD_REQUEST for a session that cannot be."""
     if not wanted:
-        raise RillcastError(ErrorCode.BAD_REQUEST, "this edge cannot serve a session without a stream")
+        raise RillcastError(ErrorCode.BAD_REQUEST, "subscriptions: this edge cannot serve a session without a stream")
     if len(wanted) > MAX_SUBSCRIPTIONS:
         raise RillcastError(ErrorCode.BAD_REQUEST, f"a session has {MAX_SUBSCRIPTIONS} streams at most")
     if len({one.stream for one in wanted}) < len(wanted):

@@ -72,11 +72,8 @@ class UsageMeter:
         await self.refresh()
         now_s = int(self._vault.wall_s())
         today = day_of(now_s * 1000)
-        try:
-            first = parse_day(request.first_day, min(self._days, default=today))
-            last = parse_day(request.last_day, today)
-        except ValueError as error:
-            raise RillcastError(ErrorCode.BAD_REQUEST, str(error)) from error
+        first = _asked("first_day", request.first_day, min(self._days, default=today))
+        last = _asked("last_day", request.last_day, today)
         if first > last:
             raise RillcastError(ErrorCode.BAD_REQUEST, f"the first day ({first}) is after the last ({last})")
         made = report(self._days, first, last, now_s, self._vault.in_force().license.licensee)
@@ -113,6 +110,13 @@ class UsageMeter:
             raise RillcastError(
                 ErrorCode.STORE_UNAVAILABLE, "the store has no usable key for signing usage reports"
             ) from error
+
+
+def _asked(field: str, text: str, otherwise: date) -> date:
+    try:
+        return parse_day(text, otherwise)
+    except ValueError as error:
+        raise RillcastError(ErrorCode.BAD_REQUEST, f"{field}: {error}") from error
 
 
 def _key(day: date) -> str:

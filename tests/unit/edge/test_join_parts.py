@@ -48,7 +48,7 @@ def test_a_session_may_have_one_to_eight_streams() -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (streams(0), "without a stream"),
+        (streams(0), "^subscriptions: .* without a stream"),
         (streams(MAX_SUBSCRIPTIONS + 1), "has 8 streams at most"),
         (streams(1) * 2, "each stream id once"),
     ],
