@@ -34,14 +34,9 @@ async def carry_out(
 ) -> tuple[str, bytes]:
     """Outcome (label of `BUS_SERVED`) and the answer's body. The handler is cancelled when the asker gives up.
     `protocol`: the version in which the asker speaks. Another one than ours is refused unread, with a code that makes
-    the asker try another node."""
-    if protocol != PROTOCOL_VERSION:
-        failure = Failure(
-            code=ErrorCode.NO_NODE_AVAILABLE,
-            message=envelope.other_version(protocol),
-            retry_after_s=envelope.RETRY_AFTER_S,
-        )
-        return "version", envelope.encode_failure(failure)
+    the asker try another node. So is a request that nobody waits for any more."""
+    if (refusal := _unread(remaining_s, protocol)) is not None:
+        return refusal
     try:
         message = envelope.decode(body, request)
     except Undecodable as error:
@@ -60,6 +55,20 @@ async def carry_out(
             return "deadline", _failure(ErrorCode.SERVER_ERROR, "not carried out in time")
         log.exception("Carrying out a request failed", subject=subject)
         return "error", _failure(ErrorCode.SERVER_ERROR, "internal error, see this node's log")
+
+
+def _unread(remaining_s: float | None, protocol: int) -> tuple[str, bytes] | None:
+    """The refusal of a request that is not worth reading; None for any other."""
+    if protocol != PROTOCOL_VERSION:
+        failure = Failure(
+            code=ErrorCode.NO_NODE_AVAILABLE,
+            message=envelope.other_version(protocol),
+            retry_after_s=envelope.RETRY_AFTER_S,
+        )
+        return "version", envelope.encode_failure(failure)
+    if remaining_s is not None and remaining_s <= 0:
+        return "deadline", _failure(ErrorCode.NO_NODE_AVAILABLE, "its time was over before it began")
+    return None
 
 
 def _failure(code: ErrorCode, message: str) -> bytes:

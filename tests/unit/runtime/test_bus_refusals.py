@@ -46,6 +46,17 @@ async def test_a_request_with_impossible_values_never_reaches_its_handler(name: 
     assert (outcome, refusal.value.code) == ("undecodable", ErrorCode.BAD_REQUEST)
 
 
+async def test_a_request_whose_time_was_over_never_reaches_its_handler() -> None:
+    """The asker has given up, and another node can do it."""
+    body = envelope.encode(NodeLeft(node=NODE, kind=NodeKind.EDGE))
+
+    outcome, answer = await carry_out("rc.v1.anything", body, NodeLeft, never, 0.0, protocol=PROTOCOL_VERSION)
+
+    with pytest.raises(RillcastError, match="its time was over before it began") as refusal:
+        envelope.decode_answer(answer, Ack)
+    assert (outcome, refusal.value.code) == ("deadline", ErrorCode.NO_NODE_AVAILABLE)
+
+
 def report(**changes: object) -> NodeReport:
     return msgspec.structs.replace(NodeReport(info=INFO, load=NodeLoad(sessions=3), ready=True), **changes)
 
