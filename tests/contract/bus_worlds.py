@@ -111,7 +111,8 @@ class NatsWorld:
             await self.connections[1].client.publish(msg.reply, answer)  # `respond` would send our headers back
 
         await self.connections[1].client.subscribe(subject, cb=respond)
-        await self.connections[1].client.flush()
+        for _ in range(2):  # nats-py writes the ping of a flush before the commands still waiting to be written
+            await self.connections[1].client.flush()
 
     async def lose(self) -> None:
         await self.server.kill()
