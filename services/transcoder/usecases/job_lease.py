@@ -40,15 +40,10 @@ class JobLease:
         self.epoch = live.epoch
         self._claimed = RenditionRecord(app=live.app, stream=live.stream, epoch=live.epoch, owner=node, kind=kind)
         self._tracks = tracks
-        self._keeper = LeaseKeeper(
-            store,
-            self.key,
-            Lease(lease_s, clock()),
-            record_of=self._record,
-            other_owner=self._other_owner,
-            on_no_record=LEASE_NO_RECORD.inc,
-            clock=clock,
-        )
+        self._store = store
+        self._clock = clock
+        self._lease_s = lease_s
+        self._keeper = self._claiming(None)
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -57,7 +52,15 @@ class JobLease:
         return self._keeper.lease.held
 
     async def claim(self) -> bool:
-        """Take it: False when another node has it. Raises STORE_UNAVAILABLE."""
+        """Take it: False when another node has it. What lies there and is no record is overwritten. Raises
+        STORE_UNAVAILABLE."""
+        if await self._keeper.claim():
+            return True
+        entry = await self._store.get(self.key)
+        if entry is None or entry.value is None or not self._is_no_record(entry.value):
+            return False
+        LEASE_NO_RECORD.inc()
+        self._keeper = self._claiming(entry.revision)
         return await self._keeper.claim()
 
     def keep(self, on_lost: Callable[[], None]) -> None:
@@ -87,6 +90,24 @@ class JobLease:
             raise
         log.warning("Another node has the job, this one stands down", key=self.key, owner=self._keeper.lost_to)
         on_lost()
+
+    def _claiming(self, replace_revision: int | None) -> LeaseKeeper:
+        return LeaseKeeper(
+            self._store,
+            self.key,
+            Lease(self._lease_s, self._clock(), replace_revision=replace_revision),
+            record_of=self._record,
+            other_owner=self._other_owner,
+            on_no_record=LEASE_NO_RECORD.inc,
+            clock=self._clock,
+        )
+
+    def _is_no_record(self, value: bytes) -> bool:
+        try:
+            self._other_owner(value)
+        except Undecodable:
+            return True
+        return False
 
     def _record(self, _epoch: int, _since_epoch: int) -> bytes:
         return msgspec.json.encode(msgspec.structs.replace(self._claimed, tracks=self._tracks()))

@@ -95,6 +95,27 @@ async def test_a_job_that_another_node_has_is_not_won(store: FakeKeyValue) -> No
     await first.lease.release()
 
 
+@pytest.mark.parametrize("garbage", [b"\xff garbage", b"{}"])
+async def test_a_job_under_whose_key_lies_no_record_is_won(store: FakeKeyValue, garbage: bytes) -> None:
+    await store.put(JOB, garbage)
+    held = Held(store)
+
+    await held.keep()
+    await asyncio.sleep(LEASE_S * 2)
+
+    assert held.lease.held
+    assert await held.record() is not None
+    await held.lease.release()
+    assert await held.record() is None
+
+
+async def test_a_job_whose_garbage_another_node_has_overwritten_is_not_won(store: FakeKeyValue) -> None:
+    await store.put(JOB, b"\xff garbage")
+    one, two = Held(store), Held(store, "transcoder-2")
+
+    assert sorted(await asyncio.gather(one.lease.claim(), two.lease.claim())) == [False, True]
+
+
 @pytest.mark.parametrize(("owner", "epoch"), [("transcoder-2", 5), ("transcoder-1", 6)])
 async def test_a_record_of_another_node_or_epoch_ends_the_lease(
     store: FakeKeyValue, owner: str, epoch: int, caplog: pytest.LogCaptureFixture
