@@ -37,10 +37,10 @@ class Followed:
     def __init__(self, running: SessionState) -> None:
         self.joins, self.events, self.tally = Joins(), BusSessionEvents(), Tallied()
         watch = JoinWatch("whip", running, self.joins, self.events, self.tally)
-        watch.follow(SESSION, asyncio.get_running_loop().time())
+        watch.follow(SESSION, NODE, asyncio.get_running_loop().time())
 
-    async def hears(self, state: SessionState | None, reason: EndReason | None = None) -> None:
-        change = SessionChanged(session=SESSION, node=NODE, state=state, reason=reason)
+    async def hears(self, state: SessionState | None, reason: EndReason | None = None, *, node: NodeId = NODE) -> None:
+        change = SessionChanged(session=SESSION, node=node, state=state, reason=reason)
         broker = FakeBroker()
         here, there = FakeBus(broker), FakeBus(broker)
         await self.events.start(here, HERE)
@@ -88,6 +88,14 @@ async def test_figures_and_the_end_of_one_subscription_change_nothing() -> None:
     await followed.hears(None, EndReason.STREAM_ENDED)
 
     assert (followed.outcomes, followed.joins.told, len(followed.events)) == ([], [], 1)
+
+
+async def test_a_node_that_answered_too_late_does_not_end_the_session_at_another_one() -> None:
+    followed = Followed(SessionState.CONNECTED)
+    await followed.hears(SessionState.CLOSED, EndReason.NOT_ANSWERED, node=NodeId("edge-2"))
+    await followed.hears(SessionState.CONNECTED)
+
+    assert (followed.outcomes, followed.joins.told) == (["ok"], ["connected"])
 
 
 async def test_nobody_is_followed_for_ever() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain.effects import Accept, End, ExpireLater, Forget, GiveUp, OpenViewer, Wait
@@ -87,6 +90,23 @@ def test_a_session_closed_before_it_started_is_an_error_and_afterwards_an_end() 
         "publishTimeoutError"
     ]
     assert definitions(after.changed(late, SessionState.CLOSED, reason=EndReason.ICE_TIMEOUT)) == ["play_finished"]
+
+
+@pytest.mark.parametrize("opened_elsewhere", [False, True])
+def test_a_node_that_answered_too_late_does_not_end_the_session_at_another_one(opened_elsewhere: bool) -> None:
+    talk = Talk()
+    session = talk.opening()
+    late = SessionChanged(
+        session=session, node=NodeId("edge-2"), state=SessionState.CLOSED, reason=EndReason.NOT_ANSWERED
+    )
+    if opened_elsewhere:
+        talk.opened(session)
+
+    assert talk.conversation.sessions.changed(late, 0.0) == []
+    if not opened_elsewhere:
+        talk.opened(session)
+    talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+    assert definitions(talk.changed(session, SessionState.CONNECTED)) == ["play_started"]
 
 
 def test_a_fault_of_the_server_is_told_before_the_end() -> None:

@@ -1,11 +1,15 @@
-"""Opens sessions: chooses a node, asks it, then the next best; waits a moment where there is no node at all."""
+"""Opens sessions: chooses a node, asks it, then the next best; waits a moment where there is no node at all.
+
+A viewer's edge that says nothing may be busy as well as frozen, so another one is asked beside it, and the first answer
+counts. A publisher is asked for at one origin at a time, since two would take the stream from each other.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple, Protocol
 
 from opentelemetry import context, trace
 
@@ -22,21 +26,28 @@ from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling import metrics
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
+from services.signaling.core.domain.silent_nodes import SilentNodes
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.node_asks import Ask, NodeAsks, Patience
 
 log = get_logger(__name__)
 
 ATTEMPTS = 3
 OPEN_TIMEOUT_S = 3.0
-"""An SDK starts anew when ICE isn't checking about 3 s after `play`."""
+"""For all attempts together. An SDK starts anew when ICE isn't checking about 3 s after `play`."""
+EDGE_ALONE_S = 1.0
+"""After so long without a word of an edge another one is asked beside it. A join takes an edge some milliseconds, and
+up to `OPEN_TIMEOUT_S` where it waits for a relay."""
+ORIGIN_SHARE_S = 1.5
+"""How long one origin may take, so that a second one can be asked. It may itself wait 1 s for a stream's owner."""
+PUBLISHING = Patience(total_s=OPEN_TIMEOUT_S, one_s=ORIGIN_SHARE_S, alone_s=None)
 _ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE})
 """Refusals after which another node may do better."""
 
 Nodes = Mapping[NodeId, NodeReport]
 Choose = Callable[[Nodes, set[NodeId]], NodeId]
 """From the nodes there are, without those that refused: the best. Raises `RillcastError`."""
-Ask = Callable[[NodeId], Awaitable[SessionAnswer]]
 
 
 class Outlook(Protocol):
@@ -81,6 +92,7 @@ class Joins:
         self._max_opening = max_opening
         self._clock = asyncio.get_running_loop().time
         self._opening = 0
+        self._silent = SilentNodes()
         self._traces: dict[SessionId, context.Context] = {}
         self._tracer = tracer("rillcast.signaling")
 
@@ -94,11 +106,12 @@ class Joins:
             owner = self._owner_of(join.app, join.stream)
             return self._placement.publisher(origins.values(), owner, join.client.place, self._clock(), refused)
 
-        async def ask(origin: NodeId) -> SessionAnswer:
-            return await self._nodes.publish(origin, request, OPEN_TIMEOUT_S)
+        async def ask(origin: NodeId, timeout_s: float) -> SessionAnswer:
+            return await self._nodes.publish(origin, request, timeout_s)
 
         with self._span("signaling.publish", join.app, join.stream, join.session):
-            return await self._open(NodeKind.ORIGIN, join.session, choose, ask, left)
+            opening = _Opening(NodeKind.ORIGIN, join.session, choose, ask, PUBLISHING)
+            return await self._open(opening, left)
 
     async def play(self, join: ViewerJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """A viewer's session at an edge. `left`: set when the client has gone. Raises `RillcastError`."""
@@ -119,55 +132,100 @@ class Joins:
             carriers = self._carriers.nodes(join.app, join.stream)
             return self._placement.viewer(edges.values(), carriers, join.client.place, now, refused)
 
-        async def ask(edge: NodeId) -> SessionAnswer:
-            return await self._nodes.play(edge, request, OPEN_TIMEOUT_S + waits_s)
+        async def ask(edge: NodeId, timeout_s: float) -> SessionAnswer:
+            return await self._nodes.play(edge, request, timeout_s)
 
         with self._span("signaling.play", join.app, join.stream, join.session):
             if join.sdp_offer is None:
                 self._traces[join.session] = context.get_current()
-            return await self._open(NodeKind.EDGE, join.session, choose, ask, left)
+            opening = _Opening(NodeKind.EDGE, join.session, choose, ask, _patience_with_edges(waits_s))
+            return await self._open(opening, left)
 
-    async def _open(
-        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, left: asyncio.Event | None
-    ) -> SessionAnswer:
+    async def _open(self, opening: _Opening, left: asyncio.Event | None) -> SessionAnswer:
         waits_until = self._clock() + self._arrival.wait_s
         refusals = _Refusals()
         try:
             while True:
                 try:
-                    return await self._ask_nodes(kind, session, choose, ask, refusals)
+                    return await self._ask_nodes(opening, refusals)
                 except RillcastError as failure:
-                    if not await self._somebody_comes(kind, refusals, until=waits_until, left=left):
-                        log.info("No node takes a session", kind=kind.value, reason=failure.message)
+                    if not await self._somebody_comes(opening.kind, refusals, until=waits_until, left=left):
+                        log.info("No node takes a session", kind=opening.kind.value, reason=failure.message)
                         raise
         except BaseException:
-            self.forget(session)
+            self.forget(opening.session)
             raise
 
-    async def _ask_nodes(
-        self, kind: NodeKind, session: SessionId, choose: Choose, ask: Ask, refusals: _Refusals
-    ) -> SessionAnswer:
-        """The chosen node, else the next best: the better of two may have filled up or died since its last report."""
+    async def _ask_nodes(self, opening: _Opening, refusals: _Refusals) -> SessionAnswer:
+        """The chosen node, else the next best: the better of two may have filled up or died since its last report.
+        Every node that was asked in vain is told that the session is over, once."""
         refusals.nobody_left = False
-        deadline = self._clock() + OPEN_TIMEOUT_S
+        asks = NodeAsks(opening.ask, opening.patience)
         with self._counted_opening():
-            while True:
-                nodes = self._reports.nodes(kind)
-                try:
-                    node = choose(nodes, refusals.of(nodes))
-                except RillcastError as nobody:
-                    refusals.nobody_left = nobody.code is ErrorCode.NO_NODE_AVAILABLE
-                    raise refusals.last or nobody from None
-                self._pending.placed(session, node, self._clock())
-                try:
-                    return await ask(node)
-                except RillcastError as error:
-                    if error.code not in _ELSEWHERE:
-                        raise
-                    self._not_taken(kind, session, node, error)
-                    refusals.add(nodes[node], error)
-                    if refusals.count >= ATTEMPTS or self._clock() >= deadline:
-                        raise
+            try:
+                while True:
+                    self._ask_next(opening, asks, refusals)
+                    ended = await asks.ended()
+                    if ended is None:
+                        self._find_silent(asks.nodes)
+                        continue
+                    report, asked = ended
+                    if (answer := self._answer(opening, report, asked, refusals)) is not None:
+                        return answer
+            finally:
+                for node in asks.give_up():
+                    self._not_taken(opening, node, "another one answered first, or the join is over")
+
+    def _ask_next(self, opening: _Opening, asks: NodeAsks, refusals: _Refusals) -> None:
+        """Ask one more node if there is one. Raises `RillcastError` when there is none and no answer is awaited."""
+        if asks and opening.patience.alone_s is None:
+            return
+        refusals.nobody_left = False
+        nodes = self._reports.nodes(opening.kind)
+        if refusals.count + len(asks) >= ATTEMPTS or asks.left_s <= 0:
+            nobody = refusals.last
+        else:
+            try:
+                node = self._choose(opening.choose, nodes, refusals.of(nodes).union(asks.nodes))
+            except RillcastError as error:
+                refusals.nobody_left = error.code is ErrorCode.NO_NODE_AVAILABLE
+                nobody = refusals.last or error
+            else:
+                self._pending.placed(opening.session, node, self._clock())
+                asks.begin(nodes[node])
+                return
+        if nobody is not None and not asks:
+            raise nobody
+
+    def _choose(self, choose: Choose, nodes: Nodes, refused: set[NodeId]) -> NodeId:
+        """The best of the others where some are silent; one of the silent rather than none."""
+        silent = self._silent.now(self._clock())
+        if silent:
+            with suppress(RillcastError):
+                return choose(nodes, refused | silent)
+        return choose(nodes, refused)
+
+    def _answer(
+        self, opening: _Opening, report: NodeReport, asked: asyncio.Task[SessionAnswer], refusals: _Refusals
+    ) -> SessionAnswer | None:
+        """None when the node does not take the session and another one may. Raises any other refusal."""
+        node = report.info.node
+        try:
+            answer = asked.result()
+        except RillcastError as error:
+            self._find_silent([node] if error.code is ErrorCode.NO_NODE_AVAILABLE else [])
+            if error.code not in _ELSEWHERE:
+                raise
+            self._not_taken(opening, node, error.message)
+            refusals.add(report, error)
+            return None
+        self._silent.heard(node)
+        self._pending.placed(opening.session, node, self._clock())
+        return answer
+
+    def _find_silent(self, nodes: list[NodeId]) -> None:
+        for node in nodes:
+            self._silent.silent(node, self._clock())
 
     @contextmanager
     def _counted_opening(self) -> Iterator[None]:
@@ -181,10 +239,10 @@ class Joins:
             self._opening -= 1
             metrics.OPENING.dec()
 
-    def _not_taken(self, kind: NodeKind, session: SessionId, node: NodeId, error: RillcastError) -> None:
-        metrics.PLACEMENT_RETRIES.labels(kind.value).inc()
-        log.info("A node did not take a session", target=node, reason=error.message)
-        self._tasks.queue(self._end(session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
+    def _not_taken(self, opening: _Opening, node: NodeId, reason: str) -> None:
+        metrics.PLACEMENT_RETRIES.labels(opening.kind.value).inc()
+        log.info("A node did not take a session", target=node, reason=reason)
+        self._tasks.queue(self._end(opening.session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
 
     async def _somebody_comes(
         self, kind: NodeKind, refusals: _Refusals, *, until: float, left: asyncio.Event | None
@@ -240,6 +298,22 @@ class Joins:
         return self._tracer.start_as_current_span(name, attributes=attributes)
 
 
+def _patience_with_edges(waits_s: float) -> Patience:
+    """`waits_s`: how long an edge may besides wait for a rendition that the viewer needs."""
+    total_s = OPEN_TIMEOUT_S + waits_s
+    return Patience(total_s=total_s, one_s=total_s, alone_s=EDGE_ALONE_S + waits_s)
+
+
+class _Opening(NamedTuple):
+    """What is wanted of the nodes."""
+
+    kind: NodeKind
+    session: SessionId
+    choose: Choose
+    ask: Ask
+    patience: Patience
+
+
 class _Refusals:
     """The nodes that did not take one session. A node that started anew since counts as another one."""
 
@@ -247,6 +321,7 @@ class _Refusals:
         self._incarnations: dict[NodeId, str] = {}
         self.count = 0
         self.last: RillcastError | None = None
+        """Of several of one kind the first: that node had the most time."""
         self.some_full = False
         """Whether one of them had no room."""
         self.nobody_left = False
@@ -255,7 +330,8 @@ class _Refusals:
     def add(self, report: NodeReport, error: RillcastError) -> None:
         self._incarnations[report.info.node] = report.info.incarnation
         self.count += 1
-        self.last = error
+        if self.last is None or self.last.code is not error.code:
+            self.last = error
         self.some_full = self.some_full or error.code is ErrorCode.HIGH_RESOURCE_USAGE
 
     def of(self, nodes: Nodes) -> set[NodeId]:

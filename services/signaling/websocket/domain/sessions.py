@@ -89,6 +89,8 @@ class Sessions:
         slot = self._slots.session(event.session)
         if slot is None or following(slot.role, slot.phase, Step.CLOSED) is None:
             return []  # given up, or not asked for yet
+        if slot.node not in (None, event.node) or event.reason is EndReason.NOT_ANSWERED:
+            return []  # of a node that was asked before, and answered too late
         if event.state is SessionState.CLOSED:
             reason = event.reason or EndReason.OTHER
             return self._node_leaves(slot, now) if reason is EndReason.DRAINING else self._closed(slot, reason)

@@ -121,7 +121,7 @@ class HttpSessions(ABC):
         if left.is_set():
             self._services.joins.end(answer.session, answer.node, EndReason.ABANDONED)
         else:
-            self._watch.follow(answer.session, began)
+            self._watch.follow(answer.session, answer.node, began)
         return self._created(asked, answer)
 
     async def _offer(self, request: Request) -> str:

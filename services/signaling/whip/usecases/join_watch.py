@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from rillcast.contracts.ids import SessionId
+from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import SessionState
 from services.signaling.core.ports import SessionEvents, Tally
@@ -37,12 +37,15 @@ class JoinWatch:
         self._events = events
         self._tally = tally
 
-    def follow(self, session: SessionId, began: float) -> None:
-        """Count how the join goes on. Called once per session that a node has opened. `began`: the loop's time at the
-        client's request, in seconds."""
+    def follow(self, session: SessionId, node: NodeId, began: float) -> None:
+        """Count how the join goes on. Called once per session that a node has opened. `node`: what others say of the
+        session, who were asked before and answered too late, does not count. `began`: the loop's time at the client's
+        request, in seconds."""
         loop = asyncio.get_running_loop()
 
         def changed(event: SessionChanged) -> None:
+            if event.node != node:
+                return
             if event.state is SessionState.CLOSED:
                 self._tally.joined(self._role, "failed")
                 self._joins.forget(event.session)
