@@ -80,6 +80,8 @@ class OwnedStream:
         self.sources: dict[TrackId, SourceId] = {}
         self.inherited = False
         """Whether the stream lived elsewhere before, or in this node's previous process."""
+        self.unwanted = False
+        """Whether the session was closed while the stream was being claimed for it."""
         self.media_flowing = False
         """Whether the stream has had media in any session, so that viewers may be there."""
         self.restored = False

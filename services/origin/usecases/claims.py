@@ -130,7 +130,7 @@ class Claims:
 
     async def claim(self, stream: OwnedStream) -> Hold:
         """Take the stream's key. If it was alive elsewhere, the stream inherits what viewers have. Raises
-        STREAM_ID_IN_USE, or STORE_UNAVAILABLE."""
+        STREAM_ID_IN_USE, STORE_UNAVAILABLE, or UNKNOWN_SESSION when `stream` is not wanted any more."""
         if (release := self._releases.get(stream.key)) is not None:
             await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
         replace: int | None = None
@@ -143,6 +143,8 @@ class Claims:
             if giving_up is not None:  # somebody has written since: the owner, which is alive then and answers soon
                 await asyncio.wait((giving_up,))
             entry = await self._streams.get(stream.key)
+            if stream.unwanted:  # its publisher may have the stream at the origin that was asked next
+                raise unwanted()
             if entry is None or entry.value is None:
                 replace = None
                 continue
@@ -218,6 +220,11 @@ class Claims:
             on_no_record=LEASE_NO_RECORD.inc,
             clock=self._clock,
         )
+
+
+def unwanted() -> RillcastError:
+    """The session was closed before it had its stream."""
+    return RillcastError(ErrorCode.UNKNOWN_SESSION, "the session was closed while its stream was being claimed")
 
 
 def in_use(retry_after_s: float | None = None) -> RillcastError:

@@ -29,7 +29,7 @@ from services.origin.domain.owned_stream import Due, OwnedStream
 from services.origin.domain.takeover import may_take_over
 from services.origin.domain.track_layout import same_layout
 from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
-from services.origin.usecases.claims import Claims, in_use
+from services.origin.usecases.claims import Claims, Hold, in_use, unwanted
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
 _WHAT = "origin"
@@ -68,6 +68,7 @@ class StreamOwner:
         self._wall_ms = wall_ms
         self._drain_s = drain_s
         self._locks = KeyLocks()
+        self._claiming: dict[SessionId, OwnedStream] = {}
         self._sources = map(SourceId, itertools.count(1))
         self._nobody_sends = asyncio.Event()
         self._nobody_sends.set()
@@ -122,7 +123,10 @@ class StreamOwner:
         unknown session succeeds."""
         owned = self._streams.session(request.session)
         if owned is None:
-            return CloseAnswer(found=False)
+            claiming = self._claiming.get(request.session)
+            if claiming is not None:
+                claiming.unwanted = True
+            return CloseAnswer(found=claiming is not None)
         if request.keep_stream_s > 0:
             owned.stream.gone(request.keep_stream_s, request.reason, self._clock())
         else:
@@ -202,10 +206,7 @@ class StreamOwner:
         worker = self._load.least_loaded()
         tracks = ingest.tracks(worker)
         stream = OwnedStream(publisher, tracks, node=self._node, worker=worker, wall_ms=self._wall_ms())
-        hold = await self._claims.claim(stream)
-        if self._admission.draining:  # since the claim began; the next origin finds the key free, or takes it over
-            await (hold.leave() if stream.inherited else hold.release())
-            self._admission.refuse_if_draining(_WHAT)
+        hold = await self._claimed(stream)
         metrics.EPOCH_CHANGES.inc()
         if stream.media_flowing:
             metrics.RESTORED.labels("elsewhere").inc()
@@ -214,6 +215,20 @@ class StreamOwner:
         hold.keep(lambda: self._lost_to_another(owned))
         self._lay_out(owned, tracks)
         self._connect(owned, ingest)
+
+    async def _claimed(self, stream: OwnedStream) -> Hold:
+        """The stream's key, for a publisher that still wants it here, at a node that stays."""
+        session = stream.publisher.session
+        self._claiming[session] = stream
+        try:
+            hold = await self._claims.claim(stream)
+        finally:
+            self._claiming.pop(session, None)
+        if self._admission.draining or stream.unwanted:  # the next origin finds the key free, or takes it over
+            await (hold.leave() if stream.inherited else hold.release())
+            self._admission.refuse_if_draining(_WHAT)
+            raise unwanted()
+        return hold
 
     def _take_over(self, owned: Owned, ingest: Ingest) -> None:
         """A newcomer's session feeds the living stream."""

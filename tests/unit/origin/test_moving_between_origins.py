@@ -14,6 +14,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
+from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
 from rillcast.runtime.ports import Entry
 from services.origin.usecases.stream_owner import StreamOwner
@@ -134,6 +135,31 @@ async def test_a_frozen_origin_that_wakes_finds_its_stream_gone_and_never_writes
     assert owners == {new.name}
     assert len(old.origin.owner._streams) == 0
     assert "ended" not in world.announced()
+
+
+async def test_an_origin_that_wakes_too_late_leaves_the_stream_where_its_publisher_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds the request in its socket, and right behind it the word that another origin was asked."""
+    late, new = await world.origin("origin-1"), await world.origin("origin-2")
+    kept = await world.publish(new, session="same")
+    new.media()
+    await world.settled_record()
+
+    get = world.streams.get
+
+    async def get_after_the_close(key: str) -> Entry | None:
+        await world.close(late, kept.session, reason=EndReason.NOT_ANSWERED)
+        return await get(key)
+
+    with monkeypatch.context() as patched, pytest.raises(RillcastError) as refusal:
+        patched.setattr(world.streams, "get", get_after_the_close)
+        await world.publish(late, session="same")
+
+    assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
+    assert (await world.settled_record()).owner == new.name
+    assert ("closed", "replaced") not in world.told(kept.session)
+    assert not late.origin.owner._claiming
 
 
 async def test_a_stranger_cannot_have_a_killed_origins_stream_before_the_lease_is_over(world: World) -> None:
