@@ -395,6 +395,16 @@ def test_an_edge_that_comes_while_the_only_one_is_silent_is_asked() -> None:
     passes(check)
 
 
+def test_the_only_origin_has_all_the_time() -> None:
+    async def check() -> None:
+        site = frozen_first(ORIGIN, takes_s=2.5)
+
+        assert await site.joins_at(kind=ORIGIN) == "e1"
+        assert now() == pytest.approx(2.5)
+
+    passes(check)
+
+
 def test_a_silent_edge_with_no_other_than_a_full_one_may_still_answer() -> None:
     async def check() -> None:
         site = frozen_first(EDGE, "e2", takes_s=2.5)

@@ -40,7 +40,7 @@ EDGE_ALONE_S = 1.0
 """After so long without a word of an edge another one is asked beside it. A join takes an edge some milliseconds, and
 up to `OPEN_TIMEOUT_S` where it waits for a relay."""
 ORIGIN_SHARE_S = 1.5
-"""How long one origin may take, so that a second one can be asked. It may itself wait 1 s for a stream's owner."""
+"""How long one origin may take where a second one can be asked. It may itself wait 1 s for a stream's owner."""
 PUBLISHING = Patience(total_s=OPEN_TIMEOUT_S, one_s=ORIGIN_SHARE_S, alone_s=None)
 _ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE})
 """Refusals after which another node may do better."""
@@ -185,14 +185,15 @@ class Joins:
         if refusals.count + len(asks) >= ATTEMPTS or asks.left_s <= 0:
             nobody = refusals.last
         else:
+            taken = refusals.of(nodes).union(asks.nodes)
             try:
-                node = self._choose(opening.choose, nodes, refusals.of(nodes).union(asks.nodes))
+                node = self._choose(opening.choose, nodes, taken)
             except RillcastError as error:
                 refusals.nobody_left = error.code is ErrorCode.NO_NODE_AVAILABLE
                 nobody = refusals.last or error
             else:
                 self._pending.placed(opening.session, node, self._clock())
-                asks.begin(nodes[node])
+                asks.begin(nodes[node], last=not taking_sessions(nodes.values(), taken | {node}))
                 return
         if nobody is not None and not asks:
             raise nobody

@@ -20,7 +20,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float
     """From the first request to the refusal that the client gets."""
     one_s: float
-    """How long one node may take, if so much is left of `total_s`."""
+    """How long one node may take where there is another one, if so much is left of `total_s`."""
     alone_s: float | None
     """After so long without news another node is asked as well. None: two are never asked at one time."""
 
@@ -48,13 +48,13 @@ class NodeAsks:
         """The nodes that have not answered yet, in the order in which they were asked."""
         return [report.info.node for report in self._under_way.values()]
 
-    def begin(self, report: NodeReport) -> None:
-        """Ask this node too."""
+    def begin(self, report: NodeReport, *, last: bool) -> None:
+        """Ask this node too. `last`: there is no other one to leave any time to."""
 
         async def asking(timeout_s: float) -> SessionAnswer:
             return await self._ask(report.info.node, timeout_s)
 
-        timeout_s = min(self._patience.one_s, self.left_s)
+        timeout_s = self.left_s if last else min(self._patience.one_s, self.left_s)
         self._under_way[asyncio.create_task(asking(timeout_s), name="ask a node")] = report
 
     async def ended(self) -> tuple[NodeReport, asyncio.Task[SessionAnswer]] | None:
