@@ -1,4 +1,8 @@
-"""One publisher, viewers on both edges: each edge gets one copy from the origin, however many watch there."""
+"""One publisher, viewers on two edges: each edge gets one copy from the origin, however many watch there.
+
+On a busy machine signaling rather chooses the edge that has the stream, so all may watch there;
+`tests/integration/test_origin_to_edges.py` puts viewers on two edges by itself.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ async def test_each_edge_opens_one_relay_per_track(rillcast: Cluster, strangers:
         seen = [await viewer.until_watching() for viewer in viewers]
 
         ports = {one.first.port for one in seen if one.first is not None}
-        assert len(ports) == len(EDGES), "each edge has its own media port, and both have viewers"
-        for edge in EDGES:
-            assert await relays_opened(rillcast, edge) - before[edge] == TRACKS
-        assert await relays_opened(rillcast, "origin-1") - before["origin-1"] == TRACKS * len(EDGES)
+        opened = {node: await relays_opened(rillcast, node) - before[node] for node in before}
+        used = [edge for edge in EDGES if opened[edge]]
+        assert len(ports) == len(used), "each edge has a media port of its own"
+        assert opened == {"origin-1": TRACKS * len(used)} | {edge: TRACKS * (edge in used) for edge in EDGES}
         await until(
             lambda: rillcast.stream(stream), lambda entry: entry and entry.viewers == VIEWERS, "all viewers are counted"
         )
