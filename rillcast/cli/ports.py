@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 import psutil
 
@@ -42,11 +43,9 @@ def is_free(kind: socket.SocketKind, port: int) -> bool:
 
 
 def _by_whom(kind: socket.SocketKind, port: int) -> str:
-    try:
+    with suppress(psutil.Error):  # the system need not tell
         for connection in psutil.net_connections("tcp4" if kind == socket.SOCK_STREAM else "udp4"):
             listening = kind == socket.SOCK_DGRAM or connection.status == psutil.CONN_LISTEN
             if listening and connection.laddr and connection.laddr.port == port and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
     return ""

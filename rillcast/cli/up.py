@@ -122,7 +122,7 @@ async def _seen_by_signaling(nodes: list[ProcessSpec]) -> None:
                 missing = started - Counter(msgspec.json.decode(answer.content, type=_Readyz).placeable)
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
-        pass
+        pass  # whoever is missing by now is named below
     except (httpx.HTTPError, msgspec.MsgspecError) as error:
         reason = f": {error}"
     if missing:
