@@ -159,12 +159,27 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun.l.google.com:19302"
     turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
     turn_server_credential: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    publish_jwt_control_enabled: bool = False
+    """Whether a publisher needs a JWT (HS256) with the claims ``streamId`` (or ``sub``), ``type``: ``publish`` and
+    ``exp``. It is signed with ``publishTokenSecret`` if that is set, else with ``jwtStreamSecretKey``. Without a secret
+    of at least 32 bytes nobody may publish."""
+    play_jwt_control_enabled: bool = False
+    """The same for viewers, with ``type``: ``play`` and ``playTokenSecret``."""
+    jwt_stream_secret_key: Secret = ""
+    """The secret of the JWTs of publishers and viewers, of at least 32 bytes."""
     publish_token_secret: Secret = ""
-    """If it is set, a publisher needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
-    ``publish``)."""
+    """If it is set, a publisher needs a JWT as with ``publishJwtControlEnabled``, signed with this secret."""
     play_token_secret: Secret = ""
-    """If it is set, a viewer needs a JWT that is signed with it (HS256; claims ``sub``: the stream id, ``type``:
-    ``play``)."""
+    """If it is set, a viewer needs a JWT as with ``playJwtControlEnabled``, signed with this secret."""
+    token_max_life_s: Annotated[int, msgspec.Meta(ge=0, le=315_360_000)] = 0
+    """How far ahead the ``exp`` of a JWT may lie, in seconds; one without ``exp`` is refused. 0 = any time."""
+    hash_control_publish_enabled: bool = False
+    """Whether a publisher needs a hash as its token: the SHA-256, in hex, of the stream id, the word ``publish`` and
+    ``tokenHashSecret``, one after the other. Such a token never expires."""
+    hash_control_play_enabled: bool = False
+    """The same for viewers, with the word ``play``."""
+    token_hash_secret: Secret = ""
+    """The secret of the hashes, of at least 32 bytes."""
 
     @property
     def abr(self) -> AbrSettings:

@@ -13,6 +13,7 @@ from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.records import AppSettings, StreamRecord
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.runtime.ports import Entry
+from services.signaling.core.domain.admission_rules import Admitted
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.websocket.domain.conversation import Conversation
@@ -113,7 +114,7 @@ class Talk:
         self.conversation.stream_live(stream)
 
     def admitted(self, session: SessionId) -> list[Effect]:
-        return self.conversation.entrance.admitted(session, AppSettings(app_name=AppName("live")))
+        return self.conversation.entrance.admitted(session, Admitted(settings=AppSettings(app_name=AppName("live"))))
 
     def opening(self, now: float = 0.0, stream: str = STREAM) -> SessionId:
         return next(e.session for e in self.send("play", now, streamId=stream) if isinstance(e, OpenViewer))

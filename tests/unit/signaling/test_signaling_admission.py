@@ -17,9 +17,10 @@ from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from rillcast.node.background import BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
-from services.signaling.core.domain.admission_rules import Applicant
+from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.identity import Client, Credentials
+from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
@@ -42,11 +43,12 @@ class Question:
         self.given_up = 0
         self.answered = asyncio.Event()
         self.refusal: RillcastError | None = None
+        self.verifies: VerifiedIdentity | None = None
 
     def applies(self, applicant: Applicant, settings: AppSettings) -> bool:
         return self.to_ask
 
-    async def ask(self, applicant: Applicant, settings: AppSettings) -> None:
+    async def ask(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
         self.asked += 1
         try:
             await self.answered.wait()
@@ -55,6 +57,7 @@ class Question:
             raise
         if self.refusal is not None:
             raise self.refusal
+        return self.verifies
 
 
 def passes(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -70,7 +73,7 @@ def admission(*questions: Question, checks: tuple[Check, ...] = (), **bounds: An
     return Admission(AppCatalog(["live"], {}), checks, questions, **bounds)
 
 
-async def code_of(asking: Coroutine[Any, Any, AppSettings]) -> ErrorCode | None:
+async def code_of(asking: Coroutine[Any, Any, Admitted]) -> ErrorCode | None:
     try:
         await asking
     except RillcastError as error:
@@ -80,10 +83,11 @@ async def code_of(asking: Coroutine[Any, Any, AppSettings]) -> ErrorCode | None:
 
 def test_where_nobody_is_to_be_asked_the_answer_is_there_at_once() -> None:
     async def check() -> None:
-        settings = admission(Question(applies=False)).at_once(APPLICANT)
+        admitted = admission(Question(applies=False)).at_once(APPLICANT)
 
-        assert settings is not None
-        assert settings.app_name == "live"
+        assert admitted is not None
+        assert admitted.settings.app_name == "live"
+        assert not admitted.identity
 
     passes(check)
 
@@ -113,6 +117,21 @@ def test_questions_are_asked_in_their_order_and_the_first_refusal_counts() -> No
         assert asking.at_once(APPLICANT) is None
         assert await code_of(asking.admit(APPLICANT)) is ErrorCode.UNAUTHORIZED
         assert [question.asked for question in (first, second, third)] == [1, 1, 0]
+
+    passes(check)
+
+
+def test_of_what_was_verified_the_strongest_counts() -> None:
+    async def check() -> None:
+        webhook, subscriber = Question(), Question()
+        webhook.verifies = VerifiedIdentity(Proof.WEBHOOK, "d")
+        subscriber.verifies = VerifiedIdentity(Proof.SUBSCRIBER, "alice")
+        for question in (webhook, subscriber):
+            question.answered.set()
+
+        admitted = await admission(subscriber, webhook).admit(APPLICANT)
+
+        assert admitted.identity == VerifiedIdentity(Proof.SUBSCRIBER, "alice")
 
     passes(check)
 

@@ -30,7 +30,8 @@ class BusAdmission:
             token=request.token, subscriber_id=request.subscriber_id, subscriber_code=request.subscriber_code
         )
         applicant = Applicant(role=request.role, app=request.app, stream=stream, credentials=credentials, client=client)
-        settings = await self._admission.admit(applicant)
+        admitted = await self._admission.admit(applicant)
+        settings = admitted.settings
         return AdmitAnswer(
             credential_digest=credential_digest(request.app, stream, credentials, client),
             has_credentials=credentials.shown,

@@ -9,7 +9,7 @@ from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Client, Credentials
-from services.signaling.core.domain.tokens import check_stream_token
+from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
 RETRY_AFTER_S = 10.0
 
@@ -22,6 +22,17 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     credentials: Credentials
     client: Client
+    room: str = ""
+    """The main track to which a publisher says that its stream belongs."""
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was let in."""
+
+    settings: AppSettings
+    """What holds in the app at this moment; the session keeps it."""
+    identity: VerifiedIdentity = NOBODY
+    """What was verified. Nobody, where the app asks for nothing."""
 
 
 def unknown_app(app: str) -> RillcastError:
@@ -43,10 +54,3 @@ def check_viewer_limit(settings: AppSettings, viewers: int) -> None:
     if 0 <= limit <= viewers:
         message = f"the app's limit of {limit} viewers is reached"
         raise RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, message, RETRY_AFTER_S)
-
-
-def check_token(applicant: Applicant, settings: AppSettings, now_s: float) -> None:
-    """`now_s`: Unix time. Raises UNAUTHORIZED where the app has a secret and the token does not fit it."""
-    secret = settings.publish_token_secret if applicant.role is Role.PUBLISH else settings.play_token_secret
-    if secret:
-        check_stream_token(applicant.credentials.token, secret, applicant.stream, applicant.role.value, now_s)

@@ -8,6 +8,7 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import PlayRequest, PlaySubscription, PublishRequest
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
 MAX_META_DATA = 16 * 1024
 MAX_NAME = 512
@@ -23,6 +24,8 @@ class PublisherJoin(msgspec.Struct, frozen=True, kw_only=True):
     """Chosen by signaling."""
     client: Client
     credentials: Credentials
+    identity: VerifiedIdentity = NOBODY
+    """What admission verified of it."""
     sdp_offer: str
     name: str = ""
     meta_data: str = ""

@@ -17,20 +17,22 @@ from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import (
+    Admitted,
     Applicant,
     check_stream_limit,
-    check_token,
     check_viewer_limit,
     unknown_app,
 )
+from services.signaling.core.domain.locks_from_memory import check_shown
 from services.signaling.core.domain.stream_name import valid_stream_id
+from services.signaling.core.domain.verified_identity import VerifiedIdentity, strongest
 from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
 
 
 class Check(Protocol):
-    """Answered from memory. Raises `RillcastError` to refuse."""
+    """Answered from memory. Raises `RillcastError` to refuse, and returns whom it verified, if it verifies anybody."""
 
-    def __call__(self, applicant: Applicant, settings: AppSettings) -> None: ...
+    def __call__(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None: ...
 
 
 class AskingCheck(Protocol):
@@ -40,13 +42,14 @@ class AskingCheck(Protocol):
         """Whether there is anything to ask, by the app's settings. Called for every applicant."""
         ...
 
-    async def ask(self, applicant: Applicant, settings: AppSettings) -> None:
-        """Raises `RillcastError` to refuse. Cancelled at the deadline, or when the applicant leaves."""
+    async def ask(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
+        """Whom it verified, if anybody. Raises `RillcastError` to refuse. Cancelled at the deadline, or when the
+        applicant leaves."""
         ...
 
 
 class LocalChecks:
-    """The checks that need nobody, in their order: id, license, limits, token."""
+    """The checks that need nobody, in their order: id, license, limits, what the client shows."""
 
     def __init__(
         self, streams: Streams, audience: Audience, license: LicenseState, wall_clock: Callable[[], float]
@@ -60,7 +63,7 @@ class LocalChecks:
     @property
     def in_order(self) -> Sequence[Check]:
         """The rules in the order in which they are asked, the cheapest first."""
-        return (self.stream_id, self.license, self.limits, self.token)
+        return (self.stream_id, self.license, self.limits, self.shown)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses a stream id that breaks the grammar of ids."""
@@ -79,13 +82,13 @@ class LocalChecks:
         elif settings.web_rtc_viewer_limit >= 0:
             check_viewer_limit(settings, self._audience.viewers_of_app(applicant.app))
 
-    def token(self, applicant: Applicant, settings: AppSettings) -> None:
-        """Refuses a token that is missing, wrong or expired, where the app has a secret for its role."""
-        check_token(applicant, settings, self._wall_clock())
+    def shown(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
+        """Refuses a token that is missing, wrong or expired, where the app asks for one."""
+        return check_shown(applicant, settings, self._wall_clock())
 
 
 class Admission:
-    """Lets in, giving the app's settings, or raises `RillcastError`. One per signaling instance."""
+    """Lets in, or raises `RillcastError`. One per signaling instance."""
 
     def __init__(
         self,
@@ -104,45 +107,47 @@ class Admission:
         self._timeout_s = timeout_s
         self._asking = 0
 
-    def at_once(self, applicant: Applicant) -> AppSettings | None:
-        """The settings, if nobody needs to be asked; None where `admit` is to be awaited. Raises the refusal."""
+    def at_once(self, applicant: Applicant) -> Admitted | None:
+        """Who comes in, if nobody needs to be asked; None where `admit` is to be awaited. Raises the refusal."""
         with _counted_refusal(applicant):
-            settings = self._from_memory(applicant)
+            settings = self._settings(applicant)
+            identities = self._from_memory(applicant, settings)
         if self._open_questions(applicant, settings):
             return None
-        metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
-        return settings
+        return _counted(applicant, Admitted(settings=settings, identity=strongest(identities)))
 
-    async def admit(self, applicant: Applicant) -> AppSettings:
-        """The app's settings. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time."""
+    async def admit(self, applicant: Applicant) -> Admitted:
+        """Who comes in. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time."""
         with _counted_refusal(applicant):
-            settings = self._from_memory(applicant)
+            settings = self._settings(applicant)
+            identities = self._from_memory(applicant, settings)
             questions = self._open_questions(applicant, settings)
             if questions:
-                await self._ask(questions, applicant, settings)
-        metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
-        return settings
+                identities += await self._ask(questions, applicant, settings)
+        return _counted(applicant, Admitted(settings=settings, identity=strongest(identities)))
 
-    def _from_memory(self, applicant: Applicant) -> AppSettings:
+    def _settings(self, applicant: Applicant) -> AppSettings:
         settings = self._apps.settings(applicant.app)
         if settings is None:
             raise unknown_app(applicant.app)
-        for check in self._checks:
-            check(applicant, settings)
         return settings
+
+    def _from_memory(self, applicant: Applicant, settings: AppSettings) -> list[VerifiedIdentity | None]:
+        return [check(applicant, settings) for check in self._checks]
 
     def _open_questions(self, applicant: Applicant, settings: AppSettings) -> list[AskingCheck]:
         return [check for check in self._asking_checks if check.applies(applicant, settings)]
 
-    async def _ask(self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings) -> None:
+    async def _ask(
+        self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings
+    ) -> list[VerifiedIdentity | None]:
         if self._asking >= self._most_asking:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many clients are being let in", 1.0)
         self._asking += 1
         metrics.ADMITTING.inc()
         try:
             async with asyncio.timeout(self._timeout_s):
-                for question in questions:
-                    await question.ask(applicant, settings)
+                return [await question.ask(applicant, settings) for question in questions]
         except TimeoutError as error:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "nobody said in time who may come in", 1.0) from error
         finally:
@@ -157,3 +162,8 @@ def _counted_refusal(applicant: Applicant) -> Iterator[None]:
     except RillcastError as error:
         metrics.ADMISSIONS.labels(applicant.role.value, error.code.value).inc()
         raise
+
+
+def _counted(applicant: Applicant, admitted: Admitted) -> Admitted:
+    metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
+    return admitted

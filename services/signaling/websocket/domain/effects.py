@@ -7,6 +7,7 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.verified_identity import VerifiedIdentity
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     sdp_offer: str
     credentials: Credentials
+    identity: VerifiedIdentity
     name: str
     meta_data: str
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId, new_session_id
-from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
+from services.signaling.core.domain.admission_rules import Admitted
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.ports import Streams, Tally
@@ -65,6 +65,7 @@ class Entrance:
                 stream=slot.stream,
                 sdp_offer=sdp,
                 credentials=slot.credentials,
+                identity=slot.identity,
                 name=slot.name,
                 meta_data=slot.meta_data,
             )
@@ -90,12 +91,13 @@ class Entrance:
 
     # ---- the answer
 
-    def admitted(self, session: SessionId, settings: AppSettings) -> list[Effect]:
+    def admitted(self, session: SessionId, admitted: Admitted) -> list[Effect]:
         """The client may. Nothing happens when it has left meanwhile."""
         slot = self._slots.session(session)
         if slot is None or slot.phase is not Phase.ADMITTING:
             return []
-        slot.start_timeout_s = settings.web_rtc_client_start_timeout_ms / 1_000
+        slot.identity = admitted.identity
+        slot.start_timeout_s = admitted.settings.web_rtc_client_start_timeout_ms / 1_000
         if slot.role is Role.PLAY and self._streams.live(self._app, slot.stream) is None:
             self._slots.advance(slot, Step.DENIED)
             self._tally.command(slot.role.value, "ok")

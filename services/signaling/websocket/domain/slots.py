@@ -7,6 +7,7 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Credentials
+from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 from services.signaling.websocket.domain.phases import Phase, Step, following
 
 
@@ -19,6 +20,8 @@ class Slot(msgspec.Struct, kw_only=True):
     asked_at: float
     phase: Phase
     credentials: Credentials
+    identity: VerifiedIdentity = NOBODY
+    """What admission verified. Known once the client is let in."""
     start_timeout_s: float = 0.0
     """How long the client has until both descriptions are exchanged. Known once it is let in."""
     early_offer: str | None = None

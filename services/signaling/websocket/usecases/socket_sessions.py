@@ -136,12 +136,12 @@ class SocketSessions:
             client=self._client,
         )
         try:
-            settings = self._services.admission.at_once(applicant)
+            admitted = self._services.admission.at_once(applicant)
         except RillcastError as error:
             self._denied(effect.session, error)
             return
-        if settings is not None:
-            self._carry_out(self._conversation.entrance.admitted(effect.session, settings))
+        if admitted is not None:
+            self._carry_out(self._conversation.entrance.admitted(effect.session, admitted))
             return
         asking = self._await_admission(effect.session, applicant)
         task = self._start(asking, lambda busy: self._denied(effect.session, busy))
@@ -150,14 +150,14 @@ class SocketSessions:
 
     async def _await_admission(self, session: SessionId, applicant: Applicant) -> None:
         try:
-            settings = await self._services.admission.admit(applicant)
+            admitted = await self._services.admission.admit(applicant)
         except RillcastError as error:
             self._denied(session, error)
         except Exception:
             self._denied(session, _our_fault())
             raise
         else:
-            self._carry_out(self._conversation.entrance.admitted(session, settings))
+            self._carry_out(self._conversation.entrance.admitted(session, admitted))
         finally:
             self._admitting.pop(session, None)
 
@@ -207,6 +207,7 @@ class SocketSessions:
             session=effect.session,
             client=self._client,
             credentials=effect.credentials,
+            identity=effect.identity,
             sdp_offer=effect.sdp_offer,
             name=effect.name,
             meta_data=effect.meta_data,

@@ -18,11 +18,10 @@ from starlette.responses import Response
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, new_session_id
 from rillcast.contracts.messages import SessionAnswer
-from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.domain.admission_rules import Applicant
+from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.ice_servers import link_header
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.stream_name import valid_stream_id
@@ -56,7 +55,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     request: Request
     applicant: Applicant
-    settings: AppSettings
+    admitted: Admitted
     offer: str
 
 
@@ -109,10 +108,10 @@ class HttpSessions(ABC):
             client=self._services.clients.read(request),
         )
         try:
-            settings = await self._services.admission.admit(applicant)
+            admitted = await self._services.admission.admit(applicant)
             self.check(applicant)
             offer = await self._offer(request)
-            asked = Asked(request=request, applicant=applicant, settings=settings, offer=offer)
+            asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
             async with _leaving(request) as left:
                 answer = await self.open(asked, left)
         except RillcastError as error:
@@ -152,7 +151,7 @@ class HttpSessions(ABC):
             "ETag": tag,
             "Accept-Patch": FRAGMENT,
         }
-        link = link_header(asked.settings)
+        link = link_header(asked.admitted.settings)
         if link is not None:
             headers["Link"] = link
         return Response(answer.sdp, 201, headers=headers, media_type=SDP)
@@ -177,6 +176,7 @@ class Whip(HttpSessions):
             session=new_session_id(),
             client=applicant.client,
             credentials=applicant.credentials,
+            identity=asked.admitted.identity,
             sdp_offer=asked.offer,
             name=query.get("streamName", "")[:MAX_NAME],
             meta_data=query.get("metaData", "")[:MAX_META_DATA],
