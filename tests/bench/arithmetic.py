@@ -24,6 +24,12 @@ def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
+def ratio_quartiles(above: Sequence[float], below: Sequence[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper quartile of the ratios taken round by round. Needs two rounds."""
+    low, middle, high = statistics.quantiles((a / b for a, b in zip(above, below, strict=True)), method="inclusive")
+    return low, middle, high
+
+
 def slope(points: Sequence[tuple[float, float]]) -> float:
     """Of the line through `points` by least squares; ValueError with fewer than two different x."""
     xs, ys = [x for x, _ in points], [y for _, y in points]

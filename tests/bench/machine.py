@@ -75,6 +75,18 @@ def cpu_s(processes: Iterable[psutil.Process]) -> float:
     return total
 
 
+def thread_s(pid: int) -> tuple[float, float]:
+    """CPU seconds of a process's first thread, and of its other ones: nanoseconds that the scheduler counts. Threads
+    that have ended are not in it."""
+    used = {int(task.name): _scheduled_s(task) for task in Path(f"/proc/{pid}/task").iterdir()}
+    first = used.pop(pid)
+    return first, sum(used.values())
+
+
+def _scheduled_s(task: Path) -> float:
+    return int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
 class Others:
     """How much CPU was used since `__init__` by whatever is not the benchmark or its children."""
 

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +43,14 @@ async def until(
 
     (answer,) = await eventually(look, timeout_s, what, every_s=POLL_S)
     return answer
+
+
+@dataclass(frozen=True)
+class Code:
+    """Whose processes run: usually those of this clone."""
+
+    folder: Path = ROOT
+    python: str = sys.executable
 
 
 class Cluster:
@@ -131,9 +140,10 @@ async def cluster(
     origins: int = 1,
     transcoders: int = 1,
     settings: Mapping[str, str] | None = None,
+    code: Code = Code(),
 ) -> AsyncIterator[Cluster]:
     """`rillcast up` until the end of the block. The folder, which exists, keeps the logs; `settings` are variables."""
-    process, first = await _start(folder, (edges, origins, transcoders), settings or {})
+    process, first = await _start(folder, (edges, origins, transcoders), settings or {}, code)
     running = Cluster(process, folder, first)
     try:
         yield running
@@ -143,11 +153,11 @@ async def cluster(
 
 
 async def _start(
-    folder: Path, counts: tuple[int, int, int], settings: Mapping[str, str]
+    folder: Path, counts: tuple[int, int, int], settings: Mapping[str, str], code: Code
 ) -> tuple[asyncio.subprocess.Process, int]:
     for _ in range(5):
         first = _free_block()
-        process = await _launch(folder, first, counts, settings)
+        process = await _launch(folder, first, counts, settings, code)
         try:
             if await _came_up(process, first, folder):
                 return process, first
@@ -172,17 +182,17 @@ async def _end(process: asyncio.subprocess.Process) -> int:
 
 
 async def _launch(
-    folder: Path, first: int, counts: tuple[int, int, int], settings: Mapping[str, str]
+    folder: Path, first: int, counts: tuple[int, int, int], settings: Mapping[str, str], code: Code
 ) -> asyncio.subprocess.Process:
     ports = {"port": 0, "admin-port": 10, "nats-port": 1, "consul-port": 3, "media-port": 100, "relay-port": 400}
     options = [part for name, offset in ports.items() for part in (f"--{name}", str(first + offset))]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RILLCAST_")}
     with (folder / "up.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "rillcast.cli", "up", "--run-dir", str(folder / "run")),
+            *(code.python, "-m", "rillcast.cli", "up", "--run-dir", str(folder / "run")),
             *(f"--{kind}={count}" for kind, count in zip(("edges", "origins", "transcoders"), counts, strict=True)),
             *options,
-            cwd=ROOT,
+            cwd=code.folder,
             env=environment | dict(settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,

@@ -1,0 +1,240 @@
+"""What a join costs, in CPU time of the servers' processes, in two states of the code at once.
+
+    python -m tests.bench.join_cost --base main
+    python -m tests.bench.join_cost --base ../baseline --only whep --rounds 20
+
+Runs two whole clusters, and has a crowd join both at the same rate in the same seconds. So whatever else the machine
+does makes both dearer. The time is the scheduler's, of each thread, so that neither waiting nor the work of other
+programs is in it. What a cluster uses without clients is taken off. Prints the medians of all rounds, and the ratio:
+the median of the ratios of single rounds, with their quartiles. Asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from rillcast.load.run import Plan, Report, Run
+from rillcast.load.session import Refused
+from tests.bench.arithmetic import ratio_quartiles
+from tests.bench.code_under_test import Unbuilt, code_of
+from tests.bench.machine import ROOT, Others, thread_s
+from tests.bench.watching import APP, roles_of
+from tests.e2e.cluster import Cluster, Code, cluster
+
+STREAM = "crowd"
+VIDEO_BPS = 20_000
+"""Little, since media is not what is measured."""
+KINDS = {"whep": "WHEP", "websocket": "WebSocket, play", "whip": "WHIP"}
+IDLE_S = 3.0
+LEFT_S = 0.3
+"""From the last answer to a leaving client until the servers have nothing to do any more."""
+LIVE_TIMEOUT_S = 20.0
+LITTLE_MS = 0.02
+"""What a part uses less of for each client is not shown: its ratio would be noise."""
+
+Clock = dict[str, float]
+"""CPU seconds by the part of a cluster that used them."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """All clocks of one cluster at one time."""
+
+    at: float
+    used: Clock
+
+
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """Who joins in each round."""
+
+    kind: str
+    count: int
+    rate: float
+    """Joins per second."""
+
+    def plan(self, running: Cluster) -> Plan:
+        """The joins of one round."""
+        url = {
+            "whep": running.whep(STREAM, APP),
+            "websocket": running.websocket(APP),
+            "whip": running.whip("", APP),
+        }[self.kind]
+        stream = STREAM if self.kind == "websocket" else ""
+        return Plan(url=url, stream=stream, count=self.count, rate=self.rate, seconds=0, video_bps=VIDEO_BPS)
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """What a part of a round took: seconds, and CPU seconds by part of the cluster."""
+
+    took_s: float
+    used: Clock
+
+    def each_ms(self, idle: Clock, count: int) -> Clock:
+        """CPU milliseconds for each client. `idle`: what the cluster uses in a second without clients."""
+        return {part: (used - idle[part] * self.took_s) * 1_000 / count for part, used in self.used.items()}
+
+
+class Side:
+    """One of the two clusters, with what was measured of it."""
+
+    def __init__(self, running: Cluster) -> None:
+        self.running = running
+        self._pids = {role: [p.pid for p in processes] for role, processes in roles_of(running).items()}
+        self._nats = [p.pid for p in running.processes() if p.name() == "nats-server"]
+        self.joining: list[Phase] = []
+        self.leaving: list[Phase] = []
+        self.idle: Clock = {}
+        """CPU seconds in a second without clients."""
+        self.failures: Counter[str] = Counter()
+
+    def read(self) -> Reading:
+        """The clocks of all parts, now."""
+        used = {"signaling": sum(sum(thread_s(pid)) for pid in self._pids["signaling"])}
+        for role in ("edge", "origin"):
+            times = [thread_s(pid) for pid in self._pids[role]]
+            used |= {role: sum(loop for loop, _ in times), f"{role}, media threads": sum(media for _, media in times)}
+        return Reading(time.monotonic(), used | {"nats-server": sum(sum(thread_s(pid)) for pid in self._nats)})
+
+    async def join(self, crowd: Crowd) -> None:
+        """One round: all join and leave."""
+        before = joined = self.read()
+
+        def progress(phase: str, begun: int, report: Report) -> None:
+            nonlocal joined
+            joined = self.read()
+
+        result = await Run(crowd.plan(self.running), publishing=crowd.kind == "whip").run(progress)
+        await asyncio.sleep(LEFT_S)
+        self.joining.append(between(before, joined))
+        self.leaving.append(between(joined, self.read()))
+        self.failures.update(result.failures)
+
+    async def rest(self) -> None:
+        """Measure what is used without clients, and forget what was measured before."""
+        before = self.read()
+        await asyncio.sleep(IDLE_S)
+        idling = between(before, self.read())
+        self.idle = {part: used / idling.took_s for part, used in idling.used.items()}
+        self.joining.clear()
+        self.leaving.clear()
+        self.failures.clear()
+
+
+def between(before: Reading, after: Reading) -> Phase:
+    """What passed between two readings."""
+    return Phase(after.at - before.at, {part: used - before.used[part] for part, used in after.used.items()})
+
+
+def figures(crowd: Crowd, base: Side, change: Side) -> Iterator[tuple[str, list[float], list[float]]]:
+    """What is measured, and for each round the CPU milliseconds for each client at both sides. Parts of the cluster
+    that hardly do anything are left out."""
+    for what in ("joining", "leaving"):
+        below, above = (
+            [phase.each_ms(side.idle, crowd.count) for phase in getattr(side, what)] for side in (base, change)
+        )
+        worked = [part for part in below[0] if statistics.median(each[part] for each in below) >= LITTLE_MS]
+        for part in worked:
+            yield f"{what}: {part}", [each[part] for each in below], [each[part] for each in above]
+        all_below, all_above = ([sum(each[part] for part in worked) for each in side] for side in (below, above))
+        yield f"{what}: all", all_below, all_above
+
+
+def table(crowd: Crowd, base: Side, change: Side) -> Table:
+    """For people."""
+    found = Table(f"{KINDS[crowd.kind]}, CPU for each client", "base, ms", "change, ms", "ratio", "its quartiles")
+    for name, below, above in figures(crowd, base, change):
+        low, middle, high = ratio_quartiles(above, below)
+        found.add_row(
+            name,
+            f"{statistics.median(below):.3f}",
+            f"{statistics.median(above):.3f}",
+            f"{middle:.3f}",
+            f"{low:.3f} … {high:.3f}",
+        )
+    return found
+
+
+@asynccontextmanager
+async def published(running: Cluster) -> AsyncIterator[None]:
+    """A stream whose media flows, until the end of the block. Raises `Refused` when it cannot be watched in time."""
+    plan = Plan(url=running.whip("", APP), stream=STREAM, seconds=86_400, video_bps=VIDEO_BPS)
+    publisher = asyncio.create_task(Run(plan, publishing=True).run(lambda phase, begun, report: None))
+    try:
+        await _until_watched(running)
+        yield
+    finally:
+        publisher.cancel()
+        await asyncio.gather(publisher, return_exceptions=True)
+
+
+async def _until_watched(running: Cluster) -> None:
+    """Asks nobody but the server's front door, since that is what all states of the code have in common."""
+    viewer = Crowd(kind="whep", count=1, rate=1).plan(running)
+    deadline = time.monotonic() + LIVE_TIMEOUT_S
+    while True:
+        try:
+            await Run(viewer, publishing=False).run(lambda phase, begun, report: None)
+            return
+        except Refused:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+
+
+async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, console: Console) -> None:
+    """Prints a table for each crowd."""
+    async with AsyncExitStack() as stack:
+        sides = []
+        for code in codes:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            running = await stack.enter_async_context(cluster(folder, code=code))
+            await stack.enter_async_context(published(running))
+            sides.append(Side(running))
+        others = Others()
+        for crowd in crowds:
+            await asyncio.gather(*(side.join(crowd) for side in sides))
+            await asyncio.gather(*(side.rest() for side in sides))
+            for turn in range(rounds):
+                await asyncio.gather(*(side.join(crowd) for side in (sides[::-1] if turn % 2 else sides)))
+            console.print(table(crowd, *sides))
+            if failures := sum((side.failures for side in sides), Counter[str]()):
+                console.print(f"Not all joined: {dict(failures)}")
+        load = " ".join(f"{minutes:.1f}" for minutes in os.getloadavg())
+        console.print(f"Others used {others.cores():.2f} cores meanwhile. Load: {load}.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", required=True, metavar="CODE", help="a revision of git, or a folder")
+    parser.add_argument("--change", default=str(ROOT), metavar="CODE", help="likewise; this folder by default")
+    parser.add_argument("--only", default=",".join(KINDS), help="kinds of joins: " + ", ".join(KINDS))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--joins", type=int, default=200, help="in each round and on each side")
+    parser.add_argument("--rate", type=float, default=50.0, help="joins per second on each side")
+    options = parser.parse_args()
+    kinds = options.only.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
+    crowds = [Crowd(kind=kind, count=options.joins, rate=options.rate) for kind in kinds]
+    with ExitStack() as stack:
+        try:
+            codes = [stack.enter_context(code_of(what)) for what in (options.base, options.change)]
+        except Unbuilt as error:
+            parser.error(str(error))
+        asyncio.run(compare(codes, crowds, options.rounds, Console(width=100)))
+
+
+if __name__ == "__main__":
+    main()
