@@ -22,8 +22,18 @@ BACKGROUND_REFUSED = Counter(
 HTTP_REFUSED = Counter(
     "rillcast_http_connections_refused_total",
     "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large, "
-    "bad_handshake (a WebSocket's with a body), body_too_late.",
+    "bad_handshake (a WebSocket's with a body), body_too_late, tls_handshake (it failed), tls_handshake_late, "
+    "no_certificate (there is none yet), no_descriptor (the process has no file descriptor left).",
     ["reason"],
+)
+HTTP_CERTIFICATE_EXPIRES = Gauge(
+    "rillcast_http_certificate_expires_timestamp_seconds",
+    "Unix time at which the certificate of the TLS listener expires; 0 while it has none.",
+)
+HTTP_CERTIFICATE_CHANGES = Counter(
+    "rillcast_http_certificate_changes_total",
+    "New certificates found in the files of the TLS listener: used, or refused because something is wrong with them.",
+    ["outcome"],
 )
 WEBSOCKETS_REFUSED = Counter(
     "rillcast_websockets_refused_total",

@@ -13,6 +13,7 @@ import uvicorn
 
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
+from rillcast.runtime.http.tls import TlsAcceptor, TlsListener
 from rillcast.runtime.http.websocket import limited_websocket
 
 Message = MutableMapping[str, Any]
@@ -50,9 +51,20 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 class HttpServer:
     """Runs an ASGI app inside the node's event loop, without touching signal handlers."""
 
-    def __init__(self, app: Any, sock: socket.socket, limits: HttpLimits = DEFAULT_LIMITS, /, **options: Any) -> None:
-        """`options` go to `uvicorn.Config`, e.g. ``ws_max_size``."""
+    def __init__(
+        self,
+        app: Any,
+        sock: socket.socket,
+        limits: HttpLimits = DEFAULT_LIMITS,
+        /,
+        *,
+        tls: TlsListener | None = None,
+        **options: Any,
+    ) -> None:
+        """`tls`: a second socket; both share the limit of connections. `options` go to `uvicorn.Config`, e.g.
+        ``ws_max_size``."""
         self._sock = sock
+        self._tls = tls
         defaults: dict[str, Any] = {
             "access_log": False,
             "lifespan": "off",
@@ -64,7 +76,7 @@ class HttpServer:
             "ws_per_message_deflate": False,  # a kilobyte of it may be a megabyte
         }
         config = uvicorn.Config(_quietly_cut(app), log_config=None, **(defaults | options))
-        self._server = _Server(config)
+        self._server = _Server(config, limits, tls)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -90,10 +102,39 @@ class HttpServer:
             await asyncio.wait([self._task], timeout=3)
             self._task.cancel()
         self._sock.close()
+        if self._tls is not None:
+            self._tls.sock.close()
 
 
 class _Server(uvicorn.Server):
     """Ends what is still under way after a while; uvicorn writes a traceback for each request that it cancels."""
+
+    def __init__(self, config: uvicorn.Config, limits: HttpLimits, tls: TlsListener | None) -> None:
+        super().__init__(config)
+        self._limits = limits
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the socket for TLS, then on the plain one."""
+        encrypted = []
+        if self._tls is not None:
+            encrypted.append(
+                TlsAcceptor(
+                    self._tls,
+                    self._encrypted,
+                    self.server_state.connections,
+                    most=self._limits.connections,
+                    handshake_timeout_s=self._limits.head_timeout_s,
+                )
+            )
+        await super().startup(sockets)
+        self.servers += encrypted  # type: ignore[arg-type]
+
+    def _encrypted(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
+        return protocol
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
