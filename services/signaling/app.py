@@ -16,6 +16,7 @@ from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.telemetry.logs import get_logger
@@ -27,6 +28,7 @@ from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
+from services.signaling.tls import wire as tls
 from services.signaling.websocket import wire as websocket
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 from services.signaling.whip import wire as whip
@@ -49,17 +51,18 @@ async def run(settings: SignalingSettings) -> None:
     files = core_room.read_files(settings)
     sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
     try:
+        encrypted = tls.listen(settings)
         host = (settings.host if settings.host not in ("0.0.0.0", "::") else settings.advertise_address) or "127.0.0.1"
         address = f"[{host}]" if ":" in host else host
         http_address = f"{address}:{sock.getsockname()[1]}"
         needs = (NodeKind.ORIGIN, NodeKind.EDGE)
         node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
         async with node:
-            service = await Signaling.build(settings, node, files)
+            service = await Signaling.build(settings, node, files, encrypted)
             limits = HttpLimits(connections=affordable_connections(settings.max_sockets + OTHER_CONNECTIONS))
-            server = HttpServer(service.asgi, sock, limits, **http_options())
+            server = HttpServer(service.asgi, sock, limits, tls=encrypted, **http_options())
             await server.start()
-            log.info("Serves clients", address=node.info.http_address)
+            log.info("Serves clients", address=node.info.http_address, **_port_of(encrypted))
             try:
                 await node.until_stopped()
             finally:
@@ -68,6 +71,10 @@ async def run(settings: SignalingSettings) -> None:
                 await service.core.tasks.close()
     finally:
         sock.close()
+
+
+def _port_of(encrypted: TlsListener | None) -> dict[str, int]:
+    return {} if encrypted is None else {"tls_port": encrypted.sock.getsockname()[1]}
 
 
 def http_options() -> dict[str, Any]:
@@ -92,12 +99,21 @@ class Signaling:
         self.asgi.router.routes.extend(routes)
 
     @classmethod
-    async def build(cls, settings: SignalingSettings, node: Host, files: core_room.Files) -> Signaling:
+    async def build(
+        cls, settings: SignalingSettings, node: Host, files: core_room.Files, encrypted: TlsListener | None = None
+    ) -> Signaling:
         """Build, wire and start everything but the HTTP server. Paths are tried in the order of the rooms."""
-        key = await wait_for_key(await node.kv(subjects.BUCKET_SECRETS), node.readiness)
+        secrets = await node.kv(subjects.BUCKET_SECRETS)
+        key = await wait_for_key(secrets, node.readiness)
         core = await core_room.wire(settings, node, files, BackgroundTasks())
         routes = [*websocket.wire(core), *whip.wire(core, key), *rest.wire(core), *pages.wire(core)]
-        return cls(core, routes)
+        if encrypted is None:
+            return cls(core, routes)
+        tls_room = tls.wire(settings, encrypted, secrets)
+        node.spawn(tls_room.upkeep, "certificate")
+        service = cls(core, [*tls_room.routes, *routes])
+        tls.lead_from_plain_port(service.asgi, settings, encrypted)
+        return service
 
 
 def _refusal(status: int, sentence: str) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from rillcast.cluster.placement import RegionOrder
@@ -12,6 +13,8 @@ from rillcast.contracts.ids import is_app_name
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.region import parse_networks
+
+_HOST_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class SignalingSettings(NodeSettings):
@@ -22,7 +25,27 @@ class SignalingSettings(NodeSettings):
     host: str = "0.0.0.0"
     """Where clients connect."""
     port: int = Field(default=5080, ge=0, le=65_535)
-    """0 = any free one."""
+    """0 = any free one. With TLS, this port leads clients from other machines to the one with TLS."""
+
+    tls_port: int = Field(default=5443, ge=0, le=65_535)
+    """Where clients connect by https and wss, if there is a certificate; 0 = any free one."""
+    public_tls_port: int = Field(default=0, ge=0, le=65_535)
+    """Under which clients reach that port, e.g. 443 if it is mapped so; 0 = the same."""
+    tls_certificate: str = ""
+    """File with the certificate and its chain, in PEM. A new one is used without a restart."""
+    tls_key: str = ""
+    """File with its key, in PEM, without a password."""
+    acme_names: Annotated[list[str], NoDecode] = Field(default=[])
+    """Names for which an authority shall issue a certificate, separated by commas. It asks on port 80 of each whether
+    the name leads here, so that port 80 must lead to the plain port."""
+    acme_terms_agreed: bool = False
+    """Whether you agree to the authority's terms. It is asked for nothing before."""
+    acme_contact: str = ""
+    """E-mail address that the authority may write to."""
+    acme_directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    """Of the authority (RFC 8555). It is contacted only with ``acme_names``."""
+    acme_ca_file: str = ""
+    """File with the certificates that the authority's own server is known by; empty = the usual ones."""
 
     apps: Annotated[list[str], NoDecode] = Field(default=["live", "LiveApp", "WebRTCAppEE"])
     """Apps that exist from the start, separated by commas."""
@@ -72,7 +95,30 @@ class SignalingSettings(NodeSettings):
     node_full: float = Field(default=1.0, gt=0, le=1)
     """Share of its limits at which a node gets no new session."""
 
-    @field_validator("apps", mode="before")
+    @property
+    def has_tls(self) -> bool:
+        """Whether there is a listener with TLS."""
+        return bool(self.tls_certificate or self.acme_names)
+
+    @model_validator(mode="after")
+    def _certificate_has_one_source(self) -> SignalingSettings:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key belong together: one of them is missing")
+        if self.tls_certificate and self.acme_names:
+            raise ValueError("tls_certificate or acme_names, not both")
+        if self.acme_names and not self.acme_terms_agreed:
+            raise ValueError(f"acme_names needs acme_terms_agreed=true; see the terms of {self.acme_directory}")
+        return self
+
+    @field_validator("acme_names")
+    @classmethod
+    def _are_host_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if len(name) > 253 or _HOST_NAME.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no full host name such as live.example.org")
+        return value
+
+    @field_validator("apps", "acme_names", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

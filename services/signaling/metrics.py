@@ -90,3 +90,10 @@ class PrometheusTally:
         JOINS.labels(role, outcome).inc()
         if seconds is not None:
             JOIN_SECONDS.labels(role).observe(seconds)
+
+
+CERTIFICATE_ORDERS = Counter(
+    "rillcast_signaling_certificate_orders_total",
+    "Certificates that this instance asked an authority for, by outcome: ok or failed.",
+    ["outcome"],
+)

@@ -56,8 +56,9 @@ class Loaded:
     context: ssl.SSLContext
     names: tuple[str, ...]
     """Names and addresses for which it is valid."""
+    starts_at: float
+    """In Unix seconds, as is `expires_at`."""
     expires_at: float
-    """In Unix seconds."""
 
 
 class ServerCertificate:
@@ -98,7 +99,8 @@ def load(pair: KeyPair) -> Loaded:
             context.load_cert_chain(certificate, key, password=_no_password)
         except ssl.SSLError as error:
             raise CertificateFault(_reason(error)) from None
-    return Loaded(pair, context, _names(leaf), leaf.not_valid_after_utc.timestamp())
+    life = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return Loaded(pair, context, _names(leaf), *(moment.timestamp() for moment in life))
 
 
 async def follow_files(files: CertificateFiles, certificate: ServerCertificate, every_s: float = LOOK_EVERY_S) -> None:

@@ -1,0 +1,1 @@
+"""Files, the store, certificate authorities and HTTP, as TLS needs them."""

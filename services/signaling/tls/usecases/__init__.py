@@ -1,0 +1,1 @@
+"""Gets certificates and keeps them fresh."""
