@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ log = get_logger(__name__)
 
 OTHER_CONNECTIONS = 5_000
 """Connections for HTTP requests at one time, besides the WebSockets."""
+Upkeep = Coroutine[Any, Any, None]
 SETTLE_S = 5.0
 """For telling the nodes of the sessions that ended with the last sockets."""
 
@@ -62,6 +64,8 @@ async def run(settings: SignalingSettings) -> None:
             limits = HttpLimits(connections=affordable_connections(settings.max_sockets + OTHER_CONNECTIONS))
             server = HttpServer(service.asgi, sock, limits, tls=encrypted, **http_options())
             await server.start()
+            if service.upkeep is not None:  # an authority asks the listener
+                node.spawn(service.upkeep, "certificate")
             log.info("Serves clients", address=node.info.http_address, **_port_of(encrypted))
             try:
                 await node.until_stopped()
@@ -91,8 +95,10 @@ def http_options() -> dict[str, Any]:
 class Signaling:
     """One running instance: the core, and the ASGI app of all rooms."""
 
-    def __init__(self, core: core_room.Core, routes: list[BaseRoute]) -> None:
+    def __init__(self, core: core_room.Core, routes: list[BaseRoute], upkeep: Upkeep | None = None) -> None:
+        """`upkeep`: to be run while the listener serves."""
         self.core = core
+        self.upkeep = upkeep
         self.asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         refuse_in_words(self.asgi, _refusal)
         self.asgi.add_middleware(HttpHeaders)
@@ -110,8 +116,7 @@ class Signaling:
         if encrypted is None:
             return cls(core, routes)
         tls_room = tls.wire(settings, encrypted, secrets)
-        node.spawn(tls_room.upkeep, "certificate")
-        service = cls(core, [*tls_room.routes, *routes])
+        service = cls(core, [*tls_room.routes, *routes], tls_room.upkeep)
         tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
 
