@@ -92,9 +92,14 @@ class Cluster:
         return entry
 
     async def metrics(self, node: str) -> dict[str, float]:
-        """A node's metrics by ``name`` or ``name{label=value,…}``."""
-        address = next(report.info.admin_address for report in (await self.status()).nodes if report.info.node == node)
-        text = (await self._http.get(f"http://{address}/metrics")).raise_for_status().text
+        """A node's metrics by ``name`` or ``name{label=value,…}``. AssertionError while the cluster does not see the
+        node, or it does not answer: both pass, after its end."""
+        addresses = {str(report.info.node): report.info.admin_address for report in (await self.status()).nodes}
+        assert node in addresses, f"there is no {node}, but {', '.join(sorted(addresses))}"
+        try:
+            text = (await self._http.get(f"http://{addresses[node]}/metrics")).raise_for_status().text
+        except httpx.TransportError as error:
+            raise AssertionError(f"{node} does not answer: {error!r}") from error
         families = text_string_to_metric_families(text)
         return {_name(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
 
