@@ -32,7 +32,7 @@ HTTP_CERTIFICATE_EXPIRES = Gauge(
 )
 HTTP_CERTIFICATE_CHANGES = Counter(
     "rillcast_http_certificate_changes_total",
-    "New certificates found in the files of the TLS listener: used, or refused because something is wrong with them.",
+    "New certificates found in the files of the TLS listener, by outcome: used, refused (something is wrong with it).",
     ["outcome"],
 )
 WEBSOCKETS_REFUSED = Counter(

@@ -43,7 +43,7 @@ class Store(Protocol):
         ...
 
     async def certificate(self) -> KeyPair | None:
-        """The one in use."""
+        """The one in use, or None before the first was issued."""
         ...
 
     async def keep(self, pair: KeyPair) -> None:

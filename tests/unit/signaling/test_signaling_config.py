@@ -32,6 +32,35 @@ def test_settings_that_make_no_sense_are_refused_by_name(field: str, value: obje
     assert caught.value.errors()[0]["loc"] == (field,)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tls_certificate": "cert.pem"}, "belong together"),
+        ({"tls_key": "key.pem"}, "belong together"),
+        ({"acme_names": "live.example"}, "needs acme_terms_agreed=true"),
+        ({"acme_names": "live.example", "acme_terms_agreed": True, "tls_certificate": "c", "tls_key": "k"}, "not both"),
+        ({"acme_names": "*.example", "acme_terms_agreed": True}, "no full host name"),
+        ({"acme_names": "localhost", "acme_terms_agreed": True}, "no full host name"),
+        ({"acme_names": "192.0.2.7", "acme_terms_agreed": True}, "no full host name"),
+    ],
+)
+def test_tls_settings_that_do_not_fit_together_are_refused(values: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        SignalingSettings.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "has_tls"),
+    [
+        ({}, False),
+        ({"tls_certificate": "cert.pem", "tls_key": "key.pem"}, True),
+        ({"acme_names": "live.example, www.live.example", "acme_terms_agreed": True}, True),
+    ],
+)
+def test_there_is_tls_when_there_is_a_certificate(values: dict[str, object], has_tls: bool) -> None:
+    assert SignalingSettings.model_validate(values).has_tls is has_tls
+
+
 def test_default_apps() -> None:
     assert SignalingSettings().apps == ["live", "LiveApp", "WebRTCAppEE"]
 
