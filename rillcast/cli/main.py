@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console, RenderableType
 
-from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.plan import MAX_PER_KIND, Ports, Wishes
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
@@ -72,6 +72,18 @@ def streams(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
     _show(render_streams(fetch_status(url or RunFolder(run_dir).url())))
 
 
+@app.command("nats-config")
+def nats_config(
+    keys: Annotated[Path, typer.Option(help="Folder of the nkeys of the users. Those that are missing are made.")],
+) -> None:
+    """Print the users and permissions for the configuration of your own NATS."""
+    from rillcast.runtime.bus.nats_users import keep_seeds, server_config
+
+    with writing(keys):
+        seeds = keep_seeds(keys)
+    typer.echo(server_config(seeds), nl=False)
+
+
 def _show(table: RenderableType) -> None:
     """As wide as the terminal; whole where there is none to be narrow."""
     console.print(table, width=None if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH)
@@ -79,7 +91,7 @@ def _show(table: RenderableType) -> None:
 
 def mount_parts(asked: str) -> None:
     """The commands in `PARTS`, imported only when they may be meant: `up` must not wait for what they need."""
-    own = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    own = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     if asked not in own:
         for name, module in PARTS.items():
             app.add_typer(importlib.import_module(module).app, name=name)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.bus.nats_users import seed_file
 
 MAX_PER_KIND = 10
 """Ports are spaced for so many nodes of a kind on one machine."""
@@ -85,8 +87,9 @@ def _consul(binary: Path, http_port: int) -> ProcessSpec:
     )
 
 
-def services(wishes: Wishes, environment: Mapping[str, str]) -> list[ProcessSpec]:
-    """The five kinds of service. Settings that the user's `environment` has already are left alone."""
+def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None = None) -> list[ProcessSpec]:
+    """The five kinds of service. Settings that the user's `environment` has already are left alone. `seeds`: where the
+    nkeys lie with which they connect to NATS; None: they connect without."""
     counts = {
         NodeKind.LICENSE: 1,
         NodeKind.ORIGIN: wishes.origins,
@@ -94,7 +97,7 @@ def services(wishes: Wishes, environment: Mapping[str, str]) -> list[ProcessSpec
         NodeKind.TRANSCODER: wishes.transcoders,
         NodeKind.SIGNALING: 1,
     }
-    specs = [_service(kind, index, wishes) for kind, count in counts.items() for index in range(count)]
+    specs = [_service(kind, index, wishes, seeds) for kind, count in counts.items() for index in range(count)]
     return [
         ProcessSpec(
             spec.name,
@@ -111,7 +114,7 @@ def services(wishes: Wishes, environment: Mapping[str, str]) -> list[ProcessSpec
 _USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
 
 
-def _service(kind: NodeKind, index: int, wishes: Wishes) -> ProcessSpec:
+def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None) -> ProcessSpec:
     ports, name = wishes.ports, f"{kind.value}-{index + 1}"
     admin = ports.admin + _ADMIN_OFFSET[kind] + index
     own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
@@ -135,6 +138,10 @@ def _service(kind: NodeKind, index: int, wishes: Wishes) -> ProcessSpec:
         "RILLCAST_DRAIN_TIMEOUT_S": "2",
         "PYTHONUNBUFFERED": "1",
     }
+    if seeds is not None:
+        # The user's own ways into another NATS are of no use for this one, and only one may be given.
+        env |= dict.fromkeys(("RILLCAST_NATS_USER", "RILLCAST_NATS_PASSWORD", "RILLCAST_NATS_CREDENTIALS"), "")
+        env |= {"RILLCAST_NATS_TOKEN": "", "RILLCAST_NATS_NKEY_FILE": str(seed_file(seeds, BusUser(kind)))}
     return ProcessSpec(
         name,
         (sys.executable, "-m", f"services.{kind.value}"),
@@ -145,8 +152,8 @@ def _service(kind: NodeKind, index: int, wishes: Wishes) -> ProcessSpec:
     )
 
 
-def nats_config(port: int, store: Path) -> str:
-    """The server's configuration file: loopback only, JetStream on disk."""
+def nats_config(port: int, store: Path, authorization: str = "") -> str:
+    """The server's configuration file: loopback only, JetStream on disk, and who may do what."""
     return "\n".join(
         [
             f'listen: "127.0.0.1:{port}"',
@@ -157,6 +164,6 @@ def nats_config(port: int, store: Path) -> str:
             "  max_memory_store: 64MB",
             "  max_file_store: 1GB",
             "}",
-            "",
+            authorization,
         ]
     )

@@ -24,6 +24,11 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def seeds(self) -> Path:
+        """The folder of the nkeys with which the processes connect to NATS."""
+        return self.path / "nats-keys"
+
+    @property
     def _state(self) -> Path:
         return self.path / "state.json"
 
@@ -47,9 +52,9 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
 
-    def remember(self, url: str) -> None:
-        """Lets `status` and a second `up` find the stack. Raises CannotGoOn."""
-        self.write(self._state.name, json.dumps({"pid": os.getpid(), "url": url}))
+    def remember(self, url: str, nats_url: str = "") -> None:
+        """Lets `status`, `license` and a second `up` find the stack. Raises CannotGoOn."""
+        self.write(self._state.name, json.dumps({"pid": os.getpid(), "url": url, "nats_url": nats_url}))
 
     def write(self, name: str, text: str) -> None:
         """Write a file of this folder anew. Raises CannotGoOn when that is not possible."""
@@ -59,9 +64,16 @@ class RunFolder:
 
     def url(self) -> str | None:
         """Where the stack that runs (or ran last and was killed) answers."""
+        return self._remembered("url")
+
+    def nats_url(self) -> str | None:
+        """Where NATS of that stack is."""
+        return self._remembered("nats_url")
+
+    def _remembered(self, name: str) -> str | None:
         with suppress(OSError, ValueError):
             state = json.loads(self._state.read_text())
-            return str(state["url"]) if isinstance(state, dict) and "url" in state else None
+            return str(state[name]) if isinstance(state, dict) and name in state else None
         return None
 
     def _already_running(self) -> str:

@@ -17,11 +17,12 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, services
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.stack import POLL_S, Stack
+from rillcast.runtime.bus.nats_users import keep_seeds, server_config
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE_TIMEOUT_S = 20.0
@@ -73,11 +74,13 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     started = time.monotonic()
     scripts = Path(sys.executable).parent
     require_programs(scripts)
-    base, nodes = infrastructure(wishes, folder.path, scripts), services(wishes, os.environ)
+    base, nodes = infrastructure(wishes, folder.path, scripts), services(wishes, os.environ, folder.seeds)
     require_free([*base, *nodes])
-    folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats"))
+    with writing(folder.seeds):
+        users = server_config(keep_seeds(folder.seeds))
+    folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats", users))
     url = f"http://127.0.0.1:{wishes.ports.http}/"
-    folder.remember(url)
+    folder.remember(url, f"nats://127.0.0.1:{wishes.ports.nats}")
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

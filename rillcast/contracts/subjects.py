@@ -2,12 +2,14 @@
 
 A request has an imperative name and is answered. An event has a name in the past tense and is not answered. A request
 to one node ends in the id of that node. A request that any instance may answer has a queue group with the service's
-name.
+name. Where several kinds of node say the same, the kind stands in the subject, so that NATS can refuse a node that
+speaks for another kind. Who may say and hear what: `rillcast.contracts.permissions`.
 """
 
 from __future__ import annotations
 
 from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import NodeKind
 
 PREFIX = "rc.v1"
 
@@ -50,18 +52,18 @@ def edge_select(node: NodeId) -> str:
 
 
 # --- requests about a session, to the origin or edge that has it
-def session_close(node: NodeId) -> str:
-    """`messages.CloseRequest` → `messages.CloseAnswer`."""
-    return f"{PREFIX}.session.close.{node}"
+def session_close(kind: NodeKind, node: NodeId) -> str:
+    """`messages.CloseRequest` → `messages.CloseAnswer`. The kind is that of the node."""
+    return f"{PREFIX}.session.close.{kind}.{node}"
 
 
-def session_restart_ice(node: NodeId) -> str:
-    """`messages.RestartIceRequest` → `messages.RestartIceAnswer`."""
-    return f"{PREFIX}.session.restart_ice.{node}"
+def session_restart_ice(kind: NodeKind, node: NodeId) -> str:
+    """`messages.RestartIceRequest` → `messages.RestartIceAnswer`. The kind is that of the node."""
+    return f"{PREFIX}.session.restart_ice.{kind}.{node}"
 
 
 def session_mute(node: NodeId) -> str:
-    """`messages.MuteRequest` → `messages.Ack`."""
+    """`messages.MuteRequest` → `messages.Ack`. To edges only."""
     return f"{PREFIX}.session.mute.{node}"
 
 
@@ -72,10 +74,17 @@ For origins, before they let a publisher in who does not come by signaling. Nobo
 
 
 # --- license
-LICENSE_ACQUIRE = f"{PREFIX}.license.acquire"
-"""`messages.SeatRequest` → `messages.SeatAnswer`; queue group ``license``."""
-LICENSE_RELEASE = f"{PREFIX}.license.release"
-"""`messages.SeatRelease` → `messages.Ack`; queue group ``license``."""
+def license_acquire(kind: NodeKind) -> str:
+    """`messages.SeatRequest` → `messages.SeatAnswer`; queue group ``license``. The kind is that of the node that
+    asks."""
+    return f"{PREFIX}.license.acquire.{kind}"
+
+
+def license_release(kind: NodeKind) -> str:
+    """`messages.SeatRelease` → `messages.Ack`; queue group ``license``. The kind is that of the node that asks."""
+    return f"{PREFIX}.license.release.{kind}"
+
+
 LICENSE_STATUS = f"{PREFIX}.license.status"
 """`messages.LicenseStatusRequest` → `messages.LicenseStatus`; queue group ``license``."""
 LICENSE_INSTALL = f"{PREFIX}.license.install"
@@ -88,10 +97,22 @@ LICENSE_USAGE = f"{PREFIX}.license.usage"
 # --- events
 LICENSE_CHANGED = f"{PREFIX}.license.changed"
 """`messages.LicenseStatus`, when the license in force, its state or its warning has changed. Every instance says so."""
-NODE_REPORTED = f"{PREFIX}.node.reported"
-"""`messages.NodeReport`, once a second."""
-NODE_LEFT = f"{PREFIX}.node.left"
-"""`messages.NodeLeft`, once, when a node ends in order."""
+
+
+def node_reported(kind: NodeKind, node: NodeId) -> str:
+    """`messages.NodeReport`, once a second, from the node that the subject names."""
+    return f"{PREFIX}.node.reported.{kind}.{node}"
+
+
+def node_left(kind: NodeKind, node: NodeId) -> str:
+    """`messages.NodeLeft`, once, when the node that the subject names ends in order."""
+    return f"{PREFIX}.node.left.{kind}.{node}"
+
+
+NODES_REPORTED = f"{PREFIX}.node.reported.>"
+"""What every node says with `node_reported`."""
+NODES_LEFT = f"{PREFIX}.node.left.>"
+"""What every node says with `node_left`."""
 
 
 def session_changed(signaling_node: NodeId) -> str:
@@ -121,10 +142,10 @@ BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord`, one for each seat that is taken, under ``seat/<node id>``. A key lives for `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
 """What the license services share: ``ledger`` (who was admitted), ``installed`` (the license document), ``clock`` (the
-highest time that was seen) and ``usage/<day>`` (the hours of that day). They stay."""
+highest time that was seen), ``usage/<day>`` (the hours of that day) and the key that signs usage reports. They stay."""
 BUCKET_SECRETS = "rillcast_secrets"
-"""The secrets of the cluster, which the first process that needs one makes (by compare-and-set): the key that signs the
-addresses of WHIP and WHEP resources, and the key that signs usage reports. They stay."""
+"""The key that signs the addresses of WHIP and WHEP resources. The first signaling instance makes it (by
+compare-and-set), and it stays. Nobody but signaling reads it."""
 
 STREAM_LEASE_S = 6.0
 """How long a stream outlives the last write of its owner, in seconds."""

@@ -59,6 +59,11 @@ LOG_LINES_LEFT_OUT = Counter(
 )
 
 BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
+BUS_DENIED = Counter(
+    "rillcast_bus_denied_total",
+    "What NATS refused this node for want of a permission, by action (publish, subscribe) and subject without ids.",
+    ["action", "subject"],
+)
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",

@@ -47,10 +47,25 @@ class NodeSettings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """One or more servers, separated by commas."""
-    nats_token: SecretStr = SecretStr("")
-    """The token that NATS asks for. Empty: none is sent."""
+    nats_nkey: SecretStr = SecretStr("")
+    """The seed of an nkey, with which this node proves to NATS which user it is. `rillcast nats-config` makes them."""
+    nats_user: str = ""
+    """The user by whose name and password this node connects to NATS."""
+    nats_password: SecretStr = SecretStr("")
+    """The password of `nats_user`."""
     nats_credentials: str = ""
-    """Path of a NATS credentials file."""
+    """Path of a NATS credentials file (a JWT and its nkey)."""
+    nats_token: SecretStr = SecretStr("")
+    """The token that NATS asks for. Whoever has it may do everything, so it is no way to part the kinds of node."""
+    nats_ca: str = ""
+    """Path of the certificates (PEM) that vouch for the NATS servers. With it, only TLS will do. Empty: those of the
+    system, for ``tls://`` URLs and for servers that demand TLS."""
+    nats_certificate: str = ""
+    """Path of the certificate (PEM) that this node shows NATS. It is read again at each connect."""
+    nats_certificate_key: str = ""
+    """Path of the private key (PEM) of `nats_certificate`."""
+    nats_server_name: str = ""
+    """The name that the servers' certificate must have. Default: the host in the URL."""
     connect_timeout_s: float = Field(default=30.0, gt=0)
     """How long to wait for NATS at the start before giving up."""
     kv_storage: Literal["memory", "file"] = "file"
@@ -129,6 +144,25 @@ class NodeSettings(BaseSettings):
         if not self.node_id:
             kind = str(self.model_config.get("env_prefix", "")).removeprefix(SHARED_PREFIX).strip("_").lower() or "node"
             self.node_id = f"{kind}-{secrets.token_hex(4)}"
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_into_nats(self) -> NodeSettings:
+        ways = {
+            "nats_nkey": self.nats_nkey.get_secret_value(),
+            "nats_user": self.nats_user,
+            "nats_credentials": self.nats_credentials,
+            "nats_token": self.nats_token.get_secret_value(),
+        }
+        given = [f"RILLCAST_{name.upper()}" for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"only one of {' and '.join(given)} can be sent to NATS")
+        if bool(self.nats_user) != bool(self.nats_password.get_secret_value()):
+            raise ValueError("RILLCAST_NATS_USER and RILLCAST_NATS_PASSWORD belong together: one of them is missing")
+        if bool(self.nats_certificate) != bool(self.nats_certificate_key):
+            raise ValueError(
+                "RILLCAST_NATS_CERTIFICATE and RILLCAST_NATS_CERTIFICATE_KEY belong together: one of them is missing"
+            )
         return self
 
     @property

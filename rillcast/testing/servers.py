@@ -17,6 +17,9 @@ from pathlib import Path
 
 import httpx
 
+from rillcast.contracts.permissions import BusUser
+from rillcast.runtime.bus.nats_users import keep_seeds, server_config
+
 _START_TIMEOUT_S = 20.0
 _FIRST_FREE_PORT = 15_000
 _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -130,10 +133,17 @@ class ServerProcess:
 class NatsServer(ServerProcess):
     """nats-server, with JetStream unless told otherwise."""
 
-    def __init__(self, folder: Path, port: int, binary: str, *, jetstream: bool = True) -> None:
+    def __init__(
+        self, folder: Path, port: int, binary: str, *, jetstream: bool = True, users: bool = False, more: str = ""
+    ) -> None:
+        """`users`: only the users of `permissions` get in, with what they may do. `more`: further configuration."""
         self.url = f"nats://127.0.0.1:{port}"
         store = ["-js", "-sd", str(folder / "data")] if jetstream else []
-        command = [binary, "-a", "127.0.0.1", "-p", str(port), *store]
+        self.seeds: dict[BusUser, str] = keep_seeds(folder / "nats-keys") if users else {}
+        """With which users connect; empty: everybody gets in."""
+        config = folder / "nats.conf"
+        config.write_text(more + (server_config(self.seeds) if users else ""))
+        command = [binary, "-c", str(config), "-a", "127.0.0.1", "-p", str(port), *store]
         super().__init__(command, folder, lambda: _accepts(port))
 
 
@@ -153,10 +163,13 @@ class ConsulAgent(ServerProcess):
 
 
 @asynccontextmanager
-async def nats_server(port: int = 0, *, jetstream: bool = True) -> AsyncIterator[NatsServer]:
-    """A NATS server, with JetStream unless told otherwise, in a temporary folder."""
+async def nats_server(
+    port: int = 0, *, jetstream: bool = True, users: bool = False, more: str = ""
+) -> AsyncIterator[NatsServer]:
+    """A NATS server, with JetStream unless told otherwise, in a temporary folder. See `NatsServer`."""
     with tempfile.TemporaryDirectory(prefix="rillcast-nats-") as folder:
-        server = NatsServer(Path(folder), port or free_port(), find_nats_server(), jetstream=jetstream)
+        binary, chosen = find_nats_server(), port or free_port()
+        server = NatsServer(Path(folder), chosen, binary, jetstream=jetstream, users=users, more=more)
         await server.start()
         try:
             yield server

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.subjects import BUCKET_LICENSE, BUCKET_LICENSE_STATE, BUCKET_SECRETS
+from rillcast.contracts.subjects import BUCKET_LICENSE, BUCKET_LICENSE_STATE
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.process.node import Node
 from services.license.adapters.bus_requests import serve_requests
@@ -32,9 +32,8 @@ class LicenseService:
         bus: Bus,
         seats: KeyValue,
         state: KeyValue,
-        secrets: KeyValue,
     ) -> None:
-        """The three buckets; the keys of `seats` live for `seat_ttl_s`."""
+        """The two buckets; the keys of `seats` live for `seat_ttl_s`."""
         self._bus = bus
         file = FileDocument(Path(settings.file)) if settings.file else None
         self.vault = LicenseVault(state, settings.key(), file, time.time)
@@ -43,7 +42,7 @@ class LicenseService:
             bus=bus,
             desk=SeatDesk(seats, state, self.vault, time.monotonic, settings.seat_ttl_s),
             vault=self.vault,
-            meter=UsageMeter(state, secrets, self.vault),
+            meter=UsageMeter(state, self.vault),
             seat_ttl_s=settings.seat_ttl_s,
         )
 
@@ -56,13 +55,13 @@ class LicenseService:
 async def run(settings: LicenseSettings) -> None:
     """Run an instance until it is told to stop."""
     async with Node(settings, NodeKind.LICENSE) as node:
+        await node.make_buckets({BUCKET_LICENSE: settings.seat_ttl_s})
         service = LicenseService(
             settings,
             node=node.info.node,
             bus=node.bus,
             seats=await node.kv(BUCKET_LICENSE, ttl_s=settings.seat_ttl_s),
             state=await node.kv(BUCKET_LICENSE_STATE),
-            secrets=await node.kv(BUCKET_SECRETS),
         )
         await service.serve()
         node.spawn(service.vault.watch(), "license watch")

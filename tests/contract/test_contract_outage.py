@@ -54,7 +54,7 @@ async def cluster(nats_url: str, **settings: str) -> AsyncIterator[tuple[Node, N
 
     shared = {"nats_url": nats_url, "connect_timeout_s": 5, "log_level": "error", **settings}
     async with Node(LicenseSettings.model_validate(shared), NodeKind.LICENSE) as license_node:
-        await license_node.bus.serve(subjects.LICENSE_ACQUIRE, SeatRequest, give, queue="license")
+        await license_node.bus.serve(subjects.license_acquire(NodeKind.ORIGIN), SeatRequest, give, queue="license")
         async with Node(OriginSettings.model_validate(shared), NodeKind.ORIGIN) as origin:
             running = [asyncio.create_task(node.until_stopped()) for node in (license_node, origin)]
             await eventually(lambda: origin.readiness.ready, what="the origin being ready")

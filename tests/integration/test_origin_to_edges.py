@@ -28,7 +28,7 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
 )
-from rillcast.contracts.words import EndReason
+from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
@@ -143,7 +143,9 @@ class Cluster:
 
     async def close(self, node: str, session: SessionId) -> None:
         await self.bus.request(
-            subjects.session_close(NodeId(node)), CloseRequest(session=session, reason=EndReason.STOPPED), CloseAnswer
+            subjects.session_close(NodeKind(node.partition("-")[0]), NodeId(node)),
+            CloseRequest(session=session, reason=EndReason.STOPPED),
+            CloseAnswer,
         )
 
     async def state(self, session: SessionId, wanted: str) -> None:

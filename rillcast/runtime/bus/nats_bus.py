@@ -17,12 +17,14 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.permissions import INBOX
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import envelope
 from rillcast.runtime.bus.envelope import label
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.bus.serving import OVERLOAD, carry_out
+from rillcast.runtime.errors import StartError
 from rillcast.runtime.ports import Answer, Event, Request
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import extract, inject, tracer
@@ -31,6 +33,9 @@ log = get_logger(__name__)
 trace = tracer(__name__)
 
 _HEADER_ROOM = 4 * 1024
+_INBOXES = f"{INBOX}."
+_STORE = "$JS."
+"""What the reply subject of messages out of the key-value store begins with."""
 _PROTOCOL = {envelope.PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
 _FOREIGN_VERSIONS_TOLD = 8
 """Each one is logged once. There are hardly ever more than two in one cluster."""
@@ -63,12 +68,14 @@ class NatsBus:
     def __init__(self, connection: NatsConnection) -> None:
         self._connection = connection
         self._subscriptions: list[_Subscription] = []
-        self._waiting: set[asyncio.Timeout] = set()
+        self._waiting: dict[asyncio.Timeout, str] = {}
+        """Who waits for an answer, and on which subject."""
         self._working: set[asyncio.Task[None]] = set()
         self._foreign: set[int] = set()
         """The versions of the protocol that were heard besides ours, and told of."""
         connection.on_connected(self._restore)
         connection.on_lost(self._give_up_waiting)
+        connection.denials.on_publish(self._give_up_waiting)
 
     @property
     def connected(self) -> bool:
@@ -129,17 +136,19 @@ class NatsBus:
             raise _Unanswered("disconnected", "the bus is down")
         try:
             async with asyncio.timeout(timeout_s) as scope:
-                self._waiting.add(scope)
+                self._waiting[scope] = subject
                 try:
                     # The scope decides when to stop waiting: at the deadline, or at once when the bus is lost.
                     reply = await self._connection.client.request(subject, body, timeout=timeout_s + 1, headers=headers)
                 finally:
-                    self._waiting.discard(scope)
+                    del self._waiting[scope]
         except nats.errors.NoRespondersError:
             raise _Unanswered("nobody", "nobody listens") from None
         except (TimeoutError, nats.errors.TimeoutError):
             if not self.connected:
                 raise _Unanswered("disconnected", "the bus went down") from None
+            if denial := self._connection.denials.of("publish", subject):
+                raise _Unanswered("denied", denial) from None
             raise _Unanswered("timeout", f"nothing came within {timeout_s:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise _Unanswered("disconnected", f"the bus failed ({type(error).__name__})") from error
@@ -147,10 +156,11 @@ class NatsBus:
             raise _Unanswered("version", envelope.other_version(protocol))
         return reply.data
 
-    def _give_up_waiting(self) -> None:
+    def _give_up_waiting(self, denied: str | None = None) -> None:
+        """All, or those who asked on the subject that was denied (in lower case)."""
         now = asyncio.get_running_loop().time()
-        for scope in self._waiting:
-            if not scope.expired():
+        for scope, subject in self._waiting.items():
+            if not scope.expired() and denied in {None, subject.lower()}:
                 scope.reschedule(now)
 
     async def emit(self, subject: str, event: msgspec.Struct) -> None:
@@ -202,6 +212,9 @@ class NatsBus:
 
         async def take(msg: Msg) -> None:
             nonlocal running
+            if msg.reply.startswith(_STORE):
+                metrics.BUS_SERVED.labels(label(subject), "no_inbox").inc()
+                return
             if running >= envelope.MAX_CONCURRENT:
                 metrics.BUS_SERVED.labels(label(subject), "overload").inc()
                 await self._respond(msg, envelope.encode_failure(OVERLOAD))
@@ -238,6 +251,10 @@ class NatsBus:
     async def _respond(self, msg: Msg, body: bytes) -> None:
         if not msg.reply or not self.connected:
             return
+        if not msg.reply.startswith(_INBOXES):
+            # What we may publish, others may not make us publish.
+            metrics.BUS_SERVED.labels(label(msg.subject), "no_inbox").inc()
+            return
         try:
             await self._connection.client.publish(msg.reply, body, headers=_PROTOCOL)
         except (nats.errors.Error, OSError) as error:
@@ -249,6 +266,11 @@ class NatsBus:
         """See `Bus.listen`."""
 
         async def take(msg: Msg) -> None:
+            if msg.reply:
+                # Nobody waits for an answer to an event. The store puts one on what a consumer makes it deliver, and it
+                # delivers to subjects on which the owner of the consumer may not publish.
+                metrics.BUS_EVENTS_DROPPED.labels("sender").inc()
+                return
             if (protocol := envelope.protocol_of(msg.headers)) != PROTOCOL_VERSION:
                 self._drop_foreign(msg.subject, protocol)
                 return
@@ -287,6 +309,8 @@ class NatsBus:
         if self._connection.connected:
             await self._start(subscription)
             await self._settle()
+            if denial := self._connection.denials.of("subscribe", subscription.subject):
+                raise StartError(denial)
 
     async def _start(self, subscription: _Subscription) -> None:
         subscription.client = self._connection.client
@@ -313,9 +337,7 @@ class NatsBus:
     async def _settle(self) -> None:
         """Wait until the server knows our subscriptions: who is told that a node is there may ask it at once."""
         try:
-            # Twice, since nats-py writes the ping of a flush before the commands still waiting to be written.
-            await self._connection.client.flush(timeout=2)
-            await self._connection.client.flush(timeout=2)
+            await self._connection.settle()
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("NATS did not confirm a subscription, it follows with the reconnect", reason=str(error))
 

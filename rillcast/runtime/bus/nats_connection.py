@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,10 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.client import Server as PoolServer
 
+from rillcast.contracts.permissions import BusUser, inbox_of
 from rillcast.runtime import metrics
+from rillcast.runtime.bus.denials import Denials
+from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
@@ -34,8 +38,19 @@ class NatsConnection:
     """Owns the client. Subscriptions survive a reconnect of the same client; `client` may be another one after
     `on_connected` was called, and then knows none of them."""
 
-    def __init__(self, settings: NodeSettings, name: str, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        name: str,
+        supervisor: Supervisor | None = None,
+        user: BusUser = BusUser.TOOLS,
+    ) -> None:
+        """`name`: of this process. `user`: whose permissions it has; its answers come under subjects of that user."""
         self._settings = settings
+        self._login = Login(settings)
+        self._inbox = inbox_of(user, name)
+        self.denials = Denials(lambda: f"{user} ({self._login.who})")
+        """What the server does not let this process do."""
         self._supervisor = supervisor or Supervisor()
         self._name = name
         self._client: Client | None = None
@@ -52,6 +67,11 @@ class NatsConnection:
     def connected(self) -> bool:
         """Whether the server is reachable right now, as far as known."""
         return self._connected and self._client is not None and self._client.is_connected
+
+    @property
+    def restricted(self) -> bool:
+        """Whether this process may do only what its user needs, as far as known."""
+        return self._login.restricted
 
     @property
     def client(self) -> Client:
@@ -80,8 +100,10 @@ class NatsConnection:
                 return
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 reason = self._last_error or str(error) or type(error).__name__
-                if "Authorization" in reason:
-                    raise StartError(f"NATS at {where} refused our credentials") from error
+                if "authorization" in reason.lower():
+                    raise StartError(f"NATS at {where} refused {self._login.who}") from error
+                if wrong := _tls_fault(error):
+                    raise StartError(f"NATS at {where}: {wrong}") from error
             left = deadline - loop.time()
             if left <= 0:
                 raise StartError(f"NATS at {where} is not reachable: {reason}")
@@ -89,6 +111,21 @@ class NatsConnection:
                 log.warning("Waiting for NATS", url=where, reason=reason, at_most_s=self._settings.connect_timeout_s)
                 announced = True
             await asyncio.sleep(min(left, 0.2 + random.random() * 0.3))
+
+    async def settle(self) -> None:
+        """Wait until the server has taken in all that was sent. Raises what nats-py does when it can't."""
+        # Twice, since nats-py writes the ping of a flush before the commands still waiting to be written.
+        await self.client.flush(timeout=2)
+        await self.client.flush(timeout=2)
+
+    async def require_permissions(self) -> None:
+        """Raises `StartError` that names the user and the subject if NATS has refused anything of all that was sent."""
+        try:
+            await self.settle()
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            log.debug("NATS did not confirm what was sent", reason=str(error))
+        if denial := self.denials.first():
+            raise StartError(denial)
 
     async def close(self) -> None:
         """Send what is pending and end the connection, within `_CLOSE_S`, in whatever state it and the server are."""
@@ -107,7 +144,8 @@ class NatsConnection:
             ending.cancel()
 
     async def _connect(self) -> None:
-        client = Client()
+        client = TlsClient(demand_tls=self._login.demands_tls)
+        self.denials.forget()
         async with asyncio.timeout(3 * _CONNECT_TIMEOUT_S):
             await client.connect(
                 servers=self._settings.nats_servers,
@@ -116,6 +154,8 @@ class NatsConnection:
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
+                inbox_prefix=self._inbox,
+                **self._login.options(),
                 **self._options(),
             )
         version, text = _version(client)
@@ -125,10 +165,17 @@ class NatsConnection:
         # Fail fast at the start, never give up later: the client knows only one of both at a time.
         client.options.update(allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=1)
         client.set_server_pool(self._settings.nats_servers)
+        if self._client is None:
+            self._say_how_open(client)
         self._client = client
         self._connected = True
         metrics.BUS_CONNECTED.set(1)
         await self._announce()
+
+    def _say_how_open(self, client: Client) -> None:
+        if not client._server_info.get("auth_required"):
+            words = "whoever reaches it can do everything in this cluster"
+            log.warning("NATS asks nobody for credentials", reason=words, ours_are_ignored=self._login.restricted)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -143,18 +190,23 @@ class NatsConnection:
             "reconnected_cb": self._guarded(self._on_reconnected),
             "closed_cb": self._guarded(self._on_closed),
         }
-        if token := self._settings.nats_token.get_secret_value():
-            options["token"] = token
-        if self._settings.nats_credentials:
-            options["user_credentials"] = self._settings.nats_credentials
         return options
 
     def _pick_server(self, pool: list[PoolServer], _info: dict[str, Any]) -> tuple[PoolServer, float]:
         """Next server and the pause before trying it: jitter from the first try on, so that a restarted NATS isn't
         met by all nodes at once."""
         self._attempts += 1
+        self._read_certificates_again()
         pause = min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(self._attempts, 8)) * (0.5 + random.random() / 2)
         return pool[self._attempts % len(pool)], pause
+
+    def _read_certificates_again(self) -> None:
+        """They may have been renewed since the last connect. While they are wrong, the former ones stay."""
+        if self._client is not None and self._login.demands_tls:
+            try:
+                self._client.options["tls"] = self._login.tls()
+            except StartError as error:
+                log.error("The certificates for NATS can't be used, the former ones stay", reason=str(error))
 
     def _guarded(self, callback: Callback) -> Callback:
         """nats-py goes on by itself when the server is gone again; another exception would end its task, unheard."""
@@ -179,6 +231,8 @@ class NatsConnection:
                 self._slow_told_at = now
                 log.warning("Messages come faster than they are handled, some were dropped", subject=error.subject)
             return
+        if self.denials.take(str(error)):
+            return
         self._last_error = str(error) or type(error).__name__
         if self._connected:
             log.warning("NATS reports a fault", reason=self._last_error)
@@ -193,6 +247,7 @@ class NatsConnection:
         if version < OLDEST_SERVER:
             log.error("NATS came back too old to be used", version=text)
         self._attempts = 0
+        self.denials.forget()
         self._connected = True
         metrics.BUS_CONNECTED.set(1)
         metrics.BUS_RECONNECTS.inc()
@@ -219,6 +274,15 @@ class NatsConnection:
                 metrics.BUS_RECONNECTS.inc()
                 log.info("NATS is back")
                 return
+
+
+def _tls_fault(error: Exception) -> str:
+    """What is wrong with the TLS of the server, which waiting does not mend; empty when it is something else."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message} (see RILLCAST_NATS_CA, RILLCAST_NATS_SERVER_NAME)"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS connection comes about: {error.reason or error}"
+    return str(error) if isinstance(error, TlsMissing) else ""
 
 
 async def _end(client: Client) -> None:

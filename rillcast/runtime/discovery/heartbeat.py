@@ -35,7 +35,8 @@ class Heartbeat:
         """Send a report right now, since something others wait for has changed. Before `start`, does nothing: nobody
         shall hear of a node that could not say goodbye."""
         if self._started:
-            await self._bus.emit(subjects.NODE_REPORTED, self._report())
+            report = self._report()
+            await self._bus.emit(subjects.node_reported(report.info.kind, report.info.node), report)
 
     async def stop(self) -> None:
         """End and say goodbye; without a `start` before, and a second time, nothing."""
@@ -44,7 +45,7 @@ class Heartbeat:
         task, self._task = self._task, None
         await self._supervisor.end(task)
         info = self._report().info
-        await self._bus.emit(subjects.NODE_LEFT, NodeLeft(node=info.node, kind=info.kind))
+        await self._bus.emit(subjects.node_left(info.kind, info.node), NodeLeft(node=info.node, kind=info.kind))
 
     async def _run(self) -> None:
         while True:

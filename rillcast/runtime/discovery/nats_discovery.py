@@ -6,9 +6,13 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime import metrics
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.ports import Bus
+from rillcast.runtime.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class NatsDiscovery:
@@ -42,13 +46,25 @@ class NatsDiscovery:
 
 
 async def feed_directory(bus: Bus, directory: NodeDirectory) -> None:
-    """Let heartbeats and goodbyes from the bus into `directory`."""
+    """Let heartbeats and goodbyes from the bus into `directory`. NATS lets each kind of node speak only under subjects
+    with its kind, so what speaks of another node than its subject is refused and counted."""
 
-    async def heard(_subject: str, report: NodeReport) -> None:
-        directory.heard(report)
+    async def heard(subject: str, report: NodeReport) -> None:
+        if subject == subjects.node_reported(report.info.kind, report.info.node):
+            directory.heard(report)
+        else:
+            _refuse(subject)
 
-    async def left(_subject: str, event: NodeLeft) -> None:
-        directory.left(event)
+    async def left(subject: str, event: NodeLeft) -> None:
+        if subject == subjects.node_left(event.kind, event.node):
+            directory.left(event)
+        else:
+            _refuse(subject)
 
-    await bus.listen(subjects.NODE_REPORTED, NodeReport, heard)
-    await bus.listen(subjects.NODE_LEFT, NodeLeft, left)
+    await bus.listen(subjects.NODES_REPORTED, NodeReport, heard)
+    await bus.listen(subjects.NODES_LEFT, NodeLeft, left)
+
+
+def _refuse(subject: str) -> None:
+    metrics.BUS_EVENTS_DROPPED.labels("sender").inc()
+    log.warning("An event speaks of another node than its subject", subject=subject)

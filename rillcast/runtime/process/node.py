@@ -9,12 +9,13 @@ async def run(settings: EdgeSettings) -> None:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     CarriedStream,
@@ -22,6 +23,7 @@ from rillcast.contracts.messages import (
     NodeLoad,
     NodeReport,
 )
+from rillcast.contracts.permissions import BUCKETS, MAKER, BusUser
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.nats_bus import NatsBus
@@ -51,6 +53,7 @@ from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing
 log = get_logger(__name__)
 
 MAX_CARRIED = 500
+_LOOK_AT_BUCKETS_S = 2.0
 _TELL_PAUSE_S = 0.1
 """Between two announcements of a readiness that flaps."""
 
@@ -96,6 +99,7 @@ class Node:
         self._ready_changed = asyncio.Event()
         self._crash = ""
         self._buckets: dict[str, NatsKeyValue] = {}
+        self._buckets_due = asyncio.Event()
         self._resources = AsyncExitStack()
         """How to close everything that is open."""
         self._shown: dict[str, Callable[[], object]] = {}
@@ -104,14 +108,47 @@ class Node:
     # ---- what services use
 
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue:
-        """The bucket, made if it is missing. Raises STORE_UNAVAILABLE when JetStream doesn't come up."""
+        """The bucket, made if it is missing: by this node, or by the license service where each kind of node is a user
+        of NATS. Raises STORE_UNAVAILABLE when JetStream, or that service, doesn't come up."""
         if bucket not in self._buckets:
             settings = self.settings
             self._buckets[bucket] = NatsKeyValue(
-                self._connection, bucket, ttl_s, storage=settings.kv_storage, replicas=settings.kv_replicas
+                self._connection,
+                bucket,
+                ttl_s,
+                storage=settings.kv_storage,
+                replicas=settings.kv_replicas,
+                makes=self._makes_buckets,
             )
-        await self._buckets[bucket].open()
+        await self._buckets[bucket].open(self.settings.connect_timeout_s)
         return self._buckets[bucket]
+
+    async def make_buckets(self, leases: Mapping[str, float] | None = None) -> None:
+        """Make every bucket of the cluster that is missing, now and for as long as this node lives: after NATS lost its
+        state too. For the kind that may. `leases`: other ones than the table's. Raises STORE_UNAVAILABLE."""
+        for bucket in BUCKETS:
+            await self.kv(bucket.name, (leases or {}).get(bucket.name, bucket.lease_s))
+        self._connection.on_connected(self._look_at_buckets)
+        self.spawn(self._keep_buckets(), "buckets")
+
+    async def _look_at_buckets(self) -> None:
+        self._buckets_due.set()
+
+    async def _keep_buckets(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AT_BUCKETS_S):
+                    await self._buckets_due.wait()
+            self._buckets_due.clear()
+            for bucket in self._buckets.values():
+                try:
+                    await bucket.open(0.0)
+                except RillcastError as error:
+                    log.debug("A bucket can't be looked at right now", bucket=bucket.name, reason=error.message)
+
+    @property
+    def _makes_buckets(self) -> bool:
+        return self.kind.value == MAKER or not self._connection.restricted
 
     def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
         """Say this in the heartbeats from now on. At most `MAX_CARRIED` of the streams are named, those with the
@@ -142,6 +179,7 @@ class Node:
         if self._needs:
             first_nodes.expect(self.readiness)
             self.spawn(first_nodes.meet(self.directory, self._needs, self.readiness), "first nodes", finite=True)
+        await self._connection.require_permissions()
         self.readiness.set("starting", True)
         await self._heartbeat.beat()
         await self._stop.wait()
@@ -196,7 +234,7 @@ class Node:
         )
         self._shown |= {"node": lambda: node_id, "kind": lambda: self.kind, "version": lambda: self.info.version}
         await admin.start()
-        self._connection = NatsConnection(settings, node_id, self._tasks)
+        self._connection = NatsConnection(settings, node_id, self._tasks, BusUser(self.kind))
         resources.push_async_callback(self._connection.close)
         await self._connection.open()
         self.bus = bus = NatsBus(self._connection)

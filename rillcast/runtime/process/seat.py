@@ -51,7 +51,7 @@ class Seat:
         """Ask once for the seat, or for its renewal. Raises nothing: whatever is answered becomes the state."""
         request = SeatRequest(node=self._info.node, kind=self._info.kind, incarnation=self._info.incarnation)
         try:
-            answer = await self._bus.request(subjects.LICENSE_ACQUIRE, request, SeatAnswer)
+            answer = await self._bus.request(subjects.license_acquire(self._info.kind), request, SeatAnswer)
         except RillcastError as error:
             self._pause_s = _ASK_EVERY_S
             if error.code in {ErrorCode.SEAT_REFUSED, ErrorCode.LICENSE_SUSPENDED}:
@@ -74,7 +74,7 @@ class Seat:
             return
         try:
             await self._bus.request(
-                subjects.LICENSE_RELEASE,
+                subjects.license_release(self._info.kind),
                 SeatRelease(node=self._info.node, incarnation=self._info.incarnation),
                 Ack,
                 timeout_s=1.0,

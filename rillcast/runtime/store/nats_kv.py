@@ -23,6 +23,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
 from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.errors import StartError
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.nats_watch import Feed, entry_of
 from rillcast.runtime.telemetry.logs import get_logger
@@ -56,12 +57,15 @@ class NatsKeyValue:
         *,
         storage: str = "file",
         replicas: int = 1,
+        makes: bool = True,
     ) -> None:
+        """`makes`: whether this process makes the bucket when it is missing. Others wait until somebody has."""
         self._connection = connection
         self._bucket = bucket
         self._ttl_s = ttl_s
         self._storage = storage
         self._replicas = replicas
+        self._makes = makes
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
         self._making = asyncio.Lock()
@@ -70,12 +74,15 @@ class NatsKeyValue:
         connection.on_connected(self._restart_feeds)
 
     async def open(self, patience_s: float = 15.0) -> None:
-        """Make the bucket unless it is there. Waits while JetStream starts; in the end raises STORE_UNAVAILABLE."""
+        """Make the bucket unless it is there, or wait until it is. Waits while JetStream starts; in the end raises
+        STORE_UNAVAILABLE. Raises `StartError` when NATS does not let this process use the bucket."""
         deadline = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
                 return await self._run("open", self.ensure)
             except RillcastError as error:
+                if denial := self._denial():
+                    raise StartError(denial) from error
                 if asyncio.get_running_loop().time() > deadline:
                     if isinstance(error.__cause__, nats.js.errors.ServiceUnavailableError):
                         raise self._unavailable("JetStream is off at this NATS server") from None
@@ -192,18 +199,39 @@ class NatsKeyValue:
         return self._js[1]
 
     async def ensure(self) -> None:
-        """Make the bucket when it is missing, and give it our TTL when it has another."""
+        """Make the bucket when it is missing, and give it our TTL when it has another; or wait until it is there."""
         async with self._making:
             try:
-                info = await self.jetstream().stream_info(self._stream)
+                info = await self._info()
             except nats.js.errors.NotFoundError:
+                if not self._makes:
+                    raise
                 await self._make()
+                return
+            if not self._makes:
                 return
             have = info.config.max_age or None
             if have != self._ttl_s:
                 wanted = info.config.evolve(max_age=self._ttl_s or 0, duplicate_window=self._duplicate_window_s())
                 await self.jetstream().update_stream(wanted)
                 log.info("Changed the TTL of a bucket", bucket=self._bucket, before_s=have, now_s=self._ttl_s)
+
+    async def _info(self) -> api.StreamInfo:
+        """What the bucket is. Raises NotFoundError; who does not make it gives others the time to."""
+        deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
+        while True:
+            try:
+                return await self.jetstream().stream_info(self._stream)
+            except nats.js.errors.NotFoundError:
+                if self._makes or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.05 + random.random() * 0.05)
+
+    def _denial(self) -> str:
+        """What NATS refuses of all that opening needs; empty when nothing."""
+        subjects = [f"$JS.API.STREAM.{action}.{self._stream}" for action in ("INFO", "CREATE", "UPDATE")]
+        found = (self._connection.denials.of("publish", subject) for subject in subjects)
+        return next((denial for denial in found if denial), "")
 
     async def _make(self) -> None:
         config = api.StreamConfig(

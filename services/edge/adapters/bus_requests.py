@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.ports import Bus
 from services.edge.usecases.stream_changes import StreamChanges
 from services.edge.usecases.viewer_join import ViewerJoin
@@ -17,7 +18,7 @@ async def serve_requests(
     await bus.serve(subjects.edge_play(node), messages.PlayRequest, join.play)
     await bus.serve(subjects.edge_accept(node), messages.AnswerRequest, join.accept)
     await bus.serve(subjects.edge_select(node), messages.SelectRendition, requests.select)
-    await bus.serve(subjects.session_close(node), messages.CloseRequest, requests.close)
-    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, requests.restart_ice)
+    await bus.serve(subjects.session_close(NodeKind.EDGE, node), messages.CloseRequest, requests.close)
+    await bus.serve(subjects.session_restart_ice(NodeKind.EDGE, node), messages.RestartIceRequest, requests.restart_ice)
     await bus.serve(subjects.session_mute(node), messages.MuteRequest, requests.mute)
     await bus.listen(subjects.STREAM_ENDED, messages.StreamEvent, streams.ended)

@@ -18,6 +18,7 @@ from rillcast.contracts.fields import UnixMs, Word
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SeatRequest
 from rillcast.contracts.records import SeatRecord
+from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import InForce
 
 REMEMBERED_INCARNATIONS = 8
@@ -70,9 +71,12 @@ class Ledger(msgspec.Struct, frozen=True):
         """
         before = self.nodes.get(request.node)
         replaced: tuple[str, ...] = ()
-        if before is None or before.kind != request.kind:
+        if before is None:
             self._check_room(request, license)
         if before is not None:
+            if before.kind != request.kind:
+                words = f"the node id {request.node} is that of a node of the kind {before.kind}"
+                raise RillcastError(ErrorCode.SEAT_REFUSED, f"{words}; every node needs an id of its own", 30.0)
             replaced = before.replaced
             if request.incarnation in replaced:
                 raise RillcastError(
@@ -87,10 +91,11 @@ class Ledger(msgspec.Struct, frozen=True):
         )
         return Ledger({**self.nodes, request.node: admission})
 
-    def without(self, node: NodeId, incarnation: str) -> Ledger:
-        """The ledger after this incarnation gave its seat back; unchanged if another one has it."""
+    def without(self, node: NodeId, incarnation: str, kind: NodeKind) -> Ledger:
+        """The ledger after this incarnation gave its seat back; unchanged if another one has it, or another kind of
+        node."""
         admission = self.nodes.get(node)
-        if admission is None or admission.incarnation != incarnation:
+        if admission is None or admission.incarnation != incarnation or admission.kind != kind:
             return self
         return Ledger({name: kept for name, kept in self.nodes.items() if name != node})
 

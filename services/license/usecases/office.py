@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     Ack,
@@ -51,13 +51,18 @@ class Office:
 
     # ---- requests
 
-    async def acquire(self, request: SeatRequest) -> SeatAnswer:
-        """Serve `subjects.LICENSE_ACQUIRE`. Raises as `SeatDesk.acquire`."""
+    async def acquire(self, kind: NodeKind, request: SeatRequest) -> SeatAnswer:
+        """Serve `subjects.license_acquire`; `kind` is the one in the subject, for which NATS vouches. Raises
+        BAD_REQUEST for a node of another kind, else as `SeatDesk.acquire`."""
+        if request.kind != kind:
+            raise RillcastError(
+                ErrorCode.BAD_REQUEST, f"{kind} nodes can't ask for the seat of a node of {request.kind}"
+            )
         return await self._desk.acquire(request)
 
-    async def release(self, request: SeatRelease) -> Ack:
-        """Serve `subjects.LICENSE_RELEASE`. Raises STORE_UNAVAILABLE."""
-        await self._desk.release(request)
+    async def release(self, kind: NodeKind, request: SeatRelease) -> Ack:
+        """Serve `subjects.license_release`; `kind` is the one in the subject. Raises STORE_UNAVAILABLE."""
+        await self._desk.release(request, kind)
         return Ack()
 
     async def answer_status(self, _: LicenseStatusRequest) -> LicenseStatus:

@@ -15,6 +15,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import LicenseStatus, SeatAnswer, SeatRelease, SeatRequest
 from rillcast.contracts.records import SeatRecord
 from rillcast.contracts.subjects import SEAT_LEASE_S
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.telemetry.logs import get_logger
 from services.license.domain.ledger import Ledger
 from services.license.metrics import SEAT_ANSWERS
@@ -53,16 +54,19 @@ class SeatDesk:
             ttl_s=self._ttl_s, licensee=now.license.licensee, warning=now.reason, grace_s=now.license.grace_s
         )
 
-    async def release(self, release: SeatRelease) -> None:
-        """Give a seat back. A seat that another incarnation has, or nobody, is left alone."""
+    async def release(self, release: SeatRelease, kind: NodeKind) -> None:
+        """Give the seat of a node of this kind back. A seat that another incarnation has, or a node of another kind, or
+        nobody, is left alone."""
         key = _seat_key(release.node)
         entry = await self._seats.get(key)
         seat = _decode_seat(entry)
+        if seat is not None and seat.kind != kind:
+            return
         if entry is not None and seat is not None and seat.incarnation == release.incarnation:
             await self._seats.delete(key, entry.revision)
         for _ in range(CAS_ATTEMPTS):
             ledger, revision = await self._ledger()
-            after = ledger.without(release.node, release.incarnation)
+            after = ledger.without(release.node, release.incarnation, kind)
             if after is ledger or await self._write_ledger(after, revision):
                 SEAT_ANSWERS.labels("released").inc()
                 return

@@ -29,9 +29,8 @@ CAS_ATTEMPTS = 8
 class UsageMeter:
     """The part of one instance in the shared record."""
 
-    def __init__(self, state: KeyValue, secrets: KeyValue, vault: LicenseVault, every_s: float = COUNT_EVERY_S) -> None:
+    def __init__(self, state: KeyValue, vault: LicenseVault, every_s: float = COUNT_EVERY_S) -> None:
         self._state = state
-        self._secrets = secrets
         self._vault = vault
         self._every_ms = int(every_s * 1000)
         self._days: dict[date, DayRecord] = {}
@@ -101,8 +100,8 @@ class UsageMeter:
 
     async def _signing_key(self) -> Ed25519PrivateKey:
         fresh = Ed25519PrivateKey.generate().private_bytes_raw()
-        await self._secrets.create(SIGNING_KEY, fresh.hex().encode())
-        entry = await self._secrets.get(SIGNING_KEY)
+        await self._state.create(SIGNING_KEY, fresh.hex().encode())
+        entry = await self._state.get(SIGNING_KEY)
         stored = b"" if entry is None or entry.value is None else entry.value
         try:
             return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(stored.decode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import NodeKind
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.ports import Bus
 from services.origin.usecases.stream_owner import StreamOwner
@@ -14,7 +15,7 @@ async def serve_requests(bus: Bus, node: NodeId, owner: StreamOwner, webrtc: Web
     """Begin to answer the origin's requests. Returns when the subjects are subscribed."""
     await bus.serve(subjects.origin_publish(node), messages.PublishRequest, webrtc.publish)
     await bus.serve(subjects.origin_hand_over(node), messages.HandOverRequest, owner.hand_over)
-    await bus.serve(subjects.session_close(node), messages.CloseRequest, owner.close)
-    await bus.serve(subjects.session_restart_ice(node), messages.RestartIceRequest, webrtc.restart_ice)
+    await bus.serve(subjects.session_close(NodeKind.ORIGIN, node), messages.CloseRequest, owner.close)
+    await bus.serve(subjects.session_restart_ice(NodeKind.ORIGIN, node), messages.RestartIceRequest, webrtc.restart_ice)
     await bus.serve(subjects.media_relay_open(node), messages.RelayOpen, relays.open)
     await bus.serve(subjects.media_relay_close(node), messages.RelayClose, relays.close)

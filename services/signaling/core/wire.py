@@ -80,7 +80,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     )
     streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps)
-    license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus), BusSessionEvents()
+    license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory), BusSessionEvents()
     audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     checks = LocalChecks(streams, audience, license, time.time)

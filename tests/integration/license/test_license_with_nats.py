@@ -28,10 +28,10 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.subjects import (
     BUCKET_LICENSE,
     BUCKET_LICENSE_STATE,
-    LICENSE_ACQUIRE,
     LICENSE_INSTALL,
-    LICENSE_RELEASE,
     LICENSE_STATUS,
+    license_acquire,
+    license_release,
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import License, issue_license
@@ -81,7 +81,7 @@ class Participant:
 
     async def acquire(self, node: str, incarnation: str = "1") -> SeatAnswer:
         request = SeatRequest(node=NodeId(node), kind=NodeKind.EDGE, incarnation=incarnation)
-        return await self.bus.request(LICENSE_ACQUIRE, request, SeatAnswer)
+        return await self.bus.request(license_acquire(NodeKind.EDGE), request, SeatAnswer)
 
 
 class Instance(Participant):
@@ -96,7 +96,7 @@ class Instance(Participant):
         self.vault = LicenseVault(state, KEY.public_key(), None, time.time)
         self.desk = SeatDesk(seats, state, self.vault, time.monotonic, TTL_S)
         await self.vault.refresh()
-        meter = UsageMeter(state, state, self.vault)
+        meter = UsageMeter(state, self.vault)
         office = Office(
             node=NodeId("license"), bus=self.bus, desk=self.desk, vault=self.vault, meter=meter, seat_ttl_s=TTL_S
         )
@@ -153,7 +153,7 @@ class Machine:
     async def leave(self) -> None:
         await self.kill()
         release = SeatRelease(node=NodeId(self.node), incarnation=self.incarnation)
-        await self._participant.bus.request(LICENSE_RELEASE, release, Ack)
+        await self._participant.bus.request(license_release(NodeKind.EDGE), release, Ack)
 
     async def _renew(self) -> None:
         while True:

@@ -222,7 +222,7 @@ class World:
     async def close(self, session: SessionId) -> bool:
         """Whether the edge had the session."""
         close = CloseRequest(session=session, reason=EndReason.STOPPED)
-        return (await self.bus.request(subjects.session_close(EDGE), close, CloseAnswer)).found
+        return (await self.bus.request(subjects.session_close(NodeKind.EDGE, EDGE), close, CloseAnswer)).found
 
     def connect(self, plane_session: PlaneSession) -> None:
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))

@@ -10,6 +10,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import Ack, RestartIceAnswer, RestartIceRequest, SelectRendition
+from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 
 LOW = rung(360, 600_000)
@@ -46,7 +47,7 @@ async def test_an_ice_restart_gives_fresh_credentials(world: World) -> None:
     session, plane_session = await world.watching()
     restart = RestartIceRequest(session=session, remote_ufrag="abcd", remote_pwd="p" * 22)
 
-    fresh = await world.bus.request(subjects.session_restart_ice(EDGE), restart, RestartIceAnswer)
+    fresh = await world.bus.request(subjects.session_restart_ice(NodeKind.EDGE, EDGE), restart, RestartIceAnswer)
 
     command = world.plane.of(protocol.RestartIce)[0]
     assert (command.session, command.ice.local_ufrag) == (plane_session, fresh.local_ufrag)

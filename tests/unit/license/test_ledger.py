@@ -70,9 +70,10 @@ def test_only_so_many_processes_before_are_remembered() -> None:
 def test_a_seat_is_given_back_only_by_the_process_that_has_it() -> None:
     ledger = Ledger().admit(request("a", "2"), granting(1), 0)
 
-    assert ledger.without(NodeId("a"), "1") is ledger
-    assert ledger.without(NodeId("b"), "2") is ledger
-    assert ledger.without(NodeId("a"), "2") == Ledger()
+    assert ledger.without(NodeId("a"), "1", NodeKind.EDGE) is ledger
+    assert ledger.without(NodeId("b"), "2", NodeKind.EDGE) is ledger
+    assert ledger.without(NodeId("a"), "2", NodeKind.ORIGIN) is ledger
+    assert ledger.without(NodeId("a"), "2", NodeKind.EDGE) == Ledger()
 
 
 @pytest.mark.parametrize("now_ms", [-5_000, 0, 4_999])
@@ -82,3 +83,10 @@ def test_a_node_just_admitted_keeps_its_place_until_its_seat_is_written(now_ms: 
     assert ledger.living((), now_ms, settle_ms=5_001) == ledger
     assert ledger.living((), 5_001, settle_ms=5_001) == Ledger()
     assert ledger.living((NodeId("a"),), 10**9, settle_ms=5_001) == ledger
+
+
+def test_a_node_of_another_kind_does_not_take_over_a_seat_by_its_name() -> None:
+    ledger = Ledger().admit(request("a", "1", NodeKind.ORIGIN), granting(9), 0)
+
+    with pytest.raises(RillcastError, match="the node id a is that of a node of the kind origin"):
+        ledger.admit(request("a", "2", NodeKind.EDGE), granting(9), 0)

@@ -143,7 +143,7 @@ class Play:
         return self.desks[desk].acquire(SeatRequest(node=node, kind=NodeKind.EDGE, incarnation=str(life)))
 
     def _release(self, desk: int, node: NodeId, life: int) -> Coroutine[Any, Any, Any]:
-        return self.desks[desk].release(SeatRelease(node=node, incarnation=str(life)))
+        return self.desks[desk].release(SeatRelease(node=node, incarnation=str(life)), NodeKind.EDGE)
 
     async def _cut_off(self, work: Coroutine[Any, Any, Any]) -> None:
         """The asker's deadline passes while the desk is at it."""

@@ -24,13 +24,13 @@ from rillcast.contracts.messages import (
     SeatRequest,
 )
 from rillcast.contracts.subjects import (
-    LICENSE_ACQUIRE,
     LICENSE_CHANGED,
     LICENSE_CHECK,
     LICENSE_INSTALL,
-    LICENSE_RELEASE,
     LICENSE_STATUS,
     LICENSE_USAGE,
+    license_acquire,
+    license_release,
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.licensing.document import License, issue_license
@@ -70,7 +70,7 @@ class Site:
         self.seats, self.state = FakeKeyValue("seats", TTL_S, clock), FakeKeyValue("state", clock=clock)
         vault = LicenseVault(self.state, KEY.public_key(), None, lambda: NOW_S + clock())
         desk = SeatDesk(self.seats, self.state, vault, clock, TTL_S)
-        meter = UsageMeter(self.state, self.state, vault)
+        meter = UsageMeter(self.state, vault)
         self.office = Office(
             node=NodeId("license-1"), bus=self.bus, desk=desk, vault=vault, meter=meter, seat_ttl_s=TTL_S
         )
@@ -88,7 +88,7 @@ class Site:
 
     async def acquire(self, node: str) -> SeatAnswer:
         request = SeatRequest(node=NodeId(node), kind=NodeKind.EDGE, incarnation="1")
-        return await self.bus.request(LICENSE_ACQUIRE, request, SeatAnswer)
+        return await self.bus.request(license_acquire(NodeKind.EDGE), request, SeatAnswer)
 
     async def status(self) -> LicenseStatus:
         return await self.bus.request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus)
@@ -119,14 +119,14 @@ async def test_seats_are_taken_given_back_and_shown(site: Site) -> None:
         await site.acquire("edge-2")
     status = await site.status()
     assert (status.used_by_kind, status.limit_total, status.answered_by) == ({"edge": 1}, 1, "license-1")
-    await site.bus.request(LICENSE_RELEASE, SeatRelease(node=NodeId("edge-1"), incarnation="1"), Ack)
+    await site.bus.request(license_release(NodeKind.EDGE), SeatRelease(node=NodeId("edge-1"), incarnation="1"), Ack)
     await site.acquire("edge-2")
 
 
 @pytest.mark.parametrize("node", ["é", "a/b", "", "a b", "*", ">", "a..b", "../../etc", "x" * 200])
 async def test_an_impossible_node_id_is_refused_before_it_is_looked_up(site: Site, node: str) -> None:
     release = SeatRelease(node=NodeId(node), incarnation="1")
-    for asked in (site.acquire(node), site.bus.request(LICENSE_RELEASE, release, Ack)):
+    for asked in (site.acquire(node), site.bus.request(license_release(NodeKind.EDGE), release, Ack)):
         with pytest.raises(RillcastError, match=r"Expected 1 to 64 letters, .* at `\$\.node`") as refusal:
             await asked
         assert refusal.value.code is ErrorCode.BAD_REQUEST

@@ -63,7 +63,7 @@ class Office:
 
     async def release(self, node: str, incarnation: str = "1") -> None:
         self._turn += 1
-        await self.desks[self._turn % 2].release(SeatRelease(node=NodeId(node), incarnation=incarnation))
+        await self.desks[self._turn % 2].release(SeatRelease(node=NodeId(node), incarnation=incarnation), NodeKind.EDGE)
 
     async def refused(self, node: str, incarnation: str = "1", kind: NodeKind = NodeKind.EDGE) -> str:
         with pytest.raises(RillcastError) as caught:
@@ -126,9 +126,11 @@ async def test_two_processes_under_one_node_id_do_not_fight_over_the_seat() -> N
     assert await office.used() == 1
 
 
-async def test_a_node_id_that_changes_its_kind_is_counted_under_the_new_kind_only() -> None:
+async def test_a_node_id_may_change_its_kind_once_its_seat_has_expired() -> None:
     office = await Office(2, edge=1).open()
     await office.acquire("node-1", kind=NodeKind.EDGE)
+    assert "that of a node of the kind edge" in await office.refused("node-1", "2", NodeKind.ORIGIN)
+    await office.pass_time(TTL_S)
     await office.acquire("node-1", "2", kind=NodeKind.ORIGIN)
     await office.acquire("edge-1", kind=NodeKind.EDGE)
     assert await office.desks[1].used_by_kind() == {"origin": 1, "edge": 1}

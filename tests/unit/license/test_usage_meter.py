@@ -28,10 +28,8 @@ class Site:
 
     def __init__(self) -> None:
         self.wall = FakeClock(MIDNIGHT_S)
-        self.state, self.secrets = FakeKeyValue("state"), FakeKeyValue("secrets")
-        self.meters = [
-            UsageMeter(self.state, self.secrets, LicenseVault(self.state, None, None, self.wall)) for _ in range(2)
-        ]
+        self.state = FakeKeyValue("state")
+        self.meters = [UsageMeter(self.state, LicenseVault(self.state, None, None, self.wall)) for _ in range(2)]
 
     async def hours(self, hours: float, **used: int) -> None:
         """With both instances looking every half minute."""

@@ -229,7 +229,7 @@ class World:
     ) -> bool:
         """Whether the origin had the session."""
         close = CloseRequest(session=session, reason=reason, keep_stream_s=keep_s)
-        return (await self.bus.request(subjects.session_close(at.name), close, CloseAnswer)).found
+        return (await self.bus.request(subjects.session_close(NodeKind.ORIGIN, at.name), close, CloseAnswer)).found
 
     async def open_relay(self, at: RunningOrigin, **changes: Any) -> RelayGrant:
         record = await self.record()

@@ -9,6 +9,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import RestartIceAnswer, RestartIceRequest, SessionAnswer
+from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 
 
@@ -74,7 +75,9 @@ async def test_an_ice_restart_gives_fresh_credentials_and_candidates(world: Worl
     answer = await world.publish(origin)
     restart = RestartIceRequest(session=answer.session, remote_ufrag="abcd", remote_pwd="p" * 22)
 
-    fresh = await world.bus.request(subjects.session_restart_ice(origin.name), restart, RestartIceAnswer)
+    fresh = await world.bus.request(
+        subjects.session_restart_ice(NodeKind.ORIGIN, origin.name), restart, RestartIceAnswer
+    )
 
     assert origin.plane.of(protocol.RestartIce)[0].ice.local_ufrag == fresh.local_ufrag
     assert "192.0.2.1 50000" in fresh.candidates[0]
@@ -87,7 +90,7 @@ async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> N
 
     with pytest.raises(RillcastError) as refusal:
         restart = RestartIceRequest(session=SessionId("nobody"), remote_ufrag="abcd", remote_pwd="p" * 22)
-        await world.bus.request(subjects.session_restart_ice(origin.name), restart, RestartIceAnswer)
+        await world.bus.request(subjects.session_restart_ice(NodeKind.ORIGIN, origin.name), restart, RestartIceAnswer)
     assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
 
 

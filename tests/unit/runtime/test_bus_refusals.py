@@ -79,8 +79,8 @@ async def test_an_impossible_heartbeat_changes_nothing_and_the_next_one_counts(i
     await feed_directory(ears, directory)
 
     for event in (report(), impossible, report(load=NodeLoad(sessions=4))):
-        await mouth.emit(subjects.NODE_REPORTED, event)
-    await mouth.emit(subjects.NODE_LEFT, NodeLeft(node=NodeId("a b"), kind=NodeKind.EDGE))
+        await mouth.emit(subjects.node_reported(NodeKind.EDGE, NODE), event)
+    await mouth.emit(subjects.node_left(NodeKind.EDGE, NODE), NodeLeft(node=NodeId("a b"), kind=NodeKind.EDGE))
     await ears.settle()
 
     assert [(one.info.node, one.load.sessions) for one in directory.all()] == [(NODE, 4)]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
-from rillcast.contracts.subjects import NODE_LEFT, NODE_REPORTED
+from rillcast.contracts.subjects import NODES_REPORTED, node_left
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.heartbeat import INTERVAL_S, Heartbeat
 from rillcast.testing.bus import FakeBus
@@ -35,7 +35,7 @@ async def test_it_beats_about_once_a_second_until_its_goodbye() -> None:
     async def hear(_: str, _report: NodeReport) -> None:
         times.append(asyncio.get_running_loop().time())
 
-    await bus.listen(NODE_REPORTED, NodeReport, hear)
+    await bus.listen(NODES_REPORTED, NodeReport, hear)
     await heartbeat.start()
     await heartbeat.start()
     await asyncio.sleep(20.5 * INTERVAL_S)
@@ -45,7 +45,7 @@ async def test_it_beats_about_once_a_second_until_its_goodbye() -> None:
 
     assert 18 <= len(times) <= 24
     assert all(0.9 * INTERVAL_S <= later - sooner <= 1.1 * INTERVAL_S + 1e-6 for sooner, later in pairwise(times))
-    assert [event for subject, event in bus.emitted if subject == NODE_LEFT] == [
+    assert [event for subject, event in bus.emitted if subject == node_left(INFO.kind, INFO.node)] == [
         NodeLeft(node=INFO.node, kind=INFO.kind)
     ]
     said = len(bus.emitted)

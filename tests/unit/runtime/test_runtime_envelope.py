@@ -12,6 +12,7 @@ from rillcast.contracts.decoding import Undecodable
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import Ack, PublishRequest
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus import envelope
 
 
@@ -70,7 +71,7 @@ def test_deadlines_are_read_with_suspicion(headers: dict[str, str] | None, expec
 def test_labels_hold_no_ids() -> None:
     node = NodeId("edge-12345678")
     assert envelope.label(subjects.edge_play(node)) == "edge.play"
-    assert envelope.label(subjects.session_restart_ice(node)) == "session.restart_ice"
+    assert envelope.label(subjects.session_restart_ice(NodeKind.EDGE, node)) == "session.restart_ice"
     assert envelope.label(subjects.session_changed(node)) == "session.changed"
-    assert envelope.label(subjects.LICENSE_ACQUIRE) == "license.acquire"
+    assert envelope.label(subjects.license_acquire(NodeKind.EDGE)) == "license.acquire"
     assert envelope.label("_INBOX.whatever") == "other"

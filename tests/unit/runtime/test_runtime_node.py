@@ -68,6 +68,9 @@ class FakeConnection:
     async def open(self) -> None:
         await self._ledger.open("connection")
 
+    async def require_permissions(self) -> None:
+        return None
+
     async def close(self) -> None:
         await self._ledger.close("connection")
 
@@ -341,22 +344,28 @@ async def one_with_needs(ledger: Ledger, *needs: NodeKind) -> AsyncIterator[Node
     check(ledger)
 
 
+async def tell(made: Node, said: NodeReport) -> None:
+    """A heartbeat of another node arrives."""
+    await made.bus.emit(subjects.node_reported(said.info.kind, said.info.node), said)
+
+
 async def test_it_is_not_ready_before_it_sees_a_node_of_each_kind_it_needs_that_takes_work(ledger: Ledger) -> None:
     async with one_with_needs(ledger, NodeKind.ORIGIN, NodeKind.EDGE) as made:
         await eventually(lambda: made.readiness.sentence() == "nodes: no origin and no edge takes new work yet")
-        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.ORIGIN))
-        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE, ready=False))
+        await tell(made, report(NodeKind.ORIGIN))
+        await tell(made, report(NodeKind.EDGE, ready=False))
         await eventually(lambda: made.readiness.sentence() == "nodes: no edge takes new work yet")
-        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE))
+        await tell(made, report(NodeKind.EDGE))
         await eventually(lambda: made.readiness.ready)
         assert made._state()["placeable"] == {"signaling": 0, "origin": 1, "edge": 1, "transcoder": 0, "license": 1}
 
 
 async def test_once_ready_it_stays_so_when_the_nodes_go(ledger: Ledger) -> None:
     async with one_with_needs(ledger, NodeKind.EDGE) as made:
-        await made.bus.emit(subjects.NODE_REPORTED, report(NodeKind.EDGE))
+        await tell(made, report(NodeKind.EDGE))
         await eventually(lambda: made.readiness.ready)
-        await made.bus.emit(subjects.NODE_LEFT, NodeLeft(node=NodeId("edge-9"), kind=NodeKind.EDGE))
+        gone = NodeLeft(node=NodeId("edge-9"), kind=NodeKind.EDGE)
+        await made.bus.emit(subjects.node_left(gone.kind, gone.node), gone)
         await eventually(lambda: made._placeable()["edge"] == 0)
         assert made.readiness.ready
 

@@ -43,8 +43,8 @@ class Desk:
         self.seat = Seat(self.bus, info, self.readiness, self.clock)
 
     async def open(self) -> None:
-        await self.bus.serve(subjects.LICENSE_ACQUIRE, SeatRequest, self.acquire)
-        await self.bus.serve(subjects.LICENSE_RELEASE, SeatRelease, self.release)
+        await self.bus.serve(subjects.license_acquire(NodeKind.EDGE), SeatRequest, self.acquire)
+        await self.bus.serve(subjects.license_release(NodeKind.EDGE), SeatRelease, self.release)
 
     async def acquire(self, request: SeatRequest) -> SeatAnswer:
         self.asked.append(request)

@@ -101,8 +101,8 @@ class FakeMediaNode:
         await bus.serve(subjects.edge_accept(name), AnswerRequest, self._accept)
         await bus.serve(subjects.edge_select(name), SelectRendition, self._remember(self.selected))
         await bus.serve(subjects.session_mute(name), MuteRequest, self._remember(self.muted))
-        await bus.serve(subjects.session_close(name), CloseRequest, self._close)
-        await bus.serve(subjects.session_restart_ice(name), RestartIceRequest, self._restart)
+        await bus.serve(subjects.session_close(self.kind, name), CloseRequest, self._close)
+        await bus.serve(subjects.session_restart_ice(self.kind, name), RestartIceRequest, self._restart)
 
     async def tell(self, session: SessionId, **fields: Any) -> None:
         """Emit an event about a session."""

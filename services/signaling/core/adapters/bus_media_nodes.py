@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import (
     Ack,
@@ -17,15 +18,17 @@ from rillcast.contracts.messages import (
     SelectRendition,
     SessionAnswer,
 )
-from rillcast.contracts.words import EndReason, MediaKind
+from rillcast.contracts.words import EndReason, MediaKind, NodeKind
+from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.ports import Bus
 
 
 class BusMediaNodes:
     """One request each. See the port."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, directory: NodeDirectory) -> None:
         self._bus = bus
+        self._directory = directory
 
     async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
         """Open a publisher's session at an origin."""
@@ -52,9 +55,15 @@ class BusMediaNodes:
     async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
         """New ICE credentials for both sides."""
         request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
-        return await self._bus.request(subjects.session_restart_ice(node), request, RestartIceAnswer)
+        return await self._bus.request(subjects.session_restart_ice(self._kind(node), node), request, RestartIceAnswer)
 
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
-        return (await self._bus.request(subjects.session_close(node), request, CloseAnswer)).found
+        return (await self._bus.request(subjects.session_close(self._kind(node), node), request, CloseAnswer)).found
+
+    def _kind(self, node: NodeId) -> NodeKind:
+        report = self._directory.get(node)
+        if report is None:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"the node {node} is not there")
+        return report.info.kind

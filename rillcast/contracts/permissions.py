@@ -1,0 +1,168 @@
+"""Who may say and hear what on the bus, and who may read and write which bucket.
+
+This is the one table from which NATS' permissions are made (`permissions_of`). What is not in it is denied. A service
+that begins to use a subject or a bucket needs a row here; `tests/unit/contracts/test_permissions.py` misses no subject.
+
+There is one user of NATS for each kind of node and one for the tools of the operator. NATS therefore tells kinds apart,
+and not the nodes of one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.words import NodeKind
+
+ANY = NodeId("*")
+"""Any id, in a pattern of NATS."""
+INBOX = "_INBOX"
+"""What the subjects of all answers begin with."""
+
+
+class BusUser(StrEnum):
+    """Who connects to NATS: one user for each kind of node, and one for people at a command line."""
+
+    SIGNALING = "signaling"
+    ORIGIN = "origin"
+    EDGE = "edge"
+    TRANSCODER = "transcoder"
+    LICENSE = "license"
+    TOOLS = "tools"
+
+
+_SIGNALING, _ORIGIN, _EDGE, _TRANSCODER, _LICENSE, _TOOLS = BusUser
+NODES = frozenset(BusUser) - {_TOOLS}
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """One subject, or a pattern of them."""
+
+    subject: str
+    senders: frozenset[BusUser]
+    """Who may publish there: requests or events."""
+    takers: frozenset[BusUser]
+    """Who may subscribe."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket of the key-value store."""
+
+    name: str
+    writers: frozenset[BusUser]
+    readers: frozenset[BusUser]
+    """Writers read as well."""
+    lease_s: float | None = None
+    """How long a key lives after its last write; None: until it is changed."""
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """All that one user may do. NATS denies everything else."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def _rows() -> tuple[Traffic, ...]:
+    rows: list[tuple[str, Collection[BusUser], Collection[BusUser]]] = [
+        (subjects.origin_publish(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_hand_over(ANY), {_ORIGIN}, {_ORIGIN}),
+        (subjects.media_relay_open(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
+        (subjects.media_relay_close(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
+        (subjects.edge_play(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.edge_accept(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.edge_select(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.session_mute(ANY), {_SIGNALING}, {_EDGE}),
+        (subjects.session_changed(ANY), {_ORIGIN, _EDGE}, {_SIGNALING}),
+        (subjects.SIGNALING_ADMIT, {_ORIGIN}, {_SIGNALING}),
+        (subjects.LICENSE_STATUS, {_SIGNALING, _TOOLS}, {_LICENSE}),
+        (subjects.LICENSE_CHECK, {_SIGNALING, _TOOLS}, {_LICENSE}),
+        (subjects.LICENSE_USAGE, {_SIGNALING, _TOOLS}, {_LICENSE}),
+        (subjects.LICENSE_INSTALL, {_TOOLS}, {_LICENSE}),
+        (subjects.LICENSE_CHANGED, {_LICENSE}, {_SIGNALING}),
+        (subjects.NODES_REPORTED, (), NODES),
+        (subjects.NODES_LEFT, (), NODES),
+        (subjects.STREAM_STARTED, {_ORIGIN}, ()),
+        (subjects.STREAM_ENDED, {_ORIGIN}, {_EDGE}),
+        (subjects.STREAM_RESTORED, {_ORIGIN}, ()),
+    ]
+    for kind in (NodeKind.ORIGIN, NodeKind.EDGE):
+        rows += [
+            (subjects.session_close(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
+            (subjects.session_restart_ice(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
+        ]
+    for kind in NodeKind:
+        rows += [
+            (subjects.node_reported(kind, ANY), {BusUser(kind)}, ()),
+            (subjects.node_left(kind, ANY), {BusUser(kind)}, ()),
+        ]
+        if kind is not NodeKind.LICENSE:
+            rows += [
+                (subjects.license_acquire(kind), {BusUser(kind)}, {_LICENSE}),
+                (subjects.license_release(kind), {BusUser(kind)}, {_LICENSE}),
+            ]
+    return tuple(Traffic(subject, frozenset(senders), frozenset(takers)) for subject, senders, takers in rows)
+
+
+TRAFFIC = _rows()
+BUCKETS = (
+    Bucket(
+        subjects.BUCKET_STREAMS,
+        frozenset({_ORIGIN}),
+        frozenset({_SIGNALING, _ORIGIN, _EDGE, _TRANSCODER}),
+        subjects.STREAM_LEASE_S,
+    ),
+    Bucket(
+        subjects.BUCKET_RENDITIONS,
+        frozenset({_TRANSCODER}),
+        frozenset({_SIGNALING, _ORIGIN, _EDGE, _TRANSCODER}),
+        subjects.STREAM_LEASE_S,
+    ),
+    Bucket(subjects.BUCKET_APPS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _TRANSCODER})),
+    Bucket(subjects.BUCKET_BROADCASTS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _TRANSCODER})),
+    Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),
+    Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),
+    Bucket(subjects.BUCKET_SECRETS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
+)
+"""One row for each bucket of `subjects`; the license service makes them all."""
+MAKER = BusUser.LICENSE
+"""Who makes the buckets and changes what they are. A user who may do that can have all that goes over the bus stored,
+and read it. So it is one user, of the service that no client ever talks to."""
+
+
+def inbox_of(user: BusUser, name: str) -> str:
+    """What the subjects of the answers to one connection of this user begin with."""
+    return f"{INBOX}.{user}.{name}"
+
+
+def permissions_of(user: BusUser) -> Permissions:
+    """What this user may publish and subscribe. Whoever takes requests may answer each of them once besides."""
+    publish = [row.subject for row in TRAFFIC if user in row.senders]
+    for bucket in BUCKETS:
+        publish += _store_subjects(bucket, user)
+    subscribe = [row.subject for row in TRAFFIC if user in row.takers]
+    return Permissions(tuple(publish), (*subscribe, f"{inbox_of(user, '*')}.>"))
+
+
+def _store_subjects(bucket: Bucket, user: BusUser) -> list[str]:
+    """Of JetStream's API, what reading, writing and making a bucket need."""
+    stream, allowed = f"KV_{bucket.name}", []
+    if user in bucket.readers | bucket.writers | {MAKER}:
+        allowed.append(f"$JS.API.STREAM.INFO.{stream}")
+    if user in bucket.readers | bucket.writers:
+        allowed += [
+            f"$JS.API.STREAM.MSG.GET.{stream}",
+            f"$JS.API.CONSUMER.CREATE.{stream}",
+            f"$JS.API.CONSUMER.DELETE.{stream}.*",
+        ]
+    if user in bucket.writers:
+        allowed.append(f"$KV.{bucket.name}.>")
+    if user is MAKER:
+        allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]
+    return allowed

@@ -1,0 +1,123 @@
+"""How a process proves to NATS who it is, and NATS to the process: the options of the client, read anew each time."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import nats.errors
+import nkeys
+from nats.aio.client import Client
+
+from rillcast.runtime.errors import StartError
+from rillcast.runtime.settings import NodeSettings
+
+
+class TlsMissing(nats.errors.Error):
+    """The server offers no TLS although the settings demand it. Nothing was sent that proves who we are."""
+
+    def __str__(self) -> str:
+        return "the server does not use TLS, which the settings demand"
+
+
+class TlsClient(Client):
+    """Says who it is only to a server that uses TLS, where TLS is demanded. The client of nats-py by itself goes on in
+    the clear when the server says so."""
+
+    def __init__(self, *, demand_tls: bool) -> None:
+        super().__init__()
+        self._demand_tls = demand_tls
+
+    def _connect_command(self) -> bytes:
+        if self._demand_tls and not self._server_info.get("tls_required"):
+            raise TlsMissing
+        return super()._connect_command()
+
+
+class Login:
+    """What the settings say about NATS, as the client takes it."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self.demands_tls = bool(settings.nats_ca or settings.nats_certificate) or all(
+            url.startswith("tls://") for url in settings.nats_servers
+        )
+
+    @property
+    def restricted(self) -> bool:
+        """Whether this process is a user of its own, with permissions of its own: so it must not try what its kind may
+        not do. A token and a URL say nothing about the kind."""
+        settings = self._settings
+        return bool(settings.nats_nkey.get_secret_value() or settings.nats_user or settings.nats_credentials)
+
+    @property
+    def who(self) -> str:
+        """The user, in words for an operator."""
+        settings = self._settings
+        if seed := settings.nats_nkey.get_secret_value():
+            return f"the nkey {_public_key(seed)}"
+        if settings.nats_user:
+            return f"the user {settings.nats_user}"
+        if settings.nats_credentials:
+            return f"the user of {settings.nats_credentials}"
+        return "the token" if settings.nats_token.get_secret_value() else "a user without credentials"
+
+    def options(self) -> dict[str, Any]:
+        """For `Client.connect`. Raises `StartError` that names the setting which is wrong."""
+        settings, options = self._settings, dict[str, Any]()
+        if seed := settings.nats_nkey.get_secret_value():
+            _public_key(seed)
+            options["nkeys_seed_str"] = seed
+        if settings.nats_user:
+            options |= {"user": settings.nats_user, "password": settings.nats_password.get_secret_value()}
+        if settings.nats_credentials:
+            _must_be_readable("NATS_CREDENTIALS", settings.nats_credentials)
+            options["user_credentials"] = settings.nats_credentials
+        if token := settings.nats_token.get_secret_value():
+            options["token"] = token
+        if settings.nats_server_name:
+            options["tls_hostname"] = settings.nats_server_name
+        if self.demands_tls:
+            options["tls"] = self.tls()
+        return options
+
+    def tls(self) -> ssl.SSLContext:
+        """From the files as they are now. Raises `StartError` that names the setting and the file."""
+        settings = self._settings
+        try:
+            context = ssl.create_default_context(cafile=settings.nats_ca or None)
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(f"RILLCAST_NATS_CA: {settings.nats_ca}: {_words(error)}") from error
+        if settings.nats_certificate:
+            try:
+                context.load_cert_chain(settings.nats_certificate, settings.nats_certificate_key, _no_passphrase)
+            except (OSError, ssl.SSLError) as error:
+                files = f"{settings.nats_certificate} with {settings.nats_certificate_key}"
+                raise StartError(f"RILLCAST_NATS_CERTIFICATE: {files}: {_words(error)}") from error
+        return context
+
+
+def _public_key(seed: str) -> str:
+    try:
+        return str(nkeys.from_seed(bytearray(seed.strip().encode())).public_key.decode())
+    except (nkeys.NkeysError, ValueError) as error:
+        raise StartError("RILLCAST_NATS_NKEY: this is not the seed of an nkey, which begins with SU") from error
+
+
+def _must_be_readable(setting: str, path: str) -> None:
+    try:
+        with open(path, "rb"):
+            return
+    except OSError as error:
+        raise StartError(f"RILLCAST_{setting}: {path}: {_words(error)}") from error
+
+
+def _no_passphrase() -> str:
+    """Else OpenSSL would ask at the terminal."""
+    return ""
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not usable ({error.reason or 'no PEM'})"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
