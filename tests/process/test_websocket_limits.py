@@ -20,7 +20,7 @@ from rillcast.runtime import metrics
 from rillcast.runtime.http import limits, transport, websocket
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
-from rillcast.runtime.http.websocket import FLOOD_CODE, FrameLimits
+from rillcast.runtime.http.websocket import FLOOD_CODE, MESSAGES_PER_TURN, FrameLimits
 from rillcast.testing.eventually import eventually
 
 Event = dict[str, Any]
@@ -60,7 +60,7 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
 
 
 @asynccontextmanager
-async def listener(app: App, limits: HttpLimits | None = None, **options: Any) -> AsyncIterator[int]:
+async def listener(app: Any, limits: HttpLimits | None = None, **options: Any) -> AsyncIterator[int]:
     server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), limits or HttpLimits(), **options)
     await server.start()
     yield server.port
@@ -138,6 +138,43 @@ async def test_messages_are_parsed_no_faster_than_the_application_takes_them() -
         writer.write(frame(TEXT, b"x") * 20_000)
         await eventually(lambda: len(app.events) >= 20_001, what="all messages")
         assert [event["text"] for event in app.events[1:]] == ["x"] * 20_000
+
+
+async def test_one_turn_of_the_event_loop_takes_few_messages_of_a_client() -> None:
+    app, turn, taken = App(), 0, dict[int, int]()
+
+    async def counted(
+        scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        async def observed() -> Event:
+            event = await receive()
+            taken[turn] = taken.get(turn, 0) + 1
+            return event
+
+        await app(scope, observed, send)
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async with listener(counted) as port, asking(port) as (reader, writer):
+        await opened(reader)
+        counting = asyncio.create_task(turns())
+        writer.write(frame(TEXT, b"x") * 5_000)
+        await eventually(lambda: len(app.events) >= 5_001, what="all messages")
+        counting.cancel()
+    assert max(taken.values()) <= MESSAGES_PER_TURN + 1
+
+
+async def test_no_socket_is_compressed() -> None:
+    offer = "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n"
+    async with listener(App()) as port, asking(port, headers=offer) as (reader, writer):
+        async with asyncio.timeout(10):
+            assert b"extensions" not in (await reader.readuntil(b"\r\n\r\n")).lower()
+        writer.write(b"\xc1\x80" + bytes(4))  # as if it were
+        assert (await rest(reader)).startswith(b"\x88")
 
 
 UNANSWERED = {

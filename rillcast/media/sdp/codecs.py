@@ -23,7 +23,7 @@ others."""
 
 _STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
-_RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([0-9]{1,6})(?:/([0-9]{1,2}))?")
+_RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([1-9][0-9]{0,5})(?:/([1-9][0-9]?))?")
 _AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
 
 

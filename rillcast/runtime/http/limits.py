@@ -75,6 +75,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._head_begins()
 
     def data_received(self, data: bytes) -> None:
+        self.transport.has_read(len(data))  # type: ignore[attr-defined]
         if self._refused:
             return
         self._reading = len(data)

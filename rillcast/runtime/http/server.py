@@ -73,6 +73,7 @@ class HttpServer:
             "timeout_keep_alive": limits.idle_timeout_s,
             "http": limited_protocol(limits),
             "ws": limited_websocket(limits.head_timeout_s, limits.frames),
+            "ws_per_message_deflate": False,  # a kilobyte of it may be a megabyte
         }
         config = uvicorn.Config(_quietly_cut(app), log_config=None, **(defaults | options))
         self._server = _Server(config, limits, tls)

@@ -9,19 +9,25 @@ CHECK_S = 5.0
 """How often a closing transport is looked at."""
 SLOWEST_BYTES = 16 * 1024
 """What a peer has to read between two looks; who reads less is cut off."""
+LARGE_READ = 64 * 1024
+"""After a read of so many bytes nothing more is read in the same turn of the event loop."""
 
 
 class BoundedTransport:
     """Stands in for the transport of one connection. What is not changed here goes to the real one.
 
     `asyncio.Transport.close` waits for the peer to read what is left, without a limit. And uvloop raises `RuntimeError`
-    when a closed transport is written to or paused, which uvicorn does when a client leaves early.
+    when a closed transport is written to or paused, which uvicorn does when a client leaves early. It also reads up to
+    32 times from one connection before it looks at another one.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+        """By the protocol."""
+        self._resting = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -33,12 +39,26 @@ class BoundedTransport:
 
     def pause_reading(self) -> None:
         """Do nothing if the connection is closing."""
-        if not self._transport.is_closing():
+        self._paused = True
+        if not self._resting and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Do nothing if the connection is closing."""
-        if not self._transport.is_closing():
+        self._paused = False
+        if not self._resting and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def has_read(self, size: int) -> None:
+        """The protocol was given `size` bytes. After many of them it is the turn of other connections."""
+        if size >= LARGE_READ and not self._resting and not self._paused and not self._transport.is_closing():
+            self._resting = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._resting = False
+        if not self._paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self) -> None:

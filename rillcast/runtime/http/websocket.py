@@ -24,6 +24,11 @@ KEEPALIVE_CODE = 1011
 """What uvicorn writes to a client that answers no ping."""
 SLICE_BYTES = 4 * 1024
 """Parsed before the frames in it are counted: at most some 680 of them, a few milliseconds."""
+MESSAGES_PER_TURN = 16
+"""Handed to the application in one turn of the event loop, long ones counting more. The queue of a client that sends
+faster than it is answered is never empty, and taking from it does not wait."""
+LONG_BYTES = 8 * 1024
+"""A message counts once more for each time that it is as long as this."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         self._counted_at = self.loop.time()
         self._flooded = False
         self._unparsed = bytearray()
+        self._taken = 0
+        """What the application took in this turn of the event loop, or in earlier ones if it was little."""
         self._handshake_timer = self.loop.call_later(handshake_timeout_s, self._handshake_is_late)
 
     # ---- the transport's side
@@ -66,6 +73,7 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unparsed += data
+        self.transport.has_read(len(data))  # type: ignore[attr-defined]
         self._parse()
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
             self._refuse_handshake("bad_handshake", 400, "this is no WebSocket handshake")
@@ -116,7 +124,13 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
     # ---- the application's side
 
     async def receive(self) -> Any:
-        event = await super().receive()
+        if self.queue.empty():
+            self._taken = 0
+        elif self._taken >= MESSAGES_PER_TURN:
+            self._taken = 0
+            await asyncio.sleep(0)
+        event: Any = await super().receive()
+        self._taken += 1 + len(event.get("text") or event.get("bytes") or "") // LONG_BYTES
         self._parse()
         return event
 

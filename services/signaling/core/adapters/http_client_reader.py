@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
+from services.signaling.core.domain.forwarded import Forwarding, client_address
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
 
 MAX_USER_AGENT = 512
-MAX_FORWARDED = 32
+_FORWARDING = frozenset(
+    {"forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
+"""Headers by which proxies say for whom they ask, besides all that begin with `_X_FORWARDED`."""
+_X_FORWARDED = "x-forwarded"
 
 
 class ClientReader:
@@ -33,18 +38,20 @@ class ClientReader:
         )
 
     def address(self, connection: HTTPConnection) -> IpAddress | None:
-        """The address the client has as seen by the outermost trusted proxy, or by us without one."""
-        peer = self._peer(connection)
-        if not within(peer, self._trusted):
-            return peer
-        forwarded = ",".join(connection.headers.getlist("x-forwarded-for")).split(",")[-MAX_FORWARDED:]
-        for text in reversed(forwarded):
-            address = parse_address(text)
-            if address is None:
-                break
-            if not within(address, self._trusted):
-                return address
-        return parse_address(connection.headers.get("x-real-ip", "")) or peer
+        """The client's address as the outermost trusted proxy saw it, or as we see it without one. None when a trusted
+        proxy does not say it: such a client gets nothing that is given by address."""
+        peer, headers = self._peer(connection), connection.headers
+        said = Forwarding(
+            headers.getlist("x-forwarded-for"), headers.getlist("forwarded"), headers.getlist("x-real-ip")
+        )
+        return client_address(peer, said, self._trusted)
+
+    def forwarded_by_stranger(self, connection: HTTPConnection) -> bool:
+        """Whether a request was forwarded, as its headers say, by somebody who is no trusted proxy. Its address is then
+        that of the one who forwarded it, so nothing may be allowed because of it."""
+        return not self._from_proxy(connection) and any(
+            name in _FORWARDING or name.startswith(_X_FORWARDED) for name in connection.headers
+        )
 
     def _from_proxy(self, connection: HTTPConnection) -> bool:
         return within(self._peer(connection), self._trusted)

@@ -119,11 +119,11 @@ class WebSocketClient:
             if message["type"] == "websocket.disconnect":
                 self._end = SAID_BY_SERVER.get(message.get("code", 1005), SocketEnd.CLIENT)
                 return
-            verdict = guard.frame(loop.time())
+            text = message.get("text")
+            verdict = guard.frame(loop.time(), len(text or message.get("bytes") or ""))
             if verdict is Verdict.CLOSE:
                 self.close(SocketEnd.FLOOD)
                 return
-            text = message.get("text")
             if verdict is Verdict.DROP:
                 self._tally.refused_input("flood")
             elif text is None:

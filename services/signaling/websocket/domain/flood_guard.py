@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+FREE_BYTES = 8 * 1024
+"""A frame costs one token, and one more for each time that it is as long as this."""
+
 
 class Verdict(Enum):
     """What to do with a frame that has arrived."""
@@ -21,15 +24,18 @@ class FloodGuard:
         self._burst = burst
         self._tokens = float(burst)
         self._at = now
-        self._dropped = 0
+        self._dropped = 0.0
 
-    def frame(self, now: float) -> Verdict:
-        """A frame arrived. After `burst` dropped ones in a row the socket is to be closed."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate_per_s)
+    def frame(self, now: float, size: int = 0) -> Verdict:
+        """A frame of `size` bytes arrived at `now` (monotonic seconds). What is dropped adds up and is forgiven at the
+        rate at which frames are allowed: whoever goes on sending twice as much is closed."""
+        earned = (now - self._at) * self._rate_per_s
         self._at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
-            self._dropped = 0
+        self._tokens = min(self._burst, self._tokens + earned)
+        self._dropped = max(0.0, self._dropped - earned)
+        cost = 1 + size // FREE_BYTES
+        if self._tokens >= cost:
+            self._tokens -= cost
             return Verdict.TAKE
-        self._dropped += 1
+        self._dropped += cost
         return Verdict.CLOSE if self._dropped > self._burst else Verdict.DROP
