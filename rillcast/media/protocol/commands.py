@@ -100,6 +100,23 @@ class AddRelaySource(msgspec.Struct, frozen=True, kw_only=True, tag="add_relay_s
     """Key and salt in the same form, from the child to the parent."""
 
 
+class AdoptedFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of `AdoptFeeds`."""
+
+    source: SourceId
+    """Viewers and relays have it. It goes on with another feed."""
+    from_source: SourceId = msgspec.field(name="from")
+    """The source that has this feed until then, and ends."""
+
+
+class AdoptFeeds(msgspec.Struct, frozen=True, kw_only=True, tag="adopt_feeds"):
+    """Let sources go on with the feeds of others, all on one worker: a publisher that was taken in beside the living
+    one has its stream now. A video goes on with the newest keyframe of its new feed, or asks for one; sequence numbers
+    and timestamps continue."""
+
+    feeds: tuple[AdoptedFeed, ...]
+
+
 class RemoveSource(msgspec.Struct, frozen=True, kw_only=True, tag="remove_source"):
     """End a source and its relays. Viewers' tracks that had it send nothing until `SwitchSource` names another one."""
 
@@ -166,6 +183,7 @@ Command = (
     | LimitLayers
     | AddPushSource
     | AddRelaySource
+    | AdoptFeeds
     | RemoveSource
     | AddRelay
     | RemoveRelay

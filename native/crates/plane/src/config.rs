@@ -226,6 +226,16 @@ pub struct AddRelay {
     pub srtcp_key: String,
 }
 
+/// Two sources of one worker: the first goes on with the feed of the second.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AdoptedFeed {
+    /// The source that viewers, relays and mirrors have.
+    pub source: u64,
+    /// The source that ends.
+    pub from: u64,
+}
+
 /// What Python asks for. `rillcast/media/protocol` says what each does.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -249,6 +259,9 @@ pub enum Command {
     },
     AddPushSource(SourceSpec),
     AddRelaySource(Box<AddRelaySource>),
+    AdoptFeeds {
+        feeds: Vec<AdoptedFeed>,
+    },
     RemoveSource {
         source: u64,
     },

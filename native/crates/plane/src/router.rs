@@ -1,9 +1,9 @@
 //! From a command to the worker that has its object, or shall have it. No I/O: the driver owns the threads.
 
-use crate::config::{relay_key, Command};
+use crate::config::{relay_key, AdoptedFeed, Command};
 use crate::mailbox::Mail;
 use crate::refusal::{Impossible, Refusal};
-use crate::registry::Object;
+use crate::registry::{Elsewhere, Object};
 use crate::worker::Shared;
 
 /// Called by Python's thread alone, once per command.
@@ -63,6 +63,7 @@ impl Router {
             Command::AddPushSource(c) => self.asked(c.worker).map(Some),
             Command::AddRelaySource(c) => self.asked(c.spec.worker).map(Some),
             Command::AddRelay(c) => self.source(c.source).map(Some),
+            Command::AdoptFeeds { feeds } => self.one_worker(feeds),
             Command::RemoveSession { session, .. } => Ok(registry.leave(Object::Session(*session))),
             Command::RemoveSource { source } => Ok(registry.leave(Object::Source(*source))),
             Command::RemoveRelay { relay } => Ok(registry.leave(Object::Relay(*relay))),
@@ -74,6 +75,19 @@ impl Router {
                 self.source(*source).map(Some)
             }
         }
+    }
+
+    /// All sources of an adoption are on one worker; None where nothing is adopted.
+    fn one_worker(&self, feeds: &[AdoptedFeed]) -> Result<Option<usize>, Impossible> {
+        let Some(first) = feeds.first() else { return Ok(None) };
+        let asked = self.source(first.source)?;
+        for id in feeds.iter().flat_map(|f| [f.source, f.from]) {
+            let worker = self.source(id)?;
+            if worker != asked {
+                return Err(Impossible::elsewhere(Elsewhere { object: Object::Source(id), worker }, asked));
+            }
+        }
+        Ok(Some(asked))
     }
 
     fn asked(&self, worker: usize) -> Result<usize, Impossible> {

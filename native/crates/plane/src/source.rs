@@ -363,5 +363,6 @@ impl Source {
     }
 }
 
+mod as_fed;
 #[cfg(test)]
 mod tests;

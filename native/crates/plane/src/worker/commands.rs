@@ -74,6 +74,9 @@ impl Worker {
                 ("add_push_source", c.source, Ok(()))
             }
             Command::AddRelaySource(c) => ("add_relay_source", c.spec.source, self.add_relay_source(now_us, &c, out)),
+            Command::AdoptFeeds { feeds } => {
+                ("adopt_feeds", feeds.first().map_or(0, |f| f.source), self.adopt_feeds(now_us, &feeds))
+            }
             Command::RemoveSource { source } => {
                 self.remove_source(source);
                 ("remove_source", source, Ok(()))

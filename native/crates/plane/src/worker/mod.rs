@@ -1,6 +1,7 @@
 //! Everything one media thread owns, decided without I/O: datagrams, mail and `now` go in; datagrams leave through
 //! [`Egress`], events through [`EventQueue`], mail to other workers through their [`Mailbox`]es.
 
+mod adoption;
 mod audio_piggyback;
 mod bandwidth_probe;
 mod commands;

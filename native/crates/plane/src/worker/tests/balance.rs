@@ -61,6 +61,7 @@ enum Step {
     AddRelay { relay: u64, source: u64, ssrc: u32 },
     Switch { session: u64, source: Option<u64>, hold: bool },
     RemoveSession { session: u64, keep_sources: bool },
+    AdoptFeeds { source: u64, from: u64 },
     RemoveSource { source: u64 },
     RemoveRelay { relay: u64 },
     Tap { source: u64 },
@@ -96,6 +97,7 @@ fn step() -> impl Strategy<Value = Step> {
         (id.clone(), proptest::option::of(id.clone()), any::<bool>())
             .prop_map(|(session, source, hold)| Step::Switch { session, source, hold }),
         (id.clone(), any::<bool>()).prop_map(|(session, keep_sources)| Step::RemoveSession { session, keep_sources }),
+        (id.clone(), id.clone()).prop_map(|(source, from)| Step::AdoptFeeds { source, from }),
         id.clone().prop_map(|source| Step::RemoveSource { source }),
         id.clone().prop_map(|relay| Step::RemoveRelay { relay }),
         id.clone().prop_map(|source| Step::Tap { source }),
@@ -156,6 +158,9 @@ impl Plane {
             }
             Step::RemoveSession { session, keep_sources } => {
                 self.post(Command::RemoveSession { session, keep_sources })
+            }
+            Step::AdoptFeeds { source, from } => {
+                self.post(Command::AdoptFeeds { feeds: vec![AdoptedFeed { source, from }] })
             }
             Step::RemoveSource { source } => self.post(Command::RemoveSource { source }),
             Step::RemoveRelay { relay } => self.post(Command::RemoveRelay { relay }),

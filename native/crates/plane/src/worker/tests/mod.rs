@@ -1,5 +1,6 @@
 //! A worker and its peers in one thread and in virtual time: real STUN, DTLS and SRTP, no sockets.
 
+mod adoption;
 mod audio_piggyback;
 mod balance;
 mod crowds;
