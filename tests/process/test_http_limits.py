@@ -335,3 +335,29 @@ async def test_a_client_that_stops_reading_an_answer_gives_its_place_back(monkey
                 return (await another.reader.readline()).startswith(b"HTTP/1.1 200 ")
 
         await eventually(another_is_served, what="the place of the one who stopped reading")
+
+
+async def test_requests_behind_each_other_are_answered_in_order() -> None:
+    async with listener(pipelined=20) as port, connected(port, GET * 21) as client:
+        for _ in range(21):
+            assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_more_requests_behind_each_other_than_may_wait_end_the_connection() -> None:
+    async with counted("pipelined"), listener(pipelined=20) as port, connected(port, GET * 1_000) as client:
+        with suppress(ConnectionResetError):
+            await client.rest()
+
+
+@pytest.mark.parametrize("sent", [b"x: y\r\n", b"x: " + b"y" * 997], ids=["many", "one"])
+async def test_trailers_are_as_limited_as_a_head(sent: bytes) -> None:
+    Slow.answered = asyncio.Event()
+    begin = b"POST /slow HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+    async with counted("head_too_large"), listener(head_bytes=2_000) as port, connected(port, begin) as client:
+        with suppress(ConnectionResetError, BrokenPipeError):
+            for _ in range(1_000):
+                client.writer.write(sent)
+                await client.writer.drain()
+                await asyncio.sleep(0)
+            assert await client.rest() == ""
+        Slow.answered.set()

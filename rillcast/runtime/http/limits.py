@@ -35,7 +35,9 @@ class HttpLimits:
     """From the connection, and later from a request's first byte, to the end of the request's head."""
     head_bytes: int = 64 * 1024
     """Of the address and the headers of a request. A longer head is refused when that much has come, or at its end if
-    it came in one read."""
+    it came in one read. Trailers may be as long as a head; nobody reads them."""
+    pipelined: int = 20
+    """Requests that may wait for the answer to an earlier one on their connection; no browser sends any."""
     body_timeout_s: float = 30.0
     """From the end of a request's head to the end of its body. Whoever reads bodies may have a shorter limit."""
     unread_body_timeout_s: float = 1.0
@@ -62,6 +64,12 @@ class _LimitedProtocol(HttpToolsProtocol):
         """Of the head that is under way, in the reads before this one."""
         self._reading = 0
         """Bytes of this read."""
+        self._pieces: list[bytes] = []
+        """Of a body, in this read. Handing over each of a read's many tiny chunks would copy the body each time."""
+        self._brings_body = False
+        """Whether this read does."""
+        self._beside_body = 0
+        """Bytes since the last piece of a body, in reads that brought none: of a chunk's head, or of trailers."""
 
     # ---- the transport's side
 
@@ -79,10 +87,16 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._reading = len(data)
+        self._brings_body = False
         super().data_received(data)
+        self._hand_over_body()
         if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
+                self._head_is_large()
+        elif self._body_timer is not None:
+            self._beside_body = 0 if self._brings_body else self._beside_body + len(data)
+            if self._beside_body > self._limits.head_bytes:
                 self._head_is_large()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,6 +111,10 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self._head_timer is None and not self._refused:
             self._head_begins()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._body_timer is None and not self._refused:  # or it is a trailer
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         if self._refused:  # this request came behind a refused one
             return
@@ -110,14 +128,19 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._refuse("bad_handshake", "400 Bad Request", "a WebSocket handshake has no body")
             return
         super().on_headers_complete()
-        if has_body:
+        if len(self.pipeline) > self._limits.pipelined:
+            self._refuse("pipelined", "429 Too Many Requests", "too many requests wait on this connection")
+        elif has_body:
+            self._beside_body = 0
             self._await_body(self._limits.body_timeout_s)
 
     def on_body(self, body: bytes) -> None:
+        self._brings_body = True
         if not self._refused:
-            super().on_body(body)
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
+        self._hand_over_body()
         self._body_is_over()
         if not self._refused:
             super().on_message_complete()
@@ -125,6 +148,8 @@ class _LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called when an answer is written. uvicorn would wait for the rest of its request's body for ever."""
         super().on_response_complete()
+        if self.pipeline:  # uvicorn would read more, and the queue would grow with every answer
+            self.flow.pause_reading()
         if self._body_timer is not None:
             self._await_body(self._limits.unread_body_timeout_s)
 
@@ -164,6 +189,12 @@ class _LimitedProtocol(HttpToolsProtocol):
     @property
     def _has_body(self) -> bool:
         return any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers)
+
+    def _hand_over_body(self) -> None:
+        if self._pieces:
+            body = b"".join(self._pieces)
+            self._pieces.clear()
+            super().on_body(body)
 
     def _await_body(self, timeout_s: float) -> None:
         self._body_is_over()
