@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -99,7 +100,9 @@ class Signaling:
         """`upkeep`: to be run while the listener serves."""
         self.core = core
         self.upkeep = upkeep
-        self.asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+        # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
+        quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+        self.asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
         refuse_in_words(self.asgi, _refusal)
         self.asgi.add_middleware(HttpHeaders)
         self.asgi.router.routes.extend(routes)
