@@ -3,10 +3,10 @@
     python -m tests.bench.join_cost --base main
     python -m tests.bench.join_cost --base ../baseline --only whep --rounds 20
 
-Runs two whole clusters, and has a crowd join both at the same rate in the same seconds. So whatever else the machine
-does makes both dearer. The time is the scheduler's, of each thread, so that neither waiting nor the work of other
-programs is in it. What a cluster uses without clients is taken off. Prints the medians of all rounds, and the ratio:
-the median of the ratios of single rounds, with their quartiles. Asserts nothing.
+Runs two whole clusters on one CPU, and has a crowd join both at the same rate in the same seconds. So whatever else the
+machine does makes both dearer. The time is the scheduler's, of each thread, so that neither waiting nor the work of
+other programs is in it. What a cluster uses without clients is taken off. Prints the medians of all rounds, and the
+ratio: the median of the ratios of single rounds, with their quartiles. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rillcast.load.run import Plan, Report, Run
 from rillcast.load.session import Refused
 from tests.bench.arithmetic import ratio_quartiles
 from tests.bench.code_under_test import Unbuilt, code_of
-from tests.bench.machine import ROOT, Others, thread_s
+from tests.bench.machine import ROOT, Others, halves, keep_on, thread_s
 from tests.bench.watching import APP, roles_of
 from tests.e2e.cluster import Cluster, Code, cluster
 
@@ -196,11 +196,13 @@ async def _until_watched(running: Cluster) -> None:
 async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, console: Console) -> None:
     """Prints a table for each crowd."""
     async with AsyncExitStack() as stack:
+        cpus = stack.enter_context(halves())
         sides = []
         for code in codes:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             running = await stack.enter_async_context(cluster(folder, code=code))
             await stack.enter_async_context(published(running))
+            keep_on(running.processes(), cpus.subject)
             sides.append(Side(running))
         others = Others()
         for crowd in crowds:
@@ -220,9 +222,9 @@ def main() -> None:
     parser.add_argument("--base", required=True, metavar="CODE", help="a revision of git, or a folder")
     parser.add_argument("--change", default=str(ROOT), metavar="CODE", help="likewise; this folder by default")
     parser.add_argument("--only", default=",".join(KINDS), help="kinds of joins: " + ", ".join(KINDS))
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--joins", type=int, default=200, help="in each round and on each side")
-    parser.add_argument("--rate", type=float, default=50.0, help="joins per second on each side")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--joins", type=int, default=80, help="in each round and on each side")
+    parser.add_argument("--rate", type=float, default=100.0, help="joins per second on each side")
     options = parser.parse_args()
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
