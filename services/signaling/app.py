@@ -24,7 +24,8 @@ from rillcast.runtime.process.node import Node
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room
-from services.signaling.core.adapters.http_headers import HttpHeaders
+from services.signaling.core.adapters.http_front_door import FrontDoor
+from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
 from services.signaling.core.adapters.kv_secret import wait_for_key
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
@@ -96,16 +97,27 @@ def http_options() -> dict[str, Any]:
 class Signaling:
     """One running instance: the core, and the ASGI app of all rooms."""
 
-    def __init__(self, core: core_room.Core, routes: list[BaseRoute], upkeep: Upkeep | None = None) -> None:
-        """`upkeep`: to be run while the listener serves."""
+    asgi: Asgi
+    """What the listener serves. Whatever concerns every request is wrapped around this: joins do not come through
+    FastAPI."""
+
+    def __init__(
+        self,
+        core: core_room.Core,
+        straight: list[BaseRoute],
+        others: list[BaseRoute],
+        upkeep: Upkeep | None = None,
+    ) -> None:
+        """`straight`: see `FrontDoor`. `upkeep`: to be run while the listener serves."""
         self.core = core
         self.upkeep = upkeep
         # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
         quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-        self.asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
-        refuse_in_words(self.asgi, _refusal)
-        self.asgi.add_middleware(HttpHeaders)
-        self.asgi.router.routes.extend(routes)
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
+        refuse_in_words(app, _refusal)
+        app.router.routes.extend([*straight, *others])
+        self.routes = app.routes
+        self.asgi = HttpHeaders(FrontDoor(straight, app))
 
     @classmethod
     async def build(
@@ -115,12 +127,13 @@ class Signaling:
         secrets = await node.kv(subjects.BUCKET_SECRETS)
         key = await wait_for_key(secrets, node.readiness)
         core = await core_room.wire(settings, node, files, BackgroundTasks())
-        routes = [*websocket.wire(core), *whip.wire(core, key), *rest.wire(core), *pages.wire(core)]
+        straight = [*websocket.wire(core), *whip.wire(core, key)]
+        others = [*rest.wire(core), *pages.wire(core)]
         if encrypted is None:
-            return cls(core, routes)
+            return cls(core, straight, others)
         tls_room = tls.wire(settings, encrypted, secrets)
-        service = cls(core, [*tls_room.routes, *routes], tls_room.upkeep)
-        tls.lead_from_plain_port(service.asgi, settings, encrypted)
+        service = cls(core, straight, [*tls_room.routes, *others], tls_room.upkeep)
+        service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
 
 

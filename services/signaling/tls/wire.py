@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
 from rillcast.runtime.errors import StartError
@@ -20,7 +19,7 @@ from services.signaling.config import SignalingSettings
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.tls.adapters.acme_authority import AcmeAuthority
 from services.signaling.tls.adapters.http_challenges import HttpChallenges
-from services.signaling.tls.adapters.http_plain_port import PlainPort
+from services.signaling.tls.adapters.http_plain_port import Asgi, PlainPort
 from services.signaling.tls.adapters.kv_certificates import KvCertificates
 from services.signaling.tls.domain.plain_http import CHALLENGES
 from services.signaling.tls.usecases.renewals import Renewals
@@ -67,11 +66,11 @@ def wire(settings: SignalingSettings, listener: TlsListener, secrets: KeyValue) 
     return Room([Route(CHALLENGES + "{token}", HttpChallenges(store).answer, methods=["GET"])], renewals.run())
 
 
-def lead_from_plain_port(app: FastAPI, settings: SignalingSettings, listener: TlsListener) -> None:
+def lead_from_plain_port(app: Asgi, settings: SignalingSettings, listener: TlsListener) -> Asgi:
     """Serve only clients that come by TLS, from this machine or through a trusted proxy; lead the others to TLS."""
     port = settings.public_tls_port or listener.sock.getsockname()[1]
     served = parse_networks(f"{LOOPBACK},{settings.trusted_proxies}".rstrip(","))
-    app.add_middleware(PlainPort, port=port, served=served)
+    return PlainPort(app, port=port, served=served)
 
 
 def _files(settings: SignalingSettings) -> CertificateFiles:

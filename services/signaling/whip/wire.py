@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
+from services.signaling.core.adapters.http_front_door import Answered
 from services.signaling.core.wire import Core
 from services.signaling.whip.adapters.http_sessions import HttpSessionServices, Whep, Whip
 from services.signaling.whip.domain.resource_url import ResourceSigner
@@ -28,6 +29,6 @@ def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     for sessions in (Whip(services), Whep(services)):
         path = f"/{{app}}/{sessions.role}/{{stream}}"
-        routes.append(Route(path, sessions.serve, methods=ANY_METHOD))
-        routes.append(Route(path + "/{resource}", sessions.resources.serve, methods=ANY_METHOD))
+        routes.append(Route(path, Answered(sessions.serve), methods=ANY_METHOD))
+        routes.append(Route(path + "/{resource}", Answered(sessions.resources.serve), methods=ANY_METHOD))
     return routes

@@ -45,7 +45,7 @@ async def document() -> dict[str, Any]:
 
 async def test_tables_routes_and_document_name_the_same_endpoints() -> None:
     async with cluster() as c, c.http() as http:
-        routes = [route for route in c.service.asgi.routes if isinstance(route, RestRoute)]
+        routes = [route for route in c.service.routes if isinstance(route, RestRoute)]
         served = {(method, route.path) for route in routes for method in route.methods or ()}
         described = (await http.get(OPENAPI_PATH)).json()["paths"]
 
@@ -61,7 +61,7 @@ async def test_no_room_hides_another_rooms_endpoint() -> None:
             scope = {"type": "http", "method": row.method, "path": path, "root_path": ""}
             first = next(
                 route
-                for route in c.service.asgi.routes
+                for route in c.service.routes
                 if isinstance(route, Route) and route.matches(scope)[0] is Match.FULL
             )
             assert (first.path, first.__class__) == (row.path, RestRoute)
