@@ -31,6 +31,7 @@ from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.node.metrics import PlaneMetrics
+from rillcast.node.relay_keys import RelayKeys, SealedRelayKeys
 from rillcast.node.worker_watch import LOOK_S, WorkerWatch
 from rillcast.runtime.errors import NodeFault
 from rillcast.runtime.ports import Bus, KeyValue
@@ -86,6 +87,7 @@ class MediaNode:
         bus: Bus,
         streams: KeyValue,
         renditions: KeyValue,
+        relay_keys: RelayKeys,
         clock: Callable[[], float] = time.monotonic,
         lease_s: float = subjects.STREAM_LEASE_S,
     ) -> None:
@@ -95,6 +97,7 @@ class MediaNode:
         self.bus = bus
         self.streams = streams
         self.renditions = renditions
+        self.relay_keys = relay_keys
         self.clock = clock
         self.lease_s = lease_s
         self.addresses = MediaAddresses(plane.fingerprint, plane.workers, info.media_addresses, info.relay_address)
@@ -241,6 +244,7 @@ async def open_media_node(
                     bus=node.bus,
                     streams=streams,
                     renditions=renditions,
+                    relay_keys=SealedRelayKeys(node.info.node, node.identity, node.directory.get),
                 ),
             )
         finally:

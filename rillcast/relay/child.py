@@ -33,6 +33,7 @@ from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.plane import Plane, PlaneBusy
 from rillcast.media.protocol import AddRelaySource, RemoveSource, SourceId
 from rillcast.node.addresses import MediaAddresses
+from rillcast.node.relay_keys import RelayKeys
 from rillcast.runtime.ports import Bus
 
 OPEN_TIMEOUT_S = 2.0
@@ -194,6 +195,7 @@ class ChildRelays:
         plane: Plane,
         addresses: MediaAddresses,
         tasks: Tasks,
+        keys: RelayKeys,
         clock: Callable[[], float],
         on_outcome: Callable[[str], None] = lambda _outcome: None,
     ) -> None:
@@ -204,6 +206,7 @@ class ChildRelays:
         self._plane = plane
         self._addresses = addresses
         self._tasks = tasks
+        self._keys = keys
         self._clock = clock
         self._on_outcome = on_outcome
 
@@ -246,7 +249,13 @@ class ChildRelays:
             relay=name,
             child_address=self._addresses.relay(relay.worker),
         )
-        return await self._bus.request(media_relay_open(supply.node), request, RelayGrant, timeout_s=OPEN_TIMEOUT_S)
+        asking = self._keys.ask(request, supply.node)
+        subject = media_relay_open(supply.node)
+        grant = await self._bus.request(subject, asking.request, RelayGrant, timeout_s=OPEN_TIMEOUT_S)
+        try:
+            return asking.open(grant)
+        except ValueError as error:
+            raise _unusable(error) from error
 
     def _take(self, relay: ChildRelay, grant: RelayGrant) -> None:
         try:
@@ -257,7 +266,7 @@ class ChildRelays:
             self._refused(relay, busy, sure=False)
             raise
         except ValueError as error:
-            refusal = RillcastError(ErrorCode.SERVER_ERROR, f"the parent's grant: {error}")
+            refusal = _unusable(error)
             self._refused(relay, refusal, sure=False)
             raise refusal from error
         self._give_back(relay.granted(grant))
@@ -277,6 +286,10 @@ class ChildRelays:
             await self._bus.request(media_relay_close(held.parent), request, Ack, timeout_s=CLOSE_TIMEOUT_S)
         except RillcastError as refusal:
             self._on_outcome(f"close_{refusal.code.value}")
+
+
+def _unusable(error: ValueError) -> RillcastError:
+    return RillcastError(ErrorCode.SERVER_ERROR, f"the parent's grant: {error}")
 
 
 def _require_same(asked: TrackRecord, granted: TrackRecord) -> None:

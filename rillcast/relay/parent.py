@@ -25,6 +25,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.media.plane import Plane
 from rillcast.media.protocol import AddRelay, Error, Event, PlaneRelay, RelayChildLost, RemoveRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
+from rillcast.node.relay_keys import RelayKeys
 
 tracer = trace.get_tracer("rillcast.relay")
 
@@ -183,6 +184,7 @@ class RelayParent:
         addresses: MediaAddresses,
         offer_of: Callable[[RelayOpen], RelayOffer],
         child_limit: int,
+        keys: RelayKeys,
         span: str = "relay.open",
         on_outcome: Callable[[str], None] = lambda _outcome: None,
         on_count: Callable[[int], None] = lambda _count: None,
@@ -196,6 +198,7 @@ class RelayParent:
         self._addresses = addresses
         self._offer_of = offer_of
         self._relays = ParentRelays(child_limit)
+        self._keys = keys
         self._span = span
         self._on_outcome = on_outcome
         self._on_count = on_count
@@ -205,11 +208,12 @@ class RelayParent:
         return len(self._relays)
 
     async def open(self, request: RelayOpen) -> RelayGrant:
-        """Serve `subjects.media_relay_open`. Raises what `offer_of` raises, HIGH_RESOURCE_USAGE at the child limit, and
-        NO_STREAM_EXIST for an epoch that is not served here."""
+        """Serve `subjects.media_relay_open`. Raises what `RelayKeys.check` and `offer_of` raise, HIGH_RESOURCE_USAGE at
+        the child limit, and NO_STREAM_EXIST for an epoch that is not served here."""
         with tracer.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
             try:
-                grant = self._open(request)
+                self._keys.check(request)
+                grant = self._keys.seal(request, self._open(request))
             except RillcastError as refusal:
                 self._on_outcome(refusal.code.value)
                 raise

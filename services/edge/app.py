@@ -93,6 +93,7 @@ def _children(media: MediaNode) -> ChildRelays:
         bus=media.bus,
         plane=media.plane,
         addresses=media.addresses,
+        keys=media.relay_keys,
         tasks=media.tasks,
         clock=media.clock,
         on_outcome=metrics.relay_opened,

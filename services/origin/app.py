@@ -32,6 +32,7 @@ class Origin:
         self.relays = RelayParent(
             plane=media.plane,
             addresses=media.addresses,
+            keys=media.relay_keys,
             offer_of=streams.relay_offer,
             child_limit=settings.max_children,
             span="origin.relay_open",

@@ -57,6 +57,7 @@ class Transcoder:
         self.relays = RelayParent(
             plane=plane,
             addresses=media.addresses,
+            keys=media.relay_keys,
             offer_of=self.running.relay_offer,
             child_limit=settings.max_children,
             on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
@@ -68,6 +69,7 @@ class Transcoder:
             bus=media.bus,
             plane=plane,
             addresses=media.addresses,
+            keys=media.relay_keys,
             tasks=tasks,
             clock=clock,
             on_outcome=lambda outcome: metrics.FEEDS.labels(outcome).inc(),

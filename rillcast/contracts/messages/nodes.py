@@ -32,6 +32,8 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where clients connect, as ``ip:port``; for signaling only."""
     incarnation: Word
     """Random for each start of the process, so that a restart under the same id can be told."""
+    identity: Word = ""
+    """The public key of this process (Ed25519, 32 bytes in base64), by which its signatures are checked."""
 
 
 class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):

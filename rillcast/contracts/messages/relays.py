@@ -9,6 +9,7 @@ from rillcast.contracts.fields import (
     PayloadType,
     SocketAddress,
     Ssrc,
+    Text,
     Word,
 )
 from rillcast.contracts.ids import AppName, NodeId, RelayId, StreamId, TrackId
@@ -28,6 +29,10 @@ class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
     """Asking again with the same id replaces the relay."""
     child_address: SocketAddress
     """The child's relay socket, as ``ip:port``."""
+    key: Word = ""
+    """A public key that the child made for this request (X25519, 32 bytes in base64). The parent encrypts to it."""
+    proof: Word = ""
+    """The signature of the child over all of this, with the `NodeInfo.identity` under which it is known."""
 
 
 class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +42,17 @@ class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
     """The parent's relay socket, as ``ip:port``. The first keep-alive of the child to it starts the media."""
     ssrc: Ssrc
     payload_type: PayloadType
-    srtp_key: Word
+    srtp_key: Word = ""
     """Key (16 bytes) and salt (12 bytes) of AEAD_AES_128_GCM in base64, from the parent to the child."""
-    srtcp_key: Word
+    srtcp_key: Word = ""
     """Key and salt in the same form, from the child to the parent."""
     epoch: Count
     track: TrackRecord
+    sealed_keys: Text = ""
+    """Both keys, encrypted to `RelayOpen.key` (HPKE, RFC 9180, in base64). On the bus, the two fields with the keys are
+    empty; the child fills them in."""
+    proof: Word = ""
+    """The signature of the parent over all of this and over the request."""
 
 
 class RelayClose(msgspec.Struct, frozen=True, kw_only=True):

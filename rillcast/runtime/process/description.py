@@ -14,10 +14,11 @@ _ALL_ADDRESSES = {"0.0.0.0", "::"}
 
 
 def describe(
-    settings: NodeSettings, kind: NodeKind, *, advertise_address: str, admin_port: int, http_address: str
+    settings: NodeSettings, kind: NodeKind, *, advertise_address: str, admin_port: int, http_address: str, identity: str
 ) -> NodeInfo:
     """The description of a node that starts now. `advertise_address` is an IP address under which others reach this
-    machine, and `http_address` is the ``ip:port`` that clients of a signaling node connect to. Each call makes up
+    machine, and `http_address` is the ``ip:port`` that clients of a signaling node connect to. `identity` is its public
+    key. Each call makes up
     another incarnation, so it is called once in the life of a process."""
     host = advertise_address if settings.admin_host in _ALL_ADDRESSES else settings.admin_host
     media: tuple[str, ...] = ()
@@ -34,4 +35,5 @@ def describe(
         relay_address=advertise_address if media else "",
         http_address=http_address,
         incarnation=secrets.token_hex(8),
+        identity=identity,
     )

@@ -39,6 +39,7 @@ from rillcast.runtime.process.address import local_address
 from rillcast.runtime.process.admin import admin_app
 from rillcast.runtime.process.description import describe
 from rillcast.runtime.process.drain_hooks import DrainHook, DrainHooks
+from rillcast.runtime.process.identity import NodeIdentity
 from rillcast.runtime.process.loop_lag import LoopLag
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.process.seat import Seat
@@ -87,6 +88,8 @@ class Node:
         self.readiness = Readiness()
         self.draining = False
         self.advertise_address = settings.advertise_address or local_address()
+        self.identity = NodeIdentity()
+        """The key pair of this process, whose public half is in `info`."""
         self._http_address = http_address
         self._needs = tuple(needs)
         self._load: NodeLoad = NodeLoad()
@@ -231,6 +234,7 @@ class Node:
             advertise_address=self.advertise_address,
             admin_port=admin.port,
             http_address=self._http_address,
+            identity=self.identity.public,
         )
         self._shown |= {"node": lambda: node_id, "kind": lambda: self.kind, "version": lambda: self.info.version}
         await admin.start()

@@ -16,7 +16,7 @@ import pytest
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import Ack, NodeInfo, NodeLoad, NodeReport, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import (
     BUCKET_APPS,
@@ -25,8 +25,9 @@ from rillcast.contracts.subjects import (
     STREAM_LEASE_S,
     media_relay_close,
     media_relay_open,
+    node_reported,
 )
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.media.protocol import (
     AddPushSource,
     AddRelaySource,
@@ -39,9 +40,13 @@ from rillcast.media.protocol import (
     SourceId,
     Tap,
 )
+from rillcast.node.relay_keys import SealedRelayKeys
 from rillcast.relay.parent import ParentRelays
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.nats_discovery import feed_directory
+from rillcast.runtime.process.identity import NodeIdentity
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.eventually import eventually
@@ -53,7 +58,7 @@ from rillcast.media.plane import NativePlane
 
 APP, STREAM = AppName("live"), StreamId("show")
 KEY = stream_key(APP, STREAM)
-ORIGIN = NodeId("origin-test")
+ORIGIN, EDGE = NodeId("origin-test"), NodeId("edge-test")
 VIDEO = TrackRecord(
     track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000, width=640, height=360
 )
@@ -70,10 +75,27 @@ class Studio:
         self.relays = ParentRelays(8)
         self.keyframe = True
         self.events: list[Event] = []
+        self.members: list[NodeReport] = []
         self.received: list[bytes] = []
         self.origin = NativePlane(CONFIG, self._origin_event)
         self.edge = NativePlane(CONFIG, self.events.append, lambda _source, packet: self.received.append(packet))
         self._source = 100
+        self.directory = NodeDirectory()
+        self.origin_keys = self._member(ORIGIN, NodeKind.ORIGIN)
+        self.edge_keys = self._member(EDGE, NodeKind.EDGE)
+
+    def _member(self, node: NodeId, kind: NodeKind) -> SealedRelayKeys:
+        """A node that others know by its heartbeats."""
+        identity = NodeIdentity()
+        info = NodeInfo(
+            node=node, kind=kind, version="0", admin_address="a:1", incarnation="i", identity=identity.public
+        )
+        self.members.append(NodeReport(info=info, load=NodeLoad(), ready=True))
+        return SealedRelayKeys(node, identity, self.directory.get)
+
+    async def beat(self) -> None:
+        for report in self.members:
+            await self.bus.emit(node_reported(report.info.kind, report.info.node), report)
 
     async def open(self) -> None:
         await self.connection.open()
@@ -86,6 +108,7 @@ class Studio:
         self.origin.execute(
             AddPushSource(source=SourceId(1), worker=0, kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000)
         )
+        await feed_directory(self.bus, self.directory)
         await self.bus.serve(media_relay_open(ORIGIN), RelayOpen, self._open_relay)
         await self.bus.serve(media_relay_close(ORIGIN), RelayClose, self._close_relay)
 
@@ -110,6 +133,7 @@ class Studio:
         begin = time.monotonic()
         while True:
             if self.camera.index % 30 == 0:
+                await self.beat()
                 await self.streams.put(KEY, msgspec.json.encode(record))
                 ntp = NTP + (self.camera.index << 32) // 30
                 self.origin.execute(SetClock(source=SourceId(1), ntp=ntp, rtp_ts=self.camera.rtp_ts))
@@ -138,11 +162,12 @@ class Studio:
             stream=STREAM,
             track=TrackId(f"v0.{height}p"),
             epoch=record.epoch,
-            child=NodeId("edge-test"),
+            child=EDGE,
             relay=RelayId(f"relay-{self._source}"),
             child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",
         )
-        grant = await self.bus.request(media_relay_open(record.owner), request, RelayGrant)
+        asking = self.edge_keys.ask(request, record.owner)
+        grant = asking.open(await self.bus.request(media_relay_open(record.owner), asking.request, RelayGrant))
         self.edge.execute(
             AddRelaySource(
                 source=SourceId(self._source),
@@ -168,11 +193,13 @@ class Studio:
         return bucket
 
     async def _open_relay(self, request: RelayOpen) -> RelayGrant:
+        self.origin_keys.check(request)
         relay, _ = self.relays.open(
             key=KEY, track=request.track, source=SourceId(1), child=request.child, relay=request.relay
         )
         self.origin.execute(relay.command())
-        return relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", 1, VIDEO)
+        grant = relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", 1, VIDEO)
+        return self.origin_keys.seal(request, grant)
 
     async def _close_relay(self, request: RelayClose) -> Ack:
         return Ack()

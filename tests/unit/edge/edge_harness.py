@@ -37,6 +37,7 @@ from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 from services.edge.app import Edge
 from services.edge.config import EdgeSettings
 
@@ -142,6 +143,7 @@ class World:
             bus=self.edge_bus,
             streams=self.streams,
             renditions=self.renditions,
+            relay_keys=PlainRelayKeys(),
             clock=self.clock,
         )
         self.edge = Edge(read, self.media)

@@ -25,6 +25,7 @@ from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 
 STATS = protocol.WorkerStats(
     worker=0,
@@ -65,6 +66,7 @@ class Bench:
             bus=self.bus,
             streams=FakeKeyValue("streams", 6.0, clock),
             renditions=FakeKeyValue("renditions", 6.0, clock),
+            relay_keys=PlainRelayKeys(),
             clock=clock,
         )
 

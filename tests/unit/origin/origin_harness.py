@@ -35,6 +35,7 @@ from rillcast.testing.bus import FakeBroker, FakeBus, Serve
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 from services.origin.app import Origin
 from services.origin.config import OriginSettings
 
@@ -127,6 +128,7 @@ class RunningOrigin:
             bus=self.bus,
             streams=world.streams,
             renditions=world.renditions,
+            relay_keys=PlainRelayKeys(),
             clock=world.clock,
         )
         self.origin = Origin(read, self.media_node)

@@ -23,6 +23,7 @@ from rillcast.relay.child import ChildRelay, ChildRelays
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 
 VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
 CHILD, A, B = NodeId("edge-1"), NodeId("origin-1"), NodeId("origin-2")
@@ -97,6 +98,7 @@ class World:
         self.bus, self.tasks = FakeBus(self.broker), BackgroundTasks()
         self.outcomes: list[str] = []
         self.relays = ChildRelays(
+            keys=PlainRelayKeys(),
             node=CHILD,
             bus=self.bus,
             plane=self.plane,

@@ -21,6 +21,7 @@ from rillcast.media.protocol import PlaneRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 
 APP = AppName("live")
 STREAMS = ("s1", "s2")
@@ -48,6 +49,7 @@ class Parent:
         self.lost = 0
         self.begun: list[TrackId] = []
         self.parent = RelayParent(
+            keys=PlainRelayKeys(),
             plane=self.plane,
             addresses=MediaAddresses(self.plane.fingerprint, self.plane.workers, ("192.0.2.1",), "192.0.2.1"),
             offer_of=self._offer,

@@ -25,6 +25,7 @@ from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 
 STREAM = live()
 
@@ -37,9 +38,17 @@ class Node:
         self.plane, self.bus, self.tasks = FakePlane(), FakeBus(broker), BackgroundTasks()
         addresses = MediaAddresses("", self.plane.workers, (), f"192.0.2.{name[-1]}")
         self.children = ChildRelays(
-            node=self.name, bus=self.bus, plane=self.plane, addresses=addresses, tasks=self.tasks, clock=clock
+            keys=PlainRelayKeys(),
+            node=self.name,
+            bus=self.bus,
+            plane=self.plane,
+            addresses=addresses,
+            tasks=self.tasks,
+            clock=clock,
         )
-        self.parent = RelayParent(plane=self.plane, addresses=addresses, offer_of=self._offer, child_limit=2)
+        self.parent = RelayParent(
+            keys=PlainRelayKeys(), plane=self.plane, addresses=addresses, offer_of=self._offer, child_limit=2
+        )
         self.plane.on_event = self.parent.on_event
         self.published = 0
         """The epoch at the root; 0 elsewhere."""

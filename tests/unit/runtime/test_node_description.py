@@ -23,7 +23,12 @@ class LicenseSettings(NodeSettings):
 
 
 def described(settings: NodeSettings, kind: NodeKind = NodeKind.EDGE, **named: Any) -> NodeInfo:
-    values: dict[str, Any] = {"advertise_address": "192.0.2.7", "admin_port": 9100, "http_address": ""} | named
+    values: dict[str, Any] = {
+        "advertise_address": "192.0.2.7",
+        "admin_port": 9100,
+        "http_address": "",
+        "identity": "key",
+    } | named
     return describe(settings, kind, **values)
 
 

@@ -45,6 +45,7 @@ from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 from services.transcoder.app import Transcoder
 from services.transcoder.config import TranscoderSettings
 from services.transcoder.ports import StartCodecs
@@ -93,6 +94,7 @@ class TestNode:
             bus=self.bus,
             streams=cluster.streams,
             renditions=cluster.renditions,
+            relay_keys=PlainRelayKeys(),
             clock=cluster.clock,
             lease_s=cluster.lease_s,
         )

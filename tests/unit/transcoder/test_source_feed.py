@@ -17,6 +17,7 @@ from rillcast.relay.child import ChildRelays
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.plane import FakePlane
+from rillcast.testing.relay_keys import PlainRelayKeys
 from services.transcoder.usecases.source_feed import MOST_RETRY_S, SourceFeed
 from tests.unit.transcoder.cluster import APP, KEY, ORIGIN, STREAM, VIDEO
 
@@ -30,6 +31,7 @@ class Bench:
         self.clock, self.plane, self.bus, self.tasks = FakeClock(), FakePlane(), FakeBus(), BackgroundTasks()
         addresses = MediaAddresses("", self.plane.workers, (), "127.0.0.1")
         relays = ChildRelays(
+            keys=PlainRelayKeys(),
             node=NodeId("transcoder-1"),
             bus=self.bus,
             plane=self.plane,

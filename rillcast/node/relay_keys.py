@@ -1,0 +1,142 @@
+"""How the SRTP keys of a relay get from the parent to the child, over a bus on which others may listen.
+
+The child makes a key pair for this one request (X25519) and signs the request with its identity. The parent looks the
+child up among the nodes that it knows, makes the SRTP keys, encrypts them to that key pair (HPKE base mode, RFC 9180)
+and signs the answer. So only this child can read them, only while it waits, and it knows from whom they are. What both
+have said of the relay is part of what is signed and encrypted: nothing of it can be used for another relay.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeReport, RelayGrant, RelayOpen
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
+
+CHILD_KINDS = frozenset({NodeKind.EDGE, NodeKind.TRANSCODER})
+RETRY_S = 0.5
+"""When a child may ask again whose first heartbeat has not come here yet."""
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
+_OPEN, _GRANT = b"rillcast relay open\0", b"rillcast relay grant\0"
+
+
+class Asking(Protocol):
+    """One request on its way, at the child."""
+
+    @property
+    def request(self) -> RelayOpen:
+        """The request with a fresh key and with our signature, as it goes to the parent."""
+        ...
+
+    def open(self, grant: RelayGrant) -> RelayGrant:
+        """The answer with its keys readable. Raises ValueError when it is not from the node that was asked."""
+        ...
+
+
+class RelayKeys(Protocol):
+    """Both ends of the exchange, for one node."""
+
+    def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
+        """Begin to ask, at the child. Raises NO_NODE_AVAILABLE when the parent is not known."""
+        ...
+
+    def check(self, request: RelayOpen) -> None:
+        """At the parent, before anything is done. Raises NO_NODE_AVAILABLE when the child is not known, UNAUTHORIZED
+        when the request is not from it."""
+        ...
+
+    def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
+        """At the parent: the answer, whose keys only the asker can read."""
+        ...
+
+
+class _Keys(msgspec.Struct, frozen=True):
+    srtp: str
+    srtcp: str
+
+
+class SealedRelayKeys:
+    """`RelayKeys` between the nodes of a cluster."""
+
+    def __init__(self, node: NodeId, identity: NodeIdentity, known: Callable[[NodeId], NodeReport | None]) -> None:
+        """`known`: the last report of a node that lives; None for any other."""
+        self._node = node
+        self._identity = identity
+        self._known = known
+
+    def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
+        """See `RelayKeys.ask`."""
+        known = self._known(parent)
+        if known is None:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"the node {parent} is not known here", RETRY_S)
+        return _SealedAsking(request, parent, known.info.identity, self._identity)
+
+    def check(self, request: RelayOpen) -> None:
+        """See `RelayKeys.check`."""
+        known = self._known(request.child)
+        if known is None:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"the node {request.child} is not known here", RETRY_S)
+        if known.info.kind not in CHILD_KINDS:
+            raise RillcastError(ErrorCode.UNAUTHORIZED, f"{request.child} is of the kind {known.info.kind}: no child")
+        if not is_signed_by(known.info.identity, request.proof, _said_by_child(request, self._node)):
+            raise RillcastError(ErrorCode.UNAUTHORIZED, f"the request is not signed by {request.child}")
+        _reader(request)
+
+    def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
+        """See `RelayKeys.seal`."""
+        keys = msgspec.json.encode(_Keys(grant.srtp_key, grant.srtcp_key))
+        plain = msgspec.structs.replace(grant, srtp_key="", srtcp_key="")
+        sealed = _SUITE.encrypt(keys, _reader(request), _said_by_parent(request, plain, self._node))
+        signed = msgspec.structs.replace(plain, sealed_keys=base64.b64encode(sealed).decode())
+        return msgspec.structs.replace(signed, proof=self._identity.sign(_said_by_parent(request, signed, self._node)))
+
+
+class _SealedAsking:
+    def __init__(self, request: RelayOpen, parent: NodeId, parent_key: str, identity: NodeIdentity) -> None:
+        self._key = X25519PrivateKey.generate()
+        self._parent = parent
+        self._parent_key = parent_key
+        public = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
+        request = msgspec.structs.replace(request, key=public)
+        self.request = msgspec.structs.replace(request, proof=identity.sign(_said_by_child(request, parent)))
+
+    def open(self, grant: RelayGrant) -> RelayGrant:
+        signed = msgspec.structs.replace(grant, proof="", srtp_key="", srtcp_key="")
+        if not is_signed_by(self._parent_key, grant.proof, _said_by_parent(self.request, signed, self._parent)):
+            raise ValueError(f"it is not signed by {self._parent}")
+        said = _said_by_parent(self.request, msgspec.structs.replace(signed, sealed_keys=""), self._parent)
+        try:
+            sealed = base64.b64decode(grant.sealed_keys, validate=True)
+            keys = msgspec.json.decode(_SUITE.decrypt(sealed, self._key, said), type=_Keys)
+        except (binascii.Error, ValueError, InvalidTag) as error:
+            raise ValueError("its keys can't be read") from error
+        return msgspec.structs.replace(signed, srtp_key=keys.srtp, srtcp_key=keys.srtcp)
+
+
+def _reader(request: RelayOpen) -> X25519PublicKey:
+    """To whom the keys are encrypted. Raises BAD_REQUEST."""
+    try:
+        return X25519PublicKey.from_public_bytes(base64.b64decode(request.key, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise RillcastError(ErrorCode.BAD_REQUEST, "the request has no key to encrypt to") from error
+
+
+def _said_by_child(request: RelayOpen, parent: NodeId) -> bytes:
+    fields = (parent, request.app, request.stream, request.track, request.epoch, request.child, request.relay)
+    return _OPEN + msgspec.json.encode((*fields, request.child_address, request.key))
+
+
+def _said_by_parent(request: RelayOpen, grant: RelayGrant, parent: NodeId) -> bytes:
+    """`grant` without its keys and its proof: every other field counts, with those of the request."""
+    return _GRANT + _said_by_child(request, parent) + msgspec.json.encode(grant)

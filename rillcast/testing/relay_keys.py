@@ -1,0 +1,30 @@
+"""`RelayKeys` in the clear, for tests of what relays do besides."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import RelayGrant, RelayOpen
+
+
+class _PlainAsking(msgspec.Struct, frozen=True):
+    request: RelayOpen
+
+    def open(self, grant: RelayGrant) -> RelayGrant:
+        return grant
+
+
+class PlainRelayKeys:
+    """See `rillcast.node.relay_keys.RelayKeys`: everybody is believed, and everybody can read."""
+
+    def ask(self, request: RelayOpen, parent: NodeId) -> _PlainAsking:
+        """The request goes out as it is, and the answer counts as it comes."""
+        return _PlainAsking(request)
+
+    def check(self, request: RelayOpen) -> None:
+        """Everybody may have a relay, under any name."""
+
+    def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
+        """The answer keeps its keys in the clear."""
+        return grant
