@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from playwright.async_api import Browser, Page, Playwright
 
+from rillcast.runtime.process.address import local_address
 from tests.e2e.cluster import CONDITION_TIMEOUT_S, until
 
 HERE = Path(__file__).resolve().parent
@@ -23,7 +24,7 @@ PAGE_TIMEOUT_MS = 25_000
 SAID = 60
 FLAGS = [
     "--no-sandbox",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+    f"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost , EXCLUDE {local_address()}",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -150,7 +151,7 @@ class Strangers:
     async def open(self, *, camera: bool = False, url: str = "") -> AsyncIterator[Stranger]:
         """A page of its own context at `url`, or at the page with other people's clients."""
         browser = self._with_camera if camera else self._without
-        context = await browser.new_context(viewport={"width": 900, "height": 700})
+        context = await browser.new_context(viewport={"width": 900, "height": 700}, ignore_https_errors=True)
         context.set_default_timeout(PAGE_TIMEOUT_MS)
         try:
             await context.add_init_script(path=OBSERVE)
