@@ -13,6 +13,8 @@ import typer
 from rich.console import Console, RenderableType
 
 from rillcast.cli.faults import CannotGoOn, writing
+from rillcast.cli.operator_http import operator
+from rillcast.cli.password import set_password
 from rillcast.cli.plan import MAX_PER_KIND, Ports, Wishes
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
@@ -33,6 +35,11 @@ Count = Annotated[int, typer.Option(min=1, max=MAX_PER_KIND)]
 Port = typer.Option(min=1, max=65_000, rich_help_panel="Ports")
 RunDir = Annotated[Path, typer.Option(envvar="RILLCAST_RUN_DIR", help="Where state and logs are kept.")]
 Url = Annotated[str, typer.Option(help="Address of a signaling node. Default: the stack running in this folder.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(help="File with a token. Default: RILLCAST_TOKEN, else what signaling left on this machine."),
+]
+User = Annotated[str, typer.Option(help="Sign in with this name. The password is RILLCAST_PASSWORD, or asked for.")]
 
 console = Console()
 PIPED_WIDTH = 1_000
@@ -61,15 +68,29 @@ def up(
 
 
 @app.command()
-def status(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
+def status(url: Url = "", run_dir: RunDir = ROOT / ".run", token_file: TokenFile = None, user: User = "") -> None:
     """Show nodes, load, viewers and the license."""
-    _show(render_nodes(fetch_status(url or RunFolder(run_dir).url())))
+    _show(render_nodes(fetch_status(operator(url, RunFolder(run_dir), token_file, user))))
 
 
 @app.command()
-def streams(url: Url = "", run_dir: RunDir = ROOT / ".run") -> None:
+def streams(url: Url = "", run_dir: RunDir = ROOT / ".run", token_file: TokenFile = None, user: User = "") -> None:
     """Show the live streams."""
-    _show(render_streams(fetch_status(url or RunFolder(run_dir).url())))
+    _show(render_streams(fetch_status(operator(url, RunFolder(run_dir), token_file, user))))
+
+
+@app.command()
+def password(
+    name: Annotated[str, typer.Argument(help="Whose.")] = "admin",
+    *,
+    url: Url = "",
+    run_dir: RunDir = ROOT / ".run",
+    token_file: TokenFile = None,
+    user: User = "",
+) -> None:
+    """Give an operator a new random password. One who does not exist becomes an administrator."""
+    new = set_password(operator(url, RunFolder(run_dir), token_file, user), name)
+    console.print(f"{name} signs in with {new}", highlight=False, markup=False)
 
 
 @app.command("nats-config")

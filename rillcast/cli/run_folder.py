@@ -11,6 +11,11 @@ from types import TracebackType
 
 from rillcast.cli.faults import CannotGoOn, writing
 
+LOCAL_TOKEN = "operator-token"
+"""The file in which signaling leaves the token that commands on this machine show."""
+FIRST_PASSWORD = "first-password"
+"""The file in which signaling leaves the password of a new cluster's operator, until `rillcast up` has shown it."""
+
 
 class RunFolder:
     """Holds the lock from `__enter__` to `__exit__`; the kernel releases it when the process dies."""
@@ -49,6 +54,7 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._state.unlink(missing_ok=True)
+        (self.path / LOCAL_TOKEN).unlink(missing_ok=True)
         if self._lock is not None:
             os.close(self._lock)
 
@@ -61,6 +67,23 @@ class RunFolder:
         path = self.path / name
         with writing(path):
             path.write_text(text)
+
+    def token(self) -> str:
+        """What signaling of this stack knows this machine's commands by; empty when there is none."""
+        with suppress(OSError):
+            return (self.path / LOCAL_TOKEN).read_text()
+        return ""
+
+    def take_first_password(self) -> tuple[str, str] | None:
+        """The name and password of a new cluster's operator, once: the file is gone then. None when there is none."""
+        file = self.path / FIRST_PASSWORD
+        try:
+            name, password = file.read_text().splitlines()
+        except (OSError, ValueError):
+            return None
+        with writing(file):
+            file.unlink()
+        return name, password
 
     def url(self) -> str | None:
         """Where the stack that runs (or ran last and was killed) answers."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 
-import httpx
 import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
+from rillcast.cli.operator_http import Operator, asking
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
 from rillcast.contracts.words import LicenseState, NodeKind
 
-DEFAULT_URL = "http://127.0.0.1:5080/"
 _BUSY, _FULL = 0.6, 0.85
 _NODE_COLUMNS = (
     Column(title="node", shortest=16, middle=True),
@@ -39,21 +38,14 @@ _STREAM_COLUMNS = (
 )
 
 
-def fetch_status(url: str | None) -> ClusterStatus:
+def fetch_status(who: Operator) -> ClusterStatus:
     """Asks a signaling node. Raises CannotGoOn in words when nothing runs there or it is not Rillcast."""
-    base = (url or DEFAULT_URL).rstrip("/")
+    with asking(who) as http:
+        response = http.get(STATUS_PATH).raise_for_status()
     try:
-        response = httpx.get(base + STATUS_PATH, timeout=5.0, trust_env=False)
-        response.raise_for_status()
         return msgspec.json.decode(response.content, type=ClusterStatus)
-    except httpx.ConnectError:
-        raise CannotGoOn(f"nothing runs at {base}; start it with: make run") from None
-    except httpx.HTTPStatusError as error:
-        raise CannotGoOn(f"{base} answers {error.response.status_code}: {error.response.text[:200]}") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CannotGoOn(f"cannot ask {base}: {error}") from None
     except msgspec.MsgspecError as error:
-        raise CannotGoOn(f"what answers at {base} is not this version of Rillcast ({error})") from None
+        raise CannotGoOn(f"what answers at {who.base} is not this version of Rillcast ({error})") from None
 
 
 def render_nodes(status: ClusterStatus) -> RenderableType:

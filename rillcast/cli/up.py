@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -20,8 +20,9 @@ from rich.table import Table
 from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, services
 from rillcast.cli.ports import require_free
-from rillcast.cli.run_folder import RunFolder
+from rillcast.cli.run_folder import FIRST_PASSWORD, LOCAL_TOKEN, RunFolder
 from rillcast.cli.stack import POLL_S, Stack
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     started = time.monotonic()
     scripts = Path(sys.executable).parent
     require_programs(scripts)
-    base, nodes = infrastructure(wishes, folder.path, scripts), services(wishes, os.environ, folder.seeds)
+    base = infrastructure(wishes, folder.path, scripts)
+    nodes = [_with_secrets(spec, folder.path) for spec in services(wishes, os.environ, folder.seeds)]
     require_free([*base, *nodes])
     with writing(folder.seeds):
         users = server_config(keep_seeds(folder.seeds))
@@ -93,7 +95,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
         if bring_up.done():
             bring_up.result()
             stack.keep_up()
-            console.print(summary(wishes, discovery, folder, url, time.monotonic() - started))
+            first = folder.take_first_password()
+            console.print(summary(wishes, discovery, folder, url, took_s=time.monotonic() - started, first=first))
             await stopping
     finally:
         bring_up.cancel()
@@ -102,6 +105,15 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
             await stack.stop()
         stopping.cancel()
     console.print("stopped")
+
+
+def _with_secrets(spec: ProcessSpec, folder: Path) -> ProcessSpec:
+    """Signaling leaves in this folder what this command shows to the user, and other commands to signaling."""
+    if not spec.name.startswith(NodeKind.SIGNALING):
+        return spec
+    paths = {"LOCAL_TOKEN_PATH": LOCAL_TOKEN, "FIRST_PASSWORD_PATH": FIRST_PASSWORD}
+    own = {f"RILLCAST_SIGNALING_{name}": str(folder / file) for name, file in paths.items()}
+    return replace(spec, env={**spec.env, **own})
 
 
 async def _bring_up(stack: Stack, base: list[ProcessSpec], nodes: list[ProcessSpec], console: Console) -> None:
@@ -133,8 +145,17 @@ async def _seen_by_signaling(nodes: list[ProcessSpec]) -> None:
         raise CannotGoOn(f"signaling does not see {short}{reason}")
 
 
-def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, took_s: float) -> Table:
-    """What a user wants to know when the cluster is up: the addresses, the nodes, the folder of logs."""
+def summary(
+    wishes: Wishes,
+    discovery: Discovery,
+    folder: RunFolder,
+    url: str,
+    *,
+    took_s: float,
+    first: tuple[str, str] | None = None,
+) -> Table:
+    """What a user wants to know when the cluster is up: the addresses, the nodes, the folder of logs. `first` are name
+    and password of a new cluster's operator, which are shown here and nowhere else."""
     table = Table.grid(padding=(0, 2))
     table.title = f"[bold green]Rillcast is up[/] [dim]after {took_s:.1f} s[/]"
     table.title_justify = "left"
@@ -147,6 +168,7 @@ def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, t
         "Publish and watch": f"[link={url}]{url}[/]",
         "Ant Media SDK": f"{websocket}live/websocket",
         "WHIP · WHEP": f"{url}live/whip/STREAM · {url}live/whep/STREAM",
+        "Operators": f"[link={url}operator]{url}operator[/]",
         "Nodes": " · ".join(f"{count} {kind}{'s' * (count > 1)}" for count, kind in counts),
         "Discovery": discovery.sentence,
         "Metrics": f"http://127.0.0.1:{wishes.ports.admin}/metrics and up, one port per node",
@@ -155,6 +177,10 @@ def summary(wishes: Wishes, discovery: Discovery, folder: RunFolder, url: str, t
     }
     for label, value in rows.items():
         table.add_row(label, value)
+    if first is not None:
+        table.add_row("Sign in as", f"[bold]{first[0]}[/]")
+        table.add_row("with password", f"[bold]{first[1]}[/]")
+        table.add_row("", "[dim]It is shown this once; `rillcast password` makes another one.[/]")
     table.caption = "[dim]Ctrl-C stops everything[/]"
     table.caption_justify = "left"
     return table

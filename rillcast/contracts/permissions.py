@@ -129,6 +129,7 @@ BUCKETS = (
     Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),
     Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),
     Bucket(subjects.BUCKET_SECRETS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
+    Bucket(subjects.BUCKET_ACCOUNTS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
 )
 """One row for each bucket of `subjects`; the license service makes them all."""
 MAKER = BusUser.LICENSE

@@ -180,6 +180,17 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The same for viewers, with the word ``play``."""
     token_hash_secret: Secret = ""
     """The secret of the hashes, of at least 32 bytes."""
+    jwt_control_enabled: bool = False
+    """Whether the app's REST takes JWT in ``Authorization``, besides the sessions and tokens of operators."""
+    jwt_secret_key: Secret = ""
+    """The secret of such JWT (HS256), at least 32 bytes."""
+    jwks_url: Text = msgspec.field(default="", name="jwksURL")
+    """Where an identity provider publishes the keys of such JWT (RS256, ES256). It counts before the secret."""
+    ip_filter_enabled: bool = False
+    """Whether the app's REST answers only to the addresses in ``remoteAllowedCIDR``. It only narrows: whoever asks from
+    there needs a session or a token as well."""
+    remote_allowed_cidr: Text = msgspec.field(default="127.0.0.1", name="remoteAllowedCIDR")
+    """Networks and addresses, separated by commas."""
 
     @property
     def abr(self) -> AbrSettings:

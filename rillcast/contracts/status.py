@@ -7,8 +7,11 @@ import msgspec
 from rillcast.contracts.fields import Codec, Count, Lines, UnixMs, Word
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.messages import LicenseStatus, NodeReport
+from rillcast.contracts.words import Role
 
 STATUS_PATH = "/rillcast/v1/status"
+APPS_PATH = "/rillcast/v1/apps"
+"""It answers with a list of `AppStatus`."""
 OPENAPI_PATH = "/rillcast/v1/openapi.json"
 """The REST API as an OpenAPI document."""
 LICENSE_PATH = "/rillcast/v1/license"
@@ -32,6 +35,16 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     renditions: tuple[Lines, ...] = ()
     """The heights of the video renditions in lines, the highest first; empty while they are unknown."""
     publish_type: Word = "WebRTC"
+
+
+class AppStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One app: what everybody may do in it, and what goes on."""
+
+    app: AppName
+    open_to: tuple[Role, ...] = ()
+    """What needs no token of anybody: ``publish``, ``play``."""
+    streams: Count = 0
+    viewers: Count = 0
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -146,6 +146,9 @@ highest time that was seen), ``usage/<day>`` (the hours of that day) and the key
 BUCKET_SECRETS = "rillcast_secrets"
 """The key that signs the addresses of WHIP and WHEP resources. The first signaling instance makes it (by
 compare-and-set), and it stays. Nobody but signaling reads it."""
+BUCKET_ACCOUNTS = "rillcast_accounts"
+"""The accounts of operators with their hashes and sessions, under the SHA-256 of the e-mail. Signaling alone reads and
+writes them. They stay."""
 
 STREAM_LEASE_S = 6.0
 """How long a stream outlives the last write of its owner, in seconds."""

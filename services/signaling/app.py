@@ -29,6 +29,7 @@ from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
 from services.signaling.core.adapters.kv_secret import wait_for_key
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
+from services.signaling.operators import wire as operators_room
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
 from services.signaling.tls import wire as tls
@@ -104,12 +105,15 @@ class Signaling:
     def __init__(
         self,
         core: core_room.Core,
+        operators: operators_room.Operators,
+        *,
         straight: list[BaseRoute],
         others: list[BaseRoute],
         upkeep: Upkeep | None = None,
     ) -> None:
         """`straight`: see `FrontDoor`. `upkeep`: to be run while the listener serves."""
         self.core = core
+        self.operators = operators
         self.upkeep = upkeep
         # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
         quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -127,12 +131,13 @@ class Signaling:
         secrets = await node.kv(subjects.BUCKET_SECRETS)
         key = await wait_for_key(secrets, node.readiness)
         core = await core_room.wire(settings, node, files, BackgroundTasks())
+        operators = await operators_room.wire(core, key)
         straight = [*websocket.wire(core), *whip.wire(core, key)]
-        others = [*rest.wire(core), *pages.wire(core)]
+        others = [*rest.wire(core, operators), *pages.wire(core)]
         if encrypted is None:
-            return cls(core, straight, others)
+            return cls(core, operators, straight=straight, others=others)
         tls_room = tls.wire(settings, encrypted, secrets)
-        service = cls(core, straight, [*tls_room.routes, *others], tls_room.upkeep)
+        service = cls(core, operators, straight=straight, others=[*tls_room.routes, *others], upkeep=tls_room.upkeep)
         service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from rillcast.cluster.placement import RegionOrder
@@ -13,6 +13,10 @@ from rillcast.contracts.ids import is_app_name
 from rillcast.runtime.settings import NodeSettings, env_prefix
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.region import parse_networks
+from services.signaling.operators.domain.operator_jwt import SHORTEST_SECRET
+from services.signaling.operators.domain.passwords import fault_of
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
 
 _HOST_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -51,8 +55,36 @@ class SignalingSettings(NodeSettings):
     """Apps that exist from the start, separated by commas."""
     apps_file: str = ""
     """JSON file: app name → Ant Media app settings. For apps whose settings the store does not have yet."""
-    remote_allowed_cidr: str = "127.0.0.1,::1"
-    """Who may use REST and ``/rillcast/v1/status``."""
+
+    remote_allowed_cidr: str = "0.0.0.0/0,::/0"
+    """From where REST and ``/rillcast/v1/…`` may be asked at all. It only narrows: an account or a token is needed from
+    everywhere, this machine included."""
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(default=[])
+    """Host names, separated by commas, under which operators sign in; IP addresses, localhost and the name of the
+    machine always work. A trusted proxy answers for its hosts itself."""
+    admin_password: SecretStr = SecretStr("")
+    """The password of the account ``admin``, which the first start of a cluster makes. Empty: a random one is made, and
+    shown once. Later starts do not read it."""
+    first_password_path: str = ""
+    """File that the random password is written to, readable by this user alone, for whoever starts this process.
+    Empty: one line on standard error."""
+    local_token_path: str = ""
+    """File that a fresh token is written to at each start, readable by this user alone. `rillcast status` and other
+    commands on this machine show it. Empty: none is written."""
+    session_lifetime_s: float = Field(default=43_200.0, ge=60, le=2_592_000)
+    """How long an operator stays signed in."""
+    jwt_server_control_enabled: bool = False
+    """Take JWT in the header ProxyAuthorization for administrators, as Ant Media's `server.jwtServerControlEnabled`.
+    Either a secret or a JWKS must be given."""
+    jwt_server_secret_key: SecretStr = SecretStr("")
+    """The secret of such JWT (HS256), at least 32 bytes."""
+    jwt_server_jwks_url: str = ""
+    """Where an identity provider publishes the keys of such JWT (RS256, ES256); it counts before the secret. Whoever
+    has a token of that provider is an administrator, so an audience must be given too."""
+    jwt_server_audience: str = ""
+    """What ``aud`` of such JWT must name. Empty: it is not looked at."""
+    jwt_server_without_end: bool = False
+    """Take such JWT also without ``exp``."""
 
     trusted_proxies: str = ""
     """CIDRs of load balancers whose X-Forwarded-For, X-Real-IP and region header are believed."""
@@ -118,7 +150,7 @@ class SignalingSettings(NodeSettings):
                 raise ValueError(f"{name!r} is no full host name such as live.example.org")
         return value
 
-    @field_validator("apps", "acme_names", mode="before")
+    @field_validator("apps", "acme_names", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -136,6 +168,46 @@ class SignalingSettings(NodeSettings):
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if _HOST.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no host name, such as live.example.com (without scheme and port)")
+        return [name.lower() for name in value]
+
+    @field_validator("admin_password")
+    @classmethod
+    def _is_password(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and (fault := fault_of(value.get_secret_value())):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("jwt_server_secret_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < SHORTEST_SECRET:
+            raise ValueError(f"must have at least {SHORTEST_SECRET} bytes")
+        return value
+
+    @field_validator("jwt_server_jwks_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _jwt_can_be_checked(self) -> SignalingSettings:
+        secret, url = self.jwt_server_secret_key.get_secret_value(), self.jwt_server_jwks_url
+        if self.jwt_server_control_enabled and not (secret or url):
+            raise ValueError("jwt_server_control_enabled needs jwt_server_secret_key or jwt_server_jwks_url")
+        if not self.jwt_server_control_enabled and (secret or url):
+            raise ValueError("jwt_server_secret_key and jwt_server_jwks_url need jwt_server_control_enabled=true")
+        if url and not self.jwt_server_audience:
+            raise ValueError("jwt_server_jwks_url needs jwt_server_audience")
+        return self
 
     @field_validator("geo_regions")
     @classmethod

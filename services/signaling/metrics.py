@@ -71,6 +71,18 @@ APP_RECORDS_REFUSED = Counter(
 BROADCAST_RECORDS_REFUSED = Counter(
     "rillcast_signaling_broadcast_records_refused_total", "Broadcasts in the store that could not be read."
 )
+SIGN_INS = Counter(
+    "rillcast_signaling_sign_ins_total",
+    "Passwords of operators, by outcome: ok, wrong, locked (too many wrong ones before), busy (too many at a time).",
+    ["outcome"],
+)
+OPERATORS_REFUSED = Counter(
+    "rillcast_signaling_operators_refused_total",
+    "Requests to REST and status that were refused, by reason: address (not an allowed one), forwarded (by a proxy "
+    "that is not trusted), host (not a name of this server), cross_site (from another site's page), content_type (a "
+    "session sends JSON only), not_authenticated, not_allowed (the role does not reach).",
+    ["reason"],
+)
 LICENSE_KNOWN = Gauge("rillcast_signaling_license_known", "1 while the license service answers.")
 
 

@@ -19,6 +19,7 @@ import msgspec
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from rillcast.cli.run_folder import RunFolder
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
 from rillcast.testing.eventually import eventually
 
@@ -61,7 +62,8 @@ class Cluster:
         self.folder = folder
         self.first_port = first_port
         self.base = f"http://127.0.0.1:{first_port}"
-        self._http = httpx.AsyncClient(timeout=5.0, trust_env=False)
+        token = RunFolder(folder / "run").token()
+        self._http = httpx.AsyncClient(timeout=5.0, trust_env=False, headers={"ProxyAuthorization": token})
 
     def websocket(self, app: str = "LiveApp") -> str:
         """Where Ant Media's SDK connects."""

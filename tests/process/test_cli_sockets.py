@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from rillcast.cli.faults import CannotGoOn
+from rillcast.cli.operator_http import Operator
 from rillcast.cli.plan import ProcessSpec
 from rillcast.cli.ports import require_free
 from rillcast.cli.status import fetch_status
@@ -69,16 +70,20 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 
 def test_what_the_cluster_answers_comes_back_whole() -> None:
     with answering(200, msgspec.json.encode(STATUS)) as url:
-        assert fetch_status(url) == STATUS
+        assert fetch_status(Operator(url)) == STATUS
 
 
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
-    [(403, b"not from here", "answers 403: not from here"), (200, b"{}", "not this version of Rillcast")],
+    [
+        (403, b"Not authenticated user", "answers 403: it needs an operator"),
+        (403, b"not from here", "answers 403: not from here"),
+        (200, b"{}", "not this version of Rillcast"),
+    ],
 )
 def test_an_unusable_answer_is_one_sentence(status: int, body: bytes, sentence: str) -> None:
     with answering(status, body) as url, pytest.raises(CannotGoOn, match=sentence):
-        fetch_status(url)
+        fetch_status(Operator(url))
 
 
 def test_nothing_running_is_one_sentence() -> None:
@@ -86,7 +91,7 @@ def test_nothing_running_is_one_sentence() -> None:
         gone = url
 
     with pytest.raises(CannotGoOn, match="nothing runs at"):
-        fetch_status(gone)
+        fetch_status(Operator(gone))
 
 
 @pytest.mark.parametrize(("kind", "word"), [(socket.SOCK_STREAM, "TCP"), (socket.SOCK_DGRAM, "UDP")])

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from rillcast.runtime.process.version import product_version
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
+from services.signaling.operators.wire import Operators
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
@@ -19,9 +20,10 @@ from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
 from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.product import Product
+from services.signaling.rest.usecases.users import Users
 
 
-def wire(core: Core) -> list[BaseRoute]:
+def wire(core: Core, operators: Operators) -> list[BaseRoute]:
     """Build the room and say where it is reached."""
     version, streams, licenses = product_version(), core.streams, core.license
     document = Document()
@@ -29,7 +31,7 @@ def wire(core: Core) -> list[BaseRoute]:
         Product(version),
         Cluster(version, core.host.directory, streams, core.audience, licenses),
         License(licenses),
-        Applications(core.apps, core.app_store),
+        Applications(core.apps, core.app_store, streams, core.audience),
         Broadcasts(
             streams=streams,
             known=core.broadcasts,
@@ -38,10 +40,19 @@ def wire(core: Core) -> list[BaseRoute]:
             sessions=core.nodes,
             address_of=core.address_of,
         ),
+        Users(operators.accounts, operators.hashes, operators.sign_in),
         document,
     )
     schemas = Schemas(row for table in TABLES for row in table.rows)
-    gate = Gate(core.clients, parse_networks(core.settings.remote_allowed_cidr), core.apps)
+    allowed = parse_networks(core.settings.remote_allowed_cidr)
+    gate = Gate(
+        core.clients,
+        core.apps,
+        allowed=allowed,
+        doorkeeper=operators.doorkeeper,
+        arrival=operators.arrival,
+        hosts=operators.hosts,
+    )
     services = RestServices(gate=gate, tally=core.tally, schemas=schemas)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))

@@ -127,6 +127,7 @@ class LicenseCluster:
         self.nats = nats
         self.bus = bus
         self.folder = folder
+        self.token_file = folder / "operator-token"
         self._stack = stack
         self._key_file = folder / "license-key.pub"
         self._key_file.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
@@ -146,6 +147,8 @@ class LicenseCluster:
             values["RELAY_BIND"] = "127.0.0.1"
         if kind in ("origin", "edge"):
             values["MEDIA_BIND"] = "127.0.0.1"
+        if kind == "signaling":
+            values["LOCAL_TOKEN_PATH"] = self.token_file
         if kind == "license":
             values |= {"PUBLIC_KEY_FILE": self._key_file, "SEAT_TTL_S": SEAT_TTL_S}
         values |= {field.upper(): value for field, value in settings.items()}
@@ -154,6 +157,11 @@ class LicenseCluster:
         self._stack.push_async_callback(process.kill)
         await process.start()
         return process
+
+    def operator(self, url: str = "") -> httpx.AsyncClient:
+        """Asks signaling as an operator of this machine."""
+        token = {"ProxyAuthorization": self.token_file.read_text()}
+        return httpx.AsyncClient(base_url=url, trust_env=False, headers=token)
 
     async def install(self, document: str) -> LicenseStatus:
         """As `rillcast license install`."""

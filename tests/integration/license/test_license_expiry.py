@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 from license_cluster import LicenseCluster, Process, license, license_cluster, until
 from websockets.asyncio.client import connect
@@ -71,7 +70,7 @@ class Site:
 
         async def flows() -> bool:
             publisher.must_run()
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with self.cluster.operator() as http:
                 status = (await http.get(f"{self.url}/rillcast/v1/status")).json()
             assert any(stream["media_flowing"] for stream in status["streams"]), status
             return True

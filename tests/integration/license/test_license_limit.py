@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 import msgspec
-from license_cluster import license, license_cluster, until
+from license_cluster import LicenseCluster, license, license_cluster, until
 
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus
 from rillcast.testing.servers import free_port
@@ -36,13 +35,13 @@ async def test_the_node_too_many_waits_and_says_so_everywhere_until_an_upgrade_l
         assert refused > 0
 
         async def shown(words: str) -> bool:
-            _, text = await c.command("status", "--url", url)
+            _, text = await c.command("status", "--url", url, "--token-file", str(c.token_file))
             assert words in text, text
             return True
 
         await until(lambda: shown(why), "rillcast status shows why")
         assert await shown("license of Acme: valid, 2 of 2 seats used")
-        nodes = await listed_nodes(url)
+        nodes = await listed_nodes(c, url)
         assert why in nodes["edge-2"]["note"]
         assert (await edge.readyz())["license"] == (await signaling.readyz())["license"] == "held"
 
@@ -57,8 +56,8 @@ async def test_the_node_too_many_waits_and_says_so_everywhere_until_an_upgrade_l
             assert (await node.readyz())["license"] == "held"
 
 
-async def listed_nodes(url: str) -> dict[str, dict[str, Any]]:
-    async with httpx.AsyncClient(trust_env=False) as http:
+async def listed_nodes(c: LicenseCluster, url: str) -> dict[str, dict[str, Any]]:
+    async with c.operator() as http:
         nodes = (await http.get(f"{url}/rest/v2/cluster/nodes/0/50")).json()
         status = msgspec.json.decode((await http.get(url + STATUS_PATH)).content, type=ClusterStatus)
     assert status.license is not None

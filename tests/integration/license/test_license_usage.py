@@ -7,7 +7,6 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import msgspec
 from license_cluster import LicenseCluster, license, license_cluster, until
 
@@ -63,7 +62,7 @@ async def test_usage_is_reported_signed_and_the_license_shows_in_status_rest_and
         code, said = await c.command("license", "verify-usage", "-", stdin=f"{head}.{body}.{signature}".encode())
         assert (code, "changed since it was signed" in said) == (1, True), said
 
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        async with c.operator(url) as http:
             usage = (await http.get(f"/rillcast/v1/license/usage?to={LAST_WEEK}")).json()
             last = (await http.get("/rest/v2/last-licence-status")).json()
             fresh = (await http.get("/rest/v2/licence-status?key=acme-9")).json()

@@ -33,8 +33,8 @@ class WireCluster(Cluster):
         finally:
             await server.stop()
 
-    def http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5)
+    def stranger(self, **options: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5, **options)
 
     @asynccontextmanager
     async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:

@@ -32,10 +32,21 @@ from rillcast.testing.eventually import eventually
 from services.signaling.app import Signaling
 from services.signaling.config import SignalingSettings
 from services.signaling.core.wire import read_files
+from services.signaling.operators.domain.accounts import SYSTEM, Account, Role, account_key
 from tests.unit.signaling.asgi_socket import AsgiSocket, asgi_socket
 from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, FakeHost, FakeMediaNode, info
 
 Frame = dict[str, Any]
+HASH = "$argon2id$v=19$m=8,t=1,p=1$CAZgX8Ko5fK2PlidxOwtuw$FsM5YuQ89M/6+hjaX3D57y8O4M6E1upFOk7abvkqsrQ"
+PASSWORD = "correct horse battery"
+ADMIN = Account(
+    email="admin",
+    password_hash=HASH,
+    user_type=Role.ADMIN,
+    scope=SYSTEM,
+    app_name_user_type={SYSTEM: Role.ADMIN},
+)
+"""Whose password is `PASSWORD`; a cluster starts faster that has an operator already."""
 
 
 class Cluster:
@@ -104,8 +115,19 @@ class Cluster:
     async def sees(self, condition: Callable[[], object]) -> None:
         await eventually(condition, 5.0, "what the test waits for")
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Headers of an operator who may do everything."""
+        return {"ProxyAuthorization": f"Bearer {self.service.operators.local_token}"}
+
     def http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self.service.asgi), base_url="http://127.0.0.1:5080")
+        """Asks as an operator who may do everything."""
+        return self.stranger(headers=self.credentials)
+
+    def stranger(self, **options: Any) -> httpx.AsyncClient:
+        """Asks without credentials."""
+        transport = httpx.ASGITransport(self.service.asgi)
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5080", **options)
 
     @asynccontextmanager
     async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:
@@ -122,11 +144,13 @@ class Cluster:
         for node in (self.origin, *self.edges):
             await node.start()
             self.report(node)
+        await (await self.host.kv(subjects.BUCKET_ACCOUNTS)).put(account_key(ADMIN.email), msgspec.json.encode(ADMIN))
         self.service = await Signaling.build(self.settings, self.host, read_files(self.settings))
         try:
             async with self.listening():
                 yield self
         finally:
+            self.service.operators.hashes.close()
             await self.service.core.tasks.close()
             await self.host.close()
             for node in (self.origin, *self.edges):

@@ -24,6 +24,7 @@ from tests.unit.signaling.signaling_harness import Cluster, cluster
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
 ROOT = "/live/rest/v2/broadcasts"
 SETTINGS = "/rest/v2/applications/settings"
+USERS = "/rest/v2/users"
 RUNGS = b'[{"height":360,"videoBitrate":600000}]'
 MOST = 256 * 1024
 ENDPOINTS = (
@@ -37,6 +38,7 @@ ENDPOINTS = (
     ("GET", f"{SETTINGS}/live"),
     ("POST", f"{SETTINGS}/live"),
     ("GET", "/rillcast/v1/status"),
+    ("GET", "/rillcast/v1/apps"),
     ("GET", "/rillcast/v1/license"),
     ("GET", "/rillcast/v1/license/usage"),
     ("POST", f"{ROOT}/create"),
@@ -45,6 +47,18 @@ ENDPOINTS = (
     ("PUT", f"{ROOT}/s1"),
     ("DELETE", f"{ROOT}/s1"),
     ("GET", f"{ROOT}/s1/stream-info"),
+    ("POST", f"{USERS}/authenticate"),
+    ("POST", f"{USERS}/initial"),
+    ("GET", "/rest/v2/first-login-status"),
+    ("GET", "/rest/v2/authentication-status"),
+    ("GET", f"{USERS}/ada/blocked"),
+    ("DELETE", f"{USERS}/logout"),
+    ("POST", f"{USERS}/password"),
+    ("GET", "/rest/v2/admin-status"),
+    ("GET", "/rest/v2/user-list"),
+    ("POST", USERS),
+    ("PUT", USERS),
+    ("DELETE", f"{USERS}/ada"),
 )
 BAD_BODIES = {
     "nothing": b"",
@@ -219,9 +233,45 @@ async def bad_bodies(http: Recorder, c: Cluster) -> None:
         await http.ask(method, path, "too large, unannounced", content=chunks())
 
 
+async def operators(http: Recorder, c: Cluster) -> None:
+    for path in ("first-login-status", "authentication-status", "admin-status", "user-list", "users/ada/blocked"):
+        await http.ask("GET", f"/rest/v2/{path}", "the token of the machine")
+    await http.ask("POST", f"{USERS}/authenticate", "an empty object", json={})
+    await http.ask("POST", f"{USERS}/initial", json={"email": "ada", "password": "correct horse"})
+    for note, body in USER_BODIES.items():
+        await http.ask("POST", USERS, note, json=body)
+    await http.ask("GET", "/rest/v2/user-list", "with those")
+    await http.ask("PUT", USERS, json={"email": "ada", "firstName": "Ada", "userType": "READ_ONLY"})
+    await http.ask("PUT", USERS, "unknown", json={"email": "zz", "userType": "USER"})
+    await http.ask("PUT", USERS, "a short password", json={"email": "ada", "newPassword": "short"})
+    for note in ("", "again"):
+        await http.ask("DELETE", f"{USERS}/map", note)
+    await http.ask("DELETE", f"{USERS}/logout")
+    await http.ask("POST", f"{USERS}/password", json={"password": "a", "newPassword": "b"})
+    for attempt in ("first", "second", "third", "fourth"):
+        body = {"email": "ada", "password": "wrong horse"}
+        await http.ask("POST", f"{USERS}/authenticate", f"wrong, {attempt}", json=body)
+    await http.ask("GET", f"{USERS}/ada/blocked", "after that")
+    http.http.headers.pop("ProxyAuthorization")
+    for method, path in ENDPOINTS:
+        await http.ask(method, path, "by a stranger", json={})
+
+
+USER_BODIES: dict[str, dict[str, Any]] = {
+    "new": {"email": "ada", "password": "correct horse", "userType": "USER", "appNameUserType": {"system": "USER"}},
+    "taken": {"email": "ada", "password": "correct horse", "userType": "USER"},
+    "of the older kind": {"email": "old", "password": "4d0a87b63b7290cd64404e2d8098dee1", "scope": "system"},
+    "of apps": {"email": "map", "password": "correct horse", "appNameUserType": {"LiveApp": "USER", "live": "ADMIN"}},
+    "no email": {"password": "correct horse", "userType": "USER"},
+    "no password": {"email": "new"},
+    "a short password": {"email": "new", "password": "short"},
+    "no such role": {"email": "new", "password": "correct horse", "userType": "OWNER"},
+}
+
+
 async def store_away(http: Recorder, c: Cluster) -> None:
     await http.ask("POST", f"{ROOT}/create", content=b'{"streamId":"own"}')
-    for bucket in (subjects.BUCKET_BROADCASTS, subjects.BUCKET_APPS):
+    for bucket in (subjects.BUCKET_BROADCASTS, subjects.BUCKET_APPS, subjects.BUCKET_ACCOUNTS):
         c.host.buckets[bucket].available = False
     for method, path in ENDPOINTS:
         if method != "GET":
@@ -242,7 +292,7 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
 
 
 SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
-    scene.__name__: scene for scene in (reading, pages, license, writing, bad_bodies, store_away, elsewhere)
+    scene.__name__: scene for scene in (reading, pages, license, writing, bad_bodies, operators, store_away, elsewhere)
 }
 
 

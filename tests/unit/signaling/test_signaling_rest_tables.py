@@ -17,9 +17,16 @@ from fastapi import FastAPI
 from starlette.routing import Match, Route
 
 from rillcast.contracts.status import OPENAPI_PATH
+from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.region import RegionFinder, parse_networks
+from services.signaling.operators.adapters.http_credentials import Arrival
+from services.signaling.operators.adapters.jwks_keys import JwksKeys
+from services.signaling.operators.domain.rights import Caller
+from services.signaling.operators.domain.session_cookie import SessionCookies
+from services.signaling.operators.usecases.account_store import AccountStore
+from services.signaling.operators.usecases.doorkeeper import Doorkeeper, ServerJwt
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, refused
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_routes import RestRoute, RestServices, rest_routes
@@ -28,7 +35,7 @@ from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.adapters.tables.guards import OPERATOR
 from services.signaling.rest.domain.parameters import About
-from services.signaling.rest.domain.refusal import Identity, Refusal, Refused
+from services.signaling.rest.domain.refusal import Refusal, Refused
 from tests.unit.signaling.signaling_harness import cluster
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
@@ -91,7 +98,7 @@ async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None
 
     assert change["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/BroadcastRecordPatch")
     assert change["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Result")
-    assert {"200", "400", "403", "404", "408", "413", "503"} == change["responses"].keys()
+    assert {"200", "400", "403", "404", "408", "413", "415", "503"} == change["responses"].keys()
     assert change["responses"]["403"]["content"].keys() == {"text/plain"}
     missing = described["paths"]["/{app}/rest/v2/broadcasts/{stream}"]["get"]["responses"]["404"]
     assert missing["content"].keys() == {"text/plain", "application/json"}
@@ -164,8 +171,8 @@ class Question(msgspec.Struct):
 
 
 class Things:
-    async def ask(self, who: Identity, thing: str, body: Question) -> Question:
-        return Question(f"{who.name}: {body.text} {thing}", body.loud)
+    async def ask(self, who: Caller, thing: str, body: Question) -> Question:
+        return Question(f"{who.name} at {who.address}: {body.text} {thing}", body.loud)
 
     async def count(
         self, least: Annotated[int, About("From here on.", name="from")], names: str = "all"
@@ -221,13 +228,31 @@ class Counted:
         self.refused.append(reason)
 
 
+TOKEN = "the token of this machine"
+
+
+def things_gate(allowed: str = "127.0.0.1") -> Gate:
+    apps, accounts, cookies = AppCatalog([], {}), AccountStore(FakeKeyValue()), SessionCookies(b"key")
+    keys = JwksKeys(lambda: 0.0)
+    doorkeeper = Doorkeeper(accounts, cookies, apps, keys, ServerJwt(), local_token=TOKEN, now_s=lambda: 0.0)
+    return Gate(
+        ClientReader(RegionFinder(), (), ""),
+        apps,
+        allowed=parse_networks(allowed),
+        doorkeeper=doorkeeper,
+        arrival=Arrival(()),
+        hosts=frozenset(),
+    )
+
+
 @asynccontextmanager
 async def things(tally: Counted | None = None, allowed: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
-    gate = Gate(ClientReader(RegionFinder(), (), ""), parse_networks(allowed), AppCatalog([], {}))
+    gate = things_gate(allowed)
     services = RestServices(gate=gate, tally=tally or Counted(), schemas=Schemas(THINGS.rows))
     app = FastAPI(openapi_url=None)
     app.router.routes.extend(rest_routes([THINGS], {Things: Things()}, services))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers) as http:
         yield http
 
 
@@ -236,7 +261,7 @@ async def test_a_handler_gets_who_asks_parameters_and_a_typed_body() -> None:
         asked = await http.post("/things/t1", json={"text": "well?"})
         counted = await http.get("/things?from=3&names=a")
         defaults = await http.get("/things?from=-1")
-    assert asked.json() == {"text": "127.0.0.1: well? t1", "loud": False}
+    assert asked.json() == {"text": "local token at 127.0.0.1: well? t1", "loud": False}
     assert (counted.json(), defaults.json()) == ([3, "a"], [-1, "all"])
 
 
@@ -294,7 +319,7 @@ async def test_an_answer_that_the_row_does_not_promise_is_our_fault_and_loud() -
 
 def test_a_refused_endpoint_is_described_with_its_parameters() -> None:
     schemas = Schemas(THINGS.rows)
-    gate = Gate(ClientReader(RegionFinder(), (), ""), (), AppCatalog([], {}))
+    gate = things_gate()
     routes = rest_routes([THINGS], {Things: Things()}, RestServices(gate=gate, tally=Counted(), schemas=schemas))
     paths = openapi_document("1", [THINGS], routes, schemas)["paths"]
     add = paths["/things/{thing}/endpoint"]["post"]

@@ -1,4 +1,7 @@
-"""Headers every answer gets: CORS as Ant Media's, and what browsers need to be kept safe."""
+"""Headers that answers get: CORS as Ant Media's for WHIP and WHEP, and for all what browsers need to be kept safe.
+
+No other path may be read by pages of other sites: REST least of all (decision 0050).
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,16 @@ class HttpHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "no-referrer")
-                if "origin" in asked:
+                if "origin" in asked and _for_all_sites(scope["path"]):
                     _allow_origin(headers, preflight=scope["method"] == "OPTIONS")
             await send(message)
 
         return await self._app(scope, receive, send_with_headers)
+
+
+def _for_all_sites(path: str) -> bool:
+    """``/{app}/whip/…`` and ``/{app}/whep/…``."""
+    return path.split("/")[2:3] in (["whip"], ["whep"])
 
 
 def _allow_origin(headers: MutableHeaders, *, preflight: bool) -> None:

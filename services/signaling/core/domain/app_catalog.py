@@ -24,6 +24,10 @@ class AppCatalog:
         """The settings that hold for an app now; None when there is no such app."""
         return self._stored.get(app) or self._defaults.get(app)
 
+    def names(self) -> set[AppName]:
+        """Every app that there is."""
+        return self._stored.names() | set(self._defaults)
+
     def defaults(self) -> Mapping[AppName, AppSettings]:
         """What this instance was started with."""
         return self._defaults

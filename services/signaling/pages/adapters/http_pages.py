@@ -32,6 +32,10 @@ class Pages:
         """Answers ``/`` with the page that leads to the others."""
         return self._page(request, "index.html")
 
+    async def operator(self, request: Request) -> Response:
+        """Answers ``/operator`` with the page on which operators sign in. It shows nothing by itself."""
+        return self._page(request, "operator.html")
+
     async def app_page(self, request: Request) -> Response:
         """Answers ``/{app}/`` and ``/{app}/{page}``, or 404 where there is no such app or page."""
         name = request.path_params.get("page") or "index.html"

@@ -12,9 +12,11 @@ from starlette.requests import Request
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling.core.domain.http_status import status_of
+from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.domain.answered import WithCookie
 from services.signaling.rest.domain.parameters import IN_PATHS, About
-from services.signaling.rest.domain.refusal import Identity, Refusal, Refused
+from services.signaling.rest.domain.refusal import Refusal, Refused
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
 Resource = TypeVar("Resource")
@@ -28,7 +30,8 @@ class Guard:
 
     name: str
     """As the reference page calls it."""
-    admit: Callable[[Gate, Request], Awaitable[Identity | Refusal]]
+    admit: Callable[[Gate, Request], Awaitable[Caller]]
+    """Raises `Refused`, or `RillcastError`."""
     refusals: tuple[Refusal | ErrorCode, ...]
     """What `admit` may refuse with."""
 
@@ -40,9 +43,10 @@ class Endpoint(Generic[Resource, Answer]):
     method: Method
     path: str
     guard: Guard
-    handler: Callable[Concatenate[Resource, ...], Awaitable[Answer | None]]
+    handler: Callable[Concatenate[Resource, ...], Awaitable[Answer | WithCookie | None]]
     """A method of the table's resource, or `refused`. Its parameters are those of the path, of the query (all others)
-    and, if there is one, ``body``; one that is annotated `Identity` gets what the guard found."""
+    and, if there is one, ``body``; one that is annotated `Caller` gets what the guard found. It returns an `Answer`, or
+    a `WithCookie` with one in it."""
     summary: str
     """One sentence for a user of the API."""
     answer: type[Answer]

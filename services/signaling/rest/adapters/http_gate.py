@@ -1,37 +1,161 @@
-"""Who may use REST. Guards of the rows (`endpoint.Guard`) are methods of the gate."""
+"""Who may use REST. Guards of the rows (`endpoint.Guard`) are methods of the gate; what none of them lets in is
+refused."""
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+import msgspec
 from starlette.requests import Request
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
+from rillcast.contracts.records import AppSettings
+from services.signaling import metrics
+from services.signaling.core.adapters.http_body import media_type
 from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.domain.region import IpNetwork, within
+from services.signaling.core.domain.region import IpAddress, IpNetwork, parse_networks, within
 from services.signaling.core.ports import Apps
-from services.signaling.rest.domain.refusal import Identity, Refusal
+from services.signaling.operators.adapters.http_credentials import Arrival, shown_by
+from services.signaling.operators.domain.request_rules import from_our_page, host_is_ours
+from services.signaling.operators.domain.rights import READING, Caller, Need, may
+from services.signaling.operators.usecases.doorkeeper import Doorkeeper
+from services.signaling.rest.domain.refusal import Refusal, Refused
 
-NOT_ALLOWED = Refusal(403, "Not allowed IP", plain=True)
+NOT_ALLOWED_IP = Refusal(403, "Not allowed IP", plain=True)
+NOT_AUTHENTICATED = Refusal(403, "Not authenticated user", plain=True)
+INVALID_JWT = Refusal(403, "Invalid App JWT Token", plain=True)
+NOT_ALLOWED = Refusal(403, "Not allowed to access this resource. Contact system admin", plain=True)
+FORWARDED = Refusal(
+    403,
+    "a proxy sent this that is not trusted; name its address in RILLCAST_SIGNALING_TRUSTED_PROXIES",
+    plain=True,
+)
+OTHER_HOST = Refusal(
+    403,
+    "this server does not know that it has this host name; name it in RILLCAST_SIGNALING_ALLOWED_HOSTS",
+    plain=True,
+)
+OTHER_SITE = Refusal(403, "a page of another site sent this", plain=True)
+NO_JSON = Refusal(415, "the body must be application/json")
+BEFORE_ANYBODY = (NOT_ALLOWED_IP, FORWARDED, OTHER_HOST, OTHER_SITE)
+"""What any request may be refused with, whoever sends it."""
 
 
 class Gate:
     """One per signaling instance."""
 
-    def __init__(self, clients: ClientReader, allowed: tuple[IpNetwork, ...], apps: Apps) -> None:
-        """`allowed`: the networks from which clients may ask at all."""
+    def __init__(
+        self,
+        clients: ClientReader,
+        apps: Apps,
+        *,
+        allowed: tuple[IpNetwork, ...],
+        doorkeeper: Doorkeeper,
+        arrival: Arrival,
+        hosts: frozenset[str],
+    ) -> None:
+        """`allowed`: the networks from which clients may ask at all. `hosts`: our names, besides addresses."""
         self._clients = clients
         self._allowed = allowed
         self._apps = apps
+        self._doorkeeper = doorkeeper
+        self._arrival = arrival
+        self._hosts = hosts
 
-    async def operator(self, request: Request) -> Identity | Refusal:
-        """Lets in whoever comes from an address that is allowed to use REST."""
-        address = self._clients.address(request)
-        return Identity(name=str(address)) if within(address, self._allowed) else NOT_ALLOWED
+    async def anybody(self, request: Request) -> Caller:
+        """Lets in everybody, and tells who it is if that can be told. Raises `Refused` for other sites' pages."""
+        self._admissible(request)
+        caller = await self._by_token(request)
+        if caller is None:
+            self._own_page(request)
+            caller = await self._doorkeeper.by_session(shown_by(request))
+        return self._placed(caller or Caller(), request)
 
-    async def operator_of_app(self, request: Request) -> Identity | Refusal:
-        """The same, and the app of the path must be there. Raises UNKNOWN_APP."""
-        found = await self.operator(request)
-        app = request.path_params["app"]
-        if isinstance(found, Identity) and self._apps.settings(AppName(app)) is None:
+    async def operator(self, request: Request) -> Caller:
+        """Lets in who has a role of the whole server."""
+        return self._may(await self._somebody(request), Need.OPERATOR, request)
+
+    async def administrator(self, request: Request) -> Caller:
+        """Lets in administrators of the whole server."""
+        return self._may(await self._somebody(request), Need.ADMIN, request)
+
+    async def signed_in(self, request: Request) -> Caller:
+        """Lets in whoever has a session."""
+        return self._may(await self._somebody(request), Need.SIGNED_IN, request)
+
+    async def settings_of_app(self, request: Request) -> Caller:
+        """Lets in who has a role of the app of the path, which need not be there; changes it only its administrator."""
+        return self._may(await self._somebody(request), Need.APP_SETTINGS, request)
+
+    async def operator_of_app(self, request: Request) -> Caller:
+        """Lets in who has a role of the app of the path. The app must be there. Raises UNKNOWN_APP."""
+        app = AppName(request.path_params["app"])
+        settings = self._apps.settings(app)
+        if settings is not None and not self._in_app_networks(request, settings):
+            self._refuse("address", NOT_ALLOWED_IP)
+        unknown = INVALID_JWT if settings is not None and settings.jwt_control_enabled else NOT_AUTHENTICATED
+        caller = self._may(await self._somebody(request, app, unknown), Need.APP, request)
+        if settings is None:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
-        return found
+        return caller
+
+    async def _somebody(self, request: Request, app: str = "", unknown: Refusal = NOT_AUTHENTICATED) -> Caller:
+        """Who shows something that holds."""
+        self._admissible(request)
+        caller = await self._by_token(request, app)
+        if caller is None and (caller := await self._doorkeeper.by_session(shown_by(request))) is not None:
+            self._own_page(request)
+        if caller is None:
+            self._refuse("not_authenticated", unknown)
+        return self._placed(caller, request)
+
+    async def _by_token(self, request: Request, app: str = "") -> Caller | None:
+        return await self._doorkeeper.by_token(shown_by(request), app)
+
+    def _admissible(self, request: Request) -> None:
+        """What holds for everybody, whatever they show."""
+        if not within(self._clients.address(request), self._allowed):
+            self._refuse("address", NOT_ALLOWED_IP)
+        if self._arrival.by_stranger(request):
+            self._refuse("forwarded", FORWARDED)
+
+    def _own_page(self, request: Request) -> None:
+        """What holds for sessions, which browsers show by themselves, and for signing in."""
+        authority = self._arrival.authority(request)
+        if not (self._arrival.by_proxy(request) or host_is_ours(authority, self._hosts)):
+            self._refuse("host", OTHER_HOST)
+        if request.method in READING:
+            return
+        if not from_our_page(request.headers, authority):
+            self._refuse("cross_site", OTHER_SITE)
+        has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+        if has_body and media_type(request) != "application/json":
+            self._refuse("content_type", NO_JSON)
+
+    def _may(self, caller: Caller, need: Need, request: Request) -> Caller:
+        if not may(caller, need, request.method, request.path_params.get("app", "")):
+            self._refuse("not_allowed", NOT_ALLOWED)
+        return caller
+
+    def _placed(self, caller: Caller, request: Request) -> Caller:
+        address = self._clients.address(request)
+        return msgspec.structs.replace(
+            caller, address="" if address is None else str(address), secure=self._arrival.secure(request)
+        )
+
+    def _in_app_networks(self, request: Request, settings: AppSettings) -> bool:
+        return not settings.ip_filter_enabled or _listed(self._clients.address(request), settings.remote_allowed_cidr)
+
+    @staticmethod
+    def _refuse(reason: str, refusal: Refusal) -> NoReturn:
+        metrics.OPERATORS_REFUSED.labels(reason).inc()
+        raise Refused(refusal)
+
+
+def _listed(address: IpAddress | None, networks: str) -> bool:
+    """A list that makes no sense, which the store may have from elsewhere, lists nobody."""
+    try:
+        return within(address, parse_networks(networks))
+    except ValueError:
+        return False

@@ -23,11 +23,13 @@ from services.signaling.core.adapters.http_body import BodyRefused
 from services.signaling.core.domain.http_status import status_of
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Tally
+from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import body_reader
 from services.signaling.rest.adapters.schemas import Schemas
-from services.signaling.rest.domain.refusal import BadInput, Identity, Refusal, Refused
+from services.signaling.rest.domain.answered import WithCookie
+from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
 
 Handler = Callable[..., Awaitable[Any]]
 Row = Endpoint[Any, Any]
@@ -114,14 +116,13 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
     """The handler as FastAPI shall see it: the guard first, then the parameters, with where each comes from."""
     takes = inspect.signature(handler).parameters
 
-    async def guard(request: Request) -> Identity:
-        found = await row.guard.admit(gate, request)
-        if isinstance(found, Refusal):
-            raise Refused(found)
-        return found
+    async def guard(request: Request) -> Caller:
+        return await row.guard.admit(gate, request)
 
     async def answer(**given: Any) -> Response:
         value = await handler(**{name: given[name] for name in takes})
+        if isinstance(value, WithCookie):
+            return _with_cookie(value)
         if value is not None:
             return _json(value)
         assert row.nothing, f"{row.method} {row.path} answers nothing, and its row does not say when"
@@ -131,7 +132,7 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
         default = takes[name].default if name in takes else inspect.Parameter.empty
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=source)
 
-    admitted = Annotated[Identity, Depends(guard)]
+    admitted = Annotated[Caller, Depends(guard)]
     sources = {name: _source(row, name, annotation) for name, annotation in row.parameters.items()}
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [parameter("admitted", admitted), *(parameter(name, source or admitted) for name, source in sources.items())]
@@ -140,11 +141,11 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
 
 
 def _source(row: Row, name: str, annotation: Any) -> Any:
-    """Where FastAPI gets a handler's parameter from; None for the identity."""
+    """Where FastAPI gets a handler's parameter from; None for the caller."""
     if name == "body":
         return Annotated[Any, Depends(body_reader(row.body, may_lack=row.body_may_lack))]
     kind = base_type(annotation)
-    if kind is Identity:
+    if kind is Caller:
         return None
     said = about(annotation)
     describe: dict[str, Any] = {"description": said.text or None}
@@ -182,3 +183,11 @@ def _refusal(refusal: Refusal) -> Response:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _with_cookie(value: WithCookie) -> Response:
+    """Never kept by anybody on the way."""
+    answer = _json(value.answer)
+    answer.headers["Set-Cookie"] = value.set_cookie
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

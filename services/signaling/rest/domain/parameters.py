@@ -29,9 +29,10 @@ FirstDay = Annotated[
     About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from", format="date"),
 ]
 LastDay = Annotated[str, About("The last day, included. Without it, today.", name="to", format="date")]
+Email = Annotated[str, About("The name to sign in with.")]
 LicenseKey = Annotated[
     str, About("The id of the license in force, or the text of any license document, which is only looked at.")
 ]
 
-IN_PATHS: dict[str, Any] = {"app": App, "stream": Stream}
+IN_PATHS: dict[str, Any] = {"app": App, "stream": Stream, "email": Email}
 """Parameters of paths, also where a handler does without them."""

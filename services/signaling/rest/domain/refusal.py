@@ -16,7 +16,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """Raised by a handler that refuses. The client is told, and nothing is logged: it is no fault of ours."""
+    """Raised by a handler or a guard that refuses. The client is told, and nothing is logged: it is no fault of
+    ours."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -28,10 +29,3 @@ class BadInput(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__(Refusal(400, message))
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who asks, as the endpoint's guard found it."""
-
-    name: str
-    """For logs and for handlers that must know who it is. Today the client's address."""

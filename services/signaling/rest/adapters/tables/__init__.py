@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.signaling.rest.adapters.endpoint import Table
-from services.signaling.rest.adapters.tables import applications, broadcasts, cluster, document, license, product
+from services.signaling.rest.adapters.tables import applications, broadcasts, cluster, document, license, product, users
 
 TABLES: tuple[Table[Any], ...] = (
     product.TABLE,
@@ -17,5 +17,6 @@ TABLES: tuple[Table[Any], ...] = (
     license.TABLE,
     applications.TABLE,
     broadcasts.TABLE,
+    users.TABLE,
     document.TABLE,
 )

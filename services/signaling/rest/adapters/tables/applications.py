@@ -5,9 +5,10 @@ from __future__ import annotations
 from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.records import AppSettings
+from rillcast.contracts.status import APPS_PATH, AppStatus
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import OPERATOR
+from services.signaling.rest.adapters.tables.guards import APP_SETTINGS, OPERATOR
 from services.signaling.rest.usecases.applications import Applications
 
 TABLE = Table(
@@ -18,8 +19,16 @@ TABLE = Table(
     rows=(
         Endpoint(
             "GET",
-            "/rest/v2/applications/settings/{app}",
+            APPS_PATH,
             OPERATOR,
+            Applications.list_all,
+            "The apps, and what everybody may do in them.",
+            answer=list[AppStatus],
+        ),
+        Endpoint(
+            "GET",
+            "/rest/v2/applications/settings/{app}",
+            APP_SETTINGS,
             Applications.settings,
             "An app's settings.",
             answer=AppSettings,
@@ -28,7 +37,7 @@ TABLE = Table(
         Endpoint(
             "POST",
             "/rest/v2/applications/settings/{app}",
-            OPERATOR,
+            APP_SETTINGS,
             Applications.change_settings,
             "Changes the settings that are given, of all instances and at once.",
             answer=Result,

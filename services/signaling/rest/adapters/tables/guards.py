@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode
+from services.signaling.operators.domain.rights import Need
+from services.signaling.rest.adapters import http_gate
 from services.signaling.rest.adapters.endpoint import Guard
-from services.signaling.rest.adapters.http_gate import NOT_ALLOWED, Gate
+from services.signaling.rest.adapters.http_gate import Gate
 
-OPERATOR = Guard("operator", Gate.operator, (NOT_ALLOWED,))
-APP_OPERATOR = Guard("operator of the app", Gate.operator_of_app, (NOT_ALLOWED, ErrorCode.UNKNOWN_APP))
+_SESSIONS = (*http_gate.BEFORE_ANYBODY, http_gate.NO_JSON, ErrorCode.STORE_UNAVAILABLE)
+_REFUSALS = (*_SESSIONS, http_gate.NOT_AUTHENTICATED, http_gate.NOT_ALLOWED)
+
+ANYBODY = Guard("anybody", Gate.anybody, _SESSIONS)
+"""Rows that are open on purpose: what happens before somebody has signed in."""
+SIGNED_IN = Guard(Need.SIGNED_IN.value, Gate.signed_in, _REFUSALS)
+OPERATOR = Guard(Need.OPERATOR.value, Gate.operator, _REFUSALS)
+ADMIN = Guard(Need.ADMIN.value, Gate.administrator, _REFUSALS)
+APP_SETTINGS = Guard(Need.APP_SETTINGS.value, Gate.settings_of_app, _REFUSALS)
+APP_OPERATOR = Guard(Need.APP.value, Gate.operator_of_app, (*_REFUSALS, http_gate.INVALID_JWT, ErrorCode.UNKNOWN_APP))

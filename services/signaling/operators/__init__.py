@@ -1,0 +1,1 @@
+"""Who may operate this cluster: accounts, sessions, tokens, and what each role may do."""

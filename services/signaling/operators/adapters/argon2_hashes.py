@@ -1,0 +1,78 @@
+"""Hashes of passwords by argon2id, in a thread of its own.
+
+There is one thread, which has the lowest priority of the system, so that signing in takes no time from the clients of
+this node. OWASP's least parameters are used: each hash takes 19 MiB, and a few hundredths of a second of one core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from services.signaling import metrics
+
+MOST_WAITING = 16
+"""Hashes that are being made or wait; more are refused."""
+NICENESS = 19
+RETRY_AFTER_S = 2.0
+NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$ggz+KdrUfpS3UwZTDSNQlQ$K7jr4R3zoSulil0B0cNAPMFInU0nBlF4dUr8g+7qyBY"
+"""A hash that nothing fits, for accounts that are not there: they are to take as long."""
+
+Made = TypeVar("Made")
+
+
+class Argon2Hashes:
+    """`ports.PasswordHashes`. One per signaling instance; the thread ends with the process, or by `close`."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._pool = ThreadPoolExecutor(1, "argon2", initializer=_be_nice)
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        """See `PasswordHashes.hash`."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def matches(self, hash: str | None, password: str) -> bool:
+        """See `PasswordHashes.matches`."""
+        return await self._run(lambda: self._verify(hash or NOBODYS, password)) and hash is not None
+
+    def close(self) -> None:
+        """End the thread once it is done. Nothing may be asked afterwards."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, make: Callable[[], Made]) -> Made:
+        """Counted until the thread is done, also when nobody waits for it any more."""
+        if self._waiting >= MOST_WAITING:
+            metrics.SIGN_INS.labels("busy").inc()
+            message = "too many are signing in at this moment"
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        made = self._pool.submit(make)
+        made.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(made)
+
+    def _done(self) -> None:
+        self._waiting -= 1
+
+
+def _be_nice() -> None:
+    """On Linux a priority is that of a thread."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,0 +1,1 @@
+"""Decides who may operate. No I/O, no clock."""

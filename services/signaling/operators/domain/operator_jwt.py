@@ -1,0 +1,68 @@
+"""Tokens of operators: JWT, HS256 with a shared secret, or RS256 and ES256 with a public key (RFC 7519, RFC 8725)."""
+
+from __future__ import annotations
+
+import jwt
+
+MAX_TOKEN = 8_192
+SHORTEST_SECRET = 32
+"""In bytes: as long as the hash (RFC 7518, section 3.2)."""
+LEEWAY_S = 5.0
+ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
+"""The only algorithm that each type of public key is used with."""
+
+
+def unverified_key_id(token: str) -> str | None:
+    """Which key the token says it is signed with; empty where it says none. None when this is no token."""
+    try:
+        if len(token) > MAX_TOKEN:
+            return None
+        named = jwt.get_unverified_header(token).get("kid", "")
+    except (jwt.InvalidTokenError, ValueError):
+        return None
+    return named if isinstance(named, str) else None
+
+
+def holds(
+    token: str,
+    key: str | jwt.PyJWK,
+    *,
+    now_s: float,
+    audience: str = "",
+    without_end: bool = False,
+) -> bool:
+    """Whether the token is signed with `key` and holds at `now_s` (Unix time). A secret is text: then the algorithm is
+    HS256 and nothing else; that of a public key follows from its type. A token without ``exp`` holds only with
+    `without_end`. With an `audience`, ``aud`` must name it."""
+    algorithm = "HS256" if isinstance(key, str) else ALGORITHMS.get(key.key_type or "")
+    if algorithm is None or len(token) > MAX_TOKEN:
+        return False
+    if isinstance(key, str) and len(key.encode()) < SHORTEST_SECRET:
+        return False
+    options: jwt.types.Options = {
+        "verify_exp": False,
+        "verify_nbf": False,
+        "verify_iat": False,
+        "verify_aud": bool(audience),
+        "require": [*(["aud"] if audience else []), *([] if without_end else ["exp"])],
+    }
+    try:
+        claims = jwt.decode(
+            token,
+            key if isinstance(key, str) else key.key,
+            algorithms=[algorithm],
+            options=options,
+            audience=audience or None,
+        )
+    except (jwt.InvalidTokenError, jwt.InvalidKeyError, ValueError, TypeError):
+        return False
+    return _in_time(claims, now_s)
+
+
+def _in_time(claims: dict[str, object], now_s: float) -> bool:
+    end, begin = claims.get("exp"), claims.get("nbf")
+    if any(isinstance(time, bool) or not isinstance(time, int | float | None) for time in (end, begin)):
+        return False
+    assert isinstance(end, int | float | None)
+    assert isinstance(begin, int | float | None)
+    return (end is None or end > now_s - LEEWAY_S) and (begin is None or begin <= now_s + LEEWAY_S)

@@ -1,0 +1,127 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.tasks.key_locks import KeyLocks, TooManyWait
+from services.signaling import metrics
+from services.signaling.operators.domain import accounts as rules
+from services.signaling.operators.domain.accounts import Account, Session, account_key
+from services.signaling.operators.domain.lockout import Lockout, counted_as
+from services.signaling.operators.domain.passwords import wire_form
+from services.signaling.operators.domain.rights import Caller
+from services.signaling.operators.domain.session_cookie import SessionCookies, digest_of
+from services.signaling.operators.ports import PasswordHashes
+from services.signaling.operators.usecases.account_store import AccountStore
+
+MAX_WAITING = 8
+"""Passwords for one account from one address that wait for the one that is being looked at: they are looked at one
+after another, so that each counts before the next."""
+RETRY_AFTER_S = 2.0
+
+
+class Locked(Exception):
+    """There were too many wrong passwords; nothing was looked at."""
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A session that has begun."""
+
+    account: Account
+    cookie: str
+    """The value of the cookie."""
+
+
+class SignIn:
+    """One per signaling instance."""
+
+    def __init__(
+        self,
+        accounts: AccountStore,
+        hashes: PasswordHashes,
+        cookies: SessionCookies,
+        *,
+        lifetime_s: float,
+        now_s: Callable[[], float],
+        lockout: Lockout | None = None,
+    ) -> None:
+        """`lifetime_s`: of a session. `now_s`: Unix time."""
+        self._accounts = accounts
+        self._hashes = hashes
+        self._cookies = cookies
+        self._lifetime_s = lifetime_s
+        self._now_s = now_s
+        self._turns = KeyLocks(MAX_WAITING)
+        self._lockout = Lockout() if lockout is None else lockout
+
+    async def sign_in(self, email: str, password: str, address: str) -> SignedIn | None:
+        """A new session; None when e-mail and password do not fit. Raises `Locked`, and `RillcastError` when too many
+        are signing in or the store is away."""
+        account = await self.verified(email, password, address)
+        if account is None:
+            return None
+        now_s, session_id = self._now_s(), secrets.token_urlsafe(32)
+        session = Session(digest_of(session_id), now_s + self._lifetime_s)
+
+        def begun(current: Account) -> Account:
+            return rules.signed_in(current, session, counted_as(address), now_s)
+
+        changed = await self._accounts.change(account_key(email), begun)
+        if changed is None or changed.password_hash != account.password_hash:
+            return None
+        return SignedIn(changed, self._cookies.value(account_key(email), session_id))
+
+    async def verified(self, email: str, password: str, address: str) -> Account | None:
+        """The account whose password this is; None when it is not. Raises as `sign_in` does."""
+        counted = counted_as(address)
+        try:
+            async with self._turns.hold(f"{counted} {email}"):
+                return await self._verified(email, password, counted)
+        except TooManyWait as error:
+            message = "too many are signing in at this moment"
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S) from error
+
+    async def _verified(self, email: str, password: str, counted: str) -> Account | None:
+        now_s = self._now_s()
+        if self._lockout.locked(email, counted, now_s):
+            raise self._locked()
+        self._lockout.begin(email, counted, now_s)
+        try:
+            account = await self._accounts.by_email(email)
+            if self._lockout.crowded(email, now_s) and (account is None or counted not in account.seen_from):
+                raise self._locked()
+            right = await self._hashes.matches(account.password_hash if account else None, wire_form(password))
+        except BaseException:
+            self._lockout.undone(email, counted)
+            raise
+        metrics.SIGN_INS.labels("ok" if right else "wrong").inc()
+        if not right:
+            return None
+        self._lockout.right(email, counted)
+        return account
+
+    def is_locked(self, email: str, address: str) -> bool:
+        """Whether this address may not try this account now."""
+        return self._lockout.locked(email, counted_as(address), self._now_s())
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the caller's session, at every instance. Raises `RillcastError` when the store is away: then the session
+        has not ended."""
+        await self._accounts.change(
+            account_key(caller.account), lambda account: rules.signed_out(account, caller.session)
+        )
+
+    @property
+    def lifetime_s(self) -> float:
+        """Of a session, in seconds."""
+        return self._lifetime_s
+
+    @staticmethod
+    def _locked() -> Locked:
+        metrics.SIGN_INS.labels("locked").inc()
+        return Locked()
