@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Callable
 
 import msgspec
-from opentelemetry import trace
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, RelayId, TrackId
@@ -26,8 +25,9 @@ from rillcast.media.plane import Plane
 from rillcast.media.protocol import AddRelay, Error, Event, PlaneRelay, RelayChildLost, RemoveRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.relay_keys import RelayKeys
+from rillcast.runtime.telemetry.tracing import tracer
 
-tracer = trace.get_tracer("rillcast.relay")
+trace = tracer("rillcast.relay")
 
 RELAY_PAYLOAD_TYPE = 96
 """One relay carries one track, so one number does for all."""
@@ -210,7 +210,7 @@ class RelayParent:
     async def open(self, request: RelayOpen) -> RelayGrant:
         """Serve `subjects.media_relay_open`. Raises what `RelayKeys.check` and `offer_of` raise, HIGH_RESOURCE_USAGE at
         the child limit, and NO_STREAM_EXIST for an epoch that is not served here."""
-        with tracer.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
+        with trace.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
             try:
                 self._keys.check(request)
                 grant = self._keys.seal(request, self._open(request))

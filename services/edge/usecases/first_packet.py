@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from opentelemetry import context, trace
+from opentelemetry import context
 from opentelemetry.trace import Span, Status, StatusCode
 
 from rillcast.contracts.words import EndReason
+from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.viewer import Viewer
 from services.edge.ports import Clock
 
-tracer = trace.get_tracer("rillcast.edge")
+trace = tracer("rillcast.edge")
 
 
 class FirstPackets:
@@ -31,7 +32,7 @@ class FirstPackets:
     def begun(self, viewer: Viewer) -> None:
         """The plane has the session: the span begins."""
         belongs_to = self._contexts.pop(viewer, None)
-        self._spans[viewer] = tracer.start_span("edge.first_packet", context=belongs_to)
+        self._spans[viewer] = trace.start_span("edge.first_packet", context=belongs_to)
 
     def sent(self, viewer: Viewer) -> None:
         """The first packet has left: the span ends, and the time since the request is counted."""

@@ -11,8 +11,6 @@ import math
 import random
 from collections.abc import Callable, Coroutine, Iterable
 
-from opentelemetry import trace
-
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -23,11 +21,12 @@ from rillcast.media.protocol import SourceId
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
 from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelay, ChildRelays, ChildState
+from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.feed import Feed, FeedName, FeedUse, name_of
 from services.edge.ports import Clock
 
-tracer = trace.get_tracer("rillcast.edge")
+trace = tracer("rillcast.edge")
 
 USABLE_TIMEOUT_S = 1.5 * OPEN_TIMEOUT_S
 """How long somebody waits for a relay: it may be on its second attempt."""
@@ -239,7 +238,7 @@ class UpstreamRelays:
     async def _open(self, feed: Feed, opening: Coroutine[None, None, None], parent: NodeId) -> None:
         again = feed.relay.ever_open
         try:
-            with tracer.start_as_current_span("edge.relay_open", attributes={"rillcast.parent": parent}):
+            with trace.start_as_current_span("edge.relay_open", attributes={"rillcast.parent": parent}):
                 await opening
         except RillcastError as refusal:
             self._settle(feed, refusal)

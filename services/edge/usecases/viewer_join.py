@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from opentelemetry import trace
-
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -20,6 +18,7 @@ from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import Ack, AnswerRequest, PlayRequest, PlaySubscription, SessionAnswer
 from rillcast.contracts.words import EndReason
 from rillcast.media.sdp import TooManyTracks, answer_play, offer_play
+from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS, Part, not_live, require_possible, sent
 from services.edge.domain.negotiated import accept_answer
@@ -30,7 +29,7 @@ from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.session_start import SessionStart
 
-tracer = trace.get_tracer("rillcast.edge")
+trace = tracer("rillcast.edge")
 
 RECORD_WAIT_S = 1.0
 """Signaling may have seen the stream a moment before us."""
@@ -69,7 +68,7 @@ class ViewerJoin:
     async def play(self, request: PlayRequest) -> SessionAnswer:
         """Serve `subjects.edge_play`. The same session again gets the same answer. Raises every refusal of a join: the
         stream is not live, the edge is full or going away, no codec in common, a description that is broken."""
-        with tracer.start_as_current_span("edge.play", attributes={"rillcast.stream": _names(request)}):
+        with trace.start_as_current_span("edge.play", attributes={"rillcast.stream": _names(request)}):
             try:
                 answer = await self._play(request)
             except RillcastError as refusal:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from opentelemetry import trace
-
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, TrackId
@@ -25,13 +23,14 @@ from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publis
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import Outbox
 from rillcast.node.ice import ice_parameters, restart_ice
+from rillcast.runtime.telemetry.tracing import tracer
 from services.origin import metrics
 from services.origin.domain.owned_stream import Publisher
 from services.origin.domain.track_layout import onto_sources
 from services.origin.ports import Plane
 from services.origin.usecases.stream_owner import StreamOwner
 
-tracer = trace.get_tracer("rillcast.origin")
+trace = tracer("rillcast.origin")
 
 
 class WebRtcIngest:
@@ -53,7 +52,7 @@ class WebRtcIngest:
 
     async def publish(self, request: PublishRequest) -> SessionAnswer:
         """Serve `subjects.origin_publish`. The same session again gets the same answer."""
-        with tracer.start_as_current_span("origin.publish", attributes={"rillcast.stream": request.stream}):
+        with trace.start_as_current_span("origin.publish", attributes={"rillcast.stream": request.stream}):
             try:
                 await self._owner.publish(WebRtcSession(self, request))
             except RillcastError as refusal:
