@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 
-from services.signaling.websocket.domain.frames import flag, height, is_candidate
+from services.signaling.websocket.domain.frames import BadFrame, flag, free_text, height, is_candidate, parse_frame
+
+Returned = TypeVar("Returned")
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,20 @@ def test_flags_are_booleans_or_their_words() -> None:
 )
 def test_candidates_are_recognised(candidate: object, good: bool) -> None:
     assert is_candidate(candidate) == good
+
+
+def deeper(calls: int, function: Callable[[], Returned]) -> Returned:
+    """What the function returns when it is called so much further down the stack."""
+    return function() if not calls else deeper(calls - 1, function)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_whatever_can_be_read_can_be_shown_or_is_too_long(opening: str, closing: str) -> None:
+    """The stack is deeper where a field is shown than where its frame is read."""
+    shown = []
+    for depth in (1, *range(sys.getrecursionlimit() - 250, sys.getrecursionlimit() + 50)):
+        with contextlib.suppress(BadFrame):
+            meta_data = parse_frame(f'{{"metaData":{opening * depth}1{closing * depth}}}').meta_data
+            shown.append(deeper(60, lambda value=meta_data: free_text(value, 10)))  # type: ignore[misc]
+    assert shown[0] == f"{opening}1{closing}"
+    assert shown[-1] is None

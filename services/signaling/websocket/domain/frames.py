@@ -50,10 +50,13 @@ def text(value: object) -> str:
 
 
 def free_text(value: object, limit: int) -> str | None:
-    """Text as sent, or JSON of whatever else; None when longer than `limit`."""
+    """Text as sent, or JSON of whatever else; None when longer than `limit`, or nested too deeply to be written."""
     if value is None:
         return ""
-    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        return None  # what could just be read where the stack was less deep
     return shown if len(shown) <= limit else None
 
 
