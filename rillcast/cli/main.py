@@ -105,6 +105,14 @@ def nats_config(
     typer.echo(server_config(seeds), nl=False)
 
 
+@app.command("compose-keys", hidden=True)
+def compose_keys(folder: Annotated[Path, typer.Argument(help="Where the volumes are mounted.")]) -> None:
+    """Make the keys of the compose stack. Its first container calls this; nobody else needs to."""
+    from rillcast.cli.compose_keys import write_keys
+
+    write_keys(folder, grafana_password=os.environ.get("GRAFANA_ADMIN_PASSWORD", ""))
+
+
 def _show(table: RenderableType) -> None:
     """As wide as the terminal; whole where there is none to be narrow."""
     console.print(table, width=None if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH)

@@ -13,6 +13,7 @@ import yaml
 from rillcast.cli.plan import Wishes, services
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.bus.nats_users import new_seed
 from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.file_tables import read_apps
@@ -55,13 +56,16 @@ def use_only(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> No
 
 @pytest.mark.parametrize("kind", NodeKind)
 def test_what_compose_sets_is_accepted(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: NodeKind
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: NodeKind
 ) -> None:
     environment = {
         key: VARIABLE.sub(r"\2", value).rstrip("}")
         for key, value in compose(root)["services"][kind]["environment"].items()
+        if not key.startswith("RILLCAST_TOOLS_")
     }
-    use_only(monkeypatch, environment)
+    seed = tmp_path / "nats.nkey"
+    seed.write_text(new_seed())
+    use_only(monkeypatch, environment | {"RILLCAST_NATS_NKEY_FILE": str(seed)})
 
     loaded = settings[kind]()
 
