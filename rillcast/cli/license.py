@@ -29,6 +29,7 @@ from rillcast.licensing.document import (
     read_license,
     state_at,
 )
+from rillcast.licensing.revocations import issue_revocations
 
 DAY_S = 86_400
 KEY_NAME = "license-key"
@@ -75,6 +76,7 @@ def issue(  # noqa: PLR0917  typer makes options of them
     grace_days: Annotated[
         int, typer.Option(min=0, max=366, help="How long it is honoured after its end.")
     ] = DEFAULT_GRACE_S // DAY_S,
+    cluster: Annotated[str, typer.Option(help="The only cluster that may use it, as `status` shows it there.")] = "",
     out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
 ) -> None:
     """Sign a license document with the issuer's private key."""
@@ -90,6 +92,7 @@ def issue(  # noqa: PLR0917  typer makes options of them
         not_before_s=begin,
         not_after_s=begin + days * DAY_S if days else None,
         grace_s=grace_days * DAY_S,
+        cluster=cluster,
     )
     try:
         document = issue_license(license, parse_private_key(_read(key)))
@@ -102,6 +105,18 @@ def issue(  # noqa: PLR0917  typer makes options of them
     else:
         out.write_text(document + "\n", encoding="ascii")
         typer.echo(f"{out}  {_words(license)}")
+
+
+@app.command()
+def revoke(
+    license_ids: Annotated[list[str], typer.Argument(help="The ids of all licenses that are revoked.")],
+    key: Annotated[Path, typer.Option(help="The issuer's private key.")] = Path(f"{KEY_NAME}.pem"),
+) -> None:
+    """Sign a list of revoked licenses, to be installed as a license is. The list issued last counts."""
+    try:
+        typer.echo(issue_revocations(license_ids, int(time.time()), parse_private_key(_read(key))))
+    except ValueError as error:
+        fail(f"{key}: {error}")
 
 
 @app.command()
@@ -150,6 +165,7 @@ def status_words(status: LicenseStatus) -> str:
         f"seats      {sum(status.used_by_kind.values())} of {status.limit_total} taken ({used}){limits}",
         f"used       {status.node_hours:.1f} node-hours so far",
         f"answered   by {status.answered_by}",
+        f"cluster    {status.cluster or 'not known yet'}",
     ]
     return "\n".join(lines + ([f"note       {status.reason}"] if status.reason else []))
 
@@ -192,6 +208,7 @@ def _words(license: License) -> str:
             f"features   {', '.join(license.features) or 'all'}",
             f"valid      {_day(license.not_before_s)} to {_day(license.not_after_s)}",
             f"grace      {license.grace_s // DAY_S} days",
+            f"cluster    {license.cluster or 'any'}",
         ]
     )
 

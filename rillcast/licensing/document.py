@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 import jwt
@@ -49,6 +49,9 @@ class Refusal(StrEnum):
     FUTURE = "future"
     EXPIRED = "expired"
     UNREADABLE = "unreadable"
+    CLUSTER = "cluster"
+    REVOKED = "revoked"
+    OLDER = "older"
 
 
 class LicenseRefused(Exception):
@@ -73,6 +76,8 @@ class License(msgspec.Struct, frozen=True, kw_only=True):
     not_after_s: int | None = None
     grace_s: int = DEFAULT_GRACE_S
     community: bool = False
+    cluster: str = ""
+    """The only cluster that may run under it; empty: any may."""
 
 
 COMMUNITY = License(license_id="community", licensee="Community", limit_total=32, community=True)
@@ -89,6 +94,7 @@ class _Claims(msgspec.Struct, kw_only=True):
     exp: int | None = None
     grace_s: int = DEFAULT_GRACE_S
     features: tuple[str, ...] = ()
+    cluster: str = ""
 
 
 def parse_public_key(text: str) -> Ed25519PublicKey:
@@ -133,16 +139,30 @@ def issue_license(license: License, key: Ed25519PrivateKey) -> str:
         grace_s=license.grace_s,
         limits={"total": license.limit_total, **license.limits_by_kind},
         features=license.features,
+        cluster=license.cluster,
     )
     _license_of(claims)
-    payload = {name: value for name, value in msgspec.to_builtins(claims).items() if value is not None}
-    return jwt.api_jws.encode(
-        json.dumps(payload, separators=(",", ":")).encode(), key, algorithm="EdDSA", headers={"typ": "JWT"}
-    )
+    payload = {name: value for name, value in msgspec.to_builtins(claims).items() if value not in (None, "")}
+    return sign(payload, key, "JWT")
+
+
+def sign(payload: dict[str, object], key: Ed25519PrivateKey, kind: str) -> str:
+    """The signed document; `kind` is the ``typ`` of its header."""
+    text = json.dumps(payload, separators=(",", ":")).encode()
+    return jwt.api_jws.encode(text, key, algorithm="EdDSA", headers={"typ": kind})
 
 
 def read_license(document: bytes, key: Ed25519PublicKey | None) -> License:
     """Verify a document and read it. Says nothing about the time: see `state_at`. Raises LicenseRefused."""
+    payload = verified(document, key)
+    try:
+        return _license_of(msgspec.json.decode(payload, type=_Claims))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise LicenseRefused(Refusal.CLAIMS, f"signed, but not a license: {error}") from error
+
+
+def verified(document: bytes, key: Ed25519PublicKey | None) -> bytes:
+    """What the issuer has signed. Raises LicenseRefused."""
     if len(document) > MAX_LICENSE_BYTES:
         raise LicenseRefused(
             Refusal.TOO_LARGE, f"a license has at most {MAX_LICENSE_BYTES} bytes, this has {len(document)}"
@@ -162,17 +182,14 @@ def read_license(document: bytes, key: Ed25519PublicKey | None) -> License:
             Refusal.NO_KEY, "no public key is configured to verify licenses with (RILLCAST_LICENSE_PUBLIC_KEY)"
         )
     try:
-        payload = jwt.api_jws.decode(token, key, algorithms=["EdDSA"])
+        payload: bytes = jwt.api_jws.decode(token, key, algorithms=["EdDSA"])
     except jwt.InvalidSignatureError as error:
         raise LicenseRefused(
             Refusal.SIGNATURE, "the signature doesn't fit: changed since it was signed, or by another key"
         ) from error
     except jwt.PyJWTError as error:
         raise LicenseRefused(Refusal.MALFORMED, f"not a license: {error}") from error
-    try:
-        return _license_of(msgspec.json.decode(payload, type=_Claims))
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise LicenseRefused(Refusal.CLAIMS, f"signed, but not a license: {error}") from error
+    return payload
 
 
 def _license_of(claims: _Claims) -> License:
@@ -204,6 +221,7 @@ def _license_of(claims: _Claims) -> License:
         not_before_s=claims.nbf,
         not_after_s=claims.exp,
         grace_s=claims.grace_s,
+        cluster=claims.cluster,
     )
 
 
@@ -284,6 +302,22 @@ def check_installable(license: License, now_s: float) -> None:
         raise LicenseRefused(Refusal.FUTURE, describe(license, state, now_s))
     if state is LicenseState.EXPIRED:
         raise LicenseRefused(Refusal.EXPIRED, describe(license, state, now_s))
+
+
+def check_ours(license: License, cluster: str, revoked: Collection[str]) -> None:
+    """Raises LicenseRefused for a license of another cluster, and for one that its issuer has revoked."""
+    if license.cluster and license.cluster != cluster:
+        words = f"license {license.license_id} is for the cluster {license.cluster}, and this one is {cluster}"
+        raise LicenseRefused(Refusal.CLUSTER, words)
+    if license.license_id in revoked:
+        raise LicenseRefused(Refusal.REVOKED, f"its issuer has revoked license {license.license_id}")
+
+
+def check_not_older(license: License, installed: License | None) -> None:
+    """Raises LicenseRefused for a license that was issued before the one that is installed."""
+    if installed is not None and license.issued_at_s < installed.issued_at_s:
+        words = f"license {license.license_id} was issued before {installed.license_id}, which is installed"
+        raise LicenseRefused(Refusal.OLDER, words)
 
 
 class ClockFloor(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ SEAT_ANSWERS = Counter(
 DOCUMENTS_REFUSED = Counter(
     "rillcast_license_documents_refused",
     "License documents turned down when they appeared, by reason: too_large, malformed, algorithm, no_key, signature, "
-    "claims, future, expired, unreadable",
+    "claims, future, expired, unreadable, cluster, revoked, older",
     ["reason"],
 )
 SEATS_USED = Gauge("rillcast_license_seats_used", "Seats taken in the cluster, by kind of node", ["kind"])

@@ -82,6 +82,8 @@ class LicenseStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How much has been used under this license so far."""
     answered_by: Word = ""
     """The node id of the license service that answered."""
+    cluster: Word = ""
+    """The id of the cluster, which a license may be bound to."""
 
     @property
     def suspends_at_s(self) -> int | None:

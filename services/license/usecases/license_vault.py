@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from contextlib import suppress
 
 import msgspec
@@ -23,12 +24,16 @@ from rillcast.licensing.document import (
     InForce,
     License,
     LicenseRefused,
+    Refusal,
     check_installable,
+    check_not_older,
+    check_ours,
     describe,
     in_force,
     read_license,
     state_at,
 )
+from rillcast.licensing.revocations import Revocations, is_revocations, read_revocations
 from rillcast.runtime.telemetry.logs import get_logger
 from services.license.metrics import DOCUMENTS_REFUSED
 from services.license.ports import Clock, DocumentSource, KeyValue
@@ -37,6 +42,8 @@ log = get_logger(__name__)
 
 INSTALLED = "installed"
 CLOCK = "clock"
+CLUSTER = "cluster"
+REVOKED = "revoked"
 CHECK_S = 3.0
 CLOCK_STEP_S = 60
 """How far the clock moves before the store is told."""
@@ -54,6 +61,9 @@ class LicenseVault:
         self._licenses: list[License] = []
         self._refusals: list[str] = []
         self._floor = ClockFloor()
+        self._revoked = Revocations()
+        self.cluster = ""
+        """The id of this cluster, which the first instance makes up; empty until the store has answered."""
         self._reported: set[tuple[str, str]] = set()
         self._told: tuple[str, LicenseState, str] | None = None
         self.changed = asyncio.Event()
@@ -74,7 +84,7 @@ class LicenseVault:
     def check(self, document: bytes) -> LicenseStatus:
         """What a document would be worth now; nothing is changed."""
         try:
-            license = read_license(document, self._key)
+            license = self._ours(document)
         except LicenseRefused as refused:
             return LicenseStatus(
                 license_id="",
@@ -97,6 +107,9 @@ class LicenseVault:
     async def refresh(self) -> None:
         """Look at file and store. Raises STORE_UNAVAILABLE (the file has been looked at even then)."""
         refusals: list[str] = []
+        with suppress(RillcastError):  # what is known stands
+            await self._read_cluster()
+            await self._read_revocations()
         from_file = await self._read_file(refusals)
         held = [license for _, license in from_file]
         try:
@@ -115,16 +128,22 @@ class LicenseVault:
         await self._raise_floor()
 
     async def install(self, document: bytes) -> None:
-        """Put a license in force everywhere. Raises BAD_REQUEST naming why it can't be; STORE_UNAVAILABLE."""
+        """Put a license in force everywhere, or a list of revoked ones. Raises BAD_REQUEST naming why it can't be;
+        STORE_UNAVAILABLE."""
+        await self._read_cluster()
+        await self._read_revocations()
         try:
-            license = read_license(document, self._key)
+            if is_revocations(document):
+                await self._store_revocations(document, read_revocations(document, self._key))
+                return await self.refresh()
+            license = self._ours(document)
             check_installable(license, self._floor.raised(self._wall(), license).now(self._wall()))
+            await self._store_installed(document, license, by_operator=True)
         except LicenseRefused as refused:
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
             raise RillcastError(ErrorCode.BAD_REQUEST, f"license refused: {refused.message}") from refused
-        await self._store_installed(document, license, force=True)
         log.info("A license was installed", license=license.license_id, licensee=license.licensee)
-        await self.refresh()
+        return await self.refresh()
 
     async def _read_file(self, refusals: list[str]) -> list[tuple[bytes, License]]:
         if self._file is None:
@@ -145,7 +164,7 @@ class LicenseVault:
         if document is None:
             return []
         try:
-            return [(document, read_license(document, self._key))]
+            return [(document, self._ours(document))]
         except LicenseRefused as refused:
             self._refuse(name, document, refused, refusals)
             return []
@@ -158,8 +177,34 @@ class LicenseVault:
             DOCUMENTS_REFUSED.labels(refused.reason.value).inc()
             log.warning("A license document was refused", document=name, reason=refused.message)
 
-    async def _store_installed(self, document: bytes, license: License, *, force: bool = False) -> None:
-        """Unless the store has a later one by now (`force`: replace even that)."""
+    def _ours(self, document: bytes) -> License:
+        """Raises LicenseRefused, also for a license of another cluster and for one that was revoked."""
+        license = read_license(document, self._key)
+        check_ours(license, self.cluster, self._revoked.license_ids)
+        return license
+
+    async def _read_cluster(self) -> None:
+        if not self.cluster:
+            await self._state.create(CLUSTER, secrets.token_hex(8).encode())
+            entry = await self._state.get(CLUSTER)
+            self.cluster = entry.value.decode("ascii", "replace") if entry and entry.value else ""
+
+    async def _read_revocations(self) -> None:
+        entry = await self._state.get(REVOKED)
+        if entry is not None and entry.value is not None:
+            try:
+                self._revoked = read_revocations(entry.value, self._key)
+            except LicenseRefused as refused:
+                log.warning("The list of revoked licenses can't be used", reason=refused.message)
+
+    async def _store_revocations(self, document: bytes, list_: Revocations) -> None:
+        if list_.issued_at_s < self._revoked.issued_at_s:
+            raise LicenseRefused(Refusal.OLDER, "a list of revoked licenses that was issued later is installed")
+        await self._state.put(REVOKED, document)
+        log.info("A list of revoked licenses was installed", licenses=len(list_.license_ids))
+
+    async def _store_installed(self, document: bytes, license: License, *, by_operator: bool = False) -> None:
+        """Unless the store has one that was issued later; `by_operator`: raises LicenseRefused then."""
         for _ in range(CAS_ATTEMPTS):
             entry = await self._state.get(INSTALLED)
             if entry is None or entry.value is None:
@@ -167,7 +212,10 @@ class LicenseVault:
                     return
                 continue
             known = self._accept("the installed license", entry.value, [])
-            if not force and known and known[0][1].issued_at_s >= license.issued_at_s:
+            present = known[0][1] if known else None
+            if by_operator:
+                check_not_older(license, present)
+            elif present is not None and present.issued_at_s >= license.issued_at_s:
                 return
             if await self._state.update(INSTALLED, document, entry.revision) is not None:
                 return

@@ -86,7 +86,9 @@ class Office:
         """The license in force and its use. Raises STORE_UNAVAILABLE."""
         status = await self._desk.status()
         hours = self._meter.node_hours(status.license_id)
-        return msgspec.structs.replace(status, node_hours=round(sum(hours.values()), 2), answered_by=self._node)
+        return msgspec.structs.replace(
+            status, node_hours=round(sum(hours.values()), 2), answered_by=self._node, cluster=self._vault.cluster
+        )
 
     # ---- what goes on by itself
 

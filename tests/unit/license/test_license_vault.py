@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import LicenseState
-from rillcast.licensing.document import License, issue_license
+from rillcast.licensing.document import License, issue_license, sign
+from rillcast.licensing.revocations import KIND, issue_revocations
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.usecases.license_vault import LicenseVault
@@ -126,11 +127,88 @@ async def test_a_license_that_does_not_hold_now_cannot_be_installed(site: Site, 
     assert await site.state.get("installed") is None
 
 
-async def test_an_install_replaces_even_a_later_issued_license(site: Site) -> None:
+async def refused(vault: LicenseVault, document: bytes) -> str:
+    with pytest.raises(RillcastError) as refusal:
+        await vault.install(document)
+    assert refusal.value.code is ErrorCode.BAD_REQUEST
+    return refusal.value.message
+
+
+async def test_an_older_license_never_replaces_a_later_one(site: Site) -> None:
     vault = site.vault()
     await vault.install(signed(RENEWAL))
+    assert "acme-1 was issued before acme-2, which is installed" in await refused(vault, signed(ACME))
+    assert vault.in_force().license == RENEWAL
+    await vault.install(signed(RENEWAL))
+
+
+async def test_a_license_that_names_a_cluster_holds_in_no_other(site: Site) -> None:
+    vault, elsewhere = site.vault(), Site().vault()
+    await vault.refresh()
+    await elsewhere.refresh()
+    assert vault.cluster != elsewhere.cluster
+    assert site.vault(with_file=False).cluster == ""
+    bound = msgspec.structs.replace(ACME, cluster=vault.cluster)
+
+    await vault.install(signed(bound))
+    assert vault.in_force().license == bound
+    assert f"is for the cluster {vault.cluster}" in await refused(elsewhere, signed(bound))
+    assert elsewhere.in_force().license.community
+    assert elsewhere.check(signed(bound)).state is LicenseState.INVALID
+
+
+async def test_a_license_for_another_cluster_in_a_file_counts_as_none(site: Site) -> None:
+    site.file.write(signed(msgspec.structs.replace(ACME, cluster="another")))
+    vault = site.vault()
+    await vault.refresh()
+    assert vault.in_force().state is LicenseState.INVALID
+    assert "is for the cluster another" in vault.in_force().reason
+
+
+async def test_all_instances_have_the_same_cluster_id_also_after_a_restart(site: Site) -> None:
+    first, second = site.vault(), site.vault()
+    await first.refresh()
+    await second.refresh()
+    assert first.cluster == second.cluster
+    assert len(first.cluster) == 16
+
+
+def revoking(*ids: str, day: int = 1055) -> bytes:
+    return issue_revocations(ids, day * DAY, KEY).encode()
+
+
+async def test_a_revoked_license_holds_no_more_and_cannot_come_back(site: Site) -> None:
+    site.file.write(signed(ACME))
+    vault, other = site.vault(), site.vault(with_file=False)
+    await vault.refresh()
+    await vault.install(revoking("acme-1", "acme-0"))
+    await other.refresh()
+    for one in (vault, other):
+        assert one.in_force().license.community
+        assert "its issuer has revoked license acme-1" in one.in_force().reason
+    assert "has revoked license acme-1" in await refused(vault, signed(ACME))
+    await vault.install(signed(RENEWAL))
+    assert vault.in_force().license == RENEWAL
+
+
+async def test_a_list_of_revoked_licenses_must_be_the_issuers_and_the_latest(site: Site) -> None:
+    vault = site.vault()
     await vault.install(signed(ACME))
+    forged = issue_revocations(["acme-1"], 1056 * DAY, Ed25519PrivateKey.generate()).encode()
+    assert "signature" in await refused(vault, forged)
+    await vault.install(revoking("acme-1", day=1058))
+    assert "issued later is installed" in await refused(vault, revoking(day=1057))
+    assert vault.in_force().license.community
+    await vault.install(revoking(day=1059))
     assert vault.in_force().license == ACME
+
+
+async def test_a_license_is_no_list_and_a_list_is_no_license(site: Site) -> None:
+    vault = site.vault()
+    as_license = sign({"iat": 1, "revoked": ["acme-1"]}, KEY, "JWT").encode()
+    as_list = sign({"jti": "x", "sub": "x", "iat": 1, "limits": {"total": 5}}, KEY, KIND).encode()
+    assert "not a license" in await refused(vault, as_license)
+    assert "not a list of revoked licenses" in await refused(vault, as_list)
 
 
 async def test_an_older_file_does_not_undo_an_installed_renewal(site: Site) -> None:
