@@ -21,10 +21,11 @@ BACKGROUND_REFUSED = Counter(
 )
 HTTP_REFUSED = Counter(
     "rillcast_http_connections_refused_total",
-    "HTTP connections closed with a refusal, by reason: full (too many are open), head_too_late, head_too_large, "
+    "HTTP connections closed with a refusal, by reason: full (too many are open), address_full (of one address), "
+    "gave_way (it was idle, and all places were taken), head_too_late, head_too_large (or of too many headers), "
     "bad_handshake (a WebSocket's with a body), body_too_late, pipelined (too many requests waited on one), "
-    "tls_handshake (it failed), tls_handshake_late, no_certificate (there is none yet), no_descriptor (the "
-    "process has no file descriptor left).",
+    "tls_handshake (it failed), tls_handshake_late, no_certificate (there is none yet), no_descriptor (the process has "
+    "no file descriptor left).",
     ["reason"],
 )
 HTTP_CERTIFICATE_EXPIRES = Gauge(

@@ -27,6 +27,7 @@ from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_front_door import FrontDoor
 from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
 from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
 from services.signaling.operators import wire as operators_room
@@ -64,8 +65,7 @@ async def run(settings: SignalingSettings) -> None:
         node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
         async with node:
             service = await Signaling.build(settings, node, files, encrypted)
-            limits = HttpLimits(connections=affordable_connections(settings.max_sockets + OTHER_CONNECTIONS))
-            server = HttpServer(service.asgi, sock, limits, tls=encrypted, **http_options())
+            server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())
             await server.start()
             if service.upkeep is not None:  # an authority asks the listener
                 node.spawn(service.upkeep, "certificate")
@@ -82,6 +82,16 @@ async def run(settings: SignalingSettings) -> None:
 
 def _port_of(encrypted: TlsListener | None) -> dict[str, int]:
     return {} if encrypted is None else {"tls_port": encrypted.sock.getsockname()[1]}
+
+
+def http_limits(settings: SignalingSettings) -> HttpLimits:
+    """Of the public listener."""
+    most = affordable_connections(settings.max_sockets + OTHER_CONNECTIONS)
+    return HttpLimits(
+        connections=most,
+        connections_per_address=min(settings.max_connections_per_address, most // 2),
+        unlimited=parse_networks(settings.trusted_proxies),
+    )
 
 
 def http_options() -> dict[str, Any]:

@@ -101,6 +101,9 @@ class SignalingSettings(NodeSettings):
 
     max_sockets: int = Field(default=20_000, ge=1)
     """WebSockets at one time; more are answered 503."""
+    max_connections_per_address: int = Field(default=4_000, ge=1)
+    """Connections at one time of one IPv4 address, or one IPv6 /64, but never more than half of all. Many viewers may
+    share an address, in a school or behind a carrier's NAT. Trusted proxies may have more."""
     max_streams_per_socket: int = Field(default=64, ge=1, le=1_000)
     """Sessions of one socket, and streams it may wait for."""
     messages_per_s: float = Field(default=50.0, gt=0)

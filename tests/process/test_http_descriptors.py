@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
-from rillcast.runtime.http.descriptors import HEADROOM, connections_within
+from rillcast.runtime.http.descriptors import HEADROOM, connections_within, raise_open_files
 
 START = """
 import logging, resource, sys
@@ -43,3 +45,50 @@ def test_a_limit_that_suffices_is_raised_in_silence() -> None:
 )
 def test_the_rest_of_the_process_keeps_descriptors(open_files: int, allowed: int) -> None:
     assert connections_within(open_files, 25_000) == allowed
+
+
+LISTENERS = """
+import asyncio, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+from rillcast.runtime.http.descriptors import affordable_connections
+from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.process.admin import admin_app, admin_limits
+from rillcast.runtime.process.readiness import Readiness
+
+async def main():
+    app = admin_app(Readiness(), dict)
+    limits = HttpLimits(connections=affordable_connections(25_000), head_timeout_s=60)
+    servers = [HttpServer(app, bind("127.0.0.1", 0, "PORT"), each) for each in (limits, admin_limits())]
+    for server in servers:
+        await server.start()
+    print(*(server.port for server in servers), flush=True)
+    await asyncio.Event().wait()
+
+import uvloop
+uvloop.run(main())
+"""
+
+
+def asked(port: int, path: str) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n".encode())
+        return client.makefile("rb").read().decode()
+
+
+@pytest.mark.parametrize("flooded", [0, 1], ids=["the public listener", "the admin listener"])
+def test_with_1024_files_1100_silent_sockets_keep_nobody_out(flooded: int) -> None:
+    raise_open_files()
+    process = subprocess.Popen([sys.executable, "-c", LISTENERS], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        ports = [int(port) for port in process.stdout.readline().split()]
+        with ExitStack() as silent:
+            for _ in range(1_100):
+                silent.enter_context(socket.create_connection(("127.0.0.1", ports[flooded]), timeout=30))
+            for port in ports:
+                assert asked(port, "/livez").startswith("HTTP/1.1 200 ")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -13,6 +14,7 @@ import pytest
 import uvloop
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http import limits as http_limits
 from rillcast.runtime.http import transport
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
@@ -40,6 +42,12 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
         await send({"type": "websocket.accept"})
         while (await receive())["type"] != "websocket.disconnect":
             pass
+        return
+    if scope["path"] == "/headers":
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": scope["headers"]})
+        await send({"type": "http.response.body", "body": b"ok"})
         return
     if scope["path"] == "/slow":
         await Slow.answered.wait()
@@ -80,8 +88,9 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(port: int, first: bytes = b"") -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connected(port: int, first: bytes = b"", address: str = "127.0.0.1") -> AsyncIterator[Connection]:
+    """A connection from one of this machine's own addresses."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     writer.write(first)
     yield Connection(reader, writer)
     writer.close()
@@ -205,21 +214,112 @@ async def test_a_large_body_after_a_small_head_is_no_large_head() -> None:
         assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_one_connection_too_many_is_refused_in_words_until_one_is_closed() -> None:
-    async with listener(connections=2) as port, connected(port, GET) as first, connected(port, GET):
-        await first.answer()
+async def test_one_connection_too_many_is_refused_in_words_until_one_is_idle() -> None:
+    Slow.answered = asyncio.Event()
+    slow = GET.replace(b"/ ", b"/slow ")
+    async with listener(connections=2) as port, connected(port, slow) as first, connected(port, GET + slow) as second:
+        await second.answer()
         async with counted("full"), connected(port, GET) as third:
             answer = await third.rest()
         assert answer.startswith("HTTP/1.1 503 Service Unavailable\r\n")
         assert "retry-after: 5\r\n" in answer
         assert answer.endswith("too many connections are open here, try again soon\n")
-        first.writer.close()
+        assert not first.reader.at_eof()
+        Slow.answered.set()
 
         async def served() -> bool:
             async with httpx.AsyncClient(trust_env=False) as client:
                 return (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
 
         await eventually(served, what="a place for the next")
+
+
+async def test_silent_connections_give_way_to_the_next_and_the_first_of_them_first() -> None:
+    async with listener(connections=3) as port, AsyncExitStack() as clients:
+        silent = [await clients.enter_async_context(connected(port)) for _ in range(3)]
+        async with counted("gave_way"), connected(port, GET) as another:
+            await another.answer()
+        assert await silent[0].rest() == ""
+        assert not silent[1].reader.at_eof()
+
+
+async def test_a_connection_that_was_answered_is_idle_until_it_asks_again() -> None:
+    Slow.answered = asyncio.Event()
+    async with listener(connections=1) as port, connected(port, GET) as first:
+        await first.answer()
+        async with counted("gave_way"), connected(port, GET.replace(b"/ ", b"/slow ")):
+            assert await first.rest() == ""
+            async with counted("full"), connected(port, GET) as third:
+                assert (await third.rest()).startswith("HTTP/1.1 503 ")
+        Slow.answered.set()
+
+
+async def test_one_address_has_so_many_connections_and_others_have_theirs() -> None:
+    Slow.answered = asyncio.Event()
+    slow = GET.replace(b"/ ", b"/slow ")
+    async with (
+        listener(connections_per_address=2) as port,
+        connected(port, slow) as first,
+        connected(port, GET + slow) as second,
+    ):
+        await second.answer()
+        async with counted("address_full"), connected(port, GET) as third:
+            answer = await third.rest()
+        assert answer.startswith("HTTP/1.1 503 Service Unavailable\r\n")
+        assert answer.endswith("too many connections of your address are open here, try again soon\n")
+        async with connected(port, GET, "127.0.0.2") as neighbour:
+            await neighbour.answer()
+        assert not first.reader.at_eof()
+        Slow.answered.set()
+
+        async def served() -> bool:
+            async with connected(port, GET) as another, asyncio.timeout(10):
+                return (await another.reader.readline()).startswith(b"HTTP/1.1 200 ")
+
+        await eventually(served, what="a place for the next of the address")
+
+
+async def test_a_proxy_may_have_more_connections_than_a_client() -> None:
+    proxies = (ipaddress.ip_network("127.0.0.0/8"),)
+    async with (
+        listener(connections_per_address=1, unlimited=proxies) as port,
+        connected(port) as first,
+        connected(port, GET) as c,
+    ):
+        await c.answer()
+        assert not first.reader.at_eof()
+
+
+async def test_too_many_who_are_refused_are_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_limits, "_MOST_LINGERING", 0)
+    async with listener(connections_per_address=0) as port, counted("address_full"), connected(port, GET) as client:
+        with suppress(ConnectionResetError):
+            assert await client.rest() == ""
+
+
+@pytest.mark.parametrize("count", [10, 11])
+async def test_headers_are_counted(count: int) -> None:
+    head = b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * count + b"\r\n"
+    async with listener(headers=10) as port, connected(port, head) as client:
+        if count == 10:
+            await client.answer()
+        else:
+            answer = await client.rest()
+            assert answer.startswith("HTTP/1.1 431 Request Header Fields Too Large\r\n")
+            assert answer.endswith("the request has too many headers\n")
+
+
+CHUNKED = b"POST /headers HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_what_stands_behind_a_body_is_no_header_of_the_request() -> None:
+    async with listener() as port, connected(port, CHUNKED + b"2\r\nab\r\n0\r\nx-forwarded-for: me\r\n\r\n") as client:
+        assert b"x-forwarded-for" not in await client.answer()
+
+
+async def test_a_body_in_small_chunks_is_a_body() -> None:
+    async with listener() as port, connected(port, CHUNKED + b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n") as client:
+        await client.answer()
 
 
 async def test_websockets_count_and_have_no_head_to_wait_for() -> None:
@@ -231,9 +331,11 @@ async def test_websockets_count_and_have_no_head_to_wait_for() -> None:
         async with asyncio.timeout(10):
             head = await socket.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 ")
+        Slow.answered = asyncio.Event()
+        async with connected(port, GET.replace(b"/ ", b"/slow ")), connected(port, GET) as third:
+            assert (await third.rest()).startswith("HTTP/1.1 503 ")
+        Slow.answered.set()
         async with connected(port) as silent, counted("head_too_late"):
-            async with connected(port, GET) as third:
-                assert (await third.rest()).startswith("HTTP/1.1 503 ")
             assert (await silent.rest()).startswith("HTTP/1.1 408 ")  # so the socket's time would be over, too
         assert not socket.reader.at_eof()
 

@@ -10,6 +10,13 @@ log = get_logger(__name__)
 
 HEADROOM = 1_500
 """Kept for the admin listener, the bus, files: less if the limit is small."""
+ADMIN_SHARE = 4
+"""Of what is kept, one part in so many is for the admin listener."""
+
+
+def admin_connections() -> int:
+    """How many connections the admin listener may have: they are kept back whatever a public listener has."""
+    return _headroom(raise_open_files()) // ADMIN_SHARE
 
 
 def affordable_connections(wanted: int) -> int:
@@ -23,7 +30,11 @@ def affordable_connections(wanted: int) -> int:
 def connections_within(open_files: int, wanted: int) -> int:
     """How many of the `wanted` connections so many open files allow. `HEADROOM` files are kept for other things, or a
     quarter of the limit if that is less."""
-    return min(wanted, open_files - min(HEADROOM, open_files // 4))
+    return min(wanted, open_files - _headroom(open_files))
+
+
+def _headroom(open_files: int) -> int:
+    return min(HEADROOM, open_files // 4)
 
 
 def raise_open_files() -> int:

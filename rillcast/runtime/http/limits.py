@@ -14,6 +14,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http.addresses import IpNetwork
+from rillcast.runtime.http.places import Place, Places, Refused
 from rillcast.runtime.http.transport import BoundedTransport
 from rillcast.runtime.http.websocket import FrameLimits
 
@@ -23,6 +25,8 @@ _LONGEST_URL = 65_535
 """The parser of URLs knows no longer ones."""
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
+_MOST_LINGERING = 32
+"""Refused clients of one listener that may do so at one time; others are cut off without a word."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,19 @@ class HttpLimits:
     """What one listener bears from its clients; whoever exceeds it is refused and counted."""
 
     connections: int = 1_000
-    """Open at once, WebSockets included; more are answered 503 and closed."""
+    """Open at once, WebSockets included. One more takes the place of the one that has been idle for longest; if none is
+    idle, it is answered 503 and closed."""
+    connections_per_address: int | None = None
+    """Of those, how many one IPv4 address or one IPv6 /64 may have; more are answered 503 and closed."""
+    unlimited: tuple[IpNetwork, ...] = ()
+    """Networks for which `connections_per_address` does not hold: of proxies, from which many clients come."""
     head_timeout_s: float = 10.0
     """From the connection, and later from a request's first byte, to the end of the request's head."""
     head_bytes: int = 64 * 1024
     """Of the address and the headers of a request. A longer head is refused when that much has come, or at its end if
     it came in one read. Trailers may be as long as a head; nobody reads them."""
+    headers: int = 100
+    """How many a request may have."""
     pipelined: int = 20
     """Requests that may wait for the answer to an earlier one on their connection; no browser sends any."""
     body_timeout_s: float = 30.0
@@ -47,16 +58,35 @@ class HttpLimits:
     frames: FrameLimits = field(default_factory=FrameLimits)
     """Of one WebSocket."""
 
+    @property
+    def places(self) -> Places:
+        """As many as connections are allowed, all of them free."""
+        return Places(self.connections, self.connections_per_address, self.unlimited)
 
-def limited_protocol(limits: HttpLimits) -> Callable[..., asyncio.Protocol]:
-    """uvicorn's HTTP protocol with `limits`, for its option ``http``."""
-    return partial(_LimitedProtocol, limits)
+
+def limited_protocol(limits: HttpLimits, places: Places) -> Callable[..., asyncio.Protocol]:
+    """uvicorn's HTTP protocol with `limits`, for its option ``http`` of one server. A connection takes one of `places`,
+    unless it is given its place by the option ``place``."""
+    return partial(_LimitedProtocol, limits, places, set())
 
 
 class _LimitedProtocol(HttpToolsProtocol):
-    def __init__(self, limits: HttpLimits, *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self,
+        limits: HttpLimits,
+        places: Places,
+        lingering: set[_LimitedProtocol],
+        /,
+        *arguments: Any,
+        place: Place | None = None,
+        **named: Any,
+    ) -> None:
+        """`lingering`: the refused connections of the listener that are still open."""
         super().__init__(*arguments, **named)
         self._limits = limits
+        self._places = places
+        self._place = place
+        self._lingering = lingering
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
@@ -74,13 +104,15 @@ class _LimitedProtocol(HttpToolsProtocol):
     # ---- the transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        full = len(self.connections) >= self._limits.connections
-        super().connection_made(BoundedTransport(transport, self.loop))  # type: ignore[arg-type]
-        if full:
-            self.connections.discard(self)
-            self._refuse("full", "503 Service Unavailable", "too many connections are open here, try again soon")
-        else:
+        place = self._take_place(transport)
+        super().connection_made(BoundedTransport(transport, self.loop, self._place))  # type: ignore[arg-type]
+        if isinstance(place, Place):
             self._head_begins()
+        else:
+            self.connections.discard(self)
+            whose = "of your address " if place == "address_full" else ""
+            words = f"too many connections {whose}are open here, try again soon"
+            self._refuse(place, "503 Service Unavailable", words)
 
     def data_received(self, data: bytes) -> None:
         self.transport.has_read(len(data))  # type: ignore[attr-defined]
@@ -102,6 +134,9 @@ class _LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_over()
         self._body_is_over()
+        self._lingering.discard(self)
+        if self._place is not None:
+            self._place.leave()
         super().connection_lost(exc)
 
     # ---- the parser's side
@@ -112,13 +147,19 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._head_begins()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._body_timer is None and not self._refused:  # or it is a trailer
+        if self._body_timer is not None or self._refused:  # it is a trailer, or nobody's
+            return
+        if len(self.headers) >= self._limits.headers:
+            self._refuse("head_too_large", "431 Request Header Fields Too Large", "the request has too many headers")
+        else:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self._refused:  # this request came behind a refused one
             return
         self._head_is_over()
+        if self._place is not None:
+            self._place.busy()
         if self._has_large_head:
             self._head_is_large()
             return
@@ -152,6 +193,8 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
         if self._body_timer is not None:
             self._await_body(self._limits.unread_body_timeout_s)
+        elif self._place is not None and not self._answering:
+            self._place.idle()
 
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
@@ -166,6 +209,22 @@ class _LimitedProtocol(HttpToolsProtocol):
         self.transport.expect_reading()  # type: ignore[attr-defined]
 
     # ---- inside
+
+    def _take_place(self, transport: asyncio.Transport) -> Place | Refused:
+        if self._place is not None:
+            self._place.give_way = self._give_way
+            return self._place
+        peer = transport.get_extra_info("peername") or ("",)
+        place = self._places.take(peer[0], self._give_way)
+        if isinstance(place, Place):
+            self._place = place
+        return place
+
+    def _give_way(self) -> None:
+        """All places are taken, this connection is idle, and somebody asks."""
+        metrics.HTTP_REFUSED.labels("gave_way").inc()
+        self._refused = True
+        self.transport.abort()
 
     @property
     def _has_large_head(self) -> bool:
@@ -244,9 +303,11 @@ class _LimitedProtocol(HttpToolsProtocol):
         metrics.HTTP_REFUSED.labels(reason).inc()
         if self.transport.is_closing():
             return
-        if self._answering:  # words of ours would become part of that answer
+        # Words of ours would become part of an answer that is under way.
+        if self._answering or len(self._lingering) >= _MOST_LINGERING:
             self.transport.abort()
             return
+        self._lingering.add(self)
         head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(words) + 1}\r\n"
         self.transport.write(f"{head}retry-after: 5\r\nconnection: close\r\n\r\n{words}\n".encode())
         if self.transport.can_write_eof():

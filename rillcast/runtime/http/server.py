@@ -13,6 +13,7 @@ import uvicorn
 
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
+from rillcast.runtime.http.places import Place
 from rillcast.runtime.http.tls import TlsAcceptor, TlsListener
 from rillcast.runtime.http.websocket import limited_websocket
 
@@ -65,18 +66,20 @@ class HttpServer:
         ``ws_max_size``."""
         self._sock = sock
         self._tls = tls
+        places = limits.places
         defaults: dict[str, Any] = {
             "access_log": False,
             "lifespan": "off",
             "interface": "asgi3",
             "timeout_graceful_shutdown": 2,
             "timeout_keep_alive": limits.idle_timeout_s,
-            "http": limited_protocol(limits),
+            "http": limited_protocol(limits, places),
             "ws": limited_websocket(limits.head_timeout_s, limits.frames),
             "ws_per_message_deflate": False,  # a kilobyte of it may be a megabyte
         }
         config = uvicorn.Config(_quietly_cut(app), log_config=None, **(defaults | options))
-        self._server = _Server(config, limits, tls)
+        acceptor = None if tls is None else TlsAcceptor(tls, places, limits.head_timeout_s)
+        self._server = _Server(config, acceptor)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -109,30 +112,25 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """Ends what is still under way after a while; uvicorn writes a traceback for each request that it cancels."""
 
-    def __init__(self, config: uvicorn.Config, limits: HttpLimits, tls: TlsListener | None) -> None:
+    def __init__(self, config: uvicorn.Config, acceptor: TlsAcceptor | None) -> None:
         super().__init__(config)
-        self._limits = limits
-        self._tls = tls
+        self._acceptor = acceptor
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on the socket for TLS, then on the plain one."""
-        encrypted = []
-        if self._tls is not None:
-            encrypted.append(
-                TlsAcceptor(
-                    self._tls,
-                    self._encrypted,
-                    self.server_state.connections,
-                    most=self._limits.connections,
-                    handshake_timeout_s=self._limits.head_timeout_s,
-                )
-            )
+        if self._acceptor is not None:
+            self._acceptor.listen(self._encrypted, self.server_state.connections)
         await super().startup(sockets)
-        self.servers += encrypted  # type: ignore[arg-type]
+        if self._acceptor is not None:
+            self.servers.append(self._acceptor)  # type: ignore[arg-type]
 
-    def _encrypted(self) -> asyncio.Protocol:
+    def _encrypted(self, place: Place) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=None,
+            place=place,
         )
         return protocol
 

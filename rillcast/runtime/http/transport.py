@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from rillcast.runtime.http.places import Place
+
 CHECK_S = 5.0
 """How often a closing transport is looked at."""
 SLOWEST_BYTES = 16 * 1024
@@ -21,7 +23,11 @@ class BoundedTransport:
     32 times from one connection before it looks at another one.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, place: Place | None = None
+    ) -> None:
+        """`place`: the one that the connection has at its listener, if there is a listener."""
+        self.place = place
         self._transport = transport
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None

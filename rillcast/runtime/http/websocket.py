@@ -69,6 +69,8 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._handshake_timer.cancel()
+        if (place := self.transport.place) is not None:  # type: ignore[attr-defined]
+            place.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -10,10 +10,21 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from rillcast.runtime.http.descriptors import admin_connections
+from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.process.readiness import Readiness
 
 State = Callable[[], dict[str, object]]
+
+ADDRESS_SHARE = 4
+"""One address may have one connection in so many."""
+
+
+def admin_limits() -> HttpLimits:
+    """Of the admin listener: it has its share of the open files, whatever clients do."""
+    most = admin_connections()
+    return HttpLimits(connections=most, connections_per_address=max(1, most // ADDRESS_SHARE))
 
 
 def admin_app(readiness: Readiness, state: State) -> FastAPI:

@@ -36,7 +36,7 @@ from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.ports import Bus, Discovery, KeyValue
 from rillcast.runtime.process import first_nodes, stop_signals
 from rillcast.runtime.process.address import local_address
-from rillcast.runtime.process.admin import admin_app
+from rillcast.runtime.process.admin import admin_app, admin_limits
 from rillcast.runtime.process.description import describe
 from rillcast.runtime.process.drain_hooks import DrainHook, DrainHooks
 from rillcast.runtime.process.identity import NodeIdentity
@@ -226,7 +226,7 @@ class Node:
         resources.push_async_callback(asyncio.to_thread, flush_tracing)
         self._shown["draining"] = lambda: self.draining
         sock = bind(settings.admin_host, settings.admin_port, "ADMIN_PORT")
-        admin = HttpServer(admin_app(self.readiness, self._state), sock)
+        admin = HttpServer(admin_app(self.readiness, self._state), sock, admin_limits())
         resources.push_async_callback(admin.stop)
         self.info = describe(
             settings,

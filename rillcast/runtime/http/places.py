@@ -1,0 +1,105 @@
+"""The connections that one listener has: how many there are, from where, and which of them nobody uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rillcast.runtime.http.addresses import IpNetwork, counted_as, is_within
+
+GiveWay = Callable[[], None]
+Refused = Literal["full", "address_full"]
+
+
+class Place:
+    """Of one connection. Whoever holds it says what the connection does, and at its end leaves it, once or more."""
+
+    __slots__ = ("_address", "_is_taken", "_places", "give_way")
+
+    def __init__(self, places: Places, address: _Address, give_way: GiveWay) -> None:
+        self._places = places
+        self._address = address
+        self._is_taken = True
+        self.give_way = give_way
+
+    def idle(self) -> None:
+        """Nothing was asked for on this connection, or everything was answered: it may have to give way."""
+        if self._is_taken:
+            self._places.idle[self] = self._address.idle[self] = None
+
+    def busy(self) -> None:
+        """A request, or a WebSocket, is under way."""
+        self._places.idle.pop(self, None)
+        self._address.idle.pop(self, None)
+
+    def leave(self) -> None:
+        """The connection is closed."""
+        if self._is_taken:
+            self._is_taken = False
+            self.busy()
+            self._places.release(self._address)
+
+
+@dataclass(slots=True)
+class _Address:
+    """What one IPv4 address, or one IPv6 /64, has."""
+
+    name: str
+    taken: int = 0
+    idle: dict[Place, None] = field(default_factory=dict)
+    """The longest idle first."""
+
+
+class Places:
+    """Of one listener. When all are taken, the connection that has been idle for longest gives way to the next one. So
+    silent connections keep nobody out: neither those who share their address nor others."""
+
+    def __init__(self, most: int, most_per_address: int | None = None, unlimited: Iterable[IpNetwork] = ()) -> None:
+        """`most_per_address` does not hold for addresses in `unlimited`."""
+        self._most = most
+        self._most_per_address = most_per_address
+        self._unlimited = tuple(unlimited)
+        self._taken = 0
+        self._addresses: dict[str, _Address] = {}
+        self.idle: dict[Place, None] = {}
+        """The longest idle first."""
+
+    def take(self, host: str, give_way: GiveWay) -> Place | Refused:
+        """A place for a connection from `host`, or why there is none. `give_way` closes the connection at once; it is
+        called at most once, while the connection is idle."""
+        name = counted_as(host)
+        address = self._addresses.get(name) or _Address(name)
+        if self._has_its_share(address, host) and not _make_room(address.idle):
+            return "address_full"
+        if self._taken >= self._most and not _make_room(self.idle):
+            return "full"
+        self._taken += 1
+        address.taken += 1
+        self._addresses[name] = address
+        place = Place(self, address, give_way)
+        place.idle()
+        return place
+
+    def release(self, address: _Address) -> None:
+        """One connection of `address` less. Called by its place."""
+        self._taken -= 1
+        address.taken -= 1
+        if not address.taken:
+            del self._addresses[address.name]
+
+    def _has_its_share(self, address: _Address, host: str) -> bool:
+        return (
+            self._most_per_address is not None
+            and address.taken >= self._most_per_address
+            and not is_within(host, self._unlimited)
+        )
+
+
+def _make_room(idle: dict[Place, None]) -> bool:
+    place = next(iter(idle), None)
+    if place is None:
+        return False
+    place.leave()
+    place.give_way()
+    return True

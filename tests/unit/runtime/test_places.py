@@ -1,0 +1,144 @@
+"""Who gets a place at a listener, and who gives way."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rillcast.runtime.http.addresses import counted_as, is_within
+from rillcast.runtime.http.places import Place, Places
+
+
+class Site:
+    """A listener's places, and who gave way."""
+
+    def __init__(self, most: int, most_per_address: int | None = None, unlimited: str = "") -> None:
+        networks = [ipaddress.ip_network(unlimited)] if unlimited else []
+        self.places = Places(most, most_per_address, networks)
+        self.gone: list[str] = []
+
+    def take(self, name: str, host: str = "192.0.2.1") -> Place:
+        place = self.places.take(host, lambda: self.gone.append(name))
+        assert isinstance(place, Place)
+        return place
+
+    def refused(self, host: str = "192.0.2.1") -> str:
+        refusal = self.places.take(host, lambda: None)
+        assert isinstance(refusal, str)
+        return refusal
+
+
+def test_the_longest_idle_gives_way_when_all_places_are_taken() -> None:
+    site = Site(3)
+    first, _, third = site.take("first"), site.take("second"), site.take("third")
+    first.busy()
+    first.idle()
+    third.busy()
+    site.take("fourth")
+    site.take("fifth").busy()
+    assert site.gone == ["second", "first"]
+
+
+def test_nobody_gives_way_while_a_place_is_free() -> None:
+    site = Site(2)
+    site.take("first").leave()
+    site.take("second")
+    site.take("third")
+    assert site.gone == []
+
+
+def test_who_is_busy_does_not_give_way() -> None:
+    site = Site(1)
+    site.take("first").busy()
+    assert site.refused() == "full"
+    assert site.gone == []
+
+
+def test_an_address_that_has_its_share_makes_room_among_its_own() -> None:
+    site = Site(10, 2)
+    site.take("other", "192.0.2.9")
+    site.take("first")
+    site.take("second").busy()
+    site.take("third").busy()
+    assert site.gone == ["first"]
+    assert site.refused() == "address_full"
+    site.take("another", "192.0.2.8")
+
+
+def test_an_unlimited_address_has_no_share() -> None:
+    site = Site(3, 1, "192.0.2.0/24")
+    site.take("first").busy()
+    site.take("second").busy()
+    site.take("third").busy()
+    assert site.refused() == "full"
+
+
+def test_a_place_that_was_left_is_left_once_and_stays_so() -> None:
+    site = Site(2)
+    place = site.take("first")
+    place.leave()
+    place.leave()
+    place.idle()
+    site.take("second").busy()
+    site.take("third").busy()
+    assert site.refused() == "full"
+
+
+def test_who_gave_way_does_not_count_twice_when_its_connection_ends() -> None:
+    site = Site(1)
+    first = site.take("first")
+    site.take("second").busy()
+    first.leave()
+    assert site.refused() == "full"
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from(["busy", "idle", "leave"]))))
+def test_places_are_neither_lost_nor_made(steps: list[tuple[int, int, str]]) -> None:
+    site, open_places = Site(4, 2), list[Place]()
+    for host, which, act in steps:
+        taken = site.places.take(f"192.0.2.{host}", lambda: None)
+        if isinstance(taken, Place):
+            open_places.append(taken)
+        if open_places:
+            getattr(open_places[which % len(open_places)], act)()
+    for place in open_places:
+        place.leave()
+    for number in range(4):
+        site.take("last", f"192.0.2.{number}").busy()
+    assert site.refused("192.0.2.9") == "full"
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("a:b", "a:b"),
+    ],
+)
+def test_an_ipv6_client_is_its_network(host: str, counted: str) -> None:
+    assert counted_as(host) == counted
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("127.0.0.1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::1", True),
+        ("::2", False),
+        ("192.0.2.1", False),
+        ("", False),
+    ],
+)
+def test_networks_hold_addresses_of_their_version(host: str, inside: bool) -> None:
+    networks = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")]
+    assert is_within(host, networks) is inside
+    assert not is_within(host, [])
