@@ -90,7 +90,7 @@ def http_limits(settings: SignalingSettings) -> HttpLimits:
     return HttpLimits(
         connections=most,
         connections_per_address=min(settings.max_connections_per_address, most // 2),
-        unlimited=parse_networks(settings.trusted_proxies),
+        unlimited=parse_networks(f"{settings.trusted_proxies},{settings.unlimited_networks}"),
     )
 
 

@@ -103,7 +103,20 @@ class SignalingSettings(NodeSettings):
     """WebSockets at one time; more are answered 503."""
     max_connections_per_address: int = Field(default=4_000, ge=1)
     """Connections at one time of one IPv4 address, or one IPv6 /64, but never more than half of all. Many viewers may
-    share an address, in a school or behind a carrier's NAT. Trusted proxies may have more."""
+    share an address, in a school or behind a carrier's NAT. Trusted proxies may have more; of their clients each may
+    have so many WebSockets."""
+    sockets_per_s_per_address: float = Field(default=50.0, gt=0)
+    """WebSockets that one address (an IPv4 address, or an IPv6 /64) may open steadily; more are answered 429."""
+    socket_burst_per_address: int = Field(default=1_000, ge=1)
+    """WebSockets that one address may open at once: so many viewers in one school begin in the same moment."""
+    joins_per_s_per_address: float = Field(default=50.0, gt=0)
+    """Requests to publish or to play, by any protocol, that one address may make steadily. More are answered 429, on a
+    WebSocket highResourceUsage. Asking for a stream that is not live counts a twentieth."""
+    join_burst_per_address: int = Field(default=1_000, ge=1)
+    """Requests to publish or to play that one address may make at once."""
+    unlimited_networks: str = "127.0.0.0/8,::1"
+    """CIDRs for which no limit per address holds, such as those of load generators. An address counts that a trusted
+    proxy names; a proxy that is not trusted counts as one client."""
     max_streams_per_socket: int = Field(default=64, ge=1, le=1_000)
     """Sessions of one socket, and streams it may wait for."""
     messages_per_s: float = Field(default=50.0, gt=0)
@@ -166,7 +179,7 @@ class SignalingSettings(NodeSettings):
                 raise ValueError(f"{name!r} is no app name: 1 to 32 letters, digits, '_' and '-'")
         return value
 
-    @field_validator("remote_allowed_cidr", "trusted_proxies")
+    @field_validator("remote_allowed_cidr", "trusted_proxies", "unlimited_networks")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)

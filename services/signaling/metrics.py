@@ -51,6 +51,16 @@ ADMISSIONS = Counter(
     "Clients that asked to be let in, by any protocol, by role (publish, play) and outcome: ok, or the refusal's code.",
     ["role", "outcome"],
 )
+RATE_LIMITED = Counter(
+    "rillcast_signaling_rate_limited_total",
+    "Clients refused because of what their address had done before, by what they wanted: publish, play, socket (one "
+    "more, too soon), open_sockets (one more than an address may have).",
+    ["what"],
+)
+UNDECLARED_PROXIES = Counter(
+    "rillcast_signaling_undeclared_proxies_total",
+    "Joins and sockets that somebody forwarded who is no trusted proxy, so that all of its clients count as one.",
+)
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
 OPENING = Gauge("rillcast_signaling_sessions_opening", "Sessions for which a node has been asked and has not answered.")
 PLACEMENT_RETRIES = Counter(

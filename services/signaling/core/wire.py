@@ -30,6 +30,7 @@ from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.adapters.maxmind_geo import open_geo_database
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.core.domain.client_rate import ClientRate
 from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.node_address import address_of
 from services.signaling.core.domain.region import CidrTable, GeoLookup, RegionFinder, parse_networks
@@ -37,6 +38,7 @@ from services.signaling.core.ports import Host, Tally
 from services.signaling.core.usecases.admission import Admission, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from services.signaling.core.usecases.join_rate import JoinRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival
@@ -84,8 +86,10 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     checks = LocalChecks(streams, audience, license, time.time)
+    rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
+    join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
     admission = Admission(
-        apps, checks.in_order, most_asking=settings.max_admitting, timeout_s=settings.admission_timeout_s
+        apps, (join_rate, *checks.in_order), most_asking=settings.max_admitting, timeout_s=settings.admission_timeout_s
     )
     core = Core(
         settings=settings,

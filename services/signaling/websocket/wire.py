@@ -7,10 +7,15 @@ import random
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from rillcast.contracts.ids import AppName
+from services.signaling.config import SignalingSettings
+from services.signaling.core.domain.client_rate import ClientRate
+from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.websocket.adapters.websocket_client import SocketLimits
+from services.signaling.websocket.adapters.websocket_door import WebSocketDoor
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.newcomers import Newcomers
 from services.signaling.websocket.domain.questions import Questions
 from services.signaling.websocket.domain.waiting_list import WaitingList
 from services.signaling.websocket.usecases.load_report import report_load
@@ -36,7 +41,13 @@ def wire(core: Core) -> list[BaseRoute]:
     core.host.on_drain(endpoint.drain)
     core.host.directory.on_gone(endpoint.node_gone)
     core.host.spawn(report_load(core.host, sockets), "load")
-    return [WebSocketRoute("/{app}/websocket", endpoint.serve)]
+    door = WebSocketDoor(endpoint.serve, core.clients, _newcomers(core.settings))
+    return [WebSocketRoute("/{app}/websocket", door.serve)]
+
+
+def _newcomers(settings: SignalingSettings) -> Newcomers:
+    rate = ClientRate(settings.sockets_per_s_per_address, settings.socket_burst_per_address)
+    return Newcomers(rate, settings.max_connections_per_address, parse_networks(settings.unlimited_networks))
 
 
 def _services(core: Core) -> SocketServices:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
+from rillcast.runtime.telemetry.logs import get_logger
+from services.signaling import metrics
 from services.signaling.core.domain.forwarded import Forwarding, client_address
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
+
+log = get_logger(__name__)
 
 MAX_USER_AGENT = 512
 _FORWARDING = frozenset(
@@ -23,10 +27,13 @@ class ClientReader:
         self._regions = regions
         self._trusted = trusted_proxies
         self._region_header = region_header
+        self._has_warned = False
 
     def read(self, connection: HTTPConnection) -> Client:
         """The client behind a request: its address, agent, and place, as far as a trusted proxy or a table tells."""
         address = self.address(connection)
+        if not within(self._peer(connection), self._trusted):
+            self._notice_proxy(connection)
         header = ""
         if self._region_header and self._from_proxy(connection):
             header = connection.headers.get(self._region_header, "").strip()
@@ -52,6 +59,19 @@ class ClientReader:
         return not self._from_proxy(connection) and any(
             name in _FORWARDING or name.startswith(_X_FORWARDED) for name in connection.headers
         )
+
+    def _notice_proxy(self, connection: HTTPConnection) -> None:
+        """All clients of such a proxy count as one, and none of them can be told from another."""
+        if not self.forwarded_by_stranger(connection):
+            return
+        metrics.UNDECLARED_PROXIES.inc()
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "Requests are forwarded by somebody who is no trusted proxy, so all clients behind it count as one; if "
+                "it is yours, name it in RILLCAST_SIGNALING_TRUSTED_PROXIES",
+                address=str(self._peer(connection)),
+            )
 
     def _from_proxy(self, connection: HTTPConnection) -> bool:
         return within(self._peer(connection), self._trusted)

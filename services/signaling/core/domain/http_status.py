@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from services.signaling.core.domain.client_rate import TooOften
 
 _STATUS = {
     ErrorCode.NO_STREAM_NAME: 400,
@@ -35,6 +36,8 @@ NOT_LIVE_RETRY_AFTER_S = 2.0
 
 def status_of(failure: RillcastError, *, credentials_shown: bool = True) -> int:
     """The HTTP status. 401 when nothing was shown that could have been refused."""
+    if isinstance(failure, TooOften):
+        return 429
     if failure.code is ErrorCode.UNAUTHORIZED and not credentials_shown:
         return 401
     return _STATUS.get(failure.code, 500)
