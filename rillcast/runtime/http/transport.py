@@ -68,9 +68,11 @@ class BoundedTransport:
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Close once the peer has read what is left, or at the latest when it stops reading."""
-        self._transport.close()
-        self.expect_reading()
+        """Close once the peer has read what is left, or at the latest when it stops reading. Do nothing if the
+        connection is closing: one with TLS may have no buffer any more."""
+        if not self._transport.is_closing():
+            self._transport.close()
+            self.expect_reading()
 
     def expect_reading(self) -> None:
         """From now on until the buffer is empty the peer has to read, or it is cut off."""

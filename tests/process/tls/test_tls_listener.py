@@ -153,19 +153,21 @@ async def test_a_handshake_that_does_not_end_is_ended() -> None:
         await eventually(lambda: refused("tls_handshake_late") == before + 20)
 
 
-async def test_connections_count_from_their_acceptance_on() -> None:
+async def test_connections_count_from_their_acceptance_on_and_silent_ones_give_way() -> None:
     """Of both listeners together, so that silent ones of the one cannot take the place of all descriptors."""
     async with both(connections=5) as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(5)]
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.encrypted)
+        before = refused("gave_way")
+        silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(6)]
         with suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{server.plain}/")
-        assert answer.status_code == 503
-        for _, one in [*silent, (reader, writer)]:
+        assert answer.status_code == 200
+        assert await server.get() == "https"
+        assert refused("gave_way") >= before + 2
+        assert not silent[-1][0].at_eof()
+        for _, one in silent:
             one.close()
-        await eventually(lambda: _served(server))
 
 
 async def _served(server: Both) -> bool:
@@ -173,6 +175,17 @@ async def _served(server: Both) -> bool:
         return await server.get() == "https"
     except httpx.TransportError:
         return False
+
+
+async def test_an_address_has_one_share_of_both_listeners() -> None:
+    async with both(connections_per_address=2) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(2)]
+        assert await server.get() == "https"
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
+        assert not silent[1][0].at_eof()
+        for _, one in silent:
+            one.close()
 
 
 async def test_the_server_stops_in_the_middle_of_handshakes() -> None:
