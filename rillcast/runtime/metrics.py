@@ -28,6 +28,11 @@ HTTP_REFUSED = Counter(
     "no file descriptor left).",
     ["reason"],
 )
+HTTP_FAILED = Counter(
+    "rillcast_http_requests_failed_total",
+    "Requests and WebSockets that ended because of a fault of ours, by protocol: http, websocket. The log says where.",
+    ["protocol"],
+)
 HTTP_CERTIFICATE_EXPIRES = Gauge(
     "rillcast_http_certificate_expires_timestamp_seconds",
     "Unix time at which the certificate of the TLS listener expires; 0 while it has none.",

@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 
 from rillcast.runtime.errors import StartError
+from rillcast.runtime.http.last_words import answer_whatever_happens
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
 from rillcast.runtime.http.places import Place
 from rillcast.runtime.http.tls import TlsAcceptor, TlsListener
 from rillcast.runtime.http.websocket import limited_websocket
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 _GRACE_S = 1.0
 """For what is under way when the server stops."""
-_CLOSE = (b"connection", b"close")
-_GOING_AWAY = b"this node goes away, try again\n"
 
 DEFAULT_LIMITS = HttpLimits()
 """Of a listener that only the cluster's own nodes and tools use."""
@@ -77,7 +70,7 @@ class HttpServer:
             "ws": limited_websocket(limits.head_timeout_s, limits.frames),
             "ws_per_message_deflate": False,  # a kilobyte of it may be a megabyte
         }
-        config = uvicorn.Config(_quietly_cut(app), log_config=None, **(defaults | options))
+        config = uvicorn.Config(answer_whatever_happens(app), log_config=None, **(defaults | options))
         acceptor = None if tls is None else TlsAcceptor(tls, places, limits.head_timeout_s)
         self._server = _Server(config, acceptor)
         self._task: asyncio.Task[None] | None = None
@@ -162,25 +155,3 @@ class _Server(uvicorn.Server):
 def _awaits_answer(connection: Any) -> bool:
     cycle = getattr(connection, "cycle", None)
     return cycle is not None and not cycle.response_started
-
-
-def _quietly_cut(app: Asgi) -> Asgi:
-    """`app`, but a request that is cancelled before its answer has begun is answered 503."""
-
-    async def cut(scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def observed(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await app(scope, receive, observed)
-        except asyncio.CancelledError:
-            if scope["type"] == "http" and not begun:
-                headers = [(b"content-length", b"%d" % len(_GOING_AWAY)), (b"content-type", b"text/plain"), _CLOSE]
-                await send({"type": "http.response.start", "status": 503, "headers": headers})
-                await send({"type": "http.response.body", "body": _GOING_AWAY})
-
-    return cut

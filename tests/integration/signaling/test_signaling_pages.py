@@ -8,8 +8,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from rillcast.runtime import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.pages.adapters.http_pages import Pages
+from tests.integration.signaling.wire import WireCluster
 
 
 def pages(folder: Path) -> httpx.AsyncClient:
@@ -59,3 +61,13 @@ async def test_nothing_else_is_shown(tmp_path: Path, path: str) -> None:
     (tmp_path / "secret").write_text("secret")
 
     assert (await pages(folder).get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["%00", "a" * 300, "a" * 5_000, "%2e%2e/wire.py", "..%2fwire.py", ".", "", "%ff", "app.css/", "/etc/passwd"]
+)
+async def test_what_is_no_file_is_not_found_and_no_fault(c: WireCluster, path: str) -> None:
+    before = sum(metrics.HTTP_FAILED.labels(protocol)._value.get() for protocol in ("http", "websocket"))
+    async with c.http() as http:
+        assert (await http.get(f"/static/{path}")).status_code == 404
+    assert sum(metrics.HTTP_FAILED.labels(protocol)._value.get() for protocol in ("http", "websocket")) == before

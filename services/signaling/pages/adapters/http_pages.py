@@ -27,6 +27,8 @@ class Pages:
     def __init__(self, apps: Apps, folder: Path = STATIC) -> None:
         self._apps = apps
         self._folder = folder.resolve()
+        self._files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        """All that there are. A client's path is looked up, and never given to the file system."""
 
     async def root(self, request: Request) -> Response:
         """Answers ``/`` with the page that leads to the others."""
@@ -45,8 +47,8 @@ class Pages:
 
     async def file(self, request: Request) -> Response:
         """Answers ``/static/{path}`` with a file of the folder, or 404."""
-        path = (self._folder / request.path_params["path"]).resolve()
-        if not path.is_relative_to(self._folder) or not path.is_file():
+        path = self._files.get(request.path_params["path"])
+        if path is None:
             return _not_found()
         return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
