@@ -21,6 +21,7 @@ class EdgeSettings(MediaSettings):
     """How long viewers wait for a stream whose record is gone and whose media has stopped; the publisher may return.
     They wait as long for renditions that only a ladder makes for them; another transcoder may take it on."""
     max_connecting: int = Field(default=4_000, ge=1)
-    """Viewers whose handshake isn't finished; more are refused."""
+    """Viewers whose handshake isn't finished; more are refused. One IPv4 address, or one IPv6 /64, may have a quarter
+    of them."""
     first_budget_bps: int = Field(default=3_000_000, ge=0)
     """Bit rate of the first rendition at most, before anything is known of the viewer's link. 0 = no bound."""

@@ -77,6 +77,9 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long the viewer has to answer and to connect."""
     abr: AbrSettings = AbrSettings()
     """The settings of the app. They hold as long as this session lives."""
+    client: Word = ""
+    """Whose share of the handshakes that an edge has under way the session takes: an IPv4 address, or an IPv6 /64.
+    Empty = nobody's."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,8 @@ class Viewers:
         self._last = 0
         self.connecting = 0
         """The number of sessions that are not CONNECTED yet."""
+        self._connecting_of: dict[str, int] = {}
+        """The same by client, of those that have a share."""
         self.starved = 0
         """The number of viewers whose link does not carry the lowest rendition."""
 
@@ -101,8 +103,19 @@ class Viewers:
         self._by_plane[viewer.plane_session] = viewer
         heapq.heappush(self._deadlines, (viewer.deadline, viewer.plane_session))
         self._load.joined(viewer.worker)
-        self.connecting += 1
+        self._count_connecting(viewer, 1)
         return viewer
+
+    def connecting_of(self, client: str) -> int:
+        """How many of a client's sessions are not CONNECTED yet. `client`: see `PlayRequest`."""
+        return self._connecting_of.get(client, 0)
+
+    def _count_connecting(self, viewer: Viewer, change: int) -> None:
+        self.connecting += change
+        if client := viewer.request.client:
+            count = self._connecting_of.pop(client, 0) + change
+            if count:
+                self._connecting_of[client] = count
 
     def subscribe(self, viewer: Viewer, key: str, place: int = 0) -> Subscription:
         """The viewer wants this stream. `place`: where it stands in `PlayRequest.subscriptions`."""
@@ -126,7 +139,7 @@ class Viewers:
         """Take in what happened; False when it is no news. Raises KeyError for what can't happen now."""
         before, viewer.stage = viewer.stage, TRANSITIONS[viewer.stage, event]
         if before < Stage.CONNECTED <= viewer.stage:
-            self.connecting -= 1
+            self._count_connecting(viewer, -1)
         return viewer.stage is not before
 
     def remove(self, viewer: Viewer, reason: EndReason) -> bool:

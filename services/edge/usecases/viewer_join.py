@@ -35,6 +35,8 @@ RECORD_WAIT_S = 1.0
 """Signaling may have seen the stream a moment before us."""
 CROWD_RETRY_S = 2.0
 """When it is worth asking again while too many viewers are connecting."""
+CLIENT_SHARE = 4
+"""One client may have one in so many of the handshakes that may be under way."""
 
 
 class ViewerJoin:
@@ -100,11 +102,11 @@ class ViewerJoin:
         if (known := self._viewers.session(request.session)) is not None:
             return _answered(known)
         require_possible(request.subscriptions)
-        self._admit()
+        self._admit(request.client)
         lives = await self._lives(request.subscriptions)
         if (known := self._viewers.session(request.session)) is not None:
             return _answered(known)
-        self._admit()
+        self._admit(request.client)
         viewer = self._viewers.add(request, self._clock())
         self._first_packets.asked(viewer)
         parts = [self._part(viewer, place, live) for place, live in enumerate(lives)]
@@ -154,8 +156,12 @@ class ViewerJoin:
             parts.append(Part(subscription, viewer.request.subscriptions[subscription.place], live))
         return parts
 
-    def _admit(self) -> None:
+    def _admit(self, client: str) -> None:
+        """Who has many handshakes under way is refused before others have to be."""
         self._room()
+        if self._viewers.connecting_of(client) >= max(1, self._max_connecting // CLIENT_SHARE):
+            text = "too many viewers from your address are connecting to this edge"
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, text, CROWD_RETRY_S)
         if self._viewers.connecting >= self._max_connecting:
             text = "too many viewers are connecting to this edge"
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, text, CROWD_RETRY_S)

@@ -185,4 +185,5 @@ def _clients(settings: SignalingSettings, files: Files) -> ClientReader:
         geo_regions=parse_geo_regions(settings.geo_regions),
         fallback=Place(settings.region),
     )
-    return ClientReader(regions, parse_networks(settings.trusted_proxies), settings.region_header)
+    trusted, unlimited = parse_networks(settings.trusted_proxies), parse_networks(settings.unlimited_networks)
+    return ClientReader(regions, trusted, settings.region_header, unlimited)

@@ -189,6 +189,27 @@ async def test_viewers_beyond_the_limit_are_refused_with_the_reason(begin: Begin
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
 
 
+async def test_the_half_open_joins_of_one_client_leave_room_for_others(begin: Begin) -> None:
+    world = await begin(max_connecting=8)
+    await world.parent("origin-1")
+    await world.live()
+    for _ in range(2):
+        await world.play(client="192.0.2.1")
+
+    with pytest.raises(RillcastError, match="from your address") as refusal:
+        await world.play(client="192.0.2.1")
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert refusal.value.retry_after_s
+
+    for number in range(4):
+        await world.play(client=f"198.51.100.{number}")
+    for _ in range(2):
+        await world.play()  # of nobody in particular
+    await world.pass_time(10.5)
+
+    assert await world.play(client="192.0.2.1")
+
+
 async def test_a_flood_of_half_open_joins_is_bounded(begin: Begin) -> None:
     world = await begin(max_connecting=3)
     await world.parent("origin-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
+from rillcast.runtime.http.addresses import counted_as, is_within
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.forwarded import Forwarding, client_address
@@ -13,6 +14,8 @@ from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFi
 log = get_logger(__name__)
 
 MAX_USER_AGENT = 512
+NOT_NAMED = "not named"
+"""What all clients count as that a trusted proxy does not name."""
 _FORWARDING = frozenset(
     {"forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
 )
@@ -23,9 +26,17 @@ _X_FORWARDED = "x-forwarded"
 class ClientReader:
     """One per signaling instance."""
 
-    def __init__(self, regions: RegionFinder, trusted_proxies: tuple[IpNetwork, ...], region_header: str) -> None:
+    def __init__(
+        self,
+        regions: RegionFinder,
+        trusted_proxies: tuple[IpNetwork, ...],
+        region_header: str,
+        unlimited: tuple[IpNetwork, ...] = (),
+    ) -> None:
+        """`unlimited`: networks whose clients share no limit."""
         self._regions = regions
         self._trusted = trusted_proxies
+        self._unlimited = unlimited
         self._region_header = region_header
         self._has_warned = False
 
@@ -38,8 +49,10 @@ class ClientReader:
         if self._region_header and self._from_proxy(connection):
             header = connection.headers.get(self._region_header, "").strip()
         asked = connection.query_params.get("region", "")
+        text = str(address) if address is not None else ""
         return Client(
-            address=str(address) if address is not None else "",
+            address=text,
+            counted_as="" if is_within(text, self._unlimited) else counted_as(text) or NOT_NAMED,
             user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
             place=self._regions.find(asked=asked, header=header, address=address),
         )

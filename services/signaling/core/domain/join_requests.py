@@ -70,4 +70,5 @@ def play_request(join: ViewerJoin, settings: AppSettings, signaling: NodeId, wan
         sdp_offer=join.sdp_offer,
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
         abr=settings.abr,
+        client=join.client.counted_as,
     )
