@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import BinaryIO
 
 from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.plan import ProcessSpec
+
+MOST_LOG_BYTES = 16 * 1024 * 1024
+"""Of one file; there are two of each process."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -61,6 +65,13 @@ class Child:
             if not append and self.log.exists():
                 self.log.replace(self.log.with_suffix(".log.1"))
             return self.log.open("ab")
+
+    def trim_log(self) -> None:
+        """Move a log that has grown too long to `….log.1`. The process goes on writing to the same file, which is empty
+        then; a line that is written at this very moment may be lost. Raises OSError."""
+        if self.log.stat().st_size > MOST_LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
 
     async def ended(self) -> int:
         """Waits for the end; the exit code."""

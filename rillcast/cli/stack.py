@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,8 @@ from rillcast.cli.plan import ProcessSpec
 from rillcast.cli.process import Child
 
 POLL_S = 0.05
+TRIM_S = 5.0
+"""How often the logs are looked at. No process writes more than some megabytes in that time."""
 STOP_GRACE_S = 5.0
 FIRST_RESTART_S = 1.0
 LONGEST_RESTART_S = 30.0
@@ -55,6 +58,14 @@ class Stack:
         self._keepers = [
             asyncio.create_task(self._keep(child), name=f"keep {child.spec.name}") for child in self._children
         ]
+        self._keepers.append(asyncio.create_task(self._keep_logs_short(), name="keep logs short"))
+
+    async def _keep_logs_short(self) -> None:
+        while True:
+            for child in self._children:
+                with suppress(OSError):  # no log, or a full disk: it is tried again
+                    child.trim_log()
+            await asyncio.sleep(TRIM_S)
 
     async def _keep(self, child: Child) -> None:
         delay = FIRST_RESTART_S

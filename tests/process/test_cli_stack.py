@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rillcast.cli import process
+from rillcast.cli import stack as stack_module
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.plan import ProcessSpec
 from rillcast.cli.stack import Stack
@@ -121,3 +124,31 @@ async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> 
 
     await eventually(lambda: not running(process), what="the end of what it supervised")
     os.kill(its_child, signal.SIGKILL)  # what a service starts is its own to tie to its life
+
+
+TALKER = LISTENER.replace("while True:", "while print('x' * 1_000, flush=True) is None:")
+
+
+async def test_a_log_that_grows_too_long_begins_anew_and_the_one_before_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MOST_LOG_BYTES", 20_000)
+    monkeypatch.setattr(stack_module, "TRIM_S", 0.02)
+    port = free_port()
+    spec = ProcessSpec("talker", (sys.executable, "-c", TALKER, str(port)), tcp_ports=(port,))
+    stack = Stack(tmp_path, tmp_path, lambda _: None)
+    await stack.start([spec], 10)
+    stack.keep_up()
+    log, before = tmp_path / "talker.log", tmp_path / "talker.log.1"
+
+    async def talks() -> bool:
+        """One more line for each connection."""
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return before.exists() and 0 < log.stat().st_size < 20_000
+
+    await eventually(talks, what="a log that began anew and goes on", every_s=0.001)
+    await stack.stop()
+
+    assert before.read_text().startswith("listening")
+    assert set(log.read_text().strip()) == {"x", "\n"}
