@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rillcast.runtime.http.addresses import counted_as, is_within
@@ -95,6 +95,7 @@ def test_who_gave_way_does_not_count_twice_when_its_connection_ends() -> None:
     assert site.refused() == "full"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from(["busy", "idle", "leave"]))))
 def test_places_are_neither_lost_nor_made(steps: list[tuple[int, int, str]]) -> None:
     site, open_places = Site(4, 2), list[Place]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.signaling.core.domain.client_rate import ClientRate
@@ -70,6 +70,7 @@ def test_full_buckets_are_forgotten() -> None:
     assert len(rate) == 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0.0, 1.0), max_size=200), st.integers(1, 20))
 def test_nobody_gets_more_than_the_burst_and_the_rate(pauses: list[float], burst: int) -> None:
     rate, now, taken = ClientRate(rate_per_s=5.0, burst=burst), 0.0, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.signaling.core.domain.forwarded import MOST_HOPS, Forwarding, client_address, hop_address
@@ -124,6 +124,7 @@ def test_more_hops_than_anybody_has_are_not_believed() -> None:
     assert client(forwarded=";" * 60_000 + "for=203.0.113.5") is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=60), max_size=4), st.lists(st.text(max_size=60), max_size=4))
 def test_whatever_the_client_sends_before_it_the_proxy_s_own_line_counts(
     listed: list[str], elements: list[str]
@@ -132,6 +133,7 @@ def test_whatever_the_client_sends_before_it_the_proxy_s_own_line_counts(
     assert client(forwarded=[*elements, "for=203.0.113.5"]) == "203.0.113.5"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(alphabet='for="\\,;: []_.0123456789abcdef', max_size=80), max_size=4))
 def test_no_header_fails(lines: list[str]) -> None:
     found = client(forwarded=lines, x_forwarded_for=lines)
