@@ -32,6 +32,11 @@ class Patch(Generic[Record]):
         """Some of the keys, decoded. Raises `PatchRefused`."""
         return _decoded(msgspec.json.encode(self._posted), part)
 
+    def without(self, values: Mapping[str, object]) -> Patch[Record]:
+        """The patch without the keys that were posted with these very values."""
+        unwanted = {key: msgspec.json.encode(value) for key, value in values.items()}
+        return Patch({key: raw for key, raw in self._posted.items() if bytes(raw).strip() != unwanted.get(key)})
+
     def applied_to(self, current: Record, *, keeping: str) -> Record:
         """`current` with the posted keys. The key `keeping` stays whatever was posted: it says which record this is.
         Raises `PatchRefused`."""

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 import typer
 
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.run_folder import RunFolder
+from rillcast.contracts.status import APPS_PATH, AppStatus
 
 DEFAULT_URL = "http://127.0.0.1:5080/"
 TIMEOUT_S = 10.0
@@ -79,6 +81,16 @@ def done(answer: httpx.Response) -> tuple[bool, str]:
         return bool(result["success"]), str(result["message"])
     except (ValueError, KeyError, TypeError):
         raise CannotGoOn(f"what answers at {answer.url} is not this version of Rillcast") from None
+
+
+def open_apps(url: str, token: str) -> list[str]:
+    """The apps in which everybody may publish or play. Raises CannotGoOn."""
+    with asking(Operator(url.rstrip("/"), token=token)) as http:
+        answer = http.get(APPS_PATH).raise_for_status()
+    try:
+        return [app.app for app in msgspec.json.decode(answer.content, type=list[AppStatus]) if app.open_to]
+    except msgspec.MsgspecError as error:
+        raise CannotGoOn(f"what answers at {url} is not this version of Rillcast ({error})") from None
 
 
 def _sign_in(client: httpx.Client, who: Operator) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rillcast.cli.faults import CannotGoOn, writing
+from rillcast.cli.operator_http import open_apps
 from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, services
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import FIRST_PASSWORD, LOCAL_TOKEN, RunFolder
@@ -45,6 +46,16 @@ class Discovery:
 
     consul: Path | None
     sentence: str
+
+
+@dataclass(frozen=True)
+class ForOperators:
+    """What signaling has to say to whoever started it."""
+
+    first: tuple[str, str] | None
+    """Name and password of a new cluster's operator, which are shown here and nowhere else."""
+    open_apps: list[str]
+    """Apps in which everybody may do something."""
 
 
 def choose_discovery() -> Discovery:
@@ -95,8 +106,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
         if bring_up.done():
             bring_up.result()
             stack.keep_up()
-            first = folder.take_first_password()
-            console.print(summary(wishes, discovery, folder, url, took_s=time.monotonic() - started, first=first))
+            told = ForOperators(folder.take_first_password(), await asyncio.to_thread(open_apps, url, folder.token()))
+            console.print(summary(wishes, discovery, folder, url, took_s=time.monotonic() - started, told=told))
             await stopping
     finally:
         bring_up.cancel()
@@ -152,10 +163,9 @@ def summary(
     url: str,
     *,
     took_s: float,
-    first: tuple[str, str] | None = None,
+    told: ForOperators,
 ) -> Table:
-    """What a user wants to know when the cluster is up: the addresses, the nodes, the folder of logs. `first` are name
-    and password of a new cluster's operator, which are shown here and nowhere else."""
+    """What a user wants to know when the cluster is up: the addresses, the nodes, the folder of logs."""
     table = Table.grid(padding=(0, 2))
     table.title = f"[bold green]Rillcast is up[/] [dim]after {took_s:.1f} s[/]"
     table.title_justify = "left"
@@ -177,9 +187,12 @@ def summary(
     }
     for label, value in rows.items():
         table.add_row(label, value)
-    if first is not None:
-        table.add_row("Sign in as", f"[bold]{first[0]}[/]")
-        table.add_row("with password", f"[bold]{first[1]}[/]")
+    if told.open_apps:
+        table.add_row("Open to all", f"[yellow]{', '.join(told.open_apps)}[/]: anybody may publish or play there")
+    if told.first is not None:
+        name, password = told.first
+        table.add_row("Sign in as", f"[bold]{name}[/]")
+        table.add_row("with password", f"[bold]{password}[/]")
         table.add_row("", "[dim]It is shown this once; `rillcast password` makes another one.[/]")
     table.caption = "[dim]Ctrl-C stops everything[/]"
     table.caption_justify = "left"

@@ -57,8 +57,10 @@ PayloadType = Annotated[int, msgspec.Meta(ge=0, le=127)]
 
 Limit = Annotated[int, msgspec.Meta(ge=-1, le=1_000_000_000)]
 """How many there may be; -1 means any number."""
-Secret = Annotated[str, msgspec.Meta(max_length=4_096)]
-"""The secret of an HMAC."""
+Secret = Annotated[str, msgspec.Meta(max_length=4_096, extra={"secret": True})]
+"""The secret of an HMAC. REST takes it and never gives it back."""
+Password = Annotated[str, msgspec.Meta(max_length=512, extra={"secret": True})]
+"""The password of something else. REST never gives it back either."""
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 """A measured time, of a round trip for example."""

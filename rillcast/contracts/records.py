@@ -16,6 +16,7 @@ from rillcast.contracts.fields import (
     Lines,
     Mid,
     Milliseconds,
+    Password,
     Percent,
     Secret,
     Text,
@@ -158,7 +159,7 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """A publisher is told by REMB not to send more."""
     stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun.l.google.com:19302"
     turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
-    turn_server_credential: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    turn_server_credential: Password = ""
     publish_jwt_control_enabled: bool = False
     """Whether a publisher needs a JWT (HS256) with the claims ``streamId`` (or ``sub``), ``type``: ``publish`` and
     ``exp``. It is signed with ``publishTokenSecret`` if that is set, else with ``jwtStreamSecretKey``. Without a secret
@@ -184,12 +185,14 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """Whether the app's REST takes JWT in ``Authorization``, besides the sessions and tokens of operators."""
     jwt_secret_key: Secret = ""
     """The secret of such JWT (HS256), at least 32 bytes."""
-    jwks_url: Text = msgspec.field(default="", name="jwksURL")
+    jwks_url: Annotated[str, msgspec.Meta(max_length=512)] = msgspec.field(default="", name="jwksURL")
     """Where an identity provider publishes the keys of such JWT (RS256, ES256). It counts before the secret."""
     ip_filter_enabled: bool = False
     """Whether the app's REST answers only to the addresses in ``remoteAllowedCIDR``. It only narrows: whoever asks from
     there needs a session or a token as well."""
-    remote_allowed_cidr: Text = msgspec.field(default="127.0.0.1", name="remoteAllowedCIDR")
+    remote_allowed_cidr: Annotated[str, msgspec.Meta(max_length=4_096)] = msgspec.field(
+        default="127.0.0.1", name="remoteAllowedCIDR"
+    )
     """Networks and addresses, separated by commas."""
 
     @property

@@ -54,7 +54,8 @@ class SignalingSettings(NodeSettings):
     apps: Annotated[list[str], NoDecode] = Field(default=["live", "LiveApp", "WebRTCAppEE"])
     """Apps that exist from the start, separated by commas."""
     apps_file: str = ""
-    """JSON file: app name → Ant Media app settings. For apps whose settings the store does not have yet."""
+    """JSON file: app name → Ant Media app settings. For apps whose settings the store does not have yet; secrets and
+    whatever else protects an app hold always, whatever the store has."""
 
     remote_allowed_cidr: str = "0.0.0.0/0,::/0"
     """From where REST and ``/rillcast/v1/…`` may be asked at all. It only narrows: an account or a token is needed from

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.apps.stored import StoredApps, StoredBroadcasts, StoredRefused
 from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.follow import follow
@@ -35,9 +36,7 @@ class LadderWishes:
 
     def get(self, app: AppName, stream: StreamId) -> LadderWish:
         """What is asked for; false if nothing."""
-        settings = self._stored_apps.get(app)
-        if settings is None:
-            return LadderWish(codecs=())
+        settings = self._stored_apps.get(app) or AppSettings(app_name=app)
         return wish_of(settings, self._stored_broadcasts.get(app, stream))
 
     async def run(self) -> None:

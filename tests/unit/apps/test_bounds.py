@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.inspect import BoolType, FloatType, IntType, NoneType, StrType, StructType, Type, UnionType, VarTupleType
+from msgspec.inspect import (
+    BoolType,
+    FloatType,
+    IntType,
+    Metadata,
+    NoneType,
+    StrType,
+    StructType,
+    Type,
+    UnionType,
+    VarTupleType,
+)
 
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.patch import Patch, PatchRefused
@@ -37,6 +48,8 @@ def excesses(kind: Type, name: str) -> Iterator[tuple[str, Any]]:
             yield from ((name, value) for value in FLOATS)
         case StrType():
             yield name, "x" * 10_000
+        case Metadata(type=marked):
+            yield from excesses(marked, name)
         case UnionType(types=types):
             for member in types:
                 yield from excesses(member, name)
@@ -71,7 +84,7 @@ def test_no_setting_of_an_app_is_without_bounds(key: str, named: str, value: obj
     stored = json.dumps({"appName": "live", key: value}).encode()
 
     if key != "appName":  # the address says which app it is, whatever is posted
-        assert names_what_is_wrong(lambda: changed_settings(APP, Patch.parse(body)), named)
+        assert names_what_is_wrong(lambda: changed_settings(APP, Patch.parse(body), {}), named)
     with pytest.raises(StoredRefused):
         StoredApps().apply("live", stored)
 
@@ -95,4 +108,4 @@ def test_the_defaults_are_within_the_bounds() -> None:
 def test_an_impossible_time_to_start_is_refused_by_its_name(value: int) -> None:
     body = json.dumps({"webRTCClientStartTimeoutMs": value}).encode()
 
-    assert names_what_is_wrong(lambda: changed_settings(APP, Patch.parse(body)), "$.webRTCClientStartTimeoutMs")
+    assert names_what_is_wrong(lambda: changed_settings(APP, Patch.parse(body), {}), "$.webRTCClientStartTimeoutMs")

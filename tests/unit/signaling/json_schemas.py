@@ -11,7 +11,17 @@ Schema = dict[str, Any]
 
 KNOWN = {
     *("type", "properties", "required", "items", "additionalProperties", "propertyNames", "anyOf", "enum", "const"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *(
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "maxProperties",
+        "minItems",
+        "maxItems",
+    ),
     *("pattern", "format", "$ref", "default", "description", "title", "prefixItems", "contentEncoding", "examples"),
 }
 """Words that are understood or say nothing about a value. Another one would make the check blind."""
@@ -119,6 +129,8 @@ def _is_of_type(kind: str | list[str], value: Any) -> bool:
 def _limit_broken(schema: Schema, value: Any, at: str) -> str | None:
     if isinstance(value, int | float) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         return f"{at} is {value}, beyond its limits"
+    if isinstance(value, dict) and len(value) > schema.get("maxProperties", len(value)):
+        return f"{at} has {len(value)} keys"
     if isinstance(value, str):
         if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
             return f"{at} has {len(value)} characters"

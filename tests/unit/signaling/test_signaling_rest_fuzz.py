@@ -120,7 +120,8 @@ def test_every_operation_answers_what_it_declares_for_a_plain_request(asker: Ask
         check(asker, operation, answer)
         if answer.is_success:
             succeeded.add((path, method))
-    assert len(succeeded) >= len(asker.operations()) - 3, succeeded
+    needs_more = 5  # a session (three of the users), or an email
+    assert len(succeeded) >= len(asker.operations()) - 3 - needs_more, succeeded
 
 
 @pytest.mark.parametrize(

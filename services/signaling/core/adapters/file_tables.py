@@ -10,6 +10,7 @@ from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.protection import ProtectionRefused, check_protection
 from services.signaling.core.domain.region import CidrTable
 
 
@@ -30,7 +31,8 @@ def read_apps(path: str) -> dict[AppName, AppSettings]:
         try:
             settings = msgspec.convert({**fields, "appName": name}, AppSettings)
             check_rungs(settings.encoder_settings)
-        except (msgspec.ValidationError, LadderRefused) as error:
+            check_protection(settings)
+        except (msgspec.ValidationError, LadderRefused, ProtectionRefused) as error:
             raise ValueError(f"{path}: app {name!r}: {error}") from error
         apps[AppName(name)] = settings
     return apps

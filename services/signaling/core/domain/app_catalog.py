@@ -1,8 +1,11 @@
-"""The apps that exist and their settings: the store's over the defaults this instance was started with."""
+"""The apps that exist and their settings: the store's over what this instance was started with. In what protects an
+app, a file counts first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from rillcast.apps.ladder_settings import check_rungs
 from rillcast.apps.patch import Patch
@@ -10,6 +13,7 @@ from rillcast.apps.stored import StoredApps, StoredRefused
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
+from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
 
 
 class AppCatalog:
@@ -17,20 +21,32 @@ class AppCatalog:
 
     def __init__(self, names: Iterable[str], given: Mapping[AppName, AppSettings]) -> None:
         """`names`: apps with default settings. `given`: apps with settings from a file."""
-        self._defaults = {name: AppSettings(app_name=name) for name in map(AppName, names)} | dict(given)
+        self._given = dict(given)
+        self._defaults = {name: AppSettings(app_name=name) for name in map(AppName, names)} | self._given
+        self._pins = {app: pins for app, settings in given.items() if (pins := pinned_by(settings))}
+        self._pinned: dict[AppName, AppSettings] = {}
+        """What holds for apps in the store of which the file has pinned something."""
         self._stored = StoredApps()
 
     def settings(self, app: AppName) -> AppSettings | None:
         """The settings that hold for an app now; None when there is no such app."""
-        return self._stored.get(app) or self._defaults.get(app)
+        return self._pinned.get(app) or self._stored.get(app) or self._defaults.get(app)
 
     def names(self) -> set[AppName]:
         """Every app that there is."""
         return self._stored.names() | set(self._defaults)
 
-    def defaults(self) -> Mapping[AppName, AppSettings]:
-        """What this instance was started with."""
-        return self._defaults
+    def given(self) -> Mapping[AppName, AppSettings]:
+        """What the file gives."""
+        return self._given
+
+    def pins(self, app: AppName) -> dict[str, object]:
+        """What the file gives that protects the app."""
+        return self._pins.get(app, {})
+
+    def pinned(self, app: AppName, settings: AppSettings) -> AppSettings:
+        """The settings with what the file has pinned."""
+        return msgspec.structs.replace(settings, **self.pins(app))
 
     def apply(self, entry: Entry) -> bool:
         """Take a change of the bucket in. False when it is no app settings: then what was known stays."""
@@ -38,11 +54,17 @@ class AppCatalog:
             self._stored.apply(entry.key, entry.value)
         except StoredRefused:
             return False
+        app = AppName(entry.key)
+        stored = self._stored.get(app)
+        if stored is not None and app in self._pins:
+            self._pinned[app] = self.pinned(app, stored)
         return True
 
 
-def changed_settings(current: AppSettings, patch: Patch[AppSettings]) -> AppSettings:
-    """`current` with what was posted. Raises `PatchRefused` or `LadderRefused` that names what is wrong."""
-    changed = patch.applied_to(current, keeping="appName")
+def changed_settings(current: AppSettings, patch: Patch[AppSettings], pins: dict[str, object]) -> AppSettings:
+    """`current` with what was posted. `pins`: what a file has set for good. Raises `PatchRefused`, `LadderRefused` or
+    `ProtectionRefused`, which names what is wrong."""
+    changed = without_hidden(patch).applied_to(current, keeping="appName")
     check_rungs(changed.encoder_settings)
+    check_change(current, changed, pins)
     return changed

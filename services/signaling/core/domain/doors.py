@@ -35,6 +35,11 @@ _IN_THE_TOKEN = frozenset({Lock.JWT, Lock.HASH})
 """Locks whose key is shown in the one field ``token``, so that nobody could open two of them."""
 
 
+def lock_switches() -> frozenset[str]:
+    """The settings that ask for a lock."""
+    return frozenset(switch for switches in _SWITCHES.values() for switch, _ in switches)
+
+
 def locks(settings: AppSettings, role: Role) -> list[Lock]:
     """What the app asks of those who publish, or play. Empty = the door is open to everybody. Asked for each join."""
     return [lock for switch, lock in _SWITCHES[role] if getattr(settings, switch)]

@@ -9,7 +9,7 @@ import msgspec
 from rillcast.apps.patch import Patch
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName
+from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.subjects import BUCKET_APPS
 from rillcast.runtime.ports import Entry, KeyValue
@@ -17,6 +17,8 @@ from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
+from services.signaling.core.domain.doors import open_doors
+from services.signaling.core.domain.protection import overruled
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
@@ -42,7 +44,7 @@ class AppStore:
         """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""
 
         def changed(value: bytes | None) -> bytes:
-            return msgspec.json.encode(changed_settings(self._current(app, value), patch))
+            return msgspec.json.encode(changed_settings(self._current(app, value), patch, self._catalog.pins(app)))
 
         entry = await self._changes.change(app, changed)
         if entry is not None:
@@ -52,7 +54,7 @@ class AppStore:
         """What can't be read counts as not there, so that it can be mended."""
         if value is not None:
             try:
-                return decode_json(value, AppSettings)
+                return self._catalog.pinned(app, decode_json(value, AppSettings))
             except Undecodable:
                 log.warning("Settings in the store make no sense and are replaced", app=app)
         known = self._catalog.settings(app)
@@ -66,11 +68,44 @@ class AppStore:
             log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
 
     async def _seed(self) -> None:
-        """Other services read settings from the store, so it must have those this instance was started with."""
+        """Other services read settings from the store, so it must have those that the file gives. What nobody set is
+        not written: it would look as if somebody had."""
+        told = False
         while True:
             try:
-                for app, settings in self._catalog.defaults().items():
-                    await self._bucket.create(app, msgspec.json.encode(settings))
+                for app, settings in self._catalog.given().items():
+                    if await self._bucket.create(app, msgspec.json.encode(settings)) is None and not told:
+                        await self._write_pins(app)
+                if not told:
+                    await self._tell_open_doors()
+                    told = True
             except RillcastError as error:
                 log.info("App settings can't be written right now", reason=error.message)
             await asyncio.sleep(SEED_EVERY_S)
+
+    async def _write_pins(self, app: AppName) -> None:
+        """Where the store says otherwise about what protects an app, the file is right, for instances without the file
+        as well. It is said."""
+        differs: list[str] = []
+
+        def changed(value: bytes | None) -> bytes | None:
+            differs[:] = overruled(_stored(app, value), self._catalog.pins(app))
+            return msgspec.json.encode(self._current(app, value)) if differs else None
+
+        if await self._changes.change(app, changed) is not None:
+            log.warning("The apps file overrules what the store had", app=app, keys=", ".join(differs))
+
+    async def _tell_open_doors(self) -> None:
+        """At every start, a line for each app in which everybody may do something."""
+        stored = {entry.key: entry.value for entry in await self._bucket.entries()}
+        for app in sorted({AppName(key) for key in stored if is_app_name(key)} | self._catalog.names()):
+            if doors := open_doors(self._current(app, stored.get(app))):
+                log.warning("Everybody may do this in an app, whoever it is", app=app, open_to=", ".join(doors))
+
+
+def _stored(app: AppName, value: bytes | None) -> AppSettings:
+    """What the store has; defaults for what it lacks or what makes no sense."""
+    try:
+        return decode_json(value or b"", AppSettings)
+    except Undecodable:
+        return AppSettings(app_name=app)

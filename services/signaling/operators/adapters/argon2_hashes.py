@@ -44,7 +44,7 @@ class Argon2Hashes:
 
     async def matches(self, hash: str | None, password: str) -> bool:
         """See `PasswordHashes.matches`."""
-        return await self._run(lambda: self._verify(hash or NOBODYS, password)) and hash is not None
+        return await self._run(lambda: self._verify(hash or NOBODYS, password)) and bool(hash)
 
     def close(self) -> None:
         """End the thread once it is done. Nothing may be asked afterwards."""
@@ -57,19 +57,16 @@ class Argon2Hashes:
             return False
 
     async def _run(self, make: Callable[[], Made]) -> Made:
-        """Counted until the thread is done, also when nobody waits for it any more."""
+        """What nobody waits for any more is not begun. What has begun goes on, and there is one of that at most."""
         if self._waiting >= MOST_WAITING:
             metrics.SIGN_INS.labels("busy").inc()
             message = "too many are signing in at this moment"
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
-        loop = asyncio.get_running_loop()
         self._waiting += 1
-        made = self._pool.submit(make)
-        made.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(made)
-
-    def _done(self) -> None:
-        self._waiting -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, make)
+        finally:
+            self._waiting -= 1
 
 
 def _be_nice() -> None:

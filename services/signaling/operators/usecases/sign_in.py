@@ -90,10 +90,11 @@ class SignIn:
         now_s = self._now_s()
         if self._lockout.locked(email, counted, now_s):
             raise self._locked()
+        crowded = self._lockout.crowded(email, now_s)
         self._lockout.begin(email, counted, now_s)
         try:
             account = await self._accounts.by_email(email)
-            if self._lockout.crowded(email, now_s) and (account is None or counted not in account.seen_from):
+            if crowded and (account is None or counted not in account.seen_from):
                 raise self._locked()
             right = await self._hashes.matches(account.password_hash if account else None, wire_form(password))
         except BaseException:

@@ -12,6 +12,7 @@ from rillcast.contracts.records import AppSettings
 from rillcast.contracts.status import AppStatus
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.doors import open_doors
+from services.signaling.core.domain.protection import ProtectionRefused, hidden
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Audience
 from services.signaling.core.usecases.app_store import AppStore
@@ -44,8 +45,9 @@ class Applications:
         ]
 
     async def settings(self, app: App) -> AppSettings | None:
-        """The settings of an app; None, like the original, for an app that does not exist."""
-        return self._apps.settings(app)
+        """The settings of an app without its secrets; None, like the original, for an app that does not exist."""
+        settings = self._apps.settings(app)
+        return None if settings is None else hidden(settings)
 
     async def change_settings(self, app: App, body: Patch[AppSettings]) -> Result:
         """Change the keys that are given. Returns when the store has them. Raises `BadInput`, which names what is
@@ -54,6 +56,6 @@ class Applications:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         try:
             await self._store.change(app, body)
-        except (PatchRefused, LadderRefused) as error:
+        except (PatchRefused, LadderRefused, ProtectionRefused) as error:
             raise BadInput(str(error)) from error
         return Result(success=True)

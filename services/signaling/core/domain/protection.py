@@ -1,0 +1,77 @@
+"""What protects an app: its secrets, which nobody reads back, and what a file sets of it, which nobody overrules."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from rillcast.apps.patch import Patch, PatchRefused
+from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.doors import MIN_SECRET_BYTES, lock_switches, too_short
+from services.signaling.core.domain.region import parse_networks
+
+HIDDEN = "********"
+"""In place of a secret that is set. Posted back, it leaves the secret as it is."""
+_REST = frozenset({"jwt_control_enabled", "jwks_url", "ip_filter_enabled", "remote_allowed_cidr", "token_max_life_s"})
+
+
+def _is_secret(annotation: object) -> bool:
+    if get_origin(annotation) is not Annotated:
+        return False
+    return any(isinstance(one, msgspec.Meta) and (one.extra or {}).get("secret") for one in get_args(annotation)[1:])
+
+
+SECRETS = frozenset(name for name, kind in get_type_hints(AppSettings, include_extras=True).items() if _is_secret(kind))
+"""The settings that are secrets."""
+_SIGNING = SECRETS - {"turn_server_credential"}
+_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(AppSettings)}
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(AppSettings)}
+
+
+class ProtectionRefused(ValueError):
+    """Settings that would protect nothing, or shut everybody out. The message names the setting."""
+
+
+def hidden(settings: AppSettings) -> AppSettings:
+    """The settings as they may be shown."""
+    return msgspec.structs.replace(settings, **{name: HIDDEN for name in SECRETS if getattr(settings, name)})
+
+
+def without_hidden(patch: Patch[AppSettings]) -> Patch[AppSettings]:
+    """The patch without the secrets that were only posted back."""
+    return patch.without({_NAMES[name]: HIDDEN for name in SECRETS})
+
+
+def pinned_by(given: AppSettings) -> dict[str, object]:
+    """What protects the app of the settings that a file gives: it holds whatever the store has."""
+    protecting = SECRETS | lock_switches() | _REST
+    return {name: value for name in sorted(protecting) if (value := getattr(given, name)) != _DEFAULTS[name]}
+
+
+def overruled(settings: AppSettings, pins: dict[str, object]) -> list[str]:
+    """The keys, in their wire names, that are not as a file says."""
+    return [_NAMES[name] for name, value in pins.items() if getattr(settings, name) != value]
+
+
+def check_change(before: AppSettings, after: AppSettings, pins: dict[str, object]) -> None:
+    """Raises `PatchRefused` for what a file has set, and `ProtectionRefused`."""
+    if keys := overruled(after, pins):
+        raise PatchRefused(f"{', '.join(keys)}: set in RILLCAST_SIGNALING_APPS_FILE; change it there")
+    changed = {name for name in _NAMES if getattr(before, name) != getattr(after, name)}
+    check_protection(after, changed)
+
+
+def check_protection(settings: AppSettings, changed: frozenset[str] | set[str] = frozenset(_NAMES)) -> None:
+    """Of the settings that are `changed`. Raises `ProtectionRefused`."""
+    for name in sorted(_SIGNING & changed):
+        if getattr(settings, name) and too_short(getattr(settings, name)):
+            raise ProtectionRefused(f"{_NAMES[name]}: a secret has at least {MIN_SECRET_BYTES} bytes")
+    if settings.jwt_control_enabled and not (settings.jwt_secret_key or settings.jwks_url):
+        raise ProtectionRefused("jwtControlEnabled: it needs jwtSecretKey or jwksURL")
+    if settings.jwks_url and not settings.jwks_url.startswith(("https://", "http://")):
+        raise ProtectionRefused("jwksURL: it begins with https:// or http://")
+    try:
+        parse_networks(settings.remote_allowed_cidr)
+    except ValueError as error:
+        raise ProtectionRefused(f"remoteAllowedCIDR: {error}") from error
