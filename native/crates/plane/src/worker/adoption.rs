@@ -9,7 +9,7 @@ impl Worker {
     /// Each first source goes on with the feed of the second, and the second ends. All or none.
     pub(super) fn adopt_feeds(&mut self, now_us: u64, feeds: &[AdoptedFeed]) -> Result<(), Failure> {
         for id in feeds.iter().flat_map(|f| [f.source, f.from]) {
-            if !self.sources.get(id).is_some_and(|s| !s.is_mirror()) {
+            if self.sources.get(id).is_none_or(|s| s.is_mirror()) {
                 return Err(Failure::NotHere(id));
             }
         }
