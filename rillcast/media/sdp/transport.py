@@ -8,6 +8,7 @@ import re
 import secrets
 import string
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -37,7 +38,13 @@ class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
         if not self.addresses or not 0 < self.port < 65536:
             raise ValueError("a local transport needs an address and a port")
         for address in self.addresses:
-            ipaddress.ip_address(address)
+            ip_version(address)
+
+
+@lru_cache(256)
+def ip_version(address: str) -> int:
+    """4 or 6. Raises ValueError for what is no address. A node has few addresses and writes them for every session."""
+    return ipaddress.ip_address(address).version
 
 
 class IceCredentials(NamedTuple):
@@ -53,7 +60,12 @@ def new_transport_credentials() -> tuple[str, str]:
 
 
 def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ICE_CHARACTERS) for _ in range(length))
+    """Every text of this length with the same probability. Asks the system once: for each character it costs more."""
+    number, text = secrets.randbelow(len(_ICE_CHARACTERS) ** length), ""
+    for _ in range(length):
+        number, place = divmod(number, len(_ICE_CHARACTERS))
+        text += _ICE_CHARACTERS[place]
+    return text
 
 
 def local_candidates(local: LocalTransport) -> tuple[str, ...]:
@@ -67,7 +79,7 @@ def local_candidates(local: LocalTransport) -> tuple[str, ...]:
 
 def connection_line(address: str) -> str:
     """The ``c=`` line for an address, with its family."""
-    return f"c=IN IP{ipaddress.ip_address(address).version} {address}"
+    return f"c=IN IP{ip_version(address)} {address}"
 
 
 def transport_lines(local: LocalTransport, setup: str) -> list[str]:

@@ -3,7 +3,6 @@ first."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -15,6 +14,7 @@ from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media import protocol
 from rillcast.media.sdp import PlayNegotiation, PlayOffer
 from rillcast.node.ice import ice_parameters
+from rillcast.runtime.tasks.together import together
 from services.edge.domain.feed import Feed, FeedSlot
 from services.edge.domain.join_parts import FirstRenditions, Part, not_live
 from services.edge.domain.rendition_selector import RenditionSelector
@@ -86,8 +86,8 @@ class SessionStart:
         for part in parts:
             if not negotiation.of(part.subscription.place):
                 self._session_end.end_subscription(viewer, part.subscription, EndReason.REFUSED)
-        lives = await asyncio.gather(
-            *(self.rungs.settle(p.live, p.wanted, negotiation.codecs(p.subscription.place)) for p in taken)
+        lives = await together(
+            self.rungs.settle(p.live, p.wanted, negotiation.codecs(p.subscription.place)) for p in taken
         )
         _require_going_on(viewer)
         settled = [part._replace(live=live) for part, live in zip(taken, lives, strict=True)]

@@ -83,7 +83,10 @@ class UpstreamRelays:
 
     async def opened(self, feeds: Iterable[Feed]) -> None:
         """Wait until these are open. Raises the first refusal, or NO_NODE_AVAILABLE if a parent does not answer."""
-        results = await asyncio.gather(*(self._opened(feed) for feed in feeds), return_exceptions=True)
+        awaited = [self._opened(feed) for feed in feeds if feed.relay.state is not ChildState.OPEN]
+        if not awaited:
+            return
+        results = await asyncio.gather(*awaited, return_exceptions=True)
         if failed := next((result for result in results if result is not None), None):
             raise failed
 

@@ -8,7 +8,6 @@ All streams of a request are joined or none is, and a join that fails leaves not
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from rillcast.cluster.stream_directory import LiveStream
@@ -18,6 +17,7 @@ from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import Ack, AnswerRequest, PlayRequest, PlaySubscription, SessionAnswer
 from rillcast.contracts.words import EndReason
 from rillcast.media.sdp import TooManyTracks, answer_play, offer_play
+from rillcast.runtime.tasks.together import together
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS, Part, not_live, require_possible, sent
@@ -135,7 +135,7 @@ class ViewerJoin:
     async def _lives(self, wanted: tuple[PlaySubscription, ...]) -> list[LiveStream]:
         """All streams, or a refusal."""
         waits = (self._watch.wait_for(one.app, one.stream, RECORD_WAIT_S) for one in wanted)
-        lives = [live for live in await asyncio.gather(*waits) if live is not None]
+        lives = [live for live in await together(waits) if live is not None]
         if len(lives) < len(wanted):
             raise not_live()
         return lives
