@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -162,6 +163,17 @@ class Viewers:
     def plane(self, plane_session: PlaneSession) -> Viewer | None:
         """The viewer with this id of the plane."""
         return self._by_plane.get(plane_session)
+
+    @property
+    def newest(self) -> PlaneSession:
+        """Later viewers get larger numbers."""
+        return PlaneSession(self._last)
+
+    def first_of(self, key: str, most: int, newest: PlaneSession) -> list[tuple[Viewer, Subscription]]:
+        """Some of those who receive a stream, by which subscription, the oldest first; nobody who came after `newest`.
+        Costs little however many there are."""
+        some = islice(self._by_stream.get(key, {}).items(), most)
+        return [(viewer, subscription) for subscription, viewer in some if viewer.plane_session <= newest]
 
     def of(self, key: str) -> list[tuple[Viewer, Subscription]]:
         """Who receives a stream, and by which subscription."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable
 
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
@@ -51,14 +49,14 @@ class SessionEnd:
             self._events.subscription_ended(viewer, subscription, reason)
             metrics.count(self._viewers)
 
-    async def end_all(self, subscribers: Iterable[tuple[Viewer, Subscription]], reason: EndReason) -> None:
-        """End many subscriptions without holding the event loop, neither by ending them nor by freeing all their
-        memory at once."""
-        waiting = deque(subscribers)
-        del subscribers  # it would keep them all until the end, and free them in one go
-        while waiting:
-            for _ in range(min(TURN, len(waiting))):
-                self.end_subscription(*waiting.popleft(), reason)
+    async def end_all(self, key: str, reason: EndReason) -> None:
+        """End all subscriptions to a stream, but not those of viewers who come meanwhile. Never holds the event loop:
+        neither by listing them all, nor by ending them, nor by freeing all their memory at once."""
+        newest = self._viewers.newest
+        while some := self._viewers.first_of(key, TURN, newest):
+            for viewer, subscription in some:
+                self.end_subscription(viewer, subscription, reason)
+            del some, viewer, subscription  # they would be kept over the turn
             await asyncio.sleep(0)
 
     def forget(self, viewer: Viewer, reason: EndReason) -> bool:

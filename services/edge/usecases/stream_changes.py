@@ -88,7 +88,7 @@ class StreamChanges:
 
     async def _end_all(self, key: str) -> None:
         self._gone_since.pop(key, None)
-        await self._session_end.end_all(self._viewers.of(key), EndReason.STREAM_ENDED)
+        await self._session_end.end_all(key, EndReason.STREAM_ENDED)
         self._relays.drop(key)
         if not self._viewers.watched(key):
             self._unwatched(key)

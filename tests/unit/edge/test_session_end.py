@@ -43,7 +43,7 @@ async def test_a_session_ends_once_whoever_wants_it(world: World) -> None:
 async def test_many_are_ended_in_turns(world: World) -> None:
     for _ in range(3 * TURN):
         await world.whep()
-    ending = asyncio.create_task(world.edge.session_end.end_all(world.edge.viewers.of(KEY), EndReason.STREAM_ENDED))
+    ending = asyncio.create_task(world.edge.session_end.end_all(KEY, EndReason.STREAM_ENDED))
     left = []
     while not ending.done():
         await asyncio.sleep(0)
@@ -52,11 +52,22 @@ async def test_many_are_ended_in_turns(world: World) -> None:
     assert left[:3] == [2 * TURN, TURN, 0]
 
 
+async def test_who_comes_while_the_others_are_ended_stays(world: World) -> None:
+    for _ in range(2 * TURN):
+        await world.whep()
+    ending = asyncio.create_task(world.edge.session_end.end_all(KEY, EndReason.STREAM_ENDED))
+    await asyncio.sleep(0)
+    late = await world.whep()
+    await ending
+
+    assert [viewer.session for viewer in world.edge.viewers] == [late.session]
+
+
 async def test_what_many_held_is_freed_in_turns_too(world: World) -> None:
     for _ in range(3 * TURN):
         await world.whep()
     there = [weakref.ref(viewer) for viewer in world.edge.viewers]
-    ending = asyncio.create_task(world.edge.session_end.end_all(world.edge.viewers.of(KEY), EndReason.STREAM_ENDED))
+    ending = asyncio.create_task(world.edge.session_end.end_all(KEY, EndReason.STREAM_ENDED))
     freed = []
     while not ending.done():
         await asyncio.sleep(0)
