@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +18,9 @@ AUDIO_FEEDBACK = ("nack",)
 MAX_FMTP = 1024
 """The longest format parameters in characters. Longer ones are refused, since records keep them and every viewer
 gets them."""
+
+MOST_REMEMBERED = 16_384
+"""The longest lines about payloads, in characters, whose meaning is remembered. Those of browsers have some 3 000."""
 
 LOCAL_PARAMETERS = ("max-", "x-google")
 """Prefixes of parameters that describe the limits of one receiver, or tune one sender. They are never repeated to
@@ -62,11 +67,38 @@ def canonical(codec: str) -> str:
     return _CANONICAL.get(codec.lower(), codec)
 
 
+class PayloadLines(NamedTuple):
+    """What an m-line says of its payloads, and how error messages call it."""
+
+    label: str
+    kind: str
+    formats: tuple[str, ...]
+    rtpmap: tuple[str, ...]
+    fmtp: tuple[str, ...]
+    feedback: tuple[str, ...]
+
+    @property
+    def characters(self) -> int:
+        """The length of all texts together."""
+        return sum(len(text) for texts in self[2:] for text in texts)
+
+
 def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
-    """The media formats of an audio or video m-line, in the peer's order of preference."""
+    """The media formats of an audio or video m-line, in the peer's order of preference. Raises `RillcastError`
+    (BAD_REMOTE_DESCRIPTION)."""
+    lines = PayloadLines(
+        section.label,
+        section.kind,
+        section.formats,
+        *(tuple(section.values(name)) for name in ("rtpmap", "fmtp", "rtcp-fb")),
+    )
+    return _remembered(lines) if lines.characters <= MOST_REMEMBERED else _parse_payloads(lines)
+
+
+def _parse_payloads(section: PayloadLines) -> tuple[Payload, ...]:
     numbers = _payload_types(section)
-    maps = _by_payload_type(section, "rtpmap")
-    fmtps = _by_payload_type(section, "fmtp")
+    maps = _by_payload_type(section, "rtpmap", section.rtpmap)
+    fmtps = _by_payload_type(section, "fmtp", section.fmtp)
     rtx: dict[int, int] = {}
     found: list[Payload] = []
     for number in numbers:
@@ -100,6 +132,10 @@ def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
         )
         for payload in found
     )
+
+
+_remembered = lru_cache(64)(_parse_payloads)
+"""All who use one version of a browser say the same of their payloads."""
 
 
 def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -> Payload | None:
@@ -161,7 +197,7 @@ def _rank(codec: str, stream: dict[str, str], viewer: dict[str, str]) -> tuple[i
     return (0,)
 
 
-def _payload_types(section: MediaSection) -> list[int]:
+def _payload_types(section: PayloadLines) -> list[int]:
     numbers = []
     for text in dict.fromkeys(section.formats):
         if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > 127:
@@ -171,9 +207,9 @@ def _payload_types(section: MediaSection) -> list[int]:
     return numbers
 
 
-def _by_payload_type(section: MediaSection, name: str) -> dict[int, str]:
+def _by_payload_type(section: PayloadLines, name: str, values: Sequence[str]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for value in section.values(name):
+    for value in values:
         number, _, text = value.partition(" ")
         if not re.fullmatch(r"[0-9]{1,3}", number) or not text.strip():
             raise bad(f"{section.label} has a malformed a={name}:{shown(value)}")
@@ -181,15 +217,15 @@ def _by_payload_type(section: MediaSection, name: str) -> dict[int, str]:
     return found
 
 
-def _checked_fmtp(section: MediaSection, fmtp: str) -> str:
+def _checked_fmtp(section: PayloadLines, fmtp: str) -> str:
     if len(fmtp) > MAX_FMTP or not fmtp.isascii():
         raise bad(f"{section.label} has format parameters that are not ASCII or longer than {MAX_FMTP} characters")
     return fmtp
 
 
-def _feedback(section: MediaSection) -> dict[str, set[str]]:
+def _feedback(section: PayloadLines) -> dict[str, set[str]]:
     feedback: dict[str, set[str]] = {}
-    for value in section.values("rtcp-fb"):
+    for value in section.feedback:
         number, _, text = value.partition(" ")
         feedback.setdefault(number, set()).add(" ".join(text.split()))
     return feedback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -147,6 +148,7 @@ def other_version(theirs: int, ours: int = PROTOCOL_VERSION) -> str:
 _LABEL = re.compile(r"[a-z][a-z0-9]*\.v[0-9]+\.[a-z_]+(\.[a-z_]+)?(?=$|\.)")
 
 
+@lru_cache(1_024)
 def label(subject: str) -> str:
     """A subject without ids, so that it can be a metric label: ``rc.v1.edge.play.<node>`` → ``edge.play``."""
     match = _LABEL.match(subject)

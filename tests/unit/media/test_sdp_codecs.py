@@ -32,6 +32,32 @@ def payload(codec: str, fmtp: str = "", number: int = 96, clock_rate: int = 90_0
     return Payload(payload_type=number, codec=codec, clock_rate=clock_rate, fmtp=fmtp)
 
 
+def test_what_the_same_browser_says_again_is_not_read_again() -> None:
+    lines = ("rtpmap:96 VP8/90000", "rtcp-fb:96 nack")
+
+    assert parse_payloads(section("96", *lines, "ice-ufrag:a")) is parse_payloads(section("96", *lines, "ice-ufrag:b"))
+
+
+@pytest.mark.parametrize("other", ["rtpmap:96 VP9/90000", "fmtp:96 max-fr=30", "rtcp-fb:96 nack"])
+def test_whoever_says_something_else_is_read_anew(other: str) -> None:
+    assert parse_payloads(section("96", other, "rtpmap:96 VP8/90000")) != parse_payloads(
+        section("96", "rtpmap:96 VP8/90000")
+    )
+
+
+def test_long_lines_are_not_remembered() -> None:
+    long = section("96", "rtpmap:96 VP8/90000", *["rtcp-fb:96 nack"] * 3_000)
+
+    assert parse_payloads(long) == parse_payloads(long)
+    assert parse_payloads(long) is not parse_payloads(long)
+
+
+def test_what_is_refused_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(RillcastError, match="m-line 0"):
+            parse_payloads(section("96", "rtpmap:96 VP8"))
+
+
 def test_a_payload_is_read_with_its_parameters_feedback_and_rtx() -> None:
     found = parse_payloads(
         section(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jwt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,20 @@ def test_a_resource_name_is_read_by_who_has_the_key_only() -> None:
     assert ResourceSigner(b"j" * 32).read(name, "whip", "live", "s1") is None
     assert ResourceSigner(b"k" * 32).read(name, "whep", "live", "s1") is None
     assert ResourceSigner(b"k" * 32).read(name, "whip", "live", "s2") is None
+
+
+def test_a_name_is_a_jwt_as_pyjwt_makes_it() -> None:
+    claims = {"r": "whip", "a": "live", "i": "s1", "s": "a" * 32, "n": "o1"}
+
+    assert ResourceSigner(b"k" * 32).name(RESOURCE) == jwt.encode(claims, b"k" * 32, algorithm="HS256")
+
+
+def test_a_name_without_a_signature_or_with_another_algorithm_is_none() -> None:
+    claims = {"r": "whip", "a": "live", "i": "s1", "s": "a" * 32, "n": "o1"}
+
+    for algorithm, key in (("none", ""), ("HS384", b"k" * 48), ("HS512", b"k" * 64)):
+        forged = jwt.encode(claims, key, algorithm=algorithm)
+        assert ResourceSigner(b"k" * 32).read(forged, "whip", "live", "s1") is None
 
 
 @given(st.text(max_size=80))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections import OrderedDict
 
 import jwt
 import msgspec
+from jwt.algorithms import HMACAlgorithm
+from jwt.api_jws import PyJWS
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 
@@ -30,11 +33,25 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeId
 
 
+class _OneKey(HMACAlgorithm):
+    """HS256 with one key, which is checked once. PyJWT tries for each name whether the key is perhaps a certificate,
+    which takes longer than all the rest."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self._prepared = super().prepare_key(key)
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return self._prepared
+
+
 class ResourceSigner:
     """Names resources and reads the names again."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._jws = PyJWS([])
+        self._jws.register_algorithm(_ALGORITHM, _OneKey(key))
 
     def name(self, resource: Resource) -> str:
         """The last segment of the resource's URL."""
@@ -45,12 +62,13 @@ class ResourceSigner:
             "s": resource.session,
             "n": resource.node,
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+        body = json.dumps(claims, separators=(",", ":")).encode()
+        return self._jws.encode(body, self._key, algorithm=_ALGORITHM)
 
     def read(self, name: str, role: str, app: str, stream: str) -> Resource | None:
         """The resource, or None when the name isn't ours or belongs to another URL."""
         try:
-            claims = jwt.decode(name, self._key, algorithms=[_ALGORITHM])
+            claims = json.loads(self._jws.decode(name, self._key, algorithms=[_ALGORITHM]))
             resource = Resource(
                 role=str(claims["r"]),
                 app=AppName(str(claims["a"])),
