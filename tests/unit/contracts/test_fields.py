@@ -85,9 +85,12 @@ def impossible(hint: Any) -> dict[str, Any]:
     return values.get(hint, {})
 
 
+KEY, VALUE = "a key", "the value of a key"
+"""The ways into a mapping: no field of a message is called so."""
+
+
 def leaves(hint: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every text and number in a value of this type: the way to it, and its type. The key of a mapping has the way
-    "key"."""
+    """Every text and number in a value of this type: the way to it, and its type."""
     if impossible(hint):
         yield path, hint
     elif get_origin(hint) is Annotated:
@@ -99,8 +102,8 @@ def leaves(hint: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                 yield from leaves(hints[field.name], (*path, field.encode_name))
     elif get_origin(hint) is dict:
         key, value = get_args(hint)
-        yield from leaves(key, (*path, "key"))
-        yield from leaves(value, (*path, "value"))
+        yield from leaves(key, (*path, KEY))
+        yield from leaves(value, (*path, VALUE))
     elif get_origin(hint) is tuple:
         yield from leaves(get_args(hint)[0], (*path, 0))
     else:
@@ -114,9 +117,9 @@ def with_value(whole: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     first, *rest = path
-    if first == "key":
+    if first == KEY:
         return dict.fromkeys([value], *changed.values())
-    if first == "value":
+    if first == VALUE:
         return {key: with_value(one, tuple(rest), value) for key, one in changed.items()}
     changed[first] = with_value(changed[first], tuple(rest), value)
     return changed
@@ -145,7 +148,7 @@ def test_an_impossible_value_is_refused_by_the_name_of_its_field(
     with pytest.raises(Undecodable) as refused:
         decode_json(body, cls)
 
-    field = next(step for step in reversed(path) if isinstance(step, str) and step not in {"key", "value"})
+    field = next(step for step in reversed(path) if isinstance(step, str) and step not in {KEY, VALUE})
     assert f".{field}" in str(refused.value)
     assert "regex" not in str(refused.value)
 
