@@ -58,12 +58,17 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     publisher_session: SessionId
     tracks: tuple[TrackRecord, ...]
     media_flowing: bool = False
+    """Whether the stream has had media, so that viewers may come."""
+    silent: bool = False
+    """Whether nothing has come from the publisher for some seconds. The stream waits for it."""
     started_at_ms: UnixMs = 0
     """By the wall clock, in Unix milliseconds; for display only."""
     name: Text = ""
     meta_data: Text = ""
     credential_digest: Word = ""
-    """SHA-256 over the credentials or the identity of the publisher. The rightful owner shows the same again."""
+    """SHA-256 over the identity of the publisher, as admission verified it; empty when nothing was verified."""
+    secret_digest: Word = ""
+    """SHA-256 over the secret that signaling issued to the publisher. Whoever shows either again is the publisher."""
     publish_type: Word = "WebRTC"
     epoch: Count = 0
     """The fencing number of the lease. It is 0 in the write that claims the key: then the revision of that very write

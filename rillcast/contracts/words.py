@@ -87,6 +87,8 @@ class EndReason(StrEnum):
     """The stream that the viewer watched is over."""
     CODEC_CHANGED = "codec_changed"
     """The stream is no longer there in a codec that was negotiated with this viewer."""
+    IN_USE = "in_use"
+    """The publisher's media came, but another publisher has the stream."""
     REPLACED = "replaced"
     """The publisher, or its successor, has the stream in another session."""
     DRAINING = "draining"

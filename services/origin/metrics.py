@@ -5,6 +5,13 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHERS = Gauge("rillcast_origin_publishers", "Streams this origin owns, those waiting for their publisher included")
+NEWCOMERS = Gauge("rillcast_origin_newcomers", "Publishers that connect, and have no stream before their media comes")
+NEWCOMERS_ENDED = Counter(
+    "rillcast_origin_newcomers_ended",
+    "Publishers that connected, by what became of them: ok (has its stream), no_media, in_use, gave_way, closed, "
+    "plane_error",
+    ["how"],
+)
 PUBLISHES = Counter("rillcast_origin_publishes", "Publish requests by outcome: ok or the refusal's code", ["outcome"])
 RESTORED = Counter(
     "rillcast_origin_restored",
@@ -18,7 +25,7 @@ FIRST_PACKET = Histogram(
 )
 ENDED = Counter(
     "rillcast_origin_ended",
-    "Streams that ended here, by how: stopped, start_timeout, not_returned, handed_over, stood_down, plane_error",
+    "Streams that ended here, by how: stopped, not_returned, handed_over, stood_down",
     ["how"],
 )
 EPOCH_CHANGES = Counter("rillcast_origin_epoch_changes", "Epochs claimed for streams, the first of each included")

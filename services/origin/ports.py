@@ -24,8 +24,9 @@ class Ingest(Protocol):
     """One publisher's session, whatever protocol it speaks: it brings media into the plane. `StreamOwner` decides
     whether it has the stream, and has the sources; an ingest feeds them and nothing more.
 
-    The owner calls `tracks` first, then `begin` if the stream is this publisher's, then `end` exactly once, unless the
-    ingest itself said `StreamOwner.lost`; after that too, so that the publisher can be told how the stream ended.
+    The owner calls `tracks` first, then `begin`. The ingest says `StreamOwner.media_began` with its first packet. The
+    owner calls `went_live` if the stream is this publisher's then. It calls `end` exactly once,
+    also after the ingest itself said `StreamOwner.lost`, so that the publisher can be told how it ended.
     """
 
     @property
@@ -37,8 +38,13 @@ class Ingest(Protocol):
         ...
 
     def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
-        """The stream is this publisher's: feed these sources, on the worker said before. The plane may have them
-        already; then they go on with another feed. `restored`: the stream had media before."""
+        """Feed these new sources, on the worker said before. Nobody watches them. `restored`: the stream lives
+        already, in another session."""
+        ...
+
+    def went_live(self, sources: Mapping[TrackId, SourceId]) -> None:
+        """The stream is this publisher's. Its media goes to these sources from now on: those of `begin`, or those that
+        the stream had before, which have adopted their feed."""
         ...
 
     def send_away(self) -> None:

@@ -31,10 +31,11 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The signaling instance that is to hear `SessionChanged`."""
     sdp_offer: Sdp
     credential_digest: Word
-    """SHA-256 over the credentials or the identity of the client; who comes back with the same one owns the stream."""
+    """SHA-256 over the verified identity of the client, or over its secret where nothing was verified."""
     has_credentials: bool
-    """True when the digest comes from a token or a subscriber; False when it comes from the client's address and agent
-    only."""
+    """Whether `credential_digest` is that of a verified identity. Only then it reserves the stream id."""
+    secret_digest: Word = ""
+    """SHA-256 over the secret that signaling issued to the client. Who comes back with either owns the stream."""
     name: Text = ""
     """What the publisher calls the stream; for display only."""
     meta_data: Text = ""
@@ -91,7 +92,7 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id_mapping: dict[Word, Text] = {}
     """The track id for each mid, with the prefix of seven characters that Ant Media's clients expect."""
     restored: bool = False
-    """True when a publisher has taken over its own living stream."""
+    """True when the stream of a publisher is live, and will be this session's when its media has arrived."""
 
 
 class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +126,10 @@ class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     rightful: bool
-    """Whether the newcomer showed the same credentials. If not, the owner refuses with STREAM_ID_IN_USE unless its own
-    publisher is gone."""
+    """Whether the newcomer is the same publisher. If not, the owner refuses with STREAM_ID_IN_USE unless its own
+    publisher was not verified and is silent."""
+    only_asking: bool = False
+    """Whether the owner is only to say what it would do. The newcomer has sent no media yet."""
 
 
 class RestartIceRequest(msgspec.Struct, frozen=True, kw_only=True):

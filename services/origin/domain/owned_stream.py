@@ -14,7 +14,7 @@ from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
-from services.origin.domain.takeover import Living
+from services.origin.domain.takeover import SETTLED_S, SILENT_S, Living, Marks
 
 _SESSIONS_REMEMBERED = 8
 """A record in the store is at most a few writes old, so it names one of the last sessions."""
@@ -30,9 +30,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     stream: StreamId
     session: SessionId
-    credential_digest: str
-    has_credentials: bool
-    """Whether the digest comes from a token or subscriber, and not only from the client's address and agent."""
+    marks: Marks
     start_timeout_s: float
     """From the beginning to the first media, and how long the stream waits for a session that was lost."""
     name: str = ""
@@ -50,8 +48,6 @@ class Due(Enum):
     """What has become due in the passing of time."""
 
     NOTHING = auto()
-    START_TIMEOUT = auto()
-    """No media came in the time the publisher had for it."""
     GRACE_OVER = auto()
     """The publisher did not return."""
 
@@ -65,29 +61,24 @@ class Grace(msgspec.Struct, frozen=True):
 
 
 class OwnedStream:
-    """Mutable; lives from the claim of the stream to its end here. `now` is always monotonic seconds."""
+    """Mutable; lives from the claim of the stream to its end here. Its publisher has sent media. `now` is always
+    monotonic seconds."""
 
-    def __init__(
-        self, publisher: Publisher, tracks: Sequence[TrackRecord], *, node: NodeId, worker: int, wall_ms: int
-    ) -> None:
-        """`worker`: of the plane; all the stream's sources are there for its whole life."""
+    def __init__(self, publisher: Publisher, tracks: Sequence[TrackRecord], *, node: NodeId, wall_ms: int) -> None:
         self.publisher = publisher
         self.node = node
-        self.worker = worker
+        self.worker = 0
+        """Of the plane: it has all of the stream's sources."""
         self.started_at_ms = wall_ms
-        self.state = PublishState.STARTING
+        self.state = PublishState.FLOWING
         self.tracks: dict[TrackId, TrackRecord] = {track.track: track for track in tracks}
         self.sources: dict[TrackId, SourceId] = {}
-        self.inherited = False
-        """Whether the stream lived elsewhere before, or in this node's previous process."""
-        self.unwanted = False
-        """Whether the session was closed while the stream was being claimed for it."""
-        self.media_flowing = False
-        """Whether the stream has had media in any session, so that viewers may be there."""
         self.restored = False
-        """Whether it had when the present session began."""
+        """Whether the stream lived before the present session: here, elsewhere, or in this node's previous process."""
+        self.silent = False
+        """Whether viewers get nothing new, as far as was noticed."""
         self.grace: Grace | None = None
-        self._opened_at = 0.0
+        self._settled_at = 0.0
         self._heard_at = 0.0
         self._repair: dict[TrackId, tuple[int, int]] = {}
         self._own_sessions: deque[SessionId] = deque((publisher.session,), maxlen=_SESSIONS_REMEMBERED)
@@ -101,35 +92,35 @@ class OwnedStream:
 
     def inherit(self, record: StreamRecord) -> None:
         """The stream lived at another origin, or in this node's previous process, and goes on here."""
-        self.inherited = True
-        self.media_flowing = record.media_flowing
+        self.restored = True
         self.started_at_ms = record.started_at_ms
 
     def begin(self, publisher: Publisher, now: float) -> None:
-        """A session starts, the first or one that takes over. Records written for it from now on are ours."""
+        """The first session here has the stream. Its media has arrived."""
+        self.publisher = publisher
+        self._heard_at = now
+        self._settled_at = now + SETTLED_S if self.restored else now
+
+    def succeed(self, publisher: Publisher, now: float) -> None:
+        """Another session takes over. Its media has arrived. Records written for it from now on are ours."""
         self._advance(PublishEvent.NEWCOMER)
-        self.publisher, self.restored, self.grace = publisher, self.media_flowing, None
-        self._opened_at = self._heard_at = now
+        self.restored, self.grace = True, None
+        self.begin(publisher, now)
         if publisher.session not in self._own_sessions:
             self._own_sessions.append(publisher.session)
 
-    def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, SourceId]) -> None:
-        """The stream has these tracks and sources from now on, instead of those before."""
+    def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, SourceId], worker: int) -> None:
+        """The stream has these tracks and sources from now on, instead of those before, on this worker of the
+        plane."""
         self.tracks = {track.track: track for track in tracks}
         self.sources = dict(sources)
+        self.worker = worker
         self._repair.clear()
 
     def renegotiated(self, tracks: Sequence[TrackRecord]) -> None:
         """The same tracks come with other format parameters, perhaps."""
         fresh = {track.track: track.fmtp for track in tracks}
         self.tracks = {name: msgspec.structs.replace(t, fmtp=fresh[name]) for name, t in self.tracks.items()}
-
-    def media_began(self, now: float) -> float:
-        """First packet of the session; how long it took in seconds."""
-        self._advance(PublishEvent.MEDIA)
-        self._heard_at = now
-        self.media_flowing = True
-        return now - self._opened_at
 
     def gone(self, seconds: float, reason: EndReason, now: float) -> None:
         """The publisher is gone; keep the stream so long for its return. A grace time that runs already is not
@@ -158,24 +149,26 @@ class OwnedStream:
         self._repair[track] = (stats.lost, stats.recovered)
         return max(0, stats.lost - lost), max(0, stats.recovered - recovered)
 
+    def notice_silence(self, now: float) -> bool:
+        """Look whether media comes. Whether that is news."""
+        before, self.silent = self.silent, now - self._heard_at > SILENT_S
+        return self.silent is not before
+
     # ---- what follows
 
     def due(self, now: float) -> Due:
         """What the passing of time has brought. Call several times a second."""
         if self.grace is not None:
             return Due.GRACE_OVER if now >= self.grace.until else Due.NOTHING
-        starting = self.state is PublishState.STARTING
-        if starting and now - self._opened_at >= self.publisher.start_timeout_s:
-            return Due.START_TIMEOUT
         return Due.NOTHING
 
-    def living(self, now: float) -> Living:
-        """How the publisher looks to somebody who wants the stream."""
+    def living(self, now: float, *, connected: bool) -> Living:
+        """How the publisher looks to somebody who wants the stream. `connected`: whether its session is there."""
         return Living(
-            credential_digest=self.publisher.credential_digest,
-            has_credentials=self.publisher.has_credentials,
-            in_grace=self.state is PublishState.ABSENT,
+            marks=self.publisher.marks,
             last_heard_s=now - self._heard_at,
+            connected=connected,
+            settled_in_s=max(0.0, self._settled_at - now),
         )
 
     def record(self, epoch: int, since_epoch: int) -> StreamRecord:
@@ -186,11 +179,13 @@ class OwnedStream:
             owner=self.node,
             publisher_session=self.publisher.session,
             tracks=tuple(self.tracks.values()),
-            media_flowing=self.media_flowing,
+            media_flowing=True,
+            silent=self.silent,
             started_at_ms=self.started_at_ms,
             name=self.publisher.name,
             meta_data=self.publisher.meta_data,
-            credential_digest=self.publisher.credential_digest,
+            credential_digest=self.publisher.marks.verified,
+            secret_digest=self.publisher.marks.secret,
             publish_type=self.publisher.publish_type,
             epoch=epoch,
             since_epoch=since_epoch,

@@ -1,7 +1,6 @@
 """How far a stream's publisher is: a table, so that every pair of state and event is decided once.
 
-STARTING ──media──▶ FLOWING ──gone──▶ ABSENT ──newcomer──▶ STARTING
-    └─────────────gone───────────────────▲
+FLOWING ──gone──▶ ABSENT ──newcomer──▶ FLOWING
 any ──over──▶ OVER
 """
 
@@ -11,10 +10,9 @@ from enum import Enum, auto
 
 
 class PublishState(Enum):
-    """How far the publisher of one stream is, as its origin sees it."""
+    """How far the publisher of one stream is, as its origin sees it. Who has sent no media has no stream yet
+    (`newcomer`)."""
 
-    STARTING = auto()
-    """Media of the present session has not arrived yet; the start timeout runs."""
     FLOWING = auto()
     ABSENT = auto()
     """The session, or the socket that stands for its publisher, is gone; the grace time runs."""
@@ -26,9 +24,7 @@ class PublishEvent(Enum):
     """What can happen to the publisher of a stream."""
 
     NEWCOMER = auto()
-    """A session begins: the publisher is back, or another one has the stream now."""
-    MEDIA = auto()
-    """First packet of the present session."""
+    """A session whose media has arrived has the stream: the publisher is back, or another one."""
     GONE = auto()
     """The session or the socket is gone."""
     OVER = auto()
@@ -36,16 +32,10 @@ class PublishEvent(Enum):
 
 
 TRANSITIONS: dict[tuple[PublishState, PublishEvent], PublishState] = {
-    (PublishState.STARTING, PublishEvent.NEWCOMER): PublishState.STARTING,
-    (PublishState.STARTING, PublishEvent.MEDIA): PublishState.FLOWING,
-    (PublishState.STARTING, PublishEvent.GONE): PublishState.ABSENT,
-    (PublishState.STARTING, PublishEvent.OVER): PublishState.OVER,
-    (PublishState.FLOWING, PublishEvent.NEWCOMER): PublishState.STARTING,
+    (PublishState.FLOWING, PublishEvent.NEWCOMER): PublishState.FLOWING,
     (PublishState.FLOWING, PublishEvent.GONE): PublishState.ABSENT,
     (PublishState.FLOWING, PublishEvent.OVER): PublishState.OVER,
-    (PublishState.ABSENT, PublishEvent.NEWCOMER): PublishState.STARTING,
-    # The socket is gone, but the session went on to connect.
-    (PublishState.ABSENT, PublishEvent.MEDIA): PublishState.ABSENT,
+    (PublishState.ABSENT, PublishEvent.NEWCOMER): PublishState.FLOWING,
     # The socket was gone already when the session died, or the other way round.
     (PublishState.ABSENT, PublishEvent.GONE): PublishState.ABSENT,
     (PublishState.ABSENT, PublishEvent.OVER): PublishState.OVER,

@@ -1,44 +1,76 @@
 """Who may have a stream id that is already live. The owner of the living session decides, by this rule:
 
-1. The same credential digest is the same publisher: it takes over at once, whatever its old session does.
-2. Another digest never displaces a publisher who showed credentials (token, subscriber). The id stays reserved for it
-   until its session ends and its grace time is over.
-3. Another digest displaces a publisher without credentials (its digest is only address and user agent, and both may
-   change with its network) once that publisher is absent: nothing received for 3 s, or its session or its signaling
-   socket is gone and only the grace time keeps the stream.
+1. Whoever was verified to be the same (token, subscriber), or holds the secret that we issued with the living publish,
+   is the same publisher: it takes over, whatever its old session does.
+2. Anybody else never displaces a publisher who was verified. The id stays reserved for it until its session ends and
+   its grace time is over.
+3. Anybody else displaces a publisher who was not verified once nothing was received from it for 3 s, whatever became of
+   its session. So a client that can't keep a secret gets its stream back, and one that can has a head start.
+
+An address and a user agent say nothing. Whoever may, takes over when its own media has arrived, and not before.
 """
 
 from __future__ import annotations
+
+import hmac
+from enum import Enum, auto
 
 import msgspec
 
 SILENT_S = 3.0
 """A publisher that sends audio or video is heard at least every 20 ms; WiFi handovers take up to 2 s."""
+SETTLED_S = 3.0
+"""How long a session that took over has the stream for itself while it is connected: two who both may have the stream
+do not take it from each other more often."""
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a publisher can be known again: digests, of which an empty one proves nothing."""
+
+    verified: str = ""
+    """Of the identity that admission has verified."""
+    secret: str = ""
+    """Of the secret that signaling issued."""
 
 
 class Living(msgspec.Struct, frozen=True, kw_only=True):
     """The session that has the stream now."""
 
-    credential_digest: str
-    has_credentials: bool
-    in_grace: bool
-    """Its session or socket is gone; the stream waits for its return."""
+    marks: Marks
     last_heard_s: float
-    """How long ago its last packet came, or it was opened if none came yet."""
+    """How long ago its last packet came."""
+    connected: bool = True
+    """Whether the session itself is there."""
+    settled_in_s: float = 0.0
+    """How much is left of the time that a session has for itself; 0 for one that took nothing over."""
 
-    @property
-    def absent(self) -> bool:
-        """Whether rule 3 takes it for gone."""
-        return self.in_grace or self.last_heard_s > SILENT_S
+
+class Turn(Enum):
+    """When a newcomer whose media has arrived gets a living stream."""
+
+    NOW = auto()
+    LATER = auto()
+    NEVER = auto()
 
 
-def may_take_over(living: Living, credential_digest: str) -> bool:
-    """Whether a newcomer with this digest gets the stream."""
-    if is_same_publisher(living.credential_digest, credential_digest):
+def may_take_over(living: Living, newcomer: Marks) -> bool:
+    """Whether a newcomer gets the stream once its media has arrived."""
+    if is_same_publisher(living.marks, newcomer):
         return True
-    return living.absent and not living.has_credentials
+    return living.last_heard_s > SILENT_S and not living.marks.verified
 
 
-def is_same_publisher(one: str, other: str) -> bool:
-    """Rule 1. An empty digest identifies nobody."""
-    return bool(one) and one == other
+def turn(living: Living, newcomer: Marks) -> Turn:
+    """What becomes of a newcomer whose media has arrived. Asked again while it is LATER."""
+    if not may_take_over(living, newcomer):
+        return Turn.NEVER
+    return Turn.LATER if living.connected and living.settled_in_s > 0 else Turn.NOW
+
+
+def is_same_publisher(one: Marks, other: Marks) -> bool:
+    """Whether rule 1 holds: the same verified identity, or the same secret."""
+    return _same(one.verified, other.verified) or _same(one.secret, other.secret)
+
+
+def _same(one: str, other: str) -> bool:
+    return bool(one) and hmac.compare_digest(one.encode(), other.encode())

@@ -20,8 +20,8 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.node.metrics import LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
-from services.origin.domain.owned_stream import OwnedStream
-from services.origin.domain.takeover import is_same_publisher
+from services.origin.domain.owned_stream import OwnedStream, Publisher
+from services.origin.domain.takeover import Marks, is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue
 
 log = get_logger(__name__)
@@ -128,11 +128,29 @@ class Claims:
 
         return self._release_soon(hold.key, run())
 
-    async def claim(self, stream: OwnedStream) -> Hold:
-        """Take the stream's key. If it was alive elsewhere, the stream inherits what viewers have. Raises
-        STREAM_ID_IN_USE, STORE_UNAVAILABLE, or UNKNOWN_SESSION when `stream` is not wanted any more."""
-        if (release := self._releases.get(stream.key)) is not None:
+    async def look(self, publisher: Publisher) -> bool:
+        """Whether the stream lives elsewhere, or did in this node's previous process, and may become this publisher's.
+        Nothing is claimed. Raises STREAM_ID_IN_USE when it may not, and STORE_UNAVAILABLE."""
+        await self._released(publisher.key)
+        entry = await self._streams.get(publisher.key)
+        if entry is None or entry.value is None:
+            return False
+        record = _record_or_none(publisher.key, entry.value)
+        if record is None:
+            return False
+        if not is_same_publisher(_marks(record), publisher.marks):
+            await self._ask_for_a_stranger(record, only_asking=True)
+        return True
+
+    async def _released(self, key: str) -> None:
+        """Whoever ended the stream here a moment ago has given the key back, or takes long."""
+        if (release := self._releases.get(key)) is not None:
             await asyncio.wait((release,), timeout=_RELEASE_WAIT_S)
+
+    async def claim(self, stream: OwnedStream, wanted: Callable[[], bool]) -> Hold:
+        """Take the stream's key. If it was alive elsewhere, the stream inherits what viewers have. Raises
+        STREAM_ID_IN_USE, STORE_UNAVAILABLE, or UNKNOWN_SESSION when the stream is not `wanted` any more."""
+        await self._released(stream.key)
         replace: int | None = None
         displaced: SessionId | None = None
         giving_up: asyncio.Task[None] | None = None
@@ -143,14 +161,14 @@ class Claims:
             if giving_up is not None:  # somebody has written since: the owner, which is alive then and answers soon
                 await asyncio.wait((giving_up,))
             entry = await self._streams.get(stream.key)
-            if stream.unwanted:  # its publisher may have the stream at the origin that was asked next
+            if not wanted():  # its publisher may have the stream at the origin that was asked next
                 raise unwanted()
             if entry is None or entry.value is None:
                 replace = None
                 continue
             record = _record_or_none(stream.key, entry.value)
             if record is not None and record.publisher_session != displaced:
-                giving_up = await self._displace(record, stream.publisher.credential_digest)
+                giving_up = await self._displace(record, stream.publisher.marks)
                 displaced = record.publisher_session
                 stream.inherit(record)
             replace = entry.revision
@@ -161,7 +179,7 @@ class Claims:
             return await keeper.claim()
         except (RillcastError, asyncio.CancelledError):
             # The write may have happened. A stream that lived elsewhere stays in the store for whoever comes next.
-            if not stream.inherited:
+            if not stream.restored:
                 self._release_soon(stream.key, keeper.release())
             raise
 
@@ -174,28 +192,31 @@ class Claims:
         release.add_done_callback(done)
         return release
 
-    async def _displace(self, record: StreamRecord, credential_digest: str) -> asyncio.Task[None] | None:
+    async def _displace(self, record: StreamRecord, newcomer: Marks) -> asyncio.Task[None] | None:
         """Find that the publisher may have the stream, and have the present owner give it up. Raises STREAM_ID_IN_USE.
 
         For a rightful publisher nothing depends on the answer, since the store decides who has the key, and an owner
         that was overtaken stands down. So its claim does not wait long; the task ends when the owner has answered."""
-        rightful = is_same_publisher(record.credential_digest, credential_digest)
-        if record.owner == self._node:
-            # Left by this node's previous process. Nobody lives there, but only its publisher is known to be rightful.
-            if not rightful:
-                raise in_use(self._lease_s)
+        if not is_same_publisher(_marks(record), newcomer):
+            await self._ask_for_a_stranger(record)
             return None
-        if rightful:
-            giving_up = self._tasks.start(self._tell_owner(record), f"hand-over of {record.stream}")
-            await asyncio.wait((giving_up,), timeout=_OWNER_FIRST_S)
-            return giving_up
+        if record.owner == self._node:  # left by this node's previous process
+            return None
+        giving_up = self._tasks.start(self._tell_owner(record), f"hand-over of {record.stream}")
+        await asyncio.wait((giving_up,), timeout=_OWNER_FIRST_S)
+        return giving_up
+
+    async def _ask_for_a_stranger(self, record: StreamRecord, *, only_asking: bool = False) -> None:
+        """Only a living owner knows whether its publisher is silent; without one the lease has to run out. Raises
+        STREAM_ID_IN_USE."""
+        if record.owner == self._node:
+            raise in_use(self._lease_s)
         try:
-            await self._ask_owner(record, rightful=False)
+            await self._ask_owner(record, rightful=False, only_asking=only_asking)
         except RillcastError as refusal:
             if refusal.code is not ErrorCode.NO_NODE_AVAILABLE:
                 raise
             raise in_use(self._lease_s) from refusal
-        return None
 
     async def _tell_owner(self, record: StreamRecord) -> None:
         try:
@@ -203,8 +224,8 @@ class Claims:
         except RillcastError as refusal:
             log.info("A stream's owner does not say that it gave it up", owner=record.owner, reason=str(refusal))
 
-    async def _ask_owner(self, record: StreamRecord, *, rightful: bool) -> None:
-        request = HandOverRequest(session=record.publisher_session, rightful=rightful)
+    async def _ask_owner(self, record: StreamRecord, *, rightful: bool, only_asking: bool = False) -> None:
+        request = HandOverRequest(session=record.publisher_session, rightful=rightful, only_asking=only_asking)
         await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
 
     def _keeper(self, stream: OwnedStream, replace: int | None) -> LeaseKeeper:
@@ -230,6 +251,10 @@ def unwanted() -> RillcastError:
 def in_use(retry_after_s: float | None = None) -> RillcastError:
     """The stream id belongs to somebody else."""
     return RillcastError(ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id", retry_after_s)
+
+
+def _marks(record: StreamRecord) -> Marks:
+    return Marks(verified=record.credential_digest, secret=record.secret_digest)
 
 
 def _record(key: str, value: bytes) -> StreamRecord:

@@ -4,32 +4,35 @@ origin, the announcements. How media comes in is the business of an `Ingest`.
 Entered from ingests (`publish`, `media_began`, `lost`), from the bus (`close`, `hand_over`), from the plane
 (`on_event`), from the change feed (`on_stream_changed`) and from a timer (`tick`). Media never waits for the bus or the
 store: they are needed to begin a stream, not to go on with it.
+
+A publisher is a newcomer until its media arrives. Only then is the key claimed for it, or the living stream taken over
+under its viewers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Sequence
 from contextlib import suppress
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, CarriedStream, CloseAnswer, CloseRequest, HandOverRequest, StreamEvent
-from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason
-from rillcast.media.protocol import Event, RemoveSource, SourceId, SourceStats
+from rillcast.media.protocol import AdoptedFeed, AdoptFeeds, Event, RemoveSource, SourceStats
 from rillcast.node.background import BackgroundTasks, Outbox
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.tasks.key_locks import KeyLocks
 from services.origin import metrics
-from services.origin.domain.owned_stream import Due, OwnedStream
-from services.origin.domain.takeover import may_take_over
+from services.origin.domain.newcomer import Newcomer
+from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
+from services.origin.domain.takeover import SILENT_S, Living, Marks, Turn, may_take_over, turn
 from services.origin.domain.track_layout import same_layout
 from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
-from services.origin.usecases.claims import Claims, Hold, in_use, unwanted
+from services.origin.usecases.claims import Claims, in_use, unwanted
+from services.origin.usecases.newcomers import Newcomers, Waiting
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
 _WHAT = "origin"
@@ -68,65 +71,69 @@ class StreamOwner:
         self._wall_ms = wall_ms
         self._drain_s = drain_s
         self._locks = KeyLocks()
-        self._claiming: dict[SessionId, OwnedStream] = {}
-        self._sources = map(SourceId, itertools.count(1))
+        self._newcomers = Newcomers(plane=plane, load=load, clock=clock)
+        self._looking: dict[SessionId, _Look] = {}
         self._nobody_sends = asyncio.Event()
         self._nobody_sends.set()
 
     # ------------------------------------------------------------ from ingests
 
     async def publish(self, ingest: Ingest) -> None:
-        """The stream is this publisher's when this returns, and `ingest` has begun to feed it. The same session again
-        changes nothing. Raises STREAM_ID_IN_USE, HIGH_RESOURCE_USAGE, NO_NODE_AVAILABLE or STORE_UNAVAILABLE, and
+        """The publisher may bring its media when this returns, and `ingest` has begun to take it in. The same session
+        again changes nothing. Raises STREAM_ID_IN_USE, HIGH_RESOURCE_USAGE, NO_NODE_AVAILABLE or STORE_UNAVAILABLE, and
         whatever `Ingest.tracks` raises."""
         publisher = ingest.publisher
         async with self._locks.hold(publisher.key):
             self._admission.refuse_if_draining(_WHAT)
+            if self._knows(publisher.session):
+                return
+            lives_elsewhere = self._streams.key(publisher.key) is None and await self._look(publisher)
             living = self._streams.key(publisher.key)
             if living is None:
-                await self._begin(ingest)
-            elif living.stream.publisher.session == publisher.session:
-                return
-            elif may_take_over(living.stream.living(self._clock()), publisher.credential_digest):
-                self._take_over(living, ingest)
+                self._admission.room(_WHAT)
+                self._newcomers.receive(ingest, worker=self._load.least_loaded(), restored=lives_elsewhere)
+            elif may_take_over(self._living(living), publisher.marks):
+                self._newcomers.receive(ingest, worker=living.stream.worker, restored=True)
             else:
-                raise in_use()
+                raise _reserved(living)
 
     def media_began(self, session: SessionId) -> None:
         """First packet of a session. Once per session."""
-        owned = self._streams.session(session)
-        if owned is None:
-            return
-        metrics.FIRST_PACKET.observe(owned.stream.media_began(self._clock()))
-        owned.hold.write()
-        restored = owned.stream.restored
-        self._announce(owned, subjects.STREAM_RESTORED if restored else subjects.STREAM_STARTED)
+        waiting = self._newcomers.session(session)
+        if waiting is not None:
+            metrics.FIRST_PACKET.observe(waiting.newcomer.media_came(self._clock()))
+            self._give_stream(waiting)
 
     def lost(self, session: SessionId, reason: EndReason) -> bool:
-        """The session no longer feeds its stream. True when the stream waits for the publisher's return; False when it
-        is over, because it never had media."""
+        """The session no longer feeds its stream. True when the stream waits for the publisher's return; False when
+        there is nothing to return to, because the session never had the stream."""
+        waiting = self._newcomers.session(session)
+        if waiting is not None:
+            ours = reason is EndReason.PLANE_ERROR
+            self._newcomers.turn_away(
+                waiting, reason if ours else EndReason.NO_MEDIA, how="plane_error" if ours else "no_media"
+            )
         owned = self._streams.session(session)
         if owned is None or not owned.connected:
             return False
         self._disconnected(owned)
-        if owned.stream.media_flowing:
-            owned.stream.gone(owned.stream.publisher.start_timeout_s, reason, self._clock())
-            return True
-        ours = reason is EndReason.PLANE_ERROR
-        self._end(owned, reason if ours else EndReason.NO_MEDIA, how="plane_error" if ours else "start_timeout")
-        return False
+        owned.stream.gone(owned.stream.publisher.start_timeout_s, reason, self._clock())
+        return True
 
     # ------------------------------------------------------------ from the bus
 
     async def close(self, request: CloseRequest) -> CloseAnswer:
         """Serve `subjects.session_close`. Returns when the id is free for others, if the store allows. Closing an
-        unknown session succeeds."""
+        unknown session succeeds. A newcomer is never kept: there is no stream to wait for its return."""
+        if (look := self._looking.get(request.session)) is not None:
+            look.unwanted = True
+            return CloseAnswer(found=True)
+        if (waiting := self._newcomers.session(request.session)) is not None:
+            self._newcomers.turn_away(waiting, request.reason, how="closed")
+            return CloseAnswer(found=True)
         owned = self._streams.session(request.session)
         if owned is None:
-            claiming = self._claiming.get(request.session)
-            if claiming is not None:
-                claiming.unwanted = True
-            return CloseAnswer(found=claiming is not None)
+            return CloseAnswer(found=False)
         if request.keep_stream_s > 0:
             owned.stream.gone(request.keep_stream_s, request.reason, self._clock())
         else:
@@ -134,15 +141,16 @@ class StreamOwner:
         return CloseAnswer(found=True)
 
     async def hand_over(self, request: HandOverRequest) -> Ack:
-        """Serve `subjects.origin_hand_over`: another origin gets the stream. The record stays for it to claim, viewers
-        follow it there. Raises STREAM_ID_IN_USE while our publisher is better entitled."""
+        """Serve `subjects.origin_hand_over`: another origin gets the stream, or asks whether it may. The record stays
+        for it to claim, viewers follow it there. Raises STREAM_ID_IN_USE while our publisher is better entitled."""
         owned = self._streams.session(request.session)
         if owned is None:
             return Ack()
-        if not request.rightful and not may_take_over(owned.stream.living(self._clock()), ""):
-            raise in_use()
-        self._remove(owned, EndReason.REPLACED, how="handed_over")
-        await owned.hold.leave()
+        if not request.rightful and not may_take_over(self._living(owned), Marks()):
+            raise _reserved(owned)
+        if not request.only_asking:
+            self._remove(owned, EndReason.REPLACED, how="handed_over")
+            await owned.hold.leave()
         return Ack()
 
     # ------------------------------------------------------------ what happens
@@ -165,20 +173,25 @@ class StreamOwner:
     def tick(self) -> None:
         """Let time pass. Call several times a second."""
         now = self._clock()
+        for waiting in self._newcomers:
+            if waiting.newcomer.late(now):
+                self._newcomers.turn_away(waiting, EndReason.NO_MEDIA, how="no_media")
+            elif waiting.newcomer.ready(now):
+                self._give_stream(waiting)
         for owned in self._streams:
-            match owned.stream.due(now):
-                case Due.START_TIMEOUT:
-                    self._end(owned, EndReason.NO_MEDIA, how="start_timeout")
-                case Due.GRACE_OVER:
-                    grace = owned.stream.grace
-                    self._end(owned, grace.reason if grace else EndReason.OTHER, how="not_returned")
-                case Due.NOTHING:
-                    pass
+            if owned.stream.notice_silence(now):
+                owned.hold.write()
+            if owned.stream.due(now) is Due.GRACE_OVER:
+                grace = owned.stream.grace
+                self._end(owned, grace.reason if grace else EndReason.OTHER, how="not_returned")
 
     async def drain(self) -> None:
         """Ask publishers to come back elsewhere, and wait: a stream goes on here until another origin asks for it
         (`hand_over`) or the time is up. Records stay in the store, so that the next origin takes the streams over with
         all their viewers attached."""
+        for waiting in self._newcomers:
+            waiting.ingest.send_away()
+            self._newcomers.turn_away(waiting, EndReason.DRAINING, how="closed")
         for owned in self._streams:
             if owned.connected:
                 owned.ingest.send_away()
@@ -198,74 +211,131 @@ class StreamOwner:
             for owned in self._streams
         )
 
+    # ------------------------------------------------------------ newcomers
+
+    def _knows(self, session: SessionId) -> bool:
+        return self._newcomers.session(session) is not None or self._streams.session(session) is not None
+
+    async def _look(self, publisher: Publisher) -> bool:
+        """Whether the stream lives elsewhere and may become this publisher's, who still wants it here."""
+        look = self._looking[publisher.session] = _Look()
+        try:
+            lives = await self._claims.look(publisher)
+        finally:
+            del self._looking[publisher.session]
+        self._admission.refuse_if_draining(_WHAT)
+        if look.unwanted:
+            raise unwanted()
+        return lives
+
+    def _give_stream(self, waiting: Waiting) -> None:
+        """Its media has arrived: the stream is this newcomer's now, later, or never."""
+        newcomer = waiting.newcomer
+        living = self._streams.key(newcomer.publisher.key)
+        if living is None:
+            self._claim_soon(waiting)
+            return
+        match turn(self._living(living), newcomer.publisher.marks):
+            case Turn.NOW:
+                self._take_over(living, waiting)
+            case Turn.NEVER:
+                self._newcomers.turn_away(waiting, EndReason.IN_USE, how="in_use")
+            case Turn.LATER:
+                pass  # `tick` asks again
+
+    def _claim_soon(self, waiting: Waiting) -> None:
+        newcomer = waiting.newcomer
+        try:
+            self._tasks.start(self._claim(waiting), f"claim of {newcomer.publisher.key}")
+        except RillcastError:
+            newcomer.wait(self._clock())
+        else:
+            newcomer.claiming = True
+
+    async def _claim(self, waiting: Waiting) -> None:
+        newcomer = waiting.newcomer
+        try:
+            async with self._locks.hold(newcomer.publisher.key):
+                if not newcomer.gone and self._streams.key(newcomer.publisher.key) is None:
+                    await self._begin(waiting)
+        except RillcastError as refusal:
+            if newcomer.gone:
+                return
+            if refusal.code is ErrorCode.STREAM_ID_IN_USE:
+                self._newcomers.turn_away(waiting, EndReason.IN_USE, how="in_use")
+            else:
+                newcomer.wait(self._clock())
+        finally:
+            newcomer.claiming = False
+
     # ------------------------------------------------------------ beginning
 
-    async def _begin(self, ingest: Ingest) -> None:
-        self._admission.room(_WHAT)
-        publisher = ingest.publisher
-        worker = self._load.least_loaded()
-        tracks = ingest.tracks(worker)
-        stream = OwnedStream(publisher, tracks, node=self._node, worker=worker, wall_ms=self._wall_ms())
-        hold = await self._claimed(stream)
+    async def _begin(self, waiting: Waiting) -> None:
+        newcomer = waiting.newcomer
+        stream = OwnedStream(newcomer.publisher, newcomer.tracks, node=self._node, wall_ms=self._wall_ms())
+        hold = await self._claims.claim(stream, wanted=lambda: not newcomer.gone)
+        if newcomer.gone or self._admission.draining:  # the next origin finds the key free, or takes it over
+            await (hold.leave() if stream.restored else hold.release())
+            return
         metrics.EPOCH_CHANGES.inc()
-        if stream.media_flowing:
+        if stream.restored:
             metrics.RESTORED.labels("elsewhere").inc()
-        owned = Owned(stream, hold, ingest)
+        owned = Owned(stream, hold, waiting.ingest)
         self._streams.add(owned)
         hold.keep(lambda: self._lost_to_another(owned))
-        self._lay_out(owned, tracks)
-        self._connect(owned, ingest)
+        stream.begin(newcomer.publisher, self._clock())
+        self._lay_out(owned, newcomer)
+        self._connect(owned, waiting)
 
-    async def _claimed(self, stream: OwnedStream) -> Hold:
-        """The stream's key, for a publisher that still wants it here, at a node that stays."""
-        session = stream.publisher.session
-        self._claiming[session] = stream
-        try:
-            hold = await self._claims.claim(stream)
-        finally:
-            self._claiming.pop(session, None)
-        if self._admission.draining or stream.unwanted:  # the next origin finds the key free, or takes it over
-            await (hold.leave() if stream.inherited else hold.release())
-            self._admission.refuse_if_draining(_WHAT)
-            raise unwanted()
-        return hold
-
-    def _take_over(self, owned: Owned, ingest: Ingest) -> None:
-        """A newcomer's session feeds the living stream."""
-        stream = owned.stream
-        tracks = ingest.tracks(stream.worker)
-        keeps_sources = same_layout(stream.tracks.values(), tracks)
+    def _take_over(self, owned: Owned, waiting: Waiting) -> None:
+        """A newcomer's session feeds the living stream. Nothing happens yet while the plane is behind."""
+        stream, newcomer = owned.stream, waiting.newcomer
+        keeps_sources = stream.worker == newcomer.worker and same_layout(stream.tracks.values(), newcomer.tracks)
+        if keeps_sources and not self._adopted(stream, newcomer):
+            return
         self._end_session(owned, EndReason.REPLACED)
         if keeps_sources:
-            stream.renegotiated(tracks)
+            stream.renegotiated(newcomer.tracks)
         else:
             self._end_sources(owned)
-            self._lay_out(owned, tracks)
+            self._lay_out(owned, newcomer)
             owned.hold.renew_epoch()
             metrics.EPOCH_CHANGES.inc()
         metrics.RESTORED.labels("here").inc()
-        self._connect(owned, ingest)
+        stream.succeed(newcomer.publisher, self._clock())
+        self._connect(owned, waiting)
         owned.hold.write()
 
-    def _lay_out(self, owned: Owned, tracks: Sequence[TrackRecord]) -> None:
-        owned.stream.lay_out(tracks, {track.track: next(self._sources) for track in tracks})
+    def _adopted(self, stream: OwnedStream, newcomer: Newcomer) -> bool:
+        """The stream's sources go on with what the newcomer's have had and will have."""
+        feeds = tuple(
+            AdoptedFeed(source=source, from_source=newcomer.sources[track]) for track, source in stream.sources.items()
+        )
+        try:
+            self._plane.execute(AdoptFeeds(feeds=feeds))
+        except RillcastError:
+            newcomer.wait(self._clock())
+            return False
+        return True
+
+    def _lay_out(self, owned: Owned, newcomer: Newcomer) -> None:
+        owned.stream.lay_out(newcomer.tracks, newcomer.sources, newcomer.worker)
         self._streams.sources_begin(owned)
 
-    def _connect(self, owned: Owned, ingest: Ingest) -> None:
-        stream = owned.stream
-        stream.begin(ingest.publisher, self._clock())
-        owned.ingest = ingest
+    def _connect(self, owned: Owned, waiting: Waiting) -> None:
+        """The newcomer is the publisher. The load counts its session already."""
+        self._newcomers.has_stream(waiting)
+        owned.ingest = waiting.ingest
         self._streams.session_begins(owned)
-        self._load.joined(stream.worker)
         owned.connected = True
         self._nobody_sends.clear()
-        try:
-            ingest.begin(stream.sources, restored=stream.restored)
-        except BaseException:
-            self.lost(ingest.publisher.session, EndReason.PLANE_ERROR)
-            raise
+        owned.ingest.went_live(owned.stream.sources)
+        self._announce(owned, subjects.STREAM_RESTORED if owned.stream.restored else subjects.STREAM_STARTED)
 
     # ------------------------------------------------------------ ending
+
+    def _living(self, owned: Owned) -> Living:
+        return owned.stream.living(self._clock(), connected=owned.connected)
 
     def _disconnected(self, owned: Owned) -> None:
         if owned.connected:
@@ -314,3 +384,15 @@ class StreamOwner:
             reason=reason,
         )
         self._outbox.put(subject, event)
+
+
+def _reserved(owned: Owned) -> RillcastError:
+    """A publisher that nobody verified may be gone after a moment of silence."""
+    return in_use(None if owned.stream.publisher.marks.verified else SILENT_S)
+
+
+class _Look:
+    """A look at the store for a newcomer."""
+
+    unwanted = False
+    """Whether the session was closed meanwhile."""

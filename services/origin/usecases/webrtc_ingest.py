@@ -26,6 +26,7 @@ from rillcast.node.ice import ice_parameters, restart_ice
 from rillcast.runtime.telemetry.tracing import tracer
 from services.origin import metrics
 from services.origin.domain.owned_stream import Publisher
+from services.origin.domain.takeover import Marks
 from services.origin.domain.track_layout import onto_sources
 from services.origin.ports import Plane
 from services.origin.usecases.stream_owner import StreamOwner
@@ -79,7 +80,6 @@ class WebRtcIngest:
                     self.tell(session, SessionState.CONNECTED)
             case protocol.SessionMedia(session=number):
                 if session := self._by_plane.get(number):
-                    self.tell(session, SessionState.MEDIA)
                     self._owner.media_began(session.publisher.session)
             case protocol.SessionClosed(session=number, reason=reason):
                 self._gone_from_plane(number, EndReason(reason))
@@ -144,8 +144,9 @@ class WebRtcSession:
             app=request.app,
             stream=request.stream,
             session=request.session,
-            credential_digest=request.credential_digest,
-            has_credentials=request.has_credentials,
+            marks=Marks(
+                verified=request.credential_digest if request.has_credentials else "", secret=request.secret_digest
+            ),
             start_timeout_s=request.start_timeout_ms / 1000,
             name=request.name,
             meta_data=request.meta_data,
@@ -192,6 +193,10 @@ class WebRtcSession:
         )
         self.plane_session = number
         self._ingest.register(self, number)
+
+    def went_live(self, sources: Mapping[TrackId, SourceId]) -> None:
+        """See `Ingest`: the plane knows already which sources the session feeds."""
+        self._ingest.tell(self, SessionState.MEDIA)
 
     def send_away(self) -> None:
         """See `Ingest`: signaling asks the client to come back. Clients of WHIP can't be asked; they return when their

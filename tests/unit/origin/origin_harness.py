@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,24 @@ class RunningOrigin:
         serving = self._broker.servers[subjects.origin_hand_over(self.name)]
         serving[:] = [("", self._hand_over if hears else _never, self.bus)]
 
+    def living_sources(self) -> list[SourceId]:
+        """Those that viewers and relays have."""
+        return [source for owned in self.origin.owner._streams for source in owned.stream.sources.values()]
+
+    def nothing_is_left(self) -> bool:
+        """Whether neither this origin nor its plane has anything of any publisher."""
+        owner, webrtc = self.origin.owner, self.origin.webrtc
+        tables: tuple[Sized, ...] = (
+            *(owner._streams, owner._newcomers, owner._looking, owner._locks),
+            *(webrtc._sessions, webrtc._by_plane),
+        )
+        made = {e.source for a in self.plane.of(protocol.AddSession) for track in a.recv for e in track.encodings}
+        adopted = {feed.from_source for command in self.plane.of(protocol.AdoptFeeds) for feed in command.feeds}
+        removed = {command.source for command in self.plane.of(protocol.RemoveSource)}
+        return (
+            not any(len(table) for table in tables) and self.media_node.load.sessions == 0 and made == adopted | removed
+        )
+
     def last_session(self) -> protocol.AddSession:
         return self.plane.of(protocol.AddSession)[-1]
 
@@ -175,6 +193,11 @@ class RunningOrigin:
         session = self.last_session().session
         self.plane.emit(protocol.SessionConnected(session=session, remote="", dtls="", srtp=""))
         self.plane.emit(protocol.SessionMedia(session=session))
+
+    def late_media(self, answer: SessionAnswer) -> None:
+        """The first packet of a session that is not the last one."""
+        (number,) = (n for n, s in self.origin.webrtc._by_plane.items() if s.publisher.session == answer.session)
+        self.plane.emit(protocol.SessionMedia(session=number))
 
     def source_stats(self, source: SourceId, *, silent_ms: int = 0, **figures: Any) -> None:
         base = {
@@ -225,6 +248,13 @@ class World:
 
     async def publish(self, at: RunningOrigin, **changes: Any) -> SessionAnswer:
         return await self.bus.request(subjects.origin_publish(at.name), request(**changes), SessionAnswer)
+
+    async def go_live(self, at: RunningOrigin, **changes: Any) -> SessionAnswer:
+        """Publish, and bring the media. Returns when the session has the stream."""
+        answer = await self.publish(at, **changes)
+        at.media()
+        await until(lambda: ("media", None) in self.told(answer.session))
+        return answer
 
     async def close(
         self, at: RunningOrigin, session: SessionId, keep_s: float = 0.0, reason: EndReason = EndReason.STOPPED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from origin_harness import APP, STREAM, RunningOrigin
+from origin_harness import APP, STREAM, RunningOrigin, until
 
 from rillcast.contracts.ids import SessionId, TrackId, new_session_id
 from rillcast.contracts.records import TrackRecord
@@ -12,6 +12,7 @@ from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media import protocol
 from rillcast.media.protocol import SourceId
 from services.origin.domain.owned_stream import Publisher
+from services.origin.domain.takeover import Marks
 
 VP8 = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
 H264 = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="H264", clock_rate=90_000)
@@ -30,12 +31,12 @@ class PushIngest:
             app=APP,
             stream=STREAM,
             session=new_session_id(),
-            credential_digest=digest,
-            has_credentials=True,
+            marks=Marks(verified=digest),
             start_timeout_s=10.0,
             publish_type="RTMP",
         )
         self.restored: bool | None = None
+        self.live = False
         self.sent_away = False
         self.ends: list[EndReason] = []
 
@@ -64,6 +65,9 @@ class PushIngest:
                 )
             )
 
+    def went_live(self, sources: Mapping[TrackId, SourceId]) -> None:
+        self._sources, self.live = dict(sources), True
+
     def send_away(self) -> None:
         self.sent_away = True
 
@@ -73,6 +77,12 @@ class PushIngest:
     async def publish(self) -> None:
         """Ask for the stream."""
         await self._at.origin.owner.publish(self)
+
+    async def go_live(self) -> None:
+        """Ask for the stream, and bring the media."""
+        await self.publish()
+        self.media()
+        await until(lambda: self.live)
 
     def media(self) -> None:
         """The first packet."""

@@ -18,7 +18,7 @@ from services.origin.usecases.claims import Hold
 
 async def held(world: World) -> Hold:
     origin = await world.origin()
-    await PushIngest(origin).publish()
+    await PushIngest(origin).go_live()
     await world.settled_record()
     owned = origin.origin.owner._streams.key(KEY)
     assert owned is not None

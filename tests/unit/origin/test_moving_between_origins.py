@@ -22,11 +22,10 @@ from services.origin.usecases.stream_owner import StreamOwner
 
 async def test_the_rightful_publisher_takes_its_stream_to_another_origin(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    first = await world.publish(old)
-    old.media()
+    first = await world.go_live(old)
     before = await world.settled_record()
 
-    second = await world.publish(new)
+    second = await world.go_live(new)
 
     after = await world.settled_record()
     assert second.restored
@@ -41,11 +40,10 @@ async def test_the_rightful_publisher_takes_its_stream_to_another_origin(world: 
 
 async def test_the_record_never_vanishes_during_a_hand_over(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     await world.settled_record()
 
-    await world.publish(new)
+    await world.go_live(new)
     await world.settle()
 
     assert all(value is not None for _, value in world.streams.writes)
@@ -53,12 +51,11 @@ async def test_the_record_never_vanishes_during_a_hand_over(world: World) -> Non
 
 async def test_a_killed_origins_stream_is_claimed_without_waiting_for_its_lease(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     before = await world.settled_record()
     await old.kill()
 
-    answer = await world.publish(new)
+    answer = await world.go_live(new)
 
     after = await world.settled_record()
     assert answer.restored
@@ -67,15 +64,16 @@ async def test_a_killed_origins_stream_is_claimed_without_waiting_for_its_lease(
 
 async def test_a_frozen_origins_stream_is_claimed_without_waiting_for_its_answer(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     before = await world.settled_record()
     await old.freeze()
+    answer = await world.publish(new)
     asked_at = asyncio.get_running_loop().time()
 
-    answer = await world.publish(new)
+    new.media()
 
-    assert asyncio.get_running_loop().time() - asked_at <= 0.1
+    await until(lambda: ("media", None) in world.told(answer.session))
+    assert asyncio.get_running_loop().time() - asked_at <= 0.11
     after = await world.settled_record()
     assert answer.restored
     assert (after.owner, after.epoch > before.epoch) == (new.name, True)
@@ -93,8 +91,7 @@ async def test_an_owner_that_writes_while_its_stream_is_claimed_is_waited_for(
 
     monkeypatch.setattr(StreamOwner, "hand_over", slowly)
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    first = await world.publish(old)
-    old.media()
+    first = await world.go_live(old)
     await world.settled_record()
     owned = old.origin.owner._streams.key(KEY)
     assert owned is not None
@@ -110,7 +107,7 @@ async def test_an_owner_that_writes_while_its_stream_is_claimed_is_waited_for(
         return entry
 
     monkeypatch.setattr(world.streams, "get", get_before_they_write)
-    answer = await world.publish(new)
+    answer = await world.go_live(new)
 
     assert answer.restored
     assert (await world.settled_record()).owner == new.name
@@ -120,12 +117,11 @@ async def test_an_owner_that_writes_while_its_stream_is_claimed_is_waited_for(
 
 async def test_a_frozen_origin_that_wakes_finds_its_stream_gone_and_never_writes_over_it(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     await world.settled_record()
     old.task, running = None, old.task
     await old.freeze()
-    await world.publish(new)
+    await world.go_live(new)
     claimed = len(world.streams.writes)
 
     old.bus.connected, old.task = True, running
@@ -137,41 +133,34 @@ async def test_a_frozen_origin_that_wakes_finds_its_stream_gone_and_never_writes
     assert "ended" not in world.announced()
 
 
-async def test_an_origin_that_wakes_too_late_leaves_the_stream_where_its_publisher_is(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_origin_that_wakes_too_late_leaves_the_stream_where_its_publisher_is(world: World) -> None:
     """It finds the request in its socket, and right behind it the word that another origin was asked."""
     late, new = await world.origin("origin-1"), await world.origin("origin-2")
-    kept = await world.publish(new, session="same")
-    new.media()
-    await world.settled_record()
+    kept = await world.go_live(new, session="same")
 
-    get = world.streams.get
-
-    async def get_after_the_close(key: str) -> Entry | None:
-        await world.close(late, kept.session, reason=EndReason.NOT_ANSWERED)
-        return await get(key)
-
-    with monkeypatch.context() as patched, pytest.raises(RillcastError) as refusal:
-        patched.setattr(world.streams, "get", get_after_the_close)
-        await world.publish(late, session="same")
+    world.streams.answer_s = 0.01
+    asking = asyncio.create_task(world.publish(late, session="same"))
+    await until(lambda: late.origin.owner._looking)
+    await world.close(late, kept.session, reason=EndReason.NOT_ANSWERED)
+    with pytest.raises(RillcastError) as refusal:
+        await asking
 
     assert refusal.value.code is ErrorCode.UNKNOWN_SESSION
     assert (await world.settled_record()).owner == new.name
     assert ("closed", "replaced") not in world.told(kept.session)
-    assert not late.origin.owner._claiming
+    assert late.nothing_is_left()
 
 
 async def test_a_stranger_cannot_have_a_killed_origins_stream_before_the_lease_is_over(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
+    await world.go_live(old)
     await world.settled_record()
     await old.kill()
 
     with pytest.raises(RillcastError) as refusal:
-        await world.publish(new, credential_digest="other")
+        await world.go_live(new, credential_digest="other")
     await world.pass_time(7.0)
-    answer = await world.publish(new, credential_digest="other")
+    answer = await world.go_live(new, credential_digest="other")
 
     assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
     assert refusal.value.retry_after_s
@@ -180,11 +169,11 @@ async def test_a_stranger_cannot_have_a_killed_origins_stream_before_the_lease_i
 
 async def test_a_stranger_at_another_origin_is_refused_while_the_publisher_is_alive(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old, has_credentials=False)
+    await world.go_live(old, has_credentials=False, secret_digest="s")
     await world.settled_record()
 
     with pytest.raises(RillcastError) as refusal:
-        await world.publish(new, credential_digest="other", has_credentials=False)
+        await world.go_live(new, credential_digest="other", secret_digest="t", has_credentials=False)
 
     assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
     assert old.plane.of(protocol.RemoveSession) == []
@@ -192,24 +181,22 @@ async def test_a_stranger_at_another_origin_is_refused_while_the_publisher_is_al
 
 async def test_a_publisher_whose_network_changed_gets_its_stream_at_another_origin(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old, has_credentials=False)
-    old.media()
+    await world.go_live(old, has_credentials=False, secret_digest="s")
     await world.settled_record()
     await world.pass_time(3.5)
 
-    answer = await world.publish(new, credential_digest="other address", has_credentials=False)
+    answer = await world.go_live(new, credential_digest="other address", has_credentials=False)
 
     assert answer.restored
 
 
 async def test_a_deposed_origin_stands_down_without_a_word_about_the_end(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    first = await world.publish(old)
-    old.media()
+    first = await world.go_live(old)
     await world.settled_record()
     old.bus.connected = False  # cut off from the others, not from its publisher
 
-    await world.publish(new)
+    await world.go_live(new)
     await world.pass_time(2.5)
 
     await until(lambda: len(old.plane.of(protocol.RemoveSession)) == 1)
@@ -222,15 +209,14 @@ async def test_a_deposed_origin_stands_down_without_a_word_about_the_end(world: 
 
 async def test_a_restarted_origin_takes_its_own_orphaned_record_back_for_its_publisher(world: World) -> None:
     old = await world.origin("origin-1")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     before = await world.settled_record()
     await old.kill()
     new = await world.origin("origin-1")
 
     with pytest.raises(RillcastError, match="another publisher"):
-        await world.publish(new, credential_digest="other")
-    answer = await world.publish(new)
+        await world.go_live(new, credential_digest="other")
+    answer = await world.go_live(new)
 
     after = await world.settled_record()
     assert answer.restored
@@ -238,28 +224,27 @@ async def test_a_restarted_origin_takes_its_own_orphaned_record_back_for_its_pub
     assert after.since_epoch == after.epoch
 
 
-async def test_a_stream_that_never_had_media_is_started_not_restored(world: World) -> None:
-    old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    await world.settled_record()
-
-    again = await world.publish(old)
-    moved = await world.publish(new)
-    new.media()
-
+async def test_whoever_first_brings_media_has_the_stream_whichever_origin_was_asked(world: World) -> None:
+    one, two = await world.origin("origin-1"), await world.origin("origin-2")
+    slow = await world.publish(one)
+    fast = await world.publish(two, credential_digest="other")
+    two.media()
     await until(lambda: world.announced() == ["started"])
-    assert not again.restored
-    assert not moved.restored
+
+    one.media()
+
+    await until(lambda: world.told(slow.session)[-1:] == [("closed", "in_use")])
+    assert one.nothing_is_left()
+    assert (await world.settled_record()).publisher_session == fast.session
 
 
 async def test_a_moved_stream_stays_live_in_the_record_before_its_media_arrives(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     await world.settle()
     before = await world.settled_record()
 
-    await world.publish(new)
+    await world.go_live(new)
 
     after = await world.settled_record()
     assert after.media_flowing
@@ -268,8 +253,7 @@ async def test_a_moved_stream_stays_live_in_the_record_before_its_media_arrives(
 
 async def test_a_claim_that_came_in_between_is_not_overwritten(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    await world.publish(old)
-    old.media()
+    await world.go_live(old)
     before = await world.settled_record()
     foreign = msgspec.structs.replace(
         before, owner=NodeId("origin-3"), publisher_session=SessionId("third"), credential_digest="third", epoch=0
@@ -282,10 +266,10 @@ async def test_a_claim_that_came_in_between_is_not_overwritten(world: World) -> 
     await old.kill()
     await world.bus.serve(subjects.origin_hand_over(old.name), HandOverRequest, give_up_and_lose_the_race)
 
-    with pytest.raises(RillcastError) as refusal:
-        await world.publish(new)
+    answer = await world.publish(new)
+    new.media()
 
+    await until(lambda: world.told(answer.session)[-1:] == [("closed", "in_use")])
     record = await world.record()
-    assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
     assert record is not None
     assert record.owner == "origin-3"

@@ -13,8 +13,7 @@ from rillcast.media import protocol
 
 async def test_media_goes_on_until_the_publisher_has_moved(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
-    answer = await world.publish(old)
-    old.media()
+    answer = await world.go_live(old)
     await world.settled_record()
 
     draining = asyncio.create_task(old.drain())
@@ -22,7 +21,7 @@ async def test_media_goes_on_until_the_publisher_has_moved(world: World) -> None
     await world.settle()
     assert not draining.done()
     assert old.plane.of(protocol.RemoveSession) == []
-    moved = await world.publish(new)
+    moved = await world.go_live(new)
     await asyncio.wait((draining,), timeout=5)
 
     assert draining.done()
@@ -35,8 +34,7 @@ async def test_media_goes_on_until_the_publisher_has_moved(world: World) -> None
 
 async def test_who_has_not_moved_in_time_is_left_for_the_next_origin(world: World) -> None:
     origin = await world.origin(drain_timeout_s=0.1)
-    await world.publish(origin)
-    origin.media()
+    await world.go_live(origin)
     await world.settled_record()
 
     await origin.drain()
@@ -48,8 +46,7 @@ async def test_who_has_not_moved_in_time_is_left_for_the_next_origin(world: Worl
 
 async def test_an_origin_without_publishers_goes_at_once(world: World) -> None:
     origin = await world.origin(drain_timeout_s=3_600.0)
-    answer = await world.publish(origin)
-    origin.media()
+    answer = await world.go_live(origin)
     origin.plane.emit(
         protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.DTLS_CLOSED)
     )
@@ -62,31 +59,45 @@ async def test_an_origin_without_publishers_goes_at_once(world: World) -> None:
 
 async def test_who_comes_while_the_node_goes_away_is_sent_to_another(world: World) -> None:
     origin = await world.origin(drain_timeout_s=0.0)
-    await world.publish(origin)
+    await world.go_live(origin)
     await origin.drain()
 
     for changes in ({"stream": "other"}, {}):
         with pytest.raises(RillcastError, match="going away") as refusal:
-            await world.publish(origin, **changes)
+            await world.go_live(origin, **changes)
         assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
 
 
 async def test_a_publish_under_way_when_the_drain_begins_goes_to_another_origin(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
     mine = request()
+    world.streams.answer_s = 0.05
     asking = asyncio.create_task(old.origin.webrtc.publish(mine))
-    with world.slow_store() as reached:
-        await reached.wait()
-        draining = asyncio.create_task(old.drain())
-        await world.settle()
+    await until(lambda: old.origin.owner._looking)
+    draining = asyncio.create_task(old.drain())
 
     with pytest.raises(RillcastError, match="going away") as refusal:
         await asking
     await draining
     assert await world.record() is None
     await new.origin.webrtc.publish(mine)
+    new.media()
 
     assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
     assert old.plane.commands == []
     record = await world.settled_record()
     assert record.owner == new.name
+
+
+async def test_a_claim_under_way_when_the_drain_begins_leaves_the_key_free(world: World) -> None:
+    origin = await world.origin(drain_timeout_s=0.0)
+    answer = await world.publish(origin)
+    with world.slow_store() as reached:
+        origin.media()
+        await reached.wait()
+        await origin.drain()
+
+    await world.settle()
+    assert await world.record() is None
+    assert ("media", None) not in world.told(answer.session)
+    assert origin.nothing_is_left()

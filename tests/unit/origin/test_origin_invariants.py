@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -62,8 +62,8 @@ class Ledger:
         self.media: set[tuple[str, int]] = set()
         claim = Claims.claim
 
-        async def noted(claims: Claims, stream: OwnedStream) -> Hold:
-            hold = await claim(claims, stream)
+        async def noted(claims: Claims, stream: OwnedStream, wanted: Callable[[], bool]) -> Hold:
+            hold = await claim(claims, stream, wanted)
             self.holds.append(hold)
             return hold
 
@@ -83,7 +83,10 @@ class Ledger:
             for track in command.recv
             for encoding in track.encodings
         }
-        return added - {command.source for command in at.plane.of(protocol.RemoveSource)}
+        adopted = {feed.from_source for command in at.plane.of(protocol.AdoptFeeds) for feed in command.feeds}
+        removed = {command.source for command in at.plane.of(protocol.RemoveSource)}
+        assert not adopted & removed
+        return added - adopted - removed
 
     def relays(self, at: RunningOrigin) -> set[PlaneRelay]:
         """Relays likewise."""
@@ -110,8 +113,9 @@ class Play:
         at = self.origins[number]
         asked = request(
             stream=stream,
-            credential_digest=digest,
+            credential_digest=digest if credentials else "",
             has_credentials=credentials,
+            secret_digest=digest,
             sdp_offer=H264_OFFER if h264 else OFFER,
             start_timeout_ms=5_000,
         )
@@ -268,6 +272,7 @@ def _nothing_is_left(at: RunningOrigin, ledger: Ledger) -> None:
     origin = at.origin
     assert (ledger.sessions(at), ledger.sources(at), ledger.relays(at)) == (set(), set(), set())
     assert (len(origin.owner._streams), len(origin.relays), len(origin.owner._locks)) == (0, 0, 0)
+    assert (len(origin.owner._newcomers), origin.owner._newcomers._by_key, origin.owner._looking) == (0, {}, {})
     assert (origin.webrtc._sessions, origin.webrtc._by_plane, origin.owner._claims._releases) == ({}, {}, {})
     assert (origin.owner._streams._by_session, origin.owner._streams._by_source) == ({}, {})
     assert at.media_node.load.sessions == 0

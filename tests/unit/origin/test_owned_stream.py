@@ -10,6 +10,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
+from services.origin.domain.takeover import SETTLED_S, Marks
 
 V0 = TrackId("v0")
 VIDEO = TrackRecord(track=V0, mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000, fmtp="old")
@@ -20,15 +21,14 @@ def publisher(session: str = "first") -> Publisher:
         app=AppName("live"),
         stream=StreamId("s1"),
         session=SessionId(session),
-        credential_digest="mine",
-        has_credentials=True,
+        marks=Marks(verified="mine"),
         start_timeout_s=10.0,
     )
 
 
 def begun() -> OwnedStream:
     """A stream whose first session began at 0."""
-    stream = OwnedStream(publisher(), [VIDEO], node=NodeId("o1"), worker=0, wall_ms=1)
+    stream = OwnedStream(publisher(), [VIDEO], node=NodeId("o1"), wall_ms=1)
     stream.begin(publisher(), 0.0)
     return stream
 
@@ -51,15 +51,15 @@ def stats(
     )
 
 
-def test_the_start_timeout_runs_until_media_comes_and_anew_for_every_session() -> None:
+def test_a_session_that_took_over_has_the_stream_for_itself_for_a_while_and_the_first_one_has_not() -> None:
     stream = begun()
-    assert (stream.due(9.9), stream.due(10.0)) == (Due.NOTHING, Due.START_TIMEOUT)
+    assert stream.living(0.0, connected=True).settled_in_s == 0.0
 
-    stream.media_began(5.0)
-    assert stream.due(1_000.0) is Due.NOTHING
+    stream.succeed(publisher("second"), 5.0)
 
-    stream.begin(publisher("second"), 1_000.0)
-    assert (stream.due(1_009.9), stream.due(1_010.0)) == (Due.NOTHING, Due.START_TIMEOUT)
+    assert stream.restored
+    assert stream.living(6.0, connected=True).settled_in_s == SETTLED_S - 1.0
+    assert stream.living(60.0, connected=True).settled_in_s == 0.0
 
 
 def test_a_grace_time_is_neither_prolonged_nor_loses_its_reason() -> None:
@@ -82,26 +82,22 @@ def test_a_later_loss_can_make_the_grace_time_shorter() -> None:
 
 def test_who_returns_ends_the_grace_time() -> None:
     stream = begun()
-    stream.media_began(1.0)
     stream.gone(5.0, EndReason.SOCKET_CLOSED, 2.0)
-    assert stream.living(2.5).absent
 
-    stream.begin(publisher("second"), 3.0)
+    stream.succeed(publisher("second"), 3.0)
 
-    assert stream.restored
-    assert not stream.living(3.0).absent
+    assert stream.living(3.0, connected=True).last_heard_s == 0.0
     assert stream.due(8.0) is Due.NOTHING
 
 
 def test_only_packets_show_that_a_publisher_is_alive() -> None:
     stream = begun()
-    stream.media_began(1.0)
 
     stream.heard(V0, stats(silent_ms=5_000, packets=0), 6.0)
-    assert stream.living(6.0).last_heard_s == 5.0
+    assert stream.living(6.0, connected=True).last_heard_s == 6.0
     stream.heard(V0, stats(silent_ms=200), 6.0)
 
-    assert stream.living(6.0).last_heard_s == pytest.approx(0.2)
+    assert stream.living(6.0, connected=True).last_heard_s == pytest.approx(0.2)
 
 
 def test_bit_rates_are_averaged_and_a_stopped_track_has_none() -> None:
@@ -136,10 +132,10 @@ def test_records_of_the_last_sessions_are_ours_and_nobody_elses() -> None:
     stream = begun()
     first = stream.record(1, 1)
     for number in range(7):
-        stream.begin(publisher(f"s{number}"), 1.0)
+        stream.succeed(publisher(f"s{number}"), 1.0)
     assert stream.other_owner(first) is None
 
-    stream.begin(publisher("one more"), 1.0)
+    stream.succeed(publisher("one more"), 1.0)
 
     assert stream.other_owner(first) == first.owner
     assert stream.other_owner(stream.record(1, 1)) is None
@@ -150,5 +146,16 @@ def test_a_stream_that_is_over_has_nothing_more_to_happen() -> None:
     stream = begun()
     stream.over()
 
-    with pytest.raises(RuntimeError, match="OVER cannot have MEDIA"):
-        stream.media_began(1.0)
+    with pytest.raises(RuntimeError, match="OVER cannot have NEWCOMER"):
+        stream.succeed(publisher("second"), 1.0)
+
+
+def test_a_silence_is_noticed_once_and_so_is_its_end() -> None:
+    stream = begun()
+
+    assert [stream.notice_silence(now) for now in (3.0, 3.1, 60.0)] == [False, True, False]
+    assert stream.record(1, 1).silent
+    stream.heard(V0, stats(silent_ms=20), 61.0)
+
+    assert [stream.notice_silence(now) for now in (61.0, 61.1)] == [True, False]
+    assert not stream.record(1, 1).silent

@@ -35,9 +35,9 @@ async def owned(world: World) -> Owned:
     """A stream with a hold on its key, in nobody's table yet."""
     origin = await world.origin()
     ingest = PushIngest(origin)
-    stream = OwnedStream(ingest.publisher, (VP8, OPUS), node=origin.name, worker=3, wall_ms=0)
-    stream.lay_out((VP8, OPUS), SOURCES)
-    return Owned(stream, await origin.origin.owner._claims.claim(stream), ingest)
+    stream = OwnedStream(ingest.publisher, (VP8, OPUS), node=origin.name, wall_ms=0)
+    stream.lay_out((VP8, OPUS), SOURCES, worker=3)
+    return Owned(stream, await origin.origin.owner._claims.claim(stream, wanted=lambda: True), ingest)
 
 
 async def test_a_stream_is_found_by_its_key_its_session_and_each_of_its_sources(owned: Owned) -> None:

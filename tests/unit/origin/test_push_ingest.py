@@ -16,8 +16,7 @@ async def test_a_pushed_stream_is_claimed_announced_and_relayed(world: World) ->
     origin = await world.origin()
     pushing = PushIngest(origin)
 
-    await pushing.publish()
-    pushing.media()
+    await pushing.go_live()
 
     await until(lambda: world.announced() == ["started"])
     await world.settle()
@@ -30,28 +29,26 @@ async def test_a_pushed_stream_is_claimed_announced_and_relayed(world: World) ->
 
 async def test_a_publisher_that_changes_its_protocol_keeps_its_viewers(world: World) -> None:
     origin = await world.origin()
-    browser = await world.publish(origin)
-    origin.media()
+    browser = await world.go_live(origin)
     record = await world.settled_record()
     for track in ("v0", "a0"):
         await world.open_relay(origin, track=TrackId(track))
-    sources = set(origin.sources())
+    sources = set(origin.living_sources())
 
     pushing = PushIngest(origin)
-    await pushing.publish()
-    pushing.media()
+    await pushing.go_live()
 
     assert world.told(browser.session)[-1:] != [("closed", "stopped")]
     assert pushing.restored
-    assert {command.source for command in origin.plane.of(protocol.AddPushSource)} == sources
-    back = await world.publish(origin)
-    origin.media()
+    assert set(pushing._sources.values()) == sources
+    await world.pass_time(3.1)
+    back = await world.go_live(origin)
 
     await until(lambda: world.announced() == ["started", "restored", "restored"])
     await world.settle()
     after = await world.settled_record()
     assert back.restored
-    assert set(origin.sources()) == sources
+    assert set(origin.living_sources()) == sources
     assert pushing.ends == [EndReason.REPLACED]
     assert ("closed", "replaced") in world.told(browser.session)
     assert (after.epoch, after.publish_type) == (record.epoch, "WebRTC")
@@ -61,11 +58,11 @@ async def test_a_publisher_that_changes_its_protocol_keeps_its_viewers(world: Wo
 
 async def test_another_codec_renews_the_epoch_for_pushed_streams_too(world: World) -> None:
     origin = await world.origin()
-    await PushIngest(origin).publish()
+    await PushIngest(origin).go_live()
     record = await world.settled_record()
     await world.open_relay(origin)
 
-    await PushIngest(origin, records=(H264, OPUS)).publish()
+    await PushIngest(origin, records=(H264, OPUS)).go_live()
 
     await world.pass_time(0.5)
     after = await world.settled_record()
@@ -76,10 +73,10 @@ async def test_another_codec_renews_the_epoch_for_pushed_streams_too(world: Worl
 
 async def test_a_stranger_is_refused_by_either_kind(world: World) -> None:
     origin = await world.origin()
-    await PushIngest(origin).publish()
+    await PushIngest(origin).go_live()
 
     with pytest.raises(RillcastError, match="another publisher") as refusal:
-        await world.publish(origin, credential_digest="other")
+        await world.go_live(origin, credential_digest="other")
     stranger = PushIngest(origin, digest="other")
     with pytest.raises(RillcastError, match="another publisher"):
         await stranger.publish()
@@ -91,8 +88,7 @@ async def test_a_stranger_is_refused_by_either_kind(world: World) -> None:
 async def test_a_broken_connection_keeps_the_stream_for_the_grace_time(world: World) -> None:
     origin = await world.origin()
     pushing = PushIngest(origin)
-    await pushing.publish()
-    pushing.media()
+    await pushing.go_live()
     await world.settled_record()
 
     pushing.cut()
@@ -109,11 +105,10 @@ async def test_a_broken_connection_keeps_the_stream_for_the_grace_time(world: Wo
 async def test_a_pushed_stream_moves_to_another_origin_and_another_protocol(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
     pushing = PushIngest(old)
-    await pushing.publish()
-    pushing.media()
+    await pushing.go_live()
     before = await world.settled_record()
 
-    answer = await world.publish(new)
+    answer = await world.go_live(new)
 
     after = await world.settled_record()
     assert answer.restored
@@ -125,8 +120,7 @@ async def test_a_pushed_stream_moves_to_another_origin_and_another_protocol(worl
 async def test_a_pushed_publisher_is_asked_to_move_before_the_node_goes(world: World) -> None:
     origin = await world.origin(drain_timeout_s=0.05)
     pushing = PushIngest(origin)
-    await pushing.publish()
-    pushing.media()
+    await pushing.go_live()
 
     await origin.drain()
 

@@ -17,7 +17,7 @@ from rillcast.media.protocol import PlaneRelay
 
 async def test_a_child_gets_where_and_how_the_track_comes(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
+    await world.go_live(origin)
     record = await world.settled_record()
 
     grant = await world.open_relay(origin)
@@ -33,7 +33,7 @@ async def test_a_child_gets_where_and_how_the_track_comes(world: World) -> None:
 
 async def test_each_child_has_one_relay_per_track_and_keys_are_never_used_twice(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
 
     first = await world.open_relay(origin)
@@ -47,7 +47,7 @@ async def test_each_child_has_one_relay_per_track_and_keys_are_never_used_twice(
 
 async def test_a_wrong_epoch_an_unknown_track_and_an_unknown_stream_are_refused(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
+    await world.go_live(origin)
     record = await world.settled_record()
 
     for wrong in ({"epoch": record.epoch + 1}, {"epoch": record.epoch - 1}, {"track": TrackId("v9")}):
@@ -59,7 +59,7 @@ async def test_a_wrong_epoch_an_unknown_track_and_an_unknown_stream_are_refused(
 
 async def test_children_beyond_the_limit_are_sent_away_and_known_ones_are_not(world: World) -> None:
     origin = await world.origin(max_children=1)
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
     await world.open_relay(origin)
 
@@ -72,7 +72,7 @@ async def test_children_beyond_the_limit_are_sent_away_and_known_ones_are_not(wo
 
 async def test_only_the_child_that_opened_a_relay_closes_it(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
     await world.open_relay(origin)
     relay = RelayId(origin.origin.relays._relays._by_plane[PlaneRelay(1)].relay)
@@ -85,7 +85,7 @@ async def test_only_the_child_that_opened_a_relay_closes_it(world: World) -> Non
 
 async def test_a_child_lost_in_the_plane_makes_room_for_another(world: World) -> None:
     origin = await world.origin(max_children=1)
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
     await world.open_relay(origin)
 
@@ -96,7 +96,7 @@ async def test_a_child_lost_in_the_plane_makes_room_for_another(world: World) ->
 
 async def test_relays_end_with_the_stream(world: World) -> None:
     origin = await world.origin()
-    answer = await world.publish(origin)
+    answer = await world.go_live(origin)
     await world.settled_record()
     await world.open_relay(origin)
 
@@ -107,7 +107,7 @@ async def test_relays_end_with_the_stream(world: World) -> None:
 
 async def test_a_relay_that_a_busy_plane_refuses_takes_no_place(world: World) -> None:
     origin = await world.origin(max_children=1)
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
     origin.plane.busy = True
 

@@ -15,7 +15,7 @@ from rillcast.media import protocol
 async def test_a_publish_claims_the_stream_and_opens_a_plane_session(world: World) -> None:
     origin = await world.origin()
 
-    answer = await world.publish(origin)
+    answer = await world.go_live(origin)
 
     record = await world.settled_record()
     assert answer.sdp.startswith("v=0")
@@ -23,13 +23,13 @@ async def test_a_publish_claims_the_stream_and_opens_a_plane_session(world: Worl
     assert record.owner == origin.name
     assert record.epoch == 1
     assert {t.track for t in record.tracks} == {"v0", "a0"}
-    assert not record.media_flowing
+    assert record.media_flowing
     assert len(origin.sources()) == 2
 
 
 async def test_first_media_is_announced_and_recorded(world: World) -> None:
     origin = await world.origin()
-    answer = await world.publish(origin)
+    answer = await world.go_live(origin)
 
     origin.media()
 
@@ -43,8 +43,7 @@ async def test_first_media_is_announced_and_recorded(world: World) -> None:
 
 async def test_sizes_and_bitrates_come_into_the_record_with_the_renewals(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
-    origin.media()
+    await world.go_live(origin)
     await world.settle()
 
     for source in origin.sources():
@@ -58,8 +57,7 @@ async def test_sizes_and_bitrates_come_into_the_record_with_the_renewals(world: 
 
 async def test_stop_frees_the_id_before_it_is_answered(world: World) -> None:
     origin = await world.origin()
-    answer = await world.publish(origin)
-    origin.media()
+    answer = await world.go_live(origin)
     await world.settled_record()
 
     await world.close(origin, answer.session)
@@ -69,26 +67,26 @@ async def test_stop_frees_the_id_before_it_is_answered(world: World) -> None:
     assert len(origin.plane.of(protocol.RemoveSession)) == 1
     assert {r.source for r in origin.plane.of(protocol.RemoveSource)} == set(origin.sources())
     assert world.told(answer.session)[-1] == ("closed", "stopped")
-    assert not (await world.publish(origin, credential_digest="other")).restored
+    assert not (await world.go_live(origin, credential_digest="other")).restored
 
 
 async def test_a_publisher_that_sends_nothing_is_timed_out(world: World) -> None:
     origin = await world.origin()
     answer = await world.publish(origin, start_timeout_ms=4_000)
-    await world.settled_record()
 
     await world.pass_time(4.5)
 
     await until(lambda: world.told(answer.session) == [("closed", "no_media")])
-    assert await world.record() is None
+    assert world.streams.writes == []
+    assert origin.nothing_is_left()
 
 
 async def test_a_full_origin_says_why(world: World) -> None:
     origin = await world.origin(max_sessions=1)
-    await world.publish(origin)
+    await world.go_live(origin)
 
     with pytest.raises(RillcastError, match="all 1 sessions") as refusal:
-        await world.publish(origin, stream="other")
+        await world.go_live(origin, stream="other")
 
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
     assert refusal.value.retry_after_s
@@ -98,21 +96,20 @@ async def test_publishers_go_to_the_least_loaded_worker(world: World) -> None:
     origin = await world.origin(workers=2)
 
     for name in ("a", "b"):
-        await world.publish(origin, stream=name)
+        await world.go_live(origin, stream=name)
 
     assert {s.worker for s in origin.plane.of(protocol.AddSession)} == {0, 1}
 
 
 async def test_a_store_out_of_reach_refuses_newcomers_but_not_the_returning_publisher(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
-    origin.media()
+    await world.go_live(origin)
     await world.settled_record()
     world.streams.available = False
 
     with pytest.raises(RillcastError) as refusal:
-        await world.publish(origin, stream="other")
-    returned = await world.publish(origin)
+        await world.go_live(origin, stream="other")
+    returned = await world.go_live(origin)
 
     assert refusal.value.code is ErrorCode.STORE_UNAVAILABLE
     assert returned.restored
@@ -120,8 +117,7 @@ async def test_a_store_out_of_reach_refuses_newcomers_but_not_the_returning_publ
 
 async def test_media_goes_on_through_a_minute_without_store_and_the_claim_is_renewed(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
-    origin.media()
+    await world.go_live(origin)
     record = await world.settled_record()
     world.streams.available = False
     await world.pass_time(60.0, step_s=1.0)
@@ -139,38 +135,67 @@ async def test_media_goes_on_through_a_minute_without_store_and_the_claim_is_ren
 
 async def test_closing_says_whether_there_was_a_session(world: World) -> None:
     origin = await world.origin()
-    answer = await world.publish(origin)
+    answer = await world.go_live(origin)
 
     assert [await world.close(origin, answer.session) for _ in range(2)] == [True, False]
 
 
-async def test_a_request_given_up_during_its_claim_leaves_the_id_free(world: World) -> None:
+async def test_a_request_given_up_while_the_store_is_asked_leaves_nothing(world: World) -> None:
     origin = await world.origin()
+    world.streams.answer_s = 3_600.0
     asking = asyncio.create_task(origin.origin.webrtc.publish(request()))
-    with world.slow_store() as reached:
-        await reached.wait()
-        asking.cancel()
-        await asyncio.wait((asking,))
+    await world.settle()
 
-    assert (await world.publish(origin, credential_digest="other")).sdp
+    asking.cancel()
+    await asyncio.wait((asking,))
+
+    assert origin.nothing_is_left()
 
 
-async def test_a_store_that_fails_during_a_claim_leaves_the_id_free(world: World) -> None:
+async def test_a_publisher_that_leaves_while_its_key_is_claimed_leaves_the_id_free(world: World) -> None:
     origin = await world.origin()
-    world.streams.lose_next_answer = True
-
-    with pytest.raises(RillcastError) as refusal:
-        await world.publish(origin)
+    answer = await world.publish(origin)
+    with world.slow_store() as reached:
+        origin.media()
+        await reached.wait()
+        assert await world.close(origin, answer.session)
 
     await world.settle()
-    assert refusal.value.code is ErrorCode.STORE_UNAVAILABLE
     assert await world.record() is None
+    assert world.announced() == []
+    assert origin.nothing_is_left()
+
+
+async def test_a_store_that_fails_during_a_claim_is_asked_again_for_whoever_has_sent_media(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+    world.streams.lose_next_answer = True
+
+    origin.media()
+    await world.settle()
+    assert await world.record() is None
+    assert ("media", None) not in world.told(answer.session)
+    await world.pass_time(1.0)
+
+    assert ("media", None) in world.told(answer.session)
+    assert (await world.settled_record()).publisher_session == answer.session
+
+
+async def test_a_publisher_whose_media_comes_while_the_store_is_away_is_told_in_the_end(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.publish(origin)
+    world.streams.available = False
+    origin.media()
+
+    await world.pass_time(11.0)
+
+    assert world.told(answer.session)[-1] == ("closed", "no_media")
+    assert origin.nothing_is_left()
 
 
 async def test_a_layer_that_is_no_longer_sent_has_no_bitrate(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin, sdp_offer=SIMULCAST_OFFER)
-    origin.media()
+    await world.go_live(origin, sdp_offer=SIMULCAST_OFFER)
     for source in origin.sources():
         origin.source_stats(source, bitrate_bps=500_000)
 
@@ -184,7 +209,7 @@ async def test_a_layer_that_is_no_longer_sent_has_no_bitrate(world: World) -> No
 
 async def test_the_heartbeat_says_which_streams_go_to_how_many_nodes(world: World) -> None:
     origin = await world.origin()
-    await world.publish(origin)
+    await world.go_live(origin)
     await world.settled_record()
     await world.open_relay(origin, child=NodeId("edge-1"))
     await world.open_relay(origin, child=NodeId("edge-1"), track=TrackId("a0"))

@@ -31,7 +31,7 @@ async def test_an_impossible_request_is_refused_by_name_and_leaves_nothing(
     origin = await world.origin()
 
     with pytest.raises(RillcastError, match=rf"not a PublishRequest: .*\.{field}`") as refusal:
-        await world.publish(origin, **{field: value})
+        await world.go_live(origin, **{field: value})
 
     assert refusal.value.code is ErrorCode.BAD_REQUEST
     assert not origin.plane.of(protocol.AddSession)
@@ -52,7 +52,7 @@ async def test_the_same_request_again_gets_the_same_answer(world: World) -> None
 async def test_simulcast_layers_are_tracks_of_one_group(world: World) -> None:
     origin = await world.origin()
 
-    await world.publish(origin, sdp_offer=SIMULCAST_OFFER)
+    await world.go_live(origin, sdp_offer=SIMULCAST_OFFER)
 
     record = await world.settled_record()
     layers = [t for t in record.tracks if t.kind == "video"]
@@ -64,7 +64,7 @@ async def test_a_broken_offer_claims_nothing(world: World) -> None:
     origin = await world.origin()
 
     with pytest.raises(RillcastError) as refusal:
-        await world.publish(origin, sdp_offer="v=0")
+        await world.go_live(origin, sdp_offer="v=0")
 
     assert refusal.value.code is ErrorCode.BAD_REMOTE_DESCRIPTION
     assert world.streams.writes == []
@@ -72,7 +72,7 @@ async def test_a_broken_offer_claims_nothing(world: World) -> None:
 
 async def test_an_ice_restart_gives_fresh_credentials_and_candidates(world: World) -> None:
     origin = await world.origin()
-    answer = await world.publish(origin)
+    answer = await world.go_live(origin)
     restart = RestartIceRequest(session=answer.session, remote_ufrag="abcd", remote_pwd="p" * 22)
 
     fresh = await world.bus.request(
@@ -97,7 +97,6 @@ async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> N
 async def test_a_publisher_whose_handshake_failed_is_told_and_frees_its_id(world: World) -> None:
     origin = await world.origin()
     answer = await world.publish(origin)
-    await world.settled_record()
 
     origin.plane.emit(
         protocol.SessionClosed(session=origin.last_session().session, reason=protocol.CloseReason.HANDSHAKE_TIMEOUT)
@@ -123,13 +122,13 @@ async def test_a_plane_that_is_behind_refuses_the_publisher_and_nothing_is_left(
     origin.plane.refused = protocol.AddSession
 
     with pytest.raises(RillcastError, match="behind") as refusal:
-        await world.publish(origin)
+        await world.go_live(origin)
     await world.settle()
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
     assert await world.record() is None
     origin.plane.refused = None
 
-    assert (await world.publish(origin, credential_digest="other")).sdp
+    assert (await world.go_live(origin, credential_digest="other")).sdp
 
 
 async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: World) -> None:
@@ -137,10 +136,10 @@ async def test_a_publisher_that_a_busy_plane_refuses_leaves_its_id_free(world: W
     origin.plane.busy = True
 
     with pytest.raises(RillcastError) as refusal:
-        await world.publish(origin)
+        await world.go_live(origin)
 
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
     await world.settle()
     assert await world.record() is None
     origin.plane.busy = False
-    assert not (await world.publish(origin)).restored
+    assert not (await world.go_live(origin)).restored

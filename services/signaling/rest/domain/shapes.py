@@ -94,7 +94,7 @@ def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
         origin=live.record.owner,
         epoch=live.epoch,
         viewers=viewers,
-        media_flowing=live.record.media_flowing,
+        media_flowing=live.record.media_flowing and not live.record.silent,
         started_at_ms=live.record.started_at_ms,
         codecs=tuple(dict.fromkeys(track.codec for track in tracks)),
         renditions=tuple(sorted(heights, reverse=True)),
