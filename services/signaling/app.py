@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine
+from secrets import token_bytes
 from typing import Any
 
 import msgspec
@@ -27,6 +29,7 @@ from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_front_door import FrontDoor
 from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
 from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
@@ -142,7 +145,8 @@ class Signaling:
         key = await wait_for_key(secrets, node.readiness)
         core = await core_room.wire(settings, node, files, BackgroundTasks())
         operators = await operators_room.wire(core, key)
-        straight = [*websocket.wire(core), *whip.wire(core, key)]
+        publishers = PublisherSecrets(key, wall_clock=time.time, random_bytes=token_bytes)
+        straight = [*websocket.wire(core, publishers), *whip.wire(core, key, publishers)]
         others = [*rest.wire(core, operators), *pages.wire(core)]
         if encrypted is None:
             return cls(core, operators, straight=straight, others=others)

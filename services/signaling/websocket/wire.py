@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from rillcast.contracts.ids import AppName
 from services.signaling.config import SignalingSettings
 from services.signaling.core.domain.client_rate import ClientRate
+from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.websocket.adapters.websocket_client import SocketLimits
@@ -27,12 +28,14 @@ TOLD_WITHIN_S = 20.0
 """However many wait for a stream, the last of them is told by then."""
 
 
-def wire(core: Core) -> list[BaseRoute]:
-    """Build the room, hook it into the node's life, and say where it is reached."""
+def wire(core: Core, secrets: PublisherSecrets) -> list[BaseRoute]:
+    """Build the room, hook it into the node's life, and say where it is reached. `secrets`: by which publishers are
+    known again."""
     sockets = OpenSockets(core.tasks, drain_timeout_s=core.settings.drain_timeout_s)
     endpoint = WebSocketEndpoint(
         _services(core),
         core.clients,
+        secrets,
         core.apps,
         sockets,
         limits=SocketLimits(messages_per_s=core.settings.messages_per_s, message_burst=core.settings.message_burst),

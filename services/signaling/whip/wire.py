@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 
 from services.signaling.core.adapters.http_front_door import Answered
+from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.wire import Core
 from services.signaling.whip.adapters.http_sessions import HttpSessionServices, Whep, Whip
 from services.signaling.whip.domain.resource_url import ResourceSigner
@@ -13,8 +14,8 @@ ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 """What a resource does not do is refused by itself, in words."""
 
 
-def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
-    """`signing_key`: the cluster's, for the names of sessions."""
+def wire(core: Core, signing_key: bytes, secrets: PublisherSecrets) -> list[BaseRoute]:
+    """`signing_key`: the cluster's, for the names of sessions. `secrets`: by which publishers are known again."""
     services = HttpSessionServices(
         admission=core.admission,
         streams=core.streams,
@@ -24,6 +25,7 @@ def wire(core: Core, signing_key: bytes) -> list[BaseRoute]:
         events=core.events,
         clients=core.clients,
         signer=ResourceSigner(signing_key),
+        secrets=secrets,
         tally=core.tally,
     )
     routes: list[BaseRoute] = []

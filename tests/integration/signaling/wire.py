@@ -37,8 +37,10 @@ class WireCluster(Cluster):
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5, **options)
 
     @asynccontextmanager
-    async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:
-        async with connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=None) as socket:
+    async def client(self, path: str = "/live/websocket?target=edge", cookie: str = "") -> AsyncIterator[Client]:
+        headers = {"Cookie": cookie} if cookie else {}
+        url = f"ws://127.0.0.1:{self.port}{path}"
+        async with connect(url, proxy=None, max_size=None, additional_headers=headers) as socket:
             yield Client(socket)
 
 

@@ -37,11 +37,13 @@ class AsgiSocket:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         self._left = False
+        self.headers: dict[str, str] = {}
+        """Of the answer to the upgrade."""
         self.reads = asyncio.Event()
         """Whether the client reads; while it does not, nothing more can be sent to it."""
         self.reads.set()
 
-    async def run(self, app: App, path: str) -> None:
+    async def run(self, app: App, path: str, cookie: str) -> None:
         """What the server does with a client that asks for `path`."""
         route, _, query = path.partition("?")
         scope: Message = {
@@ -53,7 +55,7 @@ class AsgiSocket:
             "raw_path": route.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"127.0.0.1:5080")],
+            "headers": [(b"host", b"127.0.0.1:5080"), *([(b"cookie", cookie.encode())] if cookie else [])],
             "client": CLIENT,
             "server": SERVER,
             "subprotocols": [],
@@ -70,6 +72,7 @@ class AsgiSocket:
         if answer["type"] == "websocket.close":
             raise Denied(403)
         assert answer["type"] == "websocket.accept", answer
+        self.headers = {name.decode(): value.decode() for name, value in answer.get("headers", [])}
 
     async def send(self, frame: str | bytes) -> None:
         """A text frame, or a binary one."""
@@ -100,10 +103,10 @@ class AsgiSocket:
 
 
 @asynccontextmanager
-async def asgi_socket(app: App, path: str) -> AsyncIterator[AsgiSocket]:
+async def asgi_socket(app: App, path: str, cookie: str = "") -> AsyncIterator[AsgiSocket]:
     """An open socket to `app`. At the end the client leaves, and the app must come to its end; its error is raised."""
     socket = AsgiSocket()
-    serving = asyncio.create_task(socket.run(app, path))
+    serving = asyncio.create_task(socket.run(app, path, cookie))
     try:
         async with asyncio.timeout(5):
             await socket.opened()

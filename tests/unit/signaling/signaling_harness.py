@@ -130,8 +130,8 @@ class Cluster:
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5080", **options)
 
     @asynccontextmanager
-    async def client(self, path: str = "/live/websocket?target=edge") -> AsyncIterator[Client]:
-        async with asgi_socket(self.service.asgi, path) as socket:
+    async def client(self, path: str = "/live/websocket?target=edge", cookie: str = "") -> AsyncIterator[Client]:
+        async with asgi_socket(self.service.asgi, path, cookie) as socket:
             yield Client(socket)
 
     @asynccontextmanager
@@ -220,6 +220,16 @@ class Client:
         """The socket of a client in the same process."""
         assert isinstance(self.socket, AsgiSocket)
         return self.socket
+
+    @property
+    def set_cookie(self) -> str:
+        """What the answer to the upgrade tells the browser to keep."""
+        return self.asgi.headers["set-cookie"]
+
+    @property
+    def cookie(self) -> str:
+        """What the browser shows at the next upgrade."""
+        return self.set_cookie.partition(";")[0]
 
     async def send(self, command: str, **fields: Any) -> None:
         await self.socket.send(msgspec.json.encode({"command": command, **fields}).decode())

@@ -248,6 +248,5 @@ async def test_an_origin_may_ask_any_instance_whether_a_publisher_may_come_in() 
             await client.publish(c, token="t")
 
     assert refused.value.code is ErrorCode.INVALID_STREAM_NAME
-    assert answer.has_credentials
-    assert answer.credential_digest == c.origin.published[0].credential_digest
+    assert (answer.has_credentials, answer.credential_digest) == (False, "")
     assert answer.max_bitrate_bps == c.origin.published[0].max_bitrate_bps

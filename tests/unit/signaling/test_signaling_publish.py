@@ -28,7 +28,7 @@ async def test_publish_from_start_to_finish(c: Cluster) -> None:
         answer = await client.ask("takeConfiguration", streamId="s1", type="offer", sdp=OFFER)
         request = c.origin.published[0]
         assert (answer["command"], answer["type"], answer["sdp"]) == ("takeConfiguration", "answer", ANSWER)
-        assert (request.name, request.meta_data, request.has_credentials) == ("Show", '{"a":1}', True)
+        assert (request.name, request.meta_data, request.has_credentials) == ("Show", '{"a":1}', False)
 
         await c.origin.tell(request.session, state=SessionState.CONNECTED)
         await c.origin.tell(request.session, state=SessionState.MEDIA)
@@ -61,14 +61,46 @@ async def test_the_stream_is_kept_for_a_publisher_whose_socket_closed(c: Cluster
     assert (c.origin.closed[0].session, c.origin.closed[0].keep_stream_s) == (session, 10.0)
 
 
-async def test_the_same_publisher_is_known_by_its_token_wherever_it_comes_from(c: Cluster) -> None:
-    async with c.client() as first, c.client("/live/websocket?target=origin") as second, c.client() as other:
-        await first.publish(c, token="mine")
-        await second.publish(c, token="mine")
-        await other.publish(c, token="another")
+async def test_what_no_check_has_looked_at_is_no_credential(c: Cluster) -> None:
+    async with c.client() as first, c.client() as second:
+        await first.publish(c, token="whatever", subscriberId="me")
+        await second.publish(c, token="whatever", subscriberId="me")
 
-    digests = [request.credential_digest for request in c.origin.published]
+    one, other = c.origin.published
+    assert not one.has_credentials
+    assert one.secret_digest != other.secret_digest
+    assert one.credential_digest != other.credential_digest
+
+
+async def test_a_publisher_is_known_by_the_cookie_of_its_first_socket_at_every_instance(c: Cluster) -> None:
+    async with c.client() as first:
+        await first.publish(c)
+        cookie = first.cookie
+    another = Cluster(c.settings)
+    another.broker, another.host.bus.broker, another.host.buckets = c.broker, c.broker, c.host.buckets
+    another.origin, another.edges = c.origin, []
+    async with another.running(), another.client(cookie=cookie) as again, another.client(cookie=cookie + "x") as other:
+        await again.publish(another)
+        await other.publish(another)
+
+    digests = [request.secret_digest for request in c.origin.published]
     assert digests[0] == digests[1] != digests[2]
+
+
+async def test_the_cookie_goes_back_to_the_socket_only(c: Cluster) -> None:
+    async with c.client() as client:
+        assert client.set_cookie.startswith("rillcast_publisher=")
+        assert "; Path=/live/websocket; Max-Age=86400; HttpOnly; SameSite=Strict" in client.set_cookie
+
+
+async def test_a_publisher_whose_media_came_too_late_for_its_id_is_told_so(c: Cluster) -> None:
+    async with c.client() as client:
+        session = await client.publish(c)
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.IN_USE)
+
+        told = await client.receive()
+
+    assert (told["command"], told["definition"], told["streamId"]) == ("error", "streamIdInUse", "s1")
 
 
 @pytest.mark.parametrize(

@@ -104,10 +104,47 @@ async def test_trickle_needs_the_present_tag(c: Cluster) -> None:
         assert (await patch("a=ice-pwd:x", If_Match="*")).status_code == 400
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 async def test_other_methods_on_the_resource_are_not_allowed(c: Cluster, method: str) -> None:
     async with c.http() as http:
-        answer = await http.request(method, "/live/whip/s1/x")
+        publisher = await http.request(method, "/live/whip/s1/x")
+        viewer = await http.request(method, "/live/whep/s1/x")
 
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "PATCH, DELETE, OPTIONS"
+    assert (publisher.status_code, viewer.status_code) == (405, 405)
+    assert publisher.headers["allow"] == "POST, PATCH, DELETE, OPTIONS"
+    assert viewer.headers["allow"] == "PATCH, DELETE, OPTIONS"
+
+
+async def test_who_has_the_resource_publishes_anew_at_its_url_and_is_known_again(c: Cluster) -> None:
+    first = (await post(c)).headers["location"]
+    sdp = {"Content-Type": "application/sdp"}
+    async with c.http() as http:
+        second = await http.post(first, content=OFFER, headers=sdp)
+        third = await http.post(second.headers["location"], content=OFFER, headers=sdp)
+        other = await http.post("/live/whip/s1", content=OFFER, headers=sdp)
+        options = await http.options(first)
+
+    assert [second.status_code, third.status_code, other.status_code] == [201, 201, 201]
+    assert third.headers["location"].rpartition("/")[0] == "/live/whip/s1"
+    digests = [request.secret_digest for request in c.origin.published]
+    assert digests[0] == digests[1] == digests[2] != digests[3]
+    assert "POST" in options.headers["allow"]
+
+
+async def test_a_resource_that_is_not_ours_publishes_nothing(c: Cluster) -> None:
+    location = (await post(c)).headers["location"]
+    async with c.http() as http:
+        for forged in (location + "x", "/live/whip/s1/x", location.replace("/s1/", "/s2/")):
+            refused = await http.post(forged, content=OFFER, headers={"Content-Type": "application/sdp"})
+            assert refused.status_code == 404
+
+    assert len(c.origin.published) == 1
+
+
+async def test_viewers_cannot_post_to_their_resource(c: Cluster) -> None:
+    await c.go_live()
+    async with c.http() as http:
+        made = await http.post("/live/whep/s1", content=OFFER, headers={"Content-Type": "application/sdp"})
+        again = await http.post(made.headers["location"], content=OFFER, headers={"Content-Type": "application/sdp"})
+
+    assert (made.status_code, again.status_code) == (201, 405)

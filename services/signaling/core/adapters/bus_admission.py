@@ -6,7 +6,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
 from rillcast.runtime.ports import Bus
 from services.signaling.core.domain.admission_rules import Applicant
-from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+from services.signaling.core.domain.identity import Client, Credentials, verified_digest
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.usecases.admission import Admission
 
@@ -33,8 +33,8 @@ class BusAdmission:
         admitted = await self._admission.admit(applicant)
         settings = admitted.settings
         return AdmitAnswer(
-            credential_digest=credential_digest(request.app, stream, credentials, client),
-            has_credentials=credentials.shown,
+            credential_digest=verified_digest(request.app, stream, admitted.identity),
+            has_credentials=bool(admitted.identity),
             max_bitrate_bps=settings.max_ingest_bitrate_bps,
             keyframe_interval_ms=settings.web_rtc_keyframe_time,
             start_timeout_ms=settings.web_rtc_client_start_timeout_ms,

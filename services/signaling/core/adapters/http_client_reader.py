@@ -21,6 +21,7 @@ _FORWARDING = frozenset(
 )
 """Headers by which proxies say for whom they ask, besides all that begin with `_X_FORWARDED`."""
 _X_FORWARDED = "x-forwarded"
+_TLS = frozenset({"https", "wss"})
 
 
 class ClientReader:
@@ -65,6 +66,12 @@ class ClientReader:
             headers.getlist("x-forwarded-for"), headers.getlist("forwarded"), headers.getlist("x-real-ip")
         )
         return client_address(peer, said, self._trusted)
+
+    @staticmethod
+    def by_tls(connection: HTTPConnection) -> bool:
+        """Whether the client itself says, or its proxy, that it came by TLS. Nothing may be allowed because of it."""
+        said = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        return connection.url.scheme in _TLS or said in _TLS
 
     def forwarded_by_stranger(self, connection: HTTPConnection) -> bool:
         """Whether a request was forwarded, as its headers say, by somebody who is no trusted proxy. Its address is then

@@ -1,4 +1,4 @@
-"""Who a client is: what it shows, and where it comes from."""
+"""Who a client is: where it comes from, what it shows, and by what it is known when it returns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from rillcast.cluster.placement import Place
 from rillcast.contracts.ids import AppName, StreamId
+from services.signaling.core.domain.verified_identity import VerifiedIdentity
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
     counted_as: str = ""
     """Whom it shares its limits with: an IPv4 address, or an IPv6 /64. Empty = it has none."""
+    holder: str = ""
+    """The id in the secret that we issued to it (`publisher_secret`); empty when it has none."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,17 +36,19 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.token or self.subscriber_id)
 
 
-def credential_digest(app: AppName, stream: StreamId, credentials: Credentials, client: Client) -> str:
-    """SHA-256 by which the rightful publisher is known when it returns: over its token or subscriber; without either,
-    over its address and browser."""
-    if credentials.token:
-        shown: tuple[str, ...] = ("token", credentials.token)
-    elif credentials.subscriber_id:
-        shown = ("subscriber", credentials.subscriber_id, credentials.subscriber_code)
-    else:
-        shown = ("client", client.address, client.user_agent)
+def verified_digest(app: AppName, stream: StreamId, identity: VerifiedIdentity) -> str:
+    """SHA-256 by which a publisher is known when it returns, also with a renewed token; empty for nobody."""
+    return _digest("verified", app, stream, identity.proof.name, identity.subject) if identity else ""
+
+
+def secret_digest(app: AppName, stream: StreamId, client: Client) -> str:
+    """SHA-256 by which the holder of our secret is known; empty without one."""
+    return _digest("secret", app, stream, client.holder) if client.holder else ""
+
+
+def _digest(*parts: str) -> str:
     digest = hashlib.sha256()
-    for part in (app, stream, *shown):
+    for part in parts:
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(4, "big") + data)
     return digest.hexdigest()

@@ -7,7 +7,7 @@ import msgspec
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import PlayRequest, PlaySubscription, PublishRequest
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.identity import Client, Credentials, credential_digest
+from services.signaling.core.domain.identity import Client, Credentials, secret_digest, verified_digest
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
 MAX_META_DATA = 16 * 1024
@@ -45,14 +45,17 @@ class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeId) -> PublishRequest:
     """`signaling`: the instance that is told what happens to the session."""
+    verified = verified_digest(join.app, join.stream, join.identity)
+    secret = secret_digest(join.app, join.stream, join.client)
     return PublishRequest(
         app=join.app,
         stream=join.stream,
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,
-        credential_digest=credential_digest(join.app, join.stream, join.credentials, join.client),
-        has_credentials=join.credentials.shown,
+        credential_digest=verified or secret,
+        has_credentials=bool(verified),
+        secret_digest=secret,
         name=join.name,
         meta_data=join.meta_data,
         max_bitrate_bps=settings.max_ingest_bitrate_bps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
@@ -10,6 +11,7 @@ from rillcast.contracts.messages import NodeReport
 from services.signaling import metrics
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import unknown_app
+from services.signaling.core.domain.publisher_secret import COOKIE, PublisherSecrets
 from services.signaling.core.ports import Apps
 from services.signaling.websocket.adapters.websocket_client import SocketLimits, WebSocketClient
 from services.signaling.websocket.domain.socket_end import SocketEnd
@@ -24,6 +26,7 @@ class WebSocketEndpoint:
         self,
         services: SocketServices,
         clients: ClientReader,
+        secrets: PublisherSecrets,
         apps: Apps,
         sockets: OpenSockets,
         *,
@@ -32,6 +35,7 @@ class WebSocketEndpoint:
     ) -> None:
         self._services = services
         self._clients = clients
+        self._secrets = secrets
         self._apps = apps
         self._sockets = sockets
         self._limits = limits
@@ -48,13 +52,16 @@ class WebSocketEndpoint:
         if self._sockets.count >= self._max_sockets or self._sockets.draining:
             await self._deny(socket, 503, "this instance takes no more clients", SocketEnd.OVERLOAD)
             return
-        await socket.accept()
+        holder, cookie = self._secrets.set_cookie(
+            socket.cookies.get(COOKIE, ""), path=socket.url.path, secure=self._clients.by_tls(socket)
+        )
+        await socket.accept(headers=[(b"set-cookie", cookie.encode())])
         self._last_number += 1
         client = WebSocketClient(
             self._last_number,
             socket,
             app=app,
-            client=self._clients.read(socket),
+            client=msgspec.structs.replace(self._clients.read(socket), holder=holder),
             services=self._services,
             limits=self._limits,
             draining=lambda: self._sockets.draining,

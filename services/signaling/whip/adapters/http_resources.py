@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from services.signaling.core.adapters.http_body import BodyRefused, media_type, 
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import MediaNodes, Reports, SessionEvents
 from services.signaling.core.usecases.joins import Joins
-from services.signaling.whip.adapters.http_answers import FRAGMENT, answer_by_method
+from services.signaling.whip.adapters.http_answers import FRAGMENT, Handler, answer_by_method
 from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
 
 MAX_FRAGMENT_BYTES = 64 * 1024
@@ -34,8 +35,9 @@ class WhipResources:
         reports: Reports,
         events: SessionEvents,
         signer: ResourceSigner,
+        more: Mapping[str, Handler],
     ) -> None:
-        """`kind`: of the nodes where such sessions live."""
+        """`kind`: of the nodes where such sessions live. `more`: methods that somebody else answers."""
         self._role = role
         self._kind = kind
         self._reports = reports
@@ -44,6 +46,7 @@ class WhipResources:
         self._events = events
         self._signer = signer
         self._tags = LatestTags()
+        self._handlers = {**more, "PATCH": self._patch, "DELETE": self._delete, "OPTIONS": self._options}
 
     def created(self, resource: Resource) -> tuple[str, str]:
         """The name and the first entity tag of a new session."""
@@ -51,11 +54,14 @@ class WhipResources:
 
     async def serve(self, request: Request) -> Response:
         """Answers every method of ``/{app}/{role}/{stream}/{resource}``."""
-        handlers = {"PATCH": self._patch, "DELETE": self._delete, "OPTIONS": self._options}
-        return await answer_by_method(self._role, request, handlers)
+        return await answer_by_method(self._role, request, self._handlers)
+
+    def holder(self, request: Request) -> str:
+        """By what the client is known who has this resource. Raises UNKNOWN_SESSION for a name that isn't ours."""
+        return self._resource(request).holder
 
     async def _options(self, request: Request) -> Response:
-        return Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
+        return Response(headers={"Allow": ", ".join(self._handlers), "Accept-Patch": FRAGMENT})
 
     async def _patch(self, request: Request) -> Response:
         """RFC 9725 §4.3: trickle is conditional on the ICE session's tag, a restart says ``*``."""

@@ -23,7 +23,9 @@ from services.signaling.core.adapters.http_body import BodyRefused, media_type, 
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.ice_servers import link_header
+from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
+from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Streams, Tally
 from services.signaling.core.usecases.admission import Admission
@@ -47,6 +49,7 @@ class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     events: SessionEvents
     clients: ClientReader
     signer: ResourceSigner
+    secrets: PublisherSecrets
     tally: Tally
 
 
@@ -80,6 +83,7 @@ class HttpSessions(ABC):
             reports=services.reports,
             events=services.events,
             signer=services.signer,
+            more={"POST": self._create} if self.does is Role.PUBLISH else {},
         )
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
 
@@ -99,13 +103,14 @@ class HttpSessions(ABC):
         return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
 
     async def _create(self, request: Request) -> Response:
+        """Also at the URL of a publisher's resource: whoever has that is its publisher, and publishes anew."""
         began = asyncio.get_running_loop().time()
         applicant = Applicant(
             role=self.does,
             app=AppName(request.path_params["app"]),
             stream=valid_stream_id(request.path_params["stream"]),
             credentials=credentials_of(request),
-            client=self._services.clients.read(request),
+            client=self._client(request),
         )
         try:
             admitted = await self._services.admission.admit(applicant)
@@ -122,6 +127,14 @@ class HttpSessions(ABC):
         else:
             self._watch.follow(answer.session, answer.node, began)
         return self._created(asked, answer)
+
+    def _client(self, request: Request) -> Client:
+        client = self._services.clients.read(request)
+        if self.does is not Role.PUBLISH:
+            return client
+        again = "resource" in request.path_params
+        holder = self.resources.holder(request) if again else ""
+        return msgspec.structs.replace(client, holder=holder or self._services.secrets.new_holder())
 
     async def _offer(self, request: Request) -> str:
         if media_type(request) != SDP:
@@ -144,10 +157,11 @@ class HttpSessions(ABC):
             stream=asked.applicant.stream,
             session=answer.session,
             node=answer.node,
+            holder=asked.applicant.client.holder,
         )
         name, tag = self.resources.created(resource)
         headers = {
-            "Location": f"{asked.request.url.path.rstrip('/')}/{name}",
+            "Location": f"{_endpoint(asked.request)}/{name}",
             "ETag": tag,
             "Accept-Patch": FRAGMENT,
         }
@@ -206,6 +220,12 @@ class Whep(HttpSessions):
             sdp_offer=asked.offer,
         )
         return await self._services.joins.play(join, left)
+
+
+def _endpoint(request: Request) -> str:
+    """The path to which a client first posts."""
+    path = request.url.path.rstrip("/")
+    return path.rpartition("/")[0] if "resource" in request.path_params else path
 
 
 @asynccontextmanager

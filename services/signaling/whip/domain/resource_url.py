@@ -31,6 +31,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     session: SessionId
     node: NodeId
+    holder: str = ""
+    """By what a publisher is known when it publishes anew at the resource's URL; empty for viewers."""
 
 
 class _OneKey(HMACAlgorithm):
@@ -62,6 +64,8 @@ class ResourceSigner:
             "s": resource.session,
             "n": resource.node,
         }
+        if resource.holder:
+            claims["h"] = resource.holder
         body = json.dumps(claims, separators=(",", ":")).encode()
         return self._jws.encode(body, self._key, algorithm=_ALGORITHM)
 
@@ -75,6 +79,7 @@ class ResourceSigner:
                 stream=StreamId(str(claims["i"])),
                 session=SessionId(str(claims["s"])),
                 node=NodeId(str(claims["n"])),
+                holder=str(claims.get("h", "")),
             )
         except (jwt.InvalidTokenError, KeyError, ValueError):
             return None
