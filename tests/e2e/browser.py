@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from playwright.async_api import Browser, Page, Playwright
+from playwright.async_api import Browser, Error, Page, Playwright
 
 from rillcast.runtime.process.address import local_address
 from tests.e2e.cluster import CONDITION_TIMEOUT_S, until
@@ -135,6 +135,20 @@ class Stranger:
         """Waits until 20 more frames than now were decoded."""
         before = await self.observe()
         return await self.until(lambda seen: seen.frames_decoded >= before.frames_decoded + 20, "frames go on")
+
+    async def publish_when_free(self, url: str, codec: str) -> None:
+        """Publish by WHIP as a client does that shows no token: again after each 409, until whoever had the stream has
+        been silent for long enough."""
+
+        async def taken() -> bool:
+            try:
+                await self.call("whipPublish", url=url, codec=codec)
+            except Error as refused:
+                assert "status 409" in str(refused)
+                return False
+            return True
+
+        await until(taken, bool, "a stream that nobody has any more")
 
 
 class Strangers:

@@ -19,7 +19,8 @@ async def test_viewers_of_the_old_codec_are_told_and_may_play_anew(
         await viewer.call("sdkPlay", url=rillcast.websocket(), stream=stream)
         assert codec(await viewer.until_watching()) == "video/H264"
 
-        await after.call("whipPublish", url=rillcast.whip(stream), codec="VP8")
+        await before.page.close()
+        await after.publish_when_free(rillcast.whip(stream), codec="VP8")
 
         await viewer.until_heard("no_codec_enabled_in_the_server")
         await viewer.until_heard("play_finished")

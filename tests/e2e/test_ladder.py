@@ -77,7 +77,8 @@ async def test_viewers_in_an_app_with_a_ladder_keep_their_connection_and_get_the
         seen = await viewer.until_watching()
         assert seen.connections[-1].video_codec == "video/H264"
 
-        await after.call("whipPublish", url=studio.whip(stream), codec="VP8")
+        await before.page.close()
+        await after.publish_when_free(studio.whip(stream), codec="VP8")
         await studio.live(stream)
 
         frames = seen.frames_decoded
