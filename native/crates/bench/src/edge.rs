@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
+use rillcast_crypto::srtp::Sender;
 use rillcast_plane::config::*;
 use rillcast_plane::egress::{Egress, Message, Path, Sink, Sock};
 use rillcast_plane::events::EventQueue;
@@ -15,7 +16,7 @@ use rillcast_plane::mailbox::{Mail, Mailbox};
 use rillcast_plane::registry::Object;
 use rillcast_plane::worker::{Shared, Worker, TICK_US};
 use rillcast_plane_driver::socket::{bind, Sockets};
-use rillcast_wire::{demux, rtp, stun};
+use rillcast_wire::{demux, rtcp, rtp, stun};
 
 use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
 
@@ -75,7 +76,8 @@ struct Switch {
 impl Sink for Switch {
     fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
         if let Some(wire) = self.gather.lock().unwrap().as_mut() {
-            wire.extend(messages.iter().map(|m| buffer[m.start..m.start + m.len].to_vec()));
+            let datagrams = messages.iter().flat_map(|m| buffer[m.start..m.start + m.len].chunks(m.segment));
+            wire.extend(datagrams.map(<[u8]>::to_vec));
             return 0;
         }
         if self.silent {
@@ -95,8 +97,14 @@ pub struct Edge {
     events: Arc<EventQueue>,
     now: u64,
     streams: Vec<Stream>,
+    /// What the viewers send with, and whose turn it is to report.
+    viewers: Vec<(Path, Sender)>,
+    turn: usize,
     _socket: UdpSocket,
 }
+
+/// Each viewer reports every 3 s, some of them at every tick. Who says nothing for longer is asked for consent.
+const TURNS: usize = 3_000_000 / TICK_US as usize;
 
 /// RTP state of one stream's two tracks: sequence number and timestamp.
 #[derive(Clone, Copy)]
@@ -171,6 +179,8 @@ impl Edge {
             events: shared.events.clone(),
             now: 1_000_000,
             streams: vec![Stream { video: (1, 0), audio: (1, 0) }; streams],
+            viewers: vec![],
+            turn: 0,
             _socket: socket,
         };
         for stream in 0..streams {
@@ -253,10 +263,20 @@ impl Edge {
             }
             self.out.flush();
             let arrived = std::mem::take(gather.lock().unwrap().as_mut().expect("still gathering"));
-            for d in arrived.iter().filter(|d| demux::classify(d) == demux::Kind::Dtls) {
-                dtls.handle(d).expect("a good handshake");
+            for d in arrived {
+                match (demux::classify(&d), stun::parse(&d)) {
+                    (demux::Kind::Dtls, _) => dtls.handle(&d).expect("a good handshake"),
+                    (_, Ok(m)) if m.class == stun::Class::Request => {
+                        let mut answer = vec![];
+                        stun::write_success(&mut answer, &m.transaction_id, path.to, password.as_bytes());
+                        self.worker.datagram(self.now, path, &mut answer, &mut self.out);
+                    }
+                    _ => {}
+                }
             }
         }
+        let keys = &dtls.connected().expect("the handshake is over").local;
+        self.viewers.push((path, Sender::new(keys).expect("keys for SRTP")));
         while let Some(mut d) = dtls.transmit() {
             self.worker.datagram(self.now, path, &mut d, &mut self.out);
         }
@@ -277,6 +297,7 @@ impl Edge {
         let before = self.out.packets;
         self.deliver();
         self.now += TICK_US;
+        self.report();
         self.worker.flush(self.now, &mut self.out);
         self.worker.tick(self.now, &mut self.out);
         self.events.take(usize::MAX);
@@ -310,9 +331,34 @@ impl Edge {
         self.out.packets - before
     }
 
+    /// An RTCP packet as viewer 0 sends it.
+    pub fn sealed(&mut self, packet: &[u8]) -> Vec<u8> {
+        let mut sealed = packet.to_vec();
+        self.viewers[0].1.protect_rtcp(&mut sealed).expect("a packet of RTCP");
+        sealed
+    }
+
+    /// A datagram of a viewer, and what is sent because of it.
+    pub fn give(&mut self, viewer: usize, mut datagram: Vec<u8>) {
+        self.worker.datagram(self.now, self.viewers[viewer].0, &mut datagram, &mut self.out);
+        self.worker.flush(self.now, &mut self.out);
+    }
+
+    /// Empty receiver reports of those whose turn it is.
+    fn report(&mut self) {
+        self.turn = (self.turn + 1) % TURNS;
+        for (path, tx) in self.viewers.iter_mut().skip(self.turn).step_by(TURNS) {
+            let mut packet = vec![];
+            rtcp::write_rr(&mut packet, 9, &[]);
+            tx.protect_rtcp(&mut packet).expect("a report");
+            self.worker.datagram(self.now, *path, &mut packet, &mut self.out);
+        }
+    }
+
     /// What the driver's timer does.
     pub fn tick(&mut self, now_us: u64) {
         self.now = now_us;
+        self.report();
         self.worker.tick(now_us, &mut self.out);
         self.worker.flush(now_us, &mut self.out);
     }

@@ -8,6 +8,7 @@
 //! fanout-bench workers ROUNDS VIEWERS                    packets per second of one worker thread and of two, in turns
 //! fanout-bench paced SECONDS VIEWERS [edge|bound]        CPU per viewer and delays in real time, with keyframes
 //! fanout-bench keyframe ROUNDS VIEWERS                   CPU of a keyframe of 60 packets for everybody, without sending
+//! fanout-bench hostile ROUNDS                            CPU of a datagram that asks for as much as fits in it
 //! fanout-bench memory VIEWERS                            resident memory with one, and with so many half a minute later
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! * `naive`: AES-CM + HMAC-SHA1-80, one system call per packet.
 
 mod edge;
+mod hostile;
 mod keyframe;
 mod paced;
 mod plain;
@@ -176,6 +178,7 @@ fn run(args: &[&str]) -> Option<()> {
             print(&paced::measure(number(2)?, number(1)?, bound));
         }
         "keyframe" => keyframe::measure(number(1)?, number(2)?).iter().for_each(print),
+        "hostile" => hostile::measure(number(1)?).iter().for_each(print),
         "memory" => print(&memory(number(1)?)),
         _ => return None,
     }
@@ -189,7 +192,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::SUCCESS;
     }
     eprintln!(
-        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | keyframe ROUNDS VIEWERS | memory VIEWERS"
+        "fanout-bench packet ROUNDS VIEWERS STREAMS bound,edge,… | workers ROUNDS VIEWERS | paced SECONDS VIEWERS [edge|bound] | keyframe ROUNDS VIEWERS | hostile ROUNDS | memory VIEWERS"
     );
     std::process::ExitCode::from(2)
 }

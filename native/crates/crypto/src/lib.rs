@@ -8,4 +8,5 @@ pub mod dtls;
 mod ffi;
 pub mod gcm;
 pub mod memory;
+pub mod random;
 pub mod srtp;

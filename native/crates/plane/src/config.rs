@@ -27,7 +27,8 @@ pub struct PlaneConfig {
     pub gso: bool,
     /// A session whose ICE and DTLS are not up after so many milliseconds is closed.
     pub handshake_timeout_ms: u64,
-    /// A connected session of which nothing authentic came for so many milliseconds is closed (RFC 7675).
+    /// A connected session of which nothing authentic came for so many milliseconds is closed (RFC 7675). Sending to it has
+    /// stopped before, after 8 s.
     pub consent_timeout_ms: u64,
     /// The number of sessions per worker whose handshake may run; more are refused.
     pub max_half_open: usize,
@@ -43,7 +44,7 @@ pub struct IceParameters {
     pub local_pwd: String,
     /// The peer's, which has to stand in its checks.
     pub remote_ufrag: String,
-    /// The peer's. An ICE-lite agent sends no checks, so it is not used.
+    /// The peer's: it authenticates our checks and the peer's answers.
     pub remote_pwd: String,
 }
 

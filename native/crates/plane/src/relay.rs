@@ -10,6 +10,7 @@ use rillcast_wire::{rtcp, rtp};
 
 use crate::egress::Path;
 use crate::packet::{Carried, Packet};
+use crate::session::budget;
 use crate::session::send::Progress;
 
 /// Header extension ids inside relays; not negotiated, the same everywhere.
@@ -40,6 +41,8 @@ pub struct RelayOut {
     sent: Window,
     pub packets: u32,
     pub octets: u32,
+    /// What the child may still ask for in this second.
+    pub requests: u32,
 }
 
 /// The last 64 sequence numbers sent.
@@ -86,7 +89,13 @@ impl RelayOut {
             sent: Window::default(),
             packets: 0,
             octets: 0,
+            requests: REQUESTS_PER_SECOND,
         }
+    }
+
+    /// Whether the child may ask for all that is in this packet; it is charged before anything is looked up.
+    pub fn may_ask(&mut self, packet: &rtcp::Packet<'_>) -> bool {
+        budget::take(&mut self.requests, 1 + budget::items(packet))
     }
 
     /// Whether the child is to be told now that its parent lives. Call at every tick.
@@ -183,6 +192,9 @@ pub fn carried(datagram: &[u8], h: &rtp::Header) -> Carried {
     c
 }
 
+/// Packets asked for again, and other requests, of one child: the 400 packets that it follows at most, every 20 ms for as
+/// long as a short outage lasts.
+pub const REQUESTS_PER_SECOND: u32 = 8_000;
 /// A child that says nothing for this long is gone.
 pub const CHILD_TIMEOUT_US: u64 = 10_000_000;
 /// A parent that says nothing for this long is reported.

@@ -80,7 +80,7 @@ pub struct Source {
     pub keyframe_asked_us: u64,
     fir: u8,
     /// Where the next frame's fan-out begins, so that the tail is shared.
-    pub rotation: usize,
+    rotation: usize,
     unwrap: SeqUnwrapper,
     layers: LayerCount,
     rate: Rate,
@@ -134,6 +134,13 @@ impl Source {
             jitter: Jitter::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// The place among the viewers with which the next burst begins.
+    pub fn next_first(&mut self) -> usize {
+        let first = self.rotation % self.viewers.len().max(1);
+        self.rotation = first + 1;
+        first
     }
 
     /// Whether another worker has the source, and this is its image here.

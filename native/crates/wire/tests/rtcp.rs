@@ -286,3 +286,13 @@ proptest! {
         prop_assert!(items <= 17 * d.len());
     }
 }
+
+#[test]
+fn the_packets_of_a_nack_are_counted_without_unpacking_them() {
+    for lost in [vec![7], vec![7, 8, 24], vec![7, 24, 500, 501, 65_535], (0..1_000).collect::<Vec<u16>>()] {
+        let mut d = vec![];
+        rtcp::write_nack(&mut d, 9, 5, &lost);
+        let Some(Ok(Packet::Nack { seqs, .. })) = rtcp::packets(&d).next() else { panic!("a NACK") };
+        assert_eq!((seqs.total(), seqs.count()), (lost.len(), lost.len()));
+    }
+}

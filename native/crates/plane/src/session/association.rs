@@ -21,6 +21,8 @@ const SHED_AFTER_US: u64 = 10_000_000;
 /// A peer that may have said goodbye and is silent for so long is gone: longer than browsers' checks are apart (5 s and a
 /// fifth, RFC 7675 §5.1).
 const LEAVING_US: u64 = 8_000_000;
+/// DTLS datagrams kept for an address that has not answered yet: a ClientHello with a post-quantum key takes two.
+const MAX_HELD: usize = 4;
 
 /// What there is of a session's DTLS.
 pub enum Association {
@@ -55,7 +57,12 @@ impl Association {
 }
 
 impl Session {
-    /// Begins the handshake on the first validated path.
+    /// The DTLS datagrams that came before the peer's address had answered. Once, when it has.
+    pub fn take_held(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Begins the handshake on the first path whose address has answered.
     pub fn start_handshake(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> Outcome {
         if self.phase != Phase::Waiting {
             return Outcome::Nothing;
@@ -75,6 +82,9 @@ impl Session {
             return Outcome::Nothing;
         };
         if self.phase == Phase::Waiting {
+            if self.held.len() < MAX_HELD {
+                self.held.push(datagram.to_vec());
+            }
             return Outcome::Nothing;
         }
         if a.dtls.handle(datagram).is_err() {

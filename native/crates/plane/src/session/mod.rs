@@ -1,20 +1,22 @@
 //! One negotiated WebRTC association: ICE-lite (RFC 8445 §2.5), DTLS-SRTP (RFC 5764), tracks both ways.
 
 mod association;
+pub mod budget;
+mod connectivity;
 mod layer_selector;
 mod nack_responder;
 pub mod pacer;
+pub mod paths;
 pub mod recv;
 mod repair_log;
 pub mod rtp_munger;
 pub mod send;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rillcast_crypto::dtls::Context;
 use rillcast_crypto::srtp::{Receiver, Sender};
 use rillcast_wire::bwe::Estimator;
-use rillcast_wire::stun;
 
 use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
@@ -22,13 +24,16 @@ use crate::events::CloseReason;
 use crate::prefetch::prefetch;
 use association::Association;
 pub use association::DtlsFailure;
+use budget::Budget;
+pub use connectivity::Checked;
+use paths::Paths;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 
 /// How far a session is. It goes one way only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// No authenticated STUN check yet.
+    /// No address of the peer has answered a check yet.
     Waiting,
     Handshaking,
     Connected,
@@ -42,9 +47,6 @@ pub enum Outcome {
     /// Close it, with this reason.
     Close(CloseReason),
 }
-
-/// Addresses that passed a check, remembered per session.
-const MAX_PATHS: usize = 8;
 
 /// Since the session began, except where said.
 #[derive(Default)]
@@ -79,12 +81,17 @@ impl Totals {
 pub struct Session {
     pub id: u64,
     pub phase: Phase,
-    pub ice: Vec<IceParameters>,
+    pub ice: Vec<Arc<IceParameters>>,
+    /// Of our checks (RFC 8445 §16.1).
+    tie_breaker: u64,
     dtls: Association,
+    /// DTLS datagrams that came before the address answered.
+    held: Vec<Vec<u8>>,
+    /// Where everything is sent: the peer has answered there.
     pub path: Option<Path>,
-    pub paths: Vec<Path>,
-    /// An address that made room in `paths`; the worker forgets it too.
-    pub forgotten: Option<SocketAddr>,
+    /// The path that the peer last nominated, which may still have to answer.
+    nominated: Option<Path>,
+    pub paths: Paths,
     pub tx: Option<Sender>,
     pub rx: Option<Receiver>,
     pub extensions: HeaderExtensions,
@@ -95,9 +102,12 @@ pub struct Session {
     pub added_us: u64,
     /// Its place among the worker's sessions whose handshake runs.
     pub half_open_at: Option<usize>,
+    /// When the peer was last heard, on any of its paths; and when something came from `path` that only it can have made.
     pub seen_us: u64,
-    /// Last receiver report of a viewer, 0 before the first; and whether it has stopped reporting.
+    pub consent_us: u64,
+    /// Last RTCP of the peer, 0 before the first.
     pub feedback_us: u64,
+    /// Nothing is sent, since the peer neither reports nor answers.
     pub stalled: bool,
     pub reported_us: u64,
     pub remb_us: u64,
@@ -115,8 +125,7 @@ pub struct Session {
     pub lag_us: u64,
     /// SSRC we use as the sender of feedback.
     pub feedback_ssrc: u32,
-    /// Packets that may still be repaired in this second.
-    pub repair_budget: u32,
+    pub budget: Budget,
     /// When the peer may have said goodbye, 0 = never: see `association`.
     pub leaving_us: u64,
     pub dtls_version: &'static str,
@@ -133,11 +142,13 @@ impl Session {
         Ok(Session {
             id: c.session,
             phase: Phase::Waiting,
-            ice: vec![c.ice.clone()],
+            ice: vec![Arc::new(c.ice.clone())],
+            tie_breaker: fastrand::u64(..),
             dtls,
+            held: vec![],
             path: None,
-            paths: vec![],
-            forgotten: None,
+            nominated: None,
+            paths: Paths::default(),
             tx: None,
             rx: None,
             extensions: c.extensions,
@@ -148,6 +159,7 @@ impl Session {
             added_us: now_us,
             half_open_at: None,
             seen_us: now_us,
+            consent_us: now_us,
             feedback_us: 0,
             stalled: false,
             reported_us: 0,
@@ -162,59 +174,16 @@ impl Session {
             rtt_us: 0,
             lag_us: 0,
             feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
-            repair_budget: REPAIR_PER_SECOND,
+            budget: Budget::of_a_second(0),
             leaving_us: 0,
             dtls_version: "",
             srtp_profile: "",
         })
     }
 
-    /// A binding request for one of our ufrags: authenticates, answers, learns the path.
-    /// Returns false if it is not the peer's.
-    pub fn on_check(
-        &mut self,
-        now_us: u64,
-        path: Path,
-        datagram: &[u8],
-        check: &stun::Binding<'_>,
-        out: &mut Egress,
-        owner: u32,
-    ) -> bool {
-        let Some((local, remote)) = check.username.and_then(|u| u.split_once(':')) else { return false };
-        let Some(ice) = self.ice.iter().find(|i| i.local_ufrag == local && i.remote_ufrag == remote) else {
-            return false;
-        };
-        if !stun::verify_integrity(datagram, ice.local_pwd.as_bytes()) {
-            return false;
-        }
-        let mut reply = Vec::with_capacity(128);
-        if check.controlled.is_some() {
-            // We are lite, hence always controlled (RFC 8445 §7.3.1.1).
-            stun::write_error(&mut reply, &check.transaction_id, 487, "Role Conflict", Some(ice.local_pwd.as_bytes()));
-            out.datagram(&path, owner, &reply);
-            return true;
-        }
-        stun::write_success(&mut reply, &check.transaction_id, path.to, ice.local_pwd.as_bytes());
-        out.datagram(&path, owner, &reply);
-        self.seen_us = now_us;
-        if !self.paths.contains(&path) {
-            if self.paths.len() == MAX_PATHS {
-                let current = self.path;
-                if let Some(i) = self.paths.iter().position(|p| Some(*p) != current) {
-                    self.forgotten = Some(self.paths.remove(i).to);
-                }
-            }
-            self.paths.push(path);
-        }
-        if check.use_candidate || self.path.is_none() {
-            self.path = Some(path);
-        }
-        true
-    }
-
     /// Encrypts and sends a compound RTCP packet.
     pub fn send_rtcp(&mut self, mut packet: Vec<u8>, out: &mut Egress, owner: u32) {
-        let (Some(tx), Some(path)) = (&mut self.tx, &self.path) else { return };
+        let (Some(tx), Some(path), false) = (&mut self.tx, &self.path, self.stalled) else { return };
         if !packet.is_empty() && tx.protect_rtcp(&mut packet).is_ok() {
             out.datagram(path, owner, &packet);
         }
@@ -239,25 +208,5 @@ impl Session {
         if let Some(tx) = &self.tx {
             tx.prefetch();
         }
-    }
-
-    /// Whether the peer passed a check from this address.
-    pub fn knows(&self, from: SocketAddr) -> bool {
-        self.paths.iter().any(|p| p.to == from)
-    }
-}
-
-/// A viewer that reported and then says nothing for this long gets no more media until it speaks again.
-pub const STALLED_US: u64 = 8_000_000;
-/// A viewer's repair budget; beyond it, a keyframe costs less.
-pub const REPAIR_PER_SECOND: u32 = 600;
-
-/// Repairs may take half of what a receiver says it can take; 0 = it says nothing.
-pub fn repairs_per_second(remb_bps: u64) -> u32 {
-    let half = (remb_bps / 2 / 9_600) as u32;
-    if remb_bps == 0 {
-        REPAIR_PER_SECOND
-    } else {
-        half.clamp(30, REPAIR_PER_SECOND)
     }
 }

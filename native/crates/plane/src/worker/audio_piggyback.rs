@@ -69,9 +69,9 @@ impl Source {
         self.piggybacked > 0 && self.piggybacked >= pending * self.viewers.len()
     }
 
-    /// At the end of `pending` packets' waiting: whether all have been taken along.
-    pub(super) fn settle_piggyback(&mut self, pending: usize) -> bool {
-        let all = self.all_piggybacked(pending);
+    /// At the end of the pending packets' waiting: whether all have been taken along.
+    pub(super) fn settle_piggyback(&mut self) -> bool {
+        let all = self.all_piggybacked(self.pending.len());
         if self.piggybacked == 0 {
             self.waited_in_vain = self.waited_in_vain.saturating_add(1);
         }
@@ -85,19 +85,13 @@ pub(super) struct Piggyback<'a> {
     sources: &'a Sources,
     /// The last one looked up: nearly every viewer of a frame has the same.
     last: (u64, &'a [PacketRef]),
-    /// Packets taken along, by source.
-    piggybacked: Vec<(u64, usize)>,
+    /// Packets taken along, by source; `note_piggyback` empties it.
+    piggybacked: &'a mut Vec<(u64, usize)>,
 }
 
 impl<'a> Piggyback<'a> {
-    /// `piggybacked` is an empty vector, given back by `piggybacked`.
-    pub fn new(sources: &'a Sources, piggybacked: Vec<(u64, usize)>) -> Self {
+    pub fn new(sources: &'a Sources, piggybacked: &'a mut Vec<(u64, usize)>) -> Self {
         Piggyback { sources, last: (0, &[]), piggybacked }
-    }
-
-    /// What was taken along, for `note_piggyback`.
-    pub fn piggybacked(self) -> Vec<(u64, usize)> {
-        self.piggybacked
     }
 
     fn waiting(&mut self, id: u64) -> &'a [PacketRef] {

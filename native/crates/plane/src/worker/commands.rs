@@ -51,7 +51,6 @@ impl Worker {
                 return false;
             }
         }
-        self.close_marked(out);
         true
     }
 
@@ -161,6 +160,12 @@ impl Worker {
         }
         self.sessions.add_credentials(slot, ice);
         Ok(())
+    }
+
+    /// Ends a session of itself, and counts why.
+    pub(super) fn end_session(&mut self, slot: usize, reason: CloseReason, out: &mut Egress) {
+        self.counters.add(reason.name());
+        self.close_session(slot, reason, false, out);
     }
 
     /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the

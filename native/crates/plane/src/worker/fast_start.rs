@@ -1,5 +1,7 @@
 //! Viewers and relays that begin: with the newest cached keyframe, then packet by packet up to the live edge, paced.
 
+use std::net::SocketAddr;
+
 use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
@@ -42,7 +44,7 @@ impl Worker {
 
     /// Begins with the target source if its keyframe is cached, else asks for one. The old source goes on until then.
     pub(super) fn try_begin(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
-        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let Some(session) = self.sessions.get_mut(slot).filter(|s| !s.stalled) else { return };
         let t = &mut session.send[track];
         let Some(id) = t.target else { return };
         let Some(source) = self.sources.get_mut(id) else { return };
@@ -61,12 +63,18 @@ impl Worker {
         self.catch_up(now_us, slot, track, out);
     }
 
-    /// A viewer that seemed gone speaks again: from the next keyframe on.
-    pub(super) fn resume(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+    /// Something authentic came from this address: a viewer that was stalled goes on from the next keyframe, if it is where
+    /// its media goes.
+    pub(super) fn resume(&mut self, now_us: u64, slot: usize, from: SocketAddr, out: &mut Egress) {
+        let s = &mut self.sessions[slot];
+        if !s.stalled || s.path.is_none_or(|p| p.to != from) {
+            return;
+        }
+        s.stalled = false;
         for track in 0..self.sessions[slot].send.len() {
             let t = &mut self.sessions[slot].send[track];
-            if t.progress == Progress::Waiting && t.target.is_none() {
-                t.target = t.source;
+            if t.progress == Progress::Waiting {
+                t.target = t.target.or(t.source);
                 self.attach(now_us, slot, track, out);
             }
         }

@@ -57,47 +57,41 @@ impl Worker {
     pub(super) fn flush_source(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         self.forward(id, out);
         let audio_waits = self.audio_waits();
-        let Some(source) = self.sources.get_mut(id) else { return };
-        let packets = std::mem::take(&mut source.pending);
-        if packets.is_empty() {
-            return;
-        }
-        source.forwarded = 0;
-        let gone = source.settle_piggyback(packets.len());
-        let viewers = std::mem::take(&mut source.viewers);
-        let rotation = source.rotation % viewers.len().max(1);
-        source.rotation = rotation + 1;
+        let Some(source) = self.sources.get_mut(id).filter(|s| !s.pending.is_empty()) else { return };
         let mut begin = vec![];
-        if !gone {
-            let piggyback = (source.kind == Kind::Video && audio_waits)
-                .then(|| Piggyback::new(&self.sources, std::mem::take(&mut self.piggybacked)));
-            let mut burst = Burst {
-                source: id,
-                moment: Moment::new(now_us),
-                pads: padding(&packets, piggyback.is_some()),
-                packets: &packets,
-                begin: &mut begin,
-                starts: &mut self.starts,
-                piggyback,
-            };
-            for part in [&viewers[rotation..], &viewers[..rotation]] {
-                burst.fan_out(&mut self.sessions, part, out);
-            }
-            if let Some(piggyback) = burst.piggyback {
-                self.piggybacked = piggyback.piggybacked();
-            }
+        if !source.settle_piggyback() {
+            let first = source.next_first();
+            self.fan_out(now_us, id, first, audio_waits, &mut begin, out);
         }
         if let Some(source) = self.sources.get_mut(id) {
-            source.viewers = viewers;
-            // The vector goes back so that the next burst needs no allocation.
-            let mut packets = packets;
-            packets.clear();
-            source.pending = packets;
+            source.pending.clear();
+            source.forwarded = 0;
         }
         self.note_piggyback();
         for (slot, track) in begin {
             self.try_begin(now_us, slot, track, out);
         }
+    }
+
+    /// Sends a source's pending packets to its viewers, from place `first` on. `begin`: tracks that want to begin with them.
+    fn fan_out(
+        &mut self,
+        now_us: u64,
+        id: u64,
+        first: usize,
+        audio_waits: bool,
+        begin: &mut Vec<(usize, usize)>,
+        out: &mut Egress,
+    ) {
+        let Worker { sessions, sources, starts, piggybacked, .. } = self;
+        let Some(source) = sources.get(id) else { return };
+        let piggyback = (source.kind == Kind::Video && audio_waits).then(|| Piggyback::new(sources, piggybacked));
+        let packets = &source.pending;
+        let pads = padding(packets, piggyback.is_some());
+        let mut burst = Burst { source: id, moment: Moment::new(now_us), packets, pads, begin, starts, piggyback };
+        let (last, rest) = source.viewers.split_at(first);
+        burst.fan_out(sessions, rest, out);
+        burst.fan_out(sessions, last, out);
     }
 
     /// Sends what has not been yet to mirrors, taps and relays.

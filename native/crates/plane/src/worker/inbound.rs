@@ -1,53 +1,93 @@
 //! What arrives for sessions: STUN checks, DTLS, SRTP and SRTCP; and packets pushed by Python.
 
+use std::net::SocketAddr;
+
+use rillcast_crypto::srtp::{Receiver, SrtpError};
 use rillcast_wire::{rtcp, rtp, stun};
 
+use super::sessions::Owners;
 use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, Path, MAX_DATAGRAM};
 use crate::events::Event;
+use crate::session::paths::owner_of;
 use crate::session::recv::carried;
 use crate::session::send::Moment;
-use crate::session::{Outcome, Phase, Session};
+use crate::session::{Checked, Outcome, Phase, Session};
 use crate::source::{Feed, Incoming};
+
+/// Why a datagram could not be decrypted.
+enum Closed {
+    /// No session has to do with the address.
+    UnknownPeer,
+    /// The session has no keys yet.
+    BeforeHandshake,
+    /// It is not authentic, or was there before.
+    Refused,
+}
 
 impl Worker {
     pub(super) fn stun(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
-        let check = match stun::parse(data) {
-            Ok(c) => c,
-            Err(_) => return self.counters.add("stun_malformed"),
+        let Ok(message) = stun::parse(data) else { return self.counters.add("stun_malformed") };
+        match message.class {
+            stun::Class::Request => self.check(now_us, path, data, &message, out),
+            stun::Class::Success => self.answer(now_us, path, data, &message, out),
+            // A keep-alive for NATs on the way (RFC 8445 §11). Anybody can make one, so that it says nothing.
+            stun::Class::Indication => {}
+            stun::Class::Error => self.counters.add("stun_check_refused"),
+        }
+    }
+
+    /// A check of the peer.
+    fn check(&mut self, now_us: u64, path: Path, data: &[u8], check: &stun::Binding<'_>, out: &mut Egress) {
+        let local = check.username.and_then(|u| u.split_once(':')).map(|(local, _)| local);
+        let Some(slot) = local.and_then(|l| self.sessions.slot_of_ufrag(l)) else {
+            return self.counters.add("stun_unknown_ufrag");
         };
-        match check.class {
-            stun::Class::Request => {}
-            stun::Class::Indication => {
-                if let Some(s) = self.sessions.at_mut(path.to) {
-                    s.seen_us = s.seen_us.max(now_us.saturating_sub(1));
+        match self.sessions[slot].on_check(now_us, path, data, check, out, slot as u32) {
+            Checked::Refused => self.counters.add("stun_unauthenticated"),
+            Checked::OverBudget => self.counters.add("stun_over_budget"),
+            Checked::RoleConflict => self.counters.add("stun_role_conflict"),
+            Checked::Answered { forgotten } => {
+                self.sessions.claim(path.to, slot);
+                if let Some(address) = forgotten {
+                    self.counters.add("path_forgotten");
+                    self.sessions.unbind(address, slot);
                 }
-                return;
             }
-            stun::Class::Success | stun::Class::Error => return self.counters.add("stun_unexpected"),
         }
-        let slot =
-            check.username.and_then(|u| u.split_once(':')).and_then(|(local, _)| self.sessions.slot_of_ufrag(local));
-        let Some(slot) = slot else { return self.counters.add("stun_unknown_ufrag") };
-        let session = &mut self.sessions[slot];
-        if !session.on_check(now_us, path, data, &check, out, slot as u32) {
-            return self.counters.add("stun_unauthenticated");
+    }
+
+    /// An answer to a check of ours: somebody is at that address, and it is the session's peer.
+    fn answer(&mut self, now_us: u64, path: Path, data: &[u8], answer: &stun::Binding<'_>, out: &mut Egress) {
+        let slot = owner_of(&answer.transaction_id);
+        let session = self.sessions.get_mut(slot);
+        if !session.is_some_and(|s| s.on_answer(now_us, path, data, &answer.transaction_id)) {
+            return self.counters.add("stun_unexpected");
         }
-        if !session.knows(path.to) {
-            return;
-        }
-        let forgotten = session.forgotten.take();
-        let outcome = session.start_handshake(now_us, out, slot as u32);
-        if let Some(f) = forgotten {
-            self.sessions.unbind(f);
-        }
-        self.sessions.bind(path.to, slot);
+        self.sessions.bind(now_us, path.to, slot);
+        self.resume(now_us, slot, path.to, out);
+        let held = self.sessions[slot].take_held();
+        let outcome = self.sessions[slot].start_handshake(now_us, out, slot as u32);
         self.after(now_us, slot, outcome, out);
+        for datagram in held {
+            self.session_dtls(now_us, slot, &datagram, out);
+        }
     }
 
     pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
-        let Some(slot) = self.sessions.slot_at(path.to) else { return self.counters.add("dtls_unknown_peer") };
+        let Some(owners) = self.sessions.owners_of(path.to) else { return self.counters.add("dtls_unknown_peer") };
+        // A handshake is not for a session that has its own behind it. What comes later authenticates with one of the two,
+        // and the other one passes it over.
+        let shakes = |slot: &usize| self.sessions.get(*slot).is_some_and(|s| s.phase != Phase::Connected);
+        let newcomer = owners.beside.filter(shakes);
+        let takers = if newcomer.is_some() { [newcomer, None] } else { [Some(owners.slot), owners.beside] };
+        for slot in takers.into_iter().flatten() {
+            self.session_dtls(now_us, slot, data, out);
+        }
+    }
+
+    fn session_dtls(&mut self, now_us: u64, slot: usize, data: &[u8], out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let outcome = session.on_dtls(now_us, data, out, slot as u32);
         match session.take_data_records() {
@@ -60,10 +100,7 @@ impl Worker {
     pub(super) fn after(&mut self, now_us: u64, slot: usize, outcome: Outcome, out: &mut Egress) {
         match outcome {
             Outcome::Nothing => {}
-            Outcome::Close(reason) => {
-                self.counters.add(reason.name());
-                self.closing.push((slot, reason));
-            }
+            Outcome::Close(reason) => self.end_session(slot, reason, out),
             Outcome::Connected => self.connected(now_us, slot, out),
         }
     }
@@ -71,7 +108,7 @@ impl Worker {
     fn connected(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
         self.sessions.end_half_open(slot);
         let s = &mut self.sessions[slot];
-        s.seen_us = now_us;
+        (s.seen_us, s.consent_us, s.stalled) = (now_us, now_us, false);
         self.shared.events.push(Event::SessionConnected {
             session: s.id,
             remote: s.path.map_or_else(String::new, |p| p.to.to_string()),
@@ -88,21 +125,43 @@ impl Worker {
         }
     }
 
+    /// Decrypts a datagram with the keys of the session that it is for: its slot, and the length of what was in it. After
+    /// an error the contents are undefined.
+    #[inline]
+    fn open(
+        &mut self,
+        from: SocketAddr,
+        data: &mut [u8],
+        open: impl Fn(&mut Receiver, &mut [u8]) -> Result<usize, SrtpError>,
+    ) -> Result<(usize, usize), Closed> {
+        let Owners { slot, beside } = self.sessions.owners_of(from).ok_or(Closed::UnknownPeer)?;
+        let mut open_as = |slot: usize, data: &mut [u8]| {
+            let session = self.sessions.get_mut(slot).ok_or(Closed::UnknownPeer)?;
+            let rx = session.rx.as_mut().ok_or(Closed::BeforeHandshake)?;
+            open(rx, data).map(|len| (slot, len)).map_err(|_| Closed::Refused)
+        };
+        let Some(beside) = beside else { return open_as(slot, data) };
+        let sealed = data.to_vec();
+        open_as(slot, data).or_else(|_| {
+            data.copy_from_slice(&sealed);
+            open_as(beside, data)
+        })
+    }
+
     pub(super) fn session_rtp(&mut self, now_us: u64, path: Path, data: &mut [u8]) {
-        let Some(session) = self.sessions.at_mut(path.to) else {
-            return self.counters.add("rtp_unknown_peer");
+        let (slot, len) = match self.open(path.to, data, Receiver::unprotect_rtp) {
+            Ok(opened) => opened,
+            Err(Closed::UnknownPeer) => return self.counters.add("rtp_unknown_peer"),
+            Err(Closed::BeforeHandshake) => return self.counters.add("rtp_before_handshake"),
+            Err(Closed::Refused) => return self.counters.add("srtp_refused"),
         };
-        let Some(rx) = &mut session.rx else { return self.counters.add("rtp_before_handshake") };
-        let len = match rx.unprotect_rtp(data) {
-            Ok(n) => n,
-            Err(_) => return self.counters.add("srtp_refused"),
-        };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         let datagram = &data[..len];
         let header = match rtp::parse(datagram) {
             Ok(h) => h,
             Err(_) => return self.counters.add("rtp_malformed"),
         };
-        session.seen_us = now_us;
+        session.heard_from(now_us, path.to);
         session.totals.packets_received += 1;
         session.totals.bytes_received += len as u64;
         let Some(route) = session.routes.find(&session.recv, &session.extensions, datagram, &header) else {
@@ -147,21 +206,20 @@ impl Worker {
     }
 
     pub(super) fn session_rtcp(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let Some(slot) = self.sessions.slot_at(path.to) else { return self.counters.add("rtcp_unknown_peer") };
-        let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Some(rx) = &mut session.rx else { return self.counters.add("rtcp_before_handshake") };
-        let len = match rx.unprotect_rtcp(data) {
-            Ok(n) => n,
-            Err(_) => return self.counters.add("srtcp_refused"),
+        let (slot, len) = match self.open(path.to, data, Receiver::unprotect_rtcp) {
+            Ok(opened) => opened,
+            Err(Closed::UnknownPeer) => return self.counters.add("rtcp_unknown_peer"),
+            Err(Closed::BeforeHandshake) => return self.counters.add("rtcp_before_handshake"),
+            Err(Closed::Refused) => return self.counters.add("srtcp_refused"),
         };
-        session.seen_us = now_us;
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        session.heard_from(now_us, path.to);
         session.feedback_us = now_us;
-        if std::mem::take(&mut session.stalled) {
-            self.resume(now_us, slot, out);
-        }
+        self.resume(now_us, slot, path.to, out);
         for packet in rtcp::packets(&data[..len]) {
             match packet {
-                Ok(p) => self.session_report(now_us, slot, &p, out),
+                Ok(p) if self.sessions[slot].budget.take_report(&p) => self.session_report(now_us, slot, &p, out),
+                Ok(_) => return self.counters.add("rtcp_over_budget"),
                 Err(_) => return self.counters.add("rtcp_malformed"),
             }
         }
@@ -247,10 +305,9 @@ impl Worker {
         if !track.may_repair(seq, now_us, session.rtt_us) {
             return self.counters.add("nack_too_soon");
         }
-        if session.repair_budget == 0 {
+        if !session.budget.take_repair() {
             return self.counters.add("nack_over_budget");
         }
-        session.repair_budget -= 1;
         let moment = Moment::new(now_us);
         let ids = &session.extensions;
         if out.packet(path, slot as u32, |b| track.write_repair(&packet, &munger, &moment, ids, tx, b)) {

@@ -27,7 +27,7 @@ use rillcast_wire::demux;
 
 use crate::config::PlaneConfig;
 use crate::egress::{Egress, Path, Sock};
-use crate::events::{CloseReason, EventQueue};
+use crate::events::EventQueue;
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
 use relays::Relays;
@@ -85,8 +85,6 @@ pub struct Worker {
     starts: StartQueue,
     /// By session slot.
     probes: HashMap<usize, Probe>,
-    /// Sessions to end, with the reason, as soon as nothing borrows them.
-    closing: Vec<(usize, CloseReason)>,
     pub counters: Counters,
     /// DTLS associations given up since the last second began.
     shed: usize,
@@ -126,7 +124,6 @@ impl Worker {
             piggybacked: vec![],
             starts: StartQueue::default(),
             probes: HashMap::new(),
-            closing: vec![],
             counters: Counters::default(),
             shed: 0,
             packets_in: 0,
@@ -160,14 +157,6 @@ impl Worker {
             demux::Kind::Rtcp => self.session_rtcp(now_us, path, data, out),
             demux::Kind::Unknown => self.counters.add("demux_unknown"),
         }
-        self.close_marked(out);
-    }
-
-    /// Ends what was marked while something borrowed it.
-    fn close_marked(&mut self, out: &mut Egress) {
-        while let Some((slot, reason)) = self.closing.pop() {
-            self.close_session(slot, reason, false, out);
-        }
     }
 }
 
@@ -184,7 +173,6 @@ impl Worker {
             ("half open", self.sessions.half_open()),
             ("starts", self.starts.len()),
             ("probes", self.probes.len()),
-            ("closing", self.closing.len()),
         ]
         .into_iter()
         .filter_map(|(name, n)| (n > 0).then_some(name))

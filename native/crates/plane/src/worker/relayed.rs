@@ -70,6 +70,9 @@ impl Worker {
             }
         }
         for packet in rtcp::packets(&data[..len]) {
+            if !packet.as_ref().is_ok_and(|p| self.relays.outgoing_mut(id).is_some_and(|r| r.may_ask(p))) {
+                return self.counters.add(if packet.is_ok() { "relay_over_budget" } else { "rtcp_malformed" });
+            }
             match packet {
                 Ok(rtcp::Packet::Nack { seqs, .. }) => {
                     for seq in seqs {

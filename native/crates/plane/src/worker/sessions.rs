@@ -4,21 +4,33 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 use slab::Slab;
 
 use crate::config::IceParameters;
-use crate::session::Session;
+use crate::session::{Phase, Session};
 
 /// ICE restarts (RFC 8445 §2.4) whose credentials are known at once: the peer may still use those before the last ones.
 const MAX_CREDENTIALS: usize = 2;
+/// A session that was heard so lately keeps its address: longer than browsers' checks are apart (RFC 7675 §5.1).
+const HEARD_LATELY_US: u64 = 8_000_000;
+
+/// Whose the datagrams from an address are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owners {
+    pub slot: usize,
+    /// Another session that has answered from the same address while the first one still lives. What authenticates the
+    /// datagrams tells the two apart.
+    pub beside: Option<usize>,
+}
 
 #[derive(Default)]
 pub(super) struct Sessions {
     slots: Slab<Box<Session>>,
     by_id: HashMap<u64, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_address: HashMap<SocketAddr, Owners>,
     /// Slots of those whose handshake runs; each knows its place here, so that leaving costs the same however many there are.
     half_open: Vec<usize>,
 }
@@ -43,10 +55,8 @@ impl Sessions {
         for ice in &session.ice {
             self.by_ufrag.remove(&ice.local_ufrag);
         }
-        for path in &session.paths {
-            if self.by_address.get(&path.to) == Some(&slot) {
-                self.by_address.remove(&path.to);
-            }
+        for address in session.paths.addresses() {
+            self.unbind(address, slot);
         }
         Some(session)
     }
@@ -96,37 +106,65 @@ impl Sessions {
     }
 
     /// By where a datagram comes from. Once per datagram.
-    pub fn slot_at(&self, address: SocketAddr) -> Option<usize> {
+    #[inline]
+    pub fn owners_of(&self, address: SocketAddr) -> Option<Owners> {
         self.by_address.get(&address).copied()
-    }
-
-    /// See `slot_at`.
-    pub fn at_mut(&mut self, address: SocketAddr) -> Option<&mut Session> {
-        self.slots.get_mut(*self.by_address.get(&address)?).map(|s| &mut **s)
     }
 
     /// New credentials beside those before; the oldest are forgotten. The user fragment must be free.
     pub fn add_credentials(&mut self, slot: usize, ice: IceParameters) {
         let session = &mut self.slots[slot];
         self.by_ufrag.insert(ice.local_ufrag.clone(), slot);
-        session.ice.push(ice);
+        session.ice.push(Arc::new(ice));
         if session.ice.len() > MAX_CREDENTIALS {
             let old = session.ice.remove(0);
             self.by_ufrag.remove(&old.local_ufrag);
         }
     }
 
-    /// The session passed a check from this address, which is nobody else's from now on.
-    pub fn bind(&mut self, address: SocketAddr, slot: usize) {
-        let other = self.by_address.insert(address, slot).filter(|o| *o != slot);
-        if let Some(other) = other.and_then(|o| self.slots.get_mut(o)) {
-            other.paths.retain(|p| p.to != address);
+    /// A check of the session came from this address, which may be forged. So it is no way to the session if another one
+    /// has proved that the address is its own.
+    pub fn claim(&mut self, address: SocketAddr, slot: usize) {
+        let proved = |o: &Owners| self.slots.get(o.slot).is_some_and(|s| s.paths.has_proved(address));
+        if !self.by_address.get(&address).is_some_and(proved) {
+            self.by_address.insert(address, Owners { slot, beside: None });
         }
     }
 
-    /// Datagrams from this address belong to nobody.
-    pub fn unbind(&mut self, address: SocketAddr) {
-        self.by_address.remove(&address);
+    /// The session has answered from this address. It is nobody else's from now on, unless another session that has done
+    /// the same is connected and was heard lately: then it is both of theirs.
+    pub fn bind(&mut self, now_us: u64, address: SocketAddr, slot: usize) {
+        let alone = Owners { slot, beside: None };
+        let before = self.by_address.insert(address, alone).unwrap_or(alone);
+        let holds = before.slot != slot && self.holds(now_us, address, before.slot);
+        if holds {
+            self.by_address.insert(address, Owners { slot: before.slot, beside: Some(slot) });
+        }
+        let displaced = [(!holds).then_some(before.slot), before.beside];
+        for other in displaced.into_iter().flatten().filter(|o| *o != slot) {
+            if let Some(s) = self.slots.get_mut(other) {
+                s.lose(address);
+            }
+        }
+    }
+
+    fn holds(&self, now_us: u64, address: SocketAddr, slot: usize) -> bool {
+        self.slots.get(slot).is_some_and(|s| {
+            s.phase == Phase::Connected && s.paths.has_proved(address) && now_us < s.seen_us + HEARD_LATELY_US
+        })
+    }
+
+    /// The address is no longer the session's.
+    pub fn unbind(&mut self, address: SocketAddr, slot: usize) {
+        let Some(owners) = self.by_address.get_mut(&address) else { return };
+        match owners.beside {
+            Some(beside) if owners.slot == slot => *owners = Owners { slot: beside, beside: None },
+            Some(beside) if beside == slot => owners.beside = None,
+            None if owners.slot == slot => {
+                self.by_address.remove(&address);
+            }
+            _ => {}
+        }
     }
 
     // ------------------------------------------------------------------ handshakes
@@ -215,18 +253,35 @@ mod tests {
         Session::new(0, context, &c).unwrap()
     }
 
+    /// A check of the session came from `ADDRESS`, and was answered unless `answered_us` is 0.
+    fn heard(s: &mut Sessions, slot: usize, answered_us: u64) {
+        let (ice, path) = (s[slot].ice[0].clone(), Path { sock: Sock::MediaV4, to: address(), local: None });
+        s[slot].paths.heard(path, &ice, 100, None);
+        s.claim(address(), slot);
+        if answered_us > 0 {
+            s[slot].paths.answered(answered_us, path);
+            s[slot].path = Some(path);
+            s[slot].seen_us = answered_us;
+            s.bind(answered_us, address(), slot);
+        }
+    }
+
+    fn address() -> SocketAddr {
+        ([127, 0, 0, 1], 9).into()
+    }
+
+    fn owned(slot: usize, beside: Option<usize>) -> Option<Owners> {
+        Some(Owners { slot, beside })
+    }
+
     #[test]
     fn all_ways_to_a_session_end_with_it() {
         let (context, mut s) = (Context::new().unwrap(), Sessions::default());
         let slot = s.add(session(&context, 1));
-        let address = ([127, 0, 0, 1], 9).into();
-        s.bind(address, slot);
-        s[slot].paths.push(Path { sock: Sock::MediaV4, to: address, local: None });
+        heard(&mut s, slot, 1);
         s.add_credentials(slot, ice("again"));
-        assert_eq!(
-            [s.slot_of(1), s.slot_of_ufrag("u1"), s.slot_of_ufrag("again"), s.slot_at(address)],
-            [Some(slot); 4]
-        );
+        assert_eq!([s.slot_of(1), s.slot_of_ufrag("u1"), s.slot_of_ufrag("again")], [Some(slot); 3]);
+        assert_eq!(s.owners_of(address()), owned(slot, None));
         assert!(s.remove(slot).is_some() && s.remove(slot).is_none());
         assert_eq!((s.ways(), s.half_open(), s.len()), (0, 0, 0));
     }
@@ -242,16 +297,52 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_that_of_the_session_which_passed_a_check_last() {
+    fn a_check_alone_takes_no_address_from_a_session_that_has_answered_there() {
         let (context, mut s) = (Context::new().unwrap(), Sessions::default());
-        let address: SocketAddr = ([127, 0, 0, 1], 9).into();
-        let (first, second) = (s.add(session(&context, 1)), s.add(session(&context, 2)));
-        s[first].paths.push(Path { sock: Sock::MediaV4, to: address, local: None });
-        s.bind(address, first);
-        s.bind(address, second);
-        assert!(s[first].paths.is_empty());
+        let (first, second, third) =
+            (s.add(session(&context, 1)), s.add(session(&context, 2)), s.add(session(&context, 3)));
+        heard(&mut s, first, 0);
+        heard(&mut s, second, 0);
+        assert_eq!(s.owners_of(address()), owned(second, None), "nobody has answered yet");
+        heard(&mut s, first, 1);
+        heard(&mut s, third, 0);
+        assert_eq!(s.owners_of(address()), owned(first, None));
+        s.remove(third);
+        s.remove(second);
+        assert_eq!(s.owners_of(address()), owned(first, None));
+    }
+
+    #[test]
+    fn an_answer_takes_the_address_of_a_session_that_is_not_connected_or_was_not_heard_lately() {
+        for (phase, later_us) in [(Phase::Handshaking, 1), (Phase::Connected, HEARD_LATELY_US)] {
+            let (context, mut s) = (Context::new().unwrap(), Sessions::default());
+            let (first, second) = (s.add(session(&context, 1)), s.add(session(&context, 2)));
+            heard(&mut s, first, 1);
+            s[first].phase = phase;
+            heard(&mut s, second, 1 + later_us);
+            assert_eq!(s.owners_of(address()), owned(second, None));
+            assert_eq!((s[first].path, s[first].stalled), (None, true), "nothing goes there for the first any more");
+            s.remove(first);
+            assert_eq!(s.owners_of(address()), owned(second, None));
+        }
+    }
+
+    #[test]
+    fn two_that_answer_from_one_address_share_it_until_one_has_gone() {
+        let (context, mut s) = (Context::new().unwrap(), Sessions::default());
+        let [first, second, third] = [1, 2, 3].map(|id| s.add(session(&context, id)));
+        heard(&mut s, first, 1);
+        s[first].phase = Phase::Connected;
+        heard(&mut s, second, 2);
+        assert_eq!(s.owners_of(address()), owned(first, Some(second)));
+        heard(&mut s, third, 3);
+        assert_eq!(s.owners_of(address()), owned(first, Some(third)), "two at most");
+        assert_eq!(s[second].path, None);
         s.remove(first);
-        assert_eq!(s.slot_at(address), Some(second));
+        assert_eq!(s.owners_of(address()), owned(third, None));
+        s.remove(second);
+        s.remove(third);
+        assert_eq!(s.ways(), 0);
     }
 
     #[test]

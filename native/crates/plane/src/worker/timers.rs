@@ -7,9 +7,8 @@ use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
 use crate::events::{CloseReason, Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
-use crate::relay::{CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
-use crate::session::send::Progress;
-use crate::session::{repairs_per_second, Phase, STALLED_US};
+use crate::relay::{self, CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
+use crate::session::Phase;
 use crate::source::{Feed, Source};
 
 const SECOND_US: u64 = 1_000_000;
@@ -39,7 +38,6 @@ impl Worker {
         if now_us >= self.last_second_us + SECOND_US {
             self.second(now_us);
         }
-        self.close_marked(out);
     }
 
     fn handshakes(&mut self, now_us: u64, out: &mut Egress) {
@@ -48,13 +46,14 @@ impl Worker {
         let mut i = self.handshake_turn;
         self.handshake_turn = (self.handshake_turn + 1) % HANDSHAKE_TURNS;
         while let Some(slot) = self.sessions.half_open_at(i) {
-            i += HANDSHAKE_TURNS;
             let s = &mut self.sessions[slot];
             if now_us >= s.added_us + timeout {
-                self.counters.add("handshake_timeout");
-                self.closing.push((slot, CloseReason::HandshakeTimeout));
+                // Another one takes its place among the handshakes, so that this place is looked at again.
+                self.end_session(slot, CloseReason::HandshakeTimeout, out);
                 continue;
             }
+            i += HANDSHAKE_TURNS;
+            s.repeat_checks(now_us, out, slot as u32);
             let outcome = s.on_dtls_timer(now_us, out, slot as u32);
             self.after(now_us, slot, outcome, out);
         }
@@ -245,27 +244,21 @@ impl Worker {
 
     fn session_second(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
         let s = &mut self.sessions[slot];
+        let stalls = s.renew_consent(now_us, out, slot as u32);
         if s.phase != Phase::Connected {
             return;
         }
         if now_us >= s.seen_us + self.config.consent_timeout_ms * 1000 {
-            self.counters.add("consent_expired");
-            self.closing.push((slot, CloseReason::ConsentExpired));
-            return;
+            return self.end_session(slot, CloseReason::ConsentExpired, out);
         }
         if s.has_left(now_us) {
-            self.counters.add("dtls_closed");
-            self.closing.push((slot, CloseReason::DtlsClosed));
-            return;
+            return self.end_session(slot, CloseReason::DtlsClosed, out);
         }
         s.serve_dtls(out, slot as u32);
         self.shed += usize::from(s.shed_dtls(now_us));
-        if !s.stalled && s.feedback_us > 0 && !s.send.is_empty() && now_us >= s.feedback_us + STALLED_US {
-            s.stalled = true;
-            s.send.iter_mut().for_each(|t| t.progress = Progress::Waiting);
+        if stalls && !s.send.is_empty() {
             self.counters.add("viewer_stalled");
         }
-        s.repair_budget = repairs_per_second(s.remb_bps);
         self.session_stats(now_us, slot);
         self.send_reports(now_us, slot, out);
     }
@@ -363,6 +356,7 @@ impl Worker {
             rillcast_crypto::memory::release();
         }
         self.sources.iter_mut().for_each(|s| s.waited_in_vain = 0);
+        self.relays.all_outgoing_mut().for_each(|r| r.requests = relay::REQUESTS_PER_SECOND);
         for s in self.sources.iter_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
         }

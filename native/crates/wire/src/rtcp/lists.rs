@@ -92,6 +92,11 @@ impl<'a> NackSeqs<'a> {
     pub(super) fn new(fci: &'a [u8]) -> Self {
         Self { fci, pid: 0, blp: 0 }
     }
+
+    /// How many there are in the whole NACK, counted without unpacking them.
+    pub fn total(&self) -> usize {
+        self.fci.chunks_exact(4).map(|f| 1 + (f[2].count_ones() + f[3].count_ones()) as usize).sum()
+    }
 }
 
 impl Iterator for NackSeqs<'_> {

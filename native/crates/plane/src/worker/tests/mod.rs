@@ -9,5 +9,7 @@ mod feedback;
 mod hostile;
 mod layers;
 mod lives;
+mod machine;
+mod paths;
 mod relays;
 mod rig;

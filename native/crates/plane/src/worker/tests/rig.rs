@@ -206,19 +206,20 @@ impl Bench {
 
     /// A viewer of `source`: SSRC 1000 + session, payload type 102, RTX 103 on SSRC 2000 + session.
     pub fn viewer(&mut self, session: u64, port: u16, source: u64) -> Peer {
-        let track = Self::viewer_track(session, source);
+        let track = self.send_track(session, source);
         self.join(session, port, vec![], vec![track])
     }
 
     /// A viewer whose DTLS association stays open.
     pub fn viewer_that_keeps_dtls(&mut self, session: u64, port: u16, source: u64) -> Peer {
-        let track = Self::viewer_track(session, source);
+        let track = self.send_track(session, source);
         let fingerprint = self.context.fingerprint().to_owned();
         let command = AddSession { keep_dtls: true, ..self.session(session, vec![], vec![track], &fingerprint) };
         self.join_as(command, port)
     }
 
-    fn viewer_track(session: u64, source: u64) -> SendTrack {
+    /// See `viewer`.
+    pub fn send_track(&self, session: u64, source: u64) -> SendTrack {
         SendTrack {
             track: 0,
             kind: Kind::Video,
@@ -240,7 +241,7 @@ impl Bench {
                 local_ufrag: format!("local{session}"),
                 local_pwd: format!("{session:022}"),
                 remote_ufrag: "remote".into(),
-                remote_pwd: "x".repeat(22),
+                remote_pwd: REMOTE_PWD.into(),
             },
             dtls: DtlsParameters {
                 role: DtlsRole::Server,
@@ -274,6 +275,16 @@ impl Bench {
     }
 }
 
+/// The password of every peer.
+pub const REMOTE_PWD: &str = "xxxxxxxxxxxxxxxxxxxxxx";
+
+/// The good answer to a check of ours, under a password.
+pub fn answer(check: &[u8], password: &str) -> Vec<u8> {
+    let (mut out, asked) = (vec![], stun::parse(check).expect("a check"));
+    stun::write_success(&mut out, &asked.transaction_id, ([192, 0, 2, 1], 9).into(), password.as_bytes());
+    out
+}
+
 /// RTP as (header, payload), RTCP whole.
 pub type Received = (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>);
 
@@ -281,6 +292,8 @@ pub type Received = (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>);
 pub struct Peer {
     pub address: SocketAddr,
     pub session: u64,
+    /// Whether it answers checks, as every agent does.
+    pub answers: bool,
     dtls: Dtls,
     /// Media that came while the handshake was still being watched.
     early: Vec<Vec<u8>>,
@@ -291,38 +304,61 @@ pub struct Peer {
 impl Peer {
     pub fn new(context: &Context, session: u64, port: u16) -> Self {
         let dtls = Dtls::new(context, Role::Client).unwrap();
-        Peer { address: ([127, 0, 0, 1], port).into(), session, dtls, early: vec![], tx: None, rx: None }
+        Peer { address: ([127, 0, 0, 1], port).into(), session, answers: true, dtls, early: vec![], tx: None, rx: None }
     }
 
     pub fn check(&self, password: &str) -> Vec<u8> {
-        let mut out = vec![];
-        stun::write_request(
-            &mut out,
-            &[7; 12],
-            &format!("local{}:remote", self.session),
-            1,
-            true,
-            Some(1),
-            None,
-            password.as_bytes(),
-        );
+        self.check_of(password, true)
+    }
+
+    /// A check that nominates its path, or does not.
+    pub fn check_of(&self, password: &str, nominates: bool) -> Vec<u8> {
+        let (mut out, username) = (vec![], format!("local{}:remote", self.session));
+        stun::write_request(&mut out, &[7; 12], &username, 1, nominates, Some(1), None, password.as_bytes());
         out
+    }
+
+    /// The check that the peer would send now.
+    pub fn own_check(&self) -> Vec<u8> {
+        self.check(&format!("{:022}", self.session))
+    }
+
+    /// Answers the checks among what arrived, and returns the rest.
+    fn answer_checks(&self, b: &mut Bench, arrived: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let is_check = |d: &Vec<u8>| stun::parse(d).is_ok_and(|m| m.class == stun::Class::Request);
+        let (checks, rest) = arrived.into_iter().partition::<Vec<_>, _>(is_check);
+        for check in checks.iter().filter(|_| self.answers) {
+            b.give(self.address, answer(check, REMOTE_PWD));
+        }
+        rest
+    }
+
+    /// The first flight of its DTLS handshake.
+    pub fn hello(&mut self) -> Vec<Vec<u8>> {
+        self.dtls.start();
+        std::iter::from_fn(|| self.dtls.transmit()).collect()
+    }
+
+    /// Moves to another address, whose checks come from there. The path is new to the session.
+    pub fn moves_to(&mut self, address: SocketAddr) {
+        self.address = address;
     }
 
     /// ICE and DTLS.
     pub fn connect(&mut self, b: &mut Bench) {
-        b.give(self.address, self.check(&format!("{:022}", self.session)));
+        b.give(self.address, self.own_check());
         self.dtls.start();
         for _ in 0..20 {
-            while let Some(d) = self.dtls.transmit() {
-                b.give(self.address, d);
-            }
-            for d in b.sent_to(self.address) {
+            let arrived = b.sent_to(self.address);
+            for d in self.answer_checks(b, arrived) {
                 if demux::classify(&d) == demux::Kind::Dtls {
                     self.dtls.handle(&d).unwrap();
                 } else {
                     self.early.push(d);
                 }
+            }
+            while let Some(d) = self.dtls.transmit() {
+                b.give(self.address, d);
             }
         }
         let e = self.dtls.connected().expect("the handshake ends");
@@ -350,7 +386,9 @@ impl Peer {
     pub fn received(&mut self, b: &mut Bench) -> Received {
         let (mut media, mut control) = (vec![], vec![]);
         let early = std::mem::take(&mut self.early);
-        for mut d in early.into_iter().chain(b.sent_to(self.address)) {
+        let arrived = b.sent_to(self.address);
+        let arrived = self.answer_checks(b, arrived);
+        for mut d in early.into_iter().chain(arrived) {
             let rx = self.rx.as_mut().unwrap();
             match demux::classify(&d) {
                 demux::Kind::Rtp => {
