@@ -5,11 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from test_media_plane import Published, Rig, peer, publish, relay, rig
-
 from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol as p
 from rillcast.media.protocol import PlaneSession, SourceId
+from tests.integration.plane_rig import Published, Rig, peer, publish, relay, rig
 
 
 def opus(sequence: int) -> bytes:
