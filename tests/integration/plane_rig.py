@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import av
+import msgspec
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
@@ -119,7 +120,7 @@ async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> Published:
 
 
 async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int = 0, *, start: bool = True) -> int:
-    """A session of an aiortc viewer. Unless `start`, the viewer never hears of it."""
+    """A session of an aiortc viewer. Unless `start`, the viewer never hears of it, and we begin the handshake."""
     pc.addTransceiver("video", "recvonly")
     pc.addTransceiver("audio", "recvonly")
     await pc.setLocalDescription(await pc.createOffer())
@@ -140,7 +141,7 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
         p.AddSession(
             session=PlaneSession(session),
             worker=worker,
-            dtls=n.dtls,
+            dtls=n.dtls if start else msgspec.structs.replace(n.dtls, role=p.DtlsRole.CLIENT),
             extensions=n.extensions,
             send=send,
             ice=r.ice[session],
