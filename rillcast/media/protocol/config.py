@@ -20,7 +20,7 @@ class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     gso: bool = True
     handshake_timeout_ms: int = 10_000
     consent_timeout_ms: int = 30_000
-    """RFC 7675: no authenticated STUN message or SRTP/SRTCP packet for this long closes the session. After 8 s without a
-    packet or an answer, nothing is sent any more."""
+    """RFC 7675: no authenticated STUN message or SRTP/SRTCP packet for this long closes the session. After 8 s without
+    a packet or an answer, nothing is sent any more."""
     max_half_open: int = 4_000
     """Sessions per worker whose handshake isn't finished; more are refused."""

@@ -11,8 +11,8 @@ from rillcast.media.protocol.ids import SourceId
 
 
 class IceParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """The ICE user fragments and passwords of both sides (RFC 8445 §5.3). Ours is always the ICE-lite side, but one that
-    asks an address back before it sends there."""
+    """The ICE user fragments and passwords of both sides (RFC 8445 §5.3). Ours is always the ICE-lite side, but
+    one that asks an address back before it sends there."""
 
     local_ufrag: str
     local_pwd: str
