@@ -42,8 +42,8 @@ bench: setup-dev ## measure everything into docs/benchmarks, ≤ 15 min; as root
 bench-quick: setup-dev ## the same in ≤ 3 min
 	@scripts/bench --quick
 
-fuzz: setup ## every parser of network bytes for so long each  [SECONDS=60]
-	@scripts/fuzz $(SECONDS)
+fuzz: setup ## whatever reads bytes from the network, for so long each  [SECONDS=60]
+	@eval "$$(.venv/bin/python scripts/setup.py --env)" && .venv/bin/python scripts/fuzz.py $(SECONDS)
 
 audit: setup ## ask the databases of known holes about everything that is built in
 	@scripts/audit

@@ -160,10 +160,9 @@ impl Worker {
     }
 }
 
-#[cfg(test)]
 impl Worker {
-    /// The tables and lists that are not empty.
-    fn leftovers(&self) -> Vec<&'static str> {
+    /// The tables and lists that are not empty, for tests: when everybody has left, there must be none.
+    pub fn leftovers(&self) -> Vec<&'static str> {
         [
             ("sessions", self.sessions.len()),
             ("ways to sessions", self.sessions.ways()),
@@ -179,6 +178,7 @@ impl Worker {
         .collect()
     }
 
+    #[cfg(test)]
     fn is_half_open(&self, session: u64) -> bool {
         self.sessions.slot_of(session).is_some_and(|slot| self.sessions[slot].phase == crate::session::Phase::Waiting)
     }

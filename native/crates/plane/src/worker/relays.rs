@@ -97,7 +97,7 @@ impl Relays {
         self.outgoing.is_empty()
     }
 
-    #[cfg(test)]
+    /// The entries of all tables.
     pub fn len(&self) -> usize {
         self.outgoing.len() + self.incoming.len() + self.by_ssrc.len()
     }

@@ -188,7 +188,7 @@ impl Sessions {
         }
     }
 
-    #[cfg(test)]
+    /// The entries of all its tables but the sessions themselves.
     pub fn ways(&self) -> usize {
         self.by_id.len() + self.by_ufrag.len() + self.by_address.len()
     }

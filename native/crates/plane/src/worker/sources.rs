@@ -79,7 +79,7 @@ impl Sources {
         self.dirty.retain(|d| d.1 != id);
     }
 
-    #[cfg(test)]
+    /// How many sources there are, and how many of them have new packets.
     pub fn len(&self) -> (usize, usize) {
         (self.by_id.len(), self.dirty.len())
     }

@@ -34,7 +34,7 @@ impl StartQueue {
         (std::mem::take(&mut self.tracks), std::mem::take(&mut self.relays))
     }
 
-    #[cfg(test)]
+    /// How many wait.
     pub fn len(&self) -> usize {
         self.tracks.len() + self.relays.len()
     }
