@@ -32,7 +32,11 @@ class ErrorCode(StrEnum):
     UNAUTHORIZED = "unauthorized_access"
     """The token is missing, wrong, expired or for something else."""
     NOT_ALLOWED_UNREGISTERED = "not_allowed_unregistered_streams"
-    """The app takes only streams that were created by REST before. No check raises it yet."""
+    """The app takes only streams that were created by REST before."""
+    STREAM_NOT_ACTIVE = "stream_not_active_or_expired"
+    """The time in which the stream may be published has not begun, or is over."""
+    USER_BLOCKED = "user_blocked"
+    """An operator has blocked the subscriber that the client says it is."""
     VIEWER_LIMIT_REACHED = "viewerLimitReached"
     """The app has as many viewers as its settings allow."""
     HIGH_RESOURCE_USAGE = "highResourceUsage"
@@ -62,6 +66,11 @@ class ErrorCode(StrEnum):
     """No node of the kind that is needed is ready, or the node that has the stream does not answer."""
     SEAT_REFUSED = "seat_refused"
     """The license has no free seat for this node, or another process took the seat over."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> ErrorCode:
+        """A code that only a newer version knows: something was refused all the same."""
+        return cls.SERVER_ERROR
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

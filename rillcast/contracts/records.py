@@ -21,10 +21,11 @@ from rillcast.contracts.fields import (
     Secret,
     Text,
     UnixMs,
+    UnixS,
     Word,
 )
 from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, SessionId, StreamId, TrackId
-from rillcast.contracts.words import MediaKind, NodeKind
+from rillcast.contracts.words import MediaKind, NodeKind, Role, SubscriberType
 
 
 class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +180,21 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """If it is set, a viewer needs a JWT as with ``playJwtControlEnabled``, signed with this secret."""
     token_max_life_s: Annotated[int, msgspec.Meta(ge=0, le=315_360_000)] = 0
     """How far ahead the ``exp`` of a JWT may lie, in seconds; one without ``exp`` is refused. 0 = any time."""
+    publish_token_control_enabled: bool = False
+    """Whether a publisher needs a one-time token, made by REST."""
+    play_token_control_enabled: bool = False
+    """Whether a viewer needs a one-time token, made by REST."""
+    enable_time_token_for_publish: bool = False
+    """Whether a publisher needs a subscriber id and a time-based code (RFC 6238, HMAC-SHA-1, six digits)."""
+    enable_time_token_for_play: bool = False
+    """Whether a viewer needs a subscriber id and a time-based code."""
+    time_token_secret_for_publish: Secret | None = None
+    """The secret of the codes of publishers that are no registered subscribers, of at least 32 bytes. Without it only
+    registered subscribers with a secret of their own get in."""
+    time_token_secret_for_play: Secret | None = None
+    """The same for viewers."""
+    time_token_period: Annotated[int, msgspec.Meta(ge=10, le=86_400)] = 60
+    """How many seconds a time-based code stands for. The one before and the one after are taken too."""
     hash_control_publish_enabled: bool = False
     """Whether a publisher needs a hash as its token: the SHA-256, in hex, of the stream id, the word ``publish`` and
     ``tokenHashSecret``, one after the other. Such a token never expires."""
@@ -212,6 +228,61 @@ class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     stream_id: StreamId
     encoder_settings_list: tuple[LadderRung, ...] | None = None
     """The rungs of this stream in place of the app's ``encoderSettings``; null = those of the app."""
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """One session that has a one-time token, or one of a subscriber's connections."""
+
+    session: SessionId
+    instance: NodeId
+    """The signaling process that opened the session and says when it is over; with `incarnation`."""
+    incarnation: Word
+    role: Role
+    client: Word
+    """A digest of the client's address and agent. It counts only beside the token or code that it shows again."""
+    since_ms: UnixMs
+    media_node: NodeId | None = None
+    """The origin or edge that has the session; null while none does."""
+
+
+class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A one-time token: Ant Media's Token, and who has it."""
+
+    token_id: Word
+    app: AppName
+    stream: StreamId
+    type: Role
+    expire_date: UnixS
+    """In Unix seconds: the token must be used for the first time before."""
+    room_id: Word = ""
+    """The room in which a publisher's token is good for every stream; empty = none."""
+    hold: Hold | None = None
+    """The session that uses it now."""
+    used_until_ms: UnixMs = 0
+    """It was used, and until then its client may come back; 0 = it was not used."""
+
+
+class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A subscriber of one stream: Ant Media's Subscriber, and its connections."""
+
+    app: AppName
+    stream: StreamId
+    subscriber_id: Word
+    subscriber_name: Word | None = None
+    b32_secret: Secret = ""
+    """The secret of its time-based codes, in base32; empty = they are made with the app's secret."""
+    type: SubscriberType | None = None
+    """What it may do; null = both."""
+    concurrent_connections_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
+    totp_expiry_period_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    """The period of its codes; 0 = that of the app."""
+    blocked_type: SubscriberType | None = None
+    blocked_until_ms: UnixMs = 0
+    """Until then it may not do what `blocked_type` says; 0 = it is not blocked."""
+    registered: bool = True
+    """False for one of which nobody knew before it came with a code of the app's secret. Its record goes with its last
+    connection."""
+    holds: tuple[Hold, ...] = ()
 
 
 class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):

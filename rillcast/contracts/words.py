@@ -25,6 +25,18 @@ class Role(StrEnum):
     PLAY = "play"
 
 
+class SubscriberType(StrEnum):
+    """What a registered subscriber may do, or what it is blocked from."""
+
+    PUBLISH = "publish"
+    PLAY = "play"
+    PUBLISH_PLAY = "publish_play"
+
+    def covers(self, role: Role) -> bool:
+        """Whether it is about publishing, or playing."""
+        return self is SubscriberType.PUBLISH_PLAY or self.value == role.value
+
+
 class MediaKind(StrEnum):
     """What a track carries."""
 
@@ -89,6 +101,8 @@ class EndReason(StrEnum):
     """The stream is no longer there in a codec that was negotiated with this viewer."""
     IN_USE = "in_use"
     """The publisher's media came, but another publisher has the stream."""
+    USER_BLOCKED = "user_blocked"
+    """An operator blocked the subscriber whose session it was."""
     REPLACED = "replaced"
     """The publisher, or its successor, has the stream in another session."""
     DRAINING = "draining"

@@ -93,6 +93,38 @@ OPERATORS_REFUSED = Counter(
     "session sends JSON only), not_authenticated, not_allowed (the role does not reach).",
     ["reason"],
 )
+ACCESS_RECORDS_REFUSED = Counter(
+    "rillcast_signaling_access_records_refused_total",
+    "Tokens and subscribers in the store that could not be read, by kind (token, subscriber).",
+    ["kind"],
+)
+ACCESS_RECORDS_FULL = Counter(
+    "rillcast_signaling_access_records_full_total",
+    "Tokens and subscribers that were not kept because there are as many as the cluster keeps, by kind (token, "
+    "subscriber).",
+    ["kind"],
+)
+HOLDS_LATE = Gauge(
+    "rillcast_signaling_holds_late",
+    "Ends of sessions with a one-time token or a subscriber that the store has not taken in yet.",
+)
+HOLDS_DROPPED = Counter(
+    "rillcast_signaling_holds_dropped_total",
+    "Ends of such sessions that were given up because too many waited for the store: the token stays in use until this "
+    "process ends.",
+)
+GUESSES_LOCKED = Counter(
+    "rillcast_signaling_guesses_locked_total",
+    "Time-based codes that were not looked at after too many wrong ones, by what is locked: client (one subscriber "
+    "from one address), subscriber, address.",
+    ["by"],
+)
+WEBHOOKS = Counter(
+    "rillcast_signaling_webhooks_total",
+    "Questions to webhooks, by role (publish, play) and outcome: ok, refused, failed (no answer), resting (not asked "
+    "after failures), too_many (not asked, too many are being asked).",
+    ["role", "outcome"],
+)
 LICENSE_KNOWN = Gauge("rillcast_signaling_license_known", "1 while the license service answers.")
 
 

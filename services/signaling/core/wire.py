@@ -39,9 +39,13 @@ from services.signaling.core.usecases.admission import Admission, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.join_rate import JoinRate
+from services.signaling.core.usecases.grants import Grants
+from services.signaling.core.usecases.held_locks import OneTimeTokens, SubscriberCodes
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.subscriber_store import SubscriberStore
+from services.signaling.core.usecases.token_store import TokenStore
 from services.signaling.metrics import PrometheusTally
 
 Read = TypeVar("Read")
@@ -66,6 +70,9 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     nodes: BusMediaNodes
     events: BusSessionEvents
     joins: Joins
+    tokens: TokenStore
+    subscribers: SubscriberStore
+    grants: Grants
     tally: Tally
     address_of: Callable[[NodeId], str]
     """A node's address for other nodes; empty when it isn't there any more."""
@@ -82,14 +89,24 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     )
     streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps)
-    license, nodes, events = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory), BusSessionEvents()
+    license, nodes = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory)
+    tokens = TokenStore(await host.kv(subjects.BUCKET_TOKENS))
+    subscribers = SubscriberStore(await host.kv(subjects.BUCKET_SUBSCRIBERS))
+    grants = _grants(host, nodes, tasks, tokens, subscribers)
+    events = BusSessionEvents(grants.closed)
     audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
-    checks = LocalChecks(streams, audience, license, time.time)
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
+    checks = LocalChecks(streams, audience, license, time.time, subscribers=subscribers)
     admission = Admission(
-        apps, (join_rate, *checks.in_order), most_asking=settings.max_admitting, timeout_s=settings.admission_timeout_s
+        apps,
+        (join_rate, *checks.in_order),
+        (OneTimeTokens(tokens, grants), SubscriberCodes(subscribers, grants, clock)),
+        streams=streams,
+        grants=grants,
+        most_asking=settings.max_admitting,
+        timeout_s=settings.admission_timeout_s,
     )
     core = Core(
         settings=settings,
@@ -107,7 +124,12 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         clients=_clients(settings, files),
         nodes=nodes,
         events=events,
-        joins=_joins(settings, host, nodes, tasks, apps=apps, outlook=outlook, streams=streams, carriers=carriers),
+        joins=_joins(
+            settings, host, nodes, tasks, grants, apps=apps, outlook=outlook, streams=streams, carriers=carriers
+        ),
+        tokens=tokens,
+        subscribers=subscribers,
+        grants=grants,
         tally=PrometheusTally(),
         address_of=lambda node: address_of(host.directory.all(), node),
     )
@@ -117,7 +139,26 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
     host.spawn(license.run(), "license state")
+    host.spawn(tokens.run(), "tokens")
+    host.spawn(subscribers.run(), "subscribers")
+    host.spawn(grants.run(), "holds")
     return core
+
+
+def _grants(
+    host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, tokens: TokenStore, subscribers: SubscriberStore
+) -> Grants:
+    grants = Grants(
+        host.info.node,
+        host.info.incarnation,
+        nodes=host.directory,
+        sessions=nodes,
+        tasks=tasks,
+        ledgers=(tokens, subscribers),
+    )
+    host.directory.on_gone(grants.node_gone)
+    subscribers.on_change(grants.subscriber_changed)
+    return grants
 
 
 def _joins(
@@ -125,6 +166,7 @@ def _joins(
     host: Host,
     nodes: BusMediaNodes,
     tasks: BackgroundTasks,
+    grants: Grants,
     *,
     apps: AppCatalog,
     outlook: LadderOutlook,
@@ -150,6 +192,7 @@ def _joins(
         carriers=carriers,
         arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
         tasks=tasks,
+        grants=grants,
         max_opening=settings.max_opening,
     )
 

@@ -21,6 +21,8 @@ from services.signaling.rest.usecases.document import Document
 from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.users import Users
+from services.signaling.rest.usecases.subscribers import Subscribers
+from services.signaling.rest.usecases.tokens import Tokens
 
 
 def wire(core: Core, operators: Operators) -> list[BaseRoute]:
@@ -41,6 +43,8 @@ def wire(core: Core, operators: Operators) -> list[BaseRoute]:
             address_of=core.address_of,
         ),
         Users(operators.accounts, operators.hashes, operators.sign_in),
+        Tokens(core.tokens, core.apps, core.grants),
+        Subscribers(core.subscribers, core.apps, core.grants),
         document,
     )
     schemas = Schemas(row for table in TABLES for row in table.rows)

@@ -18,7 +18,7 @@ from rillcast.contracts.version import PROTOCOL_VERSION
 VECTORS = Path(__file__).parents[2] / "vectors" / "protocol"
 RECORDED = VECTORS / f"version-{PROTOCOL_VERSION}.json"
 
-TOLERANT = frozenset({"EndReason"})
+TOLERANT = frozenset({"EndReason", "ErrorCode"})
 """Words of which a reader takes those that it does not know for another one (`_missing_`)."""
 UNSHAPED = frozenset(
     {"title", "description", "default", "pattern", "minLength", "maxLength", "minimum", "maximum"}

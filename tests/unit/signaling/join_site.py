@@ -24,6 +24,7 @@ from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJo
 from services.signaling.core.ports import MediaNodes
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from tests.unit.signaling.fake_grants import Nothing
 from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
@@ -61,6 +62,7 @@ class Site:
             carriers=Carriers(),
             arrival=NodeArrival(wait_s=WAIT_S, most=max_waits),
             tasks=self.tasks,
+            grants=Nothing(),
             max_opening=max_opening,
         )
 

@@ -24,6 +24,7 @@ from services.signaling.core.domain.verified_identity import Proof, VerifiedIden
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
+from tests.unit.signaling.fake_grants import LiveStreams, Nothing
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.signaling_harness import cluster
 from tests.unit.signaling.talk import Talk, Tallied
@@ -70,7 +71,8 @@ def refuses(applicant: Applicant, settings: AppSettings) -> None:
 
 
 def admission(*questions: Question, checks: tuple[Check, ...] = (), **bounds: Any) -> Admission:
-    return Admission(AppCatalog(["live"], {}), checks, questions, **bounds)
+    held: dict[str, Any] = {"streams": LiveStreams(), "grants": Nothing()} | bounds
+    return Admission(AppCatalog(["live"], {}), checks, questions, **held)
 
 
 async def code_of(asking: Coroutine[Any, Any, Admitted]) -> ErrorCode | None:

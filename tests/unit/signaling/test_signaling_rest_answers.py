@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ ENDPOINTS = (
     ("PUT", USERS),
     ("DELETE", f"{USERS}/ada"),
 )
+RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
+"""What is another one each time, in answers about tokens and subscribers."""
 BAD_BODIES = {
     "nothing": b"",
     "blanks": b"  ",
@@ -279,6 +282,36 @@ async def store_away(http: Recorder, c: Cluster) -> None:
     await http.ask("GET", f"{ROOT}/own", "the store is away")
 
 
+async def access(http: Recorder, c: Cluster) -> None:
+    await http.ask("POST", f"{SETTINGS}/live", content=b'{"jwtStreamSecretKey":"%s"}' % (b"x" * 32))
+    for kind in ("token", "jwt-token"):
+        for query in ("", "?type=play", "?expireDate=4102444800&type=junk", "?expireDate=4102444800&type=play"):
+            await http.ask("GET", f"{ROOT}/s1/{kind}{query}")
+    for note, content in (("of nobody", b'{"tokenId":"nope","streamId":"s1","type":"play"}'), ("none", b"[]")):
+        await http.ask("POST", f"{ROOT}/validate-token", note, content=content)
+    await http.ask("GET", f"{ROOT}/s1/tokens/list/0/10")
+    await http.ask("GET", f"{ROOT}/s1/tokens/list/0/0")
+    await http.ask("DELETE", f"{ROOT}/s1/tokens")
+    await http.ask("DELETE", f"{ROOT}/s1/tokens", "again")
+    added = b'{"subscriberId":"alice","b32Secret":"JBSWY3DPEHPK3PXP","type":"play"}'
+    for note, content in (("good", added), ("without an id", b"{}"), ("nothing", b""), ("no object", b"1")):
+        await http.ask("POST", f"{ROOT}/s1/subscribers", note, content=content)
+    await http.ask("PUT", f"{ROOT}/s1/subscribers/alice/block/60/play")
+    await http.ask("PUT", f"{ROOT}/s1/subscribers/alice/block/abc/play")
+    await http.ask("PUT", f"{ROOT}/s1/subscribers/alice/block/60/all")
+    await http.ask("GET", f"{ROOT}/s1/subscribers/list/0/10")
+    await http.ask("GET", f"{ROOT}/s1/subscribers/list/0/none")
+    await http.ask("GET", f"{ROOT}/s1/subscribers/alice/totp?type=play")
+    await http.ask("GET", f"{ROOT}/s1/subscribers/nobody/totp?type=play")
+    await http.ask("GET", f"{ROOT}/s1/connection-events/0/10")
+    await http.ask("GET", f"{ROOT}/s2/connection-events/0/10?subscriberId=alice")
+    for note in ("there", "again"):
+        await http.ask("DELETE", f"{ROOT}/s1/subscribers/alice", note)
+        await http.ask("DELETE", f"{ROOT}/s1/subscribers", note)
+    for answer in http.answers.values():
+        answer["body"] = re.sub(r"(?<=StampMs\":)[0-9]+", "1", RANDOM.sub(r"\1GIVEN", answer["body"]))
+
+
 async def elsewhere(http: Recorder, c: Cluster) -> None:
     for method, path in ENDPOINTS:
         await http.ask("PATCH", path, f"instead of {method}")
@@ -292,7 +325,8 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
 
 
 SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
-    scene.__name__: scene for scene in (reading, pages, license, writing, bad_bodies, operators, store_away, elsewhere)
+    scene.__name__: scene
+    for scene in (reading, pages, license, writing, access, bad_bodies, operators, store_away, elsewhere)
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import SessionChanged
+from rillcast.contracts.words import EndReason, SessionState
 from rillcast.runtime.ports import Bus
 
 Receiver = Callable[[SessionChanged], None]
@@ -16,7 +17,9 @@ Receiver = Callable[[SessionChanged], None]
 class BusSessionEvents:
     """`ports.SessionEvents` on the bus."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Callable[[SessionId, NodeId], None] = lambda session, node: None) -> None:
+        """`closed`: called with a session that a node has ended and nobody wants to hear of."""
+        self._closed = closed
         self._receivers: dict[SessionId, Receiver] = {}
 
     async def start(self, bus: Bus, node: NodeId) -> None:
@@ -39,3 +42,5 @@ class BusSessionEvents:
         receiver = self._receivers.get(event.session)
         if receiver is not None:
             receiver(event)
+        elif event.state is SessionState.CLOSED and event.reason is not EndReason.NOT_ANSWERED:
+            self._closed(event.session, event.node)

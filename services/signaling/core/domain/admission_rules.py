@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.ids import AppName, SessionId, StreamId
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Client, Credentials
@@ -22,8 +22,12 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     credentials: Credentials
     client: Client
+    session: SessionId | None = None
+    """The session that is to be opened. None for a mere question, for which nothing is used up and nothing is held."""
     room: str = ""
     """The main track to which a publisher says that its stream belongs."""
+    meta_data: str = ""
+    """What the client attached, for webhooks."""
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,10 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """What holds in the app at this moment; the session keeps it."""
     identity: VerifiedIdentity = NOBODY
     """What was verified. Nobody, where the app asks for nothing."""
+    waits: bool = False
+    """Whether it may play, and there was nothing to play: then nothing was used up, and it must ask again."""
+    held: bool = False
+    """Whether something is held for the session until it is over, such as a one-time token."""
 
 
 def unknown_app(app: str) -> RillcastError:

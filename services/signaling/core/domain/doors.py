@@ -17,6 +17,8 @@ class Lock(StrEnum):
 
     JWT = "jwt"
     HASH = "hash"
+    TOKEN = "one-time token"
+    TOTP = "time-based code"
 
 
 _SWITCHES: dict[Role, tuple[tuple[str, Lock], ...]] = {
@@ -24,14 +26,18 @@ _SWITCHES: dict[Role, tuple[tuple[str, Lock], ...]] = {
         ("publish_jwt_control_enabled", Lock.JWT),
         ("publish_token_secret", Lock.JWT),
         ("hash_control_publish_enabled", Lock.HASH),
+        ("publish_token_control_enabled", Lock.TOKEN),
+        ("enable_time_token_for_publish", Lock.TOTP),
     ),
     Role.PLAY: (
         ("play_jwt_control_enabled", Lock.JWT),
         ("play_token_secret", Lock.JWT),
         ("hash_control_play_enabled", Lock.HASH),
+        ("play_token_control_enabled", Lock.TOKEN),
+        ("enable_time_token_for_play", Lock.TOTP),
     ),
 }
-_IN_THE_TOKEN = frozenset({Lock.JWT, Lock.HASH})
+_IN_THE_TOKEN = frozenset({Lock.JWT, Lock.HASH, Lock.TOKEN})
 """Locks whose key is shown in the one field ``token``, so that nobody could open two of them."""
 
 
@@ -57,6 +63,13 @@ def jwt_secret(settings: AppSettings, role: Role) -> str:
     return own or settings.jwt_stream_secret_key
 
 
+def time_token_secret(settings: AppSettings, role: Role) -> str:
+    """The secret from which the codes of subscribers are made that are not registered; empty = only registered ones
+    have codes."""
+    secret = settings.time_token_secret_for_publish if role is Role.PUBLISH else settings.time_token_secret_for_play
+    return secret or ""
+
+
 def lock_faults(settings: AppSettings) -> tuple[str, ...]:
     """A sentence for each lock that no key could open, with the names of the settings. Such a door is shut to all."""
     return tuple(fault for role in Role for fault in _faults(settings, role))
@@ -68,6 +81,8 @@ def _faults(settings: AppSettings, role: Role) -> Iterator[str]:
         yield f"{role.value}: a JWT is asked for, and its secret (jwtStreamSecretKey) {_LACKS}"
     if Lock.HASH in there and too_short(settings.token_hash_secret):
         yield f"{role.value}: a hash is asked for, and its secret (tokenHashSecret) {_LACKS}"
+    if Lock.TOTP in there and (secret := time_token_secret(settings, role)) and too_short(secret):
+        yield f"{role.value}: the secret of time-based codes (timeTokenSecretFor{role.value.title()}) {_LACKS}"
     if len(there & _IN_THE_TOKEN) > 1:
         yield f"{role.value}: {' and '.join(sorted(there & _IN_THE_TOKEN))} are asked for at once in the one token"
 

@@ -15,6 +15,8 @@ _STATUS = {
     ErrorCode.BAD_REQUEST: 400,
     ErrorCode.UNAUTHORIZED: 403,
     ErrorCode.NOT_ALLOWED_UNREGISTERED: 403,
+    ErrorCode.STREAM_NOT_ACTIVE: 403,
+    ErrorCode.USER_BLOCKED: 403,
     ErrorCode.LICENSE_SUSPENDED: 403,
     ErrorCode.NO_STREAM_EXIST: 404,
     ErrorCode.UNKNOWN_APP: 404,

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+import msgspec
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.records import AppSettings
+from rillcast.contracts.ids import AppName, SessionId, StreamId
+from rillcast.contracts.records import AppSettings, SubscriberRecord
 from rillcast.contracts.words import Role
 from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import (
@@ -23,10 +26,12 @@ from services.signaling.core.domain.admission_rules import (
     check_viewer_limit,
     unknown_app,
 )
+from services.signaling.core.domain.doors import Lock, locks
 from services.signaling.core.domain.locks_from_memory import check_shown
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.verified_identity import VerifiedIdentity, strongest
 from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
+from services.signaling.core.usecases.held_locks import check_not_blocked
 
 
 class Check(Protocol):
@@ -48,22 +53,46 @@ class AskingCheck(Protocol):
         ...
 
 
+class KnownSubscribers(Protocol):
+    """The part of `SubscriberStore` that answers from memory."""
+
+    def known(self, app: AppName, stream: StreamId, subscriber_id: str) -> SubscriberRecord | None: ...
+
+
+class SessionsHeld(Protocol):
+    """The part of `Grants` that admission needs."""
+
+    def __contains__(self, session: object) -> bool: ...
+
+    def note(self, applicant: Applicant, session: SessionId) -> object: ...
+
+    def over(self, session: SessionId) -> None: ...
+
+
 class LocalChecks:
-    """The checks that need nobody, in their order: id, license, limits, what the client shows."""
+    """The checks that need nobody, in their order."""
 
     def __init__(
-        self, streams: Streams, audience: Audience, license: LicenseState, wall_clock: Callable[[], float]
+        self,
+        streams: Streams,
+        audience: Audience,
+        license: LicenseState,
+        wall_clock: Callable[[], float],
+        *,
+        subscribers: KnownSubscribers,
     ) -> None:
         """`wall_clock`: Unix time, for tokens."""
         self._streams = streams
         self._audience = audience
         self._license = license
         self._wall_clock = wall_clock
+        self._subscribers = subscribers
 
     @property
     def in_order(self) -> Sequence[Check]:
-        """The rules in the order in which they are asked, the cheapest first."""
-        return (self.stream_id, self.license, self.limits, self.shown)
+        """The rules in the order in which they are asked: Ant Media's, with the limits before what must be asked for
+        elsewhere."""
+        return (self.stream_id, self.license, self.shown, self.not_blocked, self.limits)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses a stream id that breaks the grammar of ids."""
@@ -74,6 +103,18 @@ class LocalChecks:
         if self._license.suspended:
             raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
 
+    def shown(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
+        """Refuses a token that is missing, wrong or expired, where the app asks for one."""
+        return check_shown(applicant, settings, self._wall_clock())
+
+    def not_blocked(self, applicant: Applicant, settings: AppSettings) -> None:
+        """Refuses who says that it is a subscriber that is blocked. Where codes are asked for, the code comes first."""
+        subscriber = applicant.credentials.subscriber_id
+        if subscriber and Lock.TOTP not in locks(settings, applicant.role):
+            record = self._subscribers.known(applicant.app, applicant.stream, subscriber)
+            if record is not None:
+                check_not_blocked(record, applicant.role, int(self._wall_clock() * 1_000))
+
     def limits(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses when the app has as many streams or viewers as its settings allow."""
         if applicant.role is Role.PUBLISH:
@@ -81,10 +122,6 @@ class LocalChecks:
                 check_stream_limit(settings, self._streams.count(applicant.app, applicant.stream))
         elif settings.web_rtc_viewer_limit >= 0:
             check_viewer_limit(settings, self._audience.viewers_of_app(applicant.app))
-
-    def shown(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
-        """Refuses a token that is missing, wrong or expired, where the app asks for one."""
-        return check_shown(applicant, settings, self._wall_clock())
 
 
 class Admission:
@@ -96,6 +133,8 @@ class Admission:
         checks: Sequence[Check],
         asking: Sequence[AskingCheck] = (),
         *,
+        streams: Streams,
+        grants: SessionsHeld,
         most_asking: int = 1_000,
         timeout_s: float = 5.0,
     ) -> None:
@@ -103,6 +142,8 @@ class Admission:
         self._apps = apps
         self._checks = checks
         self._asking_checks = asking
+        self._streams = streams
+        self._grants = grants
         self._most_asking = most_asking
         self._timeout_s = timeout_s
         self._asking = 0
@@ -114,17 +155,18 @@ class Admission:
             identities = self._from_memory(applicant, settings)
         if self._open_questions(applicant, settings):
             return None
-        return _counted(applicant, Admitted(settings=settings, identity=strongest(identities)))
+        return self._let_in(applicant, settings, identities, waits=self._waits(applicant))
 
     async def admit(self, applicant: Applicant) -> Admitted:
         """Who comes in. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time."""
         with _counted_refusal(applicant):
             settings = self._settings(applicant)
             identities = self._from_memory(applicant, settings)
-            questions = self._open_questions(applicant, settings)
+            questions, waits = self._open_questions(applicant, settings), self._waits(applicant)
             if questions:
-                identities += await self._ask(questions, applicant, settings)
-        return _counted(applicant, Admitted(settings=settings, identity=strongest(identities)))
+                asked = msgspec.structs.replace(applicant, session=None) if waits else applicant
+                identities += await self._ask(questions, asked, settings)
+        return self._let_in(applicant, settings, identities, waits=waits)
 
     def _settings(self, applicant: Applicant) -> AppSettings:
         settings = self._apps.settings(applicant.app)
@@ -138,6 +180,10 @@ class Admission:
     def _open_questions(self, applicant: Applicant, settings: AppSettings) -> list[AskingCheck]:
         return [check for check in self._asking_checks if check.applies(applicant, settings)]
 
+    def _waits(self, applicant: Applicant) -> bool:
+        """A viewer asks again and again until there is something to play. That uses nothing up."""
+        return applicant.role is Role.PLAY and self._streams.live(applicant.app, applicant.stream) is None
+
     async def _ask(
         self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings
     ) -> list[VerifiedIdentity | None]:
@@ -148,11 +194,26 @@ class Admission:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return [await question.ask(applicant, settings) for question in questions]
-        except TimeoutError as error:
+        except BaseException as error:
+            if applicant.session is not None:
+                self._grants.over(applicant.session)
+            if not isinstance(error, TimeoutError):
+                raise
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "nobody said in time who may come in", 1.0) from error
         finally:
             self._asking -= 1
             metrics.ADMITTING.dec()
+
+    def _let_in(
+        self, applicant: Applicant, settings: AppSettings, found: list[VerifiedIdentity | None], *, waits: bool
+    ) -> Admitted:
+        session, held = applicant.session, False
+        if session is not None and not waits:
+            if applicant.credentials.subscriber_id:
+                self._grants.note(applicant, session)  # it may be blocked while the session lives
+            held = session in self._grants
+        metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
+        return Admitted(settings=settings, identity=strongest(found), waits=waits, held=held)
 
 
 @contextmanager
@@ -162,8 +223,3 @@ def _counted_refusal(applicant: Applicant) -> Iterator[None]:
     except RillcastError as error:
         metrics.ADMISSIONS.labels(applicant.role.value, error.code.value).inc()
         raise
-
-
-def _counted(applicant: Applicant, admitted: Admitted) -> Admitted:
-    metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
-    return admitted

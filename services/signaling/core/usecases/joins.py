@@ -58,6 +58,18 @@ class Outlook(Protocol):
     def ladder_codecs(self, app: AppName, stream: StreamId) -> tuple[str, ...]: ...
 
 
+class SessionNews(Protocol):
+    """The part of `Grants` that hears what becomes of sessions."""
+
+    def placed(self, session: SessionId, node: NodeId) -> None: ...
+
+    def connected(self, session: SessionId) -> None: ...
+
+    def moved(self, old: SessionId, new: SessionId) -> None: ...
+
+    def over(self, session: SessionId) -> None: ...
+
+
 class Joins:
     """One per signaling instance."""
 
@@ -75,9 +87,10 @@ class Joins:
         carriers: Carriers,
         arrival: NodeArrival,
         tasks: BackgroundTasks,
+        grants: SessionNews,
         max_opening: int,
     ) -> None:
-        """`node`: this instance, which is told what happens to the sessions."""
+        """`node`: this instance, which is told what happens to the sessions. `grants`: what is held for them."""
         self._node = node
         self._nodes = nodes
         self._reports = reports
@@ -89,6 +102,7 @@ class Joins:
         self._carriers = carriers
         self._arrival = arrival
         self._tasks = tasks
+        self._grants = grants
         self._max_opening = max_opening
         self._clock = asyncio.get_running_loop().time
         self._opening = 0
@@ -147,7 +161,9 @@ class Joins:
         try:
             while True:
                 try:
-                    return await self._ask_nodes(opening, refusals)
+                    answer = await self._ask_nodes(opening, refusals)
+                    self._grants.placed(answer.session, answer.node)
+                    return answer
                 except RillcastError as failure:
                     if not await self._somebody_comes(opening.kind, refusals, until=waits_until, left=left):
                         log.info("No node takes a session", kind=opening.kind.value, reason=failure.message)
@@ -263,11 +279,17 @@ class Joins:
     def connected(self, session: SessionId) -> None:
         """The session is connected, so its load shows in the reports of its node and is no longer one to come."""
         self._pending.connected(session, self._clock())
+        self._grants.connected(session)
 
     def forget(self, session: SessionId) -> None:
         """The session is over, or was never opened: nothing is kept for it any more."""
         self._pending.dropped(session)
         self._traces.pop(session, None)
+        self._grants.over(session)
+
+    def moved(self, old: SessionId, new: SessionId) -> None:
+        """A client goes on in a new session, for which another node is asked."""
+        self._grants.moved(old, new)
 
     async def accept(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
         """Hand a viewer's answer to its edge. Raises `RillcastError`."""

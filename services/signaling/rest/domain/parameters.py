@@ -30,9 +30,22 @@ FirstDay = Annotated[
 ]
 LastDay = Annotated[str, About("The last day, included. Without it, today.", name="to", format="date")]
 Email = Annotated[str, About("The name to sign in with.")]
+ExpireDate = Annotated[int, About("Until when it is good, in Unix seconds.", name="expireDate")]
+TokenType = Annotated[str, About("What it is for: publish or play.", name="type")]
+Room = Annotated[str, About("The room that a publisher's token is good for.", name="roomId")]
+SubscriberName = Annotated[str, About("The subscriber's id.")]
+BlockSeconds = Annotated[int, About("How long, in seconds; 0 ends the block.")]
+BlockType = Annotated[str, About("From what: publish, play or publish_play.")]
 LicenseKey = Annotated[
     str, About("The id of the license in force, or the text of any license document, which is only looked at.")
 ]
 
-IN_PATHS: dict[str, Any] = {"app": App, "stream": Stream, "email": Email}
+IN_PATHS: dict[str, Any] = {
+    "app": App,
+    "stream": Stream,
+    "email": Email,
+    "subscriber": SubscriberName,
+    "offset": Offset,
+    "size": Size,
+}
 """Parameters of paths, also where a handler does without them."""

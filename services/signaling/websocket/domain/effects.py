@@ -23,6 +23,8 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     stream: StreamId
     credentials: Credentials
+    room: str = ""
+    meta_data: str = ""
 
 
 class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,14 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     stream: StreamId
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """The client goes on in another session: what is held for the old one is the new one's. Comes before the old one is
+    forgotten."""
+
+    old: SessionId
+    new: SessionId
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -115,6 +125,7 @@ Effect = (
     | Admit
     | OpenPublisher
     | OpenViewer
+    | Moved
     | GiveUp
     | Accept
     | End

@@ -10,7 +10,15 @@ from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.ports import Streams, Tally
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.effects import Admit, Effect, ExpireLater, OpenPublisher, OpenViewer, Send
+from services.signaling.websocket.domain.effects import (
+    Admit,
+    Effect,
+    ExpireLater,
+    Forget,
+    OpenPublisher,
+    OpenViewer,
+    Send,
+)
 from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
@@ -87,7 +95,18 @@ class Entrance:
             meta_data=meta_data,
         )
         self._slots.add(slot)
-        return [Admit(session=slot.session, role=role, stream=stream, credentials=slot.credentials)]
+        shown = meta_data if role is Role.PUBLISH else free_text(frame.viewer_info, MAX_META_DATA) or ""
+        room = text(frame.main_track)[:MAX_NAME] if role is Role.PUBLISH else ""
+        return [
+            Admit(
+                session=slot.session,
+                role=role,
+                stream=stream,
+                credentials=slot.credentials,
+                room=room,
+                meta_data=shown,
+            )
+        ]
 
     # ---- the answer
 
@@ -95,13 +114,13 @@ class Entrance:
         """The client may. Nothing happens when it has left meanwhile."""
         slot = self._slots.session(session)
         if slot is None or slot.phase is not Phase.ADMITTING:
-            return []
-        slot.identity = admitted.identity
+            return [Forget(session)] if admitted.held else []
+        slot.identity, slot.held = admitted.identity, admitted.held
         slot.start_timeout_s = admitted.settings.web_rtc_client_start_timeout_ms / 1_000
-        if slot.role is Role.PLAY and self._streams.live(self._app, slot.stream) is None:
+        if slot.role is Role.PLAY and (admitted.waits or self._streams.live(self._app, slot.stream) is None):
             self._slots.advance(slot, Step.DENIED)
             self._tally.command(slot.role.value, "ok")
-            return self._waits.not_live(slot.stream)
+            return [*self._let_go(slot), *self._waits.not_live(slot.stream)]
         if self._slots.full:
             return self.denied(session, _no_room())
         self._slots.advance(slot, Step.ADMITTED)
@@ -114,7 +133,10 @@ class Entrance:
         if slot is None or not self._slots.advance(slot, Step.DENIED):
             return []
         self._tally.command(slot.role.value, error.code.value)
-        return [Send(replies.error(error, slot.stream))]
+        return [*self._let_go(slot), Send(replies.error(error, slot.stream))]
+
+    def _let_go(self, slot: Slot) -> list[Effect]:
+        return [Forget(slot.session)] if slot.held else []
 
     def _begin(self, slot: Slot) -> list[Effect]:
         if slot.role is Role.PUBLISH:

@@ -18,6 +18,7 @@ _FAULTS = {
     EndReason.NO_MEDIA: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the session was closed by its node"),
     EndReason.PLANE_ERROR: RillcastError(ErrorCode.SERVER_ERROR, "the session was closed by its node"),
     EndReason.IN_USE: RillcastError(ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id"),
+    EndReason.USER_BLOCKED: RillcastError(ErrorCode.USER_BLOCKED, "the subscriber was blocked"),
     EndReason.CODEC_CHANGED: RillcastError(
         ErrorCode.NO_COMMON_CODEC, "the stream goes on in another codec: play it again to be offered that one"
     ),

@@ -17,6 +17,7 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
+    Moved,
     OpenViewer,
     Send,
 )
@@ -140,11 +141,14 @@ class Sessions:
             asked_at=now,
             phase=Phase.OPENING,
             credentials=slot.credentials,
+            identity=slot.identity,
+            held=slot.held,
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
             moving=slot.has_run,
         )
-        effects = self._gone(slot, Step.NODE_LEFT)
+        moved: list[Effect] = [Moved(slot.session, successor.session)] if slot.held else []
+        effects = [*moved, *self._gone(slot, Step.NODE_LEFT)]
         self._slots.add(successor)
         return [
             *effects,
@@ -170,7 +174,7 @@ class Sessions:
         self._slots.advance(slot, step)
         if slot.phase is Phase.GIVEN_UP or was is Phase.ADMITTING:
             return [GiveUp(slot.session)]
-        return [] if was is Phase.OFFER_WANTED else [Forget(slot.session)]
+        return [] if was is Phase.OFFER_WANTED and not slot.held else [Forget(slot.session)]
 
 
 def _figure(slot: Slot) -> str:

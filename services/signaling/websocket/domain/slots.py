@@ -22,6 +22,8 @@ class Slot(msgspec.Struct, kw_only=True):
     credentials: Credentials
     identity: VerifiedIdentity = NOBODY
     """What admission verified. Known once the client is let in."""
+    held: bool = False
+    """Whether something is held for the session until it is forgotten."""
     start_timeout_s: float = 0.0
     """How long the client has until both descriptions are exchanged. Known once it is let in."""
     early_offer: str | None = None

@@ -22,6 +22,7 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
+    Moved,
     Mute,
     OpenPublisher,
     OpenViewer,
@@ -116,15 +117,21 @@ class SocketSessions:
                 self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), "mute")
             case End():
                 services.joins.end(effect.session, effect.node, effect.reason, effect.keep_stream_s)
-            case Forget(session):
-                services.events.forget(session)
-                services.joins.forget(session)
+            case Forget() | Moved():
+                self._hand_on(effect)
             case Wait(stream):
                 services.waiting_room.wait(self._number, self._app, stream)
             case StopWaiting(stream):
                 services.waiting_room.stop(self._number, self._app, stream)
             case ExpireLater(session, after_s):
                 asyncio.get_running_loop().call_later(after_s, self._expire, session)
+
+    def _hand_on(self, effect: Forget | Moved) -> None:
+        if isinstance(effect, Moved):
+            self._services.joins.moved(effect.old, effect.new)
+            return
+        self._services.events.forget(effect.session)
+        self._services.joins.forget(effect.session)
 
     def _admit(self, effect: Admit) -> None:
         """In this very moment where nobody needs to be asked, so that frames are answered in their order."""
@@ -134,6 +141,9 @@ class SocketSessions:
             stream=effect.stream,
             credentials=effect.credentials,
             client=self._client,
+            session=effect.session,
+            room=effect.room,
+            meta_data=effect.meta_data,
         )
         try:
             admitted = self._services.admission.at_once(applicant)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, new_session_id
+from rillcast.contracts.ids import AppName, SessionId, new_session_id
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
@@ -88,7 +88,7 @@ class HttpSessions(ABC):
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
 
     @abstractmethod
-    def check(self, applicant: Applicant) -> None:
+    def check(self, applicant: Applicant, admitted: Admitted) -> None:
         """Refuse, by `RillcastError`, somebody who was let in in vain."""
 
     @abstractmethod
@@ -111,16 +111,23 @@ class HttpSessions(ABC):
             stream=valid_stream_id(request.path_params["stream"]),
             credentials=credentials_of(request),
             client=self._client(request),
+            session=new_session_id(),
+            room=request.query_params.get("mainTrack", "")[:MAX_NAME],
+            meta_data=request.query_params.get("metaData", "")[:MAX_META_DATA],
         )
         try:
             admitted = await self._services.admission.admit(applicant)
-            self.check(applicant)
+            self.check(applicant, admitted)
             offer = await self._offer(request)
             asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
             async with _leaving(request) as left:
                 answer = await self.open(asked, left)
         except RillcastError as error:
             self._services.tally.joined(self.role, error.code.value)
+            self._services.joins.forget(_session(applicant))
+            raise
+        except BaseException:
+            self._services.joins.forget(_session(applicant))
             raise
         if left.is_set():
             self._services.joins.end(answer.session, answer.node, EndReason.ABANDONED)
@@ -179,7 +186,7 @@ class Whip(HttpSessions):
     kind = NodeKind.ORIGIN
     running = SessionState.MEDIA
 
-    def check(self, applicant: Applicant) -> None:
+    def check(self, applicant: Applicant, admitted: Admitted) -> None:
         """Whoever was let in may try; the origin decides who has the stream."""
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
@@ -187,7 +194,7 @@ class Whip(HttpSessions):
         join = PublisherJoin(
             app=applicant.app,
             stream=applicant.stream,
-            session=new_session_id(),
+            session=_session(applicant),
             client=applicant.client,
             credentials=applicant.credentials,
             identity=asked.admitted.identity,
@@ -206,8 +213,8 @@ class Whep(HttpSessions):
     kind = NodeKind.EDGE
     running = SessionState.CONNECTED
 
-    def check(self, applicant: Applicant) -> None:
-        if self._services.streams.live(applicant.app, applicant.stream) is None:
+    def check(self, applicant: Applicant, admitted: Admitted) -> None:
+        if admitted.waits or self._services.streams.live(applicant.app, applicant.stream) is None:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {applicant.stream} is not live")
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
@@ -215,7 +222,7 @@ class Whep(HttpSessions):
         join = ViewerJoin(
             app=applicant.app,
             stream=applicant.stream,
-            session=new_session_id(),
+            session=_session(applicant),
             client=applicant.client,
             sdp_offer=asked.offer,
         )
@@ -226,6 +233,12 @@ def _endpoint(request: Request) -> str:
     """The path to which a client first posts."""
     path = request.url.path.rstrip("/")
     return path.rpartition("/")[0] if "resource" in request.path_params else path
+
+
+def _session(applicant: Applicant) -> SessionId:
+    """Chosen before it was let in."""
+    assert applicant.session is not None
+    return applicant.session
 
 
 @asynccontextmanager

@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from services.signaling.rest.adapters.endpoint import Table
-from services.signaling.rest.adapters.tables import applications, broadcasts, cluster, document, license, product, users
+from services.signaling.rest.adapters.tables import (
+    applications,
+    broadcasts,
+    cluster,
+    document,
+    license,
+    product,
+    subscribers,
+    tokens,
+    users,
+)
 
 TABLES: tuple[Table[Any], ...] = (
     product.TABLE,
@@ -18,5 +28,7 @@ TABLES: tuple[Table[Any], ...] = (
     applications.TABLE,
     broadcasts.TABLE,
     users.TABLE,
+    tokens.TABLE,
+    subscribers.TABLE,
     document.TABLE,
 )

@@ -1,0 +1,65 @@
+"""Tokens that let clients publish or play."""
+
+from __future__ import annotations
+
+from rillcast.contracts.errors import ErrorCode
+from services.signaling.core.domain.result import Result
+from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
+from services.signaling.rest.domain.access_shapes import Token
+from services.signaling.rest.usecases.tokens import Tokens
+
+ROOT = "/{app}/rest/v2/broadcasts"
+
+TABLE = Table(
+    tag="tokens",
+    about="Tokens that let clients publish or play where the app asks for them.",
+    resource=Tokens,
+    input="token",
+    rows=(
+        Endpoint(
+            "GET",
+            f"{ROOT}/{{stream}}/token",
+            APP_OPERATOR,
+            Tokens.create,
+            "Makes a one-time token.",
+            answer=Token,
+            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/{{stream}}/jwt-token",
+            APP_OPERATOR,
+            Tokens.create_jwt,
+            "Makes a JWT. Nobody keeps it, and it cannot be revoked.",
+            answer=Token,
+        ),
+        Endpoint(
+            "POST",
+            f"{ROOT}/validate-token",
+            APP_OPERATOR,
+            Tokens.validate,
+            "Says whether a one-time token would let a client in. It is not used up.",
+            answer=Result,
+            body=Token,
+            errors=(ErrorCode.STORE_UNAVAILABLE,),
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/{{stream}}/tokens/list/{{offset}}/{{size}}",
+            APP_OPERATOR,
+            Tokens.list_page,
+            "The one-time tokens of a stream that are not done yet.",
+            answer=list[Token],
+        ),
+        Endpoint(
+            "DELETE",
+            f"{ROOT}/{{stream}}/tokens",
+            APP_OPERATOR,
+            Tokens.revoke,
+            "Revokes the one-time tokens of a stream. Sessions that used one go on.",
+            answer=Result,
+            errors=(ErrorCode.STORE_UNAVAILABLE,),
+        ),
+    ),
+)

@@ -1,0 +1,79 @@
+"""One-time tokens and subscribers in Ant Media's shapes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rillcast.contracts.records import SubscriberRecord, TokenRecord
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A token, one-time or a JWT."""
+
+    token_id: str = ""
+    """The token itself, which the client shows."""
+    stream_id: str | None = None
+    expire_date: int = 0
+    """Until when it is good, in Unix seconds."""
+    type: str | None = None
+    """``publish`` or ``play``."""
+    room_id: str | None = None
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A subscriber as it is shown; its secret never is."""
+
+    subscriber_id: str
+    subscriber_name: str | None
+    stream_id: str
+    type: str | None
+    """What it may do; null = both."""
+    connected: bool
+    current_concurrent_connections: int
+    concurrent_connections_limit: int
+    blocked_type: str | None
+    blocked_until_unit_time_stamp_ms: int
+    registered_node_ip: str | None = None
+    """Ant Media's key. Sessions are ended wherever they are, so nobody needs to know where."""
+    avg_video_bitrate: int = 0
+    avg_audio_bitrate: int = 0
+    totp_expiry_period_seconds: int
+    """Of its codes; 0 = the app's ``timeTokenPeriod``."""
+
+
+class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an operator says of a subscriber. Other keys of Ant Media's Subscriber are not the operator's to say."""
+
+    subscriber_id: str | None = None
+    subscriber_name: str | None = None
+    b32_secret: str | None = None
+    type: str | None = None
+    concurrent_connections_limit: int = 1
+    totp_expiry_period_seconds: int | None = None
+
+
+def shown_token(record: TokenRecord) -> Token:
+    """A one-time token."""
+    return Token(
+        token_id=record.token_id,
+        stream_id=record.stream,
+        expire_date=record.expire_date,
+        type=record.type.value,
+        room_id=record.room_id or None,
+    )
+
+
+def shown_subscriber(record: SubscriberRecord) -> Subscriber:
+    """A subscriber with its connections, without its secret."""
+    return Subscriber(
+        subscriber_id=record.subscriber_id,
+        subscriber_name=record.subscriber_name,
+        stream_id=record.stream,
+        type=record.type,
+        connected=bool(record.holds),
+        current_concurrent_connections=len(record.holds),
+        concurrent_connections_limit=record.concurrent_connections_limit,
+        blocked_type=record.blocked_type,
+        blocked_until_unit_time_stamp_ms=record.blocked_until_ms,
+        totp_expiry_period_seconds=record.totp_expiry_period_seconds,
+    )

@@ -1,0 +1,135 @@
+"""Subscribers of a stream: who they are, their codes, and who is blocked.
+
+What is not done is answered 200 with ``success: false``, as Ant Media does.
+"""
+
+from __future__ import annotations
+
+from rillcast.contracts.ids import is_stream_id
+from rillcast.contracts.records import SubscriberRecord
+from rillcast.contracts.words import EndReason, Role, SubscriberType
+from services.signaling.core.domain.doors import time_token_secret, too_short
+from services.signaling.core.domain.holds import over
+from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.totp import code_at, derived_key, key_of
+from services.signaling.core.ports import Apps
+from services.signaling.core.usecases.grants import Grants
+from services.signaling.core.usecases.subscriber_store import MAX_SUBSCRIBER_ID, SubscriberStore
+from services.signaling.rest.domain.access_shapes import NewSubscriber, Subscriber, shown_subscriber
+from services.signaling.rest.domain.paging import page
+from services.signaling.rest.domain.parameters import (
+    App,
+    BlockSeconds,
+    BlockType,
+    Offset,
+    Size,
+    Stream,
+    SubscriberName,
+    TokenType,
+)
+
+NO_ID = "Missing parameter: Make sure you set subscriber object correctly and make subscriberId's length at least 3"
+BAD_SECRET = "Secret code is not multiple of 8 bytes length. Use base32 text whose length is a multiple of 8"
+NO_SECRET = "Secret is not set in AppSettings. Please set timetokensecret publish or play in Application settings"
+TYPES = "type: one of publish, play, publish_play"
+MIN_ID = 3
+MAX_CONNECTIONS = 1_000
+PERIODS_S = range(10, 86_401)
+LONGEST_BLOCK_S = 3_155_760_000
+"""A century: whoever says more means for ever."""
+
+
+class Subscribers:
+    """One per signaling instance. Every method that writes raises STORE_UNAVAILABLE."""
+
+    def __init__(self, store: SubscriberStore, apps: Apps, grants: Grants) -> None:
+        self._store = store
+        self._apps = apps
+        self._grants = grants
+
+    async def list_page(self, app: App, stream: Stream, offset: Offset, size: Size) -> list[Subscriber]:
+        """The subscribers of a stream, registered or not, by their id."""
+        return [shown_subscriber(record) for record in page(self._store.of_stream(app, stream), offset, size)]
+
+    async def add(self, app: App, stream: Stream, body: NewSubscriber | None) -> Result:
+        """Register a subscriber, or change one. Its connections and its block stay. Raises HIGH_RESOURCE_USAGE."""
+        wrong = "Stream id is not valid." if not is_stream_id(stream) else _wrong(body)
+        if wrong or body is None:
+            return _no(wrong)
+        await self._store.put(
+            SubscriberRecord(
+                app=app,
+                stream=stream,
+                subscriber_id=body.subscriber_id or "",
+                subscriber_name=body.subscriber_name,
+                b32_secret=body.b32_secret or "",
+                type=SubscriberType(body.type) if body.type else None,
+                concurrent_connections_limit=body.concurrent_connections_limit,
+                totp_expiry_period_seconds=body.totp_expiry_period_seconds or 0,
+            )
+        )
+        return Result(success=True)
+
+    async def delete(self, app: App, stream: Stream, subscriber: SubscriberName) -> Result:
+        """Forget one. Its sessions go on."""
+        return Result(success=await self._store.delete(app, stream, subscriber))
+
+    async def delete_all(self, app: App, stream: Stream) -> Result:
+        """Forget all of a stream."""
+        await self._store.delete_all(app, stream)
+        return Result(success=True)
+
+    async def code(self, app: App, stream: Stream, subscriber: SubscriberName, kind: TokenType = "") -> Result:
+        """The code of this moment, to be handed to the client."""
+        settings, record = self._apps.settings(app), await self._store.find(app, stream, subscriber)
+        if settings is None or not subscriber:
+            return _no("streamId or subscriberId is blank")
+        period_s = settings.time_token_period
+        key: bytes | None
+        if record is not None and record.b32_secret:
+            key, period_s = key_of(record.b32_secret), record.totp_expiry_period_seconds or period_s
+        else:
+            role = Role.PLAY if kind == Role.PLAY.value else Role.PUBLISH
+            secret = time_token_secret(settings, role)
+            key = None if too_short(secret) else derived_key(secret, subscriber, stream, role)
+        if key is None:
+            return _no(NO_SECRET)
+        return Result(success=True, data_id=code_at(key, self._grants.now_ms() / 1_000, period_s))
+
+    async def block(
+        self, app: App, stream: Stream, subscriber: SubscriberName, seconds: BlockSeconds, kind: BlockType
+    ) -> Result:
+        """Block one, known or not, for so many seconds, and end its sessions at once; 0 ends a block."""
+        if kind not in tuple(SubscriberType):
+            return _no(TYPES)
+        if not is_stream_id(stream) or not 0 < len(subscriber) <= MAX_SUBSCRIBER_ID:
+            return _no("streamId or subscriberId is blank or too long")
+        blocks = seconds > 0
+        until_ms = self._grants.now_ms() + min(seconds, LONGEST_BLOCK_S) * 1_000 if blocks else 0
+        what = SubscriberType(kind) if blocks else None
+        record = await self._store.block(app, stream, subscriber, kind=what, until_ms=until_ms)
+        if record is not None and what is not None:
+            orphans = [hold for hold in over(record.holds, self._grants.alive) if what.covers(hold.role)]
+            self._grants.end_all(orphans, EndReason.USER_BLOCKED)
+        return Result(success=True)
+
+
+def _wrong(body: NewSubscriber | None) -> str:
+    """What is wrong with a subscriber, in words; empty when nothing is."""
+    if body is None or not body.subscriber_id or not MIN_ID <= len(body.subscriber_id) <= MAX_SUBSCRIBER_ID:
+        return NO_ID
+    period_s = body.totp_expiry_period_seconds
+    faults = {
+        BAD_SECRET: bool(body.b32_secret) and key_of(body.b32_secret or "") is None,
+        TYPES: bool(body.type) and body.type not in tuple(SubscriberType),
+        f"subscriberName: at most {MAX_SUBSCRIBER_ID} characters": len(body.subscriber_name or "") > MAX_SUBSCRIBER_ID,
+        f"concurrentConnectionsLimit: 1 to {MAX_CONNECTIONS}": (
+            not 1 <= body.concurrent_connections_limit <= MAX_CONNECTIONS
+        ),
+        "totpExpiryPeriodSeconds: 10 to 86400": bool(period_s) and period_s not in PERIODS_S,
+    }
+    return next((words for words, wrong in faults.items() if wrong), "")
+
+
+def _no(why: str) -> Result:
+    return Result(success=False, message=why)

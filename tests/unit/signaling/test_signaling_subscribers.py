@@ -1,0 +1,281 @@
+"""Subscribers: codes, connections and blocks, on two signaling instances, and their REST."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.words import EndReason, Role, SessionState
+from services.signaling.core.domain.totp import code_at, derived_key, key_of
+from services.signaling.core.usecases.subscriber_store import SubscriberStore, subscriber_key
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.two_instances import Pair, pair
+
+SECRET = "a secret of at least thirty-two bytes"
+B32 = "JBSWY3DPEHPK3PXP"
+SUBSCRIBERS = "/live/rest/v2/broadcasts/s1/subscribers"
+
+
+@pytest.fixture
+async def c() -> AsyncIterator[Pair]:
+    async with pair() as both:
+        await both.protect(
+            enableTimeTokenForPublish=True,
+            enableTimeTokenForPlay=True,
+            timeTokenSecretForPublish=SECRET,
+            timeTokenSecretForPlay=SECRET,
+        )
+        await both.go_live()
+        yield both
+
+
+def code(subscriber: str, role: Role = Role.PLAY) -> str:
+    return code_at(derived_key(SECRET, subscriber, StreamId("s1"), role), time.time(), 60)
+
+
+def own_code(b32: str = B32, period_s: int = 60) -> str:
+    key = key_of(b32)
+    assert key is not None
+    return code_at(key, time.time(), period_s)
+
+
+async def watch(c: Pair, number: int, subscriber: str, shown: str | None = None) -> httpx.Response:
+    shown = code(subscriber) if shown is None else shown
+    return await c.whip(number, kind="whep", subscriberId=subscriber, subscriberCode=shown)
+
+
+async def registers(c: Pair, **fields: object) -> None:
+    async with c.at(1) as http:
+        answer = (await http.post(SUBSCRIBERS, json=fields)).json()
+    assert answer["success"], answer
+
+
+async def test_a_code_of_the_apps_secret_lets_in_and_nothing_else_does(c: Pair) -> None:
+    assert (await watch(c, 1, "alice")).status_code == 201
+    for subscriber, shown in (("bob", "000000"), ("bob", ""), ("", "123456"), ("b" * 300, "123456"), ("bob", "x" * 99)):
+        assert (await watch(c, 1, subscriber, shown)).status_code in (401, 403)
+    assert (await watch(c, 1, "carol", code("carol", Role.PUBLISH))).status_code == 403
+    assert (await watch(c, 1, "carol", code("dave"))).status_code == 403
+
+
+async def test_a_publisher_shows_its_code_by_websocket(c: Pair) -> None:
+    async with c.client() as client:
+        shown = {"subscriberId": "alice", "subscriberCode": code("alice", Role.PUBLISH)}
+        started = await client.ask("publish", streamId="s2", **shown)
+        assert started["definition"] == "unauthorized_access", "the code is for s1"
+        assert (await client.ask("publish", streamId="s1", **shown))["command"] == "start"
+
+
+async def test_a_code_lets_in_only_as_many_as_the_subscriber_may_have_connections(c: Pair) -> None:
+    answers = await asyncio.gather(*(watch(c, 1 + number % 2, "alice") for number in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201, 403, 403, 403, 403, 403]
+
+    await registers(c, subscriberId="busy", b32Secret=B32, type="play", concurrentConnectionsLimit=3)
+    answers = await asyncio.gather(*(watch(c, 1 + number % 2, "busy", own_code()) for number in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 201, 403, 403, 403]
+
+
+async def test_a_connection_that_ends_makes_room(c: Pair) -> None:
+    async with c.client() as client:
+        offered = await client.ask("play", streamId="s1", subscriberId="alice", subscriberCode=code("alice"))
+        assert offered["type"] == "offer"
+        assert (await watch(c, 2, "alice")).status_code == 403
+    await c.sees(lambda: not len(c.service.core.grants))
+    await c.service.core.tasks.settle(5.0)
+    assert (await watch(c, 2, "alice")).status_code == 201
+
+
+async def test_who_nobody_registered_is_forgotten_with_its_last_connection(c: Pair) -> None:
+    bucket = c.host.buckets[subjects.BUCKET_SUBSCRIBERS]
+    assert (await watch(c, 1, "alice")).status_code == 201
+    assert await bucket.get(subscriber_key(LIVE, StreamId("s1"), "alice"))
+    session = c.played[-1].session
+    await c.edge_of(session).tell(session, state=SessionState.CLOSED, reason=EndReason.CONSENT_EXPIRED)
+    await c.sees(lambda: not len(c.service.core.grants))
+    await c.service.core.tasks.settle(5.0)
+    assert await bucket.get(subscriber_key(LIVE, StreamId("s1"), "alice")) is None
+
+
+async def test_a_registered_subscriber_shows_codes_of_its_own_secret_and_period(c: Pair) -> None:
+    await registers(c, subscriberId="alice", b32Secret=B32, type="play", totpExpiryPeriodSeconds=600)
+
+    assert (await watch(c, 2, "alice", own_code(period_s=600))).status_code == 201
+    assert (await watch(c, 2, "alice", code("alice"))).status_code == 403
+
+
+async def test_a_subscriber_may_do_what_its_type_says(c: Pair) -> None:
+    await registers(c, subscriberId="alice", b32Secret=B32, type="publish", totpExpiryPeriodSeconds=600)
+    shown = {"subscriberId": "alice", "subscriberCode": own_code(period_s=600)}
+
+    assert (await c.whip(1, kind="whep", **shown)).status_code == 403
+    assert (await c.whip(1, **shown)).status_code == 201
+
+
+async def test_guesses_are_not_even_looked_at_after_some_wrong_ones(c: Pair) -> None:
+    for _ in range(5):
+        assert (await watch(c, 1, "alice", "000000")).status_code == 403
+    locked = await watch(c, 1, "alice")
+    assert locked.status_code == 403
+    assert "too many wrong codes" in locked.text
+    assert int(locked.headers["retry-after"]) >= 30
+    assert (await watch(c, 1, "bob")).status_code == 201, "others are not locked out"
+
+
+async def test_guesses_at_the_same_time_are_counted_as_well(c: Pair) -> None:
+    wrong = [f"{number:06}" for number in range(200)]
+    answers = await asyncio.gather(*(watch(c, 1, "alice", shown) for shown in wrong))
+    looked_at = [answer for answer in answers if "too many" not in answer.text]
+    assert len(looked_at) <= 5
+
+
+async def test_a_blocked_subscriber_is_sent_away_wherever_it_is_and_stays_out(c: Pair) -> None:
+    async with c.client() as client:
+        await client.ask("play", streamId="s1", subscriberId="alice", subscriberCode=code("alice"))
+        session = c.played[-1].session
+        edge = c.edge_of(session)
+        async with c.at(2) as http:
+            answer = (await http.put(f"{SUBSCRIBERS}/alice/block/60/play")).json()
+        assert answer["success"]
+
+        await c.sees(lambda: edge.closed)
+        assert (edge.closed[0].session, edge.closed[0].reason) == (session, EndReason.USER_BLOCKED)
+        await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.USER_BLOCKED)
+        assert (await client.receive())["definition"] == "user_blocked"
+
+        again = await client.ask("play", streamId="s1", subscriberId="alice", subscriberCode=code("alice"))
+        assert again["definition"] == "user_blocked"
+    for number in (1, 2):
+        assert (await watch(c, number, "alice")).status_code == 403
+    async with c.at(1) as http:
+        assert (await http.put(f"{SUBSCRIBERS}/alice/block/0/play")).json()["success"]
+    assert (await watch(c, 2, "alice")).status_code == 201
+
+
+async def test_who_is_being_let_in_while_it_is_blocked_does_not_stay(c: Pair) -> None:
+    for edge in c.edges:
+        edge.held = asyncio.Event()
+    joining = asyncio.create_task(watch(c, 1, "alice"))
+    await c.sees(lambda: c.played)
+    async with c.at(2) as http:
+        await http.put(f"{SUBSCRIBERS}/alice/block/60/publish_play")
+    await c.sees(lambda: c.service.core.subscribers.known(LIVE, StreamId("s1"), "alice").blocked_type)  # type: ignore[union-attr]
+    for edge in c.edges:
+        edge.held.set()  # type: ignore[union-attr]
+    await joining
+    await c.sees(lambda: any(edge.closed for edge in c.edges))
+
+
+async def test_a_block_also_ends_sessions_whose_instance_is_gone(c: Pair) -> None:
+    assert (await watch(c, 2, "alice")).status_code == 201
+    session = c.played[-1].session
+    await c.other.core.tasks.settle(5.0)
+    c.other_dies()
+    for task in c.other_host._tasks:
+        task.cancel()
+
+    async with c.at(1) as http:
+        await http.put(f"{SUBSCRIBERS}/alice/block/60/play")
+
+    await c.sees(lambda: [request.session for request in c.edge_of(session).closed] == [session])
+
+
+async def test_in_an_app_without_codes_a_block_counts_for_who_says_that_it_is_the_subscriber(c: Pair) -> None:
+    await c.protect()
+    assert (await watch(c, 1, "alice", "")).status_code == 201
+    session = c.played[-1].session
+    async with c.at(2) as http:
+        await http.put(f"{SUBSCRIBERS}/alice/block/60/play")
+
+    await c.sees(lambda: [request.session for request in c.edge_of(session).closed] == [session])
+    blocked = await watch(c, 1, "alice", "")
+    assert blocked.status_code == 403
+    assert "at present" in blocked.text
+    assert (await c.whip(1, subscriberId="alice")).status_code == 201, "it is blocked from playing only"
+
+
+async def test_while_the_store_is_away_nobody_comes_in(c: Pair) -> None:
+    c.host.buckets[subjects.BUCKET_SUBSCRIBERS].available = False
+    assert (await watch(c, 1, "alice")).status_code == 503
+    c.host.buckets[subjects.BUCKET_SUBSCRIBERS].available = True
+    assert (await watch(c, 1, "alice")).status_code == 201
+
+
+async def test_a_record_that_makes_no_sense_lets_nobody_in(c: Pair) -> None:
+    bucket = c.host.buckets[subjects.BUCKET_SUBSCRIBERS]
+    await bucket.put(subscriber_key(LIVE, StreamId("s1"), "alice"), b'{"app": "live"')
+    assert (await watch(c, 1, "alice")).status_code == 503
+
+
+async def test_more_subscribers_than_are_kept_are_refused(c: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.signaling.core.usecases.subscriber_store.MAX_SUBSCRIBERS_OF_APP", 2)
+    assert [(await watch(c, 1, name)).status_code for name in ("one", "two", "three")] == [201, 201, 503]
+
+
+async def test_rest_answers_as_ant_media_does(c: Pair) -> None:
+    async with c.at(1) as http:
+        missing = [(await http.post(SUBSCRIBERS, json=body)).json() for body in ({}, {"subscriberId": "ab"})]
+        nothing = (await http.post(SUBSCRIBERS)).json()
+        bad = (await http.post(SUBSCRIBERS, json={"subscriberId": "usr1", "b32Secret": "JBSWY3D"})).json()
+        junk = (await http.post(SUBSCRIBERS, json={"subscriberId": "usr1", "type": "junk"})).json()
+        added = (
+            await http.post(SUBSCRIBERS, json={"subscriberId": "usr 9/<", "b32Secret": B32, "type": "play"})
+        ).json()
+        again = (await http.post(SUBSCRIBERS, json={"subscriberId": "usr1", "b32Secret": B32})).json()
+        listed = (await http.get(f"{SUBSCRIBERS}/list/0/10")).json()
+        totp = (await http.get(f"{SUBSCRIBERS}/usr1/totp?type=play")).json()
+        events = await http.get("/live/rest/v2/broadcasts/s1/connection-events/0/10")
+        wrong_block = (await http.put(f"{SUBSCRIBERS}/usr1/block/60/all")).json()
+        deleted = [(await http.delete(f"{SUBSCRIBERS}/usr1")).json()["success"] for _ in range(2)]
+        revoked = (await http.delete(SUBSCRIBERS)).json()
+        after = (await http.get(f"{SUBSCRIBERS}/list/0/10")).json()
+
+    assert {answer["message"] for answer in (*missing, nothing)} == {
+        "Missing parameter: Make sure you set subscriber object correctly and make subscriberId's length at least 3"
+    }
+    assert "multiple of 8" in bad["message"]
+    assert [answer["success"] for answer in (bad, junk, wrong_block, added, again)] == [False, False, False, True, True]
+    assert [one["subscriberId"] for one in listed] == ["usr 9/<", "usr1"]
+    assert B32 not in str(listed)
+    assert listed[0] | {"subscriberName": None} == {
+        "subscriberId": "usr 9/<",
+        "subscriberName": None,
+        "streamId": "s1",
+        "type": "play",
+        "connected": False,
+        "currentConcurrentConnections": 0,
+        "concurrentConnectionsLimit": 1,
+        "blockedType": None,
+        "blockedUntilUnitTimeStampMs": 0,
+        "registeredNodeIp": None,
+        "avgVideoBitrate": 0,
+        "avgAudioBitrate": 0,
+        "totpExpiryPeriodSeconds": 0,
+    }
+    assert totp["dataId"] in {own_code(), code_at(key_of(B32) or b"", time.time() - 60, 60)}
+    assert events.status_code == 501
+    assert deleted == [True, False]
+    assert revoked["success"]
+    assert after == []
+
+
+async def test_a_code_for_nobody_is_said_to_be_impossible(c: Pair) -> None:
+    await c.protect(enableTimeTokenForPlay=True)
+    async with c.at(1) as http:
+        answer = (await http.get(f"{SUBSCRIBERS}/nobody/totp?type=play")).json()
+    assert answer["message"].startswith("Secret is not set in AppSettings.")
+    assert (await watch(c, 1, "nobody", code_at(b"", time.time(), 60))).status_code == 403
+
+
+async def test_a_listener_hears_of_changes_by_others() -> None:
+    async with pair() as both:
+        store: SubscriberStore = both.other.core.subscribers
+        heard: list[str] = []
+        store.on_change(lambda record: heard.append(record.subscriber_id))
+        await both.service.core.subscribers.block(AppName("live"), StreamId("s1"), "alice", kind=None, until_ms=0)
+        await both.sees(lambda: heard)
