@@ -28,6 +28,11 @@ class Patch(Generic[Record]):
         """Raises `PatchRefused` for what is no JSON object. Values are looked at when they are applied."""
         return cls(_decoded(body, dict[str, msgspec.Raw]))
 
+    @property
+    def posted(self) -> Mapping[str, msgspec.Raw]:
+        """What was posted, key by key, not decoded."""
+        return self._posted
+
     def read(self, part: type[Part]) -> Part:
         """Some of the keys, decoded. Raises `PatchRefused`."""
         return _decoded(msgspec.json.encode(self._posted), part)

@@ -12,6 +12,7 @@ from rillcast.contracts.fields import (
     ClockRate,
     Codec,
     Count,
+    DurationMs,
     Limit,
     Lines,
     Mid,
@@ -166,6 +167,12 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun.l.google.com:19302"
     turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
     turn_server_credential: Password = ""
+    turn_secret: Secret = ""
+    """The secret that is shared with the TURN server (coturn's ``static-auth-secret``). If it is set, each client gets
+    a name and a password of its own, which hold for ``turnCredentialLifeS``, in place of the two settings above."""
+    turn_credential_life_s: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 3_600
+    """How long such a password holds, in seconds. A session that lasts longer needs none anew unless it loses its
+    relay."""
     publish_jwt_control_enabled: bool = False
     """Whether a publisher needs a JWT (HS256) with the claims ``streamId`` (or ``sub``), ``type``: ``publish`` and
     ``exp``. It is signed with ``publishTokenSecret`` if that is set, else with ``jwtStreamSecretKey``. Without a secret
@@ -195,6 +202,15 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The same for viewers."""
     time_token_period: Annotated[int, msgspec.Meta(ge=10, le=86_400)] = 60
     """How many seconds a time-based code stands for. The one before and the one after are taken too."""
+    webhook_authenticate_url: Annotated[str, msgspec.Meta(max_length=2_048)] = msgspec.field(
+        default="", name="webhookAuthenticateURL"
+    )
+    """If it is set, this address is asked by POST before somebody may publish. Any answer but 200, and none within 5 s,
+    means no."""
+    webhook_play_auth_url: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
+    """The same for viewers."""
+    accept_only_streams_in_data_store: bool = False
+    """Whether only streams may be published for which a broadcast was created by REST before."""
     hash_control_publish_enabled: bool = False
     """Whether a publisher needs a hash as its token: the SHA-256, in hex, of the stream id, the word ``publish`` and
     ``tokenHashSecret``, one after the other. Such a token never expires."""
@@ -228,6 +244,16 @@ class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     stream_id: StreamId
     encoder_settings_list: tuple[LadderRung, ...] | None = None
     """The rungs of this stream in place of the app's ``encoderSettings``; null = those of the app."""
+    planned_start_date: UnixS = 0
+    """In Unix seconds: the stream may not be published before; 0 = at any time."""
+    planned_end_date: UnixS = 0
+    """In Unix seconds: nobody may begin to publish the stream after this; 0 = at any time."""
+    expire_duration_ms: DurationMs = msgspec.field(default=0, name="expireDurationMS")
+    """How long after `date` somebody may begin to publish the stream; 0 = for ever."""
+    date: UnixMs = 0
+    """When it was created, in Unix milliseconds. It is set where ``expireDurationMS`` is."""
+    web_rtc_viewer_limit: Limit = msgspec.field(default=-1, name="webRTCViewerLimit")
+    """How many viewers the stream may have; -1 = as many as the app."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind
@@ -27,6 +28,7 @@ from services.signaling.core.adapters.directory_audience import DirectoryAudienc
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
 from services.signaling.core.adapters.file_tables import read_apps, read_cidr_table
 from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.adapters.http_webhook import HttpWebhook
 from services.signaling.core.adapters.maxmind_geo import open_geo_database
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
@@ -46,9 +48,11 @@ from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
+from services.signaling.core.usecases.webhook_lock import WebhookLock
 from services.signaling.metrics import PrometheusTally
 
 Read = TypeVar("Read")
+LOAD_AGAIN_S = 1.0
 
 
 class Core(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,11 +102,18 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
-    checks = LocalChecks(streams, audience, license, time.time, subscribers=subscribers)
+    checks = LocalChecks(
+        streams, audience, license, time.time, subscribers=subscribers, broadcasts=broadcasts, clock=clock
+    )
+    webhook = HttpWebhook()
     admission = Admission(
         apps,
         (join_rate, *checks.in_order),
-        (OneTimeTokens(tokens, grants), SubscriberCodes(subscribers, grants, clock)),
+        (
+            OneTimeTokens(tokens, grants),
+            SubscriberCodes(subscribers, grants, clock),
+            WebhookLock(webhook, clock),
+        ),
         streams=streams,
         grants=grants,
         most_asking=settings.max_admitting,
@@ -133,6 +144,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         tally=PrometheusTally(),
         address_of=lambda node: address_of(host.directory.all(), node),
     )
+    await _known_before_anybody_comes(core)
     await events.start(host.bus, host.info.node)
     await BusAdmission(admission).start(host.bus)
     host.spawn(watch.run(), "stream watch")
@@ -142,7 +154,23 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     host.spawn(tokens.run(), "tokens")
     host.spawn(subscribers.run(), "subscribers")
     host.spawn(grants.run(), "holds")
+    host.spawn(webhook.keep_open(), "webhooks")
     return core
+
+
+async def _known_before_anybody_comes(core: Core) -> None:
+    """Without what the store says of an app, its defaults would hold: it would be open. This node is not ready before,
+    and waits for the store."""
+    while True:
+        try:
+            for store in (core.app_store, core.broadcast_store, core.subscribers):
+                await store.load()
+        except RillcastError as error:
+            core.host.readiness.set("settings", False, error.message)
+            await asyncio.sleep(LOAD_AGAIN_S)
+        else:
+            core.host.readiness.set("settings", True)
+            return
 
 
 def _grants(

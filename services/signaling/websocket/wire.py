@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 from starlette.routing import BaseRoute, WebSocketRoute
 
@@ -63,7 +64,7 @@ def _services(core: Core) -> SocketServices:
     waiting_room = WaitingRoom(waiting, core.streams.by_key, core.tasks)
     core.watch.on_change(waiting_room.changed)
 
-    questions = Questions(core.streams, core.broadcasts, core.audience, core.address_of)
+    questions = Questions(core.streams, core.broadcasts, core.audience)
 
     def conversation(app: AppName) -> Conversation:
         return Conversation(
@@ -73,6 +74,7 @@ def _services(core: Core) -> SocketServices:
             questions=questions,
             tally=core.tally,
             max_streams=core.settings.max_streams_per_socket,
+            wall_clock=time.time,
         )
 
     return SocketServices(

@@ -95,9 +95,10 @@ class Talk:
             LIVE,
             apps=self.apps,
             streams=known,
-            questions=Questions(known, BroadcastCatalog(), known, lambda node: ""),
+            questions=Questions(known, BroadcastCatalog(), known),
             tally=self.tally,
             max_streams=max_streams,
+            wall_clock=lambda: 1_000.0,
         )
 
     def send(self, command: str, now: float = 0.0, **fields: Any) -> list[Effect]:

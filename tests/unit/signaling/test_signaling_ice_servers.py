@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.ice_servers import is_ice_uri, link_header
+from services.signaling.core.domain.ice_servers import IceServer, ice_server, is_ice_uri, link_header, without_relay
 
 
 def app(uri: str, name: str = "", word: str = "") -> AppSettings:
@@ -27,18 +32,57 @@ def test_stun_and_turn_uris_are_such(uri: str) -> None:
 )
 def test_what_would_break_the_header_is_none_and_left_out(uri: str) -> None:
     assert not is_ice_uri(uri)
-    assert link_header(app(uri)) is None
+    assert link_header(app(uri), 1_000.0) is None
 
 
 def test_a_stun_server_comes_without_credentials() -> None:
-    assert link_header(app("stun:a.example", "u", "w")) == '<stun:a.example>; rel="ice-server"'
+    assert link_header(app("stun:a.example", "u", "w"), 1_000.0) == '<stun:a.example>; rel="ice-server"'
 
 
 @given(name=st.text(), word=st.text())
 def test_no_credential_ends_its_quotes_or_the_line(name: str, word: str) -> None:
-    link = link_header(app("turns:a.example", name, word))
+    link = link_header(app("turns:a.example", name, word), 1_000.0)
 
     assert link is not None
     assert all(" " <= character <= "~" for character in link)
     bare = link.replace("\\\\", "").replace('\\"', "")
     assert bare.count('"') == 8
+
+
+def test_a_shared_secret_makes_credentials_that_end_by_themselves() -> None:
+    settings = msgspec.structs.replace(
+        app("turn:a.example:3478?transport=udp", "static", "static"), turn_secret="north", turn_credential_life_s=600
+    )
+    server = ice_server(settings, 1_433_895_918.9)
+    mac = hmac.new(b"north", b"1433896518:live", hashlib.sha1).digest()
+
+    assert server.username == "1433896518:live"
+    assert server.credential == base64.b64encode(mac).decode()
+    link = link_header(settings, 1_433_895_918.9)
+    assert link is not None
+    assert 'username="1433896518:live"' in link
+    assert "static" not in link
+
+
+def test_without_a_secret_the_static_ones_are_told() -> None:
+    assert ice_server(app("turn:a.example", "u", "w"), 0.0) == IceServer("turn:a.example", "u", "w")
+
+
+def test_a_secret_is_nothing_to_a_server_that_is_no_relay() -> None:
+    settings = msgspec.structs.replace(app("stun:a.example"), turn_secret="north")
+    assert ice_server(settings, 0.0) == IceServer("stun:a.example")
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("turn:a.example:3478?transport=udp", "stun:a.example:3478"),
+        ("turn:[2001:db8::1]:3478", "stun:[2001:db8::1]:3478"),
+        ("turns:a.example:443?transport=tcp", ""),
+        ("stun:a.example", "stun:a.example"),
+    ],
+)
+def test_before_it_is_let_in_a_client_is_told_of_no_relay(uri: str, told: str) -> None:
+    server = without_relay(IceServer(uri, "u", "w"))
+    assert server.uri == told
+    assert "u" not in (server.username if uri.startswith("turn") else "")

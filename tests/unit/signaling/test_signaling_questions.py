@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rillcast.contracts.ids import NodeId, StreamId
+from rillcast.contracts.ids import StreamId
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.websocket.domain.effects import Send
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
@@ -14,8 +14,7 @@ from tests.unit.signaling.talk import LIVE, STREAM, Known
 
 def asked(command: str, stream: StreamId = STREAM) -> dict[str, object]:
     known = Known()
-    addresses = {NodeId("o"): "192.0.2.7"}
-    questions = Questions(known, BroadcastCatalog(), known, lambda node: addresses[node])
+    questions = Questions(known, BroadcastCatalog(), known)
     (effect,) = questions.answer(command, LIVE, stream)
     assert isinstance(effect, Send)
     frame: dict[str, object] = msgspec.json.decode(effect.frame)
@@ -35,12 +34,12 @@ def test_how_many_watch() -> None:
     assert (frame["definition"], frame["count"]) == ("subscriberCount", 1)
 
 
-def test_a_broadcast_is_a_text_of_json_that_names_its_origin_by_address() -> None:
+def test_a_broadcast_is_a_text_of_json_that_does_not_say_where_its_origin_is() -> None:
     frame = asked("getBroadcastObject")
     broadcast = msgspec.json.decode(str(frame["broadcast"]))
 
     assert (broadcast["streamId"], broadcast["status"]) == ("s1", "broadcasting")
-    assert (broadcast["originAdress"], broadcast["webRTCViewerCount"]) == ("192.0.2.7", 1)
+    assert (broadcast["originAdress"], broadcast["webRTCViewerCount"]) == (None, 1)
 
 
 @pytest.mark.parametrize("command", sorted(QUESTIONS))

@@ -16,6 +16,7 @@ log = get_logger(__name__)
 MAX_USER_AGENT = 512
 NOT_NAMED = "not named"
 """What all clients count as that a trusted proxy does not name."""
+MAX_ORIGIN = 512
 _FORWARDING = frozenset(
     {"forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
 )
@@ -55,6 +56,7 @@ class ClientReader:
             address=text,
             counted_as="" if is_within(text, self._unlimited) else counted_as(text) or NOT_NAMED,
             user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
+            origin=connection.headers.get("origin", "")[:MAX_ORIGIN],
             place=self._regions.find(asked=asked, header=header, address=address),
         )
 

@@ -6,7 +6,7 @@ import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
-from rillcast.contracts.records import AppSettings
+from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
@@ -28,6 +28,8 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     """The main track to which a publisher says that its stream belongs."""
     meta_data: str = ""
     """What the client attached, for webhooks."""
+    query: str = ""
+    """The parameters of the client's address as `java_map` writes them, for webhooks."""
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +58,25 @@ def check_stream_limit(settings: AppSettings, others: int) -> None:
         raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
 
 
-def check_viewer_limit(settings: AppSettings, viewers: int) -> None:
-    """`viewers`: those of the whole app. Raises VIEWER_LIMIT_REACHED."""
-    limit = settings.web_rtc_viewer_limit
+def check_viewer_limit(limit: int, viewers: int, whose: str) -> None:
+    """`viewers`: those that there are already. `whose`: "app" or "stream". Raises VIEWER_LIMIT_REACHED."""
     if 0 <= limit <= viewers:
-        message = f"the app's limit of {limit} viewers is reached"
+        message = f"the {whose}'s limit of {limit} viewers is reached"
         raise RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, message, RETRY_AFTER_S)
+
+
+def check_registered(settings: AppSettings, broadcast: BroadcastRecord | None) -> None:
+    """`broadcast`: what was set for the stream. Raises NOT_ALLOWED_UNREGISTERED."""
+    if broadcast is None and settings.accept_only_streams_in_data_store:
+        message = "this app takes only streams that were created before"
+        raise RillcastError(ErrorCode.NOT_ALLOWED_UNREGISTERED, message)
+
+
+def check_window(broadcast: BroadcastRecord, now_s: float) -> None:
+    """Whether somebody may begin to publish the stream now. `now_s`: Unix time. Raises STREAM_NOT_ACTIVE."""
+    if now_s < broadcast.planned_start_date:
+        raise RillcastError(ErrorCode.STREAM_NOT_ACTIVE, "the time of this stream has not begun")
+    if broadcast.planned_end_date and now_s > broadcast.planned_end_date:
+        raise RillcastError(ErrorCode.STREAM_NOT_ACTIVE, "the time of this stream is over")
+    if broadcast.expire_duration_ms and now_s * 1_000 > broadcast.date + broadcast.expire_duration_ms:
+        raise RillcastError(ErrorCode.STREAM_NOT_ACTIVE, "this stream has expired")

@@ -14,6 +14,7 @@ from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
+from services.signaling.core.domain.access_rules import check_access, check_obeyed
 
 
 class AppCatalog:
@@ -64,7 +65,9 @@ class AppCatalog:
 def changed_settings(current: AppSettings, patch: Patch[AppSettings], pins: dict[str, object]) -> AppSettings:
     """`current` with what was posted. `pins`: what a file has set for good. Raises `PatchRefused`, `LadderRefused` or
     `ProtectionRefused`, which names what is wrong."""
+    check_obeyed(patch.posted)
     changed = without_hidden(patch).applied_to(current, keeping="appName")
     check_rungs(changed.encoder_settings)
     check_change(current, changed, pins)
+    check_access(changed, current)
     return changed

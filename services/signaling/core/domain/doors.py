@@ -19,6 +19,7 @@ class Lock(StrEnum):
     HASH = "hash"
     TOKEN = "one-time token"
     TOTP = "time-based code"
+    WEBHOOK = "webhook"
 
 
 _SWITCHES: dict[Role, tuple[tuple[str, Lock], ...]] = {
@@ -28,6 +29,7 @@ _SWITCHES: dict[Role, tuple[tuple[str, Lock], ...]] = {
         ("hash_control_publish_enabled", Lock.HASH),
         ("publish_token_control_enabled", Lock.TOKEN),
         ("enable_time_token_for_publish", Lock.TOTP),
+        ("webhook_authenticate_url", Lock.WEBHOOK),
     ),
     Role.PLAY: (
         ("play_jwt_control_enabled", Lock.JWT),
@@ -35,6 +37,7 @@ _SWITCHES: dict[Role, tuple[tuple[str, Lock], ...]] = {
         ("hash_control_play_enabled", Lock.HASH),
         ("play_token_control_enabled", Lock.TOKEN),
         ("enable_time_token_for_play", Lock.TOTP),
+        ("webhook_play_auth_url", Lock.WEBHOOK),
     ),
 }
 _IN_THE_TOKEN = frozenset({Lock.JWT, Lock.HASH, Lock.TOKEN})
@@ -78,13 +81,18 @@ def lock_faults(settings: AppSettings) -> tuple[str, ...]:
 def _faults(settings: AppSettings, role: Role) -> Iterator[str]:
     there = set(locks(settings, role))
     if Lock.JWT in there and too_short(jwt_secret(settings, role)):
-        yield f"{role.value}: a JWT is asked for, and its secret (jwtStreamSecretKey) {_LACKS}"
+        yield f"{role.value}: a JWT is asked for, and its secret ({_secret_name(settings, role)}) {_LACKS}"
     if Lock.HASH in there and too_short(settings.token_hash_secret):
         yield f"{role.value}: a hash is asked for, and its secret (tokenHashSecret) {_LACKS}"
     if Lock.TOTP in there and (secret := time_token_secret(settings, role)) and too_short(secret):
         yield f"{role.value}: the secret of time-based codes (timeTokenSecretFor{role.value.title()}) {_LACKS}"
     if len(there & _IN_THE_TOKEN) > 1:
         yield f"{role.value}: {' and '.join(sorted(there & _IN_THE_TOKEN))} are asked for at once in the one token"
+
+
+def _secret_name(settings: AppSettings, role: Role) -> str:
+    own = settings.publish_token_secret if role is Role.PUBLISH else settings.play_token_secret
+    return f"{role.value}TokenSecret" if own else "jwtStreamSecretKey"
 
 
 def too_short(secret: str | None) -> bool:

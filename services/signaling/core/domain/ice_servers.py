@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
+
+import msgspec
 
 from rillcast.contracts.records import AppSettings
 
 _URI = re.compile(r"(?:stun|stuns|turn|turns):[A-Za-z0-9._~:\[\]?=&%-]{1,255}")
+
+
+class IceServer(msgspec.Struct, frozen=True):
+    """One server, with what a client shows there."""
+
+    uri: str
+    username: str = ""
+    credential: str = ""
+
+    @property
+    def relays(self) -> bool:
+        """Whether it is a TURN server, which costs its owner bandwidth."""
+        return self.uri.startswith("turn")
+
+
+def ice_server(app: AppSettings, now_s: float) -> IceServer:
+    """The server of an app, for a client that was let in. `now_s`: Unix time.
+
+    With ``turnSecret`` each client gets credentials of its own that end by themselves: the long-term mechanism of RFC
+    8489 §9.2 with names and passwords as coturn's REST scheme makes them (``use-auth-secret``).
+    """
+    uri = app.stun_server_uri
+    if not app.turn_secret or not uri.startswith("turn"):
+        return IceServer(uri, app.turn_server_username, app.turn_server_credential)
+    username = f"{int(now_s) + app.turn_credential_life_s}:{app.app_name}"
+    mac = hmac.new(app.turn_secret.encode("utf-8", "surrogatepass"), username.encode(), hashlib.sha1)
+    return IceServer(uri, username, base64.b64encode(mac.digest()).decode())
+
+
+def without_relay(server: IceServer) -> IceServer:
+    """For a client that was not let in yet: a TURN server tells a client its address too (RFC 8489), and needs no name
+    for that. Nothing where that takes TLS."""
+    if not server.relays:
+        return server
+    scheme, _, rest = server.uri.partition(":")
+    return IceServer(f"stun:{rest.partition('?')[0]}" if scheme == "turn" else "")
 
 
 def is_ice_uri(text: str) -> bool:
@@ -14,14 +55,14 @@ def is_ice_uri(text: str) -> bool:
     return _URI.fullmatch(text) is not None
 
 
-def link_header(app: AppSettings) -> str | None:
-    """``Link`` of a WHIP or WHEP answer (RFC 9725 §4.6); None when the app has no usable server."""
-    uri = app.stun_server_uri
-    if not is_ice_uri(uri):
+def link_header(app: AppSettings, now_s: float) -> str | None:
+    """``Link`` of a WHIP or WHEP answer (RFC 9725 §4.6); None when the app has no usable server. `now_s`: Unix time."""
+    server = ice_server(app, now_s)
+    if not is_ice_uri(server.uri):
         return None
-    link = f'<{uri}>; rel="ice-server"'
-    if uri.startswith("turn"):
-        name, word = _quoted(app.turn_server_username), _quoted(app.turn_server_credential)
+    link = f'<{server.uri}>; rel="ice-server"'
+    if server.relays:
+        name, word = _quoted(server.username), _quoted(server.credential)
         link += f'; username={name}; credential={word}; credential-type="password"'
     return link
 

@@ -16,6 +16,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     user_agent: str = ""
+    origin: str = ""
+    """Of the page from which a browser asks; for webhooks."""
     place: Place = Place()
     counted_as: str = ""
     """Whom it shares its limits with: an IPv4 address, or an IPv6 /64. Empty = it has none."""

@@ -121,6 +121,11 @@ def created(record: BroadcastRecord) -> Broadcast:
         status="created",
         zombi=False,
         encoder_settings_list=record.encoder_settings_list,
+        date=record.date,
+        planned_start_date=record.planned_start_date,
+        planned_end_date=record.planned_end_date,
+        expire_duration_ms=record.expire_duration_ms,
+        web_rtc_viewer_limit=record.web_rtc_viewer_limit,
     )
 
 
@@ -147,4 +152,8 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Bro
         meta_data=record.meta_data or None,
         zombi=settings is None,
         encoder_settings_list=settings.encoder_settings_list if settings is not None else None,
+        planned_start_date=settings.planned_start_date if settings is not None else 0,
+        planned_end_date=settings.planned_end_date if settings is not None else 0,
+        expire_duration_ms=settings.expire_duration_ms if settings is not None else 0,
+        web_rtc_viewer_limit=settings.web_rtc_viewer_limit if settings is not None else -1,
     )

@@ -22,15 +22,18 @@ from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import (
     Admitted,
     Applicant,
+    check_registered,
     check_stream_limit,
     check_viewer_limit,
+    check_window,
     unknown_app,
 )
 from services.signaling.core.domain.doors import Lock, locks
 from services.signaling.core.domain.locks_from_memory import check_shown
+from services.signaling.core.domain.recent_joins import RecentJoins
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.verified_identity import VerifiedIdentity, strongest
-from services.signaling.core.ports import Apps, Audience, LicenseState, Streams
+from services.signaling.core.ports import Apps, Audience, Broadcasts, LicenseState, Streams
 from services.signaling.core.usecases.held_locks import check_not_blocked
 
 
@@ -80,19 +83,24 @@ class LocalChecks:
         wall_clock: Callable[[], float],
         *,
         subscribers: KnownSubscribers,
+        broadcasts: Broadcasts,
+        clock: Callable[[], float],
     ) -> None:
-        """`wall_clock`: Unix time, for tokens."""
+        """`wall_clock`: Unix time, for tokens. `clock`: monotonic seconds."""
         self._streams = streams
         self._audience = audience
         self._license = license
         self._wall_clock = wall_clock
         self._subscribers = subscribers
+        self._broadcasts = broadcasts
+        self._clock = clock
+        self._recent = RecentJoins()
 
     @property
     def in_order(self) -> Sequence[Check]:
         """The rules in the order in which they are asked: Ant Media's, with the limits before what must be asked for
         elsewhere."""
-        return (self.stream_id, self.license, self.shown, self.not_blocked, self.limits)
+        return (self.stream_id, self.license, self.broadcast, self.shown, self.not_blocked, self.limits)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses a stream id that breaks the grammar of ids."""
@@ -102,6 +110,14 @@ class LocalChecks:
         """Refuses while the cluster's license has expired and its grace time is over."""
         if self._license.suspended:
             raise RillcastError(ErrorCode.LICENSE_SUSPENDED, "the cluster's license has expired; please renew it")
+
+    def broadcast(self, applicant: Applicant, settings: AppSettings) -> None:
+        """Refuses to publish a stream that must have been created before and was not, or whose time it is not."""
+        if applicant.role is Role.PUBLISH:
+            broadcast = self._broadcasts.get(applicant.app, applicant.stream)
+            check_registered(settings, broadcast)
+            if broadcast is not None:
+                check_window(broadcast, self._wall_clock())
 
     def shown(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
         """Refuses a token that is missing, wrong or expired, where the app asks for one."""
@@ -116,12 +132,24 @@ class LocalChecks:
                 check_not_blocked(record, applicant.role, int(self._wall_clock() * 1_000))
 
     def limits(self, applicant: Applicant, settings: AppSettings) -> None:
-        """Refuses when the app has as many streams or viewers as its settings allow."""
+        """Refuses when the app has as many streams, or the app or stream as many viewers, as was set."""
         if applicant.role is Role.PUBLISH:
             if settings.ingesting_stream_limit >= 0:
                 check_stream_limit(settings, self._streams.count(applicant.app, applicant.stream))
-        elif settings.web_rtc_viewer_limit >= 0:
-            check_viewer_limit(settings, self._audience.viewers_of_app(applicant.app))
+            return
+        broadcast = self._broadcasts.get(applicant.app, applicant.stream)
+        of_stream = broadcast.web_rtc_viewer_limit if broadcast is not None else -1
+        if settings.web_rtc_viewer_limit >= 0 or of_stream >= 0:
+            self._viewer_limits(applicant, settings.web_rtc_viewer_limit, of_stream)
+
+    def _viewer_limits(self, applicant: Applicant, of_app: int, of_stream: int) -> None:
+        """Those that were let in a moment ago count, or a crowd that comes at once would get in as a whole."""
+        app, stream, now = applicant.app, applicant.stream, self._clock()
+        check_viewer_limit(of_app, self._audience.viewers_of_app(app) + self._recent.of_app(app, now), "app")
+        viewers = self._audience.viewers(app, stream) + self._recent.of_stream(app, stream, now)
+        check_viewer_limit(of_stream, viewers, "stream")
+        if applicant.session is not None and self._streams.live(app, stream) is not None:
+            self._recent.add(app, stream, now)
 
 
 class Admission:

@@ -17,7 +17,7 @@ from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
-from services.signaling.core.domain.doors import open_doors
+from services.signaling.core.domain.doors import lock_faults, open_doors
 from services.signaling.core.domain.protection import overruled
 from services.signaling.core.usecases.key_changes import KeyChanges
 
@@ -33,6 +33,12 @@ class AppStore:
         self._bucket = bucket
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the settings are being changed by others")
+
+    async def load(self) -> None:
+        """Know everything that is in the bucket. Awaited before anybody is let in: until then a protected app would look
+        open. Raises STORE_UNAVAILABLE."""
+        for entry in await self._bucket.entries():
+            self._apply(entry)
 
     async def run(self) -> None:
         """Follow the bucket and seed it until cancelled."""
@@ -66,6 +72,10 @@ class AppStore:
         if not self._catalog.apply(entry):
             metrics.APP_RECORDS_REFUSED.inc()
             log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
+            return
+        settings = self._catalog.settings(AppName(entry.key))
+        for fault in lock_faults(settings) if settings is not None else ():
+            log.warning("An app lets nobody in", app=entry.key, reason=fault)
 
     async def _seed(self) -> None:
         """Other services read settings from the store, so it must have those that the file gives. What nobody set is

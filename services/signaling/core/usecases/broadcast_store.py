@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
@@ -25,10 +27,19 @@ log = get_logger(__name__)
 class BroadcastStore:
     """One per signaling instance."""
 
-    def __init__(self, bucket: KeyValue, catalog: BroadcastCatalog) -> None:
+    def __init__(
+        self, bucket: KeyValue, catalog: BroadcastCatalog, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """`wall_clock`: Unix time, for streams that expire."""
+        self._wall_clock = wall_clock
         self._bucket = bucket
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the broadcast is being changed by others")
+
+    async def load(self) -> None:
+        """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""
+        for entry in await self._bucket.entries():
+            self._apply(entry)
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
@@ -52,7 +63,7 @@ class BroadcastStore:
         def changed(value: bytes | None) -> bytes | None:
             if value is None:
                 return msgspec.json.encode(self._new(stream, patch)) if live else None
-            return msgspec.json.encode(changed_broadcast(_current(value, stream), patch))
+            return msgspec.json.encode(self._dated(changed_broadcast(_current(value, stream), patch)))
 
         entry = await self._changes.change(stream_key(app, stream), changed)
         if entry is not None:
@@ -69,7 +80,13 @@ class BroadcastStore:
     def _new(self, stream: StreamId, patch: Patch[BroadcastRecord]) -> BroadcastRecord:
         if self._catalog.full:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "there are as many broadcasts as the cluster keeps")
-        return changed_broadcast(BroadcastRecord(stream_id=stream), patch)
+        return self._dated(changed_broadcast(BroadcastRecord(stream_id=stream), patch))
+
+    def _dated(self, record: BroadcastRecord) -> BroadcastRecord:
+        """A stream expires some time after it was created, or, if that was not told, after that was set."""
+        if record.expire_duration_ms and not record.date:
+            record = msgspec.structs.replace(record, date=int(self._wall_clock() * 1_000))
+        return record
 
     def _apply(self, entry: Entry) -> None:
         if not self._catalog.apply(entry):

@@ -50,6 +50,11 @@ class SubscriberStore:
         """Call `listener` with each record that is new or was changed, whoever did it. It must not block."""
         self._on_change.append(listener)
 
+    async def load(self) -> None:
+        """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""
+        for entry in await self._bucket.entries():
+            self._apply(entry)
+
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
         await follow(self._bucket, self._apply, name=BUCKET_SUBSCRIBERS)

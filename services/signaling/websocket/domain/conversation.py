@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.words import EndReason, MediaKind, Role
+from services.signaling.core.domain.doors import locks
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import Apps, Streams, Tally
 from services.signaling.websocket.domain import replies
-from services.signaling.websocket.domain.effects import Accept, Admit, Effect, End, Send
-from services.signaling.websocket.domain.entrance import Entrance
+from services.signaling.websocket.domain.effects import Accept, Admit, AskAbout, Effect, End, Send
+from services.signaling.websocket.domain.entrance import Entrance, credentials_of
 from services.signaling.websocket.domain.frames import (
     BadFrame,
     ClientFrame,
@@ -23,11 +24,12 @@ from services.signaling.websocket.domain.frames import (
     parse_frame,
     text,
 )
-from services.signaling.websocket.domain.phases import Step
+from services.signaling.websocket.domain.ice_config import IceConfig
+from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
 from services.signaling.websocket.domain.session_events import ended
 from services.signaling.websocket.domain.sessions import Now, Sessions
-from services.signaling.websocket.domain.slots import Slots
+from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
 from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
@@ -44,7 +46,9 @@ class Conversation:
         questions: Questions,
         tally: Tally,
         max_streams: int,
+        wall_clock: Callable[[], float],
     ) -> None:
+        """`wall_clock`: Unix time."""
         self._app = app
         self._apps = apps
         self._questions = questions
@@ -55,7 +59,8 @@ class Conversation:
         """What the client asks of its edges, kept until they can do it."""
         self.sessions = Sessions(self._slots, self._waits, self.wishes, tally)
         """What nodes answer and what happens to sessions goes in there."""
-        self.entrance = Entrance(app, self._slots, self._waits, streams, tally)
+        self._ice = IceConfig(app, apps, wall_clock)
+        self.entrance = Entrance(app, self._slots, self._waits, streams, tally, ice=self._ice)
         """The answers to `Admit` go in there."""
 
     # ---- from the client
@@ -93,29 +98,44 @@ class Conversation:
             if command in COMMANDS:
                 effects = COMMANDS[command](self, frame, stream, now)
             else:
-                effects = self._questions.answer(command, self._app, stream)
+                effects = self._question(command, frame, stream)
         except RillcastError as error:
             self._tally.command(command, error.code.value)
             return [Send(replies.error(error, stream))]
-        if not any(isinstance(effect, Admit) for effect in effects):  # counted when the answer comes
+        if not any(isinstance(effect, Admit | AskAbout) for effect in effects):  # counted when the answer comes
             self._tally.command(command, "ok")
         return effects
 
     def _ice_servers(self) -> list[Effect]:
-        settings = self._apps.settings(self._app)
-        if settings is None:
+        effects = self._ice.asked(admitted=any(self._is_in(slot) for slot in self._slots.all()))
+        if effects is None:
             return self._ignored("unknown_app")
         self._tally.command("getIceServerConfig", "ok")
-        return [
-            Send(
-                replies.frame(
-                    "iceServerConfig",
-                    stunServerUri=settings.stun_server_uri,
-                    turnServerUsername=settings.turn_server_username,
-                    turnServerCredential=settings.turn_server_credential,
-                )
-            )
-        ]
+        return effects
+
+    def _question(self, command: str, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+        """Questions are for those who may play the stream. Who was let in for it on this socket is not asked again."""
+        settings = self._apps.settings(self._app)
+        if settings is not None and not locks(settings, Role.PLAY):
+            return self._questions.answer(command, self._app, stream)
+        slots = [self._slots.of(role, stream) for role in Role]
+        if self._waits.waiting(stream) or any(slot is not None and self._is_in(slot) for slot in slots):
+            return self._questions.answer(command, self._app, stream)
+        return [AskAbout(command=command, stream=stream, credentials=credentials_of(frame))]
+
+    def may_know(self, command: str, stream: StreamId) -> list[Effect]:
+        """The client may play the stream that it asked about: its answer."""
+        self._tally.command(command, "ok")
+        return self._questions.answer(command, self._app, stream)
+
+    def may_not_know(self, command: str, stream: StreamId, error: RillcastError) -> list[Effect]:
+        """The client may not play the stream that it asked about."""
+        self._tally.command(command, error.code.value)
+        return [Send(replies.error(error, stream))]
+
+    @staticmethod
+    def _is_in(slot: Slot) -> bool:
+        return slot.phase is not Phase.ADMITTING
 
     def take_configuration(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
         """A description that no session waits for is ignored. An offer to a living session is refused in words, because

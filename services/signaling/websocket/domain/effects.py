@@ -27,6 +27,15 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True):
     meta_data: str = ""
 
 
+class AskAbout(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask whether the client may play a stream, since it wants to know something of it. Answered by
+    `Conversation.may_know` or `may_not_know`."""
+
+    command: str
+    stream: StreamId
+    credentials: Credentials
+
+
 class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     """Place and open. Answered exactly once, by `Sessions.opened` or `refused`, also when the socket is gone."""
 
@@ -123,6 +132,7 @@ class Forget(msgspec.Struct, frozen=True):
 Effect = (
     Send
     | Admit
+    | AskAbout
     | OpenPublisher
     | OpenViewer
     | Moved

@@ -20,6 +20,7 @@ from services.signaling.websocket.domain.effects import (
     Send,
 )
 from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
+from services.signaling.websocket.domain.ice_config import IceConfig
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
@@ -33,12 +34,15 @@ _TWICE = {
 class Entrance:
     """Of one socket. `publish` and `play` raise `RillcastError` for what is refused without asking."""
 
-    def __init__(self, app: AppName, slots: Slots, waits: StreamWaits, streams: Streams, tally: Tally) -> None:
+    def __init__(
+        self, app: AppName, slots: Slots, waits: StreamWaits, streams: Streams, tally: Tally, *, ice: IceConfig
+    ) -> None:
         self._app = app
         self._slots = slots
         self._waits = waits
         self._streams = streams
         self._tally = tally
+        self._ice = ice
 
     # ---- from the client
 
@@ -90,7 +94,7 @@ class Entrance:
             session=new_session_id(),
             asked_at=now,
             phase=Phase.ADMITTING,
-            credentials=_credentials(frame),
+            credentials=credentials_of(frame),
             name=name,
             meta_data=meta_data,
         )
@@ -125,7 +129,7 @@ class Entrance:
             return self.denied(session, _no_room())
         self._slots.advance(slot, Step.ADMITTED)
         self._tally.command(slot.role.value, "ok")
-        return [*self._begin(slot), ExpireLater(session, slot.start_timeout_s)]
+        return [*self._ice.admitted(), *self._begin(slot), ExpireLater(session, slot.start_timeout_s)]
 
     def denied(self, session: SessionId, error: RillcastError) -> list[Effect]:
         """The client may not. Nothing happens when it has left meanwhile."""
@@ -160,7 +164,8 @@ def _no_room() -> RillcastError:
     return RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "this socket has as many streams as it may")
 
 
-def _credentials(frame: ClientFrame) -> Credentials:
+def credentials_of(frame: ClientFrame) -> Credentials:
+    """What a client shows with a command."""
     return Credentials(
         token=text(frame.token),
         subscriber_id=text(frame.subscriber_id),

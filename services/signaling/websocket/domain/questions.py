@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.ids import AppName, StreamId
 from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.effects import Effect, Send
 
+NO_ADDRESS = ""
+"""``originAdress`` is where other nodes reach the origin. Clients have no business there."""
 QUESTIONS = frozenset({"getStreamInfo", "getBroadcastObject", "getSubscriberCount"})
 
 
@@ -24,13 +24,10 @@ class Questions:
         streams: Streams,
         broadcasts: Broadcasts,
         audience: Audience,
-        address_of: Callable[[NodeId], str],
     ) -> None:
-        """`address_of`: a node's address, for ``originAdress``."""
         self._streams = streams
         self._broadcasts = broadcasts
         self._audience = audience
-        self._address_of = address_of
 
     def answer(self, command: str, app: AppName, stream: StreamId) -> list[Effect]:
         """The one frame that answers. `command` is one of `QUESTIONS`."""
@@ -47,5 +44,5 @@ class Questions:
         if command == "getSubscriberCount":
             return replies.notification("subscriberCount", stream, count=viewers)
         settings = self._broadcasts.get(app, stream)
-        shown = stream_info.broadcast(live, viewers, self._address_of(live.record.owner), settings)
+        shown = stream_info.broadcast(live, viewers, NO_ADDRESS, settings)
         return replies.notification("broadcastObject", stream, broadcast=msgspec.json.encode(shown).decode())

@@ -18,6 +18,10 @@ class StreamWaits:
         """How many streams this socket waits for."""
         return len(self._streams)
 
+    def waiting(self, stream: StreamId) -> bool:
+        """Whether the client was let in to play the stream, and waits for it."""
+        return stream in self._streams
+
     def not_live(self, stream: StreamId) -> list[Effect]:
         """The client asked to play a stream that is not live: it is told so, and waits if there is room."""
         effects: list[Effect] = [Send(replies.no_stream(stream))]

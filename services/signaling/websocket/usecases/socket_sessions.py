@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
-from rillcast.contracts.words import SessionState
+from rillcast.contracts.words import Role, SessionState
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.identity import Client
@@ -17,6 +17,7 @@ from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,
     Admit,
+    AskAbout,
     Effect,
     End,
     ExpireLater,
@@ -103,8 +104,8 @@ class SocketSessions:
         match effect:
             case Send(frame):
                 self._send(frame)
-            case Admit():
-                self._admit(effect)
+            case Admit() | AskAbout():
+                self._let_in(effect)
             case OpenPublisher() | OpenViewer():
                 self._open(effect)
             case GiveUp(session):
@@ -133,6 +134,12 @@ class SocketSessions:
         self._services.events.forget(effect.session)
         self._services.joins.forget(effect.session)
 
+    def _let_in(self, effect: Admit | AskAbout) -> None:
+        if isinstance(effect, AskAbout):
+            self._ask_about(effect)
+        else:
+            self._admit(effect)
+
     def _admit(self, effect: Admit) -> None:
         """In this very moment where nobody needs to be asked, so that frames are answered in their order."""
         applicant = Applicant(
@@ -157,6 +164,34 @@ class SocketSessions:
         task = self._start(asking, lambda busy: self._denied(effect.session, busy))
         if task is not None:
             self._admitting[effect.session] = task
+
+    def _ask_about(self, effect: AskAbout) -> None:
+        applicant = Applicant(
+            role=Role.PLAY, app=self._app, stream=effect.stream, credentials=effect.credentials, client=self._client
+        )
+
+        def refuse(error: RillcastError) -> None:
+            self._carry_out(self._conversation.may_not_know(effect.command, effect.stream, error))
+
+        try:
+            admitted = self._services.admission.at_once(applicant)
+        except RillcastError as error:
+            refuse(error)
+            return
+        if admitted is not None:
+            self._carry_out(self._conversation.may_know(effect.command, effect.stream))
+            return
+        self._start(self._await_right_to_know(effect, applicant, refuse), refuse)
+
+    async def _await_right_to_know(
+        self, effect: AskAbout, applicant: Applicant, refuse: Callable[[RillcastError], None]
+    ) -> None:
+        try:
+            await self._services.admission.admit(applicant)
+        except RillcastError as error:
+            refuse(error)
+        else:
+            self._carry_out(self._conversation.may_know(effect.command, effect.stream))
 
     async def _await_admission(self, session: SessionId, applicant: Applicant) -> None:
         try:

@@ -7,6 +7,7 @@ where the session lives, so any instance of signaling can serve it (`http_resour
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.stream_name import valid_stream_id
+from services.signaling.core.domain.webhook_question import java_map
 from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Streams, Tally
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.joins import Joins
@@ -114,6 +116,7 @@ class HttpSessions(ABC):
             session=new_session_id(),
             room=request.query_params.get("mainTrack", "")[:MAX_NAME],
             meta_data=request.query_params.get("metaData", "")[:MAX_META_DATA],
+            query=java_map(request.query_params.multi_items()),
         )
         try:
             admitted = await self._services.admission.admit(applicant)
@@ -172,7 +175,7 @@ class HttpSessions(ABC):
             "ETag": tag,
             "Accept-Patch": FRAGMENT,
         }
-        link = link_header(asked.admitted.settings)
+        link = link_header(asked.admitted.settings, time.time())
         if link is not None:
             headers["Link"] = link
         return Response(answer.sdp, 201, headers=headers, media_type=SDP)
