@@ -20,9 +20,9 @@ from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
 from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.product import Product
-from services.signaling.rest.usecases.users import Users
 from services.signaling.rest.usecases.subscribers import Subscribers
 from services.signaling.rest.usecases.tokens import Tokens
+from services.signaling.rest.usecases.users import Users
 
 
 def wire(core: Core, operators: Operators) -> list[BaseRoute]:

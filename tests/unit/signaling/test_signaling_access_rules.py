@@ -25,7 +25,7 @@ from tests.unit.signaling.signaling_harness import cluster
 
 SECRET = "a secret of at least thirty-two bytes"
 OTHER = "another secret that is long enough too"
-ACCESS_WORDS = ("token", "jwt", "hash", "webhook", "accept_only")
+ACCESS_WORDS = ("token", "jw", "hash", "webhook", "accept_only", "secret", "cidr", "filter")
 
 
 def changed(**posted: Any) -> AppSettings:
@@ -112,6 +112,7 @@ async def test_a_protected_app_is_protected_from_the_first_moment() -> None:
     try:
         assert await answer_without_token(signaling) == 401
     finally:
+        signaling.operators.hashes.close()
         await signaling.core.tasks.close()
         await host.close()
 
@@ -133,6 +134,7 @@ async def test_a_files_secret_wins_over_what_the_store_has(tmp_path: Path) -> No
         assert stored.publish_token_secret == SECRET
         assert stored.web_rtc_viewer_limit == 9, "REST may have set what protects nothing"
     finally:
+        signaling.operators.hashes.close()
         await signaling.core.tasks.close()
         await host.close()
 

@@ -94,8 +94,8 @@ async def test_a_join_that_no_node_takes_does_not_lose_the_token(c: Pair) -> Non
 
 async def test_a_body_that_is_no_offer_does_not_lose_the_token(c: Pair) -> None:
     once = await token(c)
-    async with c.at(1) as http:
-        answer = await http.post("/live/whip/s1", content="nonsense", headers={"Authorization": f"Bearer {once}"})
+    async with c.stranger(headers={"Authorization": f"Bearer {once}"}) as http:
+        answer = await http.post("/live/whip/s1", content="nonsense")
     assert answer.status_code == 415
     await is_free(c, once)
     assert (await c.whip(1, once)).status_code == 201
@@ -247,9 +247,9 @@ async def test_a_room_token_is_good_for_each_stream_of_the_room(c: Pair) -> None
 
 @pytest.mark.parametrize("shown", ["", "x" * 300, "../../etc", "*", ">", "a.b.c", "\u00e9", "live/s1"])
 async def test_no_text_that_a_client_shows_breaks_anything(c: Pair, shown: str) -> None:
-    async with c.at(1) as http:
-        headers = {"Content-Type": "application/sdp"}
-        answer = await http.post("/live/whip/s1", content=OFFER, headers=headers, params={"token": shown})
+    headers = {"Content-Type": "application/sdp"}
+    async with c.stranger(headers=headers) as http:
+        answer = await http.post("/live/whip/s1", content=OFFER, params={"token": shown})
     assert answer.status_code in (401, 403)
 
 

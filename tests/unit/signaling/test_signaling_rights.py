@@ -184,9 +184,8 @@ async def test_a_stream_that_expires_counts_from_when_that_was_set(c: Cluster) -
 
 
 async def whep(c: Cluster, count: int) -> list[int]:
-    async with c.http() as http:
-        headers = {"Content-Type": "application/sdp"}
-        posts = [http.post("/live/whep/s1", content=OFFER, headers=headers) for _ in range(count)]
+    async with c.stranger(headers={"Content-Type": "application/sdp"}) as http:
+        posts = [http.post("/live/whep/s1", content=OFFER) for _ in range(count)]
         return sorted(answer.status_code for answer in await asyncio.gather(*posts))
 
 

@@ -36,10 +36,13 @@ class Pair(Cluster):
         return self.service if number == 1 else self.other
 
     def at(self, number: int) -> httpx.AsyncClient:
-        """A client of one of the two."""
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.instance(number).asgi), base_url="http://127.0.0.1:5080"
-        )
+        """An operator at one of the two."""
+        token = self.instance(number).operators.local_token
+        return self._client(number, {"ProxyAuthorization": f"Bearer {token}"})
+
+    def _client(self, number: int, headers: dict[str, str]) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.instance(number).asgi)
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5080", headers=headers)
 
     async def protect(self, **settings: Any) -> None:
         """Set the app's settings, and wait until both instances know them."""
@@ -51,7 +54,7 @@ class Pair(Cluster):
     async def whip(self, number: int, token: str = "", kind: str = "whip", **query: str) -> httpx.Response:
         """Publish, or play by ``whep``, at an instance."""
         headers = {"Content-Type": "application/sdp"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        async with self.at(number) as http:
+        async with self._client(number, {}) as http:
             return await http.post(f"/live/{kind}/s1", content=OFFER, headers=headers, params=query)
 
     def hear_of_each_other(self) -> None:
@@ -79,5 +82,6 @@ async def pair(**settings: Any) -> AsyncIterator[Pair]:
         try:
             yield both
         finally:
+            both.other.operators.hashes.close()
             await both.other.core.tasks.close()
             await both.other_host.close()

@@ -35,15 +35,17 @@ _ACCESS = (
     "webhook_authenticate_url",
     "webhook_play_auth_url",
     "accept_only_streams_in_data_store",
+    "jwt_control_enabled",
+    "jwt_secret_key",
+    "jwks_url",
+    "ip_filter_enabled",
+    "remote_allowed_cidr",
+    "turn_secret",
 )
 _UNSERVED: Mapping[str, tuple[object, ...]] = {
     "acceptOnlyRoomsInDataStore": _NOTHING,
     "allowedPublisherCIDR": _NOTHING,
     "hlsEncryptionKeyInfoFile": _NOTHING,
-    "ipFilterEnabled": (True, *_NOTHING),
-    "jwksURL": _NOTHING,
-    "jwtControlEnabled": _NOTHING,
-    "remoteAllowedCIDR": ("127.0.0.1", *_NOTHING),
     "secureAnalyticEndpoint": _NOTHING,
 }
 """Ant Media's settings that protect something and that nothing here obeys, with the values that ask for nothing."""

@@ -100,6 +100,13 @@ class Gate:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         return caller
 
+    async def issuer_of_app(self, request: Request) -> Caller:
+        """The same, for what lets clients in: who may only look does not get it, though it is asked for by GET."""
+        caller = await self.operator_of_app(request)
+        if not may(caller, Need.APP, "POST", request.path_params["app"]):
+            self._refuse("not_allowed", NOT_ALLOWED)
+        return caller
+
     async def _somebody(self, request: Request, app: str = "", unknown: Refusal = NOT_AUTHENTICATED) -> Caller:
         """Who shows something that holds."""
         self._admissible(request)

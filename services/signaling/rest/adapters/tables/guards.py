@@ -18,3 +18,9 @@ OPERATOR = Guard(Need.OPERATOR.value, Gate.operator, _REFUSALS)
 ADMIN = Guard(Need.ADMIN.value, Gate.administrator, _REFUSALS)
 APP_SETTINGS = Guard(Need.APP_SETTINGS.value, Gate.settings_of_app, _REFUSALS)
 APP_OPERATOR = Guard(Need.APP.value, Gate.operator_of_app, (*_REFUSALS, http_gate.INVALID_JWT, ErrorCode.UNKNOWN_APP))
+APP_ISSUER = Guard(
+    "operator of the app, and not one that only looks",
+    Gate.issuer_of_app,
+    (*_REFUSALS, http_gate.INVALID_JWT, ErrorCode.UNKNOWN_APP),
+)
+"""Rows whose answers are tokens or codes."""

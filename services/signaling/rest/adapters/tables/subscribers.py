@@ -5,7 +5,7 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, refused
-from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
+from services.signaling.rest.adapters.tables.guards import APP_ISSUER, APP_OPERATOR
 from services.signaling.rest.domain.access_shapes import NewSubscriber, Subscriber
 from services.signaling.rest.usecases.subscribers import Subscribers
 
@@ -57,7 +57,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             f"{ROOT}/subscribers/{{subscriber}}/totp",
-            APP_OPERATOR,
+            APP_ISSUER,
             Subscribers.code,
             "The subscriber's code of this moment, in dataId.",
             answer=Result,

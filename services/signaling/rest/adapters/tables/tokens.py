@@ -5,7 +5,7 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
+from services.signaling.rest.adapters.tables.guards import APP_ISSUER
 from services.signaling.rest.domain.access_shapes import Token
 from services.signaling.rest.usecases.tokens import Tokens
 
@@ -20,7 +20,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             f"{ROOT}/{{stream}}/token",
-            APP_OPERATOR,
+            APP_ISSUER,
             Tokens.create,
             "Makes a one-time token.",
             answer=Token,
@@ -29,7 +29,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             f"{ROOT}/{{stream}}/jwt-token",
-            APP_OPERATOR,
+            APP_ISSUER,
             Tokens.create_jwt,
             "Makes a JWT. Nobody keeps it, and it cannot be revoked.",
             answer=Token,
@@ -37,7 +37,7 @@ TABLE = Table(
         Endpoint(
             "POST",
             f"{ROOT}/validate-token",
-            APP_OPERATOR,
+            APP_ISSUER,
             Tokens.validate,
             "Says whether a one-time token would let a client in. It is not used up.",
             answer=Result,
@@ -47,7 +47,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             f"{ROOT}/{{stream}}/tokens/list/{{offset}}/{{size}}",
-            APP_OPERATOR,
+            APP_ISSUER,
             Tokens.list_page,
             "The one-time tokens of a stream that are not done yet.",
             answer=list[Token],
@@ -55,7 +55,7 @@ TABLE = Table(
         Endpoint(
             "DELETE",
             f"{ROOT}/{{stream}}/tokens",
-            APP_OPERATOR,
+            APP_ISSUER,
             Tokens.revoke,
             "Revokes the one-time tokens of a stream. Sessions that used one go on.",
             answer=Result,
