@@ -61,6 +61,15 @@ def test_no_text_is_a_token(text: str) -> None:
         check_jwt(text, SECRET, WISH, now_s=0.0)
 
 
+def test_a_renewed_token_is_the_same_publisher_and_another_app_or_stream_is_not() -> None:
+    publish = Wish(app=LIVE, stream=STREAM, role=Role.PUBLISH)
+    former, renewed = (signed({"type": "publish", "exp": expires}) for expires in (2_000, 3_000))
+
+    assert former != renewed
+    assert check_jwt(former, SECRET, publish, now_s=1_000.0) == check_jwt(renewed, SECRET, publish, now_s=1_000.0)
+    assert check_jwt(former, SECRET, publish, now_s=1_000.0).proof is Proof.JWT
+
+
 def test_a_token_of_another_app_is_refused() -> None:
     assert check_jwt(signed({"app": "live"}), SECRET, WISH, now_s=1_000.0)
     assert "another app" in refused(signed({"app": "other"}))
