@@ -37,7 +37,7 @@ from services.signaling.core.domain.geo import parse_geo_regions
 from services.signaling.core.domain.node_address import address_of
 from services.signaling.core.domain.region import CidrTable, GeoLookup, RegionFinder, parse_networks
 from services.signaling.core.ports import Host, Tally
-from services.signaling.core.usecases.admission import Admission, LocalChecks
+from services.signaling.core.usecases.admission import Admission, AskingCheck, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.join_rate import JoinRate
@@ -94,28 +94,21 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps)
     license, nodes = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory)
-    tokens = TokenStore(await host.kv(subjects.BUCKET_TOKENS))
-    subscribers = SubscriberStore(await host.kv(subjects.BUCKET_SUBSCRIBERS))
-    grants = _grants(host, nodes, tasks, tokens, subscribers)
-    events = BusSessionEvents(grants.closed)
+    access = await _access(host, nodes, tasks)
+    events = BusSessionEvents(access.grants.closed)
     audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
     checks = LocalChecks(
-        streams, audience, license, time.time, subscribers=subscribers, broadcasts=broadcasts, clock=clock
+        streams, audience, license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, clock=clock
     )
-    webhook = HttpWebhook()
     admission = Admission(
         apps,
         (join_rate, *checks.in_order),
-        (
-            OneTimeTokens(tokens, grants),
-            SubscriberCodes(subscribers, grants, clock),
-            WebhookLock(webhook, clock),
-        ),
+        access.asking(clock),
         streams=streams,
-        grants=grants,
+        grants=access.grants,
         most_asking=settings.max_admitting,
         timeout_s=settings.admission_timeout_s,
     )
@@ -136,26 +129,69 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         nodes=nodes,
         events=events,
         joins=_joins(
-            settings, host, nodes, tasks, grants, apps=apps, outlook=outlook, streams=streams, carriers=carriers
+            settings, host, nodes, tasks, access.grants, apps=apps, outlook=outlook, streams=streams, carriers=carriers
         ),
-        tokens=tokens,
-        subscribers=subscribers,
-        grants=grants,
+        tokens=access.tokens,
+        subscribers=access.subscribers,
+        grants=access.grants,
         tally=PrometheusTally(),
         address_of=lambda node: address_of(host.directory.all(), node),
     )
     await _known_before_anybody_comes(core)
-    await events.start(host.bus, host.info.node)
-    await BusAdmission(admission).start(host.bus)
-    host.spawn(watch.run(), "stream watch")
+    await _run(core, access)
+    return core
+
+
+async def _run(core: Core, access: _Access) -> None:
+    host = core.host
+    await core.events.start(host.bus, host.info.node)
+    await BusAdmission(core.admission).start(host.bus)
+    host.spawn(core.watch.run(), "stream watch")
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
-    host.spawn(license.run(), "license state")
-    host.spawn(tokens.run(), "tokens")
-    host.spawn(subscribers.run(), "subscribers")
-    host.spawn(grants.run(), "holds")
-    host.spawn(webhook.keep_open(), "webhooks")
-    return core
+    host.spawn(core.license.run(), "license state")
+    access.run(host)
+
+
+class _Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What admission asks besides memory, and what is held for those who were let in."""
+
+    tokens: TokenStore
+    subscribers: SubscriberStore
+    grants: Grants
+    webhook: HttpWebhook
+
+    def asking(self, clock: Callable[[], float]) -> tuple[AskingCheck, ...]:
+        """The checks that ask somebody, the cheapest first. `clock`: monotonic seconds."""
+        return (
+            OneTimeTokens(self.tokens, self.grants),
+            SubscriberCodes(self.subscribers, self.grants, clock),
+            WebhookLock(self.webhook, clock),
+        )
+
+    def run(self, host: Host) -> None:
+        """Start what goes on beside admission."""
+        host.spawn(self.tokens.run(), "tokens")
+        host.spawn(self.subscribers.run(), "subscribers")
+        host.spawn(self.grants.run(), "holds")
+        host.spawn(self.webhook.keep_open(), "webhooks")
+
+
+async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks) -> _Access:
+    """Build it, and hook it into the node's life."""
+    tokens = TokenStore(await host.kv(subjects.BUCKET_TOKENS))
+    subscribers = SubscriberStore(await host.kv(subjects.BUCKET_SUBSCRIBERS))
+    grants = Grants(
+        host.info.node,
+        host.info.incarnation,
+        nodes=host.directory,
+        sessions=nodes,
+        tasks=tasks,
+        ledgers=(tokens, subscribers),
+    )
+    host.directory.on_gone(grants.node_gone)
+    subscribers.on_change(grants.subscriber_changed)
+    return _Access(tokens=tokens, subscribers=subscribers, grants=grants, webhook=HttpWebhook())
 
 
 async def _known_before_anybody_comes(core: Core) -> None:
@@ -171,22 +207,6 @@ async def _known_before_anybody_comes(core: Core) -> None:
         else:
             core.host.readiness.set("settings", True)
             return
-
-
-def _grants(
-    host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, tokens: TokenStore, subscribers: SubscriberStore
-) -> Grants:
-    grants = Grants(
-        host.info.node,
-        host.info.incarnation,
-        nodes=host.directory,
-        sessions=nodes,
-        tasks=tasks,
-        ledgers=(tokens, subscribers),
-    )
-    host.directory.on_gone(grants.node_gone)
-    subscribers.on_change(grants.subscriber_changed)
-    return grants
 
 
 def _joins(
