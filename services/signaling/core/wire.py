@@ -40,9 +40,9 @@ from services.signaling.core.ports import Host, Tally
 from services.signaling.core.usecases.admission import Admission, AskingCheck, LocalChecks
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
-from services.signaling.core.usecases.join_rate import JoinRate
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.held_locks import OneTimeTokens, SubscriberCodes
+from services.signaling.core.usecases.join_rate import JoinRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.node_arrival import NodeArrival

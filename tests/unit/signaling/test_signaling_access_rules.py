@@ -17,19 +17,18 @@ from rillcast.testing.bus import FakeBroker
 from services.signaling.app import Signaling
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.file_tables import read_apps
-from services.signaling.core.domain.access_rules import AccessRefused, given_access
 from services.signaling.core.domain.app_catalog import changed_settings
+from services.signaling.core.domain.protection import SECRETS, ProtectionRefused, pinned_by
 from services.signaling.core.wire import read_files
 from tests.unit.signaling.fake_nodes import LIVE, OFFER, FakeHost
 from tests.unit.signaling.signaling_harness import cluster
 
 SECRET = "a secret of at least thirty-two bytes"
 OTHER = "another secret that is long enough too"
-ACCESS_WORDS = ("token", "jw", "hash", "webhook", "accept_only", "secret", "cidr", "filter")
 
 
 def changed(**posted: Any) -> AppSettings:
-    return changed_settings(AppSettings(app_name=LIVE), Patch.parse(msgspec.json.encode(posted)))
+    return changed_settings(AppSettings(app_name=LIVE), Patch.parse(msgspec.json.encode(posted)), {})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def changed(**posted: Any) -> AppSettings:
     ],
 )
 def test_what_could_not_be_obeyed_is_refused_by_name(posted: dict[str, Any], named: str) -> None:
-    with pytest.raises(AccessRefused) as caught:
+    with pytest.raises(ProtectionRefused) as caught:
         changed(**posted)
     said = str(caught.value)
     assert named in said
@@ -75,17 +74,12 @@ def test_what_asks_for_nothing_is_taken_as_clients_send_it() -> None:
     assert settings.web_rtc_viewer_limit == 7
 
 
-def test_every_setting_of_access_counts_as_given_when_a_file_gives_it() -> None:
-    fields = [one for one in msgspec.structs.fields(AppSettings) if any(word in one.name for word in ACCESS_WORDS)]
-    assert len(fields) >= 18
-    for field in fields:
-        if field.name == "time_token_period":
-            continue
-        value = {bool: True, int: 5}.get(
-            field.type if isinstance(field.type, type) else str, 5 if "life" in field.name else "x"
-        )
-        settings = msgspec.structs.replace(AppSettings(app_name=LIVE), **{field.name: value})
-        assert given_access(settings) == {field.name: value}
+def test_every_secret_of_access_is_hidden_and_every_switch_of_a_file_holds() -> None:
+    names = {one.name for one in msgspec.structs.fields(AppSettings)}
+    secret = {name for name in names if "secret" in name or name.endswith("_credential")} - {"jwt_secret_key"}
+    assert secret <= SECRETS
+    given = AppSettings(app_name=LIVE, play_token_control_enabled=True, time_token_secret_for_play=SECRET)
+    assert pinned_by(given) == {"play_token_control_enabled": True, "time_token_secret_for_play": SECRET}
 
 
 def test_a_file_with_what_cannot_be_obeyed_stops_the_start(tmp_path: Path) -> None:
@@ -111,28 +105,6 @@ async def test_a_protected_app_is_protected_from_the_first_moment() -> None:
     signaling = await Signaling.build(settings, host, read_files(settings))
     try:
         assert await answer_without_token(signaling) == 401
-    finally:
-        signaling.operators.hashes.close()
-        await signaling.core.tasks.close()
-        await host.close()
-
-
-async def test_a_files_secret_wins_over_what_the_store_has(tmp_path: Path) -> None:
-    file = tmp_path / "apps.json"
-    file.write_bytes(msgspec.json.encode({"live": {"publishTokenSecret": SECRET, "webRTCViewerLimit": 3}}))
-    host = FakeHost(FakeBroker())
-    bucket = await host.kv(subjects.BUCKET_APPS)
-    await bucket.put("live", msgspec.json.encode({"appName": "live", "webRTCViewerLimit": 9}))
-    settings = SignalingSettings(apps_file=str(file))
-    signaling = await Signaling.build(settings, host, read_files(settings))
-    try:
-        assert await answer_without_token(signaling) == 401
-        entry = await bucket.get("live")
-        assert entry is not None
-        assert entry.value is not None
-        stored = msgspec.json.decode(entry.value, type=AppSettings)
-        assert stored.publish_token_secret == SECRET
-        assert stored.web_rtc_viewer_limit == 9, "REST may have set what protects nothing"
     finally:
         signaling.operators.hashes.close()
         await signaling.core.tasks.close()

@@ -10,8 +10,8 @@ from rillcast.apps.ladder_settings import LadderRefused, check_rungs
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.protection import ProtectionRefused, check_protection
 from services.signaling.core.domain.access_rules import check_access, check_obeyed
+from services.signaling.core.domain.protection import ProtectionRefused, check_protection
 from services.signaling.core.domain.region import CidrTable
 
 

@@ -12,36 +12,11 @@ import msgspec
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.doors import lock_faults
+from services.signaling.core.domain.protection import ProtectionRefused
 from services.signaling.core.domain.webhook_question import webhook_url
 
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(AppSettings))
 _NOTHING: tuple[object, ...] = (False, "", None, 0)
-_ACCESS = (
-    "publish_token_control_enabled",
-    "play_token_control_enabled",
-    "publish_jwt_control_enabled",
-    "play_jwt_control_enabled",
-    "jwt_stream_secret_key",
-    "publish_token_secret",
-    "play_token_secret",
-    "token_max_life_s",
-    "hash_control_publish_enabled",
-    "hash_control_play_enabled",
-    "token_hash_secret",
-    "enable_time_token_for_publish",
-    "enable_time_token_for_play",
-    "time_token_secret_for_publish",
-    "time_token_secret_for_play",
-    "webhook_authenticate_url",
-    "webhook_play_auth_url",
-    "accept_only_streams_in_data_store",
-    "jwt_control_enabled",
-    "jwt_secret_key",
-    "jwks_url",
-    "ip_filter_enabled",
-    "remote_allowed_cidr",
-    "turn_secret",
-)
 _UNSERVED: Mapping[str, tuple[object, ...]] = {
     "acceptOnlyRoomsInDataStore": _NOTHING,
     "allowedPublisherCIDR": _NOTHING,
@@ -57,14 +32,16 @@ _SOUNDS = re.compile(
 """What a key of security would be called, also when it is misspelled."""
 
 
-class AccessRefused(ValueError):
+class AccessRefused(ProtectionRefused):
     """Settings of access that cannot be obeyed. The message names the setting."""
 
 
-def check_access(settings: AppSettings) -> None:
-    """Raises `AccessRefused` for a lock that no key could open, and for a webhook that cannot be asked."""
-    for fault in (*lock_faults(settings), *_bad_webhooks(settings)):
-        raise AccessRefused(fault)
+def check_access(settings: AppSettings, before: AppSettings | None = None) -> None:
+    """Raises `AccessRefused` for a lock that no key could open, and for a webhook that cannot be asked. What was so
+    `before` does not keep anybody from changing something else."""
+    for fault in _faults(settings):
+        if before is None or fault not in _faults(before):
+            raise AccessRefused(fault)
 
 
 def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
@@ -78,11 +55,8 @@ def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
             raise AccessRefused(f"{key[:80]}: there is no such setting here, so it would protect nothing")
 
 
-def given_access(settings: AppSettings) -> dict[str, object]:
-    """Of the settings with which an instance was started, those that protect the app: what is as it is by default was
-    not given."""
-    default = AppSettings(app_name=settings.app_name)
-    return {name: value for name in _ACCESS if (value := getattr(settings, name)) != getattr(default, name)}
+def _faults(settings: AppSettings) -> tuple[str, ...]:
+    return (*lock_faults(settings), *_bad_webhooks(settings))
 
 
 def _bad_webhooks(settings: AppSettings) -> Iterable[str]:

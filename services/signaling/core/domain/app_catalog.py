@@ -13,8 +13,8 @@ from rillcast.apps.stored import StoredApps, StoredRefused
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
-from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
 from services.signaling.core.domain.access_rules import check_access, check_obeyed
+from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
 
 
 class AppCatalog:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -13,10 +14,13 @@ from services.signaling.core.domain.region import parse_networks
 
 HIDDEN = "********"
 """In place of a secret that is set. Posted back, it leaves the secret as it is."""
-_REST = frozenset({"jwt_control_enabled", "jwks_url", "ip_filter_enabled", "remote_allowed_cidr", "token_max_life_s"})
+_REST = frozenset({"jwt_control_enabled", "jwks_url", "ip_filter_enabled", "remote_allowed_cidr"})
+_DOORS = frozenset({"token_max_life_s", "accept_only_streams_in_data_store"})
 
 
 def _is_secret(annotation: object) -> bool:
+    if get_origin(annotation) in (Union, UnionType):
+        return any(_is_secret(one) for one in get_args(annotation))
     if get_origin(annotation) is not Annotated:
         return False
     return any(isinstance(one, msgspec.Meta) and (one.extra or {}).get("secret") for one in get_args(annotation)[1:])
@@ -45,7 +49,7 @@ def without_hidden(patch: Patch[AppSettings]) -> Patch[AppSettings]:
 
 def pinned_by(given: AppSettings) -> dict[str, object]:
     """What protects the app of the settings that a file gives: it holds whatever the store has."""
-    protecting = SECRETS | lock_switches() | _REST
+    protecting = SECRETS | lock_switches() | _REST | _DOORS
     return {name: value for name in sorted(protecting) if (value := getattr(given, name)) != _DEFAULTS[name]}
 
 

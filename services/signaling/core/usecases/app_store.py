@@ -35,8 +35,8 @@ class AppStore:
         self._changes = KeyChanges(bucket, busy="the settings are being changed by others")
 
     async def load(self) -> None:
-        """Know everything that is in the bucket. Awaited before anybody is let in: until then a protected app would look
-        open. Raises STORE_UNAVAILABLE."""
+        """Know everything that is in the bucket. Awaited before anybody is let in: until then a protected app would
+        look open. Raises STORE_UNAVAILABLE."""
         for entry in await self._bucket.entries():
             self._apply(entry)
 
