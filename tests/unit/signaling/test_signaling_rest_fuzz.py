@@ -121,6 +121,7 @@ def test_every_operation_answers_what_it_declares_for_a_plain_request(asker: Ask
         if answer.is_success:
             succeeded.add((path, method))
     needs_more = 5  # a session (three of the users), or an email
+    needs_more += 4  # what a token is for, how long a block lasts; connection events are not there
     assert len(succeeded) >= len(asker.operations()) - 3 - needs_more, succeeded
 
 

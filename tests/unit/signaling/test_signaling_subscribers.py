@@ -264,6 +264,20 @@ async def test_rest_answers_as_ant_media_does(c: Pair) -> None:
     assert after == []
 
 
+@pytest.mark.parametrize("stream", ["%25", "a%20b", "%C3%A9", "x" * 300])
+async def test_what_is_no_stream_has_no_subscribers(c: Pair, stream: str) -> None:
+    root = f"/live/rest/v2/broadcasts/{stream}/subscribers"
+    async with c.at(1) as http:
+        answers = [
+            await http.delete(f"{root}/alice"),
+            await http.get(f"{root}/alice/totp?type=play"),
+            await http.put(f"{root}/alice/block/60/play"),
+            await http.post(root, json={"subscriberId": "alice"}),
+        ]
+    assert all(answer.status_code in (200, 404) for answer in answers)
+    assert not [answer for answer in answers if answer.status_code == 200 and answer.json()["success"]]
+
+
 async def test_a_code_for_nobody_is_said_to_be_impossible(c: Pair) -> None:
     await c.protect(enableTimeTokenForPlay=True)
     async with c.at(1) as http:

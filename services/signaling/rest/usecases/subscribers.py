@@ -72,7 +72,7 @@ class Subscribers:
 
     async def delete(self, app: App, stream: Stream, subscriber: SubscriberName) -> Result:
         """Forget one. Its sessions go on."""
-        return Result(success=await self._store.delete(app, stream, subscriber))
+        return Result(success=is_stream_id(stream) and await self._store.delete(app, stream, subscriber))
 
     async def delete_all(self, app: App, stream: Stream) -> Result:
         """Forget all of a stream."""
@@ -81,9 +81,10 @@ class Subscribers:
 
     async def code(self, app: App, stream: Stream, subscriber: SubscriberName, kind: TokenType = "") -> Result:
         """The code of this moment, to be handed to the client."""
-        settings, record = self._apps.settings(app), await self._store.find(app, stream, subscriber)
-        if settings is None or not subscriber:
+        settings = self._apps.settings(app)
+        if settings is None or not subscriber or not is_stream_id(stream):
             return _no("streamId or subscriberId is blank")
+        record = await self._store.find(app, stream, subscriber)
         period_s = settings.time_token_period
         key: bytes | None
         if record is not None and record.b32_secret:
