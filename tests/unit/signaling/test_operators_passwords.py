@@ -98,6 +98,37 @@ async def test_many_addresses_have_no_more_tries_and_do_not_lock_out_where_someb
     assert await site.is_in(address=NEAR)
 
 
+async def test_tries_that_are_refused_make_no_lock_longer(site: Site) -> None:
+    """Or one try in five minutes, of the owner even, would keep the owner out for ever."""
+    for number in range(TRIES_OF_ACCOUNT):
+        await site.wrong(1, address=f"198.51.100.{number}")
+    for _ in range(3):
+        site.now_s += LOCK_S / 3 - 1
+        with pytest.raises(Locked):
+            await site.is_in(address=FAR)
+    site.now_s += 3
+    assert await site.is_in(address=FAR)
+
+
+async def test_tries_that_are_refused_begin_no_lock(site: Site) -> None:
+    for number in range(TRIES_OF_ACCOUNT):
+        await site.wrong(1, address=f"198.51.100.{number}")
+    tries = (site.is_in(address=FAR) for _ in range(TRIES + 1))
+    assert {type(one) for one in await asyncio.gather(*tries, return_exceptions=True)} == {Locked}
+    assert not site.door.is_locked("ada", FAR)
+
+
+async def test_without_the_store_no_lock_gets_longer(site: Site) -> None:
+    await site.wrong(TRIES - 1)
+    site.now_s += LOCK_S - 1
+    site.bucket.available = False
+    with pytest.raises(RillcastError):
+        await site.is_in()
+    site.bucket.available = True
+    site.now_s += 1
+    await site.wrong(TRIES)
+
+
 async def test_a_name_that_is_not_there_is_answered_and_locked_like_one_that_is(site: Site) -> None:
     await site.wrong(TRIES, name="nobody")
     with pytest.raises(Locked):

@@ -31,7 +31,7 @@ class _Tries(msgspec.Struct):
 
 
 class _Counts:
-    """Of one kind. A count is forgotten `LOCK_S` after its last try."""
+    """Of one kind. A count is forgotten `LOCK_S` after the last try that came to an answer."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -47,10 +47,16 @@ class _Counts:
     def add(self, key: Hashable, now_s: float) -> None:
         tries = self._tries.setdefault(key, _Tries(0, now_s))
         tries.count += 1
-        tries.last_s = now_s
         self._tries.move_to_end(key)
         if len(self._tries) > self._most:
             self._tries.popitem(last=False)
+
+    def last(self, key: Hashable, now_s: float) -> None:
+        tries = self._tries.get(key)
+        if tries is None:  # forgotten meanwhile, which this try is not
+            self.add(key, now_s)
+        else:
+            tries.last_s = now_s
 
     def take_back(self, key: Hashable) -> None:
         tries = self._tries.get(key)
@@ -91,13 +97,19 @@ class Lockout:
         self._addresses.add(address, now_s)
         self._accounts.add(account, now_s)
 
+    def wrong(self, account: str, address: str, now_s: float) -> None:
+        """It was the wrong one: what it counts towards lasts from now."""
+        self._pairs.last((account, address), now_s)
+        self._addresses.last(address, now_s)
+        self._accounts.last(account, now_s)
+
     def right(self, account: str, address: str) -> None:
         """It was the right one: this try does not count, and former ones of the pair are forgiven."""
         self._pairs.forget((account, address))
         self.undone(account, address)
 
     def undone(self, account: str, address: str) -> None:
-        """It came to no answer, so it does not count."""
+        """It came to no answer, so it does not count, and makes no lock longer."""
         self._pairs.take_back((account, address))
         self._addresses.take_back(address)
         self._accounts.take_back(account)

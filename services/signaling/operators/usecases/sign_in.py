@@ -102,6 +102,7 @@ class SignIn:
             raise
         metrics.SIGN_INS.labels("ok" if right else "wrong").inc()
         if not right:
+            self._lockout.wrong(email, counted, now_s)
             return None
         self._lockout.right(email, counted)
         return account
