@@ -24,8 +24,8 @@ function row(...cells) {
   const line = document.createElement("tr");
   for (const cell of cells) {
     const place = document.createElement("td");
-    if (typeof cell === "number" || cell.className?.includes("share")) place.className = "number";
-    place.append(cell instanceof Node ? cell : String(cell));
+    if (typeof cell === "number" || cell.percent !== undefined) place.className = "number";
+    place.append(cell instanceof Node ? cell : cell.percent === undefined ? String(cell) : `${cell.percent} %`);
     line.append(place);
   }
   return line;
@@ -39,10 +39,9 @@ function mark(text, kind) {
 }
 
 function fill(id, rows, nothing) {
-  const empty = document.createElement("td");
-  empty.colSpan = 6;
-  empty.className = "nothing";
-  empty.textContent = nothing;
+  const empty = row(nothing);
+  empty.firstChild.colSpan = 6;
+  empty.firstChild.className = "nothing";
   document.getElementById(id).replaceChildren(...(rows.length ? rows : [empty]));
 }
 
@@ -64,7 +63,7 @@ function render(status, apps) {
   show("open", open.length > 0);
   fill("apps", apps.map((app) => row(app.app, door(app, "publish"), door(app, "play"), app.streams, app.viewers)), "there is no app");
   fill("streams", status.streams.map((one) => row(`${one.app}/${one.stream}`, one.media_flowing ? mark("live", "good") : mark("waiting for media", "warn"), (one.codecs ?? []).join(", "), one.origin, one.viewers)), "no stream is live");
-  fill("nodes", status.nodes.map((one) => row(one.info.node, one.info.kind, [one.info.region, one.info.zone].filter(Boolean).join(" ") || "–", state(one), mark(`${Math.round((one.load?.cpu ?? 0) * 100)} %`, "share"), one.load?.sessions ?? 0)), "no node is heard of");
+  fill("nodes", status.nodes.map((one) => row(one.info.node, one.info.kind, [one.info.region, one.info.zone].filter(Boolean).join(" ") || "–", state(one), { percent: Math.round((one.load?.cpu ?? 0) * 100) }, one.load?.sessions ?? 0)), "no node is heard of");
 }
 
 let timer = 0;
@@ -75,19 +74,38 @@ async function refresh() {
     const [status, apps] = await Promise.all([ask("GET", "/rillcast/v1/status"), ask("GET", "/rillcast/v1/apps")]);
     render(status, apps);
     problem("");
-    show("door", false);
-    show("inside", true);
+    inside(true);
   } catch (error) {
-    if (error.status === 403) return outside(error.message);
+    if (error.status === 403) return refused(error.message);
     problem(error.status ? error.message : "The server does not answer.");
   }
   timer = setTimeout(refresh, REFRESH_MS);
+}
+
+// `all`: whether the cluster may be looked at; if not, only one's own password is there.
+function inside(all) {
+  const came = document.getElementById("inside").hidden;
+  show("cluster", all);
+  show("door", false);
+  show("inside", true);
+  if (came) document.querySelector("#inside h1").focus();
+}
+
+// Operators of single apps have signed in all the same.
+async function refused(reason) {
+  const signedIn = await ask("GET", "/rest/v2/authentication-status").catch(() => null);
+  if (!signedIn?.success) return outside(reason);
+  say("summary", "");
+  problem(reason);
+  inside(false);
 }
 
 function outside(reason) {
   clearTimeout(timer);
   show("inside", false);
   show("door", true);
+  document.getElementById("change").reset();
+  say("changed", "");
   problem(reason === "Not authenticated user" ? "" : reason);
   document.getElementById("name").focus();
 }
@@ -103,6 +121,7 @@ document.getElementById("sign-in").addEventListener("submit", async (event) => {
     await refresh();
   } catch (error) {
     problem(error.message);
+    document.getElementById("password").focus();
   } finally {
     button.disabled = false;
   }
