@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rillcast.cli.tls_door import TlsDoor, tls_door
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import seed_file
@@ -97,7 +98,8 @@ def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None 
         NodeKind.TRANSCODER: wishes.transcoders,
         NodeKind.SIGNALING: 1,
     }
-    specs = [_service(kind, index, wishes, seeds) for kind, count in counts.items() for index in range(count)]
+    tls = tls_door(environment)
+    specs = [_service(kind, index, wishes, seeds, tls) for kind, count in counts.items() for index in range(count)]
     return [
         ProcessSpec(
             spec.name,
@@ -114,7 +116,7 @@ def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None 
 _USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
 
 
-def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None) -> ProcessSpec:
+def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None, tls: TlsDoor | None) -> ProcessSpec:
     ports, name = wishes.ports, f"{kind.value}-{index + 1}"
     admin = ports.admin + _ADMIN_OFFSET[kind] + index
     own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
@@ -129,7 +131,7 @@ def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None) -> 
         udp.append(relay)
     if kind is NodeKind.SIGNALING:
         own["PORT"] = str(ports.http)
-        tcp.append(ports.http)
+        tcp += [ports.http, *([tls.port] if tls is not None and tls.port else [])]
     env = {f"RILLCAST_{kind.value.upper()}_{key}": value for key, value in own.items()}
     env |= {
         "RILLCAST_NATS_URL": f"nats://127.0.0.1:{ports.nats}",

@@ -21,9 +21,9 @@ def require_free(specs: Iterable[ProcessSpec]) -> None:
         for kind, ports in ((socket.SOCK_STREAM, spec.tcp_ports), (socket.SOCK_DGRAM, spec.udp_ports)):
             for port in ports:
                 what = f"{'TCP' if kind == socket.SOCK_STREAM else 'UDP'} port {port}, which {spec.name} needs,"
-                other = wanted.setdefault((kind, port), spec.name)
-                if other != spec.name:
+                if (other := wanted.get((kind, port))) is not None:
                     raise CannotGoOn(f"{what} is needed by {other} as well; give them ports further apart")
+                wanted[kind, port] = spec.name
                 if not is_free(kind, port):
                     raise CannotGoOn(f"{what} is in use{_by_whom(kind, port)}")
 

@@ -23,8 +23,10 @@ from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, 
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import FIRST_PASSWORD, LOCAL_TOKEN, RunFolder
 from rillcast.cli.stack import POLL_S, Stack
+from rillcast.cli.tls_door import TlsDoor, tls_door
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
+from rillcast.runtime.process.address import local_address
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE_TIMEOUT_S = 20.0
@@ -56,6 +58,10 @@ class ForOperators:
     """Name and password of a new cluster's operator, which are shown here and nowhere else."""
     open_apps: list[str]
     """Apps in which everybody may do something."""
+    tls: TlsDoor | None = None
+    """Where it listens by TLS."""
+    address: str = "127.0.0.1"
+    """Of this machine, for others."""
 
 
 def choose_discovery() -> Discovery:
@@ -106,7 +112,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
         if bring_up.done():
             bring_up.result()
             stack.keep_up()
-            told = ForOperators(folder.take_first_password(), await asyncio.to_thread(open_apps, url, folder.token()))
+            apps = await asyncio.to_thread(open_apps, url, folder.token())
+            told = ForOperators(folder.take_first_password(), apps, tls_door(os.environ), local_address())
             console.print(summary(wishes, discovery, folder, url, took_s=time.monotonic() - started, told=told))
             await stopping
     finally:
@@ -187,6 +194,8 @@ def summary(
     }
     for label, value in rows.items():
         table.add_row(label, value)
+    if told.tls is not None:
+        table.add_row("From elsewhere", _by_tls(told.tls, told.address))
     if told.open_apps:
         table.add_row("Open to all", f"[yellow]{', '.join(told.open_apps)}[/]: anybody may publish or play there")
     if told.first is not None:
@@ -197,3 +206,10 @@ def summary(
     table.caption = "[dim]Ctrl-C stops everything[/]"
     table.caption_justify = "left"
     return table
+
+
+def _by_tls(door: TlsDoor, address: str) -> str:
+    """The addresses for clients on other machines, to which the plain port leads them."""
+    if not (authority := door.authority(address)):
+        return "by https and wss; the port is in the log of signaling"
+    return f"[link=https://{authority}/]https://{authority}/[/] · wss://{authority}/live/websocket"
