@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from rillcast.cli.faults import writing
 from rillcast.contracts.permissions import BusUser
+from rillcast.contracts.registry import RegistryUser
 from rillcast.runtime.bus.nats_users import new_seed, server_config
+from rillcast.runtime.discovery.consul_acl import MANAGEMENT, access_config, keep_tokens, token_file, write_secret
 
 NODES_UID = 10_001
 """The user of the containers of nodes and of NATS; `deploy/docker/Dockerfile` makes it."""
 GRAFANA_UID = 472
+CONSUL_UID = 100
+PROMETHEUS_UID = 65_534
+CONSUL_NODE = "consul"
+"""The name in Consul of the container that it runs in; `deploy/consul/agent.hcl` says so."""
+CONSUL_FOLDER, CONSUL_DATA, CONSUL_SETUP = "consul", "consul-data", "consul-setup"
+ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
 NATS_FOLDER, NATS_DATA, GRAFANA_FOLDER = "nats", "nats-data", "grafana"
 SEED_NAME, USERS_NAME, PASSWORD_NAME = "nats.nkey", "users.conf", "admin-password"
 
@@ -29,11 +39,44 @@ def write_keys(folder: Path, *, grafana_password: str = "", own: bool = True) ->
         _keep(
             folder / GRAFANA_FOLDER / PASSWORD_NAME, grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own
         )
+        _write_consul(folder, own=own)
         (folder / NATS_DATA).mkdir(exist_ok=True)
         if own:
             _give(folder / NATS_DATA, NODES_UID)
             for path in (users, users.parent):
                 os.chown(path, NODES_UID, NODES_UID)
+
+
+def _write_consul(folder: Path, *, own: bool) -> None:
+    """The tokens: all of them for who makes Consul know them, and its own for each reader. New ones begin an empty
+    Consul, in which no former one works."""
+    setup, data = folder / CONSUL_SETUP, folder / CONSUL_DATA
+    data.mkdir(exist_ok=True)
+    if not token_file(setup, MANAGEMENT).exists():
+        _empty(data)
+    tokens = keep_tokens(setup)
+    readers = {folder / CONSUL_FOLDER / ACCESS_NAME: (json.dumps(access_config(tokens)), CONSUL_UID)}
+    for user, token in tokens.users.items():
+        if user is not RegistryUser.AGENT:
+            uid = PROMETHEUS_UID if user is RegistryUser.PROMETHEUS else NODES_UID
+            readers[folder / user / TOKEN_NAME] = (token, uid)
+    for path, (text, uid) in readers.items():
+        path.parent.mkdir(exist_ok=True)
+        path.parent.chmod(0o700)
+        write_secret(path, f"{text}\n")
+        if own:
+            _give(path.parent, uid)
+    if own:
+        _give(setup, NODES_UID)
+        _give(data, CONSUL_UID)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _keep(path: Path, text: str, uid: int, *, own: bool) -> str:

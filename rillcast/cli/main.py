@@ -20,6 +20,7 @@ from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.status import fetch_status, render_nodes, render_streams
 from rillcast.cli.up import ROOT, choose_discovery
 from rillcast.cli.up import up as bring_up
+from rillcast.contracts.registry import RegistryUser, rules_of
 
 PARTS = {"license": "rillcast.cli.license", "bench": "rillcast.cli.bench"}
 
@@ -103,6 +104,34 @@ def nats_config(
     with writing(keys):
         seeds = keep_seeds(keys)
     typer.echo(server_config(seeds), nl=False)
+
+
+@app.command("consul-policy")
+def consul_policy(
+    user: Annotated[RegistryUser, typer.Argument(help="Whose policy.")],
+    node: Annotated[str, typer.Option(help="For `agent`: the name in Consul of the machine that it runs on.")] = "",
+) -> None:
+    """Print the rules (HCL) of a policy for the access list of your own Consul."""
+    if user is RegistryUser.AGENT and not node:
+        raise CannotGoOn("the policy of an agent is about its machine: --node is missing")
+    typer.echo(rules_of(user, node))
+
+
+@app.command("compose-consul", hidden=True)
+def compose_consul(
+    folder: Annotated[Path, typer.Argument(help="Where the tokens lie.")],
+    url: Annotated[str, typer.Argument(help="Where Consul is.")],
+) -> None:
+    """Make Consul of the compose stack know the tokens. A container of the stack calls this; nobody else needs to."""
+    from rillcast.cli.compose_keys import CONSUL_NODE
+    from rillcast.cli.consul_setup import set_up
+    from rillcast.runtime.discovery.consul_acl import read_tokens
+
+    try:
+        tokens = read_tokens(folder)
+    except OSError as error:
+        raise CannotGoOn(f"cannot read the tokens for Consul: {error}") from error
+    asyncio.run(set_up(url, tokens, CONSUL_NODE))
 
 
 @app.command("compose-keys", hidden=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,14 @@ from rillcast.cli.tls_door import TlsDoor, tls_door
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import seed_file
+from rillcast.runtime.discovery.consul_acl import Tokens, access_config, token_file
 
 MAX_PER_KIND = 10
 """Ports are spaced for so many nodes of a kind on one machine."""
+
+CONSUL_CONFIG = "consul.json"
+CONSUL_NODE = "local"
+"""The name of this machine in Consul."""
 
 _ADMIN_OFFSET = {
     NodeKind.SIGNALING: 0,
@@ -72,25 +78,43 @@ def infrastructure(wishes: Wishes, folder: Path, scripts: Path) -> list[ProcessS
     server = ProcessSpec(
         "nats", (str(scripts / "nats-server"), "--config", str(folder / "nats.conf")), tcp_ports=(ports.nats,)
     )
-    return [server] if wishes.consul is None else [server, _consul(wishes.consul, ports.consul)]
+    return [server] if wishes.consul is None else [server, _consul(wishes.consul, folder, ports.consul)]
 
 
-def _consul(binary: Path, http_port: int) -> ProcessSpec:
-    """A development agent: one server on loopback that keeps nothing on disk."""
-    server, serf = http_port + 1, http_port + 2
-    closed = [f"-{name}-port=-1" for name in ("dns", "grpc", "grpc-tls", "serf-wan")]
-    opened = [f"-http-port={http_port}", f"-server-port={server}", f"-serf-lan-port={serf}"]
-    return ProcessSpec(
-        "consul",
-        (str(binary), "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=local", *opened, *closed),
-        ready_url=f"http://127.0.0.1:{http_port}/v1/catalog/service/consul?passing=1",
-        tcp_ports=(http_port, server, serf),
-    )
+def _consul(binary: Path, folder: Path, http_port: int) -> ProcessSpec:
+    command = (str(binary), "agent", "-config-file", str(folder / CONSUL_CONFIG))
+    return ProcessSpec("consul", command, tcp_ports=_consul_ports(http_port))
 
 
-def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None = None) -> list[ProcessSpec]:
+def _consul_ports(http: int) -> tuple[int, int, int]:
+    return http, http + 1, http + 2
+
+
+def consul_config(http_port: int, store: Path, tokens: Tokens) -> str:
+    """The agent's configuration file: one server on loopback, and nobody may do anything without a token. It keeps its
+    data, so that one that is started again knows the tokens."""
+    http, server, serf = _consul_ports(http_port)
+    closed = dict.fromkeys(("dns", "grpc", "grpc_tls", "serf_wan"), -1)
+    config = {
+        "server": True,
+        "bootstrap_expect": 1,
+        "node_name": CONSUL_NODE,
+        "data_dir": str(store),
+        "bind_addr": "127.0.0.1",
+        "client_addr": "127.0.0.1",
+        "ports": {"http": http, "server": server, "serf_lan": serf, **closed},
+        "performance": {"raft_multiplier": 1},
+        "disable_update_check": True,
+        "log_level": "warn",
+    }
+    return json.dumps({**config, **access_config(tokens)}, indent=2)
+
+
+def services(
+    wishes: Wishes, environment: Mapping[str, str], seeds: Path | None = None, tokens: Path | None = None
+) -> list[ProcessSpec]:
     """The five kinds of service. Settings that the user's `environment` has already are left alone. `seeds`: where the
-    nkeys lie with which they connect to NATS; None: they connect without."""
+    nkeys lie with which they connect to NATS, `tokens`: those for Consul; None: they have none."""
     counts = {
         NodeKind.LICENSE: 1,
         NodeKind.ORIGIN: wishes.origins,
@@ -99,7 +123,11 @@ def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None 
         NodeKind.SIGNALING: 1,
     }
     tls = tls_door(environment)
-    specs = [_service(kind, index, wishes, seeds, tls) for kind, count in counts.items() for index in range(count)]
+    specs = [
+        _service(kind, index, wishes, seeds, tokens=tokens, tls=tls)
+        for kind, count in counts.items()
+        for index in range(count)
+    ]
     return [
         ProcessSpec(
             spec.name,
@@ -116,7 +144,9 @@ def services(wishes: Wishes, environment: Mapping[str, str], seeds: Path | None 
 _USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
 
 
-def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None, tls: TlsDoor | None) -> ProcessSpec:
+def _service(
+    kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None, *, tokens: Path | None, tls: TlsDoor | None
+) -> ProcessSpec:
     ports, name = wishes.ports, f"{kind.value}-{index + 1}"
     admin = ports.admin + _ADMIN_OFFSET[kind] + index
     own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
@@ -144,6 +174,9 @@ def _service(kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None, tls
         # The user's own ways into another NATS are of no use for this one, and only one may be given.
         env |= dict.fromkeys(("RILLCAST_NATS_USER", "RILLCAST_NATS_PASSWORD", "RILLCAST_NATS_CREDENTIALS"), "")
         env |= {"RILLCAST_NATS_TOKEN": "", "RILLCAST_NATS_NKEY_FILE": str(seed_file(seeds, BusUser(kind)))}
+    if tokens is not None and wishes.consul:
+        # Under the service's own prefix, before which the user's RILLCAST_CONSUL_TOKEN for another Consul has no say.
+        env[f"RILLCAST_{kind.value.upper()}_CONSUL_TOKEN_FILE"] = str(token_file(tokens, kind))
     return ProcessSpec(
         name,
         (sys.executable, "-m", f"services.{kind.value}"),

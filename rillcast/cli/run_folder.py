@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "nats-keys"
 
     @property
+    def tokens(self) -> Path:
+        """The folder of the tokens for Consul."""
+        return self.path / "consul-tokens"
+
+    @property
     def _state(self) -> Path:
         return self.path / "state.json"
 

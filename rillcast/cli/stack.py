@@ -123,7 +123,7 @@ class _Readiness:
         except httpx.HTTPError:
             return False
         self.reason = response.text[:300] if response.status_code != 200 else ""
-        return response.status_code == 200 and response.content.strip() != b"[]"
+        return response.status_code == 200
 
 
 async def _accepts(port: int) -> bool:

@@ -17,15 +17,26 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from rillcast.cli.consul_setup import set_up
 from rillcast.cli.faults import CannotGoOn, writing
 from rillcast.cli.operator_http import open_apps
-from rillcast.cli.plan import ProcessSpec, Wishes, infrastructure, nats_config, services
+from rillcast.cli.plan import (
+    CONSUL_CONFIG,
+    CONSUL_NODE,
+    ProcessSpec,
+    Wishes,
+    consul_config,
+    infrastructure,
+    nats_config,
+    services,
+)
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import FIRST_PASSWORD, LOCAL_TOKEN, RunFolder
 from rillcast.cli.stack import POLL_S, Stack
 from rillcast.cli.tls_door import TlsDoor, tls_door
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
+from rillcast.runtime.discovery.consul_acl import Tokens, keep_tokens, write_secret
 from rillcast.runtime.process.address import local_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,11 +104,12 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     scripts = Path(sys.executable).parent
     require_programs(scripts)
     base = infrastructure(wishes, folder.path, scripts)
-    nodes = [_with_secrets(spec, folder.path) for spec in services(wishes, os.environ, folder.seeds)]
+    nodes = [_with_secrets(spec, folder.path) for spec in services(wishes, os.environ, folder.seeds, folder.tokens)]
     require_free([*base, *nodes])
     with writing(folder.seeds):
         users = server_config(keep_seeds(folder.seeds))
     folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats", users))
+    tokens = _prepare_consul(wishes, folder) if wishes.consul else None
     url = f"http://127.0.0.1:{wishes.ports.http}/"
     folder.remember(url, f"nats://127.0.0.1:{wishes.ports.nats}")
 
@@ -105,7 +117,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stack = Stack(folder.logs, ROOT, lambda sentence: console.print(f"[yellow]{sentence}[/]", highlight=False))
-    bring_up = asyncio.create_task(_bring_up(stack, base, nodes, console))
+    consul = None if tokens is None else (f"http://127.0.0.1:{wishes.ports.consul}", tokens)
+    bring_up = asyncio.create_task(_bring_up(stack, base, consul, nodes, console))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({bring_up, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,9 +147,26 @@ def _with_secrets(spec: ProcessSpec, folder: Path) -> ProcessSpec:
     return replace(spec, env={**spec.env, **own})
 
 
-async def _bring_up(stack: Stack, base: list[ProcessSpec], nodes: list[ProcessSpec], console: Console) -> None:
+def _prepare_consul(wishes: Wishes, folder: RunFolder) -> Tokens:
+    """Its tokens and its configuration. What it knew in a former run is of no use."""
+    store = folder.path / "consul"
+    with writing(folder.tokens):
+        tokens = keep_tokens(folder.tokens)
+    with writing(folder.path / CONSUL_CONFIG):
+        write_secret(folder.path / CONSUL_CONFIG, consul_config(wishes.ports.consul, store, tokens))
+    with writing(store):
+        shutil.rmtree(store, ignore_errors=True)
+        store.mkdir(mode=0o700)
+    return tokens
+
+
+async def _bring_up(
+    stack: Stack, base: list[ProcessSpec], consul: tuple[str, Tokens] | None, nodes: list[ProcessSpec], console: Console
+) -> None:
     with console.status("starting " + " and ".join("NATS" if spec.name == "nats" else "Consul" for spec in base)):
         await stack.start(base, INFRASTRUCTURE_TIMEOUT_S)
+        if consul is not None:
+            await set_up(*consul, CONSUL_NODE)
     with console.status("starting " + ", ".join(spec.name for spec in nodes)):
         await stack.start(nodes, SERVICES_TIMEOUT_S)
         await _seen_by_signaling(nodes)

@@ -114,6 +114,11 @@ KV_FOLLOW_RETRIES = Counter(
     ["bucket"],
 )
 
+DISCOVERY_DENIED = Counter(
+    "rillcast_discovery_denied_total",
+    "What Consul refused this node for want of a permission, by action: register, read, deregister.",
+    ["action"],
+)
 DISCOVERY_REACHABLE = Gauge("rillcast_discovery_reachable", "1 while the registry answers.")
 DISCOVERY_REGISTRATIONS = Counter(
     "rillcast_discovery_registrations_total", "Times this node was written into the registry."

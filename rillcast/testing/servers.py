@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ import httpx
 
 from rillcast.contracts.permissions import BusUser
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
+from rillcast.runtime.discovery.consul_acl import access_config, keep_tokens
 
 _START_TIMEOUT_S = 20.0
 _FIRST_FREE_PORT = 15_000
@@ -150,14 +152,24 @@ class NatsServer(ServerProcess):
 class ConsulAgent(ServerProcess):
     """A Consul agent that is its own server, and keeps its data over a restart."""
 
-    def __init__(self, folder: Path, binary: str) -> None:
+    def __init__(self, folder: Path, binary: str, *, users: bool = False) -> None:
+        """`users`: nobody may do anything without a token; `set_up` makes those in `tokens` work."""
+        self.tokens = keep_tokens(folder / "tokens") if users else None
+        config = folder / "consul.json"
+        config.write_text(json.dumps(access_config(self.tokens) if self.tokens else {}))
         http, server, serf = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{http}"
         command = [
             *(binary, "agent", "-server", "-bootstrap-expect=1", "-node=test", f"-data-dir={folder / 'data'}"),
             *("-bind=127.0.0.1", "-client=127.0.0.1", f"-http-port={http}", f"-server-port={server}"),
             *(f"-serf-lan-port={serf}", "-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1"),
-            *("-log-level=warn", "-hcl", "performance { raft_multiplier = 1 } disable_update_check = true"),
+            *(
+                "-config-file",
+                str(config),
+                "-log-level=warn",
+                "-hcl",
+                "performance { raft_multiplier = 1 } disable_update_check = true",
+            ),
         ]
         super().__init__(command, folder, lambda: _has_leader(self.url))
 
@@ -178,10 +190,10 @@ async def nats_server(
 
 
 @asynccontextmanager
-async def consul_agent() -> AsyncIterator[ConsulAgent]:
-    """A Consul agent in a temporary folder."""
+async def consul_agent(*, users: bool = False) -> AsyncIterator[ConsulAgent]:
+    """A Consul agent in a temporary folder. See `ConsulAgent`."""
     with tempfile.TemporaryDirectory(prefix="rillcast-consul-") as folder:
-        agent = ConsulAgent(Path(folder), await asyncio.to_thread(find_consul))
+        agent = ConsulAgent(Path(folder), await asyncio.to_thread(find_consul), users=users)
         await agent.start()
         try:
             yield agent
@@ -203,6 +215,6 @@ def _has_leader(url: str) -> bool:
         answer = httpx.get(f"{url}/v1/status/leader", timeout=1, trust_env=False)
         if answer.status_code != 200 or answer.json() in {"", None}:
             return False
-        return httpx.get(f"{url}/v1/agent/self", timeout=1, trust_env=False).status_code == 200
+        return httpx.get(f"{url}/v1/agent/self", timeout=1, trust_env=False).status_code in {200, 403}
     except (httpx.HTTPError, ValueError):
         return False

@@ -9,8 +9,10 @@ from typing import Protocol
 
 import pytest
 
+from rillcast.cli.consul_setup import set_up
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport
+from rillcast.contracts.registry import RegistryUser
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
@@ -149,12 +151,18 @@ class ConsulWorld:
         self.stack = stack
         self.agent = agent
 
+    async def open(self) -> None:
+        """Make it know the tokens, if it asks for any."""
+        if self.agent.tokens is not None:
+            await set_up(self.agent.url, self.agent.tokens, "test")
+
     async def member(self, kind: NodeKind, *, ready: bool = True) -> Member:
+        token = self.agent.tokens.users[RegistryUser(kind)] if self.agent.tokens else ""
         readiness = Readiness()
         http = HttpServer(admin_app(readiness, dict), bind("127.0.0.1", 0, "ADMIN_PORT"))
         await http.start()
         self.stack.push_async_callback(http.stop)
-        discovery = ConsulDiscovery(self.agent.url, look_every_s=0.5)
+        discovery = ConsulDiscovery(self.agent.url, token, look_every_s=0.5)
         await discovery.open()
         self.stack.push_async_callback(discovery.close)
         self.stack.push_async_callback(discovery.deregister)
@@ -169,9 +177,10 @@ class ConsulWorld:
         if empty:
             self.agent.empty()
         await self.agent.start()
+        await self.open()
 
 
-@pytest.fixture(params=["fake", "nats", "consul"])
+@pytest.fixture(params=["fake", "nats", "consul", "consul with tokens"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         if request.param == "fake":
@@ -180,7 +189,10 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
             yield NatsWorld(stack, await stack.enter_async_context(nats_server()))
         else:
             need_consul()
-            yield ConsulWorld(stack, await stack.enter_async_context(consul_agent()))
+            with_tokens = request.param == "consul with tokens"
+            consul = ConsulWorld(stack, await stack.enter_async_context(consul_agent(users=with_tokens)))
+            await consul.open()
+            yield consul
 
 
 def sees(observer: Member, *expected: Member) -> Callable[[], bool]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
-from rillcast.cli.compose_keys import write_keys
+from rillcast.cli.compose_keys import CONSUL_NODE, write_keys
+from rillcast.cli.consul_setup import set_up
 from rillcast.contracts.words import NodeKind
-from rillcast.testing.servers import find_nats_server
+from rillcast.runtime.discovery.consul_acl import read_tokens
+from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
 
 NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger"]
+ENDING = ["keys", "consul-setup"]
+"""They do their work before the others begin."""
 PINNED = re.compile(r"[^:]+:v?\d+(\.\d+)*[-a-z]*")
 
 
@@ -25,7 +32,7 @@ def stack(root: Path) -> dict[str, Any]:
 
 
 def test_the_five_services_and_what_they_need_are_there(stack: dict[str, Any]) -> None:
-    assert sorted(stack) == sorted([*NodeKind, *NOT_OURS, "keys"])
+    assert sorted(stack) == sorted([*NodeKind, *NOT_OURS, *ENDING])
 
 
 @pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS])
@@ -37,7 +44,7 @@ def test_every_container_is_checked_and_limited(stack: dict[str, Any], name: str
     assert service["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS, "keys"])
+@pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS, *ENDING])
 def test_every_container_runs_without_privileges(stack: dict[str, Any], name: str) -> None:
     service = stack[name]
 
@@ -50,7 +57,7 @@ def test_every_container_runs_without_privileges(stack: dict[str, Any], name: st
     assert all("docker.sock" not in str(volume) for volume in service.get("volumes", []))
 
 
-@pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS])
+@pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS, "consul-setup"])
 def test_no_container_that_stays_runs_as_root(stack: dict[str, Any], name: str) -> None:
     uid, _, gid = stack[name]["user"].partition(":")
 
@@ -62,7 +69,7 @@ def test_no_container_that_stays_runs_as_root(stack: dict[str, Any], name: str) 
 def test_who_makes_the_keys_reaches_no_network_and_ends(stack: dict[str, Any]) -> None:
     assert stack["keys"]["network_mode"] == "none"
     assert stack["keys"]["restart"] == "no"
-    for name in [*NodeKind, "nats", "grafana"]:
+    for name in [*NodeKind, "nats", "grafana", "consul", "consul-setup"]:
         assert stack[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
 
 
@@ -76,7 +83,20 @@ def test_each_container_sees_only_its_own_keys(stack: dict[str, Any]) -> None:
                 readers.setdefault(source, set()).add(name)
 
     own = {f"{kind}-keys": {str(kind)} for kind in NodeKind}
-    assert readers == own | {"tools-keys": {"license"}, "nats-keys": {"nats"}, "grafana-keys": {"grafana"}}
+    assert readers == own | {
+        "tools-keys": {"license"},
+        "nats-keys": {"nats"},
+        "grafana-keys": {"grafana"},
+        "prometheus-keys": {"prometheus"},
+        "consul-keys": {"consul"},
+        "consul-setup-keys": {"consul-setup"},
+    }
+
+
+def test_nodes_and_prometheus_wait_until_consul_knows_their_tokens(stack: dict[str, Any]) -> None:
+    assert stack["consul-setup"]["restart"] == "no"
+    for name in [*NodeKind, "prometheus"]:
+        assert stack[name]["depends_on"]["consul-setup"] == {"condition": "service_completed_successfully"}
 
 
 def test_the_keys_are_made_where_their_readers_look(stack: dict[str, Any], tmp_path: Path) -> None:
@@ -88,8 +108,14 @@ def test_the_keys_are_made_where_their_readers_look(stack: dict[str, Any], tmp_p
         assert f"{kind}-keys:/run/rillcast:ro" in stack[kind]["volumes"]
         assert stack[kind]["environment"]["RILLCAST_NATS_NKEY_FILE"] == "/run/rillcast/nats.nkey"
         assert (tmp_path / kind / "nats.nkey").exists()
+        assert stack[kind]["environment"]["RILLCAST_CONSUL_TOKEN_FILE"] == "/run/rillcast/consul.token"
+        assert (tmp_path / kind / "consul.token").exists()
     assert stack["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/rillcast/admin-password"
     assert (tmp_path / "grafana/admin-password").exists()
+    assert "-config-file=/etc/consul/keys/access.json" in stack["consul"]["command"]
+    assert (tmp_path / "consul/access.json").exists()
+    assert stack["consul-setup"]["command"][2] == "/run/rillcast"
+    assert (tmp_path / "consul-setup/management.token").exists()
 
 
 def test_no_password_has_a_default_and_nobody_looks_without_one(root: Path, stack: dict[str, Any]) -> None:
@@ -112,6 +138,44 @@ def test_nats_takes_its_configuration(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(check, capture_output=True, text=True, check=False, timeout=30)
 
     assert done.returncode == 0, done.stderr
+
+
+async def test_consul_takes_its_configuration_and_then_the_tokens(
+    root: Path, stack: dict[str, Any], tmp_path: Path
+) -> None:
+    need_consul()
+    write_keys(tmp_path, own=False)
+    port, own = free_port(), {"/etc/consul/rillcast.hcl": tmp_path / "agent.hcl"}
+    own["/etc/consul/keys/access.json"] = tmp_path / "consul/access.json"
+    data, ports = tmp_path / "consul-data", f"http = {port} server = {free_port()} serf_lan = {free_port()}"
+    config = (root / "deploy/consul/agent.hcl").read_text().replace("/consul/data", str(data))
+    config = config.replace("ports {", "ports {\n" + ports.replace(" s", "\n s"))
+    own["/etc/consul/rillcast.hcl"].write_text(config.replace("0.0.0.0", "127.0.0.1"))
+    arguments = [argument.partition("=") for argument in stack["consul"]["command"]]
+    command = [f"{name}={own[value]}" if value else name for name, _, value in arguments]
+    url = f"http://127.0.0.1:{port}"
+    agent = ServerProcess([find_consul(), *command], tmp_path, lambda: accepts(port))
+    await agent.start()
+    try:
+        await set_up(url, read_tokens(tmp_path / "consul-setup"), CONSUL_NODE)
+        answers = {}
+        for reader in [*NodeKind, "prometheus", ""]:
+            token = (tmp_path / reader / "consul.token").read_text().strip() if reader else ""
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+                answers[reader] = (await client.get(f"{url}/v1/catalog/nodes")).json()
+    finally:
+        await agent.stop()
+
+    assert answers.pop("") == []
+    assert {node["Node"] for nodes in answers.values() for node in nodes} == {CONSUL_NODE}
+    assert all(answers.values())
+
+
+def accepts(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+        return True
+    return False
 
 
 def test_admin_listeners_and_the_control_plane_are_not_published(stack: dict[str, Any]) -> None:

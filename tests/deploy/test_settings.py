@@ -14,6 +14,7 @@ from rillcast.cli.plan import Wishes, services
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import new_seed
+from rillcast.runtime.discovery.consul_acl import new_token
 from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.file_tables import read_apps
@@ -63,9 +64,11 @@ def test_what_compose_sets_is_accepted(
         for key, value in compose(root)["services"][kind]["environment"].items()
         if not key.startswith("RILLCAST_TOOLS_")
     }
-    seed = tmp_path / "nats.nkey"
+    seed, token = tmp_path / "nats.nkey", tmp_path / "consul.token"
     seed.write_text(new_seed())
-    use_only(monkeypatch, environment | {"RILLCAST_NATS_NKEY_FILE": str(seed)})
+    token.write_text(f"{new_token()}\n")
+    files = {"RILLCAST_NATS_NKEY_FILE": str(seed), "RILLCAST_CONSUL_TOKEN_FILE": str(token)}
+    use_only(monkeypatch, environment | files)
 
     loaded = settings[kind]()
 

@@ -21,8 +21,11 @@ from consul.callback import CB
 
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.registry import service_name
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
+from rillcast.runtime.discovery.consul_refusals import Refusals, is_refusal
+from rillcast.runtime.errors import StartError
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import get_logger
 
@@ -62,10 +65,14 @@ class ConsulDiscovery:
         self,
         url: str,
         token: str = "",
+        *,
         clock: Callable[[], float] = time.monotonic,
         look_every_s: float = _LOOK_EVERY_S,
         supervisor: Supervisor | None = None,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_refused` is called with a sentence when Consul lastingly refuses something, and with nothing once it
+        allows everything again."""
         self._url = url
         self._supervisor = supervisor or Supervisor()
         self._clock = clock
@@ -83,7 +90,8 @@ class ConsulDiscovery:
         self._ready = False
         self._announcements = 0
         self._writing = asyncio.Lock()
-        self._refusal = ""
+        self._fault = ""
+        self._refusals = Refusals(bool(token), on_refused)
 
     @property
     def reachable(self) -> bool:
@@ -106,10 +114,14 @@ class ConsulDiscovery:
     # ---- this node
 
     async def register(self, info: NodeInfo) -> None:
-        """See `Discovery.register`. Returns after the first try; later ones go on in the background."""
+        """See `Discovery.register`. Returns after the first try; later ones go on in the background. Raises
+        `StartError` with the permission that is missing when Consul refuses it."""
         _meta(info)  # raises for a node that Consul can't describe
         self._info = info
-        await self._keep(info)
+        if refused := await self._keep(info):
+            self._info = None
+            raise StartError(refused)
+        await self._say_how_open()
         if self._keeper is None:
             self._keeper = self._supervisor.spawn(self._keep_forever(info), "consul registration")
 
@@ -132,6 +144,8 @@ class ConsulDiscovery:
         node, self._info = self._info.node, None
         try:
             await _within(self._consul.agent.service.deregister(node, token=self._token))
+        except consul.ACLPermissionDenied as error:
+            self._refusals.take("deregister", f"deregister {node}", str(error))
         except _FAULTS as error:
             log.warning("Consul did not take the goodbye, its check will", reason=_reason(error))
 
@@ -140,15 +154,15 @@ class ConsulDiscovery:
             await asyncio.sleep(self._look_every_s * (0.8 + random.random() * 0.4))
             await self._keep(info)
 
-    async def _keep(self, info: NodeInfo) -> None:
-        """Write the registration unless it stands."""
+    async def _keep(self, info: NodeInfo) -> str:
+        """Write the registration unless it stands. Returns the refusal in words; empty when there was none."""
         try:
             there = await self._look(info)
         except _FAULTS as error:
             self._away(_reason(error))
-            return
-        if there != _meta(info):
-            await self._write(info)
+            return ""
+        stands = there == _meta(info) and not self._refusals.stands(f"register {service_name(info.kind)}")
+        return "" if stands else await self._write(info)
 
     async def _look(self, info: NodeInfo) -> dict[str, str] | None:
         """The metadata registered for the node. Not by the client's own method, which sends no token."""
@@ -160,13 +174,15 @@ class ConsulDiscovery:
             return None
         return None if found is None else msgspec.convert(found, _Service).meta
 
-    async def _write(self, info: NodeInfo) -> None:
+    async def _write(self, info: NodeInfo) -> str:
+        """See `_keep`."""
+        name = service_name(info.kind)
         host, _, port = info.admin_address.rpartition(":")
         try:
             async with self._writing:
                 await _within(
                     self._consul.agent.service.register(
-                        f"rillcast-{info.kind}",
+                        name,
                         service_id=info.node,
                         address=host.strip("[]"),
                         port=int(port),
@@ -176,16 +192,32 @@ class ConsulDiscovery:
                         replace_existing_checks=True,
                     )
                 )
+        except consul.ACLPermissionDenied as error:
+            if is_refusal(str(error)):
+                return self._refusals.take("register", f"register {name}", str(error))
+            self._away(_reason(error))
         except consul.ConsulException as error:
-            if self._refusal != (refusal := str(error).strip()[:200]):
-                self._refusal = refusal
-                log.error("Consul refuses to register this node", reason=refusal)
+            if self._fault != (fault := str(error).strip()[:200]):
+                self._fault = fault
+                log.error("Consul does not register this node", reason=fault)
         except _FAULTS as error:
             self._away(_reason(error))
         else:
-            self._refusal = ""
+            self._fault = ""
+            self._refusals.allow(f"register {name}")
             metrics.DISCOVERY_REGISTRATIONS.inc()
-            log.info("Registered in Consul", service=f"rillcast-{info.kind}", ready=self._ready)
+            log.info("Registered in Consul", service=name, ready=self._ready)
+        return ""
+
+    async def _say_how_open(self) -> None:
+        """Warn of a Consul that knows no access list. It takes every token, and heeds none."""
+        try:
+            await _within(self._consul.http.get(CB.json(), "/v1/acl/token/self", headers=self._headers))
+        except consul.ACLDisabled:
+            words = "whoever reaches it can hide nodes from the others"
+            log.warning("Consul asks nobody for a token", reason=words, ours_is_ignored=self._token is not None)
+        except _FAULTS as error:
+            log.debug("Consul does not tell about its access list", reason=_reason(error))
 
     def _check(self, info: NodeInfo) -> dict[str, str]:
         """A check begins with the status given here, but one that exists keeps what it had: so each announcement is a
@@ -207,6 +239,12 @@ class ConsulDiscovery:
         while True:
             try:
                 index = await self._ask(kind, index)
+            except consul.ACLPermissionDenied as error:
+                index = 0
+                self._away(_reason(error))
+                if is_refusal(str(error)):
+                    self._refusals.take("read", f"read {service_name(kind)}", str(error))
+                await asyncio.sleep(self._look_every_s * (0.8 + random.random() * 0.4))
             except _FAULTS as error:
                 index = 0
                 self._away(_reason(error))
@@ -217,11 +255,15 @@ class ConsulDiscovery:
         server may answer, so that all of them share the queries, and none fails while they elect a leader."""
         params = [("stale", ""), *([("index", index), ("wait", f"{_WAIT_S}s")] if index else [])]
         query = self._consul.http.get(
-            CB.json(index=True), f"/v1/health/service/rillcast-{kind}", params=params, headers=self._headers
+            _indexed, f"/v1/health/service/{service_name(kind)}", params=params, headers=self._headers
         )
-        answered, found = await _within(query, _WAIT_S + _CALL_TIMEOUT_S if index else _CALL_TIMEOUT_S)
+        answered, filtered, found = await _within(query, _WAIT_S + _CALL_TIMEOUT_S if index else _CALL_TIMEOUT_S)
         new_index, instances = int(answered), msgspec.convert(found, list[_Instance])
         self._back()
+        if filtered:
+            self._refusals.take("read", f"read {service_name(kind)}", _hidden(kind))
+        else:
+            self._refusals.allow(f"read {service_name(kind)}")
         if new_index < index:  # the agent's state was reset
             self._settled_at = self._clock() + _SETTLING_S
             new_index = 0
@@ -251,7 +293,7 @@ class ConsulDiscovery:
 
     def _away(self, reason: str) -> None:
         if self._reachable or self._settled_at == 0.0:
-            log.warning("Consul does not answer, keeping what is known", url=self._url, reason=reason)
+            log.warning("Consul does not tell who is there, keeping what is known", url=self._url, reason=reason)
         self._reachable = False
         self._settled_at = self._clock() + _SETTLING_S
         metrics.DISCOVERY_REACHABLE.set(0)
@@ -281,6 +323,16 @@ def _client(url: str) -> consul.aio.Consul:
 async def _within(call: Awaitable[Any], timeout_s: float = _CALL_TIMEOUT_S) -> Any:
     async with asyncio.timeout(timeout_s):
         return await call
+
+
+def _indexed(response: Any) -> tuple[str, bool, Any]:
+    """Of an answer to a query: its index, whether anything was left out for want of a permission, and the rest."""
+    index, found = CB.json(index=True)(response)
+    return index, response.headers.get("X-Consul-Results-Filtered-By-ACLs") == "true", found
+
+
+def _hidden(kind: NodeKind) -> str:
+    return f"some are hidden since the token lacks service:read on {service_name(kind)} or node:read on their machines"
 
 
 def _meta(info: NodeInfo) -> dict[str, str]:

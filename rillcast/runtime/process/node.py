@@ -266,7 +266,12 @@ class Node:
             from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
 
             token = self.settings.consul_token.get_secret_value()
-            discovery = consul = ConsulDiscovery(self.settings.consul_url, token, supervisor=self._tasks)
+            discovery = consul = ConsulDiscovery(
+                self.settings.consul_url,
+                token,
+                supervisor=self._tasks,
+                on_refused=lambda words: self.readiness.set("discovery", not words, words),
+            )
             resources.push_async_callback(consul.close)
             await consul.open()
             self.directory = NodeDirectory(consul, connected=lambda: bus.connected)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rillcast.cli.compose_keys import write_keys
 from rillcast.contracts.permissions import BusUser
+from rillcast.contracts.registry import RegistryUser
 from rillcast.runtime.bus.nats_users import public_key
+from rillcast.runtime.discovery.consul_acl import read_tokens
 
 
 def test_each_user_has_a_seed_of_its_own_and_nats_knows_only_the_public_halves(tmp_path: Path) -> None:
@@ -24,7 +26,8 @@ def test_each_user_has_a_seed_of_its_own_and_nats_knows_only_the_public_halves(t
 def test_only_its_reader_can_read_a_key(tmp_path: Path) -> None:
     write_keys(tmp_path, own=False)
 
-    for path in (*tmp_path.glob("*/nats.nkey"), tmp_path / "grafana/admin-password"):
+    tokens = [*tmp_path.glob("*/*.token"), tmp_path / "consul/access.json"]
+    for path in (*tmp_path.glob("*/nats.nkey"), tmp_path / "grafana/admin-password", *tokens):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -45,3 +48,27 @@ def test_a_password_that_the_operator_chose_is_taken(tmp_path: Path) -> None:
     write_keys(tmp_path, own=False, grafana_password="chosen")
 
     assert (tmp_path / "grafana/admin-password").read_text() == "chosen\n"
+
+
+def test_each_reader_has_its_own_token_for_consul_and_nobody_else_the_managing_one(tmp_path: Path) -> None:
+    write_keys(tmp_path, own=False)
+
+    tokens = read_tokens(tmp_path / "consul-setup")
+    assert len({tokens.management, *tokens.users.values()}) == 1 + len(RegistryUser)
+    for user in set(RegistryUser) - {RegistryUser.AGENT}:
+        assert (tmp_path / user / "consul.token").read_text().strip() == tokens.users[user]
+    having = {path.parent.name for path in tmp_path.glob("*/*") if tokens.management in path.read_text()}
+    assert having == {"consul", "consul-setup"}
+
+
+def test_new_tokens_begin_an_empty_consul_and_kept_ones_leave_it(tmp_path: Path) -> None:
+    write_keys(tmp_path, own=False)
+    known = tmp_path / "consul-data/raft/raft.db"
+    known.parent.mkdir()
+    known.touch()
+    write_keys(tmp_path, own=False)
+    assert known.exists()
+
+    (tmp_path / "consul-setup/management.token").unlink()
+    write_keys(tmp_path, own=False)
+    assert not known.exists()

@@ -1,0 +1,80 @@
+"""Gives Consul the policies and the tokens of our users, which it has no configuration file for."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import httpx
+
+from rillcast.cli.faults import CannotGoOn
+from rillcast.contracts.registry import RegistryUser, rules_of
+from rillcast.runtime.discovery.consul_acl import Tokens
+
+TIMEOUT_S = 30.0
+_POLL_S = 0.2
+_REQUEST_S = 3.0
+_NOT_YET = (403, 500, 503)
+"""What Consul answers before it has a leader, and before that one has made the first token."""
+
+
+class _NotYet(Exception):
+    """Consul isn't ready for this; the text says what it answered."""
+
+
+async def set_up(url: str, tokens: Tokens, agent_node: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Make Consul know each user with its token and its policy, whatever it knew of them before. Waits until it is up.
+    `agent_node`: the name of the machine in Consul. Raises CannotGoOn."""
+    reason = "no answer"
+    headers = {"X-Consul-Token": tokens.management}
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=_REQUEST_S, trust_env=False) as client,
+        ):
+            while True:
+                try:
+                    for user, secret in tokens.users.items():
+                        await _make(client, user, secret, rules_of(user, agent_node))
+                    return
+                except (httpx.TransportError, _NotYet) as error:
+                    reason = str(error) or type(error).__name__
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise CannotGoOn(f"Consul at {url} does not take the access list: {reason}") from None
+
+
+async def _make(client: httpx.AsyncClient, user: RegistryUser, secret: str, rules: str) -> None:
+    name = f"rillcast-{user}"
+    policy = {"Name": name, "Rules": rules}
+    known = await _call(client, "GET", f"/v1/acl/policy/name/{name}")
+    await _call(client, "PUT", f"/v1/acl/policy/{known['ID']}" if known else "/v1/acl/policy", policy)
+    accessor = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+    token = {"AccessorID": accessor, "Description": name, "Policies": [{"Name": name}]}
+    there = await _call(client, "GET", f"/v1/acl/token/{accessor}")
+    if there and there.get("SecretID") != secret:  # a former one, which must not go on working
+        await _call(client, "DELETE", f"/v1/acl/token/{accessor}")
+        there = None
+    await _call(
+        client,
+        "PUT",
+        f"/v1/acl/token/{accessor}" if there else "/v1/acl/token",
+        token if there else {**token, "SecretID": secret},
+    )
+
+
+async def _call(
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """What Consul answers; None when it knows no such thing. Raises CannotGoOn when it refuses for good."""
+    answer = await client.request(method, path, json=body)
+    if method == "GET" and (answer.status_code == 404 or answer.text.startswith("token does not exist")):
+        return None
+    words = f"{answer.status_code} {answer.text.strip()[:200]}"
+    if answer.status_code in _NOT_YET:
+        raise _NotYet(words)
+    if answer.status_code != 200:
+        raise CannotGoOn(f"Consul refuses the access list: {words}")
+    found = answer.json()
+    return found if isinstance(found, dict) else None
