@@ -244,7 +244,7 @@ async def open_media_node(
                     bus=node.bus,
                     streams=streams,
                     renditions=renditions,
-                    relay_keys=SealedRelayKeys(node.info.node, node.identity, node.directory.get),
+                    relay_keys=SealedRelayKeys(node.info.node, node.identity, node.directory.get, node.directory.until),
                 ),
             )
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -25,8 +25,10 @@ from rillcast.contracts.words import NodeKind
 from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
 
 CHILD_KINDS = frozenset({NodeKind.EDGE, NodeKind.TRANSCODER})
+MEET_S = 1.5
+"""How long one end waits for the first heartbeat of the other, which comes each second."""
 RETRY_S = 0.5
-"""When a child may ask again whose first heartbeat has not come here yet."""
+"""When to ask again if it has not come even then."""
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
 _OPEN, _GRANT = b"rillcast relay open\0", b"rillcast relay grant\0"
 
@@ -47,6 +49,14 @@ class Asking(Protocol):
 class RelayKeys(Protocol):
     """Both ends of the exchange, for one node."""
 
+    async def meet(self, parent: NodeId) -> None:
+        """At the child, before it asks: wait a moment for a parent that is not known yet."""
+        ...
+
+    async def expect(self, request: RelayOpen) -> None:
+        """At the parent, before it checks: wait a moment for a child that is not known yet, or started anew."""
+        ...
+
     def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
         """Begin to ask, at the child. Raises NO_NODE_AVAILABLE when the parent is not known."""
         ...
@@ -61,6 +71,13 @@ class RelayKeys(Protocol):
         ...
 
 
+Until = Callable[[NodeId, Callable[[NodeReport], bool], float], Awaitable[None]]
+
+
+async def _at_once(_node: NodeId, _wanted: Callable[[NodeReport], bool], _timeout_s: float) -> None:
+    """Where nodes are known or never will be."""
+
+
 class _Keys(msgspec.Struct, frozen=True):
     srtp: str
     srtcp: str
@@ -69,11 +86,26 @@ class _Keys(msgspec.Struct, frozen=True):
 class SealedRelayKeys:
     """`RelayKeys` between the nodes of a cluster."""
 
-    def __init__(self, node: NodeId, identity: NodeIdentity, known: Callable[[NodeId], NodeReport | None]) -> None:
-        """`known`: the last report of a node that lives; None for any other."""
+    def __init__(
+        self,
+        node: NodeId,
+        identity: NodeIdentity,
+        known: Callable[[NodeId], NodeReport | None],
+        until: Until = _at_once,
+    ) -> None:
+        """`known`: the last report of a node that lives; None for any other. `until`: see `NodeDirectory.until`."""
         self._node = node
         self._identity = identity
         self._known = known
+        self._until = until
+
+    async def meet(self, parent: NodeId) -> None:
+        """See `RelayKeys.meet`."""
+        await self._until(parent, lambda _: True, MEET_S)
+
+    async def expect(self, request: RelayOpen) -> None:
+        """See `RelayKeys.expect`."""
+        await self._until(request.child, lambda report: self._is_from(report, request), MEET_S)
 
     def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
         """See `RelayKeys.ask`."""
@@ -89,9 +121,12 @@ class SealedRelayKeys:
             raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"the node {request.child} is not known here", RETRY_S)
         if known.info.kind not in CHILD_KINDS:
             raise RillcastError(ErrorCode.UNAUTHORIZED, f"{request.child} is of the kind {known.info.kind}: no child")
-        if not is_signed_by(known.info.identity, request.proof, _said_by_child(request, self._node)):
+        if not self._is_from(known, request):
             raise RillcastError(ErrorCode.UNAUTHORIZED, f"the request is not signed by {request.child}")
         _reader(request)
+
+    def _is_from(self, child: NodeReport, request: RelayOpen) -> bool:
+        return is_signed_by(child.info.identity, request.proof, _said_by_child(request, self._node))
 
     def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
         """See `RelayKeys.seal`."""

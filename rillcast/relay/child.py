@@ -249,6 +249,7 @@ class ChildRelays:
             relay=name,
             child_address=self._addresses.relay(relay.worker),
         )
+        await self._keys.meet(supply.node)
         asking = self._keys.ask(request, supply.node)
         subject = media_relay_open(supply.node)
         grant = await self._bus.request(subject, asking.request, RelayGrant, timeout_s=OPEN_TIMEOUT_S)

@@ -212,6 +212,7 @@ class RelayParent:
         the child limit, and NO_STREAM_EXIST for an epoch that is not served here."""
         with trace.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
             try:
+                await self._keys.expect(request)
                 self._keys.check(request)
                 grant = self._keys.seal(request, self._open(request))
             except RillcastError as refusal:

@@ -18,6 +18,12 @@ class _PlainAsking(msgspec.Struct, frozen=True):
 class PlainRelayKeys:
     """See `rillcast.node.relay_keys.RelayKeys`: everybody is believed, and everybody can read."""
 
+    async def meet(self, parent: NodeId) -> None:
+        """Everybody is known."""
+
+    async def expect(self, request: RelayOpen) -> None:
+        """Everybody is known."""
+
     def ask(self, request: RelayOpen, parent: NodeId) -> _PlainAsking:
         """The request goes out as it is, and the answer counts as it comes."""
         return _PlainAsking(request)

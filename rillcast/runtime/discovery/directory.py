@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -15,12 +16,21 @@ from rillcast.runtime.ports import Discovery
 EXPIRY_S = 5.0
 """A node not heard of for this long is gone."""
 
+MOST_AWAITED = 100
+"""Waits for a node's heartbeat at one time. Whoever comes besides does not wait."""
+
 Listener = Callable[[NodeReport], None]
 
 
 class _Seen(msgspec.Struct):
     report: NodeReport
     heard_at: float
+
+
+class _Wait(msgspec.Struct, eq=False):
+    node: NodeId
+    wanted: Callable[[NodeReport], bool]
+    over: asyncio.Event
 
 
 class NodeDirectory:
@@ -39,6 +49,7 @@ class NodeDirectory:
         self._was_connected = True
         self._seen: dict[NodeId, _Seen] = {}
         self._on_gone: list[Listener] = []
+        self._waits: set[_Wait] = set()
 
     # ---- asking
 
@@ -65,6 +76,22 @@ class NodeDirectory:
         """Whether a node sends heartbeats (also when it is draining or not ready)."""
         return self.get(node) is not None
 
+    async def until(self, node: NodeId, wanted: Callable[[NodeReport], bool], timeout_s: float) -> None:
+        """Return when the last report of a node is as `wanted`: at once, or with one of its next heartbeats. Returns
+        also when the time is over, or at once when too many wait."""
+        report = self.get(node)
+        if (report is not None and wanted(report)) or len(self._waits) >= MOST_AWAITED:
+            return
+        wait = _Wait(node, wanted, asyncio.Event())
+        self._waits.add(wait)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await wait.over.wait()
+        except TimeoutError:
+            pass  # whoever asks looks for himself
+        finally:
+            self._waits.discard(wait)
+
     def all(self) -> list[NodeReport]:
         """Every node that sends heartbeats."""
         self.expire()
@@ -82,6 +109,9 @@ class NodeDirectory:
         if before is not None and before.report.info.incarnation != report.info.incarnation:
             self._gone(report.info.node)
         self._seen[report.info.node] = _Seen(report, self._clock())
+        for wait in self._waits:
+            if wait.node == report.info.node and wait.wanted(report):
+                wait.over.set()
 
     def left(self, event: NodeLeft) -> None:
         """A node said goodbye: forget it and tell the listeners of `on_gone`."""

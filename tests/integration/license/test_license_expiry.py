@@ -137,7 +137,7 @@ async def test_running_sessions_go_on_and_new_ones_are_refused_until_the_license
             plan = Plan(url=url, stream="s2", seconds=0.1)
             with pytest.raises(Refused, match=r"403 .*license has expired"):
                 await Run(plan, publishing=publishing).run(lambda *_: None)
-        code, shown = await c.command("status", "--url", site.url)
+        code, shown = await c.command("status", "--url", site.url, "--token-file", str(c.token_file))
         assert (code, "license of Acme: expired" in shown) == (0, True)
 
         await viewer.gets(300)

@@ -91,7 +91,7 @@ class Studio:
             node=node, kind=kind, version="0", admin_address="a:1", incarnation="i", identity=identity.public
         )
         self.members.append(NodeReport(info=info, load=NodeLoad(), ready=True))
-        return SealedRelayKeys(node, identity, self.directory.get)
+        return SealedRelayKeys(node, identity, self.directory.get, self.directory.until)
 
     async def beat(self) -> None:
         for report in self.members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -16,6 +17,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.node import relay_keys
 from rillcast.node.relay_keys import SealedRelayKeys
+from rillcast.runtime.discovery.directory import MOST_AWAITED, NodeDirectory
 from rillcast.runtime.process.identity import NodeIdentity
 
 SRTP, SRTCP = (base64.b64encode(bytes([value]) * 28).decode() for value in (1, 2))
@@ -177,3 +179,47 @@ def test_a_parent_that_is_not_known_is_not_asked(cluster: Cluster) -> None:
     with pytest.raises(RillcastError, match="the node origin-9 is not known here") as refusal:
         cluster.nodes[EDGE].ask(wish(), NodeId("origin-9"))
     assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
+
+
+async def test_a_child_that_started_anew_is_awaited_until_its_first_heartbeat() -> None:
+    cluster, directory = Cluster(), NodeDirectory()
+    for report in cluster.known.values():
+        directory.heard(report)
+    origin = SealedRelayKeys(ORIGIN, NodeIdentity(), directory.get, directory.until)
+    again = cluster.join(EDGE, NodeKind.EDGE)  # the same name, another identity
+    request = again.ask(wish(), ORIGIN).request
+
+    expecting = asyncio.create_task(origin.expect(request))
+    await asyncio.sleep(0)
+    assert not expecting.done()
+    directory.heard(cluster.known[OTHER])
+    directory.heard(cluster.known[EDGE])
+    await expecting
+
+    origin.check(request)
+
+
+async def test_nobody_waits_for_ever_for_a_node_that_never_comes() -> None:
+    directory = NodeDirectory()
+    edge = SealedRelayKeys(EDGE, NodeIdentity(), directory.get, directory.until)
+
+    await edge.meet(ORIGIN)
+
+    with pytest.raises(RillcastError, match="the node origin-1 is not known here"):
+        edge.ask(wish(), ORIGIN)
+    assert directory._waits == set()
+
+
+async def test_few_wait_at_one_time() -> None:
+    directory = NodeDirectory()
+    edge = SealedRelayKeys(EDGE, NodeIdentity(), directory.get, directory.until)
+    waiting = [asyncio.create_task(edge.meet(NodeId(f"origin-{number}"))) for number in range(MOST_AWAITED)]
+    await asyncio.sleep(0)
+
+    await asyncio.wait_for(edge.meet(ORIGIN), 0.1)
+
+    assert not any(wait.done() for wait in waiting)
+    for wait in waiting:
+        wait.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert directory._waits == set()
