@@ -3,6 +3,7 @@ Whatever protocol the media comes in."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
@@ -14,7 +15,7 @@ from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
-from services.origin.domain.takeover import SETTLED_S, SILENT_S, Living, Marks
+from services.origin.domain.takeover import SILENT_S, Living, Marks, settled_at
 
 _SESSIONS_REMEMBERED = 8
 """A record in the store is at most a few writes old, so it names one of the last sessions."""
@@ -78,7 +79,7 @@ class OwnedStream:
         self.silent = False
         """Whether viewers get nothing new, as far as was noticed."""
         self.grace: Grace | None = None
-        self._settled_at = 0.0
+        self._settled_at = -math.inf
         self._heard_at = 0.0
         self._repair: dict[TrackId, tuple[int, int]] = {}
         self._own_sessions: deque[SessionId] = deque((publisher.session,), maxlen=_SESSIONS_REMEMBERED)
@@ -99,7 +100,8 @@ class OwnedStream:
         """The first session here has the stream. Its media has arrived."""
         self.publisher = publisher
         self._heard_at = now
-        self._settled_at = now + SETTLED_S if self.restored else now
+        if self.restored:
+            self._settled_at = settled_at(self._settled_at, now)
 
     def succeed(self, publisher: Publisher, now: float) -> None:
         """Another session takes over. Its media has arrived. Records written for it from now on are ours."""

@@ -20,8 +20,11 @@ import msgspec
 SILENT_S = 3.0
 """A publisher that sends audio or video is heard at least every 20 ms; WiFi handovers take up to 2 s."""
 SETTLED_S = 3.0
-"""How long a session that took over has the stream for itself while it is connected: two who both may have the stream
-do not take it from each other more often."""
+"""How long a session that took over after some others has the stream for itself while it is connected: two who both may
+have the stream do not take it from each other more often."""
+QUICK_IN_A_ROW = 3
+"""So many take-overs follow each other without a wait: of a page that is reloaded twice, of a client that dies again
+just after its return. A session that died without a word looks connected, and its viewers see nothing meanwhile."""
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class Living(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool = True
     """Whether the session itself is there."""
     settled_in_s: float = 0.0
-    """How much is left of the time that a session has for itself; 0 for one that took nothing over."""
+    """How much is left of the time that a session has for itself; 0 after few take-overs."""
 
 
 class Turn(Enum):
@@ -51,6 +54,13 @@ class Turn(Enum):
     NOW = auto()
     LATER = auto()
     NEVER = auto()
+
+
+def settled_at(before: float, now: float) -> float:
+    """Until when a session that takes over now has the stream for itself. `before`: the same of the session before it;
+    minus infinity if there was none. Monotonic seconds, perhaps past ones: each take-over adds `SETTLED_S`, and the
+    first of several are free."""
+    return max(before, now - (QUICK_IN_A_ROW - 1) * SETTLED_S) + SETTLED_S
 
 
 def may_take_over(living: Living, newcomer: Marks) -> bool:

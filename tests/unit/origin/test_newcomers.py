@@ -12,6 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.media import protocol
 from services.origin.domain.newcomer import FAIR_S, MOST_PER_STREAM
+from services.origin.domain.takeover import QUICK_IN_A_ROW
 
 
 def unverified(secret: str) -> dict[str, Any]:
@@ -145,22 +146,33 @@ async def test_a_publisher_that_said_goodbye_has_three_seconds_before_a_stranger
     assert (await world.go_live(origin, **unverified("s"))).restored
 
 
-async def test_two_rightful_ones_do_not_take_the_stream_from_each_other_more_often_than_every_3_s(
+async def test_two_rightful_ones_take_the_stream_from_each_other_a_few_times_and_then_every_3_s(
     world: World,
 ) -> None:
     origin = await world.origin()
     await world.go_live(origin)
-    second = await world.go_live(origin)
-    third = await world.publish(origin)
+    *_, last = [await world.go_live(origin) for _ in range(QUICK_IN_A_ROW)]
+    next_one = await world.publish(origin)
 
     origin.media()
     await world.pass_time(2.5)
-    assert (await world.settled_record()).publisher_session == second.session
-    assert ("media", None) not in world.told(third.session)
+    assert (await world.settled_record()).publisher_session == last.session
+    assert ("media", None) not in world.told(next_one.session)
     await world.pass_time(1.0)
 
-    assert ("media", None) in world.told(third.session)
-    assert world.told(second.session)[-1] == ("closed", "replaced")
+    assert ("media", None) in world.told(next_one.session)
+    assert world.told(last.session)[-1] == ("closed", "replaced")
+
+
+async def test_a_publisher_that_dies_without_a_word_just_after_its_return_returns_at_once(world: World) -> None:
+    origin = await world.origin()
+    await world.go_live(origin)
+    await world.go_live(origin)
+
+    again = await world.publish(origin)
+    origin.media()
+
+    await until(lambda: ("media", None) in world.told(again.session))
 
 
 async def test_whoever_may_have_the_stream_need_not_wait_for_a_session_that_is_gone(world: World) -> None:

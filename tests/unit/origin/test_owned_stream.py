@@ -10,7 +10,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
-from services.origin.domain.takeover import SETTLED_S, Marks
+from services.origin.domain.takeover import QUICK_IN_A_ROW, SETTLED_S, Marks
 
 V0 = TrackId("v0")
 VIDEO = TrackRecord(track=V0, mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000, fmtp="old")
@@ -51,15 +51,25 @@ def stats(
     )
 
 
-def test_a_session_that_took_over_has_the_stream_for_itself_for_a_while_and_the_first_one_has_not() -> None:
+def test_a_few_take_overs_in_a_row_are_quick_and_then_a_session_has_the_stream_for_itself() -> None:
     stream = begun()
-    assert stream.living(0.0, connected=True).settled_in_s == 0.0
-
-    stream.succeed(publisher("second"), 5.0)
+    settled = []
+    for moment in (5.0, 6.0, 7.0, 8.0, 11.0, 60.0):
+        stream.succeed(publisher(str(moment)), moment)
+        settled.append(stream.living(moment, connected=True).settled_in_s)
 
     assert stream.restored
-    assert stream.living(6.0, connected=True).settled_in_s == SETTLED_S - 1.0
-    assert stream.living(60.0, connected=True).settled_in_s == 0.0
+    assert settled == [0.0, 0.0, 1.0, 3.0, 3.0, 0.0]
+
+
+def test_whoever_takes_over_as_often_as_possible_does_so_every_few_seconds() -> None:
+    stream, took, now = begun(), 0, 0.0
+    while now < 20 * SETTLED_S:
+        now += stream.living(now, connected=True).settled_in_s + 0.1
+        stream.succeed(publisher(str(took)), now)
+        took += 1
+
+    assert took <= 20 + QUICK_IN_A_ROW
 
 
 def test_a_grace_time_is_neither_prolonged_nor_loses_its_reason() -> None:
