@@ -103,6 +103,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     checks = LocalChecks(
         streams, audience, license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, clock=clock
     )
+    access.grants.on_over(checks.over)
     admission = Admission(
         apps,
         (join_rate, *checks.in_order),

@@ -196,6 +196,22 @@ async def test_a_viewer_limit_counts_the_whole_cluster(c: Cluster) -> None:
         assert (await client.ask("publish", streamId="s1"))["command"] == "start"
 
 
+async def test_of_publishers_that_come_at_once_no_more_than_the_limit_are_let_in(c: Cluster) -> None:
+    async with c.http() as http:
+        await http.post("/rest/v2/applications/settings/live", json={"ingestingStreamLimit": 3})
+        await c.sees(lambda: getattr(c.service.core.apps.settings(LIVE), "ingesting_stream_limit", 0) == 3)
+        offer, sdp = b"v=0\r\n", {"Content-Type": "application/sdp"}
+        answers = [await http.post(f"/live/whip/many-{n}", content=offer, headers=sdp) for n in range(10)]
+        again = await http.post("/live/whip/many-0", content=offer, headers=sdp)
+        for left in (answers[0], again):
+            await http.delete(left.headers["location"])
+        another = await http.post("/live/whip/many-9", content=offer, headers=sdp)
+
+    assert [answer.status_code for answer in answers] == [201] * 3 + [503] * 7
+    assert again.status_code == 201, "whoever was let in may try anew"
+    assert another.status_code == 201, "whoever leaves makes room"
+
+
 async def test_the_store_gets_the_settings_this_instance_was_started_with(tmp_path: Path) -> None:
     file = tmp_path / "apps.json"
     file.write_text('{"live": {"encoderSettings": [{"height": 360, "videoBitrate": 500000}]}}')

@@ -31,6 +31,7 @@ from services.signaling.core.domain.admission_rules import (
 from services.signaling.core.domain.doors import Lock, locks
 from services.signaling.core.domain.locks_from_memory import check_shown
 from services.signaling.core.domain.recent_joins import RecentJoins
+from services.signaling.core.domain.recent_streams import RecentStreams
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.verified_identity import VerifiedIdentity, strongest
 from services.signaling.core.ports import Apps, Audience, Broadcasts, LicenseState, Streams
@@ -95,6 +96,7 @@ class LocalChecks:
         self._broadcasts = broadcasts
         self._clock = clock
         self._recent = RecentJoins()
+        self._coming = RecentStreams()
 
     @property
     def in_order(self) -> Sequence[Check]:
@@ -135,12 +137,26 @@ class LocalChecks:
         """Refuses when the app has as many streams, or the app or stream as many viewers, as was set."""
         if applicant.role is Role.PUBLISH:
             if settings.ingesting_stream_limit >= 0:
-                check_stream_limit(settings, self._streams.count(applicant.app, applicant.stream))
+                self._stream_limit(applicant, settings)
             return
         broadcast = self._broadcasts.get(applicant.app, applicant.stream)
         of_stream = broadcast.web_rtc_viewer_limit if broadcast is not None else -1
         if settings.web_rtc_viewer_limit >= 0 or of_stream >= 0:
             self._viewer_limits(applicant, settings.web_rtc_viewer_limit, of_stream)
+
+    def over(self, session: SessionId) -> None:
+        """The session is over, or was not let in after all. Called for any session."""
+        self._coming.drop(session)
+
+    def _stream_limit(self, applicant: Applicant, settings: AppSettings) -> None:
+        """A stream is there when its media comes. Until then its publisher counts, or any number of them would get in
+        that come at once."""
+        app, stream, now = applicant.app, applicant.stream, self._clock()
+        coming = self._coming.count(app, stream, lambda *one: self._streams.live(*one) is not None, now)
+        check_stream_limit(settings, self._streams.count(app, stream) + coming)
+        if applicant.session is not None:
+            until_s = now + settings.web_rtc_client_start_timeout_ms / 1_000
+            self._coming.add(app, stream, applicant.session, until_s)
 
     def _viewer_limits(self, applicant: Applicant, of_app: int, of_stream: int) -> None:
         """Those that were let in a moment ago count, or a crowd that comes at once would get in as a whole."""
@@ -216,6 +232,7 @@ class Admission:
         self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings
     ) -> list[VerifiedIdentity | None]:
         if self._asking >= self._most_asking:
+            self._not_let_in(applicant)
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many clients are being let in", 1.0)
         self._asking += 1
         metrics.ADMITTING.inc()
@@ -223,14 +240,17 @@ class Admission:
             async with asyncio.timeout(self._timeout_s):
                 return [await question.ask(applicant, settings) for question in questions]
         except BaseException as error:
-            if applicant.session is not None:
-                self._grants.over(applicant.session)
+            self._not_let_in(applicant)
             if not isinstance(error, TimeoutError):
                 raise
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "nobody said in time who may come in", 1.0) from error
         finally:
             self._asking -= 1
             metrics.ADMITTING.dec()
+
+    def _not_let_in(self, applicant: Applicant) -> None:
+        if applicant.session is not None:
+            self._grants.over(applicant.session)
 
     def _let_in(
         self, applicant: Applicant, settings: AppSettings, found: list[VerifiedIdentity | None], *, waits: bool

@@ -95,6 +95,7 @@ class Grants:
         self._ledgers = tuple(ledgers)
         self._wall_clock = wall_clock
         self._held: dict[SessionId, Held] = {}
+        self._hear_over: list[Callable[[SessionId], None]] = []
         self._late: dict[tuple[Ledger, str, SessionId], bool] = {}
 
     def __len__(self) -> int:
@@ -179,8 +180,14 @@ class Grants:
             self._held[new] = held
             self._write(held, old)
 
+    def on_over(self, hears: Callable[[SessionId], None]) -> None:
+        """Call this for every session that is over, whether something was held for it or not."""
+        self._hear_over.append(hears)
+
     def over(self, session: SessionId) -> None:
         """The session has ended, or came to nothing. Called as often as one likes."""
+        for hears in self._hear_over:
+            hears(session)
         held = self._held.pop(session, None)
         if held is not None:
             for ledger, key in held.entries:
