@@ -244,7 +244,8 @@ async def test_settings_and_broadcasts_that_make_no_sense_in_the_store_are_mende
     assert settings is not None
     assert msgspec.json.decode(settings.value or b"")["webRTCViewerLimit"] == 5
     assert broadcast is not None
-    assert msgspec.json.decode(broadcast.value or b"") == {"streamId": "s1", "encoderSettingsList": []}
+    mended = msgspec.json.decode(broadcast.value or b"")
+    assert (mended["streamId"], mended["encoderSettingsList"]) == ("s1", [])
 
 
 async def test_changed_settings_are_read_back_at_once_by_the_instance_that_changed_them(c: Cluster) -> None:
