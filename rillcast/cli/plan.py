@@ -175,8 +175,10 @@ def _service(
         env |= dict.fromkeys(("RILLCAST_NATS_USER", "RILLCAST_NATS_PASSWORD", "RILLCAST_NATS_CREDENTIALS"), "")
         env |= {"RILLCAST_NATS_TOKEN": "", "RILLCAST_NATS_NKEY_FILE": str(seed_file(seeds, BusUser(kind)))}
     if tokens is not None and wishes.consul:
-        # Under the service's own prefix, before which the user's RILLCAST_CONSUL_TOKEN for another Consul has no say.
-        env[f"RILLCAST_{kind.value.upper()}_CONSUL_TOKEN_FILE"] = str(token_file(tokens, kind))
+        # Under the service's own prefix, before which what the user has set for another Consul has no say.
+        own_prefix = f"RILLCAST_{kind.value.upper()}_CONSUL"
+        env |= dict.fromkeys((f"{own_prefix}_CA", f"{own_prefix}_CERTIFICATE", f"{own_prefix}_CERTIFICATE_KEY"), "")
+        env[f"{own_prefix}_TOKEN_FILE"] = str(token_file(tokens, kind))
     return ProcessSpec(
         name,
         (sys.executable, "-m", f"services.{kind.value}"),

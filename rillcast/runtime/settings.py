@@ -79,6 +79,12 @@ class NodeSettings(BaseSettings):
     """The Consul agent of this machine. It counts with ``discovery=consul`` only."""
     consul_token: SecretStr = SecretStr("")
     """The ACL token for Consul. Empty: none is sent."""
+    consul_ca: str = ""
+    """Path of the certificates (PEM) that vouch for the agent, with an ``https://`` URL. Empty: those of the system."""
+    consul_certificate: str = ""
+    """Path of the certificate (PEM) that this node shows the agent. A renewed one is used for new connections."""
+    consul_certificate_key: str = ""
+    """Path of the private key (PEM) of `consul_certificate`."""
 
     admin_host: str = "127.0.0.1"
     """Where /livez, /readyz and /metrics listen. Never a public address."""
@@ -163,6 +169,17 @@ class NodeSettings(BaseSettings):
             raise ValueError(
                 "RILLCAST_NATS_CERTIFICATE and RILLCAST_NATS_CERTIFICATE_KEY belong together: one of them is missing"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_to_consul_is_whole(self) -> NodeSettings:
+        if bool(self.consul_certificate) != bool(self.consul_certificate_key):
+            names = "RILLCAST_CONSUL_CERTIFICATE and RILLCAST_CONSUL_CERTIFICATE_KEY"
+            raise ValueError(f"{names} belong together: one of them is missing")
+        if self.discovery == "consul" and not self.consul_url.startswith("https://"):
+            for name in ("consul_ca", "consul_certificate"):
+                if getattr(self, name):
+                    raise ValueError(f"RILLCAST_{name.upper()} is of no use unless RILLCAST_CONSUL_URL has https://")
         return self
 
     @property

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -152,11 +152,18 @@ class NatsServer(ServerProcess):
 class ConsulAgent(ServerProcess):
     """A Consul agent that is its own server, and keeps its data over a restart."""
 
-    def __init__(self, folder: Path, binary: str, *, users: bool = False) -> None:
-        """`users`: nobody may do anything without a token; `set_up` makes those in `tokens` work."""
+    def __init__(
+        self, folder: Path, binary: str, *, users: bool = False, tls: Mapping[str, object] | None = None
+    ) -> None:
+        """`users`: nobody may do anything without a token; `set_up` makes those in `tokens` work. `tls`: what the agent
+        does at `tls_url`, in the words of its configuration (``tls.https``)."""
         self.tokens = keep_tokens(folder / "tokens") if users else None
         config = folder / "consul.json"
-        config.write_text(json.dumps(access_config(self.tokens) if self.tokens else {}))
+        access = access_config(self.tokens) if self.tokens else {}
+        https = free_port()
+        self.tls_url = f"https://127.0.0.1:{https}"
+        secure = {"tls": {"https": dict(tls)}, "ports": {"https": https}} if tls else {}
+        config.write_text(json.dumps({**access, **secure}))
         http, server, serf = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{http}"
         command = [
@@ -190,10 +197,10 @@ async def nats_server(
 
 
 @asynccontextmanager
-async def consul_agent(*, users: bool = False) -> AsyncIterator[ConsulAgent]:
+async def consul_agent(*, users: bool = False, tls: Mapping[str, object] | None = None) -> AsyncIterator[ConsulAgent]:
     """A Consul agent in a temporary folder. See `ConsulAgent`."""
     with tempfile.TemporaryDirectory(prefix="rillcast-consul-") as folder:
-        agent = ConsulAgent(Path(folder), await asyncio.to_thread(find_consul), users=users)
+        agent = ConsulAgent(Path(folder), await asyncio.to_thread(find_consul), users=users, tls=tls)
         await agent.start()
         try:
             yield agent

@@ -12,10 +12,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
-import consul.aio
+import consul
 import msgspec
 from consul.callback import CB
 
@@ -25,6 +24,7 @@ from rillcast.contracts.registry import service_name
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.discovery.consul_refusals import Refusals, is_refusal
+from rillcast.runtime.discovery.consul_tls import ConsulTls, consul_client, tls_fault
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import get_logger
@@ -40,7 +40,6 @@ _WAIT_S = 20
 _CALL_TIMEOUT_S = 3.0
 _SETTLING_S = 15.0
 _META_LIMIT = 512
-_MAX_CONNECTIONS = 16
 _FAULTS = (aiohttp.ClientError, OSError, TimeoutError, consul.ConsulException, msgspec.MsgspecError, ValueError)
 """What a call raises when the agent is away, refuses, or answers nonsense."""
 
@@ -66,18 +65,20 @@ class ConsulDiscovery:
         url: str,
         token: str = "",
         *,
+        tls: ConsulTls | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every_s: float = _LOOK_EVERY_S,
         supervisor: Supervisor | None = None,
         on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_refused` is called with a sentence when Consul lastingly refuses something, and with nothing once it
-        allows everything again."""
+        """`tls` is needed for an https URL. `on_refused` is called with a sentence when Consul lastingly refuses
+        something, and with nothing once it allows everything again."""
         self._url = url
         self._supervisor = supervisor or Supervisor()
         self._clock = clock
         self._look_every_s = look_every_s
-        self._consul = _client(url)
+        self._tls = tls
+        self._consul = consul_client(url, tls.context if tls else None)
         # In each call, since the client prefers the variable CONSUL_HTTP_TOKEN to a token of its own.
         self._token = token or None
         self._headers = {"X-Consul-Token": token} if token else {}
@@ -115,7 +116,7 @@ class ConsulDiscovery:
 
     async def register(self, info: NodeInfo) -> None:
         """See `Discovery.register`. Returns after the first try; later ones go on in the background. Raises
-        `StartError` with the permission that is missing when Consul refuses it."""
+        `StartError` with what is missing when Consul refuses it, or when no TLS connection comes about."""
         _meta(info)  # raises for a node that Consul can't describe
         self._info = info
         if refused := await self._keep(info):
@@ -155,12 +156,16 @@ class ConsulDiscovery:
             await self._keep(info)
 
     async def _keep(self, info: NodeInfo) -> str:
-        """Write the registration unless it stands. Returns the refusal in words; empty when there was none."""
+        """Write the registration unless it stands. Returns in words what must be mended: a refusal, or a fault of TLS;
+        empty when there was none."""
+        if self._tls is not None:
+            self._tls.renew()
         try:
             there = await self._look(info)
         except _FAULTS as error:
             self._away(_reason(error))
-            return ""
+            wrong = tls_fault(error)
+            return f"Consul at {self._url}: {wrong}" if wrong else ""
         stands = there == _meta(info) and not self._refusals.stands(f"register {service_name(info.kind)}")
         return "" if stands else await self._write(info)
 
@@ -305,19 +310,6 @@ class ConsulDiscovery:
                 self._settled_at = self._clock() + _SETTLING_S
         self._reachable = True
         metrics.DISCOVERY_REACHABLE.set(1)
-
-
-def _client(url: str) -> consul.aio.Consul:
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    host = parts.hostname or "127.0.0.1"
-    return consul.aio.Consul(
-        host=f"[{host}]" if ":" in host else host,
-        port=parts.port or (443 if secure else 80),
-        scheme=parts.scheme,
-        verify=secure,
-        connections_limit=_MAX_CONNECTIONS,
-    )
 
 
 async def _within(call: Awaitable[Any], timeout_s: float = _CALL_TIMEOUT_S) -> Any:

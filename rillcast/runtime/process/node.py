@@ -264,11 +264,13 @@ class Node:
         if self.settings.discovery == "consul":
             # Clients over NATS don't need its client.
             from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
+            from rillcast.runtime.discovery.consul_tls import ConsulTls
 
             token = self.settings.consul_token.get_secret_value()
             discovery = consul = ConsulDiscovery(
                 self.settings.consul_url,
                 token,
+                tls=ConsulTls(self.settings) if self.settings.consul_url.startswith("https://") else None,
                 supervisor=self._tasks,
                 on_refused=lambda words: self.readiness.set("discovery", not words, words),
             )
