@@ -13,7 +13,7 @@ import pytest
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import StreamId, stream_key
+from rillcast.contracts.ids import SessionId, StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.admission_rules import check_window
@@ -204,9 +204,30 @@ async def test_a_stream_may_have_a_limit_of_its_own(c: Cluster) -> None:
 def test_who_came_a_moment_ago_counts_until_the_edges_report_it() -> None:
     recent = RecentJoins()
     for now_s in (0.0, 1.0):
-        recent.add(LIVE, StreamId("s1"), now_s)
+        recent.add(LIVE, StreamId("s1"), SessionId(str(now_s)), now_s)
     assert recent.of_app(LIVE, 1.0) == recent.of_stream(LIVE, StreamId("s1"), 1.0) == 2
     assert recent.of_app(LIVE, LAG_S) == 1
     assert recent.of_stream(LIVE, StreamId("s2"), LAG_S) == 0
     assert recent.of_app(LIVE, LAG_S + 1.0) == 0
     assert not len(recent)
+
+
+def test_who_is_refused_after_all_or_leaves_counts_no_longer() -> None:
+    recent = RecentJoins()
+    for name in ("one", "one", "two"):
+        recent.add(LIVE, StreamId("s1"), SessionId(name), 0.0)
+
+    for name in ("one", "one", "unknown"):
+        recent.drop(SessionId(name))
+
+    assert recent.of_app(LIVE, 1.0) == recent.of_stream(LIVE, StreamId("s1"), 1.0) == len(recent) == 1
+
+
+async def test_viewers_that_are_refused_elsewhere_keep_nobody_out_of_an_app_with_a_limit(c: Cluster) -> None:
+    await c.go_live()
+    await protect(c, webRTCViewerLimit=2, playTokenControlEnabled=True)
+    async with c.http() as http:
+        sdp = {"Content-Type": "application/sdp", "Authorization": "Bearer nonsense"}
+        answers = [await http.post("/live/whep/s1", content=OFFER, headers=sdp) for _ in range(5)]
+
+    assert {answer.status_code for answer in answers} == {403}

@@ -147,6 +147,7 @@ class LocalChecks:
     def over(self, session: SessionId) -> None:
         """The session is over, or was not let in after all. Called for any session."""
         self._coming.drop(session)
+        self._recent.drop(session)
 
     def _stream_limit(self, applicant: Applicant, settings: AppSettings) -> None:
         """A stream is there when its media comes. Until then its publisher counts, or any number of them would get in
@@ -165,7 +166,7 @@ class LocalChecks:
         viewers = self._audience.viewers(app, stream) + self._recent.of_stream(app, stream, now)
         check_viewer_limit(of_stream, viewers, "stream")
         if applicant.session is not None and self._streams.live(app, stream) is not None:
-            self._recent.add(app, stream, now)
+            self._recent.add(app, stream, applicant.session, now)
 
 
 class Admission:
