@@ -51,9 +51,12 @@ async def server() -> AsyncIterator[NatsServer]:
 
 
 @asynccontextmanager
-async def connected(server: NatsServer, user: BusUser, name: str = "") -> AsyncIterator[NatsConnection]:
+async def connected(
+    server: NatsServer, user: BusUser, name: str = "", key_of: BusUser | None = None
+) -> AsyncIterator[NatsConnection]:
+    """`key_of`: whose key is shown, if it is not the user's."""
     settings = NodeSettings.model_validate(
-        {"nats_url": server.url, "nats_nkey": server.seeds[user], "connect_timeout_s": 5}
+        {"nats_url": server.url, "nats_nkey": server.seeds[key_of or user], "connect_timeout_s": 5}
     )
     connection = NatsConnection(settings, name or f"{user}-1", user=user)
     await connection.open()
@@ -154,6 +157,20 @@ async def test_a_store_that_may_not_be_read_ends_the_start_in_words(server: Nats
         secrets = NatsKeyValue(connection, subjects.BUCKET_SECRETS, makes=False)
         with pytest.raises(StartError, match=r"does not let edge .* publish \$js.api.stream.info.kv_rillcast_secrets"):
             await secrets.open()
+
+
+async def test_with_the_key_of_another_kind_no_answer_comes_and_that_is_said(server: NatsServer) -> None:
+    """Both may read this bucket, but answers would come where the other's do not."""
+    await make_buckets(server)
+    words = r"NATS does not let edge .* subscribe _inbox\.edge\."
+    async with connected(server, BusUser.EDGE, key_of=BusUser.TRANSCODER) as connection:
+        with pytest.raises(StartError, match=words):
+            await NatsKeyValue(connection, subjects.BUCKET_STREAMS).open()
+        bus = NatsBus(connection)
+        subject = subjects.media_relay_open(SOME_NODE)
+        with pytest.raises(RillcastError, match=words):
+            await bus.request(subject, LicenseStatusRequest(), LicenseStatus, timeout_s=1.0)
+        await bus.close()
 
 
 async def test_a_bucket_is_made_by_the_license_service_and_used_by_others(server: NatsServer) -> None:

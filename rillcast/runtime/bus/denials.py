@@ -48,6 +48,12 @@ class Denials:
         """The refusal of this subject in words; empty when there was none."""
         return self._known.get((action, subject.lower()), "")
 
+    def of_answers(self, inbox: str) -> str:
+        """The refusal to hear answers, whose subjects begin with `inbox`, in words; empty when there was none."""
+        prefix = f"{inbox}.".lower()
+        refused = self._known.items()
+        return next((words for (action, on), words in refused if action == "subscribe" and on.startswith(prefix)), "")
+
     def forget(self) -> None:
         """A new connection may have other permissions."""
         self._known.clear()

@@ -147,7 +147,7 @@ class NatsBus:
         except (TimeoutError, nats.errors.TimeoutError):
             if not self.connected:
                 raise _Unanswered("disconnected", "the bus went down") from None
-            if denial := self._connection.denials.of("publish", subject):
+            if denial := self._connection.denial_of(subject):
                 raise _Unanswered("denied", denial) from None
             raise _Unanswered("timeout", f"nothing came within {timeout_s:g} s") from None
         except (nats.errors.Error, OSError) as error:

@@ -73,6 +73,12 @@ class NatsConnection:
         """Whether this process may do only what its user needs, as far as known."""
         return self._login.restricted
 
+    def denial_of(self, *subjects: str) -> str:
+        """Why a request on one of these is not answered: NATS lets us not ask, or not hear any answer. Empty when it
+        lets us do both, as far as known."""
+        found = (self.denials.of("publish", subject) for subject in subjects)
+        return next((denial for denial in found if denial), "") or self.denials.of_answers(self._inbox)
+
     @property
     def client(self) -> Client:
         """The client in use. RuntimeError before `open` has succeeded."""

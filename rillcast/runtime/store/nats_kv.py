@@ -230,8 +230,7 @@ class NatsKeyValue:
     def _denial(self) -> str:
         """What NATS refuses of all that opening needs; empty when nothing."""
         subjects = [f"$JS.API.STREAM.{action}.{self._stream}" for action in ("INFO", "CREATE", "UPDATE")]
-        found = (self._connection.denials.of("publish", subject) for subject in subjects)
-        return next((denial for denial in found if denial), "")
+        return self._connection.denial_of(*subjects)
 
     async def _make(self) -> None:
         config = api.StreamConfig(
