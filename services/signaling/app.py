@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from secrets import token_bytes
 from typing import Any
 
@@ -28,7 +29,7 @@ from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_front_door import FrontDoor
 from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
-from services.signaling.core.adapters.kv_secret import wait_for_key
+from services.signaling.core.adapters.kv_secret import keep_key, wait_for_key
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.domain.result import Result
@@ -70,6 +71,7 @@ async def run(settings: SignalingSettings) -> None:
             service = await Signaling.build(settings, node, files, encrypted)
             server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())
             await server.start()
+            node.spawn(service.keep_key(), "signing key")
             if service.upkeep is not None:  # an authority asks the listener
                 node.spawn(service.upkeep, "certificate")
             log.info("Serves clients", address=node.info.http_address, **_port_of(encrypted))
@@ -122,12 +124,14 @@ class Signaling:
         *,
         straight: list[BaseRoute],
         others: list[BaseRoute],
+        keep_key: Callable[[], Upkeep],
         upkeep: Upkeep | None = None,
     ) -> None:
-        """`straight`: see `FrontDoor`. `upkeep`: to be run while the listener serves."""
+        """`straight`: see `FrontDoor`. `keep_key`: to be run too. `upkeep`: to be run while the listener serves."""
         self.core = core
         self.operators = operators
         self.upkeep = upkeep
+        self.keep_key = keep_key
         # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
         quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
@@ -148,10 +152,12 @@ class Signaling:
         publishers = PublisherSecrets(key, wall_clock=time.time, random_bytes=token_bytes)
         straight = [*websocket.wire(core, publishers), *whip.wire(core, key, publishers)]
         others = [*rest.wire(core, operators), *pages.wire(core)]
+        keep = partial(keep_key, secrets, key)
         if encrypted is None:
-            return cls(core, operators, straight=straight, others=others)
+            return cls(core, operators, straight=straight, others=others, keep_key=keep)
         tls_room = tls.wire(settings, encrypted, secrets)
-        service = cls(core, operators, straight=straight, others=[*tls_room.routes, *others], upkeep=tls_room.upkeep)
+        others = [*tls_room.routes, *others]
+        service = cls(core, operators, straight=straight, others=others, keep_key=keep, upkeep=tls_room.upkeep)
         service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
 

@@ -12,7 +12,7 @@ from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.config import SignalingSettings
-from services.signaling.core.adapters.kv_secret import KEY, KEY_BYTES, wait_for_key
+from services.signaling.core.adapters.kv_secret import KEEP_EVERY_S, KEY, KEY_BYTES, keep_key, wait_for_key
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,32 @@ async def test_a_start_that_waits_for_a_usable_key_says_why_once_a_minute(caplog
 
     await store.put(KEY, b"0" * KEY_BYTES)
     assert await waiting == b"0" * KEY_BYTES
+
+
+async def test_a_key_that_the_store_has_lost_is_put_back_before_another_is_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, readiness = FakeKeyValue(), Readiness()
+    key = await wait_for_key(store, readiness)
+    keeping = asyncio.create_task(keep_key(store, key))
+    store.lose_state()
+    store.available = False
+    await asyncio.sleep(3 * KEEP_EVERY_S)
+    store.available = True
+    await asyncio.sleep(2 * KEEP_EVERY_S)
+    assert await wait_for_key(store, readiness) == key
+    assert [line.levelno for line in caplog.records] == [logging.WARNING]
+    keeping.cancel()
+
+
+async def test_another_key_in_the_store_is_said_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    store, other = FakeKeyValue(), b"1" * KEY_BYTES
+    await store.put(KEY, other)
+    keeping = asyncio.create_task(keep_key(store, b"0" * KEY_BYTES))
+    await asyncio.sleep(10 * KEEP_EVERY_S)
+    assert await wait_for_key(store, Readiness()) == other
+    assert [line.levelno for line in caplog.records] == [logging.ERROR]
+    keeping.cancel()
 
 
 async def test_a_start_that_waits_for_the_store_can_be_broken_off() -> None:

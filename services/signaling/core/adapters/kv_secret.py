@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -13,6 +14,8 @@ from rillcast.runtime.telemetry.logs import get_logger
 KEY = "signaling_resource_key"
 KEY_BYTES = 32
 RETRY_S = 1.0
+KEEP_EVERY_S = 2.0
+"""How often a running instance looks whether the store still has the key."""
 SAY_EVERY_S = 60.0
 """How often the log says that there is no key yet."""
 
@@ -44,3 +47,23 @@ async def wait_for_key(bucket: KeyValue, readiness: Readiness) -> bytes:
         else:
             readiness.set("signing key", True)
             return key
+
+
+async def keep_key(bucket: KeyValue, key: bytes) -> None:
+    """Put our key back whenever the store has lost it, until cancelled. All instances that run have the same one; one
+    that starts afterwards would make another, and neither would know what the other has signed."""
+    told = False
+    while True:
+        await asyncio.sleep(KEEP_EVERY_S)
+        try:
+            entry = await bucket.get(KEY)
+            if entry is None or entry.value is None:
+                if await bucket.create(KEY, key) is not None:
+                    log.warning("The store had lost the key that signs resources, it is there again")
+                continue
+        except RillcastError:
+            continue
+        other = not hmac.compare_digest(entry.value, key)
+        if other and not told:
+            log.error("The store has another key than ours; restart this node, or others refuse what it signs")
+        told = other
