@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,13 +139,20 @@ def _say_refused(files: CertificateFiles, reason: str) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise CertificateFault(f"cannot read {path}: it is no regular file")
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise CertificateFault(f"cannot read {path}: {error.strerror}") from error
     if len(content) > LARGEST_FILE:
         raise CertificateFault(f"{path} has more than {LARGEST_FILE} bytes")
     return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody writes to would keep us here for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _no_password() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,10 @@ def test_nothing_of_the_key_stays_on_disk(tmp_path: Path, monkeypatch: pytest.Mo
     load(GOOD)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """A read that never ends would keep the process from following the files, and from stopping."""
+    os.mkfifo(tmp_path / "cert.pem")
+    with pytest.raises(CertificateFault, match=r"cannot read .*cert\.pem: it is no regular file"):
+        CertificateFiles(tmp_path / "cert.pem", tmp_path / "cert.pem").read()
