@@ -53,8 +53,9 @@ class HttpLimits:
     """From the end of a request's head to the end of its body. Whoever reads bodies may have a shorter limit."""
     unread_body_timeout_s: float = 1.0
     """The same, from the end of an answer that did not wait for the body."""
-    idle_timeout_s: int = 5
-    """Between two requests on one connection."""
+    idle_timeout_s: int = 75
+    """Between two requests on one connection. Proxies keep one open for 60 s; if we closed it first, they would send
+    requests on connections that are being closed. Connections that are idle give way, so a long time costs nothing."""
     frames: FrameLimits = field(default_factory=FrameLimits)
     """Of one WebSocket."""
 
