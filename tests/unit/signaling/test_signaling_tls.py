@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.http.certificate import KeyPair, ServerCertificate
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.tls.adapters.http_challenges import HttpChallenges
@@ -197,6 +198,52 @@ async def test_a_stored_certificate_that_cannot_be_used_is_replaced() -> None:
 
     await site.instances["a"].look()
 
+    assert site.pair("a") == site.authority.issues
+
+
+async def test_a_certificate_that_the_store_did_not_take_is_kept_later_and_not_ordered_again() -> None:
+    site = Site()
+    finish = FakeOrder.finish
+
+    async def while_the_store_goes_away(order: FakeOrder) -> KeyPair:
+        pair = await finish(order)
+        site.kv.available = False
+        return pair
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeOrder, "finish", while_the_store_goes_away)
+        for _ in range(3):
+            with pytest.raises(RillcastError):
+                await site.instances["a"].look()
+    assert site.pair("a") == site.authority.issues, "it is shown meanwhile"
+
+    site.kv.available = True
+    await site.instances["a"].look()
+    await site.instances["b"].look()
+    assert site.pair("b") == site.authority.issues
+    assert len(site.authority.keys) == 1
+
+
+async def test_a_store_that_fails_in_an_order_does_not_make_order_follow_order() -> None:
+    site = Site()
+    order = site.authority.order
+
+    async def and_the_store_goes_away(account_key: bytes, names: Sequence[str]) -> FakeOrder:
+        ordered = await order(account_key, names)
+        site.kv.available = False
+        return ordered
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site.authority, "order", and_the_store_goes_away)
+        with pytest.raises(RillcastError):
+            await site.instances["a"].look()
+    site.kv.available = True
+    for _ in range(3):
+        await site.instances["a"].look()
+    assert len(site.authority.keys) == 1
+
+    site.now += FIRST_RETRY_S
+    await site.instances["a"].look()
     assert site.pair("a") == site.authority.issues
 
 

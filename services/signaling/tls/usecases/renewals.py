@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.http.certificate import CertificateFault, KeyPair, ServerCertificate
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
-from services.signaling.tls.domain.renewal import Turn, after_failure, is_due, next_turn
+from services.signaling.tls.domain.renewal import FIRST_RETRY_S, Turn, after_failure, is_due, next_turn
 from services.signaling.tls.ports import Authority, AuthorityFault, Store
 
 log = get_logger(__name__)
@@ -38,6 +39,10 @@ class Renewals:
         self._authority = authority
         self._certificate = certificate
         self._wall_clock = wall_clock
+        self._unkept: KeyPair | None = None
+        """Issued, and not in the store yet. Nothing is ordered before it is: authorities count certificates."""
+        self._rests_until = 0.0
+        """After the store failed in the middle of an order."""
 
     async def run(self) -> None:
         """Look, and order when it is time, until cancelled."""
@@ -50,8 +55,10 @@ class Renewals:
 
     async def look(self) -> None:
         """Show the certificate in the store; order one if that is due and nobody else does. Raises `RillcastError`."""
+        if self._unkept is not None:
+            await self._keep(self._unkept)
         self._show(await self._store.certificate())
-        if not self._is_due():
+        if not self._is_due() or self._wall_clock() < self._rests_until:
             return
         before, revision = await self._store.turn()
         turn = next_turn(before, self._node, self._wall_clock())
@@ -96,14 +103,24 @@ class Renewals:
             )
         else:
             metrics.CERTIFICATE_ORDERS.labels("ok").inc()
-            await self._store.keep(pair)
-            await self._store.end_turn()
+            self._unkept = pair
             self._show(pair)
+            await self._keep(pair)
+
+    async def _keep(self, pair: KeyPair) -> None:
+        await self._store.keep(pair)
+        self._unkept = None
+        await self._store.end_turn()
 
     async def _obtain(self) -> KeyPair:
-        order = await self._authority.order(await self._store.account_key(), self._names)
+        account_key = await self._store.account_key()
+        self._rests_until = self._wall_clock() + FIRST_RETRY_S
+        order = await self._authority.order(account_key, self._names)
         await self._store.publish(order.proofs)
         try:
-            return await order.finish()
+            pair = await order.finish()
         finally:
-            await self._store.withdraw()
+            with suppress(RillcastError):  # what stays is of no use to anybody, and the next order replaces it
+                await self._store.withdraw()
+        self._rests_until = 0.0
+        return pair
