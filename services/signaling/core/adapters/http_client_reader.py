@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 from rillcast.runtime.http.addresses import counted_as, is_within
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
-from services.signaling.core.domain.forwarded import Forwarding, client_address
+from services.signaling.core.domain.forwarded import Forwarding, client_address, is_forwarded
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
 
@@ -17,11 +17,6 @@ MAX_USER_AGENT = 512
 NOT_NAMED = "not named"
 """What all clients count as that a trusted proxy does not name."""
 MAX_ORIGIN = 512
-_FORWARDING = frozenset(
-    {"forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
-)
-"""Headers by which proxies say for whom they ask, besides all that begin with `_X_FORWARDED`."""
-_X_FORWARDED = "x-forwarded"
 _TLS = frozenset({"https", "wss"})
 
 
@@ -78,9 +73,7 @@ class ClientReader:
     def forwarded_by_stranger(self, connection: HTTPConnection) -> bool:
         """Whether a request was forwarded, as its headers say, by somebody who is no trusted proxy. Its address is then
         that of the one who forwarded it, so nothing may be allowed because of it."""
-        return not self._from_proxy(connection) and any(
-            name in _FORWARDING or name.startswith(_X_FORWARDED) for name in connection.headers
-        )
+        return is_forwarded(connection.headers.keys()) and not self._from_proxy(connection)
 
     def _notice_proxy(self, connection: HTTPConnection) -> None:
         """All clients of such a proxy count as one, and none of them can be told from another."""

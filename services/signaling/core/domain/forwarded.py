@@ -24,6 +24,28 @@ _PARTS = re.compile(r'"(?:[^"\\]|\\.)*"|[^",;]+|[,;"]')
 _ESCAPED = re.compile(r"\\(.)")
 
 
+_FORWARDING = frozenset(
+    {
+        "forwarded",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+    }
+)
+"""Headers by which proxies say for whom they ask, besides all that begin with `_X_FORWARDED`."""
+_X_FORWARDED = "x-forwarded"
+
+
+def is_forwarded(headers: Iterable[str]) -> bool:
+    """Whether headers with these names, in lower case, come from a proxy."""
+    return any(name in _FORWARDING or name.startswith(_X_FORWARDED) for name in headers)
+
+
 class Forwarding(msgspec.Struct, frozen=True):
     """The lines of a request's headers that say whom it was forwarded for, in their order."""
 

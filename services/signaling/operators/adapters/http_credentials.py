@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from services.signaling.core.domain.forwarded import is_forwarded
 from services.signaling.core.domain.region import IpNetwork, parse_address, within
-from services.signaling.operators.domain.request_rules import is_forwarded
 from services.signaling.operators.domain.session_cookie import COOKIE
 from services.signaling.operators.usecases.doorkeeper import Shown
 

@@ -3,37 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-FORWARDING = frozenset(
-    {
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-port",
-        "x-forwarded-server",
-        "x-forwarded-prefix",
-        "x-forwarded",
-        "x-original-forwarded-for",
-        "x-original-host",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "fastly-client-ip",
-    }
-)
-"""Headers by which a proxy says for whom it asks."""
 FROM_HERE = frozenset({"same-origin", "none"})
 """``Sec-Fetch-Site`` of a page of ours, and of what the user typed."""
-
-
-def is_forwarded(headers: Iterable[str]) -> bool:
-    """Whether a proxy sent this on. The names are in lower case."""
-    return not FORWARDING.isdisjoint(headers)
 
 
 def host_of(authority: str) -> str:
