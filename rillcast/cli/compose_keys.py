@@ -12,7 +12,8 @@ from rillcast.cli.faults import writing
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.registry import RegistryUser
 from rillcast.runtime.bus.nats_users import new_seed, server_config
-from rillcast.runtime.discovery.consul_acl import MANAGEMENT, access_config, keep_tokens, token_file, write_secret
+from rillcast.runtime.discovery.consul_acl import MANAGEMENT, access_config, keep_tokens, token_file
+from rillcast.runtime.secret_files import write_secret
 
 NODES_UID = 10_001
 """The user of the containers of nodes and of NATS; `deploy/docker/Dockerfile` makes it."""

@@ -36,8 +36,9 @@ from rillcast.cli.stack import POLL_S, Stack
 from rillcast.cli.tls_door import TlsDoor, tls_door
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
-from rillcast.runtime.discovery.consul_acl import Tokens, keep_tokens, write_secret
+from rillcast.runtime.discovery.consul_acl import Tokens, keep_tokens
 from rillcast.runtime.process.address import local_address
+from rillcast.runtime.secret_files import write_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRASTRUCTURE_TIMEOUT_S = 20.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import nkeys
 
 from rillcast.contracts.permissions import BusUser, permissions_of
+from rillcast.runtime.secret_files import alone_in, keep_secret
 
 _ANSWERS = '{ max: 1, expires: "1m" }'
 """A request may be answered once, and the asker has given up long before a minute is over."""
@@ -32,18 +33,8 @@ def keep_seeds(folder: Path) -> dict[BusUser, str]:
     OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    return {user: _keep_seed(seed_file(folder, user)) for user in BusUser}
-
-
-def _keep_seed(path: Path) -> str:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    seed = new_seed()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{seed}\n")
-    return seed
+    with alone_in(folder):
+        return {user: keep_secret(seed_file(folder, user), new_seed) for user in BusUser}
 
 
 def seed_file(folder: Path, user: BusUser) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rillcast.contracts.registry import RegistryUser
+from rillcast.runtime.secret_files import alone_in, keep_secret
 
 MANAGEMENT = "management"
 """The name of the token that may do everything. No node gets it."""
@@ -37,7 +37,8 @@ def keep_tokens(folder: Path) -> Tokens:
     OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    management, *others = (_keep(token_file(folder, name)) for name in (MANAGEMENT, *RegistryUser))
+    with alone_in(folder):
+        management, *others = (keep_secret(token_file(folder, name), new_token) for name in (MANAGEMENT, *RegistryUser))
     return Tokens(management, dict(zip(RegistryUser, others, strict=True)))
 
 
@@ -45,23 +46,6 @@ def read_tokens(folder: Path) -> Tokens:
     """What `keep_tokens` has made in `folder`. Raises OSError."""
     management, *others = (token_file(folder, name).read_text("ascii").strip() for name in (MANAGEMENT, *RegistryUser))
     return Tokens(management, dict(zip(RegistryUser, others, strict=True)))
-
-
-def _keep(path: Path) -> str:
-    if path.exists() and (kept := path.read_text(encoding="ascii").strip()):
-        return kept
-    token = new_token()
-    write_secret(path, f"{token}\n")
-    return token
-
-
-def write_secret(path: Path, text: str) -> None:
-    """A file that only its owner can read, and that is whole whenever it is there. Raises OSError."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def access_config(tokens: Tokens) -> dict[str, object]:
