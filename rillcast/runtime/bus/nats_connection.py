@@ -30,6 +30,7 @@ _PENDING_BYTES = 4 * 1024 * 1024
 _LONGEST_PAUSE_S = 2.0
 _CLOSE_S = 2.0
 _TELL_EVERY_S = 10.0
+_MOST_REASONS = 5
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -60,6 +61,7 @@ class NatsConnection:
         self._attempts = 0
         self._last_error = ""
         self._slow_told_at = -_TELL_EVERY_S
+        self._told_away: set[str] = set()
         self._on_connected: list[Callback] = []
         self._on_lost: list[Callable[[], None]] = []
 
@@ -242,6 +244,14 @@ class NatsConnection:
         self._last_error = str(error) or type(error).__name__
         if self._connected:
             log.warning("NATS reports a fault", reason=self._last_error)
+        elif self._client is not None:
+            self._say_why_away(self._last_error)
+
+    def _say_why_away(self, reason: str) -> None:
+        """Each reason once in an outage, and only so many: an attempt is made every other second."""
+        if reason not in self._told_away and len(self._told_away) < _MOST_REASONS:
+            self._told_away.add(reason)
+            log.warning("NATS is not back yet", reason=reason)
 
     async def _on_disconnected(self) -> None:
         if self._connected and not self._closing:
@@ -253,6 +263,7 @@ class NatsConnection:
         if version < OLDEST_SERVER:
             log.error("NATS came back too old to be used", version=text)
         self._attempts = 0
+        self._told_away.clear()
         self.denials.forget()
         self._connected = True
         metrics.BUS_CONNECTED.set(1)
