@@ -35,7 +35,9 @@ async def tls_agent(
     authority: Authority, *, name: str = "127.0.0.1", verify: bool = False
 ) -> AsyncIterator[ConsulAgent]:
     certificate, key = authority.issue("agent", name)
-    shown = {"cert_file": str(certificate), "key_file": str(key), "ca_file": str(authority.file)}
+    clients = certificate.with_name("clients.pem")
+    clients.write_bytes(authority.file.read_bytes())
+    shown = {"cert_file": str(certificate), "key_file": str(key), "ca_file": str(clients)}
     async with consul_agent(tls={**shown, "verify_incoming": verify}) as agent:
         yield agent
 
@@ -119,11 +121,37 @@ async def test_a_node_shows_its_certificate_and_a_renewed_one_after_that(authori
             await agent.kill()
             await eventually(lambda: not made.reachable, what="the loss being noticed")
             other = Authority(tmp_path / "other")
-            authority.file.write_bytes(other.file.read_bytes())  # the agent now refuses the former certificate
+            # The agent now refuses the former certificate.
+            authority.file.with_name("clients.pem").write_bytes(other.file.read_bytes())
             for ours, new in zip((certificate, key), other.issue("node", "edge-1"), strict=True):
                 ours.write_bytes(new.read_bytes())
             await agent.start()
             await eventually(lambda: made.reachable, 20, what="the connection with the new certificate")
+
+
+async def test_another_authority_is_trusted_once_its_file_says_so_and_the_former_one_no_more(
+    authority: Authority, tmp_path: Path
+) -> None:
+    other, served = Authority(tmp_path / "other"), [tmp_path / "ours" / name for name in ("agent.pem", "agent.key")]
+    async with tls_agent(authority) as agent:
+        tls = ConsulTls(settings(agent, consul_ca=authority.file))
+        made = ConsulDiscovery(agent.tls_url, tls=tls, look_every_s=0.2)
+        await made.open()
+        await made.register(INFO)
+        await eventually(lambda: made.reachable, what="the first answer")
+        before = tls.context
+
+        authority.file.write_text("in the middle of being written")
+        await agent.kill()
+        await eventually(lambda: not made.reachable, what="the loss being noticed")
+        assert tls.context is before
+        for file, new in zip(served, other.issue("agent", "127.0.0.1"), strict=True):
+            file.write_bytes(new.read_bytes())
+        authority.file.write_bytes(other.file.read_bytes())
+        await agent.start()
+        await eventually(lambda: made.reachable, 20, what="the connection by the new authority")
+        assert len(tls.context.get_ca_certs()) == 1
+        await made.close()
 
 
 @pytest.mark.parametrize("setting", ["consul_ca", "consul_certificate"])

@@ -78,7 +78,7 @@ class ConsulDiscovery:
         self._clock = clock
         self._look_every_s = look_every_s
         self._tls = tls
-        self._consul = consul_client(url, tls.context if tls else None)
+        self._consul = consul_client(url, tls)
         # In each call, since the client prefers the variable CONSUL_HTTP_TOKEN to a token of its own.
         self._token = token or None
         self._headers = {"X-Consul-Token": token} if token else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,28 +22,29 @@ _MAX_CONNECTIONS = 16
 
 
 class ConsulTls:
-    """The context of all connections to Consul. Its certificate can be renewed while connections are open."""
+    """The context of all connections to Consul. Its files can be renewed while connections are open."""
 
     def __init__(self, settings: NodeSettings) -> None:
         """Reads the files. Raises `StartError` that names the setting and the file."""
         self._settings = settings
         self._read_at = self._written_at()
         self.context = _context(settings)
+        """For new connections."""
 
     def renew(self) -> None:
-        """Use the files of our own certificate for new connections if they have changed. While they are wrong, the
-        former ones stay, and the log says so once."""
+        """Use the files for new connections if they have changed: whom to trust, and our own certificate. While they
+        are wrong, what they had before stays, and the log says so once."""
         if (written_at := self._written_at()) == self._read_at:
             return
         self._read_at = written_at
         try:
-            _context(self._settings)
-            _show_certificate(self.context, self._settings)
+            self.context = _context(self._settings)
         except StartError as error:
-            log.error("The certificate for Consul can't be used, the former one stays", reason=str(error))
+            log.error("The certificates for Consul can't be used, the former ones stay", reason=str(error))
 
     def _written_at(self) -> list[int]:
-        files = [self._settings.consul_certificate, self._settings.consul_certificate_key]
+        settings = self._settings
+        files = [settings.consul_ca, settings.consul_certificate, settings.consul_certificate_key]
         try:
             return [Path(file).stat().st_mtime_ns for file in files if file]
         except OSError:
@@ -87,12 +89,12 @@ def tls_fault(error: Exception) -> str:
     return f"no TLS connection comes about: {below.reason}" if isinstance(below, ssl.SSLError) else ""
 
 
-def consul_client(url: str, context: ssl.SSLContext | None) -> Any:
-    """A client of the agent at `url`. With https, exactly `context` decides whom it trusts. Inside the event loop."""
+def consul_client(url: str, tls: ConsulTls | None) -> Any:
+    """A client of the agent at `url`. With https, exactly `tls` decides whom it trusts. Inside the event loop."""
     parts = urlsplit(url)
     host = parts.hostname or "127.0.0.1"
     return _Consul(
-        context,
+        tls,
         host=f"[{host}]" if ":" in host else host,
         port=parts.port or (443 if parts.scheme == "https" else 80),
         scheme=parts.scheme,
@@ -100,18 +102,33 @@ def consul_client(url: str, context: ssl.SSLContext | None) -> Any:
 
 
 class _Consul(consul.aio.Consul):  # type: ignore[misc]  # py-consul has no types
-    def __init__(self, context: ssl.SSLContext | None, **address: object) -> None:
-        self._context = context
+    def __init__(self, tls: ConsulTls | None, **address: object) -> None:
+        self._tls = tls
         super().__init__(**address)
 
     def http_connect(self, host: str, port: int, scheme: str, *_: object) -> _Http:
-        return _Http(self._context, host, port, scheme)
+        return _Http(self._tls, host, port, scheme)
 
 
 class _Http(consul.aio.HTTPClient):  # type: ignore[misc]
-    """py-consul by itself trusts the authorities of the system beside the one that is named."""
+    """py-consul by itself trusts the authorities of the system beside the one that is named, and never others later."""
 
-    def __init__(self, context: ssl.SSLContext | None, host: str, port: int, scheme: str) -> None:
+    def __init__(self, tls: ConsulTls | None, host: str, port: int, scheme: str) -> None:
         consul.base.HTTPClient.__init__(self, host, port, scheme)
-        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=context or True)
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._tls = tls
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS))
+
+    async def _request(
+        self,
+        callback: Callable[[Any], Any],
+        method: str,
+        uri: str,
+        headers: dict[str, str] | None,
+        data: str | bytes | None = None,
+        **_: object,
+    ) -> Any:
+        """A connection that was made with a former context is not used again: aiohttp keeps those apart."""
+        context = self._tls.context if self._tls else True
+        async with self._session.request(method, uri, headers=headers, data=data, ssl=context) as answer:
+            text = await answer.text(encoding="utf-8")
+        return callback(consul.base.Response(answer.status, answer.headers, text))
