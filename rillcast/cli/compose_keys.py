@@ -1,4 +1,4 @@
-"""What `docker compose up` needs before anything else: the keys of the cluster, each in the volume of its reader."""
+"""What `docker compose up` needs before anything else: keys and certificates, each in the volume of its reader."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from rillcast.cli.faults import writing
+from rillcast.cli.server_certificates import TlsServer
+from rillcast.cli.tls_files import AUTHORITY, KeptFile, TlsFiles, keep_tls, now_utc
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.registry import RegistryUser
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import new_seed, server_config
 from rillcast.runtime.discovery.consul_acl import MANAGEMENT, access_config, keep_tokens, token_file
-from rillcast.runtime.secret_files import write_secret
+from rillcast.runtime.secret_files import alone_in, keep_secret, write_secret
 
 NODES_UID = 10_001
 """The user of the containers of nodes and of NATS; `deploy/docker/Dockerfile` makes it."""
@@ -26,26 +31,52 @@ CONSUL_FOLDER, CONSUL_DATA, CONSUL_SETUP = "consul", "consul-data", "consul-setu
 ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
 NATS_FOLDER, NATS_DATA, GRAFANA_FOLDER = "nats", "nats-data", "grafana"
 SEED_NAME, USERS_NAME, PASSWORD_NAME = "nats.nkey", "users.conf", "admin-password"
+CERTIFICATE = "server.pem"
+"""The certificate of a server with its key, in the volume of that server."""
 
 
-def write_keys(folder: Path, *, grafana_password: str = "", own: bool = True) -> None:
+def write_keys(
+    folder: Path, *, grafana_password: str = "", own: bool = True, clock: Callable[[], datetime] = now_utc
+) -> str:
     """Make what is missing below `folder`, where each volume is mounted under the name of its reader. What is there
     stays, so the keys outlive the containers. `grafana_password`: instead of a random one. `own`: give each file to
-    the user that reads it, which only root can. Raises CannotGoOn."""
+    the user that reads it, which only root can. Returns why there are new certificates, or nothing. Raises
+    CannotGoOn."""
     with writing(folder):
-        seeds = {user: _keep(folder / user / SEED_NAME, new_seed(), NODES_UID, own=own) for user in BusUser}
-        users = folder / NATS_FOLDER / USERS_NAME
-        users.parent.mkdir(exist_ok=True)
-        users.write_text(server_config(seeds), encoding="ascii")
-        _keep(
-            folder / GRAFANA_FOLDER / PASSWORD_NAME, grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own
-        )
-        _write_consul(folder, own=own)
-        (folder / NATS_DATA).mkdir(exist_ok=True)
-        if own:
-            _give(folder / NATS_DATA, NODES_UID)
-            for path in (users, users.parent):
-                os.chown(path, NODES_UID, NODES_UID)
+        nats = folder / NATS_FOLDER
+        nats.mkdir(exist_ok=True)
+        with alone_in(nats):
+            _write_nats(folder, own=own)
+            _write_consul(folder, own=own)
+            password = folder / GRAFANA_FOLDER / PASSWORD_NAME
+            _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
+            return keep_tls(tls_files(folder, own=own), clock())
+
+
+def tls_files(folder: Path, *, own: bool) -> TlsFiles:
+    """Whom to trust lies with everybody who connects, and each certificate with the server that shows it."""
+    readers = dict.fromkeys((NATS_FOLDER, CONSUL_SETUP, *map(str, NodeKind)), NODES_UID)
+    readers[RegistryUser.PROMETHEUS] = PROMETHEUS_UID
+    authorities = [_kept(folder / reader / AUTHORITY, uid, own=own) for reader, uid in readers.items()]
+    servers = {TlsServer.NATS: (NATS_FOLDER, NODES_UID), TlsServer.CONSUL: (CONSUL_FOLDER, CONSUL_UID)}
+    shown = {server: _kept(folder / at / CERTIFICATE, uid, own=own) for server, (at, uid) in servers.items()}
+    return TlsFiles(authorities, shown)
+
+
+def _kept(path: Path, uid: int, *, own: bool) -> KeptFile:
+    return KeptFile(path, uid if own else None)
+
+
+def _write_nats(folder: Path, *, own: bool) -> None:
+    """The keys of its users, and what NATS is told of them."""
+    seeds = {user: _keep(folder / user / SEED_NAME, new_seed, NODES_UID, own=own) for user in BusUser}
+    nats, data = folder / NATS_FOLDER, folder / NATS_DATA
+    data.mkdir(exist_ok=True)
+    _close(nats)
+    write_secret(nats / USERS_NAME, server_config(seeds), NODES_UID if own else None)
+    if own:
+        _give(nats, NODES_UID)
+        _give(data, NODES_UID)
 
 
 def _write_consul(folder: Path, *, own: bool) -> None:
@@ -62,9 +93,8 @@ def _write_consul(folder: Path, *, own: bool) -> None:
             uid = PROMETHEUS_UID if user is RegistryUser.PROMETHEUS else NODES_UID
             readers[folder / user / TOKEN_NAME] = (token, uid)
     for path, (text, uid) in readers.items():
-        path.parent.mkdir(exist_ok=True)
-        path.parent.chmod(0o700)
-        write_secret(path, f"{text}\n")
+        _close(path.parent)
+        write_secret(path, f"{text}\n", uid if own else None)
         if own:
             _give(path.parent, uid)
     if own:
@@ -80,21 +110,18 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _keep(path: Path, text: str, uid: int, *, own: bool) -> str:
-    """The text of the file, written if there is none; nobody but its reader can read it."""
-    path.parent.mkdir(exist_ok=True)
-    if path.exists() and (kept := path.read_text(encoding="utf-8").strip()):
-        text = kept
-    else:
-        new = path.with_suffix(".new")
-        new.touch(0o600)
-        new.write_text(f"{text}\n", encoding="utf-8")
-        new.replace(path)
-    path.parent.chmod(0o700)
+def _keep(path: Path, make: Callable[[], str], uid: int, *, own: bool) -> str:
+    """The text of the file, made if there is none; nobody but its reader can read it."""
+    _close(path.parent)
+    text = keep_secret(path, make, uid if own else None)
     if own:
-        os.chown(path, uid, uid)
-        os.chown(path.parent, uid, uid)
+        _give(path.parent, uid)
     return text
+
+
+def _close(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _give(folder: Path, uid: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,16 +25,17 @@ class _NotYet(Exception):
     """Consul isn't ready for this; the text says what it answered."""
 
 
-async def set_up(url: str, tokens: Tokens, agent_node: str, timeout_s: float = TIMEOUT_S) -> None:
+async def set_up(
+    url: str, tokens: Tokens, agent_node: str, *, authority: Path | None = None, timeout_s: float = TIMEOUT_S
+) -> None:
     """Make Consul know each user with its token and its policy, whatever it knew of them before. Waits until it is up.
-    `agent_node`: the name of the machine in Consul. Raises CannotGoOn."""
-    reason = "no answer"
+    `agent_node`: the name of the machine in Consul. `authority`: the file of whom to trust, for an https URL. Raises
+    CannotGoOn."""
+    reason, verify = "no answer", _trusting(authority) if authority else True
     headers = {"X-Consul-Token": tokens.management}
+    asking = httpx.AsyncClient(base_url=url, headers=headers, timeout=_REQUEST_S, verify=verify, trust_env=False)
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            httpx.AsyncClient(base_url=url, headers=headers, timeout=_REQUEST_S, trust_env=False) as client,
-        ):
+        async with asyncio.timeout(timeout_s), asking as client:
             while True:
                 try:
                     for user, secret in tokens.users.items():
@@ -43,6 +46,13 @@ async def set_up(url: str, tokens: Tokens, agent_node: str, timeout_s: float = T
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:
         raise CannotGoOn(f"Consul at {url} does not take the access list: {reason}") from None
+
+
+def _trusting(authority: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise CannotGoOn(f"cannot use {authority}: {error.strerror or error}") from error
 
 
 async def _make(client: httpx.AsyncClient, user: RegistryUser, secret: str, rules: str) -> None:

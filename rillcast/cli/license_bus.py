@@ -65,7 +65,7 @@ def _settings() -> NodeSettings:
     known: dict[str, object] = {"connect_timeout_s": TIMEOUT_S}
     seed = seed_file(running.seeds, BusUser.TOOLS)
     if "nats_url" not in given.model_fields_set and (url := running.nats_url()):
-        known["nats_url"] = url
+        known |= {"nats_url": url, "nats_ca": str(running.authority), "nats_server_name": ""}
         if not given.model_fields_set & WAYS_IN and os.access(seed, os.R_OK):
             known["nats_nkey"] = SecretStr(seed.read_text(encoding="ascii").strip())
     return given.model_copy(update=known)

@@ -125,13 +125,14 @@ def compose_consul(
     """Make Consul of the compose stack know the tokens. A container of the stack calls this; nobody else needs to."""
     from rillcast.cli.compose_keys import CONSUL_NODE
     from rillcast.cli.consul_setup import set_up
+    from rillcast.cli.tls_files import AUTHORITY
     from rillcast.runtime.discovery.consul_acl import read_tokens
 
     try:
         tokens = read_tokens(folder)
     except OSError as error:
         raise CannotGoOn(f"cannot read the tokens for Consul: {error}") from error
-    asyncio.run(set_up(url, tokens, CONSUL_NODE))
+    asyncio.run(set_up(url, tokens, CONSUL_NODE, authority=folder / AUTHORITY))
 
 
 @app.command("compose-keys", hidden=True)
@@ -139,7 +140,8 @@ def compose_keys(folder: Annotated[Path, typer.Argument(help="Where the volumes 
     """Make the keys of the compose stack. Its first container calls this; nobody else needs to."""
     from rillcast.cli.compose_keys import write_keys
 
-    write_keys(folder, grafana_password=os.environ.get("GRAFANA_ADMIN_PASSWORD", ""))
+    if why := write_keys(folder, grafana_password=os.environ.get("GRAFANA_ADMIN_PASSWORD", "")):
+        typer.echo(f"made certificates for NATS and Consul: {why}")
 
 
 def _show(table: RenderableType) -> None:

@@ -72,6 +72,18 @@ class ProcessSpec:
     udp_ports: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Where lies what nodes and servers prove with who they are."""
+
+    seeds: Path
+    """Folder of the nkeys with which nodes connect to NATS."""
+    tokens: Path
+    """Folder of the tokens for Consul."""
+    authority: Path
+    """The file with the authorities that vouch for NATS and Consul."""
+
+
 def infrastructure(wishes: Wishes, folder: Path, scripts: Path) -> list[ProcessSpec]:
     """NATS, and Consul when there is one. `scripts` is where the environment's programs lie."""
     ports = wishes.ports
@@ -81,20 +93,20 @@ def infrastructure(wishes: Wishes, folder: Path, scripts: Path) -> list[ProcessS
     return [server] if wishes.consul is None else [server, _consul(wishes.consul, folder, ports.consul)]
 
 
-def _consul(binary: Path, folder: Path, http_port: int) -> ProcessSpec:
+def _consul(binary: Path, folder: Path, https_port: int) -> ProcessSpec:
     command = (str(binary), "agent", "-config-file", str(folder / CONSUL_CONFIG))
-    return ProcessSpec("consul", command, tcp_ports=_consul_ports(http_port))
+    return ProcessSpec("consul", command, tcp_ports=_consul_ports(https_port))
 
 
-def _consul_ports(http: int) -> tuple[int, int, int]:
-    return http, http + 1, http + 2
+def _consul_ports(https: int) -> tuple[int, int, int]:
+    return https, https + 1, https + 2
 
 
-def consul_config(http_port: int, store: Path, tokens: Tokens) -> str:
+def consul_config(https_port: int, store: Path, tokens: Tokens, certificate: Path) -> str:
     """The agent's configuration file: one server on loopback, and nobody may do anything without a token. It keeps its
-    data, so that one that is started again knows the tokens."""
-    http, server, serf = _consul_ports(http_port)
-    closed = dict.fromkeys(("dns", "grpc", "grpc_tls", "serf_wan"), -1)
+    data, so that one that is started again knows the tokens. `certificate`: the file with it and its key."""
+    https, server, serf = _consul_ports(https_port)
+    closed = dict.fromkeys(("http", "dns", "grpc", "grpc_tls", "serf_wan"), -1)
     config = {
         "server": True,
         "bootstrap_expect": 1,
@@ -102,7 +114,8 @@ def consul_config(http_port: int, store: Path, tokens: Tokens) -> str:
         "data_dir": str(store),
         "bind_addr": "127.0.0.1",
         "client_addr": "127.0.0.1",
-        "ports": {"http": http, "server": server, "serf_lan": serf, **closed},
+        "ports": {"https": https, "server": server, "serf_lan": serf, **closed},
+        "tls": {"https": {"cert_file": str(certificate), "key_file": str(certificate), "verify_incoming": False}},
         "performance": {"raft_multiplier": 1},
         "disable_update_check": True,
         "log_level": "warn",
@@ -110,11 +123,8 @@ def consul_config(http_port: int, store: Path, tokens: Tokens) -> str:
     return json.dumps({**config, **access_config(tokens)}, indent=2)
 
 
-def services(
-    wishes: Wishes, environment: Mapping[str, str], seeds: Path | None = None, tokens: Path | None = None
-) -> list[ProcessSpec]:
-    """The five kinds of service. Settings that the user's `environment` has already are left alone. `seeds`: where the
-    nkeys lie with which they connect to NATS, `tokens`: those for Consul; None: they have none."""
+def services(wishes: Wishes, environment: Mapping[str, str], keys: Keys) -> list[ProcessSpec]:
+    """The five kinds of service. Settings that the user's `environment` has already are left alone."""
     counts = {
         NodeKind.LICENSE: 1,
         NodeKind.ORIGIN: wishes.origins,
@@ -123,11 +133,7 @@ def services(
         NodeKind.SIGNALING: 1,
     }
     tls = tls_door(environment)
-    specs = [
-        _service(kind, index, wishes, seeds, tokens=tokens, tls=tls)
-        for kind, count in counts.items()
-        for index in range(count)
-    ]
+    specs = [_service(kind, index, wishes, keys, tls) for kind, count in counts.items() for index in range(count)]
     return [
         ProcessSpec(
             spec.name,
@@ -144,9 +150,7 @@ def services(
 _USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
 
 
-def _service(
-    kind: NodeKind, index: int, wishes: Wishes, seeds: Path | None, *, tokens: Path | None, tls: TlsDoor | None
-) -> ProcessSpec:
+def _service(kind: NodeKind, index: int, wishes: Wishes, keys: Keys, tls: TlsDoor | None) -> ProcessSpec:
     ports, name = wishes.ports, f"{kind.value}-{index + 1}"
     admin = ports.admin + _ADMIN_OFFSET[kind] + index
     own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
@@ -162,23 +166,9 @@ def _service(
     if kind is NodeKind.SIGNALING:
         own["PORT"] = str(ports.http)
         tcp += [ports.http, *([tls.port] if tls is not None and tls.port else [])]
+    own |= _bus(kind, ports.nats, keys) | _discovery(kind, wishes, keys)
     env = {f"RILLCAST_{kind.value.upper()}_{key}": value for key, value in own.items()}
-    env |= {
-        "RILLCAST_NATS_URL": f"nats://127.0.0.1:{ports.nats}",
-        "RILLCAST_DISCOVERY": "consul" if wishes.consul else "nats",
-        "RILLCAST_CONSUL_URL": f"http://127.0.0.1:{ports.consul}",
-        "RILLCAST_DRAIN_TIMEOUT_S": "2",
-        "PYTHONUNBUFFERED": "1",
-    }
-    if seeds is not None:
-        # The user's own ways into another NATS are of no use for this one, and only one may be given.
-        env |= dict.fromkeys(("RILLCAST_NATS_USER", "RILLCAST_NATS_PASSWORD", "RILLCAST_NATS_CREDENTIALS"), "")
-        env |= {"RILLCAST_NATS_TOKEN": "", "RILLCAST_NATS_NKEY_FILE": str(seed_file(seeds, BusUser(kind)))}
-    if tokens is not None and wishes.consul:
-        # Under the service's own prefix, before which what the user has set for another Consul has no say.
-        own_prefix = f"RILLCAST_{kind.value.upper()}_CONSUL"
-        env |= dict.fromkeys((f"{own_prefix}_CA", f"{own_prefix}_CERTIFICATE", f"{own_prefix}_CERTIFICATE_KEY"), "")
-        env[f"{own_prefix}_TOKEN_FILE"] = str(token_file(tokens, kind))
+    env |= {"RILLCAST_DRAIN_TIMEOUT_S": "2", "PYTHONUNBUFFERED": "1"}
     return ProcessSpec(
         name,
         (sys.executable, "-m", f"services.{kind.value}"),
@@ -189,13 +179,55 @@ def _service(
     )
 
 
-def nats_config(port: int, store: Path, authorization: str = "") -> str:
-    """The server's configuration file: loopback only, JetStream on disk, and who may do what."""
+# Settings under the service's own prefix: before it, what the user has set for another NATS or Consul has no say.
+
+
+def _bus(kind: NodeKind, port: int, keys: Keys) -> dict[str, str]:
+    """How a node reaches NATS. The user's own ways into another one are of no use here, and only one may be given."""
+    others = ("USER", "PASSWORD", "CREDENTIALS", "TOKEN", "CERTIFICATE", "CERTIFICATE_KEY", "SERVER_NAME")
+    return dict.fromkeys((f"NATS_{name}" for name in others), "") | {
+        "NATS_URL": nats_url(port),
+        "NATS_CA": str(keys.authority),
+        "NATS_NKEY_FILE": str(seed_file(keys.seeds, BusUser(kind))),
+    }
+
+
+def _discovery(kind: NodeKind, wishes: Wishes, keys: Keys) -> dict[str, str]:
+    if not wishes.consul:
+        return {"DISCOVERY": "nats"}
+    return {
+        "DISCOVERY": "consul",
+        "CONSUL_URL": consul_url(wishes.ports.consul),
+        "CONSUL_CA": str(keys.authority),
+        "CONSUL_CERTIFICATE": "",
+        "CONSUL_CERTIFICATE_KEY": "",
+        "CONSUL_TOKEN_FILE": str(token_file(keys.tokens, kind)),
+    }
+
+
+def nats_url(port: int) -> str:
+    """Where NATS of this stack is."""
+    return f"tls://127.0.0.1:{port}"
+
+
+def consul_url(port: int) -> str:
+    """Where Consul of this stack is."""
+    return f"https://127.0.0.1:{port}"
+
+
+def nats_config(port: int, store: Path, certificate: Path, authorization: str = "") -> str:
+    """The server's configuration file: loopback only, by TLS, JetStream on disk, and who may do what. `certificate`:
+    the file with it and its key."""
     return "\n".join(
         [
             f'listen: "127.0.0.1:{port}"',
             'server_name: "rillcast-local"',
             "max_payload: 1MB",
+            "tls {",
+            f'  cert_file: "{certificate}"',
+            f'  key_file: "{certificate}"',
+            '  min_version: "1.3"',
+            "}",
             "jetstream {",
             f'  store_dir: "{store}"',
             "  max_memory_store: 64MB",

@@ -89,6 +89,12 @@ class Child:
         self.sweep()
         await self._process.wait()
 
+    def reload(self) -> None:
+        """Tell the process itself to read its configuration and its certificate again."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+
     def sweep(self) -> None:
         """Kills whatever is left of its group."""
         self._signal(signal.SIGKILL)

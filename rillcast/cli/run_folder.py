@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rillcast.cli.faults import CannotGoOn, writing
+from rillcast.cli.tls_files import AUTHORITY
 
 LOCAL_TOKEN = "operator-token"
 """The file in which signaling leaves the token that commands on this machine show."""
@@ -37,6 +38,16 @@ class RunFolder:
     def tokens(self) -> Path:
         """The folder of the tokens for Consul."""
         return self.path / "consul-tokens"
+
+    @property
+    def tls(self) -> Path:
+        """The folder of the certificates of NATS and Consul."""
+        return self.path / "tls"
+
+    @property
+    def authority(self) -> Path:
+        """The authorities that vouch for NATS and Consul of the stack."""
+        return self.tls / AUTHORITY
 
     @property
     def _state(self) -> Path:

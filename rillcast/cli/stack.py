@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,6 +83,12 @@ class Stack:
             except CannotGoOn as error:
                 self._report(error.sentence)
                 return
+
+    def reload(self, names: Container[str]) -> None:
+        """Tell those of these processes that run to read their configuration and their certificates again."""
+        for child in self._children:
+            if child.spec.name in names:
+                child.reload()
 
     async def stop(self) -> None:
         """Ends everything: first what was started last, each with its grace time, then without asking."""

@@ -9,7 +9,9 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,17 +25,23 @@ from rillcast.cli.operator_http import open_apps
 from rillcast.cli.plan import (
     CONSUL_CONFIG,
     CONSUL_NODE,
+    Keys,
     ProcessSpec,
     Wishes,
     consul_config,
+    consul_url,
     infrastructure,
     nats_config,
+    nats_url,
     services,
 )
 from rillcast.cli.ports import require_free
+from rillcast.cli.renewal import keep_renewed, made_why
 from rillcast.cli.run_folder import FIRST_PASSWORD, LOCAL_TOKEN, RunFolder
+from rillcast.cli.server_certificates import TlsServer
 from rillcast.cli.stack import POLL_S, Stack
 from rillcast.cli.tls_door import TlsDoor, tls_door
+from rillcast.cli.tls_files import in_folder, keep_in_folder
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
 from rillcast.runtime.discovery.consul_acl import Tokens, keep_tokens
@@ -105,22 +113,29 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
     scripts = Path(sys.executable).parent
     require_programs(scripts)
     base = infrastructure(wishes, folder.path, scripts)
-    nodes = [_with_secrets(spec, folder.path) for spec in services(wishes, os.environ, folder.seeds, folder.tokens)]
+    keys = Keys(folder.seeds, folder.tokens, folder.authority)
+    nodes = [_with_secrets(spec, folder.path) for spec in services(wishes, os.environ, keys)]
     require_free([*base, *nodes])
-    with writing(folder.seeds):
-        users = server_config(keep_seeds(folder.seeds))
-    folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats", users))
+
+    def report(sentence: str) -> None:
+        console.print(f"[yellow]{sentence}[/]", highlight=False)
+
+    with writing(folder.tls):
+        made_why(keep_in_folder(folder.tls), report)
+    _prepare_nats(wishes, folder)
     tokens = _prepare_consul(wishes, folder) if wishes.consul else None
     url = f"http://127.0.0.1:{wishes.ports.http}/"
-    folder.remember(url, f"nats://127.0.0.1:{wishes.ports.nats}")
+    folder.remember(url, nats_url(wishes.ports.nats))
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    stack = Stack(folder.logs, ROOT, lambda sentence: console.print(f"[yellow]{sentence}[/]", highlight=False))
-    consul = None if tokens is None else (f"http://127.0.0.1:{wishes.ports.consul}", tokens)
-    bring_up = asyncio.create_task(_bring_up(stack, base, consul, nodes, console))
+    stack = Stack(folder.logs, ROOT, report)
+    where = consul_url(wishes.ports.consul)
+    know_tokens = partial(set_up, where, tokens, CONSUL_NODE, authority=folder.authority) if tokens else None
+    bring_up = asyncio.create_task(_bring_up(stack, base, know_tokens, nodes, console))
     stopping = asyncio.create_task(stop.wait())
+    renewing = asyncio.create_task(keep_renewed(folder.tls, stack.reload, report))
     try:
         await asyncio.wait({bring_up, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if bring_up.done():
@@ -132,7 +147,8 @@ async def up(wishes: Wishes, discovery: Discovery, folder: RunFolder, console: C
             await stopping
     finally:
         bring_up.cancel()
-        await asyncio.gather(bring_up, return_exceptions=True)
+        renewing.cancel()
+        await asyncio.gather(bring_up, renewing, return_exceptions=True)
         with console.status("stopping"):
             await stack.stop()
         stopping.cancel()
@@ -148,13 +164,23 @@ def _with_secrets(spec: ProcessSpec, folder: Path) -> ProcessSpec:
     return replace(spec, env={**spec.env, **own})
 
 
+def _prepare_nats(wishes: Wishes, folder: RunFolder) -> None:
+    """Its users and its configuration."""
+    with writing(folder.seeds):
+        users = server_config(keep_seeds(folder.seeds))
+    certificate = in_folder(folder.tls).servers[TlsServer.NATS].path
+    folder.write("nats.conf", nats_config(wishes.ports.nats, folder.path / "nats", certificate, users))
+
+
 def _prepare_consul(wishes: Wishes, folder: RunFolder) -> Tokens:
     """Its tokens and its configuration. What it knew in a former run is of no use."""
     store = folder.path / "consul"
     with writing(folder.tokens):
         tokens = keep_tokens(folder.tokens)
+    certificate = in_folder(folder.tls).servers[TlsServer.CONSUL].path
     with writing(folder.path / CONSUL_CONFIG):
-        write_secret(folder.path / CONSUL_CONFIG, consul_config(wishes.ports.consul, store, tokens))
+        config = consul_config(wishes.ports.consul, store, tokens, certificate)
+        write_secret(folder.path / CONSUL_CONFIG, config)
     with writing(store):
         shutil.rmtree(store, ignore_errors=True)
         store.mkdir(mode=0o700)
@@ -162,12 +188,16 @@ def _prepare_consul(wishes: Wishes, folder: RunFolder) -> Tokens:
 
 
 async def _bring_up(
-    stack: Stack, base: list[ProcessSpec], consul: tuple[str, Tokens] | None, nodes: list[ProcessSpec], console: Console
+    stack: Stack,
+    base: list[ProcessSpec],
+    know_tokens: Callable[[], Awaitable[None]] | None,
+    nodes: list[ProcessSpec],
+    console: Console,
 ) -> None:
     with console.status("starting " + " and ".join("NATS" if spec.name == "nats" else "Consul" for spec in base)):
         await stack.start(base, INFRASTRUCTURE_TIMEOUT_S)
-        if consul is not None:
-            await set_up(*consul, CONSUL_NODE)
+        if know_tokens is not None:
+            await know_tokens()
     with console.status("starting " + ", ".join(spec.name for spec in nodes)):
         await stack.start(nodes, SERVICES_TIMEOUT_S)
         await _seen_by_signaling(nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -110,12 +111,18 @@ def test_the_keys_are_made_where_their_readers_look(stack: dict[str, Any], tmp_p
         assert (tmp_path / kind / "nats.nkey").exists()
         assert stack[kind]["environment"]["RILLCAST_CONSUL_TOKEN_FILE"] == "/run/rillcast/consul.token"
         assert (tmp_path / kind / "consul.token").exists()
+        for server in ("NATS", "CONSUL"):
+            assert stack[kind]["environment"][f"RILLCAST_{server}_CA"] == "/run/rillcast/ca.pem"
+        assert (tmp_path / kind / "ca.pem").exists()
     assert stack["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/rillcast/admin-password"
     assert (tmp_path / "grafana/admin-password").exists()
     assert "-config-file=/etc/consul/keys/access.json" in stack["consul"]["command"]
     assert (tmp_path / "consul/access.json").exists()
     assert stack["consul-setup"]["command"][2] == "/run/rillcast"
     assert (tmp_path / "consul-setup/management.token").exists()
+    for server in ("nats", "consul"):
+        assert f"{server}-keys:/etc/{server}/keys:ro" in stack[server]["volumes"]
+        assert (tmp_path / server / "server.pem").exists()
 
 
 def test_no_password_has_a_default_and_nobody_looks_without_one(root: Path, stack: dict[str, Any]) -> None:
@@ -132,6 +139,7 @@ def test_nats_takes_its_configuration(root: Path, tmp_path: Path) -> None:
     write_keys(tmp_path / "volumes", own=False)
     (tmp_path / "volumes/nats").rename(keys)
     config = (root / "deploy/nats/nats.conf").read_text().replace("/data", str(tmp_path / "data"))
+    config = config.replace("/etc/nats/", f"{keys.parent}/")
     (keys.parent / "rillcast.conf").write_text(config)
     check = [find_nats_server(), "--config", str(keys.parent / "rillcast.conf"), "-t"]
 
@@ -147,22 +155,23 @@ async def test_consul_takes_its_configuration_and_then_the_tokens(
     write_keys(tmp_path, own=False)
     port, own = free_port(), {"/etc/consul/rillcast.hcl": tmp_path / "agent.hcl"}
     own["/etc/consul/keys/access.json"] = tmp_path / "consul/access.json"
-    data, ports = tmp_path / "consul-data", f"http = {port} server = {free_port()} serf_lan = {free_port()}"
+    data, ports = tmp_path / "consul-data", f"http = {free_port()} server = {free_port()} serf_lan = {free_port()}"
     config = (root / "deploy/consul/agent.hcl").read_text().replace("/consul/data", str(data))
-    config = config.replace("ports {", "ports {\n" + ports.replace(" s", "\n s"))
+    config = config.replace("ports {", "ports {\n" + ports.replace(" s", "\n s")).replace("8501", str(port))
+    config = config.replace("/etc/consul/keys/", f"{tmp_path}/consul/")
     own["/etc/consul/rillcast.hcl"].write_text(config.replace("0.0.0.0", "127.0.0.1"))
     arguments = [argument.partition("=") for argument in stack["consul"]["command"]]
     command = [f"{name}={own[value]}" if value else name for name, _, value in arguments]
-    url = f"http://127.0.0.1:{port}"
+    url, authority = f"https://127.0.0.1:{port}", tmp_path / "consul-setup/ca.pem"
     agent = ServerProcess([find_consul(), *command], tmp_path, lambda: accepts(port))
     await agent.start()
     try:
-        await set_up(url, read_tokens(tmp_path / "consul-setup"), CONSUL_NODE)
-        answers = {}
+        await set_up(url, read_tokens(tmp_path / "consul-setup"), CONSUL_NODE, authority=authority)
+        answers, trusting = {}, ssl.create_default_context(cafile=authority)
         for reader in [*NodeKind, "prometheus", ""]:
             token = (tmp_path / reader / "consul.token").read_text().strip() if reader else ""
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+            async with httpx.AsyncClient(headers=headers, verify=trusting, trust_env=False) as client:
                 answers[reader] = (await client.get(f"{url}/v1/catalog/nodes")).json()
     finally:
         await agent.stop()
@@ -176,6 +185,23 @@ def accepts(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
         return True
     return False
+
+
+def test_nodes_reach_nats_and_consul_by_tls_alone(root: Path, stack: dict[str, Any]) -> None:
+    for kind in NodeKind:
+        assert stack[kind]["environment"]["RILLCAST_NATS_URL"] == "tls://nats:4222"
+        assert stack[kind]["environment"]["RILLCAST_CONSUL_URL"] == "https://consul:8501"
+    assert stack["consul-setup"]["command"][-1] == "https://consul:8501"
+    (found,) = yaml.safe_load((root / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0][
+        "consul_sd_configs"
+    ]
+    assert (found["server"], found["scheme"]) == ("consul:8501", "https")
+    assert found["tls_config"] == {"ca_file": "/run/rillcast/ca.pem"}
+
+
+def test_what_speaks_in_the_clear_on_the_control_plane_listens_on_loopback(root: Path) -> None:
+    assert 'http: "127.0.0.1:8222"' in (root / "deploy/nats/nats.conf").read_text()
+    assert re.search(r'addresses \{\s*http = "127\.0\.0\.1"', (root / "deploy/consul/agent.hcl").read_text())
 
 
 def test_admin_listeners_and_the_control_plane_are_not_published(stack: dict[str, Any]) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from rillcast.cli.plan import Wishes, services
+from rillcast.cli.plan import Keys, Wishes, services
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.bus.nats_users import new_seed
-from rillcast.runtime.discovery.consul_acl import new_token
+from rillcast.runtime.bus.nats_login import Login
+from rillcast.runtime.bus.nats_users import keep_seeds, new_seed
+from rillcast.runtime.discovery.consul_acl import keep_tokens, new_token
 from rillcast.runtime.settings import NodeSettings, load_settings
 from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.file_tables import read_apps
@@ -72,17 +73,30 @@ def test_what_compose_sets_is_accepted(
 
     loaded = settings[kind]()
 
+    assert Login(loaded).demands_tls
+    assert loaded.nats_ca == loaded.consul_ca
     assert loaded.discovery == "consul"
     assert [name for name in environment if field_of(name, {kind: settings[kind]}) is None] == []
 
 
 @pytest.mark.parametrize("kind", NodeKind)
-def test_what_rillcast_up_sets_is_accepted(settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: NodeKind) -> None:
-    spec = next(spec for spec in services(Wishes(), {}) if spec.name == f"{kind}-1")
-    use_only(monkeypatch, {name: value for name, value in spec.env.items() if name.startswith("RILLCAST_")})
+@pytest.mark.parametrize("consul", [None, Path("/bin/consul")])
+def test_what_rillcast_up_sets_is_accepted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: NodeKind, consul: Path | None
+) -> None:
+    keep_seeds(tmp_path / "seeds")
+    keep_tokens(tmp_path / "tokens")
+    keys = Keys(tmp_path / "seeds", tmp_path / "tokens", tmp_path / "ca.pem")
+    spec = next(spec for spec in services(Wishes(consul=consul), {}, keys) if spec.name == f"{kind}-1")
+    others = {"RILLCAST_NATS_USER": "x", "RILLCAST_NATS_CA": "/of/another", "RILLCAST_CONSUL_CA": "/of/another"}
+    use_only(monkeypatch, others | {name: value for name, value in spec.env.items() if name.startswith("RILLCAST_")})
 
     loaded = settings[kind]()
 
+    assert Login(loaded).demands_tls
+    assert loaded.nats_ca == str(keys.authority)
+    assert loaded.discovery == ("consul" if consul else "nats")
+    assert not consul or loaded.consul_ca == str(keys.authority)
     assert loaded.node_id == f"{kind}-1"
     assert f"http://{loaded.admin_host}:{loaded.admin_port}/readyz" == spec.ready_url
     assert [name for name in spec.env if name.startswith("RILLCAST_") and field_of(name, settings) is None] == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import ssl
 import stat
+import sys
 from pathlib import Path
 
 import httpx
@@ -25,10 +28,11 @@ def path(tmp_path: Path) -> str:
     return f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
-def seen(consul: str, token: str = "") -> list[str]:
+def seen(consul: str, folder: Path, token: str = "") -> list[str]:
     """The nodes that Consul shows to this token."""
     headers = {"X-Consul-Token": token} if token else {}
-    with httpx.Client(base_url=consul, headers=headers, trust_env=False, timeout=5) as client:
+    trusting = ssl.create_default_context(cafile=folder / "tls/ca.pem")
+    with httpx.Client(base_url=consul, headers=headers, verify=trusting, trust_env=False, timeout=5) as client:
         answers = [client.get(f"/v1/health/service/rillcast-{kind}?passing=1") for kind in NodeKind]
     if any(answer.status_code != 200 for answer in answers):
         return []
@@ -39,13 +43,15 @@ async def test_a_cluster_with_consul_comes_up_and_only_its_nodes_get_in(tmp_path
     async with cluster(tmp_path, edges=2, settings={"PATH": path}) as running:
         folder = tmp_path / "run"
         agent = next(p for p in running.processes() if p.name() == "consul")
-        consul = f"http://127.0.0.1:{min(c.laddr.port for c in agent.net_connections() if c.status == 'LISTEN')}"
+        consul = f"https://127.0.0.1:{min(c.laddr.port for c in agent.net_connections() if c.status == 'LISTEN')}"
         token = (folder / "consul-tokens/edge.token").read_text().strip()
         everybody = ["edge-1", "edge-2", "license-1", "origin-1", "signaling-1", "transcoder-1"]
-        assert seen(consul, token) == everybody
-        assert seen(consul) == []
+        assert seen(consul, folder, token) == everybody
+        assert seen(consul, folder) == []
+        assert seen(consul.replace("https:", "http:"), folder, token) == []
+        assert "built in" in await _license_status(folder)
 
-        secret = [*(folder / "consul-tokens").iterdir(), folder / "consul.json"]
+        secret = [*(folder / "consul-tokens").iterdir(), *(folder / "tls").iterdir(), folder / "consul.json"]
         assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
         assert stat.S_IMODE((folder / "consul").stat().st_mode) == 0o700
         told = _told(running, folder)
@@ -53,27 +59,45 @@ async def test_a_cluster_with_consul_comes_up_and_only_its_nodes_get_in(tmp_path
         assert (folder / "consul-tokens/management.token").read_text().strip() not in told
 
         agent.kill()
-        await eventually(lambda: _is_back(consul, token, everybody), 40, "Consul and all nodes being back")
+        await eventually(lambda: _is_back(consul, folder, token, everybody), 40, "Consul and all nodes being back")
         assert running.tracebacks() == []
 
 
 async def test_a_second_start_keeps_the_tokens_and_knows_no_former_node(tmp_path: Path, path: str) -> None:
     (tmp_path / "up.log").touch()
     async with cluster(tmp_path, settings={"PATH": path}):
-        tokens = {file: file.read_text() for file in (tmp_path / "run/consul-tokens").iterdir()}
+        tokens, certificates = _texts(tmp_path / "run/consul-tokens"), _texts(tmp_path / "run/tls")
         former = tmp_path / "run/consul/former"
         former.touch()
     async with cluster(tmp_path, settings={"PATH": path}):
-        assert {file: file.read_text() for file in (tmp_path / "run/consul-tokens").iterdir()} == tokens
+        assert (_texts(tmp_path / "run/consul-tokens"), _texts(tmp_path / "run/tls")) == (tokens, certificates)
         assert not former.exists()
     shutil.rmtree(tmp_path / "run")
 
 
-def _is_back(consul: str, token: str, everybody: list[str]) -> bool:
+def _is_back(consul: str, folder: Path, token: str, everybody: list[str]) -> bool:
     try:
-        return seen(consul, token) == everybody
+        return seen(consul, folder, token) == everybody
     except httpx.HTTPError:
         return False
+
+
+async def _license_status(folder: Path) -> str:
+    """What the command of an operator of this machine shows, who has set another NATS's authority."""
+    ours = {"RILLCAST_RUN_DIR": str(folder), "RILLCAST_NATS_CA": "/nowhere/ca.pem"}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("RILLCAST_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rillcast.cli", "license", "status"),
+        env=others | ours,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return output.decode()
+
+
+def _texts(folder: Path) -> dict[Path, str]:
+    return {file: file.read_text() for file in folder.iterdir()}
 
 
 def _told(running: Cluster, folder: Path) -> str:

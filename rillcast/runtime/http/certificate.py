@@ -39,7 +39,7 @@ class CertificateFiles:
 
     def read(self) -> KeyPair:
         """Both as they are now. Raises `CertificateFault`. Blocks for the time of the reads."""
-        return KeyPair(_read(self.certificate), _read(self.key))
+        return KeyPair(read_regular(self.certificate), read_regular(self.key))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def _say_refused(files: CertificateFiles, reason: str) -> None:
     log.error("Keeps the former certificate", file=str(files.certificate), reason=reason)
 
 
-def _read(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
+    """What a file of a certificate or a key has, which may be anything. Raises `CertificateFault`. Blocks, but not for
+    ever."""
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rillcast.cli import ports
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.plan import Ports, ProcessSpec, Wishes, services
+from rillcast.cli.plan import Keys, Ports, ProcessSpec, Wishes, services
 from rillcast.cli.ports import require_free
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.tls_door import TlsDoor, tls_door
@@ -19,6 +19,7 @@ from rillcast.cli.up import Discovery, ForOperators, summary
 from services.signaling.config import SignalingSettings
 
 S = "RILLCAST_SIGNALING_"
+KEYS = Keys(Path("/keys/seeds"), Path("/keys/tokens"), Path("/keys/tls/ca.pem"))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def certificate(tmp_path: Path) -> dict[str, str]:
 
 
 def signaling(environment: dict[str, str], http: int = 5080) -> ProcessSpec:
-    return next(s for s in services(Wishes(ports=Ports(http=http)), environment) if s.name == "signaling-1")
+    return next(s for s in services(Wishes(ports=Ports(http=http)), environment, KEYS) if s.name == "signaling-1")
 
 
 def shown(environment: dict[str, str]) -> str:

@@ -6,8 +6,11 @@ import stat
 from pathlib import Path
 
 from rillcast.cli.compose_keys import write_keys
+from rillcast.cli.server_certificates import LIFE, RENEW_BEFORE
+from rillcast.cli.tls_files import FIRST, now_utc
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.registry import RegistryUser
+from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import public_key
 from rillcast.runtime.discovery.consul_acl import read_tokens
 
@@ -26,7 +29,7 @@ def test_each_user_has_a_seed_of_its_own_and_nats_knows_only_the_public_halves(t
 def test_only_its_reader_can_read_a_key(tmp_path: Path) -> None:
     write_keys(tmp_path, own=False)
 
-    tokens = [*tmp_path.glob("*/*.token"), tmp_path / "consul/access.json"]
+    tokens = [*tmp_path.glob("*/*.token"), tmp_path / "consul/access.json", *tmp_path.glob("*/*.pem")]
     for path in (*tmp_path.glob("*/nats.nkey"), tmp_path / "grafana/admin-password", *tokens):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -59,6 +62,29 @@ def test_each_reader_has_its_own_token_for_consul_and_nobody_else_the_managing_o
         assert (tmp_path / user / "consul.token").read_text().strip() == tokens.users[user]
     having = {path.parent.name for path in tmp_path.glob("*/*") if tokens.management in path.read_text()}
     assert having == {"consul", "consul-setup"}
+
+
+def test_each_server_has_its_own_certificate_and_everybody_who_connects_knows_whom_to_trust(tmp_path: Path) -> None:
+    assert write_keys(tmp_path, own=False) == FIRST
+
+    assert {path.parent.name for path in tmp_path.glob("*/server.pem")} == {"nats", "consul"}
+    copies = {path.parent.name: path.read_text() for path in tmp_path.glob("*/ca.pem")}
+    assert set(copies) == {*NodeKind, "prometheus", "consul-setup", "nats"}
+    assert len(set(copies.values())) == 1
+    secret = [path.parent.name for path in tmp_path.glob("*/*") if "PRIVATE KEY" in path.read_text()]
+    assert sorted(secret) == ["consul", "nats"]
+
+
+def test_a_later_start_renews_certificates_and_keeps_the_keys(tmp_path: Path) -> None:
+    write_keys(tmp_path, own=False)
+    seeds = {path: path.read_text() for path in tmp_path.glob("*/nats.nkey")}
+    assert write_keys(tmp_path, own=False) == ""
+
+    assert "expires on" in write_keys(tmp_path, own=False, clock=lambda: now_utc() + LIFE - RENEW_BEFORE)
+
+    assert {path: path.read_text() for path in seeds} == seeds
+    copies = {path.read_text() for path in tmp_path.glob("*/ca.pem")}
+    assert [text.count("BEGIN CERTIFICATE") for text in copies] == [2]
 
 
 def test_new_tokens_begin_an_empty_consul_and_kept_ones_leave_it(tmp_path: Path) -> None:
