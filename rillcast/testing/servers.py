@@ -90,6 +90,13 @@ class ServerProcess:
         self.folder = folder
         self.log = folder / "server.log"
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        if self._process is None:
+            raise RuntimeError("not started")
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
@@ -123,9 +130,7 @@ class ServerProcess:
 
     def freeze(self, frozen: bool = True) -> None:
         """Stop it from running without closing its connections, or let it run again."""
-        if self._process is None:
-            raise RuntimeError("not started")
-        os.kill(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+        os.kill(self.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def empty(self) -> None:
         """Throw its data away while it is not running."""

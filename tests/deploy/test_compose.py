@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import ssl
 import subprocess
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ import yaml
 
 from rillcast.cli.compose_keys import CONSUL_NODE, write_keys
 from rillcast.cli.consul_setup import set_up
+from rillcast.cli.tls_files import now_utc
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.consul_acl import read_tokens
+from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
 
 NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger"]
@@ -132,40 +138,107 @@ def test_no_password_has_a_default_and_nobody_looks_without_one(root: Path, stac
     assert re.findall(r"\$\{\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*:-[^}]+\}", text) == []
 
 
+def volumes(folder: Path, *, days_ago: float = 0.0) -> Path:
+    """What `keys` writes, as if it had run so long ago."""
+    folder.mkdir(exist_ok=True)
+    write_keys(folder, own=False, clock=lambda: now_utc() - timedelta(days=days_ago))
+    return folder
+
+
+def nats_config(root: Path, folder: Path, keys: Path, port: int) -> Path:
+    """The configuration of NATS in compose with the paths and ports of a test."""
+    config = (root / "deploy/nats/nats.conf").read_text().replace("/data", str(folder / "data"))
+    config = config.replace("/etc/nats/keys", str(keys)).replace(
+        'include "keys/', f'include "{keys.relative_to(folder)}/'
+    )
+    config = config.replace("0.0.0.0:4222", f"127.0.0.1:{port}").replace("8222", str(free_port()))
+    path = folder / "rillcast.conf"
+    path.write_text(config)
+    return path
+
+
 def test_nats_takes_its_configuration(root: Path, tmp_path: Path) -> None:
-    keys = tmp_path / "conf/keys"
-    keys.parent.mkdir()
-    (tmp_path / "volumes").mkdir()
-    write_keys(tmp_path / "volumes", own=False)
-    (tmp_path / "volumes/nats").rename(keys)
-    config = (root / "deploy/nats/nats.conf").read_text().replace("/data", str(tmp_path / "data"))
-    config = config.replace("/etc/nats/", f"{keys.parent}/")
-    (keys.parent / "rillcast.conf").write_text(config)
-    check = [find_nats_server(), "--config", str(keys.parent / "rillcast.conf"), "-t"]
+    keys = volumes(tmp_path / "volumes") / "nats"
+    check = [find_nats_server(), "--config", str(nats_config(root, tmp_path, keys, 4222)), "-t"]
 
     done = subprocess.run(check, capture_output=True, text=True, check=False, timeout=30)
 
     assert done.returncode == 0, done.stderr
 
 
+async def test_the_health_check_has_nats_read_a_renewed_certificate(
+    root: Path, stack: dict[str, Any], tmp_path: Path
+) -> None:
+    made, port = volumes(tmp_path / "volumes", days_ago=400), free_port()
+    config = nats_config(root, tmp_path, made / "nats", port)
+    server = ServerProcess([find_nats_server(), "--config", str(config)], tmp_path, lambda: accepts(port))
+    await server.start()
+    try:
+        check = stack["nats"]["healthcheck"]["test"][1].replace("/etc/nats/keys", str(made / "nats"))
+        check = check.replace("/tmp/told", str(tmp_path / "told")).replace("-HUP 1", f"-HUP {server.pid}")
+        check = check[: check.index("wget")]
+
+        async def checked() -> bytes:
+            assert await (await asyncio.create_subprocess_shell(check)).wait() == 0
+            return await shown(port, made / "nats/ca.pem", starttls=True)
+
+        before = await checked()
+        volumes(made)
+        await eventually(lambda: differs(checked, before), 20, "the renewed certificate", not_yet=(OSError,))
+        told = (tmp_path / "told").stat().st_mtime_ns
+        await checked()
+        assert (tmp_path / "told").stat().st_mtime_ns == told, "it is told once"
+    finally:
+        await server.stop()
+
+
+async def differs(look: Callable[[], Awaitable[bytes]], before: bytes) -> bool:
+    return await look() != before
+
+
+async def shown(port: int, authority: Path, *, starttls: bool = False) -> bytes:
+    """The certificate that a server shows, in DER. Raises OSError when it is not by this authority."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if starttls:
+            await reader.readline()
+        await writer.start_tls(ssl.create_default_context(cafile=authority), server_hostname="127.0.0.1")
+        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return certificate
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@asynccontextmanager
+async def compose_consul(root: Path, stack: dict[str, Any], folder: Path) -> AsyncIterator[int]:
+    """Consul as compose configures it, with the files of `volumes` in `folder`; its port for TLS."""
+    port, own = free_port(), {"/etc/consul/rillcast.hcl": folder / "agent.hcl"}
+    own["/etc/consul/keys/access.json"] = folder / "consul/access.json"
+    data, ports = folder / "consul-data", f"http = {free_port()} server = {free_port()} serf_lan = {free_port()}"
+    config = (root / "deploy/consul/agent.hcl").read_text().replace("/consul/data", str(data))
+    config = config.replace("ports {", "ports {\n" + ports.replace(" s", "\n s")).replace("8501", str(port))
+    config = config.replace("/etc/consul/keys/", f"{folder}/consul/")
+    own["/etc/consul/rillcast.hcl"].write_text(config.replace("0.0.0.0", "127.0.0.1"))
+    arguments = [argument.partition("=") for argument in stack["consul"]["command"]]
+    command = [f"{name}={own[value]}" if value else name for name, _, value in arguments]
+    agent = ServerProcess([find_consul(), *command], folder, lambda: accepts(port))
+    await agent.start()
+    try:
+        yield port
+    finally:
+        await agent.stop()
+
+
 async def test_consul_takes_its_configuration_and_then_the_tokens(
     root: Path, stack: dict[str, Any], tmp_path: Path
 ) -> None:
     need_consul()
-    write_keys(tmp_path, own=False)
-    port, own = free_port(), {"/etc/consul/rillcast.hcl": tmp_path / "agent.hcl"}
-    own["/etc/consul/keys/access.json"] = tmp_path / "consul/access.json"
-    data, ports = tmp_path / "consul-data", f"http = {free_port()} server = {free_port()} serf_lan = {free_port()}"
-    config = (root / "deploy/consul/agent.hcl").read_text().replace("/consul/data", str(data))
-    config = config.replace("ports {", "ports {\n" + ports.replace(" s", "\n s")).replace("8501", str(port))
-    config = config.replace("/etc/consul/keys/", f"{tmp_path}/consul/")
-    own["/etc/consul/rillcast.hcl"].write_text(config.replace("0.0.0.0", "127.0.0.1"))
-    arguments = [argument.partition("=") for argument in stack["consul"]["command"]]
-    command = [f"{name}={own[value]}" if value else name for name, _, value in arguments]
-    url, authority = f"https://127.0.0.1:{port}", tmp_path / "consul-setup/ca.pem"
-    agent = ServerProcess([find_consul(), *command], tmp_path, lambda: accepts(port))
-    await agent.start()
-    try:
+    volumes(tmp_path)
+    authority = tmp_path / "consul-setup/ca.pem"
+    async with compose_consul(root, stack, tmp_path) as port:
+        url = f"https://127.0.0.1:{port}"
         await set_up(url, read_tokens(tmp_path / "consul-setup"), CONSUL_NODE, authority=authority)
         answers, trusting = {}, ssl.create_default_context(cafile=authority)
         for reader in [*NodeKind, "prometheus", ""]:
@@ -173,12 +246,20 @@ async def test_consul_takes_its_configuration_and_then_the_tokens(
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(headers=headers, verify=trusting, trust_env=False) as client:
                 answers[reader] = (await client.get(f"{url}/v1/catalog/nodes")).json()
-    finally:
-        await agent.stop()
 
     assert answers.pop("") == []
     assert {node["Node"] for nodes in answers.values() for node in nodes} == {CONSUL_NODE}
     assert all(answers.values())
+
+
+async def test_consul_reads_a_renewed_certificate_by_itself(root: Path, stack: dict[str, Any], tmp_path: Path) -> None:
+    need_consul()
+    volumes(tmp_path, days_ago=400)
+    async with compose_consul(root, stack, tmp_path) as port:
+        look = partial(shown, port, tmp_path / "edge/ca.pem")
+        before = await look()
+        volumes(tmp_path)
+        await eventually(lambda: differs(look, before), 30, "the renewed certificate", not_yet=(OSError,))
 
 
 def accepts(port: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.subjects import LICENSE_STATUS
@@ -18,7 +19,7 @@ from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.authority import Authority
 from rillcast.testing.eventually import eventually
-from rillcast.testing.servers import NatsServer, nats_server
+from rillcast.testing.servers import NatsServer, free_port, nats_server
 
 
 @pytest.fixture
@@ -117,6 +118,54 @@ async def test_a_node_shows_its_own_certificate_and_a_renewed_one_at_the_next_co
         await eventually(lambda: connection.connected, what="the reconnect with the new certificate")
         assert await works(connection)
         await connection.close()
+
+
+def in_cluster(authority: Authority, name: str, port: int, others: int) -> str:
+    """The configuration of docs/security.md for one of several servers."""
+    certificate, key = authority.issue(name, "127.0.0.1")
+    shown = f'cert_file: "{certificate}", key_file: "{key}"'
+    return (
+        f'server_name: "{name}"\ntls {{ {shown}, min_version: "1.3" }}\n'
+        f'cluster {{\n name: rillcast\n listen: "127.0.0.1:{port}"\n routes: ["tls://127.0.0.1:{others}"]\n'
+        f' tls {{ {shown}, ca_file: "{authority.file}", verify: true }}\n}}\n'
+    )
+
+
+async def test_servers_pass_messages_on_over_routes_with_tls_and_to_nobody_else(
+    authority: Authority, tmp_path: Path
+) -> None:
+    first, second, third = free_port(), free_port(), free_port()
+    stranger = Authority(tmp_path / "stranger")
+    async with (
+        nats_server(jetstream=False, more=in_cluster(authority, "nats-1", first, second)) as one,
+        nats_server(jetstream=False, more=in_cluster(authority, "nats-2", second, first)) as two,
+        nats_server(jetstream=False, more=in_cluster(stranger, "nats-3", third, first)) as three,
+    ):
+        chosen = [
+            NodeSettings(nats_url=server.url, nats_ca=str(made.file), connect_timeout_s=5)
+            for server, made in ((one, authority), (two, authority), (three, stranger))
+        ]
+        serving, asking, outside = (NatsConnection(settings, "license-1", user=BusUser.LICENSE) for settings in chosen)
+        for connection in (serving, asking, outside):
+            await connection.open()
+        status = LicenseStatus(license_id="x", licensee="x", community=True, state=LicenseState.VALID, limit_total=1)
+
+        async def answer(_: LicenseStatusRequest) -> LicenseStatus:
+            return status
+
+        bus = NatsBus(serving)
+        await bus.serve(LICENSE_STATUS, LicenseStatusRequest, answer)
+
+        async def passes() -> bool:
+            return await NatsBus(asking).request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus) == status
+
+        await eventually(passes, what="the route", not_yet=(RillcastError,))
+        await eventually(lambda: "TLS route handshake error" in three.log.read_text(), what="the refusal")
+        with pytest.raises(RillcastError):
+            await NatsBus(outside).request(LICENSE_STATUS, LicenseStatusRequest(), LicenseStatus, timeout_s=1)
+        await bus.close()
+        for connection in (serving, asking, outside):
+            await connection.close()
 
 
 @pytest.mark.parametrize("setting", ["nats_ca", "nats_certificate"])
