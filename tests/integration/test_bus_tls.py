@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,17 @@ def authority(tmp_path: Path) -> Authority:
 
 @asynccontextmanager
 async def tls_server(
-    authority: Authority, *, name: str = "127.0.0.1", verify: bool = False
+    authority: Authority, *, name: str = "127.0.0.1", verify: bool = False, users: bool = True
 ) -> AsyncIterator[NatsServer]:
     certificate, key = authority.issue("server", name)
     asks = f'ca_file: "{authority.file}", verify: true' if verify else ""
     tls = f'tls {{ cert_file: "{certificate}", key_file: "{key}", {asks} }}\n'
-    async with nats_server(users=True, more=tls) as running:
+    async with nats_server(users=users, more=tls) as running:
         yield running
 
 
 def settings(server: NatsServer, **values: object) -> NodeSettings:
-    known = {"nats_url": server.url, "nats_nkey": server.seeds[BusUser.LICENSE], "connect_timeout_s": 5}
+    known = {"nats_url": server.url, "nats_nkey": server.seeds.get(BusUser.LICENSE, ""), "connect_timeout_s": 5}
     return NodeSettings.model_validate(known | {name: str(value) for name, value in values.items()})
 
 
@@ -67,6 +68,31 @@ async def test_a_server_whose_authority_is_named_is_trusted(authority: Authority
         connection = NatsConnection(settings(server, nats_ca=authority.file), "license-1", user=BusUser.LICENSE)
         await connection.open()
         assert await works(connection)
+        await connection.close()
+
+
+async def test_a_server_that_sends_faster_than_we_read_is_held_back(authority: Authority) -> None:
+    async with tls_server(authority, users=False) as server:
+        connection = NatsConnection(settings(server, nats_ca=authority.file), "license-1", user=BusUser.LICENSE)
+        sender = NatsConnection(settings(server, nats_ca=authority.file), "license-2", user=BusUser.LICENSE)
+        await connection.open()
+        await sender.open()
+        inbox = connection.client.new_inbox()
+        await connection.client.subscribe(inbox)
+        await connection.settle()
+        transport: Any = connection.client._transport
+        reader, reading = transport._io_reader, connection.client._reading_task
+        assert reading is not None
+        reading.cancel()
+
+        for _ in range(200):
+            await sender.client.publish(inbox, b"x" * 60_000)
+        await sender.settle()
+
+        assert len(reader._buffer) > 0
+        assert len(reader._buffer) < 1_000_000
+        assert not reader._transport.is_reading()
+        await sender.close()
         await connection.close()
 
 

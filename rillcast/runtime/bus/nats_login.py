@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -31,7 +32,25 @@ class TlsClient(Client):
     def _connect_command(self) -> bytes:
         if self._demand_tls and not self._server_info.get("tls_required"):
             raise TlsMissing
+        _join_reader(self)
         return super()._connect_command()
+
+
+def _join_reader(client: Client) -> None:
+    """nats-py goes over to TLS with a reader that does not know its transport. Such a reader cannot hold back a server
+    that sends faster than we read, and its buffer has no limit."""
+    reader, writer = (getattr(client._transport, name, None) for name in ("_io_reader", "_io_writer"))
+    if isinstance(reader, asyncio.StreamReader) and writer is not None and reader._transport is None:  # type: ignore[attr-defined]
+        reader.set_transport(writer.transport)
+        writer._protocol._over_ssl = True  # else asyncio warns at each end of a connection
+
+
+def certificate_ends(client: Client) -> float:
+    """When the certificate of the server expires that this client is connected to, in Unix seconds; 0 without TLS."""
+    writer = getattr(client._transport, "_io_writer", None)
+    shown = writer.get_extra_info("ssl_object") if writer is not None else None
+    certificate = shown.getpeercert() if shown is not None else None
+    return float(ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else 0.0
 
 
 class Login:
