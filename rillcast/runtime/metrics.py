@@ -71,6 +71,10 @@ BUS_DENIED = Counter(
     "What NATS refused this node for want of a permission, by action (publish, subscribe) and subject without ids.",
     ["action", "subject"],
 )
+BUS_CERTIFICATE_EXPIRES = Gauge(
+    "rillcast_bus_certificate_expires_timestamp_seconds",
+    "Unix time at which the certificate expires that NATS showed when this node connected last; 0 without TLS.",
+)
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",

@@ -22,6 +22,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.bus.nats_users import keep_seeds, seed_file, server_config
 from rillcast.runtime.discovery.consul_acl import keep_tokens
+from rillcast.runtime.metrics import BUS_CERTIFICATE_EXPIRES
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import find_consul, find_nats_server, free_port, need_consul
@@ -103,6 +104,9 @@ async def test_renewed_certificates_are_shown_without_a_restart_and_the_former_c
     async with base(tmp_path, clock) as running:
         connection = NatsConnection(running.settings(), "license-1", user=BusUser.LICENSE)
         await connection.open()
+        (metric,) = BUS_CERTIFICATE_EXPIRES.collect()
+        ends = metric.samples[0].value
+        assert abs(ends - (clock() + LIFE).timestamp()) < 60
         before = {server: await running.shown(server) for server in TlsServer}
         keeper = asyncio.create_task(
             keep_renewed(running.folder.tls, running.stack.reload, running.said.append, every_s=0.05, clock=clock)
@@ -125,6 +129,18 @@ async def test_renewed_certificates_are_shown_without_a_restart_and_the_former_c
         await connection.close()
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def test_a_certificate_that_expires_soon_is_said(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.behind = LIFE - timedelta(days=29)
+    async with base(tmp_path, clock) as running:
+        connection = NatsConnection(running.settings(), "license-1", user=BusUser.LICENSE)
+        await connection.open()
+        await connection.close()
+
+    assert "The certificate of NATS expires soon" in caplog.text
 
 
 async def test_a_node_that_lost_its_connection_says_what_is_wrong_and_trusts_a_newer_authority_when_told(

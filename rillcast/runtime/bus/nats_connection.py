@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from nats.aio.client import Server as PoolServer
 from rillcast.contracts.permissions import BusUser, inbox_of
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.denials import Denials
-from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing
+from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing, certificate_ends
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
@@ -31,6 +32,7 @@ _LONGEST_PAUSE_S = 2.0
 _CLOSE_S = 2.0
 _TELL_EVERY_S = 10.0
 _MOST_REASONS = 5
+_SOON_S = 30 * 24 * 3600.0
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -178,7 +180,16 @@ class NatsConnection:
         self._client = client
         self._connected = True
         metrics.BUS_CONNECTED.set(1)
+        self._look_at_certificate(client)
         await self._announce()
+
+    def _look_at_certificate(self, client: Client) -> None:
+        """An operator has to know before nodes that connect are refused."""
+        ends = certificate_ends(client)
+        metrics.BUS_CERTIFICATE_EXPIRES.set(ends)
+        if ends and ends - time.time() < _SOON_S:
+            day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+            log.warning("The certificate of NATS expires soon", expires=day)
 
     def _say_how_open(self, client: Client) -> None:
         if not client._server_info.get("auth_required"):
@@ -269,6 +280,7 @@ class NatsConnection:
         metrics.BUS_CONNECTED.set(1)
         metrics.BUS_RECONNECTS.inc()
         log.info("NATS is back", server=text)
+        self._look_at_certificate(self.client)
         await self._announce()
 
     async def _on_closed(self) -> None:

@@ -25,6 +25,7 @@ from rillcast.cli.server_certificates import (
     new_set,
 )
 from rillcast.cli.tls_files import FIRST, in_folder, keep_in_folder
+from rillcast.runtime.secret_files import write_secret
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -205,7 +206,7 @@ def test_a_start_that_is_killed_while_it_writes_leaves_a_set_that_works(
         left[0] -= 1
         real(path, text, owner)
 
-    real, due = tls_files.write_secret, NOW + LIFE - RENEW_BEFORE
+    real, due = write_secret, NOW + LIFE - RENEW_BEFORE
     monkeypatch.setattr(tls_files, "write_secret", write)
     with pytest.raises(KeyboardInterrupt):
         keep(tmp_path, due)
