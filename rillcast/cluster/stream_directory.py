@@ -3,8 +3,8 @@
 It decides without I/O: entries and the time go in, and the names of changed streams come out. `stream_watch` feeds it.
 
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
-gone. This says something only while we hear the store. So nothing expires while the bus is down, nor within one lease
-after it came back.
+gone. This says something only while we hear the store. So nothing expires while the bus is down or stalled, nor within
+one lease after it came back.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class StreamDirectory:
         self._renditions: dict[str, _SeenRendition] = {}
         self._by_stream: dict[str, set[str]] = {}
         self._live: dict[str, LiveStream] = {}
-        self._up_since: float | None = None
+        self._heard_in = 0
+        self._heard_since = 0.0
         self.undecodable = 0
         """How many entries were ignored because they were no valid record, or were too many."""
 
@@ -182,14 +183,13 @@ class StreamDirectory:
         same = known is not None and _lasting(known.record) == _lasting(record)
         return frozenset() if same else frozenset((key,))
 
-    def expire(self, now: float, *, bus_up: bool) -> frozenset[str]:
-        """Drop what was not rewritten in time. It is to be called a few times in each lease."""
-        if not bus_up:
-            self._up_since = None
-            return frozenset()
-        if self._up_since is None:
-            self._up_since = now
-        if now - self._up_since < self._lease_s:
+    def expire(self, now: float, *, hearing: int) -> frozenset[str]:
+        """Drop what was not rewritten in time. It is to be called a few times in each lease. `hearing`: see
+        `Bus.hearing`."""
+        if hearing != self._heard_in:
+            self._heard_in = hearing
+            self._heard_since = now
+        if not hearing or now - self._heard_since < self._lease_s:
             return frozenset()
         stale = now - self._lease_s
         gone: set[str] = set()

@@ -28,7 +28,7 @@ class Connection(Protocol):
     """The part of `Bus` that the watch needs."""
 
     @property
-    def connected(self) -> bool: ...
+    def hearing(self) -> int: ...
 
 
 class StreamWatch:
@@ -101,7 +101,7 @@ class StreamWatch:
 
     async def _expire(self) -> None:
         while True:
-            self._tell(self.directory.expire(self._clock(), bus_up=self._bus.connected))
+            self._tell(self.directory.expire(self._clock(), hearing=self._bus.hearing))
             await asyncio.sleep(EXPIRY_CHECK_S)
 
     def _tell(self, keys: frozenset[str]) -> None:

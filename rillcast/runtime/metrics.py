@@ -66,6 +66,12 @@ LOG_LINES_LEFT_OUT = Counter(
 )
 
 BUS_CONNECTED = Gauge("rillcast_bus_connected", "1 while the connection to NATS is up.")
+BUS_STALLED = Gauge(
+    "rillcast_bus_stalled", "1 while the connection to NATS is up and yet NATS does not answer: nobody counts as gone."
+)
+BUS_ROUND_TRIP_SECONDS = Histogram(
+    "rillcast_bus_round_trip_seconds", "Time from a ping to the answer of NATS.", buckets=_BUS_BUCKETS
+)
 BUS_DENIED = Counter(
     "rillcast_bus_denied_total",
     "What NATS refused this node for want of a permission, by action (publish, subscribe) and subject without ids.",
@@ -78,7 +84,8 @@ BUS_CERTIFICATE_EXPIRES = Gauge(
 BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection to NATS came back.")
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",
-    "Requests sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, undecodable, "
+    "Requests sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, stalled "
+    "(NATS did not answer, so nothing was sent), undecodable, "
     "version (the other side speaks another version of the protocol), cancelled.",
     ["subject", "outcome"],
 )

@@ -25,12 +25,19 @@ class Bus(Protocol):
         """Whether the server is reachable right now."""
         ...
 
+    @property
+    def hearing(self) -> int:
+        """Which time of uninterrupted hearing this is, numbered from 1; 0 while nothing gets through, since the
+        connection is gone or the server does not answer. Silence of somebody says something only within one such time:
+        who waits for a sign of life begins to wait anew when the number has changed."""
+        ...
+
     async def request(
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
     ) -> Answer:
         """Ask, and wait for the answer. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with
-        retry_after_s) when nobody listens, the deadline passed, the bus is down or the other side speaks another
-        version of the protocol between nodes."""
+        retry_after_s) when nobody listens, the deadline passed, the bus is down or stalled, or the other side speaks
+        another version of the protocol between nodes."""
         ...
 
     async def serve(

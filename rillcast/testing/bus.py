@@ -56,13 +56,17 @@ class FakeBroker:
 
 
 class FakeBus:
-    """See `rillcast.runtime.ports.Bus`. Set `connected` to False for an outage, and `protocol` for a node of version 1,
-    which does not look at versions. `emitted` and `requested` hold what was sent through this instance."""
+    """See `rillcast.runtime.ports.Bus`. Set `connected` to False for an outage, `stalled` to True for a bus through
+    which nothing gets, and `protocol` for a node of version 1, which does not look at versions. `emitted` and
+    `requested` hold what was sent through this instance."""
 
     def __init__(self, broker: FakeBroker | None = None) -> None:
         self.broker = broker or FakeBroker()
         self.protocol = PROTOCOL_VERSION
         self._connected = True
+        self._stalled = False
+        self._held: list[tuple[str, bytes]] = []
+        self._hearing = 1
         self._lost = asyncio.Event()
         self.emitted: list[tuple[str, Any]] = []
         self.requested: list[tuple[str, Any]] = []
@@ -75,10 +79,31 @@ class FakeBus:
 
     @connected.setter
     def connected(self, value: bool) -> None:
+        if value and not self._connected:
+            self._hearing += 1
         self._connected = value
         if not value:
             self._lost.set()
             self._lost = asyncio.Event()
+
+    @property
+    def hearing(self) -> int:
+        """See `Bus.hearing`."""
+        return self._hearing if self._connected and not self._stalled else 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing gets through, though the bus is connected. What is emitted meanwhile arrives afterwards."""
+        return self._stalled
+
+    @stalled.setter
+    def stalled(self, value: bool) -> None:
+        if self._stalled and not value:
+            self._hearing += 1
+        self._stalled = value
+        held, self._held = self._held, []
+        for subject, body in held:
+            self.send(subject, body)
 
     async def request(
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
@@ -88,6 +113,8 @@ class FakeBus:
         self.requested.append((subject, message))
         if not self.connected:
             raise envelope.nobody(subject, "the bus is down")
+        if self._stalled:
+            raise envelope.nobody(subject, "the bus does not answer")
         found = self.broker.pick(subject)
         if found is None:
             raise envelope.nobody(subject, "nobody listens")
@@ -145,7 +172,10 @@ class FakeBus:
             metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
             return
         self.emitted.append((subject, event))
-        self.send(subject, body)
+        if self._stalled:
+            self._held.append((subject, body))
+        else:
+            self.send(subject, body)
 
     def send(self, subject: str, body: bytes) -> None:
         """Emit raw bytes, e.g. nonsense."""

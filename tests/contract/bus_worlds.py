@@ -45,6 +45,14 @@ class BusWorld(Protocol):
         """Bring the bus back, and wait until both know."""
         ...
 
+    async def stall(self) -> None:
+        """Let nothing get through, while the connections stand; returns when both know."""
+        ...
+
+    async def move(self) -> None:
+        """End that, and wait until both know."""
+        ...
+
 
 class FakeWorld:
     """Fakes sharing a broker."""
@@ -78,6 +86,12 @@ class FakeWorld:
 
     async def restore(self) -> None:
         self._near.connected = self._far.connected = True
+
+    async def stall(self) -> None:
+        self._near.stalled = self._far.stalled = True
+
+    async def move(self) -> None:
+        self._near.stalled = self._far.stalled = False
 
     async def close(self) -> None:
         await self._near.close()
@@ -120,7 +134,15 @@ class NatsWorld:
 
     async def restore(self) -> None:
         await self.server.start()
-        await eventually(lambda: self.near.connected and self.far.connected, what="the reconnect")
+        await eventually(lambda: self.near.hearing and self.far.hearing, what="the reconnect")
+
+    async def stall(self) -> None:
+        self.server.freeze()
+        await eventually(lambda: not self.near.hearing and not self.far.hearing, what="the stall being noticed")
+
+    async def move(self) -> None:
+        self.server.freeze(False)
+        await eventually(lambda: self.near.hearing and self.far.hearing, what="the bus being heard again")
 
     async def close_far(self) -> None:
         """That process leaves in order."""

@@ -266,6 +266,50 @@ async def test_an_outage_is_noticed_survived_and_leaves_nothing_stale(world: Bus
     assert got == ["after"]
 
 
+async def test_a_bus_that_stalls_refuses_requests_at_once_and_keeps_events(world: BusWorld) -> None:
+    got: list[str] = []
+    asked: list[str] = []
+
+    async def take(_subject: str, event: Told) -> None:
+        got.append(event.text)
+
+    async def answer(request: Ask) -> Told:
+        asked.append(request.text)
+        return Told(request.text)
+
+    await world.far.serve("rc.v1.test.echo", Ask, answer, queue="test")
+    await world.far.listen("rc.v1.test.event", Told, take)
+    before = world.near.hearing
+    assert before
+
+    await world.stall()
+    assert world.near.connected
+    async with asyncio.timeout(5):
+        with pytest.raises(RillcastError) as caught:
+            await world.near.request("rc.v1.test.echo", Ask("during the stall"), Told, timeout_s=30)
+        await world.near.emit("rc.v1.test.event", Told("during the stall"))
+    assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
+    assert caught.value.retry_after_s
+
+    await world.move()
+    assert world.near.hearing > before
+    assert await world.near.request("rc.v1.test.echo", Ask("after"), Told) == Told("after")
+    assert asked == ["after"], "nothing is carried out for somebody who was refused"
+    await eventually(lambda: got == ["during the stall"], what="the event sent during the stall")
+
+
+async def test_a_loss_and_a_stall_are_each_the_end_of_a_time_of_hearing(world: BusWorld) -> None:
+    seen = [world.near.hearing]
+    await world.stall()
+    await world.move()
+    seen.append(world.near.hearing)
+    await world.lose()
+    assert world.near.hearing == 0
+    await world.restore()
+    seen.append(world.near.hearing)
+    assert seen == sorted(set(seen))
+
+
 async def test_a_request_on_its_way_fails_when_the_bus_goes_down(world: BusWorld) -> None:
     started = asyncio.Event()
 

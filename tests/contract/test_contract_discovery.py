@@ -128,7 +128,7 @@ class NatsWorld:
         await connection.open()
         self.stack.push_async_callback(connection.close)
         bus = NatsBus(connection)
-        directory = NodeDirectory(connected=lambda: bus.connected)
+        directory = NodeDirectory(hearing=lambda: bus.hearing)
         await feed_directory(bus, directory)
         heartbeat = Heartbeat(bus, lambda: NodeReport(info=info, load=NodeLoad(), ready=readiness.ready))
         discovery = NatsDiscovery(bus, directory, heartbeat)

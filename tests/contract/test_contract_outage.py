@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,7 @@ from rillcast.contracts.messages import (
     SeatRequest,
 )
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.discovery.directory import EXPIRY_S
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
@@ -157,6 +159,47 @@ async def test_a_frozen_nats_is_noticed(nats: NatsServer) -> None:
         await eventually(lambda: not node.bus.connected, timeout_s=20, what="the frozen server being noticed")
         nats.freeze(False)
         await eventually(lambda: node.bus.connected, timeout_s=20, what="the reconnect")
+
+
+async def test_nobody_is_gone_while_nats_stalls_nor_after(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (other, node):
+        gone: list[str] = []
+        for each in (other, node):
+            each.directory.on_gone(lambda report: gone.append(report.info.node))
+        streams = await node.kv("contract", ttl_s=30.0)
+        nats.freeze()
+        await eventually(lambda: not node.bus.hearing and not other.bus.hearing, what="the stall being noticed")
+        with pytest.raises(RillcastError) as caught:
+            await streams.put("live/a", b"1")
+        assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
+        assert node._state()["bus_stalled"] is True
+        assert node.readiness.ready, "a stalled bus must not take a node with media out of service"
+        stalled = asyncio.create_task(asyncio.sleep(2 * EXPIRY_S))
+        await eventually(stalled.done, timeout_s=30, what="a stall that is longer than the patience with a silent node")
+        nats.freeze(False)
+        await eventually(lambda: node.bus.hearing and other.bus.hearing, timeout_s=20, what="the end of the stall")
+        heard = {report.info.node for report in other.directory.all()}
+        assert heard == {node.info.node, other.info.node}
+        await eventually(lambda: node._state()["bus_stalled"] is False, what="the end being shown")
+        await streams.put("live/a", b"2")
+        assert gone == []
+
+
+def freeze_this_process(seconds: float) -> None:
+    """With both nodes of a test in it."""
+    time.sleep(seconds)
+
+
+async def test_a_process_that_was_frozen_itself_takes_nobody_for_gone(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (other, node):
+        gone: list[str] = []
+        other.directory.on_gone(lambda report: gone.append(report.info.node))
+        await eventually(lambda: other.directory.alive(node.info.node), what="the other node being seen")
+        freeze_this_process(EXPIRY_S + 1)
+        assert other.directory.alive(node.info.node)
+        await eventually(lambda: other.bus.hearing, what="the bus being heard again")
+        assert other.directory.alive(node.info.node)
+        assert gone == []
 
 
 async def test_a_node_that_vanishes_is_missed_within_seconds(nats: NatsServer) -> None:

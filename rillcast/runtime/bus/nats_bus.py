@@ -82,6 +82,11 @@ class NatsBus:
         """Whether NATS is reachable right now."""
         return self._connection.connected
 
+    @property
+    def hearing(self) -> int:
+        """See `Bus.hearing`."""
+        return self._connection.hearing
+
     async def close(self) -> None:
         """Take no more requests, and end the handlers that are not done soon."""
         await self._unsubscribe()
@@ -134,6 +139,8 @@ class NatsBus:
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> bytes:
         if not self.connected:
             raise _Unanswered("disconnected", "the bus is down")
+        if not await self._connection.moves():  # what is sent now would be carried out when nobody waits any more
+            raise _Unanswered("stalled", "the bus does not answer")
         try:
             async with asyncio.timeout(timeout_s) as scope:
                 self._waiting[scope] = subject

@@ -17,6 +17,7 @@ from rillcast.contracts.permissions import BusUser, inbox_of
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.denials import Denials
 from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing, certificate_ends
+from rillcast.runtime.bus.pulse import Pulse
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
@@ -33,6 +34,10 @@ _CLOSE_S = 2.0
 _TELL_EVERY_S = 10.0
 _MOST_REASONS = 5
 _SOON_S = 30 * 24 * 3600.0
+_STALL_S = 0.5
+"""How long somebody who wants to ask waits for a stalled bus to move again."""
+_LONGEST_PING_S = 60
+"""Longer than nats-py takes to give a silent server up: an answer to a ping that was given up ends its reader."""
 
 Callback = Callable[[], Awaitable[None]]
 
@@ -60,6 +65,9 @@ class NatsConnection:
         self._closing = False
         self._connected = False
         self._revival: asyncio.Task[None] | None = None
+        self._pulse = Pulse(time.monotonic)
+        self._pulse_keeper: asyncio.Task[None] | None = None
+        self._pings: set[asyncio.Future[None]] = set()
         self._attempts = 0
         self._last_error = ""
         self._slow_told_at = -_TELL_EVERY_S
@@ -71,6 +79,15 @@ class NatsConnection:
     def connected(self) -> bool:
         """Whether the server is reachable right now, as far as known."""
         return self._connected and self._client is not None and self._client.is_connected
+
+    @property
+    def hearing(self) -> int:
+        """See `Bus.hearing`."""
+        return self._pulse.hearing if self.connected else 0
+
+    async def moves(self) -> bool:
+        """Whether the server can be asked something now: it is reachable and not stalled, or soon no more."""
+        return self.connected and await self._pulse.heard_within(_STALL_S) and self.connected
 
     @property
     def restricted(self) -> bool:
@@ -107,6 +124,7 @@ class NatsConnection:
         while True:
             try:
                 await self._connect()
+                self._pulse_keeper = self._supervisor.spawn(self._pulse.keep(self._ping), "nats pulse")
                 return
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 reason = self._last_error or str(error) or type(error).__name__
@@ -125,8 +143,8 @@ class NatsConnection:
     async def settle(self) -> None:
         """Wait until the server has taken in all that was sent. Raises what nats-py does when it can't."""
         # Twice, since nats-py writes the ping of a flush before the commands still waiting to be written.
-        await self.client.flush(timeout=2)
-        await self.client.flush(timeout=2)
+        await self._round_trip(2)
+        await self._round_trip(2)
 
     async def require_permissions(self) -> None:
         """Raises `StartError` that names the user and the subject if NATS has refused anything of all that was sent."""
@@ -142,8 +160,7 @@ class NatsConnection:
         self._closing = True
         self._connected = False
         metrics.BUS_CONNECTED.set(0)
-        if self._revival is not None:
-            await self._supervisor.end(self._revival)
+        await self._supervisor.end(*(task for task in (self._revival, self._pulse_keeper) if task is not None))
         if self._client is not None and not self._client.is_closed:
             # In a task of its own, since nats-py raises CancelledError when it lost the server a moment before: it then
             # waits for a transport whose end another of its tasks, cancelled meanwhile, waited for first.
@@ -152,6 +169,7 @@ class NatsConnection:
             if not ending.done() or ending.cancelled():
                 log.debug("Connection to NATS did not close in order")
             ending.cancel()
+        self._give_up_pings()
 
     async def _connect(self) -> None:
         client = TlsClient(demand_tls=self._login.demands_tls)
@@ -179,6 +197,7 @@ class NatsConnection:
             self._say_how_open(client)
         self._client = client
         self._connected = True
+        self._pulse.answered()
         metrics.BUS_CONNECTED.set(1)
         self._look_at_certificate(client)
         await self._announce()
@@ -190,6 +209,27 @@ class NatsConnection:
         if ends and ends - time.time() < _SOON_S:
             day = time.strftime("%Y-%m-%d", time.gmtime(ends))
             log.warning("The certificate of NATS expires soon", expires=day)
+
+    def _ping(self) -> asyncio.Future[None]:
+        """Ends when the server has answered. It is left alone for whoever waits no longer, and cancelled with the
+        connection: in nats-py, an answer to a ping that was given up ends the reader of a living connection."""
+        ping = asyncio.ensure_future(self.client.flush(timeout=_LONGEST_PING_S))
+        self._pings.add(ping)
+        ping.add_done_callback(self._pings.discard)
+        return ping
+
+    async def _round_trip(self, timeout_s: float) -> None:
+        ping = self._ping()
+        await asyncio.wait([ping], timeout=timeout_s)
+        if not ping.done():
+            raise TimeoutError("the server does not answer a ping")
+        if ping.cancelled():
+            raise ConnectionError("the connection to the server is gone")
+        ping.result()
+
+    def _give_up_pings(self) -> None:
+        for ping in list(self._pings):
+            ping.cancel()
 
     def _say_how_open(self, client: Client) -> None:
         if not client._server_info.get("auth_required"):
@@ -236,8 +276,10 @@ class NatsConnection:
             await callback()
 
     def _lose(self) -> None:
+        self._give_up_pings()
         if self._connected:
             self._connected = False
+            self._pulse.lost()
             metrics.BUS_CONNECTED.set(0)
             for callback in self._on_lost:
                 callback()
@@ -277,6 +319,7 @@ class NatsConnection:
         self._told_away.clear()
         self.denials.forget()
         self._connected = True
+        self._pulse.answered()
         metrics.BUS_CONNECTED.set(1)
         metrics.BUS_RECONNECTS.inc()
         log.info("NATS is back", server=text)

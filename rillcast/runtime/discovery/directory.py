@@ -34,19 +34,20 @@ class _Wait(msgspec.Struct, eq=False):
 
 
 class NodeDirectory:
-    """Live `NodeReport`s. While this node itself is cut off from the bus it hears nobody, so nobody expires then:
-    losing the bus must never look like losing every parent."""
+    """Live `NodeReport`s. While this node itself hears nothing from the bus, nobody expires: a bus that is gone or
+    stalled must never look like the death of everybody."""
 
     def __init__(
         self,
         discovery: Discovery | None = None,
         clock: Callable[[], float] = time.monotonic,
-        connected: Callable[[], bool] = lambda: True,
+        hearing: Callable[[], int] = lambda: 1,
     ) -> None:
+        """`hearing`: see `Bus.hearing`."""
         self._discovery = discovery
         self._clock = clock
-        self._connected = connected
-        self._was_connected = True
+        self._hearing = hearing
+        self._heard_in = hearing()
         self._seen: dict[NodeId, _Seen] = {}
         self._on_gone: list[Listener] = []
         self._waits: set[_Wait] = set()
@@ -119,16 +120,17 @@ class NodeDirectory:
 
     def expire(self) -> None:
         """Drop who fell silent. Called by itself on every question and each second."""
-        connected = self._connected()
+        hearing = self._hearing()
+        if not hearing:
+            return
         now = self._clock()
-        if connected and not self._was_connected:
-            for seen in self._seen.values():  # after a gap everybody gets the full time to be heard again
+        if hearing != self._heard_in:
+            self._heard_in = hearing
+            for seen in self._seen.values():  # what was missed is unknown: everybody gets the full time again
                 seen.heard_at = now
-        self._was_connected = connected
-        if connected:
-            oldest = now - EXPIRY_S
-            for node in [node for node, seen in self._seen.items() if seen.heard_at < oldest]:
-                self._gone(node)
+        oldest = now - EXPIRY_S
+        for node in [node for node, seen in self._seen.items() if seen.heard_at < oldest]:
+            self._gone(node)
 
     def _gone(self, node: NodeId) -> None:
         seen = self._seen.pop(node, None)

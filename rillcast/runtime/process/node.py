@@ -244,6 +244,7 @@ class Node:
         self.bus = bus = NatsBus(self._connection)
         resources.push_async_callback(bus.close)
         self._shown["bus"] = lambda: bus.connected
+        self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
         self._heartbeat = Heartbeat(bus, self.report, self._tasks)
         resources.push_async_callback(self._heartbeat.stop)
         self.discovery = await self._join(bus)
@@ -276,11 +277,11 @@ class Node:
             )
             resources.push_async_callback(consul.close)
             await consul.open()
-            self.directory = NodeDirectory(consul, connected=lambda: bus.connected)
+            self.directory = NodeDirectory(consul, hearing=lambda: bus.hearing)
             await feed_directory(bus, self.directory)
             await self._heartbeat.start()
         else:
-            self.directory = NodeDirectory(connected=lambda: bus.connected)
+            self.directory = NodeDirectory(hearing=lambda: bus.hearing)
             await feed_directory(bus, self.directory)
             discovery = NatsDiscovery(bus, self.directory, self._heartbeat)
         resources.push_async_callback(discovery.deregister)

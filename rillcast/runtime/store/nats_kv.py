@@ -266,6 +266,8 @@ class NatsKeyValue:
         try:
             if not self._connection.connected:
                 raise self._unavailable("the bus is down")
+            if not await self._connection.moves():
+                raise self._unavailable("the bus does not answer")
             async with asyncio.timeout(3 * _TIMEOUT_S):
                 try:
                     return await step()

@@ -47,7 +47,7 @@ def rendition(revision: int, epoch: int, bitrate_bps: int = 0) -> Entry:
 
 def directory_with(first: Entry) -> StreamDirectory:
     directory = StreamDirectory(LEASE_S)
-    directory.expire(0.0, bus_up=True)
+    directory.expire(0.0, hearing=1)
     directory.apply_stream(first, 0.0)
     return directory
 
@@ -158,13 +158,13 @@ def test_whatever_is_written_every_stream_can_be_looked_up_and_in_the_end_nothin
         now += later
         directory.apply_stream(Entry(key, value, revision), now)
         directory.apply_rendition(Entry(key, value, revision), now)
-        directory.expire(now, bus_up=True)
+        directory.expire(now, hearing=1)
         for live in directory.all():
             assert live.key == stream_key(live.app, live.stream)
             assert all(stream_key(job.app, job.stream) == live.key for job in live.renditions)
 
-    directory.expire(now + 1, bus_up=True)
-    directory.expire(now + 1 + LEASE_S, bus_up=True)
+    directory.expire(now + 1, hearing=1)
+    directory.expire(now + 1 + LEASE_S, hearing=1)
 
     assert list(directory.all()) == []
     assert not (directory._renditions or directory._by_stream or directory._live)
@@ -173,8 +173,8 @@ def test_whatever_is_written_every_stream_can_be_looked_up_and_in_the_end_nothin
 def test_a_key_not_rewritten_within_the_lease_is_gone() -> None:
     directory = directory_with(entry(5))
 
-    assert directory.expire(LEASE_S - 0.1, bus_up=True) == frozenset()
-    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+    assert directory.expire(LEASE_S - 0.1, hearing=1) == frozenset()
+    assert directory.expire(LEASE_S, hearing=1) == {KEY}
     assert directory.get(APP, STREAM) is None
 
 
@@ -182,7 +182,7 @@ def test_a_rewritten_key_stays() -> None:
     directory = directory_with(entry(5))
     directory.apply_stream(entry(6, epoch=5), 4.0)
 
-    directory.expire(LEASE_S + 3.0, bus_up=True)
+    directory.expire(LEASE_S + 3.0, hearing=1)
 
     assert directory.get(APP, STREAM) is not None
 
@@ -190,11 +190,19 @@ def test_a_rewritten_key_stays() -> None:
 def test_nothing_expires_while_the_bus_is_down_nor_within_a_lease_after_it_came_back() -> None:
     directory = directory_with(entry(5))
 
-    directory.expire(1.0, bus_up=False)
-    assert directory.expire(500.0, bus_up=False) == frozenset()
-    assert directory.expire(501.0, bus_up=True) == frozenset()
-    assert directory.expire(501.0 + LEASE_S - 0.1, bus_up=True) == frozenset()
-    assert directory.expire(501.0 + LEASE_S, bus_up=True) == {KEY}
+    directory.expire(1.0, hearing=0)
+    assert directory.expire(500.0, hearing=0) == frozenset()
+    assert directory.expire(501.0, hearing=1) == frozenset()
+    assert directory.expire(501.0 + LEASE_S - 0.1, hearing=1) == frozenset()
+    assert directory.expire(501.0 + LEASE_S, hearing=1) == {KEY}
+
+
+def test_nothing_expires_by_a_silence_of_the_bus_that_was_over_before_anybody_looked() -> None:
+    directory = directory_with(entry(5))
+
+    assert directory.expire(500.0, hearing=2) == frozenset()
+    assert directory.expire(500.0 + LEASE_S - 0.1, hearing=2) == frozenset()
+    assert directory.expire(500.0 + LEASE_S, hearing=2) == {KEY}
 
 
 def test_the_same_revision_shown_again_after_a_reconnect_is_no_sign_of_life() -> None:
@@ -202,7 +210,7 @@ def test_the_same_revision_shown_again_after_a_reconnect_is_no_sign_of_life() ->
 
     directory.apply_stream(entry(5), 5.9)
 
-    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+    assert directory.expire(LEASE_S, hearing=1) == {KEY}
 
 
 def test_a_deleted_key_is_gone_at_once() -> None:
@@ -251,7 +259,7 @@ def test_renditions_not_rewritten_are_gone_while_the_stream_stays() -> None:
     directory.apply_rendition(rendition(7, epoch=5), 0.0)
     directory.apply_stream(entry(8, epoch=5), 5.0)
 
-    assert directory.expire(LEASE_S, bus_up=True) == {KEY}
+    assert directory.expire(LEASE_S, hearing=1) == {KEY}
 
     live = directory.get(APP, STREAM)
     assert live is not None

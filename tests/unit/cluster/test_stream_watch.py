@@ -76,9 +76,9 @@ async def test_what_is_known_stays_known_while_the_bus_is_down() -> None:
         await fixture.streams.put(KEY, RECORD)
         assert await fixture.watch.wait_for(APP, STREAM, 5.0) is not None
         fixture.bus.connected = False
-        fixture.watch.directory.expire(fixture.clock(), bus_up=False)
+        fixture.watch.directory.expire(fixture.clock(), hearing=0)
 
         fixture.clock.advance(1_000)
-        fixture.watch.directory.expire(fixture.clock(), bus_up=fixture.bus.connected)
+        fixture.watch.directory.expire(fixture.clock(), hearing=fixture.bus.hearing)
 
         assert fixture.watch.get(APP, STREAM) is not None

@@ -25,8 +25,8 @@ def report(
 class Setting:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.connected = True
-        self.directory = NodeDirectory(clock=self.clock, connected=lambda: self.connected)
+        self.hearing = 1
+        self.directory = NodeDirectory(clock=self.clock, hearing=lambda: self.hearing)
         self.gone: list[str] = []
         self.directory.on_gone(lambda last: self.gone.append(last.info.node))
 
@@ -58,18 +58,28 @@ def test_a_goodbye_counts_at_once_and_once() -> None:
     assert setting.gone == ["e1"]
 
 
-def test_nobody_is_gone_only_because_we_are_cut_off() -> None:
+def test_nobody_is_gone_while_the_bus_is_not_heard() -> None:
     setting = Setting()
     setting.directory.heard(report("e1"))
-    setting.connected = False
+    setting.hearing = 0
     setting.directory.expire()
     setting.clock.advance(60)
     assert setting.directory.alive(NodeId("e1"))
-    setting.connected = True
+    setting.hearing = 2
     setting.directory.expire()
     setting.clock.advance(EXPIRY_S - 0.1)
     assert setting.directory.alive(NodeId("e1"))
     setting.clock.advance(0.2)
+    assert not setting.directory.alive(NodeId("e1"))
+
+
+def test_nobody_is_gone_by_a_silence_of_the_bus_that_was_over_before_anybody_asked() -> None:
+    setting = Setting()
+    setting.directory.heard(report("e1"))
+    setting.clock.advance(60)  # e.g. this process was frozen
+    setting.hearing = 2
+    assert setting.directory.alive(NodeId("e1"))
+    setting.clock.advance(EXPIRY_S + 0.1)
     assert not setting.directory.alive(NodeId("e1"))
 
 
