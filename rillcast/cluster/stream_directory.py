@@ -3,13 +3,14 @@
 It decides without I/O: entries and the time go in, and the names of changed streams come out. `stream_watch` feeds it.
 
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
-gone. This says something only while we hear the store. So nothing expires while the bus is down or stalled, nor within
-one lease after it came back.
+gone. This says something only while we hear the store, and while the store hears the owner. So nothing expires while
+the bus is down or stalled, nor within one lease after it came back, nor while the owner lives and says that the store
+takes no writes of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -183,9 +184,11 @@ class StreamDirectory:
         same = known is not None and _lasting(known.record) == _lasting(record)
         return frozenset() if same else frozenset((key,))
 
-    def expire(self, now: float, *, hearing: int) -> frozenset[str]:
+    def expire(
+        self, now: float, *, hearing: int, kept_from_writing: Callable[[NodeId], bool] = lambda _: False
+    ) -> frozenset[str]:
         """Drop what was not rewritten in time. It is to be called a few times in each lease. `hearing`: see
-        `Bus.hearing`."""
+        `Bus.hearing`. `kept_from_writing`: whether a node lives and can't write, so that its records stay."""
         if hearing != self._heard_in:
             self._heard_in = hearing
             self._heard_since = now
@@ -194,9 +197,11 @@ class StreamDirectory:
         stale = now - self._lease_s
         gone: set[str] = set()
         for key in [key for key, seen in self._streams.items() if seen.written_at <= stale]:
-            gone |= self._forget_stream(key)
+            if not kept_from_writing(self._streams[key].record.owner):
+                gone |= self._forget_stream(key)
         for key in [key for key, job in self._renditions.items() if job.written_at <= stale]:
-            gone |= self._forget_rendition(key)
+            if not kept_from_writing(self._renditions[key].record.owner):
+                gone |= self._forget_rendition(key)
         return frozenset(gone)
 
     def _is_late(self, entry: Entry, known: _Seen, now: float) -> bool:

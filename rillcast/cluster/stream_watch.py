@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
-from rillcast.contracts.ids import AppName, StreamId, stream_key
+from rillcast.contracts.ids import AppName, NodeId, StreamId, stream_key
 from rillcast.contracts.subjects import BUCKET_RENDITIONS, BUCKET_STREAMS, STREAM_LEASE_S
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
@@ -41,7 +41,11 @@ class StreamWatch:
         bus: Connection,
         clock: Callable[[], float],
         lease_s: float = STREAM_LEASE_S,
+        *,
+        kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
     ) -> None:
+        """`kept_from_writing`: whether a node lives and says that it can't write to the store."""
+        self._kept_from_writing = kept_from_writing
         self._streams = streams
         self._renditions = renditions
         self._bus = bus
@@ -101,7 +105,10 @@ class StreamWatch:
 
     async def _expire(self) -> None:
         while True:
-            self._tell(self.directory.expire(self._clock(), hearing=self._bus.hearing))
+            gone = self.directory.expire(
+                self._clock(), hearing=self._bus.hearing, kept_from_writing=self._kept_from_writing
+            )
+            self._tell(gone)
             await asyncio.sleep(EXPIRY_CHECK_S)
 
     def _tell(self, keys: frozenset[str]) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
@@ -90,8 +91,10 @@ class MediaNode:
         relay_keys: RelayKeys,
         clock: Callable[[], float] = time.monotonic,
         lease_s: float = subjects.STREAM_LEASE_S,
+        kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
     ) -> None:
-        """`events`: what `plane` calls. `clock`: monotonic seconds. `lease_s`: of the records in both buckets."""
+        """`events`: what `plane` calls. `clock`: monotonic seconds. `lease_s`: of the records in both buckets.
+        `kept_from_writing`: see `StreamWatch`."""
         self.node = info.node
         self.plane = plane
         self.bus = bus
@@ -104,7 +107,7 @@ class MediaNode:
         self.load = MediaLoad(len(plane.workers), media_limits(settings))
         self.tasks = BackgroundTasks()
         self.outbox = Outbox(bus, metrics.EVENTS_DROPPED.inc)
-        self.watch = StreamWatch(streams, renditions, bus, clock, lease_s)
+        self.watch = StreamWatch(streams, renditions, bus, clock, lease_s, kept_from_writing=kept_from_writing)
         self.draining = False
         """Whether the node goes away. What is here goes on for a while, nothing new is taken."""
         self._events = events
@@ -245,6 +248,7 @@ async def open_media_node(
                     streams=streams,
                     renditions=renditions,
                     relay_keys=SealedRelayKeys(node.info.node, node.identity, node.directory.get, node.directory.until),
+                    kept_from_writing=node.directory.kept_from_writing,
                 ),
             )
         finally:

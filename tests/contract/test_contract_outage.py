@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import msgspec
 import pytest
 
+from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.ids import AppName, SessionId, StreamId, stream_key
 from rillcast.contracts.messages import (
     CarriedStream,
     NodeLoad,
     SeatAnswer,
     SeatRequest,
 )
+from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.directory import EXPIRY_S
 from rillcast.runtime.ports import Entry
@@ -183,6 +185,61 @@ async def test_nobody_is_gone_while_nats_stalls_nor_after(nats: NatsServer) -> N
         await eventually(lambda: node._state()["bus_stalled"] is False, what="the end being shown")
         await streams.put("live/a", b"2")
         assert gone == []
+
+
+async def test_nothing_is_gone_while_the_disk_of_nats_is_full() -> None:
+    async with nats_server(more="jetstream: { max_file: 3MB }\n") as nats, cluster(nats.url) as (other, node):
+        lease_s, key = 1.0, stream_key(AppName("live"), StreamId("full"))
+        streams, renditions = await other.kv("streams", lease_s), await other.kv("renditions", lease_s)
+        watch = StreamWatch(
+            streams,
+            renditions,
+            other.bus,
+            time.monotonic,
+            lease_s,
+            kept_from_writing=other.directory.kept_from_writing,
+        )
+        other.spawn(watch.run(), "watch")
+        record = StreamRecord(
+            app=AppName("live"),
+            stream=StreamId("full"),
+            owner=node.info.node,
+            publisher_session=SessionId("p"),
+            tracks=(),
+        )
+        owners = await node.kv("streams", lease_s)
+        rewriting = True
+
+        async def keep() -> None:
+            while True:
+                if rewriting:
+                    with suppress(RillcastError):
+                        await owners.put(key, msgspec.json.encode(record))
+                await asyncio.sleep(lease_s / 3)
+
+        node.spawn(keep(), "keeper")
+        await eventually(lambda: watch.directory.by_key(key), what="the stream being live")
+
+        other_bucket = await node.kv("ballast")
+        for number in range(4):
+            with suppress(RillcastError):
+                await other_bucket.put(f"stone{number}", b"x" * 900_000)
+        await eventually(lambda: other.directory.kept_from_writing(node.info.node), what="the owner saying so")
+        held = asyncio.create_task(asyncio.sleep(3 * lease_s))
+        while not held.done():
+            assert watch.directory.by_key(key) is not None
+            await asyncio.sleep(0.05)
+        assert node._state()["store_lost"] is True
+
+        for number in range(4):
+            with suppress(RillcastError):
+                await other_bucket.delete(f"stone{number}")
+        await eventually(
+            lambda: not other.directory.kept_from_writing(node.info.node), timeout_s=20, what="the store taking writes"
+        )
+        assert watch.directory.by_key(key) is not None
+        rewriting = False
+        await eventually(lambda: watch.directory.by_key(key) is None, what="the record that nobody rewrites being gone")
 
 
 def freeze_this_process(seconds: float) -> None:

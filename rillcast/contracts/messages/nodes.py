@@ -76,6 +76,9 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     not_ready_reason: Text = ""
     carried: tuple[CarriedStream, ...] = ()
     """At most 500, most viewers first."""
+    store_lost: bool = False
+    """Whether the store takes no writes of this node. So records of this node are not rewritten in time, or expire,
+    although what they describe goes on."""
 
 
 class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):

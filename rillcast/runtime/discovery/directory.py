@@ -77,6 +77,11 @@ class NodeDirectory:
         """Whether a node sends heartbeats (also when it is draining or not ready)."""
         return self.get(node) is not None
 
+    def kept_from_writing(self, node: NodeId) -> bool:
+        """Whether a node sends heartbeats that say that the store takes no writes of it."""
+        report = self.get(node)
+        return report is not None and report.store_lost
+
     async def until(self, node: NodeId, wanted: Callable[[NodeReport], bool], timeout_s: float) -> None:
         """Return when the last report of a node is as `wanted`: at once, or with one of its next heartbeats. Returns
         also when the time is over, or at once when too many wait."""

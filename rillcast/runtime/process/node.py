@@ -202,7 +202,11 @@ class Node:
             draining=self.draining,
             not_ready_reason=self.readiness.sentence(),
             carried=self._carried,
+            store_lost=self._store_lost(),
         )
+
+    def _store_lost(self) -> bool:
+        return not all(bucket.takes_writes for bucket in self._buckets.values())
 
     # ---- start
 
@@ -244,6 +248,7 @@ class Node:
         self.bus = bus = NatsBus(self._connection)
         resources.push_async_callback(bus.close)
         self._shown["bus"] = lambda: bus.connected
+        self._shown["store_lost"] = self._store_lost
         self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
         self._heartbeat = Heartbeat(bus, self.report, self._tasks)
         resources.push_async_callback(self._heartbeat.stop)

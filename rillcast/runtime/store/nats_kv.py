@@ -31,6 +31,8 @@ from rillcast.runtime.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _TIMEOUT_S = 2.0
+_LATELY_S = 10.0
+_WRITES = {"create", "update", "put", "delete"}
 _NO_STREAM = 10059
 _NO_MESSAGE = 10037
 _NAME_TAKEN = 10058
@@ -71,6 +73,7 @@ class NatsKeyValue:
         self._making = asyncio.Lock()
         self._js: tuple[Client, JetStreamContext] | None = None
         self._feeds: set[Feed] = set()
+        self._refused_at: float | None = None
         connection.on_connected(self._restart_feeds)
 
     async def open(self, patience_s: float = 15.0) -> None:
@@ -187,6 +190,11 @@ class NatsKeyValue:
         return self._connection.connected
 
     @property
+    def takes_writes(self) -> bool:
+        """False when the last write failed lately, for a reason of the store: out of reach, out of space, too slow."""
+        return self._refused_at is None or time.monotonic() - self._refused_at > _LATELY_S
+
+    @property
     def client(self) -> Client:
         """The NATS client in use; another one after a revival."""
         return self._connection.client
@@ -262,26 +270,35 @@ class NatsKeyValue:
     # ---- inside
 
     async def _run(self, operation: str, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run one operation; a lost bucket is made again and the operation repeated once."""
+        """Run one operation, and note whether the store takes writes."""
+        writes = operation in _WRITES
         try:
-            if not self._connection.connected:
-                raise self._unavailable("the bus is down")
-            if not await self._connection.moves():
-                raise self._unavailable("the bus does not answer")
-            async with asyncio.timeout(3 * _TIMEOUT_S):
-                try:
-                    return await step()
-                except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError) as error:
-                    if isinstance(error, nats.js.errors.NotFoundError) and error.err_code != _NO_STREAM:
-                        raise
-                    await self.ensure()
-                    return await step()
+            result = await self._attempt(step)
         except RillcastError:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
+            self._refused_at = time.monotonic() if writes else self._refused_at
             raise
         except (nats.errors.Error, OSError, TimeoutError) as error:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
+            self._refused_at = time.monotonic() if writes else self._refused_at
             raise self._unavailable(str(error) or type(error).__name__) from error
+        self._refused_at = None if writes else self._refused_at
+        return result
+
+    async def _attempt(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """A lost bucket is made again, and the operation is repeated once."""
+        if not self._connection.connected:
+            raise self._unavailable("the bus is down")
+        if not await self._connection.moves():
+            raise self._unavailable("the bus does not answer")
+        async with asyncio.timeout(3 * _TIMEOUT_S):
+            try:
+                return await step()
+            except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError) as error:
+                if isinstance(error, nats.js.errors.NotFoundError) and error.err_code != _NO_STREAM:
+                    raise
+                await self.ensure()
+                return await step()
 
     async def _keys(self) -> list[str]:
         """Keys that exist at this moment, deleted ones that left a marker included."""

@@ -90,6 +90,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         await host.kv(subjects.BUCKET_RENDITIONS, subjects.STREAM_LEASE_S),
         host.bus,
         clock,
+        kept_from_writing=host.directory.kept_from_writing,
     )
     streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps)

@@ -205,6 +205,17 @@ def test_nothing_expires_by_a_silence_of_the_bus_that_was_over_before_anybody_lo
     assert directory.expire(500.0 + LEASE_S, hearing=2) == {KEY}
 
 
+def test_nothing_of_an_owner_expires_that_lives_and_can_not_write() -> None:
+    directory = directory_with(entry(5))
+    kept = {NodeId("o1")}
+
+    assert directory.expire(500.0, hearing=1, kept_from_writing=kept.__contains__) == frozenset()
+    assert directory.get(APP, STREAM) is not None
+
+    kept.clear()  # it has died, or it can write and does not
+    assert directory.expire(500.5, hearing=1, kept_from_writing=kept.__contains__) == {KEY}
+
+
 def test_the_same_revision_shown_again_after_a_reconnect_is_no_sign_of_life() -> None:
     directory = directory_with(entry(5))
 
