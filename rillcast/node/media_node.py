@@ -28,10 +28,11 @@ from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
 from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerFailed, WorkerStats
 from rillcast.node import metrics
 from rillcast.node.addresses import MediaAddresses
-from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.background import BackgroundTasks
 from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
 from rillcast.node.metrics import PlaneMetrics
+from rillcast.node.outbox import Outbox
 from rillcast.node.relay_keys import RelayKeys, SealedRelayKeys
 from rillcast.node.worker_watch import LOOK_S, WorkerWatch
 from rillcast.runtime.errors import NodeFault

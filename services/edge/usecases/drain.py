@@ -8,7 +8,8 @@ import asyncio
 from collections import deque
 
 from rillcast.contracts.words import EndReason
-from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.background import BackgroundTasks
+from rillcast.node.outbox import Outbox
 from services.edge.domain.stage import Stage
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.usecases.session_end import TURN, SessionEnd

@@ -6,7 +6,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
-from rillcast.node.background import Outbox
+from rillcast.node.outbox import Outbox
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer
 

@@ -21,8 +21,9 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, CarriedStream, CloseAnswer, CloseRequest, HandOverRequest, StreamEvent
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import AdoptedFeed, AdoptFeeds, Event, RemoveSource, SourceStats
-from rillcast.node.background import BackgroundTasks, Outbox
+from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
+from rillcast.node.outbox import Outbox
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.tasks.key_locks import KeyLocks
 from services.origin import metrics

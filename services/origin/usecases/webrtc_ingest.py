@@ -21,8 +21,8 @@ from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish
 from rillcast.node.addresses import MediaAddresses
-from rillcast.node.background import Outbox
 from rillcast.node.ice import ice_parameters, restart_ice
+from rillcast.node.outbox import Outbox
 from rillcast.runtime.telemetry.tracing import tracer
 from services.origin import metrics
 from services.origin.domain.owned_stream import Publisher

@@ -10,7 +10,7 @@ from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.media.protocol import PlaneSession
 from rillcast.media.sdp import LocalTransport
-from rillcast.node.background import Outbox
+from rillcast.node.outbox import Outbox
 from rillcast.testing.bus import FakeBroker, FakeBus
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.viewer import Viewer
