@@ -58,7 +58,8 @@ class SessionEvents:
     def closed(self, viewer: Viewer, reason: EndReason) -> None:
         """The session is over."""
         state = SessionState.CLOSED
-        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=state, reason=reason))
+        change = SessionChanged(session=viewer.session, node=self._node, state=state, reason=reason)
+        self._put(viewer, change, again=True)
 
-    def _put(self, viewer: Viewer, change: SessionChanged) -> None:
-        self._outbox.put(subjects.session_changed(viewer.signaling), change)
+    def _put(self, viewer: Viewer, change: SessionChanged, *, again: bool = False) -> None:
+        self._outbox.put(subjects.session_changed(viewer.signaling), change, again=again)

@@ -110,6 +110,7 @@ class WebRtcIngest:
         self._outbox.put(
             subjects.session_changed(session.signaling),
             SessionChanged(session=session.publisher.session, node=self.node, state=state, reason=reason),
+            again=state is SessionState.CLOSED,
         )
 
     def _session(self, session: SessionId) -> WebRtcSession:

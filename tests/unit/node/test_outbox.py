@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
 
 import msgspec
 import pytest
 
 from rillcast.node import outbox as outbox_module
-from rillcast.node.outbox import Outbox
+from rillcast.node.outbox import LOOK_S, MAX_WAITING_EVENTS, REMEMBERED_S, SETTLED_S, Outbox
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.bus import FakeBus
+from rillcast.testing.clock import VirtualTimeLoop
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -69,3 +73,106 @@ async def test_a_full_outbox_drops_the_oldest_and_says_so(monkeypatch: pytest.Mo
         outbox.put("rc.v1.test", Told(number))
     await outbox.flush()
     assert (numbers(bus), len(dropped)) == ([2, 3], 2)
+
+
+class Interrupted:
+    """An outbox on a bus that goes away and comes back, on a clock that jumps when everybody waits."""
+
+    def __init__(self) -> None:
+        self.bus = FakeBus()
+        self.outbox = Outbox(self.bus, lambda: None, asyncio.get_running_loop().time)
+        self.running = asyncio.create_task(self.outbox.run())
+
+    async def lose_and_restore(self, *, stalled: bool = False) -> None:
+        for gone in (True, False):
+            if stalled:
+                self.bus.stalled = gone
+            else:
+                self.bus.connected = not gone
+            await asyncio.sleep(2 * LOOK_S)
+
+    async def end(self) -> None:
+        await cancelled(self.running)
+
+
+def in_virtual_time(test: Callable[[Interrupted], Awaitable[None]]) -> Callable[[], None]:
+    async def run() -> None:
+        setting = Interrupted()
+        try:
+            await test(setting)
+        finally:
+            await setting.end()
+
+    @wraps(test)
+    def whole() -> None:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(run())
+
+    del whole.__wrapped__  # pytest would look for its parameters
+    return whole
+
+
+@in_virtual_time
+async def test_what_happens_during_an_outage_is_sent_after_it(setting: Interrupted) -> None:
+    setting.bus.connected = False
+    setting.outbox.put("rc.v1.test", Told(1))
+    await asyncio.sleep(60)
+    assert numbers(setting.bus) == []
+    setting.bus.connected = True
+    await asyncio.sleep(2 * LOOK_S)
+    assert numbers(setting.bus) == [1]
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["lost", "stalled"])
+def test_an_end_is_said_again_after_an_interruption_and_only_once(stalled: bool) -> None:
+    @in_virtual_time
+    async def whole(setting: Interrupted) -> None:
+        setting.outbox.put("rc.v1.test", Told(1), again=True)
+        setting.outbox.put("rc.v1.test", Told(2))
+        await asyncio.sleep(1)
+        await setting.lose_and_restore(stalled=stalled)
+        assert numbers(setting.bus) == [1, 2]
+        await asyncio.sleep(SETTLED_S)
+        assert numbers(setting.bus) == [1, 2, 1]
+        await asyncio.sleep(600)
+        assert numbers(setting.bus) == [1, 2, 1]
+
+    whole()
+
+
+@in_virtual_time
+async def test_an_end_that_everybody_heard_long_ago_is_not_said_again(setting: Interrupted) -> None:
+    setting.outbox.put("rc.v1.test", Told(1), again=True)
+    await asyncio.sleep(REMEMBERED_S + 1)
+    await setting.lose_and_restore()
+    await asyncio.sleep(2 * SETTLED_S)
+    assert numbers(setting.bus) == [1]
+
+
+@in_virtual_time
+async def test_a_long_interruption_does_not_make_ends_forgotten(setting: Interrupted) -> None:
+    setting.outbox.put("rc.v1.test", Told(1), again=True)
+    await asyncio.sleep(1)
+    setting.bus.stalled = True
+    await asyncio.sleep(10 * REMEMBERED_S)
+    setting.bus.stalled = False
+    await asyncio.sleep(2 * SETTLED_S)
+    assert numbers(setting.bus) == [1, 1]
+
+
+@in_virtual_time
+async def test_a_second_interruption_puts_it_off_until_the_bus_has_settled(setting: Interrupted) -> None:
+    setting.outbox.put("rc.v1.test", Told(1), again=True)
+    await asyncio.sleep(1)
+    for _ in range(3):
+        await setting.lose_and_restore(stalled=True)
+    assert numbers(setting.bus) == [1]
+    await asyncio.sleep(SETTLED_S)
+    assert numbers(setting.bus) == [1, 1]
+
+
+@in_virtual_time
+async def test_what_is_remembered_is_bounded(setting: Interrupted) -> None:
+    for number in range(MAX_WAITING_EVENTS + 10):
+        setting.outbox.put("rc.v1.test", Told(number), again=True)
+    assert len(setting.outbox._remembered) == MAX_WAITING_EVENTS
