@@ -74,7 +74,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 class KeyValue(Protocol):
     """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be
-    reached; a write may then have happened or not. Revisions grow for ever, also when the store lost its state."""
+    reached; a write may then have happened or not. Revisions grow for ever, also when the store lost its state.
+    But a store that returned to an earlier state (after a power cut, or out of an old copy) gives out revisions again
+    that others have had: who must not mix these up writes something of its own beside them."""
 
     async def get(self, key: str) -> Entry | None:
         """The entry under `key`; None when there is none, or when it was deleted."""

@@ -15,7 +15,7 @@ from rillcast.runtime.store.nats_kv import check_key
 
 class FakeKeyValue:
     """See `rillcast.runtime.ports.KeyValue`. Set `available` to False for an outage, call `lose_state` for a store that
-    came back empty, `interrupt` for a reconnect."""
+    came back empty, `roll_back` for one that returned to an earlier state, `interrupt` for a reconnect."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class FakeKeyValue:
         self._clock = clock
         self._revision = first_revision - 1
         self._entries: dict[str, tuple[Entry, float]] = {}
+        self._history: list[tuple[Entry, float]] = []
         self._watchers: set[asyncio.Queue[Entry | None]] = set()
 
     @property
@@ -114,9 +115,27 @@ class FakeKeyValue:
         for queue in self._watchers:
             queue.put_nowait(None)
 
+    @property
+    def revision(self) -> int:
+        """The newest revision that was given out and not taken back: where `roll_back` may return to."""
+        return self._revision
+
+    def roll_back(self, revision: int) -> None:
+        """The store returned to its state after the write of this revision, and gives out those above it again. What
+        was written since then is forgotten, and what has expired since then stays so. Raises ValueError for a revision
+        that lies before the loss of all state, or ahead."""
+        first = self._history[0][0].revision if self._history else self._revision + 1
+        if not first - 1 <= revision <= self._revision:
+            raise ValueError(f"the store never was at revision {revision}")
+        del self._history[revision - first + 1 :]
+        self._entries = {entry.key: (entry, written_at) for entry, written_at in self._history}
+        self._revision = revision
+        self.interrupt()
+
     def lose_state(self) -> None:
         """The store came back empty; revisions keep growing."""
         self._entries.clear()
+        self._history.clear()
         self._revision += 1_000
         self.interrupt()
 
@@ -150,6 +169,7 @@ class FakeKeyValue:
         self._revision += 1
         entry = Entry(key=key, value=value, revision=self._revision)
         self._entries[key] = (entry, self._clock())
+        self._history.append(self._entries[key])
         self.writes.append((key, value))
         for queue in self._watchers:
             queue.put_nowait(entry)

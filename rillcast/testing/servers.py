@@ -132,6 +132,17 @@ class ServerProcess:
         """Stop it from running without closing its connections, or let it run again."""
         os.kill(self.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
+    def copy_data(self) -> None:
+        """Keep a copy of its data as it is now, in place of the one before. Call it while the server is not running."""
+        shutil.rmtree(self.folder / "copy", ignore_errors=True)
+        shutil.copytree(self.folder / "data", self.folder / "copy")
+
+    def restore_data(self) -> None:
+        """Put the copy in the place of its data, as if all that came after it had been lost. Call it while the server
+        is not running."""
+        self.empty()
+        shutil.copytree(self.folder / "copy", self.folder / "data")
+
     def empty(self) -> None:
         """Throw its data away while it is not running."""
         shutil.rmtree(self.folder / "data", ignore_errors=True)

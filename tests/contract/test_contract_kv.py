@@ -35,12 +35,21 @@ class Store(Protocol):
         """Let it come back, with or without what it knew."""
         ...
 
+    async def remember(self) -> None:
+        """Keep the present state aside, for `roll_back`."""
+        ...
+
+    async def roll_back(self) -> None:
+        """Let the store go away and come back in the state that was kept aside, whatever was written since."""
+        ...
+
 
 class FakeStore:
     """Fakes."""
 
     def __init__(self) -> None:
         self.buckets: list[FakeKeyValue] = []
+        self.remembered: list[int] = []
 
     async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue:
         self.buckets.append(FakeKeyValue(name, ttl_s))
@@ -54,6 +63,13 @@ class FakeStore:
         for bucket in self.buckets:
             bucket.available = True
             bucket.lose_state() if empty else bucket.interrupt()
+
+    async def remember(self) -> None:
+        self.remembered = [bucket.revision for bucket in self.buckets]
+
+    async def roll_back(self) -> None:
+        for bucket, revision in zip(self.buckets, self.remembered, strict=True):
+            bucket.roll_back(revision)
 
 
 class JetStreamStore:
@@ -75,6 +91,19 @@ class JetStreamStore:
     async def restore(self, *, empty: bool = False) -> None:
         if empty:
             self.server.empty()
+        await self._start()
+
+    async def remember(self) -> None:
+        await self.server.stop()  # in order, so that everything is on the disk
+        self.server.copy_data()
+        await self._start()
+
+    async def roll_back(self) -> None:
+        await self.lose()
+        self.server.restore_data()
+        await self._start()
+
+    async def _start(self) -> None:
         await self.server.start()
         await eventually(lambda: self.connection.connected, what="the reconnect")
 
@@ -326,3 +355,50 @@ async def test_a_write_is_the_first_to_reach_an_emptied_store(store: Store, buck
     await store.restore(empty=True)
     assert await bucket.update("key", b"two", revision) is None
     assert await bucket.create("key", b"three") is not None
+
+
+async def test_a_store_that_returned_to_an_earlier_state_gives_out_revisions_again(
+    store: Store, bucket: KeyValue
+) -> None:
+    kept = await bucket.put("key", b"kept")
+    await store.remember()
+    forgotten = await bucket.update("key", b"forgotten", kept)
+    assert forgotten is not None
+    await bucket.put("other", b"forgotten too")
+
+    await store.roll_back()
+
+    assert await bucket.get("key") == Entry("key", b"kept", kept)
+    assert await bucket.get("other") is None
+    assert await bucket.update("key", b"late", forgotten) is None, "nobody has this revision now"
+    assert await bucket.put("other", b"somebody else's") == forgotten
+    assert await bucket.update("other", b"taken for one's own", forgotten) is not None, "the same revision, twice"
+
+
+async def test_a_watch_shows_what_a_store_returned_to(store: Store, bucket: KeyValue) -> None:
+    kept = await bucket.put("key", b"kept")
+    await store.remember()
+    async with bucket.watch() as entries:
+        await following(entries, 1)
+        forgotten = await bucket.put("key", b"forgotten")
+        assert await following(entries, 1) == [Entry("key", b"forgotten", forgotten)]
+
+        await store.roll_back()
+
+        assert await following(entries, 1) == [Entry("key", b"kept", kept)]
+        assert await bucket.put("key", b"new") == forgotten
+        assert await following(entries, 1) == [Entry("key", b"new", forgotten)]
+
+
+async def test_what_expired_is_not_there_again_in_an_earlier_state(store: Store) -> None:
+    bucket = await store.bucket("expiring", TTL_S)
+    await bucket.put("key", b"one")
+    await store.remember()
+
+    async def expired() -> bool:
+        return await bucket.get("key") is None
+
+    await eventually(expired, what="the end of the key")
+    await store.roll_back()
+
+    await eventually(expired, what="the end of the key once more")
