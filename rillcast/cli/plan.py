@@ -216,8 +216,8 @@ def consul_url(port: int) -> str:
 
 
 def nats_config(port: int, store: Path, certificate: Path, authorization: str = "") -> str:
-    """The server's configuration file: loopback only, by TLS, JetStream on disk, and who may do what. `certificate`:
-    the file with it and its key."""
+    """The server's configuration file: loopback only, by TLS, JetStream on disk (synced before it acknowledges), and
+    who may do what. `certificate`: the file with it and its key."""
     return "\n".join(
         [
             f'listen: "127.0.0.1:{port}"',
@@ -230,6 +230,7 @@ def nats_config(port: int, store: Path, certificate: Path, authorization: str = 
             "}",
             "jetstream {",
             f'  store_dir: "{store}"',
+            "  sync_interval: always",
             "  max_memory_store: 64MB",
             "  max_file_store: 1GB",
             "}",

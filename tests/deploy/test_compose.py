@@ -157,6 +157,16 @@ def nats_config(root: Path, folder: Path, keys: Path, port: int) -> Path:
     return path
 
 
+def test_no_configuration_of_nats_acknowledges_before_it_has_synced(root: Path) -> None:
+    """What we ship: other tests may have servers that are quicker."""
+    shipped = [
+        path for path in root.glob("deploy/**/*") if path.is_file() and "jetstream {" in path.read_text("latin-1")
+    ]
+    assert root / "deploy/nats/nats.conf" in shipped
+    for path in shipped:
+        assert "sync_interval: always" in path.read_text(), path
+
+
 def test_nats_takes_its_configuration(root: Path, tmp_path: Path) -> None:
     keys = volumes(tmp_path / "volumes") / "nats"
     check = [find_nats_server(), "--config", str(nats_config(root, tmp_path, keys, 4222)), "-t"]

@@ -91,6 +91,7 @@ def test_nats_listens_on_loopback_by_tls_with_jetstream_on_disk() -> None:
 
     assert 'listen: "127.0.0.1:4333"' in text
     assert 'store_dir: "/somewhere/nats"' in text
+    assert "sync_interval: always" in text
     assert 'cert_file: "/somewhere/nats.pem"' in text
 
 
