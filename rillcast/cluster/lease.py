@@ -1,18 +1,27 @@
-"""The lease on one key: who owns a stream (or a job), decided without I/O and on a monotonic clock passed in.
+"""The lease on one key: who owns a stream (or a job), decided without I/O and on clocks passed in.
 
-    CLAIMING ──created──▶ HELD ──found a foreign record / saw a higher epoch──▶ LOST
+    CLAIMING ──created──▶ HELD ──found or saw a foreign record of a higher epoch──▶ LOST
         │                  │ ▲
-        └─taken─▶ LOST     └─┘ rewritten every third of the time to live; anew if the store lost the key
+        └─taken─▶ LOST     └─┘ rewritten every third of the time to live; anew if the store forgot our record
 
 `next_step` says what to do with the store now; the answers go back in through `claimed`, `rewritten`, `found` and
 `unreachable`. While an answer is on its way, the record may change and the lease may be lost; an answer that comes
 after the loss changes nothing. An owner that can't reach the store keeps the lease: its media goes on, and the store,
-not the owner, decides when somebody else may have the key. The revision of a claiming write is the epoch.
+not the owner, decides when somebody else may have the key.
+
+A store may forget. Then it shows an older record of ours, a foreign one that we had replaced, or nothing, and it gives
+out revisions for a second time. So an epoch is no revision, and what was read decides nothing: whoever finds a record
+of a lower epoch than its own claims the key anew, by compare-and-set over exactly that record, with a higher epoch.
+Only a higher epoch makes an owner stand down. Of two owners that a forgetful store has made, the lower one stands down.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.fields import MAX_INTEGER
+from rillcast.contracts.ids import ClaimId
 
 CLAIM_RETRY_S = 0.5
 """How soon an owner that can't reach the store asks again."""
@@ -28,8 +37,7 @@ class Step(StrEnum):
 
     WAIT = "wait"
     CREATE = "create"
-    """Create the key with a record whose epoch is 0 and whose since_epoch is `Lease.still_valid_since`; answer with
-    `claimed`."""
+    """Create the key with the record of the epoch that `Lease.propose` gives; answer with `claimed`."""
     REPLACE = "replace"
     """Overwrite `revision` with the same record as for CREATE; answer with `claimed`."""
     REWRITE = "rewrite"
@@ -40,21 +48,14 @@ class Step(StrEnum):
     """The lease is lost: give up what it stood for. Nothing comes after this step."""
 
 
-class Holder(StrEnum):
-    """Whose record lies under the key."""
-
-    OURS = "ours"
-    OTHER = "other"
-    """Another owner's, or one that was not written for this claim."""
-    NOBODY = "nobody"
-    """There is no key, or what lies there is no record at all, whoever put it there."""
-
-
 class Lease:
-    """One claim, from `Lease(…)` to LOST or to the owner deleting the key itself."""
+    """One hold on a key, from `Lease(…)` to LOST or to the owner deleting the key itself."""
 
-    def __init__(self, ttl_s: float, now: float, *, replace_revision: int | None = None) -> None:
-        """With `replace_revision`, the claim overwrites a record of that revision instead of creating the key."""
+    def __init__(
+        self, ttl_s: float, now: float, claim: ClaimId, *, above: int = 0, replace_revision: int | None = None
+    ) -> None:
+        """`claim`: an id that no other claim has. `above`: the highest epoch number that is known for the key. With
+        `replace_revision`, the claim overwrites a record of that revision instead of creating the key."""
         self._ttl_s = ttl_s
         self._step = Step.CREATE if replace_revision is None else Step.REPLACE
         self._due = now
@@ -63,22 +64,22 @@ class Lease:
         self._early = 0
         self._changed = False
         """Whether the record is another one since the last write began, and may be written early."""
-        self._renewing = False
+        self._claim = claim
+        """Of the next claiming write: that of `epoch`, unless what was given away is to become void."""
+        self._above = above
+        self._proposed = Epoch(0, claim)
         self.held = False
-        self.epoch = 0
-        """The epoch of the newest claim; 0 before the first."""
-        self.since_epoch = 0
-        """The epoch of this owner's first claim after which nobody else is known to have held the key."""
+        self.epoch = Epoch(0, claim)
+        """The epoch of the newest claim that was written; its number is 0 before the first."""
         self.revision = replace_revision or 0
 
     @property
     def lost(self) -> bool:
         return self._step is Step.STOP
 
-    @property
-    def still_valid_since(self) -> int:
-        """What the next claim says about earlier epochs: `since_epoch` if they stay valid, 0 if none does."""
-        return 0 if self._renewing else self.since_epoch
+    def owns(self, epoch: Epoch) -> bool:
+        """Whether a record of this epoch was written for this lease."""
+        return epoch.claim in (self.epoch.claim, self._claim)
 
     def next_step(self, now: float) -> Step:
         """What to do now: to be done at once, with the record as it is. It is WAIT when there is nothing to do until
@@ -87,6 +88,13 @@ class Lease:
             return Step.WAIT
         self._changed = False
         return self._step
+
+    def propose(self, wall_ms: int) -> Epoch:
+        """The epoch that the claiming write says. It is above all that is known for the key, and above those that were
+        chosen earlier by clocks that agree."""
+        self._above = min(MAX_INTEGER, max(wall_ms * 1_000, self._above + 1))
+        self._proposed = Epoch(self._above, self._claim)
+        return self._proposed
 
     @property
     def due(self) -> float:
@@ -101,12 +109,15 @@ class Lease:
         """Rewrite soon, because the record changed: at once, unless that was done `MAX_EARLY_WRITES` times lately."""
         self._hasten(now)
 
-    def renew_epoch(self, now: float) -> None:
-        """Claim again over the own record: everything given away under the present epoch becomes void."""
+    def renew(self, claim: ClaimId, now: float) -> None:
+        """Claim again over the own record, with another id: everything given away under the present one becomes void.
+        A second time before that was written changes nothing, since nothing was given away under the new id."""
+        if self._claim != self.epoch.claim:
+            return
+        self._claim = claim
         if self._step is Step.REWRITE:
             self._step = Step.REPLACE
             self._hasten(now)
-        self._renewing = True
 
     def claimed(self, revision: int | None, now: float) -> None:
         """The answer to CREATE and REPLACE: the new revision, or None when somebody else was faster."""
@@ -118,11 +129,7 @@ class Lease:
             return
         self.held = True
         self.revision = revision
-        self.epoch = max(revision, self.epoch)  # a store that lost its state counts anew, epochs don't
-        self.since_epoch = self.epoch if self._renewing else self.since_epoch or self.epoch
-        self._renewing = False
-        self._step = Step.REWRITE
-        self._due = now
+        self._hold(self._proposed, now)
 
     def rewritten(self, revision: int | None, now: float) -> None:
         """The answer to REWRITE: the new revision, or None when the key no longer had ours."""
@@ -133,34 +140,55 @@ class Lease:
             self._step, self._due = Step.READ, now
             return
         self.revision = revision
-        self._due = now if self._changed else now + self._ttl_s / REWRITES
+        self._due = self._next_write(now)
 
-    def found(self, revision: int | None, holder: Holder, now: float) -> None:
-        """The answer to READ: the key's revision (None = no such key) and whose record lies there. What is no record is
-        overwritten by a new claim and not by a rewrite: nobody knows who held the key before, and a new epoch is above
-        that of everybody who did."""
+    def found(self, revision: int | None, epoch: Epoch | None, now: float) -> None:
+        """The answer to READ: the key's revision (None = no such key) and the epoch of the record that lies there (None
+        = it is no record, whoever put it there). What is no record is overwritten by a new claim and not by a rewrite:
+        nobody knows who held the key before, and a new epoch is above that of everybody who did."""
         self._contact = now
         if self.lost:
             return
         self._due = now
         if revision is None:
             self._step = Step.CREATE
-        elif holder is Holder.OTHER:
+            return
+        went_back = revision < self.revision
+        self.revision = revision
+        if epoch is None or epoch < self.epoch:
+            self._step = Step.REPLACE
+        elif not self.owns(epoch):
             self._stand_down()
+        elif epoch != self.epoch:  # a claim of ours, of which we had no answer
+            self._hold(epoch, now)
+            self._due = now
         else:
-            self.revision = revision
-            anew = self._renewing or holder is Holder.NOBODY
-            self._step = Step.REPLACE if anew else Step.REWRITE
+            self._step = Step.REPLACE if went_back or self._claim != epoch.claim else Step.REWRITE
 
-    def observed(self, epoch: int, *, ours: bool, now: float) -> None:
-        """The change feed showed a record for the key. Stands down if it is another's with a higher epoch."""
-        if self.held and not ours and epoch > self.epoch:
+    def observed(self, epoch: Epoch, *, now: float) -> None:
+        """The change feed showed a record for the key. Stands down if it is another's with a higher epoch. One with a
+        lower epoch comes out of a store that forgot, or is old news: the next write, which is made soon, tells."""
+        if not self.held:
+            return
+        if epoch < self.epoch:
+            self._hasten(now)
+        elif not self.owns(epoch):
             self._stand_down()
             self._due = now
 
     def unreachable(self, now: float) -> None:
         """The store did not answer. The step will be tried again; a lease that is held stays held."""
         self._due = now + CLAIM_RETRY_S
+
+    def _hold(self, epoch: Epoch, now: float) -> None:
+        self.epoch = epoch
+        self._above = max(self._above, epoch.number)
+        self._step = Step.REWRITE if epoch.claim == self._claim else Step.REPLACE
+        self._due = self._next_write(now)
+
+    def _next_write(self, now: float) -> float:
+        waits = self._step is Step.REWRITE and not self._changed
+        return now + self._ttl_s / REWRITES if waits else now
 
     def _hasten(self, now: float) -> None:
         if now >= self._regular + self._ttl_s / REWRITES:

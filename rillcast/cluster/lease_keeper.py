@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from rillcast.cluster.lease import Holder, Lease, Step
+from rillcast.cluster.lease import Lease, Step
 from rillcast.contracts.decoding import Undecodable
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import RillcastError
-from rillcast.runtime.ports import KeyValue
+from rillcast.contracts.ids import new_claim_id
+from rillcast.runtime.ports import Entry, KeyValue
 
-RecordOf = Callable[[int, int], bytes]
-"""Makes the record to write from (epoch, since_epoch). The epoch is 0 in a write that claims the key, and since_epoch
-is 0 when nothing that was given away before is valid any more."""
-OtherOwner = Callable[[bytes], str | None]
-"""The name of the other owner whose record lies under the key; None for a record that was written for this claim.
-Raises `Undecodable` for what is no record of this key at all."""
+RecordOf = Callable[[Epoch], bytes]
+"""Makes the record to write, of this epoch."""
+WrittenBy = Callable[[bytes, int], tuple[str, Epoch]]
+"""The name of the owner that wrote a record, and its epoch; from the record and its revision. Raises `Undecodable` for
+what is no record of this key at all."""
+WallClock = Callable[[], int]
+"""Tells the Unix time in milliseconds."""
 
 
 class LeaseKeeper:
@@ -29,18 +32,20 @@ class LeaseKeeper:
         lease: Lease,
         *,
         record_of: RecordOf,
-        other_owner: OtherOwner,
+        written_by: WrittenBy,
         on_no_record: Callable[[], None],
         clock: Callable[[], float],
+        wall_ms: WallClock,
     ) -> None:
         """`on_no_record` is called whenever something lies under the key that is no record of it, before that is
         overwritten or removed."""
         self._store = store
         self._key = key
         self._record_of = record_of
-        self._other_owner = other_owner
+        self._written_by = written_by
         self._on_no_record = on_no_record
         self._clock = clock
+        self._wall_ms = wall_ms
         self._hurried = asyncio.Event()
         self.lease = lease
         self.lost_to = ""
@@ -78,7 +83,7 @@ class LeaseKeeper:
             if await self._store.delete(self._key, self.lease.revision):
                 return
             entry = await self._store.get(self._key)
-            if entry is not None and entry.value is not None and self._holder(entry.value) is not Holder.OTHER:
+            if entry is not None and entry.value is not None and self._may_remove(entry.value, entry.revision):
                 await self._store.delete(self._key, entry.revision)
 
     def hurry(self) -> None:
@@ -86,48 +91,57 @@ class LeaseKeeper:
         self.lease.hurry(self._clock())
         self._hurried.set()
 
-    def renew_epoch(self) -> None:
-        """Claim the key again, so that everything given away in the present epoch becomes void."""
-        self.lease.renew_epoch(self._clock())
+    def renew(self) -> None:
+        """Claim the key again with another id, so that everything given away under the present one becomes void."""
+        self.lease.renew(new_claim_id(), self._clock())
         self._hurried.set()
 
-    def observed(self, epoch: int, *, other: str | None) -> None:
-        """The change feed showed a record for the key: that of the owner `other`, or None for one of ours."""
-        if not self.lease.lost:
-            self.lost_to = other or ""
-        self.lease.observed(epoch, ours=other is None, now=self._clock())
+    def observed(self, owner: str, epoch: Epoch) -> None:
+        """The change feed showed a record for the key, which this owner wrote."""
+        self._note(owner, lambda: self.lease.observed(epoch, now=self._clock()))
         self._hurried.set()
 
     async def _take(self, step: Step) -> None:
         lease, store, key = self.lease, self._store, self._key
         match step:
             case Step.CREATE:
-                lease.claimed(await store.create(key, self._claim()), self._clock())
+                claim = self._record_of(lease.propose(self._wall_ms()))
+                lease.claimed(await store.create(key, claim), self._clock())
             case Step.REPLACE:
-                lease.claimed(await store.update(key, self._claim(), lease.revision), self._clock())
+                claim = self._record_of(lease.propose(self._wall_ms()))
+                lease.claimed(await store.update(key, claim, lease.revision), self._clock())
             case Step.REWRITE:
-                value = self._record_of(lease.epoch, lease.since_epoch)
+                value = self._record_of(lease.epoch)
                 lease.rewritten(await store.update(key, value, lease.revision), self._clock())
             case Step.READ:
-                entry = await store.get(key)
-                if entry is None or entry.value is None:
-                    lease.found(None, Holder.NOBODY, self._clock())
-                else:
-                    lease.found(entry.revision, self._holder(entry.value), self._clock())
+                self._found(await store.get(key))
             case Step.WAIT | Step.STOP:
                 pass
 
-    def _holder(self, value: bytes) -> Holder:
+    def _found(self, entry: Entry | None) -> None:
+        if entry is None or entry.value is None:
+            self.lease.found(None, None, self._clock())
+            return
+        revision = entry.revision
         try:
-            other = self._other_owner(value)
+            owner, epoch = self._written_by(entry.value, revision)
         except Undecodable:
             self._on_no_record()
-            return Holder.NOBODY
-        if other is None:
-            return Holder.OURS
-        if not self.lease.lost:
-            self.lost_to = other
-        return Holder.OTHER
+            self.lease.found(revision, None, self._clock())
+            return
+        self._note(owner, lambda: self.lease.found(revision, epoch, self._clock()))
 
-    def _claim(self) -> bytes:
-        return self._record_of(0, self.lease.still_valid_since)
+    def _note(self, owner: str, tell: Callable[[], None]) -> None:
+        """Tell the lease of a record of this owner. If it is lost by that, it is lost to this owner."""
+        lost = self.lease.lost
+        tell()
+        if self.lease.lost and not lost:
+            self.lost_to = owner
+
+    def _may_remove(self, value: bytes, revision: int) -> bool:
+        try:
+            _, epoch = self._written_by(value, revision)
+        except Undecodable:
+            self._on_no_record()
+            return True
+        return self.lease.owns(epoch)

@@ -2,6 +2,10 @@
 
 It decides without I/O: entries and the time go in, and the names of changed streams come out. `stream_watch` feeds it.
 
+Of one key, what was written under a higher epoch is newer; of one epoch, what has a higher revision. A store that
+returned to an earlier state shows older records and gives out revisions again, and for one lease nobody follows it
+back. An owner whose record went back claims its key anew, with a higher epoch (`lease`).
+
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
 gone. This says something only while we hear the store, and while the store hears the owner. So nothing expires while
 the bus is down or stalled, nor within one lease after it came back, nor while the owner lives and says that the store
@@ -16,7 +20,8 @@ from typing import TypeVar
 import msgspec
 
 from rillcast.contracts.decoding import Undecodable, decode_json
-from rillcast.contracts.ids import AppName, NodeId, StreamId, TrackId, stream_key
+from rillcast.contracts.epochs import Epoch, epoch_of
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.runtime.ports import Entry
@@ -30,10 +35,9 @@ class TrackSupply(msgspec.Struct, frozen=True):
 
     track: TrackRecord
     node: NodeId
-    epoch: int
-    """The epoch that `RelayOpen.epoch` must name."""
-    since_epoch: int
-    """Relays that this node opened in this epoch or a later one are still valid."""
+    claim: ClaimId
+    """The claim that `RelayOpen.claim` must name: of the stream, or of the job. Relays that this node granted under it
+    are still valid."""
 
 
 class LiveStream(msgspec.Struct, frozen=True):
@@ -41,8 +45,7 @@ class LiveStream(msgspec.Struct, frozen=True):
 
     key: str
     record: StreamRecord
-    epoch: int
-    since_epoch: int
+    epoch: Epoch
     renditions: tuple[RenditionRecord, ...]
     supplied: tuple[TrackSupply, ...]
     """What `supplies` answers. It is worked out once for each change."""
@@ -56,7 +59,7 @@ class LiveStream(msgspec.Struct, frozen=True):
         return self.record.stream
 
     def supplies(self) -> tuple[TrackSupply, ...]:
-        """All tracks: those of the publisher first, then the renditions of this epoch. Of two with one track id, the
+        """All tracks: those of the publisher first, then the renditions of this claim. Of two with one track id, the
         first counts."""
         return self.supplied
 
@@ -66,16 +69,14 @@ class LiveStream(msgspec.Struct, frozen=True):
 
 
 def _live_stream(key: str, record: StreamRecord, revision: int, jobs: tuple[RenditionRecord, ...]) -> LiveStream:
-    epoch = record.epoch or max(revision, record.since_epoch)
-    since_epoch = record.since_epoch or epoch
     found: dict[TrackId, TrackSupply] = {}
     for track in record.tracks:
-        found.setdefault(track.track, TrackSupply(track, record.owner, epoch, since_epoch))
+        found.setdefault(track.track, TrackSupply(track, record.owner, record.claim))
     for job in jobs:
-        if since_epoch <= job.epoch <= epoch:
+        if job.stream_claim == record.claim:
             for track in job.tracks:
-                found.setdefault(track.track, TrackSupply(track, job.owner, job.epoch, job.epoch))
-    return LiveStream(key, record, epoch, since_epoch, jobs, tuple(found.values()))
+                found.setdefault(track.track, TrackSupply(track, job.owner, job.claim))
+    return LiveStream(key, record, epoch_of(record, revision), jobs, tuple(found.values()))
 
 
 Record = TypeVar("Record", StreamRecord, RenditionRecord)
@@ -89,6 +90,7 @@ def _lasting(record: Record) -> Record:
 
 
 class _Seen(msgspec.Struct):
+    epoch: Epoch
     revision: int
     written_at: float
 
@@ -100,6 +102,12 @@ class _SeenStream(_Seen):
 class _SeenRendition(_Seen):
     record: RenditionRecord
     stream_key: str
+
+
+def _written_at(entry: Entry, epoch: Epoch, known: _Seen | None, now: float) -> float:
+    """When the entry was written, as far as this node knows. The same write shown again is no sign of life."""
+    again = known is not None and (known.epoch, known.revision) == (epoch, entry.revision)
+    return known.written_at if known is not None and again else now
 
 
 class StreamDirectory:
@@ -142,10 +150,8 @@ class StreamDirectory:
     def apply_stream(self, entry: Entry, now: float) -> frozenset[str]:
         """Take in a change of the bucket of streams."""
         known = self._streams.get(entry.key)
-        if known is not None and self._is_late(entry, known, now):
-            return frozenset()
         if entry.value is None:
-            return self._forget_stream(entry.key)
+            return frozenset() if self._is_late(entry, None, known, now) else self._forget_stream(entry.key)
         try:
             record = decode_json(entry.value, StreamRecord)
         except Undecodable:
@@ -154,19 +160,20 @@ class StreamDirectory:
         if stream_key(record.app, record.stream) != entry.key or (known is None and len(self._streams) >= MAX_ENTRIES):
             self.undecodable += 1
             return frozenset()
-        written_at = known.written_at if known is not None and known.revision == entry.revision else now
-        self._streams[entry.key] = _SeenStream(entry.revision, written_at, record)
+        epoch = epoch_of(record, entry.revision)
+        if self._is_late(entry, epoch, known, now):
+            return frozenset()
+        written_at = _written_at(entry, epoch, known, now)
+        self._streams[entry.key] = _SeenStream(epoch, entry.revision, written_at, record)
         self._live.pop(entry.key, None)
-        same = known is not None and _lasting(known.record) == _lasting(record) and bool(record.epoch)
+        same = known is not None and _lasting(known.record) == _lasting(record)
         return frozenset() if same else frozenset((entry.key,))
 
     def apply_rendition(self, entry: Entry, now: float) -> frozenset[str]:
         """Take in a change of the bucket of renditions."""
         known = self._renditions.get(entry.key)
-        if known is not None and self._is_late(entry, known, now):
-            return frozenset()
         if entry.value is None:
-            return self._forget_rendition(entry.key)
+            return frozenset() if self._is_late(entry, None, known, now) else self._forget_rendition(entry.key)
         try:
             record = decode_json(entry.value, RenditionRecord)
         except Undecodable:
@@ -177,8 +184,11 @@ class StreamDirectory:
         if not belongs or (known is None and len(self._renditions) >= MAX_ENTRIES):
             self.undecodable += 1
             return frozenset()
-        written_at = known.written_at if known is not None and known.revision == entry.revision else now
-        self._renditions[entry.key] = _SeenRendition(entry.revision, written_at, record, key)
+        epoch = epoch_of(record, entry.revision)
+        if self._is_late(entry, epoch, known, now):
+            return frozenset()
+        written_at = _written_at(entry, epoch, known, now)
+        self._renditions[entry.key] = _SeenRendition(epoch, entry.revision, written_at, record, key)
         self._by_stream.setdefault(key, set()).add(entry.key)
         self._live.pop(key, None)
         same = known is not None and _lasting(known.record) == _lasting(record)
@@ -204,10 +214,13 @@ class StreamDirectory:
                 gone |= self._forget_rendition(key)
         return frozenset(gone)
 
-    def _is_late(self, entry: Entry, known: _Seen, now: float) -> bool:
-        """Whether the entry is older than what we have. No message is late by a whole lease: a lower revision after
-        that comes from a store that lost its state and counts anew."""
-        return entry.revision < known.revision and now - known.written_at < self._lease_s
+    def _is_late(self, entry: Entry, epoch: Epoch | None, known: _Seen | None, now: float) -> bool:
+        """Whether the entry is older than what we have. `epoch`: of its record; None for a deletion, which belongs to
+        whatever was there. No message is late by a whole lease, and no owner is silent for so long: what is lower after
+        that comes from a store that lost its state, and whoever was higher is gone."""
+        if known is None or now - known.written_at >= self._lease_s:
+            return False
+        return (known.epoch if epoch is None else epoch, entry.revision) < (known.epoch, known.revision)
 
     def _forget_stream(self, key: str) -> frozenset[str]:
         self._live.pop(key, None)

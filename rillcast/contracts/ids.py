@@ -23,7 +23,6 @@ _STREAM_ID = grammar(
     r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}",
     "1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots",
 )
-
 AppName = NewType("AppName", Annotated[str, _APP_NAME])
 """The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
 StreamId = NewType("StreamId", Annotated[str, _STREAM_ID])
@@ -36,6 +35,11 @@ SessionId = NewType("SessionId", Annotated[str, _plain(64)])
 hex)."""
 RelayId = NewType("RelayId", Annotated[str, _dotted(64)])
 """The id of one relay between two nodes, chosen by the child."""
+ClaimId = NewType("ClaimId", Annotated[str, _plain(64)])
+"""The id of one claim of a lease (64 random bits, in hex). It stays the same for as long as its owner stands by what it
+has given to others."""
+UNSAID_CLAIM = ClaimId("-")
+"""The claim of owners that speak version 3 of the protocol, which had none. It is below every other one."""
 TrackId = NewType("TrackId", Annotated[str, _dotted(64)])
 """The id of one rendition of one track, unique in its stream: ``v0``, ``a0``, ``v0.h`` (a simulcast layer), ``v0.360p``
 (a rung)."""
@@ -60,6 +64,11 @@ def is_app_name(text: str) -> bool:
 def new_session_id() -> SessionId:
     """A new session id that nobody can guess."""
     return SessionId(secrets.token_hex(16))
+
+
+def new_claim_id() -> ClaimId:
+    """A new claim id, which no other claim has."""
+    return ClaimId(secrets.token_hex(8))
 
 
 def stream_key(app: AppName, stream: StreamId) -> str:

@@ -25,7 +25,7 @@ from rillcast.contracts.fields import (
     UnixS,
     Word,
 )
-from rillcast.contracts.ids import LADDER, AppName, JobKind, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.ids import LADDER, UNSAID_CLAIM, AppName, ClaimId, JobKind, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.words import MediaKind, NodeKind, Role, SubscriberType
 
 
@@ -73,21 +73,26 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 over the secret that signaling issued to the publisher. Whoever shows either again is the publisher."""
     publish_type: Word = "WebRTC"
     epoch: Count = 0
-    """The fencing number of the lease. It is 0 in the write that claims the key: then the revision of that very write
-    is the epoch, or `since_epoch` if that is higher, which happens in a store that lost its state and counts anew."""
-    since_epoch: Count = 0
-    """Relays that this owner opened in an epoch from this one to ``epoch`` are still valid: it claimed its own key anew
-    after the store had lost it. The claim itself says so already, so that no child opens its relays anew for a moment's
-    sake. 0 = only those of ``epoch`` are."""
+    """The fencing number of the lease; see `epochs.Epoch`. The owner chooses it before it claims the key: microseconds
+    of its wall clock, or more when it knows of an epoch as high as that. A node of version 3 wrote 0 here when it
+    claimed the key, and meant the revision of that write."""
+    claim: ClaimId = UNSAID_CLAIM
+    """Which claim the epoch belongs to. An owner whose record was lost claims the key anew, with a higher epoch and the
+    same claim: what it gave away stays valid. Another claim makes all of that void."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A media job: which transcoder works on which epoch of a stream, and which renditions come of it."""
+    """A media job: which transcoder works on which claim of a stream, and which renditions come of it."""
 
     app: AppName
     stream: StreamId
     epoch: Count
+    """The fencing number of the lease on the job, as `StreamRecord.epoch` is that of the lease on the stream."""
     owner: NodeId
+    claim: ClaimId = UNSAID_CLAIM
+    """Which claim of the job the epoch belongs to, as `StreamRecord.claim`."""
+    stream_claim: ClaimId = UNSAID_CLAIM
+    """The claim of the stream whose media the job works on. Under another claim of the stream the job is void."""
     kind: JobKind = LADDER
     tracks: tuple[TrackRecord, ...] = ()
     """The renditions that it gives to other nodes; empty for work whose results go elsewhere."""

@@ -130,7 +130,7 @@ STREAM_RESTORED = f"{PREFIX}.stream.restored"
 # --- JetStream key-value buckets
 BUCKET_STREAMS = "rillcast_streams"
 """`records.StreamRecord`, one for each live stream, under `ids.stream_key`. A key lives for `STREAM_LEASE_S`, and the
-owner rewrites it after each third of that time. The revision of the write that created the key is the epoch."""
+owner rewrites it after each third of that time. The write that claims the key says the epoch."""
 BUCKET_RENDITIONS = "rillcast_renditions"
 """`records.RenditionRecord`, one for each job that makes renditions of a stream, under the key of the stream and the
 kind of the job (``…/ladder``). A key lives as long as in `BUCKET_STREAMS`."""

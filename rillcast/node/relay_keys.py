@@ -168,7 +168,7 @@ def _reader(request: RelayOpen) -> X25519PublicKey:
 
 
 def _said_by_child(request: RelayOpen, parent: NodeId) -> bytes:
-    fields = (parent, request.app, request.stream, request.track, request.epoch, request.child, request.relay)
+    fields = (parent, request.app, request.stream, request.track, request.claim, request.child, request.relay)
     return _OPEN + msgspec.json.encode((*fields, request.child_address, request.key))
 
 

@@ -25,8 +25,9 @@ import msgspec
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, RelayId
+from rillcast.contracts.ids import UNSAID_CLAIM, ClaimId, NodeId, RelayId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
@@ -64,7 +65,7 @@ class ChildEvent(Enum):
     LOST = auto()
     """The plane hears nothing from the parent."""
     MOVED = auto()
-    """Another node has the track now, or the same under a new epoch."""
+    """Another node has the track now, or the same under another claim."""
     CLOSED = auto()
     """The track is no longer wanted."""
 
@@ -96,6 +97,10 @@ class HeldRelay(msgspec.Struct, frozen=True):
 
     parent: NodeId
     relay: RelayId
+    claim: ClaimId
+    """Under which the parent has what it gives."""
+    epoch: Epoch
+    """Of the stream, as this node knew it when it asked."""
 
 
 class ChildRelay:
@@ -114,20 +119,27 @@ class ChildRelay:
         """Whether the plane has, or had, the source."""
         self.parent: NodeId | None = None
         """The parent of the last relay that was open."""
-        self.epoch = 0
-        """The epoch under which that relay was granted."""
+        self.claim = UNSAID_CLAIM
+        """The claim under which that relay was granted."""
+        self.epoch = Epoch()
+        """The epoch of the stream for which that relay was asked; that of nobody before the first one."""
         self._backoff = backoff
         self._held: HeldRelay | None = None
         self._asked: HeldRelay | None = None
 
     def comes_from(self, supply: TrackSupply) -> bool:
         """Whether the last relay that was open is what this supply would give."""
-        return supply.node == self.parent and self.epoch >= supply.since_epoch
+        return (supply.node, supply.claim) == (self.parent, self.claim)
 
-    def ask(self, parent: NodeId, relay: RelayId) -> None:
-        """A parent is asked for a relay with this id. Call it in the state WAITING only."""
+    def ask(self, asked: HeldRelay) -> None:
+        """A parent is asked for this relay. Call it in the state WAITING only."""
         self._advance(ChildEvent.ASKED)
-        self._asked = HeldRelay(parent, relay)
+        self._asked = asked
+
+    def require_asked(self, grant: RelayGrant) -> None:
+        """Raises ValueError when a parent grants a relay under another claim than it was asked for."""
+        if self._asked is not None and grant.claim != self._asked.claim:
+            raise ValueError(f"it is under the claim {grant.claim!r}, not {self._asked.claim!r}")
 
     def granted(self, grant: RelayGrant) -> HeldRelay | None:
         """The parent agreed, and the plane has taken the grant unless the relay is closed. What to give back."""
@@ -135,7 +147,8 @@ class ChildRelay:
         if self._advance(ChildEvent.GRANTED) is ChildState.CLOSED or asked is None:
             return asked
         before, self._held = self._held, asked
-        self.parent, self.epoch, self.track, self.ever_open = asked.parent, grant.epoch, grant.track, True
+        self.parent, self.claim, self.epoch = asked.parent, asked.claim, asked.epoch
+        self.track, self.ever_open = grant.track, True
         return before if before is not None and before.parent != asked.parent else None
 
     def refused(self, now: float, *, sure: bool) -> HeldRelay | None:
@@ -215,7 +228,7 @@ class ChildRelays:
         the relay is OPEN, or CLOSED if that happened meanwhile. Raises `RillcastError` as the parent refused; then the
         relay is WAITING and `due` says when to try again."""
         name = RelayId(secrets.token_hex(8))
-        relay.ask(supply.node, name)
+        relay.ask(HeldRelay(supply.node, name, supply.claim, live.epoch))
         return self._open(relay, live, supply, name)
 
     async def _open(self, relay: ChildRelay, live: LiveStream, supply: TrackSupply, name: RelayId) -> None:
@@ -244,7 +257,7 @@ class ChildRelays:
             app=live.app,
             stream=live.stream,
             track=relay.track.track,
-            epoch=supply.epoch,
+            claim=supply.claim,
             child=self._node,
             relay=name,
             child_address=self._addresses.relay(relay.worker),
@@ -261,6 +274,7 @@ class ChildRelays:
     def _take(self, relay: ChildRelay, grant: RelayGrant) -> None:
         try:
             _require_same(relay.track, grant.track)
+            relay.require_asked(grant)
             if relay.state is not ChildState.CLOSED:
                 self._plane.execute(_source(relay, grant))
         except PlaneBusy as busy:

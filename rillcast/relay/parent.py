@@ -18,7 +18,7 @@ from collections.abc import Callable
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, RelayId, TrackId
+from rillcast.contracts.ids import ClaimId, NodeId, RelayId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.plane import Plane
@@ -33,8 +33,8 @@ RELAY_PAYLOAD_TYPE = 96
 """One relay carries one track, so one number does for all."""
 FULL_RETRY_S = 1.0
 """When a child beyond the limit may ask again: others may have left."""
-WRONG_EPOCH_RETRY_S = 0.2
-"""When a child with another epoch may ask again: its view of the record, or ours, is about to change."""
+WRONG_CLAIM_RETRY_S = 0.2
+"""When a child that names another claim may ask again: its view of the record, or ours, is about to change."""
 _KEY_BYTES = 28
 """AEAD_AES_128_GCM: 16 byte key, 12 byte salt (RFC 7714 §12)."""
 
@@ -63,7 +63,7 @@ class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
             srtcp_key=self.srtcp_key,
         )
 
-    def grant(self, parent_address: str, epoch: int, track: TrackRecord) -> RelayGrant:
+    def grant(self, parent_address: str, claim: ClaimId, track: TrackRecord) -> RelayGrant:
         """What the child has to know to receive the track."""
         return RelayGrant(
             parent_address=parent_address,
@@ -71,7 +71,7 @@ class ParentRelay(msgspec.Struct, frozen=True, kw_only=True):
             payload_type=RELAY_PAYLOAD_TYPE,
             srtp_key=self.srtp_key,
             srtcp_key=self.srtcp_key,
-            epoch=epoch,
+            claim=claim,
             track=track,
         )
 
@@ -167,9 +167,8 @@ class RelayOffer(msgspec.Struct, frozen=True, kw_only=True):
     """What the relays of the same stream or job have in common: the child limit holds for all of them together."""
     track: TrackRecord
     worker: int
-    epoch: int
-    since_epoch: int
-    """Children that ask under an epoch from here to `epoch` are served."""
+    claim: ClaimId
+    """Under which this node has the stream or the job. Children that name another one are refused."""
     source: Callable[[], SourceId]
     """The plane's source, begun now if there was none. Called once the child is admitted."""
 
@@ -209,7 +208,7 @@ class RelayParent:
 
     async def open(self, request: RelayOpen) -> RelayGrant:
         """Serve `subjects.media_relay_open`. Raises what `RelayKeys.check` and `offer_of` raise, HIGH_RESOURCE_USAGE at
-        the child limit, and NO_STREAM_EXIST for an epoch that is not served here."""
+        the child limit, and NO_STREAM_EXIST for a claim that is not served here."""
         with trace.start_as_current_span(self._span, attributes={"rillcast.track": request.track}):
             try:
                 await self._keys.expect(request)
@@ -256,11 +255,11 @@ class RelayParent:
 
     def _open(self, request: RelayOpen) -> RelayGrant:
         offer = self._offer_of(request)
-        if not offer.since_epoch <= request.epoch <= offer.epoch:
+        if request.claim != offer.claim:
             raise RillcastError(
                 ErrorCode.NO_STREAM_EXIST,
-                f"the track has epoch {offer.epoch} here, not {request.epoch}",
-                WRONG_EPOCH_RETRY_S,
+                f"the track is served under the claim {offer.claim!r} here, not {request.claim!r}",
+                WRONG_CLAIM_RETRY_S,
             )
         self._relays.admit(offer.key, request.child)
         relay, before = self._relays.open(
@@ -279,7 +278,7 @@ class RelayParent:
             raise
         finally:
             self._on_count(len(self._relays))
-        return relay.grant(self._addresses.relay(offer.worker), offer.epoch, offer.track)
+        return relay.grant(self._addresses.relay(offer.worker), offer.claim, offer.track)
 
     def _end(self, relay: ParentRelay) -> None:
         if self._forget(relay.plane_relay):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from rillcast.relay.parent import RelayParent
+from rillcast.runtime.wall_clock import wall_ms
 from services.origin import metrics
 from services.origin.adapters.bus_requests import serve_requests
 from services.origin.config import OriginSettings
@@ -48,9 +47,11 @@ class Origin:
             claims=Claims(
                 node=media.node,
                 streams=media.streams,
+                known=media.watch.directory.by_key,
                 bus=media.bus,
                 tasks=media.tasks,
                 clock=media.clock,
+                wall_ms=wall_ms,
                 lease_s=media.lease_s,
             ),
             streams=streams,
@@ -58,7 +59,7 @@ class Origin:
             outbox=media.outbox,
             tasks=media.tasks,
             clock=media.clock,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
+            wall_ms=wall_ms,
             drain_s=settings.drain_timeout_s * DRAIN_SHARE,
         )
         self.webrtc = WebRtcIngest(

@@ -17,7 +17,7 @@ from services.origin.domain.owned_stream import Publisher
 Clock = Callable[[], float]
 """Tells the time in seconds. The clock is monotonic and counts from anywhere."""
 WallClock = Callable[[], int]
-"""Unix milliseconds, for display only."""
+"""Tells the Unix time in milliseconds."""
 
 
 class Ingest(Protocol):

@@ -15,6 +15,7 @@ from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_c
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.wall_clock import wall_ms
 from services.transcoder import metrics
 from services.transcoder.adapters.bus_requests import serve_requests
 from services.transcoder.adapters.directory_peers import DirectoryPeers
@@ -89,6 +90,7 @@ class Transcoder:
                 load=media.load,
                 peers=peers,
                 clock=clock,
+                wall_ms=wall_ms,
                 lease_s=media.lease_s,
             ),
             clock=clock,

@@ -14,10 +14,12 @@ from rillcast.runtime.ports import Bus, KeyValue
 from services.transcoder.domain.depacketizer import EncodedFrame
 from services.transcoder.domain.ladder import Rung
 
-__all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs"]
+__all__ = ["Bus", "Clock", "Codecs", "KeyValue", "Outcome", "Peers", "Plane", "Produced", "StartCodecs", "WallClock"]
 
 Clock = Callable[[], float]
 """Tells the time in seconds. The clock is monotonic and counts from anywhere."""
+WallClock = Callable[[], int]
+"""Tells the Unix time in milliseconds."""
 
 
 class Peers(Protocol):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.fields import (
-    Count,
     PayloadType,
     SocketAddress,
     Ssrc,
     Text,
     Word,
 )
-from rillcast.contracts.ids import AppName, NodeId, RelayId, StreamId, TrackId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, StreamId, TrackId
 from rillcast.contracts.records import TrackRecord
 
 
@@ -22,8 +21,9 @@ class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     stream: StreamId
     track: TrackId
-    epoch: Count
-    """The epoch that the child read in the record. A parent with another epoch refuses."""
+    claim: ClaimId
+    """The claim that the child read in the record: of the stream, or of the job that makes the rendition. A parent that
+    has another claim refuses."""
     child: NodeId
     relay: RelayId
     """Asking again with the same id replaces the relay."""
@@ -36,7 +36,7 @@ class RelayOpen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the track comes from, and how. The keys belong to this relay and epoch only."""
+    """Where the track comes from, and how. The keys belong to this relay and claim only."""
 
     parent_address: SocketAddress
     """The parent's relay socket, as ``ip:port``. The first keep-alive of the child to it starts the media."""
@@ -46,7 +46,8 @@ class RelayGrant(msgspec.Struct, frozen=True, kw_only=True):
     """Key (16 bytes) and salt (12 bytes) of AEAD_AES_128_GCM in base64, from the parent to the child."""
     srtcp_key: Word = ""
     """Key and salt in the same form, from the child to the parent."""
-    epoch: Count
+    claim: ClaimId
+    """The claim that the request named."""
     track: TrackRecord
     sealed_keys: Text = ""
     """Both keys, encrypted to `RelayOpen.key` (HPKE, RFC 9180, in base64). On the bus, the two fields with the keys are

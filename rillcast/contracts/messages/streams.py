@@ -7,7 +7,7 @@ import msgspec
 from rillcast.contracts.fields import (
     Count,
 )
-from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, StreamId
 from rillcast.contracts.words import EndReason
 
 
@@ -17,6 +17,8 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     app: AppName
     stream: StreamId
     epoch: Count
+    claim: ClaimId
+    """With ``epoch``: under which epoch of the stream it happened (`StreamRecord.claim`)."""
     owner: NodeId
     reason: EndReason | None = None
     """Why the stream ended; only with that event."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.ids import stream_key
 from rillcast.contracts.messages import StreamEvent
 from rillcast.contracts.words import EndReason
@@ -70,10 +71,11 @@ class StreamChanges:
             self._sessions.stream_silent(feed.key)
 
     async def ended(self, _subject: str, event: StreamEvent) -> None:
-        """The owner says that the stream is over; stale news about an epoch before the present one is no news."""
+        """The owner says that the stream is over; stale news about a claim before the present one is no news."""
         key = stream_key(event.app, event.stream)
         live = self._stream(key)
-        if event.epoch >= max(live.epoch if live is not None else 0, self._relays.newest_epoch(key)):
+        newest = max(live.epoch if live is not None else Epoch(), self._relays.newest_epoch(key))
+        if event.claim == newest.claim or Epoch(event.epoch, event.claim) > newest:
             await self._end_all(key)
 
     def tick(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
@@ -146,9 +147,9 @@ class UpstreamRelays:
         now = self._clock()
         return min((now - feed.heard_at for feed in self.feeds_of(key)), default=now)
 
-    def newest_epoch(self, key: str) -> int:
-        """The newest epoch among the relays of a stream; 0 without any."""
-        return max((feed.relay.epoch for feed in self.feeds_of(key)), default=0)
+    def newest_epoch(self, key: str) -> Epoch:
+        """The newest epoch of a stream among those for which its relays were asked; that of nobody without any."""
+        return max((feed.relay.epoch for feed in self.feeds_of(key)), default=Epoch())
 
     # ------------------------------------------------------------ what happens
 
@@ -173,7 +174,7 @@ class UpstreamRelays:
                 pass
 
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
-        """The directory shows this now. Feeds whose parent or epoch is out of date are opened anew, after a short,
+        """The directory shows this now. Feeds whose parent or claim is out of date are opened anew, after a short,
         random delay: every edge of the stream sees the change at the same time."""
         if live is None:
             return

@@ -4,12 +4,12 @@ Whatever protocol the media comes in."""
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 import msgspec
 
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
@@ -17,8 +17,6 @@ from rillcast.media.protocol import SourceId, SourceStats
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
 from services.origin.domain.takeover import SILENT_S, Living, Marks, settled_at
 
-_SESSIONS_REMEMBERED = 8
-"""A record in the store is at most a few writes old, so it names one of the last sessions."""
 _STOPPED_MS = 2_000
 """A track that was silent for so long is taken for stopped."""
 _BITRATE_WEIGHT = 0.25
@@ -82,7 +80,6 @@ class OwnedStream:
         self._settled_at = -math.inf
         self._heard_at = 0.0
         self._repair: dict[TrackId, tuple[int, int]] = {}
-        self._own_sessions: deque[SessionId] = deque((publisher.session,), maxlen=_SESSIONS_REMEMBERED)
 
     @property
     def key(self) -> str:
@@ -104,12 +101,10 @@ class OwnedStream:
             self._settled_at = settled_at(self._settled_at, now)
 
     def succeed(self, publisher: Publisher, now: float) -> None:
-        """Another session takes over. Its media has arrived. Records written for it from now on are ours."""
+        """Another session takes over. Its media has arrived."""
         self._advance(PublishEvent.NEWCOMER)
         self.restored, self.grace = True, None
         self.begin(publisher, now)
-        if publisher.session not in self._own_sessions:
-            self._own_sessions.append(publisher.session)
 
     def lay_out(self, tracks: Sequence[TrackRecord], sources: Mapping[TrackId, SourceId], worker: int) -> None:
         """The stream has these tracks and sources from now on, instead of those before, on this worker of the
@@ -173,8 +168,8 @@ class OwnedStream:
             settled_in_s=max(0.0, self._settled_at - now),
         )
 
-    def record(self, epoch: int, since_epoch: int) -> StreamRecord:
-        """The record to write; see `rillcast.cluster.lease_keeper.RecordOf` for the epochs."""
+    def record(self, epoch: Epoch) -> StreamRecord:
+        """The record to write, under this epoch of the lease."""
         return StreamRecord(
             app=self.publisher.app,
             stream=self.publisher.stream,
@@ -189,15 +184,9 @@ class OwnedStream:
             credential_digest=self.publisher.marks.verified,
             secret_digest=self.publisher.marks.secret,
             publish_type=self.publisher.publish_type,
-            epoch=epoch,
-            since_epoch=since_epoch,
+            epoch=epoch.number,
+            claim=epoch.claim,
         )
-
-    def other_owner(self, record: StreamRecord) -> NodeId | None:
-        """The node that wrote a record found in the store; None for one that was written for this stream here. It may
-        have the name of this node: that of its previous process, or of a second one by mistake."""
-        ours = record.owner == self.node and record.publisher_session in self._own_sessions
-        return None if ours else record.owner
 
     def _advance(self, event: PublishEvent) -> None:
         self.state = after(self.state, event)

@@ -10,10 +10,12 @@ import msgspec
 
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
+from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
 from rillcast.contracts.decoding import Undecodable, decode_json
+from rillcast.contracts.epochs import Epoch, epoch_of
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId, stream_key
+from rillcast.contracts.ids import NodeId, SessionId, new_claim_id, stream_key
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
@@ -22,7 +24,7 @@ from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream, Publisher
 from services.origin.domain.takeover import Marks, is_same_publisher
-from services.origin.ports import Bus, Clock, KeyValue
+from services.origin.ports import Bus, Clock, KeyValue, WallClock
 
 log = get_logger(__name__)
 
@@ -52,14 +54,9 @@ class Hold:
         """Whether another node got the key before this node decided anything."""
 
     @property
-    def epoch(self) -> int:
-        """The fencing number: of the newest claim."""
+    def epoch(self) -> Epoch:
+        """That of the newest write that claimed the key. Relays opened here under its claim are still good."""
         return self._keeper.lease.epoch
-
-    @property
-    def since_epoch(self) -> int:
-        """Relays opened here under an epoch from this one on are still good."""
-        return self._keeper.lease.since_epoch
 
     def keep(self, on_lost: Callable[[], None]) -> None:
         """Renew in time from now on. `on_lost` is called if another node gets the key."""
@@ -79,13 +76,13 @@ class Hold:
         """The record changed: write it soon."""
         self._keeper.hurry()
 
-    def renew_epoch(self) -> None:
-        """Everything given to children under the present epoch becomes void."""
-        self._keeper.renew_epoch()
+    def renew(self) -> None:
+        """Everything given to children under the present claim becomes void."""
+        self._keeper.renew()
 
-    def observed(self, epoch: int, *, other: NodeId | None) -> None:
-        """The change feed showed a record for the key: that of the node `other`, or None for one of ours."""
-        self._keeper.observed(epoch, other=other)
+    def observed(self, owner: NodeId, epoch: Epoch) -> None:
+        """The change feed showed a record for the key, which this node wrote."""
+        self._keeper.observed(owner, epoch)
 
     async def release(self) -> None:
         """The id is free for others from now on, if the store can be reached. Nothing to do if the key got lost
@@ -109,9 +106,22 @@ class Claims:
     """Takes keys of the streams bucket for this node."""
 
     def __init__(
-        self, *, node: NodeId, streams: KeyValue, bus: Bus, tasks: BackgroundTasks, clock: Clock, lease_s: float
+        self,
+        *,
+        node: NodeId,
+        streams: KeyValue,
+        known: Callable[[str], LiveStream | None],
+        bus: Bus,
+        tasks: BackgroundTasks,
+        clock: Clock,
+        wall_ms: WallClock,
+        lease_s: float,
     ) -> None:
+        """`known`: what is live under a key, as the change feed of `streams` told. It remembers for a lease what a
+        store forgot."""
         self._node = node
+        self._known = known
+        self._wall_ms = wall_ms
         self._streams = streams
         self._bus = bus
         self._tasks = tasks
@@ -134,6 +144,7 @@ class Claims:
         await self._released(publisher.key)
         entry = await self._streams.get(publisher.key)
         if entry is None or entry.value is None:
+            await self._ask_a_forgotten_owner(publisher)
             return False
         record = _record_or_none(publisher.key, entry.value)
         if record is None:
@@ -152,10 +163,11 @@ class Claims:
         STREAM_ID_IN_USE, STORE_UNAVAILABLE, or UNKNOWN_SESSION when the stream is not `wanted` any more."""
         await self._released(stream.key)
         replace: int | None = None
+        above = Epoch()
         displaced: SessionId | None = None
         giving_up: asyncio.Task[None] | None = None
         for _ in range(_ATTEMPTS):
-            keeper = self._keeper(stream, replace)
+            keeper = self._keeper(stream, replace, above)
             if await self._held(keeper, stream):
                 return Hold(stream.key, keeper, self._tasks)
             if giving_up is not None:  # somebody has written since: the owner, which is alive then and answers soon
@@ -166,12 +178,15 @@ class Claims:
             if entry is None or entry.value is None:
                 replace = None
                 continue
+            replace = entry.revision
             record = _record_or_none(stream.key, entry.value)
-            if record is not None and record.publisher_session != displaced:
+            if record is None:
+                continue
+            above = max(above, epoch_of(record, entry.revision))
+            if record.publisher_session != displaced:
                 giving_up = await self._displace(record, stream.publisher.marks)
                 displaced = record.publisher_session
                 stream.inherit(record)
-            replace = entry.revision
         raise in_use()
 
     async def _held(self, keeper: LeaseKeeper, stream: OwnedStream) -> bool:
@@ -218,6 +233,20 @@ class Claims:
                 raise
             raise in_use(self._lease_s) from refusal
 
+    async def _ask_a_forgotten_owner(self, publisher: Publisher) -> None:
+        """The store knows of no owner, and may have forgotten one. That one keeps strangers out as always, if it lives:
+        it will have its key again soon. Raises STREAM_ID_IN_USE."""
+        live = self._known(publisher.key)
+        if live is None or live.record.owner == self._node:
+            return
+        if is_same_publisher(_marks(live.record), publisher.marks):
+            return
+        try:
+            await self._ask_owner(live.record, rightful=False, only_asking=True)
+        except RillcastError as refusal:
+            if refusal.code is not ErrorCode.NO_NODE_AVAILABLE:
+                raise
+
     async def _tell_owner(self, record: StreamRecord) -> None:
         try:
             await self._ask_owner(record, rightful=True)
@@ -228,18 +257,22 @@ class Claims:
         request = HandOverRequest(session=record.publisher_session, rightful=rightful, only_asking=only_asking)
         await self._bus.request(subjects.origin_hand_over(record.owner), request, Ack, timeout_s=_OWNER_TIMEOUT_S)
 
-    def _keeper(self, stream: OwnedStream, replace: int | None) -> LeaseKeeper:
-        def other_owner(value: bytes) -> NodeId | None:
-            return stream.other_owner(_record(stream.key, value))
+    def _keeper(self, stream: OwnedStream, replace: int | None, above: Epoch) -> LeaseKeeper:
+        def written_by(value: bytes, revision: int) -> tuple[NodeId, Epoch]:
+            record = _record(stream.key, value)
+            return record.owner, epoch_of(record, revision)
 
+        if (known := self._known(stream.key)) is not None:
+            above = max(above, known.epoch)
         return LeaseKeeper(
             self._streams,
             stream.key,
-            Lease(self._lease_s, self._clock(), replace_revision=replace),
-            record_of=lambda epoch, since_epoch: msgspec.json.encode(stream.record(epoch, since_epoch)),
-            other_owner=other_owner,
+            Lease(self._lease_s, self._clock(), new_claim_id(), above=above.number, replace_revision=replace),
+            record_of=lambda epoch: msgspec.json.encode(stream.record(epoch)),
+            written_by=written_by,
             on_no_record=LEASE_NO_RECORD.inc,
             clock=self._clock,
+            wall_ms=self._wall_ms,
         )
 
 

@@ -97,7 +97,6 @@ class OwnedStreams:
             key=stream.key,
             track=stream.tracks[request.track],
             worker=stream.worker,
-            epoch=owned.hold.epoch,
-            since_epoch=owned.hold.since_epoch,
+            claim=owned.hold.epoch.claim,
             source=lambda: source,
         )

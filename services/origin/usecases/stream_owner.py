@@ -169,7 +169,7 @@ class StreamOwner:
         """The change feed shows this for a stream; another owner's higher epoch ends ours."""
         owned = self._streams.key(key)
         if owned is not None and live is not None:
-            owned.hold.observed(live.epoch, other=owned.stream.other_owner(live.record))
+            owned.hold.observed(live.record.owner, live.epoch)
 
     def tick(self) -> None:
         """Let time pass. Call several times a second."""
@@ -300,7 +300,7 @@ class StreamOwner:
         else:
             self._end_sources(owned)
             self._lay_out(owned, newcomer)
-            owned.hold.renew_epoch()
+            owned.hold.renew()
             metrics.EPOCH_CHANGES.inc()
         metrics.RESTORED.labels("here").inc()
         stream.succeed(newcomer.publisher, self._clock())
@@ -380,7 +380,8 @@ class StreamOwner:
         event = StreamEvent(
             app=publisher.app,
             stream=publisher.stream,
-            epoch=owned.hold.epoch,
+            epoch=owned.hold.epoch.number,
+            claim=owned.hold.epoch.claim,
             owner=self._node,
             reason=reason,
         )

@@ -6,7 +6,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import NodeId
 from rillcast.node.load import MediaLoad
 from rillcast.relay.parent import RelayParent
-from services.transcoder.ports import Clock, KeyValue, Peers
+from services.transcoder.ports import Clock, KeyValue, Peers, WallClock
 from services.transcoder.usecases.media_job import MediaJob
 from services.transcoder.usecases.source_feed import SourceFeeds
 from services.transcoder.usecases.work import Order, WorkKind
@@ -25,6 +25,7 @@ class JobFactory:
         load: MediaLoad,
         peers: Peers,
         clock: Clock,
+        wall_ms: WallClock,
         lease_s: float,
     ) -> None:
         """`store`: the bucket of renditions, whose records live for `lease_s`."""
@@ -35,6 +36,7 @@ class JobFactory:
         self._load = load
         self._peers = peers
         self._clock = clock
+        self._wall_ms = wall_ms
         self._lease_s = lease_s
 
     def __call__(self, kind: WorkKind, live: LiveStream, order: Order) -> MediaJob:
@@ -50,5 +52,6 @@ class JobFactory:
             relays=self._relays,
             peers=self._peers,
             clock=self._clock,
+            wall_ms=self._wall_ms,
             lease_s=self._lease_s,
         )

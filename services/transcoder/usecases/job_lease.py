@@ -11,12 +11,13 @@ from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.decoding import Undecodable, decode_json
-from rillcast.contracts.ids import JobKind, NodeId, job_key
+from rillcast.contracts.epochs import Epoch, epoch_of
+from rillcast.contracts.ids import JobKind, NodeId, job_key, new_claim_id
 from rillcast.contracts.records import RenditionRecord, TrackRecord
 from rillcast.node.metrics import LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
-from services.transcoder.ports import Clock, KeyValue
+from services.transcoder.ports import Clock, KeyValue, WallClock
 
 log = get_logger(__name__)
 
@@ -33,18 +34,28 @@ class JobLease:
         live: LiveStream,
         tracks: Callable[[], tuple[TrackRecord, ...]],
         clock: Clock,
+        wall_ms: WallClock,
         lease_s: float,
     ) -> None:
-        """`live`: the stream, whose epoch at this moment is the job's. `tracks`: see `Work.tracks`."""
+        """`live`: the stream, whose claim at this moment the job is bound to. `tracks`: see `Work.tracks`."""
         self.key = job_key(live.key, kind)
-        self.epoch = live.epoch
-        self._claimed = RenditionRecord(app=live.app, stream=live.stream, epoch=live.epoch, owner=node, kind=kind)
+        self.stream_claim = live.epoch.claim
+        self._claimed = RenditionRecord(
+            app=live.app, stream=live.stream, epoch=0, owner=node, stream_claim=self.stream_claim, kind=kind
+        )
         self._tracks = tracks
         self._store = store
         self._clock = clock
+        self._wall_ms = wall_ms
         self._lease_s = lease_s
+        self._above = max((job.epoch for job in live.renditions if job.kind == kind), default=0)
         self._keeper = self._claiming(None)
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def epoch(self) -> Epoch:
+        """That of the lease on the job."""
+        return self._keeper.lease.epoch
 
     @property
     def held(self) -> bool:
@@ -57,7 +68,7 @@ class JobLease:
         if await self._keeper.claim():
             return True
         entry = await self._store.get(self.key)
-        if entry is None or entry.value is None or not self._is_no_record(entry.value):
+        if entry is None or entry.value is None or not self._is_no_record(entry.value, entry.revision):
             return False
         LEASE_NO_RECORD.inc()
         self._keeper = self._claiming(entry.revision)
@@ -95,26 +106,27 @@ class JobLease:
         return LeaseKeeper(
             self._store,
             self.key,
-            Lease(self._lease_s, self._clock(), replace_revision=replace_revision),
+            Lease(self._lease_s, self._clock(), new_claim_id(), above=self._above, replace_revision=replace_revision),
             record_of=self._record,
-            other_owner=self._other_owner,
+            written_by=self._written_by,
             on_no_record=LEASE_NO_RECORD.inc,
             clock=self._clock,
+            wall_ms=self._wall_ms,
         )
 
-    def _is_no_record(self, value: bytes) -> bool:
+    def _is_no_record(self, value: bytes, revision: int) -> bool:
         try:
-            self._other_owner(value)
+            self._written_by(value, revision)
         except Undecodable:
             return True
         return False
 
-    def _record(self, _epoch: int, _since_epoch: int) -> bytes:
-        return msgspec.json.encode(msgspec.structs.replace(self._claimed, tracks=self._tracks()))
+    def _record(self, epoch: Epoch) -> bytes:
+        says = {"epoch": epoch.number, "claim": epoch.claim, "tracks": self._tracks()}
+        return msgspec.json.encode(msgspec.structs.replace(self._claimed, **says))
 
-    def _other_owner(self, value: bytes) -> NodeId | None:
+    def _written_by(self, value: bytes, revision: int) -> tuple[NodeId, Epoch]:
         record, claimed = decode_json(value, RenditionRecord), self._claimed
         if (record.app, record.stream, record.kind) != (claimed.app, claimed.stream, claimed.kind):
             raise Undecodable(f"a record of another job than {self.key}")
-        ours = record.owner == claimed.owner and record.epoch == self.epoch
-        return None if ours else record.owner
+        return record.owner, epoch_of(record, revision)

@@ -15,7 +15,7 @@ from functools import partial
 
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, TrackId
+from rillcast.contracts.ids import ClaimId, NodeId, TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceId, SourceStats
@@ -23,7 +23,7 @@ from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder.domain.job_state import JobEvent, JobState, advance
 from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
-from services.transcoder.ports import Clock, KeyValue, Peers
+from services.transcoder.ports import Clock, KeyValue, Peers, WallClock
 from services.transcoder.usecases.job_lease import JobLease
 from services.transcoder.usecases.source_feed import SourceFeed
 from services.transcoder.usecases.work import Intake, Order, WorkKind
@@ -52,6 +52,7 @@ class MediaJob:
         relays: RelayParent,
         peers: Peers,
         clock: Clock,
+        wall_ms: WallClock,
         lease_s: float = STREAM_LEASE_S,
     ) -> None:
         self.job_id = (live.key, kind.kind)
@@ -71,6 +72,7 @@ class MediaJob:
             live=live,
             tracks=self._tracks,
             clock=clock,
+            wall_ms=wall_ms,
             lease_s=lease_s,
         )
         self._state = JobState.CLAIMING
@@ -90,9 +92,9 @@ class MediaJob:
         return self._feed.source
 
     @property
-    def epoch(self) -> int:
-        """Of the stream, for which the job is done."""
-        return self._lease.epoch
+    def stream_claim(self) -> ClaimId:
+        """The claim of the stream for which the job is done."""
+        return self._lease.stream_claim
 
     @property
     def held(self) -> bool:
@@ -110,10 +112,10 @@ class MediaJob:
         return self._work.cpu_s
 
     def fits(self, live: LiveStream, order: Order | None) -> bool:
-        """Whether the job may go on for this state of the stream: same owner, epoch, source and wish."""
+        """Whether the job may go on for this state of the stream: same owner, claim, source and wish."""
         return (
             live.record.owner == self._live.record.owner
-            and live.since_epoch <= self.epoch <= live.epoch
+            and live.epoch.claim == self.stream_claim
             and order is not None
             and (order.source.track, order.source.codec) == (self._order.source.track, self._order.source.codec)
             and order.wish == self._order.wish
@@ -141,8 +143,7 @@ class MediaJob:
             key=self._lease.key,
             track=record,
             worker=self.worker,
-            epoch=self.epoch,
-            since_epoch=self.epoch,
+            claim=self._lease.epoch.claim,
             source=partial(self._work.source_of, track),
         )
 
@@ -216,7 +217,7 @@ class MediaJob:
 
     async def work(self) -> None:
         """Work until the job ends. Whatever was opened is closed by then, also if this is cancelled or raises."""
-        log.info("Media job taken", stream=self._live.key, job=self.job_id[1], epoch=self.epoch)
+        log.info("Media job taken", stream=self._live.key, job=self.job_id[1], claim=self._lease.epoch.claim)
         self._lease.keep(self._lease_lost)
         try:
             while self._state is not JobState.ENDING:
@@ -265,7 +266,7 @@ class MediaJob:
         if intake is Intake.NOTHING:
             self._feed.close()
         else:
-            supply = TrackSupply(self._order.source, self._live.record.owner, self.epoch, self._live.since_epoch)
+            supply = TrackSupply(self._order.source, self._live.record.owner, self.stream_claim)
             self._feed.bring(self._live, supply, self._fed)
         self._feed.tap(intake is Intake.PACKETS)
 

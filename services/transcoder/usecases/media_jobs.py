@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import AppName, NodeId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
@@ -63,7 +63,7 @@ class MediaJobs:
         self._clock = clock
         self._attended: set[JobId] = set()
         self._avoid: dict[JobId, float] = {}
-        self._refused: set[tuple[JobId, int]] = set()
+        self._refused: set[tuple[JobId, ClaimId]] = set()
         self._draining = False
         watch.on_change(self.look)
         for kind in kinds:
@@ -93,8 +93,8 @@ class MediaJobs:
             await asyncio.sleep(LOOK_S)
             now = self._clock()
             self._avoid = {job: until for job, until in self._avoid.items() if until > now}
-            living = {(live.key, live.epoch) for live in self._watch.directory.all()}
-            self._refused = {(job, epoch) for job, epoch in self._refused if (job[0], epoch) in living}
+            living = {(live.key, live.epoch.claim) for live in self._watch.directory.all()}
+            self._refused = {(job, claim) for job, claim in self._refused if (job[0], claim) in living}
             for key, _ in living:
                 self.look(key)
 
@@ -121,7 +121,7 @@ class MediaJobs:
             return
         order = self._order(kind, live)
         if order is None or not job.fits(live, order):
-            job.stop("settings" if live.epoch == job.epoch else "stream")
+            job.stop("settings" if live.epoch.claim == job.stream_claim else "stream")
         else:
             job.update(live, order)
 
@@ -129,7 +129,7 @@ class MediaJobs:
         try:
             return kind.order(live)
         except OrderRefused as refused:
-            mark = ((live.key, kind.kind), live.epoch)
+            mark = ((live.key, kind.kind), live.epoch.claim)
             if mark not in self._refused:
                 self._refused.add(mark)
                 metrics.REFUSED.labels("source").inc()
@@ -143,7 +143,7 @@ class MediaJobs:
         if self._avoid.get((live.key, kind.kind), 0.0) > self._clock():
             return None
         others = (job for job in live.renditions if job.kind == kind.kind and job.owner != self._node)
-        if any(live.since_epoch <= job.epoch <= live.epoch for job in others):
+        if any(job.stream_claim == live.epoch.claim for job in others):
             return None
         return self._order(kind, live)
 

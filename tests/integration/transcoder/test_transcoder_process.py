@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import Ack, NodeInfo, NodeLoad, NodeReport, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import (
@@ -128,7 +128,7 @@ class Studio:
             tracks=(VIDEO,),
             media_flowing=True,
             epoch=1,
-            since_epoch=1,
+            claim=ClaimId("c1"),
         )
         begin = time.monotonic()
         while True:
@@ -161,7 +161,7 @@ class Studio:
             app=APP,
             stream=STREAM,
             track=TrackId(f"v0.{height}p"),
-            epoch=record.epoch,
+            claim=record.claim,
             child=EDGE,
             relay=RelayId(f"relay-{self._source}"),
             child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",

@@ -6,31 +6,62 @@ from collections.abc import Callable
 
 import pytest
 
-from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Holder, Lease, Step
+from rillcast.cluster.lease import CLAIM_RETRY_S, MAX_EARLY_WRITES, Lease, Step
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.fields import MAX_INTEGER
+from rillcast.contracts.ids import ClaimId
 
 TTL_S = 6.0
+MS = 1_000
+"""The wall clock of these tests: epochs are 1 000 times that."""
+CLAIM, NEXT, OTHER = ClaimId("ours"), ClaimId("next"), ClaimId("another's")
+
+
+def a_lease(replace_revision: int | None = None, above: int = 0) -> Lease:
+    return Lease(TTL_S, 0.0, CLAIM, above=above, replace_revision=replace_revision)
+
+
+def claim(lease: Lease, revision: int | None, now: float, wall_ms: int = 1) -> None:
+    """The claiming write, and its answer."""
+    lease.propose(wall_ms)
+    lease.claimed(revision, now)
 
 
 def held_lease(epoch: int = 10) -> Lease:
-    lease = Lease(TTL_S, 0.0)
-    lease.claimed(epoch, 0.0)
-    lease.rewritten(epoch + 1, 0.0)
+    """It has revision 10."""
+    lease = a_lease()
+    claim(lease, 10, 0.0, epoch)
     return lease
 
 
-def test_a_claim_creates_the_key_and_its_revision_is_the_epoch() -> None:
-    lease = Lease(TTL_S, 0.0)
+def test_a_claim_says_its_epoch_by_the_wall_clock() -> None:
+    lease = a_lease()
 
     assert lease.next_step(0.0) is Step.CREATE
-    lease.claimed(7, 0.0)
+    assert lease.propose(7) == Epoch(7 * MS, CLAIM)
+    lease.claimed(3, 0.0)
 
     assert lease.held
-    assert (lease.epoch, lease.since_epoch) == (7, 7)
-    assert lease.next_step(0.0) is Step.REWRITE
+    assert (lease.epoch, lease.revision) == (Epoch(7 * MS, CLAIM), 3)
+    assert lease.next_step(TTL_S / 3 - 0.01) is Step.WAIT
+    assert lease.next_step(TTL_S / 3) is Step.REWRITE
+
+
+@pytest.mark.parametrize(("above", "number"), [(0, 7_000), (6_999, 7_000), (7_000, 7_001), (9_000, 9_001)])
+def test_an_epoch_is_above_all_that_is_known_whatever_the_wall_clock_says(above: int, number: int) -> None:
+    assert a_lease(above=above).propose(7).number == number
+
+
+def test_the_numbers_of_epochs_end_where_messages_end() -> None:
+    assert a_lease(above=MAX_INTEGER).propose(7).number == MAX_INTEGER
+
+
+def test_epochs_of_one_number_are_ordered_by_their_claims() -> None:
+    assert Epoch(7, ClaimId("a")) < Epoch(7, ClaimId("b")) < Epoch(8, ClaimId("a"))
 
 
 def test_a_key_taken_by_another_is_not_claimed() -> None:
-    lease = Lease(TTL_S, 0.0)
+    lease = a_lease()
 
     lease.claimed(None, 0.0)
 
@@ -70,13 +101,14 @@ def test_a_record_that_changes_all_the_time_is_written_at_a_bounded_rate() -> No
 def test_a_renewed_epoch_does_not_get_around_the_bound() -> None:
     lease = held_lease()
 
+    claims = 0
     for revision in range(100, 150):
-        lease.renew_epoch(0.5)
+        lease.renew(ClaimId(f"c{revision}"), 0.5)
         if lease.next_step(0.5) is Step.REPLACE:
-            lease.claimed(revision, 0.5)
-            lease.rewritten(revision, 0.5)
+            claim(lease, revision, 0.5)
+            claims += 1
 
-    assert lease.epoch == 100 + MAX_EARLY_WRITES - 1
+    assert claims == MAX_EARLY_WRITES
     assert lease.next_step(2.5) is Step.REPLACE
 
 
@@ -98,105 +130,178 @@ def test_a_key_the_store_lost_is_claimed_anew_and_relays_opened_before_stay_good
 
     lease.rewritten(None, 60.0)
     assert lease.next_step(60.0) is Step.READ
-    lease.found(None, Holder.NOBODY, 60.0)
+    lease.found(None, None, 60.0)
     assert lease.next_step(60.0) is Step.CREATE
-    lease.claimed(42, 60.0)
+    claim(lease, 42, 60.0, 70)
 
     assert lease.held
-    assert (lease.epoch, lease.since_epoch) == (42, 10)
+    assert lease.epoch == Epoch(70 * MS, CLAIM)
 
 
 def test_a_rewrite_whose_answer_got_lost_is_recognised_as_ours() -> None:
     lease = held_lease(epoch=10)
 
     lease.rewritten(None, 2.0)
-    lease.found(12, Holder.OURS, 2.0)
+    lease.found(12, lease.epoch, 2.0)
 
     assert lease.held
     assert lease.revision == 12
     assert lease.next_step(2.0) is Step.REWRITE
 
 
-def test_a_foreign_record_makes_the_owner_stand_down_for_good() -> None:
-    lease = held_lease()
+def test_a_claim_whose_answer_got_lost_is_recognised_as_ours() -> None:
+    lease = held_lease(epoch=10)
+    lease.renew(NEXT, 1.0)
+    proposed = lease.propose(11)
+
+    lease.unreachable(1.0)
+    lease.propose(12)
+    lease.claimed(None, 2.0)
+    lease.found(12, proposed, 2.0)
+
+    assert (lease.epoch, lease.revision) == (proposed, 12)
+    assert lease.next_step(2.0) is Step.REWRITE
+
+
+def test_a_foreign_record_of_a_higher_epoch_makes_the_owner_stand_down_for_good() -> None:
+    lease = held_lease(epoch=10)
 
     lease.rewritten(None, 2.0)
-    lease.found(99, Holder.OTHER, 2.0)
+    lease.found(99, Epoch(10 * MS + 1, OTHER), 2.0)
 
     assert lease.lost
     assert lease.next_step(100.0) is Step.STOP
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param((9, Epoch(10 * MS, CLAIM)), id="an older record of ours"),
+        pytest.param((9, Epoch(4 * MS, CLAIM)), id="a record of our claim before"),
+        pytest.param((5, Epoch(4 * MS, OTHER)), id="a record that we had replaced"),
+        pytest.param((10, Epoch(10 * MS - 1, OTHER)), id="a claim with a revision that we had"),
+        pytest.param((99, Epoch(10 * MS - 1, OTHER)), id="a claim in the store that forgot"),
+    ],
+)
+def test_an_owner_that_finds_its_record_gone_back_claims_anew_over_what_is_there(record: tuple[int, Epoch]) -> None:
+    lease = held_lease(epoch=10)
+
+    lease.rewritten(None, 2.0)
+    lease.found(*record, 2.0)
+
+    assert lease.held
+    assert (lease.next_step(2.0), lease.revision) == (Step.REPLACE, record[0])
+    assert lease.propose(1) == Epoch(10 * MS + 1, CLAIM), "and what was given away stays valid"
+
+
+def test_of_two_owners_that_a_forgetful_store_made_the_lower_one_stands_down() -> None:
+    low, high = a_lease(), Lease(TTL_S, 0.0, OTHER)
+    claim(low, 7, 0.0, wall_ms=10)
+    claim(high, 7, 0.0, wall_ms=11)
+
+    for lease, other in ((low, high.epoch), (high, low.epoch)):
+        lease.rewritten(None, 2.0)
+        lease.found(8, other, 2.0)
+
+    assert (low.lost, high.lost) == (True, False)
 
 
 def test_what_is_no_record_is_overwritten_at_its_revision_in_a_new_epoch_and_relays_opened_before_stay_good() -> None:
     lease = held_lease(epoch=10)
 
     lease.rewritten(None, 2.0)
-    lease.found(99, Holder.NOBODY, 2.0)
+    lease.found(99, None, 2.0)
     assert lease.held
     assert lease.next_step(2.0) is Step.REPLACE
     assert lease.revision == 99
-    lease.claimed(100, 2.0)
+    claim(lease, 100, 2.0, 70)
 
-    assert (lease.epoch, lease.since_epoch) == (100, 10)
+    assert lease.epoch == Epoch(70 * MS, CLAIM)
 
 
 def test_a_higher_epoch_in_the_change_feed_makes_the_owner_stand_down() -> None:
     lease = held_lease(epoch=10)
 
-    lease.observed(9, ours=False, now=1.0)
-    lease.observed(11, ours=True, now=1.0)
+    lease.observed(Epoch(9 * MS, OTHER), now=1.0)
+    lease.observed(Epoch(11 * MS, CLAIM), now=1.0)
     assert lease.held
-    lease.observed(11, ours=False, now=1.0)
+    lease.observed(Epoch(11 * MS, OTHER), now=1.0)
 
     assert lease.lost
 
 
+def test_a_lower_epoch_in_the_change_feed_makes_the_owner_look_at_its_key() -> None:
+    lease = held_lease(epoch=10)
+    assert lease.next_step(1.0) is Step.WAIT
+
+    lease.observed(Epoch(9 * MS, OTHER), now=1.0)
+
+    assert lease.held
+    assert lease.next_step(1.0) is Step.REWRITE
+
+
 def test_a_claim_over_a_dead_owners_record_replaces_that_revision_only() -> None:
-    lease = Lease(TTL_S, 0.0, replace_revision=33)
+    lease = a_lease(replace_revision=33, above=10 * MS)
 
     assert lease.next_step(0.0) is Step.REPLACE
     assert lease.revision == 33
-    lease.claimed(34, 0.0)
+    claim(lease, 34, 0.0)
 
-    assert (lease.epoch, lease.since_epoch) == (34, 34)
+    assert lease.epoch == Epoch(10 * MS + 1, CLAIM)
 
 
-def test_a_renewed_epoch_voids_the_one_before_even_if_the_first_write_collides() -> None:
+def test_a_renewed_claim_voids_the_one_before_even_if_the_first_write_collides() -> None:
     lease = held_lease(epoch=10)
 
-    lease.renew_epoch(1.0)
+    lease.renew(NEXT, 1.0)
     assert lease.next_step(1.0) is Step.REPLACE
-    lease.claimed(None, 1.0)
-    lease.found(12, Holder.OURS, 1.0)
+    claim(lease, None, 1.0)
+    lease.found(12, lease.epoch, 1.0)
     assert lease.next_step(1.0) is Step.REPLACE
-    lease.claimed(13, 1.0)
+    claim(lease, 13, 1.0, 70)
 
-    assert (lease.epoch, lease.since_epoch) == (13, 13)
+    assert lease.epoch == Epoch(70 * MS, NEXT)
+
+
+def test_a_claim_that_is_renewed_while_another_is_on_its_way_is_written_right_after_it() -> None:
+    lease = held_lease(epoch=10)
+    lease.rewritten(None, 1.0)
+    lease.found(None, None, 1.0)
+    lease.propose(11)
+    lease.renew(NEXT, 1.0)
+    lease.claimed(12, 1.0)
+
+    assert lease.epoch == Epoch(11 * MS, CLAIM)
+    assert lease.next_step(1.0) is Step.REPLACE
+    assert lease.propose(12).claim == NEXT
 
 
 OURS = 12
 THEIRS = 99
+HIGHER, LOWER = Epoch(11 * MS, OTHER), Epoch(1, OTHER)
 EVENTS: dict[str, Callable[[Lease], None]] = {
-    "claimed": lambda lease: lease.claimed(OURS, 5.0),
-    "claim lost": lambda lease: lease.claimed(None, 5.0),
+    "claimed": lambda lease: claim(lease, OURS, 5.0),
+    "claim lost": lambda lease: claim(lease, None, 5.0),
     "rewritten": lambda lease: lease.rewritten(OURS, 5.0),
     "rewrite lost": lambda lease: lease.rewritten(None, 5.0),
-    "found ours": lambda lease: lease.found(OURS, Holder.OURS, 5.0),
-    "found theirs": lambda lease: lease.found(THEIRS, Holder.OTHER, 5.0),
-    "found garbage": lambda lease: lease.found(THEIRS, Holder.NOBODY, 5.0),
-    "found none": lambda lease: lease.found(None, Holder.NOBODY, 5.0),
+    "found ours": lambda lease: lease.found(OURS, lease.epoch, 5.0),
+    "found ours of before": lambda lease: lease.found(OURS - 3, lease.epoch, 5.0),
+    "found theirs": lambda lease: lease.found(THEIRS, HIGHER, 5.0),
+    "found theirs of before": lambda lease: lease.found(THEIRS, LOWER, 5.0),
+    "found garbage": lambda lease: lease.found(THEIRS, None, 5.0),
+    "found none": lambda lease: lease.found(None, None, 5.0),
     "unreachable": lambda lease: lease.unreachable(5.0),
     "hurry": lambda lease: lease.hurry(5.0),
-    "renew": lambda lease: lease.renew_epoch(5.0),
-    "observed higher": lambda lease: lease.observed(THEIRS, ours=False, now=5.0),
-    "observed lower": lambda lease: lease.observed(1, ours=False, now=5.0),
-    "observed ours": lambda lease: lease.observed(THEIRS, ours=True, now=5.0),
+    "renew": lambda lease: lease.renew(NEXT, 5.0),
+    "observed higher": lambda lease: lease.observed(HIGHER, now=5.0),
+    "observed lower": lambda lease: lease.observed(LOWER, now=5.0),
+    "observed ours": lambda lease: lease.observed(Epoch(11 * MS, CLAIM), now=5.0),
 }
 
 
 def renewing() -> Lease:
     lease = held_lease()
-    lease.renew_epoch(1.0)
+    lease.renew(NEXT, 1.0)
     return lease
 
 
@@ -208,19 +313,19 @@ def looking() -> Lease:
 
 def claiming_anew() -> Lease:
     lease = looking()
-    lease.found(None, Holder.NOBODY, 1.0)
+    lease.found(None, None, 1.0)
     return lease
 
 
 def stopped() -> Lease:
     lease = looking()
-    lease.found(THEIRS, Holder.OTHER, 1.0)
+    lease.found(THEIRS, HIGHER, 1.0)
     return lease
 
 
 STATES: dict[str, Callable[[], Lease]] = {
-    "creating": lambda: Lease(TTL_S, 0.0),
-    "replacing": lambda: Lease(TTL_S, 0.0, replace_revision=3),
+    "creating": a_lease,
+    "replacing": lambda: a_lease(replace_revision=3),
     "held": held_lease,
     "renewing": renewing,
     "looking": looking,
@@ -236,7 +341,9 @@ MATRIX: dict[str, dict[str, Step]] = {
     "renewing": {"claimed": W, "claim lost": R, "rewritten": P, "rewrite lost": R, "unreachable": P},
     "looking": {
         "found ours": W,
+        "found ours of before": P,
         "found theirs": X,
+        "found theirs of before": P,
         "found garbage": P,
         "found none": C,
         "unreachable": R,

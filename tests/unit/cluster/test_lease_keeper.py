@@ -11,12 +11,21 @@ import pytest
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
 from rillcast.contracts.decoding import Undecodable
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import ClaimId, new_claim_id
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.kv import FakeKeyValue
 
 TTL_S = 6.0
 ANSWER_S = 0.2
+WALL_MS = 1_000
+"""At which the wall clock of these tests stands: epochs grow by one with each claim."""
+FIRST = WALL_MS * 1_000
+
+
+THEIRS = f"other took {FIRST + 9} theirs".encode()
+"""The record of an owner that claimed later."""
 
 
 class SlowStore(FakeKeyValue):
@@ -37,7 +46,7 @@ class SlowStore(FakeKeyValue):
 
 
 class Owner:
-    """One owner of the key ``k``. Its record is its name, a text that changes, and the epoch."""
+    """One owner of the key ``k``. Its record is its name, a text that changes, and the epoch with its claim."""
 
     def __init__(self, store: FakeKeyValue, name: str = "me") -> None:
         self.store = store
@@ -48,34 +57,36 @@ class Owner:
         self.keeper = LeaseKeeper(
             store,
             "k",
-            Lease(TTL_S, clock()),
+            Lease(TTL_S, clock(), new_claim_id()),
             record_of=self._record,
-            other_owner=self._other_owner,
+            written_by=self._written_by,
             on_no_record=self._no_record,
             clock=clock,
+            wall_ms=lambda: WALL_MS,
         )
 
     def say(self, text: str) -> None:
         self.text = text
         self.keeper.hurry()
 
-    def _record(self, epoch: int, since_epoch: int) -> bytes:
-        return f"{self.name} {self.text} {epoch} {since_epoch}".encode()
+    def _record(self, epoch: Epoch) -> bytes:
+        return f"{self.name} {self.text} {epoch.number} {epoch.claim}".encode()
 
     def _no_record(self) -> None:
         self.no_records += 1
 
-    def _other_owner(self, value: bytes) -> str | None:
+    def _written_by(self, value: bytes, _revision: int) -> tuple[str, Epoch]:
         try:
-            name, _text, _epoch, _since_epoch = value.decode().split()
+            name, _text, epoch, claim = value.decode().split()
         except ValueError as error:
             raise Undecodable("not four words") from error
-        return None if name == self.name else name
+        return name, Epoch(int(epoch), ClaimId(claim))
 
 
 async def stored(store: FakeKeyValue) -> str:
+    """The record without its claim."""
     entry = await store.get("k")
-    return entry.value.decode() if entry is not None and entry.value is not None else ""
+    return entry.value.decode().rpartition(" ")[0] if entry is not None and entry.value is not None else ""
 
 
 def now() -> float:
@@ -100,8 +111,8 @@ async def test_a_claimed_key_says_its_epoch_and_is_rewritten_before_it_expires()
     async with kept(owner):
         await asyncio.sleep(20.0)
 
-        assert await stored(store) == "me new 1 1"
-        assert len(store.writes) == 11, "the claim, its epoch, and one for each two seconds but the last"
+        assert await stored(store) == f"me new {FIRST}"
+        assert len(store.writes) == 10, "the claim, and one for each two seconds but the last"
 
 
 async def test_a_key_that_another_has_is_not_claimed() -> None:
@@ -114,39 +125,41 @@ async def test_what_changes_while_a_write_is_on_its_way_is_written_right_after_i
     store = SlowStore()
     owner = Owner(store)
     async with kept(owner):
-        await asyncio.sleep(ANSWER_S / 2)  # the write of the epoch has been made, its answer has not come
+        await asyncio.sleep(TTL_S / 3 + ANSWER_S / 2)  # a write has been made, its answer has not come
         asked_at = now()
         owner.say("changed")
-        while await stored(store) != "me changed 1 1":
+        while await stored(store) != f"me changed {FIRST}":
             await asyncio.sleep(0.01)
 
         assert now() - asked_at < 2 * ANSWER_S
 
 
-async def test_an_epoch_that_is_renewed_while_a_write_is_on_its_way_is_claimed_right_after_it() -> None:
+async def test_a_claim_that_is_renewed_while_a_write_is_on_its_way_is_written_right_after_it() -> None:
     store = SlowStore()
     owner = Owner(store)
     async with kept(owner):
-        await asyncio.sleep(ANSWER_S / 2)
+        before = owner.keeper.lease.epoch
+        await asyncio.sleep(TTL_S / 3 + ANSWER_S / 2)
         asked_at = now()
-        owner.keeper.renew_epoch()
-        while owner.keeper.lease.epoch == 1:
+        owner.keeper.renew()
+        while owner.keeper.lease.epoch == before:
             await asyncio.sleep(0.01)
 
         assert now() - asked_at < 3 * ANSWER_S
-        assert owner.keeper.lease.since_epoch == owner.keeper.lease.epoch
+        assert owner.keeper.lease.epoch > before
+        assert owner.keeper.lease.epoch.claim != before.claim
 
 
 async def test_an_owner_that_was_overtaken_ends_and_leaves_the_key_alone() -> None:
     store = FakeKeyValue("quick", TTL_S, now)
     owner = Owner(store)
     async with kept(owner) as keeping:
-        await store.put("k", b"other took 9 9")
+        await store.put("k", THEIRS)
         owner.say("mine!")
         await keeping
 
         await owner.keeper.release()
-        assert await stored(store) == "other took 9 9"
+        assert await stored(store) == f"other took {FIRST + 9}"
 
 
 async def test_an_owner_that_heard_of_a_higher_epoch_never_claims_again_although_the_key_is_free() -> None:
@@ -155,10 +168,10 @@ async def test_an_owner_that_heard_of_a_higher_epoch_never_claims_again_although
     owner = Owner(store)
     async with kept(owner) as keeping:
         await asyncio.sleep(ANSWER_S * 2)
-        await store.put("k", b"other took 9 9")
+        await store.put("k", THEIRS)
         owner.say("changed")
         await asyncio.sleep(ANSWER_S / 2)  # its write was refused, which it does not know yet
-        owner.keeper.observed(9, other="other")
+        owner.keeper.observed("other", Epoch(FIRST + 9, ClaimId("theirs")))
         await store.delete("k")
         await asyncio.wait((keeping,), timeout=60.0)
 
@@ -171,6 +184,7 @@ async def test_a_store_that_is_away_is_asked_again_and_the_lease_stays_held() ->
     store = FakeKeyValue("quick", TTL_S, now)
     owner = Owner(store)
     async with kept(owner):
+        claim = owner.keeper.lease.epoch.claim
         await asyncio.sleep(1.0)
         store.available = False
         await asyncio.sleep(60.0)
@@ -178,7 +192,8 @@ async def test_a_store_that_is_away_is_asked_again_and_the_lease_stays_held() ->
         store.available = True
         await asyncio.sleep(1.0)
 
-        assert await stored(store) == "me new 3 1", "claimed anew; what was opened before stays valid"
+        assert await stored(store) == f"me new {FIRST + 1}"
+        assert owner.keeper.lease.epoch.claim == claim, "what was opened before stays valid"
 
 
 async def test_a_claim_while_the_store_is_away_says_so() -> None:
@@ -193,7 +208,7 @@ async def test_a_key_whose_last_answer_was_lost_is_given_back_all_the_same() -> 
     store = SlowStore()
     owner = Owner(store)
     async with kept(owner) as keeping:
-        await asyncio.sleep(ANSWER_S / 2)
+        await asyncio.sleep(TTL_S / 3 + ANSWER_S / 2)
         await cancelled(keeping)  # the write has happened, and its revision is not known
 
         await owner.keeper.release()
@@ -207,11 +222,13 @@ async def test_what_is_no_record_is_overwritten_and_counted(garbage: bytes) -> N
     owner = Owner(store)
     async with kept(owner):
         await asyncio.sleep(1.0)
+        claim = owner.keeper.lease.epoch.claim
         await store.put("k", garbage)
         await asyncio.sleep(2.0)
 
         assert owner.keeper.lease.held
-        assert await stored(store) == "me new 4 1", "claimed anew; what was opened before stays valid"
+        assert await stored(store) == f"me new {FIRST + 1}"
+        assert owner.keeper.lease.epoch.claim == claim, "what was opened before stays valid"
         assert owner.no_records == 1
 
 
@@ -234,10 +251,57 @@ async def test_an_owner_that_stands_down_knows_who_has_the_key(by_feed: bool) ->
     owner = Owner(store)
     async with kept(owner) as keeping:
         await asyncio.sleep(1.0)
-        await store.put("k", b"other took 9 9")
+        await store.put("k", THEIRS)
         if by_feed:
-            owner.keeper.observed(9, other="other")
+            owner.keeper.observed("other", Epoch(FIRST + 9, ClaimId("theirs")))
         await asyncio.wait((keeping,), timeout=60.0)
 
         assert keeping.done()
         assert owner.keeper.lost_to == "other"
+
+
+async def test_an_owner_whose_record_is_an_older_one_claims_anew() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    owner = Owner(store)
+    async with kept(owner):
+        before = owner.keeper.lease.epoch
+        await asyncio.sleep(4.5)
+        store.roll_back(store.revision - 1)
+        await asyncio.sleep(2.0)
+
+        assert await stored(store) == f"me new {FIRST + 1}"
+        assert owner.keeper.lease.epoch.claim == before.claim
+
+
+async def test_an_owner_that_is_forgotten_claims_over_whoever_came_before_it() -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    await store.put("k", b"other had 9 theirs")
+    owner = Owner(store)
+    owner.keeper.lease = Lease(TTL_S, now(), new_claim_id(), above=9, replace_revision=store.revision)
+    async with kept(owner) as keeping:
+        store.roll_back(1)
+        assert await stored(store) == "other had 9"
+        await asyncio.sleep(2.5)
+
+        assert not keeping.done()
+        assert await stored(store) == f"me new {FIRST + 1}"
+
+
+async def test_a_write_over_a_revision_that_was_given_out_twice_is_mended_by_the_later_owner() -> None:
+    """The compare-and-set of the earlier owner succeeds over the record of the later one, which has its revision."""
+    store = FakeKeyValue("quick", TTL_S, now)
+    early, late = Owner(store, "early"), Owner(store, "late")
+    async with kept(early) as keeping:
+        store.roll_back(0)
+        late.keeper.lease = Lease(TTL_S, now(), new_claim_id(), above=FIRST)
+        async with kept(late):
+            assert early.keeper.lease.revision == late.keeper.lease.revision
+            early.say("still_here")
+            await asyncio.sleep(0.1)
+            assert await stored(store) == f"early still_here {FIRST}"
+            await asyncio.sleep(5.0)
+
+            assert keeping.done()
+            assert early.keeper.lost_to == "late"
+            assert late.keeper.lease.held
+            assert (await stored(store)).startswith("late new")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.cluster.stream_directory import StreamDirectory
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.ids import UNSAID_CLAIM, AppName, ClaimId, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.runtime.ports import Entry
@@ -25,7 +26,7 @@ def track(name: str, mid: str = "v0", height: int = 720) -> TrackRecord:
 
 
 def entry(
-    revision: int, *, owner: str = "o1", epoch: int = 0, since: int = 0, tracks: tuple[TrackRecord, ...] = ()
+    revision: int, *, owner: str = "o1", epoch: int = 0, claim: str = UNSAID_CLAIM, tracks: tuple[TrackRecord, ...] = ()
 ) -> Entry:
     record = StreamRecord(
         app=APP,
@@ -34,14 +35,22 @@ def entry(
         publisher_session=SessionId("s"),
         tracks=tracks or (track("v0"),),
         epoch=epoch,
-        since_epoch=since,
+        claim=ClaimId(claim),
     )
     return Entry(KEY, msgspec.json.encode(record), revision)
 
 
-def rendition(revision: int, epoch: int, bitrate_bps: int = 0) -> Entry:
+def rendition(revision: int, stream_claim: str = "c", bitrate_bps: int = 0) -> Entry:
     low = msgspec.structs.replace(track("v0.360p", height=360), bitrate_bps=bitrate_bps)
-    record = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId("t1"), tracks=(low,))
+    record = RenditionRecord(
+        app=APP,
+        stream=STREAM,
+        epoch=1,
+        owner=NodeId("t1"),
+        claim=ClaimId("job"),
+        stream_claim=ClaimId(stream_claim),
+        tracks=(low,),
+    )
     return Entry(f"{KEY}/t1", msgspec.json.encode(record), revision)
 
 
@@ -52,38 +61,55 @@ def directory_with(first: Entry) -> StreamDirectory:
     return directory
 
 
-def test_the_revision_of_the_claiming_write_is_the_epoch_and_later_writes_carry_it() -> None:
-    directory = directory_with(entry(5))
-    first = directory.get(APP, STREAM)
-    directory.apply_stream(entry(8, epoch=5, since=5), 1.0)
-    second = directory.get(APP, STREAM)
-
-    assert first is not None
-    assert second is not None
-    assert first.epoch == second.epoch == 5
-
-
-def test_a_claim_of_an_owner_that_goes_on_keeps_the_relays_of_its_earlier_epochs_valid() -> None:
-    directory = directory_with(entry(5, epoch=5, since=5))
-    directory.apply_stream(Entry(KEY, None, 6), 1.0)
-
-    directory.apply_stream(entry(9, since=5), 1.5)
-    claimed = directory.get(APP, STREAM)
-    directory.apply_stream(entry(10, epoch=9, since=5), 1.6)
-    settled = directory.get(APP, STREAM)
-
-    assert claimed is not None
-    assert settled is not None
-    assert (claimed.epoch, claimed.since_epoch) == (settled.epoch, settled.since_epoch) == (9, 5)
-
-
-def test_a_claim_in_a_store_that_counts_anew_has_no_epoch_below_the_valid_ones() -> None:
-    directory = directory_with(entry(1, since=40))
-
-    live = directory.get(APP, STREAM)
+def test_a_record_says_its_epoch_and_claim() -> None:
+    live = directory_with(entry(5, epoch=70, claim="c")).get(APP, STREAM)
 
     assert live is not None
-    assert (live.epoch, live.since_epoch) == (40, 40)
+    assert live.epoch == Epoch(70, ClaimId("c"))
+    assert [supply.claim for supply in live.supplies()] == ["c"]
+
+
+def test_a_claim_that_a_node_of_version_3_wrote_has_its_revision_for_an_epoch() -> None:
+    live = directory_with(entry(5)).get(APP, STREAM)
+
+    assert live is not None
+    assert live.epoch == Epoch(5, UNSAID_CLAIM)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(entry(2, owner="o1", epoch=70, claim="a"), id="an owner before"),
+        pytest.param(entry(4, owner="o2", epoch=80, claim="c"), id="an older write"),
+        pytest.param(entry(9, owner="o3", epoch=79, claim="d"), id="a lower claim in a store that forgot"),
+        pytest.param(entry(5, owner="o3", epoch=80, claim="b"), id="an equal revision and number"),
+        pytest.param(Entry(KEY, None, 3), id="an older deletion"),
+    ],
+)
+def test_nobody_follows_a_store_that_returned_to_an_earlier_state(shown: Entry) -> None:
+    directory = directory_with(entry(5, owner="o2", epoch=80, claim="c"))
+
+    assert directory.apply_stream(shown, 1.0) == frozenset()
+
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert (live.record.owner, live.epoch.number) == ("o2", 80)
+
+
+def test_the_owner_that_claims_anew_after_the_store_forgot_is_followed_at_once_at_any_revision() -> None:
+    directory = directory_with(entry(5, epoch=80, claim="c"))
+    directory.apply_stream(entry(3, epoch=80, claim="c"), 1.0)
+
+    assert directory.apply_stream(entry(4, epoch=81, claim="c"), 1.5) == {KEY}
+
+    directory.expire(LEASE_S + 1.0, bus_up=True)
+    assert directory.get(APP, STREAM) is not None, "it is the write of a living owner"
+
+
+def test_a_lower_epoch_counts_once_the_higher_one_was_not_heard_for_a_lease() -> None:
+    directory = directory_with(entry(5, owner="o2", epoch=80, claim="c"))
+
+    assert directory.apply_stream(entry(4, owner="o3", epoch=79, claim="d"), LEASE_S) == {KEY}
 
 
 def test_an_older_revision_arriving_late_changes_nothing() -> None:
@@ -111,18 +137,18 @@ def test_a_bit_rate_is_kept_up_to_date_but_is_no_change_unless_it_starts_or_stop
 
 
 def test_a_renditions_bit_rate_is_no_change_either() -> None:
-    directory = directory_with(entry(5, epoch=5))
-    directory.apply_rendition(rendition(6, epoch=5, bitrate_bps=400_000), 0.0)
+    directory = directory_with(entry(5, epoch=5, claim="c"))
+    directory.apply_rendition(rendition(6, bitrate_bps=400_000), 0.0)
 
-    assert directory.apply_rendition(rendition(7, epoch=5, bitrate_bps=420_000), 2.0) == frozenset()
-    assert directory.apply_rendition(rendition(8, epoch=5, bitrate_bps=0), 4.0) == {KEY}
+    assert directory.apply_rendition(rendition(7, bitrate_bps=420_000), 2.0) == frozenset()
+    assert directory.apply_rendition(rendition(8, bitrate_bps=0), 4.0) == {KEY}
 
 
 @pytest.mark.parametrize("name", [f"{KEY}x/ladder", "live/other/ladder", "ladder", f"{KEY}/ladder/more", KEY])
 def test_a_job_under_the_key_of_another_stream_is_passed_over_and_counted(name: str) -> None:
-    directory = directory_with(entry(5, epoch=5))
+    directory = directory_with(entry(5, epoch=5, claim="c"))
 
-    assert directory.apply_rendition(Entry(name, rendition(6, epoch=5).value, 6), 0.0) == frozenset()
+    assert directory.apply_rendition(Entry(name, rendition(6).value, 6), 0.0) == frozenset()
 
     live = directory.get(APP, STREAM)
     assert live is not None
@@ -231,23 +257,23 @@ def test_a_deleted_key_is_gone_at_once() -> None:
     assert directory.get(APP, STREAM) is None
 
 
-def test_renditions_of_the_present_epoch_are_supplied_by_their_transcoder() -> None:
-    directory = directory_with(entry(5))
+def test_renditions_of_the_present_claim_are_supplied_by_their_transcoder() -> None:
+    directory = directory_with(entry(5, epoch=5, claim="c"))
 
-    assert directory.apply_rendition(rendition(7, epoch=5), 0.0) == {KEY}
+    assert directory.apply_rendition(rendition(7), 0.0) == {KEY}
 
     live = directory.get(APP, STREAM)
     assert live is not None
     supply = live.supply(TrackId("v0.360p"))
     assert supply is not None
-    assert (supply.node, supply.epoch) == ("t1", 5)
+    assert (supply.node, supply.claim) == ("t1", "job")
     assert [s.track.track for s in live.supplies()] == ["v0", "v0.360p"]
 
 
-def test_renditions_of_an_older_epoch_are_not_offered() -> None:
-    directory = directory_with(entry(5))
+def test_renditions_of_another_claim_are_not_offered() -> None:
+    directory = directory_with(entry(5, epoch=5, claim="c"))
 
-    directory.apply_rendition(rendition(7, epoch=4), 0.0)
+    directory.apply_rendition(rendition(7, stream_claim="before"), 0.0)
 
     live = directory.get(APP, STREAM)
     assert live is not None
@@ -255,10 +281,10 @@ def test_renditions_of_an_older_epoch_are_not_offered() -> None:
 
 
 def test_renditions_outlive_a_claim_anew_by_the_same_owner() -> None:
-    directory = directory_with(entry(5))
-    directory.apply_rendition(rendition(7, epoch=5), 0.0)
+    directory = directory_with(entry(5, epoch=5, claim="c"))
+    directory.apply_rendition(rendition(7), 0.0)
 
-    directory.apply_stream(entry(20, epoch=20, since=5), 1.0)
+    directory.apply_stream(entry(20, epoch=20, claim="c"), 1.0)
 
     live = directory.get(APP, STREAM)
     assert live is not None
@@ -266,9 +292,9 @@ def test_renditions_outlive_a_claim_anew_by_the_same_owner() -> None:
 
 
 def test_renditions_not_rewritten_are_gone_while_the_stream_stays() -> None:
-    directory = directory_with(entry(5))
-    directory.apply_rendition(rendition(7, epoch=5), 0.0)
-    directory.apply_stream(entry(8, epoch=5), 5.0)
+    directory = directory_with(entry(5, epoch=5, claim="c"))
+    directory.apply_rendition(rendition(7), 0.0)
+    directory.apply_stream(entry(8, epoch=5, claim="c"), 5.0)
 
     assert directory.expire(LEASE_S, hearing=1) == {KEY}
 

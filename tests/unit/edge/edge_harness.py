@@ -11,7 +11,7 @@ import msgspec
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, new_session_id, stream_key
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, SessionId, StreamId, TrackId, new_session_id, stream_key
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
@@ -103,13 +103,18 @@ class Parent:
             payload_type=96,
             srtp_key=KEY_TEXT,
             srtcp_key=KEY_TEXT,
-            epoch=request.epoch,
+            claim=request.claim,
             track=self.tracks[request.track],
         )
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request)
         return Ack()
+
+
+def claim_of(epoch: int) -> ClaimId:
+    """The claim of an epoch that nobody claimed over, as the records and events of these tests name it."""
+    return ClaimId(f"c{epoch}")
 
 
 class World:
@@ -191,13 +196,21 @@ class World:
             tracks=tracks,
             media_flowing=True,
             epoch=epoch,
-            since_epoch=since or epoch,
+            claim=claim_of(since or epoch),
         )
         await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
         await until(lambda: self._knows(record))
 
     async def ladder(self, *tracks: TrackRecord, epoch: int = 1, owner: str = "transcoder-1") -> None:
-        job = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), tracks=tracks)
+        job = RenditionRecord(
+            app=APP,
+            stream=STREAM,
+            epoch=epoch,
+            owner=NodeId(owner),
+            claim=claim_of(epoch),
+            stream_claim=claim_of(epoch),
+            tracks=tracks,
+        )
         await self.renditions.put(f"{KEY}/{owner}", msgspec.json.encode(job))
         await until(lambda: (live := self.media.watch.get(APP, STREAM)) is not None and job in live.renditions)
 
@@ -206,7 +219,7 @@ class World:
         await until(lambda: self.media.watch.get(APP, stream) is None)
 
     async def ended(self, epoch: int, owner: str = "origin-1", stream: StreamId = STREAM) -> None:
-        event = StreamEvent(app=APP, stream=stream, epoch=epoch, owner=NodeId(owner))
+        event = StreamEvent(app=APP, stream=stream, epoch=epoch, claim=claim_of(epoch), owner=NodeId(owner))
         await self.bus.emit(subjects.STREAM_ENDED, event)
         await self.settle()
 

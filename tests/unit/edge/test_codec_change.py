@@ -90,7 +90,7 @@ async def test_who_joins_after_the_change_gets_the_new_codec_from_a_relay_of_its
     source = sent(world, plane_session)[0]
     assert source is not None
     assert codecs_fed(world)[source] == "VP8"
-    assert world.parents["origin-1"].opened[-1].epoch == 5
+    assert world.parents["origin-1"].opened[-1].claim == "c5"
 
 
 async def test_who_joins_before_the_old_viewers_are_gone_is_not_sent_the_old_source(
@@ -286,7 +286,7 @@ async def test_a_stream_that_drops_its_video_goes_on_for_its_viewers(begin: Begi
     await world.pass_time(1.0)
 
     assert (over(world, session), sent(world, plane_session)[0]) == (False, video)
-    assert [o.epoch for o in world.parents["origin-1"].opened if o.track == "v0"] == [1, 6]
+    assert [o.claim for o in world.parents["origin-1"].opened if o.track == "v0"] == ["c1", "c6"]
 
 
 async def test_a_video_that_comes_back_in_another_codec_is_told_at_once(begin: Begin) -> None:

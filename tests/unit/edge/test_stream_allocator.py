@@ -40,7 +40,7 @@ async def test_a_forced_height_opens_its_relay_first_and_switches_without_losing
     await select(world, session, 360)
 
     low = world.source_of("v0.360p")
-    assert world.parents["transcoder-1"].opened[0].epoch == 1
+    assert world.parents["transcoder-1"].opened[0].claim == "c1"
     switches = world.plane.of(protocol.SwitchSource)
     assert [(s.session, s.source) for s in switches] == [(plane_session, low)]
     assert world.heights(session) == [720]

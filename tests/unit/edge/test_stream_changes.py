@@ -82,7 +82,7 @@ async def test_a_record_that_returns_in_time_ends_nobody(world: World) -> None:
     await world.pass_time(20.0, step_s=1.0)
 
     assert ("closed", "stream_ended") not in world.told(session)
-    assert {o.epoch for o in world.parents["origin-2"].opened} == {12}
+    assert {o.claim for o in world.parents["origin-2"].opened} == {"c12"}
 
 
 async def test_media_goes_on_while_bus_and_store_are_away(world: World) -> None:

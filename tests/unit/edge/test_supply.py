@@ -6,17 +6,19 @@ import msgspec
 from edge_harness import APP, AUDIO, KEY, STREAM, VIDEO, rung
 
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
-from rillcast.contracts.ids import NodeId, SessionId, TrackId
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.ids import ClaimId, NodeId, SessionId, TrackId
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from services.edge.domain.supply import Supplies, SwitchCause, supplies_for, switch_cause, tracks_to_come
 
 LOW = rung(360, 600_000)
 ORIGIN = NodeId("origin-1")
+EPOCH = Epoch(1, ClaimId("c1"))
 
 
 def live(*tracks: TrackRecord) -> LiveStream:
     record = StreamRecord(app=APP, stream=STREAM, owner=ORIGIN, publisher_session=SessionId("p"), tracks=tracks)
-    return LiveStream(KEY, record, 1, 1, (), tuple(TrackSupply(track, ORIGIN, 1, 1) for track in tracks))
+    return LiveStream(KEY, record, EPOCH, (), tuple(TrackSupply(track, ORIGIN, EPOCH.claim) for track in tracks))
 
 
 def test_renditions_of_one_group_and_codec_come_lowest_first() -> None:

@@ -40,7 +40,7 @@ async def test_a_new_owner_feeds_the_same_sources(world: World) -> None:
     await world.live("origin-2", epoch=7)
     await world.pass_time(0.5)
 
-    assert {o.epoch for o in world.parents["origin-2"].opened} == {7}
+    assert {o.claim for o in world.parents["origin-2"].opened} == {"c7"}
     assert {feed.source for feed in world.feeds()[-2:]} == sources
     assert len(world.feeds()) == 4
 
@@ -50,7 +50,7 @@ async def test_an_owner_out_of_reach_is_retried_with_growing_delays_until_it_ans
     await world.live("origin-2", epoch=7)
 
     await world.pass_time(10.0, step_s=0.05)
-    attempts = [m for _, m in world.edge_bus.requested if getattr(m, "epoch", 0) == 7 and m.track == "v0"]
+    attempts = [m for _, m in world.edge_bus.requested if getattr(m, "claim", "") == "c7" and m.track == "v0"]
     late = await world.parent("origin-2")
     await world.pass_time(2.5)
 
@@ -67,7 +67,7 @@ async def test_a_claim_anew_by_the_living_owner_leaves_the_relays_alone(world: W
     assert len(world.feeds()) == 2
 
 
-async def test_a_new_epoch_of_the_same_owner_opens_anew(world: World) -> None:
+async def test_a_new_claim_of_the_same_owner_opens_anew(world: World) -> None:
     await world.watching()
 
     await world.live("origin-1", epoch=9)

@@ -32,8 +32,8 @@ async def test_a_whep_viewer_gets_an_answer_and_sources_from_the_relays(world: W
     assert {track.source for track in added.send} == {feed.source for feed in world.feeds()}
     assert {feed.parent for feed in world.feeds()} == {"192.0.2.7:51000"}
     assert {o.track for o in world.parents["origin-1"].opened} == {"v0", "a0"}
-    assert {(o.epoch, o.child, o.child_address) for o in world.parents["origin-1"].opened} == {
-        (1, "edge-1", "192.0.2.2:51000")
+    assert {(o.claim, o.child, o.child_address) for o in world.parents["origin-1"].opened} == {
+        ("c1", "edge-1", "192.0.2.2:51000")
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, RelayId, StreamId, TrackId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, StreamId, TrackId
 from rillcast.contracts.messages import NodeInfo, NodeLoad, NodeReport, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
@@ -53,7 +53,7 @@ def wish(child: NodeId = EDGE, **fields: Any) -> RelayOpen:
         "app": AppName("live"),
         "stream": StreamId("s"),
         "track": TrackId("v0"),
-        "epoch": 3,
+        "claim": "c3",
         "child": child,
         "relay": RelayId("r1"),
         "child_address": "192.0.2.2:5000",
@@ -62,7 +62,13 @@ def wish(child: NodeId = EDGE, **fields: Any) -> RelayOpen:
 
 
 GRANT = RelayGrant(
-    parent_address="192.0.2.1:6000", ssrc=7, payload_type=96, srtp_key=SRTP, srtcp_key=SRTCP, epoch=3, track=TRACK
+    parent_address="192.0.2.1:6000",
+    ssrc=7,
+    payload_type=96,
+    srtp_key=SRTP,
+    srtcp_key=SRTCP,
+    claim=ClaimId("c3"),
+    track=TRACK,
 )
 
 
@@ -92,7 +98,7 @@ def test_no_key_is_on_the_bus_and_no_two_answers_are_alike(cluster: Cluster) -> 
         ("app", "other"),
         ("stream", "other"),
         ("track", "a0"),
-        ("epoch", 4),
+        ("claim", "c4"),
         ("child", OTHER),
         ("relay", "r2"),
         ("child_address", "203.0.113.9:9"),
@@ -149,7 +155,7 @@ def test_a_request_without_a_usable_key_is_refused_before_anything_is_done(clust
     [
         {"parent_address": "203.0.113.9:9"},
         {"ssrc": 8},
-        {"epoch": 4},
+        {"claim": "c4"},
         {"sealed_keys": ""},
         {"proof": ""},
         {"proof": base64.b64encode(bytes(64)).decode()},

@@ -266,7 +266,7 @@ class World:
     async def open_relay(self, at: RunningOrigin, **changes: Any) -> RelayGrant:
         record = await self.record()
         assert record is not None
-        fields: dict[str, Any] = {"track": TrackId("v0"), "epoch": record.epoch, "child": NodeId("edge-1"), **changes}
+        fields: dict[str, Any] = {"track": TrackId("v0"), "claim": record.claim, "child": NodeId("edge-1"), **changes}
         opening = RelayOpen(
             app=APP, stream=STREAM, relay=RelayId(new_session_id()), child_address="192.0.2.9:51000", **fields
         )

@@ -11,7 +11,7 @@ import pytest
 from origin_harness import APP, KEY, STREAM, World
 from push_ingest import PushIngest
 
-from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.ids import ClaimId, NodeId, SessionId, StreamId
 from rillcast.contracts.records import StreamRecord
 from services.origin.usecases.claims import Hold
 
@@ -34,7 +34,7 @@ async def test_a_released_key_is_free_and_one_that_is_left_is_not(world: World) 
     assert hold.ended
     record = await world.record()
     assert record is not None
-    assert record.epoch == hold.epoch
+    assert record.epoch == hold.epoch.number
     with pytest.raises(RuntimeError, match="has ended already"):
         await hold.release()
 
@@ -44,7 +44,13 @@ async def test_a_key_that_gets_lost_while_it_is_given_back_is_left_alone(
 ) -> None:
     hold = await held(world)
     theirs = StreamRecord(
-        app=APP, stream=STREAM, owner=NodeId("origin-9"), publisher_session=SessionId("theirs"), tracks=()
+        app=APP,
+        stream=STREAM,
+        owner=NodeId("origin-9"),
+        publisher_session=SessionId("theirs"),
+        tracks=(),
+        epoch=hold.epoch.number + 1,
+        claim=ClaimId("theirs"),
     )
     await world.streams.put(KEY, msgspec.json.encode(theirs))
     hold.write()
@@ -81,7 +87,7 @@ async def test_what_is_no_record_of_the_stream_is_overwritten_by_its_owner(world
     now_there = await world.record()
     assert now_there is not None
     assert (now_there.owner, now_there.publisher_session) == (record.owner, record.publisher_session)
-    assert (now_there.epoch, now_there.since_epoch) == (hold.epoch, record.since_epoch)
+    assert (now_there.epoch, now_there.claim) == (hold.epoch.number, record.claim)
 
 
 async def test_a_key_is_released_although_the_store_swallows_a_cancellation(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from origin_harness import APP, H264_OFFER, OFFER, RunningOrigin, World, request
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.ids import ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import CloseRequest, PublishRequest, RelayClose, RelayOpen
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason
@@ -170,7 +170,7 @@ class Play:
             app=APP,
             stream=stream,
             track=TrackId(track),
-            epoch=owned.hold.epoch if owned is not None else 1,
+            claim=owned.hold.epoch.claim if owned is not None else ClaimId("none"),
             child=NodeId(child),
             relay=name,
             child_address="192.0.2.9:51000",

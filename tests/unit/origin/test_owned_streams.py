@@ -9,7 +9,7 @@ from origin_harness import APP, KEY, STREAM, World
 from push_ingest import OPUS, VP8, PushIngest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, RelayId, StreamId, TrackId
+from rillcast.contracts.ids import ClaimId, NodeId, RelayId, StreamId, TrackId
 from rillcast.contracts.messages import RelayOpen
 from rillcast.media.protocol import SourceId
 from services.origin.domain.owned_stream import OwnedStream
@@ -23,7 +23,7 @@ def asked(track: str = "v0", stream: StreamId = STREAM) -> RelayOpen:
         app=APP,
         stream=stream,
         track=TrackId(track),
-        epoch=1,
+        claim=ClaimId("c1"),
         child=NodeId("edge-1"),
         relay=RelayId("r"),
         child_address="192.0.2.9:51000",
@@ -89,14 +89,14 @@ async def test_a_stream_may_leave_while_somebody_goes_through_all_of_them(owned:
     assert len(streams) == 0
 
 
-async def test_a_child_is_offered_a_track_with_its_source_and_the_epochs_that_hold(owned: Owned) -> None:
+async def test_a_child_is_offered_a_track_with_its_source_and_the_claim_that_holds(owned: Owned) -> None:
     streams = OwnedStreams()
     streams.add(owned)
 
     offer = streams.relay_offer(asked())
 
     assert (offer.key, offer.track, offer.worker, offer.source()) == (KEY, VP8, 3, 11)
-    assert (offer.since_epoch, offer.epoch) == (owned.hold.since_epoch, owned.hold.epoch)
+    assert offer.claim == owned.hold.epoch.claim
 
 
 @pytest.mark.parametrize(

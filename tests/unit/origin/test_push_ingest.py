@@ -23,7 +23,7 @@ async def test_a_pushed_stream_is_claimed_announced_and_relayed(world: World) ->
     record = await world.settled_record()
     grant = await world.open_relay(origin)
     assert (record.owner, record.publish_type, record.media_flowing) == (origin.name, "RTMP", True)
-    assert (grant.epoch, grant.track.codec) == (record.epoch, "VP8")
+    assert (grant.claim, grant.track.codec) == (record.claim, "VP8")
     assert pushing.restored is False
 
 

@@ -9,7 +9,7 @@ from origin_harness import World
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, RelayId, TrackId
+from rillcast.contracts.ids import UNSAID_CLAIM, ClaimId, NodeId, RelayId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneRelay
@@ -27,7 +27,7 @@ async def test_a_child_gets_where_and_how_the_track_comes(world: World) -> None:
     assert (grant.ssrc, grant.srtp_key, grant.srtcp_key) == (added.ssrc, added.srtp_key, added.srtcp_key)
     assert len(base64.b64decode(grant.srtp_key)) == 28
     assert grant.srtp_key != grant.srtcp_key
-    assert (grant.epoch, grant.track.track) == (record.epoch, "v0")
+    assert (grant.claim, grant.track.track) == (record.claim, "v0")
     assert added.source in origin.sources()
 
 
@@ -45,12 +45,12 @@ async def test_each_child_has_one_relay_per_track_and_keys_are_never_used_twice(
     assert len({g.srtp_key for g in (first, second, other)}) == 3
 
 
-async def test_a_wrong_epoch_an_unknown_track_and_an_unknown_stream_are_refused(world: World) -> None:
+async def test_a_wrong_claim_an_unknown_track_and_an_unknown_stream_are_refused(world: World) -> None:
     origin = await world.origin()
     await world.go_live(origin)
-    record = await world.settled_record()
+    await world.settled_record()
 
-    for wrong in ({"epoch": record.epoch + 1}, {"epoch": record.epoch - 1}, {"track": TrackId("v9")}):
+    for wrong in ({"claim": ClaimId("other")}, {"claim": UNSAID_CLAIM}, {"track": TrackId("v9")}):
         with pytest.raises(RillcastError) as refusal:
             await world.open_relay(origin, **wrong)
         assert refusal.value.code is ErrorCode.NO_STREAM_EXIST

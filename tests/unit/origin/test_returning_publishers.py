@@ -38,7 +38,7 @@ async def test_the_rightful_publisher_returns_to_the_same_sources_epoch_and_rela
     after = await world.record()
     assert after is not None
     assert (after.epoch, after.publisher_session) == (record.epoch, second.session)
-    assert (await world.open_relay(origin, track=TrackId("a0"))).epoch == record.epoch
+    assert (await world.open_relay(origin, track=TrackId("a0"))).claim == record.claim
 
 
 async def test_a_return_with_another_codec_renews_the_epoch_and_voids_relays(world: World) -> None:
@@ -55,8 +55,8 @@ async def test_a_return_with_another_codec_renews_the_epoch_and_voids_relays(wor
     assert after.epoch > record.epoch
     assert {t.codec for t in after.tracks} >= {"H264"}
     assert len(origin.plane.of(protocol.RemoveRelay)) == 1
-    with pytest.raises(RillcastError, match="epoch"):
-        await world.open_relay(origin, epoch=record.epoch)
+    with pytest.raises(RillcastError, match="claim"):
+        await world.open_relay(origin, claim=record.claim)
 
 
 async def test_a_stranger_is_refused_while_the_publisher_is_alive(world: World) -> None:

@@ -11,8 +11,9 @@ import msgspec
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts import subjects
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, RelayId, SessionId, StreamId, TrackId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind
@@ -32,24 +33,24 @@ REFUSAL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "64 nodes are fed")
 
 
 def supply(node: NodeId, epoch: int = 1) -> TrackSupply:
-    return TrackSupply(VIDEO, node, epoch, epoch)
+    return TrackSupply(VIDEO, node, ClaimId(f"c{epoch}"))
 
 
-def live(node: NodeId = A) -> LiveStream:
+def live(node: NodeId = A, epoch: int = 1) -> LiveStream:
     record = StreamRecord(
         app=AppName("live"), stream=StreamId("s1"), owner=node, publisher_session=SessionId("p"), tracks=(VIDEO,)
     )
-    return LiveStream("live/s1", record, 1, 1, (), (supply(node),))
+    return LiveStream("live/s1", record, Epoch(epoch, ClaimId(f"c{epoch}")), (), (supply(node, epoch),))
 
 
-def granted(epoch: int = 1, codec: str = "VP8", track: str = "v0") -> RelayGrant:
+def granted(claim: str = "c1", codec: str = "VP8", track: str = "v0") -> RelayGrant:
     return RelayGrant(
         parent_address="192.0.2.7:51000",
         ssrc=7,
         payload_type=96,
         srtp_key=KEY_TEXT,
         srtcp_key=KEY_TEXT,
-        epoch=epoch,
+        claim=ClaimId(claim),
         track=msgspec.structs.replace(VIDEO, codec=codec, track=TrackId(track)),
     )
 
@@ -68,7 +69,7 @@ class Parent:
         self.closed: list[RelayId] = []
         self.held: RelayId | None = None
         self.refusal: RillcastError | None = None
-        self.codec, self.track = "VP8", "v0"
+        self.codec, self.track, self.claim = "VP8", "v0", ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -83,7 +84,7 @@ class Parent:
         if self.refusal is not None:
             raise self.refusal
         self.held = request.relay
-        return granted(request.epoch, self.codec, self.track)
+        return granted(self.claim or request.claim, self.codec, self.track)
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request.relay)
@@ -111,7 +112,7 @@ class World:
         self.a, self.b = Parent(self.broker, A), Parent(self.broker, B)
 
     async def open(self, node: NodeId, epoch: int = 1) -> None:
-        await self.relays.open(self.relay, live(node), supply(node, epoch))
+        await self.relays.open(self.relay, live(node, epoch), supply(node, epoch))
         await self.tasks.settle()
 
     async def close(self) -> None:

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from relay_harness import REFUSAL, A, B, World
 
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId
+from rillcast.contracts.ids import ClaimId, NodeId
 from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddRelaySource, Command, RemoveSource
 from rillcast.relay.child import ChildState
@@ -22,7 +23,7 @@ async def test_a_grant_becomes_the_planes_source(world: World) -> None:
 
     (command,) = world.plane.of(AddRelaySource)
     assert (command.source, command.parent, command.ssrc) == (1, "192.0.2.7:51000", 7)
-    assert (world.relay.state, world.relay.parent, world.relay.epoch) == (ChildState.OPEN, A, 1)
+    assert (world.relay.state, world.relay.parent, world.relay.epoch) == (ChildState.OPEN, A, Epoch(1, ClaimId("c1")))
     assert world.outcomes == ["ok"]
 
 
@@ -43,7 +44,7 @@ async def test_a_relay_that_moves_is_given_back_to_the_old_parent_once_the_new_o
     await world.open(B, epoch=7)
 
     assert world.a.closed == world.a.opened
-    assert (world.b.closed, world.relay.parent, world.relay.epoch) == ([], B, 7)
+    assert (world.b.closed, world.relay.parent, world.relay.claim) == ([], B, "c7")
     await world.close()
     assert (len(world.a.closed), world.b.closed) == (1, world.b.opened)
 

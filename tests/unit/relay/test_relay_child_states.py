@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from relay_harness import A, a_relay, granted
 
-from rillcast.contracts.ids import RelayId
-from rillcast.relay.child import TRANSITIONS, ChildEvent, ChildRelay, ChildState
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.ids import ClaimId, RelayId
+from rillcast.relay.child import TRANSITIONS, ChildEvent, ChildRelay, ChildState, HeldRelay
 
 PATHS: dict[ChildState, tuple[ChildEvent, ...]] = {
     ChildState.WAITING: (),
@@ -19,7 +20,7 @@ PATHS: dict[ChildState, tuple[ChildEvent, ...]] = {
 def happen(relay: ChildRelay, event: ChildEvent) -> None:
     match event:
         case ChildEvent.ASKED:
-            relay.ask(A, RelayId("r"))
+            relay.ask(HeldRelay(A, RelayId("r"), ClaimId("c1"), Epoch(1, ClaimId("c1"))))
         case ChildEvent.GRANTED:
             relay.granted(granted())
         case ChildEvent.REFUSED:

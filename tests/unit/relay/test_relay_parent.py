@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, RelayId, StreamId, TrackId, stream_key
+from rillcast.contracts.ids import UNSAID_CLAIM, AppName, ClaimId, NodeId, RelayId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
@@ -61,13 +61,13 @@ class Parent:
         self.plane.on_event = self.parent.on_event
 
     async def open(
-        self, child: str = "edge-1", track: str = "v0", relay: str = "r1", epoch: int = 7, stream: str = "s1"
+        self, child: str = "edge-1", track: str = "v0", relay: str = "r1", claim: str = "c8", stream: str = "s1"
     ) -> RelayGrant:
         request = RelayOpen(
             app=APP,
             stream=StreamId(stream),
             track=TrackId(track),
-            epoch=epoch,
+            claim=ClaimId(claim),
             child=NodeId(child),
             relay=RelayId(relay),
             child_address="192.0.2.9:51000",
@@ -92,7 +92,7 @@ class Parent:
             return SourceId(TRACKS.index(request.track))
 
         key = stream_key(request.app, request.stream)
-        return RelayOffer(key=key, track=track, worker=0, epoch=8, since_epoch=6, source=source)
+        return RelayOffer(key=key, track=track, worker=0, claim=ClaimId("c8"), source=source)
 
     def _lose(self) -> None:
         self.lost += 1
@@ -104,7 +104,7 @@ async def test_a_child_gets_where_and_how_the_track_comes() -> None:
     grant = await p.open()
 
     (added,) = p.plane.of(protocol.AddRelay)
-    assert (grant.parent_address, grant.epoch, grant.track.track) == ("192.0.2.1:51000", 8, "v0")
+    assert (grant.parent_address, grant.claim, grant.track.track) == ("192.0.2.1:51000", "c8", "v0")
     assert (grant.ssrc, grant.payload_type) == (added.ssrc, added.payload_type)
     assert (grant.srtp_key, grant.srtcp_key) == (added.srtp_key, added.srtcp_key)
     assert {len(base64.b64decode(key)) for key in (grant.srtp_key, grant.srtcp_key)} == {28}
@@ -112,15 +112,12 @@ async def test_a_child_gets_where_and_how_the_track_comes() -> None:
     assert (p.outcomes, p.counts[-1]) == (Counter(ok=1), 1)
 
 
-@pytest.mark.parametrize(("epoch", "served"), [(5, False), (6, True), (7, True), (8, True), (9, False)])
-async def test_only_epochs_under_which_relays_are_good_are_served(epoch: int, served: bool) -> None:
+@pytest.mark.parametrize("claim", ["c7", "c9", UNSAID_CLAIM])
+async def test_only_the_claim_under_which_the_parent_has_the_stream_is_served(claim: str) -> None:
     p = Parent()
 
-    if served:
-        assert (await p.open(epoch=epoch)).epoch == 8
-        return
-    with pytest.raises(RillcastError, match="epoch 8 here") as refusal:
-        await p.open(epoch=epoch)
+    with pytest.raises(RillcastError, match=f"the claim 'c8' here, not '{claim}'") as refusal:
+        await p.open(claim=claim)
     assert refusal.value.code is ErrorCode.NO_STREAM_EXIST
     assert p.begun == []
 

@@ -8,12 +8,11 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_harness import VIDEO, live
+from relay_harness import VIDEO, live, supply
 
 from rillcast.cluster.backoff import Backoff
-from rillcast.cluster.stream_directory import TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, stream_key
+from rillcast.contracts.ids import ClaimId, NodeId, stream_key
 from rillcast.contracts.messages import RelayClose, RelayOpen
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media import protocol
@@ -64,13 +63,13 @@ class Node:
 
     def _offer(self, request: RelayOpen) -> RelayOffer:
         if self.published:
-            source, epoch = SourceId(7), self.published
+            source, claim = SourceId(7), ClaimId(f"c{self.published}")
         elif self.relay is not None and self.relay.state is ChildState.OPEN:
-            source, epoch = self.relay.source, self.relay.epoch
+            source, claim = self.relay.source, self.relay.claim
         else:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, "nothing of the stream comes in here")
         key = stream_key(request.app, request.stream)
-        return RelayOffer(key=key, track=VIDEO, worker=0, epoch=epoch, since_epoch=epoch, source=lambda: source)
+        return RelayOffer(key=key, track=VIDEO, worker=0, claim=claim, source=lambda: source)
 
     async def take(self, parent: Node, epoch: int) -> bool:
         """Have the track come in from another node of the tree; whether it does."""
@@ -81,7 +80,7 @@ class Node:
         if self.relay.state is not ChildState.WAITING:
             return False
         try:
-            await self.children.open(self.relay, STREAM, TrackSupply(VIDEO, parent.name, epoch, epoch))
+            await self.children.open(self.relay, live(epoch=epoch), supply(parent.name, epoch))
         except RillcastError:
             return False
         return True

@@ -12,6 +12,7 @@ from rillcast.contracts import ids
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import (
     AppName,
+    ClaimId,
     JobKind,
     NodeId,
     RelayId,
@@ -153,6 +154,11 @@ class TestNode:
         return [packet for pushed, packets in self.plane.pushed if pushed == source for packet in packets]
 
 
+def claim_of(epoch: int) -> ClaimId:
+    """The claim of an epoch that nobody claimed over, as the records of these tests name it."""
+    return ClaimId(f"c{epoch}")
+
+
 class Cluster:
     """Everything the transcoders share."""
 
@@ -190,7 +196,7 @@ class Cluster:
                 payload_type=96,
                 srtp_key="k",
                 srtcp_key="c",
-                epoch=request.epoch,
+                claim=request.claim,
                 track=self._track(request),
             )
 
@@ -237,7 +243,7 @@ class Cluster:
             tracks=tracks or (VIDEO, AUDIO),
             media_flowing=flowing,
             epoch=epoch,
-            since_epoch=epoch,
+            claim=claim_of(epoch),
         )
         self._records[stream_key(APP, stream)] = record
         await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
@@ -279,13 +285,17 @@ class Cluster:
                     return record
                 await asyncio.sleep(0.02)
 
-    async def watch_rung(self, track: str, node: NodeId, *, epoch: int = 5, child: str = "edge-1") -> RelayGrant:
-        """What an edge does when a viewer wants the rung."""
+    async def watch_rung(
+        self, track: str, node: NodeId, *, claim: ClaimId | None = None, child: str = "edge-1"
+    ) -> RelayGrant:
+        """What an edge does when a viewer wants the rung: under the claim of the job as it lies in the store, or under
+        another one."""
+        record = await self.rendition()
         request = RelayOpen(
             app=APP,
             stream=STREAM,
             track=TrackId(track),
-            epoch=epoch,
+            claim=claim if claim is not None else record.claim if record else ClaimId("none"),
             child=NodeId(child),
             relay=RelayId(f"{child}-{track}"),
             child_address="127.0.0.1:1",

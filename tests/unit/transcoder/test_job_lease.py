@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import LADDER, NodeId, SessionId, StreamId
+from rillcast.contracts.epochs import Epoch
+from rillcast.contracts.ids import LADDER, ClaimId, NodeId, SessionId, StreamId
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
 from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
@@ -18,17 +19,18 @@ from tests.unit.transcoder.cluster import APP, KEY, ORIGIN, SIZED, STREAM, VIDEO
 
 LEASE_S = 6.0
 JOB = f"{KEY}/ladder"
+WALL_MS = 1_790_000_000_000
 
 
-def live(epoch: int = 5) -> LiveStream:
+def live() -> LiveStream:
     record = StreamRecord(app=APP, stream=STREAM, owner=ORIGIN, publisher_session=SessionId("s"), tracks=(VIDEO,))
-    return LiveStream(KEY, record, epoch, epoch, (), ())
+    return LiveStream(KEY, record, Epoch(5, ClaimId("c5")), (), ())
 
 
 class Held:
     """A lease of one node, with the tracks that its record shall name."""
 
-    def __init__(self, store: FakeKeyValue, node: str = "transcoder-1", epoch: int = 5) -> None:
+    def __init__(self, store: FakeKeyValue, node: str = "transcoder-1") -> None:
         self.store = store
         self.tracks: tuple[TrackRecord, ...] = ()
         self.losses = 0
@@ -36,9 +38,10 @@ class Held:
             store,
             kind=LADDER,
             node=NodeId(node),
-            live=live(epoch),
+            live=live(),
             tracks=lambda: self.tracks,
             clock=asyncio.get_running_loop().time,
+            wall_ms=lambda: WALL_MS,
             lease_s=LEASE_S,
         )
 
@@ -59,13 +62,21 @@ async def store() -> FakeKeyValue:
     return FakeKeyValue("renditions", LEASE_S, asyncio.get_running_loop().time)
 
 
-async def test_the_record_says_which_node_does_what_for_which_epoch(store: FakeKeyValue) -> None:
+async def test_the_record_says_which_node_does_what_for_which_claim(store: FakeKeyValue) -> None:
     held = Held(store)
 
     await held.keep()
 
     record = await held.record()
-    assert record == RenditionRecord(app=APP, stream=STREAM, epoch=5, owner=NodeId("transcoder-1"), kind=LADDER)
+    assert record == RenditionRecord(
+        app=APP,
+        stream=STREAM,
+        epoch=WALL_MS * 1_000,
+        owner=NodeId("transcoder-1"),
+        claim=held.lease.epoch.claim,
+        stream_claim=ClaimId("c5"),
+        kind=LADDER,
+    )
     assert held.lease.held
     await held.lease.release()
 
@@ -116,13 +127,19 @@ async def test_a_job_whose_garbage_another_node_has_overwritten_is_not_won(store
     assert sorted(await asyncio.gather(one.lease.claim(), two.lease.claim())) == [False, True]
 
 
-@pytest.mark.parametrize(("owner", "epoch"), [("transcoder-2", 5), ("transcoder-1", 6)])
-async def test_a_record_of_another_node_or_epoch_ends_the_lease(
-    store: FakeKeyValue, owner: str, epoch: int, caplog: pytest.LogCaptureFixture
+def foreign_record(epoch: int, owner: str = "transcoder-2") -> RenditionRecord:
+    return RenditionRecord(
+        app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), claim=ClaimId("foreign"), stream_claim=ClaimId("c5")
+    )
+
+
+@pytest.mark.parametrize("owner", ["transcoder-2", "transcoder-1"])
+async def test_a_record_of_a_higher_epoch_ends_the_lease(
+    store: FakeKeyValue, owner: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held(store)
     await held.keep()
-    foreign = RenditionRecord(app=APP, stream=STREAM, epoch=epoch, owner=NodeId(owner), kind=LADDER)
+    foreign = foreign_record(held.lease.epoch.number + 1, owner)
     await store.put(JOB, msgspec.json.encode(foreign))
     held.lease.announce()
 
@@ -133,6 +150,22 @@ async def test_a_record_of_another_node_or_epoch_ends_the_lease(
     assert vars(line)["rillcast_fields"] == {"key": JOB, "owner": owner}
     await held.lease.release()
     assert await held.record() == foreign
+
+
+async def test_a_record_of_a_lower_epoch_is_overwritten_and_relays_stay_valid(store: FakeKeyValue) -> None:
+    held = Held(store)
+    await held.keep()
+    before = held.lease.epoch
+    await store.put(JOB, msgspec.json.encode(foreign_record(before.number - 1)))
+    held.lease.announce()
+    await asyncio.sleep(1.0)
+
+    assert (held.losses, held.lease.held) == (0, True)
+    assert (held.lease.epoch.claim, held.lease.epoch > before) == (before.claim, True)
+    record = await held.record()
+    assert record is not None
+    assert record.claim == before.claim
+    await held.lease.release()
 
 
 @pytest.mark.parametrize("kind", ["bytes", "owner", "stream"])
@@ -154,7 +187,8 @@ async def test_what_is_no_record_of_the_job_is_overwritten(store: FakeKeyValue, 
 
     assert held.losses == 0
     assert held.lease.held
-    assert await held.record() == written
+    after = await held.record()
+    assert after == msgspec.structs.replace(written, epoch=held.lease.epoch.number)
     await held.lease.release()
 
 

@@ -24,7 +24,7 @@ async def test_a_stream_gets_its_rungs_announced_without_any_work_done() -> None
     async with cluster() as around:
         node = await job_with_rungs(around)
         record = await around.announced()
-        assert (record.owner, record.epoch) == (node.name, 5)
+        assert (record.owner, record.stream_claim) == (node.name, "c5")
         assert [(track.track, track.width, track.height, track.mid) for track in record.tracks] == [
             ("v0.180p", 320, 180, "v0"),
             ("v0.90p", 160, 90, "v0"),
@@ -40,9 +40,9 @@ async def test_an_unknown_source_size_is_looked_at_once() -> None:
         await around.ladder(*LADDER)
         await around.publish()
         await eventually(lambda: node.plane.of(AddRelaySource))
-        assert (around.opened[0].track, around.opened[0].epoch, around.opened[0].child_address) == (
+        assert (around.opened[0].track, around.opened[0].claim, around.opened[0].child_address) == (
             "v0",
-            5,
+            "c5",
             "127.0.0.1:51000",
         )
         assert node.feed_source() is None

@@ -113,18 +113,18 @@ async def test_the_end_of_the_stream_ends_the_job_and_leaves_nothing_behind() ->
         assert len(node.plane.of(RemoveRelay)) == 1
 
 
-async def test_a_new_epoch_voids_what_was_given_away_and_gets_a_new_job() -> None:
+async def test_a_new_claim_voids_what_was_given_away_and_gets_a_new_job() -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
-        await around.watch_rung("v0.90p", node.name)
+        before = (await around.watch_rung("v0.90p", node.name)).claim
         await around.origin(NodeId("origin-2"))
         await around.publish(SIZED, owner=NodeId("origin-2"), epoch=9)
-        await around.announced(epoch=9)
+        await around.announced(stream_claim="c9")
         assert len(node.plane.of(RemoveRelay)) == 1
         with pytest.raises(RillcastError):
-            await around.watch_rung("v0.90p", node.name, epoch=5)
-        await around.watch_rung("v0.90p", node.name, epoch=9)
-        await eventually(lambda: around.opened and around.opened[-1].epoch == 9)
+            await around.watch_rung("v0.90p", node.name, claim=before)
+        await around.watch_rung("v0.90p", node.name)
+        await eventually(lambda: around.opened and around.opened[-1].claim == "c9")
 
 
 @pytest.mark.parametrize(

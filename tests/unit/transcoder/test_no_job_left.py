@@ -45,9 +45,7 @@ class Story:
 
     async def watch(self, number: int) -> None:
         with suppress(RillcastError):
-            await self.around.watch_rung(
-                TRACKS[number % 2], self.node.name, epoch=self.epoch, child=CHILDREN[number // 2]
-            )
+            await self.around.watch_rung(TRACKS[number % 2], self.node.name, child=CHILDREN[number // 2])
 
     async def unwatch(self, number: int) -> None:
         with suppress(RillcastError):

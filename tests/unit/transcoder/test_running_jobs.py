@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import UNSAID_CLAIM, ClaimId
 from rillcast.media.protocol import (
     AddPushSource,
     AddRelay,
@@ -43,12 +44,14 @@ async def test_asking_again_replaces_the_relay() -> None:
         assert [removed.relay for removed in node.plane.of(RemoveRelay)] == [node.plane.of(AddRelay)[0].relay]
 
 
-@pytest.mark.parametrize(("track", "epoch"), [("v0.720p", 5), ("v0", 5), ("v0.90p", 4), ("v0.90p", 6)])
-async def test_what_is_not_made_here_is_refused(track: str, epoch: int) -> None:
+@pytest.mark.parametrize(
+    ("track", "claim"), [("v0.720p", None), ("v0", None), ("v0.90p", "c5"), ("v0.90p", UNSAID_CLAIM)]
+)
+async def test_what_is_not_made_here_is_refused(track: str, claim: ClaimId | None) -> None:
     async with cluster() as around:
         node = await job_with_rungs(around)
         with pytest.raises(RillcastError) as caught:
-            await around.watch_rung(track, node.name, epoch=epoch)
+            await around.watch_rung(track, node.name, claim=claim)
         assert caught.value.code is ErrorCode.NO_STREAM_EXIST
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
+from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId
+from rillcast.contracts.ids import ClaimId, NodeId
 from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
@@ -22,6 +23,7 @@ from services.transcoder.usecases.source_feed import MOST_RETRY_S, SourceFeed
 from tests.unit.transcoder.cluster import APP, KEY, ORIGIN, STREAM, VIDEO
 
 SOURCE = 7
+EPOCH = Epoch(5, ClaimId("c5"))
 
 
 class Bench:
@@ -49,7 +51,7 @@ class Bench:
         self.answering.set()
         self.fed = 0
         record = StreamRecord(app=APP, stream=STREAM, owner=ORIGIN, publisher_session="s", tracks=(VIDEO,))  # type: ignore[arg-type]
-        self.live = LiveStream(KEY, record, 5, 5, (), ())
+        self.live = LiveStream(KEY, record, EPOCH, (), ())
 
     async def start(self) -> Bench:
         await self.bus.serve(media_relay_open(ORIGIN), RelayOpen, self._open)
@@ -57,7 +59,7 @@ class Bench:
         return self
 
     async def bring(self) -> None:
-        self.feed.bring(self.live, TrackSupply(VIDEO, ORIGIN, 5, 5), self._on_open)
+        self.feed.bring(self.live, TrackSupply(VIDEO, ORIGIN, EPOCH.claim), self._on_open)
         await asyncio.sleep(0.1)
 
     def _on_open(self) -> None:
@@ -69,7 +71,13 @@ class Bench:
         if self.refusing:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
         return RelayGrant(
-            parent_address="127.0.0.1:9", ssrc=7, payload_type=96, srtp_key="k", srtcp_key="c", epoch=5, track=VIDEO
+            parent_address="127.0.0.1:9",
+            ssrc=7,
+            payload_type=96,
+            srtp_key="k",
+            srtcp_key="c",
+            claim=ClaimId("c5"),
+            track=VIDEO,
         )
 
     async def _close(self, request: RelayClose) -> Ack:

@@ -92,7 +92,7 @@ def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
         app=live.app,
         stream=live.stream,
         origin=live.record.owner,
-        epoch=live.epoch,
+        epoch=live.epoch.number,
         viewers=viewers,
         media_flowing=live.record.media_flowing and not live.record.silent,
         started_at_ms=live.record.started_at_ms,
