@@ -124,7 +124,7 @@ class Follower:
             self.directory.apply_stream(self.missed.popleft(), self.sim.now)
 
     def pass_time(self) -> None:
-        self.directory.expire(self.sim.now, bus_up=True)
+        self.directory.expire(self.sim.now, hearing=1)
 
     @property
     def live(self) -> LiveStream | None:

@@ -102,7 +102,7 @@ def test_the_owner_that_claims_anew_after_the_store_forgot_is_followed_at_once_a
 
     assert directory.apply_stream(entry(4, epoch=81, claim="c"), 1.5) == {KEY}
 
-    directory.expire(LEASE_S + 1.0, bus_up=True)
+    directory.expire(LEASE_S + 1.0, hearing=1)
     assert directory.get(APP, STREAM) is not None, "it is the write of a living owner"
 
 
