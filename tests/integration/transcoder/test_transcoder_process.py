@@ -198,7 +198,7 @@ class Studio:
             key=KEY, track=request.track, source=SourceId(1), child=request.child, relay=request.relay
         )
         self.origin.execute(relay.command())
-        grant = relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", 1, VIDEO)
+        grant = relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", request.claim, VIDEO)
         return self.origin_keys.seal(request, grant)
 
     async def _close_relay(self, request: RelayClose) -> Ack:

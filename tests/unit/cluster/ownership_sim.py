@@ -350,7 +350,11 @@ class Sim:
 
     @property
     def followers(self) -> list[Follower]:
-        return [node.follower for node in (*self.origins, *self.edges)]
+        return [node.follower for node in self.nodes]
+
+    @property
+    def nodes(self) -> list[Origin | Edge]:
+        return [*self.origins, *self.edges]
 
     @property
     def serving(self) -> list[Origin]:
@@ -362,7 +366,7 @@ class Sim:
         for follower in self.followers:
             follower.hear(heard)
             follower.pass_time()
-        for node in (*self.origins, *self.edges):
+        for node in self.nodes:
             node.tick()
         self.check()
 
