@@ -1,7 +1,7 @@
 """`KeyValue` on JetStream: one bucket, made when it is missing, also after NATS lost its state.
 
-A bucket made anew starts its revisions at the microseconds of the wall clock. So revisions keep
-growing when a store in memory came back empty.
+A bucket made anew starts its revisions at the microseconds of the wall clock. So revisions keep growing when a
+store in memory came back empty.
 """
 
 from __future__ import annotations
