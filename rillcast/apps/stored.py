@@ -1,15 +1,19 @@
 """What was set for apps and broadcasts, as the store has it. No I/O.
 
-Whoever follows the two buckets hands every entry to `apply`. Settings that make no sense are refused and never displace
+Whoever follows the buckets hands every entry to `apply`. Settings that make no sense are refused and never displace
 settings that did, so signaling and transcoders always agree about what is in force.
 """
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from rillcast.apps.ladder_settings import check_rungs
 from rillcast.contracts.decoding import decode_json
 from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id, split_stream_key
-from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderSettings
+
+Settings = TypeVar("Settings", AppSettings, LadderSettings)
 
 MAX_APPS = 10_000
 MAX_BROADCASTS = 100_000
@@ -20,13 +24,14 @@ class StoredRefused(ValueError):
     """An entry of the store that makes no sense, or is too many. The message says why."""
 
 
-class StoredApps:
-    """The settings of each app, as the store has them."""
+class _Stored(Generic[Settings]):
+    """What the store has for each app."""
 
-    def __init__(self) -> None:
-        self._apps: dict[AppName, AppSettings] = {}
+    def __init__(self, kind: type[Settings]) -> None:
+        self._kind = kind
+        self._apps: dict[AppName, Settings] = {}
 
-    def get(self, app: AppName) -> AppSettings | None:
+    def get(self, app: AppName) -> Settings | None:
         """What was set; None when nothing was."""
         return self._apps.get(app)
 
@@ -41,11 +46,25 @@ class StoredApps:
         before = self._apps.get(app)
         if value is None:
             return self._apps.pop(app, None) is not None
-        settings = _app_settings(app, value)
+        settings = _settings(app, value, self._kind)
         if before is None and len(self._apps) >= MAX_APPS:
             raise StoredRefused(f"there are settings of {MAX_APPS} apps already")
         self._apps[app] = settings
         return settings != before
+
+
+class StoredApps(_Stored[AppSettings]):
+    """The settings of each app, as the store has them."""
+
+    def __init__(self) -> None:
+        super().__init__(AppSettings)
+
+
+class StoredLadders(_Stored[LadderSettings]):
+    """What each app asks transcoders for, as the store has it."""
+
+    def __init__(self) -> None:
+        super().__init__(LadderSettings)
 
 
 class StoredBroadcasts:
@@ -92,11 +111,11 @@ class StoredBroadcasts:
                 del self._by_app[app]
 
 
-def _app_settings(app: AppName, value: bytes) -> AppSettings:
+def _settings(app: AppName, value: bytes, kind: type[Settings]) -> Settings:
     if not is_app_name(app):
         raise StoredRefused("that is no name of an app")
     try:
-        settings = decode_json(value, AppSettings)
+        settings = decode_json(value, kind)
         check_rungs(settings.encoder_settings)
     except ValueError as error:
         raise StoredRefused(str(error)) from error

@@ -141,6 +141,17 @@ class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A try has also failed when the round trip has grown by this much, beyond its usual scatter."""
 
 
+class LadderSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Those of an app's settings that transcoders may know."""
+
+    app_name: AppName
+    encoder_settings: tuple[LadderRung, ...] = ()
+    """See `AppSettings`, as for the others."""
+    h264_enabled: bool = True
+    vp8_enabled: bool = False
+    always_encode: bool = False
+
+
 class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The settings of one app: a subset of Ant Media's AppSettings."""
 
@@ -241,6 +252,11 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     def abr(self) -> AbrSettings:
         """Those of the settings that an edge may know: no secrets."""
         return msgspec.convert(self, AbrSettings, from_attributes=True)
+
+    @property
+    def ladder(self) -> LadderSettings:
+        """Those of the settings that a transcoder may know: no secrets."""
+        return msgspec.convert(self, LadderSettings, from_attributes=True)
 
 
 class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -135,7 +135,11 @@ BUCKET_RENDITIONS = "rillcast_renditions"
 """`records.RenditionRecord`, one for each job that makes renditions of a stream, under the key of the stream and the
 kind of the job (``…/ladder``). A key lives as long as in `BUCKET_STREAMS`."""
 BUCKET_APPS = "rillcast_apps"
-"""`records.AppSettings`, one for each app, under its name. They stay until they are changed."""
+"""`records.AppSettings`, one for each app, under its name. They hold secrets, so signaling alone reads and writes
+them. They stay until they are changed."""
+BUCKET_LADDERS = "rillcast_ladders"
+"""`records.LadderSettings`, one for each app, under its name: what transcoders need of `BUCKET_APPS`. Signaling writes
+them anew whenever they differ."""
 BUCKET_BROADCASTS = "rillcast_broadcasts"
 """`records.BroadcastRecord`, one for each stream that something was set for, under `ids.stream_key`. They stay."""
 BUCKET_TOKENS = "rillcast_tokens"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
+from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.contracts.words import NodeKind
 from rillcast.media.protocol import SourceId
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
@@ -121,7 +121,7 @@ async def run(settings: TranscoderSettings) -> None:
         transcoder = Transcoder(
             settings,
             media,
-            wishes=LadderWishes(await node.kv(BUCKET_APPS), await node.kv(BUCKET_BROADCASTS)),
+            wishes=LadderWishes(await node.kv(BUCKET_LADDERS), await node.kv(BUCKET_BROADCASTS)),
             codecs=LadderThreads(encoders, settings.gop_s),
             peers=DirectoryPeers(node.directory, node.info.node),
         )

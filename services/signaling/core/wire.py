@@ -45,6 +45,7 @@ from services.signaling.core.usecases.held_locks import OneTimeTokens, Subscribe
 from services.signaling.core.usecases.join_rate import JoinRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
+from services.signaling.core.usecases.ladder_store import LadderStore
 from services.signaling.core.usecases.node_arrival import NodeArrival
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
@@ -65,6 +66,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     streams: DirectoryStreams
     apps: AppCatalog
     app_store: AppStore
+    ladder_store: LadderStore
     broadcasts: BroadcastCatalog
     broadcast_store: BroadcastStore
     license: BusLicense
@@ -114,6 +116,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         most_asking=settings.max_admitting,
         timeout_s=settings.admission_timeout_s,
     )
+    ladders = LadderStore(await host.kv(subjects.BUCKET_LADDERS), apps)
     core = Core(
         settings=settings,
         host=host,
@@ -121,7 +124,8 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         watch=watch,
         streams=streams,
         apps=apps,
-        app_store=AppStore(await host.kv(subjects.BUCKET_APPS), apps),
+        app_store=AppStore(await host.kv(subjects.BUCKET_APPS), apps, ladders.changed),
+        ladder_store=ladders,
         broadcasts=broadcasts,
         broadcast_store=BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts),
         license=license,
@@ -150,6 +154,7 @@ async def _run(core: Core, access: _Access) -> None:
     await BusAdmission(core.admission).start(host.bus)
     host.spawn(core.watch.run(), "stream watch")
     host.spawn(core.app_store.run(), "app settings")
+    host.spawn(core.ladder_store.run(), "ladders")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
     host.spawn(core.license.run(), "license state")
     access.run(host)

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable
 
 from rillcast.apps.ladder_wish import LadderWish, wish_of
-from rillcast.apps.stored import StoredApps, StoredBroadcasts, StoredRefused
+from rillcast.apps.stored import StoredBroadcasts, StoredLadders, StoredRefused
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.records import AppSettings
-from rillcast.contracts.subjects import BUCKET_APPS, BUCKET_BROADCASTS
+from rillcast.contracts.records import LadderSettings
+from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
@@ -23,10 +23,10 @@ log = get_logger(__name__)
 class LadderWishes:
     """By app and stream; without an app's settings nothing is asked for. `run` belongs to a supervised task."""
 
-    def __init__(self, apps: KeyValue, broadcasts: KeyValue) -> None:
-        self._apps = apps
+    def __init__(self, ladders: KeyValue, broadcasts: KeyValue) -> None:
+        self._ladders = ladders
         self._broadcasts = broadcasts
-        self._stored_apps = StoredApps()
+        self._stored_ladders = StoredLadders()
         self._stored_broadcasts = StoredBroadcasts()
         self._listeners: list[Callable[[AppName], None]] = []
 
@@ -36,18 +36,18 @@ class LadderWishes:
 
     def get(self, app: AppName, stream: StreamId) -> LadderWish:
         """What is asked for; false if nothing."""
-        settings = self._stored_apps.get(app) or AppSettings(app_name=app)
+        settings = self._stored_ladders.get(app) or LadderSettings(app_name=app)
         return wish_of(settings, self._stored_broadcasts.get(app, stream))
 
     async def run(self) -> None:
         """Follow the store until cancelled; survives its absence."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(self._apps, self._app, name=BUCKET_APPS))
+            tasks.create_task(follow(self._ladders, self._app, name=BUCKET_LADDERS))
             tasks.create_task(follow(self._broadcasts, self._broadcast, name=BUCKET_BROADCASTS))
 
     def _app(self, entry: Entry) -> None:
         try:
-            changed = self._stored_apps.apply(entry.key, entry.value)
+            changed = self._stored_ladders.apply(entry.key, entry.value)
         except StoredRefused as refused:
             _refuse("The app's settings are refused", entry, refused)
             return

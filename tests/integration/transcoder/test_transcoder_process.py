@@ -19,7 +19,7 @@ from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId,
 from rillcast.contracts.messages import Ack, NodeInfo, NodeLoad, NodeReport, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import (
-    BUCKET_APPS,
+    BUCKET_LADDERS,
     BUCKET_RENDITIONS,
     BUCKET_STREAMS,
     STREAM_LEASE_S,
@@ -102,7 +102,7 @@ class Studio:
         self.bus = NatsBus(self.connection)
         self.streams = await self._bucket(BUCKET_STREAMS, STREAM_LEASE_S)
         self.renditions = await self._bucket(BUCKET_RENDITIONS, STREAM_LEASE_S)
-        apps = await self._bucket(BUCKET_APPS, None)
+        apps = await self._bucket(BUCKET_LADDERS, None)
         ladder = (LadderRung(height=180, video_bitrate=400_000), LadderRung(height=90, video_bitrate=150_000))
         await apps.put(APP, msgspec.json.encode(AppSettings(app_name=APP, encoder_settings=ladder)))
         self.origin.execute(

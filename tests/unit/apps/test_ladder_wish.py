@@ -17,7 +17,7 @@ APP = AppSettings(app_name=AppName("live"), encoder_settings=(RUNG,))
 
 
 def test_nothing_is_transcoded_by_default() -> None:
-    assert not wish_of(AppSettings(app_name=AppName("live")), None)
+    assert not wish_of(AppSettings(app_name=AppName("live")).ladder, None)
 
 
 def heights(wish: LadderWish) -> list[int]:
@@ -25,20 +25,20 @@ def heights(wish: LadderWish) -> list[int]:
 
 
 def test_a_broadcasts_own_rungs_replace_those_of_its_app() -> None:
-    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))) == [240]
-    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=()))) == []
-    assert heights(wish_of(APP, BroadcastRecord(stream_id=StreamId("s")))) == [360]
+    assert heights(wish_of(APP.ladder, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))) == [240]
+    assert heights(wish_of(APP.ladder, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=()))) == []
+    assert heights(wish_of(APP.ladder, BroadcastRecord(stream_id=StreamId("s")))) == [360]
 
 
 def test_codecs_and_always_are_the_apps() -> None:
     app = msgspec.structs.replace(APP, h264_enabled=False, vp8_enabled=True, always_encode=True)
-    wish = wish_of(app, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))
+    wish = wish_of(app.ladder, BroadcastRecord(stream_id=StreamId("s"), encoder_settings_list=(OWN,)))
     assert (wish.codecs, wish.always) == (("VP8",), True)
 
 
 def test_the_bit_rate_of_the_audio_makes_no_other_wish() -> None:
     louder = msgspec.structs.replace(RUNG, audio_bitrate=128_000)
-    assert wish_of(msgspec.structs.replace(APP, encoder_settings=(louder,)), None) == wish_of(APP, None)
+    assert wish_of(msgspec.structs.replace(APP.ladder, encoder_settings=(louder,)), None) == wish_of(APP.ladder, None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -29,7 +30,11 @@ SEED_EVERY_S = 30.0
 class AppStore:
     """One per signaling instance."""
 
-    def __init__(self, bucket: KeyValue, catalog: AppCatalog) -> None:
+    def __init__(
+        self, bucket: KeyValue, catalog: AppCatalog, changed: Callable[[AppName], None] = lambda _: None
+    ) -> None:
+        """`changed`: called with each app of which the settings may be others now. It must not block."""
+        self._changed = changed
         self._bucket = bucket
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the settings are being changed by others")
@@ -73,12 +78,13 @@ class AppStore:
             metrics.APP_RECORDS_REFUSED.inc()
             log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
             return
+        self._changed(AppName(entry.key))
         settings = self._catalog.settings(AppName(entry.key))
         for fault in lock_faults(settings) if settings is not None else ():
             log.warning("An app lets nobody in", app=entry.key, reason=fault)
 
     async def _seed(self) -> None:
-        """Other services read settings from the store, so it must have those that the file gives. What nobody set is
+        """Other instances read settings from the store, so it must have those that the file gives. What nobody set is
         not written: it would look as if somebody had."""
         told = False
         while True:
