@@ -28,7 +28,7 @@ class _Stored(Generic[Settings]):
     """What the store has for each app."""
 
     def __init__(self, kind: type[Settings]) -> None:
-        self._kind = kind
+        self._kind: type[Settings] = kind
         self._apps: dict[AppName, Settings] = {}
 
     def get(self, app: AppName) -> Settings | None:
@@ -50,7 +50,7 @@ class _Stored(Generic[Settings]):
         if before is None and len(self._apps) >= MAX_APPS:
             raise StoredRefused(f"there are settings of {MAX_APPS} apps already")
         self._apps[app] = settings
-        return settings != before
+        return bool(settings != before)
 
 
 class StoredApps(_Stored[AppSettings]):
