@@ -106,6 +106,7 @@ def consul_config(https_port: int, store: Path, tokens: Tokens, certificate: Pat
     """The agent's configuration file: one server on loopback, and nobody may do anything without a token. It keeps its
     data, so that one that is started again knows the tokens. `certificate`: the file with it and its key."""
     https, server, serf = _consul_ports(https_port)
+    shown = dict.fromkeys(("cert_file", "key_file"), str(certificate))
     closed = dict.fromkeys(("http", "dns", "grpc", "grpc_tls", "serf_wan"), -1)
     config = {
         "server": True,
@@ -115,7 +116,7 @@ def consul_config(https_port: int, store: Path, tokens: Tokens, certificate: Pat
         "bind_addr": "127.0.0.1",
         "client_addr": "127.0.0.1",
         "ports": {"https": https, "server": server, "serf_lan": serf, **closed},
-        "tls": {"https": {"cert_file": str(certificate), "key_file": str(certificate), "verify_incoming": False}},
+        "tls": {"https": {**shown, "verify_incoming": False, "tls_min_version": "TLSv1_3"}},
         "performance": {"raft_multiplier": 1},
         "disable_update_check": True,
         "log_level": "warn",

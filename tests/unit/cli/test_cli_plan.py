@@ -103,3 +103,4 @@ def test_consul_listens_on_loopback_by_tls_alone() -> None:
     assert config["ports"]["https"] == 8600
     assert config["ports"]["http"] == -1
     assert config["tls"]["https"]["cert_file"] == "/somewhere/consul.pem"
+    assert config["tls"]["https"]["tls_min_version"] == "TLSv1_3"
