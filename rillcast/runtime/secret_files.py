@@ -40,11 +40,20 @@ def _lock(descriptor: int, deadline: float) -> None:
 def keep_secret(path: Path, make: Callable[[], str], owner: int | None = None) -> str:
     """The text of the file, without white space around it. Where there is none, or it is empty, `make` makes it. Call
     it in a block of `alone_in`. Raises OSError."""
-    if path.exists() and (kept := path.read_text(encoding="utf-8").strip()):
+    if kept := _read(path).strip():
         return kept
     text = make()
     write_secret(path, f"{text}\n", owner)
     return text
+
+
+def _read(path: Path) -> str:
+    """Nothing when there is no file. Without waiting, as a pipe that nobody writes to would make us."""
+    try:
+        with open(path, encoding="utf-8", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def write_secret(path: Path, text: str, owner: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def test_what_is_there_stays_and_an_emptied_file_is_made_anew(tmp_path: Path) ->
     assert keep_secret(path, lambda: "second") == "first"
     path.write_text("")
     assert keep_secret(path, lambda: "third") == "third"
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    os.mkfifo(path)
+
+    assert keep_secret(path, lambda: "made") == "made"
+    assert path.read_text() == "made\n"
 
 
 def test_only_the_owner_reads_it_whatever_was_left_there(tmp_path: Path) -> None:
