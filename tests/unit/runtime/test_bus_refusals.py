@@ -10,7 +10,7 @@ import pytest
 
 from rillcast.contracts import messages, subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.ids import AppName, ClaimId, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import Ack, CarriedStream, NodeInfo, NodeLeft, NodeLoad, NodeReport, StreamEvent
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.contracts.words import NodeKind
@@ -95,7 +95,7 @@ async def test_an_impossible_event_does_not_end_the_listening() -> None:
         heard.append(event)
 
     await bus.listen(subjects.STREAM_ENDED, StreamEvent, hear)
-    good = StreamEvent(app=AppName("live"), stream=StreamId("s"), epoch=1, owner=NODE)
+    good = StreamEvent(app=AppName("live"), stream=StreamId("s"), epoch=1, claim=ClaimId("c" * 16), owner=NODE)
     for event in (msgspec.structs.replace(good, epoch=-1), msgspec.structs.replace(good, stream=StreamId("a/b")), good):
         await bus.emit(subjects.STREAM_ENDED, event)
     await bus.settle()
