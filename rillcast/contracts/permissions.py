@@ -72,6 +72,8 @@ class Permissions:
 def _rows() -> tuple[Traffic, ...]:
     rows: list[tuple[str, Collection[BusUser], Collection[BusUser]]] = [
         (subjects.origin_publish(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_reoffer(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_turn_away(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_hand_over(ANY), {_ORIGIN}, {_ORIGIN}),
         (subjects.media_relay_open(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
         (subjects.media_relay_close(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
@@ -81,6 +83,8 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.session_mute(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.session_changed(ANY), {_ORIGIN, _EDGE}, {_SIGNALING}),
         (subjects.SIGNALING_ADMIT, {_ORIGIN}, {_SIGNALING}),
+        (subjects.signaling_reserve(ANY), {_SIGNALING}, {_SIGNALING}),
+        (subjects.signaling_reservation_over(ANY), {_SIGNALING}, {_SIGNALING}),
         (subjects.LICENSE_STATUS, {_SIGNALING, _TOOLS}, {_LICENSE}),
         (subjects.LICENSE_CHECK, {_SIGNALING, _TOOLS}, {_LICENSE}),
         (subjects.LICENSE_USAGE, {_SIGNALING, _TOOLS}, {_LICENSE}),

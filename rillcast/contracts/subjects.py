@@ -20,6 +20,16 @@ def origin_publish(node: NodeId) -> str:
     return f"{PREFIX}.origin.publish.{node}"
 
 
+def origin_reoffer(node: NodeId) -> str:
+    """`messages.ReofferRequest` → `messages.SessionAnswer`."""
+    return f"{PREFIX}.origin.reoffer.{node}"
+
+
+def origin_turn_away(node: NodeId) -> str:
+    """`messages.TurnAwayRequest` → `messages.CloseAnswer`. Whether the node had such a session."""
+    return f"{PREFIX}.origin.turn_away.{node}"
+
+
 def origin_hand_over(node: NodeId) -> str:
     """`messages.HandOverRequest` → `messages.Ack`. Asked by other origins only."""
     return f"{PREFIX}.origin.hand_over.{node}"
@@ -71,6 +81,17 @@ def session_mute(node: NodeId) -> str:
 SIGNALING_ADMIT = f"{PREFIX}.signaling.admit"
 """`messages.AdmitRequest` → `messages.AdmitAnswer`; queue group ``signaling``. A refusal is the answer's failure.
 For origins, before they let a publisher in who does not come by signaling. Nobody asks yet."""
+
+
+# --- from one signaling instance to another
+def signaling_reserve(node: NodeId) -> str:
+    """`messages.ReserveRequest` → `messages.Ack`. To the instance that counts."""
+    return f"{PREFIX}.signaling.reserve.{node}"
+
+
+def signaling_reservation_over(node: NodeId) -> str:
+    """`messages.ReservationOver`, when a client that was counted by this instance is gone at once."""
+    return f"{PREFIX}.signaling.reservation_over.{node}"
 
 
 # --- license

@@ -8,7 +8,7 @@ Each subject has a module. Whoever uses messages imports them from this package.
 """
 
 from rillcast.contracts.messages.ack import Ack
-from rillcast.contracts.messages.admission import AdmitAnswer, AdmitRequest
+from rillcast.contracts.messages.admission import AdmitAnswer, AdmitRequest, ReservationOver, ReserveRequest
 from rillcast.contracts.messages.license import (
     LicenseCheck,
     LicenseInstall,
@@ -33,11 +33,13 @@ from rillcast.contracts.messages.sessions import (
     PlayRequest,
     PlaySubscription,
     PublishRequest,
+    ReofferRequest,
     RestartIceAnswer,
     RestartIceRequest,
     SelectRendition,
     SessionAnswer,
     SessionChanged,
+    TurnAwayRequest,
 )
 from rillcast.contracts.messages.streams import StreamEvent
 
@@ -67,6 +69,9 @@ __all__ = [
     "RelayClose",
     "RelayGrant",
     "RelayOpen",
+    "ReofferRequest",
+    "ReservationOver",
+    "ReserveRequest",
     "RestartIceAnswer",
     "RestartIceRequest",
     "SeatAnswer",
@@ -76,6 +81,7 @@ __all__ = [
     "SessionAnswer",
     "SessionChanged",
     "StreamEvent",
+    "TurnAwayRequest",
     "UsageDay",
     "UsageReport",
 ]

@@ -1,4 +1,5 @@
-"""Whether a client may publish or play: from a node that clients reach without signaling, to signaling."""
+"""Whether a client may publish or play: from a node that clients reach without signaling, to signaling. And whether a
+limit leaves room for it: from one signaling instance to the one that counts."""
 
 from __future__ import annotations
 
@@ -10,12 +11,16 @@ from rillcast.contracts.fields import (
     Text,
     Word,
 )
-from rillcast.contracts.ids import AppName
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role
 
 
 class AdmitRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """May this client publish or play? Asked by a node that clients reach without signaling."""
+    """May this client publish or play? Asked by a node that clients reach without signaling.
+
+    With a session, what only one may use (a one-time token, a connection of a subscriber, a place under a limit) is
+    held for it until `SessionChanged` says that it is closed. A session that is not said to be connected within
+    `AdmitAnswer.start_timeout_ms` is ended at its node. The id is new for each request."""
 
     role: Role
     app: AppName
@@ -26,6 +31,10 @@ class AdmitRequest(msgspec.Struct, frozen=True, kw_only=True):
     subscriber_code: Text = ""
     client_address: Word = ""
     user_agent: Text = ""
+    session: SessionId | None = None
+    """The session that the node is about to open. None = a mere question, for which nothing is used up."""
+    node: NodeId | None = None
+    """The node that is about to have the session; goes with it."""
 
 
 class AdmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +45,24 @@ class AdmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     max_bitrate_bps: BitsPerSecond
     keyframe_interval_ms: DurationMs
     start_timeout_ms: DurationMs
+    signaling: NodeId | None = None
+    """The signaling instance that is to hear `SessionChanged` of the session. None when no session was named."""
+
+
+class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Count a client against the limits of its app and stream. Asked by the instance that lets it in, of the one that
+    counts. It is refused when a limit is reached. Otherwise it counts until it shows in what nodes report, or until
+    `ReservationOver`."""
+
+    role: Role
+    app: AppName
+    stream: StreamId
+    session: SessionId
+    """The session that is about to be opened for it."""
+
+
+class ReservationOver(msgspec.Struct, frozen=True, kw_only=True):
+    """The client was not let in after all, or has left already. From the instance that asked, to the one that
+    counts."""
+
+    session: SessionId

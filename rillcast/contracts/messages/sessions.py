@@ -48,6 +48,14 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long the publisher has for its first media, and for its return after a loss."""
 
 
+class ReofferRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The publisher offers anew in its living session, to restart ICE (RFC 8829 §5.2.3). Nothing else may change: else
+    it is refused with BAD_REMOTE_DESCRIPTION, and the session goes on as it was."""
+
+    session: SessionId
+    sdp_offer: Sdp
+
+
 class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that a viewer is to get, or a part of it."""
 
@@ -118,6 +126,14 @@ class CloseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     found: bool = False
     """Whether this request ended it, or shortened the time for which it is kept. False: the node knew no such session,
     because it had ended before."""
+
+
+class TurnAwayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """End the sessions of those who want a stream and do not have it yet: a newcomer whose media has not come, or who
+    waits for its turn. The publisher of the stream stays, and a later newcomer is taken in."""
+
+    app: AppName
+    stream: StreamId
 
 
 class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True):
