@@ -14,6 +14,8 @@ from services.origin.usecases.webrtc_ingest import WebRtcIngest
 async def serve_requests(bus: Bus, node: NodeId, owner: StreamOwner, webrtc: WebRtcIngest, relays: RelayParent) -> None:
     """Begin to answer the origin's requests. Returns when the subjects are subscribed."""
     await bus.serve(subjects.origin_publish(node), messages.PublishRequest, webrtc.publish)
+    await bus.serve(subjects.origin_reoffer(node), messages.ReofferRequest, webrtc.reoffer)
+    await bus.serve(subjects.origin_turn_away(node), messages.TurnAwayRequest, owner.turn_away)
     await bus.serve(subjects.origin_hand_over(node), messages.HandOverRequest, owner.hand_over)
     await bus.serve(subjects.session_close(NodeKind.ORIGIN, node), messages.CloseRequest, owner.close)
     await bus.serve(subjects.session_restart_ice(NodeKind.ORIGIN, node), messages.RestartIceRequest, webrtc.restart_ice)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, TrackId
 from rillcast.contracts.messages import (
     PublishRequest,
+    ReofferRequest,
     RestartIceAnswer,
     RestartIceRequest,
     SessionAnswer,
@@ -69,6 +72,10 @@ class WebRtcIngest:
             raise _unknown()
         local = self.addresses.transport(session.worker)
         return restart_ice(self.plane, session.plane_session, local, request)
+
+    async def reoffer(self, request: ReofferRequest) -> SessionAnswer:
+        """Serve `subjects.origin_reoffer`."""
+        return self._session(request.session).reoffered(request.sdp_offer)
 
     # ------------------------------------------------------------ what happens
 
@@ -167,10 +174,7 @@ class WebRtcSession:
         """See `Ingest`: what the offer and our answer agree on."""
         self.worker = worker
         self._local = self._ingest.addresses.transport(worker)
-        placeholders = map(SourceId, itertools.count(1))
-        self._negotiation = answer_publish(
-            self._request.sdp_offer, self._local, allocate_source=lambda: next(placeholders)
-        )
+        self._negotiation = _negotiated(self._request.sdp_offer, self._local)
         return self._negotiation.tracks
 
     def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
@@ -195,6 +199,23 @@ class WebRtcSession:
         self.plane_session = number
         self._ingest.register(self, number)
 
+    def reoffered(self, offer: str) -> SessionAnswer:
+        """The publisher's next offer. Without other ICE credentials it has the same answer as before. Raises
+        UNKNOWN_SESSION, and BAD_REMOTE_DESCRIPTION when anything else has changed."""
+        if self.plane_session is None:
+            raise _unknown()
+        local = self._ingest.addresses.transport(self.worker)
+        again = _negotiated(offer, local)
+        if _media(again) != _media(self._negotiation):
+            message = "a living session takes an offer that restarts ICE, and no other change; stop and publish again"
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
+        if again.ice_remote != self._negotiation.ice_remote:
+            ice = ice_parameters(local, again.ice_remote)
+            self._ingest.plane.execute(protocol.RestartIce(session=self.plane_session, ice=ice))
+            self._negotiation = again
+            self.answer = msgspec.structs.replace(self.answer, sdp=again.answer_sdp)
+        return self.answer
+
     def went_live(self, sources: Mapping[TrackId, SourceId]) -> None:
         """See `Ingest`: the plane knows already which sources the session feeds."""
         self._ingest.tell(self, SessionState.MEDIA)
@@ -217,6 +238,17 @@ class WebRtcSession:
         if not self._told_closed:
             self._told_closed = True
             self._ingest.tell(self, SessionState.CLOSED, reason)
+
+
+def _negotiated(offer: str, local: LocalTransport) -> PublishNegotiation:
+    """With numbers in place of the sources."""
+    placeholders = map(SourceId, itertools.count(1))
+    return answer_publish(offer, local, allocate_source=lambda: next(placeholders))
+
+
+def _media(negotiation: PublishNegotiation) -> tuple[object, ...]:
+    """What a session has to keep as long as it lives."""
+    return negotiation.recv, negotiation.extensions, negotiation.dtls
 
 
 def _unknown() -> RillcastError:

@@ -63,6 +63,10 @@ class MediaNodes(Protocol):
         """New ICE credentials for both sides."""
         ...
 
+    async def reoffer(self, session: SessionId, node: NodeId, sdp_offer: str) -> SessionAnswer:
+        """A publisher's next offer in its living session, to restart ICE."""
+        ...
+
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """End a session and wait for it. False when the node knows no such session. `keep_stream_s`: see
         `CloseRequest`."""

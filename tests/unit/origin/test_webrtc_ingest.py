@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from origin_harness import SIMULCAST_OFFER, World, request, until
+from origin_harness import H264_OFFER, OFFER, SIMULCAST_OFFER, RunningOrigin, World, request, until
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
-from rillcast.contracts.messages import RestartIceAnswer, RestartIceRequest, SessionAnswer
+from rillcast.contracts.messages import ReofferRequest, RestartIceAnswer, RestartIceRequest, SessionAnswer
 from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 
@@ -81,6 +81,74 @@ async def test_an_ice_restart_gives_fresh_credentials_and_candidates(world: Worl
 
     assert origin.plane.of(protocol.RestartIce)[0].ice.local_ufrag == fresh.local_ufrag
     assert "192.0.2.1 50000" in fresh.candidates[0]
+
+
+def restarted(offer: str) -> str:
+    """The same offer with other ICE credentials and candidates, as a browser writes it for a restart."""
+    lines = [line for line in offer.splitlines() if not line.startswith("a=candidate:")]
+    fresh = {
+        "a=ice-ufrag:": "a=ice-ufrag:fresh",
+        "a=ice-pwd:": "a=ice-pwd:" + "p" * 24,
+        "o=": "o=- 7 3 IN IP4 0.0.0.0",
+    }
+    changed = [next((new for start, new in fresh.items() if line.startswith(start)), line) for line in lines]
+    return "\r\n".join(changed) + "\r\n"
+
+
+async def reoffer(world: World, at: RunningOrigin, session: SessionId, offer: str) -> SessionAnswer:
+    asked = ReofferRequest(session=session, sdp_offer=offer)
+    return await world.bus.request(subjects.origin_reoffer(at.name), asked, SessionAnswer)
+
+
+@pytest.mark.parametrize("offer", [OFFER, H264_OFFER, SIMULCAST_OFFER])
+async def test_an_offer_with_other_ice_credentials_restarts_ice_and_changes_nothing_else(
+    world: World, offer: str
+) -> None:
+    origin = await world.origin()
+    first = await world.go_live(origin, sdp_offer=offer)
+
+    answer = await reoffer(world, origin, first.session, restarted(offer))
+    again = await reoffer(world, origin, first.session, restarted(offer))
+
+    (restart,) = origin.plane.of(protocol.RestartIce)
+    assert (restart.session, restart.ice.remote_ufrag) == (origin.last_session().session, "fresh")
+    assert f"a=ice-ufrag:{restart.ice.local_ufrag}\r\n" in answer.sdp
+    assert answer == again
+    assert len(answer.sdp.splitlines()) == len(first.sdp.splitlines())
+    assert len(origin.plane.of(protocol.AddSession)) == 1
+    assert world.told(first.session) == [("connected", None), ("media", None)]
+
+
+async def test_the_same_offer_again_restarts_nothing(world: World) -> None:
+    origin = await world.origin()
+    first = await world.go_live(origin)
+
+    assert await reoffer(world, origin, first.session, OFFER) == first
+    assert not origin.plane.of(protocol.RestartIce)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        H264_OFFER,
+        restarted(OFFER).replace("a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:"),
+        restarted(OFFER).replace("a=mid:0", "a=mid:9"),
+        "v=0",
+    ],
+    ids=["codec", "broken", "mid", "nothing"],
+)
+async def test_an_offer_that_changes_anything_else_is_refused_and_the_session_goes_on(world: World, offer: str) -> None:
+    origin = await world.origin()
+    first = await world.go_live(origin)
+
+    with pytest.raises(RillcastError) as refusal:
+        await reoffer(world, origin, first.session, offer)
+
+    assert refusal.value.code is ErrorCode.BAD_REMOTE_DESCRIPTION
+    assert not origin.plane.of(protocol.RestartIce)
+    assert world.told(first.session) == [("connected", None), ("media", None)]
+    with pytest.raises(RillcastError, match="no such publisher"):
+        await reoffer(world, origin, SessionId("nobody"), OFFER)
 
 
 async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, SessionId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
@@ -20,11 +20,13 @@ from rillcast.contracts.messages import (
     NodeLoad,
     PlayRequest,
     PublishRequest,
+    ReofferRequest,
     RestartIceAnswer,
     RestartIceRequest,
     SelectRendition,
     SessionAnswer,
     SessionChanged,
+    TurnAwayRequest,
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
@@ -89,6 +91,9 @@ class FakeMediaNode:
         self.played: list[PlayRequest] = []
         self.answers: list[AnswerRequest] = []
         self.closed: list[CloseRequest] = []
+        self.reoffered: list[ReofferRequest] = []
+        self.newcomers: set[StreamId] = set()
+        """Streams for which somebody waits here."""
         self.sessions: set[SessionId] = set()
         """Those that are open here."""
         self.selected: list[SelectRendition] = []
@@ -97,6 +102,8 @@ class FakeMediaNode:
     async def start(self) -> None:
         bus, name = self.bus, self.name
         await bus.serve(subjects.origin_publish(name), PublishRequest, self._publish)
+        await bus.serve(subjects.origin_reoffer(name), ReofferRequest, self._reoffer)
+        await bus.serve(subjects.origin_turn_away(name), TurnAwayRequest, self._turn_away)
         await bus.serve(subjects.edge_play(name), PlayRequest, self._play)
         await bus.serve(subjects.edge_accept(name), AnswerRequest, self._accept)
         await bus.serve(subjects.edge_select(name), SelectRendition, self._remember(self.selected))
@@ -137,6 +144,17 @@ class FakeMediaNode:
         self.closed.append(request)
         found = request.session in self.sessions
         self.sessions.discard(request.session)
+        return CloseAnswer(found=found)
+
+    async def _reoffer(self, request: ReofferRequest) -> SessionAnswer:
+        self.reoffered.append(request)
+        if "broken" in request.sdp_offer:
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "no other change")
+        return SessionAnswer(session=request.session, node=self.name, sdp=ANSWER)
+
+    async def _turn_away(self, request: TurnAwayRequest) -> CloseAnswer:
+        found = request.stream in self.newcomers
+        self.newcomers.discard(request.stream)
         return CloseAnswer(found=found)
 
     async def _restart(self, request: RestartIceRequest) -> RestartIceAnswer:

@@ -2,8 +2,8 @@
 
 The words of the tables are: *taken*, where there is nothing to say (a wish or an early offer that is kept, a candidate,
 a `stop` of nothing); *ignored*, where the frame is counted as out of place, which Ant Media meets with silence; *asks*,
-*opens*, *hands_over*, *to_edge* and *off_list* (of those who wait) for what is asked of the cluster; otherwise a word
-for the frame that the client gets (`WORDS`).
+*opens*, *restarts* (ICE), *hands_over*, *to_edge* and *off_list* (of those who wait) for what is asked of the cluster;
+otherwise a word for the frame that the client gets (`WORDS`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from services.signaling.websocket.domain.effects import (
     Effect,
     Mute,
     OpenPublisher,
+    Reoffer,
     Select,
     StopWaiting,
 )
@@ -52,7 +53,7 @@ PUBLISHER = """
     publish             asks     again      again         again     again       again     asks
     play                asks     asks       asks          asks      asks        asks      asks
     stop                taken    finished   finished      finished  finished    finished  taken
-    offer               ignored  taken      opens         refused   refused     refused   ignored
+    offer               ignored  taken      opens         refused   restarts    restarts  ignored
     answer              ignored  ignored    ignored       ignored   ignored     ignored   ignored
     takeCandidate       ignored  taken      taken         taken     taken       taken     ignored
     forceStreamQuality  taken    taken      taken         taken     taken       taken     taken
@@ -90,6 +91,7 @@ WORDS = {
 ASKED_OF_THE_CLUSTER: dict[type[Effect], str] = {
     Admit: "asks",
     OpenPublisher: "opens",
+    Reoffer: "restarts",
     Accept: "hands_over",
     Select: "to_edge",
     Mute: "to_edge",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import (
     Ack,
     AnswerRequest,
@@ -13,10 +13,12 @@ from rillcast.contracts.messages import (
     MuteRequest,
     PlayRequest,
     PublishRequest,
+    ReofferRequest,
     RestartIceAnswer,
     RestartIceRequest,
     SelectRendition,
     SessionAnswer,
+    TurnAwayRequest,
 )
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
@@ -57,10 +59,20 @@ class BusMediaNodes:
         request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
         return await self._bus.request(subjects.session_restart_ice(self._kind(node), node), request, RestartIceAnswer)
 
+    async def reoffer(self, session: SessionId, node: NodeId, sdp_offer: str) -> SessionAnswer:
+        """Hand a publisher's next offer to its origin."""
+        request = ReofferRequest(session=session, sdp_offer=sdp_offer)
+        return await self._bus.request(subjects.origin_reoffer(node), request, SessionAnswer)
+
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
         return (await self._bus.request(subjects.session_close(self._kind(node), node), request, CloseAnswer)).found
+
+    async def turn_away(self, node: NodeId, app: AppName, stream: StreamId) -> bool:
+        """Have an origin send those away who want a stream and have not got it yet."""
+        request = TurnAwayRequest(app=app, stream=stream)
+        return (await self._bus.request(subjects.origin_turn_away(node), request, CloseAnswer)).found
 
     def _kind(self, node: NodeId) -> NodeKind:
         report = self._directory.get(node)

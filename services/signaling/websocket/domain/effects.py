@@ -48,6 +48,15 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     meta_data: str
 
 
+class Reoffer(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand the next offer of a publisher in a living session over. Answered by `Sessions.reoffered` or
+    `reoffer_refused`."""
+
+    session: SessionId
+    node: NodeId
+    sdp_offer: str
+
+
 class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
     """Place and open. Answered exactly once, by `Sessions.opened` or `refused`, also when the socket is gone."""
 
@@ -134,6 +143,7 @@ Effect = (
     | Admit
     | AskAbout
     | OpenPublisher
+    | Reoffer
     | OpenViewer
     | Moved
     | GiveUp

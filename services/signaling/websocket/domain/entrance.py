@@ -17,6 +17,7 @@ from services.signaling.websocket.domain.effects import (
     Forget,
     OpenPublisher,
     OpenViewer,
+    Reoffer,
     Send,
 )
 from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
@@ -64,12 +65,15 @@ class Entrance:
 
     def offer(self, slot: Slot, sdp: str) -> list[Effect]:
         """A publisher's offer. One that comes before the client is let in is kept until then; a later one takes its
-        place. Raises BAD_REMOTE_DESCRIPTION when the session has its offer already."""
+        place. One that comes after the answer restarts ICE. Raises BAD_REMOTE_DESCRIPTION while the answer to the
+        first is awaited."""
         if slot.phase is Phase.ADMITTING:
             slot.early_offer = sdp
             return []
+        if slot.phase in (Phase.CONNECTING, Phase.RUNNING) and slot.node is not None:
+            return [Reoffer(session=slot.session, node=slot.node, sdp_offer=sdp)]
         if not self._slots.advance(slot, Step.OFFERED):
-            message = "this session has its offer and cannot be negotiated anew; stop and publish again"
+            message = "this session's first offer is not answered yet; wait for the answer"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
         return [
             OpenPublisher(

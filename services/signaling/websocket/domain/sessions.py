@@ -67,6 +67,19 @@ class Sessions:
             return []
         return [Forget(session), *(self._tell_refusal(slot, error) if wanted else [])]
 
+    def reoffered(self, answer: SessionAnswer) -> list[Effect]:
+        """A publisher's node has restarted ICE."""
+        slot = self._slots.session(answer.session)
+        if slot is None or slot.phase not in (Phase.CONNECTING, Phase.RUNNING):
+            return []
+        subscriber = slot.credentials.subscriber_id
+        return [Send(replies.configuration(slot.stream, "answer", answer.sdp, answer.id_mapping, subscriber))]
+
+    def reoffer_refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
+        """A publisher's node takes no other offer. The session goes on as it was."""
+        slot = self._slots.session(session)
+        return [] if slot is None else [Send(replies.error(error, slot.stream))]
+
     def answer_refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
         """The edge does not take the viewer's answer. A session that runs nevertheless goes on."""
         slot = self._slots.session(session)

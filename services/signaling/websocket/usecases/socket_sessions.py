@@ -27,6 +27,7 @@ from services.signaling.websocket.domain.effects import (
     Mute,
     OpenPublisher,
     OpenViewer,
+    Reoffer,
     Select,
     Send,
     StopWaiting,
@@ -110,8 +111,8 @@ class SocketSessions:
                 self._open(effect)
             case GiveUp(session):
                 self._give_up(session)
-            case Accept():
-                self._start(self._accept(effect), lambda busy: self._answer_refused(effect.session, busy))
+            case Accept() | Reoffer():
+                self._hand_over(effect)
             case Select():
                 self._ask(services.nodes.select(effect.session, effect.node, effect.height), "select")
             case Mute():
@@ -258,6 +259,25 @@ class SocketSessions:
             meta_data=effect.meta_data,
         )
         return await self._services.joins.publish(join, left)
+
+    def _hand_over(self, effect: Accept | Reoffer) -> None:
+        """A description for a node that has the session already."""
+        if isinstance(effect, Accept):
+            self._start(self._accept(effect), lambda busy: self._answer_refused(effect.session, busy))
+        else:
+            self._start(self._reoffer(effect), lambda busy: self._reoffer_refused(effect.session, busy))
+
+    async def _reoffer(self, effect: Reoffer) -> None:
+        try:
+            answer = await self._services.nodes.reoffer(effect.session, effect.node, effect.sdp_offer)
+        except RillcastError as error:
+            log.info("An origin did not take another offer", session=effect.session, reason=error.message)
+            self._reoffer_refused(effect.session, error)
+        else:
+            self._carry_out(self._conversation.sessions.reoffered(answer))
+
+    def _reoffer_refused(self, session: SessionId, error: RillcastError) -> None:
+        self._carry_out(self._conversation.sessions.reoffer_refused(session, error))
 
     async def _accept(self, effect: Accept) -> None:
         try:
