@@ -23,7 +23,7 @@ from rillcast.node.metrics import LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream, Publisher
-from services.origin.domain.takeover import Marks, is_same_publisher
+from services.origin.domain.takeover import SILENT_S, Marks, is_same_publisher
 from services.origin.ports import Bus, Clock, KeyValue, WallClock
 
 log = get_logger(__name__)
@@ -284,6 +284,11 @@ def unwanted() -> RillcastError:
 def in_use(retry_after_s: float | None = None) -> RillcastError:
     """The stream id belongs to somebody else."""
     return RillcastError(ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id", retry_after_s)
+
+
+def reserved(publisher: Publisher) -> RillcastError:
+    """The stream id belongs to this publisher. One that nobody verified may be gone after a moment of silence."""
+    return in_use(None if publisher.marks.verified else SILENT_S)
 
 
 def _marks(record: StreamRecord) -> Marks:

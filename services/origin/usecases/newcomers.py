@@ -24,6 +24,15 @@ class Waiting:
         self.ingest = ingest
 
 
+class Look:
+    """A look at the store for a publisher that is about to be a newcomer."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.unwanted = False
+        """Whether the session was closed meanwhile."""
+
+
 class Newcomers:
     """At most `newcomer.MOST_PER_STREAM` for each stream id."""
 
@@ -34,6 +43,8 @@ class Newcomers:
         self._sources = map(SourceId, itertools.count(1))
         self._by_session: dict[SessionId, Waiting] = {}
         self._by_key: dict[str, list[Waiting]] = {}
+        self.looking: dict[SessionId, Look] = {}
+        """Those that are about to be newcomers."""
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -70,6 +81,16 @@ class Newcomers:
         waiting.ingest.end(reason)
         for source in waiting.newcomer.sources.values():
             self._plane.execute(RemoveSource(source=source))
+
+    def stop_all(self, key: str) -> bool:
+        """Whoever wants this stream is over. Whether there was anybody."""
+        waiting = list(self._by_key.get(key, ()))
+        for one in waiting:
+            self.turn_away(one, EndReason.STOPPED, how="closed")
+        looks = [look for look in self.looking.values() if look.key == key]
+        for look in looks:
+            look.unwanted = True
+        return bool(waiting or looks)
 
     def has_stream(self, waiting: Waiting) -> None:
         """The newcomer is the publisher of its stream from now on. Its session counts as load still."""

@@ -17,8 +17,16 @@ from contextlib import suppress
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId
-from rillcast.contracts.messages import Ack, CarriedStream, CloseAnswer, CloseRequest, HandOverRequest, StreamEvent
+from rillcast.contracts.ids import NodeId, SessionId, stream_key
+from rillcast.contracts.messages import (
+    Ack,
+    CarriedStream,
+    CloseAnswer,
+    CloseRequest,
+    HandOverRequest,
+    StreamEvent,
+    TurnAwayRequest,
+)
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import AdoptedFeed, AdoptFeeds, Event, RemoveSource, SourceStats
 from rillcast.node.background import BackgroundTasks
@@ -29,11 +37,11 @@ from rillcast.runtime.tasks.key_locks import KeyLocks
 from services.origin import metrics
 from services.origin.domain.newcomer import Newcomer
 from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
-from services.origin.domain.takeover import SILENT_S, Living, Marks, Turn, may_take_over, turn
+from services.origin.domain.takeover import Living, Marks, Turn, may_take_over, turn
 from services.origin.domain.track_layout import same_layout
 from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
-from services.origin.usecases.claims import Claims, in_use, unwanted
-from services.origin.usecases.newcomers import Newcomers, Waiting
+from services.origin.usecases.claims import Claims, reserved, unwanted
+from services.origin.usecases.newcomers import Look, Newcomers, Waiting
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
 
 _WHAT = "origin"
@@ -73,7 +81,6 @@ class StreamOwner:
         self._drain_s = drain_s
         self._locks = KeyLocks()
         self._newcomers = Newcomers(plane=plane, load=load, clock=clock)
-        self._looking: dict[SessionId, _Look] = {}
         self._nobody_sends = asyncio.Event()
         self._nobody_sends.set()
 
@@ -96,7 +103,7 @@ class StreamOwner:
             elif may_take_over(self._living(living), publisher.marks):
                 self._newcomers.receive(ingest, worker=living.stream.worker, restored=True)
             else:
-                raise _reserved(living)
+                raise reserved(living.stream.publisher)
 
     def media_began(self, session: SessionId) -> None:
         """First packet of a session. Once per session."""
@@ -126,7 +133,7 @@ class StreamOwner:
     async def close(self, request: CloseRequest) -> CloseAnswer:
         """Serve `subjects.session_close`. Returns when the id is free for others, if the store allows. Closing an
         unknown session succeeds. A newcomer is never kept: there is no stream to wait for its return."""
-        if (look := self._looking.get(request.session)) is not None:
+        if (look := self._newcomers.looking.get(request.session)) is not None:
             look.unwanted = True
             return CloseAnswer(found=True)
         if (waiting := self._newcomers.session(request.session)) is not None:
@@ -141,6 +148,10 @@ class StreamOwner:
             await asyncio.wait((self._end(owned, request.reason, how="stopped"),))
         return CloseAnswer(found=True)
 
+    async def turn_away(self, request: TurnAwayRequest) -> CloseAnswer:
+        """Serve `subjects.origin_turn_away`."""
+        return CloseAnswer(found=self._newcomers.stop_all(stream_key(request.app, request.stream)))
+
     async def hand_over(self, request: HandOverRequest) -> Ack:
         """Serve `subjects.origin_hand_over`: another origin gets the stream, or asks whether it may. The record stays
         for it to claim, viewers follow it there. Raises STREAM_ID_IN_USE while our publisher is better entitled."""
@@ -148,7 +159,7 @@ class StreamOwner:
         if owned is None:
             return Ack()
         if not request.rightful and not may_take_over(self._living(owned), Marks()):
-            raise _reserved(owned)
+            raise reserved(owned.stream.publisher)
         if not request.only_asking:
             self._remove(owned, EndReason.REPLACED, how="handed_over")
             await owned.hold.leave()
@@ -219,11 +230,11 @@ class StreamOwner:
 
     async def _look(self, publisher: Publisher) -> bool:
         """Whether the stream lives elsewhere and may become this publisher's, who still wants it here."""
-        look = self._looking[publisher.session] = _Look()
+        look = self._newcomers.looking[publisher.session] = Look(publisher.key)
         try:
             lives = await self._claims.look(publisher)
         finally:
-            del self._looking[publisher.session]
+            del self._newcomers.looking[publisher.session]
         self._admission.refuse_if_draining(_WHAT)
         if look.unwanted:
             raise unwanted()
@@ -386,15 +397,3 @@ class StreamOwner:
             reason=reason,
         )
         self._outbox.put(subject, event)
-
-
-def _reserved(owned: Owned) -> RillcastError:
-    """A publisher that nobody verified may be gone after a moment of silence."""
-    return in_use(None if owned.stream.publisher.marks.verified else SILENT_S)
-
-
-class _Look:
-    """A look at the store for a newcomer."""
-
-    unwanted = False
-    """Whether the session was closed meanwhile."""

@@ -44,6 +44,11 @@ class Sessions(Protocol):
         node does not answer."""
         ...
 
+    async def turn_away(self, node: NodeId, app: AppName, stream: StreamId) -> bool:
+        """Have an origin send those away who want a stream and have not got it yet. Whether there was anybody. Raises
+        `RillcastError` when the origin does not answer."""
+        ...
+
 
 class Licenses(Protocol):
     """The cluster's license service."""

@@ -40,6 +40,7 @@ def wire(core: Core, operators: Operators) -> list[BaseRoute]:
             store=core.broadcast_store,
             audience=core.audience,
             sessions=core.nodes,
+            nodes=core.host.directory,
             address_of=core.address_of,
         ),
         Users(operators.accounts, operators.hashes, operators.sign_in),

@@ -172,7 +172,7 @@ class RunningOrigin:
         """Whether neither this origin nor its plane has anything of any publisher."""
         owner, webrtc = self.origin.owner, self.origin.webrtc
         tables: tuple[Sized, ...] = (
-            *(owner._streams, owner._newcomers, owner._looking, owner._locks),
+            *(owner._streams, owner._newcomers, owner._newcomers.looking, owner._locks),
             *(webrtc._sessions, webrtc._by_plane),
         )
         made = {e.source for a in self.plane.of(protocol.AddSession) for track in a.recv for e in track.encodings}

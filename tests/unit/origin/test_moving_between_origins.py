@@ -140,7 +140,7 @@ async def test_an_origin_that_wakes_too_late_leaves_the_stream_where_its_publish
 
     world.streams.answer_s = 0.01
     asking = asyncio.create_task(world.publish(late, session="same"))
-    await until(lambda: late.origin.owner._looking)
+    await until(lambda: late.origin.owner._newcomers.looking)
     await world.close(late, kept.session, reason=EndReason.NOT_ANSWERED)
     with pytest.raises(RillcastError) as refusal:
         await asking

@@ -73,7 +73,7 @@ async def test_a_publish_under_way_when_the_drain_begins_goes_to_another_origin(
     mine = request()
     world.streams.answer_s = 0.05
     asking = asyncio.create_task(old.origin.webrtc.publish(mine))
-    await until(lambda: old.origin.owner._looking)
+    await until(lambda: old.origin.owner._newcomers.looking)
     draining = asyncio.create_task(old.drain())
 
     with pytest.raises(RillcastError, match="going away") as refusal:

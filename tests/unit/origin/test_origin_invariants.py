@@ -272,7 +272,8 @@ def _nothing_is_left(at: RunningOrigin, ledger: Ledger) -> None:
     origin = at.origin
     assert (ledger.sessions(at), ledger.sources(at), ledger.relays(at)) == (set(), set(), set())
     assert (len(origin.owner._streams), len(origin.relays), len(origin.owner._locks)) == (0, 0, 0)
-    assert (len(origin.owner._newcomers), origin.owner._newcomers._by_key, origin.owner._looking) == (0, {}, {})
+    newcomers = origin.owner._newcomers
+    assert (len(newcomers), newcomers._by_key, newcomers.looking) == (0, {}, {})
     assert (origin.webrtc._sessions, origin.webrtc._by_plane, origin.owner._claims._releases) == ({}, {}, {})
     assert (origin.owner._streams._by_session, origin.owner._streams._by_source) == ({}, {})
     assert at.media_node.load.sessions == 0

@@ -108,3 +108,15 @@ async def test_of_two_who_delete_a_live_broadcast_at_once_one_has_stopped_it(c: 
 
     assert answers.count(STOPPED) == 1
     assert len([answer for answer in answers if answer in (DELETED, UNKNOWN)]) == 1
+
+
+@pytest.mark.parametrize(("created", "live"), [(True, False), (False, False), (False, True)])
+async def test_whoever_waits_for_the_stream_is_sent_away_too(c: Cluster, created: bool, live: bool) -> None:
+    if created:
+        await create(c)
+    if live:
+        await c.go_live("s1")
+    c.origin.newcomers = {StreamId("s1"), StreamId("s2")}
+
+    assert await delete(c) == STOPPED
+    assert c.origin.newcomers == {"s2"}

@@ -5,6 +5,7 @@ Of what a client sets, ``encoderSettingsList`` counts; other keys of Ant Media's
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 
@@ -12,13 +13,15 @@ import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.patch import Patch, PatchRefused
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
 from rillcast.contracts.records import BroadcastRecord
-from rillcast.contracts.words import EndReason
+from rillcast.contracts.words import EndReason, NodeKind
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain import stream_info
 from services.signaling.core.domain.result import Result
 from services.signaling.core.domain.stream_info import Broadcast
-from services.signaling.core.ports import Audience
+from services.signaling.core.ports import Audience, Reports
 from services.signaling.core.ports import Broadcasts as KnownBroadcasts
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain.paging import page
@@ -26,6 +29,8 @@ from services.signaling.rest.domain.parameters import App, Offset, Size, Stream
 from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
 from services.signaling.rest.domain.shapes import BasicStreamInfo, basic_stream_info
 from services.signaling.rest.ports import PublishedStreams, Sessions
+
+log = get_logger(__name__)
 
 UNKNOWN = Result(success=False, message="there is no such broadcast")
 NO_SUCH_BROADCAST = Refusal(404, UNKNOWN.message, plain=True)
@@ -49,6 +54,7 @@ class Broadcasts:
         store: BroadcastStore,
         audience: Audience,
         sessions: Sessions,
+        nodes: Reports,
         address_of: Callable[[NodeId], str],
     ) -> None:
         """`address_of`: a node's address, for ``originAdress``."""
@@ -57,6 +63,7 @@ class Broadcasts:
         self._store = store
         self._audience = audience
         self._sessions = sessions
+        self._nodes = nodes
         self._address_of = address_of
 
     async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> Broadcast:
@@ -121,6 +128,23 @@ class Broadcasts:
 
     async def _stop(self, app: AppName, stream: StreamId) -> bool:
         """Whether a publisher was sent away. One that has just come back, with another session, is sent away too."""
+        waited = await self._turn_away(app, stream)
+        return await self._end_publisher(app, stream) or waited
+
+    async def _turn_away(self, app: AppName, stream: StreamId) -> bool:
+        """Whether somebody waited for the stream, at whichever origin: they would have it as soon as it is free. An
+        origin that does not answer is left alone; whoever is there may publish anew, like everybody."""
+
+        async def ask(origin: NodeId) -> bool:
+            try:
+                return await self._sessions.turn_away(origin, app, stream)
+            except RillcastError as error:
+                log.info("An origin does not say whether anybody waits for a stream", target=origin, reason=str(error))
+                return False
+
+        return any(await asyncio.gather(*map(ask, self._nodes.nodes(NodeKind.ORIGIN))))
+
+    async def _end_publisher(self, app: AppName, stream: StreamId) -> bool:
         live = self._streams.published(app, stream)
         for _ in range(STOP_TRIES):
             if live is None:
