@@ -61,6 +61,12 @@ UNDECLARED_PROXIES = Counter(
     "rillcast_signaling_undeclared_proxies_total",
     "Joins and sockets that somebody forwarded who is no trusted proxy, so that all of its clients count as one.",
 )
+LIMIT_QUESTIONS = Counter(
+    "rillcast_signaling_limit_questions_total",
+    "Questions to the instance that counts against the limits of streams and viewers, by outcome: ok, refused (a limit "
+    "is reached), silent (it did not answer, and the next one was asked).",
+    ["outcome"],
+)
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
 OPENING = Gauge("rillcast_signaling_sessions_opening", "Sessions for which a node has been asked and has not answered.")
 PLACEMENT_RETRIES = Counter(

@@ -23,6 +23,7 @@ from services.signaling.config import SignalingSettings
 from services.signaling.core.adapters.bus_admission import BusAdmission
 from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
+from services.signaling.core.adapters.bus_reservations import BusReservations
 from services.signaling.core.adapters.bus_session_events import BusSessionEvents
 from services.signaling.core.adapters.directory_audience import DirectoryAudience
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
@@ -46,6 +47,8 @@ from services.signaling.core.usecases.join_rate import JoinRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.core.usecases.ladder_outlook import LadderOutlook
 from services.signaling.core.usecases.ladder_store import LadderStore
+from services.signaling.core.usecases.limit_reservations import LimitReservations
+from services.signaling.core.usecases.limits import Limits
 from services.signaling.core.usecases.node_arrival import NodeArrival
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
@@ -103,14 +106,15 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
-    checks = LocalChecks(
-        streams, audience, license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, clock=clock
-    )
-    access.grants.on_over(checks.over)
+    limits, instances = Limits(streams, audience, broadcasts, clock), BusReservations(host.bus)
+    reservations = _reservations(host, limits, instances, apps, tasks)
+    for hears in (limits.over, reservations.over):
+        access.grants.on_over(hears)
+    checks = LocalChecks(license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, limits=limits)
     admission = Admission(
         apps,
         (join_rate, *checks.in_order),
-        access.asking(clock),
+        (*access.asking(clock), reservations),
         streams=streams,
         grants=access.grants,
         most_asking=settings.max_admitting,
@@ -144,8 +148,23 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         address_of=lambda node: address_of(host.directory.all(), node),
     )
     await _known_before_anybody_comes(core)
+    await instances.start(host.info.node, reservations)
     await _run(core, access)
     return core
+
+
+def _reservations(
+    host: Host, limits: Limits, instances: BusReservations, apps: AppCatalog, tasks: BackgroundTasks
+) -> LimitReservations:
+    return LimitReservations(
+        host.info.node,
+        limits,
+        apps=apps,
+        reports=host.directory,
+        instances=instances,
+        tasks=tasks,
+        clock=asyncio.get_running_loop().time,
+    )
 
 
 async def _run(core: Core, access: _Access) -> None:

@@ -23,19 +23,16 @@ from services.signaling.core.domain.admission_rules import (
     Admitted,
     Applicant,
     check_registered,
-    check_stream_limit,
-    check_viewer_limit,
     check_window,
     unknown_app,
 )
 from services.signaling.core.domain.doors import Lock, locks
 from services.signaling.core.domain.locks_from_memory import check_shown
-from services.signaling.core.domain.recent_joins import RecentJoins
-from services.signaling.core.domain.recent_streams import RecentStreams
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.verified_identity import VerifiedIdentity, strongest
-from services.signaling.core.ports import Apps, Audience, Broadcasts, LicenseState, Streams
+from services.signaling.core.ports import Apps, Broadcasts, LicenseState, Streams
 from services.signaling.core.usecases.held_locks import check_not_blocked
+from services.signaling.core.usecases.limits import Limits
 
 
 class Check(Protocol):
@@ -78,31 +75,25 @@ class LocalChecks:
 
     def __init__(
         self,
-        streams: Streams,
-        audience: Audience,
         license: LicenseState,
         wall_clock: Callable[[], float],
         *,
         subscribers: KnownSubscribers,
         broadcasts: Broadcasts,
-        clock: Callable[[], float],
+        limits: Limits,
     ) -> None:
-        """`wall_clock`: Unix time, for tokens. `clock`: monotonic seconds."""
-        self._streams = streams
-        self._audience = audience
+        """`wall_clock`: Unix time, for tokens."""
         self._license = license
         self._wall_clock = wall_clock
         self._subscribers = subscribers
         self._broadcasts = broadcasts
-        self._clock = clock
-        self._recent = RecentJoins()
-        self._coming = RecentStreams()
+        self._limits = limits
 
     @property
     def in_order(self) -> Sequence[Check]:
         """The rules in the order in which they are asked: Ant Media's, with the limits before what must be asked for
         elsewhere."""
-        return (self.stream_id, self.license, self.broadcast, self.shown, self.not_blocked, self.limits)
+        return (self.stream_id, self.license, self.broadcast, self.shown, self.not_blocked, self._limits.check)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses a stream id that breaks the grammar of ids."""
@@ -132,41 +123,6 @@ class LocalChecks:
             record = self._subscribers.known(applicant.app, applicant.stream, subscriber)
             if record is not None:
                 check_not_blocked(record, applicant.role, int(self._wall_clock() * 1_000))
-
-    def limits(self, applicant: Applicant, settings: AppSettings) -> None:
-        """Refuses when the app has as many streams, or the app or stream as many viewers, as was set."""
-        if applicant.role is Role.PUBLISH:
-            if settings.ingesting_stream_limit >= 0:
-                self._stream_limit(applicant, settings)
-            return
-        broadcast = self._broadcasts.get(applicant.app, applicant.stream)
-        of_stream = broadcast.web_rtc_viewer_limit if broadcast is not None else -1
-        if settings.web_rtc_viewer_limit >= 0 or of_stream >= 0:
-            self._viewer_limits(applicant, settings.web_rtc_viewer_limit, of_stream)
-
-    def over(self, session: SessionId) -> None:
-        """The session is over, or was not let in after all. Called for any session."""
-        self._coming.drop(session)
-        self._recent.drop(session)
-
-    def _stream_limit(self, applicant: Applicant, settings: AppSettings) -> None:
-        """A stream is there when its media comes. Until then its publisher counts, or any number of them would get in
-        that come at once."""
-        app, stream, now = applicant.app, applicant.stream, self._clock()
-        coming = self._coming.count(app, stream, lambda *one: self._streams.live(*one) is not None, now)
-        check_stream_limit(settings, self._streams.count(app, stream) + coming)
-        if applicant.session is not None:
-            until_s = now + settings.web_rtc_client_start_timeout_ms / 1_000
-            self._coming.add(app, stream, applicant.session, until_s)
-
-    def _viewer_limits(self, applicant: Applicant, of_app: int, of_stream: int) -> None:
-        """Those that were let in a moment ago count, or a crowd that comes at once would get in as a whole."""
-        app, stream, now = applicant.app, applicant.stream, self._clock()
-        check_viewer_limit(of_app, self._audience.viewers_of_app(app) + self._recent.of_app(app, now), "app")
-        viewers = self._audience.viewers(app, stream) + self._recent.of_stream(app, stream, now)
-        check_viewer_limit(of_stream, viewers, "stream")
-        if applicant.session is not None and self._streams.live(app, stream) is not None:
-            self._recent.add(app, stream, applicant.session, now)
 
 
 class Admission:
