@@ -39,6 +39,7 @@ from services.signaling.core.domain.node_address import address_of
 from services.signaling.core.domain.region import CidrTable, GeoLookup, RegionFinder, parse_networks
 from services.signaling.core.ports import Host, Tally
 from services.signaling.core.usecases.admission import Admission, AskingCheck, LocalChecks
+from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.grants import Grants
@@ -170,7 +171,8 @@ def _reservations(
 async def _run(core: Core, access: _Access) -> None:
     host = core.host
     await core.events.start(host.bus, host.info.node)
-    await BusAdmission(core.admission).start(host.bus)
+    sessions = AdmittedSessions(core.joins, core.events, core.grants.placed)
+    await BusAdmission(host.info.node, core.admission, sessions).start(host.bus)
     host.spawn(core.watch.run(), "stream watch")
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.ladder_store.run(), "ladders")
