@@ -90,6 +90,13 @@ def test_a_file_with_what_cannot_be_obeyed_stops_the_start(tmp_path: Path) -> No
             read_apps(str(path))
 
 
+def test_a_file_may_name_the_stun_server_as_ant_media_does(tmp_path: Path) -> None:
+    path = tmp_path / "apps"
+    path.write_bytes(msgspec.json.encode({"live": {"stunServerURI": "stun:a.example"}}))
+
+    assert read_apps(str(path))[LIVE].stun_server_uri == "stun:a.example"
+
+
 async def answer_without_token(signaling: Signaling) -> int:
     transport = httpx.ASGITransport(signaling.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5080") as http:

@@ -161,6 +161,22 @@ async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
     assert nowhere.status_code == 404
 
 
+@pytest.mark.parametrize("spelling", ["stunServerURI", "stunServerUri"])
+async def test_the_stun_server_is_shown_in_ant_medias_spelling_and_set_in_either(c: Cluster, spelling: str) -> None:
+    path, server = "/rest/v2/applications/settings/live", "turn:relay.example:3478"
+    async with c.http() as http:
+        assert (await http.post(path, json={spelling: server})).json()["success"]
+        read = (await http.get(path)).json()
+        refused = await http.post(path, json={spelling: 5})
+        assert (await http.post(path, json=read)).json()["success"], "what was read can be posted"
+    async with c.client() as client:
+        told = await client.ask("getIceServerConfig")
+
+    assert read["stunServerURI"] == told["stunServerUri"] == server
+    assert "stunServerUri" not in read
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("rungs", "word"),
     [

@@ -11,6 +11,7 @@ from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.access_rules import check_access, check_obeyed
+from services.signaling.core.domain.app_spelling import as_stored
 from services.signaling.core.domain.protection import ProtectionRefused, check_protection
 from services.signaling.core.domain.region import CidrTable
 
@@ -31,7 +32,7 @@ def read_apps(path: str) -> dict[AppName, AppSettings]:
             raise ValueError(f"{path}: {name!r} is no app name")
         try:
             check_obeyed({key: msgspec.Raw(msgspec.json.encode(value)) for key, value in fields.items()})
-            settings = msgspec.convert({**fields, "appName": name}, AppSettings)
+            settings = msgspec.convert({**as_stored(fields), "appName": name}, AppSettings)
             check_rungs(settings.encoder_settings)
             check_protection(settings)
             check_access(settings)

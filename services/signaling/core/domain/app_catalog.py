@@ -14,6 +14,7 @@ from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.access_rules import check_access, check_obeyed
+from services.signaling.core.domain.app_spelling import as_stored
 from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
 
 
@@ -66,7 +67,7 @@ def changed_settings(current: AppSettings, patch: Patch[AppSettings], pins: dict
     """`current` with what was posted. `pins`: what a file has set for good. Raises `PatchRefused`, `LadderRefused` or
     `ProtectionRefused`, which names what is wrong."""
     check_obeyed(patch.posted)
-    changed = without_hidden(patch).applied_to(current, keeping="appName")
+    changed = without_hidden(Patch(as_stored(patch.posted))).applied_to(current, keeping="appName")
     check_rungs(changed.encoder_settings)
     check_change(current, changed, pins)
     check_access(changed, current)

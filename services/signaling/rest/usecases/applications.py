@@ -11,6 +11,7 @@ from rillcast.contracts.ids import is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.status import AppStatus
 from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.app_spelling import ShownSettings, as_shown
 from services.signaling.core.domain.doors import open_doors
 from services.signaling.core.domain.protection import ProtectionRefused, hidden
 from services.signaling.core.domain.result import Result
@@ -44,10 +45,10 @@ class Applications:
             if (settings := self._apps.settings(name)) is not None
         ]
 
-    async def settings(self, app: App) -> AppSettings | None:
+    async def settings(self, app: App) -> ShownSettings | None:
         """The settings of an app without its secrets; None, like the original, for an app that does not exist."""
         settings = self._apps.settings(app)
-        return None if settings is None else hidden(settings)
+        return None if settings is None else as_shown(hidden(settings))
 
     async def change_settings(self, app: App, body: Patch[AppSettings]) -> Result:
         """Change the keys that are given. Returns when the store has them. Raises `BadInput`, which names what is

@@ -6,6 +6,7 @@ from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.status import APPS_PATH, AppStatus
+from services.signaling.core.domain.app_spelling import ShownSettings
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
 from services.signaling.rest.adapters.tables.guards import APP_SETTINGS, OPERATOR
@@ -31,7 +32,7 @@ TABLE = Table(
             APP_SETTINGS,
             Applications.settings,
             "An app's settings.",
-            answer=AppSettings,
+            answer=ShownSettings,
             nothing="when there is no such app",
         ),
         Endpoint(
