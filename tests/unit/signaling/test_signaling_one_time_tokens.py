@@ -16,6 +16,7 @@ from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.domain.holds import GRACE_MS
+from services.signaling.core.usecases.grants import RETURN_S
 from services.signaling.core.usecases.token_store import token_key
 from tests.unit.signaling.fake_nodes import LIVE, OFFER
 from tests.unit.signaling.two_instances import Pair, pair
@@ -158,6 +159,24 @@ async def test_when_an_instance_dies_its_clients_come_back_with_the_same_token(c
 
     assert (await c.whip(1, once)).status_code == 201
     await c.sees(lambda: [request.session for request in c.origin.closed] == [first])
+
+
+async def test_the_stream_of_a_publisher_that_comes_back_waits_for_its_media_and_a_viewer_is_ended(
+    c: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.signaling.core.domain.holds.SETTLED_MS", 0)
+    await c.go_live("s1", publisher_session=SessionId("first"))
+    for role, kind in ((Role.PUBLISH, "whip"), (Role.PLAY, "whep")):
+        once = await token(c, role)
+        for number in (1, 2):
+            assert (await c.whip(number, once, kind=kind)).status_code == 201
+            await c.instance(number).core.tasks.settle(5.0)
+    await c.sees(lambda: c.origin.closed and any(edge.closed for edge in c.edges))
+
+    (publisher,) = c.origin.closed
+    (viewer,) = [closed for edge in c.edges for closed in edge.closed]
+    assert (publisher.session, publisher.reason) == (c.origin.published[0].session, EndReason.REPLACED)
+    assert (publisher.keep_stream_s, viewer.keep_stream_s) == (RETURN_S, 0.0)
 
 
 async def test_the_sweep_releases_what_a_dead_instance_held(c: Pair) -> None:

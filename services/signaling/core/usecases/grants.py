@@ -29,6 +29,8 @@ RETRY_S = 5.0
 """How often the store is told again what it did not take in."""
 SWEEP_S = 10.0
 MAX_LATE = 20_000
+RETURN_S = 10.0
+"""How long a stream, and its viewers, wait for the publisher that has come back with what its former session held."""
 MOVE_S = 5.0
 """In this time the sessions of a node that died are opened elsewhere, or they are over."""
 
@@ -154,7 +156,7 @@ class Grants:
             if error.code is not ErrorCode.STORE_UNAVAILABLE:  # otherwise it may have been written
                 held.entries.remove(entry)
             raise
-        self.end_all(taken.displaced, EndReason.REPLACED)
+        self.end_all(taken.displaced, EndReason.REPLACED, keep_stream_s=RETURN_S)
 
     def placed(self, session: SessionId, node: NodeId) -> None:
         """A node has opened the session."""
@@ -217,11 +219,13 @@ class Grants:
                 if held.hold.media_node is not None:
                     self._tasks.queue(self._end(session, held.hold.media_node, held.end), "end session")
 
-    def end_all(self, holds: Iterable[Hold], reason: EndReason) -> None:
-        """End sessions wherever they are, also those that processes opened which are gone."""
+    def end_all(self, holds: Iterable[Hold], reason: EndReason, *, keep_stream_s: float = 0.0) -> None:
+        """End sessions wherever they are, also those that processes opened which are gone. `keep_stream_s`: how long
+        the stream of a publisher waits for its return."""
         for hold in holds:
             if hold.media_node is not None:
-                self._tasks.queue(self._end(hold.session, hold.media_node, reason), "end session")
+                keep_s = keep_stream_s if hold.role is Role.PUBLISH else 0.0
+                self._tasks.queue(self._end(hold.session, hold.media_node, reason, keep_s), "end session")
 
     # ---- beside
 
@@ -275,8 +279,8 @@ class Grants:
             self._late.pop(late, None)
         metrics.HOLDS_LATE.set(len(self._late))
 
-    async def _end(self, session: SessionId, node: NodeId, reason: EndReason) -> None:
+    async def _end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
         try:
-            await self._sessions.close(session, node, reason)
+            await self._sessions.close(session, node, reason, keep_stream_s)
         except RillcastError as error:
             log.info("A session could not be ended at its node", target=node, session=session, reason=error.message)
