@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
+
 
 class StartError(RuntimeError):
     """The node can't start; the text is one line for the operator, naming what to change."""
@@ -18,3 +20,12 @@ class NodeFault(Exception):
 
 class Crashed(RuntimeError):
     """A supervised task of the node ended unexpectedly, which is in the log; the node has ended in order after it."""
+
+
+class Unanswered(RillcastError):
+    """A request on the bus had no answer."""
+
+    def __init__(self, message: str, outcome: str, retry_after_s: float) -> None:
+        """`outcome`: as in the label of ``rillcast_bus_requests_total``, e.g. ``nobody`` or ``timeout``."""
+        super().__init__(ErrorCode.NO_NODE_AVAILABLE, message, retry_after_s)
+        self.outcome = outcome

@@ -35,8 +35,8 @@ class Bus(Protocol):
     async def request(
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
     ) -> Answer:
-        """Ask, and wait for the answer. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (with
-        retry_after_s) when nobody listens, the deadline passed, the bus is down or stalled, or the other side speaks
+        """Ask, and wait for the answer. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (as
+        `errors.Unanswered`) when nobody listens, the deadline passed, the bus is down or stalled, or the other side speaks
         another version of the protocol between nodes."""
         ...
 

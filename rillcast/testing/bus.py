@@ -112,12 +112,12 @@ class FakeBus:
         body = envelope.encode(message)
         self.requested.append((subject, message))
         if not self.connected:
-            raise envelope.nobody(subject, "the bus is down")
+            raise envelope.nobody(subject, "the bus is down", "disconnected")
         if self._stalled:
-            raise envelope.nobody(subject, "the bus does not answer")
+            raise envelope.nobody(subject, "the bus does not answer", "stalled")
         found = self.broker.pick(subject)
         if found is None:
-            raise envelope.nobody(subject, "nobody listens")
+            raise envelope.nobody(subject, "nobody listens", "nobody")
         serve, server = found
         task = self._keep(serve(subject, body, timeout_s, self.protocol))
         lost = self._keep(self._lost.wait())
@@ -126,7 +126,7 @@ class FakeBus:
         finally:
             lost.cancel()
         if not self.connected:
-            raise envelope.nobody(subject, "the bus went down")
+            raise envelope.nobody(subject, "the bus went down", "disconnected")
         if not task.done():
             raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s")
         if self.protocol == PROTOCOL_VERSION != server.protocol:

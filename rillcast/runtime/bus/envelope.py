@@ -13,6 +13,7 @@ from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, Failure, RillcastError
 from rillcast.contracts.fields import MAX_TEXT, DurationS, Text
 from rillcast.contracts.version import PROTOCOL_VERSION, UNSAID_VERSION
+from rillcast.runtime.errors import Unanswered
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_CONCURRENT = 1_000
@@ -119,9 +120,10 @@ def _decoded(body: bytes, kind: type[Message], name: str) -> Message:
         raise Undecodable(f"not {name}: {error}") from error
 
 
-def nobody(subject: str, why: str) -> RillcastError:
-    """The error for a request that nobody answered. `why` goes into its message, and it makes sense to try again."""
-    return RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"no answer on {label(subject)}: {why}", RETRY_AFTER_S)
+def nobody(subject: str, why: str, outcome: str = "timeout") -> Unanswered:
+    """The error for a request that nobody answered. `why` goes into its message, and it makes sense to try again.
+    `outcome`: see `Unanswered`."""
+    return Unanswered(f"no answer on {label(subject)}: {why}", outcome, RETRY_AFTER_S)
 
 
 def remaining_s(headers: dict[str, str] | None) -> float | None:

@@ -118,7 +118,7 @@ class NatsBus:
                 return envelope.decode_answer(reply, answer)
             except _Unanswered as error:
                 outcome = error.outcome
-                raise envelope.nobody(subject, error.why) from None
+                raise envelope.nobody(subject, error.why, error.outcome) from None
             except Undecodable as error:
                 outcome = "undecodable"
                 log.error("An answer from another node makes no sense", subject=subject, reason=str(error))
