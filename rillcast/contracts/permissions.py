@@ -92,6 +92,8 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.LICENSE_CHANGED, {_LICENSE}, {_SIGNALING}),
         (subjects.NODES_REPORTED, (), NODES),
         (subjects.NODES_LEFT, (), NODES),
+        (subjects.NODE_DOUBTED, {_SIGNALING}, {_EDGE, _TRANSCODER}),
+        (subjects.node_vouched(ANY), {_EDGE, _TRANSCODER}, {_SIGNALING}),
         (subjects.STREAM_STARTED, {_ORIGIN}, ()),
         (subjects.STREAM_ENDED, {_ORIGIN}, {_EDGE}),
         (subjects.STREAM_RESTORED, {_ORIGIN}, ()),
@@ -105,6 +107,7 @@ def _rows() -> tuple[Traffic, ...]:
         rows += [
             (subjects.node_reported(kind, ANY), {BusUser(kind)}, ()),
             (subjects.node_left(kind, ANY), {BusUser(kind)}, ()),
+            (subjects.node_confirm(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
         ]
         if kind is not NodeKind.LICENSE:
             rows += [

@@ -77,6 +77,13 @@ def session_mute(node: NodeId) -> str:
     return f"{PREFIX}.session.mute.{node}"
 
 
+# --- requests to one node of any kind
+def node_confirm(kind: NodeKind, node: NodeId) -> str:
+    """`messages.NodeConfirm` → `messages.NodeConfirmed`. Asked by signaling when it doubts that the node lives. The
+    kind is that of the node."""
+    return f"{PREFIX}.node.confirm.{kind}.{node}"
+
+
 # --- requests to any signaling instance
 SIGNALING_ADMIT = f"{PREFIX}.signaling.admit"
 """`messages.AdmitRequest` → `messages.AdmitAnswer`; queue group ``signaling``. A refusal is the answer's failure.
@@ -134,6 +141,17 @@ NODES_REPORTED = f"{PREFIX}.node.reported.>"
 """What every node says with `node_reported`."""
 NODES_LEFT = f"{PREFIX}.node.left.>"
 """What every node says with `node_left`."""
+
+
+NODE_DOUBTED = f"{PREFIX}.node.doubted"
+"""`messages.NodeDoubted`, from a signaling instance, a few times a second for as long as a node answers nobody and is
+not given up."""
+
+
+def node_vouched(signaling_node: NodeId) -> str:
+    """`messages.NodeVouched`, from a node that hears the media plane of the doubted one to the signaling instance that
+    doubts."""
+    return f"{PREFIX}.node.vouched.{signaling_node}"
 
 
 def session_changed(signaling_node: NodeId) -> str:

@@ -35,6 +35,7 @@ from rillcast.media.plane import Plane, PlaneBusy
 from rillcast.media.protocol import AddRelaySource, RemoveSource, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.relay_keys import RelayKeys
+from rillcast.relay.witness import Witness
 from rillcast.runtime.ports import Bus
 
 OPEN_TIMEOUT_S = 2.0
@@ -222,6 +223,8 @@ class ChildRelays:
         self._keys = keys
         self._clock = clock
         self._on_outcome = on_outcome
+        self.witness = Witness(clock)
+        """What is heard of parents. It wants the events of the plane."""
 
     def open(self, relay: ChildRelay, live: LiveStream, supply: TrackSupply) -> Coroutine[None, None, None]:
         """Ask the node that has the track: the relay is OPENING from this call on. Await what it returns; after that
@@ -248,6 +251,7 @@ class ChildRelays:
     def close(self, relay: ChildRelay) -> None:
         """The track is no longer wanted: its source ends, and its parent is told."""
         held = relay.close()
+        self.witness.ended(relay)
         if relay.ever_open:
             self._plane.execute(RemoveSource(source=relay.source))
         self._give_back(held)
@@ -285,6 +289,8 @@ class ChildRelays:
             self._refused(relay, refusal, sure=False)
             raise refusal from error
         self._give_back(relay.granted(grant))
+        if relay.state is ChildState.OPEN:
+            self.witness.fed(relay)
         self._on_outcome("ok")
 
     def _refused(self, relay: ChildRelay, refusal: RillcastError, *, sure: bool) -> None:

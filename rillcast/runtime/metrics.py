@@ -135,6 +135,53 @@ DISCOVERY_REGISTRATIONS = Counter(
     "rillcast_discovery_registrations_total", "Times this node was written into the registry."
 )
 
+LIFELINES_SERVED = Gauge("rillcast_lifelines_served", "Lifelines that others hold to this node.")
+LIFELINES_REFUSED = Counter(
+    "rillcast_lifelines_refused_total",
+    "Lifelines to this node refused, by reason: full (too many are open), address_full (of one address), leaving.",
+    ["reason"],
+)
+LIFELINES = Gauge("rillcast_lifelines", "Lifelines that this node holds to others.")
+LIFELINES_ENDED = Counter(
+    "rillcast_lifelines_ended_total",
+    "Lifelines to other nodes that ended, by how: left (the node said goodbye), lost (it broke off), refused (the node "
+    "has too many, or knows none), stranger (somebody else answered), failed (no connection or no answer).",
+    ["how"],
+)
+NODE_DOUBTS = Counter(
+    "rillcast_node_doubts_total",
+    "Times another node became doubtful and was asked, by kind of node and by: lifeline (it was lost), heartbeat (it "
+    "is overdue), request (one had no answer).",
+    ["kind", "by"],
+)
+NODE_FINDINGS = Counter(
+    "rillcast_node_findings_total",
+    "What came of looking at a doubtful node, counted when it is another one than before, by kind of node and finding: "
+    "alive (it answers on the bus), isolated (it answers, but not there), frozen (the process exists and does not "
+    "answer), missing (there is no trace of it), dead (its machine says that the process is gone).",
+    ["kind", "finding"],
+)
+NODES_GONE = Counter(
+    "rillcast_nodes_gone_total",
+    "Other nodes given up, by kind of node and why: left (it said goodbye), restarted, dead, frozen, missing, silent "
+    "(no heartbeat came for 5 s, and nobody could ask).",
+    ["kind", "why"],
+)
+NODE_GONE_SECONDS = Histogram(
+    "rillcast_node_gone_seconds",
+    "Time from the first doubt about a node until it was given up.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0),
+)
+NODE_VOUCHES = Counter(
+    "rillcast_node_vouches_total",
+    "Times another node said that it hears the media of a node that answers nobody, by kind of the latter.",
+    ["kind"],
+)
+NODE_ANSWERS_REFUSED = Counter(
+    "rillcast_node_answers_refused_total",
+    "Answers to the question whether a node lives that its identity has not signed.",
+)
+
 LICENSE_SEAT = Gauge(
     "rillcast_license_seat",
     "1 for the state of the seat: waiting (for a first answer), held, unconfirmed (held, no answer now), "

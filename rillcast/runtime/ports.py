@@ -36,8 +36,8 @@ class Bus(Protocol):
         self, subject: str, message: msgspec.Struct, answer: type[Answer], *, timeout_s: float = 3.0
     ) -> Answer:
         """Ask, and wait for the answer. Raises `RillcastError` as the other side refused; NO_NODE_AVAILABLE (as
-        `errors.Unanswered`) when nobody listens, the deadline passed, the bus is down or stalled, or the other side speaks
-        another version of the protocol between nodes."""
+        `errors.Unanswered`) when nobody listens, the deadline passed, the bus is down or stalled, or the other side
+        speaks another version of the protocol between nodes."""
         ...
 
     async def serve(

@@ -10,6 +10,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.media.protocol import SessionStats
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
+from rillcast.relay.witness import Vouching
 from services.edge import metrics
 from services.edge.adapters.bus_requests import serve_requests
 from services.edge.config import EdgeSettings
@@ -47,8 +48,10 @@ class Edge:
         events = SessionEvents(node, media.outbox)
         self.session_end = end = SessionEnd(self.backlog, viewers, events, first)
         # what comes in
+        children = _children(media)
+        self._vouching = Vouching(node, media.outbox, parents=children.witness)
         self.relays = relays = UpstreamRelays(
-            _children(media), load=media.load, tasks=tasks, stream=stream, clock=clock, linger_s=linger_s
+            children, load=media.load, tasks=tasks, stream=stream, clock=clock, linger_s=linger_s
         )
         # what each viewer is sent of it
         self.switch = TrackSwitch(self.backlog, relays, tasks=tasks, clock=clock, relay_fill_s=settings.relay_fill_s)
@@ -74,13 +77,14 @@ class Edge:
         """Begin to hear the plane, the change feed and the clock, and to answer requests on the bus."""
         media, sessions = self._media, self.sessions
         media.on(SessionStats, sessions.queue.put)
-        for handler in (self.relays.on_event, self.streams.on_event, sessions.on_event):
+        for handler in (self._vouching.on_event, self.relays.on_event, self.streams.on_event, sessions.on_event):
             media.on_event(handler)
         for tick in (self.backlog.tick, self.relays.tick, sessions.tick, self.streams.tick):
             media.every(TICK_S, tick)
         media.also(sessions.queue.run)
         media.watch.on_change(self.streams.changed)
         await serve_requests(media.bus, media.node, self.join, self.requests, self.streams)
+        await self._vouching.serve(media.bus)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load, and the streams with their viewers."""

@@ -66,7 +66,8 @@ async def run(settings: SignalingSettings) -> None:
         address = f"[{host}]" if ":" in host else host
         http_address = f"{address}:{sock.getsockname()[1]}"
         needs = (NodeKind.ORIGIN, NodeKind.EDGE)
-        node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs)
+        watches = (*needs, NodeKind.TRANSCODER)
+        node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs, watches=watches)
         async with node:
             service = await Signaling.build(settings, node, files, encrypted)
             server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())

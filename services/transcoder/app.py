@@ -14,6 +14,7 @@ from rillcast.media.protocol import SourceId
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
+from rillcast.relay.witness import Vouching
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.wall_clock import wall_ms
 from services.transcoder import metrics
@@ -95,7 +96,8 @@ class Transcoder:
             ),
             clock=clock,
         )
-        for handler in (self.running.on_event, self.relays.on_event):
+        self._vouching = Vouching(media.node, media.outbox, parents=origins.witness)
+        for handler in (self._vouching.on_event, self.running.on_event, self.relays.on_event):
             media.on_event(handler)
         media.on_packet(self.running.on_packet)
         media.also(wishes.run)
@@ -103,7 +105,9 @@ class Transcoder:
 
     async def serve(self) -> None:
         """Begin to answer requests on the bus."""
-        await serve_requests(self._media.bus, self._media.node, self.relays)
+        media = self._media
+        await serve_requests(media.bus, media.node, self.relays)
+        await self._vouching.serve(media.bus)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load. No stream is carried here for viewers."""

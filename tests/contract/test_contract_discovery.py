@@ -20,9 +20,11 @@ from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.discovery.nats_discovery import NatsDiscovery, feed_directory
+from rillcast.runtime.http.places import Places
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.ports import Discovery
 from rillcast.runtime.process.admin import admin_app
+from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.discovery import FakeDiscovery, FakeRegistry
@@ -159,7 +161,8 @@ class ConsulWorld:
     async def member(self, kind: NodeKind, *, ready: bool = True) -> Member:
         token = self.agent.tokens.users[RegistryUser(kind)] if self.agent.tokens else ""
         readiness = Readiness()
-        http = HttpServer(admin_app(readiness, dict), bind("127.0.0.1", 0, "ADMIN_PORT"))
+        app = admin_app(readiness, dict, Lifelines(lambda: describe(kind), Places(10)))
+        http = HttpServer(app, bind("127.0.0.1", 0, "ADMIN_PORT"))
         await http.start()
         self.stack.push_async_callback(http.stop)
         discovery = ConsulDiscovery(self.agent.url, token, look_every_s=0.5)

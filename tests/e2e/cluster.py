@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rillcast.cli.run_folder import RunFolder
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.contracts.words import NodeKind
 from rillcast.testing.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,13 @@ class Cluster:
         )
         assert entry is not None
         return entry
+
+    async def doubtful(self) -> dict[str, str]:
+        """What signaling thinks of nodes that are not as they should be."""
+        (signaling,) = (node.info for node in (await self.status()).nodes if node.info.kind is NodeKind.SIGNALING)
+        nodes = (await self._http.get(f"http://{signaling.admin_address}/readyz")).json()["nodes"]
+        doubtful: dict[str, str] = nodes["doubtful"]
+        return doubtful
 
     async def metrics(self, node: str) -> dict[str, float]:
         """A node's metrics by ``name`` or ``name{label=value,…}``. AssertionError while the cluster does not see the

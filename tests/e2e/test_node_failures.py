@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.browser import Stranger, Strangers
-from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.cluster import Cluster, cluster, until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -62,6 +62,29 @@ async def test_viewers_stay_when_the_origin_dies_and_the_publisher_returns(
         after = await viewer.until_frames_go_on()
         assert after.made == 1
         assert (await pairs.live(stream)).epoch > live.epoch
+
+
+@pytest.mark.parametrize("kind", ["edge", "origin"])
+async def test_a_node_that_is_frozen_for_a_moment_is_not_taken_for_dead(
+    pairs: Cluster, strangers: Strangers, stream: str, kind: str
+) -> None:
+    async with watched(pairs, strangers, stream) as (publisher, viewer):
+        live, before = await pairs.live(stream), await viewer.observe()
+        assert before.first is not None
+        node = live.origin if kind == "origin" else edge_with_media_port(pairs, before.first.port)
+        frozen = process_of(pairs, node)
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            await until(pairs.doubtful, lambda seen: seen == {node: "frozen"}, f"signaling takes {node} for frozen")
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        await until(pairs.doubtful, lambda seen: seen == {}, f"{node} is heard of again")
+
+        after = await viewer.until_frames_go_on()
+        assert after.first is not None
+        assert (after.made, after.first.port) == (1, before.first.port)
+        assert (await publisher.observe()).made == 1
+        assert (await pairs.live(stream)).epoch == live.epoch
 
 
 def end(pairs: Cluster, node: str, how: signal.Signals) -> None:

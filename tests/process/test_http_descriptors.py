@@ -53,11 +53,17 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
 from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
-from rillcast.runtime.process.admin import admin_app, admin_limits
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.process.admin import admin_app, admin_limits, lifeline_places
+from rillcast.runtime.process.description import describe
+from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.settings import NodeSettings
 
 async def main():
-    app = admin_app(Readiness(), dict)
+    info = describe(NodeSettings(), NodeKind.LICENSE, advertise_address="127.0.0.1", admin_port=1, http_address="",
+                    identity="")
+    app = admin_app(Readiness(), dict, Lifelines(lambda: info, lifeline_places()))
     limits = HttpLimits(connections=affordable_connections(25_000), head_timeout_s=60)
     servers = [HttpServer(app, bind("127.0.0.1", 0, "PORT"), each) for each in (limits, admin_limits())]
     for server in servers:

@@ -22,7 +22,17 @@ from rillcast.contracts.messages.license import (
     UsageDay,
     UsageReport,
 )
-from rillcast.contracts.messages.nodes import CarriedStream, NodeInfo, NodeLeft, NodeLoad, NodeReport
+from rillcast.contracts.messages.nodes import (
+    CarriedStream,
+    NodeConfirm,
+    NodeConfirmed,
+    NodeDoubted,
+    NodeInfo,
+    NodeLeft,
+    NodeLoad,
+    NodeReport,
+    NodeVouched,
+)
 from rillcast.contracts.messages.relays import RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.messages.sessions import (
     AnswerRequest,
@@ -59,10 +69,14 @@ __all__ = [
     "LicenseUsage",
     "LicenseUsageRequest",
     "MuteRequest",
+    "NodeConfirm",
+    "NodeConfirmed",
+    "NodeDoubted",
     "NodeInfo",
     "NodeLeft",
     "NodeLoad",
     "NodeReport",
+    "NodeVouched",
     "PlayRequest",
     "PlaySubscription",
     "PublishRequest",

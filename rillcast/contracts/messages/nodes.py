@@ -23,7 +23,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     region: Word = ""
     zone: Word = ""
     admin_address: Word
-    """Where /livez, /readyz and /metrics are, as ``ip:port``."""
+    """Where /livez, /readyz, /metrics and /lifeline are, as ``ip:port``."""
     media_addresses: tuple[Word, ...] = ()
     """The addresses that stand in ICE candidates."""
     relay_address: Word = ""
@@ -86,3 +86,37 @@ class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeId
     kind: NodeKind
+
+
+class NodeConfirm(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks a node whether it is still the process that it was."""
+
+    challenge: Word
+    """Random, so that no earlier answer fits."""
+
+
+class NodeConfirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """A node says that it lives."""
+
+    node: NodeId
+    incarnation: Word
+    signature: Word
+    """Of all three (`rillcast.runtime.discovery.questions.confirmation`), by the identity in `NodeInfo`."""
+
+
+class NodeDoubted(msgspec.Struct, frozen=True, kw_only=True):
+    """A node answers nobody. Whoever hears its media plane says so with `NodeVouched`."""
+
+    node: NodeId
+    incarnation: Word
+    signaling: NodeId
+    """Who wants to know."""
+
+
+class NodeVouched(msgspec.Struct, frozen=True, kw_only=True):
+    """Another node receives media of a node that is doubted right now, or hears one of its relays."""
+
+    node: NodeId
+    incarnation: Word
+    """As in the question. It is not known here to which process of the node a relay belongs."""
+    by: NodeId

@@ -9,13 +9,19 @@ from rillcast.runtime.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 HEADROOM = 1_500
-"""Kept for the admin listener, the bus, files: less if the limit is small."""
+"""Kept for the admin listener, lifelines, the bus, files: less if the limit is small."""
 ADMIN_SHARE = 4
-"""Of what is kept, one part in so many is for the admin listener."""
+"""Of what is kept, one part in so many is for the admin listener, one for the lifelines that others hold to this node,
+and one for those that this node holds to others."""
 
 
 def admin_connections() -> int:
     """How many connections the admin listener may have: they are kept back whatever a public listener has."""
+    return _headroom(raise_open_files()) // ADMIN_SHARE
+
+
+def lifeline_connections() -> int:
+    """How many lifelines this node may hold, and how many others may hold to it: both are kept back likewise."""
     return _headroom(raise_open_files()) // ADMIN_SHARE
 
 

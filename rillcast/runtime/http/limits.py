@@ -23,6 +23,8 @@ _BODY_HEADERS = (b"content-length", b"transfer-encoding")
 _HEADER_SIGNS = len(b": \r\n")
 _LONGEST_URL = 65_535
 """The parser of URLs knows no longer ones."""
+PLACE = "place"
+"""Under this name the state in the scope of a request holds the `Place` of its connection."""
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
 _MOST_LINGERING = 32
@@ -144,6 +146,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][PLACE] = self._place
         if self._head_timer is None and not self._refused:
             self._head_begins()
 

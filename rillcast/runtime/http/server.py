@@ -17,6 +17,7 @@ from rillcast.runtime.http.limits import HttpLimits, limited_protocol
 from rillcast.runtime.http.places import Place
 from rillcast.runtime.http.tls import TlsAcceptor, TlsListener
 from rillcast.runtime.http.websocket import limited_websocket
+from rillcast.runtime.keepalive import KeepAlive
 
 _GRACE_S = 1.0
 """For what is under way when the server stops."""
@@ -25,8 +26,9 @@ DEFAULT_LIMITS = HttpLimits()
 """Of a listener that only the cluster's own nodes and tools use."""
 
 
-def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A listening TCP socket. Raises `StartError` naming `setting`, the one that holds the port."""
+def bind(host: str, port: int, setting: str, keep_alive: KeepAlive | None = None) -> socket.socket:
+    """A listening TCP socket. Raises `StartError` naming `setting`, the one that holds the port. `keep_alive`: of the
+    connections that it accepts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -38,6 +40,8 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise StartError(f"port {port} on {host} is in use by another program (setting {setting})") from error
         raise StartError(f"cannot listen on {host}:{port} (setting {setting}): {error.strerror}") from error
+    if keep_alive is not None:
+        keep_alive.apply(sock)
     sock.setblocking(False)
     return sock
 

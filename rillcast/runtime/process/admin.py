@@ -1,4 +1,4 @@
-"""A node's admin listener: /livez, /readyz, /metrics. Never public."""
+"""A node's admin listener: /livez, /readyz, /metrics, /lifeline. Never public."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.routing import Route
 
-from rillcast.runtime.http.descriptors import admin_connections
+from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER
+from rillcast.runtime.http.descriptors import admin_connections, lifeline_connections
 from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.places import Places
 from rillcast.runtime.http.refusals import refuse_in_words
+from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
 
 State = Callable[[], dict[str, object]]
@@ -27,15 +31,23 @@ def admin_limits() -> HttpLimits:
     return HttpLimits(connections=most, connections_per_address=max(1, most // ADDRESS_SHARE))
 
 
-def admin_app(readiness: Readiness, state: State) -> FastAPI:
-    """The routes. `state` adds what else an operator wants to see in /readyz."""
+def lifeline_places() -> Places:
+    """For the lifelines that others hold to this node."""
+    most = lifeline_connections()
+    return Places(most, max(1, most // ADDRESS_SHARE))
+
+
+def admin_app(readiness: Readiness, state: State, to_us: Lifelines) -> FastAPI:
+    """The routes. `state` adds what else an operator wants to see in /readyz. `to_us`: lifelines of others."""
     quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # checks come each second
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
     refuse_in_words(app)
 
     @app.get("/livez")
     async def livez() -> Response:
-        return Response("ok\n", media_type="text/plain")
+        me = to_us.info()
+        headers = {NODE_HEADER: me.node, INCARNATION_HEADER: me.incarnation}
+        return Response("ok\n", media_type="text/plain", headers=headers)
 
     @app.get("/readyz")
     async def readyz() -> Response:
@@ -46,4 +58,5 @@ def admin_app(readiness: Readiness, state: State) -> FastAPI:
     async def metrics() -> Response:
         return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
+    app.router.routes.append(Route("/lifeline", to_us, methods=["GET"]))
     return app

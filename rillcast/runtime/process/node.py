@@ -33,13 +33,15 @@ from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.discovery.nats_discovery import NatsDiscovery, feed_directory
 from rillcast.runtime.errors import Crashed, Stopped
 from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.keepalive import KeepAlive
 from rillcast.runtime.ports import Bus, Discovery, KeyValue
-from rillcast.runtime.process import first_nodes, stop_signals
+from rillcast.runtime.process import first_nodes, others, stop_signals
 from rillcast.runtime.process.address import local_address
-from rillcast.runtime.process.admin import admin_app, admin_limits
+from rillcast.runtime.process.admin import admin_app, admin_limits, lifeline_places
 from rillcast.runtime.process.description import describe
 from rillcast.runtime.process.drain_hooks import DrainHook, DrainHooks
 from rillcast.runtime.process.identity import NodeIdentity
+from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.loop_lag import LoopLag
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.process.seat import Seat
@@ -57,6 +59,8 @@ MAX_CARRIED = 500
 _LOOK_AT_BUCKETS_S = 2.0
 _TELL_PAUSE_S = 0.1
 """Between two announcements of a readiness that flaps."""
+_PEERS = KeepAlive(idle_s=15, every_s=5, give_up_s=30)
+"""Whoever holds a connection to the admin listener and vanishes gives his place back after this long."""
 
 
 class Node:
@@ -79,10 +83,13 @@ class Node:
         *,
         http_address: str = "",
         needs: Iterable[NodeKind] = (),
+        watches: Iterable[NodeKind] = (),
     ) -> None:
         """`http_address` (signaling only) is the ``ip:port`` its clients' HTTP is served on. `needs` are the kinds of
         nodes without which it can't serve anybody: it isn't ready before it has seen one of each that takes new work,
-        or has waited for that long enough. Later it stays ready whatever becomes of them: its clients get an answer."""
+        or has waited for that long enough. Later it stays ready whatever becomes of them: its clients get an answer.
+        `watches` are the kinds whose end it has to notice at once (`rillcast.runtime.discovery.node_watch`); of the
+        others it learns by their silence."""
         self.settings = settings
         self.kind = NodeKind(kind)
         self.readiness = Readiness()
@@ -92,6 +99,7 @@ class Node:
         """The key pair of this process, whose public half is in `info`."""
         self._http_address = http_address
         self._needs = tuple(needs)
+        self._watches = tuple(watches)
         self._load: NodeLoad = NodeLoad()
         self._carried: tuple[CarriedStream, ...] = ()
         self._tasks = Supervisor(self._crashed)
@@ -229,9 +237,11 @@ class Node:
         resources.enter_context(stop_signals.handed_to(partial(loop.call_soon_threadsafe, self.stop)))
         resources.push_async_callback(asyncio.to_thread, flush_tracing)
         self._shown["draining"] = lambda: self.draining
-        sock = bind(settings.admin_host, settings.admin_port, "ADMIN_PORT")
-        admin = HttpServer(admin_app(self.readiness, self._state), sock, admin_limits())
+        sock = bind(settings.admin_host, settings.admin_port, "ADMIN_PORT", _PEERS)
+        to_us = Lifelines(lambda: self.info, lifeline_places())
+        admin = HttpServer(admin_app(self.readiness, self._state, to_us), sock, admin_limits())
         resources.push_async_callback(admin.stop)
+        resources.push_async_callback(to_us.close)
         self.info = describe(
             settings,
             self.kind,
@@ -252,11 +262,13 @@ class Node:
         self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
         self._heartbeat = Heartbeat(bus, self.report, self._tasks)
         resources.push_async_callback(self._heartbeat.stop)
+        await others.confirm(bus, self.info, self.identity)
         self.discovery = await self._join(bus)
         self._shown["discovery"] = lambda: self.discovery.reachable
         self._shown["placeable"] = self._placeable
         metrics.BUILD_INFO.labels(self.kind, self.info.version, node_id).set(1)
         self._keep_seat(bus)
+        await self._watch_others(bus)
         resources.push_async_callback(self._tasks.close)
         self.spawn(self._watch_itself(), "self watch")
         self.readiness.on_change(self._ready_changed.set)
@@ -292,6 +304,12 @@ class Node:
         resources.push_async_callback(discovery.deregister)
         await discovery.register(self.info)
         return discovery
+
+    async def _watch_others(self, bus: NatsBus) -> None:
+        if self._watches:
+            watch = await others.watch(bus, self.directory, self.info.node, self._watches, self._resources)
+            self._shown["nodes"] = watch.shown
+            self.spawn(watch.run(), "node watch")
 
     def _keep_seat(self, bus: NatsBus) -> None:
         if self.kind is not NodeKind.LICENSE:

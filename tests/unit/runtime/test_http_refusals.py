@@ -10,9 +10,17 @@ from fastapi import FastAPI, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from rillcast.contracts.ids import NodeId
+from rillcast.contracts.messages import NodeInfo
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.http.places import Places
 from rillcast.runtime.http.refusals import Render, plainly, refuse_in_words
 from rillcast.runtime.process.admin import admin_app
+from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
+
+INFO = NodeInfo(node=NodeId("edge-1"), kind=NodeKind.EDGE, version="0", admin_address="x:1", incarnation="1")
+LIFELINES = Lifelines(lambda: INFO, Places(1))
 
 
 def client(app: FastAPI) -> httpx.AsyncClient:
@@ -30,7 +38,7 @@ def client(app: FastAPI) -> httpx.AsyncClient:
     ],
 )
 async def test_the_admin_listener_refuses_in_a_line_of_text(method: str, path: str, status: int, words: str) -> None:
-    async with client(admin_app(Readiness(), dict)) as http:
+    async with client(admin_app(Readiness(), dict, LIFELINES)) as http:
         answer = await http.request(method, path)
     assert (answer.status_code, answer.text) == (status, words)
     assert answer.headers["content-type"].startswith("text/plain")
@@ -40,7 +48,7 @@ async def test_the_admin_listener_refuses_in_a_line_of_text(method: str, path: s
 async def test_the_admin_listener_says_how_the_node_is() -> None:
     readiness = Readiness()
     readiness.set("bus", False, "NATS is away")
-    async with client(admin_app(readiness, lambda: {"kind": "edge"})) as http:
+    async with client(admin_app(readiness, lambda: {"kind": "edge"}, LIFELINES)) as http:
         answers = [await http.get(path) for path in ("/livez", "/readyz", "/metrics")]
         readiness.set("bus", True)
         ready = await http.get("/readyz")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
@@ -22,7 +24,10 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
-from rillcast.runtime.ports import Bus
+from rillcast.runtime.errors import Unanswered
+from rillcast.runtime.ports import Answer, Bus
+
+ASK_TIMEOUT_S = 3.0
 
 
 class BusMediaNodes:
@@ -34,30 +39,30 @@ class BusMediaNodes:
 
     async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
         """Open a publisher's session at an origin."""
-        return await self._bus.request(subjects.origin_publish(node), request, SessionAnswer, timeout_s=timeout_s)
+        return await self._ask(node, subjects.origin_publish(node), request, SessionAnswer, timeout_s)
 
     async def play(self, node: NodeId, request: PlayRequest, timeout_s: float) -> SessionAnswer:
         """Open a viewer's session at an edge."""
-        return await self._bus.request(subjects.edge_play(node), request, SessionAnswer, timeout_s=timeout_s)
+        return await self._ask(node, subjects.edge_play(node), request, SessionAnswer, timeout_s)
 
     async def accept(self, session: SessionId, node: NodeId, sdp_answer: str, timeout_s: float) -> None:
         """Hand a viewer's answer to its edge."""
         request = AnswerRequest(session=session, sdp_answer=sdp_answer)
-        await self._bus.request(subjects.edge_accept(node), request, Ack, timeout_s=timeout_s)
+        await self._ask(node, subjects.edge_accept(node), request, Ack, timeout_s)
 
     async def select(self, session: SessionId, node: NodeId, height: int) -> None:
         """Force a viewer's rendition."""
-        await self._bus.request(subjects.edge_select(node), SelectRendition(session=session, height=height), Ack)
+        await self._ask(node, subjects.edge_select(node), SelectRendition(session=session, height=height), Ack)
 
     async def mute(self, session: SessionId, node: NodeId, kind: MediaKind, enabled: bool) -> None:
         """Stop or resume one kind for a viewer."""
         request = MuteRequest(session=session, kind=kind, enabled=enabled)
-        await self._bus.request(subjects.session_mute(node), request, Ack)
+        await self._ask(node, subjects.session_mute(node), request, Ack)
 
     async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
         """New ICE credentials for both sides."""
         request = RestartIceRequest(session=session, remote_ufrag=ufrag, remote_pwd=pwd)
-        return await self._bus.request(subjects.session_restart_ice(self._kind(node), node), request, RestartIceAnswer)
+        return await self._ask(node, subjects.session_restart_ice(self._kind(node), node), request, RestartIceAnswer)
 
     async def reoffer(self, session: SessionId, node: NodeId, sdp_offer: str) -> SessionAnswer:
         """Hand a publisher's next offer to its origin."""
@@ -67,7 +72,22 @@ class BusMediaNodes:
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
-        return (await self._bus.request(subjects.session_close(self._kind(node), node), request, CloseAnswer)).found
+        return (await self._ask(node, subjects.session_close(self._kind(node), node), request, CloseAnswer)).found
+
+    async def _ask(
+        self,
+        node: NodeId,
+        subject: str,
+        request: msgspec.Struct,
+        answer: type[Answer],
+        timeout_s: float = ASK_TIMEOUT_S,
+    ) -> Answer:
+        """A node that does not answer is looked at: it may be dead."""
+        try:
+            return await self._bus.request(subject, request, answer, timeout_s=timeout_s)
+        except Unanswered:
+            self._directory.doubt(node)
+            raise
 
     async def turn_away(self, node: NodeId, app: AppName, stream: StreamId) -> bool:
         """Have an origin send those away who want a stream and have not got it yet."""
