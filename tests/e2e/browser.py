@@ -179,10 +179,12 @@ class Strangers:
 
 
 @asynccontextmanager
-async def chromium(playwright: Playwright, *, camera: bool) -> AsyncIterator[Browser]:
-    """Debian's own."""
+async def chromium(
+    playwright: Playwright, *, camera: bool, executable: str = "/usr/bin/chromium"
+) -> AsyncIterator[Browser]:
+    """Debian's own, or a script that starts it."""
     browser = await playwright.chromium.launch(
-        executable_path="/usr/bin/chromium",
+        executable_path=executable,
         headless=True,
         args=FLAGS + (CAMERA if camera else []),
         ignore_default_args=["--mute-audio"],

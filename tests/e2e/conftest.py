@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import Playwright, async_playwright
 
 from tests.e2e.browser import Strangers, bundle_clients, chromium, website
 from tests.e2e.cluster import Cluster, cluster
@@ -54,16 +54,22 @@ async def rillcast(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def strangers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Strangers]:
+async def driver() -> AsyncIterator[Playwright]:
+    """What starts browsers."""
+    async with async_playwright() as playwright:
+        yield playwright
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def strangers(tmp_path_factory: pytest.TempPathFactory, driver: Playwright) -> AsyncIterator[Strangers]:
     need(shutil.which("chromium"), "chromium")
     need((HERE / "node_modules/.bin/esbuild").exists(), "tests/e2e/node_modules (npm ci)")
     folder = tmp_path_factory.mktemp("site")
     await bundle_clients(folder)
     async with AsyncExitStack() as stack:
         site = stack.enter_context(website(folder))
-        playwright = await stack.enter_async_context(async_playwright())
-        with_camera = await stack.enter_async_context(chromium(playwright, camera=True))
-        without = await stack.enter_async_context(chromium(playwright, camera=False))
+        with_camera = await stack.enter_async_context(chromium(driver, camera=True))
+        without = await stack.enter_async_context(chromium(driver, camera=False))
         yield Strangers(with_camera, without, site)
 
 

@@ -28,7 +28,7 @@ async def running(*argv: str, log: Path) -> AsyncIterator[asyncio.subprocess.Pro
         yield process
         assert process.returncode is None, f"{argv[0]} ended by itself"
     except AssertionError as error:
-        error.add_note(f"{argv[0]} said: {_tail(log)}")
+        error.add_note(f"{argv[0]} said: {tail(log)}")
         raise
     finally:
         with suppress(ProcessLookupError):
@@ -41,7 +41,23 @@ async def running(*argv: str, log: Path) -> AsyncIterator[asyncio.subprocess.Pro
             await process.wait()
 
 
-def _tail(log: Path) -> str:
+@asynccontextmanager
+async def killed(*argv: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process until the end of the block: SIGKILL, so it says goodbye to nobody."""
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def tail(log: Path) -> str:
+    """The end of what a process has said."""
     return log.read_text(errors="replace")[-LOG_TAIL:]
 
 

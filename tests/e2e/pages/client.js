@@ -32,14 +32,17 @@ function preferVideo(transceiver, codec, side = transceiver.direction === "recvo
   transceiver.setCodecPreferences(all.filter(wanted));
 }
 
+/** `whenReady` is called when the first socket is open. The SDK opens others by itself, and publishes or plays anew. */
 function adaptor(options, whenReady) {
+  let ready = false;
   return new Promise((resolve) => {
     const made = new WebRTCAdaptor({
       peerconnection_config: { iceServers: [] },
       sdp_constraints: { OfferToReceiveAudio: false, OfferToReceiveVideo: false },
       callback: (name, detail) => {
         heard("info", name, detail?.streamId ?? "");
-        if (name === "initialized") {
+        if (name === "initialized" && !ready) {
+          ready = true;
           whenReady(made);
           resolve();
         }
@@ -62,6 +65,21 @@ window.clients = {
       (made) => made.publish(stream, token),
     ),
 
+  /** Restarts ICE by a second offer, as Ant Media's mobile SDKs do on another network, and waits for the answer. */
+  async sdkRestart({ stream }) {
+    const pc = window.adaptor.remotePeerConnection[stream];
+    await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+    const answered = new Promise((resolve) => {
+      pc.onsignalingstatechange = () => pc.signalingState === "stable" && resolve();
+    });
+    const { sdp } = pc.localDescription;
+    const ours = () => pc.remoteDescription.sdp.match(/a=ice-ufrag:(.*)/)[1];
+    const before = ours();
+    window.adaptor.webSocketAdaptor.send(JSON.stringify({ command: "takeConfiguration", streamId: stream, type: "offer", sdp }));
+    await answered;
+    if (ours() === before) throw new Error("the server has kept its ICE credentials");
+  },
+
   /** From now on this page's answers are those of a browser that decodes no other video codec. */
   decodesOnly({ codec }) {
     const { createAnswer } = RTCPeerConnection.prototype;
@@ -73,9 +91,9 @@ window.clients = {
     };
   },
 
-  sdkPlay: ({ url, stream }) =>
+  sdkPlay: ({ url, stream, token }) =>
     adaptor({ websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>
-      made.play(stream),
+      made.play(stream, token),
     ),
 
   async whipPublish({ url, token, codec }) {
@@ -111,6 +129,7 @@ window.clients = {
   },
 
   whipStop: () => window.whip.stop(),
+  whipRestart: () => window.whip.restart(),
 
   async eyevinnPublish({ url }) {
     window.eyevinn = new EyevinnClient({ endpoint: url, opts: { iceServers: [] } });
@@ -121,16 +140,17 @@ window.clients = {
 
   sdkForce: ({ stream, height }) => window.adaptor.forceStreamQuality(stream, Number(height)),
 
-  async whepPlay({ url, codec }) {
+  async whepPlay({ url, token, codec }) {
     const pc = new RTCPeerConnection();
     pc.addTransceiver("audio", { direction: "recvonly" });
     preferVideo(pc.addTransceiver("video", { direction: "recvonly" }), codec);
     show(pc);
     window.whep = new WHEPClient();
-    await window.whep.view(pc, url);
+    await window.whep.view(pc, url, token);
   },
 
   whepStop: () => window.whep.stop(),
+  whepRestart: () => window.whep.restart(),
 };
 const VIDEO_BPS = 1_500_000;
 
