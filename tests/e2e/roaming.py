@@ -1,0 +1,107 @@
+"""A browser in a network of its own, whose address changes as when a phone goes from one Wi-Fi to another.
+
+Linux, root and ``ip`` are needed: the browser runs in a network namespace, which a pair of virtual interfaces joins to
+this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from playwright.async_api import Browser, Playwright, Route
+
+from tests.e2e.browser import OBSERVE, PAGE_TIMEOUT_MS, Stranger, chromium
+
+OURS, FIRST, NEXT = "10.78.1.1", "10.78.1.2", "10.78.1.3"
+PAGES = "http://localhost"
+"""Where the pages seem to come from: a secure origin, which needs no network. The test answers for it."""
+
+
+def can_roam() -> bool:
+    """Whether this machine lets a test make networks."""
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+class Roamer:
+    """A browser, and the network that it is in."""
+
+    def __init__(self, name: str, browser: Browser, site: str) -> None:
+        self._name = name
+        self._browser = browser
+        self._site = site
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Stranger]:
+        """A page with other people's clients."""
+        context = await self._browser.new_context(viewport={"width": 900, "height": 700})
+        context.set_default_timeout(PAGE_TIMEOUT_MS)
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def answer(route: Route) -> None:
+                found = await http.get(self._site + urlsplit(route.request.url).path)
+                kind = found.headers.get("content-type", "")
+                await route.fulfill(status=found.status_code, body=found.content, content_type=kind)
+
+            try:
+                await context.route(f"{PAGES}/**", answer)
+                await context.add_init_script(path=OBSERVE)
+                page = await context.new_page()
+                await page.goto(f"{PAGES}/client.html")
+                yield Stranger(page)
+            finally:
+                await context.close()
+
+    async def change_address(self) -> None:
+        """The address that it had is no more, and it has another one. Whatever is on its way to the old one is lost."""
+        device = _inside(self._name)
+        await _ip("-n", self._name, "addr", "add", f"{NEXT}/24", "dev", device)
+        await _ip("-n", self._name, "addr", "del", f"{FIRST}/24", "dev", device)
+        await _ip("-n", self._name, "addr", "replace", f"{NEXT}/24", "dev", device)
+        await _ip("-n", self._name, "route", "replace", "default", "via", OURS)
+
+
+@asynccontextmanager
+async def roamer(playwright: Playwright, folder: Path, site: str) -> AsyncIterator[Roamer]:
+    """Until the end of the block. `folder`: for a script. `site`: where the pages lie."""
+    name = f"rc{secrets.token_hex(3)}"
+    script = folder / "chromium-elsewhere"
+    script.write_text(f'#!/bin/sh\nexec ip netns exec {name} /usr/bin/chromium "$@"\n')
+    script.chmod(0o755)
+    try:
+        await _make_network(name)
+        async with chromium(playwright, camera=True, executable=str(script)) as browser:
+            yield Roamer(name, browser, site)
+    finally:
+        await _ip("netns", "del", name, must=False)  # the interfaces go with it
+
+
+async def _make_network(name: str) -> None:
+    outside, inside = f"{name}o", _inside(name)
+    await _ip("netns", "add", name)
+    await _ip("link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+    await _ip("addr", "add", f"{OURS}/24", "dev", outside)
+    await _ip("link", "set", outside, "up")
+    for device in ("lo", inside):
+        await _ip("-n", name, "link", "set", device, "up")
+    await _ip("-n", name, "addr", "add", f"{FIRST}/24", "dev", inside)
+    await _ip("-n", name, "route", "add", "default", "via", OURS)
+
+
+def _inside(name: str) -> str:
+    return f"{name}i"
+
+
+async def _ip(*arguments: str, must: bool = True) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "ip", *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 0 or not must, f"ip {' '.join(arguments)}: {said.decode(errors='replace')}"
