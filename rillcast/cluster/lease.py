@@ -1,8 +1,8 @@
 """The lease on one key: who owns a stream (or a job), decided without I/O and on clocks passed in.
 
-    CLAIMING ──created──▶ HELD ──found or saw a foreign record of a higher epoch──▶ LOST
-        │                  │ ▲
-        └─taken─▶ LOST     └─┘ rewritten every third of the time to live; anew if the store forgot our record
+    CLAIMING ──created, found ours──▶ HELD ──found or saw a foreign record of a higher epoch──▶ LOST
+        │                             │ ▲
+        └─taken, found another's─▶ LOST └─┘ rewritten every third of the time to live; anew if the store forgot us
 
 `next_step` says what to do with the store now; the answers go back in through `claimed`, `rewritten`, `found` and
 `unreachable`. While an answer is on its way, the record may change and the lease may be lost; an answer that comes
@@ -13,6 +13,9 @@ A store may forget. Then it shows an older record of ours, a foreign one that we
 out revisions for a second time. So an epoch is no revision, and what was read decides nothing: whoever finds a record
 of a lower epoch than its own claims the key anew, by compare-and-set over exactly that record, with a higher epoch.
 Only a higher epoch makes an owner stand down. Of two owners that a forgetful store has made, the lower one stands down.
+
+A refused write may have happened nevertheless: a server that was frozen answers for the past while another one leads.
+So whoever is refused looks whose record lies there.
 """
 
 from __future__ import annotations
@@ -68,6 +71,8 @@ class Lease:
         """Of the next claiming write: that of `epoch`, unless what was given away is to become void."""
         self._above = above
         self._proposed = Epoch(0, claim)
+        self.forgotten = 0
+        """How often the store showed less than this owner had written: it returned to an earlier state."""
         self.held = False
         self.epoch = Epoch(0, claim)
         """The epoch of the newest claim that was written; its number is 0 before the first."""
@@ -125,7 +130,7 @@ class Lease:
         if self.lost:
             return
         if revision is None:
-            self._step, self._due = (Step.READ, now) if self.held else (Step.STOP, now)
+            self._step, self._due = Step.READ, now
             return
         self.held = True
         self.revision = revision
@@ -150,12 +155,16 @@ class Lease:
         if self.lost:
             return
         self._due = now
+        if not self.held:
+            self._found_while_claiming(revision, epoch, now)
+            return
         if revision is None:
             self._step = Step.CREATE
             return
-        went_back = revision < self.revision
+        went_back = epoch is not None and (epoch, revision) < (self.epoch, self.revision)
         self.revision = revision
-        if epoch is None or epoch < self.epoch:
+        if epoch is None or went_back:
+            self.forgotten += went_back
             self._step = Step.REPLACE
         elif not self.owns(epoch):
             self._stand_down()
@@ -163,7 +172,7 @@ class Lease:
             self._hold(epoch, now)
             self._due = now
         else:
-            self._step = Step.REPLACE if went_back or self._claim != epoch.claim else Step.REWRITE
+            self._step = Step.REWRITE if self._claim == epoch.claim else Step.REPLACE
 
     def observed(self, epoch: Epoch, *, now: float) -> None:
         """The change feed showed a record for the key. Stands down if it is another's with a higher epoch. One with a
@@ -179,6 +188,14 @@ class Lease:
     def unreachable(self, now: float) -> None:
         """The store did not answer. The step will be tried again; a lease that is held stays held."""
         self._due = now + CLAIM_RETRY_S
+
+    def _found_while_claiming(self, revision: int | None, epoch: Epoch | None, now: float) -> None:
+        if revision is None or epoch != self._proposed:
+            self._stand_down()
+            return
+        self.held = True
+        self.revision = revision
+        self._hold(epoch, now)
 
     def _hold(self, epoch: Epoch, now: float) -> None:
         self.epoch = epoch

@@ -34,16 +34,19 @@ class LeaseKeeper:
         record_of: RecordOf,
         written_by: WrittenBy,
         on_no_record: Callable[[], None],
+        on_forgotten: Callable[[], None],
         clock: Callable[[], float],
         wall_ms: WallClock,
     ) -> None:
         """`on_no_record` is called whenever something lies under the key that is no record of it, before that is
-        overwritten or removed."""
+        overwritten or removed. `on_forgotten` is called when the store shows less than was written here (see
+        `Lease.forgotten`), before the key is claimed anew."""
         self._store = store
         self._key = key
         self._record_of = record_of
         self._written_by = written_by
         self._on_no_record = on_no_record
+        self._on_forgotten = on_forgotten
         self._clock = clock
         self._wall_ms = wall_ms
         self._hurried = asyncio.Event()
@@ -53,7 +56,8 @@ class LeaseKeeper:
 
     async def claim(self) -> bool:
         """Take the key: False when another has it. Raises STORE_UNAVAILABLE."""
-        await self._take(self.lease.next_step(self._clock()))
+        while not self.lease.held and not self.lease.lost:
+            await self._take(self.lease.next_step(self._clock()))
         return self.lease.held
 
     async def keep(self) -> None:
@@ -129,7 +133,10 @@ class LeaseKeeper:
             self._on_no_record()
             self.lease.found(revision, None, self._clock())
             return
+        before = self.lease.forgotten
         self._note(owner, lambda: self.lease.found(revision, epoch, self._clock()))
+        if self.lease.forgotten > before:
+            self._on_forgotten()
 
     def _note(self, owner: str, tell: Callable[[], None]) -> None:
         """Tell the lease of a record of this owner. If it is lost by that, it is lost to this owner."""

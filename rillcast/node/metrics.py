@@ -33,6 +33,13 @@ LEASE_NO_RECORD = Counter(
 )
 
 
+LEASE_FORGOTTEN = Counter(
+    "rillcast_lease_forgotten",
+    "Keys that this node holds by lease under which the store showed less than was written: an older record of this "
+    "node, or one that it had replaced. The store returned to an earlier state, and the key is claimed anew.",
+)
+
+
 class PlaneMetrics:
     """Turns the totals of the plane into increments of counters. There is one for each plane."""
 

@@ -19,7 +19,7 @@ from rillcast.contracts.ids import NodeId, SessionId, new_claim_id, stream_key
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
 from rillcast.node.background import BackgroundTasks
-from rillcast.node.metrics import LEASE_NO_RECORD
+from rillcast.node.metrics import LEASE_FORGOTTEN, LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream, Publisher
@@ -271,6 +271,7 @@ class Claims:
             record_of=lambda epoch: msgspec.json.encode(stream.record(epoch)),
             written_by=written_by,
             on_no_record=LEASE_NO_RECORD.inc,
+            on_forgotten=LEASE_FORGOTTEN.inc,
             clock=self._clock,
             wall_ms=self._wall_ms,
         )

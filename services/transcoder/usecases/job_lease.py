@@ -14,7 +14,7 @@ from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.epochs import Epoch, epoch_of
 from rillcast.contracts.ids import JobKind, NodeId, job_key, new_claim_id
 from rillcast.contracts.records import RenditionRecord, TrackRecord
-from rillcast.node.metrics import LEASE_NO_RECORD
+from rillcast.node.metrics import LEASE_FORGOTTEN, LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder.ports import Clock, KeyValue, WallClock
@@ -110,6 +110,7 @@ class JobLease:
             record_of=self._record,
             written_by=self._written_by,
             on_no_record=LEASE_NO_RECORD.inc,
+            on_forgotten=LEASE_FORGOTTEN.inc,
             clock=self._clock,
             wall_ms=self._wall_ms,
         )

@@ -249,6 +249,7 @@ class Origin:
             record_of=record,
             written_by=written_by,
             on_no_record=lambda: None,
+            on_forgotten=lambda: None,
             clock=lambda: sim.now,
             wall_ms=lambda: WALL_MS + self.skew_ms + round(sim.now * 1_000),
         )

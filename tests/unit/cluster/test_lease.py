@@ -63,10 +63,22 @@ def test_epochs_of_one_number_are_ordered_by_their_claims() -> None:
 def test_a_key_taken_by_another_is_not_claimed() -> None:
     lease = a_lease()
 
-    lease.claimed(None, 0.0)
+    claim(lease, None, 0.0)
+    assert lease.next_step(0.0) is Step.READ
+    lease.found(9, Epoch(1, OTHER), 0.0)
 
     assert lease.lost
     assert not lease.held
+
+
+def test_a_claim_that_was_refused_and_happened_all_the_same_is_held() -> None:
+    """A server that was frozen refuses by what it knows of the past, while the one that leads now has written."""
+    lease = a_lease()
+
+    claim(lease, None, 0.0, wall_ms=7)
+    lease.found(9, Epoch(7 * MS, CLAIM), 0.0)
+
+    assert (lease.held, lease.epoch, lease.revision) == (True, Epoch(7 * MS, CLAIM), 9)
 
 
 def test_the_key_is_rewritten_every_third_of_its_time() -> None:
@@ -299,6 +311,12 @@ EVENTS: dict[str, Callable[[Lease], None]] = {
 }
 
 
+def refused() -> Lease:
+    lease = a_lease()
+    claim(lease, None, 0.0)
+    return lease
+
+
 def renewing() -> Lease:
     lease = held_lease()
     lease.renew(NEXT, 1.0)
@@ -326,6 +344,7 @@ def stopped() -> Lease:
 STATES: dict[str, Callable[[], Lease]] = {
     "creating": a_lease,
     "replacing": lambda: a_lease(replace_revision=3),
+    "refused": refused,
     "held": held_lease,
     "renewing": renewing,
     "looking": looking,
@@ -335,8 +354,9 @@ STATES: dict[str, Callable[[], Lease]] = {
 C, P, W, R, X = Step.CREATE, Step.REPLACE, Step.REWRITE, Step.READ, Step.STOP
 MATRIX: dict[str, dict[str, Step]] = {
     # An answer that does not belong to the step is one to a write that was on its way when the step became another.
-    "creating": {"claimed": W, "claim lost": X, "unreachable": C},
-    "replacing": {"claimed": W, "claim lost": X, "unreachable": P},
+    "creating": {"claimed": W, "claim lost": R, "unreachable": C},
+    "replacing": {"claimed": W, "claim lost": R, "unreachable": P},
+    "refused": {"found theirs": X, "found theirs of before": X, "found garbage": X, "found none": X, "unreachable": R},
     "held": {"rewritten": W, "rewrite lost": R, "unreachable": W, "hurry": W, "renew": P},
     "renewing": {"claimed": W, "claim lost": R, "rewritten": P, "rewrite lost": R, "unreachable": P},
     "looking": {

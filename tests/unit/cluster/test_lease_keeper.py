@@ -53,6 +53,7 @@ class Owner:
         self.name = name
         self.text = "new"
         self.no_records = 0
+        self.forgotten = 0
         clock = asyncio.get_running_loop().time
         self.keeper = LeaseKeeper(
             store,
@@ -61,6 +62,7 @@ class Owner:
             record_of=self._record,
             written_by=self._written_by,
             on_no_record=self._no_record,
+            on_forgotten=self._forgotten,
             clock=clock,
             wall_ms=lambda: WALL_MS,
         )
@@ -71,6 +73,9 @@ class Owner:
 
     def _record(self, epoch: Epoch) -> bytes:
         return f"{self.name} {self.text} {epoch.number} {epoch.claim}".encode()
+
+    def _forgotten(self) -> None:
+        self.forgotten += 1
 
     def _no_record(self) -> None:
         self.no_records += 1
@@ -119,6 +124,20 @@ async def test_a_key_that_another_has_is_not_claimed() -> None:
     store = FakeKeyValue("quick", TTL_S, now)
     async with kept(Owner(store, "other")):
         assert not await Owner(store).keeper.claim()
+
+
+async def test_a_key_whose_claim_was_refused_and_happened_all_the_same_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FakeKeyValue("quick", TTL_S, now)
+    create = store.create
+
+    async def refuse(key: str, value: bytes) -> None:
+        await create(key, value)
+
+    monkeypatch.setattr(store, "create", refuse)
+    owner = Owner(store)
+
+    assert await owner.keeper.claim()
+    assert owner.keeper.lease.revision == 1
 
 
 async def test_what_changes_while_a_write_is_on_its_way_is_written_right_after_it() -> None:
@@ -270,7 +289,7 @@ async def test_an_owner_whose_record_is_an_older_one_claims_anew() -> None:
         await asyncio.sleep(2.0)
 
         assert await stored(store) == f"me new {FIRST + 1}"
-        assert owner.keeper.lease.epoch.claim == before.claim
+        assert (owner.keeper.lease.epoch.claim, owner.forgotten) == (before.claim, 1)
 
 
 async def test_an_owner_that_is_forgotten_claims_over_whoever_came_before_it() -> None:
