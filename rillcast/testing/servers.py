@@ -213,6 +213,32 @@ async def nats_server(
 
 
 @asynccontextmanager
+async def nats_cluster(count: int = 3) -> AsyncIterator[list[NatsServer]]:
+    """So many NATS servers with JetStream that know each other, as those that we ship sync: before they acknowledge.
+    The servers are named ``n0``, ``n1``, … They may need seconds to find a leader; see `NatsKeyValue.open`."""
+    routes = [free_port() for _ in range(count)]
+    known = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+    with tempfile.TemporaryDirectory(prefix="rillcast-nats-") as folder:
+        servers: list[NatsServer] = []
+        for number, port in enumerate(routes):
+            more = (
+                f'server_name: "n{number}"\n'
+                f'cluster {{\n name: "rillcast"\n listen: "127.0.0.1:{port}"\n routes: [{known}]\n}}\n'
+                "jetstream {\n sync_interval: always\n}\n"
+            )
+            own = Path(folder) / f"n{number}"
+            own.mkdir()
+            servers.append(NatsServer(own, free_port(), find_nats_server(), more=more))
+        try:
+            for server in servers:
+                await server.start()
+            yield servers
+        finally:
+            for server in servers:
+                await server.kill()
+
+
+@asynccontextmanager
 async def consul_agent(*, users: bool = False, tls: Mapping[str, object] | None = None) -> AsyncIterator[ConsulAgent]:
     """A Consul agent in a temporary folder. See `ConsulAgent`."""
     with tempfile.TemporaryDirectory(prefix="rillcast-consul-") as folder:
