@@ -48,11 +48,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         running.add_done_callback(self._thread_ended)
         return running
 
-    async def shutdown_default_executor(self) -> None:
-        """See `asyncio.loop.shutdown_default_executor`, which has a thread wait for the others."""
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        """See `asyncio.loop.shutdown_default_executor`, which has a thread wait for the others. Newer Pythons give it a
+        timeout."""
         self._jumping.threads += 1
         try:
-            await super().shutdown_default_executor()
+            await super().shutdown_default_executor(*timeout)
         finally:
             self._jumping.threads -= 1
 
