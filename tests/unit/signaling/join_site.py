@@ -17,6 +17,7 @@ from rillcast.contracts.messages import NodeLoad, NodeReport, PlayRequest, Publi
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.bus import envelope
+from rillcast.runtime.errors import Unanswered
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.identity import Client, Credentials
@@ -28,7 +29,9 @@ from tests.unit.signaling.fake_grants import Nothing
 from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
-SILENT = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "nobody listens")
+SILENT = Unanswered("nobody listens", "nobody", 1.0)
+STALLED = Unanswered("the bus does not answer", "stalled", 1.0)
+LEAVING = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "this edge is going away")
 WAIT_S = 3.0
 NEVER = 1_000.0
 EDGE, ORIGIN = NodeKind.EDGE, NodeKind.ORIGIN

@@ -11,7 +11,18 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeLoad
 from rillcast.contracts.words import NodeKind
 from services.signaling.core.domain.silent_nodes import SILENT_FOR_S
-from tests.unit.signaling.join_site import EDGE, FULL, NEVER, ORIGIN, frozen_first, now, passes
+from tests.unit.signaling.join_site import (
+    EDGE,
+    FULL,
+    LEAVING,
+    NEVER,
+    ORIGIN,
+    SILENT,
+    STALLED,
+    frozen_first,
+    now,
+    passes,
+)
 
 
 @pytest.mark.parametrize(("kind", "after_s"), [(EDGE, 1.0), (ORIGIN, 1.5)])
@@ -176,5 +187,19 @@ def test_a_silent_node_is_asked_all_the_same_where_there_is_no_other() -> None:
         assert await site.joins_at() == "e1"
         site.has("e2", load=NodeLoad(sessions=10))
         assert await site.joins_at() == "e1", "it has answered, so it is as good as before"
+
+    passes(check)
+
+
+@pytest.mark.parametrize(("refusal", "first"), [(SILENT, "e2"), (LEAVING, "e1"), (STALLED, "e1")])
+def test_only_a_node_that_did_not_answer_is_avoided(refusal: RillcastError, first: str) -> None:
+    async def check() -> None:
+        site = frozen_first(EDGE, "e2")
+        site.answers_after_s.clear()
+        site.refusals[NodeId("e1")] = refusal
+        assert await site.joins_at() == "e2"
+
+        del site.refusals[NodeId("e1")]
+        assert await site.joins_at() == first
 
     passes(check)

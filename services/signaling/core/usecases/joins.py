@@ -22,6 +22,7 @@ from rillcast.contracts.messages import NodeReport, PlaySubscription, SessionAns
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
+from rillcast.runtime.errors import Unanswered
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling import metrics
@@ -44,6 +45,8 @@ ORIGIN_SHARE_S = 1.5
 PUBLISHING = Patience(total_s=OPEN_TIMEOUT_S, one_s=ORIGIN_SHARE_S, alone_s=None)
 _ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE})
 """Refusals after which another node may do better."""
+_SILENCE = frozenset({"timeout", "nobody"})
+"""What came of requests (`Unanswered.outcome`) after which a node is avoided for a while."""
 
 Nodes = Mapping[NodeId, NodeReport]
 Choose = Callable[[Nodes, set[NodeId]], NodeId]
@@ -230,7 +233,7 @@ class Joins:
         try:
             answer = asked.result()
         except RillcastError as error:
-            self._find_silent([node] if error.code is ErrorCode.NO_NODE_AVAILABLE else [])
+            self._heed(node, error)
             if error.code not in _ELSEWHERE:
                 raise
             self._not_taken(opening, node, error.message)
@@ -239,6 +242,13 @@ class Joins:
         self._silent.heard(node)
         self._pending.placed(opening.session, node, self._clock())
         return answer
+
+    def _heed(self, node: NodeId, error: RillcastError) -> None:
+        """A node that refuses has been heard of. A bus that takes no request says nothing about any node."""
+        if not isinstance(error, Unanswered):
+            self._silent.heard(node)
+        elif error.outcome in _SILENCE:
+            self._find_silent([node])
 
     def _find_silent(self, nodes: list[NodeId]) -> None:
         for node in nodes:
