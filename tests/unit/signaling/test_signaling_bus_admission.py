@@ -131,7 +131,7 @@ async def test_when_the_node_is_gone_its_session_is_over(c: Pair, monkeypatch: p
     await c.sees(lambda: grants._held[session].started)
 
     for host in (c.host, c.other_host):
-        host.directory._gone(c.origin.name)
+        host.directory._gone(c.origin.name, "silent")
 
     assert (await freed(c, once)).used_until_ms
 
