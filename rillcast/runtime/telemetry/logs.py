@@ -72,12 +72,20 @@ def configure_logging(level: str, log_format: LogFormat, node: str = "") -> None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(node) if log_format == "json" else _TextFormatter(node))
     handler.addFilter(_Sparse("opentelemetry"))
+    handler.addFilter(_is_worth_a_line)
     handler.addFilter(Bounded())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not when uvloop says with a traceback that data has come by TLS for a connection that we have just given up."""
+    error = record.exc_info[1] if record.exc_info else None
+    given_up = isinstance(error, RuntimeError) and "the handler is closed" in str(error)
+    return not (given_up and record.name == "asyncio" and "Fatal error on SSL protocol" in record.getMessage())
 
 
 class _Sparse(logging.Filter):

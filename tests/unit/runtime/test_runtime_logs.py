@@ -90,3 +90,20 @@ def test_what_libraries_log_is_bounded_too(capsys: pytest.CaptureFixture[str]) -
     for _ in range(200):
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     assert len(capsys.readouterr().err.splitlines()) == Bounded.LINES
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"), 0),
+        (RuntimeError("another fault"), 1),
+    ],
+)
+def test_what_uvloop_says_of_a_tls_connection_that_was_given_up_is_no_fault(
+    capsys: pytest.CaptureFixture[str], error: RuntimeError, lines: int
+) -> None:
+    configure_logging("info", "json")
+
+    logging.getLogger("asyncio").error("Fatal error on SSL protocol\nprotocol: <SSLProtocol>", exc_info=error)
+
+    assert len(capsys.readouterr().err.splitlines()) == lines
