@@ -18,7 +18,7 @@ from rillcast.contracts.registry import RegistryUser
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_users import new_seed, server_config
 from rillcast.runtime.discovery.consul_acl import MANAGEMENT, access_config, keep_tokens, token_file
-from rillcast.runtime.secret_files import alone_in, keep_secret, write_secret
+from rillcast.runtime.secret_files import alone_in, keep_secret, update_secret
 
 NODES_UID = 10_001
 """The user of the containers of nodes and of NATS; `deploy/docker/Dockerfile` makes it."""
@@ -73,7 +73,7 @@ def _write_nats(folder: Path, *, own: bool) -> None:
     nats, data = folder / NATS_FOLDER, folder / NATS_DATA
     data.mkdir(exist_ok=True)
     _close(nats)
-    write_secret(nats / USERS_NAME, server_config(seeds), NODES_UID if own else None)
+    update_secret(nats / USERS_NAME, server_config(seeds), NODES_UID if own else None)
     if own:
         _give(nats, NODES_UID)
         _give(data, NODES_UID)
@@ -94,7 +94,7 @@ def _write_consul(folder: Path, *, own: bool) -> None:
             readers[folder / user / TOKEN_NAME] = (token, uid)
     for path, (text, uid) in readers.items():
         _close(path.parent)
-        write_secret(path, f"{text}\n", uid if own else None)
+        update_secret(path, f"{text}\n", uid if own else None)
         if own:
             _give(path.parent, uid)
     if own:

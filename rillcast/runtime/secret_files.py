@@ -47,6 +47,12 @@ def keep_secret(path: Path, make: Callable[[], str], owner: int | None = None) -
     return text
 
 
+def update_secret(path: Path, text: str, owner: int | None = None) -> None:
+    """`write_secret` unless the file has this text: whoever watches it need not look. Raises OSError."""
+    if _read(path) != text:
+        write_secret(path, text, owner)
+
+
 def _read(path: Path) -> str:
     """Nothing when there is no file. Without waiting, as a pipe that nobody writes to would make us."""
     try:

@@ -104,6 +104,8 @@ async def test_renewed_certificates_are_shown_without_a_restart_and_the_former_c
     async with base(tmp_path, clock) as running:
         connection = NatsConnection(running.settings(), "license-1", user=BusUser.LICENSE)
         await connection.open()
+        lost: list[bool] = []
+        connection.on_lost(lambda: lost.append(True))
         (metric,) = BUS_CERTIFICATE_EXPIRES.collect()
         ends = metric.samples[0].value
         assert abs(ends - (clock() + LIFE).timestamp()) < 60
@@ -119,6 +121,7 @@ async def test_renewed_certificates_are_shown_without_a_restart_and_the_former_c
 
         await eventually(all_new, 20, "new certificates of both", not_yet=(OSError,))
         assert connection.connected
+        assert not lost, "who has a connection keeps it"
         assert len(running.said) == 1
         assert "expires on" in running.said[0]
         await connection.client.flush()

@@ -37,9 +37,10 @@ def test_only_its_reader_can_read_a_key(tmp_path: Path) -> None:
 
 def test_a_second_start_changes_no_key_and_makes_an_emptied_one_anew(tmp_path: Path) -> None:
     write_keys(tmp_path, own=False)
-    before = {path: path.read_text() for path in tmp_path.glob("*/*") if path.is_file()}
+    files = [path for path in tmp_path.glob("*/*") if path.is_file()]
+    before = {path: (path.read_text(), path.stat().st_ino) for path in files}
     write_keys(tmp_path, own=False, grafana_password="another")
-    assert {path: path.read_text() for path in before} == before
+    assert {path: (path.read_text(), path.stat().st_ino) for path in before} == before, "nobody has to read them again"
 
     emptied = tmp_path / "edge/nats.nkey"
     emptied.write_text("")
