@@ -89,7 +89,8 @@ BROADCAST_RECORDS_REFUSED = Counter(
 )
 SIGN_INS = Counter(
     "rillcast_signaling_sign_ins_total",
-    "Passwords of operators, by outcome: ok, wrong, locked (too many wrong ones before), busy (too many at a time).",
+    "Passwords of operators, by outcome: ok, wrong, locked (too many wrong ones before), busy (too many at a time), "
+    "share (too many of one address at a time).",
     ["outcome"],
 )
 OPERATORS_REFUSED = Counter(

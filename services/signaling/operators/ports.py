@@ -5,18 +5,31 @@ from __future__ import annotations
 from typing import Protocol
 
 import jwt
+import msgspec
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """For whom a hash is made."""
+
+    address: str
+    """As limits count it; empty for an operator who is let in already."""
+    first: bool
+    """Whether it goes before strangers: it was let in before."""
+
+
+OPERATOR = Asker("", first=True)
 
 
 class PasswordHashes(Protocol):
     """Hashes of passwords. Slow by intention, so it is done elsewhere, and so many may wait and no more."""
 
     async def hash(self, password: str) -> str:
-        """A new hash. Raises `RillcastError`: HIGH_RESOURCE_USAGE."""
+        """A new hash, for an operator. Raises `RillcastError`: HIGH_RESOURCE_USAGE."""
         ...
 
-    async def matches(self, hash: str | None, password: str) -> bool:
-        """Whether it is the hash of the password; None takes as long and is not. Raises `RillcastError`:
-        HIGH_RESOURCE_USAGE."""
+    async def matches(self, hash: str | None, password: str, asker: Asker) -> bool:
+        """Whether it is the hash of the password; None takes as long and is not. Raises `TooOften`, also when a place
+        that was given is lost to somebody else."""
         ...
 
 

@@ -10,19 +10,21 @@ import pytest
 from argon2 import PasswordHasher
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.http.addresses import counted_as
 from rillcast.testing.kv import FakeKeyValue
-from services.signaling.operators.adapters.argon2_hashes import MOST_WAITING, Argon2Hashes
+from services.signaling.operators.adapters.argon2_hashes import Argon2Hashes
 from services.signaling.operators.domain.accounts import SYSTEM, Account, Role
+from services.signaling.operators.domain.hash_line import PLACES
 from services.signaling.operators.domain.lockout import (
     LOCK_S,
     TRIES,
     TRIES_OF_ACCOUNT,
     TRIES_OF_ADDRESS,
     Lockout,
-    counted_as,
 )
 from services.signaling.operators.domain.passwords import wire_form
 from services.signaling.operators.domain.session_cookie import SessionCookies
+from services.signaling.operators.ports import OPERATOR, Asker
 from services.signaling.operators.usecases.account_store import AccountStore
 from services.signaling.operators.usecases.first_account import FIRST, ensure_account
 from services.signaling.operators.usecases.sign_in import Locked, SignIn
@@ -98,6 +100,17 @@ async def test_many_addresses_have_no_more_tries_and_do_not_lock_out_where_someb
     assert await site.is_in(address=NEAR)
 
 
+async def test_strangers_never_lock_out_the_machine_itself(site: Site) -> None:
+    """So the owner of an account that nobody has signed in to yet comes in there, whatever strangers do elsewhere."""
+    for number in range(TRIES_OF_ACCOUNT):
+        await site.wrong(1, address=f"198.51.100.{number}")
+    for machine in ("127.0.0.1", "::1"):
+        assert await site.is_in(address=machine)
+    await site.wrong(TRIES, address="127.0.0.1")
+    with pytest.raises(Locked):
+        await site.is_in(address="127.0.0.1")
+
+
 async def test_tries_that_are_refused_make_no_lock_longer(site: Site) -> None:
     """Or one try in five minutes, of the owner even, would keep the owner out for ever."""
     for number in range(TRIES_OF_ACCOUNT):
@@ -159,25 +172,25 @@ def test_ipv6_counts_by_its_64() -> None:
 
 async def test_a_flood_of_hashes_is_refused_and_passes() -> None:
     hashes, go = Argon2Hashes(QUICK), threading.Event()
-    blocked = asyncio.create_task(hashes._run(go.wait))
-    waiting = [asyncio.create_task(hashes.hash("x")) for _ in range(MOST_WAITING - 1)]
+    blocked = asyncio.create_task(hashes._run(go.wait, OPERATOR))
+    waiting = [asyncio.create_task(hashes.hash("x")) for _ in range(PLACES - 1)]
     await asyncio.sleep(0)
     with pytest.raises(RillcastError) as refused:
-        await hashes.matches(None, "x")
+        await hashes.matches(None, "x", Asker(NEAR, first=False))
     for task in waiting[:5]:
         task.cancel()
     go.set()
     await asyncio.gather(blocked, *waiting, return_exceptions=True)
     assert refused.value.code is ErrorCode.HIGH_RESOURCE_USAGE
-    assert await hashes.matches(await hashes.hash("x"), "x"), "whoever went away holds no place"
+    assert await hashes.matches(await hashes.hash("x"), "x", OPERATOR), "whoever went away holds no place"
     hashes.close()
 
 
 @pytest.mark.parametrize("hash", [None, "", "rubbish", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"])
 async def test_what_is_no_hash_of_the_password_never_fits(hash: str | None) -> None:
     hashes = Argon2Hashes(QUICK)
-    assert not await hashes.matches(hash, wire_form("nobody at all"))
-    assert not await hashes.matches(hash, "nobody at all")
+    assert not await hashes.matches(hash, wire_form("nobody at all"), OPERATOR)
+    assert not await hashes.matches(hash, "nobody at all", OPERATOR)
     hashes.close()
 
 
@@ -201,7 +214,7 @@ async def test_of_many_instances_that_start_at_once_one_tells_a_password_and_it_
     account = await instances[0].by_email(name)
     assert account is not None
     assert (name, account.roles, len(await instances[0].all())) == (FIRST, {SYSTEM: Role.ADMIN}, 1)
-    assert await hashes.matches(account.password_hash, wire_form(password))
+    assert await hashes.matches(account.password_hash, wire_form(password), OPERATOR)
     hashes.close()
 
 
@@ -216,6 +229,6 @@ async def test_a_given_password_is_not_told_and_counts_at_the_first_start_alone(
         assert ("is not in force" in caplog.text) is warned
         assert given not in caplog.text
     account = await accounts.by_email(FIRST)
-    assert account is not None and await hashes.matches(account.password_hash, wire_form("first password"))
+    assert account is not None and await hashes.matches(account.password_hash, wire_form("first password"), OPERATOR)
     assert told == []
     hashes.close()

@@ -17,11 +17,11 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling import metrics
+from services.signaling.core.domain.client_rate import TooOften
+from services.signaling.operators.domain.hash_line import HashLine, Refused, Waiting
+from services.signaling.operators.ports import OPERATOR, Asker
 
-MOST_WAITING = 16
-"""Hashes that are being made or wait; more are refused."""
 NICENESS = 19
 RETRY_AFTER_S = 2.0
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$ggz+KdrUfpS3UwZTDSNQlQ$K7jr4R3zoSulil0B0cNAPMFInU0nBlF4dUr8g+7qyBY"
@@ -36,15 +36,16 @@ class Argon2Hashes:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._pool = ThreadPoolExecutor(1, "argon2", initializer=_be_nice)
-        self._waiting = 0
+        self._line = HashLine()
+        self._turns: dict[Waiting, asyncio.Future[None]] = {}
 
     async def hash(self, password: str) -> str:
         """See `PasswordHashes.hash`."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hasher.hash(password), OPERATOR)
 
-    async def matches(self, hash: str | None, password: str) -> bool:
+    async def matches(self, hash: str | None, password: str, asker: Asker) -> bool:
         """See `PasswordHashes.matches`."""
-        return await self._run(lambda: self._verify(hash or NOBODYS, password)) and bool(hash)
+        return await self._run(lambda: self._verify(hash or NOBODYS, password), asker) and bool(hash)
 
     def close(self) -> None:
         """End the thread once it is done. Nothing may be asked afterwards."""
@@ -56,17 +57,36 @@ class Argon2Hashes:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, make: Callable[[], Made]) -> Made:
+    async def _run(self, make: Callable[[], Made], asker: Asker) -> Made:
         """What nobody waits for any more is not begun. What has begun goes on, and there is one of that at most."""
-        if self._waiting >= MOST_WAITING:
-            metrics.SIGN_INS.labels("busy").inc()
-            message = "too many are signing in at this moment"
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S)
-        self._waiting += 1
+        waiting, turn = self._enter(asker)
         try:
+            await turn
             return await asyncio.get_running_loop().run_in_executor(self._pool, make)
         finally:
-            self._waiting -= 1
+            if self._turns.pop(waiting, None) is not None:
+                self._line.leave(waiting)
+                self._begin_next()
+
+    def _enter(self, asker: Asker) -> tuple[Waiting, asyncio.Future[None]]:
+        waiting, loser = self._line.enter(asker.address, first=asker.first)
+        if loser is not None and not (lost := self._turns.pop(loser)).done():
+            lost.set_exception(_busy(Refused.FULL))
+        if isinstance(waiting, Refused):
+            raise _busy(waiting)
+        turn = self._turns[waiting] = asyncio.get_running_loop().create_future()
+        self._begin_next()
+        return waiting, turn
+
+    def _begin_next(self) -> None:
+        waiting = self._line.next()
+        if waiting is not None and not self._turns[waiting].done():
+            self._turns[waiting].set_result(None)
+
+
+def _busy(why: Refused) -> TooOften:
+    metrics.SIGN_INS.labels("busy" if why is Refused.FULL else "share").inc()
+    return TooOften(why.value, RETRY_AFTER_S)
 
 
 def _be_nice() -> None:

@@ -2,7 +2,8 @@
 
 Three counts are kept. One is of an account from an address, so that guessing locks only the guesser out. One is of an
 address over all accounts. One is of an account over all addresses, so that many addresses together do not get more
-tries; it does not concern addresses from which somebody has signed in to that account before.
+tries; it does not concern addresses from which somebody has signed in to that account before, nor this machine itself.
+So strangers elsewhere, however many, cannot lock the owner out there.
 
 A try is counted when it begins, since others may begin before its end. Addresses of IPv6 count by their /64.
 """
@@ -23,6 +24,8 @@ TRIES_OF_ADDRESS = 30
 TRIES_OF_ACCOUNT = 30
 MOST = 20_000
 """Counts that are kept; the oldest are forgotten."""
+_LOOPBACK_IPV6 = "::/64"
+"""What ::1 counts as."""
 
 
 class _Tries(msgspec.Struct):
@@ -115,12 +118,9 @@ class Lockout:
         self._accounts.take_back(account)
 
 
-def counted_as(address: str) -> str:
-    """What an address counts as: an IPv6 address as its /64."""
+def is_this_machine(counted: str) -> bool:
+    """Whether an address, as `counted_as` gives it, is of the loopback network."""
     try:
-        found = ipaddress.ip_address(address)
+        return ipaddress.ip_network(counted).is_loopback or counted == _LOOPBACK_IPV6
     except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.IPv6Network((found, 64), strict=False))
-    return str(found)
+        return False

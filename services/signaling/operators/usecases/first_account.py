@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.operators.domain.accounts import SYSTEM, Account, Role
 from services.signaling.operators.domain.passwords import wire_form
-from services.signaling.operators.ports import PasswordHashes
+from services.signaling.operators.ports import OPERATOR, PasswordHashes
 from services.signaling.operators.usecases.account_store import AccountStore
 
 FIRST = "admin"
@@ -47,7 +47,7 @@ async def ensure_account(
 async def _warn_of_other_password(known: list[Account], hashes: PasswordHashes, given: str) -> None:
     """A setting that has no effect is said."""
     first = next((account for account in known if account.email == FIRST), None)
-    if given and not await hashes.matches(first.password_hash if first else None, wire_form(given)):
+    if given and not await hashes.matches(first.password_hash if first else None, wire_form(given), OPERATOR):
         log.warning(
             "The password in RILLCAST_SIGNALING_ADMIN_PASSWORD is not in force: it counts at the first start alone. "
             "`rillcast password` sets another one",

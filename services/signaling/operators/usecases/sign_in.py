@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 import msgspec
 
-from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.runtime.http.addresses import counted_as
 from rillcast.runtime.tasks.key_locks import KeyLocks, TooManyWait
 from services.signaling import metrics
+from services.signaling.core.domain.client_rate import TooOften
 from services.signaling.operators.domain import accounts as rules
 from services.signaling.operators.domain.accounts import Account, Session, account_key
-from services.signaling.operators.domain.lockout import Lockout, counted_as
+from services.signaling.operators.domain.lockout import Lockout, is_this_machine
 from services.signaling.operators.domain.passwords import wire_form
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.operators.domain.session_cookie import SessionCookies, digest_of
-from services.signaling.operators.ports import PasswordHashes
+from services.signaling.operators.ports import Asker, PasswordHashes
 from services.signaling.operators.usecases.account_store import AccountStore
 
 MAX_WAITING = 8
@@ -60,8 +61,8 @@ class SignIn:
         self._lockout = Lockout() if lockout is None else lockout
 
     async def sign_in(self, email: str, password: str, address: str) -> SignedIn | None:
-        """A new session; None when e-mail and password do not fit. Raises `Locked`, and `RillcastError` when too many
-        are signing in or the store is away."""
+        """A new session; None when e-mail and password do not fit. Raises `Locked`, `TooOften` when too many are
+        signing in, and `RillcastError` when the store is away."""
         account = await self.verified(email, password, address)
         if account is None:
             return None
@@ -83,8 +84,8 @@ class SignIn:
             async with self._turns.hold(f"{counted} {email}"):
                 return await self._verified(email, password, counted)
         except TooManyWait as error:
-            message = "too many are signing in at this moment"
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, message, RETRY_AFTER_S) from error
+            message = "too many passwords for this account are being looked at"
+            raise TooOften(message, RETRY_AFTER_S) from error
 
     async def _verified(self, email: str, password: str, counted: str) -> Account | None:
         now_s = self._now_s()
@@ -94,9 +95,11 @@ class SignIn:
         self._lockout.begin(email, counted, now_s)
         try:
             account = await self._accounts.by_email(email)
-            if crowded and (account is None or counted not in account.seen_from):
+            seen = account is not None and counted in account.seen_from
+            if crowded and not seen and not is_this_machine(counted):
                 raise self._locked()
-            right = await self._hashes.matches(account.password_hash if account else None, wire_form(password))
+            asker = Asker(counted, first=seen)
+            right = await self._hashes.matches(account.password_hash if account else None, wire_form(password), asker)
         except BaseException:
             self._lockout.undone(email, counted)
             raise
