@@ -18,6 +18,7 @@ from rillcast.runtime.http import limits as http_limits
 from rillcast.runtime.http import transport
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.turns import REQUEST_WORK, WORK_PER_TURN
 from rillcast.testing.eventually import eventually
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -463,3 +464,46 @@ async def test_trailers_are_as_limited_as_a_head(sent: bytes) -> None:
                 await asyncio.sleep(0)
             assert await client.rest() == ""
         Slow.answered.set()
+
+
+async def test_a_read_full_of_requests_is_parsed_no_further_than_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, on_message_begin = 0, http_limits._LimitedProtocol.on_message_begin
+
+    def counting(self: http_limits._LimitedProtocol) -> None:
+        nonlocal begun
+        begun += 1
+        on_message_begin(self)
+
+    monkeypatch.setattr(http_limits._LimitedProtocol, "on_message_begin", counting)
+    async with counted("pipelined"), listener() as port, connected(port, GET * 5_000) as client:
+        with suppress(ConnectionResetError):
+            await client.rest()
+    assert begun <= 4_096 / len(GET) + 1
+
+
+async def test_one_turn_begins_few_requests_of_all_connections_together() -> None:
+    turn, begun = 0, dict[int, int]()
+
+    async def counting(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+        begun[turn] = begun.get(turn, 0) + 1
+        await app(scope, receive, send)
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    server = HttpServer(counting, bind("127.0.0.1", 0, "PORT"), HttpLimits())
+    await server.start()
+    async with AsyncExitStack() as clients:
+        there = [await clients.enter_async_context(connected(server.port)) for _ in range(100)]
+        counter = asyncio.create_task(turns())
+        for one in there:
+            one.writer.write(GET)
+        for one in there:
+            await one.answer()
+        counter.cancel()
+    await server.stop()
+    assert sum(begun.values()) == 100
+    assert max(begun.values()) <= WORK_PER_TURN // REQUEST_WORK + 1

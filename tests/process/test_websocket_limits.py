@@ -7,7 +7,7 @@ import inspect
 import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from rillcast.runtime import metrics
 from rillcast.runtime.http import limits, transport, websocket
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
-from rillcast.runtime.http.websocket import FLOOD_CODE, MESSAGES_PER_TURN, FrameLimits
+from rillcast.runtime.http.turns import WORK_PER_TURN
+from rillcast.runtime.http.websocket import FLOOD_CODE, FRAMES_PER_SLICE, MESSAGES_PER_TURN, FrameLimits
 from rillcast.testing.eventually import eventually
 
 Event = dict[str, Any]
@@ -68,8 +69,8 @@ async def listener(app: Any, limits: HttpLimits | None = None, **options: Any) -
 
 
 @asynccontextmanager
-async def asking(port: int, path: str = "/", headers: str = "") -> AsyncIterator[Streams]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def asking(port: int, path: str = "/", headers: str = "", address: str = "127.0.0.1") -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     writer.write(UPGRADE.format(path=path, headers=headers).encode())
     yield reader, writer
     writer.close()
@@ -166,6 +167,42 @@ async def test_one_turn_of_the_event_loop_takes_few_messages_of_a_client() -> No
         await eventually(lambda: len(app.events) >= 5_001, what="all messages")
         counting.cancel()
     assert max(taken.values()) <= MESSAGES_PER_TURN + 1
+
+
+async def test_one_turn_takes_few_messages_of_all_sockets_together_and_another_address_is_next() -> None:
+    turn, taken, seen = 0, dict[int, int](), list[str]()
+
+    async def counted(
+        scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] != "websocket.disconnect":
+            if event["type"] == "websocket.receive":
+                taken[turn] = taken.get(turn, 0) + 1
+                seen.append(event["text"])
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    sockets, each = 40, 400
+    async with listener(counted) as port, AsyncExitStack() as clients:
+        flood = [await clients.enter_async_context(asking(port)) for _ in range(sockets)]
+        another = await clients.enter_async_context(asking(port, address="127.0.0.2"))
+        for reader, _ in (*flood, another):
+            await opened(reader)
+        counting = asyncio.create_task(turns())
+        for _, writer in flood:
+            writer.write(frame(TEXT, b"x") * each)
+        await eventually(lambda: len(seen) > sockets, what="the flood")
+        before = len(seen)
+        another[1].write(frame(TEXT, b"another"))
+        await eventually(lambda: len(seen) > sockets * each, what="all messages")
+        counting.cancel()
+    assert max(taken.values()) <= 2 * (WORK_PER_TURN + FRAMES_PER_SLICE)
+    assert seen.index("another") - before < sockets * each / 2, "it did not wait for the flood to end"
 
 
 async def test_no_socket_is_compressed() -> None:

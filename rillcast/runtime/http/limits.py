@@ -6,17 +6,19 @@ uvicorn by itself waits for ever for a request that is never finished, and keeps
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from rillcast.runtime import metrics
 from rillcast.runtime.http.addresses import IpNetwork
+from rillcast.runtime.http.inbox import Inbox
 from rillcast.runtime.http.places import Place, Places, Refused
 from rillcast.runtime.http.transport import BoundedTransport
+from rillcast.runtime.http.turns import REQUEST_WORK, Turns
 from rillcast.runtime.http.websocket import FrameLimits
 
 _BODY_HEADERS = (b"content-length", b"transfer-encoding")
@@ -29,6 +31,11 @@ _LINGER_S = 1.0
 """How long a refused client may take to read why."""
 _MOST_LINGERING = 32
 """Refused clients of one listener that may do so at one time; others are cut off without a word."""
+_HEAD_SLICE = 4 * 1024
+"""Of heads so much is parsed at a time: some 200 requests at most, a millisecond."""
+_BODY_SLICE = 32 * 1024
+_BYTES_OF_A_UNIT = 1024
+"""Of heads; see `Turns`. Bodies cost a part of that."""
 
 
 @dataclass(frozen=True)
@@ -67,60 +74,102 @@ class HttpLimits:
         return Places(self.connections, self.connections_per_address, self.unlimited)
 
 
-def limited_protocol(limits: HttpLimits, places: Places) -> Callable[..., asyncio.Protocol]:
-    """uvicorn's HTTP protocol with `limits`, for its option ``http`` of one server. A connection takes one of `places`,
-    unless it is given its place by the option ``place``."""
-    return partial(_LimitedProtocol, limits, places, set())
+def limited_protocol(limits: HttpLimits, turns: Turns) -> Callable[..., asyncio.Protocol]:
+    """uvicorn's HTTP protocol with `limits`, for its option ``http`` of one server. The option ``place`` of each
+    connection says the place that it has, or why it has none. What it asks for is done when it has its turn."""
+    return partial(_LimitedProtocol, limits, turns, set())
 
 
 class _LimitedProtocol(HttpToolsProtocol):
     def __init__(
         self,
         limits: HttpLimits,
-        places: Places,
+        turns: Turns,
         lingering: set[_LimitedProtocol],
         /,
         *arguments: Any,
-        place: Place | None = None,
+        place: Place | Refused,
         **named: Any,
     ) -> None:
         """`lingering`: the refused connections of the listener that are still open."""
         super().__init__(*arguments, **named)
         self._limits = limits
-        self._places = places
-        self._place = place
+        self._turns = turns
+        self._place = place if isinstance(place, Place) else None
+        self._no_place = place if not isinstance(place, Place) else None
         self._lingering = lingering
         self._refused = False
+        self._upgraded = False
+        """To a WebSocket, which has another protocol."""
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
-        """Of the head that is under way, in the reads before this one."""
+        """Of the head that is under way, in the slices before this one."""
         self._reading = 0
-        """Bytes of this read."""
+        """Bytes of this slice."""
         self._pieces: list[bytes] = []
-        """Of a body, in this read. Handing over each of a read's many tiny chunks would copy the body each time."""
+        """Of a body, in this slice. Handing over each of many tiny chunks would copy the body each time."""
         self._brings_body = False
-        """Whether this read does."""
+        """Whether this slice does."""
         self._beside_body = 0
-        """Bytes since the last piece of a body, in reads that brought none: of a chunk's head, or of trailers."""
+        """Bytes since the last piece of a body, in slices that brought none: of a chunk's head, or of trailers."""
 
     # ---- the transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        place = self._take_place(transport)
-        super().connection_made(BoundedTransport(transport, self.loop, self._place))  # type: ignore[arg-type]
-        if isinstance(place, Place):
+        bounded = BoundedTransport(transport, self.loop, self._place)
+        self._inbox = Inbox(bounded, self._turns, self._party, self._parse_some)
+        super().connection_made(bounded)  # type: ignore[arg-type]
+        if self._place is not None:
+            self._place.give_way = self._give_way
+            self._place.busy()
+            self.loop.call_soon(self.loop.call_soon, self._look_whether_idle)
             self._head_begins()
-        else:
+        elif self._no_place is not None:
             self.connections.discard(self)
-            whose = "of your address " if place == "address_full" else ""
+            whose = "of your address " if self._no_place == "address_full" else ""
             words = f"too many connections {whose}are open here, try again soon"
-            self._refuse(place, "503 Service Unavailable", words)
+            self._refuse(self._no_place, "503 Service Unavailable", words)
 
     def data_received(self, data: bytes) -> None:
-        self.transport.has_read(len(data))  # type: ignore[attr-defined]
         if self._refused:
-            return
+            self.transport.rest()  # type: ignore[attr-defined]
+            self._turns.ask(self._party, self._drop_more)
+        else:
+            if self._place is not None:
+                self._place.busy()
+            self._inbox.add(data)
+
+    def _drop_more(self) -> int:
+        """What a refused client sends is read all the same, or it would not read the answer."""
+        self.transport.wake()  # type: ignore[attr-defined]
+        return 1
+
+    def _look_whether_idle(self) -> None:
+        """Called two turns after the connection was made: the event loop reads from it after the first of them."""
+        if not len(self._inbox):
+            self._is_idle()
+
+    def _is_idle(self) -> None:
+        """Unless a request or a WebSocket is under way."""
+        if self._place is not None and not self._answering and self._body_timer is None and not self._upgraded:
+            self._place.idle()
+
+    def _parse_some(self, received: bytearray) -> int:
+        """A slice of what was received. See `Inbox`."""
+        if self._refused or self._upgraded or self.parser is None:  # or the connection is gone
+            received.clear()
+            return 0
+        in_body = self._body_timer is not None
+        piece = bytes(received[: _BODY_SLICE if in_body else _HEAD_SLICE])
+        del received[: len(piece)]
+        self._parse(piece)
+        if not received:
+            self._is_idle()
+        work = 1 + len(piece) // (_BYTES_OF_A_UNIT * (8 if in_body else 1))
+        return work + (REQUEST_WORK if self._upgraded else 0)
+
+    def _parse(self, data: bytes) -> None:
         self._reading = len(data)
         self._brings_body = False
         super().data_received(data)
@@ -138,6 +187,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._head_is_over()
         self._body_is_over()
         self._lingering.discard(self)
+        self._inbox.close()
         if self._place is not None:
             self._place.leave()
         super().connection_lost(exc)
@@ -197,8 +247,8 @@ class _LimitedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
         if self._body_timer is not None:
             self._await_body(self._limits.unread_body_timeout_s)
-        elif self._place is not None and not self._answering:
-            self._place.idle()
+        elif not len(self._inbox):
+            self._is_idle()
 
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
@@ -206,6 +256,8 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         if not self._refused:
+            self._upgraded = True
+            self._inbox.close()
             super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
@@ -214,15 +266,19 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     # ---- inside
 
-    def _take_place(self, transport: asyncio.Transport) -> Place | Refused:
-        if self._place is not None:
-            self._place.give_way = self._give_way
-            return self._place
-        peer = transport.get_extra_info("peername") or ("",)
-        place = self._places.take(peer[0], self._give_way)
-        if isinstance(place, Place):
-            self._place = place
-        return place
+    @property
+    def _party(self) -> Hashable:
+        return self if self._place is None else self._place.party
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request, once it is this connection's turn."""
+        self._turns.ask(self._party, partial(self._begin_answer, cycle, app))
+
+    def _begin_answer(self, cycle: RequestResponseCycle, app: Any) -> int:
+        if cycle.disconnected:
+            return 0
+        super()._start_asgi_task(cycle, app)
+        return REQUEST_WORK
 
     def _give_way(self) -> None:
         """All places are taken, this connection is idle, and somebody asks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,13 +15,16 @@ Refused = Literal["full", "address_full"]
 class Place:
     """Of one connection. Whoever holds it says what the connection does, and at its end leaves it, once or more."""
 
-    __slots__ = ("_address", "_is_taken", "_places", "give_way")
+    __slots__ = ("_address", "_is_taken", "_places", "give_way", "party")
 
-    def __init__(self, places: Places, address: _Address, give_way: GiveWay) -> None:
+    def __init__(self, places: Places, address: _Address, give_way: GiveWay, *, limited: bool) -> None:
         self._places = places
         self._address = address
         self._is_taken = True
         self.give_way = give_way
+        self.party: Hashable = address.name if limited else self
+        """Who shares the time of the event loop with others: an address, or one connection of those that are exempt
+        from limits, since many clients come from there (`Turns`)."""
 
     def idle(self) -> None:
         """Nothing was asked for on this connection, or everything was answered: it may have to give way."""
@@ -70,14 +73,15 @@ class Places:
         called at most once, while the connection is idle."""
         name = counted_as(host)
         address = self._addresses.get(name) or _Address(name)
-        if self._has_its_share(address, host) and not _make_room(address.idle):
+        limited = not is_within(host, self._unlimited)
+        if limited and self._has_its_share(address) and not _make_room(address.idle):
             return "address_full"
         if self._taken >= self._most and not _make_room(self.idle):
             return "full"
         self._taken += 1
         address.taken += 1
         self._addresses[name] = address
-        place = Place(self, address, give_way)
+        place = Place(self, address, give_way, limited=limited)
         place.idle()
         return place
 
@@ -88,12 +92,8 @@ class Places:
         if not address.taken:
             del self._addresses[address.name]
 
-    def _has_its_share(self, address: _Address, host: str) -> bool:
-        return (
-            self._most_per_address is not None
-            and address.taken >= self._most_per_address
-            and not is_within(host, self._unlimited)
-        )
+    def _has_its_share(self, address: _Address) -> bool:
+        return self._most_per_address is not None and address.taken >= self._most_per_address
 
 
 def _make_room(idle: dict[Place, None]) -> bool:

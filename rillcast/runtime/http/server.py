@@ -12,10 +12,12 @@ from typing import Any
 import uvicorn
 
 from rillcast.runtime.errors import StartError
+from rillcast.runtime.http.acceptor import Acceptor
 from rillcast.runtime.http.last_words import answer_whatever_happens
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
-from rillcast.runtime.http.places import Place
-from rillcast.runtime.http.tls import TlsAcceptor, TlsListener
+from rillcast.runtime.http.places import Place, Refused
+from rillcast.runtime.http.tls import TlsListener
+from rillcast.runtime.http.turns import Turns
 from rillcast.runtime.http.websocket import limited_websocket
 from rillcast.runtime.keepalive import KeepAlive
 
@@ -63,20 +65,22 @@ class HttpServer:
         ``ws_max_size``."""
         self._sock = sock
         self._tls = tls
-        places = limits.places
+        places, turns = limits.places, Turns()
         defaults: dict[str, Any] = {
             "access_log": False,
             "lifespan": "off",
             "interface": "asgi3",
             "timeout_graceful_shutdown": 2,
             "timeout_keep_alive": limits.idle_timeout_s,
-            "http": limited_protocol(limits, places),
-            "ws": limited_websocket(limits.head_timeout_s, limits.frames),
+            "http": limited_protocol(limits, turns),
+            "ws": limited_websocket(turns, limits.head_timeout_s, limits.frames),
             "ws_per_message_deflate": False,  # a kilobyte of it may be a megabyte
         }
         config = uvicorn.Config(answer_whatever_happens(app), log_config=None, **(defaults | options))
-        acceptor = None if tls is None else TlsAcceptor(tls, places, limits.head_timeout_s)
-        self._server = _Server(config, acceptor)
+        acceptors = [Acceptor(one, places, turns, limits.head_timeout_s) for one in _sockets(sock, tls)]
+        if tls is not None:
+            acceptors[0].certificate = tls.certificate
+        self._server = _Server(config, acceptors)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -106,22 +110,26 @@ class HttpServer:
             self._tls.sock.close()
 
 
+def _sockets(plain: socket.socket, tls: TlsListener | None) -> list[socket.socket]:
+    """The one for TLS first: whoever knows that the plain one answers may use it as well."""
+    return [plain] if tls is None else [tls.sock, plain]
+
+
 class _Server(uvicorn.Server):
     """Ends what is still under way after a while; uvicorn writes a traceback for each request that it cancels."""
 
-    def __init__(self, config: uvicorn.Config, acceptor: TlsAcceptor | None) -> None:
+    def __init__(self, config: uvicorn.Config, acceptors: list[Acceptor]) -> None:
         super().__init__(config)
-        self._acceptor = acceptor
+        self._acceptors = acceptors
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the socket for TLS, then on the plain one."""
-        if self._acceptor is not None:
-            self._acceptor.listen(self._encrypted, self.server_state.connections)
-        await super().startup(sockets)
-        if self._acceptor is not None:
-            self.servers.append(self._acceptor)  # type: ignore[arg-type]
+        """Listen, without uvicorn's own listeners."""
+        await super().startup([])
+        for acceptor in self._acceptors:
+            acceptor.listen(self._protocol, self.server_state.connections)
+            self.servers.append(acceptor)  # type: ignore[arg-type]
 
-    def _encrypted(self, place: Place) -> asyncio.Protocol:
+    def _protocol(self, place: Place | Refused) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config,
             server_state=self.server_state,

@@ -1,30 +1,33 @@
-"""Accepts connections for TLS and gives what is decrypted to a listener's protocol.
+"""Which TLS handshakes of a listener are under way, and which wait.
 
-The event loop's own listener counts no connection before its handshake is over, and lets a handshake take a minute.
-Here a connection has its place, and its deadline, from the moment it is accepted.
+A handshake is the dearest thing that a stranger can ask for: about a millisecond, and some 60 KB until it is over. So a
+connection has none before its client has sent something, an address has few of them at one time, and all addresses
+together have a limited number. The others wait for one that ends; addresses take turns. Whoever does not go on while
+others wait is sent away.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-import ssl
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from rillcast.runtime import metrics
 from rillcast.runtime.http.certificate import ServerCertificate
-from rillcast.runtime.http.places import Place, Places
 
-ACCEPTED_PER_TURN = 32
-"""Of the event loop, so that a flood of connections leaves time for others."""
 SHUTDOWN_TIMEOUT_S = 2.0
 """For the other side's answer to our end of TLS."""
-REST_S = 1.0
-"""How long nobody is accepted when the process has no file descriptor left."""
-_NOBODY_THERE = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
+MOST_HANDSHAKES = 256
+"""Under way at one time: 15 MB."""
+MOST_OF_ADDRESS = 32
+"""Of those, how many one IPv4 address, or one IPv6 /64, may have. What they do in the same moment, when their clients
+wish it so, holds up all others."""
+PATIENCE_S = 2.0
+"""While others wait for it, a handshake may take so long."""
+LOOK_S = 0.5
+"""How often it is looked for those."""
 
 
 @dataclass(frozen=True)
@@ -35,99 +38,106 @@ class TlsListener:
     certificate: ServerCertificate
 
 
-class Handshake:
-    """Stands among a server's connections until its handshake is over, as uvicorn's protocols do: with `shutdown` and a
-    transport that can be aborted."""
+class Handshake(Protocol):
+    """A connection whose client has begun one."""
 
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.transport = self
+    @property
+    def party(self) -> Hashable:
+        """Whose share it counts for (`Place.party`)."""
+        ...
 
-    def shutdown(self) -> None:
-        """Called when the server stops."""
-        self.abort()
+    def begin(self) -> None:
+        """It has its place."""
+        ...
 
     def abort(self) -> None:
-        """The same, at once."""
-        if self.task is not None:
-            self.task.cancel()
-
-    def give_way(self) -> None:
-        """All places are taken, and this one has been in its handshake for longest."""
-        metrics.HTTP_REFUSED.labels("gave_way").inc()
-        self.abort()
+        """It takes too long. `Handshakes.over` is called for it later."""
+        ...
 
 
-class TlsAcceptor:
-    """Listens on one socket. Has what uvicorn asks of a server: `close` and `wait_closed`."""
+class Handshakes:
+    """Of one listener."""
 
-    def __init__(self, listener: TlsListener, places: Places, handshake_timeout_s: float) -> None:
-        """`places`: of the server, also for those without TLS. A handshake has one, and counts as idle."""
-        self._listener = listener
-        self._places = places
-        self._timeout_s = handshake_timeout_s
-        self._rest: asyncio.TimerHandle | None = None
+    def __init__(
+        self, clock: Callable[[], float], most: int = MOST_HANDSHAKES, most_of_party: int = MOST_OF_ADDRESS
+    ) -> None:
+        """`clock`: monotonic seconds."""
+        self._clock = clock
+        self._most = most
+        self._most_of_party = most_of_party
+        self._begun_s: OrderedDict[Handshake, float] = OrderedDict()
+        """Those under way, the oldest first."""
+        self._of_party: dict[Hashable, int] = {}
+        self._waiting: OrderedDict[Hashable, deque[Handshake]] = OrderedDict()
+        """By party, the one whose turn is next first. None is empty."""
+        self._look: asyncio.TimerHandle | None = None
 
-    def listen(self, protocol: Callable[[Place], asyncio.Protocol], connections: set[Any]) -> None:
-        """Accept from now on. `protocol` makes the one that gets what is decrypted, and the place; it adds itself to
-        `connections`."""
-        self._protocol = protocol
-        self._connections = connections
-        self._loop = asyncio.get_running_loop()
-        self._listen()
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self._begun_s)
+
+    def enter(self, handshake: Handshake) -> None:
+        """A client has begun one, which is begun here when there is a place. `leave` is to be called at its end."""
+        self._waiting.setdefault(handshake.party, deque()).append(handshake)
+        self._begin()
+        if self._waiting and self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_for_slow)
+
+    def leave(self, handshake: Handshake) -> None:
+        """It is over, or its connection is gone. Harmless for one that is not here."""
+        if self._begun_s.pop(handshake, None) is not None:
+            self._of_party[handshake.party] -= 1
+            if not self._of_party[handshake.party]:
+                del self._of_party[handshake.party]
+            self._begin()
+        elif handshake in (queue := self._waiting.get(handshake.party, ())):
+            assert isinstance(queue, deque)
+            queue.remove(handshake)
+            if not queue:
+                del self._waiting[handshake.party]
 
     def close(self) -> None:
-        """Accept nobody any more."""
-        if self._rest is not None:
-            self._rest.cancel()
-        self._loop.remove_reader(self._listener.sock.fileno())
+        """The listener is closed: nobody is looked for any more."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
-    async def wait_closed(self) -> None:
-        """Nothing is left to wait for: handshakes stand among the server's connections."""
+    def slow(self) -> list[Handshake]:
+        """Those under way that hold up others for too long, the oldest first, and no more than wait for their places:
+        those of their own party or, when all places are taken, anybody."""
+        late_s, found = self._clock() - PATIENCE_S, list[Handshake]()
+        is_full = len(self._begun_s) >= self._most
+        wanted = Counter[Hashable]()
+        for party, queue in self._waiting.items():
+            wanted[None if is_full else party] += len(queue)
+        for handshake, begun_s in self._begun_s.items():
+            party = None if is_full else handshake.party
+            if begun_s <= late_s and wanted[party] > 0:
+                wanted[party] -= 1
+                found.append(handshake)
+        return found
 
-    def _listen(self) -> None:
-        self._rest = None
-        self._loop.add_reader(self._listener.sock.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(ACCEPTED_PER_TURN):
-            try:
-                sock, address = self._listener.sock.accept()
-            except OSError as error:
-                if error.errno not in _NOBODY_THERE:
-                    metrics.HTTP_REFUSED.labels("no_descriptor").inc()
-                    self._loop.remove_reader(self._listener.sock.fileno())
-                    self._rest = self._loop.call_later(REST_S, self._listen)
+    def _begin(self) -> None:
+        for party in list(self._waiting):
+            if len(self._begun_s) >= self._most:
                 return
-            self._admit(sock, address[0])
+            self._begin_of(party)
 
-    def _admit(self, sock: socket.socket, host: str) -> None:
-        """Begin the handshake, or close: before it nothing can be said."""
-        loaded, handshake = self._listener.certificate.loaded, Handshake()
-        place = "no_certificate" if loaded is None else self._places.take(host, handshake.give_way)
-        if loaded is None or not isinstance(place, Place):
-            metrics.HTTP_REFUSED.labels(place).inc()
-            sock.close()
+    def _begin_of(self, party: Hashable) -> None:
+        """One of a party, which is then behind the others."""
+        if self._of_party.get(party, 0) >= self._most_of_party:
             return
-        sock.setblocking(False)
-        handshake.task = task = self._loop.create_task(self._shake_hands(sock, loaded.context, place))
-        self._connections.add(handshake)
-        task.add_done_callback(lambda _: self._connections.discard(handshake))
+        queue = self._waiting.pop(party)
+        handshake = queue.popleft()
+        if queue:
+            self._waiting[party] = queue
+        self._begun_s[handshake] = self._clock()
+        self._of_party[party] = self._of_party.get(party, 0) + 1
+        handshake.begin()
 
-    async def _shake_hands(self, sock: socket.socket, context: ssl.SSLContext, place: Place) -> None:
-        try:
-            await self._loop.connect_accepted_socket(
-                lambda: self._protocol(place),
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=self._timeout_s,
-                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            )
-        except OSError as error:
-            # Python's loop and uvloop raise this one type for all, and say so in these words.
-            reason = "tls_handshake_late" if "taking longer than" in str(error) else "tls_handshake"
-            metrics.HTTP_REFUSED.labels(reason).inc()
-            place.leave()
-        except asyncio.CancelledError:
-            place.leave()
-            raise
+    def _look_for_slow(self) -> None:
+        self._look = None
+        for handshake in self.slow():
+            handshake.abort()
+        if self._waiting:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_for_slow)

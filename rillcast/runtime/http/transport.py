@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from rillcast.runtime.http.places import Place
@@ -11,8 +12,6 @@ CHECK_S = 5.0
 """How often a closing transport is looked at."""
 SLOWEST_BYTES = 16 * 1024
 """What a peer has to read between two looks; who reads less is cut off."""
-LARGE_READ = 64 * 1024
-"""After a read of so many bytes nothing more is read in the same turn of the event loop."""
 
 
 class BoundedTransport:
@@ -20,7 +19,7 @@ class BoundedTransport:
 
     `asyncio.Transport.close` waits for the peer to read what is left, without a limit. And uvloop raises `RuntimeError`
     when a closed transport is written to or paused, which uvicorn does when a client leaves early. It also reads up to
-    32 times from one connection before it looks at another one.
+    32 times from one connection before it looks at another one; `rest` ends that.
     """
 
     def __init__(
@@ -28,12 +27,15 @@ class BoundedTransport:
     ) -> None:
         """`place`: the one that the connection has at its listener, if there is a listener."""
         self.place = place
+        self.resumed: Callable[[], None] = _nothing
+        """Called when the protocol wants to be given more."""
+        self.is_paused = False
+        """By the protocol: it wants to be given nothing."""
         self._transport = transport
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
-        self._paused = False
-        """By the protocol."""
         self._resting = False
+        """Enough is here that was not parsed."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -45,27 +47,30 @@ class BoundedTransport:
 
     def pause_reading(self) -> None:
         """Do nothing if the connection is closing."""
-        self._paused = True
+        self.is_paused = True
         if not self._resting and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Do nothing if the connection is closing."""
-        self._paused = False
+        self.is_paused = False
+        self.resumed()
         if not self._resting and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def has_read(self, size: int) -> None:
-        """The protocol was given `size` bytes. After many of them it is the turn of other connections."""
-        if size >= LARGE_READ and not self._resting and not self._paused and not self._transport.is_closing():
+    def rest(self) -> None:
+        """Read nothing until `wake`, whatever the protocol wants. Do nothing if the connection is closing."""
+        if not self._resting and not self._transport.is_closing():
             self._resting = True
-            self._transport.pause_reading()
-            self._loop.call_soon(self._read_on)
+            if not self.is_paused:
+                self._transport.pause_reading()
 
-    def _read_on(self) -> None:
-        self._resting = False
-        if not self._paused and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def wake(self) -> None:
+        """Read on, unless the protocol has paused. Do nothing if the connection is closing."""
+        if self._resting and not self._transport.is_closing():
+            self._resting = False
+            if not self.is_paused:
+                self._transport.resume_reading()
 
     def close(self) -> None:
         """Close once the peer has read what is left, or at the latest when it stops reading. Do nothing if the
@@ -89,3 +94,7 @@ class BoundedTransport:
             self._transport.abort()
         else:
             self._look_again(left)
+
+
+def _nothing() -> None:
+    """Where nobody wants to know."""

@@ -16,14 +16,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http.inbox import Inbox
 from rillcast.runtime.http.transport import BoundedTransport
+from rillcast.runtime.http.turns import Turns
 
 FLOOD_CODE = 1008
 NOT_UTF8_CODE = 1007
 KEEPALIVE_CODE = 1011
 """What uvicorn writes to a client that answers no ping."""
-SLICE_BYTES = 4 * 1024
-"""Parsed before the frames in it are counted: at most some 680 of them, a few milliseconds."""
+FRAMES_PER_SLICE = 8
+"""Parsed at a time: one socket gets so many of each turn of the event loop while others wait (`Turns`)."""
+SLICE_BYTES = 16 * 1024
+"""Likewise, in bytes, of a frame that is long."""
+_BYTES_OF_A_UNIT = 2 * 1024
+"""Of long frames; see `Turns`."""
 MESSAGES_PER_TURN = 16
 """Handed to the application in one turn of the event loop, long ones counting more. The queue of a client that sends
 faster than it is answered is never empty, and taking from it does not wait."""
@@ -43,19 +49,66 @@ class FrameLimits:
     """How many one message may have."""
 
 
-def limited_websocket(handshake_timeout_s: float, limits: FrameLimits) -> Callable[..., asyncio.Protocol]:
+class FrameCutter:
+    """Cuts what one peer sends into pieces of few frames, without looking at what is in them (RFC 6455 section 5.2)."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = 0
+        """Bytes of the frame that the pieces before this one have begun."""
+
+    def cut(self, received: bytearray, frames: int, most: int) -> tuple[int, int]:
+        """How many bytes from the front of `received` are the next piece, and how many frames begin in them: at most
+        `frames`, and in about `most` bytes. A head is never cut, so there may be nothing yet."""
+        end = self._take(min(len(received), most))
+        begun = 0
+        while not self._left and begun < frames and end < most:
+            head = _length_of_head(received, end)
+            if not head or end + head > len(received):
+                break
+            self._left = head + _length_of_payload(received, end)
+            end += self._take(max(head, min(len(received), most) - end))
+            begun += 1
+        return end, begun
+
+    def _take(self, available: int) -> int:
+        taken = min(self._left, available)
+        self._left -= taken
+        return taken
+
+
+def _length_of_head(received: bytearray, at: int) -> int:
+    """Of the frame that begins there, in bytes; 0 when that is not known yet."""
+    if len(received) < at + 2:
+        return 0
+    length, masked = received[at + 1] & 0x7F, received[at + 1] & 0x80
+    return 2 + {126: 2, 127: 8}.get(length, 0) + (4 if masked else 0)
+
+
+def _length_of_payload(received: bytearray, at: int) -> int:
+    length = received[at + 1] & 0x7F
+    if length < 126:
+        return length
+    return int.from_bytes(received[at + 2 : at + (4 if length == 126 else 10)], "big")
+
+
+def limited_websocket(turns: Turns, handshake_timeout_s: float, limits: FrameLimits) -> Callable[..., asyncio.Protocol]:
     """uvicorn's WebSocket protocol with limits, for its option ``ws``."""
-    return partial(_LimitedWebSocket, handshake_timeout_s, limits)
+    return partial(_LimitedWebSocket, turns, handshake_timeout_s, limits)
 
 
 class _LimitedWebSocket(WebSocketsSansIOProtocol):
-    def __init__(self, handshake_timeout_s: float, limits: FrameLimits, *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self, turns: Turns, handshake_timeout_s: float, limits: FrameLimits, *arguments: Any, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
+        self._turns = turns
         self._limits = limits
         self._tokens = float(limits.burst)
         self._counted_at = self.loop.time()
         self._flooded = False
-        self._unparsed = bytearray()
+        self._cutter = FrameCutter()
         self._taken = 0
         """What the application took in this turn of the event loop, or in earlier ones if it was little."""
         self._handshake_timer = self.loop.call_later(handshake_timeout_s, self._handshake_is_late)
@@ -65,18 +118,23 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, BoundedTransport):
             transport = BoundedTransport(transport, self.loop)  # type: ignore[arg-type, assignment]
+        assert isinstance(transport, BoundedTransport)
+        party = self if transport.place is None else transport.place.party
+        self._inbox = Inbox(transport, self._turns, party, self._parse_some)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._handshake_timer.cancel()
+        self._inbox.close()
         if (place := self.transport.place) is not None:  # type: ignore[attr-defined]
             place.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unparsed += data
-        self.transport.has_read(len(data))  # type: ignore[attr-defined]
-        self._parse()
+        if self.handshake_initiated:
+            self._inbox.add(data)
+            return
+        super().data_received(data)  # the head of the request, which the HTTP protocol has parsed before
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
             self._refuse_handshake("bad_handshake", 400, "this is no WebSocket handshake")
 
@@ -133,7 +191,6 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
             await asyncio.sleep(0)
         event: Any = await super().receive()
         self._taken += 1 + len(event.get("text") or event.get("bytes") or "") // LONG_BYTES
-        self._parse()
         return event
 
     async def send(self, message: Any) -> None:
@@ -144,16 +201,21 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         if self.handshake_complete or self.close_sent:
             self._handshake_timer.cancel()
             self.handshake_complete = True  # also by a refusal: uvicorn would log an error about one
-        self._parse()
 
     # ---- inside
 
-    def _parse(self) -> None:
-        """What was received, slice by slice, until the application has a message to take."""
-        while self._unparsed and not self.read_paused and not self._flooded:
-            piece = bytes(self._unparsed[:SLICE_BYTES])
-            del self._unparsed[:SLICE_BYTES]
-            super().data_received(piece)
+    def _parse_some(self, received: bytearray) -> int:
+        """A few frames of what was received. See `Inbox`."""
+        if self._flooded or self.transport.is_closing():
+            received.clear()
+            return 0
+        size, frames = self._cutter.cut(received, FRAMES_PER_SLICE, SLICE_BYTES)
+        if not size:
+            return 0
+        piece = bytes(received[:size])
+        del received[:size]
+        super().data_received(piece)
+        return frames + size // _BYTES_OF_A_UNIT
 
     def _counts_frame(self) -> bool:
         """Take a token for a frame. If there is none, the client is sent away."""
@@ -170,7 +232,7 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         if self._flooded:
             return
         self._flooded = True
-        self._unparsed.clear()
+        self._inbox.clear()
         self.frames = []
         metrics.WEBSOCKETS_REFUSED.labels("flood").inc()
         if self.close_sent:

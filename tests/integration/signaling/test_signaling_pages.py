@@ -1,4 +1,4 @@
-"""The pages for people: they come from the disk, by threads."""
+"""The pages for people."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rillcast.runtime import metrics
 from rillcast.runtime.http.certificate import CertificateFiles, KeyPair, ServerCertificate, follow_files
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
-from rillcast.runtime.http.tls import TlsListener
+from rillcast.runtime.http.tls import MOST_OF_ADDRESS, Handshakes, TlsListener
 from rillcast.testing.eventually import eventually
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -239,3 +239,47 @@ async def test_a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_not
         await eventually(lambda: changes("used") == used + 2)
         assert await server.shown() not in {first, second}
         following.cancel()
+
+
+async def test_one_address_has_few_handshakes_at_a_time_and_another_one_waits_for_none() -> None:
+    async with both() as server:
+        hello = _hello()
+        there = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(MOST_OF_ADDRESS + 20)]
+        for _, writer in there:
+            writer.write(hello)
+        answered = [asyncio.create_task(reader.read(1)) for reader, _ in there]
+        await eventually(lambda: sum(one.done() for one in answered) == MOST_OF_ADDRESS)
+        context = server.trust
+        context.check_hostname = False
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", server.encrypted, local_addr=("127.0.0.2", 0), ssl=context
+        )
+        writer.close()
+        assert sum(one.done() for one in answered) == MOST_OF_ADDRESS
+        for _, other in there[:5]:
+            other.transport.abort()
+        await eventually(lambda: sum(one.done() for one in answered) >= MOST_OF_ADDRESS + 5)
+        for one in answered:
+            one.cancel()
+        for _, other in there:
+            other.transport.abort()
+
+
+async def test_a_client_that_says_nothing_costs_no_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = list[object]()
+    monkeypatch.setattr(Handshakes, "enter", lambda self, handshake: begun.append(handshake))
+    async with both() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.encrypted)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.get(f"http://127.0.0.1:{server.plain}/")
+        assert not begun
+        writer.write(_hello())
+        await eventually(lambda: begun)
+        writer.close()
+
+
+def _hello() -> bytes:
+    out = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="here").do_handshake()
+    return out.read()

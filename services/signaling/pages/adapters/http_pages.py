@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.ids import AppName
 from services.signaling.core.ports import Apps
@@ -21,13 +24,30 @@ PAGES = {
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 
 
+@dataclass(frozen=True)
+class File:
+    """Kept in memory, some 70 KB altogether: threads that read files would let each client wait for all others."""
+
+    content: bytes
+    media_type: str
+
+    @classmethod
+    def read(cls, path: Path) -> File:
+        """As it is on the disk."""
+        return cls(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "text/plain")
+
+    def response(self, headers: Mapping[str, str]) -> Response:
+        """An answer that holds the file."""
+        return Response(self.content, media_type=self.media_type, headers={"Cache-Control": "no-cache", **headers})
+
+
 class Pages:
-    """Serves `static/`."""
+    """Serves `static/`, as it was at the start."""
 
     def __init__(self, apps: Apps, folder: Path = STATIC) -> None:
         self._apps = apps
-        self._folder = folder.resolve()
-        self._files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        files = (path for path in folder.rglob("*") if path.is_file())
+        self._files = {path.relative_to(folder).as_posix(): File.read(path) for path in files}
         """All that there are. A client's path is looked up, and never given to the file system."""
 
     async def root(self, request: Request) -> Response:
@@ -47,20 +67,18 @@ class Pages:
 
     async def file(self, request: Request) -> Response:
         """Answers ``/static/{path}`` with a file of the folder, or 404."""
-        path = self._files.get(request.path_params["path"])
-        if path is None:
-            return _not_found()
-        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+        found = self._files.get(request.path_params["path"])
+        return _not_found() if found is None else found.response({})
 
     def _page(self, request: Request, name: str) -> Response:
-        path = self._folder / name
-        if not path.is_file():
+        found = self._files.get(name)
+        if found is None:
             return _not_found()
-        headers = {"Content-Security-Policy": _policy(request), "Cache-Control": "no-cache"}
+        headers = {"Content-Security-Policy": _policy(request)}
         headers["Permissions-Policy"] = "camera=(self), microphone=(self), display-capture=(self)"
         if name != "watch.html":
             headers["X-Frame-Options"] = "DENY"
-        return FileResponse(path, media_type="text/html", headers=headers)
+        return found.response(headers)
 
 
 def _policy(request: Request) -> str:
