@@ -276,6 +276,16 @@ def tls_full(target: Target) -> None:
             context.wrap_socket(target.connect(encrypted=True)).close()
 
 
+@flood("tls-kept", "TLS: connections that are kept after their handshake")
+def tls_kept(target: Target) -> None:
+    context, there = _context(), deque[ssl.SSLSocket]()
+    while True:
+        with suppress(OSError):
+            there.append(context.wrap_socket(target.connect(encrypted=True)))
+        if len(there) > 6_000:
+            there.popleft().close()
+
+
 def main() -> None:
     name, plain, encrypted = sys.argv[1:]
     os.nice(10)  # what is measured is not how the flood takes a CPU from its victim

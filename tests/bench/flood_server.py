@@ -9,12 +9,10 @@ standard input ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 
 import trustme
 import uvloop
@@ -65,8 +63,6 @@ async def serve(key_type: str) -> None:
 
 
 def main() -> None:
-    with contextlib.suppress(ModuleNotFoundError):  # code of before has no such module
-        import_module("rillcast.runtime.process.allocator").give_memory_back()
     collect_in_portions()
     uvloop.run(serve(sys.argv[1] if len(sys.argv) > 1 else "ECDSA"))
 

@@ -118,7 +118,6 @@ class Arrival:
     do: with `shutdown` and a transport that can be aborted."""
 
     def __init__(self, acceptor: Acceptor, sock: socket.socket) -> None:
-        self.transport = self
         self._acceptor = acceptor
         self._sock = sock
         self._place: Place | None = None
@@ -129,6 +128,11 @@ class Arrival:
         self._is_over = False
 
     # ---- the server's side
+
+    @property
+    def transport(self) -> Arrival:
+        """What the server aborts."""
+        return self
 
     def shutdown(self) -> None:
         """Called when the server stops."""
@@ -262,6 +266,7 @@ class Arrival:
 
     def _over(self) -> None:
         self._is_over = True
+        self._task = None
         if not self._is_begun:
             self._sock.close()
             self._leave()

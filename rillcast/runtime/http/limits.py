@@ -259,6 +259,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._upgraded = True
             self._inbox.close()
             super().handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment]  # or only the garbage collector could free this protocol
 
     def pause_writing(self) -> None:
         super().pause_writing()

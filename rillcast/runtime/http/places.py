@@ -40,6 +40,7 @@ class Place:
         """The connection is closed."""
         if self._is_taken:
             self._is_taken = False
+            self.give_way = _nothing  # the connection is freed without the garbage collector
             self.busy()
             self._places.release(self._address)
 
@@ -63,6 +64,8 @@ class Places:
         self._most = most
         self._most_per_address = most_per_address
         self._unlimited = tuple(unlimited)
+        self.left: Callable[[], None] = _nothing
+        """Called when a connection has ended."""
         self._taken = 0
         self._addresses: dict[str, _Address] = {}
         self.idle: dict[Place, None] = {}
@@ -91,6 +94,7 @@ class Places:
         address.taken -= 1
         if not address.taken:
             del self._addresses[address.name]
+        self.left()
 
     def _has_its_share(self, address: _Address) -> bool:
         return self._most_per_address is not None and address.taken >= self._most_per_address
@@ -100,6 +104,11 @@ def _make_room(idle: dict[Place, None]) -> bool:
     place = next(iter(idle), None)
     if place is None:
         return False
+    give_way = place.give_way
     place.leave()
-    place.give_way()
+    give_way()
     return True
+
+
+def _nothing() -> None:
+    """Nobody wants to know, or a place that was left gives no way any more."""

@@ -13,6 +13,7 @@ import uvicorn
 
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.http.acceptor import Acceptor
+from rillcast.runtime.http.ebb import Ebb
 from rillcast.runtime.http.last_words import answer_whatever_happens
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
 from rillcast.runtime.http.places import Place, Refused
@@ -66,6 +67,8 @@ class HttpServer:
         self._sock = sock
         self._tls = tls
         places, turns = limits.places, Turns()
+        self._ebb = Ebb()
+        places.left = self._ebb.ended
         defaults: dict[str, Any] = {
             "access_log": False,
             "lifespan": "off",
@@ -105,6 +108,7 @@ class HttpServer:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=3)
             self._task.cancel()
+        self._ebb.close()
         self._sock.close()
         if self._tls is not None:
             self._tls.sock.close()

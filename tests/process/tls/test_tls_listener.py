@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,10 +16,13 @@ import trustme
 import websockets
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http.acceptor import Arrival
 from rillcast.runtime.http.certificate import CertificateFiles, KeyPair, ServerCertificate, follow_files
 from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.places import Place
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.tls import MOST_OF_ADDRESS, Handshakes, TlsListener
+from rillcast.runtime.http.transport import BoundedTransport
 from rillcast.testing.eventually import eventually
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -276,6 +280,24 @@ async def test_a_client_that_says_nothing_costs_no_handshake(monkeypatch: pytest
         writer.write(_hello())
         await eventually(lambda: begun)
         writer.close()
+
+
+async def test_connections_that_have_ended_leave_no_work_to_the_garbage_collector() -> None:
+    """Which freezes what lives long, so that such garbage stays for an hour."""
+    async with both() as server:
+        await server.get()  # whatever is made once
+        gc.collect()
+        gc.disable()
+        try:
+            await server.get()
+            async with httpx.AsyncClient(trust_env=False) as client:
+                await client.get(f"http://127.0.0.1:{server.plain}/")
+            async with websockets.connect(f"wss://127.0.0.1:{server.encrypted}/", ssl=server.trust):
+                pass
+            kinds = (Place, Arrival, BoundedTransport)
+            await eventually(lambda: not [one for one in gc.get_objects() if type(one) in kinds])
+        finally:
+            gc.enable()
 
 
 def _hello() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,3 +144,34 @@ def test_networks_hold_addresses_of_their_version(host: str, inside: bool) -> No
     networks = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")]
     assert is_within(host, networks) is inside
     assert not is_within(host, [])
+
+
+def test_a_place_that_was_left_holds_nothing_of_its_connection() -> None:
+    """Or each connection would be garbage that waits for the collector, for an hour if it is frozen."""
+
+    class Connection:
+        def give_way(self) -> None: ...
+
+    connection = Connection()
+    place = Places(10).take("192.0.2.1", connection.give_way)
+    assert isinstance(place, Place)
+    gone = weakref.ref(connection)
+    del connection
+    assert gone() is not None
+    place.leave()
+    assert gone() is None
+
+
+def test_whoever_wants_to_know_hears_of_each_end_once() -> None:
+    ended, places = 0, Places(10)
+
+    def one_more() -> None:
+        nonlocal ended
+        ended += 1
+
+    places.left = one_more
+    taken = [places.take("192.0.2.1", lambda: None) for _ in range(3)]
+    for place in taken * 2:
+        assert isinstance(place, Place)
+        place.leave()
+    assert ended == 3
