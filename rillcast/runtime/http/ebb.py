@@ -29,7 +29,7 @@ def trim() -> None:
 
 
 class Ebb:
-    """Of one listener."""
+    """Counts the connections of one listener that end, and asks for their memory back."""
 
     def __init__(self, give_back: Callable[[], None] = trim) -> None:
         self._give_back = give_back

@@ -56,7 +56,7 @@ class Handshake(Protocol):
 
 
 class Handshakes:
-    """Of one listener."""
+    """Gives the places of one listener to those that have begun a handshake."""
 
     def __init__(
         self, clock: Callable[[], float], most: int = MOST_HANDSHAKES, most_of_party: int = MOST_OF_ADDRESS

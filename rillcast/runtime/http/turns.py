@@ -26,7 +26,7 @@ HANDSHAKE_WORK = 24
 
 
 class Turns:
-    """Of one listener."""
+    """The line in which the work of one listener waits."""
 
     def __init__(self, per_turn: int = WORK_PER_TURN) -> None:
         self._per_turn = per_turn
