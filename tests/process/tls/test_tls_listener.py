@@ -16,6 +16,7 @@ import trustme
 import websockets
 
 from rillcast.runtime import metrics
+from rillcast.runtime.http import tls
 from rillcast.runtime.http.acceptor import Arrival
 from rillcast.runtime.http.certificate import CertificateFiles, KeyPair, ServerCertificate, follow_files
 from rillcast.runtime.http.limits import HttpLimits
@@ -114,21 +115,21 @@ async def test_a_request_in_the_same_packet_as_the_end_of_the_handshake_is_answe
         context = server.trust
         context.minimum_version = context.maximum_version = version
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(into, out, server_hostname="127.0.0.1")
+        client = context.wrap_bio(into, out, server_hostname="127.0.0.1")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.encrypted)
         while True:
             try:
-                tls.do_handshake()
+                client.do_handshake()
                 break
             except ssl.SSLWantReadError:
                 writer.write(out.read())
                 into.write(await reader.read(65_536))
-        tls.write(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
+        client.write(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
         writer.write(out.read())  # the client's Finished and the request
         into.write(await reader.read(-1))
         answer = b""
         with suppress(ssl.SSLError):
-            while part := tls.read(65_536):
+            while part := client.read(65_536):
                 answer += part
         assert answer.endswith(b"https")
         writer.close()
@@ -245,8 +246,11 @@ async def test_a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_not
         following.cancel()
 
 
-async def test_one_address_has_few_handshakes_at_a_time_and_another_one_waits_for_none() -> None:
-    async with both() as server:
+async def test_one_address_has_few_handshakes_at_a_time_and_another_one_waits_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tls, "PATIENCE_S", 3600.0)
+    async with both(head_timeout_s=3600.0) as server:
         hello = _hello()
         there = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(MOST_OF_ADDRESS + 20)]
         for _, writer in there:
