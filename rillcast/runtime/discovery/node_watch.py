@@ -36,7 +36,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-TICK_S = 0.25
+TICK_S = 0.1
 """How often we look whose heartbeat is overdue."""
 AT_ONCE = 64
 """Nodes that are asked at one time. Others wait: then the trouble is ours, or a part of the cluster is cut off."""

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-OVERDUE_S = 1.5
+OVERDUE_S = 1.4
 """A node whose last heartbeat is older is doubtful; they come each second, give or take a tenth."""
 QUESTION_S = 0.4
 """How long each answer may take."""
 MISSING_GRACE_S = 0.5
 """For a machine that cannot be reached in any way: time for a second look, and for others to vouch for it."""
-STRANGER_GRACE_S = 3.5
+STRANGER_GRACE_S = 3.6
 """The same for a node whose lifeline was never held: it is gone after as long a silence as for those who hold none
 (`directory.EXPIRY_S`)."""
 FROZEN_GRACE_S = 3.0
