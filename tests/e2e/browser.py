@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -180,13 +180,13 @@ class Strangers:
 
 @asynccontextmanager
 async def chromium(
-    playwright: Playwright, *, camera: bool, executable: str = "/usr/bin/chromium"
+    playwright: Playwright, *, camera: bool, executable: str = "/usr/bin/chromium", flags: Sequence[str] = ()
 ) -> AsyncIterator[Browser]:
     """Debian's own, or a script that starts it."""
     browser = await playwright.chromium.launch(
         executable_path=executable,
         headless=True,
-        args=FLAGS + (CAMERA if camera else []),
+        args=[*FLAGS, *(CAMERA if camera else []), *flags],
         ignore_default_args=["--mute-audio"],
     )
     try:

@@ -1,7 +1,7 @@
 """A browser in a network of its own, whose address changes as when a phone goes from one Wi-Fi to another.
 
-Linux, root and ``ip`` are needed: the browser runs in a network namespace, which a pair of virtual interfaces joins to
-this machine.
+Linux, root, ``ip`` and ``ss`` are needed: the browser runs in a network namespace, which a pair of virtual interfaces
+joins to this machine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.async_api import Browser, Playwright, Route
 
+from rillcast.runtime.process.address import local_address
 from tests.e2e.browser import OBSERVE, PAGE_TIMEOUT_MS, Stranger, chromium
 
 OURS, FIRST, NEXT = "10.78.1.1", "10.78.1.2", "10.78.1.3"
-PAGES = "http://localhost"
-"""Where the pages seem to come from: a secure origin, which needs no network. The test answers for it."""
+PAGES = f"http://{local_address()}"
+"""Where the pages seem to come from: the same site as the cluster's, so that browsers return its cookies. The test
+answers for it."""
 
 
 def can_roam() -> bool:
     """Whether this machine lets a test make networks."""
-    return os.geteuid() == 0 and shutil.which("ip") is not None
+    return os.geteuid() == 0 and all(map(shutil.which, ("ip", "ss")))
 
 
 class Roamer:
@@ -37,6 +39,7 @@ class Roamer:
         self._name = name
         self._browser = browser
         self._site = site
+        self.said: list[str] = []
 
     @asynccontextmanager
     async def page(self) -> AsyncIterator[Stranger]:
@@ -54,18 +57,22 @@ class Roamer:
                 await context.route(f"{PAGES}/**", answer)
                 await context.add_init_script(path=OBSERVE)
                 page = await context.new_page()
+                page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+                page.on("pageerror", lambda error: self.said.append(f"not caught: {error}"))
                 await page.goto(f"{PAGES}/client.html")
                 yield Stranger(page)
             finally:
                 await context.close()
 
     async def change_address(self) -> None:
-        """The address that it had is no more, and it has another one. Whatever is on its way to the old one is lost."""
+        """The address that it had is no more, and it has another one. What is on its way to the old one is lost, and
+        connections from it are cut, as phones do."""
         device = _inside(self._name)
         await _ip("-n", self._name, "addr", "add", f"{NEXT}/24", "dev", device)
         await _ip("-n", self._name, "addr", "del", f"{FIRST}/24", "dev", device)
         await _ip("-n", self._name, "addr", "replace", f"{NEXT}/24", "dev", device)
         await _ip("-n", self._name, "route", "replace", "default", "via", OURS)
+        await _ip("netns", "exec", self._name, "ss", "-K", "src", FIRST)
 
 
 @asynccontextmanager
@@ -77,14 +84,16 @@ async def roamer(playwright: Playwright, folder: Path, site: str) -> AsyncIterat
     script.chmod(0o755)
     try:
         await _make_network(name)
-        async with chromium(playwright, camera=True, executable=str(script)) as browser:
+        secure = [f"--unsafely-treat-insecure-origin-as-secure={PAGES}"]
+        async with chromium(playwright, camera=True, executable=str(script), flags=secure) as browser:
             yield Roamer(name, browser, site)
     finally:
-        await _ip("netns", "del", name, must=False)  # the interfaces go with it
+        await _ip("link", "del", _outside(name), must=False)  # the one inside goes with it
+        await _ip("netns", "del", name, must=False)
 
 
 async def _make_network(name: str) -> None:
-    outside, inside = f"{name}o", _inside(name)
+    outside, inside = _outside(name), _inside(name)
     await _ip("netns", "add", name)
     await _ip("link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
     await _ip("addr", "add", f"{OURS}/24", "dev", outside)
@@ -93,6 +102,10 @@ async def _make_network(name: str) -> None:
         await _ip("-n", name, "link", "set", device, "up")
     await _ip("-n", name, "addr", "add", f"{FIRST}/24", "dev", inside)
     await _ip("-n", name, "route", "add", "default", "via", OURS)
+
+
+def _outside(name: str) -> str:
+    return f"{name}o"
 
 
 def _inside(name: str) -> str:

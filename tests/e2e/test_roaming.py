@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Playwright
 
@@ -29,6 +30,10 @@ async def is_cut_off(page: Stranger) -> None:
 
 def whip(rillcast: Cluster, kind: str, stream: str) -> str:
     return f"http://{local_address()}:{rillcast.first_port}/LiveApp/{kind}/{stream}"
+
+
+def socket(rillcast: Cluster) -> str:
+    return f"ws://{local_address()}:{rillcast.first_port}/LiveApp/websocket"
 
 
 async def test_a_publisher_by_whip_goes_on_from_another_address_by_an_ice_restart(
@@ -62,3 +67,25 @@ async def test_a_viewer_by_whep_goes_on_at_another_address_by_an_ice_restart(
         await is_cut_off(viewer)
         await viewer.call("whepRestart")
         assert (await viewer.until_frames_go_on()).made == 1
+
+
+@pytest.mark.parametrize("roams", ["publisher", "viewer"])
+async def test_a_page_with_the_sdk_goes_on_at_another_address(
+    rillcast: Cluster, strangers: Strangers, stream: str, phone: Roamer, roams: str
+) -> None:
+    """The SDK publishes or plays anew when its socket is gone. Nobody is refused because of it."""
+    moving = roams == "publisher"
+    async with phone.page() as there, strangers.open(camera=not moving) as here:
+        publisher, viewer = (there, here) if moving else (here, there)
+        await publisher.call("sdkPublish", url=socket(rillcast), stream=stream)
+        live = await rillcast.live(stream)
+        await viewer.call("sdkPlay", url=socket(rillcast), stream=stream)
+        await viewer.until_watching()
+
+        await phone.change_address()
+
+        await viewer.until_frames_go_on()
+        assert (await here.observe()).made == 1, "whoever stays where it was keeps its peer connection"
+        said = {name for kind, name, _ in (await there.observe()).events if kind == "error"}
+        assert said <= {"WebSocketNotConnected"}
+        assert (await rillcast.live(stream)).epoch == live.epoch
