@@ -230,7 +230,7 @@ class ConsulDiscovery:
         return {
             "CheckID": f"rillcast-{info.node}-{self._announcements}",
             "Name": "readyz",
-            "HTTP": f"http://{info.admin_address}/readyz",
+            "HTTP": f"http://{info.admin_address}/readyz?node={info.node}",
             "Interval": CHECK_INTERVAL,
             "Timeout": CHECK_TIMEOUT,
             "DeregisterCriticalServiceAfter": DEREGISTER_AFTER,

@@ -50,9 +50,12 @@ def admin_app(readiness: Readiness, state: State, to_us: Lifelines) -> FastAPI:
         return Response("ok\n", media_type="text/plain", headers=headers)
 
     @app.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(node: str = "") -> Response:
+        """`node`: who is meant. One that left in silence may have had this address, and is not ready."""
         body: dict[str, object] = {"ready": readiness.ready, "reasons": readiness.reasons, **state()}
-        return JSONResponse(body, status_code=200 if readiness.ready else 503)
+        if node and body.get("node", node) != node:
+            body |= {"ready": False, "reasons": {"node": "another node was meant, which may have had this address"}}
+        return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
     @app.get("/metrics")
     async def metrics() -> Response:

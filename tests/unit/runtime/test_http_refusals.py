@@ -57,6 +57,14 @@ async def test_the_admin_listener_says_how_the_node_is() -> None:
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
 
 
+async def test_who_has_the_address_of_a_node_that_left_in_silence_does_not_answer_for_it() -> None:
+    async with client(admin_app(Readiness(), lambda: {"node": "edge-2"}, LIFELINES)) as http:
+        meant, other = [await http.get(f"/readyz?node={node}") for node in ("edge-2", "edge-1")]
+    assert (meant.status_code, meant.json()["ready"]) == (200, True)
+    assert (other.status_code, other.json()["ready"]) == (503, False)
+    assert "another node" in other.json()["reasons"]["node"]
+
+
 def as_json(status: int, sentence: str) -> Response:
     return JSONResponse({"success": False, "message": sentence}, status)
 
