@@ -20,7 +20,7 @@ from rillcast.runtime.ports import Bus
 
 NODE_HEADER, INCARNATION_HEADER = "Rillcast-Node", "Rillcast-Incarnation"
 """In the answers of /livez: whose they are."""
-FIRST_TRY_S = 0.1
+FIRST_TRY_S = 0.05
 """On the bus we ask twice. When a process has just died, the bus may not know it yet: then the first request goes into
 the void, and the second one is answered that nobody listens."""
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT})
