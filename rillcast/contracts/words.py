@@ -94,7 +94,7 @@ class EndReason(StrEnum):
     ICE_TIMEOUT = "ice_timeout"
     """The viewer did not connect in the time it had."""
     NO_MEDIA = "no_media"
-    """The publisher sent no media in the time it had."""
+    """The publisher sent no media in the time it had, or the store did not take the claim of its stream."""
     STREAM_ENDED = "stream_ended"
     """The stream that the viewer watched is over."""
     CODEC_CHANGED = "codec_changed"

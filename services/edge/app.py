@@ -71,7 +71,15 @@ class Edge:
             viewers, self.start, end, first, node=node, room=room, watch=watch, clock=clock, max_connecting=most
         )
         drain_s = settings.drain_timeout_s
-        self.drain = Drain(viewers, relays, end, outbox=media.outbox, tasks=tasks, drain_timeout_s=drain_s)
+        self.drain = Drain(
+            viewers,
+            relays,
+            end,
+            outbox=media.outbox,
+            tasks=tasks,
+            drain_timeout_s=drain_s,
+            hears=lambda: media.bus.hearing,
+        )
 
     async def serve(self) -> None:
         """Begin to hear the plane, the change feed and the clock, and to answer requests on the bus."""

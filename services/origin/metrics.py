@@ -8,8 +8,8 @@ PUBLISHERS = Gauge("rillcast_origin_publishers", "Streams this origin owns, thos
 NEWCOMERS = Gauge("rillcast_origin_newcomers", "Publishers that connect, and have no stream before their media comes")
 NEWCOMERS_ENDED = Counter(
     "rillcast_origin_newcomers_ended",
-    "Publishers that connected, by what became of them: ok (has its stream), no_media, in_use, gave_way, closed, "
-    "plane_error",
+    "Publishers that connected, by what became of them: ok (has its stream), no_media, unclaimed (the store did not "
+    "take its claim in time), in_use, gave_way, closed, plane_error",
     ["how"],
 )
 PUBLISHES = Counter("rillcast_origin_publishes", "Publish requests by outcome: ok or the refusal's code", ["outcome"])

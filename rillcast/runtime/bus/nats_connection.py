@@ -124,7 +124,7 @@ class NatsConnection:
         while True:
             try:
                 await self._connect()
-                self._pulse_keeper = self._supervisor.spawn(self._pulse.keep(self._ping), "nats pulse")
+                self._pulse_keeper = self._supervisor.spawn(self._pulse.keep(self._ping, self._abandon), "nats pulse")
                 return
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 reason = self._last_error or str(error) or type(error).__name__
@@ -209,6 +209,11 @@ class NatsConnection:
         if ends and ends - time.time() < _SOON_S:
             day = time.strftime("%Y-%m-%d", time.gmtime(ends))
             log.warning("The certificate of NATS expires soon", expires=day)
+
+    def _abandon(self) -> None:
+        if isinstance(self._client, TlsClient) and self._client.is_connected:
+            log.warning("NATS has not answered for long, connecting anew")
+            self._client.abandon()
 
     def _ping(self) -> asyncio.Future[None]:
         """Ends when the server has answered. It is left alone for whoever waits no longer, and cancelled with the

@@ -29,6 +29,13 @@ class TlsClient(Client):
         super().__init__()
         self._demand_tls = demand_tls
 
+    def abandon(self) -> None:
+        """Give the connection up at once, and connect anew. The client by itself first says goodbye to a server that
+        does not answer, and waits up to 30 s for its answer where TLS is used."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
     def _connect_command(self) -> bytes:
         if self._demand_tls and not self._server_info.get("tls_required"):
             raise TlsMissing

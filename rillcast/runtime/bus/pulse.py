@@ -14,6 +14,9 @@ BEAT_S = 0.5
 """How often the server is asked for a sign of life."""
 SILENT_S = 1.5
 """After an answer, how long the bus counts as heard without another one. Two beats may be late."""
+ABANDONED_S = 8.0
+"""A server that has answered nothing for so long is connected to anew: a new connection may find another way, or
+another server."""
 MOST_SILENT_S = 4.0
 """The same for a link on which answers always come late: twice as long as the last one took, and not longer."""
 
@@ -67,9 +70,10 @@ class Pulse:
                 return False
         return self._connected
 
-    async def keep(self, ping: Callable[[], asyncio.Future[None]]) -> None:
+    async def keep(self, ping: Callable[[], asyncio.Future[None]], abandon: Callable[[], None]) -> None:
         """Ask for a sign of life, again and again, for ever. `ping` asks the server; the future fails or is cancelled
-        when the connection goes. One question is under way at most."""
+        when the connection goes. One question is under way at most. `abandon` is called while the server has answered
+        nothing for `ABANDONED_S`, and the connection must then go."""
         asked: asyncio.Future[None] | None = None
         asked_at = 0.0
         while True:
@@ -81,6 +85,8 @@ class Pulse:
                     self._take(asked, asked_at)
                     asked = None
             self._show()
+            if self._connected and asked is not None and self._clock() - asked_at > ABANDONED_S:
+                abandon()
             if asked is None:
                 await asyncio.sleep(max(BEAT_S / 5, asked_at + BEAT_S - self._clock()))
 

@@ -24,6 +24,9 @@ ECHO_S = 1.0
 MOST_AWAITED = 100
 """Waits for a node's heartbeat at one time. Whoever comes besides does not wait."""
 
+MOST_DEPARTED = 10_000
+"""Nodes of which it is known that they were taken for gone."""
+
 Listener = Callable[[NodeReport], None]
 
 
@@ -90,6 +93,9 @@ class NodeDirectory:
         self._heard_in = hearing()
         self._seen: dict[NodeId, _Seen] = {}
         self._on_gone: list[Listener] = []
+        self._on_back: list[Listener] = []
+        self._departed: dict[NodeId, str] = {}
+        """The incarnations of nodes that were taken for gone without a goodbye."""
         self._waits: set[_Wait] = set()
         self._watcher: Watcher | None = None
         self._given_up: dict[NodeId, tuple[str, float]] = {}
@@ -162,6 +168,10 @@ class NodeDirectory:
         """Call `listener` with the last report of each node that said goodbye or fell silent."""
         self._on_gone.append(listener)
 
+    def on_back(self, listener: Listener) -> None:
+        """Call `listener` with the report of each process that is heard of again after it was taken for gone."""
+        self._on_back.append(listener)
+
     def watched_by(self, watcher: Watcher) -> None:
         """From now on `watcher` judges the nodes of its kinds. Call once."""
         self._watcher = watcher
@@ -188,6 +198,9 @@ class NodeDirectory:
         for wait in self._waits:
             if wait.node == report.info.node and wait.wanted(report):
                 wait.over.set()
+        if self._departed and self._departed.pop(report.info.node, None) == report.info.incarnation:
+            for listener in self._on_back:
+                listener(report)
 
     def left(self, event: NodeLeft) -> None:
         """A node said goodbye: forget it and tell the listeners of `on_gone`."""
@@ -240,5 +253,9 @@ class NodeDirectory:
         metrics.NODES_GONE.labels(seen.report.info.kind, why).inc()
         if self._watcher is not None:
             self._watcher.forget(node)
+        if why not in {"left", "restarted"}:
+            if len(self._departed) >= MOST_DEPARTED:
+                del self._departed[next(iter(self._departed))]
+            self._departed[node] = seen.report.info.incarnation
         for listener in self._on_gone:
             listener(seen.report)

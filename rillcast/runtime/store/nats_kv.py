@@ -31,7 +31,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _TIMEOUT_S = 2.0
-_LATELY_S = 10.0
+_LATELY_S = 30.0
 _WRITES = {"create", "update", "put", "delete"}
 _NO_STREAM = 10059
 _NO_MESSAGE = 10037
@@ -281,7 +281,8 @@ class NatsKeyValue:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
             self._refused_at = time.monotonic() if writes else self._refused_at
-            raise self._unavailable(str(error) or type(error).__name__) from error
+            unsure = "; it may have been written all the same" if writes and isinstance(error, TimeoutError) else ""
+            raise self._unavailable((str(error) or type(error).__name__) + unsure) from error
         self._refused_at = None if writes else self._refused_at
         return result
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from rillcast.contracts.words import EndReason
 from rillcast.node.background import BackgroundTasks
@@ -34,7 +35,10 @@ class Drain:
         outbox: Outbox,
         tasks: BackgroundTasks,
         drain_timeout_s: float,
+        hears: Callable[[], object] = lambda: True,
     ) -> None:
+        """`hears`: whether the bus is heard, so that viewers can be moved (`Bus.hearing`)."""
+        self._hears = hears
         self._viewers = viewers
         self._session_end = session_end
         self._relays = relays
@@ -52,6 +56,12 @@ class Drain:
         steps = max(1, int(self._over_s / STEP_S))
         per_step = max(1, -(-len(leaving) // steps))
         while leaving:
+            if steps > 1 and not self._hears():  # nobody could be moved; what is left of the time is for all
+                steps -= 1
+                per_step = max(1, -(-len(leaving) // steps))
+                await asyncio.sleep(STEP_S)
+                continue
+            steps = max(1, steps - 1)
             await self._end([leaving.popleft() for _ in range(min(per_step, len(leaving)))])
             await self._outbox.flush()
             await asyncio.sleep(STEP_S)

@@ -34,6 +34,7 @@ from rillcast.node.load import MediaLoad
 from rillcast.node.outbox import Outbox
 from rillcast.relay.parent import RelayParent
 from rillcast.runtime.tasks.key_locks import KeyLocks
+from rillcast.runtime.telemetry.logs import get_logger
 from services.origin import metrics
 from services.origin.domain.newcomer import Newcomer
 from services.origin.domain.owned_stream import Due, OwnedStream, Publisher
@@ -43,6 +44,8 @@ from services.origin.ports import Admission, Clock, Ingest, Plane, WallClock
 from services.origin.usecases.claims import Claims, reserved, unwanted
 from services.origin.usecases.newcomers import Look, Newcomers, Waiting
 from services.origin.usecases.owned_streams import Owned, OwnedStreams
+
+log = get_logger(__name__)
 
 _WHAT = "origin"
 
@@ -187,7 +190,8 @@ class StreamOwner:
         now = self._clock()
         for waiting in self._newcomers:
             if waiting.newcomer.late(now):
-                self._newcomers.turn_away(waiting, EndReason.NO_MEDIA, how="no_media")
+                without = waiting.newcomer.media_at is None
+                self._newcomers.turn_away(waiting, EndReason.NO_MEDIA, how="no_media" if without else "unclaimed")
             elif waiting.newcomer.ready(now):
                 self._give_stream(waiting)
         for owned in self._streams:
@@ -276,6 +280,7 @@ class StreamOwner:
             if refusal.code is ErrorCode.STREAM_ID_IN_USE:
                 self._newcomers.turn_away(waiting, EndReason.IN_USE, how="in_use")
             else:
+                log.warning("A stream can't be claimed", key=newcomer.publisher.key, reason=refusal.message)
                 newcomer.wait(self._clock())
         finally:
             newcomer.claiming = False

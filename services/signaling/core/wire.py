@@ -148,6 +148,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         tally=PrometheusTally(),
         address_of=lambda node: address_of(host.directory.all(), node),
     )
+    host.directory.on_back(core.joins.node_back)
     await _known_before_anybody_comes(core)
     await instances.start(host.info.node, reservations)
     await _run(core, access)

@@ -10,7 +10,7 @@ import pytest
 
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import pulse as pulse_module
-from rillcast.runtime.bus.pulse import MOST_SILENT_S, SILENT_S, Pulse
+from rillcast.runtime.bus.pulse import ABANDONED_S, MOST_SILENT_S, SILENT_S, Pulse
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually
 
@@ -101,10 +101,14 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[asyncio.Future[None]] = []
+        self.abandoned = 0
 
     def ping(self) -> asyncio.Future[None]:
         self.asked.append(asyncio.get_running_loop().create_future())
         return self.asked[-1]
+
+    def abandon(self) -> None:
+        self.abandoned += 1
 
     async def question(self, number: int) -> asyncio.Future[None]:
         await eventually(lambda: len(self.asked) >= number, what=f"ping {number}")
@@ -116,7 +120,7 @@ async def kept(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S
     monkeypatch.setattr(pulse_module, "BEAT_S", 0.01)
     server = Server()
     pulse.answered()
-    keeper = asyncio.create_task(pulse.keep(server.ping))
+    keeper = asyncio.create_task(pulse.keep(server.ping, server.abandon))
     try:
         yield server
     finally:
@@ -156,3 +160,21 @@ async def test_a_ping_that_went_with_its_connection_is_no_answer(
         pulse.answered()
         await server.question(2)
         assert pulse.hearing == 2
+
+
+async def test_a_connection_without_an_answer_is_given_up_after_a_while(
+    pulse: Pulse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with kept(pulse, monkeypatch) as server:
+        first = await server.question(1)
+        clock.advance(ABANDONED_S)
+        await asyncio.sleep(0.05)
+        assert server.abandoned == 0
+        clock.advance(0.1)
+        await eventually(lambda: server.abandoned > 0, what="the connection being given up")
+        pulse.lost()
+        first.cancel()
+        await eventually(lambda: not pulse._connected, what="the loss")
+        given_up = server.abandoned
+        await asyncio.sleep(0.05)
+        assert server.abandoned <= given_up + 1

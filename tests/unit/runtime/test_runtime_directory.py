@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     NodeInfo,
@@ -108,3 +110,40 @@ def test_a_node_that_fails_its_check_is_left_out_while_the_registry_answers() ->
     assert directory.alive(NodeId("e2"))
     discovery.reachable = False
     assert sorted(directory.nodes(NodeKind.EDGE)) == ["e1", "e2"]
+
+
+def test_a_process_that_was_taken_for_gone_and_lives_is_told_of_once() -> None:
+    setting = Setting()
+    back: list[str] = []
+    setting.directory.on_back(lambda report: back.append(report.info.node))
+    setting.directory.heard(report("e1"))
+    setting.clock.advance(EXPIRY_S + 0.1)
+    setting.directory.expire()
+    assert (setting.gone, back) == (["e1"], [])
+    setting.directory.heard(report("e1"))
+    setting.directory.heard(report("e1"))
+    assert back == ["e1"]
+
+
+def test_a_process_that_took_the_place_of_one_that_is_gone_is_not_back() -> None:
+    setting = Setting()
+    back: list[str] = []
+    setting.directory.on_back(lambda report: back.append(report.info.node))
+    setting.directory.heard(report("e1", incarnation="1"))
+    setting.clock.advance(EXPIRY_S + 0.1)
+    setting.directory.expire()
+    setting.directory.heard(report("e1", incarnation="2"))
+    setting.directory.left(NodeLeft(node=NodeId("e1"), kind=NodeKind.EDGE))
+    setting.directory.heard(report("e1", incarnation="2"))
+    assert back == []
+
+
+def test_how_many_departed_nodes_are_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rillcast.runtime.discovery.directory.MOST_DEPARTED", 3)
+    setting = Setting()
+    for number in range(5):
+        setting.directory.heard(report(f"e{number}"))
+    setting.clock.advance(EXPIRY_S + 0.1)
+    setting.directory.expire()
+    assert len(setting.gone) == 5
+    assert len(setting.directory._departed) == 3

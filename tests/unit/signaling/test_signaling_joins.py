@@ -10,7 +10,7 @@ from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import NodeLoad
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import AT_ONCE
-from tests.unit.signaling.join_site import FULL, SILENT, WAIT_S, Site, now, passes
+from tests.unit.signaling.join_site import FULL, SILENT, STALLED, WAIT_S, Site, now, passes
 
 
 @pytest.mark.parametrize("kind", [NodeKind.EDGE, NodeKind.ORIGIN])
@@ -153,5 +153,49 @@ def test_thousands_of_ends_at_once_are_asked_few_at_a_time() -> None:
 
         assert sorted(site.closed, key=int) == [str(number) for number in range(5_000)]
         assert site.most_closing == AT_ONCE
+
+    passes(check)
+
+
+def test_a_bus_that_stalls_refuses_at_once_and_blames_no_node() -> None:
+    async def check() -> None:
+        site = Site()
+        for name in ("e1", "e2"):
+            site.has(name)
+            site.refusals[NodeId(name)] = STALLED
+
+        assert await site.joins_at() == "NO_NODE_AVAILABLE"
+        assert (now(), len(site.asked)) == (0.0, 1)
+        assert site.joins._silent.now(now()) == set()
+
+    passes(check)
+
+
+def test_no_publisher_is_let_in_where_no_origin_can_write() -> None:
+    async def check() -> None:
+        site = Site()
+        site.has("o1", NodeKind.ORIGIN, store_lost=True)
+        assert await site.joins_at(kind=NodeKind.ORIGIN) == "STORE_UNAVAILABLE"
+        assert (now(), site.asked) == (0.0, [])
+
+        site.has("o2", NodeKind.ORIGIN)
+        assert await site.joins_at(kind=NodeKind.ORIGIN) == "o2"
+
+    passes(check)
+
+
+def test_sessions_left_behind_are_ended_when_their_node_turns_out_to_live() -> None:
+    async def check() -> None:
+        site = Site()
+        site.has("e1")
+        for number in range(3):
+            site.joins.leave_behind(SessionId(f"at-e1-{number}"), NodeId("e1"))
+        site.joins.leave_behind(SessionId("at-e2"), NodeId("e2"))
+        for _ in range(2):
+            site.joins.node_back(site.reported[NodeId("e1")])
+        await site.tasks.settle()
+
+        assert sorted(site.closed) == ["at-e1-0", "at-e1-1", "at-e1-2"]
+        assert len(site.joins._left_behind) == 1
 
     passes(check)

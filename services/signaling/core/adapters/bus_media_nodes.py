@@ -67,7 +67,7 @@ class BusMediaNodes:
     async def reoffer(self, session: SessionId, node: NodeId, sdp_offer: str) -> SessionAnswer:
         """Hand a publisher's next offer to its origin."""
         request = ReofferRequest(session=session, sdp_offer=sdp_offer)
-        return await self._bus.request(subjects.origin_reoffer(node), request, SessionAnswer)
+        return await self._ask(node, subjects.origin_reoffer(node), request, SessionAnswer)
 
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
@@ -92,7 +92,7 @@ class BusMediaNodes:
     async def turn_away(self, node: NodeId, app: AppName, stream: StreamId) -> bool:
         """Have an origin send those away who want a stream and have not got it yet."""
         request = TurnAwayRequest(app=app, stream=stream)
-        return (await self._bus.request(subjects.origin_turn_away(node), request, CloseAnswer)).found
+        return (await self._ask(node, subjects.origin_turn_away(node), request, CloseAnswer)).found
 
     def _kind(self, node: NodeId) -> NodeKind:
         report = self._directory.get(node)

@@ -27,6 +27,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling import metrics
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
+from services.signaling.core.domain.left_behind import LeftBehind
 from services.signaling.core.domain.silent_nodes import SilentNodes
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
 from services.signaling.core.usecases.node_arrival import NodeArrival
@@ -35,6 +36,7 @@ from services.signaling.core.usecases.node_asks import Ask, NodeAsks, Patience
 log = get_logger(__name__)
 
 ATTEMPTS = 3
+STORE_RETRY_S = 5.0
 OPEN_TIMEOUT_S = 3.0
 """For all attempts together. An SDK starts anew when ICE isn't checking about 3 s after `play`."""
 EDGE_ALONE_S = 1.0
@@ -47,6 +49,8 @@ _ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USA
 """Refusals after which another node may do better."""
 _SILENCE = frozenset({"timeout", "nobody"})
 """What came of requests (`Unanswered.outcome`) after which a node is avoided for a while."""
+_OUR_BUS = frozenset({"stalled", "disconnected"})
+"""What says nothing about any node: none was asked, and to ask another one is no use."""
 
 Nodes = Mapping[NodeId, NodeReport]
 Choose = Callable[[Nodes, set[NodeId]], NodeId]
@@ -110,6 +114,7 @@ class Joins:
         self._clock = asyncio.get_running_loop().time
         self._opening = 0
         self._silent = SilentNodes()
+        self._left_behind = LeftBehind()
         self._traces: dict[SessionId, context.Context] = {}
         self._tracer = tracer("rillcast.signaling")
 
@@ -121,7 +126,11 @@ class Joins:
 
         def choose(origins: Nodes, refused: set[NodeId]) -> NodeId:
             owner = self._owner_of(join.app, join.stream)
-            return self._placement.publisher(origins.values(), owner, join.client.place, self._clock(), refused)
+            able = [report for report in origins.values() if not report.store_lost]
+            if origins and not able:
+                why = "the store takes no writes, so no stream can begin"
+                raise RillcastError(ErrorCode.STORE_UNAVAILABLE, why, STORE_RETRY_S)
+            return self._placement.publisher(able, owner, join.client.place, self._clock(), refused)
 
         async def ask(origin: NodeId, timeout_s: float) -> SessionAnswer:
             return await self._nodes.publish(origin, request, timeout_s)
@@ -234,7 +243,7 @@ class Joins:
             answer = asked.result()
         except RillcastError as error:
             self._heed(node, error)
-            if error.code not in _ELSEWHERE:
+            if error.code not in _ELSEWHERE or (isinstance(error, Unanswered) and error.outcome in _OUR_BUS):
                 raise
             self._not_taken(opening, node, error.message)
             refusals.add(report, error)
@@ -305,6 +314,16 @@ class Joins:
         """Hand a viewer's answer to its edge. Raises `RillcastError`."""
         with self._tracer.start_as_current_span("signaling.accept", context=self._traces.pop(session, None)):
             await self._nodes.accept(session, node, sdp_answer, OPEN_TIMEOUT_S + RUNG_WAIT_S)
+
+    def leave_behind(self, session: SessionId, node: NodeId) -> None:
+        """The session went on elsewhere, since its node is taken for gone. If the same process is heard of again, it is
+        told to end the session."""
+        self._left_behind.add(session, node)
+
+    def node_back(self, report: NodeReport) -> None:
+        """A process that was taken for gone is heard of again, e.g. since it was frozen."""
+        for session in self._left_behind.at(report.info.node):
+            self._tasks.queue(self._end(session, report.info.node, EndReason.REPLACED, 0.0), "end session left behind")
 
     def end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> None:
         """End a session soon. A node that can't be reached ends it by itself when the client is gone, and so does one

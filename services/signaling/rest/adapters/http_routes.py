@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from rillcast.contracts.errors import RillcastError
 from services.signaling import metrics
 from services.signaling.core.adapters.http_body import BodyRefused
-from services.signaling.core.domain.http_status import status_of
+from services.signaling.core.domain.http_status import headers_of, status_of
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Tally
 from services.signaling.operators.domain.rights import Caller
@@ -95,7 +95,8 @@ class RestRoute(APIRoute):
             except BodyRefused as error:
                 response = _refusal(Refusal(error.status, error.message))
             except RillcastError as error:
-                response = _refusal(Refusal(status_of(error), error.message))
+                status = status_of(error)
+                response = _refusal(Refusal(status, error.message), headers_of(error, status))
             except Refused as error:
                 if isinstance(error, BadInput):
                     self._tally.refused_input(self._input)
@@ -174,11 +175,14 @@ def _methods_at(scope: Scope) -> set[str]:
     return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
 
 
-def _refusal(refusal: Refusal) -> Response:
+def _refusal(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
     """A refusal as Ant Media gives it: plain text, or a `Result` in JSON."""
     if refusal.plain:
-        return PlainTextResponse(refusal.message, refusal.status)
-    return _json(Result(success=False, message=refusal.message), refusal.status)
+        response: Response = PlainTextResponse(refusal.message, refusal.status)
+    else:
+        response = _json(Result(success=False, message=refusal.message), refusal.status)
+    response.headers.update(headers or {})
+    return response
 
 
 def _json(value: object, status: int = 200) -> Response:

@@ -79,6 +79,14 @@ class GiveUp(msgspec.Struct, frozen=True):
     session: SessionId
 
 
+class LeaveBehind(msgspec.Struct, frozen=True):
+    """A viewer was moved away from a node that is taken for gone. If the node turns out to live, the session is to be
+    ended there."""
+
+    session: SessionId
+    node: NodeId
+
+
 class Accept(msgspec.Struct, frozen=True, kw_only=True):
     """Hand the viewer's answer over; on refusal `Sessions.answer_refused`."""
 
@@ -147,6 +155,7 @@ Effect = (
     | OpenViewer
     | Moved
     | GiveUp
+    | LeaveBehind
     | Accept
     | End
     | Select

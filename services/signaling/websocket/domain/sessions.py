@@ -17,6 +17,7 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
+    LeaveBehind,
     Moved,
     OpenViewer,
     Send,
@@ -115,7 +116,12 @@ class Sessions:
 
     def node_gone(self, node: NodeId, now: Now) -> list[Effect]:
         """A node died or left. Viewers there are opened at another edge, and publishers are asked to come back."""
-        return [e for slot in self._slots.all() if slot.node == node for e in self._node_leaves(slot, now)]
+        effects: list[Effect] = []
+        for slot in self._slots.all():
+            if slot.node == node:
+                behind = [LeaveBehind(slot.session, node)] if slot.role is Role.PLAY else []
+                effects += [*behind, *self._node_leaves(slot, now)]
+        return effects
 
     def expired(self, session: SessionId) -> list[Effect]:
         """The time to start is over. A session that is connecting or runs by then is left alone."""

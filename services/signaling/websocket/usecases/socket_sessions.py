@@ -23,6 +23,7 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
+    LeaveBehind,
     Moved,
     Mute,
     OpenPublisher,
@@ -100,6 +101,13 @@ class SocketSessions:
         for effect in effects:
             self._carry_out_one(effect)
 
+    def _end(self, effect: End | LeaveBehind) -> None:
+        joins = self._services.joins
+        if isinstance(effect, LeaveBehind):
+            joins.leave_behind(effect.session, effect.node)
+        else:
+            joins.end(effect.session, effect.node, effect.reason, effect.keep_stream_s)
+
     def _carry_out_one(self, effect: Effect) -> None:
         services = self._services
         match effect:
@@ -117,8 +125,8 @@ class SocketSessions:
                 self._ask(services.nodes.select(effect.session, effect.node, effect.height), "select")
             case Mute():
                 self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), "mute")
-            case End():
-                services.joins.end(effect.session, effect.node, effect.reason, effect.keep_stream_s)
+            case End() | LeaveBehind():
+                self._end(effect)
             case Forget() | Moved():
                 self._hand_on(effect)
             case Wait(stream):
