@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rillcast.runtime.http.places import Places
 from rillcast.runtime.http.server import HttpServer
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.app import http_options
@@ -112,6 +113,7 @@ class Listener:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
+        self._places = Places(1_000)
         self._stack = AsyncExitStack()
         self.problems: list[str] = []
 
@@ -132,7 +134,8 @@ class Listener:
     def connect(self) -> MemoryTransport:
         """As the listener does for every connection."""
         make: Any = self._config.http_protocol_class
-        protocol = make(config=self._config, server_state=self._state, app_state={})
+        place = self._places.take("192.0.2.9", lambda: None)
+        protocol = make(config=self._config, server_state=self._state, app_state={}, place=place)
         return MemoryTransport(asyncio.get_running_loop(), protocol)
 
     async def life(self, pieces: list[bytes], *, hangs_up: bool, patience_s: float = 0.0) -> bytes:
