@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import jwt
 import pytest
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rillcast.cli.plan import MAX_PER_KIND, Wishes, services
+from rillcast.cli.plan import MAX_PER_KIND, Keys, Wishes, services
 from rillcast.contracts.words import LicenseState
 from rillcast.licensing.document import (
     COMMUNITY,
@@ -188,7 +189,8 @@ def test_without_any_document_the_community_license_is_valid() -> None:
 
 def test_the_community_license_suffices_for_the_shipped_clusters() -> None:
     most = Wishes(edges=MAX_PER_KIND, origins=MAX_PER_KIND, transcoders=MAX_PER_KIND)
-    seats = [spec for spec in services(most, {}) if not spec.name.startswith("license")]
+    keys = Keys(Path("/seeds"), Path("/tokens"), Path("/ca.pem"))
+    seats = [spec for spec in services(most, {}, keys) if not spec.name.startswith("license")]
     assert len(seats) <= COMMUNITY.limit_total
     assert not COMMUNITY.limits_by_kind
 

@@ -18,7 +18,6 @@ from tests.unit.signaling.join_site import (
     NEVER,
     ORIGIN,
     SILENT,
-    STALLED,
     frozen_first,
     now,
     passes,
@@ -191,7 +190,7 @@ def test_a_silent_node_is_asked_all_the_same_where_there_is_no_other() -> None:
     passes(check)
 
 
-@pytest.mark.parametrize(("refusal", "first"), [(SILENT, "e2"), (LEAVING, "e1"), (STALLED, "e1")])
+@pytest.mark.parametrize(("refusal", "first"), [(SILENT, "e2"), (LEAVING, "e1")])
 def test_only_a_node_that_did_not_answer_is_avoided(refusal: RillcastError, first: str) -> None:
     async def check() -> None:
         site = frozen_first(EDGE, "e2")
