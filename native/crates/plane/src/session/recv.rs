@@ -29,41 +29,90 @@ pub struct Route {
     pub rtx: bool,
 }
 
-/// Learnt and signalled SSRCs. Bounded: a peer that invents SSRCs is not followed.
+/// Learnt and signalled SSRCs, `MAX_SSRCS` at most. While the table is full, a new SSRC takes the place of one that a
+/// newer SSRC of the same route has replaced and that has been silent for `SILENT_US`, longest of all. Without such a one
+/// the new SSRC is not followed. So a publisher may change its SSRCs for ever, and a peer that invents SSRCs takes no
+/// place from one that is in use. The newest of each route, and what the SDP told, is never forgotten.
 pub struct Routes {
-    by_ssrc: HashMap<u32, Route>,
+    by_ssrc: HashMap<u32, Entry>,
+}
+
+struct Entry {
+    route: Route,
+    heard_us: u64,
+    origin: Origin,
+}
+
+/// Where an SSRC is known from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The SDP told it.
+    Signalled,
+    /// From a packet; the newest of its route.
+    Learnt,
+    /// Likewise, but then a newer one of the same route was learnt.
+    Replaced,
 }
 
 const MAX_SSRCS: usize = 64;
+/// No packet for so long: a stream that is still sent has had one.
+const SILENT_US: u64 = 5_000_000;
 
 impl Routes {
     /// With the SSRCs that the SDP told, if it did.
     pub fn new(tracks: &[config::RecvTrack]) -> Self {
         let mut by_ssrc = HashMap::new();
+        let mut signal = |ssrc: Option<&u32>, route| {
+            if let Some(&ssrc) = ssrc {
+                by_ssrc.insert(ssrc, Entry { route, heard_us: 0, origin: Origin::Signalled });
+            }
+        };
         for (track, t) in tracks.iter().enumerate().filter(|(_, t)| t.encodings.len() == 1) {
-            if let Some(&s) = t.ssrcs.first() {
-                by_ssrc.insert(s, Route { track, encoding: 0, rtx: false });
-            }
-            if let Some(&s) = t.rtx_ssrcs.first() {
-                by_ssrc.insert(s, Route { track, encoding: 0, rtx: true });
-            }
+            signal(t.ssrcs.first(), Route { track, encoding: 0, rtx: false });
+            signal(t.rtx_ssrcs.first(), Route { track, encoding: 0, rtx: true });
         }
         Routes { by_ssrc }
     }
 
     /// The route of a clear packet, learnt from its MID, RID or payload type if its SSRC is new.
-    pub fn find(&mut self, tracks: &[RecvTrack], ids: &HeaderExtensions, datagram: &[u8], h: &Header) -> Option<Route> {
-        if let Some(r) = self.by_ssrc.get(&h.ssrc) {
-            let t = &tracks[r.track].config;
-            let expected = if r.rtx { t.rtx_payload_type } else { t.payload_type };
-            return (h.pt == expected).then_some(*r);
+    pub fn find(
+        &mut self,
+        now_us: u64,
+        tracks: &[RecvTrack],
+        ids: &HeaderExtensions,
+        datagram: &[u8],
+        h: &Header,
+    ) -> Option<Route> {
+        if let Some(e) = self.by_ssrc.get_mut(&h.ssrc) {
+            let t = &tracks[e.route.track].config;
+            let expected = if e.route.rtx { t.rtx_payload_type } else { t.payload_type };
+            if h.pt != expected {
+                return None;
+            }
+            e.heard_us = now_us;
+            return Some(e.route);
         }
         let route = self.learn(tracks, ids, datagram, h)?;
-        if self.by_ssrc.len() >= MAX_SSRCS {
-            return None;
+        self.make_room(now_us).then(|| self.add(now_us, h.ssrc, route))
+    }
+
+    fn add(&mut self, now_us: u64, ssrc: u32, route: Route) -> Route {
+        for e in self.by_ssrc.values_mut().filter(|e| e.route == route && e.origin == Origin::Learnt) {
+            e.origin = Origin::Replaced;
         }
-        self.by_ssrc.insert(h.ssrc, route);
-        Some(route)
+        self.by_ssrc.insert(ssrc, Entry { route, heard_us: now_us, origin: Origin::Learnt });
+        route
+    }
+
+    /// Whether there is room for one more SSRC, now that one may have been forgotten for it.
+    fn make_room(&mut self, now_us: u64) -> bool {
+        if self.by_ssrc.len() < MAX_SSRCS {
+            return true;
+        }
+        let spent = |e: &Entry| e.origin == Origin::Replaced && now_us.saturating_sub(e.heard_us) >= SILENT_US;
+        let longest = self.by_ssrc.iter().filter(|(_, e)| spent(e)).min_by_key(|(_, e)| e.heard_us);
+        let Some(ssrc) = longest.map(|(ssrc, _)| *ssrc) else { return false };
+        self.by_ssrc.remove(&ssrc).is_some()
     }
 
     fn learn(&self, tracks: &[RecvTrack], ids: &HeaderExtensions, datagram: &[u8], h: &Header) -> Option<Route> {
@@ -94,12 +143,12 @@ impl Routes {
 
     /// The media SSRCs known for a track.
     pub fn media_ssrcs(&self) -> impl Iterator<Item = (u32, Route)> + '_ {
-        self.by_ssrc.iter().filter(|(_, r)| !r.rtx).map(|(s, r)| (*s, *r))
+        self.by_ssrc.iter().filter(|(_, e)| !e.route.rtx).map(|(s, e)| (*s, e.route))
     }
 
     /// The route of an SSRC that is known already.
     pub fn get(&self, ssrc: u32) -> Option<Route> {
-        self.by_ssrc.get(&ssrc).copied()
+        self.by_ssrc.get(&ssrc).map(|e| e.route)
     }
 }
 
@@ -151,9 +200,13 @@ mod tests {
         d
     }
 
-    fn find(routes: &mut Routes, tracks: &[RecvTrack], d: &[u8]) -> Option<Route> {
+    fn find_at(now_us: u64, routes: &mut Routes, tracks: &[RecvTrack], d: &[u8]) -> Option<Route> {
         let ids = HeaderExtensions { mid: 1, rid: 2, repaired_rid: 3, ..Default::default() };
-        routes.find(tracks, &ids, d, &rtp::parse(d).unwrap())
+        routes.find(now_us, tracks, &ids, d, &rtp::parse(d).unwrap())
+    }
+
+    fn find(routes: &mut Routes, tracks: &[RecvTrack], d: &[u8]) -> Option<Route> {
+        find_at(0, routes, tracks, d)
     }
 
     #[test]
@@ -180,5 +233,52 @@ mod tests {
         assert_eq!(known, MAX_SSRCS - 1);
         assert!(find(&mut routes, &tracks, &packet(96, 7, &[])).is_some());
         assert_eq!(find(&mut routes, &tracks, &packet(99, 7, &[])), None, "another payload type");
+    }
+
+    #[test]
+    fn a_publisher_may_change_its_ssrc_for_ever() {
+        let config = [track("0", 96, 0, &[""], &[7])];
+        let tracks: Vec<_> = config.iter().map(RecvTrack::new).collect();
+        let mut routes = Routes::new(&config);
+        for change in 0..1_000 {
+            let now_us = u64::from(change) * SILENT_US;
+            assert!(find_at(now_us, &mut routes, &tracks, &packet(96, 100 + change, &[])).is_some(), "change {change}");
+            assert!(routes.by_ssrc.len() <= MAX_SSRCS);
+        }
+        assert!(routes.get(7).is_some(), "what the SDP told is never forgotten");
+    }
+
+    #[test]
+    fn invented_ssrcs_take_no_place_from_those_in_use() {
+        let config = [track("0", 96, 97, &["h", "l"], &[])];
+        let tracks: Vec<_> = config.iter().map(RecvTrack::new).collect();
+        let mut routes = Routes::new(&config);
+        let layer = |rid: &'static str, ssrc| packet(96, ssrc, &[(1, b"0"), (2, rid.as_bytes())]);
+        let repair = packet(97, 6, &[(1, b"0"), (3, b"h")]);
+        find(&mut routes, &tracks, &layer("h", 5));
+        find(&mut routes, &tracks, &repair);
+        for second in 1..100 {
+            let now_us = second * 1_000_000;
+            assert!(find_at(now_us, &mut routes, &tracks, &packet(96, 5, &[])).is_some(), "second {second}");
+            for invented in 0..20 {
+                find_at(now_us, &mut routes, &tracks, &layer("l", 1_000 + second as u32 * 20 + invented));
+            }
+        }
+        assert!(routes.get(6).is_some(), "nothing has replaced it, however long no packet was lost");
+        assert_eq!(routes.by_ssrc.len(), MAX_SSRCS);
+    }
+
+    #[test]
+    fn the_longest_silent_one_that_was_replaced_is_forgotten_first() {
+        let config = [track("0", 96, 0, &[""], &[])];
+        let tracks: Vec<_> = config.iter().map(RecvTrack::new).collect();
+        let mut routes = Routes::new(&config);
+        for ssrc in 0..MAX_SSRCS as u32 {
+            find_at(u64::from(ssrc), &mut routes, &tracks, &packet(96, ssrc, &[]));
+        }
+        find_at(1_000, &mut routes, &tracks, &packet(96, 0, &[]));
+        assert_eq!(find_at(SILENT_US, &mut routes, &tracks, &packet(96, 900, &[])), None, "none was silent for long");
+        assert!(find_at(SILENT_US + 1, &mut routes, &tracks, &packet(96, 900, &[])).is_some());
+        assert!(routes.get(0).is_some() && routes.get(1).is_none());
     }
 }

@@ -164,7 +164,7 @@ impl Worker {
         session.heard_from(now_us, path.to);
         session.totals.packets_received += 1;
         session.totals.bytes_received += len as u64;
-        let Some(route) = session.routes.find(&session.recv, &session.extensions, datagram, &header) else {
+        let Some(route) = session.routes.find(now_us, &session.recv, &session.extensions, datagram, &header) else {
             return self.counters.add("rtp_unknown_ssrc");
         };
         let (carried, sent) = carried(&session.extensions, datagram, &header);
