@@ -25,6 +25,7 @@ from rillcast.media.plane import Plane
 from rillcast.media.protocol import AddRelay, Error, Event, PlaneRelay, RelayChildLost, RemoveRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.relay_keys import RelayKeys
+from rillcast.relay.witness import ParentWitness
 from rillcast.runtime.telemetry.tracing import tracer
 
 trace = tracer("rillcast.relay")
@@ -138,6 +139,10 @@ class ParentRelays:
         """The nodes to which this stream goes."""
         return {relay.child for relay in self.of(key)}
 
+    def to(self, child: NodeId) -> list[PlaneRelay]:
+        """The relays that feed this node, whatever they carry."""
+        return [number for number, relay in self._by_plane.items() if relay.child == child]
+
     def forget(self, plane_relay: PlaneRelay) -> ParentRelay | None:
         """Forget a relay that is closed. Returns the relay that it was."""
         relay = self._by_plane.pop(plane_relay, None)
@@ -202,6 +207,8 @@ class RelayParent:
         self._on_outcome = on_outcome
         self._on_count = on_count
         self._on_child_lost = on_child_lost
+        self.witness = ParentWitness(plane, self._relays.to)
+        """What is heard of children. It wants the events of the plane."""
 
     def __len__(self) -> int:
         return len(self._relays)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rillcast.contracts.words import NodeKind
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from rillcast.relay.parent import RelayParent
+from rillcast.relay.witness import Vouching
 from rillcast.runtime.wall_clock import wall_ms
 from services.origin import metrics
 from services.origin.adapters.bus_requests import serve_requests
@@ -65,7 +66,8 @@ class Origin:
         self.webrtc = WebRtcIngest(
             node=media.node, plane=media.plane, addresses=media.addresses, owner=self.owner, outbox=media.outbox
         )
-        for handler in (self.webrtc.on_event, self.relays.on_event, self.owner.on_event):
+        self._vouching = Vouching(media.node, media.outbox, children=self.relays.witness)
+        for handler in (self._vouching.on_event, self.webrtc.on_event, self.relays.on_event, self.owner.on_event):
             media.on_event(handler)
         media.every(TICK_S, self.owner.tick)
         media.watch.on_change(lambda key: self.owner.on_stream_changed(key, media.watch.directory.by_key(key)))
@@ -73,6 +75,7 @@ class Origin:
     async def serve(self) -> None:
         """Begin to answer requests on the bus."""
         await serve_requests(self._media.bus, self._media.node, self.owner, self.webrtc, self.relays)
+        await self._vouching.serve(self._media.bus)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load, and the streams with their children."""

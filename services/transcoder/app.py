@@ -96,7 +96,7 @@ class Transcoder:
             ),
             clock=clock,
         )
-        self._vouching = Vouching(media.node, media.outbox, parents=origins.witness)
+        self._vouching = Vouching(media.node, media.outbox, parents=origins.witness, children=self.relays.witness)
         for handler in (self._vouching.on_event, self.running.on_event, self.relays.on_event):
             media.on_event(handler)
         media.on_packet(self.running.on_packet)

@@ -140,6 +140,12 @@ class RemoveRelay(msgspec.Struct, frozen=True, kw_only=True, tag="remove_relay")
     relay: PlaneRelay
 
 
+class LookAtRelay(msgspec.Struct, frozen=True, kw_only=True, tag="look_at_relay"):
+    """Parent side: say with `RelayHeard` how long ago the child was heard. Nothing is said of one that never was."""
+
+    relay: PlaneRelay
+
+
 class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_keyframe"):
     """Ask upstream for a keyframe; merged and throttled (one per 500 ms and source)."""
 
@@ -187,6 +193,7 @@ Command = (
     | RemoveSource
     | AddRelay
     | RemoveRelay
+    | LookAtRelay
     | RequestKeyframe
     | Probe
     | Tap

@@ -80,6 +80,14 @@ class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child
     relay: PlaneRelay
 
 
+class RelayHeard(msgspec.Struct, frozen=True, kw_only=True, tag="relay_heard"):
+    """Parent side: the answer to `LookAtRelay`."""
+
+    relay: PlaneRelay
+    silent_ms: int
+    """The time since anything authentic came from the child. A child that lives says something each second."""
+
+
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
     """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes
     once per silence."""
@@ -126,6 +134,7 @@ Event = (
     | SourceSwitched
     | RelayConnected
     | RelayChildLost
+    | RelayHeard
     | RelayParentLost
     | KeyframeWanted
     | ClockSeen

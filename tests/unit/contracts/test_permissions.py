@@ -120,7 +120,7 @@ def test_a_bucket_is_read_and_written_by_those_who_must(bucket: str, readers: se
         ("rc.v1.node.reported.edge.edge-1", {"edge"}),
         ("rc.v1.node.confirm.edge.edge-1", {"signaling"}),
         (subjects.NODE_DOUBTED, {"signaling"}),
-        ("rc.v1.node.vouched.signaling-1", {"edge", "transcoder"}),
+        ("rc.v1.node.vouched.signaling-1", {"origin", "edge", "transcoder"}),
         ("rc.v1.license.acquire.transcoder", {"transcoder"}),
     ],
 )

@@ -8,10 +8,11 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeDoubted, NodeVouched
-from rillcast.media.protocol import SourceId, SourceStats
-from rillcast.relay.witness import HEARD_S, Vouching, Witness
+from rillcast.media.protocol import LookAtRelay, PlaneRelay, RelayHeard, SourceId, SourceStats
+from rillcast.relay.witness import CHILD_HEARD_MS, HEARD_S, MOST_ASKED, ParentWitness, Vouching, Witness
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.plane import FakePlane
 
 ORIGIN, OTHER = NodeId("origin-1"), NodeId("origin-2")
 
@@ -99,6 +100,77 @@ class Posted:
 
     def put(self, subject: str, event: msgspec.Struct) -> None:
         self.put_out.append((subject, event))
+
+
+class Feeder:
+    """A node that feeds others, and its plane."""
+
+    def __init__(self, **children: list[int]) -> None:
+        self.plane = FakePlane()
+        self.children = {NodeId(name): [PlaneRelay(relay) for relay in relays] for name, relays in children.items()}
+        self.witness = ParentWitness(self.plane, lambda node: self.children.get(node, []))
+        self.heard = 0
+
+    def look(self, node: str) -> None:
+        def heard() -> None:
+            self.heard += 1
+
+        self.witness.look(NodeId(node), heard)
+
+    def says(self, relay: int, silent_ms: int) -> None:
+        self.witness.on_event(RelayHeard(relay=PlaneRelay(relay), silent_ms=silent_ms))
+
+    @property
+    def asked(self) -> list[int]:
+        return [command.relay for command in self.plane.of(LookAtRelay)]
+
+
+def test_the_plane_is_asked_for_some_relays_of_the_child_and_of_nobody_else() -> None:
+    feeder = Feeder(a=[1, 2, 3, 4, 5, 6], b=[7])
+    feeder.look("a")
+    feeder.look("nobody")
+    assert feeder.asked == [1, 2, 3, 4]
+
+
+def test_a_child_that_was_heard_a_moment_ago_is_heard_once_for_each_look() -> None:
+    feeder = Feeder(a=[1, 2])
+    feeder.look("a")
+    feeder.says(1, CHILD_HEARD_MS)
+    assert feeder.heard == 0
+    feeder.says(2, CHILD_HEARD_MS - 1)
+    feeder.says(2, 0)
+    assert feeder.heard == 1
+    feeder.look("a")
+    feeder.says(1, 0)
+    assert feeder.heard == 2
+
+
+def test_a_busy_plane_is_not_asked_and_what_is_never_answered_is_bounded() -> None:
+    feeder = Feeder(**{f"n{number}": [number] for number in range(MOST_ASKED + 1)})
+    feeder.plane.busy = True
+    feeder.look("n0")
+    feeder.says(0, 0)
+    assert feeder.heard == 0
+    feeder.plane.busy = False
+    for number in range(MOST_ASKED + 1):
+        feeder.look(f"n{number}")
+    feeder.says(0, 0)
+    feeder.says(MOST_ASKED, 0)
+    assert feeder.heard == 1
+
+
+async def test_a_parent_vouches_for_a_child_that_its_plane_hears() -> None:
+    bus, outbox, feeder = FakeBus(), Posted(), Feeder(edge=[5])
+    vouching = Vouching(ORIGIN, outbox, children=feeder.witness)
+    await vouching.serve(bus)
+    doubted = NodeDoubted(node=NodeId("edge"), incarnation="abc", signaling=NodeId("signaling-2"))
+    await bus.emit(subjects.NODE_DOUBTED, doubted)
+    await bus.settle()
+    assert outbox.put_out == []
+    vouching.on_event(RelayHeard(relay=PlaneRelay(5), silent_ms=300))
+    expected = NodeVouched(node=NodeId("edge"), incarnation="abc", by=ORIGIN)
+    assert outbox.put_out == [(subjects.node_vouched(NodeId("signaling-2")), expected)]
+    await bus.close()
 
 
 async def test_it_is_said_to_who_asks_and_only_of_who_is_heard(site: Site) -> None:

@@ -270,6 +270,9 @@ pub enum Command {
     RemoveRelay {
         relay: u64,
     },
+    LookAtRelay {
+        relay: u64,
+    },
     RequestKeyframe {
         source: u64,
     },

@@ -79,6 +79,11 @@ pub enum Event {
     RelayChildLost {
         relay: u64,
     },
+    /// Parent side: the child was heard so long ago. Once per `LookAtRelay`, if it was heard at all.
+    RelayHeard {
+        relay: u64,
+        silent_ms: u64,
+    },
     /// Child side: nothing at all from the parent for 0.9 s. Once per silence.
     RelayParentLost {
         source: u64,

@@ -67,6 +67,7 @@ impl Router {
             Command::RemoveSession { session, .. } => Ok(registry.leave(Object::Session(*session))),
             Command::RemoveSource { source } => Ok(registry.leave(Object::Source(*source))),
             Command::RemoveRelay { relay } => Ok(registry.leave(Object::Relay(*relay))),
+            Command::LookAtRelay { relay } => Ok(registry.worker_of(Object::Relay(*relay))),
             Command::RestartIce { session, .. }
             | Command::SwitchSource { session, .. }
             | Command::LimitLayers { session, .. }

@@ -85,6 +85,10 @@ impl Worker {
                 self.remove_relay(relay);
                 ("remove_relay", relay, Ok(()))
             }
+            Command::LookAtRelay { relay } => {
+                self.look_at_relay(now_us, relay);
+                ("look_at_relay", relay, Ok(()))
+            }
             Command::LimitLayers { session, track, temporal } => {
                 ("limit_layers", session, self.limit_layers(session, track, temporal))
             }
@@ -120,6 +124,14 @@ impl Worker {
 
     fn with_source(&mut self, id: u64, f: impl FnOnce(&mut Source)) -> Result<(), Failure> {
         self.sources.get_mut(id).map(f).ok_or(Failure::NotHere(id))
+    }
+
+    /// A relay that ended meanwhile, or whose child never came, is passed over.
+    fn look_at_relay(&self, now_us: u64, id: u64) {
+        if let Some(r) = self.relays.outgoing(id).filter(|r| r.child.is_some()) {
+            let silent_ms = now_us.saturating_sub(r.seen_us) / 1000;
+            self.shared.events.push(Event::RelayHeard { relay: id, silent_ms });
+        }
     }
 
     // ------------------------------------------------------------------ sessions

@@ -116,3 +116,25 @@ fn what_was_not_listened_to_is_no_silence() {
     link.pass(500_000);
     assert_eq!(link.lost(), 0);
 }
+
+#[test]
+fn a_parent_says_how_long_ago_it_heard_its_child() {
+    let mut link = Link::new();
+    let asked = |link: &mut Link| {
+        link.parent.events.clear();
+        link.parent.command(Command::LookAtRelay { relay: 1 });
+        link.parent.events.iter().find_map(|e| match e {
+            Event::RelayHeard { relay: 1, silent_ms } => Some(*silent_ms),
+            _ => None,
+        })
+    };
+    assert_eq!(asked(&mut link), None, "no child has come yet");
+    link.pass(3_000_000);
+    let alive = asked(&mut link).unwrap();
+    assert!(alive <= 1_100, "keep-alives come each second, not {alive} ms ago");
+    link.parent.pass(2_000_000);
+    let dead = asked(&mut link).unwrap();
+    assert!((2_000..=alive + 2_100).contains(&dead), "{dead}");
+    link.parent.command(Command::RemoveRelay { relay: 1 });
+    assert_eq!(asked(&mut link), None);
+}
