@@ -51,8 +51,8 @@ fn read(d: &[u8]) {
 }
 
 fn written(c: &Check) {
-    if c.username.len() > 512 {
-        return;
+    if c.username.len() > 508 {
+        return; // it is cut (RFC 8489 §14.3)
     }
     let mut request = vec![];
     stun::write_request(
