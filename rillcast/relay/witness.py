@@ -117,7 +117,7 @@ class Vouching:
         self._children = children
 
     async def serve(self, bus: Bus) -> None:
-        """Begin to listen."""
+        """From now on, say which doubted nodes this one still hears media of."""
         await bus.listen(subjects.NODE_DOUBTED, NodeDoubted, self._doubted)
 
     def on_event(self, event: Event) -> None:
