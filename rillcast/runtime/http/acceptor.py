@@ -23,10 +23,14 @@ from rillcast.runtime.http.turns import CONNECTION_WORK, HANDSHAKE_WORK, Turns
 
 ACCEPTED_PER_TURN = 32
 """Of the event loop: a millisecond."""
+MOST_ARRIVING = 8
+"""Accepted connections of which is not known yet whether they are idle. It is less than any address may have."""
 BACKLOG = 2_048
 """Connections that the system keeps until they are accepted."""
 REST_S = 1.0
 """How long nobody is accepted when the process has no file descriptor left."""
+TURNS_TO_LOOK = 3
+"""Until a protocol knows whether its connection is idle."""
 MOST_REFUSED = 32
 """Clients without a place that wait to be told so; others are cut off without a word."""
 _NOBODY_THERE = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
@@ -48,6 +52,9 @@ class Acceptor:
         self.certificate: ServerCertificate | None = None
         """None: without TLS."""
         self._refused = 0
+        self._arriving = 0
+        """Accepted connections that wait for their turn, or for their first look at what has come. The system keeps the
+        others: whoever waits here has a place and can't give way."""
         self._rest: asyncio.TimerHandle | None = None
 
     def listen(self, protocol: MakeProtocol, connections: set[Any]) -> None:
@@ -74,6 +81,13 @@ class Acceptor:
         """One client fewer waits to be told that there is no place."""
         self._refused -= 1
 
+    def arrived(self, turns: int = 0) -> None:
+        """A connection fewer waits, after so many more turns of the event loop."""
+        if turns:
+            self.loop.call_soon(self.arrived, turns - 1)
+        else:
+            self._arriving -= 1
+
     def _listen(self) -> None:
         self._rest = None
         self.loop.add_reader(self._sock.fileno(), self._accept)
@@ -81,7 +95,7 @@ class Acceptor:
     def _accept(self) -> None:
         """Who has come gets a place in the next turn: then it is known which connections have got a request in this
         one, so that none of those has to give way."""
-        for _ in range(ACCEPTED_PER_TURN):
+        for _ in range(min(ACCEPTED_PER_TURN, MOST_ARRIVING - self._arriving)):
             try:
                 sock, address = self._sock.accept()
             except OSError as error:
@@ -91,10 +105,12 @@ class Acceptor:
                     self._rest = self.loop.call_later(REST_S, self._listen)
                 return
             sock.setblocking(False)
+            self._arriving += 1
             self.loop.call_soon(self._admit, sock, address[0])
 
     def _admit(self, sock: socket.socket, host: str) -> None:
         if self.certificate is not None and self.certificate.loaded is None:
+            self.arrived()
             _cut_off(sock, "no_certificate")
             return
         arrival = Arrival(self, sock)
@@ -102,6 +118,7 @@ class Acceptor:
         if isinstance(place, Place):
             arrival.enter(place)
         elif self.certificate is not None or self._refused >= MOST_REFUSED:  # before a handshake nothing can be said
+            self.arrived()
             _cut_off(sock, place)
         else:
             self._refused += 1
@@ -161,6 +178,7 @@ class Arrival:
             place.busy()  # until it has its protocol: that it has asked for nothing is not its fault
             self._acceptor.turns.ask(place.party, self._connect)
         else:
+            self._acceptor.arrived()
             loop = self._acceptor.loop
             self._timer = loop.call_later(self._acceptor.timeout_s, self._is_silent)
             loop.add_reader(self._sock, self._has_spoken)
@@ -229,16 +247,22 @@ class Arrival:
 
     def _connect(self) -> int:
         if self._is_over:
+            self._acceptor.arrived()
             return 0
-        self._start(self._hand_over(self._protocol))
+        self._start(self._hand_over(self._protocol)).add_done_callback(self._has_arrived)
         return CONNECTION_WORK
 
     def _connect_refused(self, why: Refused) -> int:
         self._acceptor.refusal_said()
         if self._is_over:
+            self._acceptor.arrived()
             return 0
-        self._start(self._hand_over(lambda: self._acceptor.protocol(why)))
+        self._start(self._hand_over(lambda: self._acceptor.protocol(why))).add_done_callback(self._has_arrived)
         return CONNECTION_WORK
+
+    def _has_arrived(self, _: asyncio.Task[None]) -> None:
+        """However the task ended, also one that was cancelled before it began."""
+        self._acceptor.arrived(TURNS_TO_LOOK)
 
     async def _hand_over(self, protocol: Callable[[], asyncio.Protocol]) -> None:
         self._is_begun = True
@@ -256,9 +280,10 @@ class Arrival:
         assert self._place is not None
         return self._acceptor.protocol(self._place)
 
-    def _start(self, work: Any) -> None:
-        self._task = self._acceptor.loop.create_task(work)
-        self._task.add_done_callback(lambda _: self._over())
+    def _start(self, work: Any) -> asyncio.Task[None]:
+        self._task = task = self._acceptor.loop.create_task(work)
+        task.add_done_callback(lambda _: self._over())
+        return task
 
     def _leave(self) -> None:
         if self._place is not None:
