@@ -42,7 +42,7 @@ class Fed(Protocol):
 
 
 class Outgoing(Protocol):
-    """The part of `rillcast.node.background.Outbox` that is needed here."""
+    """The part of `rillcast.node.outbox.Outbox` that is needed here."""
 
     def put(self, subject: str, event: msgspec.Struct) -> None: ...
 

@@ -276,8 +276,7 @@ class NatsKeyValue:
             result = await self._attempt(step)
         except RillcastError:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
-            self._refused_at = time.monotonic() if writes else self._refused_at
-            raise
+            raise  # a bus that is down or stalled says nothing about the store
         except (nats.errors.Error, OSError, TimeoutError) as error:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
             self._refused_at = time.monotonic() if writes else self._refused_at
@@ -338,5 +337,6 @@ class NatsKeyValue:
         return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"store {self._bucket}: {why}", RETRY_AFTER_S)
 
     async def _restart_feeds(self) -> None:
+        self._refused_at = None  # what failed as the bus went says nothing about the store
         for feed in self._feeds:
             feed.restart()
