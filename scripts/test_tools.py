@@ -20,6 +20,8 @@ TEST_TOOLS = {
     "haproxy": ["haproxy"],
     "caddy": ["caddy"],
     "pebble": ["pebble"],
+    "ip": ["iproute2"],
+    "setpriv": ["util-linux"],
     "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
     "gstreamer-1.0/libgstwebrtc.so": ["gstreamer1.0-plugins-bad", "gir1.2-gst-plugins-bad-1.0"],
     "gstreamer-1.0/libgstx264.so": ["gstreamer1.0-plugins-ugly"],
@@ -38,8 +40,12 @@ def is_there(tool: str) -> bool:
 def ensure_test_tools() -> None:
     """Browsers and other clients that play the stranger in the tests."""
     packages = [package for tool, names in TEST_TOOLS.items() if not is_there(tool) for package in names]
-    if shutil.which("cargo-clippy") is None and find_cargo() == Path("/usr/bin/cargo"):
-        packages.append("rust-web-clippy" if rust_packages()[0] == "rustc-web" else "rust-clippy")
+    if find_cargo() == Path("/usr/bin/cargo"):
+        from_web = rust_packages()[0] == "rustc-web"
+        if shutil.which("cargo-clippy") is None:
+            packages.append("rust-web-clippy" if from_web else "rust-clippy")
+        if shutil.which("rustfmt") is None:
+            packages.append("rustfmt-web" if from_web else "rustfmt")
     if packages and not apt(packages):
         print(
             "setup: some tests will fail for want of tools; run: "

@@ -30,6 +30,8 @@ CONSUL_NODE = "consul"
 CONSUL_FOLDER, CONSUL_DATA, CONSUL_SETUP = "consul", "consul-data", "consul-setup"
 ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
 NATS_FOLDER, NATS_DATA, GRAFANA_FOLDER = "nats", "nats-data", "grafana"
+SIGNALING_DATA = "signaling-data"
+"""Where the signaling container writes the operator's first password."""
 SEED_NAME, USERS_NAME, PASSWORD_NAME = "nats.nkey", "users.conf", "admin-password"
 CERTIFICATE = "server.pem"
 """The certificate of a server with its key, in the volume of that server."""
@@ -48,6 +50,9 @@ def write_keys(
         with alone_in(nats):
             _write_nats(folder, own=own)
             _write_consul(folder, own=own)
+            _close(folder / SIGNALING_DATA)
+            if own:
+                _give(folder / SIGNALING_DATA, NODES_UID)
             password = folder / GRAFANA_FOLDER / PASSWORD_NAME
             _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
             return keep_tls(tls_files(folder, own=own), clock())

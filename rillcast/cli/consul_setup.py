@@ -40,6 +40,7 @@ async def set_up(
                 try:
                     for user, secret in tokens.users.items():
                         await _make(client, user, secret, rules_of(user, agent_node))
+                    await _sync(client, tokens.users[RegistryUser.AGENT])
                     return
                 except (httpx.TransportError, _NotYet) as error:
                     reason = str(error) or type(error).__name__
@@ -74,6 +75,12 @@ async def _make(client: httpx.AsyncClient, user: RegistryUser, secret: str, rule
     )
 
 
+async def _sync(client: httpx.AsyncClient, agent: str) -> None:
+    """Have the agent tell the servers how the checks of nodes stand, now that it may. One that was refused tries again
+    after 15 to 30 s only, but within 3 s when it is given its token once more."""
+    await _call(client, "PUT", "/v1/agent/token/agent", {"Token": agent})
+
+
 async def _call(
     client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
@@ -86,5 +93,5 @@ async def _call(
         raise _NotYet(words)
     if answer.status_code != 200:
         raise CannotGoOn(f"Consul refuses the access list: {words}")
-    found = answer.json()
+    found = answer.json() if answer.content else None
     return found if isinstance(found, dict) else None

@@ -81,6 +81,34 @@ def streams(url: Url = "", run_dir: RunDir = ROOT / ".run", token_file: TokenFil
 
 
 @app.command()
+def drain(
+    node: Annotated[str, typer.Argument(help="The node's id, as `rillcast status` shows it.")],
+    *,
+    deadline: Annotated[
+        int | None, typer.Option(help="Seconds after which whoever is left is cut off. Default: the node's setting.")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Cut everybody off at once.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Let the node take new work again.")] = False,
+    url: Url = "",
+    run_dir: RunDir = ROOT / ".run",
+    token_file: TokenFile = None,
+    user: User = "",
+) -> None:
+    """Empty an origin, edge or transcoder, and show how far it is.
+
+    The node takes nothing new, and what it has moves to others. It stays so until its process ends, or until --undo.
+    Ctrl-C ends the showing and not the drain. Exit codes: 0 nobody is left, 3 somebody was cut off at the deadline,
+    4 the node ended before it was empty, 1 anything else.
+    """
+    from rillcast.cli.drain import Wish
+    from rillcast.cli.drain import drain as drained
+
+    wish = Wish(node, deadline, now, undo)
+    wish.check()
+    raise typer.Exit(drained(operator(url, RunFolder(run_dir), token_file, user), wish, console))
+
+
+@app.command()
 def password(
     name: Annotated[str, typer.Argument(help="Whose.")] = "admin",
     *,

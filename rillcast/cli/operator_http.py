@@ -19,6 +19,8 @@ from rillcast.contracts.status import APPS_PATH, AppStatus
 DEFAULT_URL = "http://127.0.0.1:5080/"
 TIMEOUT_S = 10.0
 USERS = "/rest/v2/users"
+MOST_SAID = 300
+"""Characters of a refusal that are shown."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def _sign_in(client: httpx.Client, who: Operator) -> None:
 def _said(answer: httpx.Response) -> str:
     if answer.status_code == 403 and answer.text == "Not authenticated user":
         return "it needs an operator; give --user or --token-file, or set RILLCAST_TOKEN"
-    return answer.text[:200]
+    with suppress(ValueError, KeyError, TypeError):
+        return str(answer.json()["message"])[:MOST_SAID]
+    return answer.text[:MOST_SAID]
 
 
 def _prompted(user: str) -> str:

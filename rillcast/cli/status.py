@@ -11,9 +11,9 @@ from rich.text import Text
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
 from rillcast.cli.operator_http import Operator, asking
-from rillcast.contracts.messages import LicenseStatus, NodeReport
+from rillcast.contracts.messages import DrainProgress, LicenseStatus, NodeReport, TreePlace
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
-from rillcast.contracts.words import LicenseState, NodeKind
+from rillcast.contracts.words import DrainPhase, LicenseState, NodeKind
 
 _BUSY, _FULL = 0.6, 0.85
 _NODE_COLUMNS = (
@@ -24,7 +24,10 @@ _NODE_COLUMNS = (
     Column(title="load", right=True),
     Column(title="sessions", right=True),
     Column(title="streams", right=True, drop=1),
-    Column(title="admin", drop=4),
+    Column(title="level", right=True, drop=4),
+    Column(title="fed by", shortest=12, middle=True, drop=2),
+    Column(title="feeds", right=True, drop=2),
+    Column(title="admin", drop=5),
 )
 _STREAM_COLUMNS = (
     Column(title="stream", shortest=16, middle=True),
@@ -65,6 +68,7 @@ def render_nodes(status: ClusterStatus) -> RenderableType:
                 _load(report.load.highest()),
                 str(report.load.sessions),
                 str(report.load.streams),
+                *_place_in_tree(report.tree),
                 report.info.admin_address,
             ]
             for report in reports
@@ -104,10 +108,26 @@ def render_streams(status: ClusterStatus) -> RenderableType:
     )
 
 
+def _place_in_tree(tree: TreePlace | None) -> tuple[str, str, str]:
+    """Its level, who feeds it, and how many others it feeds."""
+    if tree is None:
+        return NOTHING, NOTHING, NOTHING
+    return str(tree.level), ", ".join(tree.parents), str(tree.children)
+
+
 def _state(report: NodeReport) -> Text:
     if report.draining:
-        return Text("draining", style="yellow")
+        return Text(_drain(report.drain), style="yellow")
     return Text("ready", style="green") if report.ready else Text(report.not_ready_reason or "not ready", style="red")
+
+
+def _drain(progress: DrainProgress | None) -> str:
+    if progress is None or progress.phase is DrainPhase.NONE:
+        return "draining"
+    if progress.phase is not DrainPhase.DRAINING:
+        return "drained"
+    counts = (progress.viewers, progress.publishers, progress.jobs)
+    return f"draining, {sum(count.left for count in counts)} left, {progress.left_s:.0f} s"
 
 
 def _load(share: float) -> Text:
@@ -128,6 +148,8 @@ def _license(license: LicenseStatus | None) -> Text:
 
 
 def _since(stream: StreamStatus, now_s: float) -> Text:
+    if stream.backup is not None:
+        return Text(f"on backup {stream.backup}", style="yellow")
     if not stream.media_flowing:
         return Text("waiting for media", style="yellow")
     seconds = max(0, int(now_s - stream.started_at_ms / 1000))

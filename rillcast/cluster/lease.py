@@ -68,7 +68,7 @@ class Lease:
         self._changed = False
         """Whether the record is another one since the last write began, and may be written early."""
         self._claim = claim
-        """Of the next claiming write: that of `epoch`, unless what was given away is to become void."""
+        """Of the next claiming write: that of `epoch`, unless what was granted is to become void."""
         self._above = above
         self._proposed = Epoch(0, claim)
         self.forgotten = 0
@@ -115,8 +115,8 @@ class Lease:
         self._hasten(now)
 
     def renew(self, claim: ClaimId, now: float) -> None:
-        """Claim again over the own record, with another id: everything given away under the present one becomes void.
-        A second time before that was written changes nothing, since nothing was given away under the new id."""
+        """Claim again over the own record, with another id: everything granted under the present one becomes void.
+        A second time before that was written changes nothing, since nothing was granted under the new id."""
         if self._claim != self.epoch.claim:
             return
         self._claim = claim

@@ -96,7 +96,7 @@ class LeaseKeeper:
         self._hurried.set()
 
     def renew(self) -> None:
-        """Claim the key again with another id, so that everything given away under the present one becomes void."""
+        """Claim the key again with another id, so that everything granted under the present one becomes void."""
         self.lease.renew(new_claim_id(), self._clock())
         self._hurried.set()
 

@@ -8,8 +8,8 @@ back. An owner whose record went back claims its key anew, with a higher epoch (
 
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
 gone. This says something only while we hear the store, and while the store hears the owner. So nothing expires while
-the bus is down or stalled, nor within one lease after it came back, nor while the owner lives and says that the store
-takes no writes of it.
+the bus is down or stalled, while no server of the store feeds us, nor within one lease after that, nor while the owner
+lives and says that the store takes no writes of it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ from rillcast.runtime.ports import Entry
 
 MAX_ENTRIES = 200_000
 """The most entries of one bucket. A store that has more is broken or hostile; the rest is ignored and counted."""
+
+
+LOST_S = 10.0
+"""For so long after a stream's record has expired its publisher is waited for: an owner that ends a stream deletes the
+record, so that one which expires has lost its owner. A client that publishes finds another origin in that time."""
+MOST_LOST = 10_000
+"""Streams without an owner that are remembered; beyond, the oldest are forgotten."""
 
 
 class TrackSupply(msgspec.Struct, frozen=True):
@@ -120,6 +127,7 @@ class StreamDirectory:
         self._renditions: dict[str, _SeenRendition] = {}
         self._by_stream: dict[str, set[str]] = {}
         self._live: dict[str, LiveStream] = {}
+        self._lost_at: dict[str, float] = {}
         self._heard_in = 0
         self._heard_since = 0.0
         self.undecodable = 0
@@ -147,9 +155,16 @@ class StreamDirectory:
             if live is not None:
                 yield live
 
+    def has_lost_owner(self, key: str, now: float) -> bool:
+        """Whether the stream with this `stream_key` is not live since its owner fell silent a moment ago: its publisher
+        is likely to return. False when it was ended."""
+        lost_at = self._lost_at.get(key)
+        return lost_at is not None and now - lost_at < LOST_S
+
     def apply_stream(self, entry: Entry, now: float) -> frozenset[str]:
         """Take in a change of the bucket of streams."""
         known = self._streams.get(entry.key)
+        self._lost_at.pop(entry.key, None)
         if entry.value is None:
             return frozenset() if self._is_late(entry, None, known, now) else self._forget_stream(entry.key)
         try:
@@ -206,9 +221,11 @@ class StreamDirectory:
             return frozenset()
         stale = now - self._lease_s
         gone: set[str] = set()
+        self._lost_at = {key: at for key, at in self._lost_at.items() if now - at < LOST_S}
         for key in [key for key, seen in self._streams.items() if seen.written_at <= stale]:
             if not kept_from_writing(self._streams[key].record.owner):
                 gone |= self._forget_stream(key)
+                self._lose(key, now)
         for key in [key for key, job in self._renditions.items() if job.written_at <= stale]:
             if not kept_from_writing(self._renditions[key].record.owner):
                 gone |= self._forget_rendition(key)
@@ -225,6 +242,11 @@ class StreamDirectory:
     def _forget_stream(self, key: str) -> frozenset[str]:
         self._live.pop(key, None)
         return frozenset() if self._streams.pop(key, None) is None else frozenset((key,))
+
+    def _lose(self, key: str, now: float) -> None:
+        while self._lost_at and len(self._lost_at) >= MOST_LOST:
+            del self._lost_at[next(iter(self._lost_at))]
+        self._lost_at[key] = now
 
     def _forget_rendition(self, key: str) -> frozenset[str]:
         job = self._renditions.pop(key, None)

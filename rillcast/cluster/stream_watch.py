@@ -103,12 +103,20 @@ class StreamWatch:
     async def _follow(self, bucket: KeyValue, apply: Callable[[Entry, float], frozenset[str]], name: str) -> None:
         await follow(bucket, lambda entry: self._tell(apply(entry, self._clock())), name=name)
 
+    def look(self) -> None:
+        """Drop what has expired. `run` calls it all the time."""
+        gone = self.directory.expire(self._clock(), hearing=self._hearing(), kept_from_writing=self._kept_from_writing)
+        self._tell(gone)
+
+    def _hearing(self) -> int:
+        """Silence of an owner says something while the bus is heard and while the store tells of its changes. After a
+        server of the store has died, the owner may write again before we are told of it."""
+        numbers = (self._bus.hearing, self._streams.heard, self._renditions.heard)
+        return sum(numbers) if all(numbers) else 0
+
     async def _expire(self) -> None:
         while True:
-            gone = self.directory.expire(
-                self._clock(), hearing=self._bus.hearing, kept_from_writing=self._kept_from_writing
-            )
-            self._tell(gone)
+            self.look()
             await asyncio.sleep(EXPIRY_CHECK_S)
 
     def _tell(self, keys: frozenset[str]) -> None:

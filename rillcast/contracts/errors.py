@@ -73,6 +73,21 @@ class ErrorCode(StrEnum):
         return cls.SERVER_ERROR
 
 
+_QUOTES = frozenset(
+    {
+        ErrorCode.BAD_REMOTE_DESCRIPTION,
+        ErrorCode.NO_COMMON_CODEC,
+        ErrorCode.BAD_REQUEST,
+        ErrorCode.NO_STREAM_NAME,
+        ErrorCode.INVALID_STREAM_NAME,
+        ErrorCode.UNAUTHORIZED,
+        ErrorCode.UNKNOWN_APP,
+        ErrorCode.NOT_INITIALIZED_YET,
+    }
+)
+"""Codes of refusals whose sentence may quote the client, so that it finds its fault."""
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal as it travels on the bus."""
 
@@ -90,6 +105,12 @@ class RillcastError(Exception):
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+
+    @property
+    def loggable(self) -> str:
+        """What may stand in a log line: the sentence, or the code alone where the sentence may quote the client. The
+        client gets the sentence in any case."""
+        return self.code.value if self.code in _QUOTES else self.message
 
     def failure(self) -> Failure:
         """The refusal in the form in which it travels on the bus."""

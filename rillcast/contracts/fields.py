@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from rillcast.contracts.grammars import grammar
+from rillcast.contracts.ids import NodeId
 
 MAX_INTEGER = 2**63 - 1
 """The largest number of 64 bits with a sign. The media plane, too, takes no larger one."""
@@ -64,3 +65,11 @@ Password = Annotated[str, msgspec.Meta(max_length=512, extra={"secret": True})]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 """A measured time, of a round trip for example."""
+RelayLevel = Annotated[int, msgspec.Meta(ge=1, le=16)]
+"""How many relays lie between a node and the owner of what it is fed."""
+Few = Annotated[tuple[NodeId, ...], msgspec.Meta(max_length=8)]
+"""Nodes of the relay tree, of which one message names eight at most."""
+BackupAfterMs = Annotated[int, msgspec.Meta(ge=500, le=60_000)]
+"""How long a publisher is silent before viewers are shown a backup. Silence is measured once a second."""
+BackupLongestS = Annotated[int, msgspec.Meta(ge=1, le=604_800)]
+"""How long a stream outlives its publisher on a backup: a week at most."""

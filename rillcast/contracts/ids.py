@@ -19,15 +19,21 @@ def _dotted(longest: int) -> msgspec.Meta:
 
 
 _APP_NAME = _plain(32)
-_STREAM_ID = grammar(
-    r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}",
-    "1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots",
-)
+_A_STREAM_ID = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}"
+_STREAM_ID = grammar(_A_STREAM_ID, "1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots")
 AppName = NewType("AppName", Annotated[str, _APP_NAME])
 """The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
 StreamId = NewType("StreamId", Annotated[str, _STREAM_ID])
 """The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens. It is a segment of
 paths, and so neither ``.`` nor ``..``, which no client could address."""
+MaybeStreamId = Annotated[
+    str,
+    grammar(
+        f"|{_A_STREAM_ID}",
+        "nothing, or 1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots",
+    ),
+]
+"""A `StreamId`, or the empty text for none."""
 NodeId = NewType("NodeId", Annotated[str, _plain(64)])
 """The id of a running service process, unique in the cluster: 1 to 64 letters, digits, underscores and hyphens."""
 SessionId = NewType("SessionId", Annotated[str, _plain(64)])

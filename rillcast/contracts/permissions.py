@@ -73,10 +73,13 @@ def _rows() -> tuple[Traffic, ...]:
     rows: list[tuple[str, Collection[BusUser], Collection[BusUser]]] = [
         (subjects.origin_publish(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_reoffer(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_move_in(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_accept(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_turn_away(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_hand_over(ANY), {_ORIGIN}, {_ORIGIN}),
-        (subjects.media_relay_open(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
-        (subjects.media_relay_close(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _TRANSCODER}),
+        (subjects.media_relay_open(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _EDGE, _TRANSCODER}),
+        (subjects.media_relay_close(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _EDGE, _TRANSCODER}),
+        (subjects.media_relay_leaving(ANY), {_EDGE}, {_EDGE}),
         (subjects.edge_play(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_accept(ANY), {_SIGNALING}, {_EDGE}),
         (subjects.edge_select(ANY), {_SIGNALING}, {_EDGE}),
@@ -84,6 +87,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.session_changed(ANY), {_ORIGIN, _EDGE}, {_SIGNALING}),
         (subjects.SIGNALING_ADMIT, {_ORIGIN}, {_SIGNALING}),
         (subjects.signaling_reserve(ANY), {_SIGNALING}, {_SIGNALING}),
+        (subjects.signaling_reservation_arrived(ANY), {_SIGNALING}, {_SIGNALING}),
         (subjects.signaling_reservation_over(ANY), {_SIGNALING}, {_SIGNALING}),
         (subjects.LICENSE_STATUS, {_SIGNALING, _TOOLS}, {_LICENSE}),
         (subjects.LICENSE_CHECK, {_SIGNALING, _TOOLS}, {_LICENSE}),
@@ -92,6 +96,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.LICENSE_CHANGED, {_LICENSE}, {_SIGNALING}),
         (subjects.NODES_REPORTED, (), NODES),
         (subjects.NODES_LEFT, (), NODES),
+        (subjects.NODE_SILENT, {_ORIGIN, _EDGE, _TRANSCODER}, {_SIGNALING}),
         (subjects.NODE_DOUBTED, {_SIGNALING}, {_ORIGIN, _EDGE, _TRANSCODER}),
         (subjects.node_vouched(ANY), {_ORIGIN, _EDGE, _TRANSCODER}, {_SIGNALING}),
         (subjects.STREAM_STARTED, {_ORIGIN}, ()),
@@ -102,12 +107,15 @@ def _rows() -> tuple[Traffic, ...]:
         rows += [
             (subjects.session_close(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
             (subjects.session_restart_ice(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
+            (subjects.media_association(kind, ANY), {BusUser(kind)}, {BusUser(kind)}),
         ]
+    for kind in (NodeKind.ORIGIN, NodeKind.EDGE, NodeKind.TRANSCODER):
+        rows.append((subjects.node_drain(kind, ANY), {_SIGNALING}, {BusUser(kind)}))
     for kind in NodeKind:
         rows += [
             (subjects.node_reported(kind, ANY), {BusUser(kind)}, ()),
             (subjects.node_left(kind, ANY), {BusUser(kind)}, ()),
-            (subjects.node_confirm(kind, ANY), {_SIGNALING}, {BusUser(kind)}),
+            (subjects.node_confirm(kind, ANY), NODES, {BusUser(kind)}),
         ]
         if kind is not NodeKind.LICENSE:
             rows += [
@@ -132,8 +140,8 @@ BUCKETS = (
         subjects.STREAM_LEASE_S,
     ),
     Bucket(subjects.BUCKET_APPS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
-    Bucket(subjects.BUCKET_LADDERS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _TRANSCODER})),
-    Bucket(subjects.BUCKET_BROADCASTS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _TRANSCODER})),
+    Bucket(subjects.BUCKET_LADDERS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _ORIGIN, _TRANSCODER})),
+    Bucket(subjects.BUCKET_BROADCASTS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _ORIGIN, _TRANSCODER})),
     Bucket(subjects.BUCKET_TOKENS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_SUBSCRIBERS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 
 from rillcast.contracts.fields import (
+    BackupAfterMs,
+    BackupLongestS,
     BitsPerSecond,
     Channels,
     ClockRate,
@@ -25,7 +27,18 @@ from rillcast.contracts.fields import (
     UnixS,
     Word,
 )
-from rillcast.contracts.ids import LADDER, UNSAID_CLAIM, AppName, ClaimId, JobKind, NodeId, SessionId, StreamId, TrackId
+from rillcast.contracts.ids import (
+    LADDER,
+    UNSAID_CLAIM,
+    AppName,
+    ClaimId,
+    JobKind,
+    MaybeStreamId,
+    NodeId,
+    SessionId,
+    StreamId,
+    TrackId,
+)
 from rillcast.contracts.words import MediaKind, NodeKind, Role, SubscriberType
 
 
@@ -71,6 +84,9 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 over the identity of the publisher, as admission verified it; empty when nothing was verified."""
     secret_digest: Word = ""
     """SHA-256 over the secret that signaling issued to the publisher. Whoever shows either again is the publisher."""
+    movable: bool = False
+    """Whether signaling moves the publisher to another origin when this one is gone. Until the lease is over, the
+    stream is then kept for whoever shows either digest, although its owner is known to have ended."""
     publish_type: Word = "WebRTC"
     epoch: Count = 0
     """The fencing number of the lease; see `epochs.Epoch`. The owner chooses it before it claims the key: microseconds
@@ -78,7 +94,12 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     claimed the key, and meant the revision of that write."""
     claim: ClaimId = UNSAID_CLAIM
     """Which claim the epoch belongs to. An owner whose record was lost claims the key anew, with a higher epoch and the
-    same claim: what it gave away stays valid. Another claim makes all of that void."""
+    same claim: what it granted stays valid. Another claim makes all of that void."""
+    backup: StreamId | None = None
+    """The stream of the same app that viewers are shown now, because nothing comes from the publisher; None: this
+    one. Of that stream they are shown what its own publisher sends, and never its backup."""
+    backup_longest_s: Count = 0
+    """With `backup`: how long viewers may be shown it when nobody owns this stream any more."""
 
 
 class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +163,7 @@ class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LadderSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Those of an app's settings that transcoders may know."""
+    """Those of an app's settings that transcoders and origins may know."""
 
     app_name: AppName
     encoder_settings: tuple[LadderRung, ...] = ()
@@ -150,6 +171,9 @@ class LadderSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     h264_enabled: bool = True
     vp8_enabled: bool = False
     always_encode: bool = False
+    backup_stream_id: MaybeStreamId = ""
+    backup_after_ms: BackupAfterMs = 1_000
+    backup_longest_s: BackupLongestS = 3_600
 
 
 class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
@@ -165,6 +189,16 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """Make VP8 renditions of sources that have another codec, for viewers without H.264."""
     always_encode: bool = False
     """Encode also the rungs that nobody watches. The first viewer of a rung then gets it at once; the price is CPU."""
+    backup_stream_id: MaybeStreamId = ""
+    """The stream of this app that viewers of any other one are shown while nothing comes from its publisher; empty =
+    none. Whoever may see a stream needs no token for its backup. A backup has no backup: of a stream that is one, only
+    what its own publisher sends is shown."""
+    backup_after_ms: BackupAfterMs = 1_000
+    """How long nothing must have come from a publisher, in milliseconds, before its viewers are shown the backup.
+    Silence is measured once a second; a stream without sound is given 0.5 s more."""
+    backup_longest_s: BackupLongestS = 3_600
+    """How long a stream outlives its publisher, in seconds, while viewers are shown the backup. A publisher that stops
+    on purpose ends its stream at once."""
     web_rtc_viewer_limit: Limit = msgspec.field(default=-1, name="webRTCViewerLimit")
     """How many viewers the app may have; -1 = any number."""
     web_rtc_client_start_timeout_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = msgspec.field(
@@ -215,16 +249,20 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The secret of the codes of publishers that are no registered subscribers, of at least 32 bytes. Without it only
     registered subscribers with a secret of their own get in."""
     time_token_secret_for_play: Secret | None = None
-    """The same for viewers."""
+    """The secret that the time-based codes of viewers are made with, of at least 32 bytes."""
     time_token_period: Annotated[int, msgspec.Meta(ge=10, le=86_400)] = 60
     """How many seconds a time-based code stands for. The one before and the one after are taken too."""
+    time_token_separator: Annotated[str, msgspec.Meta(max_length=1)] = ""
+    """A character that goes between secret, subscriber id, stream id and role where codes are made from the app's
+    secret, such as ``/``. Without it, as with Ant Media, ``ann`` on ``1x`` has the same codes as ``ann1`` on ``x``."""
     webhook_authenticate_url: Annotated[str, msgspec.Meta(max_length=2_048)] = msgspec.field(
         default="", name="webhookAuthenticateURL"
     )
     """If it is set, this address is asked by POST before somebody may publish. Any answer but 200, and none within 5 s,
     means no."""
     webhook_play_auth_url: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
-    """The same for viewers."""
+    """If it is set, this address is asked by POST before somebody may play. Any answer but 200, and none within 5 s,
+    means no."""
     accept_only_streams_in_data_store: bool = False
     """Whether only streams may be published for which a broadcast was created by REST before."""
     hash_control_publish_enabled: bool = False
@@ -237,9 +275,13 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     jwt_control_enabled: bool = False
     """Whether the app's REST takes JWT in ``Authorization``, besides the sessions and tokens of operators."""
     jwt_secret_key: Secret = ""
-    """The secret of such JWT (HS256), at least 32 bytes."""
+    """The secret of such JWT (HS256), at least 32 bytes. It is no other secret of the app: who makes tokens for streams
+    would make administrators."""
     jwks_url: Annotated[str, msgspec.Meta(max_length=512)] = msgspec.field(default="", name="jwksURL")
-    """Where an identity provider publishes the keys of such JWT (RS256, ES256). It counts before the secret."""
+    """Where an identity provider publishes the keys of such JWT (RS256, ES256). It counts before the secret. It needs
+    ``jwtAudience``, or else every token of that provider would make an administrator of the app."""
+    jwt_audience: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    """What ``aud`` of such JWT must name. Empty: it is not looked at, and keys of ``jwksURL`` let nobody in."""
     ip_filter_enabled: bool = False
     """Whether the app's REST answers only to the addresses in ``remoteAllowedCIDR``. It only narrows: whoever asks from
     there needs a session or a token as well."""
@@ -275,6 +317,12 @@ class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     """When it was created, in Unix milliseconds. It is set where ``expireDurationMS`` is."""
     web_rtc_viewer_limit: Limit = msgspec.field(default=-1, name="webRTCViewerLimit")
     """How many viewers the stream may have; -1 = as many as the app."""
+    backup_stream_id: MaybeStreamId | None = None
+    """The backup of this stream in place of the app's ``backupStreamId``; null = that of the app, empty = none."""
+    backup_after_ms: BackupAfterMs | None = None
+    """In place of the app's ``backupAfterMs``; null = that of the app."""
+    backup_longest_s: BackupLongestS | None = None
+    """In place of the app's ``backupLongestS``; null = that of the app."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

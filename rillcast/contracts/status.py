@@ -19,6 +19,9 @@ LICENSE_PATH = "/rillcast/v1/license"
 LICENSE_USAGE_PATH = "/rillcast/v1/license/usage"
 """It answers with `messages.LicenseUsage`. Query: ``from`` and ``to``, days as ``2026-09-14``, both included."""
 
+NODE_DRAIN_PATH = "/rillcast/v1/nodes/{node}/drain"
+"""How far one node is with its drain; POST begins it, DELETE takes it back."""
+
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One stream that somebody publishes."""
@@ -35,6 +38,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     renditions: tuple[Lines, ...] = ()
     """The heights of the video renditions in lines, the highest first; empty while they are unknown."""
     publish_type: Word = "WebRTC"
+    backup: StreamId | None = None
+    """The stream that viewers are shown now, because nothing comes from the publisher; null: this one."""
 
 
 class AppStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -25,6 +25,18 @@ def origin_reoffer(node: NodeId) -> str:
     return f"{PREFIX}.origin.reoffer.{node}"
 
 
+def origin_move_in(node: NodeId) -> str:
+    """`messages.PublishRequest` → `messages.SessionAnswer`. A publisher is to go on here in its living peer connection:
+    its ``sdp_offer`` is the one that another origin has answered, and the answer carries an offer of this one."""
+    return f"{PREFIX}.origin.move_in.{node}"
+
+
+def origin_accept(node: NodeId) -> str:
+    """`messages.AnswerRequest` → `messages.Ack`. It carries the client's answer to an offer that `origin_move_in`
+    made."""
+    return f"{PREFIX}.origin.accept.{node}"
+
+
 def origin_turn_away(node: NodeId) -> str:
     """`messages.TurnAwayRequest` → `messages.CloseAnswer`. Whether the node had such a session."""
     return f"{PREFIX}.origin.turn_away.{node}"
@@ -36,13 +48,24 @@ def origin_hand_over(node: NodeId) -> str:
 
 
 def media_relay_open(node: NodeId) -> str:
-    """`messages.RelayOpen` → `messages.RelayGrant`. The answer comes from the node that is to be the parent."""
+    """`messages.RelayOpen` → `messages.RelayAnswer`: a relay from this node, or whom to ask instead."""
     return f"{PREFIX}.media.relay_open.{node}"
 
 
 def media_relay_close(node: NodeId) -> str:
     """`messages.RelayClose` → `messages.Ack`."""
     return f"{PREFIX}.media.relay_close.{node}"
+
+
+def media_relay_leaving(child: NodeId) -> str:
+    """`messages.RelayLeaving`, an event from the parent of a relay to its child."""
+    return f"{PREFIX}.media.relay_leaving.{child}"
+
+
+def media_association(kind: NodeKind, node: NodeId) -> str:
+    """`messages.AssociationRequest` → `messages.AssociationAnswer`. Asked by nodes of the same kind, which the subject
+    names: origin or edge."""
+    return f"{PREFIX}.media.association.{kind}.{node}"
 
 
 # --- requests to one edge
@@ -79,9 +102,14 @@ def session_mute(node: NodeId) -> str:
 
 # --- requests to one node of any kind
 def node_confirm(kind: NodeKind, node: NodeId) -> str:
-    """`messages.NodeConfirm` → `messages.NodeConfirmed`. Asked by signaling when it doubts that the node lives. The
-    kind is that of the node."""
+    """`messages.NodeConfirm` → `messages.NodeConfirmed`. Asked by signaling when it doubts that the node lives, and
+    by a process that starts under this id. The kind is that of the node."""
     return f"{PREFIX}.node.confirm.{kind}.{node}"
+
+
+def node_drain(kind: NodeKind, node: NodeId) -> str:
+    """`messages.DrainRequest` → `messages.DrainProgress`. The kind is that of the node: origin, edge or transcoder."""
+    return f"{PREFIX}.node.drain.{kind}.{node}"
 
 
 # --- requests to any signaling instance
@@ -94,6 +122,11 @@ For origins, before they let a publisher in who does not come by signaling. Nobo
 def signaling_reserve(node: NodeId) -> str:
     """`messages.ReserveRequest` → `messages.Ack`. To the instance that counts."""
     return f"{PREFIX}.signaling.reserve.{node}"
+
+
+def signaling_reservation_arrived(node: NodeId) -> str:
+    """`messages.ReservationArrived` → `messages.Ack`, when a client that this instance gave a place is there."""
+    return f"{PREFIX}.signaling.reservation_arrived.{node}"
 
 
 def signaling_reservation_over(node: NodeId) -> str:
@@ -143,14 +176,16 @@ NODES_LEFT = f"{PREFIX}.node.left.>"
 """What every node says with `node_left`."""
 
 
+NODE_SILENT = f"{PREFIX}.node.silent"
+"""`messages.NodeSilent`, from a node that feeds another one or is fed by it, when all that it hears of that node's
+media plane ends."""
 NODE_DOUBTED = f"{PREFIX}.node.doubted"
-"""`messages.NodeDoubted`, from a signaling instance, a few times a second for as long as a node answers nobody and is
-not given up."""
+"""`messages.NodeDoubted`, from a signaling instance, at each look at a doubtful node."""
 
 
 def node_vouched(signaling_node: NodeId) -> str:
-    """`messages.NodeVouched`, from a node that hears the media plane of the doubted one to the signaling instance that
-    doubts."""
+    """`messages.NodeVouched`, from a node that hears the media plane of the doubted one, or heard it, to the signaling
+    instance that doubts."""
     return f"{PREFIX}.node.vouched.{signaling_node}"
 
 
@@ -177,8 +212,8 @@ BUCKET_APPS = "rillcast_apps"
 """`records.AppSettings`, one for each app, under its name. They hold secrets, so signaling alone reads and writes
 them. They stay until they are changed."""
 BUCKET_LADDERS = "rillcast_ladders"
-"""`records.LadderSettings`, one for each app, under its name: what transcoders need of `BUCKET_APPS`. Signaling writes
-them anew whenever they differ."""
+"""`records.LadderSettings`, one for each app, under its name: what transcoders and origins need of `BUCKET_APPS`.
+Signaling writes them anew whenever they differ."""
 BUCKET_BROADCASTS = "rillcast_broadcasts"
 """`records.BroadcastRecord`, one for each stream that something was set for, under `ids.stream_key`. They stay."""
 BUCKET_TOKENS = "rillcast_tokens"

@@ -55,6 +55,32 @@ class SessionState(StrEnum):
     """The session is over; the reason says why."""
 
 
+class DrainAction(StrEnum):
+    """What is asked of a node about its drain."""
+
+    BEGIN = "begin"
+    """Take nothing new, and move what is here to other nodes until the deadline."""
+    CUT = "cut"
+    """Wait no longer: whoever is still here is cut off."""
+    UNDO = "undo"
+    """Take new work again. Who has gone does not come back."""
+    LOOK = "look"
+    """Only say how far it is."""
+
+
+class DrainPhase(StrEnum):
+    """How far a node is with its drain."""
+
+    NONE = "none"
+    """It takes new work."""
+    DRAINING = "draining"
+    """It takes nothing new, and what is here moves."""
+    DRAINED = "drained"
+    """Nobody is left, and nobody was cut off. It takes nothing new until its process ends, or the drain is undone."""
+    CUT = "cut"
+    """The same, but somebody was cut off: the deadline was over, or somebody wanted it so."""
+
+
 class EndReason(StrEnum):
     """Why a session or a stream ended. A word of a newer version reads as OTHER, so that versions can mix."""
 
@@ -103,6 +129,8 @@ class EndReason(StrEnum):
     """The publisher's media came, but another publisher has the stream."""
     USER_BLOCKED = "user_blocked"
     """An operator blocked the subscriber whose session it was."""
+    LIMIT_REACHED = "limit_reached"
+    """The client arrived after others had taken its place under a limit of the app or the stream."""
     REPLACED = "replaced"
     """The publisher, or its successor, has the stream in another session."""
     DRAINING = "draining"

@@ -39,7 +39,7 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """One second of all viewers of a link."""
+    """The figures of one second, summed over all viewers behind one simulated link."""
 
     second: int
     """The number of the second since the figures began; 0 is the first."""

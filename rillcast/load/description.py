@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp.codecs import parse_payloads
 from rillcast.media.sdp.document import Document, MediaSection, parse_document
 from rillcast.media.sdp.transport import check_credentials, remote_dtls, remote_setup
@@ -112,7 +113,7 @@ def view_answer(local: LocalPeer, offer_sdp: str) -> tuple[str, Agreed]:
 
 
 def _taken(section: MediaSection) -> list[str]:
-    payloads = parse_payloads(section) if section.kind in ("audio", "video") else ()
+    payloads = parse_payloads(section) if section.kind in tuple(MediaKind) else ()
     if not payloads:
         refused = f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}"
         return [refused, f"a=mid:{section.mid}", "a=inactive"]
@@ -132,9 +133,7 @@ def agreed(answer_sdp: str) -> Agreed:
 
 
 def _agreed(document: Document, *, client: bool | None) -> Agreed:
-    used = [
-        s for s in document.sections if not s.refused and s.kind in ("audio", "video") and s.direction != "inactive"
-    ]
+    used = [s for s in document.sections if not s.refused and s.kind in tuple(MediaKind) and s.direction != "inactive"]
     if not used:
         raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the server took no m-line")
     # Not `remote_ice`: that refuses ICE-lite agents, and servers are.
@@ -146,7 +145,7 @@ def _agreed(document: Document, *, client: bool | None) -> Agreed:
         payload = parse_payloads(section)[0]
         tracks.append(
             ViewedTrack(
-                section.kind == "video",
+                section.kind == MediaKind.VIDEO,
                 payload.codec,
                 payload.clock_rate,
                 payload.payload_type,
@@ -217,6 +216,6 @@ def _media(
         fmtp = f"apt={rtx[number]}" if rtx and number in rtx else _FMTP.get(number, "")
         if fmtp:
             lines.append(f"a=fmtp:{number} {fmtp}")
-        if kind == "video" and not rtpmap.startswith("rtx"):
+        if kind == MediaKind.VIDEO and not rtpmap.startswith("rtx"):
             lines += [f"a=rtcp-fb:{number} {fb}" for fb in ("nack", "nack pli", "ccm fir", "goog-remb")]
     return [*lines, *(extra or [])]

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import itertools
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
 
 import msgspec
-import psutil
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.load import media
+from rillcast.load.addresses import is_on_this_machine, own_addresses, spread_addresses
 from rillcast.load.classes import Classes, LinkClass, Second
-from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, simulcast_track
+from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, simulcast_track, view_answer
+from rillcast.load.happened import Happened, What
 from rillcast.load.link import Link
 from rillcast.load.media import Layer
-from rillcast.load.session import Joining, Refused, joining
+from rillcast.load.session import JoinProtocol, Refused, joining
+from rillcast.load.standstills import Standstills
 
-_LOCAL_SPREAD = int(ipaddress.IPv4Address("127.1.0.1"))
+
+class Phase(StrEnum):
+    """How far a run is."""
+
+    JOINING = "joining"
+    SETTLING = "settling"
+    STEADY = "steady"
 
 
 class Quantiles(msgspec.Struct, frozen=True):
@@ -31,15 +41,6 @@ class Quantiles(msgspec.Struct, frozen=True):
     p95: float
     p99: float
     max: float
-
-
-class Happened(msgspec.Struct, frozen=True):
-    """Something about one peer, as the native thread tells it."""
-
-    id: int
-    what: str
-    at_us: int
-    detail: str
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -134,6 +135,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, int]
     ended: dict[str, int] = {}
     """Peers that the server sent away after they had joined, by why."""
+    moves: int = 0
+    """Times that the server moved a viewer to another place."""
+    standstill_ms: Quantiles | None = None
+    """The longest standstill of each viewer's picture while everybody watched, 0 without one (they begin at 150 ms).
+    None for viewers without a link, who don't look at pictures."""
     joins_per_s: float
     signalled_ms: Quantiles
     connected_ms: Quantiles
@@ -162,29 +168,11 @@ def quantiles(values_ms: list[float]) -> Quantiles:
     return Quantiles(len(v), p50, p95, p99, round(v[-1], 1))
 
 
-def spread_addresses(count: int) -> list[str]:
-    """An address of 127.1.0.0/16 for each peer: for a server on this machine they all share one socket, which is
-    cheapest,
-    so the generator saturates last."""
-    return [str(ipaddress.IPv4Address(_LOCAL_SPREAD + i)) for i in range(count + count // 10 + 1)]
-
-
-def is_on_this_machine(remote: str, own: frozenset[str]) -> bool:
-    """Whether loopback addresses reach ``ip:port``: `own` are this machine's addresses."""
-    address = ipaddress.ip_address(remote.rpartition(":")[0].strip("[]"))
-    return address.version == 4 and (address.is_loopback or str(address) in own)
-
-
-def own_addresses() -> frozenset[str]:
-    """Every address of this machine."""
-    return frozenset(a.address.split("%")[0] for addresses in psutil.net_if_addrs().values() for a in addresses)
-
-
 class Run:
     """One measurement under way."""
 
     def __init__(
-        self, plan: Plan, *, publishing: bool, join_by: Joining | None = None, own_ports: bool = False
+        self, plan: Plan, *, publishing: bool, join_by: JoinProtocol | None = None, own_ports: bool = False
     ) -> None:
         """`join_by`: another way to join than what the URL says. `own_ports`: a socket for each peer in any case, for
         servers that send nothing to loopback addresses."""
@@ -211,14 +199,35 @@ class Run:
             "first_packet": {},
             "first_keyframe": {},
         }
+        self._ids = itertools.count(plan.count)
+        self._viewers: dict[int, int] = {}
+        """Of peers that took the place of a viewer's first one."""
+        self._places: dict[int, tuple[int, LocalPeer, Agreed]] = {}
+        """Of each viewer: its present peer, and what is ours and what was agreed on there."""
+        self.standstills = Standstills(seen=bool(plan.links))
+        self.moves = 0
         self._failures: Counter[str] = Counter()
         self._negotiated: Counter[str] = Counter()
         self._report = Report()
 
+    def watching(self) -> dict[int, str]:
+        """Viewers who have seen a picture, and the ``ip:port`` from which they get it, or are about to."""
+        return {viewer: self._places[viewer][2].remote for viewer in self._times["first_keyframe"]}
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Viewers who could not join, or were cut off where they were, by why."""
+        return self._failures
+
+    @property
+    def ended(self) -> Counter[str]:
+        """Viewers whom the server has sent away, by why."""
+        return Counter(self._joining.ended())
+
     async def run(self, progress: Progress) -> Result:
         """Raises `Refused` when no peer could join."""
         plan = self._plan
-        self._joining: Joining = self._join_by or joining(plan.url, plan.stream, plan.token)
+        self._joining: JoinProtocol = self._join_by or joining(plan.url, plan.stream, plan.token)
         try:
             return await self._run(progress)
         finally:
@@ -232,13 +241,13 @@ class Run:
                 delay = started + i / self._plan.rate - time.monotonic()
                 while delay > 0:
                     await asyncio.sleep(min(delay, 0.2))
-                    self._poll("joining", progress)
+                    self._poll(Phase.JOINING, progress)
                     delay = started + i / self._plan.rate - time.monotonic()
                 joins.create_task(self._join(i))
         deadline = time.monotonic() + 15
         while not self._settled() and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
-            self._poll("joining", progress)
+            self._poll(Phase.JOINING, progress)
         connected = self._times["connected"]
         if not connected:
             raise Refused("; ".join(f"{n} × {why}" for why, n in self._failures.most_common(3)) or "nobody connected")
@@ -246,13 +255,13 @@ class Run:
         until = time.monotonic() + self._plan.settle_s
         while time.monotonic() < until:
             await asyncio.sleep(0.2)
-            self._poll("settling", progress)
+            self._poll(Phase.SETTLING, progress)
         joining_report = self._report
         self._native.execute(b'{"type":"reset"}')
         until = time.monotonic() + self._plan.seconds
         while time.monotonic() < until:
             await asyncio.sleep(0.2)
-            self._poll("steady", progress)
+            self._poll(Phase.STEADY, progress)
         return self._result(len(connected) / max(took, 1e-3), joining_report)
 
     def _settled(self) -> bool:
@@ -268,14 +277,41 @@ class Run:
                 found = await self._joining.publish(local, self._plan.stream or f"load{i}", tracks)
                 command = {"type": "publish", "tracks": tracks, "stamp": self._plan.stamp}
             else:
-                found = await self._joining.view(local)
-                links = self._plan.links
-                command = {"type": "view", "tracks": found.viewed, "link": links[i % len(links)] if links else None}
+                found = await self._joining.view(local, partial(self._offered, i))
+                self._places[i] = (i, local, found)
+                command = self._view(i, found)
         except (Refused, RillcastError) as error:
             self._failures[str(error)] += 1
             return
         self._times["signalled"][i] = (time.monotonic() - self._began[i]) * 1000
         self._native.execute(msgspec.json.encode({**command, "transport": self._transport(i, local, found)}))
+
+    def _view(self, i: int, found: Agreed) -> dict[str, object]:
+        links = self._plan.links
+        return {"type": "view", "tracks": found.viewed, "link": links[i % len(links)] if links else None}
+
+    def _offered(self, viewer: int, offer: str) -> str:
+        """A later offer. With new ICE credentials the viewer moves to another place, as a browser does: it hears the
+        one before until the other has answered, and keeps its association. With another certificate it makes a new
+        association where it is, or at that place, and hears the one before until then."""
+        peer, local, before = self._places[viewer]
+        answer, found = view_answer(local, offer)
+        restarts, keeps = found.remote_ufrag != before.remote_ufrag, found.fingerprint == before.fingerprint
+        if restarts:
+            self.moves += 1
+            local = LocalPeer.new(self._native.fingerprint())
+            answer, found = view_answer(local, offer)
+        if restarts and keeps:
+            self._native.execute(
+                msgspec.json.encode({"type": "move", "transport": self._transport(peer, local, found)})
+            )
+        elif not keeps:
+            self._native.execute(msgspec.json.encode({"type": "give_way", "id": peer}))
+            self._viewers[peer := next(self._ids)] = viewer
+            transport = self._transport(peer, local, found) | {"own_port": True}  # addresses are for so many as joined
+            self._native.execute(msgspec.json.encode({**self._view(viewer, found), "transport": transport}))
+        self._places[viewer] = peer, local, found
+        return answer
 
     def _transport(self, i: int, local: LocalPeer, found: Agreed) -> dict[str, object]:
         names = ("remote", "remote_ufrag", "remote_pwd", "fingerprint_hash", "fingerprint", "client")
@@ -283,22 +319,42 @@ class Run:
         ours = {"id": i, "local_ufrag": local.ufrag, "local_pwd": local.pwd, "own_port": own_port}
         return ours | {n: getattr(found, n) for n in names}
 
-    def _poll(self, phase: str, progress: Progress) -> None:
+    def _poll(self, phase: Phase, progress: Progress) -> None:
         happened, report = self._native.poll()
         for h in msgspec.json.decode(happened, type=list[Happened]):
-            if h.what == "failed":
-                self._failures[h.detail] += 1
-            elif h.what == "picture":
-                self._classes.picture(h.id, h.at_us, int(h.detail))
-            else:
-                self._times[h.what][h.id] = h.at_us / 1000 - self._began[h.id] * 1000
-            if h.what == "connected":
-                self._negotiated[h.detail] += 1
+            self._happened(h)
         told = msgspec.json.decode(report, type=Report)
-        if phase == "steady":
-            self._classes.add(told.seconds, told.since_us)
+        seconds = [(self._viewers.get(second.id, second.id), second) for second in told.seconds]
+        self.standstills.add(seconds)
+        for peer in self.standstills.settle(told.at_us):
+            self._viewers.pop(peer, None)
+            self._native.execute(msgspec.json.encode({"type": "remove", "id": peer}))
+        if phase is Phase.STEADY:
+            present = [msgspec.structs.replace(s, id=v) for v, s in seconds if self._is_present(v, s.id)]
+            self._classes.add(present, told.since_us)
         self._report = msgspec.structs.replace(told, seconds=())
         progress(phase, len(self._began), self._report)
+
+    def _is_present(self, viewer: int, peer: int) -> bool:
+        """Whether nothing has taken the place of that peer."""
+        place = self._places.get(viewer)
+        return place is None or place[0] == peer
+
+    def _happened(self, h: Happened) -> None:
+        viewer = self._viewers.get(h.id, h.id)
+        if h.what is What.FAILED:
+            if self._is_present(viewer, h.id):
+                self._failures[h.detail] += 1
+            return
+        if h.what is What.PICTURE:
+            self._classes.picture(viewer, h.at_us, int(h.detail))
+            return
+        if h.what is What.FIRST_KEYFRAME:
+            self.standstills.begins(viewer, h.id, h.at_us)
+        if viewer == h.id:
+            self._times[h.what][h.id] = h.at_us / 1000 - self._began[h.id] * 1000
+            if h.what is What.CONNECTED:
+                self._negotiated[h.detail] += 1
 
     def _result(self, joins_per_s: float, joining_report: Report) -> Result:
         of = {name: quantiles(list(times.values())) for name, times in self._times.items()}
@@ -307,6 +363,8 @@ class Run:
             connected=len(self._times["connected"]),
             failures=dict(self._failures),
             ended=dict(self._joining.ended()),
+            moves=self.moves,
+            standstill_ms=self._standstill_ms() if self._plan.links else None,
             joins_per_s=round(joins_per_s, 1),
             signalled_ms=of["signalled"],
             connected_ms=of["connected"],
@@ -319,6 +377,10 @@ class Run:
             if self._plan.links
             else (),
         )
+
+    def _standstill_ms(self) -> Quantiles:
+        longest = self.standstills.longest_us(self._plan.count, self._report.since_us)
+        return quantiles([us / 1000 for us in longest])
 
 
 def _tracks(layers: int) -> tuple[PublishedTrack, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 import websockets
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
 
 
@@ -20,10 +22,16 @@ class Refused(Exception):
     """The server said no; the text says what it said."""
 
 
-class Joining(Protocol):
+OnOffer = Callable[[str], str]
+"""Answers what a server offers to a peer later on. Raises RillcastError on nonsense."""
+
+
+class JoinProtocol(Protocol):
     """One protocol by which a peer joins a server: WHIP and WHEP, or Ant Media's WebSocket."""
 
-    async def view(self, local: LocalPeer) -> Agreed: ...
+    async def view(self, local: LocalPeer, on_offer: OnOffer | None = None) -> Agreed:
+        """`on_offer`: called for each later offer, where the protocol has such."""
+        ...
 
     async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed: ...
 
@@ -36,7 +44,7 @@ class Joining(Protocol):
         ...
 
 
-class HttpJoining:
+class HttpJoin:
     """WHEP and WHIP. For publishing, the last path segment is replaced by the stream's name."""
 
     def __init__(self, url: str, token: str = "", connections: int = 64) -> None:
@@ -48,7 +56,7 @@ class HttpJoining:
         )
         self._resources: list[str] = []
 
-    async def view(self, local: LocalPeer) -> Agreed:
+    async def view(self, local: LocalPeer, on_offer: OnOffer | None = None) -> Agreed:
         return agreed(await self._post(self._url, view_offer(local)))
 
     async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
@@ -87,7 +95,7 @@ class HttpJoining:
             await self._http.close()
 
 
-class AntMediaJoining:
+class AntMediaJoin:
     """The Ant Media WebSocket protocol, one socket per viewer."""
 
     def __init__(self, url: str, stream: str, token: str = "") -> None:
@@ -95,8 +103,11 @@ class AntMediaJoining:
         self._sockets: list[websockets.ClientConnection] = []
         self._following: list[asyncio.Task[None]] = []
         self._ended: Counter[str] = Counter()
+        self.heard: dict[int, float] = {}
+        """When each viewer's socket last said something (monotonic), in the order in which they joined. The server
+        tells every 5 s what it knows of a session."""
 
-    async def view(self, local: LocalPeer) -> Agreed:
+    async def view(self, local: LocalPeer, on_offer: OnOffer | None = None) -> Agreed:
         try:
             async with asyncio.timeout(15):
                 socket = await websockets.connect(self._url, ping_interval=None)
@@ -109,28 +120,37 @@ class AntMediaJoining:
                     if message.get("command") == "takeConfiguration":
                         break
                 sdp, found = view_answer(local, message["sdp"])
-                await socket.send(
-                    json.dumps({"command": "takeConfiguration", "streamId": self._stream, "type": "answer", "sdp": sdp})
-                )
+                await socket.send(self._answer(sdp))
         except (OSError, TimeoutError, websockets.WebSocketException) as error:
             raise Refused(f"{type(error).__name__} {error}".strip()) from error
-        self._following.append(asyncio.create_task(self._follow(socket)))
+        self._following.append(asyncio.create_task(self._follow(socket, on_offer)))
         return found
+
+    def _answer(self, sdp: str) -> str:
+        answer = {"command": "takeConfiguration", "streamId": self._stream, "type": "answer", "sdp": sdp}
+        return json.dumps(answer)
 
     def ended(self) -> Mapping[str, int]:
         return self._ended
 
-    async def _follow(self, socket: websockets.ClientConnection) -> None:
+    async def _follow(self, socket: websockets.ClientConnection, on_offer: OnOffer | None) -> None:
         """Read to the end: a socket whose queue is full reads no pings either, and the server gives it up."""
-        finished = False
+        finished, number = False, len(self.heard)
+        self.heard[number] = time.monotonic()
         try:
             async for frame in socket:
                 message = json.loads(frame)
+                self.heard[number] = time.monotonic()
+                if on_offer and message.get("command") == "takeConfiguration" and message.get("type") == "offer":
+                    await socket.send(self._answer(on_offer(message["sdp"])))
                 if not finished and (message.get("command") == "error" or message.get("definition") == "play_finished"):
                     finished = True
                     self._ended[str(message.get("definition"))] += 1
         except websockets.ConnectionClosedError:
             pass  # by a code that says why
+        except RillcastError as error:
+            finished = True
+            self._ended[f"an offer that has no answer: {error}"] += 1
         if not finished:
             self._ended[f"its socket closed with {socket.close_code}"] += 1
 
@@ -145,13 +165,13 @@ class AntMediaJoining:
             await asyncio.gather(*(s.close() for s in self._sockets[start : start + 64]), return_exceptions=True)
 
 
-def joining(url: str, stream: str, token: str) -> Joining:
+def joining(url: str, stream: str, token: str) -> JoinProtocol:
     """By the scheme: ``http(s)://…/whep/ID`` or ``ws(s)://…/websocket`` with `stream`."""
     scheme = urlsplit(url).scheme
     if scheme in ("http", "https"):
-        return HttpJoining(url, token)
+        return HttpJoin(url, token)
     if scheme in ("ws", "wss"):
         if not stream:
             raise Refused("a ws:// URL needs --stream")
-        return AntMediaJoining(url, stream, token)
+        return AntMediaJoin(url, stream, token)
     raise Refused(f"{url}: http, https, ws or wss expected")

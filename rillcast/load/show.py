@@ -37,6 +37,8 @@ def table(result: Result) -> Table:
     ):
         if q.count:
             out.add_row(name, *_cells(q))
+    if result.standstill_ms is not None:
+        out.add_row("longest standstill, ms", *_cells(result.standstill_ms))
     steady = result.steady
     if steady.latency.count:
         ms = (steady.latency.p50_us, steady.latency.p95_us, steady.latency.p99_us, steady.latency.max_us)
@@ -86,6 +88,8 @@ def notes(result: Result) -> list[str]:
     out.append(
         f"longest gap while others joined {result.joining.longest_gap_us / 1000:.0f} ms, lost {result.joining.lost}"
     )
+    if result.moves:
+        out.append(f"moved by the server to another place: {result.moves} times")
     out += [f"{n} × {what}" for what, n in result.negotiated.items()]
     out += [f"failed: {n} × {why}" for why, n in result.failures.items()]
     out += [f"sent away by the server: {n} × {why}" for why, n in result.ended.items()]

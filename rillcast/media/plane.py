@@ -40,7 +40,7 @@ class PlaneBusy(RillcastError):
 
 
 class WorkerPorts(msgspec.Struct, frozen=True):
-    """The UDP ports of one worker."""
+    """Where one worker of the plane receives: its ports for clients, and for relays."""
 
     media_port: int
     relay_port: int

@@ -46,6 +46,8 @@ class MediaLoad:
     def __init__(self, workers: int, limits: MediaLimits) -> None:
         self._workers = [_Worker() for _ in range(workers)]
         self._limits = limits
+        self._of: dict[str, int] = {}
+        """Sessions by client, of those that have a share."""
 
     def observe(self, stats: WorkerStats, now: float) -> None:
         """Take in a worker's figures."""
@@ -58,14 +60,21 @@ class MediaLoad:
         worker.busy, worker.fresh = stats.busy, 0
         worker.loop_lags_ms.append(stats.loop_lag_ms)
 
-    def joined(self, worker: int) -> None:
-        """A session was given to this worker: it counts until the next figures show it."""
+    def joined(self, worker: int, client: str = "") -> None:
+        """A session was given to this worker: it counts until the next figures show it. `client`: whose share of the
+        sessions it takes; empty = nobody's."""
         self._workers[worker].sessions += 1
         self._workers[worker].fresh += 1
+        if client:
+            self._of[client] = self._of.get(client, 0) + 1
 
-    def left(self, worker: int) -> None:
-        """A session of this worker ended."""
+    def left(self, worker: int, client: str = "") -> None:
+        """A session of this worker ended. `client`: as it was when it joined."""
         self._workers[worker].sessions -= 1
+        if client:
+            self._of[client] -= 1
+            if not self._of[client]:
+                del self._of[client]
 
     def least_loaded(self) -> int:
         """The worker for the next session."""
@@ -98,11 +107,14 @@ class MediaLoad:
             min(worker.loop_lags_ms) if len(worker.loop_lags_ms) == LASTING_SAMPLES else 0.0 for worker in self._workers
         )
 
-    def full(self) -> str:
-        """Why another session can't be taken, in words; empty when it can."""
-        load = self.report(0)
-        if self._limits.max_sessions and load.sessions >= self._limits.max_sessions:
-            return f"all {self._limits.max_sessions} sessions are taken"
+    def full(self, client: str = "") -> str:
+        """Why another session can't be taken, in words; empty when it can. A client may have one more as long as fewer
+        are its own than are free (`rillcast.cluster.shares`)."""
+        load, most = self.report(0), self._limits.max_sessions
+        if most and load.sessions >= most:
+            return f"all {most} sessions are taken"
+        if most and self._of.get(client, 0) >= most - load.sessions:
+            return f"too many of its {most} sessions are of your address"
         shares = {
             "processor": load.cpu,
             "packet rate": load.packets,

@@ -7,27 +7,29 @@ A service's ``app.py`` reads:
         async with open_media_node(settings, NodeKind.ORIGIN) as (node, media):
             origin = Origin(settings, media)
             await origin.serve()
-            await media.live(node, report=origin.report, drain=origin.drain)
+            await media.live(node, report=origin.report, leaving=origin.leaving)
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+from rillcast.cluster.placement.nearness import Place
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad
+from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad, NodeReport, TreePlace
 from rillcast.contracts.words import NodeKind
 from rillcast.media.plane import EventHandler, NativePlane, PacketHandler, Plane
 from rillcast.media.protocol import Error, Event, PlaneConfig, WorkerFailed, WorkerStats
 from rillcast.node import metrics
 from rillcast.node.addresses import MediaAddresses
+from rillcast.node.association_keys import AssociationKeys
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.events import PlaneEvents
 from rillcast.node.load import MediaLimits, MediaLoad
@@ -35,8 +37,11 @@ from rillcast.node.metrics import PlaneMetrics
 from rillcast.node.outbox import Outbox
 from rillcast.node.relay_keys import RelayKeys, SealedRelayKeys
 from rillcast.node.worker_watch import LOOK_S, WorkerWatch
+from rillcast.node.zone_sizes import ZoneSizes
 from rillcast.runtime.errors import NodeFault
 from rillcast.runtime.ports import Bus, KeyValue
+from rillcast.runtime.process.departure import Departure, Leaves
+from rillcast.runtime.process.identity import NodeIdentity
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings
@@ -53,7 +58,7 @@ FULL_RETRY_S = 5.0
 
 EventT = TypeVar("EventT", bound=Event)
 
-Report = tuple[NodeLoad, tuple[CarriedStream, ...]]
+Report = tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None]
 
 
 class MediaThreadFailed(NodeFault):
@@ -68,9 +73,11 @@ class Host(Protocol):
 
     def spawn(self, work: Coroutine[None, None, None], name: str) -> object: ...
 
-    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None: ...
+    def empties(self, part: Leaves) -> None: ...
 
-    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None: ...
+    def report_load(
+        self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None
+    ) -> None: ...
 
     async def until_stopped(self) -> None: ...
 
@@ -90,18 +97,27 @@ class MediaNode:
         streams: KeyValue,
         renditions: KeyValue,
         relay_keys: RelayKeys,
+        identity: NodeIdentity | None = None,
         clock: Callable[[], float] = time.monotonic,
         lease_s: float = subjects.STREAM_LEASE_S,
         kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
+        known: Callable[[NodeId], NodeReport | None] = lambda _: None,
+        edges: Callable[[], Iterable[NodeReport]] = tuple,
     ) -> None:
-        """`events`: what `plane` calls. `clock`: monotonic seconds. `lease_s`: of the records in both buckets.
-        `kept_from_writing`: see `StreamWatch`."""
+        """`events`: what `plane` calls. `identity`: what others know this node by; None: they don't. `clock`: monotonic
+        seconds. `lease_s`: of the records in both buckets. `kept_from_writing`: see `StreamWatch`. `known`: the last
+        report of a node that lives. `edges`: those of all edges that live."""
         self.node = info.node
+        self.place = Place(info.region, info.zone)
+        self.known = known
+        self.zone_sizes = ZoneSizes(edges, time.monotonic)
         self.plane = plane
         self.bus = bus
         self.streams = streams
         self.renditions = renditions
         self.relay_keys = relay_keys
+        self.association_keys = AssociationKeys(info.node, info.kind, identity or NodeIdentity(), known)
+        self.kind = info.kind
         self.clock = clock
         self.lease_s = lease_s
         self.addresses = MediaAddresses(plane.fingerprint, plane.workers, info.media_addresses, info.relay_address)
@@ -157,11 +173,13 @@ class MediaNode:
         if self.draining:
             raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"this {what} is going away", LEAVING_RETRY_S)
 
-    def room(self, what: str) -> None:
-        """Raises NO_NODE_AVAILABLE while the node goes away, and HIGH_RESOURCE_USAGE when it is full. To be called
-        before a new session is taken."""
+    def room(self, what: str, client: str = "") -> None:
+        """Raises NO_NODE_AVAILABLE while the node goes away, and HIGH_RESOURCE_USAGE when it is full, for all or for
+        this client. To be called before a new session is taken."""
         self.refuse_if_draining(what)
-        if reason := self.load.full():
+        if reason := self.load.full(client):
+            if not self.load.full():
+                metrics.SHARES_REFUSED.inc()
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"this {what} is full: {reason}", FULL_RETRY_S)
 
     # ---- life
@@ -175,14 +193,9 @@ class MediaNode:
         finally:
             await self.tasks.close()
 
-    async def live(self, node: Host, *, report: Callable[[], Report], drain: Callable[[], Awaitable[None]]) -> None:
-        """From ready to drained. `report`: what the heartbeat shall say, asked once a second. `drain`: gets rid of what
-        is here, in `drain_timeout_s` at most; the plane still runs."""
-
-        async def leave() -> None:
-            self.draining = True
-            await drain()
-            await self.outbox.flush()
+    async def live(self, node: Host, *, report: Callable[[], Report], leaving: Leaves) -> None:
+        """From ready to drained. `report`: what the heartbeat shall say, asked once a second. `leaving`: gets rid of
+        what is here; the plane still runs."""
 
         async def keep_reporting() -> None:
             while True:
@@ -193,7 +206,7 @@ class MediaNode:
         node.spawn(self.plane.until_failure(), "media plane")
         node.spawn(self._watch_workers(node.readiness), "media threads")
         node.spawn(keep_reporting(), "load report")
-        node.on_drain(leave)
+        node.empties(_Leaving(self, leaving))
         await node.until_stopped()
 
     async def _watch_workers(self, readiness: Readiness) -> None:
@@ -224,6 +237,32 @@ class MediaNode:
             handler(event)
 
 
+class _Leaving:
+    """What all media nodes do around the leaving of their service."""
+
+    def __init__(self, media: MediaNode, service: Leaves) -> None:
+        self._media = media
+        self._service = service
+        self.left = service.left
+        self.named = service.named
+
+    async def leave(self, departure: Departure) -> None:
+        """See `Leaves.leave`."""
+        self._media.draining = True
+        await self._service.leave(departure)
+        await self._media.outbox.flush()
+
+    async def cut(self) -> None:
+        """See `Leaves.cut`."""
+        await self._service.cut()
+        await self._media.outbox.flush()
+
+    def stay(self) -> None:
+        """See `Leaves.stay`."""
+        self._media.draining = False
+        self._service.stay()
+
+
 @asynccontextmanager
 async def open_media_node(
     settings: MediaSettings,
@@ -249,7 +288,10 @@ async def open_media_node(
                     streams=streams,
                     renditions=renditions,
                     relay_keys=SealedRelayKeys(node.info.node, node.identity, node.directory.get, node.directory.until),
+                    identity=node.identity,
                     kept_from_writing=node.directory.kept_from_writing,
+                    known=node.directory.get,
+                    edges=lambda: node.directory.nodes(NodeKind.EDGE).values(),
                 ),
             )
         finally:

@@ -26,7 +26,25 @@ HALF_OPEN = Gauge("rillcast_plane_half_open_sessions", "Sessions whose handshake
 COMMANDS_FAILED = Counter(
     "rillcast_plane_commands_failed", "Commands the media plane could not carry out, by command", ["command"]
 )
+SHARES_REFUSED = Counter(
+    "rillcast_node_session_shares_refused",
+    "Sessions refused since their address has as many of this node's as are free, while others could have one",
+)
 EVENTS_DROPPED = Counter("rillcast_node_events_dropped", "Outgoing events dropped because too many waited")
+ASSOCIATIONS_GIVEN = Counter(
+    "rillcast_node_associations_given",
+    "Questions of other nodes for the association of a session that is sent away, by outcome: ready (the asker has the "
+    "keys), handed_over (this node has stopped), unknown (the session, or its secret), unauthorized (the asker), "
+    "stopped (somebody asked before), not_told (by the media plane)",
+    ["outcome"],
+)
+ASSOCIATIONS_TAKEN = Counter(
+    "rillcast_node_associations_taken",
+    "Sessions that moved here from a node that drains, by what became of their association: kept, not_ready (the node "
+    "did not give the keys), unfit (what is sent differs), refused (by that node in the end), silent (that node in the "
+    "end), plane_error, ended (before it was known). All but the first shake hands anew",
+    ["outcome"],
+)
 LEASE_NO_RECORD = Counter(
     "rillcast_lease_no_record",
     "Values found under a key that this node holds by lease which are no record of that key. They are overwritten.",

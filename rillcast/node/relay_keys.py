@@ -8,20 +8,16 @@ have said of the relay is part of what is signed and encrypted: nothing of it ca
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeReport, RelayGrant, RelayOpen
+from rillcast.contracts.messages import NodeReport, RelayGrant, RelayOpen, RelayReferral
 from rillcast.contracts.words import NodeKind
+from rillcast.node.sealing import SealedQuestion, reader, seal
 from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
 
 CHILD_KINDS = frozenset({NodeKind.EDGE, NodeKind.TRANSCODER})
@@ -29,11 +25,10 @@ MEET_S = 1.5
 """How long one end waits for the first heartbeat of the other, which comes each second."""
 RETRY_S = 0.5
 """When to ask again if it has not come even then."""
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
-_OPEN, _GRANT = b"rillcast relay open\0", b"rillcast relay grant\0"
+_OPEN, _GRANT, _REFER = b"rillcast relay open\0", b"rillcast relay grant\0", b"rillcast relay referral\0"
 
 
-class Asking(Protocol):
+class KeyExchange(Protocol):
     """One request on its way, at the child."""
 
     @property
@@ -43,6 +38,10 @@ class Asking(Protocol):
 
     def open(self, grant: RelayGrant) -> RelayGrant:
         """The answer with its keys readable. Raises ValueError when it is not from the node that was asked."""
+        ...
+
+    def referred(self, referral: RelayReferral) -> RelayReferral:
+        """The same, if it is from the node that was asked. Raises ValueError otherwise."""
         ...
 
 
@@ -57,7 +56,7 @@ class RelayKeys(Protocol):
         """At the parent, before it checks: wait a moment for a child that is not known yet, or started anew."""
         ...
 
-    def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
+    def ask(self, request: RelayOpen, parent: NodeId) -> KeyExchange:
         """Begin to ask, at the child. Raises NO_NODE_AVAILABLE when the parent is not known."""
         ...
 
@@ -68,6 +67,10 @@ class RelayKeys(Protocol):
 
     def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
         """At the parent: the answer, whose keys only the asker can read."""
+        ...
+
+    def refer(self, request: RelayOpen, nodes: tuple[NodeId, ...]) -> RelayReferral:
+        """At the parent: the answer that names others."""
         ...
 
 
@@ -107,12 +110,12 @@ class SealedRelayKeys:
         """See `RelayKeys.expect`."""
         await self._until(request.child, lambda report: self._is_from(report, request), MEET_S)
 
-    def ask(self, request: RelayOpen, parent: NodeId) -> Asking:
+    def ask(self, request: RelayOpen, parent: NodeId) -> KeyExchange:
         """See `RelayKeys.ask`."""
         known = self._known(parent)
         if known is None:
             raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"the node {parent} is not known here", RETRY_S)
-        return _SealedAsking(request, parent, known.info.identity, self._identity)
+        return _SealedKeyExchange(request, parent, known.info.identity, self._identity)
 
     def check(self, request: RelayOpen) -> None:
         """See `RelayKeys.check`."""
@@ -123,7 +126,7 @@ class SealedRelayKeys:
             raise RillcastError(ErrorCode.UNAUTHORIZED, f"{request.child} is of the kind {known.info.kind}: no child")
         if not self._is_from(known, request):
             raise RillcastError(ErrorCode.UNAUTHORIZED, f"the request is not signed by {request.child}")
-        _reader(request)
+        reader(request.key)
 
     def _is_from(self, child: NodeReport, request: RelayOpen) -> bool:
         return is_signed_by(child.info.identity, request.proof, _said_by_child(request, self._node))
@@ -132,18 +135,22 @@ class SealedRelayKeys:
         """See `RelayKeys.seal`."""
         keys = msgspec.json.encode(_Keys(grant.srtp_key, grant.srtcp_key))
         plain = msgspec.structs.replace(grant, srtp_key="", srtcp_key="")
-        sealed = _SUITE.encrypt(keys, _reader(request), _said_by_parent(request, plain, self._node))
-        signed = msgspec.structs.replace(plain, sealed_keys=base64.b64encode(sealed).decode())
+        sealed = seal(keys, request.key, _said_by_parent(request, plain, self._node))
+        signed = msgspec.structs.replace(plain, sealed_keys=sealed)
         return msgspec.structs.replace(signed, proof=self._identity.sign(_said_by_parent(request, signed, self._node)))
 
+    def refer(self, request: RelayOpen, nodes: tuple[NodeId, ...]) -> RelayReferral:
+        """See `RelayKeys.refer`."""
+        said = _said_of_others(request, nodes, self._node)
+        return RelayReferral(nodes=nodes, proof=self._identity.sign(said))
 
-class _SealedAsking:
+
+class _SealedKeyExchange:
     def __init__(self, request: RelayOpen, parent: NodeId, parent_key: str, identity: NodeIdentity) -> None:
-        self._key = X25519PrivateKey.generate()
+        self._question = SealedQuestion()
         self._parent = parent
         self._parent_key = parent_key
-        public = base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
-        request = msgspec.structs.replace(request, key=public)
+        request = msgspec.structs.replace(request, key=self._question.public)
         self.request = msgspec.structs.replace(request, proof=identity.sign(_said_by_child(request, parent)))
 
     def open(self, grant: RelayGrant) -> RelayGrant:
@@ -152,24 +159,26 @@ class _SealedAsking:
             raise ValueError(f"it is not signed by {self._parent}")
         said = _said_by_parent(self.request, msgspec.structs.replace(signed, sealed_keys=""), self._parent)
         try:
-            sealed = base64.b64decode(grant.sealed_keys, validate=True)
-            keys = msgspec.json.decode(_SUITE.decrypt(sealed, self._key, said), type=_Keys)
-        except (binascii.Error, ValueError, InvalidTag) as error:
+            keys = msgspec.json.decode(self._question.open(grant.sealed_keys, said), type=_Keys)
+        except msgspec.DecodeError as error:
             raise ValueError("its keys can't be read") from error
         return msgspec.structs.replace(signed, srtp_key=keys.srtp, srtcp_key=keys.srtcp)
 
-
-def _reader(request: RelayOpen) -> X25519PublicKey:
-    """To whom the keys are encrypted. Raises BAD_REQUEST."""
-    try:
-        return X25519PublicKey.from_public_bytes(base64.b64decode(request.key, validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise RillcastError(ErrorCode.BAD_REQUEST, "the request has no key to encrypt to") from error
+    def referred(self, referral: RelayReferral) -> RelayReferral:
+        said = _said_of_others(self.request, referral.nodes, self._parent)
+        if not is_signed_by(self._parent_key, referral.proof, said):
+            raise ValueError(f"it is not signed by {self._parent}")
+        return referral
 
 
 def _said_by_child(request: RelayOpen, parent: NodeId) -> bytes:
     fields = (parent, request.app, request.stream, request.track, request.claim, request.child, request.relay)
-    return _OPEN + msgspec.json.encode((*fields, request.child_address, request.key))
+    more = (request.child_address, request.most_level, request.gives, request.unreachable, request.key)
+    return _OPEN + msgspec.json.encode((*fields, *more))
+
+
+def _said_of_others(request: RelayOpen, nodes: tuple[NodeId, ...], parent: NodeId) -> bytes:
+    return _REFER + _said_by_child(request, parent) + msgspec.json.encode(nodes)
 
 
 def _said_by_parent(request: RelayOpen, grant: RelayGrant, parent: NodeId) -> bytes:

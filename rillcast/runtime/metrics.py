@@ -8,7 +8,23 @@ _BUS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 
 BUILD_INFO = Gauge("rillcast_build_info", "Always 1; the labels say what runs here.", ["kind", "version", "node"])
 READY = Gauge("rillcast_ready", "1 while this node takes new work.")
-DRAINING = Gauge("rillcast_draining", "1 from the moment this node was told to stop.")
+DRAINING = Gauge("rillcast_draining", "1 from the moment this node was told to take nothing new, until that is undone.")
+DRAIN_LEFT = Gauge(
+    "rillcast_drain_left",
+    "What still keeps a node that drains from being empty, by what: viewers, publishers, relays (tracks that others "
+    "take from it), jobs. 0 before the first drain.",
+    ["what"],
+)
+DRAIN_CUT = Counter(
+    "rillcast_drain_cut_total",
+    "Those that a drain ended although no other node had taken them, by what: viewers, publishers, relays, jobs.",
+    ["what"],
+)
+DRAINS = Counter(
+    "rillcast_drains_total",
+    "Drains of this node, by outcome: drained (nobody was cut off), cut (somebody was), undone.",
+    ["outcome"],
+)
 TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended unexpectedly.", ["task"])
 BACKGROUND_WAITING = Gauge(
     "rillcast_background_tasks_waiting",
@@ -27,6 +43,10 @@ HTTP_REFUSED = Counter(
     "tls_handshake (it failed), tls_handshake_late, no_certificate (there is none yet), no_descriptor (the process has "
     "no file descriptor left).",
     ["reason"],
+)
+HTTP_HOSTS_REFUSED = Counter(
+    "rillcast_http_hosts_refused_total",
+    "Requests to the admin listener that named a host which this node does not know to be its own, and were refused.",
 )
 HTTP_FAILED = Counter(
     "rillcast_http_requests_failed_total",
@@ -85,8 +105,8 @@ BUS_RECONNECTS = Counter("rillcast_bus_reconnects_total", "Times the connection 
 BUS_REQUESTS = Counter(
     "rillcast_bus_requests_total",
     "Requests sent, by the subject without ids and outcome: ok, refused, timeout, nobody, disconnected, stalled "
-    "(NATS did not answer, so nothing was sent), undecodable, "
-    "version (the other side speaks another version of the protocol), cancelled.",
+    "(NATS did not answer, so nothing was sent), denied (this node may not ask there), undecodable, version (the other "
+    "side speaks another version of the protocol), cancelled.",
     ["subject", "outcome"],
 )
 BUS_REQUEST_SECONDS = Histogram(
@@ -95,14 +115,26 @@ BUS_REQUEST_SECONDS = Histogram(
 BUS_SERVED = Counter(
     "rillcast_bus_served_total",
     "Requests answered, by the subject without ids and outcome: ok, refused, error, overload, undecodable, deadline, "
-    "version (the asker speaks another version of the protocol).",
+    "version (the asker speaks another version of the protocol), no_inbox (the answer would go to the store).",
     ["subject", "outcome"],
 )
 BUS_EVENTS_DROPPED = Counter(
     "rillcast_bus_events_dropped_total",
     "Events not sent or not taken in, by reason: disconnected, too_large (or not to be encoded), undecodable, error, "
-    "slow, version (of the protocol).",
+    "slow, version (of the protocol), sender (it asks for an answer, so no node has sent it).",
     ["reason"],
+)
+NODES_REFUSED = Counter(
+    "rillcast_node_events_refused_total",
+    "Heartbeats and goodbyes of others not taken in, by why: subject (it speaks of another node than its subject), "
+    "twice (of another process under the id of one that lives), changed (it describes the process otherwise than "
+    "before), replayed (an earlier one came again), forged (it is not signed by the node), stranger (the goodbye of a "
+    "process that is not known).",
+    ["why"],
+)
+NODES_UNCHECKED = Counter(
+    "rillcast_node_events_unchecked_total",
+    "Heartbeats whose signature was not looked at, since more came than a node looks at in a second.",
 )
 
 KV_ERRORS = Counter(
@@ -151,7 +183,7 @@ LIFELINES_ENDED = Counter(
 NODE_DOUBTS = Counter(
     "rillcast_node_doubts_total",
     "Times another node became doubtful and was asked, by kind of node and by: lifeline (it was lost), heartbeat (it "
-    "is overdue), request (one had no answer).",
+    "is overdue), request (one had no answer), relay (one that it fed, or was fed by, fell silent).",
     ["kind", "by"],
 )
 NODE_FINDINGS = Counter(

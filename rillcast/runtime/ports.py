@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
@@ -104,6 +104,13 @@ class KeyValue(Protocol):
         request."""
         ...
 
+    @property
+    def heard(self) -> int:
+        """0 while a watch is silent for longer than it may be or starts anew, so that changes may have been missed;
+        else the number of the present time of uninterrupted hearing, which only grows. As `Bus.hearing`, for the
+        store."""
+        ...
+
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
         """All present entries first, then changes as they happen; quick ones of one key may come as the last one only.
         After a reconnect the present entries come again, with deletions missed meanwhile.
@@ -129,8 +136,14 @@ class Discovery(Protocol):
         check."""
         ...
 
-    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
-        """Healthy nodes as last seen. Keeps its last answer while the registry is away."""
+    async def abandon(self) -> None:
+        """Another process has this node's id: keep nothing registered any more, and take nothing back. `deregister`
+        does nothing afterwards."""
+        ...
+
+    def nodes(self, kind: NodeKind) -> Mapping[NodeId, NodeInfo]:
+        """Healthy nodes as last seen. Keeps its last answer while the registry is away. An answer is never changed:
+        what is new comes with another one."""
         ...
 
     @property

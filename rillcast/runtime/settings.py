@@ -23,6 +23,7 @@ from rillcast.runtime.telemetry.logs import LogFormat
 
 SHARED_PREFIX = "RILLCAST_"
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
 _LONGEST_PLACE = 64
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -90,6 +91,9 @@ class NodeSettings(BaseSettings):
     """Where /livez, /readyz and /metrics listen. Never a public address."""
     admin_port: Port = 0
     """The port of that listener; 0 = any free one."""
+    admin_hosts: Annotated[list[str], NoDecode] = []
+    """Host names, separated by commas, under which that listener may be asked; IP addresses, localhost, the name of the
+    node and that of its machine always work. Others are refused, since they may be those of another site's page."""
     advertise_address: str = ""
     """IP under which nodes and clients reach this machine. Default: its address on the network, else 127.0.0.1."""
 
@@ -123,6 +127,19 @@ class NodeSettings(BaseSettings):
             ipaddress.ip_address(value)
         return value
 
+    @field_validator("admin_hosts", mode="before")
+    @classmethod
+    def _admin_hosts_are_many(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("admin_hosts")
+    @classmethod
+    def _admin_hosts_are_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if _HOST.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no host name, such as edge-1.example.com (without scheme and port)")
+        return [name.lower() for name in value]
+
     @field_validator("consul_url", "otlp_endpoint")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
@@ -144,6 +161,17 @@ class NodeSettings(BaseSettings):
             if not url.strip().startswith(("nats://", "tls://", "ws://", "wss://")):
                 raise ValueError("must be one or more nats:// or tls:// URLs separated by commas")
         return value
+
+    @model_validator(mode="after")
+    def _all_of_nats_uses_tls_or_none(self) -> NodeSettings:
+        """One server in the clear is enough for whoever can make the others unreachable."""
+        encrypted = {url.startswith(("tls://", "wss://")) for url in self.nats_servers}
+        if len(encrypted) > 1 and not (self.nats_ca or self.nats_certificate):
+            raise ValueError(
+                "RILLCAST_NATS_URL: some servers have tls:// and others have not, so TLS would be demanded of none; "
+                "write tls:// before all of them, or set RILLCAST_NATS_CA"
+            )
+        return self
 
     @model_validator(mode="after")
     def _default_node_id(self) -> NodeSettings:
@@ -219,7 +247,8 @@ class MediaSettings(NodeSettings):
     pin: bool = False
     """Pin media threads to CPUs."""
     max_sessions: int = Field(default=20_000, ge=1)
-    """Sessions of publishers and viewers at one time. A node that has them all takes no new one."""
+    """Sessions of publishers and viewers at one time. A node that has them all takes no new one. One address (an IPv4
+    address, or an IPv6 /64) may have half of them at most."""
     max_egress_bps: int = Field(default=10_000_000_000, ge=1)
     """What the network card can send. The bit rate sent counts as a share of it in the node's load."""
     max_pps: int = Field(default=1_000_000, ge=1)
@@ -327,7 +356,8 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def load_settings(cls: type[Settings]) -> Settings:
-    """Settings from the environment; on nonsense one line per bad key on standard error and exit code 2."""
+    """Read the settings from the environment. If a value makes no sense, print one line for each bad key to standard
+    error and end with exit code 2."""
     try:
         return cls()
     except SettingsError as error:

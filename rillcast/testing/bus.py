@@ -15,8 +15,11 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import envelope
+from rillcast.runtime.bus.envelope import EventDrop
 from rillcast.runtime.bus.serving import OVERLOAD, carry_out
+from rillcast.runtime.errors import RequestOutcome
 from rillcast.runtime.ports import Answer, Event, Request
+from rillcast.testing.eventually import within
 
 Serve = Callable[[str, bytes, float, int], Coroutine[Any, Any, bytes]]
 """From subject, body, seconds left and the version in which the asker speaks."""
@@ -112,12 +115,12 @@ class FakeBus:
         body = envelope.encode(message)
         self.requested.append((subject, message))
         if not self.connected:
-            raise envelope.nobody(subject, "the bus is down", "disconnected")
+            raise envelope.nobody(subject, "the bus is down", RequestOutcome.DISCONNECTED)
         if self._stalled:
-            raise envelope.nobody(subject, "the bus does not answer", "stalled")
+            raise envelope.nobody(subject, "the bus does not answer", RequestOutcome.STALLED)
         found = self.broker.pick(subject)
         if found is None:
-            raise envelope.nobody(subject, "nobody listens", "nobody")
+            raise envelope.nobody(subject, "nobody listens", RequestOutcome.NOBODY)
         serve, server = found
         task = self._keep(serve(subject, body, timeout_s, self.protocol))
         lost = self._keep(self._lost.wait())
@@ -126,11 +129,11 @@ class FakeBus:
         finally:
             lost.cancel()
         if not self.connected:
-            raise envelope.nobody(subject, "the bus went down", "disconnected")
+            raise envelope.nobody(subject, "the bus went down", RequestOutcome.DISCONNECTED)
         if not task.done():
-            raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s")
+            raise envelope.nobody(subject, f"nothing came within {timeout_s:g} s", RequestOutcome.TIMEOUT)
         if self.protocol == PROTOCOL_VERSION != server.protocol:
-            raise envelope.nobody(subject, envelope.other_version(server.protocol))
+            raise envelope.nobody(subject, envelope.other_version(server.protocol), RequestOutcome.VERSION)
         try:
             return envelope.decode_answer(task.result(), answer)
         except Undecodable as error:
@@ -166,10 +169,10 @@ class FakeBus:
         try:
             body = envelope.encode(event)
         except RillcastError:
-            metrics.BUS_EVENTS_DROPPED.labels("too_large").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.TOO_LARGE).inc()
             return
         if not self.connected:
-            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.DISCONNECTED).inc()
             return
         self.emitted.append((subject, event))
         if self._stalled:
@@ -183,7 +186,7 @@ class FakeBus:
             if not matches(listener.subject, subject) or not listener.owner.connected:
                 continue
             if listener.owner.protocol == PROTOCOL_VERSION != self.protocol:
-                metrics.BUS_EVENTS_DROPPED.labels("version").inc()
+                metrics.BUS_EVENTS_DROPPED.labels(EventDrop.VERSION).inc()
             elif not listener.waiting.full():
                 listener.waiting.put_nowait((subject, body))
                 self.broker.sent += 1
@@ -209,7 +212,7 @@ class FakeBus:
 
     async def settle(self) -> None:
         """Wait until every event sent so far has been handled, also those that handlers sent."""
-        async with asyncio.timeout(5):
+        async with within(5, "every event being handled"):
             seen = -1
             while seen != self.broker.sent:
                 seen = self.broker.sent

@@ -26,13 +26,28 @@ class FakeClock:
         self.now += seconds
 
 
+MAX_TURNS = 400_000
+"""The turns of one loop, some ten times what the longest of our tests makes. They take seconds."""
+
+TURNS_TO_CLOSE = 10_000
+"""After which it is raised again, since the closing of a loop may not end either."""
+
+
+class EndlessLoop(RuntimeError):
+    """What a loop of virtual time was to wait for does not come, while others go on for ever."""
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that never waits: when nothing is ready, the time jumps to the next timer. For code that does no
     real I/O: ``with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner``. While a function runs in a thread
-    (`asyncio.to_thread`), the time stands still and the loop waits for the thread."""
+    (`asyncio.to_thread`), the time stands still and the loop waits for the thread.
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    Its turns are counted, and `EndlessLoop` is raised out of it after `max_turns` of them. A timer of the test runner
+    is not enough: the exception that its signal raises may hit any callback, where asyncio takes it for that callback's
+    own, and whoever waits for the callback waits for ever, in no time at all."""
+
+    def __init__(self, max_turns: int = MAX_TURNS) -> None:
+        self._jumping = _JumpingSelector(max_turns)
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -62,13 +77,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    def __init__(self) -> None:
+    def __init__(self, max_turns: int) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns_left = max_turns
         self.threads = 0
         """At work for the loop, which each of them wakes at its end."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._turns_left -= 1
+        if self._turns_left <= 0 and self._turns_left % TURNS_TO_CLOSE == 0:
+            raise EndlessLoop(f"the loop has had all its turns, and it is {self.now:.1f} s by its clock")
         ready = super().select(None if self.threads and timeout != 0 else 0)
         if not ready and timeout is None:
             raise RuntimeError("nothing will ever happen: no task is ready and no timer runs")

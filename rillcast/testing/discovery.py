@@ -43,6 +43,10 @@ class FakeDiscovery:
             self.registry.registered.pop(self._own.node, None)
             self._own = None
 
+    async def abandon(self) -> None:
+        """See `Discovery.abandon`."""
+        self._own = None
+
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
         """See `Discovery.nodes`."""
         self._look()

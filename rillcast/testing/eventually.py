@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
 from typing import TypeVar, overload
 
 Seen = TypeVar("Seen")
 
 _EVERY_S = 0.02
 _LONGEST_REPR = 2_000
+_PLACES = 4
 
 
 @overload
@@ -73,6 +77,38 @@ async def eventually(
     raise AssertionError(reason + _surroundings(condition))
 
 
+class within:
+    """An ``async with`` block that must end in time: ``async with within(5, "the goodbye"): ...``. If it does not, it
+    is cancelled, and AssertionError says what was waited for, at which lines, and what the variables there are. A
+    TimeoutError that the block itself raises is passed on."""
+
+    def __init__(self, timeout_s: float, what: str) -> None:
+        self._timeout_s = timeout_s
+        self._what = what
+        self._scope = asyncio.timeout(timeout_s)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            reason = f"{self._what} did not come within {self._timeout_s:g} s"
+            raise AssertionError(reason + _standstill(trace)) from late
+
+
+def _standstill(trace: TracebackType | None) -> str:
+    """Where a block was cancelled, the innermost call last, and the variables of the function that has it."""
+    if trace is None:
+        return ""
+    calls = traceback.extract_tb(trace)[-_PLACES:]
+    lines = [f"\n  at {Path(call.filename).name}:{call.lineno}: {call.line}" for call in calls]
+    return "".join(lines) + _listed(trace.tb_frame.f_locals)
+
+
 async def _look(condition: Callable[[], Awaitable[Seen] | Seen]) -> Seen:
     seen = condition()
     return await seen if isinstance(seen, Awaitable) else seen
@@ -82,9 +118,12 @@ def _surroundings(condition: object) -> str:
     """What a lambda or inner function refers to, which is what its condition is about."""
     if not inspect.isfunction(condition):
         return ""
-    looked_at = inspect.getclosurevars(condition).nonlocals
-    lines = [f"\n  {name} = {_shown(value)}" for name, value in looked_at.items() if not inspect.isroutine(value)]
-    return "".join(lines)
+    return _listed(inspect.getclosurevars(condition).nonlocals)
+
+
+def _listed(variables: Mapping[str, object]) -> str:
+    values = {name: value for name, value in variables.items() if not inspect.isroutine(value)}
+    return "".join(f"\n  {name} = {_shown(value)}" for name, value in values.items())
 
 
 def _shown(value: object) -> str:

@@ -25,6 +25,8 @@ class FakeKeyValue:
         first_revision: int = 1,
     ) -> None:
         self.bucket = bucket
+        self.heard = 1
+        """See `KeyValue.heard`; tests may set it."""
         self._up = asyncio.Event()
         self._up.set()
         self.writes: list[tuple[str, bytes | None]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import RelayGrant, RelayOpen
+from rillcast.contracts.messages import RelayGrant, RelayOpen, RelayReferral
 
 
 class _PlainAsking(msgspec.Struct, frozen=True):
@@ -13,6 +13,9 @@ class _PlainAsking(msgspec.Struct, frozen=True):
 
     def open(self, grant: RelayGrant) -> RelayGrant:
         return grant
+
+    def referred(self, referral: RelayReferral) -> RelayReferral:
+        return referral
 
 
 class PlainRelayKeys:
@@ -34,3 +37,7 @@ class PlainRelayKeys:
     def seal(self, request: RelayOpen, grant: RelayGrant) -> RelayGrant:
         """The answer keeps its keys in the clear."""
         return grant
+
+    def refer(self, request: RelayOpen, nodes: tuple[NodeId, ...]) -> RelayReferral:
+        """The answer has no proof."""
+        return RelayReferral(nodes=nodes)

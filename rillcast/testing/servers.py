@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from rillcast.contracts.permissions import BusUser
 from rillcast.runtime.bus.nats_users import keep_seeds, server_config
 from rillcast.runtime.discovery.consul_acl import access_config, keep_tokens
 
-_START_TIMEOUT_S = 20.0
 _FIRST_FREE_PORT = 15_000
 _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _given_ports: set[int] = set()
@@ -83,8 +82,14 @@ def need_consul() -> None:
 class ServerProcess:
     """A child process that can be killed, started again, frozen and emptied."""
 
-    def __init__(self, command: list[str], folder: Path, alive: Callable[[], bool]) -> None:
+    start_timeout_s = 20.0
+
+    def __init__(
+        self, command: list[str], folder: Path, alive: Callable[[], bool], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment`: variables beside those of this process."""
         self._command = command
+        self._environment = environment or {}
         self._alive = alive
         self._process: asyncio.subprocess.Process | None = None
         self.folder = folder
@@ -101,9 +106,9 @@ class ServerProcess:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdout=log, stderr=log, cwd=self.folder
+                *self._command, stdout=log, stderr=log, cwd=self.folder, env={**os.environ, **self._environment}
             )
-        deadline = asyncio.get_running_loop().time() + _START_TIMEOUT_S
+        deadline = asyncio.get_running_loop().time() + self.start_timeout_s
         while not await asyncio.to_thread(self._alive):
             if self._process.returncode is not None or asyncio.get_running_loop().time() > deadline:
                 await self.kill()
@@ -141,10 +146,10 @@ class ServerProcess:
         """Put the copy in the place of its data, as if all that came after it had been lost. Call it while the server
         is not running."""
         self.empty()
-        shutil.copytree(self.folder / "copy", self.folder / "data")
+        shutil.copytree(self.folder / "copy", self.folder / "data", dirs_exist_ok=True)
 
     def empty(self) -> None:
-        """Throw its data away while it is not running."""
+        """Throw its data away while it is not running. The folder stays if a disk is mounted there."""
         shutil.rmtree(self.folder / "data", ignore_errors=True)
 
 
@@ -152,17 +157,27 @@ class NatsServer(ServerProcess):
     """nats-server, with JetStream unless told otherwise."""
 
     def __init__(
-        self, folder: Path, port: int, binary: str, *, jetstream: bool = True, users: bool = False, more: str = ""
+        self,
+        folder: Path,
+        port: int,
+        binary: str,
+        *,
+        jetstream: bool = True,
+        users: bool = False,
+        more: str = "",
+        host: str = "127.0.0.1",
+        inside: Sequence[str] = (),
     ) -> None:
-        """`users`: only the users of `permissions` get in, with what they may do. `more`: further configuration."""
-        self.url = f"nats://127.0.0.1:{port}"
+        """`users`: only the users of `permissions` get in, with what they may do. `more`: further configuration.
+        `inside`: a command that runs another one elsewhere, where `host` is."""
+        self.url = f"nats://{host}:{port}"
         store = ["-js", "-sd", str(folder / "data")] if jetstream else []
         self.seeds: dict[BusUser, str] = keep_seeds(folder / "nats-keys") if users else {}
         """With which users connect; empty: everybody gets in."""
         config = folder / "nats.conf"
         config.write_text(more + (server_config(self.seeds) if users else ""))
-        command = [binary, "-c", str(config), "-a", "127.0.0.1", "-p", str(port), *store]
-        super().__init__(command, folder, lambda: _accepts(port))
+        command = [*inside, binary, "-c", str(config), "-a", host, "-p", str(port), *store]
+        super().__init__(command, folder, lambda: _accepts(host, port))
 
 
 class ConsulAgent(ServerProcess):
@@ -250,9 +265,9 @@ async def consul_agent(*, users: bool = False, tls: Mapping[str, object] | None 
             await agent.kill()
 
 
-def _accepts(port: int) -> bool:
+def _accepts(host: str, port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+        with socket.create_connection((host, port), timeout=0.5) as connection:
             connection.settimeout(0.5)
             return connection.recv(4) == b"INFO"
     except OSError:

@@ -73,8 +73,11 @@ def _type(kind: Any, targets: Targets) -> str:
 
 
 def _shapes() -> list[type[msgspec.Struct]]:
-    """The structs that no other page has, by name."""
+    """The structs that no other page has, by name, and those that they extend."""
     elsewhere = messages.targets()
     rows = [row for table in TABLES for row in table.rows]
-    found = {kind.__name__: kind for row in rows for kind in (*named(row.answer), *named(row.body))}
-    return [kind for name, kind in sorted(found.items()) if issubclass(kind, msgspec.Struct) and name not in elsewhere]
+    structs = (
+        kind for row in rows for kind in (*named(row.answer), *named(row.body)) if issubclass(kind, msgspec.Struct)
+    )
+    found = {kind.__name__: kind for struct in structs for kind in struct.__mro__ if issubclass(kind, msgspec.Struct)}
+    return [kind for name, kind in sorted(found.items()) if kind is not msgspec.Struct and name not in elsewhere]

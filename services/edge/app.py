@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
 
+from rillcast.contracts.messages import RelayOpen
 from rillcast.contracts.words import NodeKind
 from rillcast.media.protocol import SessionStats
+from rillcast.node.associations import associations
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
-from rillcast.relay.witness import Vouching
+from rillcast.relay.parent import RelayOffer, RelayParent
+from rillcast.relay.witness import DoubtWitness
 from services.edge import metrics
-from services.edge.adapters.bus_requests import serve_requests
+from services.edge.adapters.bus_requests import serve_associations, serve_relays, serve_requests
 from services.edge.config import EdgeSettings
+from services.edge.domain.supply import Supplies
+from services.edge.domain.tree_place import tree_place
 from services.edge.domain.viewer import Viewers
 from services.edge.usecases.command_backlog import CommandBacklog
+from services.edge.usecases.downstream_relays import DownstreamRelays
 from services.edge.usecases.drain import Drain
 from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
@@ -25,6 +32,7 @@ from services.edge.usecases.stream_allocator import StreamAllocator
 from services.edge.usecases.stream_changes import StreamChanges
 from services.edge.usecases.track_switch import TrackSwitch
 from services.edge.usecases.upstream_relays import UpstreamRelays
+from services.edge.usecases.viewer_associations import ViewerAssociations
 from services.edge.usecases.viewer_join import ViewerJoin
 from services.edge.usecases.viewer_requests import ViewerRequests
 from services.edge.usecases.viewer_sessions import ViewerSessions
@@ -46,38 +54,68 @@ class Edge:
         self.viewers = viewers = Viewers(media.load, media.addresses.transport)
         self.first_packets = first = FirstPackets(clock)
         events = SessionEvents(node, media.outbox)
-        self.session_end = end = SessionEnd(self.backlog, viewers, events, first)
+        giver, taker = associations(media)
+        self.associations = links = ViewerAssociations(plane, self.backlog, viewers, events, giver=giver, taker=taker)
+        self.session_end = end = SessionEnd(self.backlog, viewers, events, first, links)
         # what comes in
-        children = _children(media)
-        self._vouching = Vouching(node, media.outbox, parents=children.witness)
+        children = _children(media, gives=settings.max_children > 0)
         self.relays = relays = UpstreamRelays(
             children, load=media.load, tasks=tasks, stream=stream, clock=clock, linger_s=linger_s
         )
+        # what goes on to other edges
+        self.downstream = downstream = DownstreamRelays(
+            relays,
+            node=node,
+            new_parent=partial(_parent, media, settings.max_children),
+            outbox=media.outbox,
+            clock=clock,
+            room=partial(media.room, "edge"),
+        )
+        self._witness = DoubtWitness(node, media.outbox, parents=children.witness, children=downstream.parent.witness)
         # what each viewer is sent of it
         self.switch = TrackSwitch(self.backlog, relays, tasks=tasks, clock=clock, relay_fill_s=settings.relay_fill_s)
-        self.allocator = StreamAllocator(self.backlog, viewers, relays, self.switch, events, stream=stream, clock=clock)
+        self.supplies = supplies = Supplies(stream)
+        self.allocator = StreamAllocator(
+            self.backlog, viewers, relays, self.switch, events, supplies=supplies, stream=stream, clock=clock
+        )
         self.sessions = ViewerSessions(viewers, self.allocator, events, end, first, clock=clock, gone_grace_s=grace_s)
         self.streams = StreamChanges(
-            viewers, relays, self.sessions, end, stream=stream, tasks=tasks, clock=clock, gone_grace_s=grace_s
+            viewers,
+            relays,
+            downstream,
+            self.sessions,
+            end,
+            supplies=supplies,
+            stream=stream,
+            tasks=tasks,
+            clock=clock,
+            gone_grace_s=grace_s,
         )
         # who asks for something
         self.requests = ViewerRequests(viewers, self.allocator, end, plane=plane, addresses=media.addresses)
         begun, budget_bps = self.sessions.begun, settings.first_budget_bps
         self.start = SessionStart(
-            viewers, relays, end, first, plane=plane, watch=watch, begun=begun, first_budget_bps=budget_bps
-        )
-        room, most = partial(media.room, "edge"), settings.max_connecting
-        self.join = ViewerJoin(
-            viewers, self.start, end, first, node=node, room=room, watch=watch, clock=clock, max_connecting=most
-        )
-        drain_s = settings.drain_timeout_s
-        self.drain = Drain(
             viewers,
             relays,
             end,
+            first,
+            links,
+            watch=watch,
+            supplies=supplies,
+            begun=begun,
+            first_budget_bps=budget_bps,
+        )
+        room, most = partial(media.room, "edge"), settings.max_connecting
+        self.join = ViewerJoin(
+            viewers, self.start, end, first, links, node=node, room=room, watch=watch, clock=clock, max_connecting=most
+        )
+        self.drain = Drain(
+            viewers,
+            relays,
+            downstream,
+            end,
             outbox=media.outbox,
             tasks=tasks,
-            drain_timeout_s=drain_s,
             hears=lambda: media.bus.hearing,
         )
 
@@ -85,21 +123,34 @@ class Edge:
         """Begin to hear the plane, the change feed and the clock, and to answer requests on the bus."""
         media, sessions = self._media, self.sessions
         media.on(SessionStats, sessions.queue.put)
-        for handler in (self._vouching.on_event, self.relays.on_event, self.streams.on_event, sessions.on_event):
+        children = self.downstream.parent
+        for handler in (
+            self._witness.on_event,
+            children.on_event,
+            self.relays.on_event,
+            self.streams.on_event,
+            sessions.on_event,
+            self.associations.on_event,
+        ):
             media.on_event(handler)
-        for tick in (self.backlog.tick, self.relays.tick, sessions.tick, self.streams.tick):
+        for tick in (self.backlog.tick, self.relays.tick, self.downstream.tick, sessions.tick, self.streams.tick):
             media.every(TICK_S, tick)
         media.also(sessions.queue.run)
         media.watch.on_change(self.streams.changed)
         await serve_requests(media.bus, media.node, self.join, self.requests, self.streams)
-        await self._vouching.serve(media.bus)
+        await serve_relays(media.bus, media.node, self.relays, children)
+        await serve_associations(media.bus, media.node, self.associations.giver)
+        await self._witness.serve(media.bus)
 
     def report(self) -> Report:
-        """What the heartbeat shall say: the load, and the streams with their viewers."""
-        return self._media.load.report(len(self.viewers.streams)), self.viewers.carried()
+        """What the heartbeat shall say: the load, the streams with their viewers, and by whom they are fed."""
+        load = self._media.load.report(len(self.viewers.streams))
+        tree = tree_place(self.relays.all(), self.downstream.children())
+        metrics.RELAY_STANDBYS.set(0 if tree is None else len(tree.standbys))
+        return load, self.viewers.carried(), tree
 
 
-def _children(media: MediaNode) -> ChildRelays:
+def _children(media: MediaNode, *, gives: bool) -> ChildRelays:
     return ChildRelays(
         node=media.node,
         bus=media.bus,
@@ -108,7 +159,33 @@ def _children(media: MediaNode) -> ChildRelays:
         keys=media.relay_keys,
         tasks=media.tasks,
         clock=media.clock,
+        gives=gives,
         on_outcome=metrics.relay_opened,
+    )
+
+
+def _parent(
+    media: MediaNode,
+    child_limit: int,
+    *,
+    offer_of: Callable[[RelayOpen], RelayOffer],
+    ready: Callable[[RelayOpen], Awaitable[None]],
+) -> RelayParent:
+    return RelayParent(
+        plane=media.plane,
+        addresses=media.addresses,
+        keys=media.relay_keys,
+        here=media.place,
+        known=media.known,
+        edges_at=media.zone_sizes.at,
+        clock=media.clock,
+        offer_of=offer_of,
+        ready=ready,
+        child_limit=child_limit,
+        span="edge.relay_give",
+        on_outcome=lambda outcome: metrics.RELAY_CHILD_OPENS.labels(outcome).inc(),
+        on_count=metrics.RELAY_CHILDREN.set,
+        on_child_lost=metrics.RELAY_CHILDREN_LOST.inc,
     )
 
 
@@ -118,4 +195,4 @@ async def run(settings: EdgeSettings) -> None:
     async with open_media_node(settings, NodeKind.EDGE, plane=plane) as (node, media):
         edge = Edge(settings, media)
         await edge.serve()
-        await media.live(node, report=edge.report, drain=edge.drain.drain)
+        await media.live(node, report=edge.report, leaving=edge.drain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -20,9 +20,16 @@ class Counted(Sized, Protocol):
 VIEWERS = Gauge("rillcast_edge_viewers", "Viewer sessions, those still connecting included")
 STREAMS = Gauge("rillcast_edge_streams", "Streams with at least one viewer session here")
 JOINS = Counter("rillcast_edge_joins", "Play requests by outcome: ok or the refusal's code", ["outcome"])
+CONNECTING_REFUSED = Counter(
+    "rillcast_edge_connecting_refused",
+    "Joins refused since too many viewers have not finished their handshake, by why: full, address_full (their address "
+    "has its share)",
+    ["why"],
+)
 RUNG_WAITS = Counter(
     "rillcast_edge_rung_waits",
-    "Viewers kept waiting for a ladder to make the only codec they have: ok, late, too_many",
+    "Viewers kept waiting for a ladder to make the only codec they have: ok, late, too_many (not waited), address_full "
+    "(not waited, since its address has its share)",
     ["outcome"],
 )
 AWAITING_RUNGS = Gauge("rillcast_edge_viewers_awaiting_rungs", "Viewers kept waiting for a ladder right now")
@@ -35,14 +42,41 @@ ENDED = Counter("rillcast_edge_viewers_ended", "Viewer sessions that ended, by r
 RELAYS = Gauge("rillcast_edge_relays", "Upstream relays: one per track rendition in use or lingering")
 RELAY_OPENS = Counter(
     "rillcast_edge_relay_opens",
-    "Attempts to open an upstream relay, by outcome: ok or the refusal's code; also close_ and the code with which "
-    "giving a relay back failed",
+    "Questions for an upstream relay, by outcome: ok, referred (to another edge), referred_nowhere (only to nodes that "
+    "were tried already) or the refusal's code; also close_ and the code with which giving a relay back failed",
     ["outcome"],
 )
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
+RELAY_PARENTS_LEFT = Counter(
+    "rillcast_edge_relay_parents_left", "Times another edge said that it ends a relay to this one, so that it moves"
+)
+RELAY_LEVEL = Gauge(
+    "rillcast_edge_relay_level",
+    "How many relays this edge is from the owner of a track at most, of all tracks that come in; 0: none does",
+)
+RELAY_STANDBYS = Gauge(
+    "rillcast_edge_relay_standbys",
+    "Nodes that this edge would ask first if a parent fell silent, of all its relays together; 8 at most are counted",
+)
+RELAY_CHILDREN = Gauge("rillcast_edge_relay_children", "Relays to other edges: one per track rendition and child")
+RELAY_CHILD_OPENS = Counter(
+    "rillcast_edge_relay_child_opens",
+    "Requests of other edges for a relay from here, by outcome: ok, referred (to a child) or the refusal's code",
+    ["outcome"],
+)
+RELAY_CHILDREN_LOST = Counter("rillcast_edge_relay_children_lost", "Relays ended because the child fell silent")
 RELAY_MOVES = Counter("rillcast_edge_relay_moves", "Relays opened anew under living viewers")
 SWITCHES = Counter(
-    "rillcast_edge_rendition_switches", "Rendition changes of viewers, by cause: up, down, lost, forced", ["cause"]
+    "rillcast_edge_rendition_switches",
+    "Rendition changes of viewers, by cause: up, down, lost, forced, backup (to the backup of their stream), back (to "
+    "its publisher)",
+    ["cause"],
+)
+BACKUP_MISFITS = Counter(
+    "rillcast_edge_backup_misfits",
+    "Backups that can't stand in for what viewers were shown, by reason: kind (it has no such track), codec (it has "
+    "none that was agreed on with them). Counted once each time that the backup is shown",
+    ["reason"],
 )
 LAYER_CHANGES = Counter(
     "rillcast_edge_layer_changes",
@@ -59,6 +93,11 @@ DROPPED = Counter("rillcast_edge_dropped_packets", "Packets not sent because a v
 COMMANDS_DROPPED = Counter(
     "rillcast_edge_plane_commands_dropped", "Commands given up because the media plane took none for too long"
 )
+
+
+def count_levels(levels: Iterable[int]) -> None:
+    """Take in the levels of all relays that are open."""
+    RELAY_LEVEL.set(max(levels, default=0))
 
 
 def relay_opened(outcome: str) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.contracts.words import NodeKind
+from rillcast.node.associations import associations
 from rillcast.node.media_node import MediaNode, Report, open_media_node
 from rillcast.relay.parent import RelayParent
-from rillcast.relay.witness import Vouching
+from rillcast.relay.witness import DoubtWitness
 from rillcast.runtime.wall_clock import wall_ms
 from services.origin import metrics
 from services.origin.adapters.bus_requests import serve_requests
 from services.origin.config import OriginSettings
+from services.origin.usecases.backup_wishes import BackupWishes
+from services.origin.usecases.backups import Backups
 from services.origin.usecases.claims import Claims
+from services.origin.usecases.leaving import Leaving
+from services.origin.usecases.living_streams import LivingStreams
 from services.origin.usecases.owned_streams import OwnedStreams
+from services.origin.usecases.publisher_association import PublisherAssociations
 from services.origin.usecases.stream_owner import StreamOwner
 from services.origin.usecases.webrtc_ingest import WebRtcIngest
 
@@ -19,20 +26,22 @@ __all__ = ["Origin", "OriginSettings", "run"]
 
 TICK_S = 0.1
 """How late a start timeout or a grace time may be noticed."""
-DRAIN_SHARE = 0.8
-"""Of `drain_timeout_s`: how long publishers may take to move. The rest is for saying so and for closing."""
 
 
 class Origin:
     """One origin on whatever its media node stands on: real ports here, fakes in tests."""
 
-    def __init__(self, settings: OriginSettings, media: MediaNode) -> None:
+    def __init__(self, settings: OriginSettings, media: MediaNode, wishes: BackupWishes) -> None:
         self._media = media
         self._streams = streams = OwnedStreams()
         self.relays = RelayParent(
             plane=media.plane,
             addresses=media.addresses,
             keys=media.relay_keys,
+            here=media.place,
+            known=media.known,
+            edges_at=media.zone_sizes.at,
+            clock=media.clock,
             offer_of=streams.relay_offer,
             child_limit=settings.max_children,
             span="origin.relay_open",
@@ -40,51 +49,76 @@ class Origin:
             on_count=metrics.RELAYS.set,
             on_child_lost=metrics.RELAY_CHILDREN_LOST.inc,
         )
+        claims = Claims(
+            node=media.node,
+            streams=media.streams,
+            known=media.watch.directory.by_key,
+            bus=media.bus,
+            tasks=media.tasks,
+            clock=media.clock,
+            wall_ms=wall_ms,
+            lease_s=media.lease_s,
+        )
+        self.living = LivingStreams(
+            node=media.node,
+            plane=media.plane,
+            load=media.load,
+            claims=claims,
+            streams=streams,
+            relays=self.relays,
+            outbox=media.outbox,
+            clock=media.clock,
+        )
         self.owner = StreamOwner(
             node=media.node,
             plane=media.plane,
             load=media.load,
             admission=media,
-            claims=Claims(
-                node=media.node,
-                streams=media.streams,
-                known=media.watch.directory.by_key,
-                bus=media.bus,
-                tasks=media.tasks,
-                clock=media.clock,
-                wall_ms=wall_ms,
-                lease_s=media.lease_s,
-            ),
+            claims=claims,
             streams=streams,
-            relays=self.relays,
-            outbox=media.outbox,
+            living=self.living,
             tasks=media.tasks,
             clock=media.clock,
             wall_ms=wall_ms,
-            drain_s=settings.drain_timeout_s * DRAIN_SHARE,
         )
+        giver, taker = associations(media)
         self.webrtc = WebRtcIngest(
-            node=media.node, plane=media.plane, addresses=media.addresses, owner=self.owner, outbox=media.outbox
+            node=media.node,
+            plane=media.plane,
+            addresses=media.addresses,
+            owner=self.owner,
+            outbox=media.outbox,
+            associations=PublisherAssociations(media.plane, giver, taker),
         )
-        self._vouching = Vouching(media.node, media.outbox, children=self.relays.witness)
-        for handler in (self._vouching.on_event, self.webrtc.on_event, self.relays.on_event, self.owner.on_event):
+        self.leaving = Leaving(
+            self.owner, self.living, streams, self.relays, outbox=media.outbox, hears=lambda: media.bus.hearing
+        )
+        self.backups = Backups(
+            streams, wish=wishes.get, live=media.watch.directory.by_key, plane=media.plane, clock=media.clock
+        )
+        self._witness = DoubtWitness(media.node, media.outbox, children=self.relays.witness)
+        for handler in (self._witness.on_event, self.webrtc.on_event, self.relays.on_event, self.living.on_event):
             media.on_event(handler)
         media.every(TICK_S, self.owner.tick)
-        media.watch.on_change(lambda key: self.owner.on_stream_changed(key, media.watch.directory.by_key(key)))
+        media.every(TICK_S, self.living.tick)
+        media.every(TICK_S, self.backups.tick)
+        media.also(wishes.run)
+        media.watch.on_change(lambda key: self.living.on_stream_changed(key, media.watch.directory.by_key(key)))
 
     async def serve(self) -> None:
         """Begin to answer requests on the bus."""
         await serve_requests(self._media.bus, self._media.node, self.owner, self.webrtc, self.relays)
-        await self._vouching.serve(self._media.bus)
+        await self._witness.serve(self._media.bus)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load, and the streams with their children."""
-        return self._media.load.report(len(self._streams)), self.owner.carried()
+        return self._media.load.report(len(self._streams)), self.living.carried(), None
 
 
 async def run(settings: OriginSettings) -> None:
     """Run an origin until it is told to stop."""
     async with open_media_node(settings, NodeKind.ORIGIN) as (node, media):
-        origin = Origin(settings, media)
+        wishes = BackupWishes(await node.kv(BUCKET_LADDERS), await node.kv(BUCKET_BROADCASTS))
+        origin = Origin(settings, media, wishes)
         await origin.serve()
-        await media.live(node, report=origin.report, drain=origin.owner.drain)
+        await media.live(node, report=origin.report, leaving=origin.leaving)

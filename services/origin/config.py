@@ -13,5 +13,6 @@ class OriginSettings(MediaSettings):
     model_config = env_prefix("origin")
 
     max_children: int = Field(default=64, ge=1)
-    """How many nodes may take tracks of one stream from here. More of them are refused. 64 copies of 1.5 Mbit/s are
-    100 Mbit/s of egress."""
+    """How many edges may take tracks of one stream from here, and as many transcoders. More edges are fed by those, and
+    so is every edge of a zone, or a region, that has the stream already. 64 copies of 1.5 Mbit/s are 100 Mbit/s of
+    egress."""

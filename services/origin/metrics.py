@@ -12,6 +12,12 @@ NEWCOMERS_ENDED = Counter(
     "take its claim in time), in_use, gave_way, closed, plane_error",
     ["how"],
 )
+NEWCOMERS_REFUSED = Counter(
+    "rillcast_origin_newcomers_refused",
+    "Publishers that found no place to connect, by why: id_full (too many want the same id), full, address_full (too "
+    "many of one address)",
+    ["why"],
+)
 PUBLISHES = Counter("rillcast_origin_publishes", "Publish requests by outcome: ok or the refusal's code", ["outcome"])
 RESTORED = Counter(
     "rillcast_origin_restored",
@@ -25,17 +31,32 @@ FIRST_PACKET = Histogram(
 )
 ENDED = Counter(
     "rillcast_origin_ended",
-    "Streams that ended here, by how: stopped, not_returned, handed_over, stood_down",
+    "Streams that ended here, by how: stopped, not_returned, handed_over, stood_down, drained",
     ["how"],
 )
 EPOCH_CHANGES = Counter("rillcast_origin_epoch_changes", "Epochs claimed for streams, the first of each included")
 STAND_DOWNS = Counter("rillcast_origin_stand_downs", "Streams given up because another node has a higher epoch")
 RELAYS = Gauge("rillcast_origin_relays", "Tracks being relayed to other nodes")
-RELAY_OPENS = Counter("rillcast_origin_relay_opens", "Relay requests by outcome: ok or the refusal's code", ["outcome"])
+RELAY_OPENS = Counter(
+    "rillcast_origin_relay_opens",
+    "Relay requests by outcome: ok, referred (to a child) or the refusal's code",
+    ["outcome"],
+)
 RELAY_CHILDREN_LOST = Counter("rillcast_origin_relay_children_lost", "Relays ended because the child fell silent")
 PACKETS_LOST = Counter(
     "rillcast_origin_packets_lost", "Packets of publishers that never came, although they were asked for again"
 )
 PACKETS_RECOVERED = Counter(
     "rillcast_origin_packets_recovered", "Packets of publishers that came after being asked for"
+)
+ON_BACKUP = Gauge("rillcast_origin_streams_on_backup", "Streams whose viewers are shown a backup right now")
+BACKUPS = Counter(
+    "rillcast_origin_backups",
+    "Changes between a publisher and its backup, by outcome: taken (viewers are shown the backup), other (another "
+    "backup), returned (the publisher is back), lost (the backup itself is silent or over), unset (no backup is asked "
+    "for any more)",
+    ["outcome"],
+)
+SETTINGS_REFUSED = Counter(
+    "rillcast_origin_settings_refused", "Settings in the store that make no sense, so that the former ones hold"
 )

@@ -66,8 +66,8 @@ class Admission(Protocol):
         """Raises NO_NODE_AVAILABLE while the node goes away."""
         ...
 
-    def room(self, what: str) -> None:
-        """Likewise, and HIGH_RESOURCE_USAGE when it is full."""
+    def room(self, what: str, client: str = "") -> None:
+        """Likewise, and HIGH_RESOURCE_USAGE when it is full, for all or for this client."""
         ...
 
 

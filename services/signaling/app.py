@@ -72,6 +72,7 @@ async def run(settings: SignalingSettings) -> None:
             service = await Signaling.build(settings, node, files, encrypted)
             server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())
             await server.start()
+            node.spawn(server.run(), "public listener", finite=True)
             node.spawn(service.keep_key(), "signing key")
             if service.upkeep is not None:  # an authority asks the listener
                 node.spawn(service.upkeep, "certificate")

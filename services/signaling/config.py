@@ -101,7 +101,7 @@ class SignalingSettings(NodeSettings):
     """Which region comes next when one has no room: ``eu-west>eu-central,us-east;us-east>us-west``."""
 
     max_sockets: int = Field(default=20_000, ge=1)
-    """WebSockets at one time; more are answered 503."""
+    """WebSockets at one time. For one more, one that does nothing is closed; if there is none, it is answered 503."""
     max_connections_per_address: int = Field(default=4_000, ge=1)
     """Connections at one time of one IPv4 address, or one IPv6 /64, but never more than half of all. Many viewers may
     share an address, in a school or behind a carrier's NAT. Trusted proxies may have more; of their clients each may
@@ -115,9 +115,14 @@ class SignalingSettings(NodeSettings):
     WebSocket highResourceUsage. Asking for a stream that is not live counts a twentieth."""
     join_burst_per_address: int = Field(default=1_000, ge=1)
     """Requests to publish or to play that one address may make at once."""
+    changes_per_s_per_address: float = Field(default=100.0, gt=0)
+    """Changes of sessions that one address may make steadily: PATCH and DELETE of WHIP and WHEP, further offers, forced
+    renditions, toggles. More are answered 429, or ignored on a WebSocket."""
+    change_burst_per_address: int = Field(default=4_000, ge=1)
+    """Changes of sessions that one address may make at once, as when a whole school closes its pages."""
     unlimited_networks: str = "127.0.0.0/8,::1"
     """CIDRs for which no limit per address holds, such as those of load generators. An address counts that a trusted
-    proxy names; a proxy that is not trusted counts as one client."""
+    proxy names; a proxy that is not trusted counts as one client, which may do ten times as much if it is in here."""
     max_streams_per_socket: int = Field(default=64, ge=1, le=1_000)
     """Sessions of one socket, and streams it may wait for."""
     messages_per_s: float = Field(default=50.0, gt=0)
@@ -126,19 +131,20 @@ class SignalingSettings(NodeSettings):
     """Frames a socket may send at once; a page that opens many streams sends many candidates."""
     max_admitting: int = Field(default=1_000, ge=1)
     """Clients about whom somebody is asked at one time before they are let in; more are refused with
-    highResourceUsage."""
+    highResourceUsage. One address may have half of them at most."""
     admission_timeout_s: float = Field(default=5.0, gt=0, le=60)
     """In this time whoever is asked must have answered, or the client is refused."""
     max_opening: int = Field(default=500, ge=1)
     """Sessions for which a node is being asked at one time; more are refused with highResourceUsage. Joins that wait
-    for a node do not count."""
+    for a node do not count. One address may have half of them at most."""
     node_wait_s: float = Field(default=3.0, ge=0, le=30)
     """How long a join waits for a node when there is none, as right after the cluster's start. An SDK starts anew after
     about 3 s. 0 = refuse at once."""
     max_node_waits: int = Field(default=500, ge=0)
-    """Joins that wait for a node at one time; more are refused at once."""
+    """Joins that wait for a node at one time; more are refused at once. One address may have half of them at most."""
     max_waiting: int = Field(default=100_000, ge=0)
-    """Viewers waiting for streams that are not live yet."""
+    """Viewers waiting for streams that are not live yet. One address may have half of the places at most; whoever finds
+    none asks again by itself."""
     streaming_started_per_s: float = Field(default=500.0, gt=0)
     """How many waiting viewers of one stream are told per second that it began."""
     node_full: float = Field(default=1.0, gt=0, le=1)

@@ -7,7 +7,8 @@ from prometheus_client import Counter, Gauge, Histogram
 SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
 SOCKETS_CLOSED = Counter(
     "rillcast_signaling_sockets_closed_total",
-    "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, draining.",
+    "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, gave_way "
+    "(it was idle, and its place was needed), draining.",
     ["reason"],
 )
 COMMANDS = Counter(
@@ -26,6 +27,22 @@ JOIN_SECONDS = Histogram(
     "whip until media flows.",
     ["role"],
     buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+)
+PUBLISHER_MOVES = Counter(
+    "rillcast_signaling_publisher_moves_total",
+    "Publishers by WebSocket that were to go on at another origin, by outcome: moved, no_offer (it was not kept), "
+    "refused (no origin took it; looked for again while its own one drains), no_answer, bad_answer, not_connected (its "
+    "media did not come), node_left (the new origin went as well), ended (by the client or an operator).",
+    ["outcome"],
+)
+PUBLISHER_MOVE_SECONDS = Histogram(
+    "rillcast_signaling_publisher_move_seconds",
+    "From the news that an origin is gone or drains until a publisher's media has come at another one.",
+    buckets=(0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0),
+)
+KEPT_OFFERS = Gauge(
+    "rillcast_signaling_kept_offers_bytes",
+    "Offers of publishers by WebSocket, kept as long as their sessions so that they can be moved.",
 )
 HTTP_REQUESTS = Counter(
     "rillcast_signaling_http_requests_total",
@@ -54,7 +71,7 @@ ADMISSIONS = Counter(
 RATE_LIMITED = Counter(
     "rillcast_signaling_rate_limited_total",
     "Clients refused because of what their address had done before, by what they wanted: publish, play, socket (one "
-    "more, too soon), open_sockets (one more than an address may have).",
+    "more, too soon), open_sockets (one more than an address may have), change (of a session that is there).",
     ["what"],
 )
 UNDECLARED_PROXIES = Counter(
@@ -66,6 +83,26 @@ LIMIT_QUESTIONS = Counter(
     "Questions to the instance that counts against the limits of streams and viewers, by outcome: ok, refused (a limit "
     "is reached), silent (it did not answer, and the next one was asked).",
     ["outcome"],
+)
+RESERVATIONS_DISPLACED = Counter(
+    "rillcast_signaling_reservations_displaced_total",
+    "Places under a limit that a client which had not arrived gave up, since another address needed one more, by role: "
+    "publish, play.",
+    ["role"],
+)
+LATE_REFUSALS = Counter(
+    "rillcast_signaling_limit_late_refusals_total",
+    "Sessions that were ended when they arrived, since others had taken their places under a limit, by role: publish, "
+    "play.",
+    ["role"],
+)
+PLACES_REFUSED = Counter(
+    "rillcast_signaling_places_refused_total",
+    "Clients that found no place, by place: admission (somebody is asked about them), webhook (its questions), "
+    "challenge (of a certificate authority), opening (a node is asked), node_wait (there is no node yet), offers (what "
+    "a publisher needs to be moved), waiting (for a stream); and by why: full, address_full (their address has its "
+    "share).",
+    ["place", "why"],
 )
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
 OPENING = Gauge("rillcast_signaling_sessions_opening", "Sessions for which a node has been asked and has not answered.")
@@ -100,6 +137,12 @@ OPERATORS_REFUSED = Counter(
     "session sends JSON only), not_authenticated, not_allowed (the role does not reach).",
     ["reason"],
 )
+OPERATOR_TOKENS_REFUSED = Counter(
+    "rillcast_signaling_operator_tokens_refused_total",
+    "JWT shown at REST that are signed with the right key and make no operator, by reason: stream_token (it is for "
+    "publishing or playing), other_app (it names another app), no_audience (the app has jwksURL without jwtAudience).",
+    ["reason"],
+)
 ACCESS_RECORDS_REFUSED = Counter(
     "rillcast_signaling_access_records_refused_total",
     "Tokens and subscribers in the store that could not be read, by kind (token, subscriber).",
@@ -126,6 +169,12 @@ GUESSES_LOCKED = Counter(
     "from one address), subscriber, address.",
     ["by"],
 )
+AMBIGUOUS_SUBSCRIBERS = Counter(
+    "rillcast_signaling_ambiguous_subscribers_total",
+    "Subscribers refused because their id and stream id, one after the other, are those of another registered one, by "
+    "where: registration, code (asked for by REST), admission.",
+    ["where"],
+)
 WEBHOOKS = Counter(
     "rillcast_signaling_webhooks_total",
     "Questions to webhooks, by role (publish, play) and outcome: ok, refused, failed (no answer), resting (not asked "
@@ -151,6 +200,12 @@ class PrometheusTally:
         JOINS.labels(role, outcome).inc()
         if seconds is not None:
             JOIN_SECONDS.labels(role).observe(seconds)
+
+    def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
+        """A publisher goes on at another origin, or not."""
+        PUBLISHER_MOVES.labels(outcome).inc()
+        if seconds is not None:
+            PUBLISHER_MOVE_SECONDS.observe(seconds)
 
 
 CERTIFICATE_ORDERS = Counter(

@@ -14,7 +14,7 @@ from rillcast.media.protocol import SourceId
 from rillcast.node.media_node import MediaNode, Report, open_media_node, plane_config
 from rillcast.relay.child import ChildRelays
 from rillcast.relay.parent import RelayParent
-from rillcast.relay.witness import Vouching
+from rillcast.relay.witness import DoubtWitness
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.wall_clock import wall_ms
 from services.transcoder import metrics
@@ -28,6 +28,7 @@ from services.transcoder.ports import Peers, StartCodecs
 from services.transcoder.usecases.job_factory import JobFactory
 from services.transcoder.usecases.ladder_wishes import LadderWishes
 from services.transcoder.usecases.ladder_work import LadderKind
+from services.transcoder.usecases.leaving import Leaving
 from services.transcoder.usecases.media_jobs import MediaJobs
 from services.transcoder.usecases.running_jobs import RunningJobs
 from services.transcoder.usecases.source_feed import SourceFeeds
@@ -60,6 +61,10 @@ class Transcoder:
             plane=plane,
             addresses=media.addresses,
             keys=media.relay_keys,
+            here=media.place,
+            known=media.known,
+            edges_at=media.zone_sizes.at,
+            clock=media.clock,
             offer_of=self.running.relay_offer,
             child_limit=settings.max_children,
             on_outcome=lambda outcome: metrics.RELAY_OPENS.labels(outcome).inc(),
@@ -96,8 +101,9 @@ class Transcoder:
             ),
             clock=clock,
         )
-        self._vouching = Vouching(media.node, media.outbox, parents=origins.witness, children=self.relays.witness)
-        for handler in (self._vouching.on_event, self.running.on_event, self.relays.on_event):
+        self.leaving = Leaving(self.jobs, self.running, self.relays)
+        self._witness = DoubtWitness(media.node, media.outbox, parents=origins.witness, children=self.relays.witness)
+        for handler in (self._witness.on_event, self.running.on_event, self.relays.on_event):
             media.on_event(handler)
         media.on_packet(self.running.on_packet)
         media.also(wishes.run)
@@ -107,11 +113,11 @@ class Transcoder:
         """Begin to answer requests on the bus."""
         media = self._media
         await serve_requests(media.bus, media.node, self.relays)
-        await self._vouching.serve(media.bus)
+        await self._witness.serve(media.bus)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load. No stream is carried here for viewers."""
-        return self.running.report(), ()
+        return self.running.report(), (), None
 
 
 async def run(settings: TranscoderSettings) -> None:
@@ -130,5 +136,5 @@ async def run(settings: TranscoderSettings) -> None:
             peers=DirectoryPeers(node.directory, node.info.node),
         )
         await transcoder.serve()
-        await media.live(node, report=transcoder.report, drain=transcoder.jobs.drain)
+        await media.live(node, report=transcoder.report, leaving=transcoder.leaving)
         await transcoder.jobs.close()

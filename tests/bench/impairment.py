@@ -27,6 +27,8 @@ from pathlib import Path
 
 import msgspec
 
+from rillcast.testing.eventually import within
+
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 10.0
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -85,7 +87,7 @@ async def impaired_link(down: Shape, up: Shape | None = None, *, server: str) ->
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(START_TIMEOUT_S):
+        async with within(START_TIMEOUT_S, "the impaired link"):
             assert await process.stdout.readline() == b"ready\n", "the link did not come up"
         link = ImpairedLink(process, number)
         link.shape(down, up)

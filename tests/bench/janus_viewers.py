@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, view_answer
-from rillcast.load.session import Refused
+from rillcast.load.session import OnOffer, Refused
+from rillcast.testing.eventually import within
 from tests.bench.janus_server import MOUNTPOINT
 
 ANSWER_TIMEOUT_S = 30.0
@@ -24,7 +25,7 @@ class JanusJoining:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S))
         self._sessions: list[str] = []
 
-    async def view(self, local: LocalPeer) -> Agreed:
+    async def view(self, local: LocalPeer, on_offer: OnOffer | None = None) -> Agreed:
         session = f"{self._url}/{(await self._ask(self._url, 'create'))['data']['id']}"
         self._sessions.append(session)
         plugin = await self._ask(session, "attach", plugin="janus.plugin.streaming")
@@ -50,7 +51,7 @@ class JanusJoining:
 
     async def _offer(self, session: str) -> str:
         """Events come one per request; keep-alives and acknowledgements are among them."""
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with within(ANSWER_TIMEOUT_S, "the offer of Janus"):
             while True:
                 event = await self._get(session)
                 if "jsep" in event:

@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
+from rillcast.testing.eventually import within
 from tests.bench.machine import ROOT
 
 PREFIX = "rillcast-bench-"
@@ -37,14 +38,15 @@ class NullDevice:
         self.name = name
 
     async def lines(self, *command: str, timeout_s: float) -> AsyncGenerator[bytes, None]:
-        """Runs a command inside and yields its lines as they come. TimeoutError, or RuntimeError when it fails."""
+        """Runs a command inside and yields its lines as they come. Raises AssertionError when it is late, and
+        RuntimeError when it fails."""
         process = await asyncio.create_subprocess_exec(
             "ip", "netns", "exec", self.name, *command, cwd=ROOT, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
         )
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            async with asyncio.timeout(timeout_s):
+            async with within(timeout_s, "the end of the command"):
                 async for line in process.stdout:
                     yield line
                 error = (await process.stderr.read()).decode(errors="replace").strip()

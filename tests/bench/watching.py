@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 import psutil
 
 from rillcast.load.run import Plan, Progress, Report, Result, Run
-from rillcast.load.session import Joining
+from rillcast.load.session import JoinProtocol
 from tests.bench.machine import Others, cpu_s, rss_kib
 from tests.bench.results import Step
-from tests.e2e.cluster import Cluster, until
+from tests.e2e.cluster import Cluster, ClusterView, until
 
 APP = "live"
 Roles = Mapping[str, Sequence[psutil.Process]]
@@ -50,7 +50,7 @@ class Meter:
         return {role: (after[role] - before[role]) / max(t1 - t0, 1e-3) for role in self._roles}
 
 
-async def watch(plan: Plan, meter: Meter, *, join_by: Joining | None = None, own_ports: bool = False) -> Step:
+async def watch(plan: Plan, meter: Meter, *, join_by: JoinProtocol | None = None, own_ports: bool = False) -> Step:
     """`plan.count` viewers join, watch for `plan.seconds` and leave. Raises `Refused` when nobody could join."""
     result = await Run(plan, publishing=False, join_by=join_by, own_ports=own_ports).run(meter.progress)
     if len(meter.steady) < 2:
@@ -101,7 +101,7 @@ async def published(running: Cluster, stream: str, video_bps: int) -> AsyncItera
 
 
 @asynccontextmanager
-async def publishing(running: Cluster, plan: Plan) -> AsyncIterator[None]:
+async def publishing(running: ClusterView, plan: Plan) -> AsyncIterator[None]:
     """A publisher of the generator whose media flows, until the end of the block."""
     run = Run(plan, publishing=True)
     task = asyncio.create_task(run.run(lambda phase, begun, report: None))
@@ -119,14 +119,14 @@ async def publishing(running: Cluster, plan: Plan) -> AsyncIterator[None]:
         await asyncio.gather(task, live, return_exceptions=True)
 
 
-async def set_rungs(running: Cluster, app: str, rungs: Iterable[tuple[int, int]]) -> None:
+async def set_rungs(running: ClusterView, app: str, rungs: Iterable[tuple[int, int]]) -> None:
     """Give an app a ladder of (height, bit/s)."""
     settings = [{"height": height, "videoBitrate": bps, "forceEncode": True} for height, bps in rungs]
     url = f"{running.base}/rest/v2/applications/settings/{app}"
     (await running.request("POST", url, json={"encoderSettings": settings})).raise_for_status()
 
 
-async def until_renditions(running: Cluster, stream: str, heights: Iterable[int]) -> None:
+async def until_renditions(running: ClusterView, stream: str, heights: Iterable[int]) -> None:
     """Until the cluster offers all of them."""
     wanted = set(heights)
     await until(

@@ -4,120 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Protocol
 
 import pytest
+from kv_stores import Store, store_of
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Entry, KeyValue
-from rillcast.runtime.settings import NodeSettings
-from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.runtime.tasks.cancel import cancelled
-from rillcast.testing.eventually import eventually
-from rillcast.testing.kv import FakeKeyValue
-from rillcast.testing.servers import NatsServer, nats_server
+from rillcast.testing.eventually import eventually, within
 
 TTL_S = 1.0
-
-
-class Store(Protocol):
-    """A store whose buckets are tested."""
-
-    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue: ...
-
-    async def lose(self) -> None:
-        """Let the store go away."""
-        ...
-
-    async def restore(self, *, empty: bool = False) -> None:
-        """Let it come back, with or without what it knew."""
-        ...
-
-    async def remember(self) -> None:
-        """Keep the present state aside, for `roll_back`."""
-        ...
-
-    async def roll_back(self) -> None:
-        """Let the store go away and come back in the state that was kept aside, whatever was written since."""
-        ...
-
-
-class FakeStore:
-    """Fakes."""
-
-    def __init__(self) -> None:
-        self.buckets: list[FakeKeyValue] = []
-        self.remembered: list[int] = []
-
-    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue:
-        self.buckets.append(FakeKeyValue(name, ttl_s))
-        return self.buckets[-1]
-
-    async def lose(self) -> None:
-        for bucket in self.buckets:
-            bucket.available = False
-
-    async def restore(self, *, empty: bool = False) -> None:
-        for bucket in self.buckets:
-            bucket.available = True
-            bucket.lose_state() if empty else bucket.interrupt()
-
-    async def remember(self) -> None:
-        self.remembered = [bucket.revision for bucket in self.buckets]
-
-    async def roll_back(self) -> None:
-        for bucket, revision in zip(self.buckets, self.remembered, strict=True):
-            bucket.roll_back(revision)
-
-
-class JetStreamStore:
-    """A real server."""
-
-    def __init__(self, server: NatsServer, connection: NatsConnection) -> None:
-        self.server = server
-        self.connection = connection
-
-    async def bucket(self, name: str, ttl_s: float | None = None) -> KeyValue:
-        made = NatsKeyValue(self.connection, name, ttl_s)
-        await made.open()
-        return made
-
-    async def lose(self) -> None:
-        await self.server.kill()
-        await eventually(lambda: not self.connection.connected, what="the loss being noticed")
-
-    async def restore(self, *, empty: bool = False) -> None:
-        if empty:
-            self.server.empty()
-        await self._start()
-
-    async def remember(self) -> None:
-        await self.server.stop()  # in order, so that everything is on the disk
-        self.server.copy_data()
-        await self._start()
-
-    async def roll_back(self) -> None:
-        await self.lose()
-        self.server.restore_data()
-        await self._start()
-
-    async def _start(self) -> None:
-        await self.server.start()
-        await eventually(lambda: self.connection.connected, what="the reconnect")
-
-
-@asynccontextmanager
-async def store_of(kind: str) -> AsyncIterator[Store]:
-    if kind == "fake":
-        yield FakeStore()
-        return
-    async with nats_server() as server:
-        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=5), "test")
-        await connection.open()
-        yield JetStreamStore(server, connection)
-        await connection.close()
 
 
 @pytest.fixture(params=["fake", "jetstream"])
@@ -133,7 +29,7 @@ async def bucket(store: Store) -> KeyValue:
 
 async def following(entries: AsyncIterator[Entry], count: int, timeout_s: float = 10.0) -> list[Entry]:
     """The next `count` entries."""
-    async with asyncio.timeout(timeout_s):
+    async with within(timeout_s, "the next entries of the watch"):
         return [await anext(entries) for _ in range(count)]
 
 
@@ -309,7 +205,7 @@ async def test_an_outage_is_an_error_with_a_time_to_retry(store: Store, bucket: 
         bucket.delete("key"),
         bucket.entries(),
     ):
-        async with asyncio.timeout(1):
+        async with within(1, "the refusal of an operation without the store"):
             with pytest.raises(RillcastError) as caught:
                 await operation
         assert caught.value.code is ErrorCode.STORE_UNAVAILABLE

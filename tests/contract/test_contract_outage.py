@@ -27,7 +27,7 @@ from rillcast.runtime.discovery.directory import EXPIRY_S
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import NatsServer, consul_agent, nats_server, need_consul
 
 
@@ -114,7 +114,7 @@ async def test_a_node_outlives_nats_and_takes_everything_up_again(nats: NatsServ
 
         await nats.kill()
         await eventually(lambda: not node.bus.connected, what="the loss being noticed")
-        async with asyncio.timeout(1):
+        async with within(1, "the refusals without NATS"):
             with pytest.raises(RillcastError) as caught:
                 await other.bus.request("rc.v1.test.echo", Question("x"), Question)
             assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
@@ -148,10 +148,10 @@ async def test_a_connection_that_ended_for_good_is_replaced(nats: NatsServer) ->
             await node._connection.client.close()  # what the client does when the server refuses it
             await eventually(lambda: node.bus.connected, what="a new connection")
             assert await other.bus.request("rc.v1.test.echo", Question("x"), Question) == Question("x")
-            async with asyncio.timeout(10):
+            async with within(10, "the entry again after the new connection"):
                 assert (await anext(entries)).key == "a"
             await bucket.put("b", b"1")
-            async with asyncio.timeout(10):
+            async with within(10, "the entry that was put after it"):
                 assert (await anext(entries)).key == "b"
 
 
@@ -161,6 +161,25 @@ async def test_a_frozen_nats_is_noticed(nats: NatsServer) -> None:
         await eventually(lambda: not node.bus.connected, timeout_s=20, what="the frozen server being noticed")
         nats.freeze(False)
         await eventually(lambda: node.bus.connected, timeout_s=20, what="the reconnect")
+
+
+async def test_a_watch_that_a_frozen_nats_feeds_is_not_heard_until_it_goes_on(nats: NatsServer) -> None:
+    async with cluster(nats.url) as (_other, node):
+        streams = await node.kv("contract", ttl_s=30.0)
+        async with streams.watch() as entries:
+            await streams.put("a", b"1")
+            assert (await anext(entries)).key == "a"
+            before = streams.heard
+            assert before
+
+            nats.freeze()
+            following = asyncio.ensure_future(anext(entries))
+            await eventually(lambda: streams.heard == 0, what="the silence being noticed")
+            nats.freeze(False)
+            await eventually(lambda: streams.heard > before, timeout_s=20, what="the watch going on")
+
+            following.cancel()
+            await asyncio.wait((following,))
 
 
 async def test_nobody_is_gone_while_nats_stalls_nor_after(nats: NatsServer) -> None:

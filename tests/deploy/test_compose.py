@@ -138,6 +138,19 @@ def test_no_password_has_a_default_and_nobody_looks_without_one(root: Path, stac
     assert re.findall(r"\$\{\w*(?:PASSWORD|SECRET|TOKEN|KEY)\w*:-[^}]+\}", text) == []
 
 
+def test_the_operators_first_password_is_in_a_file_and_not_in_a_log(
+    root: Path, stack: dict[str, Any], tmp_path: Path
+) -> None:
+    write_keys(tmp_path, own=False)
+    path = Path(stack["signaling"]["environment"]["RILLCAST_SIGNALING_FIRST_PASSWORD_PATH"])
+
+    assert f"signaling-data:{path.parent}" in stack["signaling"]["volumes"], "it outlives the container"
+    assert [name for name, one in stack.items() if "signaling-data" in str(one.get("volumes"))] == ["keys", "signaling"]
+    assert (tmp_path / "signaling-data").is_dir()
+    for page in ("docker-compose.yml", "README.md", "docs/security.md"):
+        assert f"docker compose exec signaling cat {path}" in (root / page).read_text()
+
+
 def volumes(folder: Path, *, days_ago: float = 0.0) -> Path:
     """What `keys` writes, as if it had run so long ago."""
     folder.mkdir(exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -13,6 +12,7 @@ import httpx
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
+from rillcast.testing.eventually import within
 from rillcast.testing.pictures import MovingPicture
 from tests.e2e.cluster import CONDITION_TIMEOUT_S
 
@@ -25,12 +25,18 @@ class Peer:
 
     def __init__(self, pc: RTCPeerConnection) -> None:
         self._pc = pc
+        self.refused = 0
+        """How often it was told that it may not."""
 
     async def publish(self, url: str) -> None:
         """WHIP, VP8 and Opus."""
-        self._pc.addTrack(MovingPicture())
-        self._pc.addTrack(AudioStreamTrack())
+        self._bring_media()
         await self._post(url)
+
+    async def insist(self, url: str) -> None:
+        """The same by somebody who asks again and again, without a pause, until it is let in."""
+        self._bring_media()
+        await self._post(url, at_last=True)
 
     async def watch(self, url: str) -> None:
         """WHEP."""
@@ -43,7 +49,7 @@ class Peer:
         video, audio = (
             next(t.receiver.track for t in self._pc.getTransceivers() if t.kind == kind) for kind in ("video", "audio")
         )
-        async with asyncio.timeout(CONDITION_TIMEOUT_S):
+        async with within(CONDITION_TIMEOUT_S, "picture and sound"):
             await audio.recv()
             frames = [await video.recv() for _ in range(20)]
         greys = {round(float(f.to_ndarray(format="gray").mean())) for f in frames if isinstance(f, av.VideoFrame)}
@@ -63,12 +69,18 @@ class Peer:
         assert connection is not None
         return connection.get_selected_srtp_profile().decode()
 
-    async def _post(self, url: str) -> None:
+    def _bring_media(self) -> None:
+        self._pc.addTrack(MovingPicture())
+        self._pc.addTrack(AudioStreamTrack())
+
+    async def _post(self, url: str, *, at_last: bool = False) -> None:
         await self._pc.setLocalDescription(await self._pc.createOffer())
+        offer, headers = self._pc.localDescription.sdp, {"Content-Type": "application/sdp"}
         async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
-            answer = await http.post(
-                url, content=self._pc.localDescription.sdp, headers={"Content-Type": "application/sdp"}
-            )
+            answer = await http.post(url, content=offer, headers=headers)
+            while at_last and answer.status_code != 201:
+                self.refused += 1
+                answer = await http.post(url, content=offer, headers=headers)
         assert answer.status_code == 201, answer.text
         await self._pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
 

@@ -16,6 +16,7 @@ import msgspec
 from playwright.async_api import Browser, Error, Page, Playwright
 
 from rillcast.runtime.process.address import local_address
+from rillcast.testing.eventually import within
 from tests.e2e.cluster import CONDITION_TIMEOUT_S, until
 
 HERE = Path(__file__).resolve().parent
@@ -57,9 +58,17 @@ class Connection(msgspec.Struct, frozen=True, rename="camel"):
     index: int
     """Counted from 0 over all the page ever made: the same index is the same object."""
     state: str
+    tracks: int
+    """How many it was ever told of."""
+    negotiations: int
+    """How many descriptions of the server it was ever given."""
     srtp: str
     port: int
     """Of the server."""
+    certificate: str
+    """Of the server, in hex; empty in browsers that don't tell."""
+    handshakes: int
+    """How often DTLS became connected."""
     video_codec: str
     frames_decoded: int
     freezes: int
@@ -106,7 +115,7 @@ class Stranger:
     async def call(self, client: str, **arguments: str) -> None:
         """Starts or stops one of the clients in `pages/client.js`."""
         await self.page.wait_for_function("window.clientsReady")
-        async with asyncio.timeout(CONDITION_TIMEOUT_S):
+        async with within(CONDITION_TIMEOUT_S, "the client in the page"):
             await self.page.evaluate(f"(a) => clients.{client}(a)", arguments)
 
     async def observe(self) -> Observation:
@@ -162,13 +171,17 @@ class Strangers:
         """What the consoles of the pages showed, and what nobody caught there; the newest lines of all tests."""
 
     @asynccontextmanager
-    async def open(self, *, camera: bool = False, url: str = "") -> AsyncIterator[Stranger]:
-        """A page of its own context at `url`, or at the page with other people's clients."""
+    async def open(
+        self, *, camera: bool = False, url: str = "", scripts: Sequence[Path] = ()
+    ) -> AsyncIterator[Stranger]:
+        """A page of its own context at `url`, or at the page with other people's clients. `scripts` run before its
+        own."""
         browser = self._with_camera if camera else self._without
         context = await browser.new_context(viewport={"width": 900, "height": 700}, ignore_https_errors=True)
         context.set_default_timeout(PAGE_TIMEOUT_MS)
         try:
-            await context.add_init_script(path=OBSERVE)
+            for script in (OBSERVE, *scripts):
+                await context.add_init_script(path=script)
             page = await context.new_page()
             page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
             page.on("pageerror", lambda error: self.said.append(f"not caught: {error}"))

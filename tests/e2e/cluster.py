@@ -55,16 +55,17 @@ class Code:
     python: str = sys.executable
 
 
-class Cluster:
-    """One `rillcast up` and what it says about itself."""
+class ClusterView:
+    """What a cluster says about itself at one of its signaling instances, and where clients find it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path, first_port: int) -> None:
-        self._process = process
-        self.folder = folder
-        self.first_port = first_port
-        self.base = f"http://127.0.0.1:{first_port}"
-        token = RunFolder(folder / "run").token()
+    def __init__(self, base: str, token: str) -> None:
+        """`base`: where that instance is reached, as ``http://host:port``. `token`: what operators show it."""
+        self.base = base
         self._http = httpx.AsyncClient(timeout=5.0, trust_env=False, headers={"ProxyAuthorization": token})
+
+    def show(self, token: str) -> None:
+        """Another token from now on."""
+        self._http.headers["ProxyAuthorization"] = token
 
     def websocket(self, app: str = "LiveApp") -> str:
         """Where Ant Media's SDK connects."""
@@ -94,12 +95,16 @@ class Cluster:
         assert entry is not None
         return entry
 
-    async def doubtful(self) -> dict[str, str]:
-        """What signaling thinks of nodes that are not as they should be."""
-        (signaling,) = (node.info for node in (await self.status()).nodes if node.info.kind is NodeKind.SIGNALING)
-        nodes = (await self._http.get(f"http://{signaling.admin_address}/readyz")).json()["nodes"]
-        doubtful: dict[str, str] = nodes["doubtful"]
-        return doubtful
+    async def another_is_ready(self, node: str) -> None:
+        """Waits until another node of the same kind takes sessions: one that was ended a moment ago is still starting,
+        and then there is no elsewhere."""
+
+        async def others() -> list[str]:
+            reports = {str(report.info.node): report for report in (await self.status()).nodes}
+            kind = reports[node].info.kind
+            return [n for n, r in reports.items() if r.info.kind is kind and r.ready and not r.draining and n != node]
+
+        await until(others, bool, f"another node than {node} takes sessions")
 
     async def metrics(self, node: str) -> dict[str, float]:
         """A node's metrics by ``name`` or ``name{label=value,…}``. AssertionError while the cluster does not see the
@@ -118,6 +123,27 @@ class Cluster:
 
     async def request(self, method: str, url: str, **options: object) -> httpx.Response:
         return await self._http.request(method, url, **options)  # type: ignore[arg-type]
+
+    async def close(self) -> None:
+        """Asks nothing more."""
+        await self._http.aclose()
+
+
+class Cluster(ClusterView):
+    """One `rillcast up` and what it says about itself."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path, first_port: int) -> None:
+        super().__init__(f"http://127.0.0.1:{first_port}", RunFolder(folder / "run").token())
+        self._process = process
+        self.folder = folder
+        self.first_port = first_port
+
+    async def doubtful(self) -> dict[str, str]:
+        """What signaling thinks of nodes that are not as they should be."""
+        (signaling,) = (node.info for node in (await self.status()).nodes if node.info.kind is NodeKind.SIGNALING)
+        nodes = (await self._http.get(f"http://{signaling.admin_address}/readyz")).json()["nodes"]
+        doubtful: dict[str, str] = nodes["doubtful"]
+        return doubtful
 
     def _logs(self) -> Iterator[Path]:
         return (self.folder / "run" / "logs").glob("*.log*")
@@ -139,7 +165,7 @@ class Cluster:
 
     async def terminate(self) -> int:
         """SIGTERM; the exit code. What is still there after the deadline is killed and is a failure."""
-        await self._http.aclose()
+        await self.close()
         return await _end(self._process)
 
     @property

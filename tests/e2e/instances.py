@@ -21,6 +21,8 @@ _PORT_OFFSET, _ADMIN_OFFSET = 8, 90
 _NOT_INHERITED = {f"{PREFIX}LOCAL_TOKEN_PATH", f"{PREFIX}FIRST_PASSWORD_PATH"}
 """Where the first instance leaves what it tells whoever started it."""
 BLOCK = 64 * 1024
+PATIENCE_S = 1.0
+"""Of the door, with somebody who does not answer at all."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ async def _ready(http: httpx.AsyncClient, admin_port: int) -> bool:
 
 
 @asynccontextmanager
-async def door(ports: Sequence[int]) -> AsyncIterator[int]:
-    """A port on loopback that leads to the first of these that takes connections; those that are open stay where they
-    are when the list changes. A connection ends with either side's."""
+async def door(places: Sequence[tuple[str, int]]) -> AsyncIterator[int]:
+    """A port on loopback that leads to the first of these hosts and ports that takes connections; those that are open
+    stay where they are when the list changes. A connection ends with either side's."""
     open_ways: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +100,7 @@ async def door(ports: Sequence[int]) -> AsyncIterator[int]:
         assert way is not None
         open_ways.add(way)
         try:
-            await _lead(ports, reader, writer)
+            await _lead(places, reader, writer)
         finally:
             open_ways.discard(way)
             writer.close()
@@ -113,10 +115,11 @@ async def door(ports: Sequence[int]) -> AsyncIterator[int]:
         await asyncio.gather(*open_ways, return_exceptions=True)
 
 
-async def _lead(ports: Sequence[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    for port in ports:
+async def _lead(places: Sequence[tuple[str, int]], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    for place in places:
         with suppress(OSError):
-            behind, onward = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(PATIENCE_S):
+                behind, onward = await asyncio.open_connection(*place)
             break
     else:
         return

@@ -1,9 +1,11 @@
-"""ffmpeg that publishes by WHIP, dies without a word and is started again: who shows a token has its stream at once,
-and who shows none has it when it has been silent for the documented time. Viewers keep their peer connection."""
+"""ffmpeg that publishes by WHIP ends when its origin does, and is not left waiting. ffmpeg that dies without a word
+and is started again has its stream at once with a token, and without one when it has been silent for the documented
+time. Viewers keep their peer connection."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,13 +16,15 @@ import pytest
 import pytest_asyncio
 
 from rillcast.contracts.words import Role
+from rillcast.runtime.tasks.cancel import cancelled
 from services.origin.domain.takeover import SILENT_S
 from services.signaling.core.domain.holds import SETTLED_MS
 from tests.e2e.browser import Stranger, Strangers
-from tests.e2e.cluster import ROOT, Cluster, until
+from tests.e2e.cluster import ROOT, Cluster, cluster, until
 from tests.e2e.conftest import need
 from tests.e2e.protected_app import APP, LIFE_S, SECRET, jwt, one_time, protected
 from tests.e2e.publishers import ffmpeg_whip, killed, make_source, running
+from tests.e2e.test_node_failures import process_of
 
 OFFER = (ROOT / "tests" / "vectors" / "sdp" / "chromium-156-publish-h264.sdp").read_bytes()
 
@@ -146,3 +150,41 @@ async def test_ffmpeg_that_is_started_again_and_again_by_a_script_gets_its_strea
         dying.kill()
         await dying.wait()
         await until(lasts, bool, "an ffmpeg that is let in")
+
+
+@asynccontextmanager
+async def published_by_a_loop(*command: str, log: Path) -> AsyncIterator[None]:
+    """Until the end of the block, ffmpeg is started anew whenever it ends."""
+
+    async def again_and_again() -> None:
+        while True:
+            async with killed(*command, log=log) as process:
+                await process.wait()
+
+    loop = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        await cancelled(loop)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["drained", "killed"])
+async def test_ffmpeg_whose_origin_ends_has_its_stream_again_before_the_lease_is_over(
+    source: Path, stream: str, tmp_path: Path, how: signal.Signals
+) -> None:
+    """What a drained origin sends last must not leave it waiting: nobody would start it anew. And it shows nothing by
+    which it is known, so it must not wait for the claim of an owner that is known to have ended."""
+    log = log_of(source, stream, "loop")
+    async with cluster(tmp_path, origins=2) as running:
+        command = ffmpeg_whip(source, running.whip(stream))
+        async with published_by_a_loop(*command, log=log):
+            live = await running.live(stream)
+            process_of(running, live.origin).send_signal(how)
+            again = await until(
+                lambda: running.stream(stream),
+                lambda now: now is not None and now.media_flowing and now.epoch > live.epoch,
+                "the stream is live again",
+            )
+            assert again is not None
+            assert again.started_at_ms == live.started_at_ms, "it went on, and did not begin anew"
+        assert running.tracebacks() == []

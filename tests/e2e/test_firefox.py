@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rillcast.testing.eventually import within
 from tests.e2e.browser import OBSERVE, Observation, Strangers
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HERE, need
@@ -29,7 +30,7 @@ async def test_firefox_watches_vp8(rillcast: Cluster, strangers: Strangers, stre
         await rillcast.live(stream)
 
         watch = f"{rillcast.base}/LiveApp/watch.html?id={stream}"
-        async with firefox(watch, tmp_path) as observations, asyncio.timeout(DEADLINE_S):
+        async with firefox(watch, tmp_path) as observations, within(DEADLINE_S, "Firefox's picture"):
             first = await until_seen(observations, None)
             seen = await until_seen(observations, first)
 

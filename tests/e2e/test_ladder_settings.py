@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import pytest
 
 from rillcast.contracts.status import StreamStatus
+from rillcast.testing.eventually import within
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.test_ladder import process_of
@@ -33,7 +34,7 @@ async def generated_publisher(url: str) -> AsyncIterator[Process]:
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
-        async with asyncio.timeout(END_TIMEOUT_S):
+        async with within(END_TIMEOUT_S, "the publisher's end"):
             await process.communicate()
 
 

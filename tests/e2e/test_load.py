@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE
 import msgspec
 
 from rillcast.load.run import Result
+from rillcast.testing.eventually import within
 from tests.e2e.cluster import Cluster, until
 
 
@@ -19,7 +20,8 @@ async def bench(*arguments: str) -> asyncio.subprocess.Process:
 
 
 async def result_of(process: asyncio.subprocess.Process) -> Result:
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    async with within(60, "the result of the load"):
+        out, _ = await process.communicate()
     assert process.returncode == 0
     return msgspec.json.decode(out, type=Result)
 
@@ -77,7 +79,8 @@ async def test_a_stream_that_is_not_there_is_said_in_one_line(rillcast: Cluster)
         "1",
         stderr=PIPE,
     )
-    _, error = await asyncio.wait_for(process.communicate(), 30)
+    async with within(30, "the end of a load without a stream"):
+        _, error = await process.communicate()
     assert process.returncode == 1
     assert b"404" in error
     assert b"Traceback" not in error

@@ -1,4 +1,5 @@
-"""A node dies (SIGKILL) or leaves (SIGTERM) under viewers with Ant Media's SDK: they keep their peer connection."""
+"""A node dies (SIGKILL) or leaves (SIGTERM) under publishers and viewers with Ant Media's SDK: they keep their peer
+connections."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from rillcast.contracts.status import StreamStatus
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, cluster, until
 
@@ -43,25 +45,33 @@ async def test_viewers_move_when_their_edge_goes(
         assert before.first is not None
         port = before.first.port
 
-        end(pairs, edge_with_media_port(pairs, port), how)
+        await end(pairs, edge_with_media_port(pairs, port), how)
 
         await viewer.until(lambda seen: seen.first and seen.first.port not in {0, port}, "another edge serves it")
         after = await viewer.until_frames_go_on()
         assert after.made == 1
 
 
-async def test_viewers_stay_when_the_origin_dies_and_the_publisher_returns(
-    pairs: Cluster, strangers: Strangers, stream: str
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "drained"])
+async def test_a_publisher_goes_on_at_another_origin_in_its_peer_connection(
+    pairs: Cluster, strangers: Strangers, stream: str, how: signal.Signals
 ) -> None:
     async with watched(pairs, strangers, stream) as (publisher, viewer):
         live = await pairs.live(stream)
 
-        end(pairs, live.origin, signal.SIGKILL)
+        await end(pairs, live.origin, how)
 
-        await publisher.until(lambda seen: seen.made > 1, "the SDK publishes anew")
-        after = await viewer.until_frames_go_on()
-        assert after.made == 1
-        assert (await pairs.live(stream)).epoch > live.epoch
+        async def other() -> StreamStatus | None:
+            return await pairs.stream(stream)
+
+        moved = await until(other, lambda now: now and now.origin != live.origin, "another origin has the stream")
+        seen, sent = await viewer.until_frames_go_on(), await publisher.observe()
+        assert moved is not None
+        assert moved.epoch > live.epoch
+        assert (seen.made, sent.made) == (1, 1)
+        assert not sent.heard("reconnection_attempt_for_publisher")
+        assert not sent.heard("publish_finished")
+        assert not seen.heard("play_finished")
 
 
 @pytest.mark.parametrize("kind", ["edge", "origin"])
@@ -87,8 +97,9 @@ async def test_a_node_that_is_frozen_for_a_moment_is_not_taken_for_dead(
         assert (await pairs.live(stream)).epoch == live.epoch
 
 
-def end(pairs: Cluster, node: str, how: signal.Signals) -> None:
-    """Sends a signal to a node's process; `rillcast up` starts it again."""
+async def end(pairs: Cluster, node: str, how: signal.Signals) -> None:
+    """Sends a signal to a node's process, once another one can take what it has; `rillcast up` starts it again."""
+    await pairs.another_is_ready(node)
     process_of(pairs, node).send_signal(how)
 
 

@@ -59,7 +59,7 @@ async def end_edge_of(guarded: Cluster, viewer: Stranger, how: signal.Signals) -
     """The port of the edge that is no more."""
     seen = await viewer.observe()
     assert seen.first is not None
-    end(guarded, edge_with_media_port(guarded, seen.first.port), how)
+    await end(guarded, edge_with_media_port(guarded, seen.first.port), how)
     return seen.first.port
 
 
@@ -108,7 +108,7 @@ async def test_a_publisher_comes_back_with_its_used_token(
         await viewer.call("sdkPlay", url=guarded.websocket(APP), stream=stream, token=watching)
         await viewer.until_watching()
 
-        end(guarded, live.origin, how)
+        await end(guarded, live.origin, how)
 
         if client == "whip":
             await publisher.until(lambda seen: not seen.first or seen.first.state != "connected", "its session is over")

@@ -40,14 +40,15 @@ async def has_cookie(publisher: Stranger) -> bool:
 async def test_a_publisher_whose_signaling_instance_goes_has_its_stream_back_at_another(
     rillcast: Cluster, strangers: Strangers, stream: str, how: signal.Signals
 ) -> None:
-    ports = [rillcast.first_port]
+    here = ("127.0.0.1", rillcast.first_port)
+    places = [here]
     async with (
         second_signaling(rillcast) as second,
-        door(ports) as port,
+        door(places) as port,
         strangers.open(camera=True) as publisher,
         strangers.open() as viewer,
     ):
-        ports[:] = [second.port]
+        places[:] = [("127.0.0.1", second.port)]
         await publisher.call("sdkPublish", url=f"ws://127.0.0.1:{port}/LiveApp/websocket", stream=stream)
         await publisher.until_heard("publish_started")
         assert await has_cookie(publisher)
@@ -55,7 +56,7 @@ async def test_a_publisher_whose_signaling_instance_goes_has_its_stream_back_at_
         await viewer.call("sdkPlay", url=rillcast.websocket(), stream=stream)
         await viewer.until_watching()
 
-        ports[:] = [rillcast.first_port]
+        places[:] = [here]
         await second.end(how)
 
         back = await is_back(publisher, viewer)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from rillcast.testing.eventually import eventually
+from rillcast.testing.confidences import spoilt
+from rillcast.testing.eventually import eventually, within
 from tests.e2e.cluster import ROOT, Cluster, cluster
 
 VECTORS = ROOT / "tests" / "vectors" / "sdp"
@@ -78,6 +79,31 @@ async def whip_and_whep(running: Cluster, stream: str) -> list[str]:
     return names
 
 
+async def broken(running: Cluster, stream: str) -> None:
+    """Descriptions, frames and bodies that are refused with words that quote them."""
+    headers = {"Content-Type": "application/sdp"}
+    for name, url in (("chromium-156-publish.sdp", running.whip(stream)), ("chromium-156-play.sdp", running.whep("x"))):
+        for body in list(spoilt(offer(name), MARK))[::25]:
+            answer = await running.request("POST", url, content=body, headers=headers)
+            if location := answer.headers.get("location"):
+                await running.request("DELETE", running.base + location)
+    async with connect(running.websocket(), proxy=None) as socket:
+        for number, sdp in enumerate(list(spoilt(offer("chromium-156-publish-h264.sdp"), MARK))[::40]):
+            name = f"{stream}-{number}"
+            await say(socket, {"command": "publish", "streamId": name})
+            await say(socket, {"command": "takeConfiguration", "streamId": name, "type": "offer", "sdp": sdp})
+            await say(socket, {"command": "stop", "streamId": name})
+        for text in (f'{{"command": "{MARK}', f'["{MARK}"]', f'{{"command": {{"{MARK}": 1}}}}', f'{MARK}"'):
+            await socket.send(text)
+        await say(socket, {"command": "ping"})
+        async with within(20, "the pong"):
+            while json.loads(await socket.recv())["command"] != "pong":
+                pass
+    for text in (f'{{"streamId": "{MARK}', f'["{MARK}"]', f'{{"streamId": {{"{MARK}": 1}}}}', f'{{"type": "{MARK}"}}'):
+        await running.request("POST", f"{running.base}/LiveApp/rest/v2/broadcasts/create", content=text)
+        await running.request("POST", f"{running.base}/rest/v2/applications/settings/LiveApp", content=text)
+
+
 async def sockets(running: Cluster, stream: str) -> None:
     """Ant Media's protocol, with good and bad frames."""
     url = f"{running.websocket()}?token={MARK}-query"
@@ -92,7 +118,7 @@ async def sockets(running: Cluster, stream: str) -> None:
         await say(socket, {"command": f"{MARK}-command", "streamId": stream, **shown})
         await socket.send(f'{{"command":"publish","token":"{MARK}-broken')
         await say(socket, {"command": "ping"})
-        async with asyncio.timeout(20):
+        async with within(20, "the pong"):
             while json.loads(await socket.recv())["command"] != "pong":
                 pass
 
@@ -123,6 +149,7 @@ async def test_no_secret_of_a_client_is_in_a_log_or_a_trace(tmp_path: Path) -> N
         async with cluster(tmp_path, settings=settings) as running:
             names = await whip_and_whep(running, "traced")
             await sockets(running, "traced-too")
+            await broken(running, "traced-broken")
             await rest(running)
             await eventually(
                 lambda: b"signaling.publish" in b"".join(spans) and b"serve " in b"".join(spans), 20.0, "the spans"

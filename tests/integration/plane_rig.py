@@ -20,6 +20,7 @@ from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
 from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.sdp import LocalTransport, SentStream, answer_play, answer_publish, new_transport_credentials
+from rillcast.testing.eventually import within
 from rillcast.testing.pictures import MovingPicture
 
 ids = itertools.count(1)
@@ -41,7 +42,7 @@ class Rig:
         self._changed.set()
 
     async def wait_for(self, wanted: Callable[[p.Event], bool], timeout_s: float = 10.0) -> p.Event:
-        async with asyncio.timeout(timeout_s):
+        async with within(timeout_s, "the event of the plane"):
             while True:
                 for event in self.events:
                     if wanted(event):
@@ -157,7 +158,7 @@ async def frames(pc: RTCPeerConnection, count: int) -> list[float]:
     """Mean grey of the next frames."""
     track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
     greys: list[float] = []
-    async with asyncio.timeout(20):
+    async with within(20, "so many different pictures"):
         while len(greys) < count:
             frame = await track.recv()
             assert isinstance(frame, av.VideoFrame)

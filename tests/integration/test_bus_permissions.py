@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import nats.errors
 import pytest
 from nats.js import api
+from prometheus_client import REGISTRY
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -32,12 +34,15 @@ from rillcast.contracts.words import EndReason, LicenseState, NodeKind
 from rillcast.runtime.bus.envelope import PROTOCOL_HEADER
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.discovery.beats import Beats
 from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.errors import StartError
+from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import NatsServer, nats_server
 
 SOME_NODE = NodeId("node-7")
@@ -207,7 +212,8 @@ async def test_an_answer_never_goes_where_others_want_it(server: NatsServer) -> 
         body = json.dumps({"node": "edge-1", "kind": "edge", "incarnation": "i"}).encode()
         headers = {PROTOCOL_HEADER: str(PROTOCOL_VERSION)}
         await edge.client.publish(subjects.license_acquire(NodeKind.EDGE), body, reply=key, headers=headers)
-        await asyncio.wait_for(asked.wait(), 10)
+        async with within(10, "the question of the node"):
+            await asked.wait()
         async with connected(server, BusUser.LICENSE, "reader") as reader:
             state = NatsKeyValue(reader, subjects.BUCKET_LICENSE_STATE)
             await state.open()
@@ -272,6 +278,45 @@ async def test_a_node_speaks_of_itself_only(server: NatsServer) -> None:
         report = directory.get(info.node)
         assert report is not None
         assert not report.ready
+
+
+async def test_another_node_of_the_kind_cannot_speak_for_it_either(server: NatsServer) -> None:
+    """NATS lets it, so the signature decides."""
+    identity, directory = NodeIdentity(), NodeDirectory()
+    info = NodeInfo(
+        node=NodeId("edge-1"),
+        kind=NodeKind.EDGE,
+        version="0",
+        admin_address="127.0.0.1:1",
+        incarnation="i",
+        identity=identity.public,
+    )
+
+    def refused(why: str) -> float:
+        return REGISTRY.get_sample_value("rillcast_node_events_refused_total", {"why": why}) or 0.0
+
+    async with (
+        bus_of(server, BusUser.SIGNALING) as ears,
+        bus_of(server, BusUser.EDGE) as edge,
+        bus_of(server, BusUser.EDGE) as other,
+    ):
+        await feed_directory(ears, directory, Beats(is_signed_by))
+        heartbeat = Heartbeat(edge, lambda: report_of(info, ready=True), sign=identity.sign)
+        await heartbeat.start()
+        await eventually(lambda: directory.alive(info.node), what="the edge being known")
+        before = refused("forged"), refused("twice")
+        await other.emit(subjects.node_left(info.kind, info.node), NodeLeft(node=info.node, kind=info.kind))
+        gone = NodeLeft(node=info.node, kind=info.kind, incarnation=info.incarnation, signature=identity.sign(b"x"))
+        await other.emit(subjects.node_left(info.kind, info.node), gone)
+        beat = msgspec.structs.replace(report_of(info), beat=1_000)
+        await other.emit(subjects.node_reported(info.kind, info.node), beat)
+        later = msgspec.structs.replace(info, incarnation="later", identity="")
+        await other.emit(subjects.node_reported(info.kind, info.node), report_of(later))
+        await eventually(lambda: refused("twice") == before[1] + 1, what="the last of them being refused")
+        assert refused("forged") == before[0] + 2
+        assert list(directory.placeable(NodeKind.EDGE)) == [info.node]
+        await heartbeat.stop()
+        await eventually(lambda: not directory.alive(info.node), what="its own goodbye")
 
 
 @pytest.mark.parametrize("user", sorted(BusUser))

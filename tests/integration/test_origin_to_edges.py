@@ -32,7 +32,7 @@ from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.pictures import MovingPicture
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
@@ -200,7 +200,7 @@ async def peers(count: int) -> AsyncIterator[list[RTCPeerConnection]]:
 async def moving_frames(pc: RTCPeerConnection, count: int = 10, timeout_s: float = 20.0) -> None:
     """Decode frames until the picture moved."""
     track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
-    async with asyncio.timeout(timeout_s):
+    async with within(timeout_s, "the pictures of the track"):
         frames = [await track.recv() for _ in range(count)]
     greys = {round(float(f.to_ndarray(format="gray").mean())) for f in frames if isinstance(f, av.VideoFrame)}
     assert len(greys) > 2

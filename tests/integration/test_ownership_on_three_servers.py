@@ -4,8 +4,8 @@ data, while several nodes claim one key: the claims that were won have one order
 Reads are not held to it. A server that was frozen while it led answers with the past for a moment, and a claim may be
 refused for the sake of another one that readers don't see yet. Nothing depends on them (`rillcast.cluster.lease`).
 
-The suite has each fault once. ``RILLCAST_OWNERSHIP_ROUNDS=20 pytest -s --timeout=0 -o timeout=0`` on this file has each
-of them twenty times, in half a minute a round, and prints how many claims there were.
+The suite has each fault once. ``RILLCAST_OWNERSHIP_ROUNDS=20 pytest -s -o timeout=0 -o faulthandler_timeout=0`` on this
+file has each of them twenty times, in half a minute a round, and prints how many claims there were.
 """
 
 from __future__ import annotations

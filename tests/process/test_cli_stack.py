@@ -48,8 +48,12 @@ def running(pid: int) -> bool:
 async def test_stopping_leaves_no_process_of_the_group(tmp_path: Path) -> None:
     stack = Stack(tmp_path, tmp_path, lambda _: None)
     await stack.start([listener("one"), listener("two")], 10)
-    pids = pids_in(tmp_path / "one.log") + pids_in(tmp_path / "two.log")
-    assert len(pids) == 4
+
+    def pids_of_all() -> list[int]:
+        return pids_in(tmp_path / "one.log") + pids_in(tmp_path / "two.log")
+
+    await eventually(lambda: len(pids_of_all()) == 4, what="both of each listen, and have said who they are")
+    pids = pids_of_all()
     assert all(running(pid) for pid in pids)
 
     await stack.stop()

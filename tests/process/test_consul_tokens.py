@@ -17,6 +17,9 @@ from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import ConsulAgent, NatsServer, consul_agent, nats_server, need_consul
 from rillcast.testing.services import ServiceProcess, service_process
 
+REFUSED = 'failed to sync remote state: error="ACL not found"'
+"""In the agent's log: once when there is a leader, once some seconds later, and then for 15 s not again."""
+
 
 @pytest.fixture
 async def nats() -> AsyncIterator[NatsServer]:
@@ -130,3 +133,22 @@ async def test_a_consul_that_asks_nobody_for_a_token_is_said(nats: NatsServer, t
         async with service_process(NodeKind.LICENSE, tmp_path, **settings, consul_token=new_token()) as service:
             await service.says("Consul asks nobody for a token")
             await service.says("ours_is_ignored=True")
+
+
+async def test_a_check_that_passes_counts_soon_though_the_agent_was_refused_before_it_had_its_token() -> None:
+    """An agent that was refused tells the servers of no check for 15 to 30 s, unless it is told to."""
+    need_consul()
+    async with consul_agent(users=True) as agent:
+        await eventually(lambda: agent.log.read_text(errors="replace").count(REFUSED) == 2, 20, "the agent's refusals")
+
+        await set_up(agent.url, tokens_of(agent), "test")
+
+        headers = {"X-Consul-Token": tokens_of(agent).management}
+        service = {"Name": "one", "Check": {"HTTP": f"{agent.url}/v1/status/leader", "Interval": "1s"}}
+        async with httpx.AsyncClient(base_url=agent.url, headers=headers, trust_env=False, timeout=5) as client:
+            (await client.put("/v1/agent/service/register", json=service)).raise_for_status()
+
+            async def passes() -> bool:
+                return bool((await client.get("/v1/health/service/one?passing")).json())
+
+            await eventually(passes, 12, "the service passes its check")

@@ -78,7 +78,7 @@ uvloop.run(main())
 
 def asked(port: int, path: str) -> str:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n".encode())
+        client.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
         return client.makefile("rb").read().decode()
 
 

@@ -3,97 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from prometheus_client import REGISTRY
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeConfirm, NodeConfirmed, NodeInfo
-from rillcast.contracts.subjects import node_confirm
+from rillcast.contracts.messages import NodeInfo
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.lifeline import FAREWELL, Ended, Lifeline
-from rillcast.runtime.discovery.questions import CannotAsk, Questions, confirmation
-from rillcast.runtime.discovery.suspicion import AdminSays, BusSays
+from rillcast.runtime.discovery.suspicion import AdminSays
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.places import Places
-from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.server import bind
 from rillcast.runtime.keepalive import KeepAlive, silent_s
-from rillcast.runtime.process.admin import admin_app
-from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
-from rillcast.runtime.process.lifelines import Lifelines
-from rillcast.runtime.process.readiness import Readiness
-from rillcast.testing.bus import FakeBroker, FakeBus
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import free_port
+from tests.process.lifeline_peers import Behave, admin, answer, described, peer, questions, says, silent
 
-Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HELLO = b'{"node":"edge-1","incarnation":"1"}\n'
-
-
-def described(port: int, node: str = "edge-1", incarnation: str = "1", identity: str = "") -> NodeInfo:
-    return NodeInfo(
-        node=NodeId(node),
-        kind=NodeKind.EDGE,
-        version="0",
-        admin_address=f"127.0.0.1:{port}",
-        incarnation=incarnation,
-        identity=identity,
-    )
 
 
 def refusals(reason: str) -> float:
     return REGISTRY.get_sample_value("rillcast_lifelines_refused_total", {"reason": reason}) or 0.0
-
-
-class Admin:
-    """The admin listener of one node."""
-
-    def __init__(self, places: Places, limits: HttpLimits) -> None:
-        sock = bind("127.0.0.1", 0, "ADMIN_PORT")
-        self.info = described(sock.getsockname()[1])
-        self.lifelines = Lifelines(lambda: self.info, places)
-        self.http = HttpServer(admin_app(Readiness(), dict, self.lifelines), sock, limits)
-
-
-@asynccontextmanager
-async def admin(places: Places | None = None, limits: HttpLimits | None = None) -> AsyncIterator[Admin]:
-    node = Admin(places or Places(100), limits or HttpLimits(connections=20))
-    await node.http.start()
-    try:
-        yield node
-    finally:
-        await node.lifelines.close()
-        await node.http.stop()
-
-
-@asynccontextmanager
-async def peer(behave: Behave) -> AsyncIterator[NodeInfo]:
-    """Something else that listens where a node should."""
-    async with AsyncExitStack() as stack:
-        tasks: set[asyncio.Task[None]] = set()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            try:
-                await behave(reader, writer)
-            finally:
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        stack.push_async_callback(server.wait_closed)
-        stack.callback(server.close)
-        yield described(server.sockets[0].getsockname()[1])
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Observer:
@@ -111,7 +45,7 @@ class Observer:
         await eventually(lambda: self.line.held, what="the lifeline being held")
 
     async def ended(self) -> Ended:
-        async with asyncio.timeout(10):
+        async with within(10, "the end of the lifeline"):
             return await self.task
 
     async def give_up(self) -> None:
@@ -194,8 +128,8 @@ async def test_only_get_is_a_lifeline() -> None:
     async with admin() as node:
         for method in ("HEAD", "POST"):
             reader, writer = await asyncio.open_connection("127.0.0.1", node.http.port)
-            writer.write(f"{method} /lifeline HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n".encode())
-            async with asyncio.timeout(5):
+            writer.write(f"{method} /lifeline HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+            async with within(5, "the refusal"):
                 assert (await reader.read()).startswith(b"HTTP/1.1 405 ")
             writer.close()
 
@@ -203,8 +137,8 @@ async def test_only_get_is_a_lifeline() -> None:
 async def test_whoever_goes_on_talking_on_a_lifeline_is_not_heard() -> None:
     async with admin() as node, questions() as ask:
         reader, writer = await asyncio.open_connection("127.0.0.1", node.http.port)
-        writer.write(b"GET /lifeline HTTP/1.1\r\nhost: here\r\n\r\n" * 10)
-        async with asyncio.timeout(5):
+        writer.write(b"GET /lifeline HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" * 10)
+        async with within(5, "the answers of the admin listener"):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert await ask.ask_admin(node.info) is AdminSays.SAME
         writer.close()
@@ -222,30 +156,6 @@ async def test_nothing_stays_open() -> None:
         await node.lifelines.close()
         assert {await observer.ended() for observer in observers[5:]} == {Ended.LEFT}
         await eventually(lambda: open_files() <= before, what="every descriptor being closed")
-
-
-# ---- something else at the other end
-
-
-def answer(body: bytes, length: int, status: str = "200 OK") -> bytes:
-    return f"HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n".encode() + body
-
-
-async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-def says(*pieces: bytes, pause_s: float = 0.0, then: Behave | None = None) -> Behave:
-    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause_s)
-        if then is not None:
-            await then(reader, writer)
-
-    return behave
 
 
 async def half_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -298,108 +208,6 @@ async def test_nobody_at_the_address_is_a_failure() -> None:
         node=NodeId("edge-1"), kind=NodeKind.EDGE, version="0", admin_address="] no : address", incarnation="1"
     )
     assert await Observer(nonsense).ended() is Ended.FAILED
-
-
-# ---- questions
-
-
-@asynccontextmanager
-async def questions(bus: FakeBus | None = None) -> AsyncIterator[Questions]:
-    asking = Questions(bus or FakeBus(), is_signed_by)
-    try:
-        yield asking
-    finally:
-        await asking.close()
-
-
-async def test_the_admin_listener_says_whose_it_is() -> None:
-    async with admin() as node, questions() as ask:
-        port = node.http.port
-        assert await ask.ask_admin(node.info) is AdminSays.SAME
-        assert await ask.ask_admin(described(port, incarnation="2")) is AdminSays.OTHER
-        assert await ask.ask_admin(described(port, node="edge-2")) is AdminSays.SILENT, "another node proves nothing"
-        await node.lifelines.close()
-        await node.http.stop()
-        assert await ask.ask_admin(node.info) is AdminSays.REFUSED
-
-
-@pytest.mark.parametrize(
-    "behave",
-    [
-        silent,
-        says(b"nonsense\r\n\r\n"),
-        says(b""),
-        says(answer(b"no", 2, "503 Service Unavailable")),
-        says(answer(b"ok\n", 3)),
-    ],
-)
-async def test_who_accepts_and_does_not_say_who_he_is_proves_nothing(behave: Behave) -> None:
-    async with peer(behave) as info, questions() as ask:
-        assert await ask.ask_admin(info) is AdminSays.SILENT
-
-
-async def test_a_machine_that_takes_no_connection_is_unreachable() -> None:
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for client in (first, second):
-            client.setblocking(False)
-            assert client.connect_ex(full.getsockname()) in {0, errno.EINPROGRESS}
-        async with questions() as ask:
-            assert await ask.ask_admin(described(full.getsockname()[1])) is AdminSays.UNREACHABLE
-
-
-class Node:
-    """Serves the question on the bus, as the test says."""
-
-    def __init__(self, broker: FakeBroker) -> None:
-        self.bus = FakeBus(broker)
-        self.identity = NodeIdentity()
-        self.info = described(1, identity=self.identity.public)
-        self.asked: list[str] = []
-
-    async def serve(self, by: NodeIdentity, incarnation: str = "1", *, old: str = "", hangs: bool = False) -> None:
-        async def confirm(question: NodeConfirm) -> NodeConfirmed:
-            self.asked.append(question.challenge)
-            if hangs:
-                await asyncio.sleep(3600)
-            signed = confirmation(old or question.challenge, self.info.node, incarnation)
-            return NodeConfirmed(node=self.info.node, incarnation=incarnation, signature=by.sign(signed))
-
-        await self.bus.serve(node_confirm(self.info.kind, self.info.node), NodeConfirm, confirm)
-
-
-async def test_a_signed_answer_on_the_bus_is_of_that_process() -> None:
-    broker = FakeBroker()
-    node = Node(broker)
-    async with questions(FakeBus(broker)) as ask:
-        assert await ask.ask_bus(node.info) is BusSays.NOBODY
-        await node.serve(node.identity)
-        assert await ask.ask_bus(node.info) is BusSays.ANSWERED
-        assert await ask.ask_both(node.info) == (BusSays.ANSWERED, AdminSays.REFUSED)
-    assert len(set(node.asked)) == 2
-
-
-@pytest.mark.parametrize("how", ["another key", "another incarnation", "an earlier answer", "nothing"])
-async def test_what_is_not_signed_by_that_process_is_no_answer(how: str) -> None:
-    broker = FakeBroker()
-    node = Node(broker)
-    await node.serve(
-        NodeIdentity() if how == "another key" else node.identity,
-        "2" if how == "another incarnation" else "1",
-        old="earlier" if how == "an earlier answer" else "",
-        hangs=how == "nothing",
-    )
-    async with questions(FakeBus(broker)) as ask:
-        assert await ask.ask_bus(node.info) is BusSays.SILENT
-
-
-async def test_a_bus_that_is_down_says_nothing_of_the_node() -> None:
-    bus = FakeBus()
-    bus.connected = False
-    async with questions(bus) as ask:
-        with pytest.raises(CannotAsk):
-            await ask.ask_both(described(1))
 
 
 # ---- the kernel

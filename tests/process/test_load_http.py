@@ -14,7 +14,7 @@ from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.load.description import LocalPeer, PublishedTrack, simulcast_track
-from rillcast.load.session import HttpJoining, Refused
+from rillcast.load.session import HttpJoin, Refused
 from rillcast.media.protocol import SourceId
 from rillcast.media.sdp import LocalTransport, SentStream, answer_play, answer_publish
 
@@ -55,14 +55,14 @@ class Server:
 
 
 @asynccontextmanager
-async def running(server: Server, path: str, token: str = "") -> AsyncIterator[HttpJoining]:
+async def running(server: Server, path: str, token: str = "") -> AsyncIterator[HttpJoin]:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", server.answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    joining = HttpJoining(f"http://127.0.0.1:{runner.addresses[0][1]}{path}", token)
+    joining = HttpJoin(f"http://127.0.0.1:{runner.addresses[0][1]}{path}", token)
     try:
         yield joining
     finally:
@@ -114,7 +114,7 @@ async def test_an_answer_that_is_not_created_is_a_refusal() -> None:
 async def test_a_server_that_is_not_there_is_a_refusal_and_no_reason_not_to_end() -> None:
     async with running(Server(), "/live/whep/s") as joining:
         await joining.view(LocalPeer.new(FINGERPRINT))
-        gone = HttpJoining("http://127.0.0.1:9/live/whep/s")
+        gone = HttpJoin("http://127.0.0.1:9/live/whep/s")
         with pytest.raises(Refused, match="Cannot connect"):
             await gone.view(LocalPeer.new(FINGERPRINT))
         await gone.close()

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import ServerConnection, serve
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.load.description import LocalPeer
-from rillcast.load.session import AntMediaJoining
+from rillcast.load.session import AntMediaJoin, OnOffer
 from rillcast.media.sdp import LocalTransport, SentStream, offer_play
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 
 FINGERPRINT = ":".join(["AB"] * 32)
 SERVER = LocalTransport(ufrag="server", pwd="s" * 24, fingerprint=FINGERPRINT, addresses=("192.0.2.7",), port=50_000)
@@ -23,25 +24,33 @@ SOUND = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="
 BEYOND_ANY_QUEUE = 50
 NOTE = json.dumps({"command": "notification", "definition": "resolutionChangeInfo"})
 
+OFFER = json.dumps(
+    {
+        "command": "takeConfiguration",
+        "streamId": "s1",
+        "type": "offer",
+        "sdp": offer_play([SentStream("s1", (SOUND,))], SERVER).sdp,
+    }
+)
+
 Afterwards = Callable[[ServerConnection], Awaitable[None]]
 
 
 @asynccontextmanager
-async def a_viewer(afterwards: Afterwards) -> AsyncIterator[AntMediaJoining]:
+async def a_viewer(afterwards: Afterwards, on_offer: OnOffer | None = None) -> AsyncIterator[AntMediaJoin]:
     """One that has joined a server, which then does something with its socket."""
 
     async def conversation(socket: ServerConnection) -> None:
         await socket.recv()
-        sdp = offer_play([SentStream("s1", (SOUND,))], SERVER).sdp
-        await socket.send(json.dumps({"command": "takeConfiguration", "streamId": "s1", "type": "offer", "sdp": sdp}))
+        await socket.send(OFFER)
         await socket.recv()
         await afterwards(socket)
 
     async with serve(conversation, "127.0.0.1", 0, ping_interval=None) as server:
         port = server.sockets[0].getsockname()[1]
-        joining = AntMediaJoining(f"ws://127.0.0.1:{port}/live/websocket", "s1")
+        joining = AntMediaJoin(f"ws://127.0.0.1:{port}/live/websocket", "s1")
         try:
-            await joining.view(LocalPeer.new(FINGERPRINT))
+            await joining.view(LocalPeer.new(FINGERPRINT), on_offer)
             yield joining
         finally:
             await joining.close()
@@ -57,7 +66,7 @@ async def test_a_viewer_that_was_told_much_still_answers_pings() -> None:
         answered.set()
         await socket.wait_closed()
 
-    async with a_viewer(talk_and_ping) as joining, asyncio.timeout(10):
+    async with a_viewer(talk_and_ping) as joining, within(10, "the answer to the ping"):
         await answered.wait()
         assert joining.ended() == {}
 
@@ -80,3 +89,33 @@ async def test_a_viewer_whose_stream_ends_is_counted_once_though_its_socket_stay
         await eventually(lambda: joining.ended() == {"play_finished": 1})
         await joining.close()
         assert joining.ended() == {"play_finished": 1}
+
+
+async def test_a_viewer_answers_what_the_server_offers_later() -> None:
+    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def move(socket: ServerConnection) -> None:
+        await socket.send(OFFER)
+        heard.set_result(str(await socket.recv()))
+        await socket.wait_closed()
+
+    async with (
+        a_viewer(move, lambda sdp: f"to {len(sdp)} characters"),
+        within(10, "the answer to the offer that moves"),
+    ):
+        answer = json.loads(await heard)
+    assert (answer["command"], answer["type"]) == ("takeConfiguration", "answer")
+    assert answer["sdp"].startswith("to ")
+
+
+async def test_an_offer_that_has_no_answer_ends_that_viewer() -> None:
+    def refuse(_: str) -> str:
+        raise RillcastError(ErrorCode.NO_COMMON_CODEC, "no codec")
+
+    async def move(socket: ServerConnection) -> None:
+        await socket.send(OFFER)
+        await socket.wait_closed()
+
+    async with a_viewer(move, refuse) as joining:
+        await eventually(lambda: len(joining.ended()) == 1)
+        assert "an offer that has no answer" in next(iter(joining.ended()))

@@ -8,10 +8,11 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 
 import httpx
 
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import free_port, nats_server
 
 PROGRAM = """
@@ -56,7 +57,7 @@ async def start(*arguments: str, **settings: str) -> Process:
 
 
 async def outcome(process: Process) -> tuple[int | None, list[str], str]:
-    async with asyncio.timeout(30):
+    async with within(30, "the end of the process"):
         out, err = await process.communicate()
     return process.returncode, err.decode().splitlines(), out.decode()
 
@@ -139,7 +140,7 @@ async def test_a_drain_that_takes_too_long_is_cut_short() -> None:
 async def test_sigterm_while_waiting_for_nats_ends_it() -> None:
     process = await start(nats_url=f"nats://127.0.0.1:{free_port()}", connect_timeout_s="60")
     assert process.stderr is not None
-    async with asyncio.timeout(20):
+    async with within(20, "the line that NATS is waited for"):
         while b"Waiting for NATS" not in await process.stderr.readline():
             pass
     process.send_signal(signal.SIGTERM)
@@ -163,6 +164,27 @@ async def test_a_task_that_swallows_a_cancellation_does_not_keep_it_alive() -> N
         process.send_signal(signal.SIGTERM)
         code, _, _ = await outcome(process)
     assert code == 0
+
+
+async def test_a_second_sigterm_waits_no_longer() -> None:
+    async with nats_server() as nats:
+        port = free_port()
+        process = await start("3600", nats_url=nats.url, admin_port=str(port), drain_timeout_s="3600")
+        await ready(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None
+        await process.stdout.readline()
+
+        async def ended() -> bool:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            return process.returncode is not None
+
+        await eventually(ended, 30, "the end", every_s=0.2)
+        assert process.stderr is not None
+        lines = (await process.stderr.read()).decode()
+    assert process.returncode == 0
+    assert 'The drain is cut short  by="a second signal"' in lines
 
 
 async def test_a_second_sigterm_does_no_harm() -> None:

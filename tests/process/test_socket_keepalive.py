@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.testing.eventually import within
 from services.signaling.app import http_options
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 from services.signaling.websocket.domain.socket_end import SAID_BY_SERVER, SocketEnd
@@ -36,7 +37,7 @@ async def code_told(behave: Callable[[asyncio.StreamWriter], None], **options: A
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
-        async with asyncio.timeout(10):
+        async with within(10, "the end of the silent connection"):
             writer.write(UPGRADE)
             assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
             behave(writer)

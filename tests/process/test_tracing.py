@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from rillcast.testing.eventually import within
+
 PROGRAM = """
 import sys
 from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing, tracer
@@ -28,7 +30,7 @@ async def test_spans_are_sent_with_service_and_instance() -> None:
 
     server = await asyncio.start_server(collect, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, asyncio.timeout(30):
+    async with server, within(30, "the traces and the end of the process"):
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, url)
         assert await process.wait() == 0
     assert got[0].startswith(b"POST /v1/traces ")
@@ -37,7 +39,7 @@ async def test_spans_are_sent_with_service_and_instance() -> None:
 
 
 async def test_an_absent_collector_does_not_keep_the_process() -> None:
-    async with asyncio.timeout(30):
+    async with within(30, "the end of the process"):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PROGRAM, "http://127.0.0.1:9", stderr=asyncio.subprocess.DEVNULL
         )

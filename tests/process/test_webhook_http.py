@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rillcast.testing.eventually import within
 from services.signaling.core.adapters.http_webhook import HttpWebhook
 
 
@@ -47,7 +48,7 @@ async def asked(url: str) -> bool:
     webhook = HttpWebhook()
     kept = asyncio.create_task(webhook.keep_open())
     try:
-        async with asyncio.timeout(20):
+        async with within(20, "the decision of the webhook"):
             return await webhook.allows(url, b"{}")
     finally:
         kept.cancel()

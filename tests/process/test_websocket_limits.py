@@ -22,7 +22,7 @@ from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.turns import WORK_PER_TURN
 from rillcast.runtime.http.websocket import FLOOD_CODE, FRAMES_PER_SLICE, MESSAGES_PER_TURN, FrameLimits
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 
 Event = dict[str, Any]
 UPGRADE = (
@@ -80,12 +80,12 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def opened(reader: asyncio.StreamReader) -> None:
-    async with asyncio.timeout(10):
+    async with within(10, "the upgrade"):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(10):
+    async with within(10, "the end of the connection"):
         return await reader.read()
 
 
@@ -118,7 +118,7 @@ async def test_as_many_pings_as_are_allowed_at_once_are_answered() -> None:
     async with listener(App()) as port, asking(port) as (reader, writer):
         await opened(reader)
         writer.write(frame(PING, b"p") * FrameLimits().burst)
-        async with asyncio.timeout(10):
+        async with within(10, "the pongs"):
             assert await reader.readexactly(3 * FrameLimits().burst) == b"\x8a\x01p" * FrameLimits().burst
 
 
@@ -208,7 +208,7 @@ async def test_one_turn_takes_few_messages_of_all_sockets_together_and_another_a
 async def test_no_socket_is_compressed() -> None:
     offer = "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n"
     async with listener(App()) as port, asking(port, headers=offer) as (reader, writer):
-        async with asyncio.timeout(10):
+        async with within(10, "the end of the connection"):
             assert b"extensions" not in (await reader.readuntil(b"\r\n\r\n")).lower()
         writer.write(b"\xc1\x80" + bytes(4))  # as if it were
         assert (await rest(reader)).startswith(b"\x88")

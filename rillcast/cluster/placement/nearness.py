@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-
-from rillcast.contracts.messages import NodeReport
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -17,12 +15,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class RegionOrder:
-    """For each region, which others come next. A region that is not listed comes last."""
+    """For each region, which others come next. Regions that are not listed come last, all at once."""
 
     def __init__(self, nearest: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._rank = {
-            region: {other: rank for rank, other in enumerate(others)} for region, others in (nearest or {}).items()
-        }
+        self._after = {region: tuple(dict.fromkeys(others)) for region, others in (nearest or {}).items()}
 
     @classmethod
     def parse(cls, text: str) -> RegionOrder:
@@ -36,19 +32,6 @@ class RegionOrder:
             nearest[region.strip()] = names
         return cls(nearest)
 
-    def distance(self, place: Place, report: NodeReport) -> int:
-        """How far a node is from a place: a smaller number is nearer. Equal distances form one tier."""
-        info = report.info
-        if not place.region:
-            return 0
-        if info.region == place.region:
-            return 0 if place.zone and info.zone == place.zone else 1
-        ranks = self._rank.get(place.region, {})
-        return 2 + ranks.get(info.region, len(ranks))
-
-    def tiers(self, place: Place, reports: Iterable[NodeReport]) -> list[list[NodeReport]]:
-        """The nodes in tiers by their distance, the nearest first."""
-        found: dict[int, list[NodeReport]] = {}
-        for report in reports:
-            found.setdefault(self.distance(place, report), []).append(report)
-        return [found[distance] for distance in sorted(found)]
+    def after(self, region: str) -> tuple[str, ...]:
+        """The listed ones, the nearest first."""
+        return self._after.get(region, ())

@@ -7,6 +7,7 @@ node's next reports have it. Time is given; nothing here reads a clock.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 
 import msgspec
 
@@ -40,6 +41,11 @@ class PendingJoins:
         self._joins: dict[SessionId, _Join] = {}
         self._by_node: dict[NodeId, _Expected] = {}
         self._expiry: list[tuple[float, SessionId]] = []
+        self._on_change: list[Callable[[NodeId], None]] = []
+
+    def on_change(self, listener: Callable[[NodeId], None]) -> None:
+        """Call `listener` with each node that has one join more or less to expect."""
+        self._on_change.append(listener)
 
     def placed(self, session: SessionId, node: NodeId, now: float) -> None:
         """A join goes to `node`."""
@@ -51,6 +57,7 @@ class PendingJoins:
         expected.count += 1
         expected.placed_at_sum += now
         heapq.heappush(self._expiry, (now + DECAY_S, session))
+        self._changed(node)
 
     def connected(self, session: SessionId, now: float) -> None:
         """ICE and DTLS are up, so the node's load will soon show the session."""
@@ -69,19 +76,25 @@ class PendingJoins:
         expected.placed_at_sum -= join.placed_at
         if not expected.count:
             del self._by_node[join.node]
+        self._changed(join.node)
 
     def weight(self, node: NodeId, now: float) -> float:
         """How many joins `node` has to expect, each between 0 and 1 by its age."""
-        self._expire(now)
+        self.expire(now)
         expected = self._by_node.get(node)
         if expected is None:
             return 0.0
         ages = expected.count * now - expected.placed_at_sum
         return max(0.0, expected.count - ages / DECAY_S)
 
-    def _expire(self, now: float) -> None:
+    def expire(self, now: float) -> None:
+        """Forget the joins whose time is over. `weight` does it by itself."""
         while self._expiry and self._expiry[0][0] <= now:
             _, session = heapq.heappop(self._expiry)
             join = self._joins.get(session)
             if join is not None and join.until <= now:
                 self.dropped(session)
+
+    def _changed(self, node: NodeId) -> None:
+        for listener in self._on_change:
+            listener(node)

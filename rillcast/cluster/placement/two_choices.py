@@ -7,13 +7,18 @@ Instances of signaling act on reports up to a second old; if each took the very 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
-from rillcast.contracts.messages import NodeReport
+from rillcast.cluster.placement.node_set import NodeSet, lots
+from rillcast.contracts.ids import NodeId
 
 
-def better_of_two(reports: Sequence[NodeReport], cost: Callable[[NodeReport], float], rng: random.Random) -> NodeReport:
-    """One of `reports`, which must not be empty."""
-    if len(reports) == 1:
-        return reports[0]
-    return min(rng.sample(reports, 2), key=cost)
+def better_of_two(
+    nodes: NodeSet | list[NodeId], cost: Callable[[NodeId], float], rng: random.Random, excluded: Collection[NodeId]
+) -> NodeId | None:
+    """One of `nodes`; None when all are excluded."""
+    if isinstance(nodes, NodeSet):
+        two = nodes.draw(2, rng, excluded)
+    else:
+        two = lots(2, [node for node in nodes if node not in excluded], rng)
+    return min(two, key=cost, default=None)

@@ -8,7 +8,15 @@ Each subject has a module. Whoever uses messages imports them from this package.
 """
 
 from rillcast.contracts.messages.ack import Ack
-from rillcast.contracts.messages.admission import AdmitAnswer, AdmitRequest, ReservationOver, ReserveRequest
+from rillcast.contracts.messages.admission import (
+    AdmitAnswer,
+    AdmitRequest,
+    ReservationArrived,
+    ReservationOver,
+    ReserveRequest,
+)
+from rillcast.contracts.messages.associations import AssociationAnswer, AssociationRequest, FormerSession
+from rillcast.contracts.messages.drains import DrainCount, DrainProgress, DrainRequest
 from rillcast.contracts.messages.license import (
     LicenseCheck,
     LicenseInstall,
@@ -31,9 +39,18 @@ from rillcast.contracts.messages.nodes import (
     NodeLeft,
     NodeLoad,
     NodeReport,
+    NodeSilent,
     NodeVouched,
+    TreePlace,
 )
-from rillcast.contracts.messages.relays import RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages.relays import (
+    RelayAnswer,
+    RelayClose,
+    RelayGrant,
+    RelayLeaving,
+    RelayOpen,
+    RelayReferral,
+)
 from rillcast.contracts.messages.sessions import (
     AnswerRequest,
     CloseAnswer,
@@ -58,9 +75,15 @@ __all__ = [
     "AdmitAnswer",
     "AdmitRequest",
     "AnswerRequest",
+    "AssociationAnswer",
+    "AssociationRequest",
     "CarriedStream",
     "CloseAnswer",
     "CloseRequest",
+    "DrainCount",
+    "DrainProgress",
+    "DrainRequest",
+    "FormerSession",
     "HandOverRequest",
     "LicenseCheck",
     "LicenseInstall",
@@ -76,14 +99,19 @@ __all__ = [
     "NodeLeft",
     "NodeLoad",
     "NodeReport",
+    "NodeSilent",
     "NodeVouched",
     "PlayRequest",
     "PlaySubscription",
     "PublishRequest",
+    "RelayAnswer",
     "RelayClose",
     "RelayGrant",
+    "RelayLeaving",
     "RelayOpen",
+    "RelayReferral",
     "ReofferRequest",
+    "ReservationArrived",
     "ReservationOver",
     "ReserveRequest",
     "RestartIceAnswer",
@@ -95,6 +123,7 @@ __all__ = [
     "SessionAnswer",
     "SessionChanged",
     "StreamEvent",
+    "TreePlace",
     "TurnAwayRequest",
     "UsageDay",
     "UsageReport",

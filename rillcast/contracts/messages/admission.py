@@ -51,14 +51,27 @@ class AdmitAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReserveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Count a client against the limits of its app and stream. Asked by the instance that lets it in, of the one that
-    counts. It is refused when a limit is reached. Otherwise it counts until it shows in what nodes report, or until
-    `ReservationOver`."""
+    counts. It is refused when a limit is reached. Otherwise it has a place until `ReservationArrived` or
+    `ReservationOver`, until its time to start is over, or until others need the place more."""
 
     role: Role
     app: AppName
     stream: StreamId
     session: SessionId
     """The session that is about to be opened for it."""
+    client: Word = ""
+    """Whose share of the places it takes while it has not arrived: an IPv4 address, or an IPv6 /64. Empty =
+    nobody's."""
+
+
+class ReservationArrived(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer has connected, or the media of a publisher has come. From the instance that asked, to the one that
+    counts. Refused when it has no place any more and a limit is reached: then the session is to end."""
+
+    role: Role
+    app: AppName
+    stream: StreamId
+    session: SessionId
 
 
 class ReservationOver(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,11 +6,14 @@ import msgspec
 
 from rillcast.contracts.fields import (
     Count,
+    DurationS,
+    Few,
     Share,
     Text,
     Word,
 )
 from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.messages.drains import DrainProgress
 from rillcast.contracts.words import NodeKind
 
 
@@ -59,11 +62,26 @@ class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CarriedStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream that is present at a node, with the number of its viewers there."""
+    """A stream that is present at a node, with the number of its viewers there: at an edge, of those that have
+    connected."""
 
     app: AppName
     stream: StreamId
     viewers: Count = 0
+
+
+class TreePlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an edge stands among those that feed each other: of all tracks that come in there together. For people who
+    look at the cluster; nobody acts upon it."""
+
+    parents: Few = ()
+    """From whom the tracks come, those of the most tracks first: the origin, transcoders, other edges."""
+    level: Count = 0
+    """How many relays it is from the owner of a track at most."""
+    children: Count = 0
+    """How many other edges it feeds."""
+    standbys: Few = ()
+    """Whom it would ask first if a parent fell silent."""
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +97,17 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     store_lost: bool = False
     """Whether the store takes no writes of this node. So records of this node are not rewritten in time, or expire,
     although what they describe goes on."""
+    drain: DrainProgress | None = None
+    """How far it is with its drain; None while it takes new work."""
+    tree: TreePlace | None = None
+    """Of an edge that is fed. It is not signed."""
+    beat: Count = 0
+    """The number of this heartbeat, counted from the start of the process."""
+    up_s: DurationS = 0.0
+    """How long the process has run, by its monotonic clock."""
+    signature: Word = ""
+    """By the identity in `NodeInfo`, of what this says about the node and its load
+    (`rillcast.runtime.discovery.beats.statement`)."""
 
 
 class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +115,10 @@ class NodeLeft(msgspec.Struct, frozen=True, kw_only=True):
 
     node: NodeId
     kind: NodeKind
+    incarnation: Word = ""
+    """Of the process that left: another one under the same id may be there by now."""
+    signature: Word = ""
+    """Of all that, by the identity in `NodeInfo` (`rillcast.runtime.discovery.beats.farewell`)."""
 
 
 class NodeConfirm(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,10 +146,20 @@ class NodeDoubted(msgspec.Struct, frozen=True, kw_only=True):
     """Who wants to know."""
 
 
+class NodeSilent(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that fed another one, or was fed by it, hears nothing of its media plane any more."""
+
+    node: NodeId
+    by: NodeId
+
+
 class NodeVouched(msgspec.Struct, frozen=True, kw_only=True):
-    """Another node receives media of a node that is doubted right now, or hears one of its relays."""
+    """What another node hears of the media plane of one that is doubted."""
 
     node: NodeId
     incarnation: Word
     """As in the question. It is not known here to which process of the node a relay belongs."""
     by: NodeId
+    hears: bool = True
+    """Whether it receives the node's media right now, or hears one of its relays. False: it did, and they are
+    silent."""

@@ -17,6 +17,7 @@ from rillcast.contracts.fields import (
     Word,
 )
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages.associations import FormerSession
 from rillcast.contracts.records import AbrSettings
 from rillcast.contracts.words import EndReason, MediaKind, SessionState
 
@@ -30,6 +31,12 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     signaling: NodeId
     """The signaling instance that is to hear `SessionChanged`."""
     sdp_offer: Sdp
+    """The client's offer. Of a publisher that moves in from another origin: the newest one that was answered."""
+    sdp_answered: Sdp = ""
+    """Of a publisher that moves in while its former origin still takes its media: the description that it has of that
+    one."""
+    former: FormerSession | None = None
+    """Of the same publisher, if that origin would hand its association over."""
     credential_digest: Word
     """SHA-256 over the verified identity of the client, or over its secret where nothing was verified."""
     has_credentials: bool
@@ -46,6 +53,15 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How often a keyframe is asked for while somebody watches; 0 = only when one is needed."""
     start_timeout_ms: DurationMs = 10_000
     """How long the publisher has for its first media, and for its return after a loss."""
+    client: Word = ""
+    """Whose share of the places for publishers without a stream the session takes: an IPv4 address, or an IPv6 /64.
+    Empty = nobody's."""
+    movable: bool = False
+    """Whether the client can go on at another origin without coming back by itself, since signaling has a way to make
+    it an offer. See `StreamRecord.movable`."""
+    ownerless_claim: Word = ""
+    """The `StreamRecord.claim` of the stream, when its owner is known to have ended: nobody renews it any more. Empty =
+    its owner lives, is only silent, or there is none."""
 
 
 class ReofferRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +105,27 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):
     client: Word = ""
     """Whose share of the handshakes that an edge has under way the session takes: an IPv4 address, or an IPv6 /64.
     Empty = nobody's."""
+    sdp_offered: Sdp = ""
+    """Of a viewer that moves in while its former edge still serves it: the newest offer of that one, which its client
+    has answered (`SessionChanged.sdp_offered`)."""
+    former: FormerSession | None = None
+    """Of the same viewer, if that edge would hand its association over."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The session exists. ``sdp`` is the answer, or the edge's offer to a play request without one."""
+    """The session exists. ``sdp`` is the answer; or the node's offer: to a play request without one, or to a publisher
+    that moves in."""
 
     session: SessionId
     node: NodeId
     sdp: Sdp
+    sdp_then: Sdp = ""
+    """Of a client that moves in: a second offer, for the moment in which its ICE has chosen this node
+    (`SessionChanged.reached`). The first one changes only where its ICE goes, this one also the DTLS association. Empty
+    = there is only one."""
+    keeps_association: bool = False
+    """Of a client that moves in with two offers: it is to go on with the association that it has, so the second one is
+    not sent unless this node says `SessionChanged.reached`, however long that takes."""
     id_mapping: dict[Word, Text] = {}
     """The track id for each mid, with the prefix of seven characters that Ant Media's clients expect."""
     restored: bool = False
@@ -104,7 +133,7 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The client has answered the offer that the edge made."""
+    """The client has answered the offer that the edge or, if it is a publisher that moves in, the origin made."""
 
     session: SessionId
     sdp_answer: Sdp
@@ -198,6 +227,15 @@ class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
     reason: EndReason | None = None
     """Why the session ended, with the state CLOSED. With a subscription and no state: why this subscription ended,
     while the session goes on with the others."""
+    reached: bool = False
+    """The client's ICE has chosen this node, and DTLS is still to come. Told once, of a client that moves with two
+    offers (`SessionAnswer.sdp_then`), unless it goes on with its former association."""
+    sdp_offered: Sdp = ""
+    """With the state CLOSED, of a viewer whom its edge sends away and serves until then: the offer that its client has
+    answered."""
+    association: Word = ""
+    """With the state CLOSED, of a client that is sent away and served until then: the right to its association
+    (`FormerSession`). Empty = there is none to hand over."""
     stream_height: Lines | None = None
     """The viewer now gets a rendition of this height in lines, of the stream that `subscription` names."""
     target_bitrate_bps: BitsPerSecond | None = None

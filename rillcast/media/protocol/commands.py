@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol.association import SrtpState
 from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.protocol.negotiated import DtlsParameters, HeaderExtensions, IceParameters, RecvTrack, SendTrack
 
@@ -28,6 +29,10 @@ class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
     10 s after the handshake, which saves two thirds of the viewer's memory. A publisher's is always kept. Until the
     plane has an SCTP, records of application data are dropped and counted as ``dtls_data_dropped`` in
     `WorkerStats.counters`."""
+    srtp: SrtpState | None = None
+    """The association of a session that another plane exported: there is no DTLS handshake, and media of the peer is
+    taken from its first packet on. Nothing of SRTP and SRTCP is sent before `ContinueSession`. Each SSRC of `send` has
+    to be among `SrtpState.sent`, and no other one."""
 
 
 class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
@@ -37,13 +42,47 @@ class RestartIce(msgspec.Struct, frozen=True, kw_only=True, tag="restart_ice"):
     ice: IceParameters
 
 
+class ExportSession(msgspec.Struct, frozen=True, kw_only=True, tag="export_session"):
+    """Say with exactly one `SessionExported` how another plane can go on with a session's association.
+
+    With `stop` nothing is sent under its keys ever again, whatever happens: no media, no repairs, no reports, no
+    goodbye. Checks are still answered, and what still comes from the peer is still taken. The session stays until it
+    is removed, or until it ends by itself, of which the peer hears nothing."""
+
+    session: PlaneSession
+    stop: bool
+
+
+class ContinueSession(msgspec.Struct, frozen=True, kw_only=True, tag="continue_session"):
+    """The plane before has stopped: go on with an association that came with `AddSession.srtp`. Its counters replace
+    those given then. As soon as the peer has a path, the session is connected (`SessionConnected`), and media goes on
+    with the next sequence numbers, beginning with the newest keyframe as at a switch.
+
+    It is an error, and nothing is done, if the keys or the SSRCs are others than those given then, if a counter has
+    gone back, or if the session goes on already."""
+
+    session: PlaneSession
+    srtp: SrtpState
+
+
+class RestartDtls(msgspec.Struct, frozen=True, kw_only=True, tag="restart_dtls"):
+    """Give the keys of a session's association up, and shake hands anew on the path that it has or will have: the way
+    back if `ContinueSession` can't come. The session is half-open again until `SessionConnected` tells the next one."""
+
+    session: PlaneSession
+    dtls: DtlsParameters
+    send: tuple[SendTrack, ...] = ()
+    """The tracks of a viewer as they are from now on, mostly with other SSRCs. A publisher's stay."""
+
+
 class RemoveSession(msgspec.Struct, frozen=True, kw_only=True, tag="remove_session"):
-    """End a session: the peer gets an RTCP BYE and a close_notify. Its sources end as well, unless `keep_sources`: then
-    they stay, silent, until RemoveSource, or until the encodings of a new session on the same worker name them (the
-    publisher is back)."""
+    """End a session: the peer gets an RTCP BYE and a close_notify, unless this is to be `silent`. Its sources end as
+    well, unless `keep_sources`: then they stay, silent, until RemoveSource, or until the encodings of a new session on
+    the same worker name them (the publisher is back)."""
 
     session: PlaneSession
     keep_sources: bool = False
+    silent: bool = False
 
 
 ALL_LAYERS = 2
@@ -184,6 +223,9 @@ class SetClock(msgspec.Struct, frozen=True, kw_only=True, tag="set_clock"):
 Command = (
     AddSession
     | RestartIce
+    | ExportSession
+    | ContinueSession
+    | RestartDtls
     | RemoveSession
     | SwitchSource
     | LimitLayers

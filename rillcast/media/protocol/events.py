@@ -6,12 +6,20 @@ from enum import StrEnum
 
 import msgspec
 
+from rillcast.media.protocol.association import SrtpState
 from rillcast.media.protocol.figures import SessionStats, SourceStats, WorkerStats
 from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 
 
+class SessionNominated(msgspec.Struct, frozen=True, kw_only=True, tag="session_nominated"):
+    """The peer has chosen a path that has answered: what it sends comes here from now on. Once per session, mostly
+    before DTLS is up."""
+
+    session: PlaneSession
+
+
 class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_connected"):
-    """ICE and DTLS are up."""
+    """ICE and DTLS are up, or a session that was handed over goes on. Once per association."""
 
     session: PlaneSession
     remote: str
@@ -19,6 +27,15 @@ class SessionConnected(msgspec.Struct, frozen=True, kw_only=True, tag="session_c
     """``DTLS 1.2`` or ``DTLS 1.3``"""
     srtp: str
     """``AEAD_AES_128_GCM`` …"""
+
+
+class SessionExported(msgspec.Struct, frozen=True, kw_only=True, tag="session_exported"):
+    """The answer to `ExportSession`, exactly one for each, in their order."""
+
+    session: PlaneSession
+    srtp: SrtpState | None
+    """None: the session is unknown, not connected, or stopped by an earlier export; or nothing that the peer has sent
+    shows as yet that it has the keys, so that it may still need the end of the handshake."""
 
 
 class SessionMedia(msgspec.Struct, frozen=True, kw_only=True, tag="session_media"):
@@ -67,11 +84,10 @@ class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_swit
     source: SourceId
 
 
-class RelayConnected(msgspec.Struct, frozen=True, kw_only=True, tag="relay_connected"):
-    """Parent side: the child's first keep-alive came."""
+class RelayChildSilent(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_silent"):
+    """Parent side: nothing from the child for 0.8 s. Comes once per silence."""
 
     relay: PlaneRelay
-    child: str
 
 
 class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_lost"):
@@ -81,15 +97,15 @@ class RelayChildLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child
 
 
 class RelayHeard(msgspec.Struct, frozen=True, kw_only=True, tag="relay_heard"):
-    """Parent side: the answer to `LookAtRelay`."""
+    """The plane of a parent answers `LookAtRelay`: it says when it last heard the child."""
 
     relay: PlaneRelay
     silent_ms: int
-    """The time since anything authentic came from the child. A child that lives says something each second."""
+    """The time since anything authentic came from the child. One that lives says something each quarter of a second."""
 
 
 class RelayParentLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_parent_lost"):
-    """Child side: nothing at all from the parent for 0.9 s (parents with nothing to send say so every 0.2 s). Comes
+    """Child side: nothing at all from the parent for 0.4 s (parents with nothing to send say so every 0.1 s). Comes
     once per silence."""
 
     source: SourceId
@@ -125,15 +141,17 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
 
 
 Event = (
-    SessionConnected
+    SessionNominated
+    | SessionConnected
+    | SessionExported
     | SessionMedia
     | SessionClosed
     | SourceStarted
     | SourceStats
     | SessionStats
     | SourceSwitched
-    | RelayConnected
     | RelayChildLost
+    | RelayChildSilent
     | RelayHeard
     | RelayParentLost
     | KeyframeWanted

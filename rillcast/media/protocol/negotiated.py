@@ -36,6 +36,8 @@ class DtlsParameters(msgspec.Struct, frozen=True, kw_only=True):
     """The hash function of the fingerprint: ``sha-256`` or another one of RFC 8122."""
     fingerprint: str
     """The fingerprint of the peer's certificate, as ``AA:BB:…``."""
+    close_notify: bool = True
+    """Whether the peer is told of the session's end by close_notify. Otherwise it hears nothing any more."""
 
 
 class HeaderExtensions(msgspec.Struct, frozen=True, kw_only=True):

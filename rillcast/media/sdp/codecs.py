@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp.document import MediaSection, bad, shown
 from rillcast.media.sdp.h264 import h264_rank
 
@@ -119,7 +120,7 @@ def _parse_payloads(section: PayloadLines) -> tuple[Payload, ...]:
                 payload_type=number,
                 codec=canonical(match[1]),
                 clock_rate=int(match[2]),
-                channels=int(match[3] or 1) if section.kind == "audio" else 0,
+                channels=int(match[3] or 1) if section.kind == MediaKind.AUDIO else 0,
                 fmtp=fmtp,
             )
         )
@@ -233,4 +234,4 @@ def _feedback(section: PayloadLines) -> dict[str, set[str]]:
 
 def _known_feedback(kind: str, feedback: dict[str, set[str]], number: int) -> tuple[str, ...]:
     offered = feedback.get(str(number), set()) | feedback.get("*", set())
-    return tuple(item for item in (VIDEO_FEEDBACK if kind == "video" else AUDIO_FEEDBACK) if item in offered)
+    return tuple(item for item in (VIDEO_FEEDBACK if kind == MediaKind.VIDEO else AUDIO_FEEDBACK) if item in offered)

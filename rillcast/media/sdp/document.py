@@ -66,6 +66,8 @@ class Document(msgspec.Struct, frozen=True):
     sections: tuple[MediaSection, ...]
     bundle: tuple[str, ...]
     """The mids of the (first) BUNDLE group, in order; the first is the tagged one (RFC 8843 §7.2.1)."""
+    username: str = ""
+    """Of the origin, ``o=`` (RFC 8866 §5.2). Browsers write ``-``, or their name."""
 
 
 def bad(message: str) -> RillcastError:
@@ -86,6 +88,7 @@ def is_token(text: str) -> bool:
 def parse_document(text: str) -> Document:
     """Take a session description apart. Raises `RillcastError` (BAD_REMOTE_DESCRIPTION)."""
     session: Attributes = {}
+    username = ""
     headers: list[tuple[str, Attributes]] = []
     target = session
     for kind, value in _lines(text):
@@ -94,6 +97,8 @@ def parse_document(text: str) -> Document:
                 raise bad(f"the description has more than {MAX_MEDIA_SECTIONS} m-lines")
             target = {}
             headers.append((value, target))
+        elif kind == "o":
+            username = value.partition(" ")[0]
         elif kind == "a":
             name, _, content = value.partition(":")
             target.setdefault(name, []).append(content.strip())
@@ -104,7 +109,7 @@ def parse_document(text: str) -> Document:
     mids = [section.mid for section in sections if section.mid]
     if len(set(mids)) != len(mids):
         raise bad("two m-lines have the same a=mid")
-    return Document(session, sections, _bundle(session, mids))
+    return Document(session, sections, _bundle(session, mids), username)
 
 
 def split_attribute_lines(text: str) -> list[tuple[str, str]]:

@@ -51,6 +51,9 @@ _DECODERS = {
 """By profile of the stream: other profiles whose decoders play it. Baseline streams of real encoders use nothing that
 constrained baseline lacks."""
 
+_AFTER_ALL_THAT_NAME_A_MODE = 4
+"""Added to the first part of a rank."""
+
 
 def h264_profile(profile_level_id: str) -> str | None:
     """The name of the profile, or None when the text is not a profile-level-id."""
@@ -64,19 +67,23 @@ def h264_profile(profile_level_id: str) -> str | None:
 def h264_rank(stream: Mapping[str, str], viewer: Mapping[str, str]) -> tuple[int, ...] | None:
     """How well a viewer's H264 format fits a stream's parameters, lower is better; None = impossible.
 
-    A fragmented stream (packetization-mode 1) needs a viewer that takes it. The profile should be the same, else one
-    whose decoders play the stream; any other comes last rather than never, because browsers' decoders play more
-    profiles than they announce (Chromium names no plain High, yet decodes it).
+    A fragmented stream (packetization-mode 1) goes to no viewer that says it takes whole frames only (mode 0). One
+    that names no mode would mean the same by RFC 6184 §8.1, but clients that say nothing put fragments together all
+    the same, so they come after those that name the mode. The profile should be the same, else one whose decoders play
+    the stream; any other comes last rather than never, because browsers' decoders play more profiles than they announce
+    (Chromium names no plain High, yet decodes it).
     """
     mode = stream.get("packetization-mode", "0" if "profile-level-id" in stream else "1")
-    viewer_mode = viewer.get("packetization-mode", "0")
-    if mode not in ("0", viewer_mode):
+    viewer_mode = viewer.get("packetization-mode")
+    if viewer_mode is not None and mode not in ("0", viewer_mode):
         return None
+    unsaid = mode != "0" and viewer_mode is None
     have = stream.get("profile-level-id", CONSTRAINED_BASELINE).lower()
     can = viewer.get("profile-level-id", _DEFAULT_PROFILE).lower()
     profile, decoder = h264_profile(have), h264_profile(can)
     if profile is None or decoder is None:
-        return (3, 0, 0)
+        return (_AFTER_ALL_THAT_NAME_A_MODE + 3 if unsaid else 3, 0, 0)
     fit = 0 if decoder == profile else 1 if decoder in _DECODERS.get(profile, ()) else 2
     level_too_low = int(have[4:], 16) > int(can[4:], 16)
-    return (fit, int(level_too_low), int(viewer_mode != mode))
+    after = _AFTER_ALL_THAT_NAME_A_MODE if unsaid else 0
+    return (after + fit, int(level_too_low), int((viewer_mode or "0") != mode))

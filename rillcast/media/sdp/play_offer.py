@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import HeaderExtensions, SendTrack
 from rillcast.media.sdp.codecs import (
     AUDIO_FEEDBACK,
@@ -188,7 +189,7 @@ def _offered_payloads(members: Sequence[TrackRecord], numbers: _PayloadTypes) ->
 
 
 def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: _PayloadTypes) -> Payload:
-    video = track.kind == "video"
+    video = track.kind == MediaKind.VIDEO
     payload = Payload(
         payload_type=0,
         codec=codec,

@@ -18,7 +18,7 @@ from rillcast.media.sdp.codecs import (
     parse_payloads,
     without_parameters,
 )
-from rillcast.media.sdp.document import MediaSection, parse_document
+from rillcast.media.sdp.document import Document, MediaSection, bad, parse_document, shown
 from rillcast.media.sdp.extensions import FROM_PUBLISHER, ExtensionMap
 from rillcast.media.sdp.simulcast import offered_layers, offered_ssrcs, simulcast_lines
 from rillcast.media.sdp.transport import (
@@ -28,6 +28,7 @@ from rillcast.media.sdp.transport import (
     remote_dtls,
     remote_ice,
     remote_setup,
+    role_from_answer,
 )
 from rillcast.media.sdp.writing import (
     media_lines,
@@ -38,11 +39,16 @@ from rillcast.media.sdp.writing import (
     session_lines,
 )
 
+VIDEO_CODECS = ("H264", "VP8", "VP9", "AV1")
+AUDIO_CODECS = ("opus",)
+"""What is taken of publishers, the best first."""
+
 
 class PublishNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     """What a publisher's offer and our answer agree on."""
 
     answer_sdp: str
+    """Our description. That of `offer_move` is an offer."""
     ice_remote: IceCredentials
     dtls: DtlsParameters
     extensions: HeaderExtensions
@@ -60,20 +66,86 @@ class _Accepted(msgspec.Struct, frozen=True):
     layers: tuple[str, ...]
 
 
+class _Taken(msgspec.Struct, frozen=True):
+    """What we take of an offer."""
+
+    document: Document
+    entries: tuple[_Accepted, ...]
+    """The m-lines that we accept, of which there is at least one."""
+    extensions: HeaderExtensions
+
+    @property
+    def used(self) -> list[MediaSection]:
+        return [entry.section for entry in self.entries]
+
+
 def answer_publish(
     offer_sdp: str,
     local: LocalTransport,
     *,
     allocate_source: Callable[[], SourceId],
-    video_codecs: Sequence[str] = ("H264", "VP8", "VP9", "AV1"),
-    audio_codecs: Sequence[str] = ("opus",),
+    video_codecs: Sequence[str] = VIDEO_CODECS,
+    audio_codecs: Sequence[str] = AUDIO_CODECS,
 ) -> PublishNegotiation:
     """Answer a publisher: one video and one audio m-line with one codec each are taken, and everything else is refused.
 
     `allocate_source` is called once for each source, after the offer was found good. Raises `RillcastError`:
     BAD_REMOTE_DESCRIPTION for a broken offer, NO_COMMON_CODEC when none of its media can be taken.
     """
-    document = parse_document(offer_sdp)
+    taken = _take(parse_document(offer_sdp), video_codecs, audio_codecs)
+    setup, role = answered_setup(remote_setup(taken.document, taken.used))
+    return _negotiation(taken, local, setup, role, allocate_source)
+
+
+def offer_move(offer_sdp: str, local: LocalTransport, *, allocate_source: Callable[[], SourceId]) -> PublishNegotiation:
+    """Offer a publisher to go on here in its living peer connection: the answer to the offer that it made when it
+    began, as an offer of ours, with which ICE restarts (RFC 8445 §2.4) and a new DTLS association begins (RFC 8842 §4).
+    Mids, payload types, extensions and layers depend on its offer alone, so they are those that it uses already. Raises
+    as `answer_publish`. `accept_move` takes its answer."""
+    taken = _take(parse_document(offer_sdp), VIDEO_CODECS, AUDIO_CODECS)
+    return _negotiation(taken, local, "actpass", "server", allocate_source)
+
+
+def accept_move(offered: PublishNegotiation, answer_sdp: str) -> PublishNegotiation:
+    """Take the publisher's answer to our offer, which says its new ICE credentials. Raises `RillcastError`
+    (BAD_REMOTE_DESCRIPTION) unless it goes on to send every track as before."""
+    document = parse_document(answer_sdp)
+    by_mid = {section.mid: section for section in document.sections}
+    used: list[MediaSection] = []
+    recv: list[RecvTrack] = []
+    for track in offered.recv:
+        section = _going_on(track, by_mid.get(track.mid))
+        used.append(section)
+        recv.append(_with_ssrcs(track, section))
+    require_one_transport(document, used)
+    role = role_from_answer(remote_setup(document, used))
+    return msgspec.structs.replace(
+        offered, ice_remote=remote_ice(document, used), dtls=remote_dtls(document, used, role), recv=tuple(recv)
+    )
+
+
+def _going_on(track: RecvTrack, section: MediaSection | None) -> MediaSection:
+    if section is None or section.kind != track.kind or section.refused:
+        raise bad(f"the answer has no {track.kind} with the mid {shown(track.mid)}")
+    if not section.direction.startswith("send"):
+        raise bad(f"{section.label} of the answer is {section.direction}, and the publisher was asked to send")
+    if all(p.payload_type != track.payload_type or p.codec != track.codec for p in parse_payloads(section)):
+        raise bad(f"{section.label} of the answer lacks the payload type {track.payload_type} ({track.codec})")
+    layers = {encoding.rid for encoding in track.encodings} - {""}
+    if layers and not layers.issubset(offered_layers(section, track.payload_type)):
+        raise bad(f"{section.label} of the answer lacks layers that were sent before")
+    return section
+
+
+def _with_ssrcs(track: RecvTrack, section: MediaSection) -> RecvTrack:
+    """Those that the answer names, or those of before. Layers are known by their RIDs."""
+    ssrcs, rtx_ssrcs = offered_ssrcs(section)
+    if not track.ssrcs or not ssrcs:
+        return track
+    return msgspec.structs.replace(track, ssrcs=ssrcs, rtx_ssrcs=rtx_ssrcs if track.rtx_payload_type else ())
+
+
+def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequence[str]) -> _Taken:
     accepted: dict[str, _Accepted] = {}
     seen: list[tuple[str, Sequence[Payload]]] = []
     ids = ExtensionMap()
@@ -82,26 +154,32 @@ def answer_publish(
             continue
         payloads = parse_payloads(section)
         seen.append((section.kind, payloads))
-        chosen = choose_for_publisher(payloads, video_codecs if section.kind == "video" else audio_codecs)
+        chosen = choose_for_publisher(payloads, video_codecs if section.kind == MediaKind.VIDEO else audio_codecs)
         if chosen is not None:
             accepted[section.kind] = _accept(section, chosen, ids)
     if not accepted:
         raise no_common_codec(seen, [*video_codecs, *audio_codecs])
-    used = [entry.section for entry in accepted.values()]
-    require_one_transport(document, used)
-    setup, role = answered_setup(remote_setup(document, used))
+    taken = _Taken(document, tuple(accepted.values()), ids.extensions())
+    require_one_transport(document, taken.used)
+    return taken
+
+
+def _negotiation(
+    taken: _Taken, local: LocalTransport, setup: str, role: str, allocate_source: Callable[[], SourceId]
+) -> PublishNegotiation:
+    document, used = taken.document, taken.used
     ice, dtls = remote_ice(document, used), remote_dtls(document, used, role)
-    answers = {entry.section.index: entry for entry in accepted.values()}
+    answers = {entry.section.index: entry for entry in taken.entries}
     lines = session_lines([section.mid for section in used] if document.bundle else [])
     for section in document.sections:
         entry = answers.get(section.index)
         lines += rejected_lines(section) if entry is None else _answer_lines(entry, local, setup)
-    recv, tracks = _tracks(accepted.values(), allocate_source)
+    recv, tracks = _tracks(taken.entries, allocate_source)
     return PublishNegotiation(
         answer_sdp=render(lines),
         ice_remote=ice,
         dtls=dtls,
-        extensions=ids.extensions(),
+        extensions=taken.extensions,
         recv=recv,
         tracks=tracks,
         sources={
@@ -140,7 +218,7 @@ def _tracks(
     tracks: list[TrackRecord] = []
     for entry in accepted:
         section, payload = entry.section, entry.payload
-        name = "v0" if section.kind == "video" else "a0"
+        name = "v0" if section.kind == MediaKind.VIDEO else "a0"
         ssrcs, rtx_ssrcs = ((), ()) if entry.layers else offered_ssrcs(section)
         rids = entry.layers or ("",)
         recv.append(

@@ -105,7 +105,7 @@ def with_payload(track: SendTrack, payload: Payload) -> SendTrack:
 
 def msid_track(kind: str, label: str) -> str:
     """The track id that Ant Media's clients expect: a prefix of 7 characters, which they cut off, and the label."""
-    return f"ARDAMS{'v' if kind == 'video' else 'a'}{label}"
+    return f"ARDAMS{'v' if kind == MediaKind.VIDEO else 'a'}{label}"
 
 
 def source_lines(track: SendTrack, stream: str, track_id: str) -> list[str]:

@@ -21,6 +21,9 @@ _UFRAG = re.compile(r"[!-~]{4,256}")
 _PASSWORD = re.compile(r"[!-~]{22,256}")
 _DIGEST_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64, "sha-1": 20}
 """In the order we like them."""
+_DEAF_TO_CLOSE_NOTIFY = frozenset({"FFmpeg"})
+"""User names of ``o=``. FFmpeg 8 and 9 send any DTLS record back that comes after the handshake, and read their socket
+as a blocking one from then on. When nothing follows, they wait for ever, and SIGTERM does not end them."""
 
 
 class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ def remote_setup(document: Document, used: Sequence[MediaSection]) -> str | None
 
 def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> DtlsParameters:
     """The fingerprint of the peer's certificate, with our `role`. Of several, the strongest that we know is taken
-    (RFC 8122 §5)."""
+    (RFC 8122 §5). Who waits for ever after close_notify gets none."""
     lines: list[str] = next((p["fingerprint"] for p in _places(document, used) if "fingerprint" in p), [])
     if not lines:
         raise bad("the description lacks a=fingerprint; only DTLS-SRTP is possible")
@@ -134,7 +137,12 @@ def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> 
         value = offered[algorithm].strip().upper()
         if not re.fullmatch(rf"[0-9A-F]{{2}}(:[0-9A-F]{{2}}){{{size - 1}}}", value):
             raise bad(f"a=fingerprint:{algorithm} does not have {size} bytes in the form AA:BB:…")
-        return DtlsParameters(role=DtlsRole(role), fingerprint_hash=algorithm, fingerprint=value)
+        return DtlsParameters(
+            role=DtlsRole(role),
+            fingerprint_hash=algorithm,
+            fingerprint=value,
+            close_notify=document.username not in _DEAF_TO_CLOSE_NOTIFY,
+        )
     raise bad(f"a=fingerprint uses {shown(next(iter(offered)))}; known are {', '.join(_DIGEST_BYTES)}")
 
 

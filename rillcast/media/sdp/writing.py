@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp.codecs import Payload, payload_lines
 from rillcast.media.sdp.document import Document, MediaSection, bad
 from rillcast.media.sdp.transport import LocalTransport, connection_line, transport_lines
@@ -66,7 +67,7 @@ def render(lines: Sequence[str]) -> str:
 def offers_rtp(section: MediaSection, document: Document) -> bool:
     """Whether an m-line is audio or video over DTLS-SRTP, and may join our one transport."""
     return (
-        section.kind in ("audio", "video")
+        section.kind in tuple(MediaKind)
         and not section.refused
         and "RTP/SAVP" in section.protocol
         and (not document.bundle or section.mid in document.bundle)

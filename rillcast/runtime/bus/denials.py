@@ -12,7 +12,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"\s]*)')
-MOST_REMEMBERED = 500
+MOST_REMEMBERED = 1_000
 """Subjects. Those of the store and of other nodes have ids in them, so there may be many."""
 
 

@@ -21,10 +21,10 @@ from rillcast.contracts.permissions import INBOX
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.runtime import metrics
 from rillcast.runtime.bus import envelope
-from rillcast.runtime.bus.envelope import label
+from rillcast.runtime.bus.envelope import EventDrop, label
 from rillcast.runtime.bus.nats_connection import NatsConnection
-from rillcast.runtime.bus.serving import OVERLOAD, carry_out
-from rillcast.runtime.errors import StartError
+from rillcast.runtime.bus.serving import OVERLOAD, ServedOutcome, carry_out
+from rillcast.runtime.errors import RequestOutcome, StartError
 from rillcast.runtime.ports import Answer, Event, Request
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import extract, inject, tracer
@@ -56,7 +56,7 @@ class _Subscription:
 
 
 class _Unanswered(Exception):
-    def __init__(self, outcome: str, why: str) -> None:
+    def __init__(self, outcome: RequestOutcome, why: str) -> None:
         super().__init__(why)
         self.outcome = outcome
         self.why = why
@@ -104,7 +104,7 @@ class NatsBus:
         """See `Bus.request`."""
         body = self._encode(message)
         name = label(subject)
-        with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT, record_exception=False) as span:
+        with trace.start_as_current_span(f"request {name}", kind=SpanKind.CLIENT) as span:
             headers = {
                 **_PROTOCOL,
                 envelope.DEADLINE_HEADER: str(int(timeout_s * 1_000)),
@@ -112,7 +112,7 @@ class NatsBus:
             }
             inject(headers)
             started = asyncio.get_running_loop().time()
-            outcome = "ok"
+            outcome = RequestOutcome.OK
             try:
                 reply = await self._ask(subject, body, headers, timeout_s)
                 return envelope.decode_answer(reply, answer)
@@ -120,27 +120,27 @@ class NatsBus:
                 outcome = error.outcome
                 raise envelope.nobody(subject, error.why, error.outcome) from None
             except Undecodable as error:
-                outcome = "undecodable"
+                outcome = RequestOutcome.UNDECODABLE
                 log.error("An answer from another node makes no sense", subject=subject, reason=str(error))
                 raise RillcastError(ErrorCode.SERVER_ERROR, f"the answer on {name} makes no sense") from error
             except RillcastError as error:
-                outcome = "refused"
+                outcome = RequestOutcome.REFUSED
                 span.set_attribute("rillcast.failure", error.code.value)
                 raise
             except asyncio.CancelledError:
-                outcome = "cancelled"
+                outcome = RequestOutcome.CANCELLED
                 raise
             finally:
                 metrics.BUS_REQUESTS.labels(name, outcome).inc()
                 metrics.BUS_REQUEST_SECONDS.labels(name).observe(asyncio.get_running_loop().time() - started)
-                if outcome not in {"ok", "refused"}:
+                if outcome not in {RequestOutcome.OK, RequestOutcome.REFUSED}:
                     span.set_status(Status(StatusCode.ERROR, outcome))
 
     async def _ask(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> bytes:
         if not self.connected:
-            raise _Unanswered("disconnected", "the bus is down")
+            raise _Unanswered(RequestOutcome.DISCONNECTED, "the bus is down")
         if not await self._connection.moves():  # what is sent now would be carried out when nobody waits any more
-            raise _Unanswered("stalled", "the bus does not answer")
+            raise _Unanswered(RequestOutcome.STALLED, "the bus does not answer")
         try:
             async with asyncio.timeout(timeout_s) as scope:
                 self._waiting[scope] = subject
@@ -150,17 +150,17 @@ class NatsBus:
                 finally:
                     del self._waiting[scope]
         except nats.errors.NoRespondersError:
-            raise _Unanswered("nobody", "nobody listens") from None
+            raise _Unanswered(RequestOutcome.NOBODY, "nobody listens") from None
         except (TimeoutError, nats.errors.TimeoutError):
             if not self.connected:
-                raise _Unanswered("disconnected", "the bus went down") from None
+                raise _Unanswered(RequestOutcome.DISCONNECTED, "the bus went down") from None
             if denial := self._connection.denial_of(subject):
-                raise _Unanswered("denied", denial) from None
-            raise _Unanswered("timeout", f"nothing came within {timeout_s:g} s") from None
+                raise _Unanswered(RequestOutcome.DENIED, denial) from None
+            raise _Unanswered(RequestOutcome.TIMEOUT, f"nothing came within {timeout_s:g} s") from None
         except (nats.errors.Error, OSError) as error:
-            raise _Unanswered("disconnected", f"the bus failed ({type(error).__name__})") from error
+            raise _Unanswered(RequestOutcome.DISCONNECTED, f"the bus failed ({type(error).__name__})") from error
         if (protocol := envelope.protocol_of(reply.headers)) != PROTOCOL_VERSION:
-            raise _Unanswered("version", envelope.other_version(protocol))
+            raise _Unanswered(RequestOutcome.VERSION, envelope.other_version(protocol))
         return reply.data
 
     def _give_up_waiting(self, denied: str | None = None) -> None:
@@ -175,18 +175,18 @@ class NatsBus:
         try:
             body = self._encode(event)
         except RillcastError as error:
-            metrics.BUS_EVENTS_DROPPED.labels("too_large").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.TOO_LARGE).inc()
             log.error("An event can't be sent", subject=subject, reason=error.message)
             return
         if not self.connected:
-            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.DISCONNECTED).inc()
             return
         headers = dict(_PROTOCOL)
         inject(headers)
         try:
             await self._connection.client.publish(subject, body, headers=headers)
         except (nats.errors.Error, OSError) as error:
-            metrics.BUS_EVENTS_DROPPED.labels("disconnected").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.DISCONNECTED).inc()
             log.debug("An event was not sent", subject=subject, reason=str(error))
 
     def _encode(self, message: msgspec.Struct) -> bytes:
@@ -220,10 +220,10 @@ class NatsBus:
         async def take(msg: Msg) -> None:
             nonlocal running
             if msg.reply.startswith(_STORE):
-                metrics.BUS_SERVED.labels(label(subject), "no_inbox").inc()
+                metrics.BUS_SERVED.labels(label(subject), ServedOutcome.NO_INBOX).inc()
                 return
             if running >= envelope.MAX_CONCURRENT:
-                metrics.BUS_SERVED.labels(label(subject), "overload").inc()
+                metrics.BUS_SERVED.labels(label(subject), ServedOutcome.OVERLOAD).inc()
                 await self._respond(msg, envelope.encode_failure(OVERLOAD))
                 return
             running += 1
@@ -238,9 +238,7 @@ class NatsBus:
     ) -> bytes:
         name = label(msg.subject)
         headers = msg.headers
-        with trace.start_as_current_span(
-            f"serve {name}", context=extract(headers), kind=SpanKind.SERVER, record_exception=False
-        ) as span:
+        with trace.start_as_current_span(f"serve {name}", context=extract(headers), kind=SpanKind.SERVER) as span:
             span.set_attribute("rillcast.request_id", (headers or {}).get(envelope.ID_HEADER, ""))
             outcome, body = await carry_out(
                 msg.subject,
@@ -251,7 +249,7 @@ class NatsBus:
                 protocol=envelope.protocol_of(headers),
             )
             metrics.BUS_SERVED.labels(name, outcome).inc()
-            if outcome not in {"ok", "refused"}:
+            if outcome not in {ServedOutcome.OK, ServedOutcome.REFUSED}:
                 span.set_status(Status(StatusCode.ERROR, outcome))
             return body
 
@@ -276,7 +274,7 @@ class NatsBus:
             if msg.reply:
                 # Nobody waits for an answer to an event. The store puts one on what a consumer makes it deliver, and it
                 # delivers to subjects on which the owner of the consumer may not publish.
-                metrics.BUS_EVENTS_DROPPED.labels("sender").inc()
+                metrics.BUS_EVENTS_DROPPED.labels(EventDrop.SENDER).inc()
                 return
             if (protocol := envelope.protocol_of(msg.headers)) != PROTOCOL_VERSION:
                 self._drop_foreign(msg.subject, protocol)
@@ -284,20 +282,20 @@ class NatsBus:
             try:
                 decoded = envelope.decode(msg.data, event)
             except Undecodable as error:
-                metrics.BUS_EVENTS_DROPPED.labels("undecodable").inc()
+                metrics.BUS_EVENTS_DROPPED.labels(EventDrop.UNDECODABLE).inc()
                 log.warning("An event makes no sense", subject=msg.subject, reason=str(error))
                 return
             with self._consumer_span(msg):
                 try:
                     await handler(msg.subject, decoded)
                 except Exception:
-                    metrics.BUS_EVENTS_DROPPED.labels("error").inc()
+                    metrics.BUS_EVENTS_DROPPED.labels(EventDrop.ERROR).inc()
                     log.exception("Handling an event failed", subject=msg.subject)
 
         await self._subscribe(_Subscription(subject, "", take, envelope.MAX_WAITING_EVENTS))
 
     def _drop_foreign(self, subject: str, protocol: int) -> None:
-        metrics.BUS_EVENTS_DROPPED.labels("version").inc()
+        metrics.BUS_EVENTS_DROPPED.labels(EventDrop.VERSION).inc()
         if protocol not in self._foreign and len(self._foreign) < _FOREIGN_VERSIONS_TOLD:
             self._foreign.add(protocol)
             words = envelope.other_version(protocol)

@@ -16,7 +16,8 @@ from nats.aio.client import Server as PoolServer
 from rillcast.contracts.permissions import BusUser, inbox_of
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.denials import Denials
-from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing, certificate_ends
+from rillcast.runtime.bus.envelope import EventDrop
+from rillcast.runtime.bus.nats_login import Login, TlsClient, TlsMissing, certificate_ends, crosses_in_the_clear
 from rillcast.runtime.bus.pulse import Pulse
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
@@ -53,7 +54,8 @@ class NatsConnection:
         supervisor: Supervisor | None = None,
         user: BusUser = BusUser.TOOLS,
     ) -> None:
-        """`name`: of this process. `user`: whose permissions it has; its answers come under subjects of that user."""
+        """`name` is the name of this process. `user` is the NATS user whose permissions it has. Answers arrive under
+        subjects of that user."""
         self._settings = settings
         self._login = Login(settings)
         self._inbox = inbox_of(user, name)
@@ -240,6 +242,9 @@ class NatsConnection:
         if not client._server_info.get("auth_required"):
             words = "whoever reaches it can do everything in this cluster"
             log.warning("NATS asks nobody for credentials", reason=words, ours_are_ignored=self._login.restricted)
+        if crosses_in_the_clear(client):
+            words = "whoever listens on the way reads descriptions and passwords, and can answer in the server's place"
+            log.warning("NATS is on another machine and is spoken to without TLS", user=self._login.who, reason=words)
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -291,7 +296,7 @@ class NatsConnection:
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
-            metrics.BUS_EVENTS_DROPPED.labels("slow").inc()
+            metrics.BUS_EVENTS_DROPPED.labels(EventDrop.SLOW).inc()
             now = asyncio.get_running_loop().time()
             if now >= self._slow_told_at + _TELL_EVERY_S:
                 self._slow_told_at = now

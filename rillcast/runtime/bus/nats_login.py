@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from typing import Any
 
@@ -22,8 +23,8 @@ class TlsMissing(nats.errors.Error):
 
 
 class TlsClient(Client):
-    """Says who it is only to a server that uses TLS, where TLS is demanded. The client of nats-py by itself goes on in
-    the clear when the server says so."""
+    """A NATS client that sends its credentials only over TLS if the settings demand TLS. The client of nats-py would go
+    on without TLS when the server says so."""
 
     def __init__(self, *, demand_tls: bool) -> None:
         super().__init__()
@@ -58,6 +59,22 @@ def certificate_ends(client: Client) -> float:
     shown = writer.get_extra_info("ssl_object") if writer is not None else None
     certificate = shown.getpeercert() if shown is not None else None
     return float(ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else 0.0
+
+
+def crosses_in_the_clear(client: Client) -> bool:
+    """Whether what this process says to the server that it is connected to goes to another machine without TLS."""
+    if client._transport is None:
+        return False
+    writer = getattr(client._transport, "_io_writer", None)
+    if writer is None:  # a WebSocket
+        url = client.connected_url
+        return url is not None and url.scheme == "ws" and url.hostname not in {"localhost", "127.0.0.1", "::1"}
+    if writer.get_extra_info("ssl_object") is not None:
+        return False
+    there, here = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+    if not isinstance(there, tuple) or not isinstance(here, tuple):  # a socket of this machine
+        return False
+    return not ipaddress.ip_address(there[0].partition("%")[0]).is_loopback and there[0] != here[0]
 
 
 class Login:

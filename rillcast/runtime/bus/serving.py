@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 
 import msgspec
 
@@ -15,6 +16,25 @@ from rillcast.runtime.ports import Request
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+
+class ServedOutcome(StrEnum):
+    """What came of a request to this node: the labels of ``rillcast_bus_served_total``."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """The handler has answered with an error."""
+    ERROR = "error"
+    """The handler has a bug, which is in the log."""
+    OVERLOAD = "overload"
+    UNDECODABLE = "undecodable"
+    DEADLINE = "deadline"
+    """It was not carried out in time."""
+    VERSION = "version"
+    """Who asks speaks another version of the protocol."""
+    NO_INBOX = "no_inbox"
+    """The answer would go to a subject of the key-value store. It was not looked at."""
+
 
 OVERLOAD = Failure(
     code=ErrorCode.HIGH_RESOURCE_USAGE,
@@ -31,8 +51,8 @@ async def carry_out(
     remaining_s: float | None,
     *,
     protocol: int,
-) -> tuple[str, bytes]:
-    """Outcome (label of `BUS_SERVED`) and the answer's body. The handler is cancelled when the asker gives up.
+) -> tuple[ServedOutcome, bytes]:
+    """What came of it, and the answer's body. The handler is cancelled when the asker gives up.
     `protocol`: the version in which the asker speaks. Another one than ours is refused unread, with a code that makes
     the asker try another node. So is a request that nobody waits for any more."""
     if (refusal := _unread(remaining_s, protocol)) is not None:
@@ -41,23 +61,23 @@ async def carry_out(
         message = envelope.decode(body, request)
     except Undecodable as error:
         log.warning("A request makes no sense", subject=subject, reason=str(error))
-        return "undecodable", _failure(ErrorCode.BAD_REQUEST, str(error))
+        return ServedOutcome.UNDECODABLE, _failure(ErrorCode.BAD_REQUEST, str(error))
     scope = asyncio.timeout(remaining_s)
     try:
         async with scope:
             answer = await handler(message)
-        return "ok", envelope.encode_ok(answer)
+        return ServedOutcome.OK, envelope.encode_ok(answer)
     except RillcastError as error:
-        return "refused", envelope.encode_failure(error.failure())
+        return ServedOutcome.REFUSED, envelope.encode_failure(error.failure())
     except Exception as error:
         if isinstance(error, TimeoutError) and scope.expired():
             log.warning("A request was not carried out in time", subject=subject, allowed_s=remaining_s)
-            return "deadline", _failure(ErrorCode.SERVER_ERROR, "not carried out in time")
+            return ServedOutcome.DEADLINE, _failure(ErrorCode.SERVER_ERROR, "not carried out in time")
         log.exception("Carrying out a request failed", subject=subject)
-        return "error", _failure(ErrorCode.SERVER_ERROR, "internal error, see this node's log")
+        return ServedOutcome.ERROR, _failure(ErrorCode.SERVER_ERROR, "internal error, see this node's log")
 
 
-def _unread(remaining_s: float | None, protocol: int) -> tuple[str, bytes] | None:
+def _unread(remaining_s: float | None, protocol: int) -> tuple[ServedOutcome, bytes] | None:
     """The refusal of a request that is not worth reading; None for any other."""
     if protocol != PROTOCOL_VERSION:
         failure = Failure(
@@ -65,9 +85,9 @@ def _unread(remaining_s: float | None, protocol: int) -> tuple[str, bytes] | Non
             message=envelope.other_version(protocol),
             retry_after_s=envelope.RETRY_AFTER_S,
         )
-        return "version", envelope.encode_failure(failure)
+        return ServedOutcome.VERSION, envelope.encode_failure(failure)
     if remaining_s is not None and remaining_s <= 0:
-        return "deadline", _failure(ErrorCode.NO_NODE_AVAILABLE, "its time was over before it began")
+        return ServedOutcome.DEADLINE, _failure(ErrorCode.NO_NODE_AVAILABLE, "its time was over before it began")
     return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -24,7 +24,7 @@ from rillcast.contracts.registry import service_name
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.discovery.consul_refusals import Refusals, is_refusal
-from rillcast.runtime.discovery.consul_tls import ConsulTls, consul_client, tls_fault
+from rillcast.runtime.discovery.consul_tls import ConsulTls, consul_client, crosses_in_the_clear, tls_fault
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import get_logger
@@ -99,9 +99,9 @@ class ConsulDiscovery:
         """Whether the agent answers right now."""
         return self._reachable
 
-    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
+    def nodes(self, kind: NodeKind) -> Mapping[NodeId, NodeInfo]:
         """See `Discovery.nodes`."""
-        return dict(self._nodes[kind])
+        return self._nodes[kind]
 
     async def open(self) -> None:
         """Begin to follow who is there. The first answers come soon after; until then nobody is known."""
@@ -135,14 +135,20 @@ class ConsulDiscovery:
         if self._info is not None:
             await self._write(self._info)
 
-    async def deregister(self) -> None:
-        """See `Discovery.deregister`."""
+    async def abandon(self) -> None:
+        """See `Discovery.abandon`."""
+        self._info = None
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
             await self._supervisor.end(keeper)
-        if self._info is None:
+
+    async def deregister(self) -> None:
+        """See `Discovery.deregister`."""
+        info = self._info
+        await self.abandon()
+        if info is None:
             return
-        node, self._info = self._info.node, None
+        node = info.node
         try:
             await _within(self._consul.agent.service.deregister(node, token=self._token))
         except consul.ACLPermissionDenied as error:
@@ -215,7 +221,11 @@ class ConsulDiscovery:
         return ""
 
     async def _say_how_open(self) -> None:
-        """Warn of a Consul that knows no access list. It takes every token, and heeds none."""
+        """Warn of a Consul that knows no access list: it takes every token, and heeds none. And of a token that whoever
+        listens on the way reads."""
+        if self._token is not None and crosses_in_the_clear(self._url):
+            words = "RILLCAST_CONSUL_URL has no https://, so the token crosses the network in the clear"
+            log.warning("Consul is on another machine and is spoken to without TLS", url=self._url, reason=words)
         try:
             await _within(self._consul.http.get(CB.json(), "/v1/acl/token/self", headers=self._headers))
         except consul.ACLDisabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,19 @@ from rillcast.runtime.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _MAX_CONNECTIONS = 16
+
+
+def crosses_in_the_clear(url: str) -> bool:
+    """Whether what is sent to this address goes to another machine without TLS. A name may be one of this machine; only
+    ``localhost`` is known to be."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 class ConsulTls:

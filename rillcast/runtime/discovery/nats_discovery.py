@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime import metrics
+from rillcast.runtime.discovery.beats import Beats, Fault, refused
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.heartbeat import Heartbeat
 from rillcast.runtime.ports import Bus
-from rillcast.runtime.telemetry.logs import get_logger
-
-log = get_logger(__name__)
 
 
 class NatsDiscovery:
@@ -35,6 +34,10 @@ class NatsDiscovery:
         """See `Discovery.deregister`."""
         await self._heartbeat.stop()
 
+    async def abandon(self) -> None:
+        """See `Discovery.abandon`."""
+        await self._heartbeat.fall_silent()
+
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeInfo]:
         """See `Discovery.nodes`."""
         return {node: report.info for node, report in self._directory.nodes(kind).items() if report.ready}
@@ -45,26 +48,37 @@ class NatsDiscovery:
         return self._bus.connected
 
 
-async def feed_directory(bus: Bus, directory: NodeDirectory) -> None:
-    """Let heartbeats and goodbyes from the bus into `directory`. NATS lets each kind of node speak only under subjects
-    with its kind, so what speaks of another node than its subject is refused and counted."""
+async def feed_directory(
+    bus: Bus,
+    directory: NodeDirectory,
+    beats: Beats | None = None,
+    *,
+    me: NodeInfo | None = None,
+    twin: Callable[[NodeReport], None] = lambda _: None,
+) -> None:
+    """Let heartbeats and goodbyes from the bus into `directory`. What is not a node's own is refused and counted.
+    `beats`: who says so; by default no signature is asked for. `twin` hears each heartbeat of another process that has
+    the id of `me`; none of them gets into the directory."""
+    judge = beats or Beats(lambda *_: True)
 
     async def heard(subject: str, report: NodeReport) -> None:
-        if subject == subjects.node_reported(report.info.kind, report.info.node):
-            directory.heard(report)
-        else:
-            _refuse(subject)
+        node = report.info.node
+        why = judge.fault(subject, report, directory.last(node))
+        if why is None and me is not None and node == me.node and report.info.incarnation != me.incarnation:
+            why = Fault.TWICE
+            twin(report)
+        if why is None and not directory.heard(report):
+            why = Fault.TWICE
+        if why is not None:
+            refused(why, subject, node)
 
     async def left(subject: str, event: NodeLeft) -> None:
-        if subject == subjects.node_left(event.kind, event.node):
+        known = directory.last(event.node)
+        why = judge.fault_of_goodbye(subject, event, known)
+        if why is None:
             directory.left(event)
-        else:
-            _refuse(subject)
+        elif known is not None or why is Fault.SUBJECT:  # a goodbye that comes twice says nothing new
+            refused(why, subject, event.node)
 
     await bus.listen(subjects.NODES_REPORTED, NodeReport, heard)
     await bus.listen(subjects.NODES_LEFT, NodeLeft, left)
-
-
-def _refuse(subject: str) -> None:
-    metrics.BUS_EVENTS_DROPPED.labels("sender").inc()
-    log.warning("An event speaks of another node than its subject", subject=subject)

@@ -18,7 +18,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeReport, NodeVouched
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
-from rillcast.runtime.discovery.directory import Doubt, NodeDirectory
+from rillcast.runtime.discovery.directory import Doubt, Gone, NodeDirectory
 from rillcast.runtime.discovery.lifeline import Ended, Lifeline
 from rillcast.runtime.discovery.questions import CannotAsk
 from rillcast.runtime.discovery.suspicion import (
@@ -100,6 +100,8 @@ class _Watched:
         """What made it doubtful first."""
         self.looked_at = -math.inf
         self.vouches = 0
+        self.others: set[bool] = set()
+        """What other nodes have said since the last look began: whether they hear the node's media."""
         self.news = asyncio.Event()
         self.holding: asyncio.Task[None] | None = None
         self.judging: asyncio.Task[None] | None = None
@@ -202,7 +204,7 @@ class NodeWatch:
         if watched is None or watched.over or self._group is None:
             return
         lately = watched.judging is not None or self._clock() - watched.looked_at < ASKED_LATELY_S
-        if by is Doubt.REQUEST and lately:
+        if by in (Doubt.REQUEST, Doubt.RELAY) and lately:
             return
         was_clear = watched.suspicion.clear
         watched.suspicion.doubt(self._clock())
@@ -215,9 +217,13 @@ class NodeWatch:
                 watched.judging = self._group.create_task(self._judge(watched), name="look at a node")
 
     def vouched(self, event: NodeVouched) -> None:
-        """Somebody hears the media plane of a doubted process. Of any other one this says nothing."""
+        """Somebody hears the media plane of a doubted process, or hears it no longer. Of any other one this says
+        nothing, nor does what a node says of itself."""
         watched = self._watched.get(event.node)
-        if watched is None or watched.info.incarnation != event.incarnation or watched.suspicion.trusted:
+        if watched is None or watched.info.incarnation != event.incarnation or event.by == event.node:
+            return
+        watched.others.add(event.hears)
+        if not event.hears or watched.suspicion.trusted:
             return
         if not watched.vouches:
             log.info("A node that answers nobody still serves media", node=event.node, says=event.by)
@@ -303,7 +309,8 @@ class NodeWatch:
         """None when nothing can be said."""
         async with self._looking:
             began = self._clock()
-            if watched.suspicion.waits:
+            watched.others.clear()
+            if watched.suspicion.state is not State.ISOLATED:
                 await self._ask_others(watched.info)
             try:
                 bus, admin = await self._questions.ask_both(watched.info)
@@ -315,7 +322,8 @@ class NodeWatch:
     def _take(self, watched: _Watched, look: _Look) -> None:
         suspicion, info, now = watched.suspicion, watched.info, self._clock()
         is_news = look.finding is not suspicion.finding
-        suspicion.found(look.finding, look.line, now)
+        suspicion.found(look.finding, look.line, now, missed_by_others=watched.others == {False})
+        self._directory.judged(info.node)
         gone = suspicion.state is State.GONE
         if is_news:
             metrics.NODE_FINDINGS.labels(info.kind, look.finding).inc()
@@ -334,7 +342,7 @@ class NodeWatch:
             self._directory.confirmed(info)
         elif gone:
             metrics.NODE_GONE_SECONDS.observe(now - suspicion.began)
-            self._directory.given_up(info, look.finding.value)
+            self._directory.given_up(info, Gone(look.finding))
 
 
 async def _either(news: asyncio.Event, timeout_s: float) -> None:

@@ -15,7 +15,7 @@ from rillcast.contracts.messages import NodeConfirm, NodeConfirmed, NodeInfo
 from rillcast.contracts.subjects import node_confirm
 from rillcast.runtime import metrics
 from rillcast.runtime.discovery.suspicion import QUESTION_S, AdminSays, BusSays
-from rillcast.runtime.errors import Unanswered
+from rillcast.runtime.errors import RequestOutcome, Unanswered
 from rillcast.runtime.ports import Bus
 
 NODE_HEADER, INCARNATION_HEADER = "Rillcast-Node", "Rillcast-Incarnation"
@@ -24,7 +24,7 @@ FIRST_TRY_S = 0.05
 """On the bus we ask twice. When a process has just died, the bus may not know it yet: then the first request goes into
 the void, and the second one is answered that nobody listens."""
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT})
-_OUR_FAULT = frozenset({"disconnected", "stalled", "denied", "cancelled"})
+_OUR_FAULT = frozenset({RequestOutcome.DISCONNECTED, RequestOutcome.STALLED, RequestOutcome.DENIED})
 """Outcomes of a request that say nothing about the node."""
 
 IsSigned = Callable[[str, str, bytes], bool]
@@ -84,7 +84,7 @@ class Questions:
         try:
             answer = await self._bus.request(subject, question, NodeConfirmed, timeout_s=timeout_s)
         except Unanswered as error:
-            if error.outcome == "nobody":
+            if error.outcome is RequestOutcome.NOBODY:
                 return BusSays.NOBODY
             if error.outcome in _OUR_FAULT:
                 raise CannotAsk(error.message) from error

@@ -9,9 +9,10 @@ became of the lifeline, and `Suspicion` says what follows from one finding after
       └──────alive──────┘   ├──▶ MISSING ─┴──▶ GONE
                             └──dead──────────▶ GONE
 
-A node is gone at once only when the kernel of its machine says so: the lifeline was closed, and nobody listens where
-the admin listener was. Silence is never proof. Who was only silent has a grace, which begins anew with each sign that
-its media flows.
+A node is gone at once when the kernel of its machine says so: the lifeline was closed, and nobody listens where the
+admin listener was. The silence of one way is never proof. Who was only silent has a grace, which begins anew with each
+sign that its media flows. A machine that cannot be reached in any way has none if a second observer, to whom its media
+flowed, hears nothing of it either.
 """
 
 from __future__ import annotations
@@ -186,8 +187,9 @@ class Suspicion:
         """A heartbeat of this process came."""
         self._advance(Happening.HEARD)
 
-    def found(self, finding: Finding, line: Line, now: float) -> None:
-        """A look at the node ended with this. The state is GONE afterwards when it was dead, or silent for so long."""
+    def found(self, finding: Finding, line: Line, now: float, *, missed_by_others: bool = False) -> None:
+        """A look at the node ended with this. The state is GONE afterwards when it was dead, or silent for so long.
+        `missed_by_others`: somebody who heard its media says that it is silent."""
         waited = self.waits
         self.finding = finding
         self._advance(finding)
@@ -195,7 +197,8 @@ class Suspicion:
             return
         if not waited:
             self._waits_since = now
-        elif now - self._waits_since >= self._grace_s(line):
+        confirmed = missed_by_others and self.state is State.MISSING and line is Line.LOST
+        if confirmed or (waited and now - self._waits_since >= self._grace_s(line)):
             self._advance(Happening.GRACE_OVER)
 
     def wait_anew(self, now: float) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from rillcast.runtime import metrics
 from rillcast.runtime.http.certificate import ServerCertificate
-from rillcast.runtime.http.places import Place, Places, Refused
+from rillcast.runtime.http.places import NoPlace, Place, Places
 from rillcast.runtime.http.tls import SHUTDOWN_TIMEOUT_S, Handshakes
 from rillcast.runtime.http.turns import CONNECTION_WORK, HANDSHAKE_WORK, Turns
 
@@ -35,7 +35,7 @@ MOST_REFUSED = 32
 """Clients without a place that wait to be told so; others are cut off without a word."""
 _NOBODY_THERE = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
 
-MakeProtocol = Callable[[Place | Refused], asyncio.Protocol]
+MakeProtocol = Callable[[Place | NoPlace], asyncio.Protocol]
 """Of one connection, from its place, or from the reason why it has none."""
 
 
@@ -183,7 +183,7 @@ class Arrival:
             self._timer = loop.call_later(self._acceptor.timeout_s, self._is_silent)
             loop.add_reader(self._sock, self._has_spoken)
 
-    def enter_refused(self, why: Refused) -> None:
+    def enter_refused(self, why: NoPlace) -> None:
         """It has no place, which its protocol says."""
         self._acceptor.connections.add(self)
         self._acceptor.turns.ask(self._acceptor, lambda: self._connect_refused(why))
@@ -252,7 +252,7 @@ class Arrival:
         self._start(self._hand_over(self._protocol)).add_done_callback(self._has_arrived)
         return CONNECTION_WORK
 
-    def _connect_refused(self, why: Refused) -> int:
+    def _connect_refused(self, why: NoPlace) -> int:
         self._acceptor.refusal_said()
         if self._is_over:
             self._acceptor.arrived()

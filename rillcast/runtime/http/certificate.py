@@ -21,7 +21,7 @@ log = get_logger(__name__)
 LOOK_EVERY_S = 10.0
 """How often the files are read again."""
 LARGEST_FILE = 256 * 1024
-"""Of a certificate with its chain, and of a key, in bytes. Real ones have some kilobytes."""
+"""The largest file, in bytes, that is read as a certificate chain or as a key. Real ones have some kilobytes."""
 
 
 class CertificateFault(ValueError):

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from rillcast.runtime import metrics
 from rillcast.runtime.http.addresses import IpNetwork
 from rillcast.runtime.http.inbox import Inbox
-from rillcast.runtime.http.places import Place, Places, Refused
+from rillcast.runtime.http.places import NoPlace, Place, Places
 from rillcast.runtime.http.transport import BoundedTransport
 from rillcast.runtime.http.turns import REQUEST_WORK, Turns
 from rillcast.runtime.http.websocket import FrameLimits
@@ -30,7 +30,7 @@ PLACE = "place"
 _LINGER_S = 1.0
 """How long a refused client may take to read why."""
 _MOST_LINGERING = 32
-"""Refused clients of one listener that may do so at one time; others are cut off without a word."""
+"""NoPlace clients of one listener that may do so at one time; others are cut off without a word."""
 _HEAD_SLICE = 4 * 1024
 """Of heads so much is parsed at a time: some 200 requests at most, a millisecond."""
 _BODY_SLICE = 32 * 1024
@@ -88,7 +88,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         lingering: set[_LimitedProtocol],
         /,
         *arguments: Any,
-        place: Place | Refused,
+        place: Place | NoPlace,
         **named: Any,
     ) -> None:
         """`lingering`: the refused connections of the listener that are still open."""
@@ -127,7 +127,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._head_begins()
         elif self._no_place is not None:
             self.connections.discard(self)
-            whose = "of your address " if self._no_place == "address_full" else ""
+            whose = "of your address " if self._no_place is NoPlace.ADDRESS_FULL else ""
             words = f"too many connections {whose}are open here, try again soon"
             self._refuse(self._no_place, "503 Service Unavailable", words)
 
@@ -182,6 +182,16 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._beside_body = 0 if self._brings_body else self._beside_body + len(data)
             if self._beside_body > self._limits.head_bytes:
                 self._head_is_large()
+        elif self.cycle is not None and not self._answering and not self._refused and not self._upgraded:
+            self._await_next_request()
+
+    def _await_next_request(self) -> None:
+        """What came was the rest of a body whose request is answered, or empty lines between two requests. uvicorn then
+        has ended its wait for the next request, and would not begin another one."""
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_over()

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import StrEnum
 
 from rillcast.runtime.http.addresses import IpNetwork, counted_as, is_within
 
 GiveWay = Callable[[], None]
-Refused = Literal["full", "address_full"]
+
+
+class NoPlace(StrEnum):
+    """Why somebody finds no place: labels of ``rillcast_http_connections_refused_total``."""
+
+    FULL = "full"
+    ADDRESS_FULL = "address_full"
+    """The address has its share, or none of its connections is idle."""
 
 
 class Place:
@@ -71,16 +78,16 @@ class Places:
         self.idle: dict[Place, None] = {}
         """The longest idle first."""
 
-    def take(self, host: str, give_way: GiveWay) -> Place | Refused:
+    def take(self, host: str, give_way: GiveWay) -> Place | NoPlace:
         """A place for a connection from `host`, or why there is none. `give_way` closes the connection at once; it is
         called at most once, while the connection is idle."""
         name = counted_as(host)
         address = self._addresses.get(name) or _Address(name)
         limited = not is_within(host, self._unlimited)
         if limited and self._has_its_share(address) and not _make_room(address.idle):
-            return "address_full"
+            return NoPlace.ADDRESS_FULL
         if self._taken >= self._most and not _make_room(self.idle):
-            return "full"
+            return NoPlace.FULL
         self._taken += 1
         address.taken += 1
         self._addresses[name] = address

@@ -16,7 +16,7 @@ from rillcast.runtime.http.acceptor import Acceptor
 from rillcast.runtime.http.ebb import Ebb
 from rillcast.runtime.http.last_words import answer_whatever_happens
 from rillcast.runtime.http.limits import HttpLimits, limited_protocol
-from rillcast.runtime.http.places import Place, Refused
+from rillcast.runtime.http.places import NoPlace, Place
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.http.turns import Turns
 from rillcast.runtime.http.websocket import limited_websocket
@@ -101,6 +101,16 @@ class HttpServer:
                     await self._task
                 await asyncio.sleep(0.005)
 
+    async def run(self) -> None:
+        """For the supervisor of the process: returns when `stop` was called. Raises what ended the listener otherwise.
+        Call after `start`."""
+        if self._task is not None:
+            await asyncio.wait([self._task])  # which is `stop`'s to cancel
+            if self._server.should_exit:
+                return
+            self._task.result()
+        raise RuntimeError("the HTTP listener ended by itself")
+
     async def stop(self) -> None:
         """Take no more connections, and close those that there are. Requests under way get about a second; then they
         are answered 503."""
@@ -133,7 +143,7 @@ class _Server(uvicorn.Server):
             acceptor.listen(self._protocol, self.server_state.connections)
             self.servers.append(acceptor)  # type: ignore[arg-type]
 
-    def _protocol(self, place: Place | Refused) -> asyncio.Protocol:
+    def _protocol(self, place: Place | NoPlace) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config,
             server_state=self.server_state,

@@ -103,8 +103,8 @@ class Handshakes:
             self._look = None
 
     def slow(self) -> list[Handshake]:
-        """Those under way that hold up others for too long, the oldest first, and no more than wait for their places:
-        those of their own party or, when all places are taken, anybody."""
+        """The handshakes that others have waited too long for, the oldest first. There are never more of them than
+        clients that wait: for each of these one of its own party or, if all places are taken, of any."""
         late_s, found = self._clock() - PATIENCE_S, list[Handshake]()
         is_full = len(self._begun_s) >= self._most
         wanted = Counter[Hashable]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from fastapi import FastAPI, Response
@@ -13,11 +14,13 @@ from starlette.routing import Route
 
 from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER
 from rillcast.runtime.http.descriptors import admin_connections, lifeline_connections
+from rillcast.runtime.http.hosts import OwnHosts
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.places import Places
 from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.settings import NodeSettings
 
 State = Callable[[], dict[str, object]]
 
@@ -31,17 +34,25 @@ def admin_limits() -> HttpLimits:
     return HttpLimits(connections=most, connections_per_address=max(1, most // ADDRESS_SHARE))
 
 
+def admin_names(settings: NodeSettings) -> frozenset[str]:
+    """The hosts under which the admin listener may be asked, besides addresses and localhost."""
+    own = (settings.node_id, settings.admin_host, socket.gethostname(), *settings.admin_hosts)
+    return frozenset(name.lower() for name in own)
+
+
 def lifeline_places() -> Places:
     """For the lifelines that others hold to this node."""
     most = lifeline_connections()
     return Places(most, max(1, most // ADDRESS_SHARE))
 
 
-def admin_app(readiness: Readiness, state: State, to_us: Lifelines) -> FastAPI:
-    """The routes. `state` adds what else an operator wants to see in /readyz. `to_us`: lifelines of others."""
+def admin_app(readiness: Readiness, state: State, to_us: Lifelines, names: frozenset[str] = frozenset()) -> FastAPI:
+    """The routes. `state` adds what else an operator wants to see in /readyz. `to_us`: lifelines of others. `names`:
+    the hosts under which it may be asked, besides addresses and localhost."""
     quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # checks come each second
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
     refuse_in_words(app)
+    app.add_middleware(OwnHosts, names=names, setting="RILLCAST_ADMIN_HOSTS")
 
     @app.get("/livez")
     async def livez() -> Response:

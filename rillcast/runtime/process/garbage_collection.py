@@ -15,9 +15,9 @@ from typing import Literal
 
 from rillcast.runtime import metrics
 
-THRESHOLDS = (700, 10, 3)
+THRESHOLDS = (350, 4, 1)
 """New objects until the youngest are collected, collections of those until the next generation is, and of these until
-a full one: so some 20 000 new objects. See `gc.set_threshold`."""
+a full one: so some 3 500 new objects. See `gc.set_threshold`."""
 WHOLE_S = 3600.0
 """So seldom the frozen objects are walked too, in seconds."""
 _FULL = 2

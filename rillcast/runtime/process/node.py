@@ -10,45 +10,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     CarriedStream,
     NodeInfo,
     NodeLoad,
     NodeReport,
+    TreePlace,
 )
-from rillcast.contracts.permissions import BUCKETS, MAKER, BusUser
-from rillcast.contracts.words import NodeKind
+from rillcast.contracts.permissions import BusUser
+from rillcast.contracts.words import DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.heartbeat import Heartbeat
-from rillcast.runtime.discovery.nats_discovery import NatsDiscovery, feed_directory
+from rillcast.runtime.discovery.nats_discovery import NatsDiscovery
 from rillcast.runtime.errors import Crashed, Stopped
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.keepalive import KeepAlive
 from rillcast.runtime.ports import Bus, Discovery, KeyValue
-from rillcast.runtime.process import first_nodes, others, stop_signals
+from rillcast.runtime.process import first_nodes, others, sole, stop_signals
 from rillcast.runtime.process.address import local_address
-from rillcast.runtime.process.admin import admin_app, admin_limits, lifeline_places
+from rillcast.runtime.process.admin import admin_app, admin_limits, admin_names, lifeline_places
+from rillcast.runtime.process.buckets import NodeBuckets
+from rillcast.runtime.process.departure import Leaves
 from rillcast.runtime.process.description import describe
-from rillcast.runtime.process.drain_hooks import DrainHook, DrainHooks
+from rillcast.runtime.process.draining import DrainHook, Draining, Hook
 from rillcast.runtime.process.identity import NodeIdentity
 from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.loop_lag import LoopLag
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.process.seat import Seat
+from rillcast.runtime.process.sole import IdTaken, Twins
 from rillcast.runtime.process.start_interrupt import StartInterrupt
 from rillcast.runtime.process.version import product_version
 from rillcast.runtime.settings import NodeSettings
-from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import configure_logging, get_logger
 from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing
@@ -56,7 +58,7 @@ from rillcast.runtime.telemetry.tracing import configure_tracing, flush_tracing
 log = get_logger(__name__)
 
 MAX_CARRIED = 500
-_LOOK_AT_BUCKETS_S = 2.0
+SAME_WISH_S = 0.3
 _TELL_PAUSE_S = 0.1
 """Between two announcements of a readiness that flaps."""
 _PEERS = KeepAlive(idle_s=15, every_s=5, give_up_s=30)
@@ -93,7 +95,6 @@ class Node:
         self.settings = settings
         self.kind = NodeKind(kind)
         self.readiness = Readiness()
-        self.draining = False
         self.advertise_address = settings.advertise_address or local_address()
         self.identity = NodeIdentity()
         """The key pair of this process, whose public half is in `info`."""
@@ -102,15 +103,22 @@ class Node:
         self._watches = tuple(watches)
         self._load: NodeLoad = NodeLoad()
         self._carried: tuple[CarriedStream, ...] = ()
+        self._tree: TreePlace | None = None
         self._tasks = Supervisor(self._crashed)
-        self._drain_hooks = DrainHooks()
+        self.drains = Draining(
+            self.kind,
+            default_s=settings.drain_timeout_s,
+            elsewhere=self._elsewhere,
+            tell=self._tell_drain,
+            taking=self._takes,
+        )
+        """How this node is emptied."""
         self._interrupt = StartInterrupt()
         self._lag = LoopLag()
         self._stop = asyncio.Event()
+        self._stopped_at = 0.0
         self._ready_changed = asyncio.Event()
         self._crash = ""
-        self._buckets: dict[str, NatsKeyValue] = {}
-        self._buckets_due = asyncio.Event()
         self._resources = AsyncExitStack()
         """How to close everything that is open."""
         self._shown: dict[str, Callable[[], object]] = {}
@@ -121,50 +129,18 @@ class Node:
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue:
         """The bucket, made if it is missing: by this node, or by the license service where each kind of node is a user
         of NATS. Raises STORE_UNAVAILABLE when JetStream, or that service, doesn't come up."""
-        if bucket not in self._buckets:
-            settings = self.settings
-            self._buckets[bucket] = NatsKeyValue(
-                self._connection,
-                bucket,
-                ttl_s,
-                storage=settings.kv_storage,
-                replicas=settings.kv_replicas,
-                makes=self._makes_buckets,
-            )
-        await self._buckets[bucket].open(self.settings.connect_timeout_s)
-        return self._buckets[bucket]
+        return await self._buckets.get(bucket, ttl_s)
 
     async def make_buckets(self, leases: Mapping[str, float] | None = None) -> None:
         """Make every bucket of the cluster that is missing, now and for as long as this node lives: after NATS lost its
         state too. For the kind that may. `leases`: other ones than the table's. Raises STORE_UNAVAILABLE."""
-        for bucket in BUCKETS:
-            await self.kv(bucket.name, (leases or {}).get(bucket.name, bucket.lease_s))
-        self._connection.on_connected(self._look_at_buckets)
-        self.spawn(self._keep_buckets(), "buckets")
+        await self._buckets.make_all(leases or {})
+        self.spawn(self._buckets.keep(), "buckets")
 
-    async def _look_at_buckets(self) -> None:
-        self._buckets_due.set()
-
-    async def _keep_buckets(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AT_BUCKETS_S):
-                    await self._buckets_due.wait()
-            self._buckets_due.clear()
-            for bucket in self._buckets.values():
-                try:
-                    await bucket.open(0.0)
-                except RillcastError as error:
-                    log.debug("A bucket can't be looked at right now", bucket=bucket.name, reason=error.message)
-
-    @property
-    def _makes_buckets(self) -> bool:
-        return self.kind.value == MAKER or not self._connection.restricted
-
-    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
+    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None) -> None:
         """Say this in the heartbeats from now on. At most `MAX_CARRIED` of the streams are named, those with the
         most viewers. Called about once a second by services that have a load."""
-        self._load = load
+        self._load, self._tree = load, tree
         self._carried = tuple(sorted(carried, key=lambda c: -c.viewers)[:MAX_CARRIED])
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str, *, finite: bool = False) -> asyncio.Task[None]:
@@ -175,14 +151,32 @@ class Node:
     def on_drain(self, hook: DrainHook) -> None:
         """Run `hook` once the node takes no new work and before it leaves. All hooks run at once and share
         `drain_timeout_s`; what isn't done by then is cancelled."""
-        self._drain_hooks.add(hook)
+        self.drains.add(Hook(hook))
+
+    def empties(self, part: Leaves) -> None:
+        """Empty this in a drain, which operators may want too, and say how far it is."""
+        self.drains.add(part)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the node takes nothing new since it is to be emptied."""
+        return self.drains.phase is not DrainPhase.NONE
 
     def stop(self) -> None:
         """Begin to end the node, as SIGTERM does: a start is interrupted, a running service drains. Further calls
         change nothing."""
         if not self._stop.is_set():
             self._stop.set()
+            self._stopped_at = asyncio.get_running_loop().time()
             self._interrupt.interrupt()
+
+    def _signalled(self) -> None:
+        """SIGTERM or SIGINT came. The second one cuts off whoever is still here; one that comes together with the
+        first is the same wish, sent to the process and to its group."""
+        if not self._stop.is_set():
+            self.stop()
+        elif asyncio.get_running_loop().time() - self._stopped_at > SAME_WISH_S and self.draining:
+            self.drains.cut("a second signal")
 
     async def until_stopped(self) -> None:
         """Say that the service is wired, then wait for SIGTERM, SIGINT, `stop` or a crash, and drain."""
@@ -194,7 +188,8 @@ class Node:
         self.readiness.set("starting", True)
         await self._heartbeat.beat()
         await self._stop.wait()
-        await self._drain()
+        self.drains.begin(ending=True)
+        await self.drains.until_over()
 
     @property
     def loop_lag_s(self) -> float:
@@ -211,10 +206,12 @@ class Node:
             not_ready_reason=self.readiness.sentence(),
             carried=self._carried,
             store_lost=self._store_lost(),
+            drain=self.drains.progress(names=False) if self.draining else None,
+            tree=self._tree,
         )
 
     def _store_lost(self) -> bool:
-        return not all(bucket.takes_writes for bucket in self._buckets.values())
+        return not self._buckets.take_writes
 
     # ---- start
 
@@ -234,12 +231,14 @@ class Node:
     async def _start(self, node_id: NodeId) -> None:
         settings, resources = self.settings, self._resources
         loop = asyncio.get_running_loop()
-        resources.enter_context(stop_signals.handed_to(partial(loop.call_soon_threadsafe, self.stop)))
+        resources.enter_context(self._tasks.callbacks_watched(loop))
+        resources.enter_context(stop_signals.handed_to(partial(loop.call_soon_threadsafe, self._signalled)))
         resources.push_async_callback(asyncio.to_thread, flush_tracing)
         self._shown["draining"] = lambda: self.draining
+        resources.push_async_callback(self.drains.close)
         sock = bind(settings.admin_host, settings.admin_port, "ADMIN_PORT", _PEERS)
         to_us = Lifelines(lambda: self.info, lifeline_places())
-        admin = HttpServer(admin_app(self.readiness, self._state, to_us), sock, admin_limits())
+        admin = HttpServer(admin_app(self.readiness, self._state, to_us, admin_names(settings)), sock, admin_limits())
         resources.push_async_callback(admin.stop)
         resources.push_async_callback(to_us.close)
         self.info = describe(
@@ -252,17 +251,21 @@ class Node:
         )
         self._shown |= {"node": lambda: node_id, "kind": lambda: self.kind, "version": lambda: self.info.version}
         await admin.start()
+        self.spawn(admin.run(), "admin listener", finite=True)
         self._connection = NatsConnection(settings, node_id, self._tasks, BusUser(self.kind))
         resources.push_async_callback(self._connection.close)
         await self._connection.open()
+        self._buckets = NodeBuckets(settings, self.kind, self._connection)
         self.bus = bus = NatsBus(self._connection)
         resources.push_async_callback(bus.close)
         self._shown["bus"] = lambda: bus.connected
         self._shown["store_lost"] = self._store_lost
         self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
-        self._heartbeat = Heartbeat(bus, self.report, self._tasks)
+        await sole.require(bus, self.info, patience_s=settings.drain_timeout_s + sole.LEAVING_S)
+        self._heartbeat = Heartbeat(bus, self.report, self._tasks, sign=self.identity.sign)
         resources.push_async_callback(self._heartbeat.stop)
         await others.confirm(bus, self.info, self.identity)
+        await others.serve_drains(bus, self.info, self.drains, self.readiness)
         self.discovery = await self._join(bus)
         self._shown["discovery"] = lambda: self.discovery.reachable
         self._shown["placeable"] = self._placeable
@@ -279,6 +282,8 @@ class Node:
         """Become known, and learn of the others."""
         resources = self._resources
         discovery: Discovery
+        self._twins = Twins(lambda: self.info, lambda: self._heartbeat.up_s, others.exists, self._yield)
+        resources.push_async_callback(self._twins.close)
         if self.settings.discovery == "consul":
             # Clients over NATS don't need its client.
             from rillcast.runtime.discovery.consul_discovery import ConsulDiscovery
@@ -295,11 +300,11 @@ class Node:
             resources.push_async_callback(consul.close)
             await consul.open()
             self.directory = NodeDirectory(consul, hearing=lambda: bus.hearing)
-            await feed_directory(bus, self.directory)
+            await others.hear(bus, self.directory, self.info, self._twins)
             await self._heartbeat.start()
         else:
             self.directory = NodeDirectory(hearing=lambda: bus.hearing)
-            await feed_directory(bus, self.directory)
+            await others.hear(bus, self.directory, self.info, self._twins)
             discovery = NatsDiscovery(bus, self.directory, self._heartbeat)
         resources.push_async_callback(discovery.deregister)
         await discovery.register(self.info)
@@ -341,21 +346,35 @@ class Node:
         while True:
             await self._lag.sample()
             metrics.READY.set(self.readiness.ready)
+            self.drains.observe()
             self.directory.expire()
 
     # ---- end
+
+    def _yield(self, why: IdTaken) -> None:
+        """Another process has this node's id and stays: leave without a word that could be taken for its own."""
+
+        async def leave() -> None:
+            await self._heartbeat.fall_silent()
+            await self.discovery.abandon()
+            raise why
+
+        self.spawn(leave(), "node id")
 
     def _crashed(self, task: str) -> None:
         self._crash = self._crash or task
         self.stop()
 
-    async def _drain(self) -> None:
-        self.draining = True
-        metrics.DRAINING.set(1)
-        self.readiness.set("draining", False, "this node is going away")
-        log.info("Draining", at_most_s=self.settings.drain_timeout_s)
+    def _takes(self, new_work: bool) -> None:
+        self.readiness.set("draining", new_work, "this node is going away")
+        metrics.DRAINING.set(not new_work)
+
+    def _elsewhere(self) -> bool:
+        """Whether another node of this kind takes new work."""
+        return any(node != self.info.node for node in self.directory.placeable(self.kind))
+
+    async def _tell_drain(self) -> None:
         await self._heartbeat.beat()
-        await self._drain_hooks.run(self.settings.drain_timeout_s)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

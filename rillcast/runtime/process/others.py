@@ -5,16 +5,36 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 
+import aiohttp
+
 from rillcast.contracts import subjects
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeConfirm, NodeConfirmed, NodeDoubted, NodeInfo, NodeVouched
+from rillcast.contracts.messages import (
+    DrainProgress,
+    DrainRequest,
+    NodeConfirm,
+    NodeConfirmed,
+    NodeDoubted,
+    NodeInfo,
+    NodeSilent,
+    NodeVouched,
+)
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.beats import Beats
+from rillcast.runtime.discovery.directory import Doubt, NodeDirectory
+from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.discovery.node_watch import NodeWatch
-from rillcast.runtime.discovery.questions import Questions, confirmation
+from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER, Questions, confirmation
 from rillcast.runtime.http.descriptors import lifeline_connections
 from rillcast.runtime.ports import Bus
+from rillcast.runtime.process.draining import Draining
 from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
+from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.process.sole import Twins
+
+_STARTING_RETRY_S = 1.0
+_EXISTS = aiohttp.ClientTimeout(total=2.0)
 
 
 async def confirm(bus: Bus, info: NodeInfo, identity: NodeIdentity) -> None:
@@ -25,6 +45,36 @@ async def confirm(bus: Bus, info: NodeInfo, identity: NodeIdentity) -> None:
         return NodeConfirmed(node=info.node, incarnation=info.incarnation, signature=signature)
 
     await bus.serve(subjects.node_confirm(info.kind, info.node), NodeConfirm, confirmed)
+
+
+async def hear(bus: Bus, directory: NodeDirectory, me: NodeInfo, twins: Twins) -> None:
+    """From now on, follow who is there in `directory`."""
+    await feed_directory(bus, directory, Beats(is_signed_by), me=me, twin=twins.heard)
+
+
+async def exists(info: NodeInfo) -> bool:
+    """Whether a process answers at its admin listener as who it says that it is."""
+    try:
+        async with aiohttp.ClientSession(timeout=_EXISTS, cookie_jar=aiohttp.DummyCookieJar()) as http:
+            answer = await http.get(f"http://{info.admin_address}/livez", allow_redirects=False)
+            said = answer.headers.get(NODE_HEADER), answer.headers.get(INCARNATION_HEADER)
+            answer.close()
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return False
+    return said == (info.node, info.incarnation)
+
+
+async def serve_drains(bus: Bus, info: NodeInfo, drains: Draining, readiness: Readiness) -> None:
+    """From now on, operators may empty this node, if it is of a kind that has something to move."""
+    if info.kind not in (NodeKind.ORIGIN, NodeKind.EDGE, NodeKind.TRANSCODER):
+        return
+
+    async def asked(request: DrainRequest) -> DrainProgress:
+        if "starting" in readiness.reasons:
+            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, "this node is still starting", _STARTING_RETRY_S)
+        return await drains.asked(request)
+
+    await bus.serve(subjects.node_drain(info.kind, info.node), DrainRequest, asked)
 
 
 async def watch(
@@ -42,7 +92,12 @@ async def watch(
     async def vouched(_subject: str, event: NodeVouched) -> None:
         watching.vouched(event)
 
+    async def silent(_subject: str, event: NodeSilent) -> None:
+        if event.by != event.node:
+            watching.doubt(event.node, Doubt.RELAY)
+
     watching = NodeWatch(directory, questions, kinds=kinds, most=lifeline_connections(), ask_others=ask_others)
     await bus.listen(subjects.node_vouched(me), NodeVouched, vouched)
+    await bus.listen(subjects.NODE_SILENT, NodeSilent, silent)
     directory.watched_by(watching)
     return watching

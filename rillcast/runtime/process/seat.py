@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -17,8 +18,22 @@ from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_STATES = ("waiting", "held", "unconfirmed", "lapsed", "refused")
-_SEATED = frozenset({"held", "unconfirmed", "lapsed"})
+
+class SeatState(StrEnum):
+    """How it stands with the seat of a node: the labels of ``rillcast_license_seat``."""
+
+    WAITING = "waiting"
+    """For a first answer."""
+    HELD = "held"
+    UNCONFIRMED = "unconfirmed"
+    """Held, and there is no answer now."""
+    LAPSED = "lapsed"
+    """There was no answer for the license's grace time."""
+    REFUSED = "refused"
+
+
+_SEATED = frozenset({SeatState.HELD, SeatState.UNCONFIRMED, SeatState.LAPSED})
+_IN_SERVICE = frozenset({SeatState.HELD, SeatState.UNCONFIRMED})
 _ASK_EVERY_S = 1.0
 
 
@@ -37,9 +52,8 @@ class Seat:
         self._warning = ""
         self._confirmed_at_s = 0.0
         self._grace_s = 0.0
-        self.state = ""
-        """``waiting``, ``held``, ``unconfirmed``, ``lapsed`` or ``refused``."""
-        self._enter("waiting", "waiting for the license service")
+        self.state = SeatState.WAITING
+        self._show("waiting for the license service")
 
     async def keep(self) -> None:
         """Ask for the seat and renew it, until cancelled. Belongs to a supervised task."""
@@ -55,12 +69,12 @@ class Seat:
         except RillcastError as error:
             self._pause_s = _ASK_EVERY_S
             if error.code in {ErrorCode.SEAT_REFUSED, ErrorCode.LICENSE_SUSPENDED}:
-                self._enter("refused", error.message)
+                self._enter(SeatState.REFUSED, error.message)
                 self._pause_s = 5.0
             elif self.state in _SEATED:
                 self._go_on(error.message)
             return
-        self._enter("held", "")
+        self._enter(SeatState.HELD, "")
         self._confirmed_at_s, self._grace_s = self._clock(), max(answer.grace_s, answer.ttl_s)
         self._pause_s = max(answer.ttl_s / 3, 0.05)
         if answer.warning != self._warning:
@@ -84,25 +98,35 @@ class Seat:
 
     def _go_on(self, reason: str) -> None:
         if self._clock() - self._confirmed_at_s < self._grace_s:
-            self._enter("unconfirmed", reason)
+            self._enter(SeatState.UNCONFIRMED, reason)
         else:
             words = f"no license service has answered for the license's grace time of {_span(self._grace_s)}"
-            self._enter("lapsed", f"{words} ({reason})")
+            self._enter(SeatState.LAPSED, f"{words} ({reason})")
 
-    def _enter(self, state: str, reason: str) -> None:
-        if state != self.state:
-            if state == "refused":
-                log.error("No seat under the license, this node takes no new work", reason=reason)
-            elif state == "unconfirmed":
-                log.warning("The license service does not answer, going on", reason=reason)
-            elif state == "lapsed":
-                log.error("The license's grace time without a license service is over, no new work", reason=reason)
-            elif state == "held":
-                log.info("Holds a seat under the license")
-        self.state = state
-        self._readiness.set("license", state in {"held", "unconfirmed"}, reason)
-        for name in _STATES:
-            metrics.LICENSE_SEAT.labels(name).set(name == state)
+    def _enter(self, state: SeatState, reason: str) -> None:
+        if state is not self.state:
+            self.state = state
+            _say(state, reason)
+        self._show(reason)
+
+    def _show(self, reason: str) -> None:
+        self._readiness.set("license", self.state in _IN_SERVICE, reason)
+        for state in SeatState:
+            metrics.LICENSE_SEAT.labels(state).set(state is self.state)
+
+
+def _say(state: SeatState, reason: str) -> None:
+    match state:
+        case SeatState.REFUSED:
+            log.error("No seat under the license, this node takes no new work", reason=reason)
+        case SeatState.UNCONFIRMED:
+            log.warning("The license service does not answer, going on", reason=reason)
+        case SeatState.LAPSED:
+            log.error("The license's grace time without a license service is over, no new work", reason=reason)
+        case SeatState.HELD:
+            log.info("Holds a seat under the license")
+        case SeatState.WAITING:
+            pass
 
 
 def _span(seconds: float) -> str:

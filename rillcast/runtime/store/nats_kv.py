@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +38,8 @@ _NO_STREAM = 10059
 _NO_MESSAGE = 10037
 _NAME_TAKEN = 10058
 _WRONG_REVISION = (10071, 10164)
+_WRITE = "Rillcast-Write"
+"""The header with the random name of a compare-and-set, by which its writer knows it again."""
 _KEY = re.compile(r"(?!\.)(?!.*\.\.)[-/_=.A-Za-z0-9]+(?<!\.)")
 
 Result = TypeVar("Result")
@@ -166,6 +169,12 @@ class NatsKeyValue:
         finally:
             self._feeds.discard(feed)
             await feed.stop()
+
+    @property
+    def heard(self) -> int:
+        """See `KeyValue.heard`. 1 while nobody watches."""
+        numbers = [feed.heard for feed in self._feeds] or [1]
+        return sum(numbers) if all(numbers) else 0
 
     # ---- for Feed
 
@@ -306,27 +315,37 @@ class NatsKeyValue:
         return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
 
     async def _read(self, key: str) -> Entry | None:
+        raw = await self._message(key)
+        return entry_of(key, raw.data or b"", raw.headers, raw.seq or 0) if raw is not None else None
+
+    async def _message(self, key: str) -> api.RawStreamMsg | None:
         try:
-            raw = await self.jetstream().get_msg(self._stream, subject=self._prefix + key, direct=False)
+            return await self.jetstream().get_msg(self._stream, subject=self._prefix + key, direct=False)
         except nats.js.errors.NotFoundError as error:
             if error.err_code == _NO_MESSAGE:
                 return None
             raise
-        return entry_of(key, raw.data or b"", raw.headers, raw.seq or 0)
 
     async def _write(
         self, key: str, value: bytes, revision: int | None, headers: dict[str, str] | None = None
     ) -> int | None:
         headers = dict(headers or {})
+        name = secrets.token_hex(8)
         if revision is not None:
-            headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
+            headers |= {"Nats-Expected-Last-Subject-Sequence": str(revision), _WRITE: name}
         try:
             ack = await self.jetstream().publish(self._prefix + key, value, headers=headers or None)
         except nats.js.errors.APIError as error:
             if error.err_code in _WRONG_REVISION:
-                return None
+                return await self._own_write(key, name)
             raise
         return ack.seq
+
+    async def _own_write(self, key: str, name: str) -> int | None:
+        """The revision of a write that was refused, when it is what the key holds; None when that is somebody else's.
+        While another server becomes the leader, a write may arrive twice, and its second arrival is refused."""
+        raw = await self._message(key)
+        return raw.seq if raw is not None and (raw.headers or {}).get(_WRITE) == name else None
 
     def _check(self, key: str, value: bytes) -> None:
         check_key(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -21,6 +22,10 @@ log = get_logger(__name__)
 
 _HEARTBEAT_S = 2.0
 _SILENCE_S = 3 * _HEARTBEAT_S
+_UNHEARD_S = 1.5 * _HEARTBEAT_S
+"""Without a word for so long, changes may be missing. It is well below a lease."""
+_spans = itertools.count(1)
+"""Of all feeds of this process, so that no number comes twice."""
 _SNAPSHOT_HEARTBEAT_S = 0.5
 _QUEUE = 1_024
 """Messages taken over from the client; more wait there, bounded, and a gap restarts the feed."""
@@ -66,6 +71,20 @@ class Feed:
         self._delivered = 0
         self._stale = False
         self._idle = False
+        self._heard_at: float | None = None
+        self._span = 0
+
+    @property
+    def heard(self) -> int:
+        """See `KeyValue.heard`."""
+        at = self._heard_at
+        return self._span if at is not None and _now() - at <= _UNHEARD_S else 0
+
+    def _hears(self) -> None:
+        """The server has said something."""
+        if not self.heard:
+            self._span = next(_spans)
+        self._heard_at = _now()
 
     async def snapshot(self, silence_s: float) -> dict[str, Entry]:
         """Entries and markers of deletion. May lack keys that are written meanwhile, since the server counts down
@@ -114,6 +133,7 @@ class Feed:
 
     async def stop(self) -> None:
         """Give the consumer back, as far as the server can be reached."""
+        self._heard_at = None
         subscription, self._subscription = self._subscription, None
         consumer, self._consumer = self._consumer, ""
         if subscription is None or not self._bucket.connected:
@@ -148,6 +168,7 @@ class Feed:
             ),
         )
         self._consumer = info.name
+        self._hears()
         return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
 
     async def _next(self, silence_s: float, *, until_idle: bool = False) -> Msg | None:
@@ -171,10 +192,17 @@ class Feed:
     async def _take(self, silence_s: float) -> Msg | None:
         try:
             async with asyncio.timeout(silence_s):
-                return await self._queue.get()
+                msg = await self._queue.get()
         except TimeoutError:
             return None
+        if msg is not None:
+            self._hears()
+        return msg
 
     def _entry(self, msg: Msg) -> Entry:
         key = msg.subject.removeprefix(self._bucket.prefix)
         return entry_of(key, msg.data, msg.headers, msg.metadata.sequence.stream)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rillcast.runtime import metrics
@@ -12,6 +13,11 @@ from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+_OURS = frozenset(("rillcast", "services"))
+"""The packages whose exceptions are our bugs."""
+_LOOPS = frozenset(("asyncio", "uvloop"))
+"""The packages that call callbacks."""
 
 
 class EndedUnexpectedly(RuntimeError):
@@ -59,6 +65,26 @@ class Supervisor:
 
         return call
 
+    @contextmanager
+    def callbacks_watched(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Meanwhile an exception in a callback of ours (`call_soon`, `call_later`, a done callback) is a crash, as that
+        of a task. What callbacks of libraries raise is logged by asyncio, as always."""
+
+        def told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if "handle" in context and isinstance(error, Exception) and (name := _callback_of_ours(error)):
+                self._crash(f"callback of {name}", error)
+            else:
+                loop.default_exception_handler(context)
+
+        before = loop.get_exception_handler()
+        loop.set_exception_handler(told)
+        try:
+            yield
+        finally:
+            if loop.get_exception_handler() is told:
+                loop.set_exception_handler(before)
+
     async def end(self, *tasks: asyncio.Task[None]) -> None:
         """Cancel these tasks and wait until they have ended."""
         self._ending.update(task for task in tasks if not task.done())
@@ -90,3 +116,15 @@ class Supervisor:
         else:
             log.exception("A task failed, this node ends", raised=error, task=name)
         self._on_crash(name)
+
+
+def _callback_of_ours(error: Exception) -> str:
+    """The module whose callback raised this; empty when it is not one of Rillcast."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        package = module.partition(".")[0]
+        if package not in _LOOPS:
+            return module if package in _OURS else ""
+        trace = trace.tb_next
+    return ""

@@ -7,14 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, Status, StatusCode
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.telemetry.logs import Logger, get_logger
 from rillcast.runtime.telemetry.unrecorded import UnrecordedTraces, read_parent, write_parent
 
@@ -32,6 +34,8 @@ __all__ = [
 _EXPORT_TIMEOUT_S = 3
 _FLUSH_TIMEOUT_MS = 2_000
 _UNRECORDED = UnrecordedTraces()
+_NO_TEXT = {"record_exception": False, "set_status_on_exception": False}
+"""The SDK by itself writes the text and the traceback of an exception into the span. Both may quote a client."""
 
 
 class _Provider:
@@ -41,7 +45,8 @@ class _Provider:
 
 
 class _Tracer(trace.Tracer):
-    """Of one module. Follows `record_traces`, also if it was made before."""
+    """Of one module. Follows `record_traces`, also if it was made before. Of an exception that ends a span, the span
+    holds the error code or the name of the type, and never a text, which may quote a client."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -49,12 +54,13 @@ class _Tracer(trace.Tracer):
         self._real = self._provider.get_tracer(name)
 
     def start_span(self, *arguments: Any, **named: Any) -> Span:
-        return self._tracer.start_span(*arguments, **named)
+        return self._tracer.start_span(*arguments, **named | _NO_TEXT)
 
     def start_as_current_span(  # type: ignore[override]
         self, *arguments: Any, **named: Any
     ) -> AbstractContextManager[Span]:
-        return self._tracer.start_as_current_span(*arguments, **named)
+        block = self._tracer.start_as_current_span(*arguments, **named | _NO_TEXT)
+        return block if self._provider is _UNRECORDED else _Coded(block)
 
     @property
     def _tracer(self) -> trace.Tracer:
@@ -62,6 +68,25 @@ class _Tracer(trace.Tracer):
             self._provider = _Provider.now
             self._real = self._provider.get_tracer(self._name)
         return self._real
+
+
+class _Coded(AbstractContextManager[Span]):
+    """The block of a span that is recorded. It notes which kind of error has ended it."""
+
+    def __init__(self, block: AbstractContextManager[Span]) -> None:
+        self._block = block
+
+    def __enter__(self) -> Span:
+        self._span = self._block.__enter__()
+        return self._span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if isinstance(error, Exception):
+            told = error.code.value if isinstance(error, RillcastError) else type(error).__name__
+            self._span.set_status(Status(StatusCode.ERROR, told))
+        return self._block.__exit__(kind, error, traceback)
 
 
 def tracer(name: str) -> trace.Tracer:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.protocol import SourceId
-from rillcast.relay.child import ChildRelay
+from rillcast.relay.child_relay import ChildRelay
 
 FeedName = tuple[TrackId, str]
 """Track id and codec. A track that comes back in another codec is fed anew, since a source cannot change its codec and
@@ -37,6 +37,8 @@ class Feed:
         """The time at which its very first packet came."""
         self.lost_at = -math.inf
         """The time at which a parent fell silent the last time."""
+        self.owner_gone = False
+        """Whether the owner of the track, a transcoder, did not answer when it was asked the last time."""
         self.layer_shares: tuple[float, ...] = ()
         """What temporal layers up to 0, up to 1 and all take of the bit rate, smoothed; empty for one layer."""
 
@@ -64,7 +66,7 @@ def name_of(track: TrackRecord) -> FeedName:
 
 
 class FeedUse:
-    """One user of a feed."""
+    """Keeps a feed open for one viewer's track or one child, until it is given back."""
 
     def __init__(self, feed: Feed, on_release: Callable[[Feed], None]) -> None:
         """`on_release` is called once, with the feed."""

@@ -12,7 +12,7 @@ from rillcast.contracts.messages import PlaySubscription
 from rillcast.media.sdp import PlayNegotiation, PlayOffer, SentStream
 from services.edge.domain.rendition_selector import first_choice, nearest
 from services.edge.domain.subscription import Subscription
-from services.edge.domain.supply import options_of, supplies_for, tracks_to_come
+from services.edge.domain.supply import StreamSupply, Supplies, tracks_to_come
 
 MAX_SUBSCRIPTIONS = 8
 """The streams of one session; more are refused."""
@@ -24,6 +24,14 @@ class Part(NamedTuple):
     subscription: Subscription
     wanted: PlaySubscription
     live: LiveStream
+
+
+class First(NamedTuple):
+    """A rendition with which a session begins."""
+
+    live: LiveStream
+    """The stream that it is one of: the one that was asked for, or its backup."""
+    supply: TrackSupply
 
 
 def require_possible(wanted: Sequence[PlaySubscription]) -> None:
@@ -57,45 +65,45 @@ def sent(part: Part) -> SentStream:
 class FirstRenditions:
     """Chooses the renditions with which a session begins, before anything is known of the viewer's link."""
 
-    def __init__(self, budget_bps: int) -> None:
+    def __init__(self, supplies: Supplies, budget_bps: int) -> None:
         """`budget_bps`: what all videos of a session may take at first, each stream its share; 0 = no bound."""
+        self._supplies = supplies
         self._budget_bps = budget_bps
 
-    def probable(self, offer: PlayOffer, parts: Sequence[Part]) -> list[tuple[Part, TrackSupply]]:
+    def probable(self, offer: PlayOffer, parts: Sequence[Part]) -> list[tuple[Part, First]]:
         """What the client will probably take of our offer: the first codec of every line, as far as somebody makes it
         already."""
         share_bps = self._budget_bps // len(parts)
         found = (
-            (part, _first(part.live, line.group, payload.codec, 0, share_bps))
+            (part, _first(self._supplies.of(part.live), line.group, payload.codec, 0, share_bps))
             for line in offer.lines
             for part in (parts[line.subscription],)
             for payload in line.payloads[:1]
         )
-        return [(part, supply) for part, supply in found if supply is not None]
+        return [(part, first) for part, first in found if first is not None]
 
-    def agreed(self, parts: Sequence[Part], negotiation: PlayNegotiation) -> list[tuple[Part, dict[str, TrackSupply]]]:
+    def agreed(self, parts: Sequence[Part], negotiation: PlayNegotiation) -> list[tuple[Part, dict[str, First]]]:
         """What was agreed on with the client, by stream and group. Raises NO_COMMON_CODEC when the stream does not have
         it any more."""
         share_bps = self._budget_bps // len(parts)
-        return [(part, _all_first(part, negotiation, share_bps)) for part in parts]
+        return [(part, _all_first(part, self._supplies.of(part.live), negotiation, share_bps)) for part in parts]
 
 
-def _all_first(part: Part, negotiation: PlayNegotiation, budget_bps: int) -> dict[str, TrackSupply]:
-    found: dict[str, TrackSupply] = {}
+def _all_first(part: Part, supply: StreamSupply, negotiation: PlayNegotiation, budget_bps: int) -> dict[str, First]:
+    found: dict[str, First] = {}
     height = part.subscription.wishes.height
     for group, codec in negotiation.codecs(part.subscription.place).items():
-        supply = _first(part.live, group, codec, height, budget_bps)
-        if supply is None:
+        first = _first(supply, group, codec, height, budget_bps)
+        if first is None:
             raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the stream changed its codec during the join", 1.0)
-        found[group] = supply
+        found[group] = first
     return found
 
 
-def _first(live: LiveStream, group: str, codec: str, height: int, budget_bps: int) -> TrackSupply | None:
+def _first(supply: StreamSupply, group: str, codec: str, height: int, budget_bps: int) -> First | None:
     """`height`: what the viewer chose, in pixels; 0 = automatic. `budget_bps`: 0 = no bound."""
-    supplies = supplies_for(live, group, codec)
-    if not supplies:
+    found = supply.of(group, codec)
+    if not found.options:
         return None
-    options = options_of(supplies)
-    chosen = nearest(options, height).track if height else first_choice(options, budget_bps)
-    return next(supply for supply in supplies if supply.track.track == chosen)
+    chosen = nearest(found.options, height).track if height else first_choice(found.options, budget_bps)
+    return First(found.live, found.of(chosen))

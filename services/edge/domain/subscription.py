@@ -66,6 +66,11 @@ class SubscribedTrack:
         feed = self.coming.feed or self.shown.feed
         return None if feed is None else feed.track.track
 
+    def track_of(self, key: str) -> TrackId | None:
+        """The same if it is one of this stream; None if it is one of another, a backup."""
+        feed = self.coming.feed or self.shown.feed
+        return feed.track.track if feed is not None and feed.key == key else None
+
 
 class Subscription:
     """It is made empty, filled by the join, and closed once."""

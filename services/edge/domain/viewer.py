@@ -11,8 +11,9 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId, split_stream_key
 from rillcast.contracts.messages import CarriedStream, PlayRequest, SessionAnswer
 from rillcast.contracts.words import EndReason
-from rillcast.media.protocol import PlaneSession, SessionStats
+from rillcast.media.protocol import AddSession, PlaneSession, SessionStats
 from rillcast.media.sdp import LocalTransport, PlayOffer
+from rillcast.node.association_taker import Takeover
 from rillcast.node.load import MediaLoad
 from services.edge.domain.stage import TRANSITIONS, Stage, StageEvent
 from services.edge.domain.subscription import SubscribedTrack, Subscription
@@ -45,6 +46,12 @@ class Viewer:
         """The time at which its bit rates were told the last time."""
         self.stats: SessionStats | None = None
         """The newest figures of its link; None before there are any."""
+        self.leaving = False
+        """Whether its signaling instance was told that it is to go, so that it has heard the last of this session."""
+        self.takeover: Takeover | None = None
+        """How far it is with the association of its former edge, if that one would give it."""
+        self.anew: AddSession | None = None
+        """What the plane would have been told without that association."""
         self.starved = False
         """Not even the lowest rendition fits its link."""
 
@@ -55,6 +62,21 @@ class Viewer:
     @property
     def signaling(self) -> NodeId:
         return self.request.signaling
+
+    @property
+    def sdp_offered(self) -> str:
+        """Our offer, once the client is connected by it; else empty. One whose DTLS handshake still runs would go on
+        with it at the next edge, which has another certificate."""
+        if self.offer is None or self.answer is None or not Stage.CONNECTED <= self.stage < Stage.ENDED:
+            return ""
+        if self.takeover is not None and self.takeover.kept:
+            return self.answer.sdp
+        return self.answer.sdp_then or self.answer.sdp
+
+    @property
+    def has_two_offers(self) -> bool:
+        """Whether the client has moved here, or is about to, by two offers (`SessionAnswer.sdp_then`)."""
+        return self.answer is not None and bool(self.answer.sdp_then)
 
     @property
     def tracks(self) -> Iterator[SubscribedTrack]:
@@ -84,6 +106,8 @@ class Viewers:
         """The number of sessions that are not CONNECTED yet."""
         self._connecting_of: dict[str, int] = {}
         """The same by client, of those that have a share."""
+        self._connecting_to: dict[str, int] = {}
+        """How many of a stream's subscriptions belong to sessions that are not CONNECTED yet."""
         self.starved = 0
         """The number of viewers whose link does not carry the lowest rendition."""
 
@@ -103,7 +127,7 @@ class Viewers:
         self._by_session[request.session] = viewer
         self._by_plane[viewer.plane_session] = viewer
         heapq.heappush(self._deadlines, (viewer.deadline, viewer.plane_session))
-        self._load.joined(viewer.worker)
+        self._load.joined(viewer.worker, request.client)
         self._count_connecting(viewer, 1)
         return viewer
 
@@ -118,16 +142,25 @@ class Viewers:
             if count:
                 self._connecting_of[client] = count
 
+    def _count_connecting_to(self, key: str, change: int) -> None:
+        count = self._connecting_to.pop(key, 0) + change
+        if count:
+            self._connecting_to[key] = count
+
     def subscribe(self, viewer: Viewer, key: str, place: int = 0) -> Subscription:
         """The viewer wants this stream. `place`: where it stands in `PlayRequest.subscriptions`."""
         subscription = Subscription(key, place)
         viewer.subscriptions.append(subscription)
         self._by_stream.setdefault(key, {})[subscription] = viewer
+        if viewer.stage < Stage.CONNECTED:
+            self._count_connecting_to(key, 1)
         return subscription
 
     def unsubscribe(self, viewer: Viewer, subscription: Subscription) -> None:
         """The viewer gets this stream no longer."""
         viewer.subscriptions.remove(subscription)
+        if viewer.stage < Stage.CONNECTED:
+            self._count_connecting_to(subscription.key, -1)
         subscription.close()
         same = self._by_stream[subscription.key]
         del same[subscription]
@@ -141,6 +174,8 @@ class Viewers:
         before, viewer.stage = viewer.stage, TRANSITIONS[viewer.stage, event]
         if before < Stage.CONNECTED <= viewer.stage:
             self._count_connecting(viewer, -1)
+            for subscription in viewer.subscriptions:
+                self._count_connecting_to(subscription.key, -1)
         return viewer.stage is not before
 
     def remove(self, viewer: Viewer, reason: EndReason) -> bool:
@@ -153,7 +188,7 @@ class Viewers:
             self.unsubscribe(viewer, subscription)
         del self._by_session[viewer.session]
         del self._by_plane[viewer.plane_session]
-        self._load.left(viewer.worker)
+        self._load.left(viewer.worker, viewer.request.client)
         return True
 
     def session(self, session: SessionId) -> Viewer | None:
@@ -203,8 +238,11 @@ class Viewers:
         return tuple(self._by_stream)
 
     def carried(self) -> tuple[CarriedStream, ...]:
-        """The heartbeat's list: at most `MOST_CARRIED`, most viewers first."""
-        counts = ((len(viewers), split_stream_key(key)) for key, viewers in self._by_stream.items())
+        """The heartbeat's list: at most `MOST_CARRIED`, most viewers first. Who has not connected is no viewer yet."""
+        connecting = self._connecting_to
+        counts = (
+            (len(viewers) - connecting.get(key, 0), split_stream_key(key)) for key, viewers in self._by_stream.items()
+        )
         most = heapq.nlargest(MOST_CARRIED, counts)
         return tuple(CarriedStream(app=app, stream=stream, viewers=count) for count, (app, stream) in most)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rillcast.apps.ladder_wish import RUNG_WAIT_S
+from rillcast.cluster.shares import NoPlace, SharedPlaces
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -24,27 +25,28 @@ class RungWait:
 
     def __init__(self, watch: StreamWatch) -> None:
         self._watch = watch
-        self._awaiting = 0
+        self._places = SharedPlaces(MAX_AWAITING)
 
-    async def settle(self, live: LiveStream, wanted: PlaySubscription, codecs_by_mid: Mapping[str, str]) -> LiveStream:
+    async def settle(
+        self, live: LiveStream, wanted: PlaySubscription, codecs_by_mid: Mapping[str, str], client: str = ""
+    ) -> LiveStream:
         """The stream once it has every group in the codec agreed on. Raises NO_COMMON_CODEC if that is hopeless, or is
-        not so in time."""
+        not so in time. `client`: whose share of the places it takes; see `PlayRequest`."""
         if has_all(live, codecs_by_mid):
             return live
         missing = [codec for group, codec in codecs_by_mid.items() if not supplies_for(live, group, codec)]
         if not set(missing) <= set(wanted.codecs_to_come):
             raise RillcastError(ErrorCode.NO_COMMON_CODEC, "the stream changed its codec during the join", 1.0)
-        if self._awaiting >= MAX_AWAITING:
-            metrics.RUNG_WAITS.labels("too_many").inc()
+        if refused := self._places.take(client):
+            metrics.RUNG_WAITS.labels("too_many" if refused is NoPlace.FULL else refused).inc()
             raise _not_there(missing)
-        self._awaiting += 1
         metrics.AWAITING_RUNGS.inc()
         try:
             found = await self._watch.wait_for(
                 wanted.app, wanted.stream, RUNG_WAIT_S, lambda now: has_all(now, codecs_by_mid)
             )
         finally:
-            self._awaiting -= 1
+            self._places.leave(client)
             metrics.AWAITING_RUNGS.dec()
         metrics.RUNG_WAITS.labels("late" if found is None else "ok").inc()
         if found is None:

@@ -13,6 +13,7 @@ from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_events import SessionEvents
+from services.edge.usecases.viewer_associations import ViewerAssociations
 
 TURN = 32
 """Sessions that are ended in one turn of the event loop: one takes some 20 µs."""
@@ -22,21 +23,43 @@ class SessionEnd:
     """Ends viewers and tells those who must know."""
 
     def __init__(
-        self, plane: CommandBacklog, viewers: Viewers, events: SessionEvents, first_packets: FirstPackets
+        self,
+        plane: CommandBacklog,
+        viewers: Viewers,
+        events: SessionEvents,
+        first_packets: FirstPackets,
+        associations: ViewerAssociations,
     ) -> None:
         self._plane = plane
         self._viewers = viewers
         self._events = events
         self._first_packets = first_packets
+        self._associations = associations
 
-    def end(self, viewer: Viewer, reason: EndReason, *, gone_from_plane: bool = False) -> None:
-        """End the session, and tell its signaling instance."""
+    def end(self, viewer: Viewer, reason: EndReason, *, gone_from_plane: bool = False, silent: bool = False) -> None:
+        """End the session, and tell its signaling instance. `silent`: its client hears nothing of it."""
         in_plane = Stage.CONNECTING <= viewer.stage < Stage.ENDED and not gone_from_plane
         if not self.forget(viewer, reason):
             return
-        self._events.closed(viewer, reason)
+        if not viewer.leaving:
+            self._events.closed(viewer, reason)
         if in_plane:
-            self._plane.execute(protocol.RemoveSession(session=viewer.plane_session))
+            self._plane.execute(protocol.RemoveSession(session=viewer.plane_session, silent=silent))
+
+    def send_away(self, viewer: Viewer, reason: EndReason) -> None:
+        """Tell the session's signaling instance that it is over, and go on with it: so that its client has a picture
+        until another edge serves it. That one goes on with the association of the session, which ends here then without
+        a word, or signaling closes it."""
+        if not viewer.leaving and viewer.stage is not Stage.ENDED:
+            viewer.leaving = True
+            association = self._offer(viewer) if viewer.sdp_offered else ""
+            self._events.closed(viewer, reason, viewer.sdp_offered, association)
+
+    def _offer(self, viewer: Viewer) -> str:
+        def stopped() -> None:
+            self.end(viewer, EndReason.REPLACED, silent=True)
+
+        return self._associations.giver.offer(viewer.session, viewer.plane_session, stopped)
 
     def end_subscription(self, viewer: Viewer, subscription: Subscription, reason: EndReason) -> None:
         """One stream of the session is over. The session goes on with the others, and ends with the last."""
@@ -67,6 +90,7 @@ class SessionEnd:
         metrics.ENDED.labels(reason.value).inc()
         metrics.count(self._viewers)
         self._first_packets.failed(viewer, reason)
+        self._associations.over(viewer)
         return True
 
     def _silence(self, viewer: Viewer, subscription: Subscription) -> None:

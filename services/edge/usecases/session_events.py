@@ -55,10 +55,20 @@ class SessionEvents:
             ),
         )
 
-    def closed(self, viewer: Viewer, reason: EndReason) -> None:
-        """The session is over."""
-        state = SessionState.CLOSED
-        change = SessionChanged(session=viewer.session, node=self._node, state=state, reason=reason)
+    def reached(self, viewer: Viewer) -> None:
+        """The client's ICE has chosen this edge: it is time for the second of two offers."""
+        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, reached=True), again=True)
+
+    def closed(self, viewer: Viewer, reason: EndReason, sdp_offered: str = "", association: str = "") -> None:
+        """The session is over. `sdp_offered`, `association`: see `SessionChanged`."""
+        change = SessionChanged(
+            session=viewer.session,
+            node=self._node,
+            state=SessionState.CLOSED,
+            reason=reason,
+            sdp_offered=sdp_offered,
+            association=association,
+        )
         self._put(viewer, change, again=True)
 
     def _put(self, viewer: Viewer, change: SessionChanged, *, again: bool = False) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import EndReason, MediaKind
@@ -16,16 +15,17 @@ from rillcast.media.sdp import PlayNegotiation, PlayOffer
 from rillcast.node.ice import ice_parameters
 from rillcast.runtime.tasks.together import together
 from services.edge.domain.feed import Feed, FeedSlot
-from services.edge.domain.join_parts import FirstRenditions, Part, not_live
+from services.edge.domain.join_parts import First, FirstRenditions, Part, not_live
 from services.edge.domain.rendition_selector import RenditionSelector
 from services.edge.domain.stage import StageEvent
 from services.edge.domain.subscription import SubscribedTrack, Subscription
+from services.edge.domain.supply import Supplies
 from services.edge.domain.viewer import Viewer, Viewers
-from services.edge.ports import Plane
 from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.rung_wait import RungWait
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.upstream_relays import UpstreamRelays
+from services.edge.usecases.viewer_associations import ViewerAssociations
 
 
 class SessionStart:
@@ -37,41 +37,43 @@ class SessionStart:
         relays: UpstreamRelays,
         session_end: SessionEnd,
         first_packets: FirstPackets,
+        associations: ViewerAssociations,
         *,
-        plane: Plane,
         watch: StreamWatch,
+        supplies: Supplies,
         begun: Callable[[Viewer], None],
         first_budget_bps: int,
     ) -> None:
         """`begun` hears of viewers that the plane has. `first_budget_bps`: see `FirstRenditions`."""
-        self._plane = plane
         self._viewers = viewers
         self._relays = relays
+        self._watch = watch
         self.rungs = RungWait(watch)
         self._session_end = session_end
         self._first_packets = first_packets
+        self._associations = associations
         self._begun = begun
-        self._renditions = FirstRenditions(first_budget_bps)
+        self._renditions = FirstRenditions(supplies, first_budget_bps)
 
     async def prepare(self, viewer: Viewer, parts: Sequence[Part], offer: PlayOffer) -> None:
         """Open the relays of what the client will probably take of our offer. Raises as `begin`."""
         probable = self._renditions.probable(offer, parts)
-        await self._open(viewer, [(part.live, part.subscription.offer(), supply) for part, supply in probable])
+        await self._open(viewer, [(part.subscription.offer(), first) for part, first in probable])
 
     async def begin(self, viewer: Viewer, parts: Sequence[Part], negotiation: PlayNegotiation) -> None:
         """Open the relays of what was agreed on, then the plane's session. Raises the first refusal of a parent,
         NO_COMMON_CODEC, or why the session is over if it ended meanwhile."""
         parts = await self._settled(viewer, parts, negotiation)
-        wanted: list[tuple[LiveStream, FeedSlot, TrackSupply]] = []
-        for part, supplies in self._renditions.agreed(parts, negotiation):
+        wanted: list[tuple[FeedSlot, First]] = []
+        for part, firsts in self._renditions.agreed(parts, negotiation):
             tracks = _add_tracks(viewer, part.subscription, negotiation)
-            wanted += [(part.live, track.shown, supplies[track.group]) for track in tracks]
+            wanted += [(track.shown, firsts[track.group]) for track in tracks]
         await self._open(viewer, wanted)
         for subscription in viewer.subscriptions:
             for track in subscription.tracks:
                 track.muted = track.kind in subscription.wishes.muted
                 track.selector.force(subscription.wishes.height)
-        self._plane.execute(_session(viewer, negotiation))
+        self._associations.begin(viewer, _session(viewer, negotiation))
         for subscription in viewer.subscriptions:
             subscription.give_offered_back()
         self._viewers.advance(viewer, StageEvent.BEGUN)
@@ -86,30 +88,36 @@ class SessionStart:
         for part in parts:
             if not negotiation.of(part.subscription.place):
                 self._session_end.end_subscription(viewer, part.subscription, EndReason.REFUSED)
-        lives = await together(
-            self.rungs.settle(p.live, p.wanted, negotiation.codecs(p.subscription.place)) for p in taken
-        )
-        _require_going_on(viewer)
-        settled = [part._replace(live=live) for part, live in zip(taken, lives, strict=True)]
-        return [part for part in settled if part.subscription in viewer.subscriptions]
+        client, codecs = viewer.request.client, negotiation.codecs
+        await together(self.rungs.settle(p.live, p.wanted, codecs(p.subscription.place), client) for p in taken)
+        require_going_on(viewer)
+        return [self._now(part) for part in taken if part.subscription in viewer.subscriptions]
 
-    async def _open(self, viewer: Viewer, wanted: Iterable[tuple[LiveStream, FeedSlot, TrackSupply]]) -> None:
+    def _now(self, part: Part) -> Part:
+        """The stream as it is now: it may have changed, or gone, while another one was waited for."""
+        live = self._watch.get(part.wanted.app, part.wanted.stream)
+        if live is None:
+            raise not_live()
+        return part._replace(live=live)
+
+    async def _open(self, viewer: Viewer, wanted: Iterable[tuple[FeedSlot, First]]) -> None:
         """Feeds for all, at once. Raises the first refusal, or why the session is over if it ended meanwhile."""
-        _require_going_on(viewer)
+        require_going_on(viewer)
         feeds: list[Feed] = []
-        for live, slot, supply in wanted:
+        for slot, (live, supply) in wanted:
             use = self._relays.use(live, supply)
             slot.put(use)
             feeds.append(use.feed)
         try:
             await self._relays.opened(feeds)
         except RillcastError:
-            _require_going_on(viewer)
+            require_going_on(viewer)
             raise
-        _require_going_on(viewer)
+        require_going_on(viewer)
 
 
-def _require_going_on(viewer: Viewer) -> None:
+def require_going_on(viewer: Viewer) -> None:
+    """Raises why the session is over. Asked after everything that is waited for during a join."""
     if viewer.ended is EndReason.DRAINING:
         raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, "this edge is going away", 1.0)
     if viewer.ended is not None:

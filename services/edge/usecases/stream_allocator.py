@@ -20,6 +20,7 @@ from services.edge.domain.subscription import SubscribedTrack, Subscription
 from services.edge.domain.supply import GroupSupply, Supplies, SwitchCause, switch_cause, with_fewer_layers
 from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.ports import Clock
+from services.edge.usecases.backup_misfits import Misfits
 from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.session_events import SessionEvents
 from services.edge.usecases.track_switch import TrackSwitch
@@ -37,6 +38,7 @@ class StreamAllocator:
         switch: TrackSwitch,
         events: SessionEvents,
         *,
+        supplies: Supplies,
         stream: Callable[[str], LiveStream | None],
         clock: Clock,
     ) -> None:
@@ -48,7 +50,8 @@ class StreamAllocator:
         self._switch = switch
         self._stream = stream
         self._clock = clock
-        self._supplies = Supplies()
+        self._supplies = supplies
+        self._misfits = Misfits()
 
     # ------------------------------------------------------------ what happens
 
@@ -63,16 +66,19 @@ class StreamAllocator:
 
     def _allocate(self, viewer: Viewer, subscription: Subscription, live: LiveStream) -> None:
         layered = any(feed.layer_shares for feed in subscription.shown_feeds())
-        if len(live.supplies()) <= len(subscription.tracks) and not layered:
+        supply, at_home = self._supplies.of(live), all(track.track_of(live.key) for track in subscription.tracks)
+        if at_home and supply.backup is None and len(live.supplies()) <= len(subscription.tracks) and not layered:
             return
-        supply, lost = self._supplies.of(live), self._relays.lost(live)
         for track in subscription.tracks:
+            group = supply.of(track.group, track.codec)
+            here = track.track_of(group.live.key)
             if track.kind is not MediaKind.VIDEO or track.muted:
+                if here is None and group.options:
+                    self._choose(viewer, track, group)
                 continue
             self._switch.give_up_if_overdue(viewer, track)
-            group = supply.of(track.group, track.codec).without(lost)
-            options = group.options
-            if options and (len(options) > 1 or layered or options[0].track != track.track):
+            options = (group := group.without(self._relays.lost(group.live))).options
+            if options and (len(options) > 1 or layered or options[0].track != here):
                 self._choose(viewer, track, group)
                 self._keep_spare(track, group)
 
@@ -83,6 +89,7 @@ class StreamAllocator:
     def stream_unwatched(self, key: str) -> None:
         """Nobody here watches the stream."""
         self._supplies.forget(key)
+        self._misfits.forget(key)
 
     def reconcile(self, viewer: Viewer) -> list[tuple[Subscription, Left]]:
         """Tracks whose rendition is gone get another one. What is left of each subscription to a stream that lives."""
@@ -92,12 +99,13 @@ class StreamAllocator:
         return [(s, self._reconcile(viewer, s, live)) for s, live in lives if live is not None]
 
     def _reconcile(self, viewer: Viewer, subscription: Subscription, live: LiveStream) -> Left:
-        supply, lost = self._supplies.of(live), self._relays.lost(live)
+        supply = self._supplies.of(live)
         for track in subscription.tracks:
             group = supply.of(track.group, track.codec)
-            if group.options and (track.track, track.codec) not in supply.offered:
+            if group.options and (track.track_of(group.live.key), track.codec) not in group.offered:
                 self._switch.abandon(viewer, track)
-                self._choose(viewer, track, group.without(lost))
+                self._choose(viewer, track, group.without(self._relays.lost(group.live)))
+            self._misfits.note(supply, track.group, track.codec)
         wanted = viewer.request.subscriptions[subscription.place]
         return what_is_left(subscription.tracks, supply, wanted.ladder_codecs)
 
@@ -147,7 +155,7 @@ class StreamAllocator:
         """Of the first video of a stream that is sent now; 0 while it is unknown."""
         for track in subscription.tracks:
             if track.kind is MediaKind.VIDEO and track.shown.feed is not None:
-                live = self._stream(subscription.key)
+                live = self._stream(track.shown.feed.key)
                 supply = live.supply(track.shown.feed.track.track) if live is not None else None
                 shown = supply.track if supply is not None else track.shown.feed.track
                 self._events.height(viewer, subscription, shown.height)
@@ -172,10 +180,11 @@ class StreamAllocator:
     # ------------------------------------------------------------ choosing
 
     def _choose(self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply) -> None:
-        sent = (track.track, track.layers)
+        here = track.track_of(group.live.key)
+        sent = (here, track.layers)
         choice = track.selector.choose(
             self._options(group, track),
-            track.track,
+            here,
             self._link(viewer, track),
             self._clock(),
             layers=track.layers,
@@ -190,7 +199,7 @@ class StreamAllocator:
 
     def _options(self, group: GroupSupply, track: SubscribedTrack) -> tuple[Option, ...]:
         key = group.live.key
-        sent = (track.track, track.layers)
+        sent = (track.track_of(key), track.layers)
         return with_fewer_layers(
             group.options, lambda rendition: self._relays.layer_shares(key, (rendition, track.codec)), sent
         )
@@ -198,25 +207,33 @@ class StreamAllocator:
     def _carry_out(
         self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply, chosen: TrackId, layers: int
     ) -> None:
-        if chosen != track.track:
+        if chosen != track.track_of(group.live.key):
             self._switch.abandon(viewer, track)
-        if chosen == track.track:
+        here = track.track_of(group.live.key)
+        if chosen == here:
             self._switch.change_layers(viewer, track, layers)
             return
-        forced = bool(track.selector.forced_height)
-        cause = SwitchCause.FORCED if forced else switch_cause(group.supplies, track.track, chosen)
+        cause = switch_cause(group.supplies, here, chosen)
+        if here is None and track.track is not None:
+            cause = SwitchCause.BACKUP if group.is_backup else SwitchCause.BACK
+        elif track.selector.forced_height:
+            cause = SwitchCause.FORCED
         metrics.SWITCHES.labels(cause.value).inc()
         use = self._relays.use(group.live, group.of(chosen))
-        self._switch.begin(viewer, track, use, layers, hold=cause is SwitchCause.DOWN)
+        # Nothing of another stream's sound is heard any more while the picture still comes of it.
+        hold = cause is SwitchCause.DOWN or (here is None and track.kind is MediaKind.AUDIO)
+        self._switch.begin(viewer, track, use, layers, hold=hold)
 
     def _keep_spare(self, track: SubscribedTrack, group: GroupSupply) -> None:
         """Keep the next lower rendition at hand: when a link gets slow there is no time to open its relay. Only what
         the publisher sends anyway; a transcoder would have to encode it."""
         supplies = group.supplies
-        place = next((i for i, supply in enumerate(supplies) if supply.track.track == track.track), 0)
+        here = track.track_of(group.live.key)
+        place = next((i for i, supply in enumerate(supplies) if supply.track.track == here), 0)
         lower = supplies[place - 1] if place > 0 and supplies[place - 1].node == group.live.record.owner else None
         spare = track.spare.feed
-        if (spare.track.track if spare is not None else None) != (lower.track.track if lower is not None else None):
+        kept = (spare.key, spare.track.track) if spare is not None else None
+        if kept != ((group.live.key, lower.track.track) if lower is not None else None):
             track.spare.put(self._relays.use(group.live, lower) if lower is not None else None)
 
     def _probe(self, viewer: Viewer, track: SubscribedTrack, order: ProbeOrder, *, fits: bool) -> None:

@@ -56,19 +56,15 @@ class TrackSwitch:
         return len(self._waiting)
 
     def begin(self, viewer: Viewer, track: SubscribedTrack, use: FeedUse, layers: int, *, hold: bool) -> None:
-        """Switch to what `use` holds, with so many temporal layers. `hold`: nothing is sent until it is complete."""
+        """Switch to what `use` holds, with so many temporal layers. `hold`: nothing is sent until it is complete. Of a
+        track that is muted nothing is sent anyway, so it is complete at once."""
+        if track.muted:
+            track.shown.put(use)
+            self._limit(viewer, track, layers, before=track.shown_layers)
+            return
         track.coming.put(use)
         track.next_layers, track.held, track.switching_since = layers, hold, self._clock()
-        waiting = self._waiting.get(use.feed)
-        if waiting is not None:
-            waiting.append((viewer, track))
-            return
-        try:
-            self._tasks.start(self._point_all(use.feed), f"switches to {use.feed.track.track} of {use.feed.key}")
-        except RillcastError:  # too much runs on the side: as if the relay had not opened
-            track.coming.put(None)
-            return
-        self._waiting[use.feed] = deque(((viewer, track),))
+        self._point_when_open(viewer, track, use.feed)
 
     def completed(self, viewer: Viewer, index: int, source: SourceId) -> SubscribedTrack | None:
         """The plane has switched a track; which it was, unless that switch was given up meanwhile."""
@@ -100,7 +96,13 @@ class TrackSwitch:
         if track.muted != muted:
             track.muted = muted
             self.abandon(viewer, track)
-            self._point(viewer, track, None if muted else track.shown.feed)
+            feed = track.shown.feed
+            if muted or feed is None or feed.relay.ever_open:
+                self._point(viewer, track, None if muted else feed)
+            else:
+                track.coming.put_from(track.shown)
+                track.next_layers, track.switching_since = track.shown_layers, self._clock()
+                self._point_when_open(viewer, track, feed)
 
     def change_layers(self, viewer: Viewer, track: SubscribedTrack, layers: int) -> None:
         """Send other temporal layers of what is sent, or is about to be."""
@@ -109,6 +111,18 @@ class TrackSwitch:
             return
         metrics.LAYER_CHANGES.labels("up" if layers > track.shown_layers else "down").inc()
         self._limit(viewer, track, layers, before=track.shown_layers)
+
+    def _point_when_open(self, viewer: Viewer, track: SubscribedTrack, feed: Feed) -> None:
+        waiting = self._waiting.get(feed)
+        if waiting is not None:
+            waiting.append((viewer, track))
+            return
+        try:
+            self._tasks.start(self._point_all(feed), f"switches to {feed.track.track} of {feed.key}")
+        except RillcastError:  # too much runs on the side: as if the relay had not opened
+            track.coming.put(None)
+            return
+        self._waiting[feed] = deque(((viewer, track),))
 
     async def _point_all(self, feed: Feed) -> None:
         """Wait for a relay, then point all tracks at it that still want it, without holding the event loop."""

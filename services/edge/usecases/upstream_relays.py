@@ -10,18 +10,21 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, TrackId
+from rillcast.contracts.ids import ClaimId, NodeId, TrackId
+from rillcast.contracts.messages import RelayLeaving
 from rillcast.contracts.records import TrackRecord
 from rillcast.media import protocol
 from rillcast.media.protocol import SourceId
 from rillcast.node.background import BackgroundTasks
 from rillcast.node.load import MediaLoad
-from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelay, ChildRelays, ChildState
+from rillcast.relay.child import OPEN_TIMEOUT_S, ChildRelays
+from rillcast.relay.child_relay import ChildRelay, ChildState
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
 from services.edge.domain.feed import Feed, FeedName, FeedUse, name_of
@@ -31,6 +34,7 @@ trace = tracer("rillcast.edge")
 
 USABLE_TIMEOUT_S = 1.5 * OPEN_TIMEOUT_S
 """How long somebody waits for a relay: it may be on its second attempt."""
+MOST_AWAITING = 256
 AVOID_LOST_S = 5.0
 """For so long a rendition whose transcoder fell silent isn't chosen; its lease may say nothing of its death yet."""
 
@@ -63,6 +67,8 @@ class UpstreamRelays:
         """Feeds that time may change: those without users, and those that are not open."""
         self._outcomes: dict[Feed, asyncio.Future[RillcastError | None]] = {}
         self._started: dict[Feed, asyncio.Event] = {}
+        self._awaited: set[asyncio.Future[None]] = set()
+        """Of those who wait until something is open."""
         self._last_source = 0
         self._last_loss = -math.inf
 
@@ -82,6 +88,11 @@ class UpstreamRelays:
         feed.users += 1
         return FeedUse(feed, self._released)
 
+    def use_again(self, feed: Feed) -> FeedUse:
+        """Use a feed that is open, once more."""
+        feed.users += 1
+        return FeedUse(feed, self._released)
+
     async def opened(self, feeds: Iterable[Feed]) -> None:
         """Wait until these are open. Raises the first refusal, or NO_NODE_AVAILABLE if a parent does not answer."""
         awaited = [self._opened(feed) for feed in feeds if feed.relay.state is not ChildState.OPEN]
@@ -90,6 +101,23 @@ class UpstreamRelays:
         results = await asyncio.gather(*awaited, return_exceptions=True)
         if failed := next((result for result in results if result is not None), None):
             raise failed
+
+    async def until_open(self, key: str, track: TrackId, claim: ClaimId, timeout_s: float) -> None:
+        """Wait until a track is fed under this claim, if it is, or was, fed at all. Returns after `timeout_s` at the
+        latest, and at once when too many wait."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while (
+                    any(feed.track.track == track for feed in self.feeds_of(key))
+                    and self.open_feed(key, track, claim) is None
+                    and len(self._awaited) < MOST_AWAITING
+                ):
+                    opened = asyncio.get_running_loop().create_future()
+                    self._awaited.add(opened)
+                    try:
+                        await opened
+                    finally:
+                        self._awaited.discard(opened)
 
     async def filled(self, feed: Feed, fill_s: float, patience_s: float) -> None:
         """Wait until a relay has flowed for `fill_s`, but no longer than `patience_s` for its first packet."""
@@ -120,8 +148,25 @@ class UpstreamRelays:
         feed = self._feeds.get(key, {}).get(name)
         return feed.layer_shares if feed is not None else ()
 
+    def all(self) -> list[Feed]:
+        """The feeds of all streams, also those that linger or are not open."""
+        return list(self._by_source.values())
+
+    def unsettled(self) -> list[Feed]:
+        """The feeds that are not open, and some others."""
+        return list(self._unsettled)
+
+    def unfed_s(self, feed: Feed) -> float:
+        """For how long a feed that was open is not; 0 when it is."""
+        return 0.0 if feed.relay.state is ChildState.OPEN else self._clock() - feed.relay.unfed_since
+
+    def open_feed(self, key: str, track: TrackId, claim: ClaimId) -> Feed | None:
+        """The feed that brings a track under this claim right now."""
+        feeds = (feed for feed in self.feeds_of(key) if feed.track.track == track and feed.relay.claim == claim)
+        return next((feed for feed in feeds if feed.relay.state is ChildState.OPEN), None)
+
     def feeds_of(self, key: str) -> list[Feed]:
-        """The feeds of a stream."""
+        """All relays through which tracks of a stream come to this edge, whoever uses them."""
         return list(self._feeds.get(key, {}).values())
 
     def of_source(self, source: SourceId) -> Feed | None:
@@ -133,12 +178,12 @@ class UpstreamRelays:
         make them. Never the origin's own: without it there is nothing better."""
         if self._clock() - self._last_loss >= AVOID_LOST_S:
             return frozenset()
-        silent = {feed.relay.parent for feed in self.feeds_of(live.key) if self._is_lost(feed, live)}
+        silent = {feed.relay.owner for feed in self.feeds_of(live.key) if self._is_lost(feed, live)}
         return frozenset(supply.track.track for supply in live.supplies() if supply.node in silent)
 
     def _is_lost(self, feed: Feed, live: LiveStream) -> bool:
-        supply, parent = _supply(feed, live), feed.relay.parent
-        if supply is None or supply.node != parent or parent == live.record.owner:
+        supply, owner = _supply(feed, live), feed.relay.owner
+        if supply is None or supply.node != owner or owner == live.record.owner:
             return False
         return feed.relay.state is not ChildState.OPEN and self._clock() - feed.lost_at < AVOID_LOST_S
 
@@ -174,8 +219,8 @@ class UpstreamRelays:
                 pass
 
     def on_stream_changed(self, key: str, live: LiveStream | None) -> None:
-        """The directory shows this now. Feeds whose parent or claim is out of date are opened anew, after a short,
-        random delay: every edge of the stream sees the change at the same time."""
+        """The directory shows this now. Feeds whose parent or claim is out of date are opened anew, at once unless that
+        was in vain a moment ago."""
         if live is None:
             return
         for feed in self.feeds_of(key):
@@ -185,6 +230,15 @@ class UpstreamRelays:
             elif supply is not None and not feed.relay.comes_from(supply):
                 feed.relay.moved(self._clock())
                 self._unsettled.add(feed)
+                self._ask_if_due(feed)
+
+    async def left_by(self, _subject: str, event: RelayLeaving) -> None:
+        """A parent says that it is about to end a relay."""
+        for feed in self.all():
+            if feed.relay.left_by(event, self._clock()):
+                metrics.RELAY_PARENTS_LEFT.inc()
+                self._unsettled.add(feed)
+                self._ask_if_due(feed)
 
     def drop(self, key: str) -> None:
         """The stream has ended: close its feeds without linger. Call after its viewers released them."""
@@ -207,13 +261,17 @@ class UpstreamRelays:
                     self._close(feed)
             elif state is ChildState.OPEN:
                 self._unsettled.discard(feed)
-            elif state is ChildState.WAITING and now >= feed.relay.due:
-                live = self._stream(feed.key)
-                supply = _supply(feed, live)
-                if live is not None and supply is not None:
-                    self._begin(feed, live, supply)
+            else:
+                self._ask_if_due(feed)
 
     # ------------------------------------------------------------ inside
+
+    def _ask_if_due(self, feed: Feed) -> None:
+        if feed.users and feed.relay.state is ChildState.WAITING and self._clock() >= feed.relay.due:
+            live = self._stream(feed.key)
+            supply = _supply(feed, live)
+            if live is not None and supply is not None:
+                self._begin(feed, live, supply)
 
     def _new_feed(self, key: str, track: TrackRecord) -> Feed:
         self._last_source += 1
@@ -246,6 +304,7 @@ class UpstreamRelays:
                 await opening
         except RillcastError as refusal:
             self._settle(feed, refusal)
+            self._owner_refused(feed, parent, refusal)
             if feed.users == 0 and feed.relay.state is ChildState.WAITING and not feed.relay.ever_open:
                 self._close(feed)
             return
@@ -253,7 +312,12 @@ class UpstreamRelays:
             return
         if again:
             metrics.RELAY_MOVES.inc()
+        feed.owner_gone = False
+        metrics.count_levels(feed.relay.level for feed in self.all() if feed.relay.state is ChildState.OPEN)
         self._settle(feed, None)
+        for opened in self._awaited:
+            if not opened.done():
+                opened.set_result(None)
         self.on_stream_changed(feed.key, self._stream(feed.key))
 
     async def _opened(self, feed: Feed) -> None:
@@ -279,8 +343,18 @@ class UpstreamRelays:
     def _lost(self, feed: Feed) -> None:
         if feed.relay.lost(self._clock()):
             metrics.RELAY_PARENTS_LOST.inc()
-            feed.lost_at = self._last_loss = self._clock()
+            if feed.relay.parent == feed.relay.owner:
+                feed.lost_at = self._last_loss = self._clock()
             self._unsettled.add(feed)
+            self._ask_if_due(feed)
+
+    def _owner_refused(self, feed: Feed, owner: NodeId, refusal: RillcastError) -> None:
+        """Of a transcoder that nobody can reach nothing is to be had, also not by other edges."""
+        live = self._stream(feed.key)
+        lost = refusal.code is ErrorCode.NO_NODE_AVAILABLE and feed.relay.ever_open
+        if lost and live is not None and owner != live.record.owner:
+            feed.owner_gone = True
+            feed.lost_at = self._last_loss = self._clock()
 
     def _flows(self, feed: Feed) -> None:
         feed.relay.flows()

@@ -16,7 +16,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, stream_key
 from rillcast.contracts.messages import Ack, AnswerRequest, PlayRequest, PlaySubscription, SessionAnswer
 from rillcast.contracts.words import EndReason
-from rillcast.media.sdp import TooManyTracks, answer_play, offer_play
+from rillcast.media.sdp import TooManyTracks, after_move, answer_play, before_viewer_moves, offer_play
 from rillcast.runtime.tasks.together import together
 from rillcast.runtime.telemetry.tracing import tracer
 from services.edge import metrics
@@ -27,7 +27,8 @@ from services.edge.domain.viewer import Viewer, Viewers
 from services.edge.ports import Clock
 from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
-from services.edge.usecases.session_start import SessionStart
+from services.edge.usecases.session_start import SessionStart, require_going_on
+from services.edge.usecases.viewer_associations import ViewerAssociations
 
 trace = tracer("rillcast.edge")
 
@@ -35,8 +36,6 @@ RECORD_WAIT_S = 1.0
 """Signaling may have seen the stream a moment before us."""
 CROWD_RETRY_S = 2.0
 """When it is worth asking again while too many viewers are connecting."""
-CLIENT_SHARE = 4
-"""One client may have one in so many of the handshakes that may be under way."""
 
 
 class ViewerJoin:
@@ -48,15 +47,16 @@ class ViewerJoin:
         start: SessionStart,
         session_end: SessionEnd,
         first_packets: FirstPackets,
+        associations: ViewerAssociations,
         *,
         node: NodeId,
-        room: Callable[[], None],
+        room: Callable[[str], None],
         watch: StreamWatch,
         clock: Clock,
         max_connecting: int,
     ) -> None:
-        """`room` raises when this node takes nobody more. `max_connecting`: sessions whose handshake isn't finished;
-        more are refused."""
+        """`room` raises when this node takes nobody more, or nobody of this client. `max_connecting`: sessions whose
+        handshake isn't finished; more are refused."""
         self._node = node
         self._room = room
         self._watch = watch
@@ -64,6 +64,7 @@ class ViewerJoin:
         self._start = start
         self._session_end = session_end
         self._first_packets = first_packets
+        self._associations = associations
         self._clock = clock
         self._max_connecting = max_connecting
 
@@ -128,14 +129,27 @@ class ViewerJoin:
             offer = viewer.offer = offer_play([sent(part) for part in parts], viewer.local)
         except TooManyTracks as error:
             raise RillcastError(ErrorCode.BAD_REQUEST, str(error)) from None
-        await self._start.prepare(viewer, parts, offer)
+        sdp, then = offer.sdp, ""
+        preparing = [self._start.prepare(viewer, parts, offer)]
+        if first := viewer.request.sdp_offered and before_viewer_moves(sdp, viewer.request.sdp_offered):
+            sdp, then = first, after_move(sdp)
+            preparing.append(self._associations.ready(viewer))
+        await together(preparing)
+        require_going_on(viewer)
         self._viewers.advance(viewer, StageEvent.OFFER_SENT)
-        return SessionAnswer(session=session, node=self._node, sdp=offer.sdp, id_mapping=offer.id_mapping)
+        return SessionAnswer(
+            session=session,
+            node=self._node,
+            sdp=sdp,
+            sdp_then=then,
+            keeps_association=viewer.takeover is not None,
+            id_mapping=offer.id_mapping,
+        )
 
     async def _lives(self, wanted: tuple[PlaySubscription, ...]) -> list[LiveStream]:
-        """All streams, or a refusal."""
-        waits = (self._watch.wait_for(one.app, one.stream, RECORD_WAIT_S) for one in wanted)
-        lives = [live for live in await together(waits) if live is not None]
+        """All streams as they are when the last one is there, or a refusal: one may go while another is waited for."""
+        await together(self._watch.wait_for(one.app, one.stream, RECORD_WAIT_S) for one in wanted)
+        lives = [live for one in wanted if (live := self._watch.get(one.app, one.stream)) is not None]
         if len(lives) < len(wanted):
             raise not_live()
         return lives
@@ -157,12 +171,16 @@ class ViewerJoin:
         return parts
 
     def _admit(self, client: str) -> None:
-        """Who has many handshakes under way is refused before others have to be."""
-        self._room()
-        if self._viewers.connecting_of(client) >= max(1, self._max_connecting // CLIENT_SHARE):
+        """Who has many handshakes under way is refused before others have to be: a client may begin one more as long as
+        fewer are its own than may still begin (`rillcast.cluster.shares`)."""
+        self._room(client)
+        free = self._max_connecting - self._viewers.connecting
+        if 0 < free <= self._viewers.connecting_of(client):
+            metrics.CONNECTING_REFUSED.labels("address_full").inc()
             text = "too many viewers from your address are connecting to this edge"
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, text, CROWD_RETRY_S)
         if self._viewers.connecting >= self._max_connecting:
+            metrics.CONNECTING_REFUSED.labels("full").inc()
             text = "too many viewers are connecting to this edge"
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, text, CROWD_RETRY_S)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 import msgspec
 
@@ -14,7 +14,9 @@ from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media.protocol import SourceId, SourceStats
+from services.origin.domain.backup_cover import BackupCover
 from services.origin.domain.publish_state import PublishEvent, PublishState, after
+from services.origin.domain.publisher_media import PublisherMedia
 from services.origin.domain.takeover import SILENT_S, Living, Marks, settled_at
 
 _STOPPED_MS = 2_000
@@ -34,6 +36,12 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """From the beginning to the first media, and how long the stream waits for a session that was lost."""
     name: str = ""
     meta_data: str = ""
+    client: str = ""
+    """Whose share of the places it takes while it connects; empty = nobody's."""
+    movable: bool = False
+    """As `PublishRequest.movable`."""
+    ownerless_claim: str = ""
+    """As `PublishRequest.ownerless_claim`."""
     publish_type: str = "WebRTC"
     """As `StreamRecord.publish_type`."""
 
@@ -51,12 +59,27 @@ class Due(Enum):
     """The publisher did not return."""
 
 
+class StreamEnd(StrEnum):
+    """How a stream ended at this origin: the labels of ``rillcast_origin_ended``."""
+
+    STOPPED = "stopped"
+    NOT_RETURNED = "not_returned"
+    """Its publisher was gone for longer than the grace time."""
+    HANDED_OVER = "handed_over"
+    """Another origin has it."""
+    STOOD_DOWN = "stood_down"
+    """Another node has a higher epoch."""
+    DRAINED = "drained"
+
+
 class Grace(msgspec.Struct, frozen=True):
     """The time a stream waits for its publisher's return."""
 
     until: float
     reason: EndReason
     """Why the publisher is gone."""
+    since: float
+    """When it was gone."""
 
 
 class OwnedStream:
@@ -77,8 +100,10 @@ class OwnedStream:
         self.silent = False
         """Whether viewers get nothing new, as far as was noticed."""
         self.grace: Grace | None = None
+        self.media = PublisherMedia(0.0)
+        self.media.lay_out(tracks)
+        self.cover = BackupCover()
         self._settled_at = -math.inf
-        self._heard_at = 0.0
         self._repair: dict[TrackId, tuple[int, int]] = {}
 
     @property
@@ -96,7 +121,7 @@ class OwnedStream:
     def begin(self, publisher: Publisher, now: float) -> None:
         """The first session here has the stream. Its media has arrived."""
         self.publisher = publisher
-        self._heard_at = now
+        self.media.began(now)
         if self.restored:
             self._settled_at = settled_at(self._settled_at, now)
 
@@ -112,6 +137,7 @@ class OwnedStream:
         self.tracks = {track.track: track for track in tracks}
         self.sources = dict(sources)
         self.worker = worker
+        self.media.lay_out(tracks)
         self._repair.clear()
 
     def renegotiated(self, tracks: Sequence[TrackRecord]) -> None:
@@ -123,9 +149,15 @@ class OwnedStream:
         """The publisher is gone; keep the stream so long for its return. A grace time that runs already is not
         prolonged, and keeps its reason."""
         self._advance(PublishEvent.GONE)
-        fresh = Grace(now + seconds, reason)
+        fresh = Grace(now + seconds, reason, now)
         before = self.grace or fresh
-        self.grace = Grace(min(before.until, fresh.until), before.reason)
+        self.grace = Grace(min(before.until, fresh.until), before.reason, before.since)
+
+    def uncovered(self, now: float) -> None:
+        """Viewers are no longer shown a backup. If the publisher is gone, the stream waits for it once more."""
+        if self.grace is not None:
+            again = now + self.publisher.start_timeout_s
+            self.grace = msgspec.structs.replace(self.grace, until=max(self.grace.until, again))
 
     def over(self) -> None:
         """The stream is no longer here. Final."""
@@ -133,8 +165,7 @@ class OwnedStream:
 
     def heard(self, track: TrackId, stats: SourceStats, now: float) -> tuple[int, int]:
         """The plane's figures of a source, once a second. Packets lost and recovered since the last ones."""
-        if stats.packets:
-            self._heard_at = max(self._heard_at, now - stats.silent_ms / 1000)
+        self.media.heard(track, stats, now)
         known = self.tracks[track]
         self.tracks[track] = msgspec.structs.replace(
             known,
@@ -148,28 +179,29 @@ class OwnedStream:
 
     def notice_silence(self, now: float) -> bool:
         """Look whether media comes. Whether that is news."""
-        before, self.silent = self.silent, now - self._heard_at > SILENT_S
+        before, self.silent = self.silent, now - self.media.heard_at > SILENT_S
         return self.silent is not before
 
     # ---- what follows
 
     def due(self, now: float) -> Due:
         """What the passing of time has brought. Call several times a second."""
-        if self.grace is not None:
-            return Due.GRACE_OVER if now >= self.grace.until else Due.NOTHING
-        return Due.NOTHING
+        grace = self.grace
+        over = grace is not None and now >= grace.until and not self.cover.keeps(grace.since, now)
+        return Due.GRACE_OVER if over else Due.NOTHING
 
     def living(self, now: float, *, connected: bool) -> Living:
         """How the publisher looks to somebody who wants the stream. `connected`: whether its session is there."""
         return Living(
             marks=self.publisher.marks,
-            last_heard_s=now - self._heard_at,
+            last_heard_s=now - self.media.heard_at,
             connected=connected,
             settled_in_s=max(0.0, self._settled_at - now),
         )
 
     def record(self, epoch: Epoch) -> StreamRecord:
         """The record to write, under this epoch of the lease."""
+        shown = self.cover.shown
         return StreamRecord(
             app=self.publisher.app,
             stream=self.publisher.stream,
@@ -183,9 +215,12 @@ class OwnedStream:
             meta_data=self.publisher.meta_data,
             credential_digest=self.publisher.marks.verified,
             secret_digest=self.publisher.marks.secret,
+            movable=self.publisher.movable,
             publish_type=self.publisher.publish_type,
             epoch=epoch.number,
             claim=epoch.claim,
+            backup=shown.stream if shown is not None else None,
+            backup_longest_s=shown.longest_s if shown is not None else 0,
         )
 
     def _advance(self, event: PublishEvent) -> None:

@@ -7,6 +7,9 @@
 3. Anybody else displaces a publisher who was not verified once nothing was received from it for 3 s, whatever became of
    its session. So a client that can't keep a secret gets its stream back, and one that can has a head start.
 
+When the owner has ended, this holds for the origin that is asked next, by what the record says. A publisher that can be
+moved is not silent then: the stream is kept for it until the record expires.
+
 An address and a user agent say nothing. Whoever may, takes over when its own media has arrived, and not before.
 """
 
@@ -68,6 +71,27 @@ def may_take_over(living: Living, newcomer: Marks) -> bool:
     if is_same_publisher(living.marks, newcomer):
         return True
     return living.last_heard_s > SILENT_S and not living.marks.verified
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store says of a stream whose owner is not asked."""
+
+    marks: Marks
+    """Of the publisher that it had."""
+    claim: str
+    movable: bool
+    """Whether that publisher is being moved, if its origin has ended."""
+
+
+def may_inherit(left: Left, newcomer: Marks, ownerless_claim: str) -> bool:
+    """Whether a newcomer gets a stream at once whose record lies in the store, without a word of its owner.
+    `ownerless_claim`: that whose owner has ended, as signaling says. Nothing is received any more from a publisher
+    whose origin has ended, so rule 3 holds, and rule 2 too. But who is being moved has done nothing to lose its stream,
+    and is back in a moment: it has as long as the record lasts."""
+    if is_same_publisher(left.marks, newcomer):
+        return True
+    is_ownerless = bool(ownerless_claim) and left.claim == ownerless_claim
+    return is_ownerless and not left.movable and not left.marks.verified
 
 
 def turn(living: Living, newcomer: Marks) -> Turn:

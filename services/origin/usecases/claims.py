@@ -23,7 +23,7 @@ from rillcast.node.metrics import LEASE_FORGOTTEN, LEASE_NO_RECORD
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 from services.origin.domain.owned_stream import OwnedStream, Publisher
-from services.origin.domain.takeover import SILENT_S, Marks, is_same_publisher
+from services.origin.domain.takeover import SILENT_S, Left, Marks, is_same_publisher, may_inherit
 from services.origin.ports import Bus, Clock, KeyValue, WallClock
 
 log = get_logger(__name__)
@@ -149,9 +149,14 @@ class Claims:
         record = _record_or_none(publisher.key, entry.value)
         if record is None:
             return False
-        if not is_same_publisher(_marks(record), publisher.marks):
+        if not _may_inherit(record, publisher):
             await self._ask_for_a_stranger(record, only_asking=True)
         return True
+
+    def is_of(self, publisher: Publisher) -> bool:
+        """Whether the stream that lives elsewhere, as far as this node has heard, is this publisher's."""
+        live = self._known(publisher.key)
+        return live is not None and is_same_publisher(_marks(live.record), publisher.marks)
 
     async def _released(self, key: str) -> None:
         """Whoever ended the stream here a moment ago has given the key back, or takes long."""
@@ -184,7 +189,7 @@ class Claims:
                 continue
             above = max(above, epoch_of(record, entry.revision))
             if record.publisher_session != displaced:
-                giving_up = await self._displace(record, stream.publisher.marks)
+                giving_up = await self._displace(record, stream.publisher)
                 displaced = record.publisher_session
                 stream.inherit(record)
         raise in_use()
@@ -207,13 +212,15 @@ class Claims:
         release.add_done_callback(done)
         return release
 
-    async def _displace(self, record: StreamRecord, newcomer: Marks) -> asyncio.Task[None] | None:
+    async def _displace(self, record: StreamRecord, newcomer: Publisher) -> asyncio.Task[None] | None:
         """Find that the publisher may have the stream, and have the present owner give it up. Raises STREAM_ID_IN_USE.
 
         For a rightful publisher nothing depends on the answer, since the store decides who has the key, and an owner
         that was overtaken stands down. So its claim does not wait long; the task ends when the owner has answered."""
-        if not is_same_publisher(_marks(record), newcomer):
+        if not _may_inherit(record, newcomer):
             await self._ask_for_a_stranger(record)
+            return None
+        if not is_same_publisher(_marks(record), newcomer.marks):  # nobody is there to be told
             return None
         if record.owner == self._node:  # left by this node's previous process
             return None
@@ -294,6 +301,11 @@ def reserved(publisher: Publisher) -> RillcastError:
 
 def _marks(record: StreamRecord) -> Marks:
     return Marks(verified=record.credential_digest, secret=record.secret_digest)
+
+
+def _may_inherit(record: StreamRecord, newcomer: Publisher) -> bool:
+    left = Left(marks=_marks(record), claim=record.claim, movable=record.movable)
+    return may_inherit(left, newcomer.marks, newcomer.ownerless_claim)
 
 
 def _record(key: str, value: bytes) -> StreamRecord:

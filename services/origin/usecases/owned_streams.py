@@ -33,6 +33,7 @@ class OwnedStreams:
         self._by_key: dict[str, Owned] = {}
         self._by_session: dict[SessionId, Owned] = {}
         self._by_source: dict[SourceId, tuple[Owned, TrackId]] = {}
+        self._kept: frozenset[SessionId] = frozenset()
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -83,6 +84,16 @@ class OwnedStreams:
     def source(self, source: SourceId) -> tuple[Owned, TrackId] | None:
         """The stream and the track that have this source of the plane."""
         return self._by_source.get(source)
+
+    def keep_for_their_publishers(self) -> None:
+        """All streams are about to be left to the next origin. Nobody but their publishers is to have them there, as
+        far as those were verified or are being moved: strangers wait for the end of the lease."""
+        publishers = (owned.stream.publisher for owned in self)
+        self._kept = frozenset(one.session for one in publishers if one.movable or one.marks.verified)
+
+    def is_kept(self, session: SessionId) -> bool:
+        """Whether this publisher's stream is kept for it, since this node was emptied the last time."""
+        return session in self._kept
 
     def relay_offer(self, request: RelayOpen) -> RelayOffer:
         """What a child gets. Raises NO_STREAM_EXIST."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
@@ -34,6 +34,10 @@ class Reports(Protocol):
         """The last report of each node of a kind that is heard of."""
         ...
 
+    def placeable(self, kind: NodeKind) -> Mapping[NodeId, NodeReport]:
+        """The last report of each node of a kind that takes new work, as far as is known: a view, made in no time."""
+        ...
+
 
 class MediaNodes(Protocol):
     """Requests to one origin or edge. Each raises `RillcastError`: the node's refusal, or NO_NODE_AVAILABLE when it
@@ -47,8 +51,16 @@ class MediaNodes(Protocol):
         """Open a viewer's session at an edge."""
         ...
 
+    async def move_in(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
+        """Open a session at an origin in which a publisher goes on. The answer carries an offer."""
+        ...
+
     async def accept(self, session: SessionId, node: NodeId, sdp_answer: str, timeout_s: float) -> None:
         """Hand a viewer's answer to its edge."""
+        ...
+
+    async def accept_move(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
+        """Hand a publisher's answer to the origin that it moves to."""
         ...
 
     async def select(self, session: SessionId, node: NodeId, height: int) -> None:
@@ -98,6 +110,14 @@ class Streams(Protocol):
 
     def count(self, app: AppName, besides: StreamId) -> int:
         """Streams of an app other than `besides`."""
+        ...
+
+
+class WatchedStreams(Streams, Protocol):
+    """The same, with what became of those that are not live."""
+
+    def has_lost_owner(self, app: AppName, stream: StreamId) -> bool:
+        """Whether it is not live since its origin fell silent a moment ago, and its publisher is likely to return."""
         ...
 
 
@@ -173,3 +193,5 @@ class Tally(Protocol):
     def refused_input(self, reason: str) -> None: ...
 
     def joined(self, role: str, outcome: str, seconds: float | None = None) -> None: ...
+
+    def publisher_moved(self, outcome: str, seconds: float | None = None) -> None: ...

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId
+from rillcast.contracts.messages import NodeReport
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
@@ -25,7 +27,7 @@ from services.signaling.core.adapters.bus_license import BusLicense
 from services.signaling.core.adapters.bus_media_nodes import BusMediaNodes
 from services.signaling.core.adapters.bus_reservations import BusReservations
 from services.signaling.core.adapters.bus_session_events import BusSessionEvents
-from services.signaling.core.adapters.directory_audience import DirectoryAudience
+from services.signaling.core.adapters.directory_nodes import follow_nodes
 from services.signaling.core.adapters.directory_streams import DirectoryStreams
 from services.signaling.core.adapters.file_tables import read_apps, read_cidr_table
 from services.signaling.core.adapters.http_client_reader import ClientReader
@@ -42,6 +44,7 @@ from services.signaling.core.usecases.admission import Admission, AskingCheck, L
 from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.held_locks import OneTimeTokens, SubscriberCodes
 from services.signaling.core.usecases.join_rate import JoinRate
@@ -74,7 +77,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     broadcasts: BroadcastCatalog
     broadcast_store: BroadcastStore
     license: BusLicense
-    audience: DirectoryAudience
+    audience: Carriers
     admission: Admission
     clients: ClientReader
     nodes: BusMediaNodes
@@ -84,6 +87,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: SubscriberStore
     grants: Grants
     tally: Tally
+    changes: ChangeRate
     address_of: Callable[[NodeId], str]
     """A node's address for other nodes; empty when it isn't there any more."""
 
@@ -98,26 +102,26 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         clock,
         kept_from_writing=host.directory.kept_from_writing,
     )
-    streams, broadcasts, carriers = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
-    apps = AppCatalog(settings.apps, files.apps)
+    streams, broadcasts, audience = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
+    apps = AppCatalog(settings.apps, files.apps, server_secret=_server_secret(settings))
     license, nodes = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory)
     access = await _access(host, nodes, tasks)
-    events = BusSessionEvents(access.grants.closed)
-    audience = DirectoryAudience(host.directory, carriers, clock)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
     limits, instances = Limits(streams, audience, broadcasts, clock), BusReservations(host.bus)
-    reservations = _reservations(host, limits, instances, apps, tasks)
+    reservations = _reservations(host, limits, instances, nodes, apps=apps, tasks=tasks)
+    events = BusSessionEvents(access.grants.closed, reservations.changed)
     for hears in (limits.over, reservations.over):
         access.grants.on_over(hears)
     checks = LocalChecks(license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, limits=limits)
     admission = Admission(
         apps,
-        (join_rate, *checks.in_order),
+        checks.in_order,
         (*access.asking(clock), reservations),
         streams=streams,
         grants=access.grants,
+        rate=join_rate,
         most_asking=settings.max_admitting,
         timeout_s=settings.admission_timeout_s,
     )
@@ -140,12 +144,13 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         nodes=nodes,
         events=events,
         joins=_joins(
-            settings, host, nodes, tasks, access.grants, apps=apps, outlook=outlook, streams=streams, carriers=carriers
+            settings, host, nodes, tasks, access.grants, apps=apps, outlook=outlook, streams=streams, carriers=audience
         ),
         tokens=access.tokens,
         subscribers=access.subscribers,
         grants=access.grants,
         tally=PrometheusTally(),
+        changes=ChangeRate(ClientRate(settings.changes_per_s_per_address, settings.change_burst_per_address), clock),
         address_of=lambda node: address_of(host.directory.all(), node),
     )
     host.directory.on_back(core.joins.node_back)
@@ -156,7 +161,13 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
 
 
 def _reservations(
-    host: Host, limits: Limits, instances: BusReservations, apps: AppCatalog, tasks: BackgroundTasks
+    host: Host,
+    limits: Limits,
+    instances: BusReservations,
+    nodes: BusMediaNodes,
+    *,
+    apps: AppCatalog,
+    tasks: BackgroundTasks,
 ) -> LimitReservations:
     return LimitReservations(
         host.info.node,
@@ -164,6 +175,7 @@ def _reservations(
         apps=apps,
         reports=host.directory,
         instances=instances,
+        sessions=nodes,
         tasks=tasks,
         clock=asyncio.get_running_loop().time,
     )
@@ -250,13 +262,21 @@ def _joins(
     streams: DirectoryStreams,
     carriers: Carriers,
 ) -> Joins:
+
+    def origin_gone(report: NodeReport) -> None:
+        if report.info.kind is NodeKind.ORIGIN and host.directory.has_ended(report.info):
+            streams.owner_ended(report.info.node)
+
+    host.directory.on_gone(origin_gone)
     pending = PendingJoins()
     placement = Placement(
         pending,
         order=RegionOrder.parse(settings.region_order),
         limits=PlacementLimits(full=settings.node_full),
         rng=random.Random(),
+        carriers=carriers,
     )
+    follow_nodes(placement, host.directory, asyncio.get_running_loop().time)
     return Joins(
         host.info.node,
         nodes,
@@ -264,9 +284,9 @@ def _joins(
         apps=apps,
         outlook=outlook,
         owner_of=streams.owner_of,
+        ownerless_claim=streams.ownerless_claim,
         placement=placement,
         pending=pending,
-        carriers=carriers,
         arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
         tasks=tasks,
         grants=grants,
@@ -285,10 +305,14 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 def read_files(settings: SignalingSettings) -> Files:
     """Raises `StartError` that names the setting and what is wrong. Called before the node joins the cluster."""
     return Files(
-        apps=_read("APPS_FILE", read_apps, settings.apps_file),
+        apps=_read("APPS_FILE", partial(read_apps, server_secret=_server_secret(settings)), settings.apps_file),
         regions=_read("REGION_TABLE", read_cidr_table, settings.region_table),
         geo=_read("GEO_DATABASE", open_geo_database, settings.geo_database),
     )
+
+
+def _server_secret(settings: SignalingSettings) -> str:
+    return settings.jwt_server_secret_key.get_secret_value()
 
 
 def _read(setting: str, read: Callable[[str], Read], path: str) -> Read:

@@ -12,18 +12,23 @@ from functools import partial
 import msgspec
 
 from rillcast.contracts.subjects import BUCKET_ACCOUNTS
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.config import SignalingSettings
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.adapters.argon2_hashes import Argon2Hashes
 from services.signaling.operators.adapters.http_credentials import Arrival
 from services.signaling.operators.adapters.jwks_keys import JwksKeys
-from services.signaling.operators.adapters.private_file import write_private
+from services.signaling.operators.adapters.private_file import check_writable, write_private
 from services.signaling.operators.domain.session_cookie import SessionCookies
 from services.signaling.operators.usecases.account_store import AccountStore
 from services.signaling.operators.usecases.doorkeeper import Doorkeeper, ServerJwt
 from services.signaling.operators.usecases.first_account import ensure_account
 from services.signaling.operators.usecases.sign_in import SignIn
+
+FIRST_PASSWORD = "RILLCAST_SIGNALING_FIRST_PASSWORD_PATH"
+
+log = get_logger(__name__)
 
 
 class Operators(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,8 @@ async def wire(core: Core, key: bytes) -> Operators:
     accounts, hashes = AccountStore(await core.host.kv(BUCKET_ACCOUNTS)), Argon2Hashes()
     cookies, local_token = SessionCookies(key), secrets.token_urlsafe(32)
     keys = JwksKeys(asyncio.get_running_loop().time)
+    if settings.first_password_path:  # else the account would be there, with a password that nobody knows
+        check_writable(settings.first_password_path, FIRST_PASSWORD)
     await ensure_account(
         accounts,
         hashes,
@@ -82,7 +89,8 @@ def server_jwt(settings: SignalingSettings) -> ServerJwt:
 def tell(settings: SignalingSettings, name: str, password: str) -> None:
     """Once, and never in the log: to a private file for whoever started this process, else on standard error."""
     if settings.first_password_path:
-        write_private(settings.first_password_path, f"{name}\n{password}\n", "RILLCAST_SIGNALING_FIRST_PASSWORD_PATH")
+        write_private(settings.first_password_path, f"{name}\n{password}\n", FIRST_PASSWORD)
+        log.info("The first operator was made; its password is in a file", name=name, file=settings.first_password_path)
         return
     sys.stderr.write(
         f"Rillcast: sign in at /operator as {name} with the password {password} and change it there. "

@@ -9,7 +9,7 @@ from services.signaling.pages.adapters.http_pages import Pages
 
 
 def wire(core: Core) -> list[BaseRoute]:
-    """The last routes of all: ``/{app}/{page}`` fits many a path."""
+    """Return the routes of the pages. They must be tried last, because ``/{app}/{page}`` matches many paths."""
     pages = Pages(core.apps)
     return [
         Route("/", pages.root, methods=["GET"]),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import LicenseStatus, LicenseUsage, NodeReport
+from rillcast.contracts.messages import DrainProgress, DrainRequest, LicenseStatus, LicenseUsage, NodeReport
 from rillcast.contracts.words import EndReason
 
 
@@ -15,6 +15,22 @@ class Nodes(Protocol):
     """Every node that is heard of."""
 
     def all(self) -> list[NodeReport]: ...
+
+    def get(self, node: NodeId) -> NodeReport | None:
+        """The last report of a node that sends heartbeats; None when it is gone."""
+        ...
+
+    def died(self, node: NodeId) -> bool:
+        """Whether a node was taken for gone without a goodbye, and has not been heard of since."""
+        ...
+
+
+class DrainedNodes(Protocol):
+    """Nodes that can be emptied."""
+
+    async def drain(self, node: NodeId, request: DrainRequest) -> DrainProgress:
+        """Ask a node to drain, or about it. Raises `RillcastError` when it does not answer, or refuses."""
+        ...
 
 
 class PublishedStreams(Protocol):

@@ -19,6 +19,7 @@ from services.signaling.rest.usecases.broadcasts import Broadcasts
 from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
 from services.signaling.rest.usecases.license import License
+from services.signaling.rest.usecases.node_drains import NodeDrains
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.subscribers import Subscribers
 from services.signaling.rest.usecases.tokens import Tokens
@@ -32,6 +33,7 @@ def wire(core: Core, operators: Operators) -> list[BaseRoute]:
     resources = (
         Product(version),
         Cluster(version, core.host.directory, streams, core.audience, licenses),
+        NodeDrains(core.host.directory, core.nodes),
         License(licenses),
         Applications(core.apps, core.app_store, streams, core.audience),
         Broadcasts(

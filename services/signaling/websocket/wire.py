@@ -8,15 +8,17 @@ import time
 from starlette.routing import BaseRoute, WebSocketRoute
 
 from rillcast.contracts.ids import AppName
+from services.signaling import metrics
 from services.signaling.config import SignalingSettings
 from services.signaling.core.domain.client_rate import ClientRate
+from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
-from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.websocket.adapters.websocket_client import SocketLimits
 from services.signaling.websocket.adapters.websocket_door import WebSocketDoor
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.newcomers import Newcomers
 from services.signaling.websocket.domain.questions import Questions
 from services.signaling.websocket.domain.waiting_list import WaitingList
@@ -51,7 +53,7 @@ def wire(core: Core, secrets: PublisherSecrets) -> list[BaseRoute]:
 
 def _newcomers(settings: SignalingSettings) -> Newcomers:
     rate = ClientRate(settings.sockets_per_s_per_address, settings.socket_burst_per_address)
-    return Newcomers(rate, settings.max_connections_per_address, parse_networks(settings.unlimited_networks))
+    return Newcomers(rate, settings.max_connections_per_address)
 
 
 def _services(core: Core) -> SocketServices:
@@ -64,9 +66,12 @@ def _services(core: Core) -> SocketServices:
     waiting_room = WaitingRoom(waiting, core.streams.by_key, core.tasks)
     core.watch.on_change(waiting_room.changed)
 
+    kept = KeptOffers(
+        on_size=metrics.KEPT_OFFERS.set, on_refused=lambda why: metrics.PLACES_REFUSED.labels("offers", why).inc()
+    )
     questions = Questions(core.streams, core.broadcasts, core.audience)
 
-    def conversation(app: AppName) -> Conversation:
+    def conversation(app: AppName, client: Client) -> Conversation:
         return Conversation(
             app,
             apps=core.apps,
@@ -75,6 +80,8 @@ def _services(core: Core) -> SocketServices:
             tally=core.tally,
             max_streams=core.settings.max_streams_per_socket,
             wall_clock=time.time,
+            kept=kept,
+            client=client.counted_as,
         )
 
     return SocketServices(
@@ -85,5 +92,6 @@ def _services(core: Core) -> SocketServices:
         waiting_room=waiting_room,
         tasks=core.tasks,
         tally=core.tally,
+        changes=core.changes,
         conversation=conversation,
     )

@@ -27,6 +27,7 @@ def wire(core: Core, signing_key: bytes, secrets: PublisherSecrets) -> list[Base
         signer=ResourceSigner(signing_key),
         secrets=secrets,
         tally=core.tally,
+        changes=core.changes,
     )
     routes: list[BaseRoute] = []
     for sessions in (Whip(services), Whep(services)):

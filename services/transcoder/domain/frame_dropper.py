@@ -19,7 +19,7 @@ STILL_S = 0.5
 
 
 class FrameDropper:
-    """The frame dropper of one job."""
+    """Decides for each picture of a job whether the machine has time to encode it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -7,7 +7,7 @@ CLAIMING ──won──▶ HELD ──drain──▶ HANDING_OVER ──unwatch
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 
 class JobState(Enum):
@@ -22,8 +22,24 @@ class JobState(Enum):
     HANDING_OVER = auto()
     """The lease is given back, and the work goes on for those who still take something from here."""
     ENDING = auto()
-    """Everything is being closed. Nothing is given away any more."""
+    """Everything is being closed. Nothing is offered to other nodes any more."""
     ENDED = auto()
+
+
+class JobEnd(StrEnum):
+    """Why a job ended: the labels of ``rillcast_transcoder_jobs_ended``."""
+
+    STREAM = "stream"
+    """The stream is over, or has another owner."""
+    SETTINGS = "settings"
+    """What is asked for is another thing now."""
+    LEASE = "lease"
+    """Another node may have the job."""
+    OVERLOAD = "overload"
+    """It was too much for this node."""
+    DRAIN = "drain"
+    FAILED = "failed"
+    """The work has a bug, which is in the log."""
 
 
 class JobEvent(Enum):

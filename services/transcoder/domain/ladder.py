@@ -34,7 +34,7 @@ def source_track(tracks: Sequence[TrackRecord]) -> TrackRecord | None:
 
     Raises LadderRefused for a video that can't be decoded here.
     """
-    layers = [track for track in tracks if track.kind == "video"]
+    layers = [track for track in tracks if track.kind is MediaKind.VIDEO]
     if not layers:
         return None
     layers = [track for track in layers if track.mid == layers[0].mid]

@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 
 class LadderWork:
-    """The ladder of one stream: a `work.Work`."""
+    """Makes the renditions of one stream that somebody takes. It is a `work.Work`."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.media.protocol import ClockSeen, SourceId, SourceStats
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.runtime.telemetry.logs import get_logger
-from services.transcoder.domain.job_state import JobEvent, JobState, advance
+from services.transcoder.domain.job_state import JobEnd, JobEvent, JobState, advance
 from services.transcoder.domain.overuse_detector import OveruseDetector, Verdict
 from services.transcoder.ports import Clock, KeyValue, Peers, WallClock
 from services.transcoder.usecases.job_lease import JobLease
@@ -80,8 +80,8 @@ class MediaJob:
         self._ended = asyncio.Event()
         self._overuse = OveruseDetector(clock())
         self._keyframe_asked = -KEYFRAME_EVERY_S
-        self.end_reason = ""
-        """Why it ended, a label of `metrics.JOBS_ENDED`; empty while it runs or if it never held the lease."""
+        self.end_reason: JobEnd | None = None
+        """Why it ended; None while it runs or if it never held the lease."""
         self._work = kind.start(self, live, order, worker)
 
     # ---- what the node asks of it
@@ -126,8 +126,8 @@ class MediaJob:
         self._live, self._order = live, order
         self._work.update(live, order.source)
 
-    def stop(self, reason: str) -> None:
-        """End soon. The first reason counts; it is a label of `metrics.JOBS_ENDED`."""
+    def stop(self, reason: JobEnd) -> None:
+        """End soon. The first reason counts."""
         self.end_reason = self.end_reason or reason
         self._advance(JobEvent.STOP)
 
@@ -243,11 +243,11 @@ class MediaJob:
     async def _let_go(self) -> None:
         await self._lease.release()
         if not self.taken():
-            self.end_reason = self.end_reason or "drain"
+            self.end_reason = self.end_reason or JobEnd.DRAIN
             self._advance(JobEvent.UNWATCHED)
 
     def _lease_lost(self) -> None:
-        self.end_reason = self.end_reason or "lease"
+        self.end_reason = self.end_reason or JobEnd.LEASE
         self._advance(JobEvent.LEASE_LOST)
 
     async def _close(self) -> None:
@@ -284,7 +284,7 @@ class MediaJob:
                 self._work.shed(now)
             case Verdict.GIVE_UP if self._peers.have_room():
                 log.warning("Too much for this node, the job is given up", stream=self._live.key, job=self.job_id[1])
-                self.stop("overload")
+                self.stop(JobEnd.OVERLOAD)
             case Verdict.GIVE_UP | Verdict.KEEP:
                 pass  # few pictures are better than none: nobody else would make the last part
 

@@ -18,6 +18,7 @@ from rillcast.contracts.ids import AppName, ClaimId, NodeId
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.telemetry.logs import get_logger
 from services.transcoder import metrics
+from services.transcoder.domain.job_state import JobEnd
 from services.transcoder.ports import Clock
 from services.transcoder.usecases.media_job import MediaJob, NewJob
 from services.transcoder.usecases.running_jobs import JobId, RunningJobs
@@ -37,6 +38,10 @@ may expire shortly before the store lets the record go."""
 
 CLOSE_S = 8.0
 """More than the 5 s that a codec's thread has to end, and the 2 s in which an origin is told that it is not needed."""
+
+
+_AVOIDED = frozenset({JobEnd.OVERLOAD, JobEnd.FAILED})
+"""Ends after which another node may do better."""
 
 
 class MediaJobs:
@@ -105,23 +110,27 @@ class MediaJobs:
             for job in self._running:
                 tasks.create_task(job.hand_over())
 
+    def stay(self) -> None:
+        """Take new jobs again after a drain that was taken back."""
+        self._draining = False
+
     async def close(self) -> None:
         """End every job without waiting for those who still take something. Returns when all have ended, or after
         `CLOSE_S`."""
         self._draining = True
         for job in self._running:
-            job.stop("drain")
+            job.stop(JobEnd.DRAIN)
         await self._tasks.settle(CLOSE_S)
 
     # ---- inside
 
     def _look_at_job(self, job: MediaJob, kind: WorkKind, live: LiveStream | None) -> None:
         if live is None:
-            job.stop("stream")
+            job.stop(JobEnd.STREAM)
             return
         order = self._order(kind, live)
         if order is None or not job.fits(live, order):
-            job.stop("settings" if live.epoch.claim == job.stream_claim else "stream")
+            job.stop(JobEnd.SETTINGS if live.epoch.claim == job.stream_claim else JobEnd.STREAM)
         else:
             job.update(live, order)
 
@@ -174,11 +183,11 @@ class MediaJobs:
                 return False
             await job.work()
         except Exception:
-            self._ended(job, "failed")
+            self._ended(job, JobEnd.FAILED)
             raise
         finally:
             self._running.remove(job)
-        self._ended(job, job.end_reason)
+        self._ended(job, job.end_reason or JobEnd.LEASE)
         return True
 
     async def _claim(self, job: MediaJob) -> bool:
@@ -190,7 +199,7 @@ class MediaJobs:
         metrics.CLAIMS.labels("won" if won else "lost").inc()
         return won
 
-    def _ended(self, job: MediaJob, reason: str) -> None:
-        metrics.JOBS_ENDED.labels(reason or "lease").inc()
-        if reason in ("overload", "failed"):
+    def _ended(self, job: MediaJob, reason: JobEnd) -> None:
+        metrics.JOBS_ENDED.labels(reason).inc()
+        if reason in _AVOIDED:
             self._avoid[job.job_id] = self._clock() + AVOID_S

@@ -10,7 +10,8 @@ from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import RillcastError
 from rillcast.media.protocol import RequestKeyframe, SourceId, Tap
 from rillcast.node.background import BackgroundTasks
-from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
+from rillcast.relay.child import ChildRelays
+from rillcast.relay.child_relay import ChildRelay, ChildState
 from services.transcoder.ports import Clock, Plane
 from services.transcoder.usecases.attempt import attempted
 
@@ -55,8 +56,8 @@ class SourceFeed:
             self._asking = self._tasks.start(self._open(self._relay, live, supply, on_open), f"feed of {live.key}")
 
     def tap(self, enabled: bool) -> None:
-        """Have the packets delivered, beginning with a keyframe; or no longer. Call at each step: a plane that is busy
-        does it later."""
+        """Switch the delivery of packets on or off. It begins with a keyframe. Call this at each step: a busy plane
+        takes the command later."""
         if enabled != self._tapped and self._present:
             if not attempted(self._plane, Tap(source=self.source, enabled=enabled)):
                 return  # it is called again

@@ -6,7 +6,28 @@
   window.RTCPeerConnection = class extends Native {
     constructor(...args) {
       super(...args);
+      this.tracksSeen = 0;
+      this.descriptionsSeen = 0;
+      this.handshakesSeen = 0;
+      this.transports = new Set();
+      this.addEventListener("signalingstatechange", () => this.watchHandshakes());
+      this.addEventListener("track", () => (this.tracksSeen += 1));
       connections.push(this);
+    }
+
+    setRemoteDescription(...args) {
+      this.descriptionsSeen += 1;
+      return super.setRemoteDescription(...args);
+    }
+
+    watchHandshakes() {
+      for (const { transport } of [...this.getSenders(), ...this.getReceivers()]) {
+        if (!transport || this.transports.has(transport)) continue;
+        this.transports.add(transport);
+        const look = () => (this.handshakesSeen += transport.state === "connected" ? 1 : 0);
+        transport.addEventListener("statechange", look);
+        look();
+      }
     }
   };
 
@@ -21,6 +42,13 @@
     return { width: video.videoWidth, height: video.videoHeight, grey };
   }
 
+  /** Of the server, in hex. The statistics of Chromium name it late, and keep the former one for a while. */
+  function certificate(pc) {
+    const ends = [...pc.getSenders(), ...pc.getReceivers()];
+    const [der] = ends.find((end) => end.transport)?.transport.getRemoteCertificates?.() ?? [];
+    return der ? [...new Uint8Array(der)].map((byte) => byte.toString(16).padStart(2, "0")).join("") : "";
+  }
+
   async function connection(pc, index) {
     const report = [...(await pc.getStats()).values()];
     const of = (type, kind) => report.find((stats) => stats.type === type && stats.kind === kind) ?? {};
@@ -32,8 +60,12 @@
     return {
       index,
       state: pc.connectionState,
+      tracks: pc.tracksSeen,
+      negotiations: pc.descriptionsSeen,
       srtp: transport.srtpCipher ?? "",
       port: remote.port ?? 0,
+      certificate: certificate(pc),
+      handshakes: pc.handshakesSeen,
       videoCodec: codec(video) || codec(sent),
       framesDecoded: video.framesDecoded ?? 0,
       freezes: video.freezeCount ?? 0,

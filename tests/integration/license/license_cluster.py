@@ -24,7 +24,7 @@ from rillcast.licensing.document import License, issue_license
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
 KEY = Ed25519PrivateKey.generate()
@@ -75,7 +75,7 @@ class Process:
         """SIGTERM, and wait for the orderly end."""
         assert self._process is not None
         self._process.terminate()
-        async with asyncio.timeout(20):
+        async with within(20, "the orderly end of the process"):
             assert await self._process.wait() == 0
 
     @property
@@ -197,7 +197,7 @@ class LicenseCluster:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(START_S):
+        async with within(START_S, "the end of the command"):
             output, _ = await process.communicate(stdin)
         assert process.returncode is not None
         return process.returncode, output.decode()

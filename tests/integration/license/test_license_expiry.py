@@ -16,7 +16,7 @@ from rillcast.contracts.messages import LicenseStatus
 from rillcast.contracts.subjects import LICENSE_CHANGED
 from rillcast.load.run import Plan, Report, Run
 from rillcast.load.session import Refused
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import free_port
 
 SUSPENDED = "license_suspended_please_renew_license"
@@ -81,7 +81,7 @@ class Site:
         """How an Ant Media client's `publish` or `play` is refused; empty if it isn't."""
         async with connect(self.url.replace("http", "ws") + "/live/websocket", proxy=None) as socket:
             await socket.send(json.dumps({"command": command, "streamId": "s1" if command == "play" else "s2"}))
-            async with asyncio.timeout(10):
+            async with within(10, "the answer to the command"):
                 answer = json.loads(await socket.recv())
         return str(answer["definition"]) if answer["command"] == "error" else ""
 

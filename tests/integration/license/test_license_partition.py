@@ -78,10 +78,14 @@ async def test_a_node_cut_off_goes_on_for_the_grace_time_and_is_back_when_the_bu
         await c.install(license(2, grace_s=8))
         node = await c.start("edge-1", nats_url=way.url)
         await node.ready()
+        assert (await node.readyz())["license"] == "held"
 
         way.cut()
 
-        assert await states(node, "lapsed") == [("held", True), ("unconfirmed", True), ("lapsed", False)]
+        seen = await states(node, "lapsed")
+        if seen[0] == ("held", True):  # unless a question under way at the cut failed before the first look
+            del seen[0]
+        assert seen == [("unconfirmed", True), ("lapsed", False)]
         await node.not_ready("no license service has answered for the license's grace time of 8 s")
         assert await node.metric('rillcast_license_seat{state="lapsed"}') == 1
         way.whole = True

@@ -39,7 +39,7 @@ from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 from services.license.adapters.bus_requests import serve_requests
 from services.license.usecases.license_vault import LicenseVault
@@ -245,7 +245,7 @@ async def command(server: NatsServer, *arguments: str, **env: str) -> tuple[int,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(30):
+    async with within(30, "the end of the command"):
         output, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode()
@@ -297,6 +297,6 @@ async def test_the_process_takes_a_license_by_file_and_by_install_and_shows_it(
         assert (code, "installed (Acme)" in output) == (0, True), output
     finally:
         process.terminate()
-        async with asyncio.timeout(20):
+        async with within(20, "the end of the service"):
             assert await process.wait() == 0
         await nodes.close()

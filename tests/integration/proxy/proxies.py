@@ -43,6 +43,12 @@ class Proxy:
         self.trust = ssl.create_default_context()
         authority.configure_trust(self.trust)
 
+    @property
+    def logged(self) -> str:
+        """Everything that it has written: its output, and files."""
+        logs = [file for file in self.place.folder.iterdir() if file.suffix == ".log"]
+        return "".join(file.read_text(errors="replace") for file in logs)
+
     @asynccontextmanager
     async def client(self, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
         """An HTTP client at a loopback address of its own."""
@@ -70,7 +76,7 @@ def nginx(place: Place) -> list[str]:
     )
     (place.folder / "nginx.conf").write_text(
         f"pid {place.folder}/pid; daemon off; error_log stderr; user {'root' if os.geteuid() == 0 else 'nobody'};"
-        f"events {{}} http {{ access_log off; {kept} include {place.folder}/site.conf; }}"
+        f"events {{}} http {{ access_log {place.folder}/site.log; {kept} include {place.folder}/site.conf; }}"
     )
     return ["nginx", "-c", str(place.folder / "nginx.conf"), "-e", "stderr"]
 
@@ -90,14 +96,36 @@ def haproxy(place: Place) -> list[str]:
 
 def caddy(place: Place) -> list[str]:
     """With a certificate of the test in place of one that it would order."""
-    options = f"{{\n\tadmin off\n\thttp_port {place.plain}\n\thttps_port {place.encrypted}\n}}\n"
+    options = f"{{\n\tadmin off\n\thttp_port {place.plain}\n\thttps_port {place.encrypted}\n\tlog default"
     tls = f"{NAME} {{\n\ttls {place.folder}/fullchain.pem {place.folder}/key.pem"
-    (place.folder / "Caddyfile").write_text(options + _fitted("Caddyfile", place, {f"{NAME} {{": tls}))
+    (place.folder / "Caddyfile").write_text(
+        _fitted("Caddyfile", place, {"{\n\tlog default": options, f"{NAME} {{": tls})
+    )
     home = f"HOME={place.folder}"
     return ["env", home, "caddy", "run", "--adapter", "caddyfile", "--config", str(place.folder / "Caddyfile")]
 
 
+def traefik(place: Place) -> list[str]:
+    """With the entry points that the file wants, and a certificate of the test in place of one that it would order."""
+    files = f"certFile: {place.folder}/fullchain.pem, keyFile: {place.folder}/key.pem"
+    certificate = f"\n\ntls:\n  certificates:\n    - {{{files}}}\n"
+    site = _fitted("traefik.yml", place, {"tls:\n        certResolver: letsencrypt": "tls: {}"})
+    (place.folder / "site.yml").write_text(site + certificate)
+    return [
+        "traefik",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+        f"--entrypoints.web.address=:{place.plain}",
+        f"--entrypoints.web.http.redirections.entrypoint.to=:{place.encrypted}",
+        "--entrypoints.web.http.redirections.entrypoint.scheme=https",
+        f"--entrypoints.websecure.address=:{place.encrypted}",
+        f"--providers.file.filename={place.folder}/site.yml",
+    ]
+
+
 PROXIES: dict[str, Callable[[Place], list[str]]] = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+if shutil.which("traefik") is not None:  # no distribution has it, so it is tested where somebody put it
+    PROXIES["traefik"] = traefik
 
 
 @asynccontextmanager
@@ -110,10 +138,11 @@ async def proxy(kind: str, folder: Path, upstream: int) -> AsyncIterator[Proxy]:
     own = authority.issue_cert(NAME)
     (folder / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in own.cert_chain_pems))
     own.private_key_pem.write_to_path(folder / "key.pem")
-    process = ServerProcess(PROXIES[kind](place), folder, lambda: _accepts(place.encrypted))
+    front = Proxy(authority, place)
+    process = ServerProcess(PROXIES[kind](place), folder, lambda: _serves(place.encrypted, front.trust))
     await process.start()
     try:
-        yield Proxy(authority, place)
+        yield front
     finally:
         await process.stop()
 
@@ -124,10 +153,15 @@ def _fitted(name: str, place: Place, changes: dict[str, str]) -> str:
     for old, new in (changes | {UPSTREAM: f"127.0.0.1:{place.upstream}"}).items():
         assert old in text, f"{name} has no {old!r}"
         text = text.replace(old, new)
-    return re.sub(r"/etc/ssl/rillcast/", f"{place.folder}/", text)
+    return re.sub(r"/etc/ssl/rillcast/|/var/log/nginx/", f"{place.folder}/", text)
 
 
-def _accepts(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def _serves(port: int, trust: ssl.SSLContext) -> bool:
+    """With the certificate of the test, which some read only after they have begun to listen."""
+    with (
+        suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout=1) as plain,
+        trust.wrap_socket(plain, server_hostname=NAME),
+    ):
         return True
     return False

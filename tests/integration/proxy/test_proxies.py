@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -80,6 +80,33 @@ async def test_the_plain_port_leads_to_the_encrypted_one(kind: str, tmp_path: Pa
         answer = await client.post(f"http://127.0.0.1:{front.place.plain}/live/whip/a?b=c", headers={"host": NAME})
     assert answer.status_code == 308
     assert httpx.URL(answer.headers["location"]).copy_with(port=None) == f"https://{NAME}/live/whip/a?b=c"
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+async def test_no_token_and_no_name_of_a_resource_is_logged(kind: str, tmp_path: Path) -> None:
+    """Also when nobody answers behind the proxy."""
+    plain = httpx.AsyncClient(trust_env=False, headers={"host": NAME})
+    confided = {"token": "SECRET", "subscriberCode": "SECRET"}
+    headers = {
+        "authorization": "Bearer SECRET",
+        "proxyauthorization": "SECRET",
+        "cookie": "rillcast=SECRET",
+        "referer": f"https://{NAME}/live/watch.html?token=SECRET",
+    }
+    async with AsyncExitStack() as behind, plain:
+        upstream = await behind.enter_async_context(echo())
+        async with proxy(kind, tmp_path, upstream) as front, front.client() as client:
+            ways = {"": client, f"http://127.0.0.1:{front.place.plain}": plain}
+            for there in (True, False):
+                for path in ("/live/whip/s1", "/live/whip/s1/SECRET", "/live/whep/a%2Fb/SECRET", "/live/watch.html"):
+                    statuses = [
+                        (await by.post(f"{base}{path}", params=confided, headers=headers, content="SECRET")).status_code
+                        for base, by in ways.items()
+                    ]
+                    assert statuses == [200, 308] if there else statuses in ([502, 308], [503, 308])
+                await behind.aclose()
+    assert "SECRET" not in front.logged
+    assert kind != "nginx" or "/live/whip/s1/..." in front.logged, "its own log was looked at"
 
 
 @pytest.mark.parametrize("kind", PROXIES)

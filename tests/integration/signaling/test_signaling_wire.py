@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from rillcast.testing.eventually import within
 from services.signaling.metrics import NODE_WAITS, SOCKETS_CLOSED
 from tests.integration.signaling.wire import WireCluster, wire_cluster
 from tests.unit.signaling.fake_nodes import ANSWER, OFFER
@@ -95,7 +96,8 @@ async def test_clients_are_asked_to_leave_and_their_sessions_stay_when_this_inst
         draining = asyncio.gather(*(hook() for hook in c.host.drain_hooks))
         assert await client.receive() == {"command": "notification", "definition": "server_will_stop"}
         await client.socket.close()
-        await asyncio.wait_for(draining, 5)
+        async with within(5, "the end of the drain"):
+            await draining
         with pytest.raises(InvalidStatus):
             async with c.client():
                 pass

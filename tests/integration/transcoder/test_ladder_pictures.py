@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rillcast.media.protocol import AddPushSource, AddRelay, SourceId
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.integration.transcoder.real_codecs import cluster
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED
 from tests.unit.transcoder.jobs_at_work import job_with_rungs, watching
@@ -22,7 +22,7 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
         node = await job_with_rungs(around)
         sources = await watching(around, node, "v0.180p", "v0.90p")
         camera = Camera(first_ts=777)
-        async with asyncio.timeout(20):
+        async with within(20, "thirty pictures of each rung"):
             while any(len(frames_of("H264", node.pushed(SourceId(source)))) < 30 for source in sources):
                 node.feed(camera, 1)
                 await asyncio.sleep(0.005)

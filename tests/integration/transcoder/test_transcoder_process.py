@@ -16,7 +16,7 @@ import pytest
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import Ack, NodeInfo, NodeLoad, NodeReport, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import Ack, NodeInfo, NodeLoad, NodeReport, RelayAnswer, RelayClose, RelayOpen
 from rillcast.contracts.records import AppSettings, LadderRung, RenditionRecord, StreamRecord, TrackRecord
 from rillcast.contracts.subjects import (
     BUCKET_LADDERS,
@@ -41,9 +41,10 @@ from rillcast.media.protocol import (
     Tap,
 )
 from rillcast.node.relay_keys import SealedRelayKeys
-from rillcast.relay.parent import ParentRelays
+from rillcast.relay.books import ParentRelays
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.discovery.beats import statement
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.process.identity import NodeIdentity
@@ -72,10 +73,11 @@ class Studio:
     def __init__(self, server: NatsServer) -> None:
         self.connection = NatsConnection(NodeSettings(nats_url=server.url), "studio")
         self.camera = Camera(first_ts=900_000)
-        self.relays = ParentRelays(8)
+        self.relays = ParentRelays()
         self.keyframe = True
         self.events: list[Event] = []
-        self.members: list[NodeReport] = []
+        self.members: list[tuple[NodeReport, NodeIdentity]] = []
+        self.beats = 0
         self.received: list[bytes] = []
         self.origin = NativePlane(CONFIG, self._origin_event)
         self.edge = NativePlane(CONFIG, self.events.append, lambda _source, packet: self.received.append(packet))
@@ -90,11 +92,14 @@ class Studio:
         info = NodeInfo(
             node=node, kind=kind, version="0", admin_address="a:1", incarnation="i", identity=identity.public
         )
-        self.members.append(NodeReport(info=info, load=NodeLoad(), ready=True))
+        self.members.append((NodeReport(info=info, load=NodeLoad(), ready=True), identity))
         return SealedRelayKeys(node, identity, self.directory.get, self.directory.until)
 
     async def beat(self) -> None:
-        for report in self.members:
+        self.beats += 1
+        for said, identity in self.members:
+            report = msgspec.structs.replace(said, beat=self.beats)
+            report = msgspec.structs.replace(report, signature=identity.sign(statement(report)))
             await self.bus.emit(node_reported(report.info.kind, report.info.node), report)
 
     async def open(self) -> None:
@@ -167,7 +172,9 @@ class Studio:
             child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",
         )
         asking = self.edge_keys.ask(request, record.owner)
-        grant = asking.open(await self.bus.request(media_relay_open(record.owner), asking.request, RelayGrant))
+        answer = await self.bus.request(media_relay_open(record.owner), asking.request, RelayAnswer)
+        assert answer.grant is not None, "a transcoder refers nobody"
+        grant = asking.open(answer.grant)
         self.edge.execute(
             AddRelaySource(
                 source=SourceId(self._source),
@@ -192,14 +199,14 @@ class Studio:
         await bucket.open()
         return bucket
 
-    async def _open_relay(self, request: RelayOpen) -> RelayGrant:
+    async def _open_relay(self, request: RelayOpen) -> RelayAnswer:
         self.origin_keys.check(request)
         relay, _ = self.relays.open(
             key=KEY, track=request.track, source=SourceId(1), child=request.child, relay=request.relay
         )
         self.origin.execute(relay.command())
         grant = relay.grant(f"127.0.0.1:{self.origin.workers[0].relay_port}", request.claim, VIDEO)
-        return self.origin_keys.seal(request, grant)
+        return RelayAnswer(grant=self.origin_keys.seal(request, grant))
 
     async def _close_relay(self, request: RelayClose) -> Ack:
         return Ack()

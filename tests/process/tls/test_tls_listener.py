@@ -24,7 +24,7 @@ from rillcast.runtime.http.places import Place
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.tls import MOST_OF_ADDRESS, Handshakes, TlsListener
 from rillcast.runtime.http.transport import BoundedTransport
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -141,7 +141,8 @@ async def test_what_is_no_tls_is_closed_and_counted() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.encrypted)
         writer.write(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
         with suppress(ConnectionError):
-            await asyncio.wait_for(reader.read(), 5)
+            async with within(5, "the end of the connection"):
+                await reader.read()
         writer.close()
         await eventually(lambda: refused("tls_handshake") == before + 1)
         assert await server.get() == "https"
@@ -153,7 +154,8 @@ async def test_a_handshake_that_does_not_end_is_ended() -> None:
         silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(20)]
         for reader, writer in silent:
             with suppress(ConnectionError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                async with within(5, "the end of the late connection"):
+                    assert await reader.read() == b""
             writer.close()
         await eventually(lambda: refused("tls_handshake_late") == before + 20)
 
@@ -164,7 +166,8 @@ async def test_connections_count_from_their_acceptance_on_and_silent_ones_give_w
         before = refused("gave_way")
         silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(6)]
         with suppress(ConnectionError):
-            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
+            async with within(5, "the end of the oldest handshake"):
+                assert await silent[0][0].read() == b""
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{server.plain}/")
         assert answer.status_code == 200
@@ -187,7 +190,8 @@ async def test_an_address_has_one_share_of_both_listeners() -> None:
         silent = [await asyncio.open_connection("127.0.0.1", server.encrypted) for _ in range(2)]
         assert await server.get() == "https"
         with suppress(ConnectionError):
-            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
+            async with within(5, "the end of the oldest handshake"):
+                assert await silent[0][0].read() == b""
         assert not silent[1][0].at_eof()
         for _, one in silent:
             one.close()
@@ -199,7 +203,8 @@ async def test_the_server_stops_in_the_middle_of_handshakes() -> None:
         await server.get()
     for reader, writer in silent:
         with suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            async with within(5, "the end of the connection"):
+                assert await reader.read() == b""
         writer.close()
 
 

@@ -15,6 +15,7 @@ from rillcast.contracts.messages import (
     NodeInfo,
     NodeLoad,
     NodeReport,
+    TreePlace,
 )
 from rillcast.contracts.status import ClusterStatus, StreamStatus
 from rillcast.contracts.words import LicenseState, NodeKind
@@ -80,6 +81,16 @@ def test_nodes_are_shown_with_state_load_and_license() -> None:
         "community license: valid, 2 of 100 seats used",
     ):
         assert part in text
+
+
+def test_an_edge_is_shown_with_who_feeds_it_and_how_many_it_feeds() -> None:
+    tree = TreePlace(parents=(NodeId("edge-4"), NodeId("origin-1")), level=2, children=3, standbys=(NodeId("edge-5"),))
+    fed = msgspec.structs.replace(EDGE, tree=tree)
+
+    text = shown(render_nodes(msgspec.structs.replace(STATUS, nodes=(fed, ORIGIN))), 160)
+
+    row = next(line for line in text.splitlines() if line.startswith("edge-1"))
+    assert row.split()[-6:] == ["2", "2", "edge-4,", "origin-1", "3", "10.0.0.1:9120"]
 
 
 def test_streams_are_shown_with_viewers_and_renditions() -> None:

@@ -9,126 +9,36 @@ from __future__ import annotations
 
 import random
 import sys
-from collections import Counter, deque
-from collections.abc import Coroutine, Generator
+from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.cluster.lease import Lease
 from rillcast.cluster.lease_keeper import LeaseKeeper
-from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.decoding import decode_json
 from rillcast.contracts.epochs import Epoch, epoch_of
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
+from rillcast.contracts.ids import ClaimId, NodeId, RelayId, SessionId, TrackId
 from rillcast.contracts.messages import RelayOpen
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import SourceId
 from rillcast.node.addresses import MediaAddresses
-from rillcast.relay.child import ChildRelay, ChildState, HeldRelay
+from rillcast.relay.child_relay import ChildRelay, ChildState, HeldRelay
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.runtime.ports import Entry
-from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
 from rillcast.testing.relay_keys import PlainRelayKeys
+from tests.unit.cluster.ownership_store import APP, KEY, LEASE_S, STREAM, Broken, Follower, Store, go_on
 
-APP, STREAM = AppName("live"), StreamId("s1")
-KEY = stream_key(APP, STREAM)
 VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
-LEASE_S = 6.0
 TICK_S = 0.25
 WALL_MS = 1_790_000_000_000
-AWAY = RillcastError(ErrorCode.STORE_UNAVAILABLE, "the answer got lost", 1.0)
-
-Result = TypeVar("Result")
-
-
-class Broken(AssertionError):
-    """A promise was broken; the text says which."""
-
-
-class Answer:
-    """An answer on its way: whoever waits for it goes on when the test says so."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-def go_on(coroutine: Coroutine[Any, Any, object]) -> bool:
-    """Let it run to its next answer. Whether it has ended; a store that is away ends it too."""
-    try:
-        coroutine.send(None)
-    except (StopIteration, RillcastError):
-        return True
-    return False
-
-
-class Store(FakeKeyValue):
-    """Every operation happens at once, and its answer comes later, or never."""
-
-    def __init__(self, clock: Any) -> None:
-        super().__init__("streams", LEASE_S, clock)
-        self.followers: list[Follower] = []
-        self.lose_answers = False
-
-    async def get(self, key: str) -> Entry | None:
-        return await self._answered(await super().get(key))
-
-    async def create(self, key: str, value: bytes) -> int | None:
-        return await self._answered(await super().create(key, value))
-
-    async def update(self, key: str, value: bytes, revision: int) -> int | None:
-        return await self._answered(await super().update(key, value, revision))
-
-    async def delete(self, key: str, revision: int | None = None) -> bool:
-        return await self._answered(await super().delete(key, revision))
-
-    def interrupt(self) -> None:
-        super().interrupt()
-        for follower in self.followers:
-            follower.missed = deque(self._present())
-
-    def now(self, key: str) -> Entry | None:
-        """What lies there at this moment."""
-        return self._current(key)
-
-    async def _answered(self, result: Result) -> Result:
-        lost = self.lose_answers
-        await Answer()
-        if lost:
-            raise AWAY
-        return result
-
-    def _write(self, key: str, value: bytes | None) -> int:
-        revision = super()._write(key, value)
-        for follower in self.followers:
-            follower.missed.append(Entry(key=key, value=value, revision=revision))
-        return revision
-
-
-class Follower:
-    """A node's directory, and what the change feed has not brought to it yet."""
-
-    def __init__(self, sim: Sim) -> None:
-        self.sim = sim
-        self.directory = StreamDirectory(LEASE_S)
-        self.missed: deque[Entry] = deque()
-        sim.store.followers.append(self)
-
-    def hear(self, count: int) -> None:
-        for _ in range(min(count, len(self.missed))):
-            self.directory.apply_stream(self.missed.popleft(), self.sim.now)
-
-    def pass_time(self) -> None:
-        self.directory.expire(self.sim.now, hearing=1)
-
-    @property
-    def live(self) -> LiveStream | None:
-        return self.directory.by_key(KEY)
 
 
 class Origin:
@@ -319,14 +229,14 @@ class Edge:
         try:
             parent.relays.open(request).send(None)
         except StopIteration as answer:
-            relay.granted(answer.value)
+            relay.granted(answer.value.grant)
             relay.flows()
             self._follows(relay.epoch)
         except RillcastError:
             relay.refused(self.sim.now, sure=True)
 
     def _follows(self, epoch: Epoch) -> None:
-        clocks_agree = not any(origin.skew_ms for origin in self.sim.origins)
+        clocks_agree = not self.sim.jumps and not any(origin.skew_ms for origin in self.sim.origins)
         if epoch < self.newest and (clocks_agree or self.sim.now - self.heard_newest_at < LEASE_S):
             raise Broken(f"a viewer follows {epoch} after {self.newest}")
         self.newest = epoch
@@ -337,6 +247,8 @@ class Sim:
 
     def __init__(self, rng: random.Random, *, origins: int = 3, edges: int = 2, skews_ms: tuple[int, ...] = ()) -> None:
         self.rng = rng
+        self.jumps = 0
+        """Of wall clocks."""
         self.now = 0.0
         self._counted = 0
         self._owner_of: dict[Epoch, LeaseKeeper] = {}
@@ -407,16 +319,16 @@ class Sim:
             self.tick(TICK_S)
 
 
-def random_run(seed: int, *, forgets: bool, skews_ms: tuple[int, ...] = ()) -> Sim:
-    """A random run up to the end of its faults, and on until all has settled. Raises `Broken`."""
+def random_run(seed: int, *, forgets: bool, skews_ms: tuple[int, ...] = (), jumps_ms: int = 0) -> Sim:
+    """A random run up to the end of its faults, and on until all has settled. Raises `Broken`. `jumps_ms`: by how much
+    wall clocks jump, to and fro."""
     rng = random.Random(seed)
     sim = Sim(rng, skews_ms=skews_ms)
+    chances = {"look": 20, "claim": 30, "renew": 4, "write": 8, "end": 2, "die": 2, "freeze": 5, "answers": 6}
+    chances |= {"away": 3, "forget": 5 if forgets else 0, "lose": 1, "nothing": 20, "jump": 8 if jumps_ms else 0}
     for _ in range(120):
         origin = rng.choice(sim.origins)
-        happens = rng.choices(
-            ["look", "claim", "renew", "write", "end", "die", "freeze", "answers", "away", "forget", "lose", "nothing"],
-            [20, 30, 4, 8, 2, 2, 5, 6, 3, 5 if forgets else 0, 1, 20],
-        )[0]
+        happens = rng.choices(list(chances), list(chances.values()))[0]
         match happens:
             case "look" | "claim" | "renew" | "write" | "end" | "die":
                 getattr(origin, happens)()
@@ -426,6 +338,9 @@ def random_run(seed: int, *, forgets: bool, skews_ms: tuple[int, ...] = ()) -> S
                 sim.store.lose_answers = not sim.store.lose_answers
             case "away":
                 sim.store.available = not sim.store.available
+            case "jump":
+                origin.skew_ms += rng.choice((-jumps_ms, jumps_ms))
+                sim.jumps += 1
             case "forget":
                 sim.forget(rng.randint(1, 12))
             case "lose":

@@ -203,7 +203,7 @@ def test_an_owner_that_finds_its_record_gone_back_claims_anew_over_what_is_there
 
     assert lease.held
     assert (lease.next_step(2.0), lease.revision) == (Step.REPLACE, record[0])
-    assert lease.propose(1) == Epoch(10 * MS + 1, CLAIM), "and what was given away stays valid"
+    assert lease.propose(1) == Epoch(10 * MS + 1, CLAIM), "and what was granted stays valid"
 
 
 def test_of_two_owners_that_a_forgetful_store_made_the_lower_one_stands_down() -> None:

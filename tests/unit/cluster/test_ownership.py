@@ -88,6 +88,14 @@ def test_random_runs_keep_every_promise(forgets: bool) -> None:
         random_run(seed, forgets=forgets)
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_clocks_that_jump_by_an_hour_let_nobody_follow_a_lower_epoch_within_a_lease_of_the_higher_one(
+    forgets: bool,
+) -> None:
+    for seed in range(100):
+        random_run(seed, forgets=forgets, jumps_ms=3_600_000)
+
+
 def test_clocks_that_differ_by_seconds_let_nobody_follow_a_lower_epoch_within_a_lease_of_the_higher_one() -> None:
     for seed in range(100):
         random_run(seed, forgets=True, skews_ms=(0, -3_000, 3_000))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rillcast.cluster.stream_directory import StreamDirectory
+from rillcast.cluster.stream_directory import LOST_S, StreamDirectory
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.ids import UNSAID_CLAIM, AppName, ClaimId, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.records import RenditionRecord, StreamRecord, TrackRecord
@@ -202,6 +202,31 @@ def test_a_key_not_rewritten_within_the_lease_is_gone() -> None:
     assert directory.expire(LEASE_S - 0.1, hearing=1) == frozenset()
     assert directory.expire(LEASE_S, hearing=1) == {KEY}
     assert directory.get(APP, STREAM) is None
+
+
+def test_a_stream_that_expired_has_lost_its_owner_for_a_while_and_one_that_was_ended_has_not() -> None:
+    directory = directory_with(entry(5))
+    assert not directory.has_lost_owner(KEY, LEASE_S)
+    directory.expire(LEASE_S, hearing=1)
+    assert directory.has_lost_owner(KEY, LEASE_S + LOST_S - 0.1)
+    assert not directory.has_lost_owner(KEY, LEASE_S + LOST_S)
+
+    directory.apply_stream(entry(6, epoch=6), LEASE_S + 1.0)
+    assert not directory.has_lost_owner(KEY, LEASE_S + 1.0)
+    directory.apply_stream(Entry(KEY, None, 7), LEASE_S + 2.0)
+    assert not directory.has_lost_owner(KEY, LEASE_S + 2.0)
+
+
+def test_streams_without_an_owner_are_forgotten_in_time_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = directory_with(entry(5))
+    directory.expire(LEASE_S, hearing=1)
+    directory.expire(LEASE_S + LOST_S, hearing=1)
+    assert not directory._lost_at
+
+    monkeypatch.setattr("rillcast.cluster.stream_directory.MOST_LOST", 2)
+    for number in range(3):
+        directory._lose(f"k{number}", 100.0)
+    assert list(directory._lost_at) == ["k1", "k2"]
 
 
 def test_a_rewritten_key_stays() -> None:

@@ -11,8 +11,10 @@ import msgspec
 from rillcast.cluster.stream_watch import StreamWatch
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.records import StreamRecord
+from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.eventually import within
 from rillcast.testing.kv import FakeKeyValue
 
 APP, STREAM = AppName("live"), StreamId("s1")
@@ -64,7 +66,7 @@ async def test_listeners_hear_of_appearance_and_end() -> None:
         fixture.watch.on_change(heard.put_nowait)
 
         await fixture.streams.put(KEY, RECORD)
-        async with asyncio.timeout(5):
+        async with within(5, "the stream being heard of"):
             assert await heard.get() == KEY
             await fixture.streams.delete(KEY)
             assert await heard.get() == KEY
@@ -82,3 +84,29 @@ async def test_what_is_known_stays_known_while_the_bus_is_down() -> None:
         fixture.watch.directory.expire(fixture.clock(), hearing=fixture.bus.hearing)
 
         assert fixture.watch.get(APP, STREAM) is not None
+
+
+async def test_nothing_expires_while_the_store_is_not_heard_nor_within_a_lease_after_it() -> None:
+    """The server that fed the watch has died, and the bus is as before: the owner writes, and nobody here sees it."""
+    async with watching() as fixture:
+        await fixture.streams.put(KEY, RECORD)
+        assert await fixture.watch.wait_for(APP, STREAM, 5.0) is not None
+        look_later(fixture, STREAM_LEASE_S / 2)
+
+        fixture.streams.heard = 0
+        look_later(fixture, 3 * STREAM_LEASE_S)
+        assert fixture.watch.get(APP, STREAM) is not None
+
+        fixture.streams.heard = 2
+        look_later(fixture, 0.0)
+        look_later(fixture, STREAM_LEASE_S - 0.1)
+        assert fixture.watch.get(APP, STREAM) is not None
+
+        look_later(fixture, 0.2)
+        assert fixture.watch.get(APP, STREAM) is None, "nobody writes it any more"
+
+
+def look_later(fixture: Fixture, later_s: float) -> None:
+    """The clock goes on, and the watch looks for what has expired."""
+    fixture.clock.advance(later_s)
+    fixture.watch.look()

@@ -173,7 +173,7 @@ def possible(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911  on
         case inspect.StrType(pattern=str(pattern)):
             return st.from_regex(pattern)
         case inspect.StrType():
-            return st.text(max_size=20)
+            return st.text(max_size=min(20, kind.max_length or 20))
         case inspect.IntType():
             return st.integers(kind.ge, kind.le)
         case inspect.FloatType():

@@ -49,6 +49,8 @@ def test_the_table_has_every_subject_and_no_other() -> None:
     impossible = {
         *(subjects.license_acquire(NodeKind.LICENSE), subjects.license_release(NodeKind.LICENSE)),
         *(subjects.session_close(kind, "*") for kind in ("signaling", "transcoder", "license")),  # type: ignore[arg-type]
+        *(subjects.node_drain(kind, "*") for kind in ("signaling", "license")),  # type: ignore[arg-type]
+        *(subjects.media_association(kind, "*") for kind in ("signaling", "transcoder", "license")),  # type: ignore[arg-type]
         *(subjects.session_restart_ice(kind, "*") for kind in ("signaling", "transcoder", "license")),  # type: ignore[arg-type]
     }
 
@@ -95,7 +97,8 @@ def test_who_makes_streams_could_have_all_traffic_stored_so_only_one_may(user: B
         (subjects.BUCKET_STREAMS, {"signaling", "origin", "edge", "transcoder"}, {"origin"}),
         (subjects.BUCKET_RENDITIONS, {"signaling", "origin", "edge", "transcoder"}, {"transcoder"}),
         (subjects.BUCKET_APPS, {"signaling"}, {"signaling"}),
-        (subjects.BUCKET_LADDERS, {"signaling", "transcoder"}, {"signaling"}),
+        (subjects.BUCKET_LADDERS, {"signaling", "origin", "transcoder"}, {"signaling"}),
+        (subjects.BUCKET_BROADCASTS, {"signaling", "origin", "transcoder"}, {"signaling"}),
         (subjects.BUCKET_LICENSE, {"license"}, {"license"}),
         (subjects.BUCKET_LICENSE_STATE, {"license"}, {"license"}),
     ],
@@ -116,9 +119,12 @@ def test_a_bucket_is_read_and_written_by_those_who_must(bucket: str, readers: se
         (subjects.STREAM_ENDED, {"origin"}),
         ("rc.v1.session.close.origin.origin-1", {"signaling"}),
         ("rc.v1.session.close.edge.edge-1", {"signaling"}),
+        ("rc.v1.media.association.edge.edge-1", {"edge"}),
+        ("rc.v1.media.association.origin.origin-1", {"origin"}),
         ("rc.v1.node.left.origin.origin-1", {"origin"}),
         ("rc.v1.node.reported.edge.edge-1", {"edge"}),
-        ("rc.v1.node.confirm.edge.edge-1", {"signaling"}),
+        ("rc.v1.node.confirm.edge.edge-1", {"signaling", "origin", "edge", "transcoder", "license"}),
+        (subjects.NODE_SILENT, {"origin", "edge", "transcoder"}),
         (subjects.NODE_DOUBTED, {"signaling"}),
         ("rc.v1.node.vouched.signaling-1", {"origin", "edge", "transcoder"}),
         ("rc.v1.license.acquire.transcoder", {"transcoder"}),

@@ -20,6 +20,7 @@ from rillcast.contracts.messages import (
     NodeInfo,
     PlayRequest,
     PlaySubscription,
+    RelayAnswer,
     RelayClose,
     RelayGrant,
     RelayOpen,
@@ -33,8 +34,11 @@ from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
+from rillcast.runtime.process.departure import Departure
+from rillcast.testing.associations import KnownNodes
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
 from rillcast.testing.relay_keys import PlainRelayKeys
@@ -73,7 +77,7 @@ class Begin(Protocol):
 
 
 class Parent:
-    """A node that gives relays away as told. `opened` holds what it was asked for."""
+    """A node that grants relays as told. `opened` holds what it was asked for."""
 
     def __init__(self, broker: FakeBroker, name: str, tracks: tuple[TrackRecord, ...]) -> None:
         self.name = NodeId(name)
@@ -89,7 +93,7 @@ class Parent:
         await self.bus.serve(subjects.media_relay_close(self.name), RelayClose, self._close)
         return self
 
-    async def _open(self, request: RelayOpen) -> RelayGrant:
+    async def _open(self, request: RelayOpen) -> RelayAnswer:
         self.opened.append(request)
         if self.gate is not None:
             await self.gate.wait()
@@ -97,7 +101,7 @@ class Parent:
             raise self.refusal
         if request.track not in self.tracks:
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, "no such track")
-        return RelayGrant(
+        grant = RelayGrant(
             parent_address="192.0.2.7:51000",
             ssrc=len(self.opened),
             payload_type=96,
@@ -106,6 +110,7 @@ class Parent:
             claim=request.claim,
             track=self.tracks[request.track],
         )
+        return RelayAnswer(grant=grant)
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request)
@@ -120,9 +125,20 @@ def claim_of(epoch: int) -> ClaimId:
 class World:
     """The edge and everything around it."""
 
-    def __init__(self, workers: int = 1, *, plane: FakePlane | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        workers: int = 1,
+        *,
+        plane: FakePlane | None = None,
+        node: NodeId = EDGE,
+        broker: FakeBroker | None = None,
+        known: KnownNodes | None = None,
+        **settings: Any,
+    ) -> None:
+        """`broker`, `known`: of several edges that hear of each other."""
+        self.node = node
         self.clock = FakeClock()
-        self.broker = FakeBroker()
+        self.broker = broker or FakeBroker()
         self.bus = FakeBus(self.broker)
         self.edge_bus = FakeBus(self.broker)
         self.streams = FakeKeyValue("streams", None, self.clock)
@@ -131,7 +147,7 @@ class World:
         events = PlaneEvents()
         self.plane.on_event = events
         info = NodeInfo(
-            node=EDGE,
+            node=node,
             kind=NodeKind.EDGE,
             version="1",
             admin_address="127.0.0.1:1",
@@ -139,7 +155,7 @@ class World:
             relay_address="192.0.2.2",
             incarnation="1",
         )
-        read = EdgeSettings(node_id=EDGE, **{"relay_fill_s": 0.0, **settings})
+        read = EdgeSettings(node_id=node, **{"relay_fill_s": 0.0, **settings})
         self.media = MediaNode(
             read,
             info,
@@ -149,9 +165,12 @@ class World:
             streams=self.streams,
             renditions=self.renditions,
             relay_keys=PlainRelayKeys(),
+            identity=known.join(node, NodeKind.EDGE) if known is not None else None,
+            known=(known or KnownNodes()).get,
             clock=self.clock,
         )
         self.edge = Edge(read, self.media)
+        self.drain_timeout_s = read.drain_timeout_s
         self.changes: list[SessionChanged] = []
         self.parents: dict[str, Parent] = {}
         self._task: asyncio.Task[None] | None = None
@@ -186,6 +205,8 @@ class World:
         since: int = 0,
         tracks: tuple[TrackRecord, ...] = (VIDEO, AUDIO),
         stream: StreamId = STREAM,
+        backup: StreamId | None = None,
+        longest_s: int = 60,
     ) -> None:
         """Write the stream's record, and wait until the edge has seen it."""
         record = StreamRecord(
@@ -197,6 +218,8 @@ class World:
             media_flowing=True,
             epoch=epoch,
             claim=claim_of(since or epoch),
+            backup=backup,
+            backup_longest_s=longest_s if backup is not None else 0,
         )
         await self.streams.put(stream_key(APP, stream), msgspec.json.encode(record))
         await until(lambda: self._knows(record))
@@ -227,17 +250,17 @@ class World:
         return await self.play(sdp_offer=offer, **changes)
 
     async def play(self, timeout_s: float = 3.0, **changes: Any) -> SessionAnswer:
-        subject = subjects.edge_play(EDGE)
+        subject = subjects.edge_play(self.node)
         return await self.bus.request(subject, request(**changes), SessionAnswer, timeout_s=timeout_s)
 
     async def accept(self, session: SessionId, answer_sdp: str, timeout_s: float = 3.0) -> None:
         message = AnswerRequest(session=session, sdp_answer=answer_sdp)
-        await self.bus.request(subjects.edge_accept(EDGE), message, Ack, timeout_s=timeout_s)
+        await self.bus.request(subjects.edge_accept(self.node), message, Ack, timeout_s=timeout_s)
 
     async def close(self, session: SessionId) -> bool:
         """Whether the edge had the session."""
         close = CloseRequest(session=session, reason=EndReason.STOPPED)
-        return (await self.bus.request(subjects.session_close(NodeKind.EDGE, EDGE), close, CloseAnswer)).found
+        return (await self.bus.request(subjects.session_close(NodeKind.EDGE, self.node), close, CloseAnswer)).found
 
     def connect(self, plane_session: PlaneSession) -> None:
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
@@ -292,7 +315,7 @@ class World:
 
     def tick(self) -> None:
         edge = self.edge
-        for part in (edge.backlog, edge.relays, edge.sessions, edge.streams):
+        for part in (edge.backlog, edge.relays, edge.downstream, edge.sessions, edge.streams):
             part.tick()
 
     async def pass_time(self, seconds: float, step_s: float = 0.25) -> None:
@@ -305,8 +328,13 @@ class World:
     async def drain(self) -> None:
         """As the node does when it goes away."""
         self.media.draining = True
-        await self.edge.drain.drain()
+        await self.edge.drain.leave(self.departure())
         await self.settle()
+
+    def departure(self, *, ending: bool = True, elsewhere: bool = True) -> Departure:
+        """A drain that begins now."""
+        clock = asyncio.get_running_loop().time
+        return Departure(self.drain_timeout_s, ending=ending, elsewhere=lambda: elsewhere, clock=clock)
 
     async def settle(self) -> None:
         for _ in range(20):
@@ -340,6 +368,4 @@ def request(**changes: Any) -> PlayRequest:
 
 async def until(condition: Any, timeout_s: float = 5.0) -> None:
     """Wait for something to become true."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.001)
+    await eventually(condition, timeout_s, every_s=0.001)

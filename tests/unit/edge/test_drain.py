@@ -11,7 +11,11 @@ from test_viewer_join import answer_to
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import new_session_id
-from rillcast.contracts.messages import SessionAnswer
+from rillcast.contracts.messages import CloseRequest, SessionAnswer
+from rillcast.contracts.words import EndReason
+from rillcast.media import protocol
+from rillcast.runtime.process.departure import Load
+from services.edge.usecases.drain import CUT_FROM, MOVE_S
 from services.edge.usecases.session_end import TURN
 
 
@@ -44,6 +48,91 @@ async def test_those_that_can_be_told_over_their_socket_go_first(begin: Begin) -
     order = [change.session for change in world.changes if change.reason == "draining"]
     assert set(order[:2]) == set(told)
     assert set(order[2:]) == set(cut)
+
+
+async def test_a_viewer_that_was_told_is_served_until_another_edge_has_it(begin: Begin) -> None:
+    world = await begin(drain_timeout_s=20.0)
+    await world.parent("origin-1")
+    await world.live()
+    sessions = [(await world.play()).session for _ in range(2)]
+    departure = world.departure()
+    world.media.draining = True
+
+    leaving = asyncio.create_task(world.edge.drain.leave(departure))
+    await until(lambda: all(world.told(session) == [("closed", "draining")] for session in sessions))
+    assert len(world.edge.viewers) == 2
+    assert world.plane.of(protocol.RemoveSession) == []
+    for session in sessions:
+        await world.edge.requests.close(CloseRequest(session=session, reason=EndReason.REPLACED))
+    await leaving
+
+    assert departure.left_s > 10.0, "nobody waits longer than needed"
+    assert departure.cut == {}
+    assert [world.told(session) for session in sessions] == [[("closed", "draining")]] * 2, "nobody is told twice"
+
+
+async def test_a_viewer_that_was_told_and_does_not_go_is_cut_off_and_named(begin: Begin) -> None:
+    world = await begin(drain_timeout_s=600.0)
+    await world.parent("origin-1")
+    await world.live()
+    session = (await world.play()).session
+    departure = world.departure()
+    world.media.draining = True
+
+    await world.edge.drain.leave(departure)
+
+    assert 600.0 - departure.left_s == pytest.approx(MOVE_S, abs=1.0)
+    assert departure.cut == {Load.VIEWERS: 1}
+    assert departure.names == [f"viewer {session} of live/s1"]
+    assert len(world.edge.viewers) == 0
+
+
+async def test_while_no_other_edge_takes_viewers_an_operators_drain_sends_nobody_away(begin: Begin) -> None:
+    world = await begin(drain_timeout_s=30.0)
+    await world.parent("origin-1")
+    await world.live()
+    session = (await world.play()).session
+    departure = world.departure(ending=False, elsewhere=False)
+
+    leaving = asyncio.create_task(world.edge.drain.leave(departure))
+    await asyncio.sleep(29.0)
+    assert len(world.edge.viewers) == 1
+    assert world.told(session) == []
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+
+
+async def test_an_operators_drain_leaves_those_alone_who_can_only_be_cut(begin: Begin) -> None:
+    world = await begin(drain_timeout_s=100.0)
+    await world.parent("origin-1")
+    await world.live()
+    for _ in range(3):
+        await world.whep()
+    departure = world.departure(ending=False)
+
+    leaving = asyncio.create_task(world.edge.drain.leave(departure))
+    await asyncio.sleep(100.0 * CUT_FROM - 1.0)
+    assert len(world.edge.viewers) == 3
+    await leaving
+    assert departure.cut == {Load.VIEWERS: 3}
+    assert departure.left_s > 0
+
+
+async def test_an_edge_that_stays_after_all_serves_viewers_again(begin: Begin) -> None:
+    world = await draining_world(begin)
+    await world.whep()
+    await world.drain()
+    world.media.draining = False
+    world.edge.drain.stay()
+
+    opened = len(world.parents["origin-1"].opened)
+    again = await world.whep()
+
+    assert len(world.edge.viewers) == 1
+    assert len(world.parents["origin-1"].opened) > opened, "relays are asked for anew"
+    assert world.told(again.session) == []
+    await world.drain()
+    assert world.told(again.session) == [("closed", "draining")]
 
 
 async def test_a_join_under_way_is_refused_so_that_another_edge_is_asked(begin: Begin) -> None:

@@ -7,7 +7,7 @@ from edge_harness import VIDEO
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.media.protocol import SourceId
-from rillcast.relay.child import ChildRelay
+from rillcast.relay.child_relay import ChildRelay
 from services.edge.domain.feed import Feed, FeedSlot, FeedUse
 
 

@@ -14,6 +14,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.media.sdp import LocalTransport, PlayNegotiation, PlayOffer, accept_play_answer, offer_play
 from services.edge.domain.join_parts import MAX_SUBSCRIPTIONS, FirstRenditions, Part, require_possible, sent
 from services.edge.domain.subscription import Subscription
+from services.edge.domain.supply import Supplies
 
 LOCAL = LocalTransport(
     ufrag="ufrag123", pwd="p" * 24, fingerprint=":".join(["AB"] * 32), addresses=("192.0.2.2",), port=50_000
@@ -82,17 +83,17 @@ def test_a_stream_without_anything_wanted_is_not_live(nothing: Part) -> None:
 def test_a_session_begins_with_the_highest_rendition_within_the_budget(budget_bps: int, track: str) -> None:
     one = part(HIGH, LOW, AUDIO)
 
-    probable = FirstRenditions(budget_bps).probable(offer(one), [one])
+    probable = FirstRenditions(Supplies(), budget_bps).probable(offer(one), [one])
 
-    assert [supply.track.track for _, supply in probable] == [track, "a0"]
+    assert [first.supply.track.track for _, first in probable] == [track, "a0"]
 
 
 def test_each_stream_has_its_share_of_the_budget() -> None:
     both = [part(HIGH, LOW, place=0), part(HIGH, LOW, place=1)]
 
-    chosen = FirstRenditions(3_900_000).agreed(both, agreed(*both))
+    chosen = FirstRenditions(Supplies(), 3_900_000).agreed(both, agreed(*both))
 
-    assert [supplies["v0"].track.track for _, supplies in chosen] == [LOW.track, LOW.track]
+    assert [firsts["v0"].supply.track.track for _, firsts in chosen] == [LOW.track, LOW.track]
 
 
 def test_what_is_still_to_come_is_not_probable() -> None:
@@ -102,16 +103,16 @@ def test_what_is_still_to_come_is_not_probable() -> None:
         made, lines=tuple(msgspec.structs.replace(line, payloads=line.payloads[::-1]) for line in made.lines)
     )
 
-    assert FirstRenditions(0).probable(made, [coming]) == []
+    assert FirstRenditions(Supplies(), 0).probable(made, [coming]) == []
 
 
 def test_a_height_that_was_chosen_goes_before_the_budget() -> None:
     one = part(HIGH, LOW)
     one.subscription.wishes.height = 720
 
-    (chosen,) = FirstRenditions(1).agreed([one], agreed(one))
+    (chosen,) = FirstRenditions(Supplies(), 1).agreed([one], agreed(one))
 
-    assert chosen[1]["v0"].track == HIGH
+    assert chosen[1]["v0"].supply.track == HIGH
 
 
 def test_a_codec_that_vanished_since_is_refused_in_words() -> None:
@@ -119,5 +120,5 @@ def test_a_codec_that_vanished_since_is_refused_in_words() -> None:
     changed = one._replace(live=live(msgspec.structs.replace(HIGH, codec="AV1"), AUDIO))
 
     with pytest.raises(RillcastError, match="changed its codec during the join") as refusal:
-        FirstRenditions(0).agreed([changed], agreed(one))
+        FirstRenditions(Supplies(), 0).agreed([changed], agreed(one))
     assert refusal.value.code is ErrorCode.NO_COMMON_CODEC

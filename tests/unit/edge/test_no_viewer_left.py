@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
 from edge_harness import APP, AUDIO, EDGE, KEY, STREAM, VIDEO, Parent, World, rung
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_command_backlog import MoodyPlane
 from test_viewer_join import answer_to
@@ -21,13 +21,13 @@ from rillcast.contracts.messages import (
     Ack,
     MuteRequest,
     PlaySubscription,
+    RelayAnswer,
     RelayClose,
-    RelayGrant,
     RelayOpen,
     SelectRendition,
 )
 from rillcast.contracts.records import TrackRecord
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.words import EndReason, MediaKind
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
 from rillcast.testing.bus import FakeBroker
@@ -47,7 +47,7 @@ class BookKeeper(Parent):
         super().__init__(broker, name, tracks)
         self.held: dict[tuple[StreamId, TrackId], RelayId] = {}
 
-    async def _open(self, request: RelayOpen) -> RelayGrant:
+    async def _open(self, request: RelayOpen) -> RelayAnswer:
         grant = await super()._open(request)
         self.held[request.stream, request.track] = request.relay
         return grant
@@ -90,6 +90,7 @@ class Life:
         self.offers: dict[SessionId, str] = {}
         self.sessions: list[SessionId] = []
         self.epoch = 1
+        self.backup: StreamId | None = None
         self.failures: list[BaseException] = []
 
     async def begin(self) -> None:
@@ -151,6 +152,20 @@ class Life:
         if living := self.in_plane():
             self.world.connect(PlaneSession(living[which % len(living)]))
 
+    async def nominated(self, which: int) -> None:
+        if living := self.in_plane():
+            self.plane.emit(protocol.SessionNominated(session=PlaneSession(living[which % len(living)])))
+
+    async def away(self, which: int) -> None:
+        """Signaling is told to move a viewer, and another edge asks for its association, or does not."""
+        edge = self.world.edge
+        if living := self.in_plane():
+            number = PlaneSession(living[which % len(living)])
+            if (viewer := edge.viewers.plane(number)) is not None:
+                edge.session_end.send_away(viewer, EndReason.DRAINING)
+                if which % 2 and viewer.session in edge.associations.giver._offered:
+                    edge.associations.giver._offered[viewer.session].on_stopped()
+
     async def die(self, which: int) -> None:
         if living := self.in_plane():
             session = living[which % len(living)]
@@ -175,6 +190,13 @@ class Life:
                     protocol.SourceSwitched(session=command.session, track=command.track, source=command.source)
                 )
 
+    async def switch_all(self) -> None:
+        """Every track shows what it was pointed at last."""
+        newest = {(command.session, command.track): command for command in self.plane.of(protocol.SwitchSource)}
+        for (session, track), command in newest.items():
+            if command.source is not None and session in self.in_plane():
+                self.plane.emit(protocol.SourceSwitched(session=session, track=track, source=command.source))
+
     async def source(self, which: int) -> None:
         if sources := sorted(self.plane.sources_now()):
             source = sources[which % len(sources)]
@@ -191,7 +213,13 @@ class Life:
     # ---- what the cluster does
 
     async def live(self, owner: str) -> None:
-        await self.world.live(owner, epoch=self.epoch, tracks=(HIGH, LAYER, AUDIO))
+        await self.world.live(owner, epoch=self.epoch, tracks=(HIGH, LAYER, AUDIO), backup=self.backup)
+
+    async def silence(self, which: int) -> None:
+        """The owner names the other stream as backup, or the publisher is back."""
+        self.backup = None if which % 3 == 0 else SECOND
+        if self.world.media.watch.directory.by_key(KEY) is not None:
+            await self.live("origin-1")
 
     async def record(self, which: int) -> None:
         match which % 6:
@@ -221,7 +249,8 @@ class Life:
                 other = msgspec.structs.replace(HIGH, codec="AV1")
                 await self.world.live("origin-1", tracks=(other,), stream=SECOND)
             case _:
-                await self.world.live("origin-1", tracks=(HIGH, LAYER, AUDIO), stream=SECOND)
+                circle = STREAM if which % 3 == 0 else None
+                await self.world.live("origin-1", tracks=(HIGH, LAYER, AUDIO), stream=SECOND, backup=circle)
 
     async def ladder(self, which: int) -> None:
         if self.world.media.watch.directory.by_key(KEY) is None:
@@ -295,9 +324,11 @@ def check(life: Life) -> None:
     assert life.world.runs
     assert len(edge.viewers) == len(edge.relays) == len(edge.first_packets) == len(edge.backlog) == 0
     assert (edge.viewers.connecting, edge.viewers.starved, media.load.sessions) == (0, 0, 0)
+    assert media.load._of == {}
     assert (edge.viewers.streams, len(edge.sessions.queue)) == ((), 0)
-    assert len(edge.streams) == len(edge.sessions.awaited) == edge.start.rungs._awaiting == 0
-    assert (len(edge.switch), edge.allocator._supplies._by_key) == (0, {})
+    assert len(edge.streams) == len(edge.sessions.awaited) == len(edge.start.rungs._places) == 0
+    assert (len(edge.switch), edge.supplies._by_key, edge.supplies._by_backup) == (0, {}, {})
+    assert len(edge.allocator._misfits) == len(edge.associations.giver) == 0
     assert (edge.relays._outcomes, edge.relays._started, edge.relays._unsettled) == ({}, {}, set())
     assert (life.plane.sessions_now(), life.plane.sources_now()) == (set(), set())
     for parent in life.parents.values():
@@ -312,13 +343,14 @@ def check(life: Life) -> None:
 
 Step = tuple[str, int]
 OFTEN = ("watch", "watch", "answer", "figures", "source", "record", "parent")
-EACH = ("watch", "answer", "leave", "wish", "progress", "die", "figures", "switch", "source")
-CLUSTER = ("mood", "record", "second", "ladder", "parent", "wait")
+EACH = ("watch", "answer", "leave", "wish", "nominated", "progress", "away", "die", "figures", "switch", "source")
+CLUSTER = ("mood", "record", "second", "silence", "ladder", "parent", "wait")
 STEPS = st.tuples(st.sampled_from((*OFTEN, *EACH, *CLUSTER)), st.integers(0, 11))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=5, max_size=40), st.booleans())
+@example([("second", 4), ("watch", 3), ("record", 3), ("second", 2)], False)
 def test_nothing_is_left(steps: list[Step], drains: bool) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(_live_through(steps, drains))

@@ -35,7 +35,7 @@ def in_virtual_time(scenario: Scenario) -> None:
             await world.live()
             await scenario(world)
             await world.settle()
-            assert world.edge.start.rungs._awaiting == 0
+            assert len(world.edge.start.rungs._places) == 0
         finally:
             await world.stop()
 
@@ -85,8 +85,8 @@ async def elapsed(work: Awaitable[object]) -> float:
     return loop.time() - began
 
 
-def whep(world: World, timeout_s: float = PATIENT_S) -> Awaitable[SessionAnswer]:
-    return world.play(sdp_offer=only("H264", OFFER), timeout_s=timeout_s, **COMING)
+def whep(world: World, timeout_s: float = PATIENT_S, client: str = "") -> Awaitable[SessionAnswer]:
+    return world.play(sdp_offer=only("H264", OFFER), timeout_s=timeout_s, client=client, **COMING)
 
 
 def test_a_whep_viewer_is_kept_until_the_rung_is_announced_and_then_takes_it() -> None:
@@ -212,6 +212,23 @@ def test_only_so_many_are_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
         await world.ladder(H264_RUNG)
         assert all(answer.sdp for answer in await asyncio.gather(*kept))
+
+    in_virtual_time(scenario)
+
+
+def test_those_of_one_client_who_wait_leave_places_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rung_wait, "MAX_AWAITING", 4)
+
+    async def scenario(world: World) -> None:
+        flood = [asyncio.ensure_future(whep(world, client="192.0.2.1")) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        assert [task.done() for task in flood].count(True) == 2
+        other = asyncio.ensure_future(whep(world, client="198.51.100.7"))
+
+        await world.ladder(H264_RUNG)
+
+        assert (await other).sdp
+        assert sum(isinstance(one, RillcastError) for one in await asyncio.gather(*flood, return_exceptions=True)) == 2
 
     in_virtual_time(scenario)
 

@@ -91,7 +91,7 @@ async def test_a_rendition_that_vanished_during_the_join_is_replaced_at_once(beg
 
 
 async def test_a_plane_that_is_too_busy_refuses_the_join_and_leaves_nothing(world: World) -> None:
-    plane = world.edge.start._plane = MoodyPlane()
+    plane = world.edge.associations._plane = MoodyPlane()
     plane.busy = True
     offer = await world.play()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 from edge_harness import APP, AUDIO, EDGE, KEY, STREAM, VIDEO, WHEP_OFFER, World, rung, until
+from test_rung_wait import H264_RUNG, only
 from test_viewer_join import answer_to
 
 from rillcast.contracts import subjects
@@ -68,6 +70,41 @@ async def test_the_lines_of_the_first_stream_are_those_of_a_session_with_it_alon
         return [line for line in section.split("\r\n") if line and not line.startswith(own)]
 
     assert [lasting(section) for section in first] == [lasting(section) for section in alone.split("\r\nm=")[1:]]
+
+
+async def test_a_stream_that_goes_while_the_other_is_waited_for_refuses_both(world: World) -> None:
+    join = asyncio.ensure_future(world.play(subscriptions=BOTH))
+    await world.settle()
+    await world.vanish()
+    await both_live(world)
+    with pytest.raises(RillcastError, match="not live"):
+        await join
+    await world.vanish(OTHER)
+    assert (world.edge.viewers.streams, world.edge.supplies.last(KEY)) == ((), None)
+    assert world.parents["origin-1"].opened == []
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+async def test_a_stream_that_goes_while_a_rung_of_the_other_is_waited_for_is_not_begun(
+    world: World, change: str
+) -> None:
+    await both_live(world)
+    coming = PlaySubscription(app=APP, stream=STREAM, codecs_to_come=("H264",))
+    offer = await world.play(subscriptions=(coming, BOTH[1]))
+    head, video, *others = answer_to(offer.sdp).split("\r\nm=")
+    h264_first = "\r\nm=".join((only("H264", f"{head}\r\nm={video}").removesuffix("\r\n"), *others))
+    join = asyncio.ensure_future(world.accept(offer.session, h264_first))
+    await world.settle()
+    assert world.added() == []
+    if change == "gone":
+        await world.vanish(OTHER)
+    else:
+        await world.live(stream=OTHER, tracks=(msgspec.structs.replace(VIDEO, codec="AV1"), AUDIO))
+    await world.ladder(H264_RUNG)
+    with pytest.raises(RillcastError) as refused:
+        await join
+    wanted = ErrorCode.NO_STREAM_EXIST if change == "gone" else ErrorCode.NO_COMMON_CODEC
+    assert (refused.value.code, world.added(), world.edge.viewers.streams) == (wanted, [], ())
 
 
 async def test_each_line_is_fed_from_its_own_stream(world: World) -> None:

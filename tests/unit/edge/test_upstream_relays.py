@@ -9,7 +9,7 @@ from edge_harness import AUDIO, KEY, VIDEO, Begin, World, until
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media import protocol
-from rillcast.relay.child import ChildState
+from rillcast.relay.child_relay import ChildState
 
 
 def relays(world: World, parent: str) -> tuple[set[str], set[str]]:
@@ -43,6 +43,16 @@ async def test_a_new_owner_feeds_the_same_sources(world: World) -> None:
     assert {o.claim for o in world.parents["origin-2"].opened} == {"c7"}
     assert {feed.source for feed in world.feeds()[-2:]} == sources
     assert len(world.feeds()) == 4
+
+
+async def test_a_new_owner_is_asked_in_the_moment_in_which_it_is_known(world: World) -> None:
+    await world.watching()
+    second = await world.parent("origin-2")
+
+    await world.live(epoch=2, owner="origin-2")
+    await world.settle()
+
+    assert len(second.opened) == 2, "no tick, no time"
 
 
 async def test_an_owner_out_of_reach_is_retried_with_growing_delays_until_it_answers(world: World) -> None:

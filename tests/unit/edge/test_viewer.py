@@ -111,6 +111,27 @@ def test_a_session_without_a_subscription_is_a_session() -> None:
     assert len(table.viewers) == 0
 
 
+def test_who_has_not_connected_is_no_viewer_yet() -> None:
+    table = Table()
+    half_open = [table.add() for _ in range(5)]
+    table.viewers.subscribe(half_open[0], "live/s2")
+
+    def counted() -> dict[str, int]:
+        return {str(one.stream): one.viewers for one in table.viewers.carried()}
+
+    assert counted() == {"s1": 0, "s2": 0}
+    table.reach(half_open[0], StageEvent.BEGUN, StageEvent.CONNECTED, StageEvent.CONNECTED, StageEvent.MEDIA)
+    assert counted() == {"s1": 1, "s2": 1}
+    table.viewers.unsubscribe(half_open[1], half_open[1].subscriptions[0])
+    for viewer in half_open[2:]:
+        table.viewers.remove(viewer, EndReason.ICE_TIMEOUT)
+    assert counted() == {"s1": 1, "s2": 1}
+    table.viewers.remove(half_open[0], EndReason.STOPPED)
+
+    assert counted() == {}
+    assert not table.viewers._connecting_to
+
+
 def test_removing_a_viewer_leaves_nothing() -> None:
     table = Table()
     viewer = table.add(session=SessionId("x"))
@@ -129,6 +150,8 @@ def test_the_heartbeat_names_the_streams_with_most_viewers(monkeypatch: pytest.M
     table = Table()
     for name, count in (("few", 1), ("a.b", 3), ("many", 5)):
         for _ in range(count):
-            table.add(key=stream_key(AppName("live"), StreamId(name)))
+            table.reach(
+                table.add(key=stream_key(AppName("live"), StreamId(name))), StageEvent.BEGUN, StageEvent.CONNECTED
+            )
 
     assert [(c.app, c.stream, c.viewers) for c in table.viewers.carried()] == [("live", "many", 5), ("live", "a.b", 3)]

@@ -189,11 +189,25 @@ async def test_viewers_beyond_the_limit_are_refused_with_the_reason(begin: Begin
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
 
 
+async def test_the_viewers_of_one_client_leave_sessions_for_others(begin: Begin) -> None:
+    world = await begin(max_sessions=8)
+    await world.parent("origin-1")
+    await world.live()
+    for _ in range(4):
+        await world.watching(client="192.0.2.1")
+
+    with pytest.raises(RillcastError, match="of your address") as refusal:
+        await world.whep(client="192.0.2.1")
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert await world.whep(client="198.51.100.7")
+
+
 async def test_the_half_open_joins_of_one_client_leave_room_for_others(begin: Begin) -> None:
     world = await begin(max_connecting=8)
     await world.parent("origin-1")
     await world.live()
-    for _ in range(2):
+    for _ in range(4):
         await world.play(client="192.0.2.1")
 
     with pytest.raises(RillcastError, match="from your address") as refusal:
@@ -201,7 +215,7 @@ async def test_the_half_open_joins_of_one_client_leave_room_for_others(begin: Be
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
     assert refusal.value.retry_after_s
 
-    for number in range(4):
+    for number in range(2):
         await world.play(client=f"198.51.100.{number}")
     for _ in range(2):
         await world.play()  # of nobody in particular
@@ -245,9 +259,9 @@ async def test_a_late_media_thread_refuses_viewers(world: World) -> None:
 
 
 async def test_carried_streams_and_load_are_reported(world: World) -> None:
-    await world.whep()
+    await world.watching()
 
-    load, carried = world.edge.report()
+    load, carried, _ = world.edge.report()
 
     assert (load.sessions, load.streams) == (1, 1)
     assert [(c.app, c.stream, c.viewers) for c in carried] == [(APP, STREAM, 1)]

@@ -6,8 +6,9 @@ import ipaddress
 
 import msgspec
 
+from rillcast.load.addresses import is_on_this_machine, spread_addresses
 from rillcast.load.media import SIMULCAST, encode, encode_layers
-from rillcast.load.run import Quantiles, Report, Result, is_on_this_machine, quantiles, spread_addresses
+from rillcast.load.run import Quantiles, Report, Result, quantiles
 from rillcast.load.show import line, notes
 
 

@@ -13,6 +13,7 @@ from rillcast.contracts.errors import ErrorCode
 from rillcast.media import protocol as p
 from rillcast.media.plane import TURN, NativePlane, PlaneBusy
 from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
+from rillcast.testing.eventually import within
 from rillcast.testing.plane import FakePlane
 
 FAULT = "a fault of ours"
@@ -91,7 +92,7 @@ async def test_one_failing_handler_loses_no_other_event_or_packet_of_the_batch(e
 async def test_a_failing_handler_ends_whoever_watches_the_plane(extension: None) -> None:
     plane = NativePlane(p.PlaneConfig(), Recorder())
     plane._wake()
-    async with asyncio.timeout(5):
+    async with within(5, "the failure of the handler"):
         with pytest.raises(RuntimeError, match=FAULT):
             await plane.until_failure()
 
@@ -111,7 +112,7 @@ async def test_a_plane_that_cannot_be_asked_ends_whoever_watches_it_and_wakes_no
     plane._wake()
 
     assert removed == [0]
-    async with asyncio.timeout(5):
+    async with within(5, "the failure of the handler"):
         with pytest.raises(TypeError, match=FAULT):
             await plane.until_failure()
 
@@ -125,7 +126,7 @@ async def test_an_event_that_cannot_be_read_is_a_failure_and_loses_no_other(
     monkeypatch.setattr(plane._native, "events", [b'{"type":"unheard_of"}', good])
     plane._wake()
     assert recorder.seen == [1]
-    async with asyncio.timeout(5):
+    async with within(5, "the failure of the decoding"):
         with pytest.raises(msgspec.ValidationError):
             await plane.until_failure()
 
@@ -166,7 +167,7 @@ async def test_the_fake_behaves_likewise() -> None:
     with pytest.raises(RuntimeError, match=FAULT):
         fake.emit(*(p.SourceStarted(source=SourceId(source)) for source in (1, 2, 3)))
     assert recorder.seen == [1, 2, 3]
-    async with asyncio.timeout(5):
+    async with within(5, "the failure of the handler"):
         with pytest.raises(RuntimeError, match=FAULT):
             await fake.until_failure()
 

@@ -49,7 +49,22 @@ def test_a_fragmented_stream_needs_a_viewer_that_takes_fragments() -> None:
     assert rank("42e01f", "42e01f", mode="1", viewer_mode="0") is None
     assert rank("42e01f", "42e01f", mode="0", viewer_mode="1") == (0, 0, 1)
     assert h264_rank({"profile-level-id": "42e01f"}, {}) is not None, "an announced stream without a mode is whole"
-    assert h264_rank({}, {}) is None, "one of which nothing is known may be fragmented"
+    assert h264_rank({}, {"packetization-mode": "0"}) is None, "one of which nothing is known may be fragmented"
+
+
+def test_a_viewer_that_names_no_mode_gets_fragments_after_those_that_name_it() -> None:
+    stream = {"profile-level-id": "42e01f", "packetization-mode": "1"}
+    unsaid = h264_rank(stream, {"profile-level-id": "42e01f"})
+    nothing = h264_rank(stream, {})
+    worst_that_says = max(
+        found
+        for profile in ("f4001f", "58001f", "not hex", "42000a")
+        if (found := h264_rank(stream, {"profile-level-id": profile, "packetization-mode": "1"})) is not None
+    )
+    assert unsaid is not None and nothing is not None
+    assert worst_that_says < unsaid
+    assert worst_that_says < nothing
+    assert h264_rank({"profile-level-id": "42e01f"}, {"profile-level-id": "42e01f"}) == (0, 0, 0), "whole frames"
 
 
 def test_viewers_are_ranked_from_the_same_profile_to_one_that_may_not_decode_it() -> None:

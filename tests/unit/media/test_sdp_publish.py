@@ -177,6 +177,22 @@ def test_we_are_the_dtls_server_unless_the_offer_is_passive() -> None:
     assert answer(vector("chromium-156-publish")).dtls.role == "server"
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("chromium-156-publish", True),
+        ("firefox-esr-publish", True),
+        ("gstreamer-1.22-publish", True),
+        ("aiortc-1.16-publish", True),
+        ("ffmpeg-9-whip", False),
+        ("ffmpeg-9-whip-dtls-active", False),
+    ],
+)
+def test_only_ffmpeg_is_not_told_of_the_end_by_close_notify(name: str, told: bool) -> None:
+    """After any DTLS record it waits for the next datagram, for ever if none comes."""
+    assert answer(vector(name)).dtls.close_notify is told
+
+
 def test_of_several_fingerprints_sha_256_is_taken() -> None:
     dtls = answer(vector("aiortc-1.16-publish")).dtls
     assert dtls.fingerprint_hash == "sha-256"

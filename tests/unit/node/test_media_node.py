@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
 import msgspec
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLeft, NodeLoad, RestartIceRequest
+from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLeft, NodeLoad, RestartIceRequest, TreePlace
 from rillcast.contracts.words import NodeKind
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
@@ -19,10 +19,13 @@ from rillcast.node.events import PlaneEvents
 from rillcast.node.ice import restart_ice
 from rillcast.node.media_node import MediaNode, MediaThreadFailed
 from rillcast.runtime.errors import NodeFault
+from rillcast.runtime.process.departure import Departure, Leaves
+from rillcast.runtime.process.draining import Hook
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.settings import MediaSettings
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.eventually import within
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
 from rillcast.testing.relay_keys import PlainRelayKeys
@@ -79,16 +82,16 @@ class Process:
         self.reported: list[tuple[NodeLoad, tuple[CarriedStream, ...]]] = []
         self.stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._hooks: list[Callable[[], Awaitable[None]]] = []
+        self._parts: list[Leaves] = []
 
     def spawn(self, work: Coroutine[None, None, None], name: str) -> object:
         self._tasks.append(asyncio.create_task(work, name=name))
         return None
 
-    def on_drain(self, hook: Callable[[], Awaitable[None]]) -> None:
-        self._hooks.append(hook)
+    def empties(self, part: Leaves) -> None:
+        self._parts.append(part)
 
-    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = ()) -> None:
+    def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None) -> None:
         self.reported.append((load, tuple(carried)))
 
     def failures(self) -> list[BaseException | None]:
@@ -97,14 +100,14 @@ class Process:
 
     async def first_failure(self) -> BaseException | None:
         """Of what was spawned."""
-        async with asyncio.timeout(5):
+        async with within(5, "the end of a task of the node"):
             done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().exception()
 
     async def until_stopped(self) -> None:
         await self.stopped.wait()
-        for hook in self._hooks:
-            await hook()
+        for part in self._parts:
+            await part.leave(Departure(10.0, ending=True, elsewhere=lambda: True, clock=lambda: 0.0))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -126,7 +129,7 @@ class Living:
         self.bench = Bench(lambda: loop.time() + self.stood_still_s, workers=2)
         self.process = Process()
         self._living = asyncio.create_task(
-            self.bench.node.live(self.process, report=lambda: (NodeLoad(), ()), drain=self._drain)
+            self.bench.node.live(self.process, report=lambda: (NodeLoad(), (), None), leaving=Hook(self._drain))
         )
 
     async def passes(self, seconds: float, speaking: Iterable[int] = ()) -> None:
@@ -227,8 +230,11 @@ async def test_a_node_reports_drains_and_says_its_last_words(bench: Bench) -> No
         seen.append(bench.node.draining)
         bench.node.outbox.put("rc.v1.node.left", NodeLeft(node=NodeId("n"), kind=NodeKind.EDGE))
 
-    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(streams=1), carried), drain=drain))
-    async with asyncio.timeout(5):
+    def report() -> tuple[NodeLoad, tuple[CarriedStream, ...], TreePlace | None]:
+        return NodeLoad(streams=1), carried, None
+
+    living = asyncio.create_task(bench.node.live(process, report=report, leaving=Hook(drain)))
+    async with within(5, "the report of the load"):
         while not process.reported:
             await asyncio.sleep(0)
     process.stopped.set()
@@ -251,7 +257,7 @@ async def test_a_handler_that_fails_is_known_to_the_node_and_the_next_event_is_h
         pass
 
     bench.node.on_event(fail_once)
-    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(), ()), drain=drain))
+    living = asyncio.create_task(bench.node.live(process, report=lambda: (NodeLoad(), (), None), leaving=Hook(drain)))
     await asyncio.sleep(0)
     started = [protocol.SourceStarted(source=SourceId(number)) for number in (1, 2)]
     with pytest.raises(ZeroDivisionError):

@@ -81,3 +81,27 @@ def test_a_session_that_left_makes_room() -> None:
     load.left(0)
 
     assert load.full() == ""
+
+
+def test_an_address_with_as_many_sessions_as_are_free_gets_no_more() -> None:
+    load = MediaLoad(1, MediaLimits(max_sessions=10))
+    for _ in range(5):
+        assert load.full("192.0.2.1") == ""
+        load.joined(0, "192.0.2.1")
+
+    assert "of your address" in load.full("192.0.2.1")
+    assert load.full("198.51.100.7") == load.full("") == ""
+
+    load.left(0, "192.0.2.1")
+    assert load.full("192.0.2.1") == ""
+    for _ in range(4):
+        load.left(0, "192.0.2.1")
+    assert (load.sessions, load._of) == (0, {})
+
+
+def test_an_address_that_is_alone_may_have_any_number_where_nothing_is_limited() -> None:
+    load = MediaLoad(1, MediaLimits())
+    for _ in range(100):
+        load.joined(0, "192.0.2.1")
+
+    assert load.full("192.0.2.1") == ""

@@ -19,6 +19,7 @@ from rillcast.node import relay_keys
 from rillcast.node.relay_keys import SealedRelayKeys
 from rillcast.runtime.discovery.directory import MOST_AWAITED, NodeDirectory
 from rillcast.runtime.process.identity import NodeIdentity
+from rillcast.testing.eventually import within
 
 SRTP, SRTCP = (base64.b64encode(bytes([value]) * 28).decode() for value in (1, 2))
 TRACK = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000)
@@ -102,7 +103,15 @@ def test_no_key_is_on_the_bus_and_no_two_answers_are_alike(cluster: Cluster) -> 
         ("child", OTHER),
         ("relay", "r2"),
         ("child_address", "203.0.113.9:9"),
-        ("key", base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()),
+        ("most_level", 3),
+        ("gives", False),
+        ("unreachable", (OTHER,)),
+        (
+            "key",
+            base64.b64encode(
+                X25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
+            ).decode(),
+        ),
         ("proof", ""),
         ("proof", "no base64!"),
         ("proof", base64.b64encode(bytes(64)).decode()),
@@ -156,6 +165,8 @@ def test_a_request_without_a_usable_key_is_refused_before_anything_is_done(clust
         {"parent_address": "203.0.113.9:9"},
         {"ssrc": 8},
         {"claim": "c4"},
+        {"level": 2},
+        {"standbys": (OTHER,)},
         {"sealed_keys": ""},
         {"proof": ""},
         {"proof": base64.b64encode(bytes(64)).decode()},
@@ -179,6 +190,23 @@ def test_an_answer_of_another_node_or_to_another_request_is_not_used(cluster: Cl
     former = cluster.nodes[EDGE].ask(wish(), ORIGIN)
     with pytest.raises(ValueError, match="it is not signed by origin-1"):
         asking.open(cluster.nodes[ORIGIN].seal(former.request, GRANT))
+
+
+def test_a_referral_is_believed_from_the_node_that_was_asked_only(cluster: Cluster) -> None:
+    asking = cluster.nodes[EDGE].ask(wish(), ORIGIN)
+    referral = cluster.nodes[ORIGIN].refer(asking.request, (OTHER,))
+    former = cluster.nodes[EDGE].ask(wish(), ORIGIN)
+
+    assert asking.referred(referral).nodes == (OTHER,)
+    forged = (
+        msgspec.structs.replace(referral, nodes=(SIGNALING,)),
+        msgspec.structs.replace(referral, proof=""),
+        cluster.nodes[OTHER].refer(asking.request, (OTHER,)),
+        cluster.nodes[ORIGIN].refer(former.request, (OTHER,)),
+    )
+    for answer in forged:
+        with pytest.raises(ValueError, match="it is not signed by origin-1"):
+            asking.referred(answer)
 
 
 def test_a_parent_that_is_not_known_is_not_asked(cluster: Cluster) -> None:
@@ -222,7 +250,8 @@ async def test_few_wait_at_one_time() -> None:
     waiting = [asyncio.create_task(edge.meet(NodeId(f"origin-{number}"))) for number in range(MOST_AWAITED)]
     await asyncio.sleep(0)
 
-    await asyncio.wait_for(edge.meet(ORIGIN), 0.1)
+    async with within(0.1, "the key of a parent that is known"):
+        await edge.meet(ORIGIN)
 
     assert not any(wait.done() for wait in waiting)
     for wait in waiting:

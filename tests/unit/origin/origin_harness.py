@@ -18,6 +18,7 @@ from rillcast.contracts.messages import (
     CloseRequest,
     NodeInfo,
     PublishRequest,
+    RelayAnswer,
     RelayGrant,
     RelayOpen,
     SessionAnswer,
@@ -31,13 +32,16 @@ from rillcast.media.protocol import SourceId
 from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.process.departure import Departure
+from rillcast.testing.associations import AssociatingPlane, KnownNodes
 from rillcast.testing.bus import FakeBroker, FakeBus, Serve
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
-from rillcast.testing.plane import FakePlane
 from rillcast.testing.relay_keys import PlainRelayKeys
 from services.origin.app import Origin
 from services.origin.config import OriginSettings
+from services.origin.usecases.backup_wishes import BackupWishes
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
 OFFER = (VECTORS / "chromium-156-publish.sdp").read_text()
@@ -88,7 +92,7 @@ class Store(FakeKeyValue):
             await asyncio.sleep(self.answer_s)
 
 
-class Plane(FakePlane):
+class Plane(AssociatingPlane):
     """Refuses commands of one kind, as a plane that is behind does."""
 
     refused: type[protocol.Command] | None = None
@@ -129,9 +133,12 @@ class RunningOrigin:
             streams=world.streams,
             renditions=world.renditions,
             relay_keys=PlainRelayKeys(),
+            identity=world.known.join(self.name, NodeKind.ORIGIN),
+            known=world.known.get,
             clock=world.clock,
         )
-        self.origin = Origin(read, self.media_node)
+        self.origin = Origin(read, self.media_node, BackupWishes(world.apps, world.broadcasts))
+        self.drain_timeout_s = read.drain_timeout_s
         self.task: asyncio.Task[None] | None = None
         self._hand_over: Serve = _never
 
@@ -144,7 +151,12 @@ class RunningOrigin:
     async def drain(self) -> None:
         """As SIGTERM does, up to the moment the plane is closed."""
         self.media_node.draining = True
-        await self.origin.owner.drain()
+        departure = Departure(self.drain_timeout_s, ending=True, elsewhere=lambda: True, clock=self._loop_time)
+        await self.origin.leaving.leave(departure)
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
 
     async def kill(self) -> None:
         """As kill -9 would: nothing is said to anybody."""
@@ -172,15 +184,14 @@ class RunningOrigin:
         """Whether neither this origin nor its plane has anything of any publisher."""
         owner, webrtc = self.origin.owner, self.origin.webrtc
         tables: tuple[Sized, ...] = (
-            *(owner._streams, owner._newcomers, owner._newcomers.looking, owner._locks),
+            *(owner._streams, owner._newcomers, owner._newcomers.looking, owner._locks, owner._asked),
             *(webrtc._sessions, webrtc._by_plane),
         )
         made = {e.source for a in self.plane.of(protocol.AddSession) for track in a.recv for e in track.encodings}
         adopted = {feed.from_source for command in self.plane.of(protocol.AdoptFeeds) for feed in command.feeds}
         removed = {command.source for command in self.plane.of(protocol.RemoveSource)}
-        return (
-            not any(len(table) for table in tables) and self.media_node.load.sessions == 0 and made == adopted | removed
-        )
+        load = self.media_node.load
+        return not (any(map(len, tables)) or load.sessions or load._of) and made == adopted | removed
 
     def last_session(self) -> protocol.AddSession:
         return self.plane.of(protocol.AddSession)[-1]
@@ -221,9 +232,12 @@ class World:
         self.turned = FakeClock()
         self.clock = clock or self.turned
         self.broker = FakeBroker()
+        self.known = KnownNodes()
         self.bus = FakeBus(self.broker)
         self.streams = Store("streams", subjects.STREAM_LEASE_S, self.clock)
         self.renditions = FakeKeyValue("renditions", subjects.STREAM_LEASE_S, self.clock)
+        self.apps = FakeKeyValue("apps", None, self.clock)
+        self.broadcasts = FakeKeyValue("broadcasts", None, self.clock)
         self.origins: list[RunningOrigin] = []
         self.changes: list[SessionChanged] = []
         self.events: list[tuple[str, StreamEvent]] = []
@@ -270,7 +284,9 @@ class World:
         opening = RelayOpen(
             app=APP, stream=STREAM, relay=RelayId(new_session_id()), child_address="192.0.2.9:51000", **fields
         )
-        return await self.bus.request(subjects.media_relay_open(at.name), opening, RelayGrant)
+        answer = await self.bus.request(subjects.media_relay_open(at.name), opening, RelayAnswer)
+        assert answer.grant is not None
+        return answer.grant
 
     async def record(self) -> StreamRecord | None:
         """The stored record, once the owner's epoch is in it."""
@@ -298,6 +314,8 @@ class World:
             seconds -= step_s
             for running in self.origins:
                 running.origin.owner.tick()
+                running.origin.living.tick()
+                running.origin.backups.tick()
                 for owned in running.origin.owner._streams:
                     owned.hold._keeper._hurried.set()
             await self.settle()
@@ -351,6 +369,4 @@ def request(**changes: Any) -> PublishRequest:
 
 async def until(condition: Any, timeout_s: float = 5.0) -> None:
     """Wait for something to become true."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.001)
+    await eventually(condition, timeout_s, every_s=0.001)

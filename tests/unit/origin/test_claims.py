@@ -13,6 +13,7 @@ from push_ingest import PushIngest
 
 from rillcast.contracts.ids import ClaimId, NodeId, SessionId, StreamId
 from rillcast.contracts.records import StreamRecord
+from rillcast.testing.eventually import within
 from services.origin.usecases.claims import Hold
 
 
@@ -108,7 +109,7 @@ async def test_a_key_is_released_although_the_store_swallows_a_cancellation(
     hold.write()
     await asked.wait()
 
-    async with asyncio.timeout(5):
+    async with within(5, "the release of the claim"):
         await hold.release()
 
     assert await world.record() is None

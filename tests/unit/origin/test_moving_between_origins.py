@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.contracts.records import StreamRecord
+from rillcast.contracts.subjects import STREAM_LEASE_S
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
 from rillcast.runtime.ports import Entry
@@ -164,6 +166,96 @@ async def test_a_stranger_cannot_have_a_killed_origins_stream_before_the_lease_i
 
     assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
     assert refusal.value.retry_after_s
+    assert not answer.restored
+
+
+@pytest.mark.parametrize("same_id", [False, True])
+async def test_whoever_is_let_in_has_a_dead_origins_stream_at_once_when_signaling_knows_of_its_end(
+    world: World, same_id: bool
+) -> None:
+    old = await world.origin("origin-1")
+    await world.go_live(old, has_credentials=False, secret_digest="s")
+    dead = await world.settled_record()
+    await old.kill()
+    new = await world.origin("origin-1" if same_id else "origin-2")
+
+    answer = await world.go_live(new, has_credentials=False, secret_digest="t", ownerless_claim=dead.claim)
+
+    assert answer.restored
+    now_there = await world.settled_record()
+    assert (now_there.owner, now_there.started_at_ms) == (new.name, dead.started_at_ms)
+    assert now_there.claim != dead.claim
+
+
+@pytest.mark.parametrize("why", ["verified", "movable", "another claim", "unknown"])
+async def test_a_stranger_waits_for_the_lease_of_whoever_is_verified_or_moved_and_of_a_claim_that_has_an_owner_perhaps(
+    world: World, why: str
+) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    verified, movable = why == "verified", why == "movable"
+    await world.go_live(
+        old, has_credentials=verified, credential_digest="mine", secret_digest="s", movable=movable, session="first"
+    )
+    claim = (await world.settled_record()).claim
+    await old.kill()
+
+    ownerless = {"another claim": "one-before", "unknown": ""}.get(why, str(claim))
+    with pytest.raises(RillcastError) as refusal:
+        await world.go_live(new, has_credentials=False, secret_digest="t", ownerless_claim=ownerless)
+
+    assert refusal.value.code is ErrorCode.STREAM_ID_IN_USE
+    assert refusal.value.retry_after_s
+
+
+async def test_a_publisher_that_is_moved_has_its_stream_among_strangers_and_keeps_it_when_it_is_moved_again(
+    world: World,
+) -> None:
+    mine = {"has_credentials": False, "credential_digest": "s", "secret_digest": "s", "movable": True}
+    theirs = {"has_credentials": False, "credential_digest": "t", "secret_digest": "t"}
+    origins = [await world.origin(f"origin-{number}") for number in (1, 2, 3)]
+    await world.go_live(origins[0], **mine)
+    for old, new in pairwise(origins):
+        claim = (await world.settled_record()).claim
+        await old.kill()
+        with pytest.raises(RillcastError):
+            await world.publish(new, **theirs, ownerless_claim=claim)
+
+        answer = await world.go_live(new, **mine, ownerless_claim=claim)
+
+        assert (await world.settled_record()).publisher_session == answer.session
+
+
+@pytest.mark.parametrize("movable", [False, True])
+async def test_a_rightful_publisher_does_not_wait_for_what_a_frozen_owner_says_of_strangers(
+    world: World, movable: bool
+) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.go_live(old, movable=movable)
+    await world.settled_record()
+    await old.freeze()
+    strangers = [asyncio.create_task(world.publish(new, credential_digest=f"other {n}")) for n in range(5)]
+    await until(lambda: new.origin.owner._newcomers.looking)
+    asked_at = asyncio.get_running_loop().time()
+
+    answer = await world.publish(new)
+
+    assert answer.restored
+    assert asyncio.get_running_loop().time() - asked_at < 0.1
+    refusals = await asyncio.gather(*strangers, return_exceptions=True)
+    assert {getattr(one, "code", None) for one in refusals} == {ErrorCode.STREAM_ID_IN_USE}
+
+
+async def test_the_stream_of_a_publisher_that_could_be_moved_and_is_not_is_free_when_its_lease_is_over(
+    world: World,
+) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.go_live(old, has_credentials=False, credential_digest="s", secret_digest="s", movable=True)
+    await world.settled_record()
+    await old.kill()
+    await world.pass_time(STREAM_LEASE_S + 1.0)
+
+    answer = await world.go_live(new, has_credentials=False, credential_digest="t", secret_digest="t")
+
     assert not answer.restored
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from origin_harness import APP, H264_OFFER, STREAM, RunningOrigin, World, until
+from origin_harness import H264_OFFER, KEY, World, request, until
 
+from rillcast.cluster.shares import FAIR_S, SharedPlaces
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.messages import Ack, CloseAnswer, HandOverRequest, TurnAwayRequest
+from rillcast.contracts.ids import StreamId
+from rillcast.contracts.messages import Ack, HandOverRequest
 from rillcast.media import protocol
-from services.origin.domain.newcomer import FAIR_S, MOST_PER_STREAM
+from services.origin.domain.newcomer import MOST_PER_STREAM
 from services.origin.domain.takeover import QUICK_IN_A_ROW
+from services.origin.usecases.newcomers import MOST, Newcomers
+from services.origin.usecases.webrtc_ingest import WebRtcSession
+
+SQUATTER, RIGHTFUL = "203.0.113.9", "198.51.100.1"
 
 
 def unverified(secret: str) -> dict[str, Any]:
@@ -59,6 +68,75 @@ async def test_asking_again_and_again_without_media_keeps_nobody_out(world: Worl
 
     assert (await world.settled_record()).publisher_session == rightful.session
     assert len(origin.plane.of(protocol.RemoveSession)) == 1
+
+
+@pytest.mark.parametrize("per_s", [2, 20, 50])
+async def test_one_address_that_goes_on_asking_keeps_nobody_out(world: World, per_s: int) -> None:
+    origin, lots, number = await world.origin(), random.Random(3), itertools.count()
+
+    async def squat(seconds: float) -> None:
+        for _ in range(max(1, round(seconds * per_s))):
+            await world.pass_time(1 / per_s)
+            with suppress(RillcastError):
+                await world.publish(origin, **unverified(f"squatter{next(number)}"), client=SQUATTER)
+
+    await squat(5.0)
+    for n in range(20):
+        await squat(lots.uniform(0.0, 0.5))
+        mine = await world.publish(origin, **unverified(f"mine{n}"), client=RIGHTFUL)
+        await squat(1.0)  # as long as its handshake may take
+        assert ("closed", "replaced") not in world.told(mine.session)
+        await world.close(origin, mine.session)
+
+
+async def test_the_holder_of_a_silent_stream_always_finds_a_place(world: World) -> None:
+    origin = await world.origin()
+    await world.go_live(origin, **unverified("mine"), client=RIGHTFUL)
+    await world.pass_time(3.5)
+    for n in range(MOST_PER_STREAM):  # so many addresses
+        await world.publish(origin, **unverified(f"squatter{n}"), client=f"203.0.113.{n}")
+    with pytest.raises(RillcastError, match="too many want this stream"):
+        await world.publish(origin, **unverified("another"), client=RIGHTFUL)
+
+    mine = await world.go_live(origin, **unverified("mine"), client=RIGHTFUL)
+
+    assert mine.restored
+
+
+async def test_the_holder_of_a_stream_that_lives_elsewhere_always_finds_a_place(world: World) -> None:
+    first, second = await world.origin("origin-1"), await world.origin("origin-2")
+    await world.go_live(first, **unverified("mine"), client=RIGHTFUL)
+    await first.kill()
+    await until(lambda: second.media_node.watch.directory.by_key(KEY) is not None)
+    waiting = second.origin.owner._newcomers
+    for n in range(MOST_PER_STREAM):
+        squatter = WebRtcSession(second.origin.webrtc, request(**unverified(f"squatter{n}"), client=f"203.0.113.{n}"))
+        waiting.receive(squatter, worker=0, restored=False, rightful=False)
+
+    mine = await world.go_live(second, **unverified("mine"), client=RIGHTFUL)
+
+    assert mine.restored
+
+
+async def test_one_address_has_half_of_an_origins_places_and_gets_them_back(world: World) -> None:
+    origin = await world.origin()
+    waiting = origin.origin.owner._newcomers
+
+    async def ask(client: str, n: int) -> None:
+        await world.publish(origin, stream=StreamId(f"s{n}"), credential_digest=f"{n}", client=client)
+
+    waiting._places = SharedPlaces(20)
+    for n in range(10):
+        await ask(SQUATTER, n)
+    with pytest.raises(RillcastError, match="from your address") as refusal:
+        await ask(SQUATTER, 10)
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    await ask(RIGHTFUL, 11)
+    await world.pass_time(11.0)
+
+    assert origin.nothing_is_left()
+    assert len(waiting._places) == 0
+    assert Newcomers(plane=origin.plane, load=origin.media_node.load, clock=world.clock)._places._most == MOST
 
 
 async def test_a_publisher_that_tries_anew_takes_the_place_of_its_former_try(world: World) -> None:
@@ -266,58 +344,3 @@ async def test_a_newcomer_at_another_origin_that_brings_nothing_leaves_the_strea
 
     assert new.nothing_is_left()
     assert (await world.settled_record()).owner == old.name
-
-
-async def test_a_draining_origin_sends_newcomers_away(world: World) -> None:
-    origin: RunningOrigin = await world.origin(drain_timeout_s=0.0)
-    answer = await world.publish(origin)
-
-    await origin.drain()
-
-    await until(lambda: world.told(answer.session)[:1] == [("closed", "draining")])
-    assert origin.nothing_is_left()
-
-
-async def turn_away(world: World, at: RunningOrigin) -> bool:
-    """Whether somebody waited there for the stream."""
-    request = TurnAwayRequest(app=APP, stream=STREAM)
-    return (await world.bus.request(subjects.origin_turn_away(at.name), request, CloseAnswer)).found
-
-
-async def test_whoever_waits_for_a_stream_that_is_stopped_does_not_get_it(world: World) -> None:
-    origin = await world.origin()
-    first = await world.go_live(origin)
-    second = await world.publish(origin)
-
-    assert await turn_away(world, origin)
-    assert await world.close(origin, first.session)
-    await world.pass_time(11.0)
-
-    assert world.told(second.session) == [("closed", "stopped")]
-    assert await world.record() is None
-    assert origin.nothing_is_left()
-    assert not await turn_away(world, origin)
-
-
-async def test_the_publisher_stays_when_those_who_wait_are_turned_away(world: World) -> None:
-    origin = await world.origin()
-    first = await world.go_live(origin)
-    await world.publish(origin)
-
-    assert await turn_away(world, origin)
-
-    assert (await world.settled_record()).publisher_session == first.session
-    assert (await world.go_live(origin)).restored
-
-
-async def test_whoever_is_turned_away_while_its_key_is_claimed_leaves_nothing(world: World) -> None:
-    origin = await world.origin()
-    answer = await world.publish(origin)
-    with world.slow_store() as written:
-        origin.media()
-        await written.wait()
-        assert await turn_away(world, origin)
-
-    await until(origin.nothing_is_left)
-    await until(lambda: world.streams.writes[-1][1] is None)
-    assert ("media", None) not in world.told(answer.session)

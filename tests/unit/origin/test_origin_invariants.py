@@ -12,13 +12,21 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from origin_harness import APP, H264_OFFER, OFFER, RunningOrigin, World, request
+from test_moving_in import answer_of
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, stream_key
-from rillcast.contracts.messages import CloseRequest, PublishRequest, RelayClose, RelayOpen
+from rillcast.contracts.ids import ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId, new_session_id, stream_key
+from rillcast.contracts.messages import (
+    AnswerRequest,
+    CloseRequest,
+    FormerSession,
+    PublishRequest,
+    RelayClose,
+    RelayOpen,
+)
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
@@ -32,7 +40,8 @@ FOREIGN = NodeId("origin-9")
 
 ORIGIN = st.integers(0, 1)
 STREAM = st.sampled_from(STREAMS)
-STEP = st.one_of(
+MOVING = st.tuples(st.just("moving"), ORIGIN, STREAM, st.sampled_from(("at once", "later", "deaf", "never")))
+OTHER = st.one_of(
     st.tuples(st.just("publish"), ORIGIN, STREAM, st.sampled_from(("mine", "other")), st.booleans(), st.booleans()),
     st.tuples(st.just("give_up"), ORIGIN, STREAM, st.sampled_from((0.0, 0.0015, 0.0035, 0.0055, 0.05))),
     st.tuples(st.just("again"), ORIGIN),
@@ -40,6 +49,10 @@ STEP = st.one_of(
     st.tuples(st.just("close"), ORIGIN, st.sampled_from((0.0, 4.0))),
     st.tuples(st.just("plane_closes"), ORIGIN, st.integers(1, 8), st.booleans()),
     st.tuples(st.just("plane_busy"), ORIGIN, st.booleans()),
+    st.tuples(st.just("away"), ORIGIN),
+    st.tuples(st.just("move_in"), ORIGIN, st.booleans()),
+    st.tuples(st.just("nominate"), ORIGIN, st.integers(0, 8)),
+    st.tuples(st.just("deaf"), ORIGIN, st.booleans()),
     st.tuples(st.just("relay"), ORIGIN, STREAM, st.sampled_from(("edge-1", "edge-2")), st.sampled_from(("v0", "a0"))),
     st.tuples(st.just("relay_close"), ORIGIN),
     st.tuples(st.just("child_lost"), ORIGIN, st.integers(1, 8)),
@@ -50,6 +63,7 @@ STEP = st.one_of(
     st.tuples(st.just("drain"), ORIGIN),
     st.tuples(st.just("time"), st.sampled_from((0.01, 0.5, 3.0, 7.0))),
 )
+STEP = st.integers(0, 4).flatmap(lambda number: OTHER if number else MOVING)
 
 
 class Ledger:
@@ -117,6 +131,7 @@ class Play:
             has_credentials=credentials,
             secret_digest=digest,
             sdp_offer=H264_OFFER if h264 else OFFER,
+            movable=True,
             start_timeout_ms=5_000,
         )
         self.last[at.name] = asked
@@ -139,8 +154,58 @@ class Play:
         at = self.origins[number]
         if session in self.ledger.sessions(at) and (at.name, session) not in self.ledger.media:
             self.ledger.media.add((at.name, session))  # the plane says it once per session
-            at.plane.emit(protocol.SessionConnected(session=PlaneSession(session), remote="", dtls="", srtp=""))
+            if at.plane.living[PlaneSession(session)].srtp is None:
+                at.plane.shake_hands(PlaneSession(session))
             at.plane.emit(protocol.SessionMedia(session=PlaneSession(session)))
+
+    async def away(self, number: int) -> None:
+        """Signaling is told to move the publishers of an origin."""
+        for session in list(self.origins[number].origin.webrtc._sessions.values()):
+            session.send_away()
+        await asyncio.sleep(0.01)
+
+    async def move_in(self, number: int, knows: bool) -> None:
+        """One that was sent away from the other origin is to go on here."""
+        at, other = self.origins[number], self.origins[1 - number]
+        left = [change for change in self.world.changes if change.node == other.name and change.association]
+        if left and other.name in self.last:
+            before = self.last[other.name]
+            secret = left[-1].association if knows else "guessed"
+            asked = msgspec.structs.replace(
+                before,
+                session=new_session_id(),
+                sdp_answered="v=0\r\na=fingerprint:sha-256 AA\r\nm=audio 9 RTP/AVP 0\r\n",
+                former=FormerSession(node=other.name, session=left[-1].session, association=secret),
+            )
+            self.last[at.name] = asked
+            self._start(self._move_in(at, asked))
+            await asyncio.sleep(0.05)
+
+    async def _move_in(self, at: RunningOrigin, asked: PublishRequest) -> None:
+        answer = await at.origin.webrtc.move_in(asked)
+        await at.origin.webrtc.accept(AnswerRequest(session=answer.session, sdp_answer=answer_of(asked.sdp_offer)))
+
+    async def moving(self, number: int, stream: StreamId, chosen: str) -> None:
+        """All of it: a publisher has its stream, is sent away, and chooses the other origin."""
+        await self.publish(number, stream, "mine", True, False)
+        await asyncio.sleep(0.05)
+        for session in sorted(self.ledger.sessions(self.origins[number])):
+            await self.media(number, session)
+        await asyncio.sleep(0.05)
+        await self.away(number)
+        await self.move_in(1 - number, True)
+        await self.deaf(number, chosen == "deaf")
+        await asyncio.sleep(0.5 if chosen == "later" else 0.0)
+        if chosen != "never":
+            await self.nominate(1 - number, 0)
+            await asyncio.sleep(0.5 if chosen == "deaf" else 0.0)
+
+    async def nominate(self, number: int, which: int) -> None:
+        if living := sorted(self.origins[number].plane.living, reverse=True):
+            self.origins[number].plane.nominate(living[which % len(living)])
+
+    async def deaf(self, number: int, deaf: bool) -> None:
+        self.origins[number].plane.deaf = deaf
 
     async def close(self, number: int, keep_s: float) -> None:
         at = self.origins[number]
@@ -225,6 +290,7 @@ class Play:
         for at in self.origins:
             at.bus.connected = True
             at.plane.refused = None
+            at.plane.deaf = False
             at.hear_hand_overs(True)
         await asyncio.wait([asyncio.create_task(asyncio.sleep(0)), *self.under_way])
         for at in self.origins:
@@ -242,6 +308,8 @@ class Play:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=30))
+@example(steps=[("moving", 0, STREAMS[0], "at once"), ("media", 1, 1), ("moving", 1, STREAMS[0], "later")])
+@example(steps=[("moving", 0, STREAMS[0], "deaf"), ("time", 0.5), ("media", 1, 1), ("drain", 0)])
 def test_nothing_is_left_and_every_claim_ends_once(
     steps: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,7 +344,8 @@ def _nothing_is_left(at: RunningOrigin, ledger: Ledger) -> None:
     assert (len(newcomers), newcomers._by_key, newcomers.looking) == (0, {}, {})
     assert (origin.webrtc._sessions, origin.webrtc._by_plane, origin.owner._claims._releases) == ({}, {}, {})
     assert (origin.owner._streams._by_session, origin.owner._streams._by_source) == ({}, {})
-    assert at.media_node.load.sessions == 0
+    giver = origin.webrtc.associations.giver
+    assert (at.media_node.load.sessions, len(giver), giver._exports) == (0, 0, {})
     for kind, number in ((protocol.RemoveSource, "source"), (protocol.RemoveRelay, "relay")):
         removed = Counter(getattr(command, number) for command in at.plane.of(kind))
         assert set(removed.values()) <= {1}

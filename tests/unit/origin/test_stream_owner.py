@@ -92,6 +92,21 @@ async def test_a_full_origin_says_why(world: World) -> None:
     assert refusal.value.retry_after_s
 
 
+async def test_the_publishers_of_one_client_leave_sessions_for_others_and_keep_their_own_streams(world: World) -> None:
+    origin, other = await world.origin(max_sessions=4), await world.origin("origin-2", max_sessions=4)
+    for name in ("a", "b"):
+        await world.go_live(origin, stream=name, client="192.0.2.1")
+        await world.go_live(other, stream=f"{name}-there", client="192.0.2.1")
+
+    with pytest.raises(RillcastError, match="of your address") as refusal:
+        await world.go_live(origin, stream="c", client="192.0.2.1")
+
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    await world.go_live(origin, stream="d", client="198.51.100.7")
+    await other.kill()
+    assert (await world.go_live(origin, stream="a-there", client="192.0.2.1")).restored, "it is its own stream"
+
+
 async def test_publishers_go_to_the_least_loaded_worker(world: World) -> None:
     origin = await world.origin(workers=2)
 
@@ -215,7 +230,7 @@ async def test_the_heartbeat_says_which_streams_go_to_how_many_nodes(world: Worl
     await world.open_relay(origin, child=NodeId("edge-1"), track=TrackId("a0"))
     await world.open_relay(origin, child=NodeId("edge-2"))
 
-    load, carried = origin.origin.report()
+    load, carried, _ = origin.origin.report()
 
     assert (load.streams, load.sessions) == (1, 1)
     assert [(stream.app, stream.stream, stream.viewers) for stream in carried] == [("live", "s1", 2)]

@@ -14,13 +14,14 @@ from rillcast.contracts import subjects
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, ClaimId, NodeId, RelayId, SessionId, StreamId, TrackId
-from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import Ack, RelayAnswer, RelayClose, RelayGrant, RelayOpen, RelayReferral
 from rillcast.contracts.records import StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks
-from rillcast.relay.child import ChildRelay, ChildRelays
+from rillcast.relay.child import ChildRelays
+from rillcast.relay.child_relay import ChildRelay
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.plane import FakePlane
@@ -60,7 +61,7 @@ def a_relay(now: float = 0.0) -> ChildRelay:
 
 
 class Parent:
-    """A node that has the track. Keeps the books of its relays as `rillcast.relay.parent.ParentRelays` does: one per
+    """A node that has the track. Keeps the books of its relays as `rillcast.relay.books.ParentRelays` does: one per
     child."""
 
     def __init__(self, broker: FakeBroker, name: NodeId) -> None:
@@ -69,6 +70,11 @@ class Parent:
         self.closed: list[RelayId] = []
         self.held: RelayId | None = None
         self.refusal: RillcastError | None = None
+        self.referral: tuple[NodeId, ...] = ()
+        """Whom to ask instead, for the next one who asks."""
+        self.asked: list[RelayOpen] = []
+        self.level = 1
+        self.standbys: tuple[NodeId, ...] = ()
         self.codec, self.track, self.claim = "VP8", "v0", ""
         self.gate = asyncio.Event()
         self.gate.set()
@@ -78,13 +84,18 @@ class Parent:
         await self.bus.serve(subjects.media_relay_close(self.name), RelayClose, self._close)
         return self
 
-    async def _open(self, request: RelayOpen) -> RelayGrant:
+    async def _open(self, request: RelayOpen) -> RelayAnswer:
+        self.asked.append(request)
         self.opened.append(request.relay)
         await self.gate.wait()
         if self.refusal is not None:
             raise self.refusal
+        referral, self.referral = self.referral, ()
+        if referral:
+            return RelayAnswer(referral=RelayReferral(nodes=referral))
         self.held = request.relay
-        return granted(self.claim or request.claim, self.codec, self.track)
+        grant = granted(self.claim or request.claim, self.codec, self.track)
+        return RelayAnswer(grant=msgspec.structs.replace(grant, level=self.level, standbys=self.standbys))
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request.relay)

@@ -12,7 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import ClaimId, NodeId
 from rillcast.media.plane import PlaneBusy
 from rillcast.media.protocol import AddRelaySource, Command, RemoveSource
-from rillcast.relay.child import ChildState
+from rillcast.relay.child_relay import ChildState
 from rillcast.testing.plane import FakePlane
 
 SERVER_ERROR = RillcastError(ErrorCode.SERVER_ERROR, "no")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relay_harness import REFUSAL, World, live, supply
 
 from rillcast.media.protocol import AddRelaySource, RemoveSource
-from rillcast.relay.child import ChildState
+from rillcast.relay.child_relay import ChildState
 
 STEPS = st.sampled_from(
     ["ask a", "ask b", "answer a", "answer b", "hold a", "hold b", "refuse a", "agree a", "lost", "moved", "flows"]

@@ -39,6 +39,10 @@ class RefusingPlane(FakePlane):
         super().execute(command)
 
 
+class Referred(Exception):
+    """The parent names others."""
+
+
 class Parent:
     """A parent that serves two streams of two tracks, and what it told."""
 
@@ -72,7 +76,11 @@ class Parent:
             relay=RelayId(relay),
             child_address="192.0.2.9:51000",
         )
-        return await self.parent.open(request)
+        answer = await self.parent.open(request)
+        if answer.referral is not None:
+            raise Referred(answer.referral.nodes)
+        assert answer.grant is not None
+        return answer.grant
 
     async def close(self, relay: str, child: str) -> None:
         await self.parent.close(RelayClose(relay=RelayId(relay), child=NodeId(child)))
@@ -126,7 +134,7 @@ async def test_a_child_that_is_refused_begins_no_source() -> None:
     p = Parent(child_limit=1)
     await p.open(child="edge-1")
 
-    with pytest.raises(RillcastError, match="already feeds 1 nodes") as refusal:
+    with pytest.raises(RillcastError, match="feeds as many others as it may") as refusal:
         await p.open(child="edge-2", track="a0")
 
     assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE

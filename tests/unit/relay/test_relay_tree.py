@@ -19,7 +19,8 @@ from rillcast.media import protocol
 from rillcast.media.protocol import PlaneRelay, SourceId
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.background import BackgroundTasks
-from rillcast.relay.child import ChildRelay, ChildRelays, ChildState
+from rillcast.relay.child import ChildRelays
+from rillcast.relay.child_relay import ChildRelay, ChildState
 from rillcast.relay.parent import RelayOffer, RelayParent
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock

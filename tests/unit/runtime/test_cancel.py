@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rillcast.runtime.tasks.cancel import cancelled
+from rillcast.testing.eventually import within
 
 
 async def deaf(times: int) -> None:
@@ -21,7 +22,7 @@ async def deaf(times: int) -> None:
 async def test_a_task_that_swallows_cancellations_ends() -> None:
     tasks = [asyncio.create_task(deaf(times)) for times in (0, 1, 2)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with within(5, "the end of the tasks"):
         await cancelled(*tasks, again_s=0.01)
     assert all(task.cancelled() for task in tasks)
 

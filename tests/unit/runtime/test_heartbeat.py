@@ -9,7 +9,9 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.subjects import NODES_REPORTED, node_left
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime import metrics
 from rillcast.runtime.discovery.heartbeat import INTERVAL_S, Heartbeat
+from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.testing.bus import FakeBus
 
 INFO = NodeInfo(node=NodeId("edge-1"), kind=NodeKind.EDGE, version="1", admin_address="", incarnation="1")
@@ -46,7 +48,7 @@ async def test_it_beats_about_once_a_second_until_its_goodbye() -> None:
     assert 18 <= len(times) <= 24
     assert all(0.9 * INTERVAL_S <= later - sooner <= 1.1 * INTERVAL_S + 1e-6 for sooner, later in pairwise(times))
     assert [event for subject, event in bus.emitted if subject == node_left(INFO.kind, INFO.node)] == [
-        NodeLeft(node=INFO.node, kind=INFO.kind)
+        NodeLeft(node=INFO.node, kind=INFO.kind, incarnation=INFO.incarnation)
     ]
     said = len(bus.emitted)
     await asyncio.sleep(5 * INTERVAL_S)
@@ -65,3 +67,17 @@ async def test_an_outage_of_the_bus_does_not_end_it() -> None:
     await asyncio.sleep(3 * INTERVAL_S)
     assert len(bus.emitted) > before
     await heartbeat.stop()
+
+
+async def test_a_bug_in_what_it_reports_ends_the_node_rather_than_only_its_heartbeats() -> None:
+    crashed: list[str] = []
+    crashes = metrics.TASK_CRASHES.labels("heartbeat")
+    before = crashes._value.get()
+    reports = [report()]
+    heartbeat = Heartbeat(FakeBus(), reports.pop, Supervisor(crashed.append))
+    await heartbeat.start()
+
+    await asyncio.sleep(2 * INTERVAL_S)
+
+    assert crashed == ["heartbeat"]
+    assert crashes._value.get() == before + 1

@@ -3,138 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
+from node_watch_site import EDGE, Site
 
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport, NodeVouched
+from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.discovery.directory import EXPIRY_S, NodeDirectory
+from rillcast.runtime.discovery.directory import EXPIRY_S, Doubt
 from rillcast.runtime.discovery.lifeline import Ended
-from rillcast.runtime.discovery.node_watch import LATE_S, NodeWatch
-from rillcast.runtime.discovery.questions import CannotAsk
+from rillcast.runtime.discovery.node_watch import LATE_S
 from rillcast.runtime.discovery.suspicion import FROZEN_GRACE_S, QUESTION_S, AdminSays, BusSays
-
-EDGE = NodeId("edge-1")
-KINDS = (NodeKind.EDGE, NodeKind.ORIGIN)
-
-
-class Line:
-    """The lifeline to a node; the test ends it."""
-
-    def __init__(self, info: NodeInfo) -> None:
-        self.info = info
-        self.held = False
-        self.fresh = False
-        self.closed = False
-        self.ending: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
-        self.opens = True
-
-    async def hold(self, on_held: Callable[[], None]) -> Ended:
-        if not self.opens:
-            return Ended.REFUSED
-        self.held = self.fresh = True
-        on_held()
-        try:
-            return await self.ending
-        finally:
-            self.held = self.fresh = False
-            self.closed = True
-
-
-class Site:
-    """One watch over nodes that beat, answer and die as the test says."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.hears = True
-        self.directory = NodeDirectory(clock=self.loop.time, hearing=lambda: int(self.hears))
-        self.gone: list[str] = []
-        self.directory.on_gone(lambda last: self.gone.append(last.info.incarnation))
-        self.bus = BusSays.ANSWERED
-        self.admin = AdminSays.SAME
-        self.took_s = 0.01
-        self.cannot_ask = False
-        self.answered: tuple[BusSays, AdminSays] | None = None
-        self.asked = 0
-        self.most_asked_at_once = 0
-        self._asking = 0
-        self.lines: list[Line] = []
-        self.lines_open = True
-        self.beating = True
-        self.vouching: str | None = None
-        """For which incarnation somebody vouches when he is asked."""
-        self.others_asked = 0
-        self.watch = NodeWatch(
-            self.directory,
-            self,
-            kinds=KINDS,
-            most=100,
-            ask_others=self._ask_others,
-            clock=self.loop.time,
-            lifeline=self._lifeline,
-        )
-        self.directory.watched_by(self.watch)
-
-    def answer_is_under_way(self) -> None:
-        """The question that is asked now has been answered already."""
-        self.answered = self.bus, self.admin
-
-    async def ask_both(self, info: NodeInfo) -> tuple[BusSays, AdminSays]:
-        self.asked += 1
-        self._asking += 1
-        self.most_asked_at_once = max(self.most_asked_at_once, self._asking)
-        try:
-            await asyncio.sleep(self.took_s)
-        finally:
-            self._asking -= 1
-        if self.cannot_ask:
-            raise CannotAsk("the bus is down")
-        answered, self.answered = self.answered, None
-        return answered or (self.bus, self.admin)
-
-    async def _ask_others(self, info: NodeInfo) -> None:
-        self.others_asked += 1
-        if self.vouching is not None:
-            self.vouch(self.vouching)
-
-    def vouch(self, incarnation: str) -> None:
-        self.watch.vouched(NodeVouched(node=EDGE, incarnation=incarnation, by=NodeId("edge-9")))
-
-    def _lifeline(self, info: NodeInfo) -> Line:
-        line = Line(info)
-        line.opens = self.lines_open
-        self.lines.append(line)
-        return line
-
-    def beat(self, node: str = EDGE, *, kind: NodeKind = NodeKind.EDGE, incarnation: str = "1") -> None:
-        info = NodeInfo(node=NodeId(node), kind=kind, version="0", admin_address="x:1", incarnation=incarnation)
-        self.directory.heard(NodeReport(info=info, load=NodeLoad(), ready=True))
-
-    async def keep_beating(self) -> None:
-        while True:
-            if self.beating:
-                self.beat()
-            await asyncio.sleep(1.0)
-
-    def dies(self) -> None:
-        """As when a process is killed: its kernel closes what it had, and refuses whoever comes."""
-        self.beating = False
-        self.bus, self.admin = BusSays.NOBODY, AdminSays.REFUSED
-        self.lines_open = False
-        self.break_line()
-
-    def break_line(self, how: Ended = Ended.LOST) -> None:
-        if not self.lines[-1].ending.done():
-            self.lines[-1].ending.set_result(how)
-
-    def answers(self, bus: BusSays, admin: AdminSays) -> None:
-        """As when it beats no more, and is asked."""
-        self.beating = False
-        self.bus, self.admin = bus, admin
-        self.took_s = QUESTION_S
 
 
 @pytest.fixture
@@ -203,7 +84,8 @@ async def test_without_heartbeats_a_node_that_answers_on_the_bus_lives_and_is_as
     await asyncio.sleep(60)
     assert site.gone == []
     assert 20 < site.asked < 45
-    assert EDGE in site.directory.placeable(NodeKind.EDGE)
+    assert site.directory.alive(EDGE)
+    assert site.directory.placeable(NodeKind.EDGE) == {}, "nobody knows how busy it is"
 
 
 async def test_a_node_that_is_cut_off_from_the_bus_keeps_its_sessions_and_gets_no_new_ones(site: Site) -> None:
@@ -274,13 +156,55 @@ async def test_nobody_vouches_for_another_process_nor_against_the_machine(site: 
     assert site.gone == ["1", "3"], "where nobody listens any more, nobody serves"
 
 
-async def test_others_are_asked_only_about_who_answers_nobody(site: Site) -> None:
+def vanishes(site: Site) -> None:
+    """As a machine that is gone: nothing comes from it any more, and nothing says so."""
+    site.answers(BusSays.SILENT, AdminSays.UNREACHABLE)
+    site.lines_open = False
+    site.lines[-1].fresh = False
+    site.watch.doubt(EDGE, Doubt.RELAY)
+
+
+async def test_a_machine_that_vanishes_is_given_up_at_the_first_look_if_another_node_misses_it_too(site: Site) -> None:
+    site.missing = "1"
+    vanishes(site)
+    await asyncio.sleep(QUESTION_S + 0.05)
+    assert site.gone == ["1"]
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"missing": "2"}, {"missing": "1", "vouching": "1"}], ids=["silence", "another process", "a quarrel"]
+)
+async def test_nobody_else_s_word_spares_it_the_second_look(site: Site, others: dict[str, str]) -> None:
+    vars(site).update(others)
+    vanishes(site)
+    site.vouch("1", hears=False, by=EDGE)
+    await asyncio.sleep(QUESTION_S + 0.05)
+    assert site.gone == []
+
+
+async def test_what_was_said_before_the_look_counts_for_nothing(site: Site) -> None:
+    site.vouch("1", hears=False)
+    vanishes(site)
+    await asyncio.sleep(QUESTION_S + 0.05)
+    assert site.gone == []
+
+
+async def test_a_silent_relay_of_a_node_that_lives_costs_one_look_a_second(site: Site) -> None:
+    site.missing = "1"
+    for _ in range(40):
+        site.watch.doubt(EDGE, Doubt.RELAY)
+        await asyncio.sleep(0.05)
+    assert site.gone == []
+    assert site.asked == 2
+
+
+async def test_others_are_asked_about_who_is_doubted_or_answers_nobody(site: Site) -> None:
     site.answers(BusSays.SILENT, AdminSays.SAME)
     await asyncio.sleep(10)
-    assert site.others_asked == 0
+    assert site.others_asked == 1, "who is only cut off from the bus is not asked about again"
     site.admin = AdminSays.SILENT
     await asyncio.sleep(3)
-    assert site.others_asked > 0
+    assert site.others_asked > 2
 
 
 async def test_a_node_without_a_lifeline_is_given_up_no_sooner_than_by_its_silence() -> None:
@@ -353,6 +277,9 @@ async def test_a_goodbye_on_the_lifeline_makes_nobody_doubtful(site: Site) -> No
 
 async def test_a_restart_is_another_process_with_another_lifeline(site: Site) -> None:
     site.beating = False
+    site.bus, site.admin = BusSays.SILENT, AdminSays.OTHER
+    site.break_line()
+    await asyncio.sleep(0.1)
     site.beat(incarnation="2")
     await asyncio.sleep(0.1)
     assert site.gone == ["1"]

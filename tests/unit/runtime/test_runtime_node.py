@@ -16,7 +16,7 @@ from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery import consul_discovery
 from rillcast.runtime.errors import Crashed, StartError, Stopped
-from rillcast.runtime.process import drain_hooks, first_nodes, start_interrupt
+from rillcast.runtime.process import draining, first_nodes, start_interrupt
 from rillcast.runtime.process import node as node_module
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.settings import NodeSettings, env_prefix
@@ -119,11 +119,16 @@ class FakeHttp:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._stopped = asyncio.Event()
 
     async def start(self) -> None:
         await self._ledger.open("admin")
 
+    async def run(self) -> None:
+        await self._stopped.wait()
+
     async def stop(self) -> None:
+        self._stopped.set()
         await self._ledger.close("admin")
 
 
@@ -305,7 +310,7 @@ async def test_when_a_task_returns_that_should_not(ledger: Ledger) -> None:
 async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drain_hooks, "CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(draining, "CANCEL_AGAIN_S", 0.01)
     made = node(drain_timeout_s=0.01)
     ended = asyncio.Event()
 
@@ -328,7 +333,7 @@ async def test_a_drain_hook_that_ignores_its_end_does_not_hold_the_node(
 
 def report(kind: NodeKind, *, ready: bool = True) -> NodeReport:
     info = NodeInfo(
-        node=NodeId(f"{kind}-9"), kind=kind, version="0", admin_address="127.0.0.1:1", incarnation=f"{kind}-{ready}"
+        node=NodeId(f"{kind}-9"), kind=kind, version="0", admin_address="127.0.0.1:1", incarnation=kind.value
     )
     return NodeReport(info=info, load=NodeLoad(), ready=ready)
 

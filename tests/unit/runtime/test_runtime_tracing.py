@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -12,7 +13,9 @@ from opentelemetry.propagate import inject as inject_as_sdk
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.telemetry.tracing import extract, inject, record_traces, tracer
+from rillcast.testing.confidences import overheard
 
 KNOWN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ours = tracer("test")
@@ -103,3 +106,32 @@ def test_a_tracer_made_before_records_as_soon_as_traces_are_recorded() -> None:
     record_traces(None)
     with ours.start_as_current_span("no longer") as span:
         assert not span.is_recording()
+
+
+@pytest.mark.parametrize(
+    ("raised", "noted"),
+    [
+        (RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a=setup:'SECRET'"), "notSetRemoteDescription"),
+        (ValueError("SECRET"), "ValueError"),
+    ],
+)
+def test_a_recorded_span_has_the_code_of_what_ended_it_and_no_text(raised: Exception, noted: str) -> None:
+    with overheard() as told:
+        with pytest.raises(type(raised)), ours.start_as_current_span("outer"), ours.start_as_current_span("inner"):
+            raise raised
+        with pytest.raises(type(raised)), ours.start_span("by hand"):
+            raise raised
+    spans = told.exporter.get_finished_spans()
+    assert [(span.name, span.status.description) for span in spans][:2] == [("inner", noted), ("outer", noted)]
+    assert "SECRET" not in told.spans
+    assert "Traceback" not in told.spans
+
+
+def test_every_span_comes_from_the_tracer_that_writes_no_text() -> None:
+    """Nobody makes a tracer of the SDK, or writes an exception into a span by hand."""
+    root = Path(__file__).parents[3]
+    for file in sorted([*root.glob("rillcast/**/*.py"), *root.glob("services/**/*.py")]):
+        text = file.read_text()
+        named = {word for word in ("get_tracer(", "record_exception(", "use_span(", "tracer_provider") if word in text}
+        makes = file.parent.name == "telemetry" and file.name in {"tracing.py", "unrecorded.py"}
+        assert not named or makes, f"{file}: {named}"

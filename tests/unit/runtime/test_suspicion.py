@@ -81,9 +81,11 @@ class Case:
         self.suspicion = Suspicion()
         self.suspicion.doubt(self.now)
 
-    def found(self, finding: Finding, line: Line = Line.LOST, after_s: float = 0.0) -> State:
+    def found(
+        self, finding: Finding, line: Line = Line.LOST, after_s: float = 0.0, *, missed_by_others: bool = False
+    ) -> State:
         self.now += after_s
-        self.suspicion.found(finding, line, self.now)
+        self.suspicion.found(finding, line, self.now, missed_by_others=missed_by_others)
         return self.suspicion.state
 
 
@@ -105,6 +107,15 @@ def test_the_silent_are_gone_after_a_grace_and_a_further_look(finding: Finding, 
     assert case.found(finding, line).value == finding.value
     assert case.found(finding, line, grace_s - 0.01).value == finding.value
     assert case.found(finding, line, 0.01) is GONE
+
+
+@pytest.mark.parametrize("finding", Finding)
+@pytest.mark.parametrize("line", Line)
+def test_a_second_observer_spares_the_grace_of_a_machine_out_of_reach_and_of_nobody_else(
+    finding: Finding, line: Line
+) -> None:
+    gone = finding is DEAD or (finding is MISSING and line is Line.LOST)
+    assert (Case().found(finding, line, missed_by_others=True) is GONE) == gone
 
 
 def test_a_first_look_that_comes_late_ends_nothing() -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from rillcast.testing.eventually import within
+
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
@@ -88,6 +90,18 @@ class AsgiSocket:
         text: str = message["text"]
         return text
 
+    def arrived(self) -> list[str]:
+        """The frames that have come and were not read yet, and how the socket was closed if it was."""
+        frames = []
+        while not self._from_app.empty():
+            message = self._from_app.get_nowait()
+            if message["type"] == "websocket.close":
+                self._left = True
+                frames.append(f"closed with {message.get('code', 1000)} {message.get('reason') or ''}".rstrip())
+            else:
+                frames.append(message["text"] if message.get("text") is not None else repr(message.get("bytes")))
+        return frames
+
     async def close(self) -> None:
         """Leave. What the app sends later fails, as on a socket that is gone."""
         if not self._left:
@@ -108,10 +122,10 @@ async def asgi_socket(app: App, path: str, cookie: str = "") -> AsyncIterator[As
     socket = AsgiSocket()
     serving = asyncio.create_task(socket.run(app, path, cookie))
     try:
-        async with asyncio.timeout(5):
+        async with within(5, "the socket being open"):
             await socket.opened()
         yield socket
     finally:
         await socket.close()
-        async with asyncio.timeout(5):
+        async with within(5, "the end of the app"):
             await serving

@@ -88,6 +88,7 @@ class FakeMediaNode:
         """When set, opening waits for it."""
         self.restored = False
         self.published: list[PublishRequest] = []
+        self.moved_in: list[PublishRequest] = []
         self.played: list[PlayRequest] = []
         self.answers: list[AnswerRequest] = []
         self.closed: list[CloseRequest] = []
@@ -102,6 +103,8 @@ class FakeMediaNode:
     async def start(self) -> None:
         bus, name = self.bus, self.name
         await bus.serve(subjects.origin_publish(name), PublishRequest, self._publish)
+        await bus.serve(subjects.origin_move_in(name), PublishRequest, self._move_in)
+        await bus.serve(subjects.origin_accept(name), AnswerRequest, self._accept)
         await bus.serve(subjects.origin_reoffer(name), ReofferRequest, self._reoffer)
         await bus.serve(subjects.origin_turn_away(name), TurnAwayRequest, self._turn_away)
         await bus.serve(subjects.edge_play(name), PlayRequest, self._play)
@@ -119,6 +122,10 @@ class FakeMediaNode:
     async def _publish(self, request: PublishRequest) -> SessionAnswer:
         self.published.append(request)
         return await self._opened(request.session, ANSWER)
+
+    async def _move_in(self, request: PublishRequest) -> SessionAnswer:
+        self.moved_in.append(request)
+        return await self._opened(request.session, OFFER)
 
     async def _play(self, request: PlayRequest) -> SessionAnswer:
         self.played.append(request)

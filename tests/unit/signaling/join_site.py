@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from rillcast.cluster.placement import Carriers, PendingJoins, Placement, PlacementLimits, RegionOrder
+from rillcast.cluster.placement import PendingJoins, Placement, PlacementLimits, RegionOrder
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
@@ -17,7 +17,7 @@ from rillcast.contracts.messages import NodeLoad, NodeReport, PlayRequest, Publi
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.bus import envelope
-from rillcast.runtime.errors import Unanswered
+from rillcast.runtime.errors import RequestOutcome, Unanswered
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.identity import Client, Credentials
@@ -29,8 +29,8 @@ from tests.unit.signaling.fake_grants import Nothing
 from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
-SILENT = Unanswered("nobody listens", "nobody", 1.0)
-STALLED = Unanswered("the bus does not answer", "stalled", 1.0)
+SILENT = Unanswered("nobody listens", RequestOutcome.NOBODY, 1.0)
+STALLED = Unanswered("the bus does not answer", RequestOutcome.STALLED, 1.0)
 LEAVING = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "this edge is going away")
 WAIT_S = 3.0
 NEVER = 1_000.0
@@ -47,12 +47,16 @@ class Site:
         """Nodes that are slow; one with `NEVER` is frozen."""
         self.asked: list[NodeId] = []
         self.asked_for_s: list[float] = []
+        self.ownerless = ""
+        """The claim of the stream, if its owner has ended."""
+        self.said_ownerless: list[str] = []
         self.closed: list[SessionId] = []
         self.closed_at: list[NodeId] = []
         self.closing = 0
         self.most_closing = 0
         self.tasks = BackgroundTasks()
         pending = self.pending = PendingJoins()
+        self.placement = Placement(pending, order=RegionOrder(), limits=PlacementLimits(), rng=random.Random(1))
         self.joins = Joins(
             NodeId("signaling-1"),
             cast(MediaNodes, self),
@@ -60,9 +64,9 @@ class Site:
             apps=AppCatalog(["live"], {}),
             outlook=self,
             owner_of=lambda app, stream: None,
-            placement=Placement(pending, order=RegionOrder(), limits=PlacementLimits(), rng=random.Random(1)),
+            ownerless_claim=lambda app, stream: self.ownerless,
+            placement=self.placement,
             pending=pending,
-            carriers=Carriers(),
             arrival=NodeArrival(wait_s=WAIT_S, most=max_waits),
             tasks=self.tasks,
             grants=Nothing(),
@@ -72,9 +76,19 @@ class Site:
     def has(self, name: str, kind: NodeKind = NodeKind.EDGE, incarnation: str = "1", **fields: Any) -> None:
         described = msgspec.structs.replace(info(name, kind), incarnation=incarnation)
         report = NodeReport(info=described, load=NodeLoad(), ready=True)
-        self.reported[NodeId(name)] = msgspec.structs.replace(report, **fields)
+        report = self.reported[NodeId(name)] = msgspec.structs.replace(report, **fields)
+        self.placement.heard(report)
+        self.placement.changed(report, report.ready and not report.draining, now())
+
+    def has_no_more(self, name: str) -> None:
+        report = self.reported.pop(NodeId(name))
+        self.placement.changed(report, False, now())
+        self.placement.gone(report)
 
     # ---- ports
+
+    def placeable(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        return {node: report for node, report in self.nodes(kind).items() if report.ready and not report.draining}
 
     def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
         return {node: report for node, report in self.reported.items() if report.info.kind is kind}
@@ -86,6 +100,7 @@ class Site:
         return ()
 
     async def publish(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
+        self.said_ownerless.append(request.ownerless_claim)
         return await self.opened(node, request.session, timeout_s)
 
     async def play(self, node: NodeId, request: PlayRequest, timeout_s: float) -> SessionAnswer:
@@ -106,33 +121,38 @@ class Site:
         if takes_s:
             await asyncio.sleep(min(takes_s, timeout_s))
         if takes_s > timeout_s:
-            raise envelope.nobody(subjects.edge_play(node), f"nothing came within {timeout_s:g} s")
+            raise envelope.nobody(
+                subjects.edge_play(node), f"nothing came within {timeout_s:g} s", RequestOutcome.TIMEOUT
+            )
         if node in self.refusals:
             raise self.refusals[node]
         return SessionAnswer(session=session, node=node, sdp=ANSWER)
 
     # ---- joining
 
-    async def joins_at(self, left: asyncio.Event | None = None, kind: NodeKind = NodeKind.EDGE) -> str:
+    async def joins_at(
+        self, left: asyncio.Event | None = None, kind: NodeKind = NodeKind.EDGE, counted_as: str = ""
+    ) -> str:
         """The node, or the code of the refusal."""
+        ask = self.publisher if kind is NodeKind.ORIGIN else self.viewer
         try:
-            return (await (self.publisher(left) if kind is NodeKind.ORIGIN else self.viewer(left))).node
+            return (await ask(left, counted_as)).node
         except RillcastError as error:
             return error.code.name
 
-    async def publisher(self, left: asyncio.Event | None = None) -> SessionAnswer:
+    async def publisher(self, left: asyncio.Event | None = None, counted_as: str = "") -> SessionAnswer:
         publisher = PublisherJoin(
             app=LIVE,
             stream=StreamId("s1"),
             session=SessionId("p"),
-            client=Client(address="192.0.2.1"),
+            client=Client(address="192.0.2.1", counted_as=counted_as),
             credentials=Credentials(),
             sdp_offer=OFFER,
         )
         return await self.joins.publish(publisher, left)
 
-    async def viewer(self, left: asyncio.Event | None = None) -> SessionAnswer:
-        client = Client(address="192.0.2.1")
+    async def viewer(self, left: asyncio.Event | None = None, counted_as: str = "") -> SessionAnswer:
+        client = Client(address="192.0.2.1", counted_as=counted_as)
         viewer = ViewerJoin(app=LIVE, stream=StreamId("s1"), session=SessionId("v"), client=client)
         return await self.joins.play(viewer, left)
 

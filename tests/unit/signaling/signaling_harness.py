@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -28,7 +27,7 @@ from rillcast.contracts.messages import (
 from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
 from rillcast.contracts.words import LicenseState, MediaKind, NodeKind, SessionState
 from rillcast.testing.bus import FakeBroker
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from services.signaling.app import Signaling
 from services.signaling.config import SignalingSettings
 from services.signaling.core.wire import read_files
@@ -235,7 +234,7 @@ class Client:
         await self.socket.send(msgspec.json.encode({"command": command, **fields}).decode())
 
     async def receive(self) -> Frame:
-        async with asyncio.timeout(5):
+        async with within(5, "a frame"):
             frame: Frame = msgspec.json.decode(await self.socket.recv())
         return frame
 

@@ -71,6 +71,7 @@ class Tallied:
     def __init__(self) -> None:
         self.joins: list[tuple[str, str, float | None]] = []
         self.refused: list[str] = []
+        self.moves: list[str] = []
 
     def command(self, command: str, outcome: str) -> None:
         pass
@@ -80,6 +81,9 @@ class Tallied:
 
     def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
         self.joins.append((role, outcome, seconds))
+
+    def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
+        self.moves.append(outcome)
 
 
 class Talk:

@@ -47,7 +47,7 @@ async def c() -> AsyncIterator[Cluster]:
 
 def url_of(path: str) -> str:
     values = {"app": "live", "stream": "s1", "email": "ada", "offset": "0", "size": "5"}
-    return path.format_map(values | {"subscriber": "ada", "seconds": "60", "kind": "play"})
+    return path.format_map(values | {"subscriber": "ada", "seconds": "60", "kind": "play", "node": "edge-1"})
 
 
 async def test_every_route_is_guarded_or_declared_open(c: Cluster) -> None:

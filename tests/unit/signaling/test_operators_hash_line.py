@@ -17,7 +17,7 @@ from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.domain.client_rate import TooOften
 from services.signaling.operators.adapters.argon2_hashes import Argon2Hashes
 from services.signaling.operators.domain.accounts import Account
-from services.signaling.operators.domain.hash_line import PLACES, SHARE, HashLine, Refused, Waiting
+from services.signaling.operators.domain.hash_line import PLACES, SHARE, HashLine, HashTicket, Refused
 from services.signaling.operators.domain.passwords import wire_form
 from services.signaling.operators.domain.session_cookie import SessionCookies
 from services.signaling.operators.usecases.account_store import AccountStore
@@ -26,9 +26,9 @@ from services.signaling.operators.usecases.sign_in import SignIn
 FLOODER, OWNER, OTHER = "198.51.100.1", "192.0.2.7", "203.0.113.9"
 
 
-def enter(line: HashLine, address: str, *, first: bool = False) -> Waiting:
+def enter(line: HashLine, address: str, *, first: bool = False) -> HashTicket:
     waiting, _ = line.enter(address, first=first)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, HashTicket)
     return waiting
 
 
@@ -38,10 +38,10 @@ class Hasher:
     def __init__(self, line: HashLine) -> None:
         self._line = line
         self.now_s = 0
-        self.done_s: dict[Waiting, int] = {}
-        self.losers: list[Waiting] = []
+        self.done_s: dict[HashTicket, int] = {}
+        self.losers: list[HashTicket] = []
 
-    def ask(self, address: str, *, first: bool = False) -> Waiting | Refused:
+    def ask(self, address: str, *, first: bool = False) -> HashTicket | Refused:
         waiting, loser = self._line.enter(address, first=first)
         if loser is not None:
             self.losers.append(loser)
@@ -70,7 +70,7 @@ def test_beside_a_flood_of_one_address_another_one_has_the_next_turn_but_one() -
         for _ in range(20):
             hasher.ask(FLOODER)
         asked_s, owner = hasher.now_s, hasher.ask(OWNER)
-        assert isinstance(owner, Waiting)
+        assert isinstance(owner, HashTicket)
         while owner not in hasher.done_s:
             hasher.second()
             hasher.ask(FLOODER)
@@ -84,7 +84,7 @@ def test_whoever_was_let_in_before_goes_first_and_takes_a_place_from_whoever_has
         for _ in range(SHARE):
             hasher.ask(f"198.51.100.{number}")
     owner = hasher.ask(OWNER, first=True)
-    assert isinstance(owner, Waiting)
+    assert isinstance(owner, HashTicket)
     assert len(hasher.losers) == 1
     hasher.second()
     assert hasher.done_s == {owner: 1}
@@ -105,7 +105,7 @@ def test_when_each_place_has_another_address_strangers_are_refused_and_the_owner
     for number in range(PLACES):
         enter(line, f"198.51.100.{number}")
     assert line.enter(OTHER, first=False) == (Refused.FULL, None)
-    assert isinstance(line.enter(OWNER, first=True)[0], Waiting)
+    assert isinstance(line.enter(OWNER, first=True)[0], HashTicket)
 
 
 def test_whoever_goes_first_takes_no_place_from_another_that_does() -> None:
@@ -123,13 +123,13 @@ steps = st.lists(
 
 @given(steps)
 def test_no_limit_is_exceeded_and_everything_is_given_back(taken: list[tuple[str, int, bool]]) -> None:
-    line, there, current = HashLine(), list[Waiting](), None
+    line, there, current = HashLine(), list[HashTicket](), None
     for what, number, first in taken:
         if what == "enter":
             entered, loser = line.enter(f"address{number}", first=first)
             if loser is not None:
                 there.remove(loser)
-            if isinstance(entered, Waiting):
+            if isinstance(entered, HashTicket):
                 there.append(entered)
         elif what == "next":
             current = line.next() or current

@@ -19,9 +19,11 @@ from rillcast.node.background import BackgroundTasks
 from rillcast.testing.clock import VirtualTimeLoop
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.client_rate import ClientRate
 from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.usecases.admission import Admission, Check
+from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 from tests.unit.signaling.fake_grants import LiveStreams, Nothing
@@ -108,6 +110,27 @@ def test_an_app_that_does_not_exist_and_a_refusal_from_memory_ask_nobody() -> No
     passes(check)
 
 
+def test_one_address_takes_half_of_the_places_of_those_who_are_asked_about() -> None:
+    async def check() -> None:
+        question = Question()
+        asking = admission(question, most_asking=4)
+        greedy, friend = (
+            msgspec.structs.replace(APPLICANT, client=Client(address=name, counted_as=name))
+            for name in ("203.0.113.9", "198.51.100.1")
+        )
+        waiting = [asyncio.create_task(code_of(asking.admit(greedy))) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        other = asyncio.create_task(code_of(asking.admit(friend)))
+        await asyncio.sleep(0.1)
+        question.answered.set()
+
+        assert [await task for task in waiting] == [None] * 2 + [ErrorCode.HIGH_RESOURCE_USAGE] * 2
+        assert await other is None
+        assert len(asking._places) == 0
+
+    passes(check)
+
+
 def test_questions_are_asked_in_their_order_and_the_first_refusal_counts() -> None:
     async def check() -> None:
         first, second, third = Question(), Question(), Question()
@@ -181,7 +204,8 @@ class Socket:
             waiting_room=cast(Any, self),
             tasks=self.tasks,
             tally=Tallied(),
-            conversation=lambda app: talk.conversation,
+            changes=ChangeRate(ClientRate(1.0, 1.0), lambda: 0.0),
+            conversation=lambda app, client: talk.conversation,
         )
         self.sessions = SocketSessions(
             1, LIVE, Client(address=""), services, lambda text: self.frames.append(msgspec.json.decode(text))

@@ -13,6 +13,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord, LadderRung
 from rillcast.runtime.ports import Entry
+from rillcast.testing.eventually import within
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.signaling_harness import Cluster, cluster
@@ -157,7 +158,7 @@ async def test_what_another_instance_sets_is_seen_and_listed_with_what_is_live(c
             broadcasts = (await http.get(f"{ROOT}/list/0/10")).json()
             return [(shown["streamId"], shown["status"]) for shown in broadcasts]
 
-        async with asyncio.timeout(5):
+        async with within(5, "both broadcasts in the list"):
             while len(await listed()) < 2:
                 await asyncio.sleep(0.01)
         assert await listed() == [("s1", "created"), ("s2", "broadcasting")]

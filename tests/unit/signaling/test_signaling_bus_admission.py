@@ -16,6 +16,8 @@ from rillcast.contracts.ids import NodeId, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest, SessionChanged
 from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
+from rillcast.runtime.discovery.directory import Gone
+from rillcast.testing.eventually import within
 from services.signaling.core.usecases import admitted_sessions
 from services.signaling.core.usecases.token_store import token_key
 from tests.unit.signaling.fake_nodes import LIVE
@@ -42,7 +44,7 @@ async def record_of(c: Pair, token_id: str) -> TokenRecord:
 
 
 async def freed(c: Pair, token_id: str) -> TokenRecord:
-    async with asyncio.timeout(5):
+    async with within(5, "the token being free"):
         while (record := await record_of(c, token_id)).hold is not None:
             await asyncio.sleep(0.01)
     return record
@@ -131,7 +133,7 @@ async def test_when_the_node_is_gone_its_session_is_over(c: Pair, monkeypatch: p
     await c.sees(lambda: grants._held[session].started)
 
     for host in (c.host, c.other_host):
-        host.directory._gone(c.origin.name, "silent")
+        host.directory._gone(c.origin.name, Gone.SILENT)
 
     assert (await freed(c, once)).used_until_ms
 
@@ -143,7 +145,7 @@ async def test_the_limit_of_streams_counts_those_that_come_by_a_node(c: Pair) ->
 
     assert await refused(c, "", new_session_id(), stream="s2") is ErrorCode.HIGH_RESOURCE_USAGE
     await says(c, answer, session, SessionState.CLOSED)
-    async with asyncio.timeout(5):
+    async with within(5, "the place of the session"):
         while (await c.whip(1)).status_code != 201:
             await asyncio.sleep(0.01)
 

@@ -42,3 +42,24 @@ def test_a_stranger_that_forwards_is_told_from_one_that_asks(name: str) -> None:
     assert READER.forwarded_by_stranger(asked("192.0.2.7", (name, "203.0.113.5")))
     assert not READER.forwarded_by_stranger(asked("127.0.0.1", (name, "203.0.113.5")))
     assert not READER.forwarded_by_stranger(asked("192.0.2.7", ("Accept", "*/*")))
+
+
+LOCAL = ClientReader(RegionFinder(), (), "", parse_networks("127.0.0.0/8,::1"))
+
+
+def test_programs_of_this_machine_have_no_limit_and_a_proxy_on_it_that_nobody_named_has_one() -> None:
+    assert LOCAL.counted(asked("127.0.0.1")) == ("", False)
+    assert LOCAL.counted(asked("127.0.0.1", ("X-Forwarded-For", "203.0.113.5"))) == ("behind 127.0.0.1", True)
+    assert LOCAL.counted(asked("::1", ("Forwarded", "for=203.0.113.5"))) == ("behind ::1", True)
+    read = LOCAL.read(asked("127.0.0.1", ("X-Real-IP", "203.0.113.5")))
+    assert (read.counted_as, read.shared) == ("behind 127.0.0.1", True)
+
+
+def test_a_client_elsewhere_that_says_it_forwards_is_counted_as_its_address() -> None:
+    assert LOCAL.counted(asked("192.0.2.7", ("X-Forwarded-For", "203.0.113.5"))) == ("192.0.2.7", False)
+    assert LOCAL.counted(asked("2001:db8::1")) == LOCAL.counted(asked("2001:db8::ffff:1"))
+
+
+def test_clients_that_a_proxy_does_not_name_share_what_they_count_as() -> None:
+    assert READER.counted(asked("127.0.0.1", ("X-Forwarded-For", "203.0.113.5"))) == ("203.0.113.5", False)
+    assert READER.counted(asked("127.0.0.1", ("X-Forwarded-For", "gateway"))) == ("not named", True)

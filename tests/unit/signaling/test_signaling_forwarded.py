@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.signaling.core.domain.forwarded import MOST_HOPS, Forwarding, client_address, hop_address
+from services.signaling.core.domain.forwarded import MOST_HOPS, ForwardedHeaders, client_address, hop_address
 from services.signaling.core.domain.region import parse_address, parse_networks
 
 TRUSTED = parse_networks("127.0.0.1, 10.0.0.0/8, fd00::/8")
@@ -17,7 +17,7 @@ PROXY = "127.0.0.1"
 
 def client(peer: str = PROXY, /, **lines: str | list[str]) -> str | None:
     given = {name: [line] if isinstance(line, str) else line for name, line in lines.items()}
-    found = client_address(parse_address(peer), Forwarding(**given), TRUSTED)
+    found = client_address(parse_address(peer), ForwardedHeaders(**given), TRUSTED)
     return None if found is None else str(found)
 
 

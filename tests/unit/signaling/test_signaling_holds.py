@@ -14,6 +14,7 @@ from rillcast.contracts.words import Role
 from services.signaling.core.domain.holds import (
     GRACE_MS,
     SETTLED_MS,
+    SKEW_MS,
     release_connection,
     release_token,
     take_connection,
@@ -79,6 +80,12 @@ def test_two_at_the_same_moment_do_not_both_get_it_not_even_from_one_address() -
 
 def test_a_client_that_comes_back_takes_its_own_session_over() -> None:
     taken = take_token(held(TOKEN, hold("one")), hold("two", since_ms=NOW_MS + SETTLED_MS), there)
+    assert [displaced.session for displaced in taken.displaced] == ["one"]
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_its_own_session() -> None:
+    assert refused(held(TOKEN, hold("one")), hold("two", since_ms=NOW_MS - SKEW_MS))
+    taken = take_token(held(TOKEN, hold("one")), hold("two", since_ms=NOW_MS - 3_600_000), there)
     assert [displaced.session for displaced in taken.displaced] == ["one"]
 
 

@@ -93,7 +93,7 @@ def test_only_so_many_wait_and_places_come_free() -> None:
             site.has("e1")
 
         assert [task.result() for task in waiting] == ["e1", "e1"]
-        del site.reported[NodeId("e1")]
+        site.has_no_more("e1")
         asyncio.get_running_loop().call_later(0.5, site.has, "e1")
         assert await site.joins_at() == "e1"
 
@@ -180,6 +180,18 @@ def test_no_publisher_is_let_in_where_no_origin_can_write() -> None:
 
         site.has("o2", NodeKind.ORIGIN)
         assert await site.joins_at(kind=NodeKind.ORIGIN) == "o2"
+
+    passes(check)
+
+
+def test_an_origin_hears_which_claim_has_lost_its_owner_as_it_is_when_it_is_asked() -> None:
+    async def check() -> None:
+        site = Site()
+        site.has("o1", NodeKind.ORIGIN)
+        for claim in ("", "c1"):
+            site.ownerless = claim
+            await site.joins_at(kind=NodeKind.ORIGIN)
+        assert site.said_ownerless == ["", "c1"]
 
     passes(check)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rillcast.contracts.ids import NodeId
+from rillcast.testing.eventually import within
 from services.signaling.core.domain.counting_instance import counting_instance
 from services.signaling.core.usecases.limit_reservations import LimitReservations
 from tests.unit.signaling.fake_nodes import OFFER
@@ -74,7 +75,7 @@ async def test_whoever_leaves_at_once_makes_room_at_both_instances(c: Pair, numb
         await http.delete(published.headers["location"])
         async with c._client(number, {}) as own:
             await own.delete(published.headers["location"])
-        async with asyncio.timeout(5):
+        async with within(5, "the place of the publisher"):
             while (await http.post("/live/whip/s2", content=OFFER, headers=headers)).status_code != 201:
                 await asyncio.sleep(0)
     assert len(reservations(c, 2)) <= 1

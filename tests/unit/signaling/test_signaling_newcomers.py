@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rillcast.runtime.http.addresses import IpNetwork
 from services.signaling.core.domain.client_rate import ClientRate
-from services.signaling.core.domain.region import parse_networks
 from services.signaling.websocket.domain.newcomers import FULL_RETRY_S, Newcomers, Refusal, TurnedAway
 
 
-def newcomers(burst: int = 10, most_open: int = 10, unlimited: tuple[IpNetwork, ...] = ()) -> Newcomers:
-    return Newcomers(ClientRate(1.0, burst), most_open, unlimited)
+def newcomers(burst: int = 10, most_open: int = 10) -> Newcomers:
+    return Newcomers(ClientRate(1.0, burst), most_open)
 
 
 def test_an_address_may_open_so_many_at_once_and_then_one_by_one() -> None:
@@ -30,31 +28,21 @@ def test_an_address_may_have_so_many_open() -> None:
     assert door.enter("192.0.2.1", 0.0) is None
 
 
-def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
-    door = newcomers(most_open=1)
-    door.enter("2001:db8::1", 0.0)
+def test_clients_without_limits_are_never_turned_away() -> None:
+    door = newcomers(burst=1, most_open=1)
 
-    assert door.enter("2001:db8::ffff:1", 0.0) is not None
-    assert door.enter("2001:db8:0:1::1", 0.0) is None
-    door.leave("2001:db8::1")
-    assert door.enter("2001:db8::2", 0.0) is None
-
-
-def test_clients_whose_address_is_not_known_are_one_client() -> None:
-    door = newcomers(most_open=1)
-    door.enter("", 0.0)
-
-    assert door.enter("", 0.0) is not None
-
-
-def test_an_unlimited_address_is_never_turned_away() -> None:
-    door = newcomers(burst=1, most_open=1, unlimited=parse_networks("127.0.0.0/8"))
-
-    assert [door.enter("127.0.0.1", 0.0) for _ in range(5)] == [None] * 5
+    assert [door.enter("", 0.0) for _ in range(5)] == [None] * 5
     for _ in range(5):
-        door.leave("127.0.0.1")
+        door.leave("")
     door.enter("192.0.2.1", 0.0)
     assert door.enter("192.0.2.1", 0.0) is not None
+
+
+def test_all_clients_behind_a_proxy_that_nobody_named_have_ten_times_as_many_together() -> None:
+    often, many = newcomers(burst=2, most_open=100), newcomers(burst=100, most_open=2)
+
+    assert [often.enter("behind ::1", 0.0, shared=True) for _ in range(21)].count(None) in (19, 20)
+    assert [many.enter("behind ::1", 0.0, shared=True) for _ in range(21)].count(None) == 20
 
 
 def test_nothing_is_kept_of_sockets_that_are_gone() -> None:

@@ -15,6 +15,7 @@ from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
+from rillcast.testing.eventually import within
 from services.signaling.core.domain.holds import GRACE_MS
 from services.signaling.core.usecases.grants import RETURN_S
 from services.signaling.core.usecases.token_store import token_key
@@ -40,7 +41,7 @@ async def stored(c: Pair, token_id: str) -> TokenRecord | None:
 
 
 async def is_free(c: Pair, token_id: str) -> None:
-    async with asyncio.timeout(5):
+    async with within(5, "the token being free"):
         while True:
             record = await stored(c, token_id)
             if record is not None and record.hold is None:
@@ -135,6 +136,31 @@ async def test_after_its_session_a_client_may_come_back_at_another_instance_and_
     later = time.time() + GRACE_MS / 1_000 + 1
     monkeypatch.setattr(c.service.core.grants, "_wall_clock", lambda: later)
     assert (await c.whip(1, once)).status_code == 403
+
+
+async def test_a_publisher_that_moves_takes_its_token_along_and_uses_none_again(c: Pair) -> None:
+    once = await token(c)
+    async with c.client() as client:
+        session = await client.publish(c, token=once)
+        await c.origin.tell(session, state=SessionState.MEDIA)
+        await client.receive()
+        before = await stored(c, once)
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
+        assert (await client.receive())["type"] == "offer"
+        (asked,) = c.origin.moved_in
+        await client.send("takeConfiguration", streamId="s1", type="answer", sdp=OFFER)
+        await c.sees(lambda: c.origin.answers)
+        await c.origin.tell(asked.session, state=SessionState.MEDIA)
+        await c.sees(lambda: session not in c.service.core.grants and asked.session in c.service.core.grants)
+        await c.service.core.tasks.settle(5.0)
+
+        held = await stored(c, once)
+        assert before is not None and before.hold is not None
+        assert held is not None and held.hold is not None
+        assert (held.hold.session, held.hold.media_node) == (asked.session, c.origin.name)
+        assert held.hold.since_ms == before.hold.since_ms
+        assert (await c.whip(2, once)).status_code == 403
+    await is_free(c, once)
 
 
 async def test_a_token_that_is_done_is_forgotten_and_one_in_use_is_kept(c: Pair) -> None:

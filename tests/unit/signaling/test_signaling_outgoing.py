@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.testing.eventually import within
 from services.signaling.websocket.adapters.websocket_client import SEND_TIMEOUT_S
 from services.signaling.websocket.domain.outgoing import MAX_BYTES, MAX_FRAMES, Outgoing
 from tests.unit.signaling.asgi_socket import Closed
@@ -30,7 +31,7 @@ def stop_reading(client: Client) -> None:
 
 async def end_of(client: Client, within_s: float) -> tuple[int, str]:
     """The code and the reason with which the socket is closed, within so much virtual time."""
-    async with asyncio.timeout(within_s):
+    async with within(within_s, "the end of the socket"):
         while True:
             try:
                 await client.asgi.recv()

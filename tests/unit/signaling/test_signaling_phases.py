@@ -7,11 +7,11 @@ import pytest
 from rillcast.contracts.ids import SessionId, StreamId
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Credentials
-from services.signaling.websocket.domain.phases import TABLES, Phase, Step
+from services.signaling.websocket.domain.phases import TABLES, Life, Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
 
 EXPECTED = {
-    Role.PUBLISH: """
+    Life.PUBLISH: """
         step            admitting     offer_wanted  opening     connecting  running     given_up
         admitted        offer_wanted  -             -           -           -           -
         denied          over          -             -           -           -           -
@@ -26,7 +26,7 @@ EXPECTED = {
         expired         -             over          given_up    -           -           -
         left            over          over          given_up    over        over        -
     """,
-    Role.PLAY: """
+    Life.PLAY: """
         step            admitting  opening        answer_wanted  connecting  running  given_up
         admitted        opening    -              -              -           -        -
         denied          over       -              -              -           -        -
@@ -41,11 +41,26 @@ EXPECTED = {
         expired         -          given_up       over           -           -        -
         left            over       given_up       over           over        over     -
     """,
+    Life.MOVE: """
+        step            opening        answer_wanted  connecting  given_up
+        admitted        -              -              -           -
+        denied          -              -              -           -
+        offered         -              -              -           -
+        opened          answer_wanted  -              -           over
+        refused         over           -              -           over
+        answered        -              connecting     -           -
+        answer_refused  -              -              over        -
+        started         -              -              running     -
+        closed          given_up       over           over        -
+        node_left       -              over           over        -
+        expired         given_up       over           over        -
+        left            given_up       over           over        -
+    """,
 }
 
 
-def expected(role: Role) -> dict[tuple[Phase, Step], Phase]:
-    header, *rows = (line.split() for line in EXPECTED[role].strip().splitlines())
+def expected(life: Life) -> dict[tuple[Phase, Step], Phase]:
+    header, *rows = (line.split() for line in EXPECTED[life].strip().splitlines())
     return {
         (Phase(phase), Step(row[0])): Phase(following)
         for row in rows
@@ -66,13 +81,16 @@ def slot(role: Role, phase: Phase) -> Slot:
     )
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("life", Life)
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("step", Step)
-def test_every_step_in_every_phase(role: Role, phase: Phase, step: Step) -> None:
+def test_every_step_in_every_phase(life: Life, phase: Phase, step: Step) -> None:
+    role = Role.PLAY if life is Life.PLAY else Role.PUBLISH
     slots, one = Slots(8), slot(role, phase)
     slots.add(one)
-    following = expected(role).get((phase, step))
+    if life is Life.MOVE:
+        one.moves_from = slot(role, Phase.RUNNING)
+    following = expected(life).get((phase, step))
 
     assert slots.advance(one, step) == (following is not None)
 
@@ -82,9 +100,9 @@ def test_every_step_in_every_phase(role: Role, phase: Phase, step: Step) -> None
     assert (slots.of(role, one.stream) is one) == in_use
 
 
-@pytest.mark.parametrize("role", Role)
-def test_whoever_leaves_is_over_or_waited_for_and_from_every_phase_the_end_is_reached(role: Role) -> None:
-    table = TABLES[role]
+@pytest.mark.parametrize("life", Life)
+def test_whoever_leaves_is_over_or_waited_for_and_from_every_phase_the_end_is_reached(life: Life) -> None:
+    table = TABLES[life]
     alive = {phase for phase, _ in table} - {Phase.GIVEN_UP}
 
     assert {table[phase, Step.LEFT] for phase in alive} <= {Phase.OVER, Phase.GIVEN_UP}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.words import EndReason, LicenseState, SessionState
-from tests.unit.signaling.fake_nodes import ANSWER, OFFER
+from rillcast.contracts.words import EndReason, LicenseState, NodeKind, SessionState
+from services.signaling.websocket.domain import publisher_moves
+from tests.unit.signaling.fake_nodes import ANSWER, OFFER, FakeMediaNode
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 
@@ -29,6 +31,7 @@ async def test_publish_from_start_to_finish(c: Cluster) -> None:
         request = c.origin.published[0]
         assert (answer["command"], answer["type"], answer["sdp"]) == ("takeConfiguration", "answer", ANSWER)
         assert (request.name, request.meta_data, request.has_credentials) == ("Show", '{"a":1}', False)
+        assert request.movable, "it has a socket, over which it can be offered another origin"
 
         await c.origin.tell(request.session, state=SessionState.CONNECTED)
         await c.origin.tell(request.session, state=SessionState.MEDIA)
@@ -141,14 +144,61 @@ async def test_a_replaced_publisher_is_told_that_it_finished(c: Cluster) -> None
         assert (await client.receive())["definition"] == "publish_finished"
 
 
-async def test_a_publisher_of_a_leaving_origin_is_asked_to_come_back(c: Cluster) -> None:
+async def test_a_publisher_of_a_leaving_origin_goes_on_at_another_one(c: Cluster) -> None:
+    other = FakeMediaNode("origin-2", NodeKind.ORIGIN, c.broker)
+    await other.start()
+    async with c.client() as client:
+        session = await client.publish(c, streamName="A show", metaData="m")
+        await c.origin.tell(session, state=SessionState.MEDIA)
+        await client.receive()
+        c.report(other)
+        c.report(c.origin, draining=True)
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
+
+        offer = await client.receive()
+        (asked,) = other.moved_in
+        await client.send("takeConfiguration", streamId="s1", type="answer", sdp=ANSWER)
+        await c.sees(lambda: other.answers)
+        await other.tell(asked.session, state=SessionState.MEDIA)
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.REPLACED)
+
+        assert (offer["command"], offer["type"], offer["sdp"]) == ("takeConfiguration", "offer", OFFER)
+        (first,) = c.origin.published
+        same = msgspec.structs.replace(first, session=asked.session, sdp_answered=ANSWER)
+        assert asked == same, "it is the same publisher"
+        assert asked.session != session
+        assert other.answers[0].session == asked.session
+        assert await client.nothing_came()
+        await client.send("stop", streamId="s1")
+        await c.sees(lambda: [close.session for close in other.closed] == [asked.session])
+
+
+async def test_a_publisher_that_no_origin_takes_is_asked_to_come_back(c: Cluster) -> None:
+    async with c.client() as client:
+        session = await client.publish(c)
+        await c.origin.tell(session, state=SessionState.MEDIA)
+        await client.receive()
+        c.service.core.joins._arrival.wait_s = 0.0
+        c.report(c.origin, draining=True)
+        await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
+
+        assert (await client.receive())["definition"] == "server_will_stop"
+
+
+async def test_a_publisher_whose_client_does_not_answer_is_asked_to_come_back(
+    c: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_moves, "ANSWER_S", 0.01)
     async with c.client() as client:
         session = await client.publish(c)
         await c.origin.tell(session, state=SessionState.MEDIA)
         await client.receive()
         await c.origin.tell(session, state=SessionState.CLOSED, reason=EndReason.DRAINING)
 
+        assert (await client.receive())["type"] == "offer"
         assert (await client.receive())["definition"] == "server_will_stop"
+        (asked,) = c.origin.moved_in
+        await c.sees(lambda: [close.session for close in c.origin.closed] == [asked.session])
 
 
 async def test_a_socket_has_a_bounded_number_of_streams() -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rillcast.testing.clock import VirtualTimeLoop
+from rillcast.testing.eventually import within
 from tests.unit.signaling.json_schemas import ANYTHING, Schemas
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
@@ -42,7 +43,7 @@ class Asker:
 
     def ask(self, method: str, url: str, **request: Any) -> httpx.Response:
         async def asked() -> httpx.Response:
-            async with asyncio.timeout(LONGEST_ANSWER_S):
+            async with within(LONGEST_ANSWER_S, "the answer"):
                 return await self._http.request(method, url, **request)
 
         return self._runner.run(asked())
@@ -122,6 +123,7 @@ def test_every_operation_answers_what_it_declares_for_a_plain_request(asker: Ask
             succeeded.add((path, method))
     needs_more = 5  # a session (three of the users), or an email
     needs_more += 4  # what a token is for, how long a block lasts; connection events are not there
+    needs_more += 3  # a node that answers
     assert len(succeeded) >= len(asker.operations()) - 3 - needs_more, succeeded
 
 

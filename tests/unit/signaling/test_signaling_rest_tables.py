@@ -224,6 +224,8 @@ class Counted:
 
     def joined(self, role: str, outcome: str, seconds: float | None = None) -> None: ...
 
+    def publisher_moved(self, outcome: str, seconds: float | None = None) -> None: ...
+
     def refused_input(self, reason: str) -> None:
         self.refused.append(reason)
 

@@ -204,7 +204,7 @@ async def test_a_stream_may_have_a_limit_of_its_own(c: Cluster) -> None:
 def test_who_came_a_moment_ago_counts_until_the_edges_report_it() -> None:
     recent = RecentJoins()
     for now_s in (0.0, 1.0):
-        recent.add(LIVE, StreamId("s1"), SessionId(str(now_s)), now_s)
+        recent.add_connected(LIVE, StreamId("s1"), SessionId(str(now_s)), now_s)
     assert recent.of_app(LIVE, 1.0) == recent.of_stream(LIVE, StreamId("s1"), 1.0) == 2
     assert recent.of_app(LIVE, LAG_S) == 1
     assert recent.of_stream(LIVE, StreamId("s2"), LAG_S) == 0
@@ -215,7 +215,7 @@ def test_who_came_a_moment_ago_counts_until_the_edges_report_it() -> None:
 def test_who_is_refused_after_all_or_leaves_counts_no_longer() -> None:
     recent = RecentJoins()
     for name in ("one", "one", "two"):
-        recent.add(LIVE, StreamId("s1"), SessionId(name), 0.0)
+        recent.add_connected(LIVE, StreamId("s1"), SessionId(name), 0.0)
 
     for name in ("one", "one", "unknown"):
         recent.drop(SessionId(name))

@@ -26,7 +26,10 @@ from services.signaling.websocket.domain.effects import (
     ExpireLater,
     Forget,
     GiveUp,
+    MoveAgain,
+    MovePublisher,
     Mute,
+    OfferThen,
     OpenPublisher,
     OpenViewer,
     Select,
@@ -58,6 +61,10 @@ class Books:
         self.at_node: dict[SessionId, NodeId] = {}
         self.forgotten: set[SessionId] = set()
         self.expiries: set[SessionId] = set()
+        self.agains: set[SessionId] = set()
+        """Sessions of publishers for which another origin is looked for later."""
+        self.thens: set[SessionId] = set()
+        """Sessions that are offered a second time."""
         self.waiting: set[StreamId] = set()
         self.admitting: set[SessionId] = set()
         """Nobody has said yet whether they may."""
@@ -77,7 +84,7 @@ class Books:
             case Admit():
                 self.seen.append(effect.session)
                 self.admitting.add(effect.session)
-            case OpenPublisher() | OpenViewer():
+            case OpenPublisher() | OpenViewer() | MovePublisher():
                 assert effect.session not in self.admitting
                 assert effect.session not in self.receivers | self.forgotten
                 if effect.session not in self.seen:
@@ -105,8 +112,10 @@ class Books:
                 self.waiting.add(stream)
             case StopWaiting(stream):
                 self.waiting.remove(stream)
-            case ExpireLater(session, _):
-                self.expiries.add(session)
+            case ExpireLater() | MoveAgain() | OfferThen():
+                {ExpireLater: self.expiries, MoveAgain: self.agains, OfferThen: self.thens}[type(effect)].add(
+                    effect.session
+                )
 
 
 class SessionLife(RuleBasedStateMachine):
@@ -133,11 +142,14 @@ class SessionLife(RuleBasedStateMachine):
         if session in self.books.asked:
             self.books.asked.remove(session)
             self.books.at_node[session] = node
-            answer = SessionAnswer(session=session, node=node, sdp="v=0")
+            answer = SessionAnswer(session=session, node=node, sdp="v=0", sdp_then="v=0 then")
             self.books.take(self.talk.conversation.sessions.opened(answer))
 
     def event(self, session: SessionId, **fields: Any) -> None:
         node = self.books.at_node.get(session, NodeId("n1"))
+        slot = self.talk.conversation._slots.session(session)
+        if fields.get("state") is SessionState.MEDIA and slot is not None and slot.moves_from is not None:
+            self.books.at_node.pop(slot.moves_from.session, None)  # the claim of the new origin ended it
         event = SessionChanged(session=session, node=node, **fields)
         self.books.take(self.talk.conversation.sessions.changed(event, self.now))
 
@@ -261,6 +273,20 @@ class SessionLife(RuleBasedStateMachine):
         self.books.expiries.remove(session)
         self.books.take(self.talk.conversation.sessions.expired(session))
 
+    @precondition(lambda self: self.books.agains)
+    @rule(data=st.data())
+    def an_origin_is_looked_for_again(self, data: st.DataObject) -> None:
+        session = self.one_of(data, self.books.agains)
+        self.books.agains.remove(session)
+        self.books.take(self.talk.conversation.sessions.move_again(session, self.now))
+
+    @precondition(lambda self: self.books.thens)
+    @rule(data=st.data())
+    def the_second_offer_is_due(self, data: st.DataObject) -> None:
+        session = self.one_of(data, self.books.thens)
+        self.books.thens.remove(session)
+        self.books.take(self.talk.conversation.sessions.offer_then(session))
+
     @precondition(lambda self: self.books.waiting)
     @rule(data=st.data())
     def a_stream_goes_live(self, data: st.DataObject) -> None:
@@ -268,6 +294,21 @@ class SessionLife(RuleBasedStateMachine):
         self.books.take(self.talk.conversation.stream_live(stream))
 
     # ---- what must hold
+
+    @invariant()
+    def offers_are_kept_for_sessions_that_are_not_over(self) -> None:
+        if hasattr(self, "books"):
+            kept = self.talk.conversation._slots.kept
+            assert kept.size == sum(one.size for one in kept._kept.values())
+            assert all(self.talk.conversation._slots.session(session) for session in kept)
+
+    @invariant()
+    def a_publisher_moves_in_one_session_at_a_time(self) -> None:
+        if hasattr(self, "books"):
+            slots = self.talk.conversation._slots
+            for slot in slots.all():
+                assert slot.successor is None or slot.successor.moves_from is slot
+                assert slot.moves_from is None
 
     @invariant()
     def nothing_runs_at_a_node_that_nobody_here_knows(self) -> None:
@@ -294,6 +335,7 @@ class SessionLife(RuleBasedStateMachine):
         assert not self.books.waiting
         assert not self.books.admitting
         assert self.talk.conversation.idle
+        assert not len(self.talk.conversation._slots.kept)
 
 
 SessionLife.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)

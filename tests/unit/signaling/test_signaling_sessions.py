@@ -167,6 +167,24 @@ def test_a_viewer_that_is_moved_while_its_edge_is_still_opening_is_opened_anew_a
     assert definitions(talk.opened(successor)) == ["takeConfiguration"]
 
 
+def test_an_edge_that_drains_serves_its_viewer_until_the_next_one_does() -> None:
+    talk = Talk()
+    former = talk.running()
+
+    moved = talk.changed(former, SessionState.CLOSED, reason=EndReason.DRAINING)
+    successor = next(effect.session for effect in moved if isinstance(effect, OpenViewer))
+    assert not [effect for effect in moved if isinstance(effect, End)]
+    talk.opened(successor)
+    talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
+    started = talk.changed(successor, SessionState.CONNECTED)
+
+    assert [effect for effect in started if isinstance(effect, End)] == [
+        End(session=former, node=EDGE, reason=EndReason.REPLACED)
+    ]
+    assert definitions(started) == []
+    assert not [one for one in talk.changed(successor, SessionState.MEDIA) if isinstance(one, End)], "only once"
+
+
 def test_an_answer_that_the_edge_calls_bad_too_late_does_not_end_a_running_session() -> None:
     talk = Talk()
     session = talk.running()

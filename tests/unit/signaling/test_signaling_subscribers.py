@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.domain.totp import code_at, derived_key, key_of
 from services.signaling.core.usecases.subscriber_store import SubscriberStore, subscriber_key
-from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.fake_nodes import LIVE, OFFER
 from tests.unit.signaling.two_instances import Pair, pair
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -284,6 +285,72 @@ async def test_a_code_for_nobody_is_said_to_be_impossible(c: Pair) -> None:
         answer = (await http.get(f"{SUBSCRIBERS}/nobody/totp?type=play")).json()
     assert answer["message"].startswith("Secret is not set in AppSettings.")
     assert (await watch(c, 1, "nobody", code_at(b"", time.time(), 60))).status_code == 403
+
+
+# ---- ids that can be read in two ways
+
+NAMESAKES = [("eve", "show-1"), ("eveshow-", "1")]
+"""Subscriber and stream of two who have the same codes of the app's secret, as with Ant Media."""
+
+
+def ambiguous(where: str) -> float:
+    return REGISTRY.get_sample_value("rillcast_signaling_ambiguous_subscribers_total", {"where": where}) or 0.0
+
+
+async def asks(c: Pair, subscriber: str, stream: str, *, separator: str = "") -> int:
+    shown = code_at(derived_key(SECRET, subscriber, StreamId(stream), Role.PLAY, separator), time.time(), 60)
+    async with c.stranger(params={"subscriberId": subscriber, "subscriberCode": shown}) as http:
+        headers = {"Content-Type": "application/sdp"}
+        return (await http.post(f"/live/whep/{stream}", content=OFFER, headers=headers)).status_code
+
+
+async def adds(c: Pair, subscriber: str, stream: str, **fields: object) -> str:
+    async with c.at(1) as http:
+        path = f"/live/rest/v2/broadcasts/{stream}/subscribers"
+        answer = (await http.post(path, json={"subscriberId": subscriber, **fields})).json()
+    return "" if answer["success"] else str(answer["message"])
+
+
+@pytest.mark.parametrize("order", [NAMESAKES, NAMESAKES[::-1]])
+async def test_two_with_the_same_codes_are_not_both_registered(c: Pair, order: list[tuple[str, str]]) -> None:
+    first, second = order
+    before = [ambiguous(where) for where in ("registration", "code", "admission")]
+    for stream in ("1", "show-1"):
+        await c.go_live(stream)
+
+    assert await adds(c, *first) == ""
+    assert "one after the other" in await adds(c, *second)
+    async with c.at(1) as http:
+        root = f"/live/rest/v2/broadcasts/{second[1]}/subscribers"
+        handed = (await http.get(f"{root}/{second[0]}/totp?type=play")).json()
+    assert (handed["success"], "one after the other" in handed["message"]) == (False, True)
+    assert await asks(c, *second) == 403, "nor does it come in unregistered"
+    assert await asks(c, *first) == 201
+    assert await adds(c, *first, concurrentConnectionsLimit=2) == "", "it may be changed"
+    assert await adds(c, *second, b32Secret=B32) == "", "with a secret of its own it is another one"
+    assert [ambiguous(where) for where in ("registration", "code", "admission")] == [n + 1 for n in before]
+
+
+async def test_with_a_separator_codes_are_of_one_subscriber_and_one_stream(c: Pair) -> None:
+    await c.protect(enableTimeTokenForPlay=True, timeTokenSecretForPlay=SECRET, timeTokenSeparator="/")
+    for subscriber, stream in NAMESAKES:
+        await c.go_live(stream)
+        assert await adds(c, subscriber, stream) == ""
+        assert await asks(c, subscriber, stream) == 403, "codes as Ant Media makes them are not taken"
+        assert await asks(c, subscriber, stream, separator="/") == 201
+
+
+async def test_a_separator_is_no_letter_of_a_stream_id(c: Pair) -> None:
+    async with c.at(1) as http:
+        path = "/rest/v2/applications/settings/live"
+        answers = [(await http.post(path, json={"timeTokenSeparator": one})).status_code for one in ("-", "x", "//")]
+        good = await http.post(path, json={"timeTokenSeparator": "/"})
+    assert (answers, good.status_code) == ([400] * 3, 200)
+
+
+async def test_an_app_without_such_codes_registers_whom_it_likes(c: Pair) -> None:
+    await c.protect()
+    assert [await adds(c, *one) for one in NAMESAKES] == ["", ""]
 
 
 async def test_a_listener_hears_of_changes_by_others() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +12,14 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.runtime.http.certificate import KeyPair, ServerCertificate
+from rillcast.runtime.ports import Entry
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.tls.adapters.http_challenges import HttpChallenges
 from services.signaling.tls.adapters.kv_certificates import CERTIFICATE, TURN, KvCertificates
@@ -259,6 +264,34 @@ async def test_every_instance_answers_the_authority_and_nobody_learns_more() -> 
     assert client.get(CHALLENGES + "abc").text == "abc.thumbprint"
     for token in ("abd", "..", "a.b", "x" * 129, "%00"):
         assert client.get(CHALLENGES + token).status_code == 404
+
+
+async def test_an_authority_is_answered_beside_a_hundred_requests_of_one_address() -> None:
+    class Slow(FakeKeyValue):
+        asked = asyncio.Event()
+
+        async def get(self, key: str) -> Entry | None:
+            await self.asked.wait()
+            return await super().get(key)
+
+    bucket = Slow()
+    store = KvCertificates(bucket)
+    await store.publish({"abc": "abc.thumbprint"})
+    challenges = HttpChallenges(store)
+
+    def ask(host: str, token: str) -> asyncio.Task[Response]:
+        scope = {"type": "http", "client": (host, 1), "path_params": {"token": token}}
+        return asyncio.create_task(challenges.answer(Request(scope)))
+
+    flood = [ask("203.0.113.9", "none") for _ in range(100)]
+    await asyncio.sleep(0)
+    authority = ask("198.51.100.1", "abc")
+    await asyncio.sleep(0)
+    bucket.asked.set()
+
+    assert (await authority).body == b"abc.thumbprint"
+    assert Counter([(await answer).status_code for answer in flood]) == {404: 10, 503: 90}
+    assert len(challenges._places) == 0
 
 
 async def test_the_authority_is_told_to_come_again_while_the_store_is_away() -> None:

@@ -93,3 +93,12 @@ def test_an_ipv6_client_is_known_by_its_network() -> None:
     assert address_block("192.0.2.1") == "192.0.2.1"
     assert address_block("2001:db8:1:2:3:4:5:6") == address_block("2001:db8:1:2::1") == "2001:db8:1:2::/64"
     assert address_block("") == ""
+
+
+def test_a_separator_keeps_subscribers_of_different_streams_apart() -> None:
+    def key(subscriber: str, stream: str, separator: str) -> bytes:
+        return derived_key("secret", subscriber, StreamId(stream), Role.PLAY, separator)
+
+    assert key("eveshow-", "1", "") == key("eve", "show-1", "")
+    assert key("eveshow-", "1", "/") != key("eve", "show-1", "/")
+    assert key("eve", "show-1", "/") == b"secret/eve/show-1/playXX"

@@ -9,7 +9,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.telemetry.tracing import record_traces
+from rillcast.testing.confidences import overheard, spoilt
 from tests.unit.signaling.fake_nodes import OFFER
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
@@ -55,3 +57,31 @@ async def test_a_client_does_not_choose_the_trace_of_its_join(c: Cluster, export
 
     assert "signaling.publish" in told(exporter)
     assert STRANGERS_TRACE not in told(exporter)
+
+
+async def test_a_refusal_that_quotes_a_client_is_told_to_the_client_alone(c: Cluster) -> None:
+    c.origin.refusal = RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a=setup: 'QUOTED' is no role")
+    with overheard() as told:
+        async with c.http() as http:
+            answer = await http.post("/live/whip/s1", content=OFFER, headers=SDP)
+
+    assert (answer.status_code, "QUOTED" in answer.text) == (400, True)
+    assert "notSetRemoteDescription" in told.logs
+    assert "notSetRemoteDescription" in told.spans
+    assert "QUOTED" not in told.logs + told.spans
+
+
+async def test_no_broken_body_or_frame_is_quoted(c: Cluster) -> None:
+    bodies = [*spoilt(OFFER, "QUOTED")][::7]
+    with overheard() as told:
+        async with c.http() as http:
+            for body in [*bodies, "QUOTED", "v=0QUOTED", '{"streamId": "QUOTED'.encode("utf-16").decode("latin-1")]:
+                await http.post("/live/whip/s1", content=body, headers=SDP)
+                await http.post("/live/whep/s1", content=body, headers=SDP)
+            for text in ('{"streamId": "QUOTED', '["QUOTED"]', '{"streamId": {"QUOTED": 1}}', '{"type": "QUOTED"}'):
+                await http.post("/live/rest/v2/broadcasts/create", content=text)
+                await http.post("/live/rest/v2/broadcasts/s1/subscribers", content=text)
+                await http.post("/rest/v2/applications/settings/live", content=text)
+                await http.post("/rest/v2/users/authenticate", content=text)
+
+    assert [line for line in (told.spans + told.logs).splitlines() if "QUOTED" in line] == []

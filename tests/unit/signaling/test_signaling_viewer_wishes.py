@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, MediaKind, SessionState
-from services.signaling.websocket.domain.effects import Mute, OpenViewer, Select, Send
+from services.signaling.websocket.domain.effects import End, Mute, OpenViewer, Select, Send
 from tests.unit.signaling.talk import EDGE, FULL, STREAM, Talk, definitions
 
 
@@ -41,6 +41,7 @@ def test_a_viewer_that_moves_to_another_edge_keeps_its_forced_height_and_stays_m
     talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")
 
     assert talk.changed(successor, SessionState.CONNECTED) == [
+        End(session=former, node=EDGE, reason=EndReason.REPLACED),
         Mute(session=successor, node=EDGE, kind=MediaKind.AUDIO, enabled=False),
         Select(session=successor, node=EDGE, height=360),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import StreamId, stream_key
+from rillcast.testing.eventually import within
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.signaling_harness import Client, Cluster, cluster
 
@@ -57,7 +57,8 @@ async def test_who_stopped_waiting_is_not_told(c: Cluster) -> None:
         await client.send("stop", streamId="s1")
         await client.nothing_came()
         await c.go_live()
-        await asyncio.wait_for(c.service.core.tasks.settle(), 5)
+        async with within(5, "the end of what goes on behind"):
+            await c.service.core.tasks.settle()
         assert await client.nothing_came()
 
 

@@ -17,7 +17,7 @@ from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.recent_answers import RecentAnswers
 from services.signaling.core.domain.verified_identity import Proof
 from services.signaling.core.domain.webhook_question import java_map, webhook_question
-from services.signaling.core.domain.webhook_rest import FAILURES, MAX_WEBHOOKS, REST_S, Webhooks
+from services.signaling.core.domain.webhook_rest import FAILURES, MAX_WEBHOOKS, REST_S, Question, Webhooks
 from services.signaling.core.usecases.webhook_lock import MOST_ASKING, WebhookLock
 from tests.unit.signaling.fake_nodes import LIVE
 
@@ -161,10 +161,37 @@ async def test_those_who_wait_for_a_stream_are_not_asked_about_each_time() -> No
 def test_tables_of_webhooks_and_answers_are_bounded() -> None:
     webhooks, answers = Webhooks(1), RecentAnswers(life_s=1.0, most=10)
     for number in range(MAX_WEBHOOKS + 50):
-        webhooks.begin(str(number))
+        question = webhooks.begin(str(number), "")
         answers.put(str(number), True, 0.0)
     assert len(webhooks) == MAX_WEBHOOKS
     assert len(answers) == 10
-    webhooks.end("0", 0.0, answered=False)
+    assert isinstance(question, Question)
+    webhooks.end(question, 0.0, answered=False)
     assert answers.get("0", 0.0) is None
-    assert not webhooks.full("0")
+    assert isinstance(webhooks.begin("0", ""), Question)
+
+
+async def test_one_address_takes_at_most_half_of_the_questions_to_a_webhook() -> None:
+    hook = Hook()
+    hook.hangs = True
+    lock = WebhookLock(hook, Clock())
+    greedy = Client(address="203.0.113.9", counted_as="203.0.113.9")
+    asking = [
+        asyncio.create_task(lock.ask(applicant(session=SessionId(f"s{n}"), client=greedy), SETTINGS))
+        for n in range(MOST_ASKING)
+    ]
+    while len(hook.asked) < MOST_ASKING // 2 or not asking[-1].done():
+        await asyncio.sleep(0)
+
+    refused = [task for task in asking if task.done()]
+    with pytest.raises(RillcastError, match="most of them are of your address") as refusal:
+        refused[0].result()
+    assert refusal.value.code is ErrorCode.HIGH_RESOURCE_USAGE
+    assert len(refused) == MOST_ASKING // 2
+    hook.hangs = False
+    friend = Client(address="198.51.100.1", counted_as="198.51.100.1")
+    assert await lock.ask(applicant(client=friend), SETTINGS) is not None
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert [len(one.places) for one in lock._webhooks._webhooks.values()] == [0]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rillcast.testing.eventually import within
 from tests.unit.signaling.asgi_socket import Closed, Denied
 from tests.unit.signaling.fake_nodes import ANSWER, OFFER
 from tests.unit.signaling.signaling_harness import Cluster, cluster
@@ -145,7 +146,8 @@ async def test_clients_are_asked_to_leave_and_their_sessions_stay_when_this_inst
         draining = asyncio.gather(*(hook() for hook in c.host.drain_hooks))
         assert await client.receive() == {"command": "notification", "definition": "server_will_stop"}
         await client.socket.close()
-        await asyncio.wait_for(draining, 5)
+        async with within(5, "the end of the drain"):
+            await draining
         with pytest.raises(Denied):
             async with c.client():
                 pass

@@ -52,6 +52,7 @@ async def test_a_publisher_gets_a_resource_with_all_its_headers(c: Cluster) -> N
     for name in ("Location", "ETag", "Link"):
         assert name in created.headers["access-control-expose-headers"]
     assert c.origin.published[0].name == "Show"
+    assert not c.origin.published[0].movable
 
 
 async def test_a_turn_server_comes_with_its_credentials(c: Cluster) -> None:

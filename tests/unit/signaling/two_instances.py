@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from rillcast.contracts import subjects
-from rillcast.contracts.messages import NodeLoad, NodeReport
+from rillcast.contracts.messages import NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind
 from services.signaling.app import Signaling
@@ -64,11 +64,11 @@ class Pair(Cluster):
                 host.directory.heard(NodeReport(info=info(node.name, node.kind), load=NodeLoad(), ready=True))
 
     def other_dies(self) -> None:
-        """Its heartbeat is heard no more."""
+        """Its process is gone, and another one has its name."""
+        gone = self.other_host.info
+        self.host.directory.left(NodeLeft(node=gone.node, kind=gone.kind, incarnation=gone.incarnation))
         self.host.directory.heard(
-            NodeReport(
-                info=msgspec.structs.replace(self.other_host.info, incarnation="next"), load=NodeLoad(), ready=True
-            )
+            NodeReport(info=msgspec.structs.replace(gone, incarnation="next"), load=NodeLoad(), ready=True)
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rillcast.testing.clock import VirtualTimeLoop
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 
 
 def run(work: Coroutine[Any, Any, object]) -> object:
@@ -96,3 +96,55 @@ def test_a_timeout_of_the_condition_itself_is_no_deadline_of_the_wait() -> None:
 
     with pytest.raises(TimeoutError, match="of its own"):
         run(eventually(late))
+
+
+async def late(sent: list[str]) -> None:
+    wanted = "a third frame"
+    async with within(1, "the third frame"):
+        assert len(sent) == 2
+        assert wanted
+        await never()
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def test_a_block_that_is_late_says_what_was_waited_for_where_and_what_was_there() -> None:
+    text = failure(late(["first", "second"]))
+    assert text.startswith("the third frame did not come within 1 s")
+    at = [line.strip() for line in text.splitlines() if line.startswith("  at ")]
+    assert [line.partition(": ")[2] for line in at[:2]] == ["await never()", "await asyncio.Event().wait()"]
+    assert "\n  sent = ['first', 'second']" in text
+    assert "\n  wanted = 'a third frame'" in text
+
+
+def test_a_block_that_ends_in_time_is_left_alone() -> None:
+    async def in_time() -> str:
+        async with within(1, "the end"):
+            await asyncio.sleep(0.9)
+            return "done"
+
+    assert run(in_time()) == "done"
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), TimeoutError("of its own"), asyncio.CancelledError()])
+def test_what_a_block_raises_itself_is_passed_on(error: BaseException) -> None:
+    async def fails() -> None:
+        async with within(1, "the end"):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        run(fails())
+    assert caught.value is error
+
+
+def test_a_block_that_is_cancelled_from_outside_is_cancelled_and_not_late() -> None:
+    async def cancelled() -> bool:
+        waiting = asyncio.ensure_future(late(["first", "second"]))
+        await asyncio.sleep(0.5)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return waiting.cancelled()
+
+    assert run(cancelled())

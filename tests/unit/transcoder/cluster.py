@@ -25,6 +25,7 @@ from rillcast.contracts.ids import (
 from rillcast.contracts.messages import (
     Ack,
     NodeInfo,
+    RelayAnswer,
     RelayClose,
     RelayGrant,
     RelayOpen,
@@ -44,6 +45,7 @@ from rillcast.node.events import PlaneEvents
 from rillcast.node.media_node import MediaNode
 from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.bus import FakeBroker, FakeBus
+from rillcast.testing.eventually import within
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.plane import FakePlane
 from rillcast.testing.relay_keys import PlainRelayKeys
@@ -185,12 +187,12 @@ class Cluster:
     async def origin(self, node: NodeId = ORIGIN) -> None:
         """An origin that grants whatever is asked for."""
 
-        async def open_relay(request: RelayOpen) -> RelayGrant:
+        async def open_relay(request: RelayOpen) -> RelayAnswer:
             self.opened.append(request)
             await self._answer_if_heard()
             if self.refusing:
                 raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
-            return RelayGrant(
+            grant = RelayGrant(
                 parent_address="127.0.0.1:9",
                 ssrc=7,
                 payload_type=96,
@@ -199,6 +201,7 @@ class Cluster:
                 claim=request.claim,
                 track=self._track(request),
             )
+            return RelayAnswer(grant=grant)
 
         async def close_relay(request: RelayClose) -> Ack:
             self.closed.append(request)
@@ -278,7 +281,7 @@ class Cluster:
         self, timeout_s: float = 10.0, *, stream: StreamId = STREAM, **wanted: object
     ) -> RenditionRecord:
         """Wait for a record with these field values and at least one rung."""
-        async with asyncio.timeout(timeout_s):
+        async with within(timeout_s, "the record of the rungs"):
             while True:
                 record = await self.rendition(stream)
                 if record and record.tracks and all(getattr(record, name) == value for name, value in wanted.items()):
@@ -300,7 +303,9 @@ class Cluster:
             relay=RelayId(f"{child}-{track}"),
             child_address="127.0.0.1:1",
         )
-        return await self.bus.request(media_relay_open(node), request, RelayGrant)
+        answer = await self.bus.request(media_relay_open(node), request, RelayAnswer)
+        assert answer.grant is not None
+        return answer.grant
 
     async def unwatch_rung(self, track: str, node: NodeId, child: str = "edge-1") -> None:
         request = RelayClose(relay=RelayId(f"{child}-{track}"), child=NodeId(child))

@@ -10,7 +10,7 @@ from rillcast.media.protocol import (
     SourceId,
     SourceStats,
 )
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED, Cluster, TestNode
 from tests.unit.transcoder.pictures import Camera, frames_of
 
@@ -52,7 +52,7 @@ def keyframes(node: TestNode, source: int) -> list[int]:
 
 
 async def feed_until(node: TestNode, camera: Camera, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with within(10, "the condition while pictures come"):
         while not condition():
             node.feed(camera, 1)
             await asyncio.sleep(0.01)

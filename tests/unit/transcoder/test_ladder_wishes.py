@@ -10,14 +10,14 @@ import msgspec
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.media.protocol import AddPushSource
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, VIDEO, Cluster, cluster
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 
 async def names(around: Cluster, *wanted: str) -> None:
     """Wait until exactly these rungs are announced."""
-    async with asyncio.timeout(10):
+    async with within(10, "these rungs"):
         while {str(track.track) for track in (await around.announced()).tracks} != set(wanted):
             await asyncio.sleep(0.02)
 

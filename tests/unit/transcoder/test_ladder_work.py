@@ -14,7 +14,7 @@ from rillcast.media.protocol import (
     RequestKeyframe,
     SourceId,
 )
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.unit.transcoder.cluster import APP, LADDER, SIZED, STREAM, cluster
 from tests.unit.transcoder.jobs_at_work import job_with_rungs, stats, watching
 from tests.unit.transcoder.pictures import Camera, frames_of
@@ -70,7 +70,7 @@ async def test_a_changed_ladder_is_followed_and_a_removed_one_ends_the_job() -> 
     async with cluster() as around:
         node = await job_with_rungs(around)
         await around.ladder(LadderRung(height=240, video_bitrate=500_000))
-        async with asyncio.timeout(10):
+        async with within(10, "the changed rung"):
             while [track.height for track in (await around.announced()).tracks] != [240]:
                 await asyncio.sleep(0.02)
         await around.ladder()
@@ -107,7 +107,7 @@ async def test_a_source_that_grows_gets_the_rungs_it_lacked() -> None:
         await around.publish(msgspec.structs.replace(SIZED, width=160, height=90))
         assert [track.height for track in (await around.announced()).tracks] == [90]
         await around.publish(SIZED)
-        async with asyncio.timeout(10):
+        async with within(10, "both rungs"):
             while len((await around.announced()).tracks) != 2:
                 await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""The end of a job: nothing is given away any more, nothing stays behind, and no loop lives on."""
+"""The end of a job: nothing is offered any more, nothing stays behind, and no loop lives on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.media.protocol import AddPushSource, AddRelaySource, RemoveSource
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.unit.transcoder.cluster import KEY, LADDER, SIZED, Cluster, TestNode, cluster
 from tests.unit.transcoder.fake_codecs import FakeCodecs
 
@@ -38,7 +38,7 @@ async def test_a_job_that_ends_gives_no_rung_away_and_leaves_nothing_in_the_plan
     async with cluster() as around:
         node = await working(around)
         await around.unpublish()
-        async with asyncio.timeout(5):
+        async with within(5, "the codecs being stopped"):
             await stopping.wait()
         try:
             with pytest.raises(RillcastError) as caught:
@@ -124,7 +124,8 @@ async def test_a_stream_that_ends_while_its_job_is_handed_over_is_no_fault_of_ou
         await asyncio.sleep(0)
         may_answer.set()
 
-        await asyncio.wait_for(draining, 3.0)
+        async with within(3.0, "the end of the drain"):
+            await draining
         await eventually(lambda: not node.media.tasks._tasks, what="the job's end")
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
@@ -149,7 +150,8 @@ async def test_a_job_that_is_cancelled_while_it_closes_has_ended_and_leaves_no_s
         (task,) = [task for task in node.media.tasks._tasks if task.get_name() == f"ladder {KEY}"]
         task.cancel()
 
-        await asyncio.wait_for(draining, 3.0)
+        async with within(3.0, "the end of the drain"):
+            await draining
         assert task.cancelled()
         pushed = {command.source for command in node.plane.of(AddPushSource)}
         fed = {command.source for command in node.plane.of(AddRelaySource)}

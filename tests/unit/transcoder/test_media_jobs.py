@@ -19,7 +19,7 @@ from rillcast.media.protocol import (
     RemoveSource,
     SourceId,
 )
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from services.transcoder.usecases import media_jobs
 from tests.unit.transcoder.cluster import APP, AUDIO, KEY, LADDER, SIZED, STREAM, cluster
 from tests.unit.transcoder.jobs_at_work import job_with_rungs, watching
@@ -96,7 +96,7 @@ async def test_a_draining_transcoder_hands_over_and_encodes_until_its_children_l
         await eventually(lambda: len(frames_of("H264", first.pushed(SourceId(source)))) == 2)
         assert not draining.done()
         await around.unwatch_rung("v0.90p", first.name)
-        async with asyncio.timeout(5):
+        async with within(5, "the end of the drain"):
             await draining
         assert (await around.announced()).owner == second.name
         assert first.running.held == 0

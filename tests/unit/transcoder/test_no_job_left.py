@@ -25,7 +25,7 @@ from rillcast.media.protocol import (
     RemoveSource,
 )
 from rillcast.testing.clock import VirtualTimeLoop
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from tests.unit.transcoder.cluster import KEY, LADDER, ORIGIN, SIZED, VIDEO, Cluster, TestNode, cluster
 from tests.unit.transcoder.pictures import Camera
 
@@ -151,7 +151,8 @@ async def tell(events: list[tuple[str, int]]) -> None:
         await asyncio.sleep(around.lease_s + 0.1)  # more than one lease, whatever the rounding
         assert await around.rendition() is None, "the lease"
         if story.draining is not None:
-            await asyncio.wait_for(story.draining, 1.0)
+            async with within(1.0, "the end of the drain"):
+                await story.draining
         assert node.media.load.sessions == 0
 
 

@@ -8,7 +8,7 @@ from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.epochs import Epoch
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import ClaimId, NodeId
-from rillcast.contracts.messages import Ack, RelayClose, RelayGrant, RelayOpen
+from rillcast.contracts.messages import Ack, RelayAnswer, RelayClose, RelayGrant, RelayOpen
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.subjects import media_relay_close, media_relay_open
 from rillcast.media.protocol import AddRelaySource, RemoveSource, RequestKeyframe, SourceId, Tap
@@ -65,12 +65,12 @@ class Bench:
     def _on_open(self) -> None:
         self.fed += 1
 
-    async def _open(self, request: RelayOpen) -> RelayGrant:
+    async def _open(self, request: RelayOpen) -> RelayAnswer:
         self.opened.append(request)
         await self.answering.wait()
         if self.refusing:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "no")
-        return RelayGrant(
+        grant = RelayGrant(
             parent_address="127.0.0.1:9",
             ssrc=7,
             payload_type=96,
@@ -79,6 +79,7 @@ class Bench:
             claim=ClaimId("c5"),
             track=VIDEO,
         )
+        return RelayAnswer(grant=grant)
 
     async def _close(self, request: RelayClose) -> Ack:
         self.closed.append(request)

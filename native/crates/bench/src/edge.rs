@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_crypto::srtp::Sender;
 use rillcast_plane::config::*;
-use rillcast_plane::egress::{Egress, Message, Path, Sink, Sock};
+use rillcast_plane::egress::{Egress, Path, Sock};
 use rillcast_plane::events::EventQueue;
 use rillcast_plane::mailbox::{Mail, Mailbox};
 use rillcast_plane::registry::Object;
@@ -18,77 +16,9 @@ use rillcast_plane::worker::{Shared, Worker, TICK_US};
 use rillcast_plane_driver::socket::{bind, Sockets};
 use rillcast_wire::{demux, rtcp, rtp, stun};
 
+use crate::sinks::{Switch, Wire};
+pub use crate::sinks::{Trace, Traced};
 use crate::{packets_of, AUDIO, AUDIO_PAYLOAD, FRAMES, VIDEO_PAYLOAD};
-
-type Wire = Arc<Mutex<Option<VecDeque<Vec<u8>>>>>;
-
-/// When the first and the last video packet since the last look were handed to the kernel, µs after `started`.
-pub struct Trace {
-    started: Instant,
-    first_us: AtomicU64,
-    last_us: AtomicU64,
-}
-
-impl Trace {
-    pub fn new(started: Instant) -> Self {
-        Trace { started, first_us: AtomicU64::new(0), last_us: AtomicU64::new(0) }
-    }
-
-    fn note(&self) {
-        let now = self.started.elapsed().as_micros() as u64;
-        let _ = self.first_us.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-        self.last_us.store(now, Ordering::Relaxed);
-    }
-
-    /// (first, last), None if nothing was sent.
-    pub fn take(&self) -> Option<(u64, u64)> {
-        let first = self.first_us.swap(0, Ordering::Relaxed);
-        (first > 0).then(|| (first, self.last_us.load(Ordering::Relaxed)))
-    }
-}
-
-/// Sends for real, and notes when.
-pub struct Traced {
-    pub sockets: Sockets,
-    pub trace: Option<Arc<Trace>>,
-}
-
-impl Sink for Traced {
-    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
-        let failed = self.sockets.send(buffer, messages);
-        if let Some(trace) = self.trace.as_ref().filter(|_| messages.iter().any(|m| m.segment > VIDEO_PAYLOAD / 2)) {
-            trace.note();
-        }
-        failed
-    }
-    fn gso(&self) -> bool {
-        self.sockets.gso()
-    }
-}
-
-/// Gathers while the handshakes are done.
-struct Switch {
-    gather: Wire,
-    out: Traced,
-    silent: bool,
-}
-
-impl Sink for Switch {
-    fn send(&mut self, buffer: &[u8], messages: &[Message]) -> u64 {
-        if let Some(wire) = self.gather.lock().unwrap().as_mut() {
-            let datagrams = messages.iter().flat_map(|m| buffer[m.start..m.start + m.len].chunks(m.segment));
-            wire.extend(datagrams.map(<[u8]>::to_vec));
-            return 0;
-        }
-        if self.silent {
-            return 0;
-        }
-        self.out.send(buffer, messages)
-    }
-    fn gso(&self) -> bool {
-        self.out.gso()
-    }
-}
 
 pub struct Edge {
     worker: Worker,
@@ -243,6 +173,7 @@ impl Edge {
                 role: DtlsRole::Server,
                 fingerprint_hash: "sha-256".into(),
                 fingerprint: client.fingerprint().into(),
+                close_notify: true,
             },
             extensions: HeaderExtensions { abs_send_time: 2, ..Default::default() },
             recv: vec![],
@@ -250,6 +181,7 @@ impl Edge {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
             keep_dtls: false,
+            srtp: None,
         })));
         let path = Path { sock: Sock::MediaV4, to: address(i), local: None };
         let mut check = vec![];

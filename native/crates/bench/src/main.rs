@@ -26,6 +26,7 @@ mod keyframe;
 mod paced;
 mod plain;
 mod scale;
+mod sinks;
 
 use serde::Serialize;
 

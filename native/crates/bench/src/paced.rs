@@ -32,7 +32,7 @@ pub struct Paced {
     /// From the time a frame is due to the kernel having its first and its last packet.
     first_copy: Quantiles,
     last_copy: Quantiles,
-    /// The same of keyframes only, which are sent in bursts a tick apart.
+    /// The figures of `last_copy` for keyframes only, which are sent in bursts a tick apart.
     keyframe_last_copy: Quantiles,
 }
 

@@ -51,7 +51,7 @@ impl Plain {
         }
     }
 
-    /// The same, and `trace` is told when it sends.
+    /// Tells `trace` when it sends a packet.
     pub fn traced(mut self, trace: Arc<Trace>) -> Self {
         let fd = self._socket.as_raw_fd();
         let sockets = Sockets::new(Some(fd), None, fd, true);

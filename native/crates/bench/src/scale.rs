@@ -1,4 +1,4 @@
-//! The same stream and viewers on one worker thread and on two: what sharding is worth.
+//! One stream for as many viewers on one worker thread and on two: what sharding is worth.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;

@@ -77,6 +77,14 @@ pub enum Command {
         tracks: Vec<PublishedTrack>,
         stamp: bool,
     },
+    /// The peer with this id restarts ICE to another place, and goes on there with its association.
+    Move {
+        transport: Transport,
+    },
+    /// The peer checks its place no more: another one comes there with the same ICE credentials.
+    GiveWay {
+        id: u64,
+    },
     Remove {
         id: u64,
     },

@@ -8,6 +8,7 @@
 //! Python's `time.monotonic()`.
 
 pub mod browser;
+pub mod clock;
 pub mod config;
 pub mod copies;
 pub mod failure;

@@ -14,7 +14,7 @@ const MOST_WAITING: usize = 20_000;
 pub struct LinkConfig {
     /// (milliseconds after the figures began, bit/s from then on), the first at 0; a rate of 0 has no limit.
     pub rates: Vec<(u64, u64)>,
-    /// Each way.
+    /// The delay of a packet, each way.
     pub delay_us: u64,
     /// How long a datagram waits for the rate at most.
     pub queue_us: u64,
@@ -25,7 +25,7 @@ pub struct LinkConfig {
     pub storm_per_s: u32,
 }
 
-/// The way down.
+/// The way from the edge down to the viewers.
 pub struct Link {
     config: LinkConfig,
     /// When the rates' clock began; before, the first one holds.
@@ -47,7 +47,7 @@ impl Link {
         self.begun_us = Some(now_us);
     }
 
-    /// 0 = no limit.
+    /// The rate at this moment; 0 stands for no limit.
     pub fn rate_bps(&self, now_us: u64) -> u64 {
         let elapsed_ms = self.begun_us.map_or(0, |b| now_us.saturating_sub(b) / 1000);
         self.config.rates.iter().rev().find(|(from_ms, _)| *from_ms <= elapsed_ms).map_or(0, |(_, rate)| *rate)

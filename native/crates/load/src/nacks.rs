@@ -17,7 +17,7 @@ struct Missing {
 }
 
 pub struct Nacks {
-    /// Ascending.
+    /// The packets that are missing, in ascending order.
     missing: VecDeque<Missing>,
     highest: Option<u64>,
     rtt_us: u64,

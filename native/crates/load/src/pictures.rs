@@ -53,12 +53,12 @@ pub struct Shown {
 pub struct Pictures {
     /// The next packet to show; None until there is a keyframe.
     next: Option<u64>,
-    /// From `next` on.
+    /// The pictures from `next` on.
     slots: VecDeque<Option<Slot>>,
     /// Where keyframes begin among the slots.
     keys: Vec<u64>,
     pub height: u16,
-    /// Of the picture whose packets are being taken.
+    /// The number of the picture whose packets are being taken.
     coming: u16,
     last_us: Option<u64>,
     buffer: Buffer,

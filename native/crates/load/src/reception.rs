@@ -33,7 +33,7 @@ impl Reception {
         seq
     }
 
-    /// The 64-bit number of a repaired packet's sequence number.
+    /// Extends the 16-bit sequence number of a repaired packet to 64 bits.
     pub fn sequence(&self, seq: u16) -> u64 {
         self.unwrapper.peek(seq)
     }

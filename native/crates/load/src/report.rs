@@ -85,7 +85,7 @@ pub struct Report {
     pub bad_decrypts: u64,
     pub longest_gap_us: u64,
     pub latency: Summary,
-    /// Of each burst of a stamping publisher: its first and its last copy over all viewers.
+    /// The first and the last copy, over all viewers, of each burst of a stamping publisher.
     pub first_copy: Summary,
     pub last_copy: Summary,
     pub sent_packets: u64,
@@ -119,7 +119,7 @@ pub struct Second {
     pub padding_bytes: u64,
     pub queue_drops: u64,
     pub random_losses: u64,
-    /// Of the picture at its end, 0 before the first.
+    /// The height of the picture at the end; 0 before the first one.
     pub height: u16,
     pub pictures: u64,
     pub switches: u64,

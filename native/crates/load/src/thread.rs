@@ -12,17 +12,18 @@ use std::time::Duration;
 use rillcast_crypto::dtls::Context;
 use rillcast_plane::egress::{Egress, Path, Sock};
 use rillcast_plane_driver::receiver::Receiver;
-use rillcast_plane_driver::socket::{bind, merge_received, Sockets};
+use rillcast_plane_driver::socket::Sockets;
 use slab::Slab;
 
 use crate::browser::{Browser, Notes};
+use crate::clock::{monotonic_us, thread_cpu_us};
 use crate::config::{Command, LoadConfig, Transport};
 use crate::copies::Copies;
-use crate::failure::{JoinError, SocketError, StartError};
+use crate::failure::{JoinError, StartError};
 use crate::media::Media;
 use crate::member::{member_datagram, note, Member};
 use crate::peer::Peer;
-use crate::ports::{PortSink, Ports};
+use crate::ports::{open, PortSink, Ports};
 use crate::publisher::Publisher;
 use crate::report::{Happened, Report, Second};
 use crate::viewer::{Totals, Viewer};
@@ -96,14 +97,6 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn open(at: SocketAddr, config: &LoadConfig) -> Result<UdpSocket, SocketError> {
-    let socket = bind(at).map_err(|error| SocketError::Bind { address: at, error })?;
-    if config.merge {
-        merge_received(&socket).map_err(SocketError::Merge)?;
-    }
-    Ok(socket)
 }
 
 fn lock(m: &Mutex<Mail>) -> std::sync::MutexGuard<'_, Mail> {
@@ -222,6 +215,14 @@ impl Runner {
                         Ok(Member::Publisher(Box::new(Publisher::new(peer, tracks, media, stamp))))
                     })
                 }
+                Command::Move { transport } => {
+                    self.with_peer(transport.id, |peer| peer.move_to(transport));
+                    Ok(())
+                }
+                Command::GiveWay { id } => {
+                    self.with_peer(id, Peer::give_way);
+                    Ok(())
+                }
                 Command::Remove { id } => {
                     self.remove(id);
                     Ok(())
@@ -281,6 +282,13 @@ impl Runner {
         }
         self.next_address += 1;
         Ok(local)
+    }
+
+    /// Nothing, for a peer that was removed.
+    fn with_peer(&mut self, id: u64, act: impl FnOnce(&mut Peer)) {
+        if let Some(member) = self.by_id.get(&id).and_then(|slot| self.members.get_mut(*slot)) {
+            act(member.peer());
+        }
     }
 
     fn remove(&mut self, id: u64) {
@@ -382,19 +390,4 @@ impl Runner {
             .filter_map(|l| l.split_whitespace().last()?.parse::<u64>().ok())
             .sum()
     }
-}
-
-fn clock_us(id: libc::clockid_t) -> u64 {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a valid timespec that outlives the call; both clocks used here exist on Linux.
-    unsafe { libc::clock_gettime(id, &raw mut t) };
-    t.tv_sec as u64 * 1_000_000 + t.tv_nsec as u64 / 1000
-}
-
-pub fn monotonic_us() -> u64 {
-    clock_us(libc::CLOCK_MONOTONIC)
-}
-
-fn thread_cpu_us() -> u64 {
-    clock_us(libc::CLOCK_THREAD_CPUTIME_ID)
 }

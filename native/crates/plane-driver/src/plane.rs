@@ -116,7 +116,7 @@ impl Plane {
         &self.ports
     }
 
-    /// Of the DTLS certificate: SHA-256, upper-case hex with colons.
+    /// The fingerprint of the DTLS certificate: SHA-256, upper-case hex with colons.
     pub fn fingerprint(&self) -> &str {
         self.shared.context.fingerprint()
     }

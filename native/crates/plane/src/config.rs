@@ -4,8 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
-use crate::refusal::Impossible;
 use crate::registry::Object;
+use crate::srtp_state::SrtpState;
+pub use checks::{check_send, relay_key};
+
+mod checks;
 
 /// How a plane is set up, for as long as it runs.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,13 +64,20 @@ pub enum DtlsRole {
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DtlsParameters {
-    /// Our role.
+    /// The role that we take in the DTLS handshake.
     pub role: DtlsRole,
     /// The hash function's name in SDP, such as `sha-256`.
     pub fingerprint_hash: String,
     /// The hash of the peer's certificate in hexadecimal with colons, in either case. Another certificate ends the
     /// session.
     pub fingerprint: String,
+    /// Whether the peer is told of the session's end by close_notify. What follows is silence otherwise.
+    #[serde(default = "yes")]
+    pub close_notify: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The negotiated ids of RTP header extensions, 1 to 14, for a whole session; 0 means that one was not negotiated.
@@ -123,7 +133,7 @@ pub struct RecvTrack {
     /// The SSRCs that the SDP announces; the first one is the media's. It is used without simulcast only. Unknown SSRCs are
     /// learned from MID, RID and payload type.
     pub ssrcs: Vec<u32>,
-    /// As `ssrcs`, of the repairs.
+    /// The SSRCs of the repairs, in the order of `ssrcs`.
     pub rtx_ssrcs: Vec<u32>,
     /// Whether lost packets may be asked for again (RFC 4585 §6.2.1).
     pub nack: bool,
@@ -176,6 +186,8 @@ pub struct AddSession {
     /// Whether a viewer's DTLS association stays open as long as the session, for data channels.
     #[serde(default)]
     pub keep_dtls: bool,
+    /// What another plane has exported of the session: there is no handshake, and nothing is sent before `ContinueSession`.
+    pub srtp: Option<Box<SrtpState>>,
 }
 
 /// A source that no session feeds: Python or a parent does.
@@ -187,7 +199,7 @@ pub struct SourceSpec {
     /// The index of the worker that has it.
     pub worker: usize,
     pub kind: Kind,
-    /// As in `RecvTrack`.
+    /// The name of the codec, written like that of a `RecvTrack`.
     pub codec: String,
     /// RTP clock ticks per second.
     pub clock_rate: u32,
@@ -205,7 +217,7 @@ pub struct AddRelaySource {
     pub ssrc: u32,
     /// 16 bytes of key and 12 of salt in base64, for what the parent sends.
     pub srtp_key: String,
-    /// The same for what the child sends.
+    /// 16 bytes of key and 12 of salt in base64, for what the child sends.
     pub srtcp_key: String,
 }
 
@@ -221,9 +233,9 @@ pub struct AddRelay {
     pub ssrc: u32,
     /// The payload type of the relay's packets, 0 to 127.
     pub payload_type: u8,
-    /// As in `AddRelaySource`.
+    /// 16 bytes of key and 12 of salt in base64, for what the parent sends.
     pub srtp_key: String,
-    /// As in `AddRelaySource`.
+    /// 16 bytes of key and 12 of salt in base64, for what the child sends.
     pub srtcp_key: String,
 }
 
@@ -247,9 +259,27 @@ pub enum Command {
         session: u64,
         ice: IceParameters,
     },
+    ExportSession {
+        session: u64,
+        /// Nothing is sent under its keys any more.
+        stop: bool,
+    },
+    ContinueSession {
+        session: u64,
+        srtp: Box<SrtpState>,
+    },
+    RestartDtls {
+        session: u64,
+        dtls: DtlsParameters,
+        /// A viewer's tracks from now on.
+        send: Vec<SendTrack>,
+    },
     RemoveSession {
         session: u64,
         keep_sources: bool,
+        /// The peer hears nothing of it.
+        #[serde(default)]
+        silent: bool,
     },
     SwitchSource {
         session: u64,
@@ -317,44 +347,4 @@ impl Command {
     pub fn is_removal(&self) -> bool {
         matches!(self, Command::RemoveSession { .. } | Command::RemoveSource { .. } | Command::RemoveRelay { .. })
     }
-}
-
-impl AddSession {
-    /// What makes this command impossible.
-    pub fn check(&self) -> Result<(), Impossible> {
-        if self.ice.local_ufrag.len() < 4 || self.ice.local_pwd.len() < 22 {
-            return Err(Impossible::ShortIceCredentials);
-        }
-        if self.recv.is_empty() && self.send.is_empty() {
-            return Err(Impossible::NoTracks);
-        }
-        for t in &self.recv {
-            if t.encodings.is_empty() || t.encodings.len() > 8 {
-                return Err(Impossible::Encodings { mid: t.mid.clone(), count: t.encodings.len() });
-            }
-            if t.clock_rate == 0 {
-                return Err(Impossible::RecvClockRate { mid: t.mid.clone() });
-            }
-        }
-        match self.send.iter().find(|t| t.clock_rate == 0 || t.ssrc == 0) {
-            Some(t) => Err(Impossible::SendTrack { track: t.track }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Splits a base64 relay key into 16 bytes of key and 12 of salt. `field` names it in the error.
-pub fn relay_key(field: &'static str, text: &str) -> Result<rillcast_crypto::srtp::Keys, Impossible> {
-    use base64::Engine as _;
-    let refused = |problem| Impossible::RelayKey { field, problem };
-    let bytes =
-        base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| refused(format!("not base64: {e}")))?;
-    if bytes.len() != 28 {
-        return Err(refused(format!("28 bytes needed, got {}", bytes.len())));
-    }
-    Ok(rillcast_crypto::srtp::Keys {
-        profile: rillcast_crypto::srtp::Profile::AeadAes128Gcm,
-        key: bytes[..16].to_vec(),
-        salt: bytes[16..].to_vec(),
-    })
 }

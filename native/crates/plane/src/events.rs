@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use crate::srtp_state::SrtpState;
 use crate::waker::Waker;
 
 /// Why the plane ended a session.
@@ -42,12 +43,23 @@ impl CloseReason {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Event {
-    /// ICE and DTLS are up. Once per session.
+    /// The peer has chosen a path that has answered: what it sends comes here from now on. Once per session, mostly before
+    /// DTLS is up.
+    SessionNominated {
+        session: u64,
+    },
+    /// ICE and DTLS are up, or a session that was handed over goes on. Once per association.
     SessionConnected {
         session: u64,
         remote: String,
         dtls: &'static str,
         srtp: &'static str,
+    },
+    /// The answer to `ExportSession`, one for each. None: the session is unknown, not connected, or was stopped before, or its
+    /// peer has not shown yet that it has the keys.
+    SessionExported {
+        session: u64,
+        srtp: Option<Box<SrtpState>>,
     },
     /// The session's first media packet was sent (viewer) or accepted (publisher). Once per session.
     SessionMedia {
@@ -70,10 +82,9 @@ pub enum Event {
         track: u64,
         source: u64,
     },
-    /// Parent side: the child's first authenticated keep-alive came. Once per relay.
-    RelayConnected {
+    /// Parent side: nothing from the child for 0.8 s. Once per silence.
+    RelayChildSilent {
         relay: u64,
-        child: String,
     },
     /// Parent side: no keep-alive for 10 s; the relay is removed.
     RelayChildLost {
@@ -84,7 +95,7 @@ pub enum Event {
         relay: u64,
         silent_ms: u64,
     },
-    /// Child side: nothing at all from the parent for 0.9 s. Once per silence.
+    /// Child side: nothing at all from the parent for 0.4 s. Once per silence.
     RelayParentLost {
         source: u64,
     },
@@ -116,7 +127,7 @@ pub enum Event {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceStats {
     pub source: u64,
-    /// Of the last second.
+    /// The bit rate of the last second.
     pub bitrate_bps: u64,
     /// Since the source began, likewise up to `keyframes`.
     pub packets: u64,
@@ -126,7 +137,7 @@ pub struct SourceStats {
     pub recovered: u64,
     pub keyframes: u64,
     pub frames_per_second: f64,
-    /// Of the newest keyframe that told; 0 while unknown.
+    /// The width that the newest keyframe told; 0 while it is unknown.
     pub width: u16,
     pub height: u16,
     /// Bit rate of temporal layers up to 0, 1 and all; as many as there are, empty for one.
@@ -152,7 +163,7 @@ pub struct SessionStats {
     pub estimate_bps: u64,
     /// Share of the packets that its receiver reports missed since the last figures, 0–1.
     pub fraction_lost: f64,
-    /// 0 while unknown.
+    /// The round-trip time; 0 while it is unknown.
     pub rtt_ms: f64,
     /// Age of the newest packet that a viewer had when it last reported; 0: it did not since the last figures.
     pub lag_ms: f64,

@@ -26,7 +26,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Once per packet, with its payload's length.
+    /// Counts one packet. Call it once per packet, with the length of its payload.
     pub fn count(&mut self, now_us: u64, bytes: usize) {
         let elapsed = now_us.saturating_sub(self.since_us);
         if elapsed >= 1_000_000 {

@@ -5,6 +5,7 @@
 //! * [`packet`], [`layers`], [`ring`], [`thinning`], [`nack`], [`source`]: a track arriving at the node, kept for repair and
 //!   instant start.
 //! * [`session`], [`relay`]: who sends to us and whom we send to.
+//! * [`srtp_state`]: a session's association on its way from one plane to another.
 //! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
 //!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
 //! * [`router`], [`registry`], [`mailbox`], [`waker`]: from a command to the worker that has its object.
@@ -31,6 +32,7 @@ pub mod router;
 mod schema;
 pub mod session;
 pub mod source;
+pub mod srtp_state;
 pub mod thinning;
 pub mod waker;
 pub mod worker;

@@ -168,7 +168,8 @@ mod tests {
         assert_eq!([m.post(push()), m.post(push()), m.post(push())], [Ok(()), Ok(()), Err(Full)]);
         let keyframe = || Mail::Command(Box::new(Command::RequestKeyframe { source: 1 }));
         assert_eq!(std::iter::repeat_with(|| m.post(keyframe())).take_while(|r| r.is_ok()).count(), 2 * 4 - 2);
-        let removal = |session| Mail::Command(Box::new(Command::RemoveSession { session, keep_sources: false }));
+        let removal =
+            |session| Mail::Command(Box::new(Command::RemoveSession { session, keep_sources: false, silent: false }));
         assert_eq!(m.post(removal(7)), Ok(()));
         assert_eq!(m.post(Mail::Unsubscribe { source: 1, worker: 0 }), Ok(()));
         let order = std::iter::from_fn(|| m.take()).map(|mail| matches!(mail, Mail::Push { .. }));

@@ -38,9 +38,9 @@ pub fn ticks(us: u64, clock_rate: u32) -> u32 {
     (us as u128 * clock_rate as u128 / 1_000_000) as u32
 }
 
-/// abs-send-time: 24 bits of 6.18 fixed point seconds.
-pub fn abs_send_time(now_us: u64) -> [u8; 3] {
-    let t = ((now_us as u128 * (1 << 18)) / 1_000_000) as u32 & 0x00ff_ffff;
+/// abs-send-time: 24 bits of 6.18 fixed point seconds of NTP time.
+pub fn abs_send_time(ntp: u64) -> [u8; 3] {
+    let t = (ntp >> 14) as u32;
     [(t >> 16) as u8, (t >> 8) as u8, t as u8]
 }
 
@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn abs_send_time_wraps_at_64_seconds() {
-        assert_eq!(abs_send_time(1_000_000), [0x04, 0, 0]);
-        assert_eq!(abs_send_time(64_000_000), [0, 0, 0]);
+        assert_eq!(abs_send_time(1 << 32), [0x04, 0, 0]);
+        assert_eq!(abs_send_time(64 << 32), [0, 0, 0]);
+        assert_eq!(abs_send_time((64 << 32) + (1 << 14)), [0, 0, 1]);
     }
 }

@@ -34,6 +34,11 @@ pub enum Impossible {
         field: &'static str,
         problem: String,
     },
+    /// A field of what was exported of a session. Neither word is from there: keys are told nobody.
+    Srtp {
+        field: &'static str,
+        problem: &'static str,
+    },
     NoSuchWorker {
         worker: usize,
         workers: usize,
@@ -89,6 +94,7 @@ impl fmt::Display for Impossible {
             Impossible::RecvClockRate { mid } => write!(f, "recv[{mid}].clock_rate: 0"),
             Impossible::SendTrack { track } => write!(f, "send[{track}]: clock_rate and ssrc must not be 0"),
             Impossible::RelayKey { field, problem } => write!(f, "{field}: {problem}"),
+            Impossible::Srtp { field, problem } => write!(f, "srtp.{field}: {problem}"),
             Impossible::NoSuchWorker { worker, workers } => write!(f, "worker: {worker}, there are {workers}"),
             Impossible::UnknownSource(id) => write!(f, "source {id}: unknown"),
             Impossible::Elsewhere { object, worker, asked } => {

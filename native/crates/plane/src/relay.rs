@@ -20,7 +20,7 @@ pub mod ext {
     pub const DEPENDENCY_DESCRIPTOR: u8 = 3;
 }
 
-/// Parent side.
+/// A relay at its parent, which sends.
 pub struct RelayOut {
     pub id: u64,
     pub source: u64,
@@ -30,6 +30,8 @@ pub struct RelayOut {
     pub rx: Receiver,
     pub child: Option<Path>,
     pub seen_us: u64,
+    /// Whether the silence since then was told.
+    pub silent_told: bool,
     pub reported_us: u64,
     /// Since when there was nothing to send, and how many packets had been sent then.
     quiet: (u64, u32),
@@ -81,6 +83,7 @@ impl RelayOut {
             rx,
             child: None,
             seen_us: now_us,
+            silent_told: false,
             reported_us: 0,
             quiet: (now_us, 0),
             progress: Progress::Waiting,
@@ -104,7 +107,14 @@ impl RelayOut {
             self.quiet = (now_us, self.packets);
         }
         let quiet_us = now_us.saturating_sub(self.quiet.0.max(self.reported_us));
-        self.child.is_some() && (quiet_us >= PARENT_QUIET_US || now_us >= self.reported_us + KEEP_ALIVE_US)
+        self.child.is_some() && (quiet_us >= PARENT_QUIET_US || now_us >= self.reported_us + REPORT_US)
+    }
+
+    /// Whether to say now that the child has fallen silent: once per silence. One that never came is not missed.
+    pub fn falls_silent(&mut self, now_us: u64) -> bool {
+        let silent = self.child.is_some() && !self.silent_told && now_us >= self.seen_us + CHILD_QUIET_US;
+        self.silent_told |= silent;
+        silent
     }
 
     /// Writes `p` for its first sending.
@@ -197,9 +207,15 @@ pub fn carried(datagram: &[u8], h: &rtp::Header) -> Carried {
 pub const REQUESTS_PER_SECOND: u32 = 8_000;
 /// A child that says nothing for this long is gone.
 pub const CHILD_TIMEOUT_US: u64 = 10_000_000;
-/// A parent that says nothing for this long is reported.
-pub const PARENT_TIMEOUT_US: u64 = 900_000;
+/// A child that says nothing for this long is reported. Two of its keep-alives may be lost.
+pub const CHILD_QUIET_US: u64 = 800_000;
+/// A parent that says nothing for this long is reported. Three of its reports may be lost.
+pub const PARENT_TIMEOUT_US: u64 = 400_000;
 /// A parent with nothing to send says so after this long.
-pub const PARENT_QUIET_US: u64 = 200_000;
-/// Child → parent; sender reports, parent → child.
-pub const KEEP_ALIVE_US: u64 = 1_000_000;
+pub const PARENT_QUIET_US: u64 = 100_000;
+/// How often a child says to its parent that it is there.
+pub const KEEP_ALIVE_US: u64 = 250_000;
+/// Child → parent until the first packet comes: the first one may have been too early.
+pub const HELLO_US: u64 = 50_000;
+/// Sender reports, parent → child.
+pub const REPORT_US: u64 = 1_000_000;

@@ -1,6 +1,7 @@
 //! From a command to the worker that has its object, or shall have it. No I/O: the driver owns the threads.
 
-use crate::config::{relay_key, AdoptedFeed, Command};
+use crate::config::{check_send, relay_key, AdoptedFeed, Command};
+use crate::events::Event;
 use crate::mailbox::Mail;
 use crate::refusal::{Impossible, Refusal};
 use crate::registry::{Elsewhere, Object};
@@ -22,10 +23,13 @@ impl Router {
         self.command(serde_json::from_slice(json).map_err(|e| Impossible::NotACommand(e.to_string()))?)
     }
 
-    /// As `execute`, of a command that has been read.
+    /// Carries out a command that has been read, like `execute`.
     pub fn command(&self, command: Command) -> Result<(), Refusal> {
         self.check(&command)?;
-        let Some(worker) = self.worker_for(&command)? else { return Ok(()) };
+        let Some(worker) = self.worker_for(&command)? else {
+            self.answer_for_nobody(&command);
+            return Ok(());
+        };
         let made = command.makes();
         self.shared.registry.place(&made, worker).map_err(|e| Impossible::elsewhere(e, worker))?;
         let posted = self.post(worker, Mail::Command(Box::new(command)));
@@ -43,6 +47,8 @@ impl Router {
     fn check(&self, command: &Command) -> Result<(), Impossible> {
         match command {
             Command::AddSession(c) => c.check(),
+            Command::ContinueSession { srtp, .. } => srtp.check(),
+            Command::RestartDtls { send, .. } => check_send(send),
             Command::AddRelaySource(c) => {
                 relay_key("srtp_key", &c.srtp_key)?;
                 relay_key("srtcp_key", &c.srtcp_key).map(drop)
@@ -69,12 +75,22 @@ impl Router {
             Command::RemoveRelay { relay } => Ok(registry.leave(Object::Relay(*relay))),
             Command::LookAtRelay { relay } => Ok(registry.worker_of(Object::Relay(*relay))),
             Command::RestartIce { session, .. }
+            | Command::ExportSession { session, .. }
+            | Command::ContinueSession { session, .. }
+            | Command::RestartDtls { session, .. }
             | Command::SwitchSource { session, .. }
             | Command::LimitLayers { session, .. }
             | Command::Probe { session, .. } => Ok(registry.worker_of(Object::Session(*session))),
             Command::RequestKeyframe { source } | Command::Tap { source, .. } | Command::SetClock { source, .. } => {
                 self.source(*source).map(Some)
             }
+        }
+    }
+
+    /// An export is answered even if there is nothing to export.
+    fn answer_for_nobody(&self, command: &Command) {
+        if let Command::ExportSession { session, .. } = command {
+            self.shared.events.push(Event::SessionExported { session: *session, srtp: None });
         }
     }
 

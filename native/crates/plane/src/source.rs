@@ -15,6 +15,7 @@ use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
+use resume::Resume;
 
 /// Where a source's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct Source {
     layers: LayerCount,
     rate: Rate,
     joined: bool,
+    /// While packets of another parent come that may have come before.
+    resuming: Option<Resume>,
     clock_seen: bool,
     seq_offset: u64,
     ts_offset: u32,
@@ -125,6 +128,7 @@ impl Source {
             layers: LayerCount::default(),
             rate: Rate::default(),
             joined: false,
+            resuming: None,
             clock_seen: false,
             seq_offset: 0,
             ts_offset: 0,
@@ -157,11 +161,12 @@ impl Source {
     pub fn rejoin(&mut self, feed: Feed) {
         self.feed = feed;
         self.joined = false;
+        self.resuming = None;
         self.clock_seen = false;
         self.nack.restart();
     }
 
-    /// Of the last second; 0 while unknown.
+    /// The bit rate of the last second; 0 while it is unknown.
     pub fn rate_bps(&self) -> u64 {
         self.rate.bps
     }
@@ -181,12 +186,15 @@ impl Source {
         let mut fed = self.unwrap.peek(p.seq);
         let jump = self.unwrap.highest().map_or(0, |h| fed.abs_diff(h));
         if !self.joined || jump > MAX_JUMP {
-            self.join(now_us, p.seq, p.ts);
+            self.join(now_us, &p);
             fed = self.unwrap.peek(p.seq);
         }
         self.unwrap.unwrap(p.seq);
         if !self.nack.on_packet(fed, now_us) {
             self.keyframe_wanted = self.kind == Kind::Video;
+        }
+        if self.came_before(fed, &p) {
+            return None;
         }
         let seq = fed.wrapping_add(self.seq_offset);
         if self.ring.contains(seq) {
@@ -242,15 +250,18 @@ impl Source {
         Some(packet)
     }
 
-    fn join(&mut self, now_us: u64, seq: u16, ts: u32) {
+    fn join(&mut self, now_us: u64, p: &Incoming<'_>) {
         self.unwrap = SeqUnwrapper::new();
-        let fed = self.unwrap.peek(seq);
+        let fed = self.unwrap.peek(p.seq);
         self.nack.restart();
-        if let Some(highest) = self.ring.highest() {
+        self.resuming = None;
+        if self.goes_on(now_us, p) {
+            self.resume();
+        } else if let Some(highest) = self.ring.highest() {
             self.seq_offset = (highest + 1).wrapping_sub(fed);
             let elapsed =
                 ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
-            self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(ts);
+            self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(p.ts);
         }
         self.joined = true;
         self.jitter = Jitter::default();
@@ -328,6 +339,12 @@ impl Source {
         true
     }
 
+    /// What `take_keyframe_request` counted could not be asked for: it is to be tried again at once.
+    pub fn keep_keyframe_request(&mut self) {
+        self.keyframe_wanted = true;
+        self.keyframe_asked_us = 0;
+    }
+
     /// The command number of the next FIR: one more each time, since a decoder refresh is made once per number (RFC 5104
     /// §4.3.1.1). At most once in `KEYFRAME_THROTTLE_US`.
     pub fn next_fir(&mut self) -> u8 {
@@ -371,5 +388,6 @@ impl Source {
 }
 
 mod as_fed;
+mod resume;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 /// A doorbell. Called by any thread, at most once until the reader has looked.
 pub trait Waker: Send + Sync {
-    /// Something waits.
+    /// Rings for the reader, because something waits for it.
     fn wake(&self);
     /// The reader is about to look: the bell is silent again.
     fn clear(&self);

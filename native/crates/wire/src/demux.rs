@@ -3,7 +3,7 @@
 /// What a datagram's first two bytes say it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// First byte 0–3.
+    /// STUN: the first byte is 0 to 3.
     Stun,
     /// First byte 20–63.
     Dtls,

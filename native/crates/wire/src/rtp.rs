@@ -15,7 +15,7 @@ pub struct Header {
     pub marker: bool,
     /// Payload type, 0–127.
     pub pt: u8,
-    /// Sequence number.
+    /// The sequence number of the packet.
     pub seq: u16,
     /// Timestamp in the payload type's clock.
     pub ts: u32,
@@ -32,7 +32,7 @@ pub struct Header {
 /// Why a datagram is no RTP packet. Always the sender's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RtpError {
-    /// Not version 2.
+    /// The version is not 2.
     Version(u8),
     /// Ends inside the header, its CSRC list or its extension.
     Truncated,
@@ -222,7 +222,7 @@ impl SeqUnwrapper {
         full
     }
 
-    /// The same without remembering it.
+    /// Extends the sequence number without remembering it.
     pub fn peek(&self, seq: u16) -> u64 {
         match self.highest {
             None => 65_536 + u64::from(seq),

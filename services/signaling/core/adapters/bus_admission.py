@@ -6,6 +6,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, StreamId
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
+from rillcast.runtime.http.addresses import counted_as
 from rillcast.runtime.ports import Bus
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.identity import Client, Credentials, verified_digest
@@ -70,6 +71,10 @@ def _applicant(request: AdmitRequest, stream: StreamId) -> Applicant:
         app=request.app,
         stream=stream,
         credentials=credentials,
-        client=Client(address=request.client_address, user_agent=request.user_agent),
+        client=Client(
+            address=request.client_address,
+            counted_as=counted_as(request.client_address),
+            user_agent=request.user_agent,
+        ),
         session=request.session,
     )

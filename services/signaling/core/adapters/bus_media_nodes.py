@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from rillcast.contracts import subjects
@@ -12,6 +14,8 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseAnswer,
     CloseRequest,
+    DrainProgress,
+    DrainRequest,
     MuteRequest,
     PlayRequest,
     PublishRequest,
@@ -28,6 +32,8 @@ from rillcast.runtime.errors import Unanswered
 from rillcast.runtime.ports import Answer, Bus
 
 ASK_TIMEOUT_S = 3.0
+CLOSE_FIRST_S = 0.4
+"""How long a node may take to end a session before it is asked again, which changes nothing for one that is slow."""
 
 
 class BusMediaNodes:
@@ -50,6 +56,15 @@ class BusMediaNodes:
         request = AnswerRequest(session=session, sdp_answer=sdp_answer)
         await self._ask(node, subjects.edge_accept(node), request, Ack, timeout_s)
 
+    async def move_in(self, node: NodeId, request: PublishRequest, timeout_s: float) -> SessionAnswer:
+        """Open a session at an origin in which a publisher goes on."""
+        return await self._ask(node, subjects.origin_move_in(node), request, SessionAnswer, timeout_s)
+
+    async def accept_move(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
+        """Hand a publisher's answer to the origin that it moves to."""
+        request = AnswerRequest(session=session, sdp_answer=sdp_answer)
+        await self._ask(node, subjects.origin_accept(node), request, Ack)
+
     async def select(self, session: SessionId, node: NodeId, height: int) -> None:
         """Force a viewer's rendition."""
         await self._ask(node, subjects.edge_select(node), SelectRendition(session=session, height=height), Ack)
@@ -70,9 +85,18 @@ class BusMediaNodes:
         return await self._ask(node, subjects.origin_reoffer(node), request, SessionAnswer)
 
     async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
-        """Ask the node to end a session. Raises `RillcastError` when it does not answer."""
+        """Ask the node to end a session. Raises `RillcastError` when it does not answer.
+
+        It is asked twice: of a node that has just died the bus may not know it, and the first request goes nowhere."""
         request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
-        return (await self._ask(node, subjects.session_close(self._kind(node), node), request, CloseAnswer)).found
+        subject = subjects.session_close(self._kind(node), node)
+        with suppress(Unanswered):
+            return (await self._ask(node, subject, request, CloseAnswer, CLOSE_FIRST_S)).found
+        return (await self._ask(node, subject, request, CloseAnswer, ASK_TIMEOUT_S - CLOSE_FIRST_S)).found
+
+    async def drain(self, node: NodeId, request: DrainRequest) -> DrainProgress:
+        """Ask a node to drain, or about it."""
+        return await self._ask(node, subjects.node_drain(self._kind(node), node), request, DrainProgress)
 
     async def _ask(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
-from rillcast.contracts.messages import Ack, ReservationOver, ReserveRequest
+from rillcast.contracts.messages import Ack, ReservationArrived, ReservationOver, ReserveRequest
 from rillcast.runtime.ports import Bus
 from services.signaling.core.usecases.limit_reservations import LimitReservations
 
@@ -22,6 +22,10 @@ class BusReservations:
         """Ask the instance that counts."""
         await self._bus.request(subjects.signaling_reserve(node), request, Ack, timeout_s=TIMEOUT_S)
 
+    async def arrived(self, node: NodeId, arrived: ReservationArrived) -> None:
+        """Tell it that somebody is there."""
+        await self._bus.request(subjects.signaling_reservation_arrived(node), arrived, Ack, timeout_s=TIMEOUT_S)
+
     async def give_back(self, node: NodeId, over: ReservationOver) -> None:
         """Tell it that somebody is gone."""
         await self._bus.emit(subjects.signaling_reservation_over(node), over)
@@ -33,8 +37,13 @@ class BusReservations:
             reservations.count(request)
             return Ack()
 
+        async def count_arrived(arrived: ReservationArrived) -> Ack:
+            reservations.count_arrived(arrived)
+            return Ack()
+
         async def given_back(subject: str, over: ReservationOver) -> None:
             reservations.given_back(over)
 
         await self._bus.serve(subjects.signaling_reserve(node), ReserveRequest, count)
+        await self._bus.serve(subjects.signaling_reservation_arrived(node), ReservationArrived, count_arrived)
         await self._bus.listen(subjects.signaling_reservation_over(node), ReservationOver, given_back)

@@ -17,9 +17,15 @@ Receiver = Callable[[SessionChanged], None]
 class BusSessionEvents:
     """`ports.SessionEvents` on the bus."""
 
-    def __init__(self, closed: Callable[[SessionId, NodeId], None] = lambda session, node: None) -> None:
-        """`closed`: called with a session that a node has ended and nobody wants to hear of."""
+    def __init__(
+        self,
+        closed: Callable[[SessionId, NodeId], None] = lambda session, node: None,
+        seen: Receiver = lambda event: None,
+    ) -> None:
+        """`closed`: called with a session that a node has ended and nobody wants to hear of. `seen`: called with every
+        event, after its receiver."""
         self._closed = closed
+        self._seen = seen
         self._receivers: dict[SessionId, Receiver] = {}
 
     async def start(self, bus: Bus, node: NodeId) -> None:
@@ -44,3 +50,4 @@ class BusSessionEvents:
             receiver(event)
         elif event.state is SessionState.CLOSED and event.reason is not EndReason.NOT_ANSWERED:
             self._closed(event.session, event.node)
+        self._seen(event)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.cluster.stream_watch import StreamWatch
-from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
+from services.signaling.core.domain.ownerless_claims import OwnerlessClaims
 
 
 class DirectoryStreams:
     """Answers from memory: a look-up costs some microseconds and asks nobody."""
 
-    def __init__(self, watch: StreamWatch) -> None:
+    def __init__(self, watch: StreamWatch, clock: Callable[[], float] = time.monotonic) -> None:
         self._watch = watch
+        self._clock = clock
+        self._ownerless = OwnerlessClaims()
 
     def live(self, app: AppName, stream: StreamId) -> LiveStream | None:
         """The stream, if media of it flows."""
@@ -32,8 +36,13 @@ class DirectoryStreams:
     async def successor(
         self, app: AppName, stream: StreamId, session: SessionId, timeout_s: float
     ) -> LiveStream | None:
-        """The stream as soon as its publisher has another session; None when that does not happen in time."""
+        """Wait until the publisher has another session, and return the stream. Return None if that does not happen in
+        time."""
         return await self._watch.wait_for(app, stream, timeout_s, lambda live: live.record.publisher_session != session)
+
+    def has_lost_owner(self, app: AppName, stream: StreamId) -> bool:
+        """Whether it is not live since its origin fell silent a moment ago, and its publisher is likely to return."""
+        return self._watch.directory.has_lost_owner(stream_key(app, stream), self._clock())
 
     def all(self) -> Iterable[LiveStream]:
         """Every stream that somebody publishes."""
@@ -47,3 +56,14 @@ class DirectoryStreams:
         """The origin that has the stream now; None when nobody publishes it."""
         live = self._watch.get(app, stream)
         return live.record.owner if live is not None else None
+
+    def owner_ended(self, node: NodeId) -> None:
+        """This node's process does nothing any more: nobody renews the claims that it has now."""
+        for live in self._watch.directory.all():
+            if live.record.owner == node:
+                self._ownerless.add(live.epoch.claim, self._clock())
+
+    def ownerless_claim(self, app: AppName, stream: StreamId) -> str:
+        """The claim of the stream, if its owner has ended; else empty."""
+        live = self._watch.get(app, stream)
+        return live.epoch.claim if live is not None and self._ownerless.has(live.epoch.claim, self._clock()) else ""

@@ -16,8 +16,9 @@ from services.signaling.core.domain.protection import ProtectionRefused, check_p
 from services.signaling.core.domain.region import CidrTable
 
 
-def read_apps(path: str) -> dict[AppName, AppSettings]:
-    """App settings by name; none without a path. Raises ValueError that says what is wrong."""
+def read_apps(path: str, *, server_secret: str = "") -> dict[AppName, AppSettings]:
+    """App settings by name; none without a path. `server_secret`: that of the JWT for the whole server, which no app
+    may have. Raises ValueError that says what is wrong."""
     if not path:
         return {}
     try:
@@ -34,7 +35,7 @@ def read_apps(path: str) -> dict[AppName, AppSettings]:
             check_obeyed({key: msgspec.Raw(msgspec.json.encode(value)) for key, value in fields.items()})
             settings = msgspec.convert({**as_stored(fields), "appName": name}, AppSettings)
             check_rungs(settings.encoder_settings)
-            check_protection(settings)
+            check_protection(settings, server_secret=server_secret)
             check_access(settings)
         except (msgspec.ValidationError, LadderRefused, ProtectionRefused) as error:
             raise ValueError(f"{path}: app {name!r}: {error}") from error

@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 from rillcast.runtime.http.addresses import counted_as, is_within
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
-from services.signaling.core.domain.forwarded import Forwarding, client_address, is_forwarded
+from services.signaling.core.domain.forwarded import ForwardedHeaders, client_address, is_forwarded
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.region import IpAddress, IpNetwork, RegionFinder, parse_address, within
 
@@ -17,6 +17,8 @@ MAX_USER_AGENT = 512
 NOT_NAMED = "not named"
 """What all clients count as that a trusted proxy does not name."""
 MAX_ORIGIN = 512
+BEHIND = "behind"
+"""Before the address of this machine's proxy that is not trusted: what all clients behind it count as."""
 _TLS = frozenset({"https", "wss"})
 
 
@@ -47,19 +49,34 @@ class ClientReader:
             header = connection.headers.get(self._region_header, "").strip()
         asked = connection.query_params.get("region", "")
         text = str(address) if address is not None else ""
+        name, shared = self._counted(connection, text)
         return Client(
             address=text,
-            counted_as="" if is_within(text, self._unlimited) else counted_as(text) or NOT_NAMED,
+            counted_as=name,
+            shared=shared,
             user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
             origin=connection.headers.get("origin", "")[:MAX_ORIGIN],
             place=self._regions.find(asked=asked, header=header, address=address),
         )
 
+    def counted(self, connection: HTTPConnection) -> tuple[str, bool]:
+        """`Client.counted_as` and `Client.shared` of the client behind a request."""
+        address = self.address(connection)
+        return self._counted(connection, str(address) if address is not None else "")
+
+    def _counted(self, connection: HTTPConnection, address: str) -> tuple[str, bool]:
+        """Nobody comes from a network without limits but this machine's own programs, or a proxy that was not named.
+        That one's clients have limits too, together."""
+        if is_within(address, self._unlimited):
+            behind = self.forwarded_by_stranger(connection)
+            return (f"{BEHIND} {address}", True) if behind else ("", False)
+        return counted_as(address) or NOT_NAMED, not address
+
     def address(self, connection: HTTPConnection) -> IpAddress | None:
         """The client's address as the outermost trusted proxy saw it, or as we see it without one. None when a trusted
         proxy does not say it: such a client gets nothing that is given by address."""
         peer, headers = self._peer(connection), connection.headers
-        said = Forwarding(
+        said = ForwardedHeaders(
             headers.getlist("x-forwarded-for"), headers.getlist("forwarded"), headers.getlist("x-real-ip")
         )
         return client_address(peer, said, self._trusted)
@@ -83,8 +100,8 @@ class ClientReader:
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "Requests are forwarded by somebody who is no trusted proxy, so all clients behind it count as one; if "
-                "it is yours, name it in RILLCAST_SIGNALING_TRUSTED_PROXIES",
+                "Requests are forwarded by somebody who is no trusted proxy, so all clients behind it count as one and "
+                "share its limits; if it is yours, name it in RILLCAST_SIGNALING_TRUSTED_PROXIES",
                 address=str(self._peer(connection)),
             )
 

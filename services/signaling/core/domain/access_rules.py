@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rillcast.contracts.ids import is_stream_id
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.doors import lock_faults
@@ -56,7 +57,12 @@ def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
 
 
 def _faults(settings: AppSettings) -> tuple[str, ...]:
-    return (*lock_faults(settings), *_bad_webhooks(settings))
+    return (*lock_faults(settings), *_bad_webhooks(settings), *_bad_separator(settings))
+
+
+def _bad_separator(settings: AppSettings) -> Iterable[str]:
+    if settings.time_token_separator and is_stream_id(settings.time_token_separator * 3):
+        yield "timeTokenSeparator: stream ids may have this character, so that it separates nothing; take / for example"
 
 
 def _bad_webhooks(settings: AppSettings) -> Iterable[str]:

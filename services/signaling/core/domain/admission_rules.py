@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.cluster.shares import NoPlace
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
 from rillcast.contracts.records import AppSettings, BroadcastRecord
@@ -48,6 +49,12 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 def unknown_app(app: str) -> RillcastError:
     """The refusal where there is no such app."""
     return RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
+
+
+def no_place(why: str, refused: NoPlace) -> RillcastError:
+    """The refusal of whoever finds no place that clients share. `why`: what there are too many of."""
+    whose = "; most of them are of your address" if refused is NoPlace.ADDRESS_FULL else ""
+    return RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"{why}{whose}", 1.0)
 
 
 def check_stream_limit(settings: AppSettings, others: int) -> None:

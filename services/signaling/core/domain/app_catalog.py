@@ -21,8 +21,10 @@ from services.signaling.core.domain.protection import check_change, pinned_by, w
 class AppCatalog:
     """Entries of the apps bucket go in through `apply`."""
 
-    def __init__(self, names: Iterable[str], given: Mapping[AppName, AppSettings]) -> None:
-        """`names`: apps with default settings. `given`: apps with settings from a file."""
+    def __init__(self, names: Iterable[str], given: Mapping[AppName, AppSettings], *, server_secret: str = "") -> None:
+        """`names`: apps with default settings. `given`: apps with settings from a file. `server_secret`: that of the
+        JWT for the whole server, which no app may have for its own."""
+        self.server_secret = server_secret
         self._given = dict(given)
         self._defaults = {name: AppSettings(app_name=name) for name in map(AppName, names)} | self._given
         self._pins = {app: pins for app, settings in given.items() if (pins := pinned_by(settings))}
@@ -63,12 +65,14 @@ class AppCatalog:
         return True
 
 
-def changed_settings(current: AppSettings, patch: Patch[AppSettings], pins: dict[str, object]) -> AppSettings:
+def changed_settings(
+    current: AppSettings, patch: Patch[AppSettings], pins: dict[str, object], *, server_secret: str = ""
+) -> AppSettings:
     """`current` with what was posted. `pins`: what a file has set for good. Raises `PatchRefused`, `LadderRefused` or
     `ProtectionRefused`, which names what is wrong."""
     check_obeyed(patch.posted)
     changed = without_hidden(Patch(as_stored(patch.posted))).applied_to(current, keeping="appName")
     check_rungs(changed.encoder_settings)
-    check_change(current, changed, pins)
+    check_change(current, changed, pins, server_secret=server_secret)
     check_access(changed, current)
     return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rillcast.apps.backup_wish import check_backup
 from rillcast.apps.ladder_settings import check_rungs
 from rillcast.apps.patch import Patch
 from rillcast.apps.stored import StoredBroadcasts, StoredRefused
@@ -47,8 +48,9 @@ class BroadcastCatalog:
 
 
 def changed_broadcast(current: BroadcastRecord, patch: Patch[BroadcastRecord]) -> BroadcastRecord:
-    """`current` with what was posted; a null ``encoderSettingsList`` gives the rungs back to the app. Raises
-    `PatchRefused` or `LadderRefused` that names what is wrong."""
+    """`current` with what was posted; a null ``encoderSettingsList`` gives the rungs back to the app, as nulls do with
+    the backup. Raises `PatchRefused` or `LadderRefused` that names what is wrong."""
     changed = patch.applied_to(current, keeping="streamId")
+    check_backup(changed)
     check_rungs(changed.encoder_settings_list or ())
     return changed

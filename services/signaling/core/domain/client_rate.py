@@ -47,6 +47,11 @@ class ClientRate:
         self._full_at[client] = full_at
         return wait_s
 
+    def wait_s(self, client: str, now: float, cost: float = 1.0) -> float:
+        """The seconds after which `cost` tokens are there; nothing is taken."""
+        full_at = max(self._full_at.get(client, now), now)
+        return max(0.0, full_at + cost * self._interval_s - now - self._full_s)
+
     def _sweep(self, now: float) -> None:
         for _ in range(_SWEPT):
             oldest = next(iter(self._full_at))

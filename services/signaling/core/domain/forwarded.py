@@ -46,7 +46,7 @@ def is_forwarded(headers: Iterable[str]) -> bool:
     return any(name in _FORWARDING or name.startswith(_X_FORWARDED) for name in headers)
 
 
-class Forwarding(msgspec.Struct, frozen=True):
+class ForwardedHeaders(msgspec.Struct, frozen=True):
     """The lines of a request's headers that say whom it was forwarded for, in their order."""
 
     x_forwarded_for: Sequence[str] = ()
@@ -54,7 +54,7 @@ class Forwarding(msgspec.Struct, frozen=True):
     x_real_ip: Sequence[str] = ()
 
 
-def client_address(peer: IpAddress | None, said: Forwarding, trusted: Iterable[IpNetwork]) -> IpAddress | None:
+def client_address(peer: IpAddress | None, said: ForwardedHeaders, trusted: Iterable[IpNetwork]) -> IpAddress | None:
     """The client of a request that came from `peer`; None when a trusted proxy forwarded it and does not say for whom.
 
     Two lists must agree: a proxy writes one of them, and the other may be the client's. X-Real-IP has no hops, so it

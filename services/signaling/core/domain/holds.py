@@ -20,6 +20,9 @@ from services.signaling.core.domain.tokens import digest
 SETTLED_MS = 2_000
 """A hold that is younger is nobody's to take over. Clients that come back wait longer: Ant Media's SDK starts anew
 after 3 s at the earliest, unless its socket closed, which ends its hold."""
+SKEW_MS = 60_000
+"""How far ahead of ours the clock of another instance may be. A hold that begins later is as old as can be: a clock was
+set back since."""
 GRACE_MS = 30_000
 """How long a one-time token that was used lets its client come back after the session is over."""
 
@@ -100,7 +103,8 @@ def over(holds: Iterable[Hold], alive: Alive) -> list[Hold]:
 def _may_displace(hold: Hold, client: str, now_ms: int, alive: Alive) -> bool:
     """Somebody who shows the right thing may have it from its own former session, which may be dead without anybody
     knowing. The first who came keeps it from all others."""
-    return _is_over(hold, alive) or (hold.client == client and now_ms - hold.since_ms >= SETTLED_MS)
+    settled = not -SKEW_MS <= now_ms - hold.since_ms < SETTLED_MS
+    return _is_over(hold, alive) or (hold.client == client and settled)
 
 
 def _is_over(hold: Hold, alive: Alive) -> bool:

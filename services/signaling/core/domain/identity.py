@@ -21,6 +21,9 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
     counted_as: str = ""
     """Whom it shares its limits with: an IPv4 address, or an IPv6 /64. Empty = it has none."""
+    shared: bool = False
+    """Whether many clients come from its address, or it has none, since a proxy does not name them. `counted_as` stands
+    for all of them then, so nothing is held against it alone."""
     holder: str = ""
     """The id in the secret that we issued to it (`publisher_secret`); empty when it has none."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import PlayRequest, PlaySubscription, PublishRequest
+from rillcast.contracts.messages import FormerSession, PlayRequest, PlaySubscription, PublishRequest
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.identity import Client, Credentials, secret_digest, verified_digest
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
 MAX_META_DATA = 16 * 1024
 MAX_NAME = 512
-"""Characters a publisher may say about its stream."""
+"""The most characters that a publisher may give as the name of its stream."""
 
 
 class PublisherJoin(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +27,14 @@ class PublisherJoin(msgspec.Struct, frozen=True, kw_only=True):
     identity: VerifiedIdentity = NOBODY
     """What admission verified of it."""
     sdp_offer: str
+    sdp_answered: str = ""
+    """Of one that moves: see `PublishRequest`."""
+    former: FormerSession | None = None
+    """Of one that moves, and whose origin would hand its association over."""
     name: str = ""
     meta_data: str = ""
+    movable: bool = False
+    """Whether the client has a socket, over which it can be offered another node."""
 
 
 class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +47,10 @@ class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
     client: Client
     sdp_offer: str | None = None
     """The offer of a WHEP client. None for a WebSocket client, to whom the edge makes the offer."""
+    sdp_offered: str = ""
+    """Of one that moves: see `PlayRequest`."""
+    former: FormerSession | None = None
+    """Of one that moves, and whose edge would hand its association over."""
 
 
 def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeId) -> PublishRequest:
@@ -53,6 +63,8 @@ def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeI
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,
+        sdp_answered=join.sdp_answered,
+        former=join.former,
         credential_digest=verified or secret,
         has_credentials=bool(verified),
         secret_digest=secret,
@@ -61,6 +73,8 @@ def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeI
         max_bitrate_bps=settings.max_ingest_bitrate_bps,
         keyframe_interval_ms=settings.web_rtc_keyframe_time,
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
+        client=join.client.counted_as,
+        movable=join.movable,
     )
 
 
@@ -71,6 +85,8 @@ def play_request(join: ViewerJoin, settings: AppSettings, signaling: NodeId, wan
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,
+        sdp_offered=join.sdp_offered,
+        former=join.former,
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
         abr=settings.abr,
         client=join.client.counted_as,

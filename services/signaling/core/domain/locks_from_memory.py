@@ -11,8 +11,8 @@ from services.signaling.core.domain.verified_identity import VerifiedIdentity
 
 
 def check_shown(applicant: Applicant, settings: AppSettings, now_s: float) -> VerifiedIdentity | None:
-    """Who showed a JWT or a hash where the app asks for it; None where it does not. `now_s`: Unix time. Raises
-    UNAUTHORIZED, also where the app's own settings let nobody in."""
+    """Return the identity that a JWT or a hash proves. Return None if the app asks for neither. `now_s` is the Unix
+    time. Raises UNAUTHORIZED, also where the app's own settings let nobody in."""
     there = locks(settings, applicant.role)
     if not there:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from rillcast.cluster.placement.nearness import Place
 
@@ -17,11 +18,19 @@ GeoLookup = Callable[[IpAddress], Sequence[str]]
 """Names for an address, narrowest first: ISO country, ISO continent. Empty when unknown."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_ADDRESS = 80
+"""Characters of an address with a zone id, and some spaces around it."""
 MAX_TABLE_LINES = 1_000_000
 
 
 def parse_address(text: str) -> IpAddress | None:
-    """An address, IPv4-mapped IPv6 as IPv4, zone ids dropped; None when `text` is none."""
+    """An address, IPv4-mapped IPv6 as IPv4, zone ids dropped; None when `text` is none. Each join asks this several
+    times about the same one, so the latest are remembered."""
+    return _parsed(text) if len(text) <= _MAX_ADDRESS else None
+
+
+@lru_cache(4_096)
+def _parsed(text: str) -> IpAddress | None:
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

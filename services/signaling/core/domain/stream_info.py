@@ -6,6 +6,7 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.records import BroadcastRecord, LadderRung, TrackRecord
+from rillcast.contracts.words import MediaKind
 
 
 class Rendition(msgspec.Struct, rename="camel", kw_only=True):
@@ -21,8 +22,8 @@ class Rendition(msgspec.Struct, rename="camel", kw_only=True):
 def renditions(live: LiveStream) -> list[Rendition]:
     """One entry per video rendition, highest first."""
     tracks = [supply.track for supply in live.supplies()]
-    audio = max((track.bitrate_bps for track in tracks if track.kind == "audio"), default=0)
-    video = sorted((track for track in tracks if track.kind == "video"), key=lambda track: -track.height)
+    audio = max((track.bitrate_bps for track in tracks if track.kind is MediaKind.AUDIO), default=0)
+    video = sorted((track for track in tracks if track.kind is MediaKind.VIDEO), key=lambda track: -track.height)
     return [_rendition(track, audio) for track in video] or [_rendition(None, audio)]
 
 
@@ -133,7 +134,7 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Bro
     """A live stream as Ant Media's REST and ``getBroadcastObject`` show it. `settings`: what was set for it, if
     anything was."""
     record = live.record
-    video = [track for track in record.tracks if track.kind == "video"]
+    video = [track for track in record.tracks if track.kind is MediaKind.VIDEO]
     largest = max(video, key=lambda track: track.height, default=None)
     return Broadcast(
         stream_id=record.stream,

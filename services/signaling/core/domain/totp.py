@@ -41,10 +41,11 @@ def key_of(b32_secret: str) -> bytes | None:
         return None
 
 
-def derived_key(secret: str, subscriber_id: str, stream: StreamId, role: Role) -> bytes:
+def derived_key(secret: str, subscriber_id: str, stream: StreamId, role: Role, separator: str = "") -> bytes:
     """The key of a subscriber that is not registered, made as Ant Media makes it from the app's secret: the texts one
-    after the other, filled up with X to a multiple of 8 characters."""
-    text = f"{secret}{subscriber_id}{stream}{role.value}"
+    after the other, filled up with X to a multiple of 8 characters. A `separator` goes between them. Without one, two
+    subscribers of two streams may have the same key: see `SubscriberStore.namesake`."""
+    text = separator.join((secret, subscriber_id, stream, role.value))
     return (text + "X" * (-len(text) % 8)).encode("utf-8", "surrogatepass")
 
 

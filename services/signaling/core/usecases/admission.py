@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from rillcast.cluster.shares import SharedPlaces
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
 from rillcast.contracts.records import AppSettings, SubscriberRecord
@@ -24,6 +25,7 @@ from services.signaling.core.domain.admission_rules import (
     Applicant,
     check_registered,
     check_window,
+    no_place,
     unknown_app,
 )
 from services.signaling.core.domain.doors import Lock, locks
@@ -136,38 +138,55 @@ class Admission:
         *,
         streams: Streams,
         grants: SessionsHeld,
+        rate: Check | None = None,
         most_asking: int = 1_000,
         timeout_s: float = 5.0,
     ) -> None:
-        """`most_asking`: applicants about whom somebody is asked at one time. `timeout_s`: for all answers together."""
+        """`rate`: the very first check, of how often somebody asks. `most_asking`: applicants about whom somebody is
+        asked at one time. `timeout_s`: for all answers together."""
         self._apps = apps
         self._checks = checks
         self._asking_checks = asking
         self._streams = streams
         self._grants = grants
-        self._most_asking = most_asking
+        self._rate = rate
+        self._places = SharedPlaces(most_asking)
         self._timeout_s = timeout_s
-        self._asking = 0
+
+    def knock(self, applicant: Applicant) -> None:
+        """Raises the refusal of whoever asks too often, and where there is no such app. For clients of whom more is to
+        be read before they are let in by `admit`: nothing is counted or held for them meanwhile."""
+        with _counted_refusal(applicant):
+            self._knock(applicant)
 
     def at_once(self, applicant: Applicant) -> Admitted | None:
         """Who comes in, if nobody needs to be asked; None where `admit` is to be awaited. Raises the refusal."""
         with _counted_refusal(applicant):
             settings = self._settings(applicant)
+            if self._open_questions(applicant, settings):  # `admit` is to count it, and once is enough
+                self._from_memory(msgspec.structs.replace(applicant, session=None), settings)
+                return None
+            self._knock(applicant)
             identities = self._from_memory(applicant, settings)
-        if self._open_questions(applicant, settings):
-            return None
         return self._let_in(applicant, settings, identities, waits=self._waits(applicant))
 
-    async def admit(self, applicant: Applicant) -> Admitted:
-        """Who comes in. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time."""
+    async def admit(self, applicant: Applicant, *, knocked: bool = False) -> Admitted:
+        """Who comes in. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time. `knocked`:
+        whether `knock` was called before."""
         with _counted_refusal(applicant):
-            settings = self._settings(applicant)
+            settings = self._settings(applicant) if knocked else self._knock(applicant)
             identities = self._from_memory(applicant, settings)
             questions, waits = self._open_questions(applicant, settings), self._waits(applicant)
             if questions:
                 asked = msgspec.structs.replace(applicant, session=None) if waits else applicant
                 identities += await self._ask(questions, asked, settings)
         return self._let_in(applicant, settings, identities, waits=waits)
+
+    def _knock(self, applicant: Applicant) -> AppSettings:
+        settings = self._settings(applicant)
+        if self._rate is not None:
+            self._rate(applicant, settings)
+        return settings
 
     def _settings(self, applicant: Applicant) -> AppSettings:
         settings = self._apps.settings(applicant.app)
@@ -188,10 +207,11 @@ class Admission:
     async def _ask(
         self, questions: Sequence[AskingCheck], applicant: Applicant, settings: AppSettings
     ) -> list[VerifiedIdentity | None]:
-        if self._asking >= self._most_asking:
+        client = applicant.client.counted_as
+        if refused := self._places.take(client):
             self._not_let_in(applicant)
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many clients are being let in", 1.0)
-        self._asking += 1
+            metrics.PLACES_REFUSED.labels("admission", refused).inc()
+            raise no_place("too many clients are being let in", refused)
         metrics.ADMITTING.inc()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -202,7 +222,7 @@ class Admission:
                 raise
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "nobody said in time who may come in", 1.0) from error
         finally:
-            self._asking -= 1
+            self._places.leave(client)
             metrics.ADMITTING.dec()
 
     def _not_let_in(self, applicant: Applicant) -> None:

@@ -19,7 +19,7 @@ from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
 from services.signaling.core.domain.doors import lock_faults, open_doors
-from services.signaling.core.domain.protection import overruled
+from services.signaling.core.domain.protection import overruled, protection_faults
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
@@ -55,7 +55,9 @@ class AppStore:
         """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""
 
         def changed(value: bytes | None) -> bytes:
-            return msgspec.json.encode(changed_settings(self._current(app, value), patch, self._catalog.pins(app)))
+            current, catalog = self._current(app, value), self._catalog
+            after = changed_settings(current, patch, catalog.pins(app), server_secret=catalog.server_secret)
+            return msgspec.json.encode(after)
 
         entry = await self._changes.change(app, changed)
         if entry is not None:
@@ -82,6 +84,8 @@ class AppStore:
         settings = self._catalog.settings(AppName(entry.key))
         for fault in lock_faults(settings) if settings is not None else ():
             log.warning("An app lets nobody in", app=entry.key, reason=fault)
+        for fault in protection_faults(settings, self._catalog.server_secret) if settings is not None else ():
+            log.warning("A secret of an app gives away more than it is for", app=entry.key, reason=fault)
 
     async def _seed(self) -> None:
         """Other instances read settings from the store, so it must have those that the file gives. What nobody set is

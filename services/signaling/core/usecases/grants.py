@@ -250,7 +250,7 @@ class Grants:
             try:
                 await ledger.sweep(self.alive, self.now_ms())
             except RillcastError as error:
-                log.info("The store cannot be cleared up right now", reason=error.message)
+                log.info("The store cannot be cleared up right now", reason=error.loggable)
 
     def _not_moved(self, sessions: list[SessionId], node: NodeId) -> None:
         for session in sessions:
@@ -264,7 +264,7 @@ class Grants:
         try:
             await ledger.placed(key, former, hold)
         except RillcastError as error:
-            log.info("The store does not know where a session is", session=hold.session, reason=error.message)
+            log.info("The store does not know where a session is", session=hold.session, reason=error.loggable)
 
     async def _release(self, ledger: Ledger, key: str, session: SessionId, started: bool) -> None:
         late = (ledger, key, session)
@@ -283,4 +283,4 @@ class Grants:
         try:
             await self._sessions.close(session, node, reason, keep_stream_s)
         except RillcastError as error:
-            log.info("A session could not be ended at its node", target=node, session=session, reason=error.message)
+            log.info("A session could not be ended at its node", target=node, session=session, reason=error.loggable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -10,9 +10,9 @@ from rillcast.contracts.ids import SessionId
 from rillcast.contracts.records import AppSettings, SubscriberRecord, TokenRecord
 from rillcast.contracts.words import Role
 from services.signaling import metrics
+from services.signaling.core.domain import guesses
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.doors import Lock, locks, time_token_secret, too_short
-from services.signaling.core.domain.guess_lock import GuessLock, address_block
 from services.signaling.core.domain.holds import check_token_free, client_mark
 from services.signaling.core.domain.tokens import digest
 from services.signaling.core.domain.totp import derived_key, is_code, key_of
@@ -55,31 +55,26 @@ class OneTimeTokens:
 
 
 class Guesses:
-    """Wrong codes at this instance: of one subscriber from one address, of one subscriber, and from one address."""
+    """Wrong codes at this instance; see `guesses`."""
 
     def __init__(self) -> None:
-        self._locks = {
-            "client": GuessLock(tries=5, first_s=60.0, longest_s=3_600.0, most=100_000),
-            "subscriber": GuessLock(tries=50, first_s=900.0, longest_s=86_400.0, most=100_000),
-            "address": GuessLock(tries=100, first_s=300.0, longest_s=3_600.0, most=100_000),
-        }
+        self._guesses = guesses.Guesses()
 
     def check(self, applicant: Applicant, now_s: float) -> None:
         """Raises UNAUTHORIZED, with the time to wait, when there were too many. `now_s`: monotonic seconds."""
-        for by, key in _guessers(applicant).items():
-            wait_s = self._locks[by].locked_for_s(key, now_s)
-            if wait_s > 0:
-                metrics.GUESSES_LOCKED.labels(by).inc()
-                raise RillcastError(ErrorCode.UNAUTHORIZED, "too many wrong codes; try again later", wait_s)
+        locked = self._guesses.locked(_guesser(applicant), now_s)
+        if locked is not None:
+            by, wait_s = locked
+            metrics.GUESSES_LOCKED.labels(by).inc()
+            raise RillcastError(ErrorCode.UNAUTHORIZED, "too many wrong codes; try again later", wait_s)
 
     def wrong(self, applicant: Applicant, now_s: float) -> None:
         """A code was wrong."""
-        for by, key in _guessers(applicant).items():
-            self._locks[by].wrong(key, now_s)
+        self._guesses.wrong(_guesser(applicant), now_s)
 
     def right(self, applicant: Applicant) -> None:
         """A code was right. Others from this address, and for this subscriber from elsewhere, are guessed on."""
-        self._locks["client"].right(_guessers(applicant)["client"])
+        self._guesses.right(_guesser(applicant))
 
 
 class SubscriberCodes:
@@ -116,6 +111,7 @@ class SubscriberCodes:
     def _check_code(self, applicant: Applicant, settings: AppSettings, record: SubscriberRecord | None) -> None:
         """Without a pause between look and count, so that guesses at the same time are counted as well."""
         self._guesses.check(applicant, self._clock())
+        self._check_meant(applicant, settings, record)
         key, period_s = _key_and_period(applicant, settings, record)
         code, now_s = applicant.credentials.subscriber_code, self._grants.now_ms() / 1_000
         if key is None or not is_code(code, key, now_s, period_s):
@@ -124,6 +120,14 @@ class SubscriberCodes:
         self._guesses.right(applicant)
         if record is not None and record.type is not None and not record.type.covers(applicant.role):
             raise _no(f"the subscriber may not {applicant.role.value}")
+
+    def _check_meant(self, applicant: Applicant, settings: AppSettings, record: SubscriberRecord | None) -> None:
+        """Refuses whoever has the codes of a registered subscriber of another stream: nobody knows who is meant."""
+        if settings.time_token_separator or (record is not None and record.b32_secret):
+            return
+        if self._store.namesake(applicant.app, applicant.stream, applicant.credentials.subscriber_id) is not None:
+            metrics.AMBIGUOUS_SUBSCRIBERS.labels("admission").inc()
+            raise _no("the subscriber's id and the stream's are those of another subscriber, one after the other")
 
     async def _connect(self, applicant: Applicant, session: SessionId) -> None:
         subscriber = applicant.credentials.subscriber_id
@@ -149,8 +153,8 @@ def _key_and_period(
     secret = time_token_secret(settings, applicant.role)
     if too_short(secret):
         return None, settings.time_token_period
-    key = derived_key(secret, applicant.credentials.subscriber_id, applicant.stream, applicant.role)
-    return key, settings.time_token_period
+    subscriber, separator = applicant.credentials.subscriber_id, settings.time_token_separator
+    return derived_key(secret, subscriber, applicant.stream, applicant.role, separator), settings.time_token_period
 
 
 def _allows(record: TokenRecord, applicant: Applicant) -> bool:
@@ -166,10 +170,9 @@ def _allows(record: TokenRecord, applicant: Applicant) -> bool:
     return applicant.stream == record.room_id
 
 
-def _guessers(applicant: Applicant) -> dict[str, Hashable]:
+def _guesser(applicant: Applicant) -> guesses.Guesser:
     subscriber = subscriber_key(applicant.app, applicant.stream, applicant.credentials.subscriber_id)
-    block = address_block(applicant.client.address)
-    return {"client": (subscriber, block), "subscriber": subscriber, "address": block}
+    return guesses.Guesser(subscriber=subscriber, address=applicant.client.address, shared=applicant.client.shared)
 
 
 def _no(why: str) -> RillcastError:

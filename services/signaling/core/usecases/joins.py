@@ -7,27 +7,30 @@ counts. A publisher is asked for at one origin at a time, since two would take t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
 from opentelemetry import context, trace
 
 from rillcast.apps.ladder_wish import RUNG_WAIT_S
-from rillcast.cluster.placement import Carriers, PendingJoins, Placement
-from rillcast.cluster.placement.health import taking_sessions
+from rillcast.cluster.placement import PendingJoins, Placement
+from rillcast.cluster.shares import SharedPlaces
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.messages import NodeReport, PlaySubscription, SessionAnswer
+from rillcast.contracts.messages import NodeReport, PlaySubscription, PublishRequest, SessionAnswer
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.node.background import BackgroundTasks
-from rillcast.runtime.errors import Unanswered
+from rillcast.runtime.errors import RequestOutcome, Unanswered
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import tracer
 from services.signaling import metrics
+from services.signaling.core.domain.admission_rules import no_place
 from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin, play_request, publish_request
 from services.signaling.core.domain.left_behind import LeftBehind
+from services.signaling.core.domain.refusals import Refusals
 from services.signaling.core.domain.silent_nodes import SilentNodes
 from services.signaling.core.ports import Apps, MediaNodes, OwnerOf, Reports
 from services.signaling.core.usecases.node_arrival import NodeArrival
@@ -36,7 +39,6 @@ from services.signaling.core.usecases.node_asks import Ask, NodeAsks, Patience
 log = get_logger(__name__)
 
 ATTEMPTS = 3
-STORE_RETRY_S = 5.0
 OPEN_TIMEOUT_S = 3.0
 """For all attempts together. An SDK starts anew when ICE isn't checking about 3 s after `play`."""
 EDGE_ALONE_S = 1.0
@@ -47,14 +49,13 @@ ORIGIN_SHARE_S = 1.5
 PUBLISHING = Patience(total_s=OPEN_TIMEOUT_S, one_s=ORIGIN_SHARE_S, alone_s=None)
 _ELSEWHERE = frozenset({ErrorCode.NO_NODE_AVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE})
 """Refusals after which another node may do better."""
-_SILENCE = frozenset({"timeout", "nobody"})
+_SILENCE = frozenset({RequestOutcome.TIMEOUT, RequestOutcome.NOBODY})
 """What came of requests (`Unanswered.outcome`) after which a node is avoided for a while."""
-_OUR_BUS = frozenset({"stalled", "disconnected"})
+_OUR_BUS = frozenset({RequestOutcome.STALLED, RequestOutcome.DISCONNECTED})
 """What says nothing about any node: none was asked, and to ask another one is no use."""
 
-Nodes = Mapping[NodeId, NodeReport]
-Choose = Callable[[Nodes, set[NodeId]], NodeId]
-"""From the nodes there are, without those that refused: the best. Raises `RillcastError`."""
+Choose = Callable[[set[NodeId]], NodeId]
+"""The best node besides those that refused. Raises `RillcastError`."""
 
 
 class Outlook(Protocol):
@@ -89,30 +90,30 @@ class Joins:
         apps: Apps,
         outlook: Outlook,
         owner_of: OwnerOf,
+        ownerless_claim: Callable[[AppName, StreamId], str] = lambda app, stream: "",
         placement: Placement,
         pending: PendingJoins,
-        carriers: Carriers,
         arrival: NodeArrival,
         tasks: BackgroundTasks,
         grants: SessionNews,
         max_opening: int,
     ) -> None:
-        """`node`: this instance, which is told what happens to the sessions. `grants`: what is held for them."""
+        """`node`: this instance, which is told what happens to the sessions. `ownerless_claim`: see `PublishRequest`.
+        `grants`: what is held for them."""
         self._node = node
         self._nodes = nodes
         self._reports = reports
         self._apps = apps
         self._outlook = outlook
         self._owner_of = owner_of
+        self._ownerless_claim = ownerless_claim
         self._placement = placement
         self._pending = pending
-        self._carriers = carriers
         self._arrival = arrival
         self._tasks = tasks
         self._grants = grants
-        self._max_opening = max_opening
+        self._places = SharedPlaces(max_opening)
         self._clock = asyncio.get_running_loop().time
-        self._opening = 0
         self._silent = SilentNodes()
         self._left_behind = LeftBehind()
         self._traces: dict[SessionId, context.Context] = {}
@@ -122,22 +123,33 @@ class Joins:
 
     async def publish(self, join: PublisherJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """A publisher's session at an origin. `left`: set when the client has gone. Raises `RillcastError`."""
+        with self._span("signaling.publish", join.app, join.stream, join.session):
+            return await self._publisher(join, left, self._nodes.publish)
+
+    async def move(self, join: PublisherJoin, left: asyncio.Event | None = None) -> SessionAnswer:
+        """The session in which a publisher goes on, since its origin is gone or drains: the answer carries an offer for
+        its client. What is held stays with the former session until `moved`. Raises as `publish`."""
+        with self._span("signaling.move", join.app, join.stream, join.session):
+            return await self._publisher(join, left, self._nodes.move_in)
+
+    async def _publisher(
+        self,
+        join: PublisherJoin,
+        left: asyncio.Event | None,
+        at_origin: Callable[[NodeId, PublishRequest, float], Awaitable[SessionAnswer]],
+    ) -> SessionAnswer:
         request = publish_request(join, self._settings(join.app), self._node)
 
-        def choose(origins: Nodes, refused: set[NodeId]) -> NodeId:
+        def choose(refused: set[NodeId]) -> NodeId:
             owner = self._owner_of(join.app, join.stream)
-            able = [report for report in origins.values() if not report.store_lost]
-            if origins and not able:
-                why = "the store takes no writes, so no stream can begin"
-                raise RillcastError(ErrorCode.STORE_UNAVAILABLE, why, STORE_RETRY_S)
-            return self._placement.publisher(able, owner, join.client.place, self._clock(), refused)
+            return self._placement.publisher(owner, join.client.place, self._clock(), refused)
 
         async def ask(origin: NodeId, timeout_s: float) -> SessionAnswer:
-            return await self._nodes.publish(origin, request, timeout_s)
+            ownerless = self._ownerless_claim(join.app, join.stream)
+            return await at_origin(origin, replace(request, ownerless_claim=ownerless), timeout_s)
 
-        with self._span("signaling.publish", join.app, join.stream, join.session):
-            opening = _Opening(NodeKind.ORIGIN, join.session, choose, ask, PUBLISHING)
-            return await self._open(opening, left)
+        opening = _Opening(NodeKind.ORIGIN, join.session, join.client.counted_as, choose, ask, PUBLISHING)
+        return await self._open(opening, left)
 
     async def play(self, join: ViewerJoin, left: asyncio.Event | None = None) -> SessionAnswer:
         """A viewer's session at an edge. `left`: set when the client has gone. Raises `RillcastError`."""
@@ -151,12 +163,8 @@ class Joins:
         request = play_request(join, self._settings(join.app), self._node, wanted)
         waits_s = RUNG_WAIT_S if codecs_to_come and join.sdp_offer is not None else 0.0
 
-        def choose(edges: Nodes, refused: set[NodeId]) -> NodeId:
-            now = self._clock()
-            if self._carriers.stale(now):
-                self._carriers.gather(edges.values(), now)
-            carriers = self._carriers.nodes(join.app, join.stream)
-            return self._placement.viewer(edges.values(), carriers, join.client.place, now, refused)
+        def choose(refused: set[NodeId]) -> NodeId:
+            return self._placement.viewer((join.app, join.stream), join.client.place, self._clock(), refused)
 
         async def ask(edge: NodeId, timeout_s: float) -> SessionAnswer:
             return await self._nodes.play(edge, request, timeout_s)
@@ -164,12 +172,13 @@ class Joins:
         with self._span("signaling.play", join.app, join.stream, join.session):
             if join.sdp_offer is None:
                 self._traces[join.session] = context.get_current()
-            opening = _Opening(NodeKind.EDGE, join.session, choose, ask, _patience_with_edges(waits_s))
+            client, patience = join.client.counted_as, _patience_with_edges(waits_s)
+            opening = _Opening(NodeKind.EDGE, join.session, client, choose, ask, patience)
             return await self._open(opening, left)
 
     async def _open(self, opening: _Opening, left: asyncio.Event | None) -> SessionAnswer:
         waits_until = self._clock() + self._arrival.wait_s
-        refusals = _Refusals()
+        refusals = Refusals()
         try:
             while True:
                 try:
@@ -177,19 +186,19 @@ class Joins:
                     self._grants.placed(answer.session, answer.node)
                     return answer
                 except RillcastError as failure:
-                    if not await self._somebody_comes(opening.kind, refusals, until=waits_until, left=left):
-                        log.info("No node takes a session", kind=opening.kind.value, reason=failure.message)
+                    if not await self._somebody_comes(opening, refusals, until=waits_until, left=left):
+                        log.info("No node takes a session", kind=opening.kind.value, reason=failure.loggable)
                         raise
         except BaseException:
             self.forget(opening.session)
             raise
 
-    async def _ask_nodes(self, opening: _Opening, refusals: _Refusals) -> SessionAnswer:
+    async def _ask_nodes(self, opening: _Opening, refusals: Refusals) -> SessionAnswer:
         """The chosen node, else the next best: the better of two may have filled up or died since its last report.
         Every node that was asked in vain is told that the session is over, once."""
         refusals.nobody_left = False
         asks = NodeAsks(opening.ask, opening.patience)
-        with self._counted_opening():
+        with self._counted_opening(opening.client):
             try:
                 while True:
                     self._ask_next(opening, asks, refusals)
@@ -204,38 +213,38 @@ class Joins:
                 for node in asks.give_up():
                     self._not_taken(opening, node, "another one answered first, or the join is over")
 
-    def _ask_next(self, opening: _Opening, asks: NodeAsks, refusals: _Refusals) -> None:
+    def _ask_next(self, opening: _Opening, asks: NodeAsks, refusals: Refusals) -> None:
         """Ask one more node if there is one. Raises `RillcastError` when there is none and no answer is awaited."""
         if asks and opening.patience.alone_s is None:
             return
         refusals.nobody_left = False
-        nodes = self._reports.nodes(opening.kind)
+        nodes = self._reports.placeable(opening.kind)
         if refusals.count + len(asks) >= ATTEMPTS or asks.left_s <= 0:
             nobody = refusals.last
         else:
             taken = refusals.of(nodes).union(asks.nodes)
             try:
-                node = self._choose(opening.choose, nodes, taken)
+                node = self._choose(opening.choose, taken)
             except RillcastError as error:
                 refusals.nobody_left = error.code is ErrorCode.NO_NODE_AVAILABLE
                 nobody = refusals.last or error
             else:
                 self._pending.placed(opening.session, node, self._clock())
-                asks.begin(nodes[node], last=not taking_sessions(nodes.values(), taken | {node}))
+                asks.begin(nodes[node], last=not _another(nodes, taken | {node}))
                 return
         if nobody is not None and not asks:
             raise nobody
 
-    def _choose(self, choose: Choose, nodes: Nodes, refused: set[NodeId]) -> NodeId:
+    def _choose(self, choose: Choose, refused: set[NodeId]) -> NodeId:
         """The best of the others where some are silent; one of the silent rather than none."""
         silent = self._silent.now(self._clock())
         if silent:
             with suppress(RillcastError):
-                return choose(nodes, refused | silent)
-        return choose(nodes, refused)
+                return choose(refused | silent)
+        return choose(refused)
 
     def _answer(
-        self, opening: _Opening, report: NodeReport, asked: asyncio.Task[SessionAnswer], refusals: _Refusals
+        self, opening: _Opening, report: NodeReport, asked: asyncio.Task[SessionAnswer], refusals: Refusals
     ) -> SessionAnswer | None:
         """None when the node does not take the session and another one may. Raises any other refusal."""
         node = report.info.node
@@ -245,7 +254,7 @@ class Joins:
             self._heed(node, error)
             if error.code not in _ELSEWHERE or (isinstance(error, Unanswered) and error.outcome in _OUR_BUS):
                 raise
-            self._not_taken(opening, node, error.message)
+            self._not_taken(opening, node, error.loggable)
             refusals.add(report, error)
             return None
         self._silent.heard(node)
@@ -264,15 +273,15 @@ class Joins:
             self._silent.silent(node, self._clock())
 
     @contextmanager
-    def _counted_opening(self) -> Iterator[None]:
-        if self._opening >= self._max_opening:
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many sessions are being opened", 1.0)
-        self._opening += 1
+    def _counted_opening(self, client: str) -> Iterator[None]:
+        if refused := self._places.take(client):
+            metrics.PLACES_REFUSED.labels("opening", refused).inc()
+            raise no_place("too many sessions are being opened", refused)
         metrics.OPENING.inc()
         try:
             yield
         finally:
-            self._opening -= 1
+            self._places.leave(client)
             metrics.OPENING.dec()
 
     def _not_taken(self, opening: _Opening, node: NodeId, reason: str) -> None:
@@ -281,17 +290,17 @@ class Joins:
         self._tasks.queue(self._end(opening.session, node, EndReason.NOT_ANSWERED, 0.0), "end session")
 
     async def _somebody_comes(
-        self, kind: NodeKind, refusals: _Refusals, *, until: float, left: asyncio.Event | None
+        self, opening: _Opening, refusals: Refusals, *, until: float, left: asyncio.Event | None
     ) -> bool:
         """Whether another node may be asked after a wait: there was none, or those there were did not answer."""
         if not refusals.nobody_left or refusals.some_full:
             return False
 
         def placeable() -> bool:
-            nodes = self._reports.nodes(kind)
-            return bool(taking_sessions(nodes.values(), refusals.of(nodes)))
+            nodes = self._reports.placeable(opening.kind)
+            return _another(nodes, refusals.of(nodes))
 
-        return await self._arrival.wait(kind, placeable, until=until, left=left)
+        return await self._arrival.wait(opening.kind, placeable, until=until, left=left, client=opening.client)
 
     # ---- living sessions
 
@@ -306,9 +315,11 @@ class Joins:
         self._traces.pop(session, None)
         self._grants.over(session)
 
-    def moved(self, old: SessionId, new: SessionId) -> None:
-        """A client goes on in a new session, for which another node is asked."""
+    def moved(self, old: SessionId, new: SessionId, node: NodeId | None = None) -> None:
+        """A client goes on in a new session, at `node` or at one that is about to be asked."""
         self._grants.moved(old, new)
+        if node is not None:
+            self._grants.placed(new, node)
 
     async def accept(self, session: SessionId, node: NodeId, sdp_answer: str) -> None:
         """Hand a viewer's answer to its edge. Raises `RillcastError`."""
@@ -335,7 +346,7 @@ class Joins:
         try:
             await self._nodes.close(session, node, reason, keep_stream_s)
         except RillcastError as error:
-            log.info("A session could not be ended at its node", target=node, session=session, reason=error.message)
+            log.info("A session could not be ended at its node", target=node, session=session, reason=error.loggable)
 
     # ---- parts
 
@@ -350,6 +361,11 @@ class Joins:
         return self._tracer.start_as_current_span(name, attributes=attributes)
 
 
+def _another(nodes: Mapping[NodeId, NodeReport], besides: Container[NodeId]) -> bool:
+    """Whether there is one. It takes as many looks as `besides` has nodes, however many there are."""
+    return any(node not in besides for node in nodes)
+
+
 def _patience_with_edges(waits_s: float) -> Patience:
     """`waits_s`: how long an edge may besides wait for a rendition that the viewer needs."""
     total_s = OPEN_TIMEOUT_S + waits_s
@@ -361,35 +377,8 @@ class _Opening(NamedTuple):
 
     kind: NodeKind
     session: SessionId
+    client: str
+    """Whose share of the places it takes: `Client.counted_as`."""
     choose: Choose
     ask: Ask
     patience: Patience
-
-
-class _Refusals:
-    """The nodes that did not take one session. A node that started anew since counts as another one."""
-
-    def __init__(self) -> None:
-        self._incarnations: dict[NodeId, str] = {}
-        self.count = 0
-        self.last: RillcastError | None = None
-        """Of several of one kind the first: that node had the most time."""
-        self.some_full = False
-        """Whether one of them had no room."""
-        self.nobody_left = False
-        """Whether, besides these, there is no node at all."""
-
-    def add(self, report: NodeReport, error: RillcastError) -> None:
-        self._incarnations[report.info.node] = report.info.incarnation
-        self.count += 1
-        if self.last is None or self.last.code is not error.code:
-            self.last = error
-        self.some_full = self.some_full or error.code is ErrorCode.HIGH_RESOURCE_USAGE
-
-    def of(self, nodes: Nodes) -> set[NodeId]:
-        """Those of `nodes` that refused, or did not answer, since they started."""
-        return {
-            node
-            for node, incarnation in self._incarnations.items()
-            if node in nodes and nodes[node].info.incarnation == incarnation
-        }

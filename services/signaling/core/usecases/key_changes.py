@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 
 from rillcast.cluster.backoff import Backoff
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -20,6 +21,17 @@ MAX_WAITING = 200
 """Changes of one key that wait for the one under way."""
 MAX_WAIT_S = 10.0
 RETRY_AFTER_S = 1.0
+
+
+class NoTurn(StrEnum):
+    """Why a change was not made: the labels of ``rillcast_signaling_key_changes_refused_total``."""
+
+    TOO_MANY = "too_many"
+    """They waited for the same key at this instance."""
+    WAITED = "waited"
+    """The change waited too long for its turn."""
+    CONTENDED = "contended"
+    """Other instances changed it each time."""
 
 
 class KeyChanges:
@@ -55,7 +67,7 @@ class KeyChanges:
                 revision = await self._write(key, value, present)
                 if revision is not None:
                     return Entry(key, value, revision)
-        raise self._refused("contended")
+        raise self._refused(NoTurn.CONTENDED)
 
     async def delete(self, key: str) -> Entry | None:
         """Delete the key and return what it was. None when there was nothing: of several callers, at any instance, only
@@ -68,7 +80,7 @@ class KeyChanges:
                     return None
                 if await self._bucket.delete(key, present.revision):
                     return present
-        raise self._refused("contended")
+        raise self._refused(NoTurn.CONTENDED)
 
     async def _write(self, key: str, value: bytes, present: Entry | None) -> int | None:
         if present is None or present.value is None:
@@ -87,12 +99,12 @@ class KeyChanges:
                 waiting.reschedule(None)
                 yield
         except TooManyWait as error:
-            raise self._refused("too_many") from error
+            raise self._refused(NoTurn.TOO_MANY) from error
         except TimeoutError as error:
             if not waiting.expired():
                 raise
-            raise self._refused("waited") from error
+            raise self._refused(NoTurn.WAITED) from error
 
-    def _refused(self, reason: str) -> RillcastError:
+    def _refused(self, reason: NoTurn) -> RillcastError:
         metrics.KEY_CHANGES_REFUSED.labels(reason).inc()
         return RillcastError(ErrorCode.STORE_UNAVAILABLE, self._busy, RETRY_AFTER_S)

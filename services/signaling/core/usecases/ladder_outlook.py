@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.words import MediaKind
 from services.signaling.core.ports import Apps, Broadcasts, Streams
 
 
@@ -25,7 +26,7 @@ class LadderOutlook:
         wish, live = self._wish(app, stream), self._streams.live(app, stream)
         if wish is None or live is None:
             return ()
-        present = {supply.track.codec for supply in live.supplies() if supply.track.kind == "video"}
+        present = {supply.track.codec for supply in live.supplies() if supply.track.kind is MediaKind.VIDEO}
         coming = wish.codecs_to_come(present)
         return coming if coming and self._transcoder_lives() else ()
 

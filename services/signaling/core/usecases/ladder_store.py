@@ -1,4 +1,4 @@
-"""Gives transcoders what they may know of each app's settings: its ladder, and no secret."""
+"""Gives transcoders and origins what they may know of each app's settings: its ladder, its backup, and no secret."""
 
 from __future__ import annotations
 

@@ -69,6 +69,20 @@ class SubscriberStore:
         """The subscribers of a stream, by their id, as last heard of."""
         return sorted(self._index.of(app, stream), key=lambda record: record.subscriber_id)
 
+    def namesake(self, app: AppName, stream: StreamId, subscriber_id: str) -> SubscriberRecord | None:
+        """A registered subscriber of another stream, without a secret of its own, whose id and stream id are the same
+        text one after the other. Codes that are made from the app's secret without a separator are the same for both.
+        As last heard of; costs some ten microseconds."""
+        text = f"{subscriber_id}{stream}" if self._index.count(app) else ""
+        for at in range(1, len(text)):
+            other = StreamId(text[at:])
+            if other == stream or not self._index.has(app, other):
+                continue
+            record = self._index.get(subscriber_key(app, other, text[:at]))
+            if record is not None and record.registered and not record.b32_secret:
+                return record
+        return None
+
     async def find(self, app: AppName, stream: StreamId, subscriber_id: str) -> SubscriberRecord | None:
         """A subscriber as the store has it now."""
         entry = await self._bucket.get(subscriber_key(app, stream, subscriber_id))

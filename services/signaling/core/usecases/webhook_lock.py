@@ -10,12 +10,12 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
-from services.signaling.core.domain.admission_rules import Applicant
+from services.signaling.core.domain.admission_rules import Applicant, no_place
 from services.signaling.core.domain.recent_answers import RecentAnswers
 from services.signaling.core.domain.tokens import digest
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.domain.webhook_question import webhook_question, webhook_url
-from services.signaling.core.domain.webhook_rest import REST_S, Webhooks
+from services.signaling.core.domain.webhook_rest import REST_S, Question, Webhooks
 
 log = get_logger(__name__)
 
@@ -75,8 +75,7 @@ class WebhookLock:
     async def _asked(self, url: str, question: bytes, applicant: Applicant) -> bool:
         self._check_rest(url, applicant)
         answered: bool | None = None
-        began = self._clock()
-        self._webhooks.begin(url)
+        began, under_way = self._clock(), self._begun(url, applicant)
         try:
             allowed = await self._webhook.allows(url, question)
             answered = True
@@ -89,16 +88,21 @@ class WebhookLock:
             answered = None if self._clock() - began < HANGS_S else False
             raise
         finally:
-            self._webhooks.end(url, self._clock(), answered=answered)
+            self._webhooks.end(under_way, self._clock(), answered=answered)
         return allowed
 
     def _check_rest(self, url: str, applicant: Applicant) -> None:
         if self._webhooks.resting(url, self._clock()):
             metrics.WEBHOOKS.labels(applicant.role.value, "resting").inc()
             raise _silent()
-        if self._webhooks.full(url):
-            metrics.WEBHOOKS.labels(applicant.role.value, "too_many").inc()
-            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "the app's webhook is asked about too many at once", 1.0)
+
+    def _begun(self, url: str, applicant: Applicant) -> Question:
+        question = self._webhooks.begin(url, applicant.client.counted_as)
+        if isinstance(question, Question):
+            return question
+        metrics.WEBHOOKS.labels(applicant.role.value, "too_many").inc()
+        metrics.PLACES_REFUSED.labels("webhook", question).inc()
+        raise no_place("the app's webhook is asked about too many at once", question)
 
 
 def _silent() -> RillcastError:

@@ -19,7 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from services.signaling import metrics
 from services.signaling.core.domain.client_rate import TooOften
-from services.signaling.operators.domain.hash_line import HashLine, Refused, Waiting
+from services.signaling.operators.domain.hash_line import HashLine, HashTicket, Refused
 from services.signaling.operators.ports import OPERATOR, Asker
 
 NICENESS = 19
@@ -37,7 +37,7 @@ class Argon2Hashes:
         self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._pool = ThreadPoolExecutor(1, "argon2", initializer=_be_nice)
         self._line = HashLine()
-        self._turns: dict[Waiting, asyncio.Future[None]] = {}
+        self._turns: dict[HashTicket, asyncio.Future[None]] = {}
 
     async def hash(self, password: str) -> str:
         """See `PasswordHashes.hash`."""
@@ -68,7 +68,7 @@ class Argon2Hashes:
                 self._line.leave(waiting)
                 self._begin_next()
 
-    def _enter(self, asker: Asker) -> tuple[Waiting, asyncio.Future[None]]:
+    def _enter(self, asker: Asker) -> tuple[HashTicket, asyncio.Future[None]]:
         waiting, loser = self._line.enter(asker.address, first=asker.first)
         if loser is not None and not (lost := self._turns.pop(loser)).done():
             lost.set_exception(_busy(Refused.FULL))

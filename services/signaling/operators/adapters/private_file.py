@@ -9,6 +9,13 @@ from pathlib import Path
 from rillcast.runtime.errors import StartError
 
 
+def check_writable(path: str, setting: str) -> None:
+    """Raises `StartError` unless `write_private` can write there. For what is too late to find out afterwards."""
+    folder = Path(path).parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StartError(f"{setting}: cannot write {path}: {folder} is no folder that this user may write")
+
+
 def write_private(path: str, text: str, setting: str) -> None:
     """Write a new file with mode 0600 in place of any other. Raises `StartError` with the setting that names it."""
     place = Path(path)

@@ -24,7 +24,7 @@ class Refused(Enum):
     FULL = "too many are signing in at this moment"
 
 
-class Waiting:
+class HashTicket:
     """One who has a place, until it is left."""
 
     __slots__ = ("address", "first", "has_turn")
@@ -42,18 +42,18 @@ class HashLine:
         self._places = places
         self._share = share
         self._taken = 0
-        self._first: deque[Waiting] = deque()
-        self._others: OrderedDict[str, deque[Waiting]] = OrderedDict()
+        self._first: deque[HashTicket] = deque()
+        self._others: OrderedDict[str, deque[HashTicket]] = OrderedDict()
         """By address; the one whose turn is next first. None is empty."""
         self._of_address: dict[str, int] = {}
         """Places of those that do not go first, with the one whose turn it is."""
-        self._current: Waiting | None = None
+        self._current: HashTicket | None = None
 
     def __len__(self) -> int:
         """Places that are taken."""
         return self._taken
 
-    def enter(self, address: str, *, first: bool) -> tuple[Waiting | Refused, Waiting | None]:
+    def enter(self, address: str, *, first: bool) -> tuple[HashTicket | Refused, HashTicket | None]:
         """A place for somebody from `address` (counted as limits do), or why there is none; and who has just lost the
         place to it, if anybody has. `first`: it was let in before."""
         if not first and self._of_address.get(address, 0) >= self._share:
@@ -64,7 +64,7 @@ class HashLine:
             if loser is None:
                 return Refused.FULL, None
             self.leave(loser)
-        waiting = Waiting(address, first=first)
+        waiting = HashTicket(address, first=first)
         self._taken += 1
         if first:
             self._first.append(waiting)
@@ -73,7 +73,7 @@ class HashLine:
             self._others.setdefault(address, deque()).append(waiting)
         return waiting, loser
 
-    def next(self) -> Waiting | None:
+    def next(self) -> HashTicket | None:
         """Whose turn begins now. None while somebody has it, and when nobody waits."""
         if self._current is not None:
             return None
@@ -90,7 +90,7 @@ class HashLine:
         self._current = waiting
         return waiting
 
-    def leave(self, waiting: Waiting) -> None:
+    def leave(self, waiting: HashTicket) -> None:
         """It was looked at, or nobody waits for that any more. To be called once for each who got a place and has not
         lost it."""
         self._taken -= 1
@@ -108,7 +108,7 @@ class HashLine:
             if not self._of_address[waiting.address]:
                 del self._of_address[waiting.address]
 
-    def _loser_to(self, least: int) -> Waiting | None:
+    def _loser_to(self, least: int) -> HashTicket | None:
         """The last to come of the address that has most places, if it has more than `least` and one that waits."""
         address = max(self._others, key=lambda one: self._of_address[one], default=None)
         if address is None or self._of_address[address] <= least:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import jwt
+
+from rillcast.contracts.words import Role
 
 MAX_TOKEN = 8_192
 SHORTEST_SECRET = 32
@@ -23,6 +27,27 @@ def unverified_key_id(token: str) -> str | None:
     return named if isinstance(named, str) else None
 
 
+class Misuse(StrEnum):
+    """Why a token that is signed with the right key makes no operator."""
+
+    STREAM_TOKEN = "stream_token"
+    """It lets a client publish or play."""
+    OTHER_APP = "other_app"
+    """It names an app, which is not this one."""
+    NO_AUDIENCE = "no_audience"
+    """The app takes the keys of an identity provider, and does not say for whom the token must be."""
+
+
+def misuse(claims: dict[str, object], app: str, *, own: bool) -> Misuse | None:
+    """Whether a token is for something else than REST, by its claims. `app`: where it is shown; empty = for the whole
+    server. `own`: it is signed with a secret of ours, so that ``app`` means what it does in our tokens."""
+    if "streamId" in claims or "roomId" in claims or str(claims.get("type")).lower() in tuple(Role):
+        return Misuse.STREAM_TOKEN
+    if own and claims.get("app", app) != app:
+        return Misuse.OTHER_APP
+    return None
+
+
 def holds(
     token: str,
     key: str | jwt.PyJWK,
@@ -31,14 +56,26 @@ def holds(
     audience: str = "",
     without_end: bool = False,
 ) -> bool:
-    """Whether the token is signed with `key` and holds at `now_s` (Unix time). A secret is text: then the algorithm is
-    HS256 and nothing else; that of a public key follows from its type. A token without ``exp`` holds only with
-    `without_end`. With an `audience`, ``aud`` must name it."""
+    """Whether `verified` finds claims."""
+    return verified(token, key, now_s=now_s, audience=audience, without_end=without_end) is not None
+
+
+def verified(
+    token: str,
+    key: str | jwt.PyJWK,
+    *,
+    now_s: float,
+    audience: str = "",
+    without_end: bool = False,
+) -> dict[str, object] | None:
+    """The claims of a token that is signed with `key` and holds at `now_s` (Unix time); None for any other. A secret is
+    text: then the algorithm is HS256 and nothing else; that of a public key follows from its type. A token without
+    ``exp`` holds only with `without_end`. With an `audience`, ``aud`` must name it."""
     algorithm = "HS256" if isinstance(key, str) else ALGORITHMS.get(key.key_type or "")
     if algorithm is None or len(token) > MAX_TOKEN:
-        return False
+        return None
     if isinstance(key, str) and len(key.encode()) < SHORTEST_SECRET:
-        return False
+        return None
     options: jwt.types.Options = {
         "verify_exp": False,
         "verify_nbf": False,
@@ -55,8 +92,8 @@ def holds(
             audience=audience or None,
         )
     except (jwt.InvalidTokenError, jwt.InvalidKeyError, ValueError, TypeError):
-        return False
-    return _in_time(claims, now_s)
+        return None
+    return dict(claims) if _in_time(claims, now_s) else None
 
 
 def _in_time(claims: dict[str, object], now_s: float) -> bool:

@@ -45,7 +45,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def may(caller: Caller, need: Need, method: str, app: str = "") -> bool:
-    """Whether the caller may do this."""
+    """Whether the role of the caller allows `need` with this HTTP method in this app."""
     system = caller.roles.get(SYSTEM)
     of_app = {role for role in (system, caller.roles.get(app) if app else None) if role is not None}
     if need is Need.SIGNED_IN:

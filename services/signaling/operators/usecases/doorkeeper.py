@@ -9,9 +9,10 @@ import msgspec
 
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
+from services.signaling import metrics
 from services.signaling.core.ports import Apps
 from services.signaling.operators.domain.accounts import SYSTEM, Role
-from services.signaling.operators.domain.operator_jwt import holds, unverified_key_id
+from services.signaling.operators.domain.operator_jwt import Misuse, misuse, unverified_key_id, verified
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.operators.domain.session_cookie import SessionCookies
 from services.signaling.operators.ports import PublicKeys
@@ -90,14 +91,28 @@ class Doorkeeper:
     async def _is_app_token(self, token: str, settings: AppSettings | None) -> bool:
         if settings is None or not settings.jwt_control_enabled:
             return False
-        return await self._holds(token, settings.jwt_secret_key, settings.jwks_url)
+        if settings.jwks_url and not settings.jwt_audience:  # REST refuses to set that; the store may have it
+            return self._misused(Misuse.NO_AUDIENCE)
+        return await self._holds(
+            token, settings.jwt_secret_key, settings.jwks_url, audience=settings.jwt_audience, app=settings.app_name
+        )
 
     async def _holds(
-        self, token: str, secret: str, jwks_url: str, *, audience: str = "", without_end: bool = False
+        self, token: str, secret: str, jwks_url: str, *, app: str = "", audience: str = "", without_end: bool = False
     ) -> bool:
         """A JWKS counts before a secret, as with Ant Media: there is one kind of key at a time."""
         key_id = unverified_key_id(token)
         if key_id is None:
             return False
         key = await self._keys.get(jwks_url, key_id) if jwks_url else secret
-        return bool(key) and holds(token, key or "", now_s=self._now_s(), audience=audience, without_end=without_end)
+        claims = verified(token, key or "", now_s=self._now_s(), audience=audience, without_end=without_end)
+        if claims is None:
+            return False
+        wrong = misuse(claims, app, own=not jwks_url)
+        return wrong is None or self._misused(wrong)
+
+    @staticmethod
+    def _misused(wrong: Misuse) -> bool:
+        """False."""
+        metrics.OPERATOR_TOKENS_REFUSED.labels(wrong.value).inc()
+        return False

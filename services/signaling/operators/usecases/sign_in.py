@@ -51,7 +51,7 @@ class SignIn:
         now_s: Callable[[], float],
         lockout: Lockout | None = None,
     ) -> None:
-        """`lifetime_s`: of a session. `now_s`: Unix time."""
+        """`lifetime_s` is how long a session lasts, in seconds. `now_s` returns the Unix time."""
         self._accounts = accounts
         self._hashes = hashes
         self._cookies = cookies

@@ -49,6 +49,11 @@ function door(app, role) {
   return app.openTo.includes(role) ? mark("everybody", "warn") : mark("with a token", "good");
 }
 
+function media(stream) {
+  if (stream.backup) return mark(`on backup ${stream.backup}`, "warn");
+  return stream.media_flowing ? mark("live", "good") : mark("waiting for media", "warn");
+}
+
 function state(report) {
   if (report.draining) return mark("draining", "warn");
   return report.ready ? mark("ready", "good") : mark(report.not_ready_reason || "not ready", "bad");
@@ -62,7 +67,7 @@ function render(status, apps) {
   say("open", `Open to everybody: ${open.join(", ")}. Anybody may publish or play there until the app asks for a token.`);
   show("open", open.length > 0);
   fill("apps", apps.map((app) => row(app.app, door(app, "publish"), door(app, "play"), app.streams, app.viewers)), "there is no app");
-  fill("streams", status.streams.map((one) => row(`${one.app}/${one.stream}`, one.media_flowing ? mark("live", "good") : mark("waiting for media", "warn"), (one.codecs ?? []).join(", "), one.origin, one.viewers)), "no stream is live");
+  fill("streams", status.streams.map((one) => row(`${one.app}/${one.stream}`, media(one), (one.codecs ?? []).join(", "), one.origin, one.viewers)), "no stream is live");
   fill("nodes", status.nodes.map((one) => row(one.info.node, one.info.kind, [one.info.region, one.info.zone].filter(Boolean).join(" ") || "–", state(one), { percent: Math.round((one.load?.cpu ?? 0) * 100) }, one.load?.sessions ?? 0)), "no node is heard of");
 }
 

@@ -72,7 +72,7 @@ class Endpoint(Generic[Resource, Answer]):
 
     @property
     def in_path(self) -> frozenset[str]:
-        """Parameters of the path."""
+        """Names of the parameters that stand in the path."""
         return frozenset(_IN_PATH.findall(self.path))
 
     @property

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
+from rillcast.runtime.http.hosts import host_is_ours
 from services.signaling import metrics
 from services.signaling.core.adapters.http_body import media_type
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.region import IpAddress, IpNetwork, parse_networks, within
 from services.signaling.core.ports import Apps
 from services.signaling.operators.adapters.http_credentials import Arrival, shown_by
-from services.signaling.operators.domain.request_rules import from_our_page, host_is_ours
+from services.signaling.operators.domain.request_rules import from_our_page
 from services.signaling.operators.domain.rights import READING, Caller, Need, may
 from services.signaling.operators.usecases.doorkeeper import Doorkeeper
 from services.signaling.rest.domain.refusal import Refusal, Refused

@@ -53,7 +53,7 @@ class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def shown_token(record: TokenRecord) -> Token:
-    """A one-time token."""
+    """What REST shows of a one-time token, in Ant Media's names."""
     return Token(
         token_id=record.token_id,
         stream_id=record.stream,

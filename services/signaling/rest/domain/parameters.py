@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.ids import AppName, NodeId, StreamId
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,15 @@ BlockType = Annotated[str, About("From what: publish, play or publish_play.")]
 LicenseKey = Annotated[
     str, About("The id of the license in force, or the text of any license document, which is only looked at.")
 ]
+Node = Annotated[NodeId, About("The node's id.")]
+Deadline = Annotated[
+    int | None,
+    About(
+        "How long the drain may take, in seconds from now: 1 to 86400. Without it, what the node's settings say; while "
+        "the node drains already, the deadline that it has."
+    ),
+]
+Now = Annotated[bool, About("Wait no longer: whoever is still there is cut off.")]
 
 IN_PATHS: dict[str, Any] = {
     "app": App,
@@ -47,5 +56,6 @@ IN_PATHS: dict[str, Any] = {
     "subscriber": SubscriberName,
     "offset": Offset,
     "size": Size,
+    "node": Node,
 }
 """Parameters of paths, also where a handler does without them."""

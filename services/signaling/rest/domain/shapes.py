@@ -8,8 +8,10 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.messages import LicenseStatus, NodeReport
+from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.status import ClusterStatus, StreamStatus
-from services.signaling.core.domain.stream_info import renditions
+from rillcast.contracts.words import DrainPhase, MediaKind
+from services.signaling.core.domain.stream_info import Broadcast, renditions
 
 
 class Version(msgspec.Struct, rename="camel", kw_only=True):
@@ -42,7 +44,9 @@ class ClusterNode(msgspec.Struct, rename="camel", kw_only=True):
 def cluster_node(report: NodeReport) -> ClusterNode:
     """``note`` says what the original has no field for."""
     info = report.info
-    state = "draining" if report.draining else "ready" if report.ready else f"not ready: {report.not_ready_reason}"
+    state = (
+        _leaving(report) if report.draining else "ready" if report.ready else f"not ready: {report.not_ready_reason}"
+    )
     place = "/".join(part for part in (info.region, info.zone) if part)
     return ClusterNode(
         id=info.node,
@@ -50,6 +54,11 @@ def cluster_node(report: NodeReport) -> ClusterNode:
         cpu=f"{report.load.cpu * 100:.0f}%",
         note=" ".join(part for part in (info.kind.value, place, state) if part),
     )
+
+
+def _leaving(report: NodeReport) -> str:
+    drain = report.drain
+    return "drained" if drain is not None and drain.phase in (DrainPhase.DRAINED, DrainPhase.CUT) else "draining"
 
 
 class Licence(msgspec.Struct, rename="camel", kw_only=True):
@@ -87,7 +96,7 @@ def _day(unix_s: int | None) -> str | None:
 def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
     """One stream's line."""
     tracks = [supply.track for supply in live.supplies()]
-    heights = {track.height for track in tracks if track.kind == "video" and track.height}
+    heights = {track.height for track in tracks if track.kind is MediaKind.VIDEO and track.height}
     return StreamStatus(
         app=live.app,
         stream=live.stream,
@@ -99,6 +108,7 @@ def stream_status(live: LiveStream, viewers: int) -> StreamStatus:
         codecs=tuple(dict.fromkeys(track.codec for track in tracks)),
         renditions=tuple(sorted(heights, reverse=True)),
         publish_type=live.record.publish_type,
+        backup=live.record.backup,
     )
 
 
@@ -109,7 +119,7 @@ def status(
     return ClusterStatus(
         version=version,
         nodes=tuple(
-            msgspec.structs.replace(report, carried=())
+            msgspec.structs.replace(report, carried=(), signature="")
             for report in sorted(reports, key=lambda report: (report.info.kind, report.info.node))
         ),
         streams=tuple(sorted(streams, key=lambda stream: (stream.app, stream.stream))),
@@ -140,3 +150,25 @@ def basic_stream_info(live: LiveStream) -> list[BasicStreamInfo]:
         )
         for one in renditions(live)
     ]
+
+
+class ShownBroadcast(Broadcast, rename="camel", kw_only=True):
+    """A broadcast with what REST alone tells of it. Clients on the WebSocket are told nothing of backups."""
+
+    backup_stream_id: str | None = None
+    """As it was set for this stream; null = that of the app. The other two likewise."""
+    backup_after_ms: int | None = None
+    backup_longest_s: int | None = None
+    on_backup: str | None = None
+    """The stream that viewers are shown now; null while they are shown this one."""
+
+
+def shown_broadcast(broadcast: Broadcast, settings: BroadcastRecord | None, live: LiveStream | None) -> ShownBroadcast:
+    """`settings`: what was set for it, if anything was. `live`: None while nobody publishes it."""
+    return ShownBroadcast(
+        **msgspec.structs.asdict(broadcast),
+        backup_stream_id=settings.backup_stream_id if settings is not None else None,
+        backup_after_ms=settings.backup_after_ms if settings is not None else None,
+        backup_longest_s=settings.backup_longest_s if settings is not None else None,
+        on_backup=live.record.backup if live is not None else None,
+    )

@@ -1,6 +1,6 @@
 """Broadcasts: those that are live, and those for which something was set.
 
-Of what a client sets, ``encoderSettingsList`` counts; other keys of Ant Media's broadcast are ignored.
+Of what a client sets, the keys of `BroadcastRecord` count; other keys of Ant Media's broadcast are ignored.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain import stream_info
 from services.signaling.core.domain.result import Result
-from services.signaling.core.domain.stream_info import Broadcast
 from services.signaling.core.ports import Audience, Reports
 from services.signaling.core.ports import Broadcasts as KnownBroadcasts
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain.paging import page
 from services.signaling.rest.domain.parameters import App, Offset, Size, Stream
 from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
-from services.signaling.rest.domain.shapes import BasicStreamInfo, basic_stream_info
+from services.signaling.rest.domain.shapes import BasicStreamInfo, ShownBroadcast, basic_stream_info, shown_broadcast
 from services.signaling.rest.ports import PublishedStreams, Sessions
 
 log = get_logger(__name__)
@@ -66,7 +65,7 @@ class Broadcasts:
         self._nodes = nodes
         self._address_of = address_of
 
-    async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> Broadcast:
+    async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> ShownBroadcast:
         """Create a broadcast that is not live yet. Without a ``streamId`` it gets one. Raises `BadInput` for an id
         that is impossible or taken, and `RillcastError`: STORE_UNAVAILABLE, HIGH_RESOURCE_USAGE."""
         patch: Patch[BroadcastRecord] = Patch({}) if body is None else body
@@ -80,9 +79,9 @@ class Broadcasts:
             raise BadInput(str(error)) from error
         if record is None:
             raise BadInput("Stream id is already being used.")
-        return stream_info.created(record)
+        return shown_broadcast(stream_info.created(record), record, None)
 
-    async def get(self, app: App, stream: Stream) -> Broadcast:
+    async def get(self, app: App, stream: Stream) -> ShownBroadcast:
         """The broadcast with this id, whether it is live or was only created."""
         shown = self._shown(app, stream)
         if shown is None:
@@ -114,7 +113,7 @@ class Broadcasts:
             return STOPPED
         return DELETED if deleted else UNKNOWN
 
-    async def list_page(self, app: App, offset: Offset, size: Size) -> list[Broadcast]:
+    async def list_page(self, app: App, offset: Offset, size: Size) -> list[ShownBroadcast]:
         """One page of the app's broadcasts, in the order of their ids."""
         live = {stream.stream for stream in self._streams.all() if stream.app == app}
         known = {StreamId(record.stream_id) for record in self._known.of_app(app)}
@@ -155,14 +154,15 @@ class Broadcasts:
             live = await self._streams.successor(app, stream, session, SUCCESSOR_WAIT_S)
         return False
 
-    def _shown(self, app: AppName, stream: StreamId) -> Broadcast | None:
+    def _shown(self, app: AppName, stream: StreamId) -> ShownBroadcast | None:
         if not is_stream_id(stream):
             return None
         record, live = self._known.get(app, stream), self._streams.published(app, stream)
         if live is not None:
             viewers = self._audience.viewers(app, stream)
-            return stream_info.broadcast(live, viewers, self._address_of(live.record.owner), record)
-        return None if record is None else stream_info.created(record)
+            shown = stream_info.broadcast(live, viewers, self._address_of(live.record.owner), record)
+            return shown_broadcast(shown, record, live)
+        return None if record is None else shown_broadcast(stream_info.created(record), record, None)
 
 
 class _Named(msgspec.Struct, rename="camel"):

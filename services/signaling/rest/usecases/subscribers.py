@@ -8,6 +8,7 @@ from __future__ import annotations
 from rillcast.contracts.ids import is_stream_id
 from rillcast.contracts.records import SubscriberRecord
 from rillcast.contracts.words import EndReason, Role, SubscriberType
+from services.signaling import metrics
 from services.signaling.core.domain.doors import time_token_secret, too_short
 from services.signaling.core.domain.holds import over
 from services.signaling.core.domain.result import Result
@@ -31,6 +32,10 @@ from services.signaling.rest.domain.parameters import (
 NO_ID = "Missing parameter: Make sure you set subscriber object correctly and make subscriberId's length at least 3"
 BAD_SECRET = "Secret code is not multiple of 8 bytes length. Use base32 text whose length is a multiple of 8"
 NO_SECRET = "Secret is not set in AppSettings. Please set timetokensecret publish or play in Application settings"
+NAMESAKE = (
+    "This subscriberId and streamId are those of another subscriber, one after the other, so both have the same codes. "
+    "Give it a b32Secret, or the app a timeTokenSeparator"
+)
 TYPES = "type: one of publish, play, publish_play"
 MIN_ID = 3
 MAX_CONNECTIONS = 1_000
@@ -56,6 +61,9 @@ class Subscribers:
         wrong = "Stream id is not valid." if not is_stream_id(stream) else _wrong(body)
         if wrong or body is None:
             return _no(wrong)
+        if not body.b32_secret and self._ambiguous(app, stream, body.subscriber_id or ""):
+            metrics.AMBIGUOUS_SUBSCRIBERS.labels("registration").inc()
+            return _no(NAMESAKE)
         await self._store.put(
             SubscriberRecord(
                 app=app,
@@ -89,13 +97,24 @@ class Subscribers:
         key: bytes | None
         if record is not None and record.b32_secret:
             key, period_s = key_of(record.b32_secret), record.totp_expiry_period_seconds or period_s
+        elif self._ambiguous(app, stream, subscriber):
+            metrics.AMBIGUOUS_SUBSCRIBERS.labels("code").inc()
+            return _no(NAMESAKE)
         else:
             role = Role.PLAY if kind == Role.PLAY.value else Role.PUBLISH
-            secret = time_token_secret(settings, role)
-            key = None if too_short(secret) else derived_key(secret, subscriber, stream, role)
+            secret, separator = time_token_secret(settings, role), settings.time_token_separator
+            key = None if too_short(secret) else derived_key(secret, subscriber, stream, role, separator)
         if key is None:
             return _no(NO_SECRET)
         return Result(success=True, data_id=code_at(key, self._grants.now_ms() / 1_000, period_s))
+
+    def _ambiguous(self, app: App, stream: Stream, subscriber: str) -> bool:
+        """Whether its codes would be those of another registered subscriber."""
+        settings = self._apps.settings(app)
+        if settings is None or settings.time_token_separator:
+            return False
+        has_codes = any(time_token_secret(settings, role) for role in Role)
+        return has_codes and self._store.namesake(app, stream, subscriber) is not None
 
     async def block(
         self, app: App, stream: Stream, subscriber: SubscriberName, seconds: BlockSeconds, kind: BlockType

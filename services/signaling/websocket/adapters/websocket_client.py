@@ -90,6 +90,16 @@ class WebSocketClient:
             self._end = why
             self._closing.set()
 
+    @property
+    def idle(self) -> bool:
+        """See `OpenSocket`."""
+        return self._sessions.idle
+
+    @property
+    def sessionless(self) -> bool:
+        """See `OpenSocket`."""
+        return self._sessions.sessionless
+
     def uses(self, node: NodeId) -> bool:
         """Whether one of this socket's sessions is at that node."""
         return self._sessions.uses(node)

@@ -32,16 +32,15 @@ class WebSocketDoor:
 
     async def serve(self, socket: WebSocket) -> None:
         """The ASGI endpoint. Refuses the upgrade with 429, or leaves it to the endpoint behind."""
-        found = self._clients.address(socket)
-        address = str(found) if found is not None else ""
-        refusal = self._newcomers.enter(address, asyncio.get_running_loop().time())
+        client, shared = self._clients.counted(socket)
+        refusal = self._newcomers.enter(client, asyncio.get_running_loop().time(), shared=shared)
         if refusal is not None:
             await _turn_away(socket, refusal)
             return
         try:
             await self._serve(socket)
         finally:
-            self._newcomers.leave(address)
+            self._newcomers.leave(client)
 
 
 async def _turn_away(socket: WebSocket, refusal: Refusal) -> None:

@@ -49,7 +49,8 @@ class WebSocketEndpoint:
         if self._apps.settings(app) is None:
             await self._deny(socket, 404, unknown_app(app).message, SocketEnd.UNKNOWN_APP)
             return
-        if self._sockets.count >= self._max_sockets or self._sockets.draining:
+        client = self._clients.read(socket)
+        if self._sockets.draining or not self._sockets.room(self._max_sockets, client.counted_as):
             await self._deny(socket, 503, "this instance takes no more clients", SocketEnd.OVERLOAD)
             return
         holder, cookie = self._secrets.set_cookie(
@@ -57,16 +58,16 @@ class WebSocketEndpoint:
         )
         await socket.accept(headers=[(b"set-cookie", cookie.encode())])
         self._last_number += 1
-        client = WebSocketClient(
+        opened = WebSocketClient(
             self._last_number,
             socket,
             app=app,
-            client=msgspec.structs.replace(self._clients.read(socket), holder=holder),
+            client=msgspec.structs.replace(client, holder=holder),
             services=self._services,
             limits=self._limits,
             draining=lambda: self._sockets.draining,
         )
-        await self._run(client)
+        await self._run(opened, client.counted_as)
 
     def node_gone(self, report: NodeReport) -> None:
         """A node died or left. Its sessions move on, spread over time."""
@@ -76,8 +77,8 @@ class WebSocketEndpoint:
         """This instance goes away. Returns when every client was told and the rest is closed."""
         await self._sockets.drain()
 
-    async def _run(self, client: WebSocketClient) -> None:
-        self._sockets.add(client)
+    async def _run(self, client: WebSocketClient, counted_as: str) -> None:
+        self._sockets.add(client, counted_as)
         metrics.SOCKETS.inc()
         why = SocketEnd.CLIENT
         try:

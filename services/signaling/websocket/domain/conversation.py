@@ -14,17 +14,19 @@ from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.doors import locks
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.ports import Apps, Streams, Tally
-from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain import replies, two_offers
 from services.signaling.websocket.domain.effects import Accept, Admit, AskAbout, Effect, End, Send
 from services.signaling.websocket.domain.entrance import Entrance, credentials_of
 from services.signaling.websocket.domain.frames import (
     BadFrame,
     ClientFrame,
+    SdpType,
     is_candidate,
     parse_frame,
     text,
 )
 from services.signaling.websocket.domain.ice_config import IceConfig
+from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
 from services.signaling.websocket.domain.session_events import ended
@@ -47,13 +49,16 @@ class Conversation:
         tally: Tally,
         max_streams: int,
         wall_clock: Callable[[], float],
+        kept: KeptOffers | None = None,
+        client: str = "",
     ) -> None:
-        """`wall_clock`: Unix time."""
+        """`wall_clock`: Unix time. `kept`: the offers of all sockets of this process. `client`: see
+        `Client.counted_as`."""
         self._app = app
         self._apps = apps
         self._questions = questions
         self._tally = tally
-        self._slots = Slots(max_streams)
+        self._slots = Slots(max_streams, kept, client)
         self._waits = StreamWaits(max_streams)
         self.wishes = ViewerWishes(self._slots, max_streams, tally)
         """What the client asks of its edges, kept until they can do it."""
@@ -142,13 +147,19 @@ class Conversation:
         its client waits for an answer."""
         kind, sdp = text(frame.type), text(frame.sdp)
         publisher, viewer = self._slots.of(Role.PUBLISH, stream), self._slots.of(Role.PLAY, stream)
-        if kind == "offer" and publisher is not None:
+        if kind == SdpType.OFFER and publisher is not None:
             return self.entrance.offer(publisher, sdp)
-        if kind == "offer" and viewer is not None:
+        if kind == SdpType.OFFER and viewer is not None:
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a viewer answers the offer that it is sent")
-        if kind == "answer" and viewer is not None and self._slots.advance(viewer, Step.ANSWERED):
-            assert viewer.node is not None  # opened, or its answer would not be wanted
-            return [Accept(session=viewer.session, node=viewer.node, sdp_answer=sdp)]
+        moving = publisher.successor if publisher is not None else None
+        awaited = any(slot is not None and slot.phase is Phase.ANSWER_WANTED for slot in (moving, viewer))
+        if kind == SdpType.ANSWER and not awaited and (two_offers.is_known(moving) or two_offers.is_known(viewer)):
+            return []
+        for slot in (moving, viewer):
+            if kind == SdpType.ANSWER and slot is not None and self._slots.advance(slot, Step.ANSWERED):
+                assert slot.node is not None  # opened, or its answer would not be wanted
+                accept = Accept(role=slot.role, session=slot.session, node=slot.node, sdp_answer=sdp)
+                return [accept, *self.sessions.answered(slot)]
         return self._ignored("unexpected_configuration")
 
     def take_candidate(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
@@ -173,9 +184,14 @@ class Conversation:
         """Whether nothing is left that belongs to this socket."""
         return not len(self._slots) and not len(self._waits)
 
+    @property
+    def sessionless(self) -> bool:
+        """Whether it has no session, nor has asked for one that is being opened. It may wait for streams."""
+        return not len(self._slots)
+
     def uses(self, node: NodeId) -> bool:
         """Whether one of this socket's sessions is at that node. Asked of every socket when a node is gone."""
-        return any(slot.node == node for slot in self._slots.all())
+        return any(one is not None and one.node == node for slot in self._slots.all() for one in (slot, slot.successor))
 
     def stream_live(self, stream: StreamId) -> list[Effect]:
         """A stream this socket may be waiting for is live."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.messages import FormerSession
 from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.verified_identity import VerifiedIdentity
@@ -48,6 +49,39 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     meta_data: str
 
 
+class MovePublisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Place and open the session in which a publisher is to go on in its living peer connection. Answered exactly once,
+    by `Sessions.opened` or `refused`, also when the socket is gone."""
+
+    session: SessionId
+    stream: StreamId
+    sdp_offer: str
+    """The newest offer of the publisher that was answered."""
+    sdp_answered: str
+    """What it was answered, while its node still takes its media; else empty."""
+    former: FormerSession | None = None
+    """At that node, if it hands its association over."""
+    credentials: Credentials
+    identity: VerifiedIdentity
+    name: str
+    meta_data: str
+
+
+class MoveAgain(msgspec.Struct, frozen=True):
+    """Call `Sessions.move_again` after about so many seconds. No origin had room for a publisher, whose own one
+    drains."""
+
+    session: SessionId
+    after_s: float
+
+
+class OfferThen(msgspec.Struct, frozen=True):
+    """Call `Sessions.offer_then` after so many seconds: the client must have reached its next node by then."""
+
+    session: SessionId
+    after_s: float
+
+
 class Reoffer(msgspec.Struct, frozen=True, kw_only=True):
     """Hand the next offer of a publisher in a living session over. Answered by `Sessions.reoffered` or
     `reoffer_refused`."""
@@ -62,6 +96,10 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     stream: StreamId
+    sdp_offered: str = ""
+    """Of one that moves while its edge still serves it: the offer of that one that the client has answered."""
+    former: FormerSession | None = None
+    """At that edge, if it hands its association over."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -70,6 +108,8 @@ class Moved(msgspec.Struct, frozen=True):
 
     old: SessionId
     new: SessionId
+    node: NodeId | None = None
+    """That has the new session. None while it is being opened."""
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -80,7 +120,7 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 class LeaveBehind(msgspec.Struct, frozen=True):
-    """A viewer was moved away from a node that is taken for gone. If the node turns out to live, the session is to be
+    """A client was moved away from a node that is taken for gone. If the node turns out to live, the session is to be
     ended there."""
 
     session: SessionId
@@ -88,8 +128,9 @@ class LeaveBehind(msgspec.Struct, frozen=True):
 
 
 class Accept(msgspec.Struct, frozen=True, kw_only=True):
-    """Hand the viewer's answer over; on refusal `Sessions.answer_refused`."""
+    """Hand the client's answer over, of a viewer or of a publisher that moves; on refusal `Sessions.answer_refused`."""
 
+    role: Role
     session: SessionId
     node: NodeId
     sdp_answer: str
@@ -151,6 +192,9 @@ Effect = (
     | Admit
     | AskAbout
     | OpenPublisher
+    | MovePublisher
+    | MoveAgain
+    | OfferThen
     | Reoffer
     | OpenViewer
     | Moved

@@ -66,15 +66,20 @@ class Entrance:
     def offer(self, slot: Slot, sdp: str) -> list[Effect]:
         """A publisher's offer. One that comes before the client is let in is kept until then; a later one takes its
         place. One that comes after the answer restarts ICE. Raises BAD_REMOTE_DESCRIPTION while the answer to the
-        first is awaited."""
+        first is awaited, and while another origin's offer is about to come or awaits its answer."""
         if slot.phase is Phase.ADMITTING:
             slot.early_offer = sdp
             return []
+        if slot.successor is not None:
+            message = "this session moves to another node; answer the offer that you are sent"
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
         if slot.phase in (Phase.CONNECTING, Phase.RUNNING) and slot.node is not None:
+            slot.next_offer = sdp
             return [Reoffer(session=slot.session, node=slot.node, sdp_offer=sdp)]
         if not self._slots.advance(slot, Step.OFFERED):
             message = "this session's first offer is not answered yet; wait for the answer"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
+        self._slots.keep(slot.session, sdp)
         return [
             OpenPublisher(
                 session=slot.session,

@@ -6,10 +6,19 @@ that takes what can be meant and turns the rest into "absent".
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 MAX_FRAME_BYTES = 80 * 1024
 """The original's text buffer; a larger frame closes the socket with 1009."""
+
+
+class SdpType(StrEnum):
+    """What a description is, in ``takeConfiguration``."""
+
+    OFFER = "offer"
+    ANSWER = "answer"
 
 
 class ClientFrame(msgspec.Struct, rename="camel"):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
 
-from rillcast.runtime.http.addresses import IpNetwork, counted_as, is_within
 from services.signaling.core.domain.client_rate import ClientRate
 
 FULL_RETRY_S = 5.0
+SHARED_COST = 0.1
+"""Of a socket of a client that shares its limits with many others: they may have ten times as many together."""
 
 
 class TurnedAway(Enum):
@@ -33,34 +33,32 @@ class Newcomers:
     """One per signaling instance. Counts by the client's own address, also behind a proxy, whose connections the
     listener does not count."""
 
-    def __init__(self, rate: ClientRate, most_open: int, unlimited: Iterable[IpNetwork]) -> None:
-        """`most_open`: of one address at one time. Neither limit holds for addresses in `unlimited`."""
+    def __init__(self, rate: ClientRate, most_open: int) -> None:
+        """`most_open`: of one address at one time."""
         self._rate = rate
         self._most_open = most_open
-        self._unlimited = tuple(unlimited)
         self._open: dict[str, int] = {}
 
-    def enter(self, address: str, now: float) -> Refusal | None:
-        """A socket comes from `address`, which is empty where it is not known. `now`: monotonic seconds. Unless it is
-        refused, `leave` is to be called when it is gone."""
-        client = counted_as(address)
-        refusal = self._refusal(client, now)
-        if refusal is not None and not is_within(address, self._unlimited):
-            return refusal
-        self._open[client] = self._open.get(client, 0) + 1
+    def enter(self, client: str, now: float, *, shared: bool = False) -> Refusal | None:
+        """A socket comes. `client`, `shared`: as `Client.counted_as` and `Client.shared`; one without a name has no
+        limit. `now`: monotonic seconds. Unless it is refused, `leave` is to be called when it is gone."""
+        if not client:
+            return None
+        cost, taken = SHARED_COST if shared else 1.0, self._open.get(client, 0)
+        if taken * cost >= self._most_open:
+            return Refusal(TurnedAway.OPEN_SOCKETS, FULL_RETRY_S)
+        wait_s = self._rate.take(client, now, cost)
+        if wait_s > 0:
+            return Refusal(TurnedAway.SOCKET, wait_s)
+        self._open[client] = taken + 1
         return None
 
-    def leave(self, address: str) -> None:
+    def leave(self, client: str) -> None:
         """A socket that was let in is gone."""
-        client = counted_as(address)
+        if not client:
+            return
         left = self._open[client] - 1
         if left:
             self._open[client] = left
         else:
             del self._open[client]
-
-    def _refusal(self, client: str, now: float) -> Refusal | None:
-        if self._open.get(client, 0) >= self._most_open:
-            return Refusal(TurnedAway.OPEN_SOCKETS, FULL_RETRY_S)
-        wait_s = self._rate.take(client, now)
-        return Refusal(TurnedAway.SOCKET, wait_s) if wait_s > 0 else None

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from rillcast.contracts.words import Role
+
+class Life(Enum):
+    """Whose life a session has."""
+
+    PUBLISH = "publish"
+    PLAY = "play"
+    MOVE = "move"
+    """Of the session in which a publisher is to go on at another origin. When its media has come there, it is a
+    publisher's session like any other."""
 
 
 class Phase(Enum):
@@ -22,7 +30,7 @@ class Phase(Enum):
     OPENING = "opening"
     """A node was asked and has not answered yet."""
     ANSWER_WANTED = "answer_wanted"
-    """Viewer: the edge's offer was sent, and the client's answer is awaited."""
+    """Viewer, and publisher that moves: the node's offer was sent, and the client's answer is awaited."""
     CONNECTING = "connecting"
     """Both descriptions are exchanged, and the node waits for ICE, DTLS and, of a publisher, for media."""
     RUNNING = "running"
@@ -46,9 +54,9 @@ class Step(Enum):
     REFUSED = "refused"
     """No node takes the session: each that was asked refused or did not answer, or there was none."""
     ANSWERED = "answered"
-    """The viewer's answer to the edge's offer came."""
+    """The client's answer to the node's offer came."""
     ANSWER_REFUSED = "answer_refused"
-    """The edge does not take the viewer's answer."""
+    """The node does not take the client's answer."""
     STARTED = "started"
     """Media flows (publisher), or can flow (viewer)."""
     CLOSED = "closed"
@@ -56,7 +64,8 @@ class Step(Enum):
     NODE_LEFT = "node_left"
     """The node drains, or it died: nothing was heard of it for some seconds."""
     EXPIRED = "expired"
-    """The time to start is over. A session that is connecting is watched over by its node."""
+    """The time to start is over. A session that is connecting is watched over by its node, but for a move, whose client
+    can still be asked to come back."""
     LEFT = "left"
     """The client stopped, or its socket is gone."""
 
@@ -84,7 +93,7 @@ _PUBLISH = {
     (Phase.GIVEN_UP, Step.OPENED): Phase.OVER,
     (Phase.GIVEN_UP, Step.REFUSED): Phase.OVER,
 }
-"""A publisher whose node leaves is asked to come back; until it does, its session stays as it is."""
+"""A publisher whose node leaves moves, or is asked to come back. Until it has, its session stays as it is."""
 
 _PLAY = {
     (Phase.ADMITTING, Step.ADMITTED): Phase.OPENING,
@@ -114,9 +123,35 @@ _PLAY = {
 }
 """A viewer whose edge leaves goes on with another session, at another edge."""
 
-TABLES: Mapping[Role, Mapping[tuple[Phase, Step], Phase]] = {Role.PUBLISH: _PUBLISH, Role.PLAY: _PLAY}
+_MOVE = {
+    (Phase.OPENING, Step.OPENED): Phase.ANSWER_WANTED,
+    (Phase.OPENING, Step.REFUSED): Phase.OVER,
+    (Phase.OPENING, Step.CLOSED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.EXPIRED): Phase.GIVEN_UP,
+    (Phase.OPENING, Step.LEFT): Phase.GIVEN_UP,
+    (Phase.ANSWER_WANTED, Step.ANSWERED): Phase.CONNECTING,
+    (Phase.ANSWER_WANTED, Step.CLOSED): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.NODE_LEFT): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.EXPIRED): Phase.OVER,
+    (Phase.ANSWER_WANTED, Step.LEFT): Phase.OVER,
+    (Phase.CONNECTING, Step.ANSWER_REFUSED): Phase.OVER,
+    (Phase.CONNECTING, Step.STARTED): Phase.RUNNING,
+    (Phase.CONNECTING, Step.CLOSED): Phase.OVER,
+    (Phase.CONNECTING, Step.NODE_LEFT): Phase.OVER,
+    (Phase.CONNECTING, Step.EXPIRED): Phase.OVER,
+    (Phase.CONNECTING, Step.LEFT): Phase.OVER,
+    (Phase.GIVEN_UP, Step.OPENED): Phase.OVER,
+    (Phase.GIVEN_UP, Step.REFUSED): Phase.OVER,
+}
+"""A move that came to nothing is over, and the session that was to move is as it was."""
+
+TABLES: Mapping[Life, Mapping[tuple[Phase, Step], Phase]] = {
+    Life.PUBLISH: _PUBLISH,
+    Life.PLAY: _PLAY,
+    Life.MOVE: _MOVE,
+}
 
 
-def following(role: Role, phase: Phase, step: Step) -> Phase | None:
+def following(life: Life, phase: Phase, step: Step) -> Phase | None:
     """The next phase; None when `step` has no place in `phase`."""
-    return TABLES[role].get((phase, step))
+    return TABLES[life].get((phase, step))

@@ -24,6 +24,10 @@ _FAULTS = {
     ),
 }
 """Ends that the client is told as an error, whenever they come."""
+_BEYOND_LIMIT = {
+    Role.PUBLISH: RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "the app's limit of streams is reached"),
+    Role.PLAY: RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, "the limit of viewers is reached"),
+}
 _LATE = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time")
 _CLOSED_BEFORE_START = {
     EndReason.ICE_TIMEOUT: _LATE,
@@ -59,7 +63,8 @@ def starting(slot: Slot) -> list[str]:
 
 def closing(slot: Slot, reason: EndReason) -> list[str]:
     """Its node ended the session. `slot` is still in the phase it was in."""
-    error = _FAULTS.get(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
+    beyond = _BEYOND_LIMIT[slot.role] if reason is EndReason.LIMIT_REACHED else None
+    error = beyond or _FAULTS.get(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
     frames = [replies.error(error, slot.stream)] if error is not None else []
     if slot.phase is Phase.RUNNING or slot.moving or error is None:
         frames.append(ended(slot))

@@ -10,7 +10,7 @@ from rillcast.contracts.ids import NodeId, SessionId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.ports import Tally
-from services.signaling.websocket.domain import replies, session_events
+from services.signaling.websocket.domain import replies, session_events, two_offers
 from services.signaling.websocket.domain.effects import (
     Effect,
     End,
@@ -22,7 +22,8 @@ from services.signaling.websocket.domain.effects import (
     OpenViewer,
     Send,
 )
-from services.signaling.websocket.domain.phases import Phase, Step, following
+from services.signaling.websocket.domain.phases import Life, Phase, Step, following
+from services.signaling.websocket.domain.publisher_moves import PublisherMoves, former_session
 from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.stream_waits import StreamWaits
 from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
@@ -39,6 +40,7 @@ class Sessions:
         self._waits = waits
         self._wishes = wishes
         self._tally = tally
+        self._moves = PublisherMoves(slots, tally)
 
     # ---- answers of nodes
 
@@ -53,8 +55,13 @@ class Sessions:
             )
             return [end, Forget(answer.session)]
         slot.node, slot.restored = answer.node, answer.restored
-        kind, subscriber = "answer" if slot.role is Role.PUBLISH else "offer", slot.credentials.subscriber_id
-        return [Send(replies.configuration(slot.stream, kind, answer.sdp, answer.id_mapping, subscriber))]
+        self._slots.kept.answered(slot.session, answer.sdp)
+        if slot.life is Life.MOVE:
+            return self._moves.opened(slot, answer)
+        if slot.role is Role.PLAY:
+            return [two_offers.first(slot, answer)]
+        subscriber = slot.credentials.subscriber_id
+        return [Send(replies.configuration(slot.stream, "answer", answer.sdp, answer.id_mapping, subscriber))]
 
     def refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
         """No node takes the session. The client is told why, unless it has given the session up."""
@@ -64,28 +71,42 @@ class Sessions:
         wanted = slot.phase is Phase.OPENING
         if wanted:
             self._wishes.at_end(slot)
+        former = slot.moves_from
         if not self._slots.advance(slot, Step.REFUSED):
             return []
+        if former is not None:
+            return [Forget(session), *(self._moves.refused(former, error) if wanted else [])]
         return [Forget(session), *(self._tell_refusal(slot, error) if wanted else [])]
 
     def reoffered(self, answer: SessionAnswer) -> list[Effect]:
-        """A publisher's node has restarted ICE."""
+        """A publisher's node has restarted ICE. If the client was meanwhile sent the offer of another node, it has
+        taken its own offer back."""
         slot = self._slots.session(answer.session)
         if slot is None or slot.phase not in (Phase.CONNECTING, Phase.RUNNING):
             return []
+        if slot.successor is not None and slot.successor.phase is not Phase.OPENING:
+            return []
+        if slot.next_offer:
+            self._slots.keep(slot.session, slot.next_offer, answer.sdp)
+            slot.next_offer = ""
         subscriber = slot.credentials.subscriber_id
         return [Send(replies.configuration(slot.stream, "answer", answer.sdp, answer.id_mapping, subscriber))]
 
     def reoffer_refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
         """A publisher's node takes no other offer. The session goes on as it was."""
         slot = self._slots.session(session)
-        return [] if slot is None else [Send(replies.error(error, slot.stream))]
+        if slot is None:
+            return []
+        slot.next_offer = ""
+        return [Send(replies.error(error, slot.stream))]
 
     def answer_refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
-        """The edge does not take the viewer's answer. A session that runs nevertheless goes on."""
+        """The node does not take the client's answer. A session that runs nevertheless goes on."""
         slot = self._slots.session(session)
-        if slot is None or following(slot.role, slot.phase, Step.ANSWER_REFUSED) is None:
+        if slot is None or following(slot.life, slot.phase, Step.ANSWER_REFUSED) is None:
             return []
+        if slot.life is Life.MOVE:
+            return self._moves.answer_refused(slot)
         return [*self.leave(slot, Step.ANSWER_REFUSED, EndReason.REFUSED), *self._tell_refusal(slot, error)]
 
     def _tell_refusal(self, slot: Slot, error: RillcastError) -> list[Effect]:
@@ -97,37 +118,57 @@ class Sessions:
             return self._waits.not_live(slot.stream)
         return [told]
 
+    def answered(self, slot: Slot) -> list[Effect]:
+        """The client has answered the offer of a node."""
+        return two_offers.answered(slot)
+
     # ---- events
 
     def changed(self, event: SessionChanged, now: Now) -> list[Effect]:
         """A node says that something happened to a session. What comes late, or before its answer, changes nothing."""
         slot = self._slots.session(event.session)
-        if slot is None or following(slot.role, slot.phase, Step.CLOSED) is None:
+        if slot is None or following(slot.life, slot.phase, Step.CLOSED) is None:
             return []  # given up, or not asked for yet
         if slot.node not in (None, event.node) or event.reason is EndReason.NOT_ANSWERED:
             return []  # of a node that was asked before, and answered too late
         if event.state is SessionState.CLOSED:
-            reason = event.reason or EndReason.OTHER
-            return self._node_leaves(slot, now) if reason is EndReason.DRAINING else self._closed(slot, reason)
+            return self._ended_there(slot, event, now)
+        if event.reached:
+            return two_offers.then(slot)
+        if slot.life is Life.MOVE:
+            return self._moves.media_came(slot, now) if session_events.starts(slot.role, event.state) else []
         effects = self._started(slot, now) if session_events.starts(slot.role, event.state) else []
         if slot.role is Role.PLAY:
             effects += [Send(frame) for frame in session_events.measured(slot, event)]
         return effects
 
     def node_gone(self, node: NodeId, now: Now) -> list[Effect]:
-        """A node died or left. Viewers there are opened at another edge, and publishers are asked to come back."""
+        """A node died or left. Viewers and publishers there are opened at another one."""
         effects: list[Effect] = []
         for slot in self._slots.all():
+            effects += self._moves.node_gone(slot, node, now)
             if slot.node == node:
+                slot.node_gone = True
                 behind = [LeaveBehind(slot.session, node)] if slot.role is Role.PLAY else []
                 effects += [*behind, *self._node_leaves(slot, now)]
         return effects
 
+    def move_again(self, session: SessionId, now: Now) -> list[Effect]:
+        """It is time to look once more for an origin with room. Nothing happens to a session that is over."""
+        return self._moves.again(self._slots.session(session), now)
+
+    def offer_then(self, session: SessionId) -> list[Effect]:
+        """It is time for the second offer of the node that a client moves to, whether it was reached or not."""
+        return two_offers.then(self._slots.session(session))
+
     def expired(self, session: SessionId) -> list[Effect]:
-        """The time to start is over. A session that is connecting or runs by then is left alone."""
+        """The time to start, or to move, is over. A session that runs by then is left alone, and one that is connecting
+        if it does not move."""
         slot = self._slots.session(session)
-        if slot is None or following(slot.role, slot.phase, Step.EXPIRED) is None:
+        if slot is None or following(slot.life, slot.phase, Step.EXPIRED) is None:
             return []
+        if slot.life is Life.MOVE:
+            return self._moves.expired(slot)
         failure = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the client did not answer in time")
         self._tally.joined(_figure(slot), failure.code.value)
         return [*self.leave(slot, Step.EXPIRED, EndReason.START_TIMEOUT), Send(replies.error(failure, slot.stream))]
@@ -139,7 +180,21 @@ class Sessions:
         self._tally.joined(figure, "ok", now - slot.asked_at)
         effects: list[Effect] = [] if slot.moving else [Send(frame) for frame in session_events.starting(slot)]
         slot.moving = False
+        two_offers.forget(slot)
+        if slot.predecessor is not None:
+            (before, node), slot.predecessor = slot.predecessor, None
+            effects.append(End(session=before, node=node, reason=EndReason.REPLACED))
         return effects + self._wishes.at_start(slot)
+
+    def _ended_there(self, slot: Slot, event: SessionChanged, now: Now) -> list[Effect]:
+        reason = event.reason or EndReason.OTHER
+        if slot.life is Life.MOVE:
+            return self._moves.closed(slot, reason, now)
+        if reason is EndReason.DRAINING:
+            return self._node_leaves(slot, now, event)
+        if self._moves.goes_on(slot, reason):
+            return []
+        return [*self._moves.end(slot, reason), *self._closed(slot, reason)]
 
     def _closed(self, slot: Slot, reason: EndReason) -> list[Effect]:
         effects: list[Effect] = [Send(frame) for frame in session_events.closing(slot, reason)]
@@ -147,12 +202,13 @@ class Sessions:
             self._tally.joined(_figure(slot), "failed")
         return effects + self._gone(slot, Step.CLOSED)
 
-    def _node_leaves(self, slot: Slot, now: Now) -> list[Effect]:
-        """A viewer gets an offer of another edge on its living PeerConnection; a publisher is asked to come back anew,
-        and then takes its stream over wherever it lands."""
+    def _node_leaves(self, slot: Slot, now: Now, drains: SessionChanged | None = None) -> list[Effect]:
+        """The client gets an offer of another node on its living PeerConnection, or two. `drains`: what the node has
+        said, if it goes on until then."""
         if slot.role is Role.PUBLISH:
+            slot.association = drains.association if drains is not None else slot.association
             self._slots.advance(slot, Step.NODE_LEFT)
-            return [Send(replies.SERVER_WILL_STOP)]
+            return self._moves.begin(slot, now)
         successor = Slot(
             role=Role.PLAY,
             stream=slot.stream,
@@ -165,13 +221,19 @@ class Sessions:
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
             moving=slot.has_run,
+            predecessor=(slot.session, slot.node) if slot.node is not None and drains is not None else None,
         )
         moved: list[Effect] = [Moved(slot.session, successor.session)] if slot.held else []
         effects = [*moved, *self._gone(slot, Step.NODE_LEFT)]
         self._slots.add(successor)
         return [
             *effects,
-            OpenViewer(session=successor.session, stream=successor.stream),
+            OpenViewer(
+                session=successor.session,
+                stream=successor.stream,
+                sdp_offered=drains.sdp_offered if drains is not None else "",
+                former=None if drains is None else former_session(drains.node, drains.session, drains.association),
+            ),
             ExpireLater(successor.session, successor.start_timeout_s),
         ]
 
@@ -181,7 +243,7 @@ class Sessions:
         """End a session from this side. `step` must have a place in its phase; `keep_stream_s`: publishers only."""
         keep_stream_s = keep_stream_s if slot.role is Role.PUBLISH else 0.0
         slot.keep_stream_s = keep_stream_s
-        gone = self._gone(slot, step)
+        gone = [*self._moves.end(slot, reason, keep_stream_s), *self._gone(slot, step)]
         if slot.node is None:
             return gone
         return [End(session=slot.session, node=slot.node, reason=reason, keep_stream_s=keep_stream_s), *gone]

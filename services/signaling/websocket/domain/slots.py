@@ -8,10 +8,11 @@ from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
-from services.signaling.websocket.domain.phases import Phase, Step, following
+from services.signaling.websocket.domain.kept_offers import KeptOffers
+from services.signaling.websocket.domain.phases import Life, Phase, Step, following
 
 
-class Slot(msgspec.Struct, kw_only=True):
+class Slot(msgspec.Struct, kw_only=True, eq=False):
     """One session of a publisher or a viewer, as its socket knows it."""
 
     role: Role
@@ -28,6 +29,8 @@ class Slot(msgspec.Struct, kw_only=True):
     """How long the client has until both descriptions are exchanged. Known once it is let in."""
     early_offer: str | None = None
     """Publisher: the offer that came before the client was let in."""
+    next_offer: str = ""
+    """Publisher: the offer that it made in its living session, until its node has answered."""
     node: NodeId | None = None
     """The origin or edge that has the session; None until it is opened."""
     name: str = ""
@@ -37,8 +40,37 @@ class Slot(msgspec.Struct, kw_only=True):
     """Last rendition the client was told of, or assumed to know."""
     moving: bool = False
     """Viewer: it runs as far as the client knows, while another edge takes it over."""
+    predecessor: tuple[SessionId, NodeId] | None = None
+    """Viewer: the session at the edge that drains, which serves the client until this one has started."""
     keep_stream_s: float = 0.0
     """Given up: what the node is told when its answer comes."""
+    successor: Slot | None = None
+    """Publisher: the session in which it is to go on at another origin."""
+    moves_from: Slot | None = None
+    """Publisher: the session that is to go on in this one."""
+    moves: int = 0
+    """Publisher: how often another origin was asked for since it has this session."""
+    offer: str = ""
+    """Client that moves: the second of two offers, until it is sent."""
+    told: str = ""
+    """Publisher that moves: the newest offer that it was sent."""
+    offers: int = 1
+    """Of the node, to a client that moves there, and to a viewer."""
+    offered: int = 0
+    """How many of them it was sent."""
+    keeps_association: bool = False
+    """See `SessionAnswer`."""
+    id_mapping: dict[str, str] = msgspec.field(default_factory=dict)
+    """Viewer that moves: what goes with the second offer, until it is sent."""
+    association: str = ""
+    """Publisher whose node drains: the right to its association, see `FormerSession`."""
+    node_gone: bool = False
+    """Publisher: whether its node is taken for gone. One that drains still has the session."""
+
+    @property
+    def life(self) -> Life:
+        """By which table its phases follow each other."""
+        return Life(self.role.value) if self.moves_from is None else Life.MOVE
 
     @property
     def has_run(self) -> bool:
@@ -49,9 +81,12 @@ class Slot(msgspec.Struct, kw_only=True):
 class Slots:
     """Found by stream and role while the client has a use for them; by session until they are over."""
 
-    def __init__(self, most: int) -> None:
-        """`most`: sessions the client may have. Sessions given up are bounded by the requests under way."""
+    def __init__(self, most: int, kept: KeptOffers | None = None, client: str = "") -> None:
+        """`most`: sessions the client may have. Sessions given up are bounded by the requests under way. `kept`: of all
+        sockets of this process; an offer is dropped with its session. `client`: see `Client.counted_as`."""
         self._most = most
+        self._client = client
+        self.kept = KeptOffers() if kept is None else kept
         self._by_name: dict[tuple[Role, StreamId], Slot] = {}
         self._by_session: dict[SessionId, Slot] = {}
 
@@ -73,6 +108,10 @@ class Slots:
         """How many sessions are not over, those given up included."""
         return len(self._by_session)
 
+    def keep(self, session: SessionId, offer: str, answer: str = "") -> None:
+        """What is needed to move the publisher with this session, in the client's share of the room for it."""
+        self.kept.keep(session, offer, answer, client=self._client)
+
     def add(self, slot: Slot) -> None:
         """A new session; it takes the place of its stream's former one."""
         self._by_name[slot.role, slot.stream] = slot
@@ -80,7 +119,7 @@ class Slots:
 
     def advance(self, slot: Slot, step: Step) -> bool:
         """Move a session on. False when the step has no place in its phase; then nothing changes."""
-        phase = following(slot.role, slot.phase, step)
+        phase = following(slot.life, slot.phase, step)
         if phase is None:
             return False
         slot.phase = phase
@@ -88,7 +127,24 @@ class Slots:
             del self._by_name[slot.role, slot.stream]
         if phase is Phase.OVER:
             del self._by_session[slot.session]
+            self.kept.drop(slot.session)
         return True
+
+    def move(self, slot: Slot, successor: Slot) -> None:
+        """The publisher of `slot` is to go on in another session. Until `moved`, the client has still the former."""
+        slot.successor, successor.moves_from = successor, slot
+        self._by_session[successor.session] = successor
+
+    def moved(self, successor: Slot) -> Slot:
+        """The publisher has gone on in this session, which is running: it takes the place of the former one, which is
+        over."""
+        former, successor.moves_from = successor.moves_from, None
+        assert former is not None
+        former.successor, former.phase = None, Phase.OVER
+        del self._by_session[former.session]
+        self._by_name[successor.role, successor.stream] = successor
+        self.kept.hand_on(former.session, successor.session, successor.told)
+        return former
 
     def of(self, role: Role, stream: StreamId) -> Slot | None:
         """The session in which the client publishes or plays a stream; None when it does not."""

@@ -18,6 +18,8 @@ class SocketEnd(StrEnum):
     """It answered no ping for 20 s."""
     SLOW = "slow"
     """It reads too slowly: more would wait for it than `Outgoing` takes, or nothing could be sent for too long."""
+    GAVE_WAY = "gave_way"
+    """It had nothing under way, and another client needed its place."""
     DRAINING = "draining"
     """This instance goes away."""
     # refused before it was a socket
@@ -29,6 +31,7 @@ CODES = {
     SocketEnd.TOO_LARGE: 1009,
     SocketEnd.FLOOD: 1008,
     SocketEnd.SLOW: 1013,
+    SocketEnd.GAVE_WAY: 1013,
     SocketEnd.DRAINING: 1001,
 }
 """The code in the close frame, where this side closes the socket."""

@@ -8,8 +8,10 @@ import msgspec
 
 from rillcast.contracts.ids import AppName
 from rillcast.node.background import BackgroundTasks
+from services.signaling.core.domain.identity import Client
 from services.signaling.core.ports import MediaNodes, SessionEvents, Tally
 from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
@@ -25,5 +27,6 @@ class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
     waiting_room: WaitingRoom
     tasks: BackgroundTasks
     tally: Tally
-    conversation: Callable[[AppName], Conversation]
-    """A new conversation in an app."""
+    changes: ChangeRate
+    conversation: Callable[[AppName, Client], Conversation]
+    """A new conversation of a client in an app."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -24,8 +25,11 @@ from services.signaling.websocket.domain.effects import (
     Forget,
     GiveUp,
     LeaveBehind,
+    MoveAgain,
     Moved,
+    MovePublisher,
     Mute,
+    OfferThen,
     OpenPublisher,
     OpenViewer,
     Reoffer,
@@ -54,11 +58,11 @@ class SocketSessions:
         self._client = client
         self._services = services
         self._send = send
-        self._conversation: Conversation = services.conversation(app)
+        self._conversation: Conversation = services.conversation(app, client)
         self._admitting: dict[SessionId, asyncio.Task[None]] = {}
         self._opening: dict[SessionId, asyncio.Event] = {}
         self._in_flight = 0
-        services.waiting_room.enter(number, self._tell_live)
+        services.waiting_room.enter(number, self._tell_live, client.counted_as)
 
     # ---- what happens
 
@@ -76,6 +80,11 @@ class SocketSessions:
         """Whether nothing is left here of a socket that is gone: no session, and no request under way."""
         return self._conversation.idle and not self._admitting and not self._opening and not self._in_flight
 
+    @property
+    def sessionless(self) -> bool:
+        """The same of a socket that perhaps waits for streams."""
+        return self._conversation.sessionless and not self._admitting and not self._opening and not self._in_flight
+
     def uses(self, node: NodeId) -> bool:
         """Whether one of this socket's sessions is at that node."""
         return self._conversation.uses(node)
@@ -91,6 +100,12 @@ class SocketSessions:
 
     def _tell_live(self, stream: StreamId) -> None:
         self._carry_out(self._conversation.stream_live(stream))
+
+    def _offer_then(self, session: SessionId) -> None:
+        self._carry_out(self._conversation.sessions.offer_then(session))
+
+    def _move_again(self, session: SessionId) -> None:
+        self._carry_out(self._conversation.sessions.move_again(session, _now()))
 
     def _expire(self, session: SessionId) -> None:
         self._carry_out(self._conversation.sessions.expired(session))
@@ -115,7 +130,7 @@ class SocketSessions:
                 self._send(frame)
             case Admit() | AskAbout():
                 self._let_in(effect)
-            case OpenPublisher() | OpenViewer():
+            case OpenPublisher() | OpenViewer() | MovePublisher():
                 self._open(effect)
             case GiveUp(session):
                 self._give_up(session)
@@ -133,12 +148,22 @@ class SocketSessions:
                 services.waiting_room.wait(self._number, self._app, stream)
             case StopWaiting(stream):
                 services.waiting_room.stop(self._number, self._app, stream)
-            case ExpireLater(session, after_s):
-                asyncio.get_running_loop().call_later(after_s, self._expire, session)
+            case ExpireLater() | MoveAgain() | OfferThen():
+                self._later(effect)
+
+    def _later(self, effect: ExpireLater | MoveAgain | OfferThen) -> None:
+        """Those who found no room at the same moment do not come back at the same moment."""
+        loop = asyncio.get_running_loop()
+        if isinstance(effect, ExpireLater):
+            loop.call_later(effect.after_s, self._expire, effect.session)
+        elif isinstance(effect, OfferThen):
+            loop.call_later(effect.after_s, self._offer_then, effect.session)
+        else:
+            loop.call_later(effect.after_s * random.uniform(0.5, 1.5), self._move_again, effect.session)
 
     def _hand_on(self, effect: Forget | Moved) -> None:
         if isinstance(effect, Moved):
-            self._services.joins.moved(effect.old, effect.new)
+            self._services.joins.moved(effect.old, effect.new, effect.node)
             return
         self._services.events.forget(effect.session)
         self._services.joins.forget(effect.session)
@@ -224,14 +249,14 @@ class SocketSessions:
         if session in self._opening:
             self._opening[session].set()
 
-    def _open(self, effect: OpenPublisher | OpenViewer) -> None:
+    def _open(self, effect: OpenPublisher | OpenViewer | MovePublisher) -> None:
         """On the side: the answer is needed even when the socket is gone by then, to end the session again."""
         session = effect.session
         self._services.events.want(session, self._changed)
         left = self._opening[session] = asyncio.Event()
         self._start(self._await_answer(effect, left), lambda busy: self._refused(session, busy))
 
-    async def _await_answer(self, effect: OpenPublisher | OpenViewer, left: asyncio.Event) -> None:
+    async def _await_answer(self, effect: OpenPublisher | OpenViewer | MovePublisher, left: asyncio.Event) -> None:
         session = effect.session
         try:
             answer = await self._ask_for(effect, left)
@@ -244,18 +269,27 @@ class SocketSessions:
             del self._opening[session]
             self._carry_out(self._conversation.sessions.opened(answer))
 
-    async def _ask_for(self, effect: OpenPublisher | OpenViewer, left: asyncio.Event) -> SessionAnswer:
-        if isinstance(effect, OpenPublisher):
-            return await self._publish(effect, left)
-        join = ViewerJoin(app=self._app, stream=effect.stream, session=effect.session, client=self._client)
-        return await self._services.joins.play(join, left)
+    async def _ask_for(self, effect: OpenPublisher | OpenViewer | MovePublisher, left: asyncio.Event) -> SessionAnswer:
+        joins = self._services.joins
+        if not isinstance(effect, OpenViewer):
+            ask = joins.publish if isinstance(effect, OpenPublisher) else joins.move
+            return await ask(self._publisher(effect), left)
+        join = ViewerJoin(
+            app=self._app,
+            stream=effect.stream,
+            session=effect.session,
+            client=self._client,
+            sdp_offered=effect.sdp_offered,
+            former=effect.former,
+        )
+        return await joins.play(join, left)
 
     def _refused(self, session: SessionId, error: RillcastError) -> None:
         del self._opening[session]
         self._carry_out(self._conversation.sessions.refused(session, error))
 
-    async def _publish(self, effect: OpenPublisher, left: asyncio.Event) -> SessionAnswer:
-        join = PublisherJoin(
+    def _publisher(self, effect: OpenPublisher | MovePublisher) -> PublisherJoin:
+        return PublisherJoin(
             app=self._app,
             stream=effect.stream,
             session=effect.session,
@@ -263,23 +297,34 @@ class SocketSessions:
             credentials=effect.credentials,
             identity=effect.identity,
             sdp_offer=effect.sdp_offer,
+            sdp_answered=effect.sdp_answered if isinstance(effect, MovePublisher) else "",
+            former=effect.former if isinstance(effect, MovePublisher) else None,
             name=effect.name,
             meta_data=effect.meta_data,
+            movable=True,
         )
-        return await self._services.joins.publish(join, left)
+
+    async def _accept_move(self, effect: Accept) -> None:
+        try:
+            await self._services.nodes.accept_move(effect.session, effect.node, effect.sdp_answer)
+        except RillcastError as error:
+            log.info("An origin did not take a publisher's answer", session=effect.session, code=error.code.value)
+            self._answer_refused(effect.session, error)
 
     def _hand_over(self, effect: Accept | Reoffer) -> None:
         """A description for a node that has the session already."""
         if isinstance(effect, Accept):
-            self._start(self._accept(effect), lambda busy: self._answer_refused(effect.session, busy))
+            accept = self._accept if effect.role is Role.PLAY else self._accept_move
+            self._start(accept(effect), lambda busy: self._answer_refused(effect.session, busy))
         else:
             self._start(self._reoffer(effect), lambda busy: self._reoffer_refused(effect.session, busy))
 
     async def _reoffer(self, effect: Reoffer) -> None:
         try:
+            self._services.changes.check(self._client.counted_as)
             answer = await self._services.nodes.reoffer(effect.session, effect.node, effect.sdp_offer)
         except RillcastError as error:
-            log.info("An origin did not take another offer", session=effect.session, reason=error.message)
+            log.info("An origin did not take another offer", session=effect.session, reason=error.loggable)
             self._reoffer_refused(effect.session, error)
         else:
             self._carry_out(self._conversation.sessions.reoffered(answer))
@@ -291,7 +336,7 @@ class SocketSessions:
         try:
             await self._services.joins.accept(effect.session, effect.node, effect.sdp_answer)
         except RillcastError as error:
-            log.info("An edge did not take a viewer's answer", session=effect.session, reason=error.message)
+            log.info("An edge did not take a viewer's answer", session=effect.session, reason=error.loggable)
             self._answer_refused(effect.session, error)
 
     def _answer_refused(self, session: SessionId, error: RillcastError) -> None:
@@ -302,9 +347,11 @@ class SocketSessions:
 
         async def ask() -> None:
             try:
+                self._services.changes.check(self._client.counted_as)
                 await asking
             except RillcastError as error:
-                log.info("A node refused a client's wish", what=what, reason=error.message)
+                asking.close()
+                log.info("A client's wish was refused", what=what, reason=error.loggable)
 
         self._start(ask(), lambda busy: asking.close())
 

@@ -24,21 +24,26 @@ class WaitingRoom:
         self._waiting = waiting
         self._live_by_key = live_by_key
         self._tasks = tasks
-        self._sockets: dict[int, Tell] = {}
+        self._sockets: dict[int, tuple[Tell, str]] = {}
         self._telling: set[str] = set()
 
-    def enter(self, number: int, tell: Tell) -> None:
-        """A socket that may come to wait. `tell` must not block."""
-        self._sockets[number] = tell
+    def enter(self, number: int, tell: Tell, client: str = "") -> None:
+        """A socket that may come to wait. `tell` must not block. `client`: see `Client.counted_as`."""
+        self._sockets[number] = tell, client
 
     def leave(self, number: int) -> None:
         """The socket is gone, and waits for nothing any more: `stop` was called for each of its streams."""
         self._sockets.pop(number, None)
 
     def wait(self, number: int, app: AppName, stream: StreamId) -> None:
-        """Tell this socket when the stream is live. Beyond the bound it isn't told and asks again by itself."""
+        """Tell this socket when the stream is live. Beyond the bound it isn't told and asks again by itself.
+        A socket that is gone waits for nothing."""
         key = stream_key(app, stream)
-        self._waiting.add(key, number)
+        if (socket := self._sockets.get(number)) is None:
+            return
+        _, client = socket
+        if refused := self._waiting.add(key, number, client):
+            metrics.PLACES_REFUSED.labels("waiting", refused).inc()
         metrics.WAITING.set(self._waiting.size)
         if self._live_by_key(key) is not None:
             self.changed(key)
@@ -68,9 +73,9 @@ class WaitingRoom:
                 live = self._live_by_key(key)
                 if live is None or not self._waiting.anybody(key):
                     return
-                tell = self._sockets.get(told.waiter)
-                if self._waiting.remove(key, told.waiter) and tell is not None:
-                    tell(live.stream)
+                socket = self._sockets.get(told.waiter)
+                if self._waiting.remove(key, told.waiter) and socket is not None:
+                    socket[0](live.stream)
         finally:
             self._telling.discard(key)
         self.changed(key)

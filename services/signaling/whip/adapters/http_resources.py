@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -35,9 +35,12 @@ class WhipResources:
         reports: Reports,
         events: SessionEvents,
         signer: ResourceSigner,
+        allowed: Callable[[Request], None],
         more: Mapping[str, Handler],
     ) -> None:
-        """`kind`: of the nodes where such sessions live. `more`: methods that somebody else answers."""
+        """`kind`: of the nodes where such sessions live. `allowed`: raises `TooOften` for a client that changes too
+        much. `more`: methods that somebody else answers."""
+        self._allowed = allowed
         self._role = role
         self._kind = kind
         self._reports = reports
@@ -66,6 +69,7 @@ class WhipResources:
     async def _patch(self, request: Request) -> Response:
         """RFC 9725 §4.3: trickle is conditional on the ICE session's tag, a restart says ``*``."""
         resource = self._resource(request)
+        self._allowed(request)
         if media_type(request) != FRAGMENT:
             raise BodyRefused(415, f"send {FRAGMENT}")
         condition = request.headers.get("if-match")
@@ -74,7 +78,7 @@ class WhipResources:
         fragment = (await read_body(request, MAX_FRAGMENT_BYTES)).decode("utf-8", "replace")
         if condition.strip() == "*":
             return await self._restart_ice(resource, fragment)
-        if not any(self._is_present(resource, tag.strip()) for tag in condition.split(",")):
+        if not any(self._is_present(resource, _strong(tag)) for tag in condition.split(",")):
             return PlainTextResponse("that is not the tag of the session's present ICE session", 412)
         parse_candidates(fragment)
         return Response(status_code=204)
@@ -89,6 +93,7 @@ class WhipResources:
         """Also good when the session is over, or its node is gone and the session with it. A node that lives and does
         not answer is a refusal. Answers a Result, as Ant Media does."""
         resource = self._resource(request)
+        self._allowed(request)
         self._events.forget(resource.session)
         self._joins.forget(resource.session)
         self._tags.drop(resource.session)
@@ -113,3 +118,8 @@ class WhipResources:
         tag = self._signer.tag(resource.session, secrets.token_hex(8))
         self._tags.set(resource.session, tag)
         return tag
+
+
+def _strong(tag: str) -> str:
+    """The tag as we issued it. A proxy that compresses answers marks their tags as weak."""
+    return tag.strip().removeprefix("W/")

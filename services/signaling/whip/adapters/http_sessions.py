@@ -29,8 +29,9 @@ from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.webhook_question import java_map
-from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Streams, Tally
+from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Tally, WatchedStreams
 from services.signaling.core.usecases.admission import Admission
+from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
 from services.signaling.whip.adapters.http_resources import WhipResources
@@ -38,13 +39,15 @@ from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
 from services.signaling.whip.usecases.join_watch import JoinWatch
 
 MAX_SDP_BYTES = 256 * 1024
+LOST_RETRY_S = 1.0
+"""When a viewer asks again for a stream that has lost its node: a publisher returns within seconds."""
 
 
 class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoints of both roles share. One per signaling instance."""
 
     admission: Admission
-    streams: Streams
+    streams: WatchedStreams
     joins: Joins
     nodes: MediaNodes
     reports: Reports
@@ -53,6 +56,7 @@ class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     signer: ResourceSigner
     secrets: PublisherSecrets
     tally: Tally
+    changes: ChangeRate
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class HttpSessions(ABC):
             reports=services.reports,
             events=services.events,
             signer=services.signer,
+            allowed=lambda request: services.changes.check(services.clients.read(request).counted_as),
             more={"POST": self._create} if self.does is Role.PUBLISH else {},
         )
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
@@ -119,9 +124,11 @@ class HttpSessions(ABC):
             query=java_map(request.query_params.multi_items()),
         )
         try:
-            admitted = await self._services.admission.admit(applicant)
+            self._services.admission.knock(applicant)
+            body = await read_body(request, MAX_SDP_BYTES) if media_type(request) == SDP else b""
+            admitted = await self._services.admission.admit(applicant, knocked=True)
             self.check(applicant, admitted)
-            offer = await self._offer(request)
+            offer = self._offer(request, body)
             asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
             async with _leaving(request) as left:
                 answer = await self.open(asked, left)
@@ -146,11 +153,10 @@ class HttpSessions(ABC):
         holder = self.resources.holder(request) if again else ""
         return msgspec.structs.replace(client, holder=holder or self._services.secrets.new_holder())
 
-    async def _offer(self, request: Request) -> str:
+    def _offer(self, request: Request, body: bytes) -> str:
         if media_type(request) != SDP:
             self._services.tally.refused_input("content_type")
             raise BodyRefused(415, f"the offer must be sent as {SDP}")
-        body = await read_body(request, MAX_SDP_BYTES)
         try:
             offer = body.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -217,7 +223,11 @@ class Whep(HttpSessions):
     running = SessionState.CONNECTED
 
     def check(self, applicant: Applicant, admitted: Admitted) -> None:
-        if admitted.waits or self._services.streams.live(applicant.app, applicant.stream) is None:
+        streams, app, stream = self._services.streams, applicant.app, applicant.stream
+        if admitted.waits or streams.live(app, stream) is None:
+            if streams.has_lost_owner(app, stream):
+                why = f"the node of the stream {stream} is gone, and its publisher is waited for"
+                raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, why, LOST_RETRY_S)
             raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {applicant.stream} is not live")
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:

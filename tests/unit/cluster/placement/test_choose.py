@@ -6,26 +6,34 @@ import random
 from collections import Counter
 
 import pytest
-from placement_reports import report
+from placement_reports import LIVE, STREAM, report
 
 from rillcast.cluster.placement import PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import NodeReport
+from rillcast.contracts.words import NodeKind
 
 NOW = 100.0
 NOWHERE = Place()
+ORIGIN = NodeKind.ORIGIN
+WANTED = (LIVE, STREAM)
 
 
-def placement(pending: PendingJoins | None = None, order: str = "") -> Placement:
-    return Placement(
+def placement(nodes: list[NodeReport], pending: PendingJoins | None = None, order: str = "") -> Placement:
+    """As after one heartbeat of each node."""
+    found = Placement(
         pending or PendingJoins(), order=RegionOrder.parse(order), limits=PlacementLimits(), rng=random.Random(1)
     )
+    for node in nodes:
+        found.heard(node)
+        found.changed(node, node.ready and not node.draining, NOW)
+    return found
 
 
 def refusal(edges: list[NodeReport]) -> RillcastError:
     with pytest.raises(RillcastError) as caught:
-        placement().viewer(edges, (), NOWHERE, NOW)
+        placement(edges).viewer(WANTED, NOWHERE, NOW)
     return caught.value
 
 
@@ -46,11 +54,11 @@ def test_everybody_full_is_high_resource_usage_with_a_time_to_retry() -> None:
 def test_viewers_of_one_stream_spread_over_near_idle_edges() -> None:
     edges = [report("e1", load=0.08, sessions=1, carries=1), report("e2", load=0.01), report("e3", load=0.05)]
     pending = PendingJoins()
-    chooser = placement(pending)
+    chooser = placement(edges, pending)
     given: Counter[NodeId] = Counter()
 
     for n in range(11):
-        node = chooser.viewer(edges, {NodeId("e1")}, NOWHERE, NOW)
+        node = chooser.viewer(WANTED, NOWHERE, NOW)
         pending.placed(SessionId(f"s{n}"), node, NOW)
         given[node] += 1
 
@@ -58,36 +66,40 @@ def test_viewers_of_one_stream_spread_over_near_idle_edges() -> None:
 
 
 def test_timer_delay_that_neighbours_cause_does_not_stop_the_spreading() -> None:
-    edges = [report("e1", loop_lag=0.9, sessions=1), report("e2", loop_lag=0.5)]
+    edges = [report("e1", loop_lag=0.9, sessions=1, carries=1), report("e2", loop_lag=0.5)]
 
-    assert placement().viewer(edges, {NodeId("e1")}, NOWHERE, NOW) == "e2"
+    assert placement(edges).viewer(WANTED, NOWHERE, NOW) == "e2"
 
 
 def test_a_busy_cluster_prefers_an_edge_that_has_the_stream() -> None:
-    edges = [report("e1", load=0.7, sessions=500), report("e2", load=0.3, sessions=200), report("e3", load=0.4)]
+    edges = [
+        report("e1", load=0.7, sessions=500, carries=1),
+        report("e2", load=0.3, sessions=200),
+        report("e3", load=0.4),
+    ]
 
-    chosen = {placement().viewer(edges, {NodeId("e1")}, NOWHERE, NOW) for _ in range(20)}
+    chosen = {placement(edges).viewer(WANTED, NOWHERE, NOW) for _ in range(20)}
 
     assert chosen == {NodeId("e1")}
 
 
 def test_an_edge_that_has_the_stream_but_hardly_any_room_is_not_preferred() -> None:
-    edges = [report("e1", load=0.9, sessions=500), report("e2", load=0.3, sessions=200)]
+    edges = [report("e1", load=0.9, sessions=500, carries=1), report("e2", load=0.3, sessions=200)]
 
-    assert placement().viewer(edges, {NodeId("e1")}, NOWHERE, NOW) == "e2"
+    assert placement(edges).viewer(WANTED, NOWHERE, NOW) == "e2"
 
 
 def test_of_two_busy_edges_the_less_loaded_one_is_taken() -> None:
     edges = [report("e1", load=0.8, sessions=500), report("e2", load=0.4, sessions=500)]
 
-    assert placement().viewer(edges, (), NOWHERE, NOW) == "e2"
+    assert placement(edges).viewer(WANTED, NOWHERE, NOW) == "e2"
 
 
 def test_among_many_busy_edges_the_choice_varies_and_avoids_the_worst() -> None:
     edges = [report(f"e{n}", load=0.3 + n / 100, sessions=500) for n in range(10)]
-    chooser = placement()
+    chooser = placement(edges)
 
-    chosen = {chooser.viewer(edges, (), NOWHERE, NOW) for _ in range(300)}
+    chosen = {chooser.viewer(WANTED, NOWHERE, NOW) for _ in range(300)}
 
     assert len(chosen) > 4
     assert "e9" not in chosen
@@ -99,13 +111,13 @@ def test_joins_on_their_way_fill_a_node_before_its_load_shows_them() -> None:
         pending.placed(SessionId(f"s{n}"), NodeId("e1"), NOW)
     edges = [report("e1", load=0.3, sessions=100), report("e2", load=0.5, sessions=100)]
 
-    assert placement(pending).viewer(edges, (), NOWHERE, NOW) == "e2"
+    assert placement(edges, pending).viewer(WANTED, NOWHERE, NOW) == "e2"
 
 
 def test_a_node_that_just_refused_is_left_out() -> None:
     edges = [report("e1"), report("e2", sessions=50)]
 
-    assert placement().viewer(edges, (), NOWHERE, NOW, excluded={NodeId("e1")}) == "e2"
+    assert placement(edges).viewer(WANTED, NOWHERE, NOW, excluded={NodeId("e1")}) == "e2"
 
 
 def test_the_viewers_zone_comes_first_then_its_region_then_the_operators_order() -> None:
@@ -116,12 +128,10 @@ def test_the_viewers_zone_comes_first_then_its_region_then_the_operators_order()
         report("region", region="eu", zone="2", sessions=9),
         report("zone", region="eu", zone="1", sessions=20),
     ]
-    chooser = placement(order="eu>eu-north,us")
-    order = []
+    chooser = placement(edges, order="eu>eu-north,us")
+    order: list[NodeId] = []
     for _ in range(len(edges)):
-        node = chooser.viewer(edges, (), Place("eu", "1"), NOW)
-        order.append(node)
-        edges = [edge for edge in edges if edge.info.node != node]
+        order.append(chooser.viewer(WANTED, Place("eu", "1"), NOW, excluded=order))
 
     assert order == ["zone", "region", "next", "far", "other"]
 
@@ -129,16 +139,16 @@ def test_the_viewers_zone_comes_first_then_its_region_then_the_operators_order()
 def test_a_full_region_overflows_into_the_next_one() -> None:
     edges = [report("near", region="eu", load=1.0), report("far", region="us")]
 
-    assert placement().viewer(edges, (), Place("eu"), NOW) == "far"
+    assert placement(edges).viewer(WANTED, Place("eu"), NOW) == "far"
 
 
 def test_a_publisher_returns_to_the_origin_that_has_its_stream() -> None:
-    origins = [report("o1", load=0.9), report("o2")]
+    origins = [report("o1", load=0.9, kind=ORIGIN), report("o2", kind=ORIGIN)]
 
-    assert placement().publisher(origins, NodeId("o1"), NOWHERE, NOW) == "o1"
+    assert placement(origins).publisher(NodeId("o1"), NOWHERE, NOW) == "o1"
 
 
 def test_a_publisher_does_not_return_to_an_origin_that_is_leaving() -> None:
-    origins = [report("o1", draining=True), report("o2")]
+    origins = [report("o1", draining=True, kind=ORIGIN), report("o2", kind=ORIGIN)]
 
-    assert placement().publisher(origins, NodeId("o1"), NOWHERE, NOW) == "o2"
+    assert placement(origins).publisher(NodeId("o1"), NOWHERE, NOW) == "o2"

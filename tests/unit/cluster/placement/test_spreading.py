@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
-from placement_reports import report
-
+from rillcast.cluster.placement.node_set import NodeSet
+from rillcast.cluster.placement.pool import Spread
 from rillcast.cluster.placement.spreading import fewest_sessions
-from rillcast.contracts.messages import NodeReport
+from rillcast.contracts.ids import NodeId
 
 
-def nobody(_: NodeReport) -> float:
-    return 0.0
+def spread(sessions: dict[str, int]) -> Spread:
+    found = Spread()
+    for name, count in sessions.items():
+        found.put(NodeId(name), count)
+    return found
 
 
-def test_the_fewest_sessions_win_whatever_the_load_says() -> None:
-    reports = [report("e1", sessions=3), report("e2", load=0.2, sessions=2)]
-
-    assert fewest_sessions(reports, nobody, lambda _: False, random.Random(1)).info.node == "e2"
-
-
-def test_joins_on_their_way_count_as_sessions() -> None:
-    reports = [report("e1", sessions=3), report("e2", sessions=2)]
-
-    chosen = fewest_sessions(
-        reports, lambda one: 2.0 if one.info.node == "e2" else 0.0, lambda _: False, random.Random(1)
-    )
-
-    assert chosen.info.node == "e1"
+def chosen(
+    among: Spread, carriers: Collection[str] = (), favoured: NodeSet | None = None, excluded: Collection[str] = ()
+) -> set[str | None]:
+    """What comes out over many draws."""
+    have, out = {NodeId(name): None for name in carriers}, {NodeId(name) for name in excluded}
+    return {fewest_sessions(among, have, favoured, random.Random(n), out) for n in range(40)}
 
 
-def test_among_equals_the_preferred_one_wins_and_otherwise_any() -> None:
-    reports = [report("e1"), report("e2"), report("e3")]
+def test_the_fewest_sessions_win() -> None:
+    assert chosen(spread({"e1": 3, "e2": 2, "e3": 7})) == {"e2"}
 
-    preferred = {
-        fewest_sessions(reports, nobody, lambda one: one.info.node == "e2", random.Random(n)).info.node
-        for n in range(20)
-    }
-    any_of = {fewest_sessions(reports, nobody, lambda _: False, random.Random(n)).info.node for n in range(20)}
 
-    assert preferred == {"e2"}
-    assert any_of == {"e1", "e2", "e3"}
+def test_among_equals_a_carrier_wins_and_otherwise_any() -> None:
+    equal = spread({"e1": 1, "e2": 1, "e3": 1})
+
+    assert chosen(equal, carriers=["e2"]) == {"e2"}
+    assert chosen(equal) == {"e1", "e2", "e3"}
+
+
+def test_a_carrier_with_more_sessions_does_not_come_first() -> None:
+    assert chosen(spread({"e1": 1, "e2": 2}), carriers=["e2"]) == {"e1"}
+
+
+def test_where_those_with_the_fewest_are_left_out_the_next_ones_follow() -> None:
+    among = spread({"e1": 1, "e2": 5, "e3": 3, "e4": 1})
+
+    assert chosen(among, excluded=["e1", "e4"]) == {"e3"}
+    assert chosen(among, excluded=["e1", "e2", "e3", "e4"]) == {None}
+
+
+def test_who_has_other_sessions_now_is_found_among_those() -> None:
+    among = spread({"e1": 1, "e2": 2})
+    for count in (5, 1, 6):
+        among.take(NodeId("e1"), {5: 1, 1: 5, 6: 1}[count])
+        among.put(NodeId("e1"), count)
+
+    assert chosen(among) == {"e2"}
+
+
+def test_among_thousands_of_equals_a_carrier_is_found_if_it_is_not_rare() -> None:
+    names = [f"e{n}" for n in range(5_000)]
+    equal, favoured = spread(dict.fromkeys(names, 0)), NodeSet()
+    for name in names[:1_000]:
+        favoured.add(NodeId(name))
+
+    assert chosen(equal, names[:1_000], favoured) <= set(names[:1_000])
+    assert chosen(equal, names[:50]) <= set(names[:50])

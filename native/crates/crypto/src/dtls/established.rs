@@ -7,7 +7,7 @@ use super::certificate::fingerprint;
 use super::{DtlsError, Role};
 use crate::srtp::{Keys, Profile};
 
-/// RFC 5764 §4.2.
+/// The label of the exporter of SRTP keys (RFC 5764 §4.2).
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 pub struct Established {

@@ -30,6 +30,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// Every one of them.
+    pub const ALL: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::AesCm128HmacSha1_80];
+
+    /// The profile that `name` calls so.
+    pub fn from_name(name: &str) -> Option<Profile> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
     /// The name in WebRTC statistics (`srtpCipher`).
     pub fn name(self) -> &'static str {
         match self {

@@ -60,6 +60,31 @@ impl Receiver {
         Ok(len)
     }
 
+    /// The master keys that it was made with.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Each SSRC of SRTP that is remembered, with its highest index.
+    pub fn rtp_indices(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.rtp_streams.newest()
+    }
+
+    /// Each SSRC of SRTCP that is remembered, with its highest index.
+    pub fn rtcp_indices(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.rtcp_streams.newest()
+    }
+
+    /// Another receiver with these keys has had SRTP packets of `ssrc` up to `index`: none of them is taken again.
+    pub fn had_rtp(&mut self, ssrc: u32, index: u64) {
+        self.rtp_streams.had(ssrc, index);
+    }
+
+    /// Another receiver with these keys has had SRTCP packets of `ssrc` up to `index`: none of them is taken again.
+    pub fn had_rtcp(&mut self, ssrc: u32, index: u64) {
+        self.rtcp_streams.had(ssrc, index);
+    }
+
     /// SSRCs forgotten because more than 64 were in use.
     pub fn evicted_ssrcs(&self) -> u64 {
         self.rtp_streams.evicted + self.rtcp_streams.evicted

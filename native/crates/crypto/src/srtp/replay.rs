@@ -88,6 +88,24 @@ impl Streams {
         stream.insert(index);
     }
 
+    /// Each SSRC that is remembered, with its highest index.
+    pub fn newest(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.streams.iter().map(|s| (s.ssrc, s.newest))
+    }
+
+    /// All packets of `ssrc` up to `index` count as received. A stream that is further on stays as it is.
+    pub fn had(&mut self, ssrc: u32, index: u64) {
+        let at = match self.streams.iter().position(|s| s.ssrc == ssrc) {
+            Some(at) if self.streams[at].newest >= index => return,
+            Some(at) => at,
+            None => self.add(Stream::new(ssrc, index)),
+        };
+        let stream = &mut self.streams[at];
+        stream.newest = index;
+        stream.seen.fill(u64::MAX);
+        stream.last_used = self.packets;
+    }
+
     fn add(&mut self, stream: Stream) -> usize {
         if self.streams.len() == MAX_SSRCS {
             let oldest = (0..MAX_SSRCS).min_by_key(|&i| self.streams[i].last_used).unwrap_or(0);
@@ -125,6 +143,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_had_elsewhere_is_not_taken_again_and_the_next_one_is() {
+        let mut streams = Streams::default();
+        let index = (3 << 16) - 2;
+        streams.had(7, index);
+        assert_eq!(streams.rtp_index(7, 1), Ok((3 << 16) + 1), "over the wrap that follows");
+        for old in [index, index - 1, index - WINDOW + 1, index - WINDOW, 0] {
+            assert!(streams.check(7, old).is_err(), "{old}");
+        }
+        streams.accept(7, index + 3);
+        assert!(streams.check(7, index + 1).is_ok() && streams.check(7, index + 2).is_ok());
+        assert!(streams.check(7, index).is_err() && streams.check(7, index + 3).is_err());
+        streams.had(7, index + 1);
+        assert_eq!(streams.newest().collect::<Vec<_>>(), [(7, index + 3)], "it does not go back");
     }
 
     #[test]

@@ -9,13 +9,32 @@ use super::{half_word, word, Keys, SrtpError, RTCP_HEADER_LEN, RTP_HEADER_LEN};
 pub struct Sender {
     rtp: Outbound,
     rtcp: Cipher,
-    /// Of the next SRTCP packet.
+    /// The index of the next SRTCP packet.
     rtcp_index: u32,
+    /// For whoever goes on with them elsewhere. Apart: no packet needs them.
+    keys: Box<Keys>,
 }
 
 impl Sender {
     pub fn new(keys: &Keys) -> Result<Self, SrtpError> {
-        Ok(Sender { rtp: Outbound::new(keys)?, rtcp: Cipher::new(keys, Labels::Rtcp)?, rtcp_index: 0 })
+        Self::resuming(keys, 0)
+    }
+
+    /// Goes on where another sender with these keys has ended: `rtcp_index` is that of the next SRTCP packet. The other
+    /// one must never send again.
+    pub fn resuming(keys: &Keys, rtcp_index: u32) -> Result<Self, SrtpError> {
+        let (rtp, rtcp) = (Outbound::new(keys)?, Cipher::new(keys, Labels::Rtcp)?);
+        Ok(Sender { rtp, rtcp, rtcp_index, keys: Box::new(keys.clone()) })
+    }
+
+    /// The master keys that it was made with.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The index of the next SRTCP packet.
+    pub fn rtcp_index(&self) -> u32 {
+        self.rtcp_index
     }
 
     /// Says that RTP will be protected in a moment: brings the key into the CPU's cache.

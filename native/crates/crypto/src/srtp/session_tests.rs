@@ -185,3 +185,31 @@ proptest! {
         prop_assert!(receiver.unprotect_rtcp(&mut bytes).is_err());
     }
 }
+
+#[test]
+fn another_pair_goes_on_where_the_first_one_ended() {
+    for profile in PROFILES {
+        let (mut sender, mut receiver) = pair(profile);
+        let first: Vec<_> = [131_070, 131_071].map(|n| rtp(&mut sender, 1, n)).into();
+        let report = rtcp(&mut sender);
+        receiver.had_rtp(1, 131_000);
+        for packet in &first {
+            assert_eq!(receiver.unprotect_rtp(&mut packet.clone()), Ok(19));
+        }
+        assert_eq!(receiver.unprotect_rtcp(&mut report.clone()), Ok(12));
+
+        let mut next_sender = Sender::resuming(sender.keys(), sender.rtcp_index()).unwrap();
+        let mut next_receiver = Receiver::new(receiver.keys()).unwrap();
+        receiver.rtp_indices().for_each(|(ssrc, index)| next_receiver.had_rtp(ssrc, index));
+        receiver.rtcp_indices().for_each(|(ssrc, index)| next_receiver.had_rtcp(ssrc, index));
+        let (next, next_report) = (rtp(&mut next_sender, 1, 131_072), rtcp(&mut next_sender));
+        for r in [&mut receiver, &mut next_receiver] {
+            assert_eq!(r.unprotect_rtp(&mut next.clone()), Ok(19), "{profile:?}: the ROC goes on");
+            assert_eq!(r.unprotect_rtcp(&mut next_report.clone()), Ok(12), "{profile:?}: the index is new");
+            for old in &first {
+                assert_eq!(r.unprotect_rtp(&mut old.clone()), Err(SrtpError::Replay));
+            }
+            assert_eq!(r.unprotect_rtcp(&mut report.clone()), Err(SrtpError::Replay));
+        }
+    }
+}

@@ -14,11 +14,10 @@ use rillcast_plane::registry::Registry;
 use rillcast_plane::router::Router;
 use rillcast_plane::worker::{Shared, Worker, TICK_US};
 
+use super::ids::{all_sources, PEERS, RELAYS, WORKERS};
 use super::peer::Peer;
 use super::relay::{Child, Parent};
 
-pub const WORKERS: usize = 2;
-pub const PEERS: usize = 4;
 /// Whoever may get a copy of one packet: two tracks of each peer, and a relay.
 const COPIES: u64 = 2 * PEERS as u64 + 1;
 /// What a worker may send in a tick without having been given anything: reports, repair requests, DTLS flights.
@@ -65,6 +64,8 @@ pub struct Bench {
     media_bytes: u64,
     allowed: u64,
     last: Option<(usize, Path, Vec<u8>)>,
+    /// Whether the last export was to be for good.
+    pub asked_to_stop: bool,
 }
 
 /// `Sock` for a set: media of either family, or relays.
@@ -72,12 +73,6 @@ pub type Sock2 = bool;
 
 /// The certificate of the node, made once: that costs more than a whole run.
 pub fn our_context() -> Arc<Context> {
-    static CONTEXT: OnceLock<Arc<Context>> = OnceLock::new();
-    CONTEXT.get_or_init(|| Arc::new(Context::new().expect("a context"))).clone()
-}
-
-/// The certificate of all clients.
-pub fn their_context() -> Arc<Context> {
     static CONTEXT: OnceLock<Arc<Context>> = OnceLock::new();
     CONTEXT.get_or_init(|| Arc::new(Context::new().expect("a context"))).clone()
 }
@@ -123,6 +118,7 @@ impl Bench {
             media_bytes: 0,
             allowed: 0,
             last: None,
+            asked_to_stop: false,
         }
     }
 
@@ -215,8 +211,10 @@ impl Bench {
         assert!(events.len() + tapped.len() < 4_000, "a step has {} events", events.len());
         assert_eq!(self.shared.events.dropped.load(Ordering::Relaxed), 0);
         for event in events {
-            if let Event::SessionClosed { session, .. } = event {
-                self.peers[session as usize] = None;
+            match event {
+                Event::SessionClosed { session, .. } => self.peers[session as usize] = None,
+                Event::SessionExported { session, srtp: Some(srtp) } => self.exported(session, *srtp),
+                _ => {}
             }
         }
     }
@@ -257,12 +255,12 @@ impl Bench {
     /// Python removes everything that it has ever made.
     pub fn everybody_leaves(&mut self) {
         for session in 0..PEERS as u64 {
-            self.command(Command::RemoveSession { session, keep_sources: false });
+            self.command(Command::RemoveSession { session, keep_sources: false, silent: false });
         }
-        for source in super::steps::all_sources() {
+        for source in all_sources() {
             self.command(Command::RemoveSource { source });
         }
-        for relay in super::relay::RELAYS {
+        for relay in RELAYS {
             self.command(Command::RemoveRelay { relay });
         }
         self.pass(2 * TICK_US);

@@ -2,18 +2,20 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
-use rillcast_crypto::dtls::{Dtls, Role};
+use rillcast_crypto::dtls::{Context, Dtls, Role};
 use rillcast_crypto::srtp::{Receiver, Sender, SrtpError};
-use rillcast_plane::config::DtlsRole;
+use rillcast_plane::config::{AddSession, DtlsRole};
 use rillcast_plane::egress::{Path, Sock};
+use rillcast_plane::srtp_state::SrtpState;
 use rillcast_wire::{demux, rtcp, rtp, stun};
 
-use super::bench::{their_context, Bench};
-
 const PASSWORD: &str = "0123456789012345678901";
+/// The ICE password of every client.
 pub const REMOTE_PASSWORD: &str = "remote0123456789012345";
 
+/// A client, as far as the worker can tell it from a browser.
 pub struct Peer {
     pub session: u64,
     pub worker: usize,
@@ -27,6 +29,21 @@ pub struct Peer {
     /// Media as it came, sealed: a repair without RTX is the same bytes again.
     seen: HashSet<Vec<u8>>,
     next_ufrag: u8,
+    role: Role,
+    /// The command that made the session.
+    pub added: AddSession,
+    /// What was last exported of it.
+    pub exported: Option<SrtpState>,
+    /// It was exported for good, and not continued since: it may get checks and nothing else.
+    pub stopped: bool,
+    /// Whether it was added again with what was exported, and that was not continued.
+    pub taken_in: bool,
+}
+
+/// The certificate of all clients, made once: that costs more than a whole run.
+pub fn their_context() -> Arc<Context> {
+    static CONTEXT: OnceLock<Arc<Context>> = OnceLock::new();
+    CONTEXT.get_or_init(|| Arc::new(Context::new().expect("a context"))).clone()
 }
 
 /// The credentials by which a worker knows the session.
@@ -35,9 +52,10 @@ pub fn credentials(session: u64, restart: u8) -> (String, String) {
 }
 
 impl Peer {
-    /// `ours`: the worker's role in the handshake.
-    pub fn new(session: u64, worker: usize, ours: DtlsRole) -> Self {
-        let role = if ours == DtlsRole::Server { Role::Client } else { Role::Server };
+    /// A client without keys, of the session that this command makes.
+    pub fn new(added: AddSession) -> Self {
+        let (session, worker) = (added.session, added.worker);
+        let role = if added.dtls.role == DtlsRole::Server { Role::Client } else { Role::Server };
         let dtls = Dtls::new(&their_context(), role).expect("memory");
         Peer {
             session,
@@ -49,7 +67,20 @@ impl Peer {
             rx: None,
             seen: HashSet::new(),
             next_ufrag: 0,
+            role,
+            added,
+            exported: None,
+            stopped: false,
+            taken_in: false,
         }
+    }
+
+    /// It hears of another handshake: what it has of the association is void.
+    pub fn begin_anew(&mut self) {
+        self.dtls = Dtls::new(&their_context(), self.role).expect("memory");
+        (self.tx, self.rx, self.exported) = (None, None, None);
+        self.early.clear();
+        (self.stopped, self.taken_in) = (false, false);
     }
 
     /// It sends from one of sixteen addresses.
@@ -59,6 +90,7 @@ impl Peer {
         Path { sock: Sock::MediaV4, to, local: None }
     }
 
+    /// Whether it may send from this address.
     pub fn has(&self, address: SocketAddr) -> bool {
         (0..16).any(|from| self.path(from).to == address)
     }
@@ -87,6 +119,7 @@ impl Peer {
         (out, password == good)
     }
 
+    /// The password of the worker's side, which its checks bear.
     pub fn password() -> &'static str {
         PASSWORD
     }
@@ -104,14 +137,17 @@ impl Peer {
         out
     }
 
+    /// Begins its handshake, if it is the one that begins.
     pub fn start(&mut self) {
         self.dtls.start();
     }
 
+    /// Ends its association with a close_notify.
     pub fn goodbye(&mut self) {
         self.dtls.close();
     }
 
+    /// Ends its association with a fatal alert.
     pub fn abort(&mut self) {
         self.dtls.abort();
     }
@@ -123,7 +159,9 @@ impl Peer {
 
     /// A datagram from the worker.
     pub fn receive(&mut self, data: Vec<u8>) {
-        match demux::classify(&data) {
+        let kind = demux::classify(&data);
+        assert!(!self.stopped || kind == demux::Kind::Stun, "a session that was exported for good sends {kind:?}");
+        match kind {
             demux::Kind::Stun => self.answer(&data),
             demux::Kind::Dtls => {
                 // An alert, or an association that is over.
@@ -173,18 +211,5 @@ impl Peer {
             Err(SrtpError::Replay) => assert!(self.seen.contains(&sealed), "one index was used for different bytes"),
             Err(e) => panic!("what the worker sends does not open: {e}"),
         }
-    }
-}
-
-/// Sends what a peer has to say from one of its addresses.
-pub fn send(bench: &mut Bench, peer: usize, from: u8) {
-    for _ in 0..8 {
-        let Some(p) = &mut bench.peers[peer] else { return };
-        let (path, worker) = (p.path(from), p.worker);
-        let out = p.outgoing();
-        if out.is_empty() {
-            return;
-        }
-        out.into_iter().for_each(|d| bench.give(worker, path, d));
     }
 }

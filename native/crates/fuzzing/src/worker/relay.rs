@@ -6,14 +6,12 @@ use std::net::SocketAddr;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use rillcast_crypto::srtp::{Keys, Profile, Receiver, Sender, SrtpError};
-use rillcast_plane::config::{AddRelay, AddRelaySource, Command, Kind, SourceSpec};
+use rillcast_plane::config::{AddRelay, AddRelaySource, Kind, SourceSpec};
 use rillcast_plane::egress::{Path, Sock};
 use rillcast_wire::{demux, rtcp, rtp};
 
-use super::bench::Bench;
+use super::ids::RELAYED_SOURCE;
 
-pub const RELAYS: [u64; 2] = [1, 2];
-pub const RELAYED_SOURCE: u64 = 500;
 const PARENT_SSRC: u32 = 0x0a0a_0a0a;
 
 const DOWN: [u8; 28] = [3; 28];
@@ -23,9 +21,13 @@ fn keys(bytes: &[u8; 28]) -> Keys {
     Keys { profile: Profile::AeadAes128Gcm, key: bytes[..16].to_vec(), salt: bytes[16..].to_vec() }
 }
 
+fn path(to: SocketAddr) -> Path {
+    Path { sock: Sock::Relay, to, local: None }
+}
+
 /// Takes a source of ours; its keep-alives tell where it is.
 pub struct Child {
-    worker: usize,
+    pub worker: usize,
     ssrc: u32,
     tx: Sender,
     rx: Receiver,
@@ -33,25 +35,27 @@ pub struct Child {
 }
 
 impl Child {
-    /// Asks a worker for a relay of `source`, which lives on `worker`.
-    pub fn add(bench: &mut Bench, relay: u64, source: u64, worker: usize) {
+    /// The child of `source`, which lives on `worker`, and how its parent is asked for the relay.
+    pub fn new(relay: u64, source: u64, worker: usize) -> (Self, AddRelay) {
         let ssrc = 0x0b0b_0000 + relay as u32;
-        let added = bench.command(Command::AddRelay(Box::new(AddRelay {
+        let (tx, rx) = (Sender::new(&keys(&UP)).expect("keys"), Receiver::new(&keys(&DOWN)).expect("keys"));
+        let ask = AddRelay {
             relay,
             source,
             ssrc,
             payload_type: 96,
             srtp_key: STANDARD.encode(DOWN),
             srtcp_key: STANDARD.encode(UP),
-        })));
-        if added {
-            let (tx, rx) = (Sender::new(&keys(&UP)).expect("keys"), Receiver::new(&keys(&DOWN)).expect("keys"));
-            bench.child = Some(Child { worker, ssrc, tx, rx, seen: HashSet::new() });
-        }
+        };
+        (Child { worker, ssrc, tx, rx, seen: HashSet::new() }, ask)
     }
 
     pub fn address(&self) -> SocketAddr {
         ([127, 0, 0, 2], 3_000 + self.ssrc as u16).into()
+    }
+
+    pub fn path(&self) -> Path {
+        path(self.address())
     }
 
     /// How much media it has opened.
@@ -61,20 +65,16 @@ impl Child {
     }
 
     /// A keep-alive, with what else the child asks for.
-    pub fn hello(bench: &mut Bench, seqs: &[u16], keyframe: bool, more: &[u8]) {
-        let Some(child) = &mut bench.child else { return };
-        let (worker, to) = (child.worker, child.address());
+    pub fn hello(&mut self, seqs: &[u16], keyframe: bool, more: &[u8]) -> Vec<u8> {
         let mut packet = vec![];
-        rtcp::write_rr(&mut packet, child.ssrc, &[]);
-        rtcp::write_nack(&mut packet, child.ssrc, child.ssrc, seqs);
+        rtcp::write_rr(&mut packet, self.ssrc, &[]);
+        rtcp::write_nack(&mut packet, self.ssrc, self.ssrc, seqs);
         if keyframe {
-            rtcp::write_pli(&mut packet, child.ssrc, child.ssrc);
+            rtcp::write_pli(&mut packet, self.ssrc, self.ssrc);
         }
         packet.extend_from_slice(more);
-        child.tx.protect_rtcp(&mut packet).expect("a header is there");
-        bench.knows(worker, true, to);
-        bench.allow(17 * 1_600 * (seqs.len() as u64 + more.len() as u64 / 4));
-        bench.give(worker, Path { sock: Sock::Relay, to, local: None }, packet);
+        self.tx.protect_rtcp(&mut packet).expect("a header is there");
+        packet
     }
 
     pub fn receive(&mut self, mut data: Vec<u8>) {
@@ -96,54 +96,49 @@ impl Child {
 
 /// Feeds a source of ours.
 pub struct Parent {
-    worker: usize,
+    pub worker: usize,
     tx: Sender,
     rx: Receiver,
 }
 
 impl Parent {
-    pub fn add(bench: &mut Bench, worker: usize, kind: Kind, codec: &str) {
-        let to = Self::at();
-        bench.knows(worker, true, to);
+    /// The parent, and how its child's worker is told of the source.
+    pub fn new(worker: usize, kind: Kind, codec: &str) -> (Self, AddRelaySource) {
         let (tx, rx) = (Sender::new(&keys(&DOWN)).expect("keys"), Receiver::new(&keys(&UP)).expect("keys"));
-        bench.parent = Some(Parent { worker, tx, rx });
-        bench.command(Command::AddRelaySource(Box::new(AddRelaySource {
+        let parent = Parent { worker, tx, rx };
+        let ask = AddRelaySource {
             spec: SourceSpec { source: RELAYED_SOURCE, worker, kind, codec: codec.into(), clock_rate: 90_000 },
-            parent: to,
+            parent: parent.address(),
             ssrc: PARENT_SSRC,
             srtp_key: STANDARD.encode(DOWN),
             srtcp_key: STANDARD.encode(UP),
-        })));
-    }
-
-    fn at() -> SocketAddr {
-        ([127, 0, 0, 3], 3_001).into()
+        };
+        (parent, ask)
     }
 
     pub fn address(&self) -> SocketAddr {
-        Self::at()
+        ([127, 0, 0, 3], 3_001).into()
     }
 
-    /// A packet, sealed with the roll-over counter that the fuzzer thinks of.
-    pub fn media(bench: &mut Bench, seq: u16, ts: u32, roc: u8, elements: &[(u8, &[u8])], payload: &[u8]) {
-        let Some(parent) = &mut bench.parent else { return };
+    pub fn path(&self) -> Path {
+        path(self.address())
+    }
+
+    /// A packet, sealed with the roll-over counter that the fuzzer thinks of; none if it cannot be sealed.
+    pub fn media(&mut self, seq: u16, ts: u32, roc: u8, elements: &[(u8, &[u8])], payload: &[u8]) -> Option<Vec<u8>> {
         let mut slot = vec![0; 2_400];
         let header = rtp::write_header(&mut slot, true, 96, seq, ts, PARENT_SSRC, false, elements);
-        let sealed = parent.tx.protect_rtp(&mut slot, header, payload, 0, u32::from(roc));
-        let Ok(len) = sealed else { return };
+        let len = self.tx.protect_rtp(&mut slot, header, payload, 0, u32::from(roc)).ok()?;
         slot.truncate(len);
-        let worker = parent.worker;
-        bench.give(worker, Path { sock: Sock::Relay, to: Self::at(), local: None }, slot);
+        Some(slot)
     }
 
-    pub fn report(bench: &mut Bench, body: &[u8]) {
-        let Some(parent) = &mut bench.parent else { return };
+    pub fn report(&mut self, body: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x80, 201, 0, 1];
         packet.extend_from_slice(&PARENT_SSRC.to_be_bytes());
         packet.extend_from_slice(body);
-        parent.tx.protect_rtcp(&mut packet).expect("a header is there");
-        let worker = parent.worker;
-        bench.give(worker, Path { sock: Sock::Relay, to: Self::at(), local: None }, packet);
+        self.tx.protect_rtcp(&mut packet).expect("a header is there");
+        packet
     }
 
     pub fn receive(&mut self, mut data: Vec<u8>) {

@@ -4,12 +4,7 @@ use arbitrary::Arbitrary;
 use rillcast_plane::config::*;
 use rillcast_wire::rtcp;
 
-use super::steps::{source, AUDIO, CODECS};
-
-/// The SSRC of a track: 0 to 3 are sent by the client, 4 to 6 to it, 7 is the client's own as a reporter.
-pub fn ssrc(session: u64, track: u8) -> u32 {
-    1 + 16 * session as u32 + u32::from(track % 8)
-}
+use super::ids::{source, ssrc, AUDIO, CODECS};
 
 /// A session as Python may order it.
 #[derive(Arbitrary, Debug, Default)]

@@ -5,14 +5,12 @@ use rillcast_plane::config::*;
 use rillcast_plane::egress::{Path, Sock};
 use rillcast_wire::{rtcp, rtp};
 
-use super::bench::{their_context, Bench, PEERS, WORKERS};
-use super::peer::{self, credentials, Peer, REMOTE_PASSWORD};
-use super::relay::{Child, Parent, RELAYED_SOURCE, RELAYS};
-use super::shape::{ssrc, Feedback, Shape};
+use super::bench::Bench;
+use super::handover_steps::Spoilt;
+use super::ids::{home, slot, source, ssrc, CODECS, PUSHED_SOURCE, RELAYS};
+use super::peer::{credentials, their_context, Peer, REMOTE_PASSWORD};
+use super::shape::{Feedback, Shape};
 
-pub const CODECS: [&str; 6] = ["VP8", "H264", "VP9", "AV1", "H265", "other"];
-const PUSHED_SOURCE: u64 = 600;
-pub const AUDIO: u64 = 9;
 const MAX_SECOND_MS: u16 = 4_000;
 
 #[derive(Arbitrary, Debug)]
@@ -59,36 +57,63 @@ pub struct Packet {
 /// A command about what may or may not be there.
 #[derive(Arbitrary, Debug)]
 pub enum Order {
-    RestartIce { peer: u8 },
-    RemoveSession { peer: u8, keep_sources: bool },
-    Switch { peer: u8, track: u8, source: Option<u8>, hold: bool },
-    RemoveSource { source: u8 },
-    RemoveRelay { relay: u8 },
-    Keyframe { source: u8 },
-    Limit { peer: u8, track: u8, temporal: u8 },
-    Probe { peer: u8, track: u8, bitrate_bps: u32, ms: u16 },
-    Tap { source: u8, enabled: bool },
-    Clock { source: u8, ntp: u64, rtp_ts: u32 },
-}
-
-/// The sources that a run may make.
-pub fn all_sources() -> Vec<u64> {
-    let of = |peer: u64| (0..3).chain([AUDIO]).map(move |n| 100 + 10 * peer + n);
-    (0..PEERS as u64).flat_map(of).chain([RELAYED_SOURCE, PUSHED_SOURCE]).collect()
-}
-
-pub fn source(pick: u8) -> u64 {
-    let all = all_sources();
-    all[usize::from(pick) % all.len()]
-}
-
-/// The worker that has a source, if it exists.
-fn home(source: u64) -> usize {
-    (source as usize / 10) % WORKERS
-}
-
-fn slot(peer: u8) -> usize {
-    usize::from(peer) % PEERS
+    RestartIce {
+        peer: u8,
+    },
+    RemoveSession {
+        peer: u8,
+        keep_sources: bool,
+    },
+    Switch {
+        peer: u8,
+        track: u8,
+        source: Option<u8>,
+        hold: bool,
+    },
+    RemoveSource {
+        source: u8,
+    },
+    RemoveRelay {
+        relay: u8,
+    },
+    Keyframe {
+        source: u8,
+    },
+    Limit {
+        peer: u8,
+        track: u8,
+        temporal: u8,
+    },
+    Probe {
+        peer: u8,
+        track: u8,
+        bitrate_bps: u32,
+        ms: u16,
+    },
+    Tap {
+        source: u8,
+        enabled: bool,
+    },
+    Clock {
+        source: u8,
+        ntp: u64,
+        rtp_ts: u32,
+    },
+    Export {
+        peer: u8,
+        stop: bool,
+    },
+    /// The session comes to another plane, whose part this one plays.
+    TakeIn {
+        peer: u8,
+    },
+    Continue {
+        peer: u8,
+        spoilt: Spoilt,
+    },
+    RestartDtls {
+        peer: u8,
+    },
 }
 
 impl Bench {
@@ -114,23 +139,13 @@ impl Bench {
             Step::Say { peer, from, data } => self.association(slot(*peer), *from, |p| p.say(data)),
             Step::Goodbye { peer, from } => self.association(slot(*peer), *from, Peer::goodbye),
             Step::Abort { peer, from } => self.association(slot(*peer), *from, Peer::abort),
-            Step::AddChild { relay, source: of } => {
-                let of = source(*of);
-                Child::add(self, RELAYS[usize::from(*relay) % 2], of, home(of));
-            }
-            Step::ChildHello { seqs, keyframe, more } => {
-                Child::hello(self, &seqs[..seqs.len().min(64)], *keyframe, &more[..more.len().min(400)]);
-            }
-            Step::AddParent { audio, codec } => {
-                let kind = if *audio { Kind::Audio } else { Kind::Video };
-                Parent::add(self, home(RELAYED_SOURCE), kind, CODECS[usize::from(*codec) % CODECS.len()]);
-            }
+            Step::AddChild { relay, source: of } => self.add_child(*relay, source(*of)),
+            Step::ChildHello { seqs, keyframe, more } => self.child_hello(seqs, *keyframe, more),
+            Step::AddParent { audio, codec } => self.add_parent(*audio, *codec),
             Step::ParentMedia { seq, ts, roc, element, payload } => {
-                let element = element.as_ref().filter(|(id, value)| *id != 0 && value.len() < 256);
-                let elements: Vec<(u8, &[u8])> = element.iter().map(|(id, value)| (*id, value.as_slice())).collect();
-                Parent::media(self, *seq, *ts, u8::from(*roc), &elements, &payload[..payload.len().min(1_700)]);
+                self.parent_media(*seq, *ts, *roc, element.as_ref(), payload);
             }
-            Step::ParentReport { body } => Parent::report(self, &body[..body.len().min(1_200)]),
+            Step::ParentReport { body } => self.parent_report(body),
             Step::AddPushed { codec } => {
                 self.command(Command::AddPushSource(SourceSpec {
                     source: PUSHED_SOURCE,
@@ -165,6 +180,7 @@ impl Bench {
                 role,
                 fingerprint_hash: "sha-256".into(),
                 fingerprint: their_context().fingerprint().into(),
+                close_notify: true,
             },
             extensions: shape.extensions(),
             recv: shape.recv(session),
@@ -172,9 +188,10 @@ impl Bench {
             keyframe_interval_ms: u64::from(shape.keyframe_interval_ms) * 10,
             max_bitrate_bps: u64::from(shape.max_bitrate_bps),
             keep_dtls: shape.keep_dtls,
+            srtp: None,
         };
-        if self.command(Command::AddSession(Box::new(command))) && self.peers[peer].is_none() {
-            self.peers[peer] = Some(Peer::new(session, worker, role));
+        if self.command(Command::AddSession(Box::new(command.clone()))) && self.peers[peer].is_none() {
+            self.peers[peer] = Some(Peer::new(command));
         }
     }
 
@@ -186,7 +203,7 @@ impl Bench {
             self.knows(worker, false, path.to);
         }
         self.give(worker, path, data);
-        peer::send(self, peer, from);
+        self.send(peer, from);
     }
 
     fn connect(&mut self, peer: usize, from: u8) {
@@ -194,7 +211,20 @@ impl Bench {
         if let Some(p) = &mut self.peers[peer] {
             p.start();
         }
-        peer::send(self, peer, from);
+        self.send(peer, from);
+    }
+
+    /// Sends what a peer has to say from one of its addresses.
+    fn send(&mut self, peer: usize, from: u8) {
+        for _ in 0..8 {
+            let Some(p) = &mut self.peers[peer] else { return };
+            let (path, worker) = (p.path(from), p.worker);
+            let out = p.outgoing();
+            if out.is_empty() {
+                return;
+            }
+            out.into_iter().for_each(|d| self.give(worker, path, d));
+        }
     }
 
     /// Something that goes through the DTLS association.
@@ -202,7 +232,7 @@ impl Bench {
         if let Some(p) = &mut self.peers[peer] {
             f(p);
         }
-        peer::send(self, peer, from);
+        self.send(peer, from);
     }
 
     /// Packets as a browser sends them, so that the fuzzer gets as far as viewers.
@@ -306,9 +336,13 @@ impl Bench {
     fn order(&mut self, order: &Order) {
         let command = match order {
             Order::RestartIce { peer } => return self.restart(slot(*peer)),
+            Order::Export { peer, stop } => return self.export(slot(*peer), *stop),
+            Order::TakeIn { peer } => return self.take_in(slot(*peer)),
+            Order::Continue { peer, spoilt } => return self.go_on(slot(*peer), *spoilt),
+            Order::RestartDtls { peer } => return self.restart_dtls(slot(*peer)),
             Order::RemoveSession { peer, keep_sources } => {
                 let session = slot(*peer) as u64;
-                self.command(Command::RemoveSession { session, keep_sources: *keep_sources });
+                self.command(Command::RemoveSession { session, keep_sources: *keep_sources, silent: false });
                 self.peers[slot(*peer)] = None;
                 return;
             }

@@ -27,7 +27,7 @@ const MAX_HELD: usize = 4;
 /// What there is of a session's DTLS.
 pub enum Association {
     Open(Box<Open>),
-    /// The close_notify that is left of it.
+    /// The close_notify that is left of it; empty if another plane has that, or the peer does not bear it.
     Shed(Box<[u8]>),
 }
 
@@ -44,15 +44,39 @@ pub struct Open {
 #[derive(Debug)]
 pub struct DtlsFailure(pub String);
 
-impl Association {
-    /// Ready for `start_handshake`. Once per session.
+impl Open {
+    /// Ready for `start_handshake`.
     pub fn new(context: &Context, parameters: &DtlsParameters, keep: bool) -> Result<Self, DtlsFailure> {
         let role = match parameters.role {
             DtlsRole::Server => Role::Server,
             DtlsRole::Client => Role::Client,
         };
         let dtls = Dtls::new(context, role).map_err(|e| DtlsFailure(e.to_string()))?;
-        Ok(Association::Open(Box::new(Open { dtls, parameters: parameters.clone(), connected_us: 0, keep })))
+        Ok(Open { dtls, parameters: parameters.clone(), connected_us: 0, keep })
+    }
+
+    /// The sealed close_notify, or nothing if the peer does not bear it.
+    fn goodbye(&mut self) -> Box<[u8]> {
+        if !self.parameters.close_notify {
+            return Box::default();
+        }
+        self.dtls.close();
+        std::iter::from_fn(|| self.dtls.transmit()).last().unwrap_or_default().into()
+    }
+}
+
+impl Association {
+    /// Whoever made it has this goodbye left of it, which may be empty.
+    pub fn given_up(goodbye: Vec<u8>) -> Self {
+        Association::Shed(goodbye.into())
+    }
+
+    /// Nothing is said in it any more. The goodbye that is left of it is for whoever goes on with it.
+    pub fn give_up(&mut self) -> Box<[u8]> {
+        match std::mem::replace(self, Association::Shed(Box::default())) {
+            Association::Open(mut a) => a.goodbye(),
+            Association::Shed(goodbye) => goodbye,
+        }
     }
 }
 
@@ -62,15 +86,19 @@ impl Session {
         std::mem::take(&mut self.held)
     }
 
+    /// For another handshake than the one that was.
+    pub fn another_association(&self, context: &Context, parameters: &DtlsParameters) -> Result<Open, DtlsFailure> {
+        Open::new(context, parameters, self.keep_dtls)
+    }
+
     /// Begins the handshake on the first path whose address has answered.
     pub fn start_handshake(&mut self, now_us: u64, out: &mut Egress, owner: u32) -> Outcome {
-        if self.phase != Phase::Waiting {
+        let (Phase::Waiting, Association::Open(a)) = (self.phase, &mut self.dtls) else { return Outcome::Nothing };
+        if self.path.is_none() {
             return Outcome::Nothing;
         }
         self.phase = Phase::Handshaking;
-        if let Association::Open(a) = &mut self.dtls {
-            a.dtls.start();
-        }
+        a.dtls.start();
         self.progress(now_us, out, owner)
     }
 
@@ -161,17 +189,18 @@ impl Session {
         Outcome::Connected
     }
 
-    /// Sends close_notify.
+    /// Sends close_notify, unless the peer does not bear it (`DtlsParameters::close_notify`).
     pub fn shut(&mut self, out: &mut Egress, owner: u32) {
         match (&mut self.dtls, &self.path) {
-            (Association::Open(a), _) => {
+            (Association::Open(a), _) if a.parameters.close_notify => {
                 a.dtls.close();
                 self.transmit(out, owner);
             }
-            (Association::Shed(goodbye), Some(path)) => {
+            (Association::Open(_), _) => {}
+            (Association::Shed(goodbye), Some(path)) if !goodbye.is_empty() => {
                 out.datagram(path, owner, goodbye);
             }
-            (Association::Shed(_), None) => {}
+            (Association::Shed(_), _) => {}
         }
     }
 

@@ -33,7 +33,7 @@ impl Budget {
         take(&mut self.requests, 1 + items(packet))
     }
 
-    /// Once per repair.
+    /// Takes one repair out of the budget, if it has one. Call it once per repair.
     pub fn take_repair(&mut self) -> bool {
         take(&mut self.repairs, 1)
     }

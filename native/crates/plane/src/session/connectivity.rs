@@ -117,6 +117,13 @@ impl Session {
         true
     }
 
+    /// Whether the peer has chosen the path that is selected, and it is news. To be called after its checks and answers.
+    pub fn take_nomination(&mut self) -> bool {
+        let news = !self.nomination_told && self.path.is_some() && self.path == self.nominated;
+        self.nomination_told |= news;
+        news
+    }
+
     /// What we send goes this way from now on: the peer has answered there.
     fn select(&mut self, now_us: u64, path: Path) {
         if self.path.replace(path) != Some(path) {

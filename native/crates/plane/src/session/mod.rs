@@ -3,6 +3,7 @@
 mod association;
 pub mod budget;
 mod connectivity;
+mod handover;
 mod layer_selector;
 mod nack_responder;
 pub mod pacer;
@@ -11,6 +12,7 @@ pub mod recv;
 mod repair_log;
 pub mod rtp_munger;
 pub mod send;
+mod taken_over;
 
 use std::sync::Arc;
 
@@ -22,15 +24,20 @@ use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
 use crate::events::CloseReason;
 use crate::prefetch::prefetch;
-use association::Association;
 pub use association::DtlsFailure;
+use association::{Association, Open};
 use budget::Budget;
 pub use connectivity::Checked;
+use handover::Handed;
+pub use handover::Unfit;
 use paths::Paths;
 use recv::{RecvTrack, Routes};
 use send::SendTrack;
 
-/// How far a session is. It goes one way only.
+/// What a publisher is granted until its link is known.
+const START_BPS: u64 = 2_000_000;
+
+/// How far a session is. It goes one way only, unless it gives its association up (`Session::begin_anew`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// No address of the peer has answered a check yet.
@@ -85,12 +92,18 @@ pub struct Session {
     /// Of our checks (RFC 8445 §16.1).
     tie_breaker: u64,
     dtls: Association,
+    /// Whether a viewer's association stays open.
+    keep_dtls: bool,
+    /// What another plane has handed over, as long as that one may still send.
+    handed: Option<Box<Handed>>,
     /// DTLS datagrams that came before the address answered.
     held: Vec<Vec<u8>>,
     /// Where everything is sent: the peer has answered there.
     pub path: Option<Path>,
     /// The path that the peer last nominated, which may still have to answer.
     nominated: Option<Path>,
+    /// Whether it was told that the peer has chosen a path.
+    nomination_told: bool,
     pub paths: Paths,
     pub tx: Option<Sender>,
     pub rx: Option<Receiver>,
@@ -135,19 +148,26 @@ pub struct Session {
 impl Session {
     /// As a command describes it, before anything of the peer was heard.
     pub fn new(now_us: u64, context: &Context, c: &AddSession) -> Result<Self, DtlsFailure> {
-        let dtls = Association::new(context, &c.dtls, c.keep_dtls)?;
+        let dtls = match c.srtp {
+            Some(_) => Association::given_up(vec![]),
+            None => Association::Open(Box::new(Open::new(context, &c.dtls, c.keep_dtls)?)),
+        };
         let recv: Vec<RecvTrack> = c.recv.iter().map(RecvTrack::new).collect();
         let wants_remb = recv.iter().any(|t| t.config.remb);
         let max = c.max_bitrate_bps.max(200_000);
+        let start = c.srtp.as_ref().map(|s| s.estimate_bps).filter(|bps| *bps > 0).unwrap_or(START_BPS);
         Ok(Session {
             id: c.session,
             phase: Phase::Waiting,
             ice: vec![Arc::new(c.ice.clone())],
             tie_breaker: fastrand::u64(..),
             dtls,
+            keep_dtls: c.keep_dtls,
+            handed: None,
             held: vec![],
             path: None,
             nominated: None,
+            nomination_told: false,
             paths: Paths::default(),
             tx: None,
             rx: None,
@@ -155,7 +175,7 @@ impl Session {
             routes: Routes::new(&c.recv),
             recv,
             send: c.send.iter().map(SendTrack::new).collect(),
-            estimator: wants_remb.then(|| Estimator::new(2_000_000.min(max), 100_000, max)),
+            estimator: wants_remb.then(|| Estimator::new(start.min(max), 100_000, max)),
             added_us: now_us,
             half_open_at: None,
             seen_us: now_us,
@@ -199,7 +219,7 @@ impl Session {
         prefetch(&self.extensions);
     }
 
-    /// As `prefetch`, nearer to the moment: what those fields point to.
+    /// Prefetches what the fields of `prefetch` point to. Call it nearer to the moment.
     #[inline]
     pub fn prefetch_track(&self, track: usize) {
         if let Some(t) = self.send.get(track) {

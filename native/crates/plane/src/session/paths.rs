@@ -31,13 +31,13 @@ struct Check {
 #[derive(Debug)]
 struct Candidate {
     path: Path,
-    /// Of the peer's last check on this path: our checks go under the same.
+    /// The parameters of the peer's last check on this path: our checks go under the same ones.
     ice: Arc<IceParameters>,
     /// Bytes that came from the address and went to it, until it first answers.
     heard: usize,
     sent: usize,
     check: Option<Check>,
-    /// 0: never.
+    /// When the peer last answered a check of ours; 0 stands for never.
     answered_us: u64,
 }
 

@@ -19,6 +19,11 @@ impl RecvTrack {
     pub fn new(c: &config::RecvTrack) -> Self {
         RecvTrack { config: c.clone(), ssrcs: vec![None; c.encodings.len()] }
     }
+
+    /// The SSRC of an encoding's media: the newest that was seen, or what the SDP told before the first packet.
+    pub fn ssrc(&self, encoding: usize) -> Option<u32> {
+        self.ssrcs[encoding].or_else(|| self.config.ssrcs.get(encoding).copied())
+    }
 }
 
 /// Where the packets of one SSRC belong.
@@ -46,11 +51,11 @@ struct Entry {
 /// Where an SSRC is known from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The SDP told it.
+    /// The SDP named the SSRC.
     Signalled,
     /// From a packet; the newest of its route.
     Learnt,
-    /// Likewise, but then a newer one of the same route was learnt.
+    /// The SSRC was learnt from a packet, and a newer one of its route was learnt since.
     Replaced,
 }
 
@@ -94,6 +99,18 @@ impl Routes {
         }
         let route = self.learn(tracks, ids, datagram, h)?;
         self.make_room(now_us).then(|| self.add(now_us, h.ssrc, route))
+    }
+
+    /// Another plane has known the SSRC as the newest of its route.
+    pub fn learn_from_before(&mut self, now_us: u64, ssrc: u32, route: Route) {
+        if self.get(ssrc).is_none() && self.make_room(now_us) {
+            self.add(now_us, ssrc, route);
+        }
+    }
+
+    /// The route of an SSRC that no newer one has replaced.
+    pub fn newest(&self, ssrc: u32) -> Option<Route> {
+        self.by_ssrc.get(&ssrc).filter(|e| e.origin != Origin::Replaced).map(|e| e.route)
     }
 
     fn add(&mut self, now_us: u64, ssrc: u32, route: Route) -> Route {

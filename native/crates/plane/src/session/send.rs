@@ -29,9 +29,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Once per burst.
-    pub fn new(now_us: u64) -> Self {
-        Moment { now_us, abs_send_time: abs_send_time(now_us) }
+    /// Makes what the packets of one burst share. Call it once per burst. `ntp`: the time of the wall clock, so that a
+    /// receiver which comes from another plane sees no jump as long as the clocks of the two agree.
+    pub fn new(now_us: u64, ntp: u64) -> Self {
+        Moment { now_us, abs_send_time: abs_send_time(ntp) }
     }
 }
 
@@ -88,11 +89,11 @@ pub struct SendTrack {
     /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
     pub(super) next: u64,
     /// Bit i: `next - 1 - i` was sent. Under GCM no sequence number may carry different bytes, ever.
-    sent: u64,
-    last_ts: u32,
-    last_sent_us: u64,
+    pub(super) sent: u64,
+    pub(super) last_ts: u32,
+    pub(super) last_sent_us: u64,
     /// The track's timeline against NTP, as last reported.
-    timeline: Option<Clock>,
+    pub(super) timeline: Option<Clock>,
     pub(super) rtx_seq: u64,
     pub packets: u32,
     pub octets: u32,
@@ -104,7 +105,7 @@ pub struct SendTrack {
     /// Made at the first repair.
     pub(super) repairs: Option<Box<RepairLog>>,
     /// VP8 only: of the newest packet sent.
-    frame_number: Option<FrameNumber>,
+    pub(super) frame_number: Option<FrameNumber>,
 }
 
 impl SendTrack {
@@ -186,18 +187,6 @@ impl SendTrack {
         self.seats.iter().flatten().map(|s| (s.source, s.at()))
     }
 
-    /// Where this track would begin with `source` now: its cached keyframe, or for audio its next packet.
-    pub fn entry(&self, now_us: u64, source: &Source) -> Option<Keyframe> {
-        let highest = source.ring.highest()?;
-        if source.kind == Kind::Audio {
-            let p = source.ring.get(highest)?;
-            return Some(Keyframe { first_seq: highest, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us });
-        }
-        source.ring.keyframe().filter(|k| {
-            highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US
-        })
-    }
-
     /// Whether media was sent a moment ago.
     pub fn flows(&self, now_us: u64) -> bool {
         self.source.is_some() && now_us < self.last_sent_us + FLOWS_US
@@ -207,15 +196,13 @@ impl SendTrack {
     /// `estimate_bps`: what the viewer says it can take, or 0.
     pub fn begin(&mut self, now_us: u64, source: &Source, at: Keyframe, estimate_bps: u64) {
         let Some(live) = source.ring.highest().and_then(|h| source.ring.get(h)) else { return };
-        let first = self.current.is_none();
+        let first = self.current.is_none() && !self.takes_over();
         let before = self.current.filter(|c| c.source == source.id);
-        let mut ts_offset = match (before, self.timeline, source.clock) {
+        let mut ts_offset = match (before, self.offset_by_clock(source)) {
             _ if first => self.last_ts.wrapping_sub(live.ts),
-            (Some(before), ..) => before.ts_offset,
-            (_, Some(out), Some(c)) if source.clock_is_reported() => {
-                out.rtp_at_ntp(c.ntp, self.config.clock_rate).wrapping_sub(c.rtp)
-            }
-            _ => self.continued_ts(now_us).wrapping_sub(live.ts),
+            (Some(before), _) => before.ts_offset,
+            (None, Some(offset)) => offset,
+            (None, None) => self.continued_ts(now_us).wrapping_sub(live.ts),
         };
         let frames = live.frame.saturating_sub(at.frame).min(u64::from(u32::MAX)) as u32;
         let mut room = live.ts.wrapping_add(ts_offset).wrapping_sub(self.last_ts) as i32;
@@ -247,7 +234,8 @@ impl SendTrack {
             first_seq: at.first_seq,
             seq_offset: self.next.wrapping_sub(at.first_seq),
             ts_offset,
-            squeeze: Squeeze::new((at.ts, live.ts.wrapping_add(ahead)), ahead.max(frames * step)),
+            squeeze: Squeeze::new((at.ts, live.ts.wrapping_add(ahead)), ahead.max(frames * step))
+                .filter(|_| source.kind == Kind::Video),
         });
         self.pace = plan.map(|p| p.pace);
         self.progress = Progress::Catching { next: at.first_seq };
@@ -382,7 +370,3 @@ impl SendTrack {
         Some(now_us.saturating_sub(*at).saturating_sub(held))
     }
 }
-
-/// Older keyframes are not worth catching up from: ask for a new one.
-const MAX_CACHED_US: u64 = 4_000_000;
-const MAX_CACHED_PACKETS: u64 = 2_000;

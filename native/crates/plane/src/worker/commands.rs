@@ -59,9 +59,22 @@ impl Worker {
         let (name, id, result) = match command {
             Command::AddSession(c) => ("add_session", c.session, self.add_session(now_us, &c)),
             Command::RestartIce { session, ice } => ("restart_ice", session, self.restart_ice(session, ice)),
-            Command::RemoveSession { session, keep_sources } => {
+            Command::ExportSession { session, stop } => {
+                self.export_session(now_us, session, stop, out);
+                ("export_session", session, Ok(()))
+            }
+            Command::ContinueSession { session, srtp } => {
+                ("continue_session", session, self.continue_session(now_us, session, &srtp, out))
+            }
+            Command::RestartDtls { session, dtls, send } => {
+                ("restart_dtls", session, self.restart_dtls(now_us, session, &dtls, send, out))
+            }
+            Command::RemoveSession { session, keep_sources, silent } => {
                 if let Some(slot) = self.sessions.slot_of(session) {
-                    self.close_session(slot, CloseReason::Removed, keep_sources, out);
+                    if !silent {
+                        self.say_goodbye(slot, out);
+                    }
+                    self.drop_session(slot, CloseReason::Removed, keep_sources, out);
                 }
                 ("remove_session", session, Ok(()))
             }
@@ -148,7 +161,10 @@ impl Worker {
             return Err(Failure::TooManyHalfOpen(self.sessions.half_open()));
         }
         let made = Session::new(now_us, &self.shared.context, c);
-        let session = made.map_err(|e| Failure::Crypto(format!("dtls: {}", e.0)))?;
+        let mut session = made.map_err(|e| Failure::Crypto(format!("dtls: {}", e.0)))?;
+        if let Some(srtp) = &c.srtp {
+            session.take_in(now_us, srtp)?;
+        }
         let slot = self.sessions.add(session);
         for (track, t) in c.recv.iter().enumerate() {
             for (encoding, e) in t.encodings.iter().enumerate() {
@@ -183,19 +199,17 @@ impl Worker {
     /// Ends a session. Asked for by Python its sources end with it (unless kept); otherwise they stay, silent, for the
     /// publisher's return.
     pub(super) fn close_session(&mut self, slot: usize, reason: CloseReason, keep_sources: bool, out: &mut Egress) {
-        if !self.sessions.contains(slot) {
-            return;
+        if self.sessions.contains(slot) {
+            self.say_goodbye(slot, out);
+            self.drop_session(slot, reason, keep_sources, out);
         }
-        self.say_bye(slot, out);
-        for track in 0..self.sessions[slot].send.len() {
-            for id in self.sessions[slot].send[track].seated_at().into_iter().flatten() {
-                self.detach(id, slot, track);
-            }
-        }
-        let Some(mut session) = self.sessions.remove(slot) else { return };
-        session.shut(out, slot as u32);
+    }
+
+    /// Ends a session without a word to the peer.
+    fn drop_session(&mut self, slot: usize, reason: CloseReason, keep_sources: bool, out: &mut Egress) {
+        self.leave_sources(slot);
+        let Some(session) = self.sessions.remove(slot) else { return };
         out.flush();
-        self.probes.remove(&slot);
         let ended = reason == CloseReason::Removed && !keep_sources;
         for id in session.recv.iter().flat_map(|t| &t.config.encodings).map(|e| e.source) {
             let Some(s) = self.sources.get_mut(id) else { continue };
@@ -211,7 +225,7 @@ impl Worker {
         self.shared.events.push(Event::SessionClosed { session: session.id, reason });
     }
 
-    fn say_bye(&mut self, slot: usize, out: &mut Egress) {
+    fn say_goodbye(&mut self, slot: usize, out: &mut Egress) {
         let s = &mut self.sessions[slot];
         let mut packet = vec![];
         for t in s.send.iter().filter(|t| t.packets > 0) {
@@ -221,6 +235,7 @@ impl Worker {
             rtcp::write_bye(&mut packet, t.config.ssrc);
         }
         s.send_rtcp(packet, out, slot as u32);
+        s.shut(out, slot as u32);
     }
 
     fn start_probe(

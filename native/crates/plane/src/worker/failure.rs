@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::refusal::Impossible;
+use crate::session::Unfit;
 
 /// The worker is as it was before the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub enum Failure {
     NotHere(u64),
     ProbeWithoutRtx(u64),
     Impossible(Impossible),
+    Unfit {
+        session: u64,
+        why: Unfit,
+    },
     /// The text is the library's.
     Crypto(String),
 }
@@ -45,6 +50,7 @@ impl fmt::Display for Failure {
             Failure::NotHere(id) => write!(f, "source {id}: not on this worker"),
             Failure::ProbeWithoutRtx(id) => write!(f, "session {id}: probing needs RTX"),
             Failure::Impossible(i) => i.fmt(f),
+            Failure::Unfit { session, why } => write!(f, "session {session}: {why}"),
             Failure::Crypto(problem) => f.write_str(problem),
         }
     }

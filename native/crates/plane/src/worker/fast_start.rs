@@ -53,6 +53,9 @@ impl Worker {
             source.keyframe_wanted = true;
             return;
         };
+        if t.is_ahead_of(now_us, source, at) {
+            return;
+        }
         let old = t.source;
         t.begin(now_us, source, at, session.remb_bps);
         source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
@@ -110,7 +113,7 @@ impl Worker {
                 return self.starts.add_track(slot, track, t);
             }
         }
-        let moment = Moment::new(now_us);
+        let moment = Moment::new(now_us, self.shared.wall_ntp(now_us));
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP) {
             if t.pace.is_some_and(|pace| pace.is_spent()) {

@@ -83,12 +83,13 @@ impl Worker {
         begin: &mut Vec<(usize, usize)>,
         out: &mut Egress,
     ) {
-        let Worker { sessions, sources, starts, piggybacked, .. } = self;
+        let Worker { sessions, sources, starts, piggybacked, shared, .. } = self;
         let Some(source) = sources.get(id) else { return };
         let piggyback = (source.kind == Kind::Video && audio_waits).then(|| Piggyback::new(sources, piggybacked));
         let packets = &source.pending;
+        let moment = Moment::new(now_us, shared.wall_ntp(now_us));
         let pads = padding(packets, piggyback.is_some());
-        let mut burst = Burst { source: id, moment: Moment::new(now_us), packets, pads, begin, starts, piggyback };
+        let mut burst = Burst { source: id, moment, packets, pads, begin, starts, piggyback };
         let (last, rest) = source.viewers.split_at(first);
         burst.fan_out(sessions, rest, out);
         burst.fan_out(sessions, last, out);
@@ -132,7 +133,7 @@ struct Burst<'a> {
 }
 
 impl Burst<'_> {
-    /// The inner loops.
+    /// Sends one burst to all these viewers. Most of the CPU time is spent here.
     fn fan_out(&mut self, sessions: &mut Sessions, viewers: &[(usize, usize)], out: &mut Egress) {
         for s in viewers.iter().take(2 * AHEAD).filter_map(|v| sessions.get(v.0)) {
             s.prefetch();

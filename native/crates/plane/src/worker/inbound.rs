@@ -54,8 +54,18 @@ impl Worker {
                     self.counters.add("path_forgotten");
                     self.sessions.unbind(address, slot);
                 }
+                self.tell_nomination(now_us, slot, out);
             }
         }
+    }
+
+    fn tell_nomination(&mut self, now_us: u64, slot: usize, out: &mut Egress) {
+        let session = &mut self.sessions[slot];
+        if session.take_nomination() {
+            self.shared.events.push(Event::SessionNominated { session: session.id });
+        }
+        let outcome = session.goes_on();
+        self.after(now_us, slot, outcome, out);
     }
 
     /// An answer to a check of ours: somebody is at that address, and it is the session's peer.
@@ -66,6 +76,7 @@ impl Worker {
             return self.counters.add("stun_unexpected");
         }
         self.sessions.bind(now_us, path.to, slot);
+        self.tell_nomination(now_us, slot, out);
         self.resume(now_us, slot, path.to, out);
         let held = self.sessions[slot].take_held();
         let outcome = self.sessions[slot].start_handshake(now_us, out, slot as u32);
@@ -308,7 +319,7 @@ impl Worker {
         if !session.budget.take_repair() {
             return self.counters.add("nack_over_budget");
         }
-        let moment = Moment::new(now_us);
+        let moment = Moment::new(now_us, self.shared.wall_ntp(now_us));
         let ids = &session.extensions;
         if out.packet(path, slot as u32, |b| track.write_repair(&packet, &munger, &moment, ids, tx, b)) {
             session.totals.repaired += 1;
@@ -360,7 +371,7 @@ fn reception(session: &mut Session, now_us: u64, r: &rtcp::Report) {
     }
 }
 
-/// Whether a session is far enough to be served.
+/// Whether a session is far enough to be served, and no other plane does that.
 pub(super) fn is_connected(s: &Session) -> bool {
-    s.phase == Phase::Connected && s.path.is_some()
+    s.phase == Phase::Connected && s.path.is_some() && s.tx.is_some()
 }

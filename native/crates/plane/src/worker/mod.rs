@@ -9,6 +9,7 @@ mod cross_worker;
 mod failure;
 mod fast_start;
 mod forwarder;
+mod handover;
 mod inbound;
 mod lag;
 mod relayed;
@@ -66,7 +67,7 @@ impl Counters {
         self.add_many(reason, 1);
     }
 
-    /// As `add`, for several at once.
+    /// Counts the same reason several times at once.
     pub fn add_many(&mut self, reason: &'static str, times: u64) {
         *self.0.entry(reason).or_default() += times;
     }
@@ -83,7 +84,7 @@ pub struct Worker {
     /// Packets taken along by the burst under way, by source; kept for its room.
     piggybacked: Vec<(u64, usize)>,
     starts: StartQueue,
-    /// By session slot.
+    /// The probes under way, by session slot.
     probes: HashMap<usize, Probe>,
     pub counters: Counters,
     /// DTLS associations given up since the last second began.

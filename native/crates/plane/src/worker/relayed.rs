@@ -6,7 +6,6 @@ use super::inbound::MAX_PAYLOAD;
 use super::relays::RelayEnd;
 use super::Worker;
 use crate::egress::{Egress, Path, NOBODY};
-use crate::events::Event;
 use crate::relay;
 use crate::session::send::Progress;
 use crate::source::Incoming;
@@ -60,12 +59,11 @@ impl Worker {
     fn child_datagram(&mut self, now_us: u64, id: u64, path: Path, data: &mut [u8], out: &mut Egress) {
         let Some(relay) = self.relays.outgoing_mut(id) else { return };
         let Ok(len) = relay.rx.unprotect_rtcp(data) else { return self.counters.add("relay_srtcp_refused") };
-        relay.seen_us = now_us;
+        (relay.seen_us, relay.silent_told) = (now_us, false);
         if relay.child != Some(path) {
             let first = relay.child.is_none();
             relay.child = Some(path);
             if first {
-                self.shared.events.push(Event::RelayConnected { relay: id, child: path.to.to_string() });
                 self.attach_relay(now_us, id, out);
             }
         }

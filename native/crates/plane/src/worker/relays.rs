@@ -16,7 +16,7 @@ pub(super) enum RelayEnd {
 #[derive(Default)]
 pub(super) struct Relays {
     outgoing: HashMap<u64, RelayOut>,
-    /// By source.
+    /// The relays at this child, by source.
     incoming: HashMap<u64, RelayIn>,
     by_ssrc: HashMap<u32, RelayEnd>,
 }

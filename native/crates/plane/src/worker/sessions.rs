@@ -179,6 +179,15 @@ impl Sessions {
         self.half_open.get(place).copied()
     }
 
+    /// Another handshake is to come.
+    pub fn begin_half_open(&mut self, slot: usize) {
+        let place = self.half_open.len();
+        if self.slots[slot].half_open_at.is_none() {
+            self.slots[slot].half_open_at = Some(place);
+            self.half_open.push(slot);
+        }
+    }
+
     /// The handshake is over, or was never there.
     pub fn end_half_open(&mut self, slot: usize) {
         let Some(place) = self.slots.get_mut(slot).and_then(|s| s.half_open_at.take()) else { return };
@@ -242,6 +251,7 @@ mod tests {
                 role: DtlsRole::Server,
                 fingerprint_hash: String::new(),
                 fingerprint: String::new(),
+                close_notify: true,
             },
             extensions: Default::default(),
             recv: vec![],
@@ -249,6 +259,7 @@ mod tests {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
             keep_dtls: false,
+            srtp: None,
         };
         Session::new(0, context, &c).unwrap()
     }

@@ -34,7 +34,7 @@ impl StartQueue {
         (std::mem::take(&mut self.tracks), std::mem::take(&mut self.relays))
     }
 
-    /// How many wait.
+    /// Returns how many tracks wait.
     pub fn len(&self) -> usize {
         self.tracks.len() + self.relays.len()
     }

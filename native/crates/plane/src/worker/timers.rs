@@ -7,7 +7,7 @@ use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
 use crate::events::{CloseReason, Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
-use crate::relay::{self, CHILD_TIMEOUT_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
+use crate::relay::{self, CHILD_TIMEOUT_US, HELLO_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::Phase;
 use crate::source::{Feed, Source};
 
@@ -79,7 +79,9 @@ impl Worker {
             self.ask_again(id, feed, &seqs, out);
         }
         for (id, feed) in keyframes {
-            self.ask_keyframe(id, feed, out);
+            if !self.ask_keyframe(id, feed, out) {
+                self.sources.get_mut(id).into_iter().for_each(Source::keep_keyframe_request);
+            }
         }
     }
 
@@ -104,13 +106,14 @@ impl Worker {
         }
     }
 
-    fn ask_keyframe(&mut self, id: u64, feed: Feed, out: &mut Egress) {
+    /// False: there is nobody to ask yet, or it is not known under which SSRC.
+    fn ask_keyframe(&mut self, id: u64, feed: Feed, out: &mut Egress) -> bool {
         let mut packet = vec![];
         match feed {
             Feed::Session { slot, track, encoding } => {
-                let Some(s) = self.sessions.get_mut(slot) else { return };
+                let Some(s) = self.sessions.get_mut(slot).filter(|s| s.phase == Phase::Connected) else { return false };
                 let t = &s.recv[track];
-                let Some(media) = t.ssrcs[encoding] else { return };
+                let Some(media) = t.ssrc(encoding) else { return false };
                 rtcp::write_rr(&mut packet, s.feedback_ssrc, &[]);
                 if t.config.pli {
                     rtcp::write_pli(&mut packet, s.feedback_ssrc, media);
@@ -121,7 +124,7 @@ impl Worker {
                 s.send_rtcp(packet, out, slot as u32);
             }
             Feed::Relay => {
-                let Some(r) = self.relays.incoming_mut(id) else { return };
+                let Some(r) = self.relays.incoming_mut(id) else { return false };
                 packet = r.keep_alive();
                 rtcp::write_pli(&mut packet, r.ssrc, r.ssrc);
                 self.send_to_parent(id, packet, out);
@@ -133,8 +136,9 @@ impl Worker {
                     s.keyframe_wanted = true;
                 }
             }
-            Feed::None => {}
+            Feed::None => return false,
         }
+        true
     }
 
     // ------------------------------------------------------------------ relays
@@ -145,13 +149,10 @@ impl Worker {
         for id in due {
             self.keep_alive(now_us, id, out);
         }
-        // Until the first packet comes, say hello more often: the first may have been too early.
         let early: Vec<u64> = self
             .relays
             .all_incoming()
-            .filter(|r| {
-                now_us >= r.sent_us + KEEP_ALIVE_US / 20 && self.sources.get(r.source).is_some_and(|s| !s.is_joined())
-            })
+            .filter(|r| now_us >= r.sent_us + HELLO_US && self.sources.get(r.source).is_some_and(|s| !s.is_joined()))
             .map(|r| r.source)
             .collect();
         for id in early {
@@ -167,6 +168,12 @@ impl Worker {
                 self.shared.events.push(Event::RelayParentLost { source: r.source });
             }
         }
+        for r in self.relays.all_outgoing_mut() {
+            r.seen_us = (r.seen_us + late_us).min(now_us);
+            if r.falls_silent(now_us) {
+                self.shared.events.push(Event::RelayChildSilent { relay: r.id });
+            }
+        }
         let gone: Vec<u64> =
             self.relays.all_outgoing().filter(|r| now_us >= r.seen_us + CHILD_TIMEOUT_US).map(|r| r.id).collect();
         for id in gone {
@@ -180,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// Child → parent.
+    /// Tells the parent of a relay that this child still wants it.
     pub(super) fn keep_alive(&mut self, now_us: u64, id: u64, out: &mut Egress) {
         let Some(r) = self.relays.incoming_mut(id) else { return };
         r.sent_us = now_us;

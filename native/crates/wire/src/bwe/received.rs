@@ -8,7 +8,7 @@ const ENOUGH_US: u64 = 100_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Received {
     first_us: Option<u64>,
-    /// Number of the newest slot since time zero.
+    /// The number of the newest slot. Slots are counted from time zero.
     newest: u64,
     bytes: [u64; SLOTS],
 }

@@ -21,11 +21,11 @@ const OVERUSE_MS: f64 = 10.0;
 /// What the path's queue does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Usage {
-    /// Steady.
+    /// The delay is steady.
     Normal,
     /// It grows: more is sent than gets through.
     Over,
-    /// It drains.
+    /// The queue of the link drains.
     Under,
 }
 

@@ -12,7 +12,7 @@ pub(super) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    /// Plain bytes.
+    /// Reads bytes as they are, without emulation prevention.
     pub fn plain(d: &'a [u8]) -> Self {
         Self { d, at: 0, byte: 0, left: 0, zeros: None }
     }

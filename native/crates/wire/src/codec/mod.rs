@@ -10,17 +10,17 @@ mod vp9;
 /// A payload format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Codec {
-    /// RFC 6184.
+    /// H.264, in the payload format of RFC 6184.
     H264,
-    /// RFC 7798.
+    /// H.265, in the payload format of RFC 7798.
     H265,
-    /// RFC 7741.
+    /// VP8, in the payload format of RFC 7741.
     Vp8,
-    /// RFC 9628.
+    /// VP9, in the payload format of RFC 9628.
     Vp9,
     /// The AV1 RTP specification of AOMedia.
     Av1,
-    /// RFC 7587.
+    /// Opus, in the payload format of RFC 7587.
     Opus,
     /// Anything else: carried, never looked into.
     Other,
@@ -51,7 +51,7 @@ impl Codec {
 /// Where a receiver of fewer temporal layers may begin to take more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LayerEntry {
-    /// Not here.
+    /// A receiver cannot begin to take another layer at this frame.
     #[default]
     None,
     /// This frame's own layer: who got all layers below may take it from here on.

@@ -45,9 +45,9 @@ fn descriptor(d: &[u8]) -> Option<(usize, Option<u8>)> {
 /// Where a frame stands in its stream, modulo each field's size: PictureID and TL0PICIDX, 0 where there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FrameNumber {
-    /// PictureID.
+    /// The PictureID (RFC 7741 §4.2).
     pub picture: u16,
-    /// TL0PICIDX.
+    /// The TL0PICIDX (RFC 7741 §4.2).
     pub tl0: u8,
 }
 

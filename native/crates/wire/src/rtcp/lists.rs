@@ -23,7 +23,7 @@ pub struct Report {
 
 pub(super) const REPORT_LEN: usize = 24;
 
-/// Report blocks.
+/// The report blocks of a sender or receiver report.
 #[derive(Clone, Debug)]
 pub struct Reports<'a>(&'a [u8]);
 
@@ -52,7 +52,7 @@ impl Iterator for Reports<'_> {
     }
 }
 
-/// SSRCs.
+/// The SSRCs that a BYE names.
 #[derive(Clone, Debug)]
 pub struct Ssrcs<'a>(pub(super) &'a [u8]);
 

@@ -27,13 +27,13 @@ const FMT_APPLICATION: u8 = 15;
 /// One packet of a compound.
 #[derive(Clone, Debug)]
 pub enum Packet<'a> {
-    /// Sender report.
+    /// A sender report (RFC 3550 §6.4.1).
     Sr {
-        /// Who sends.
+        /// The SSRC of the one who sends.
         ssrc: u32,
         /// NTP time of the report, 32.32 fixed point.
         ntp: u64,
-        /// The same instant on the RTP clock.
+        /// The instant of `ntp`, on the RTP clock.
         rtp_ts: u32,
         /// RTP packets sent so far.
         packets: u32,
@@ -42,44 +42,44 @@ pub enum Packet<'a> {
         /// What it receives itself.
         reports: Reports<'a>,
     },
-    /// Receiver report.
+    /// A receiver report (RFC 3550 §6.4.2).
     Rr {
-        /// Who reports.
+        /// The SSRC of the one who reports.
         ssrc: u32,
         /// What it receives.
         reports: Reports<'a>,
     },
     /// These sources end.
     Bye {
-        /// Which.
+        /// The SSRCs that have ended.
         ssrcs: Ssrcs<'a>,
     },
     /// Generic NACK: resend these.
     Nack {
-        /// Who asks.
+        /// The SSRC of the one who asks.
         sender: u32,
-        /// Of which source.
+        /// The SSRC whose packets are missing.
         media: u32,
-        /// Which packets.
+        /// The sequence numbers of the missing packets.
         seqs: NackSeqs<'a>,
     },
     /// Picture loss: a keyframe, please.
     Pli {
-        /// Who asks.
+        /// The SSRC of the one who asks.
         sender: u32,
-        /// Of which source.
+        /// The SSRC whose keyframe is wanted.
         media: u32,
     },
     /// Full intra request.
     Fir {
-        /// Who asks.
+        /// The SSRC of the one who asks.
         sender: u32,
         /// Of which sources, each with the request's number.
         media: FirEntries<'a>,
     },
     /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03).
     Remb {
-        /// Who estimates.
+        /// The SSRC of the one who estimates.
         sender: u32,
         /// Sum over `ssrcs`; `u64::MAX` if told more.
         bitrate_bps: u64,
@@ -88,7 +88,7 @@ pub enum Packet<'a> {
     },
     /// Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01), left unread.
     Twcc {
-        /// Who reports.
+        /// The SSRC of the one who reports.
         sender: u32,
         /// A source of the transport.
         media: u32,
@@ -97,9 +97,9 @@ pub enum Packet<'a> {
     },
     /// Source description; nothing in it is needed.
     Sdes,
-    /// Anything else.
+    /// A packet of any other type.
     Other {
-        /// Packet type.
+        /// The packet type (PT).
         pt: u8,
         /// The five bits that are a count or a feedback message type.
         fmt: u8,
@@ -109,7 +109,7 @@ pub enum Packet<'a> {
 /// Why a datagram is no RTCP from here on. Always the sender's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RtcpError {
-    /// Not version 2.
+    /// The version is not 2.
     Version(u8),
     /// The packet's length reaches beyond the datagram.
     Truncated,

@@ -67,7 +67,7 @@ pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: u32, cname: &str) {
     });
 }
 
-/// The source ends.
+/// Writes a BYE: the source ends.
 pub fn write_bye(out: &mut Vec<u8>, ssrc: u32) {
     packet(out, BYE, 1, |out| put(out, &[ssrc]));
 }

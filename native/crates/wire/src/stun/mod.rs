@@ -38,9 +38,9 @@ const ICE_CONTROLLING: u16 = 0x802A;
 pub enum Class {
     /// A connectivity check.
     Request,
-    /// Its good answer.
+    /// A response that grants what was asked.
     Success,
-    /// Its refusal.
+    /// A response that refuses what was asked.
     Error,
     /// A keep-alive; never answered.
     Indication,

@@ -15,6 +15,7 @@ from services.signaling.rest.adapters.tables import (
     cluster,
     document,
     license,
+    node_drains,
     product,
     subscribers,
     tokens,
@@ -24,6 +25,7 @@ from services.signaling.rest.adapters.tables import (
 TABLES: tuple[Table[Any], ...] = (
     product.TABLE,
     cluster.TABLE,
+    node_drains.TABLE,
     license.TABLE,
     applications.TABLE,
     broadcasts.TABLE,

@@ -6,10 +6,9 @@ from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.records import BroadcastRecord
 from services.signaling.core.domain.result import Result
-from services.signaling.core.domain.stream_info import Broadcast
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
 from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
-from services.signaling.rest.domain.shapes import BasicStreamInfo
+from services.signaling.rest.domain.shapes import BasicStreamInfo, ShownBroadcast
 from services.signaling.rest.usecases.broadcasts import NO_SUCH_BROADCAST, Broadcasts
 
 ROOT = "/{app}/rest/v2/broadcasts"
@@ -26,7 +25,7 @@ TABLE = Table(
             APP_OPERATOR,
             Broadcasts.create,
             "Creates a broadcast. Without a streamId it gets one.",
-            answer=Broadcast,
+            answer=ShownBroadcast,
             body=Patch[BroadcastRecord],
             body_may_lack=True,
             errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
@@ -37,7 +36,7 @@ TABLE = Table(
             APP_OPERATOR,
             Broadcasts.list_page,
             "Broadcasts by stream id.",
-            answer=list[Broadcast],
+            answer=list[ShownBroadcast],
         ),
         Endpoint(
             "GET",
@@ -45,7 +44,7 @@ TABLE = Table(
             APP_OPERATOR,
             Broadcasts.get,
             "One broadcast.",
-            answer=Broadcast,
+            answer=ShownBroadcast,
             errors=(NO_SUCH_BROADCAST,),
         ),
         Endpoint(

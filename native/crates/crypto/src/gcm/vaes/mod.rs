@@ -100,7 +100,7 @@ impl Vaes256 {
         prefetch(&self.0);
     }
 
-    /// As `Vaes512::seal`; padding costs a copy of the payload.
+    /// Seals a packet like `Vaes512::seal`; padding costs a copy of the payload.
     pub fn seal(&self, nonce: &[u8; GCM_NONCE_LEN], aad: &[u8], payload: &[u8], pad: u8, out: &mut [u8]) {
         assert_eq!(out.len(), payload.len() + usize::from(pad) + GCM_TAG_LEN);
         let len = out.len() - GCM_TAG_LEN;
@@ -130,7 +130,7 @@ impl Schedule {
     }
 }
 
-/// FIPS 197 §5.2.
+/// Expands a key to the keys of all rounds (FIPS 197 §5.2).
 #[target_feature(enable = "aes,ssse3")]
 fn expand(key: &[u8; 16]) -> [__m128i; ROUNDS] {
     let mut rounds = [block(key); ROUNDS];

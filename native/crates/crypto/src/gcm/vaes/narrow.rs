@@ -18,7 +18,7 @@ struct Run<'a> {
     from: *const u8,
     to: *mut u8,
     counter: __m256i,
-    /// Of the next block.
+    /// The index of the power for the next block.
     power: usize,
     /// Goes into the next block.
     hash: __m128i,
@@ -161,7 +161,7 @@ fn key_stream<const N: usize>(key: &Schedule, counter: &mut __m256i) -> [__m256i
     state
 }
 
-/// As `wide::absorb_all`.
+/// Takes several vectors into the hash, like `wide::absorb_all`.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn absorb<const N: usize>(key: &Schedule, first: usize, hash: __m128i, blocks: &[__m256i; N]) -> Sum {

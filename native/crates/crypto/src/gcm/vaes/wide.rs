@@ -216,7 +216,7 @@ fn absorb(key: &Schedule, first: usize, hash: __m128i, blocks: __m512i) -> Sum {
     product(_mm512_xor_si512(reversed, _mm512_zextsi128_si512(hash)), powers)
 }
 
-/// As `absorb`, for several vectors.
+/// Takes several vectors into the hash, each as `absorb` does.
 #[inline]
 #[target_feature(enable = "avx512bw,avx512vl,bmi2,vaes,vpclmulqdq")]
 fn absorb_all<const N: usize>(key: &Schedule, first: usize, hash: __m128i, blocks: &[__m512i; N]) -> Sum {

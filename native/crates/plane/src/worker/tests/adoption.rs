@@ -33,7 +33,7 @@ fn viewers_go_on_with_the_newcomers_keyframe_in_one_sequence_and_timeline() {
     assert_eq!(before.len(), 2, "what the newcomer sends is seen by nobody yet");
 
     adopt(&mut b, 100, 200);
-    b.command(Command::RemoveSession { session: 1, keep_sources: true });
+    b.command(Command::RemoveSession { session: 1, keep_sources: true, silent: false });
     n.send_rtp(&mut b, 96, 5, 40_002, 77 + 6000, DELTA);
 
     let after = v.received(&mut b).0;
@@ -88,11 +88,11 @@ fn the_source_that_was_adopted_is_gone_and_the_other_ends_with_its_new_session()
     b.publisher(1, 1001);
     newcomer(&mut b);
     adopt(&mut b, 100, 200);
-    b.command(Command::RemoveSession { session: 1, keep_sources: false });
+    b.command(Command::RemoveSession { session: 1, keep_sources: false, silent: false });
     assert!(b.post(Command::Tap { source: 200, enabled: true }).is_err());
     assert!(b.post(Command::Tap { source: 100, enabled: true }).is_ok(), "its feed is no longer that of session 1");
 
-    b.command(Command::RemoveSession { session: 3, keep_sources: false });
+    b.command(Command::RemoveSession { session: 3, keep_sources: false, silent: false });
 
     assert!(b.worker.leftovers().is_empty(), "{:?}", b.worker.leftovers());
 }
@@ -107,6 +107,6 @@ fn an_adoption_of_what_is_not_there_changes_nothing() {
     assert!(b.post(Command::AdoptFeeds { feeds: vec![] }).is_ok());
 
     assert!(!b.events.iter().any(|e| matches!(e, Event::Error { .. })));
-    b.command(Command::RemoveSession { session: 1, keep_sources: false });
+    b.command(Command::RemoveSession { session: 1, keep_sources: false, silent: false });
     assert!(b.worker.leftovers().is_empty());
 }

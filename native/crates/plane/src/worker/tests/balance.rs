@@ -157,7 +157,7 @@ impl Plane {
                 self.post(Command::SwitchSource { session, track: 0, source, hold })
             }
             Step::RemoveSession { session, keep_sources } => {
-                self.post(Command::RemoveSession { session, keep_sources })
+                self.post(Command::RemoveSession { session, keep_sources, silent: false })
             }
             Step::AdoptFeeds { source, from } => {
                 self.post(Command::AdoptFeeds { feeds: vec![AdoptedFeed { source, from }] })
@@ -209,7 +209,7 @@ impl Plane {
 
     fn remove_all(&mut self) {
         for id in 0..IDS {
-            self.post(Command::RemoveSession { session: id, keep_sources: false }).unwrap();
+            self.post(Command::RemoveSession { session: id, keep_sources: false, silent: false }).unwrap();
             self.post(Command::RemoveRelay { relay: id }).unwrap();
             self.post(Command::RemoveSource { source: id }).unwrap();
         }
@@ -276,7 +276,7 @@ fn removals_reach_a_worker_whose_mailbox_is_full() {
         plane.post(Command::AddPushSource(spec(source, 0))).unwrap();
     }
     assert_eq!(plane.post(Command::AddPushSource(spec(5, 0))), Err(Refusal::Busy { worker: 0 }));
-    plane.post(Command::RemoveSession { session: 1, keep_sources: false }).unwrap();
+    plane.post(Command::RemoveSession { session: 1, keep_sources: false, silent: false }).unwrap();
     for source in 1..=4 {
         plane.post(Command::RemoveSource { source }).unwrap();
     }
@@ -295,7 +295,7 @@ fn a_mirror_ends_with_its_source() {
     plane.settle();
     plane.post(Command::RemoveSource { source: 1 }).unwrap();
     plane.settle();
-    plane.post(Command::RemoveSession { session: 1, keep_sources: false }).unwrap();
+    plane.post(Command::RemoveSession { session: 1, keep_sources: false, silent: false }).unwrap();
     plane.settle();
     assert_eq!(plane.leftovers(), Vec::<&str>::new());
 }

@@ -63,7 +63,7 @@ fn seats_stay_right_when_viewers_switch_pause_come_back_and_leave() {
     check_seats(&b);
     b.command(Command::SwitchSource { session: 5, track: 0, source: Some(100), hold: false });
     b.command(Command::SwitchSource { session: 1, track: 0, source: None, hold: false });
-    b.command(Command::RemoveSession { session: 3, keep_sources: false });
+    b.command(Command::RemoveSession { session: 3, keep_sources: false, silent: false });
     check_seats(&b);
     b.push(200, 0, 0, KEYFRAME);
     b.command(Command::SwitchSource { session: 1, track: 0, source: Some(200), hold: false });
@@ -72,7 +72,7 @@ fn seats_stay_right_when_viewers_switch_pause_come_back_and_leave() {
     b.command(Command::RemoveSource { source: 100 });
     check_seats(&b);
     for session in 1..=9 {
-        b.command(Command::RemoveSession { session, keep_sources: false });
+        b.command(Command::RemoveSession { session, keep_sources: false, silent: false });
     }
     assert!(b.worker.sources.get(200).unwrap().viewers.is_empty());
 }

@@ -56,7 +56,7 @@ impl Stage {
     }
 }
 
-/// A link's queue.
+/// A link with a queue of limited length.
 #[derive(Default)]
 struct Link {
     rate_bps: u64,
@@ -206,7 +206,7 @@ fn a_wish_for_another_source_outlasts_a_newer_keyframe_of_the_present_one() {
     assert!(!viewer.received(&mut s.b).0.is_empty(), "the present source goes on meanwhile");
     s.b.push(200, 1, 0, KEYFRAME);
     assert!(s.b.events.iter().any(|e| matches!(e, Event::SourceSwitched { session: 2, source: 200, .. })));
-    s.b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    s.b.command(Command::RemoveSession { session: 2, keep_sources: false, silent: false });
     s.b.push(200, 2, 3_000, DELTA);
     s.pass(100_000);
 }

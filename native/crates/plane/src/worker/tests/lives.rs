@@ -62,7 +62,7 @@ fn a_publisher_that_returns_takes_its_source_over_under_living_viewers() {
     let mut v = b.viewer(2, 1002, 100);
     frames(&mut b, &mut p, 0, 5);
     let (before, _) = v.received(&mut b);
-    b.command(Command::RemoveSession { session: 1, keep_sources: true });
+    b.command(Command::RemoveSession { session: 1, keep_sources: true, silent: false });
     b.pass(1_000_000);
     let mut again = b.publisher(3, 1003);
     again.send_rtp(&mut b, 96, 5, 40_000, 77, KEYFRAME);
@@ -148,15 +148,47 @@ fn a_removed_session_says_goodbye_and_its_sources_end() {
     let mut v = b.viewer(2, 1002, 100);
     frames(&mut b, &mut p, 0, 2);
     v.received(&mut b);
-    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    b.command(Command::RemoveSession { session: 2, keep_sources: false, silent: false });
     let (_, control) = v.received(&mut b);
     assert!(control
         .iter()
         .any(|c| rillcast_wire::rtcp::packets(c).flatten().any(|p| format!("{p:?}").starts_with("Bye"))));
     assert_eq!(b.closed(2), Some("removed"));
-    b.command(Command::RemoveSession { session: 1, keep_sources: false });
+    b.command(Command::RemoveSession { session: 1, keep_sources: false, silent: false });
     assert!(b.worker.sources.is_empty());
     assert!(b.worker.sessions.is_empty() && b.worker.sessions.ways() == 0);
+}
+
+#[test]
+fn a_session_that_is_removed_in_silence_says_nothing_to_its_peer() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    frames(&mut b, &mut p, 0, 2);
+    v.received(&mut b);
+    p.received(&mut b);
+    for session in [1, 2] {
+        b.command(Command::RemoveSession { session, keep_sources: false, silent: true });
+        assert_eq!(b.closed(session), Some("removed"));
+    }
+    assert!(b.sent_to(p.address).is_empty() && b.sent_to(v.address).is_empty());
+    assert!(b.worker.sources.is_empty() && b.worker.sessions.ways() == 0);
+}
+
+#[test]
+fn a_publisher_that_does_not_bear_close_notify_is_sent_nothing_at_the_end() {
+    for close_notify in [true, false] {
+        let mut b = Bench::new();
+        let fingerprint = b.context().fingerprint().to_owned();
+        let mut add = b.session(1, vec![b.publisher_track()], vec![], &fingerprint);
+        add.dtls.close_notify = close_notify;
+        let mut p = b.join_as(add, 1001);
+        frames(&mut b, &mut p, 0, 2);
+        p.received(&mut b);
+        b.command(Command::RemoveSession { session: 1, keep_sources: true, silent: false });
+        p.received(&mut b);
+        assert_eq!((b.closed(1), p.is_closed()), (Some("removed"), close_notify));
+    }
 }
 
 #[test]
@@ -226,7 +258,7 @@ fn a_viewer_is_told_of_the_end_although_its_association_was_given_up() {
     let mut v = watching_for_long(&mut b);
     v.received(&mut b);
     assert!(!v.is_closed());
-    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    b.command(Command::RemoveSession { session: 2, keep_sources: false, silent: false });
     v.received(&mut b);
     assert!(v.is_closed());
 }
@@ -280,7 +312,7 @@ fn a_session_that_keeps_its_association_says_goodbye_on_it() {
     let mut v = b.viewer_that_keeps_dtls(2, 1002, 100);
     watch_for_a_minute(&mut b, &mut v);
     assert!(!v.is_closed());
-    b.command(Command::RemoveSession { session: 2, keep_sources: false });
+    b.command(Command::RemoveSession { session: 2, keep_sources: false, silent: false });
     v.received(&mut b);
     assert!(v.is_closed());
 }

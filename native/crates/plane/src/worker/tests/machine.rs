@@ -127,7 +127,9 @@ impl Machine {
     fn run(&mut self, step: Step) {
         match step {
             Step::Invite { session, role } => self.invite(session, role),
-            Step::Remove { session } => self.b.command(Command::RemoveSession { session, keep_sources: false }),
+            Step::Remove { session } => {
+                self.b.command(Command::RemoveSession { session, keep_sources: false, silent: false })
+            }
             Step::Restart { session, again } => {
                 let ice = IceParameters {
                     local_ufrag: format!("again{session}-{again}"),

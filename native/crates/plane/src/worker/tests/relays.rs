@@ -75,7 +75,7 @@ fn a_parent_with_nothing_to_send_says_so_often_and_is_not_lost() {
         said += link.carry();
     }
     assert_eq!(link.lost(), 0);
-    assert!((13..=16).contains(&said), "every 200 ms of 3 s, not {said} times");
+    assert!((26..=31).contains(&said), "every 100 ms of 3 s, not {said} times");
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn a_parent_that_has_media_to_send_says_nothing_else_but_its_reports() {
 }
 
 #[test]
-fn a_dead_parent_is_noticed_within_a_second_once() {
+fn a_dead_parent_is_noticed_within_half_a_second_once() {
     let mut link = Link::new();
     link.pass(500_000);
-    link.child.pass(650_000);
+    link.child.pass(250_000);
     assert_eq!(link.lost(), 0);
-    link.child.pass(300_000);
+    link.child.pass(200_000);
     assert_eq!(link.lost(), 1);
     link.child.pass(3_000_000);
     assert_eq!(link.lost(), 1);
@@ -131,10 +131,41 @@ fn a_parent_says_how_long_ago_it_heard_its_child() {
     assert_eq!(asked(&mut link), None, "no child has come yet");
     link.pass(3_000_000);
     let alive = asked(&mut link).unwrap();
-    assert!(alive <= 1_100, "keep-alives come each second, not {alive} ms ago");
+    assert!(alive <= 260, "keep-alives come four times a second, not {alive} ms ago");
     link.parent.pass(2_000_000);
     let dead = asked(&mut link).unwrap();
     assert!((2_000..=alive + 2_100).contains(&dead), "{dead}");
     link.parent.command(Command::RemoveRelay { relay: 1 });
     assert_eq!(asked(&mut link), None);
+}
+
+fn silent(parent: &Bench) -> usize {
+    parent.events.iter().filter(|e| matches!(e, Event::RelayChildSilent { relay: 1 })).count()
+}
+
+#[test]
+fn a_child_that_falls_silent_is_noticed_within_a_second_once_per_silence() {
+    let mut link = Link::new();
+    link.parent.pass(2_000_000);
+    assert_eq!(silent(&link.parent), 0, "one that never came is not missed");
+    for silences in 1..=2 {
+        link.pass(2_000_000);
+        link.parent.pass(500_000);
+        assert_eq!(silent(&link.parent), silences - 1);
+        link.parent.pass(400_000);
+        assert_eq!(silent(&link.parent), silences);
+        link.parent.pass(1_000_000);
+        assert_eq!(silent(&link.parent), silences);
+    }
+}
+
+#[test]
+fn what_a_parent_did_not_listen_to_is_no_silence_of_its_child() {
+    let mut link = Link::new();
+    link.pass(500_000);
+    link.parent.now += 2_000_000;
+    link.parent.pass(TICK_US);
+    assert_eq!(silent(&link.parent), 0, "this worker stood still itself");
+    link.pass(500_000);
+    assert_eq!(silent(&link.parent), 0);
 }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rillcast_crypto::dtls::{Context, Dtls, Role};
-use rillcast_crypto::srtp::{Receiver, Sender};
-use rillcast_wire::{demux, rtp, stun};
+use rillcast_crypto::dtls::Context;
+use rillcast_wire::{rtp, stun};
 
+pub use super::peer::Peer;
 use crate::config::*;
 use crate::egress::{Egress, Message, Path, Sink, Sock};
 use crate::events::{Event, EventQueue};
@@ -140,7 +140,7 @@ impl Bench {
         self.worker.datagram(self.now, Path { sock: Sock::MediaV4, to: from, local: None }, &mut data, &mut self.out);
     }
 
-    /// The same on the relays' socket.
+    /// Gives a datagram to the relays' socket.
     pub fn give_relay(&mut self, from: SocketAddr, mut data: Vec<u8>) {
         self.worker.datagram(self.now, Path { sock: Sock::Relay, to: from, local: None }, &mut data, &mut self.out);
     }
@@ -218,7 +218,7 @@ impl Bench {
         self.join_as(command, port)
     }
 
-    /// See `viewer`.
+    /// Makes the track with which `viewer` adds a viewer.
     pub fn send_track(&self, session: u64, source: u64) -> SendTrack {
         SendTrack {
             track: 0,
@@ -247,6 +247,7 @@ impl Bench {
                 role: DtlsRole::Server,
                 fingerprint_hash: "sha-256".into(),
                 fingerprint: fingerprint.into(),
+                close_notify: true,
             },
             extensions: HeaderExtensions { abs_send_time: 3, ..Default::default() },
             recv,
@@ -254,6 +255,7 @@ impl Bench {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 5_000_000,
             keep_dtls: false,
+            srtp: None,
         }
     }
 
@@ -262,12 +264,17 @@ impl Bench {
         self.join_as(self.session(session, recv, send, &fingerprint), port)
     }
 
-    fn join_as(&mut self, command: AddSession, port: u16) -> Peer {
+    pub fn join_as(&mut self, command: AddSession, port: u16) -> Peer {
         let session = command.session;
         self.command(Command::AddSession(Box::new(command)));
-        let mut peer = Peer::new(&self.context, session, port);
+        let mut peer = self.peer_of(session, port);
         peer.connect(self);
         peer
+    }
+
+    /// A peer of a session that has no association with it yet.
+    pub fn peer_of(&self, session: u64, port: u16) -> Peer {
+        Peer::new(&self.context, session, port)
     }
 
     pub fn context(&self) -> Arc<Context> {
@@ -287,152 +294,3 @@ pub fn answer(check: &[u8], password: &str) -> Vec<u8> {
 
 /// RTP as (header, payload), RTCP whole.
 pub type Received = (Vec<(rtp::Header, Vec<u8>)>, Vec<Vec<u8>>);
-
-/// A browser's part.
-pub struct Peer {
-    pub address: SocketAddr,
-    pub session: u64,
-    /// Whether it answers checks, as every agent does.
-    pub answers: bool,
-    dtls: Dtls,
-    /// Media that came while the handshake was still being watched.
-    early: Vec<Vec<u8>>,
-    tx: Option<Sender>,
-    rx: Option<Receiver>,
-}
-
-impl Peer {
-    pub fn new(context: &Context, session: u64, port: u16) -> Self {
-        let dtls = Dtls::new(context, Role::Client).unwrap();
-        Peer { address: ([127, 0, 0, 1], port).into(), session, answers: true, dtls, early: vec![], tx: None, rx: None }
-    }
-
-    pub fn check(&self, password: &str) -> Vec<u8> {
-        self.check_of(password, true)
-    }
-
-    /// A check that nominates its path, or does not.
-    pub fn check_of(&self, password: &str, nominates: bool) -> Vec<u8> {
-        let (mut out, username) = (vec![], format!("local{}:remote", self.session));
-        stun::write_request(&mut out, &[7; 12], &username, 1, nominates, Some(1), None, password.as_bytes());
-        out
-    }
-
-    /// The check that the peer would send now.
-    pub fn own_check(&self) -> Vec<u8> {
-        self.check(&format!("{:022}", self.session))
-    }
-
-    /// Answers the checks among what arrived, and returns the rest.
-    fn answer_checks(&self, b: &mut Bench, arrived: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let is_check = |d: &Vec<u8>| stun::parse(d).is_ok_and(|m| m.class == stun::Class::Request);
-        let (checks, rest) = arrived.into_iter().partition::<Vec<_>, _>(is_check);
-        for check in checks.iter().filter(|_| self.answers) {
-            b.give(self.address, answer(check, REMOTE_PWD));
-        }
-        rest
-    }
-
-    /// The first flight of its DTLS handshake.
-    pub fn hello(&mut self) -> Vec<Vec<u8>> {
-        self.dtls.start();
-        std::iter::from_fn(|| self.dtls.transmit()).collect()
-    }
-
-    /// Moves to another address, whose checks come from there. The path is new to the session.
-    pub fn moves_to(&mut self, address: SocketAddr) {
-        self.address = address;
-    }
-
-    /// ICE and DTLS.
-    pub fn connect(&mut self, b: &mut Bench) {
-        b.give(self.address, self.own_check());
-        self.dtls.start();
-        for _ in 0..20 {
-            let arrived = b.sent_to(self.address);
-            for d in self.answer_checks(b, arrived) {
-                if demux::classify(&d) == demux::Kind::Dtls {
-                    self.dtls.handle(&d).unwrap();
-                } else {
-                    self.early.push(d);
-                }
-            }
-            while let Some(d) = self.dtls.transmit() {
-                b.give(self.address, d);
-            }
-        }
-        let e = self.dtls.connected().expect("the handshake ends");
-        self.tx = Some(Sender::new(&e.local).unwrap());
-        self.rx = Some(Receiver::new(&e.remote).unwrap());
-    }
-
-    /// A packet that ends its frame.
-    pub fn send_rtp(&mut self, b: &mut Bench, pt: u8, ssrc: u32, seq: u16, ts: u32, payload: &[u8]) {
-        let mut d = vec![0; 1500];
-        let n = rtp::write_header(&mut d, true, pt, seq, ts, ssrc, false, &[]);
-        let len = self.tx.as_mut().unwrap().protect_rtp(&mut d, n, payload, 0, 0).unwrap();
-        d.truncate(len);
-        b.give(self.address, d);
-        b.settle();
-    }
-
-    pub fn send_rtcp(&mut self, b: &mut Bench, mut packet: Vec<u8>) {
-        self.tx.as_mut().unwrap().protect_rtcp(&mut packet).unwrap();
-        b.give(self.address, packet);
-        b.settle();
-    }
-
-    /// Everything received since, decrypted.
-    pub fn received(&mut self, b: &mut Bench) -> Received {
-        let (mut media, mut control) = (vec![], vec![]);
-        let early = std::mem::take(&mut self.early);
-        let arrived = b.sent_to(self.address);
-        let arrived = self.answer_checks(b, arrived);
-        for mut d in early.into_iter().chain(arrived) {
-            let rx = self.rx.as_mut().unwrap();
-            match demux::classify(&d) {
-                demux::Kind::Rtp => {
-                    let n = rx.unprotect_rtp(&mut d).expect("every packet is authentic and new");
-                    let h = rtp::parse(&d[..n]).unwrap();
-                    let payload = d[h.header_len..n - h.padding].to_vec();
-                    media.push((h, payload));
-                }
-                demux::Kind::Rtcp => {
-                    let n = rx.unprotect_rtcp(&mut d).expect("every report is authentic and new");
-                    control.push(d[..n].to_vec());
-                }
-                demux::Kind::Dtls => self.dtls.handle(&d).expect("every record is authentic"),
-                _ => {}
-            }
-        }
-        (media, control)
-    }
-
-    /// Whether the other side has closed the DTLS association, as far as received.
-    pub fn is_closed(&self) -> bool {
-        self.dtls.closed()
-    }
-
-    pub fn say_goodbye(&mut self, b: &mut Bench) {
-        self.dtls.close();
-        self.send_dtls(b);
-    }
-
-    /// Ends the DTLS association with a fatal alert.
-    pub fn abort(&mut self, b: &mut Bench) {
-        self.dtls.abort();
-        self.send_dtls(b);
-    }
-
-    /// One record of application data.
-    pub fn send_data(&mut self, b: &mut Bench, data: &[u8]) {
-        self.dtls.send(data).expect("an association that is open");
-        self.send_dtls(b);
-    }
-
-    fn send_dtls(&mut self, b: &mut Bench) {
-        while let Some(d) = self.dtls.transmit() {
-            b.give(self.address, d);
-        }
-    }
-}

@@ -1,0 +1,73 @@
+"""The buckets of the store that a node uses, and those that it makes for the whole cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.permissions import BUCKETS, MAKER
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.bus.nats_connection import NatsConnection
+from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.runtime.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+_LOOK_AT_THEM_S = 2.0
+
+
+class NodeBuckets:
+    """One for each node. It grows by what the node asks for, which is a few names of `contracts.subjects`."""
+
+    def __init__(self, settings: NodeSettings, kind: NodeKind, connection: NatsConnection) -> None:
+        self._settings = settings
+        self._kind = kind
+        self._connection = connection
+        self._open: dict[str, NatsKeyValue] = {}
+        self._due = asyncio.Event()
+
+    @property
+    def take_writes(self) -> bool:
+        """False when the last write to one of them failed for a reason of the store."""
+        return all(bucket.takes_writes for bucket in self._open.values())
+
+    async def get(self, bucket: str, ttl_s: float | None = None) -> NatsKeyValue:
+        """See `Node.kv`."""
+        settings = self._settings
+        if bucket not in self._open:
+            self._open[bucket] = NatsKeyValue(
+                self._connection,
+                bucket,
+                ttl_s,
+                storage=settings.kv_storage,
+                replicas=settings.kv_replicas,
+                makes=self._kind.value == MAKER or not self._connection.restricted,
+            )
+        await self._open[bucket].open(settings.connect_timeout_s)
+        return self._open[bucket]
+
+    async def make_all(self, leases: Mapping[str, float]) -> None:
+        """Make every bucket of the cluster that is missing. `leases`: other ones than the table's, in seconds. Raises
+        STORE_UNAVAILABLE."""
+        for bucket in BUCKETS:
+            await self.get(bucket.name, leases.get(bucket.name, bucket.lease_s))
+        self._connection.on_connected(self._look)
+
+    async def keep(self) -> None:
+        """Make again what is missing, for ever: NATS may lose its state."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AT_THEM_S):
+                    await self._due.wait()
+            self._due.clear()
+            for bucket in self._open.values():
+                try:
+                    await bucket.open(0.0)
+                except RillcastError as error:
+                    log.debug("A bucket can't be looked at right now", bucket=bucket.name, reason=error.message)
+
+    async def _look(self) -> None:
+        self._due.set()

@@ -1,0 +1,52 @@
+"""What a fault of a chaos run is done to, and whom it concerns."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from tests.chaos.cluster import ChaosCluster, Node
+from tests.chaos.viewers import SDK, WHIP, Stage
+
+
+class Skipped(Exception):
+    """The fault can't be made here; the text says why."""
+
+
+@dataclass
+class Scene:
+    """What a fault is done to. It says whom it concerns."""
+
+    stage: Stage
+    rng: random.Random
+    hold_s: float
+    edges: frozenset[str] | None = None
+    """Only viewers at these edges; None: at all."""
+    streams: frozenset[str] = frozenset({SDK, WHIP})
+    hit: str = ""
+
+    @property
+    def cluster(self) -> ChaosCluster:
+        """Where it happens."""
+        return self.stage.cluster
+
+    async def watched_edge(self) -> Node:
+        """An edge that serves a page; from now on only its viewers count."""
+        seen = [await page.page.observe() for page in self.stage.pages]
+        names = {self.cluster.edge_with_port(one.first.port) for one in seen if one.first} - {""}
+        node = self.cluster.nodes[self.rng.choice(sorted(names))]
+        self.edges, self.hit = frozenset({node.name}), node.name
+        return node
+
+    async def origin_of(self, stream: str) -> Node:
+        """The origin of a stream, whose viewers count."""
+        view = self.cluster.views[self.rng.choice(sorted(self.cluster.views))]
+        live = await view.live(stream)
+        node = self.cluster.nodes[live.origin]
+        self.streams, self.hit = frozenset({stream}), node.name
+        return node
+
+
+Do = Callable[[Scene], AbstractAsyncContextManager[None]]

@@ -1,0 +1,56 @@
+"""`rillcast bench` beside a cluster: many viewers or a publisher, and what they have seen."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from rillcast.load.run import Result
+from rillcast.testing.eventually import within
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def started(*arguments: str) -> asyncio.subprocess.Process:
+    """`rillcast bench …`, which prints its figures as JSON when it ends."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rillcast.cli", "bench", *arguments, "--json"),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def seen(process: asyncio.subprocess.Process, timeout_s: float = 60.0) -> Result:
+    """Its figures, when it has ended."""
+    async with within(timeout_s, "the figures of `rillcast bench`"):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode(errors="replace")[-2_000:]
+    return msgspec.json.decode(out, type=Result)
+
+
+async def refusals(process: asyncio.subprocess.Process, timeout_s: float = 60.0) -> str:
+    """Why nobody got in, in words, with how often."""
+    async with within(timeout_s, "the figures of `rillcast bench`"):
+        out, err = await process.communicate()
+    assert process.returncode == 1, f"somebody got in: {out.decode()}"
+    return " ".join(err.decode(errors="replace").split())
+
+
+@asynccontextmanager
+async def publishing(whip: str, *, bitrate: int = 300_000) -> AsyncIterator[None]:
+    """One publisher until the end of the block."""
+    process = await started("publish", whip, "--seconds", "600", "--bitrate", str(bitrate))
+    try:
+        yield
+        assert process.returncode is None, "the publisher ended by itself"
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

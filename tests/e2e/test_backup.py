@@ -1,0 +1,113 @@
+"""A publisher that freezes: its viewers are shown the backup that was set, and then their publisher again, in the same
+peer connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+import pytest_asyncio
+
+from tests.e2e.browser import Observation, Stranger, Strangers
+from tests.e2e.cluster import ROOT, Cluster, until
+from tests.e2e.conftest import need
+from tests.e2e.publishers import ffmpeg_whip, killed, make_source, running
+
+SHOW_WIDTH, SLATE_WIDTH = 640, 320
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a moving picture, `source.mkv`, and a still one, `slate.png`."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    need(ffmpeg, "ffmpeg")
+    folder = tmp_path_factory.mktemp("backup")
+    await make_source(folder)
+    picture = (
+        *("-f", "lavfi", "-i", f"smptebars=size={SLATE_WIDTH}x180"),
+        *("-frames:v", "1", str(folder / "slate.png")),
+    )
+    process = await asyncio.create_subprocess_exec(ffmpeg, "-loglevel", "error", "-y", *picture)
+    assert await process.wait() == 0
+    return folder
+
+
+def documented(picture: Path, url: str) -> tuple[str, ...]:
+    """The command that docs/backup.md shows, for this picture and address."""
+    page = (ROOT / "docs" / "backup.md").read_text()
+    found = re.search(r"^  (ffmpeg .*?)\n  sleep 1$", page, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    _, *words = shlex.split(found[1].replace("\\\n", " "))
+    words[words.index("slate.png")], words[-1] = str(picture), url
+    return imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", *words
+
+
+@contextmanager
+def frozen(process: asyncio.subprocess.Process) -> Iterator[None]:
+    """It stands still until the end of the block, and nobody is told."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def shows(width: int) -> Callable[[Observation], bool]:
+    return lambda seen: seen.picture.width == width and seen.picture.shows_something()
+
+
+async def all_show(width: int, what: str, *viewers: Stranger) -> None:
+    await asyncio.gather(*(viewer.until(shows(width), what) for viewer in viewers))
+
+
+async def stayed(viewer: Stranger) -> None:
+    """The page has the one peer connection that it began with, as it was agreed on."""
+    seen = await viewer.until_watching()
+    assert (seen.made, len(seen.connections)) == (1, 1)
+    assert seen.first is not None
+    assert (seen.first.state, seen.first.tracks, seen.first.negotiations) == ("connected", 2, 1)
+    assert not seen.heard("play_finished")
+
+
+async def test_a_frozen_publisher_is_stood_in_for_and_comes_back(
+    rillcast: Cluster, strangers: Strangers, stream: str, folder: Path
+) -> None:
+    slate = f"{stream}-slate"
+    show = ffmpeg_whip(folder / "source.mkv", rillcast.whip(stream))
+    backup = documented(folder / "slate.png", rillcast.whip(slate))
+    async with (
+        killed(*show, log=folder / "show.log") as publisher,
+        running(*backup, log=folder / "slate.log"),
+        strangers.open() as by_sdk,
+        strangers.open() as by_whep,
+        strangers.open() as late,
+    ):
+        await asyncio.gather(rillcast.live(stream), rillcast.live(slate))
+        url = f"{rillcast.base}/LiveApp/rest/v2/broadcasts/{stream}"
+        assert (await rillcast.request("PUT", url, json={"backupStreamId": slate})).json()["success"]
+        await by_sdk.call("sdkPlay", url=rillcast.websocket(), stream=stream)
+        await by_whep.call("whepPlay", url=rillcast.whep(stream))
+        await asyncio.gather(by_sdk.until_watching(), by_whep.until_watching())
+
+        with frozen(publisher):
+            await all_show(SLATE_WIDTH, "the backup", by_sdk, by_whep)
+            entry = await rillcast.stream(stream)
+            assert entry is not None
+            assert entry.backup == slate
+            await late.call("whepPlay", url=rillcast.whep(stream))
+            await all_show(SLATE_WIDTH, "the backup for who joins meanwhile", late)
+            await asyncio.gather(*(viewer.until_frames_go_on() for viewer in (by_sdk, by_whep, late)))
+
+        await all_show(SHOW_WIDTH, "the publisher", by_sdk, by_whep, late)
+        await asyncio.gather(*(stayed(viewer) for viewer in (by_sdk, by_whep, late)))
+        await until(lambda: rillcast.stream(stream), lambda entry: entry and entry.backup is None, "no backup is shown")
+        shown = (await rillcast.request("GET", url)).json()
+        assert (shown["backupStreamId"], shown["onBackup"]) == (slate, None)

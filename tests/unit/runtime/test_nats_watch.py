@@ -1,0 +1,308 @@
+"""Reading a bucket message by message: what counts as a gap, as silence, as the end, and what is told after each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import nats.errors
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+from prometheus_client import REGISTRY
+
+from rillcast.runtime.ports import Entry
+from rillcast.runtime.store.nats_watch import Feed, entry_of
+from rillcast.testing.eventually import eventually, within
+
+DELETED = {"KV-Operation": "DEL"}
+
+
+@dataclass
+class Inbox:
+    """One consumer of the feed, and the subscription that it delivers to."""
+
+    subject: str
+    config: api.ConsumerConfig
+    put: Callable[[Msg], Awaitable[None]]
+    gone: list[str] = field(default_factory=list)
+    sent: int = 0
+
+    async def send(
+        self, key: str, value: bytes = b"v", headers: dict[str, str] | None = None, *, pending: int = 0, skip: int = 0
+    ) -> None:
+        """Deliver a message, after as many as are skipped."""
+        self.sent += 1 + skip
+        sequence = SimpleNamespace(consumer=self.sent, stream=100 + self.sent)
+        metadata = SimpleNamespace(sequence=sequence, num_pending=pending)
+        await self.put(
+            cast("Msg", SimpleNamespace(subject=f"$KV.b.{key}", data=value, headers=headers, metadata=metadata))
+        )
+
+    async def beat(self, last: int | None = None) -> None:
+        """An idle heartbeat, which names the last message that was sent."""
+        headers = {"Status": "100", "Nats-Last-Consumer": str(self.sent if last is None else last)}
+        await self.put(cast("Msg", SimpleNamespace(headers=headers)))
+
+
+class FakeBucket:
+    """A bucket of `name`, whose consumers tests speak for."""
+
+    name, prefix, stream = "b", "$KV.b.", "KV_b"
+
+    def __init__(self, present: int = 0) -> None:
+        self.present = present
+        self.connected = True
+        self.refusals: list[Exception] = []
+        self.inboxes: list[Inbox] = []
+        self.ensured = 0
+        self._put: Callable[[Msg], Awaitable[None]] | None = None
+
+    @property
+    def client(self) -> Client:
+        return cast("Client", SimpleNamespace(new_inbox=lambda: f"in.{len(self.inboxes)}", subscribe=self._subscribe))
+
+    def jetstream(self) -> JetStreamContext:
+        return cast("JetStreamContext", SimpleNamespace(add_consumer=self._add, delete_consumer=self._delete))
+
+    async def ensure(self) -> None:
+        self.ensured += 1
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+    async def _subscribe(self, subject: str, cb: Callable[[Msg], Awaitable[None]]) -> Any:
+        self._put = cb
+
+        async def unsubscribe() -> None:
+            self.inboxes[-1].gone.append("subscription")
+
+        return SimpleNamespace(unsubscribe=unsubscribe)
+
+    async def _add(self, stream: str, config: api.ConsumerConfig) -> Any:
+        assert stream == self.stream
+        assert self._put is not None
+        self.inboxes.append(Inbox(str(config.deliver_subject), config, self._put))
+        return SimpleNamespace(name=f"c{len(self.inboxes)}", num_pending=self.present, delivered=None)
+
+    async def _delete(self, stream: str, name: str) -> None:
+        self.inboxes[-1].gone.append(name)
+
+
+@asynccontextmanager
+async def followed(bucket: FakeBucket) -> AsyncIterator[tuple[Feed, list[Entry]]]:
+    """A feed whose entries are collected, with its first consumer."""
+    feed, seen = Feed(bucket), list[Entry]()
+
+    async def follow() -> None:
+        async for entry in feed.entries():
+            seen.append(entry)
+
+    task = asyncio.create_task(follow())
+    await eventually(lambda: bucket.inboxes)
+    try:
+        yield feed, seen
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def restarts() -> float:
+    return REGISTRY.get_sample_value("rillcast_kv_watch_restarts_total", {"bucket": "b"}) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [
+        (None, b"v"),
+        ({}, b"v"),
+        ({"KV-Operation": "PUT"}, b"v"),
+        (DELETED, None),
+        ({"KV-Operation": "PURGE"}, None),
+        ({"Nats-Marker-Reason": "MaxAge"}, None),
+    ],
+)
+def test_a_marker_of_deletion_has_no_value(headers: dict[str, str] | None, value: bytes | None) -> None:
+    assert entry_of("k", b"v", headers, 7) == Entry(key="k", value=value, revision=7)
+
+
+async def test_changes_come_with_their_keys_and_revisions() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket) as (_, seen):
+        await bucket.inboxes[0].send("a/b", b"1")
+        await bucket.inboxes[0].send("c", b"", DELETED)
+        await eventually(lambda: len(seen) == 2)
+        assert seen == [Entry("a/b", b"1", 101), Entry("c", None, 102)]
+        assert bucket.inboxes[0].config.filter_subject == "$KV.b.>"
+
+
+async def test_what_was_deleted_before_it_began_is_not_told_the_first_time() -> None:
+    bucket = FakeBucket(present=3)
+    async with followed(bucket) as (_, seen):
+        await bucket.inboxes[0].send("old", b"", DELETED, pending=2)
+        await bucket.inboxes[0].send("older", b"", DELETED, pending=1)
+        await bucket.inboxes[0].send("here", b"1", pending=0)
+        await bucket.inboxes[0].send("now", b"", DELETED)
+        await eventually(lambda: len(seen) == 2)
+        assert [entry.key for entry in seen] == ["here", "now"]
+
+
+async def test_after_a_gap_it_starts_over_and_tells_what_was_deleted() -> None:
+    bucket, before = FakeBucket(present=1), restarts()
+    async with followed(bucket) as (_, seen):
+        await bucket.inboxes[0].send("a")
+        await bucket.inboxes[0].send("lost", skip=1)
+        await eventually(lambda: len(bucket.inboxes) == 2)
+        assert bucket.inboxes[0].gone == ["subscription", "c1"]
+        assert bucket.inboxes[1].subject != bucket.inboxes[0].subject
+        await bucket.inboxes[1].send("a", b"", DELETED, pending=0)
+        await eventually(lambda: len(seen) == 2)
+        assert seen[-1].value is None
+    assert restarts() == before + 1
+
+
+async def test_a_heartbeat_that_names_another_message_than_the_last_is_a_gap() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket):
+        await bucket.inboxes[0].send("a")
+        await bucket.inboxes[0].beat()
+        await bucket.inboxes[0].send("b")
+        await asyncio.sleep(1.0)
+        assert len(bucket.inboxes) == 1
+        await bucket.inboxes[0].beat(last=3)
+        await eventually(lambda: len(bucket.inboxes) == 2)
+
+
+async def test_silence_begins_another_consumer_and_heartbeats_are_none() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket) as (feed, _):
+        for _ in range(5):
+            await asyncio.sleep(5.9)
+            assert not feed.heard, "nothing came for more than a heartbeat and a half"
+            await bucket.inboxes[0].beat()
+            await asyncio.sleep(0)
+            await eventually(lambda: feed.heard)
+        assert len(bucket.inboxes) == 1
+        await asyncio.sleep(6.1)
+        await eventually(lambda: len(bucket.inboxes) == 2)
+
+
+async def test_each_span_in_which_it_hears_has_another_number() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket) as (feed, _):
+        first = feed.heard
+        await asyncio.sleep(2.0)
+        assert feed.heard == first != 0
+        await asyncio.sleep(1.5)
+        assert not feed.heard
+        await bucket.inboxes[0].beat()
+        await eventually(lambda: feed.heard)
+        assert feed.heard != first
+
+
+async def test_a_restart_reads_all_anew_though_nothing_was_lost() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket) as (feed, seen):
+        await bucket.inboxes[0].send("a")
+        await eventually(lambda: seen)
+        feed.restart()
+        await eventually(lambda: len(bucket.inboxes) == 2)
+        await bucket.inboxes[1].send("a")
+        await eventually(lambda: len(seen) == 2)
+
+
+async def test_after_a_restart_nothing_that_waits_of_the_former_consumer_is_told() -> None:
+    bucket = FakeBucket()
+    async with followed(bucket) as (feed, seen):
+        await bucket.inboxes[0].send("first")
+        await eventually(lambda: seen)
+        await bucket.inboxes[0].send("under way")
+        await bucket.inboxes[0].send("stale")
+        feed.restart()
+        await eventually(lambda: len(bucket.inboxes) == 2)
+        await bucket.inboxes[1].send("fresh")
+        await eventually(lambda: seen[-1].key == "fresh")
+        assert "stale" not in [entry.key for entry in seen]
+
+
+@pytest.mark.parametrize("fault", [nats.errors.Error(), OSError(), TimeoutError()])
+async def test_a_watch_that_cannot_start_is_tried_again(fault: Exception) -> None:
+    bucket = FakeBucket()
+    bucket.refusals = [fault, fault]
+    async with within(5.0, "a consumer"), followed(bucket):
+        assert bucket.ensured == 3
+
+
+async def test_without_a_connection_nothing_is_asked() -> None:
+    bucket = FakeBucket()
+    bucket.connected = False
+    asyncio.get_running_loop().call_later(3.0, setattr, bucket, "connected", True)
+    async with followed(bucket):
+        assert bucket.ensured == 1
+        assert asyncio.get_running_loop().time() >= 3.0
+
+
+async def test_a_snapshot_ends_with_the_last_entry_that_was_there() -> None:
+    bucket = FakeBucket(present=3)
+    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
+    await eventually(lambda: bucket.inboxes)
+    inbox = bucket.inboxes[0]
+    await inbox.send("a", b"1", pending=2)
+    await inbox.send("b", b"", DELETED, pending=1)
+    await asyncio.sleep(0.5)
+    assert not reading.done()
+    await inbox.send("a", b"2", pending=0)
+    assert await reading == {"a": Entry("a", b"2", 103), "b": Entry("b", None, 102)}
+
+
+async def test_a_snapshot_of_an_empty_bucket_waits_for_nothing() -> None:
+    bucket = FakeBucket(present=0)
+    assert await Feed(bucket).snapshot(1.0) == {}
+
+
+async def test_a_snapshot_ends_when_the_server_is_idle_since_the_rest_has_expired() -> None:
+    bucket = FakeBucket(present=2)
+    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
+    await eventually(lambda: bucket.inboxes)
+    await bucket.inboxes[0].send("a", pending=1)
+    await bucket.inboxes[0].beat()
+    assert list(await reading) == ["a"]
+
+
+@pytest.mark.parametrize("how", ["silence", "gap", "heartbeat"])
+async def test_a_snapshot_that_is_not_whole_is_none(how: str) -> None:
+    bucket = FakeBucket(present=3)
+    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
+    await eventually(lambda: bucket.inboxes)
+    await bucket.inboxes[0].send("a", pending=2)
+    if how == "gap":
+        await bucket.inboxes[0].send("c", pending=0, skip=1)
+    if how == "heartbeat":
+        await bucket.inboxes[0].beat(last=2)
+    with pytest.raises(TimeoutError, match="fell silent"):
+        await reading
+
+
+async def test_who_stops_gives_back_what_it_had_and_hears_nothing() -> None:
+    bucket = FakeBucket(present=0)
+    feed = Feed(bucket)
+    await feed.snapshot(1.0)
+    assert feed.heard
+    await feed.stop()
+    assert not feed.heard
+    assert bucket.inboxes[0].gone == ["subscription", "c1"]
+    await feed.stop()
+    assert bucket.inboxes[0].gone == ["subscription", "c1"]
+
+
+async def test_without_a_connection_nothing_is_given_back() -> None:
+    bucket = FakeBucket(present=0)
+    feed = Feed(bucket)
+    await feed.snapshot(1.0)
+    bucket.connected = False
+    await feed.stop()
+    assert bucket.inboxes[0].gone == []

@@ -1,0 +1,238 @@
+"""What each method does to a resource of WHIP or WHEP, and what it needs to be shown."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import RestartIceAnswer
+from rillcast.contracts.words import EndReason, NodeKind
+from services.signaling.core.domain.client_rate import TooOften
+from services.signaling.core.ports import MediaNodes, Reports, SessionEvents
+from services.signaling.core.usecases.joins import Joins
+from services.signaling.whip.adapters.http_resources import MAX_FRAGMENT_BYTES, WhipResources
+from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
+
+FRAGMENT = "application/trickle-ice-sdpfrag"
+PASSWORD = "p" * 24
+CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host"
+TRICKLE = f"a=ice-ufrag:abcd\r\na=ice-pwd:{PASSWORD}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n{CANDIDATE}\r\n"
+RESOURCE = Resource(
+    role="whip",
+    app=AppName("live"),
+    stream=StreamId("s1"),
+    session=SessionId("session"),
+    node=NodeId("origin-1"),
+    holder="holder",
+)
+
+
+class Site:
+    """The resources of one instance, with everything around them made up."""
+
+    def __init__(self, key: bytes = b"k" * 32, role: str = "whip") -> None:
+        self.known = {NodeId("origin-1"): object()}
+        self.kinds: list[NodeKind] = []
+        self.closed: list[tuple[SessionId, NodeId, EndReason]] = []
+        self.restarted: list[tuple[SessionId, NodeId, str, str]] = []
+        self.unwanted: list[SessionId] = []
+        self.forgotten: list[SessionId] = []
+        self.refusal: RillcastError | None = None
+        self.too_often = False
+        self.resources = WhipResources(
+            role,
+            NodeKind.ORIGIN,
+            joins=cast("Joins", self),
+            nodes=cast("MediaNodes", self),
+            reports=cast("Reports", self),
+            events=cast("SessionEvents", Unwanted(self.unwanted)),
+            signer=ResourceSigner(key),
+            allowed=self.allowed,
+            more={},
+        )
+        self.name, self.tag = self.resources.created(RESOURCE)
+
+    def allowed(self, request: Request) -> None:
+        if self.too_often:
+            raise TooOften("too many changes", 3.0)
+
+    def nodes(self, kind: NodeKind) -> Any:
+        self.kinds.append(kind)
+        return self.known
+
+    def forget(self, session: SessionId) -> None:
+        self.forgotten.append(session)
+
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
+        assert keep_stream_s == 0.0
+        self.closed.append((session, node, reason))
+        if self.refusal is not None:
+            raise self.refusal
+        return True
+
+    async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
+        self.restarted.append((session, node, ufrag, pwd))
+        if self.refusal is not None:
+            raise self.refusal
+        return RestartIceAnswer(local_ufrag="newufrag", local_pwd="n" * 24, candidates=(CANDIDATE.removeprefix("a="),))
+
+    async def ask(self, method: str, body: str = "", *, name: str = "", stream: str = "s1", **headers: str) -> Response:
+        """Headers are named with ``_`` for ``-``."""
+        return await self.resources.serve(request(method, body, name or self.name, stream, headers))
+
+    async def patch(self, body: str, tag: str, **headers: str) -> Response:
+        return await self.ask("PATCH", body, content_type=FRAGMENT, if_match=tag, **headers)
+
+
+class Unwanted:
+    def __init__(self, sessions: list[SessionId]) -> None:
+        self.forget = sessions.append
+
+
+def request(method: str, body: str, name: str, stream: str, headers: dict[str, str]) -> Request:
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": f"/live/whip/{stream}/{name}",
+        "query_string": b"",
+        "headers": Headers({key.replace("_", "-"): value for key, value in headers.items()}).raw,
+        "path_params": {"app": "live", "stream": stream, "resource": name},
+    }
+    sent = iter([{"type": "http.request", "body": body.encode(), "more_body": False}])
+
+    async def receive() -> Any:
+        return next(sent)
+
+    return Request(scope, receive)
+
+
+def text(response: Response) -> str:
+    return bytes(response.body).decode()
+
+
+async def test_trickle_with_the_present_tag_changes_nothing_and_is_answered_so() -> None:
+    site = Site()
+    answer = await site.patch(TRICKLE, site.tag)
+    assert (answer.status_code, bytes(answer.body), site.restarted) == (204, b"", [])
+
+
+@pytest.mark.parametrize("shown", ['"x", {tag}', "W/{tag}", "{tag} , *"])
+async def test_one_of_the_tags_that_are_shown_must_be_the_present_one(shown: str) -> None:
+    site = Site()
+    assert (await site.patch(TRICKLE, shown.format(tag=site.tag))).status_code == 204
+
+
+async def test_a_tag_of_another_session_or_of_another_key_is_not_the_present_one() -> None:
+    site = Site()
+    signer = ResourceSigner(b"k" * 32)
+    for foreign in ('"made.up"', '""', signer.tag(SessionId("another"), "ice"), Site(b"o" * 32).tag):
+        assert (await site.patch(TRICKLE, foreign)).status_code == 412
+
+
+async def test_after_a_restart_only_the_new_tag_counts() -> None:
+    site = Site()
+    answer = await site.patch(TRICKLE, "*")
+    assert (answer.status_code, answer.media_type) == (200, FRAGMENT)
+    assert site.restarted == [(RESOURCE.session, RESOURCE.node, "abcd", PASSWORD)]
+    assert "a=ice-ufrag:newufrag" in text(answer)
+    assert CANDIDATE in text(answer)
+    assert answer.headers["etag"] != site.tag
+    assert (await site.patch(TRICKLE, site.tag)).status_code == 412
+    assert (await site.patch(TRICKLE, answer.headers["etag"])).status_code == 204
+
+
+async def test_a_restart_that_the_node_refuses_leaves_the_tag_as_it_was() -> None:
+    site = Site()
+    site.refusal = RillcastError(ErrorCode.UNKNOWN_SESSION, "no such session")
+    assert (await site.patch(TRICKLE, "*")).status_code == 404
+    assert (await site.patch(TRICKLE, site.tag)).status_code == 204
+
+
+async def test_another_instance_believes_a_tag_of_which_it_has_issued_no_later_one() -> None:
+    site, other = Site(), Site()
+    other.resources._tags.drop(RESOURCE.session)
+    assert (await other.patch(TRICKLE, site.tag)).status_code == 204
+
+
+async def test_without_a_condition_nothing_is_read() -> None:
+    answer = await Site().ask("PATCH", "nonsense", content_type=FRAGMENT)
+    assert (answer.status_code, "If-Match is needed" in text(answer)) == (428, True)
+
+
+@pytest.mark.parametrize("body", ["a=candidate:nonsense\r\n", "x" * MAX_FRAGMENT_BYTES + "x"])
+async def test_a_fragment_that_is_none_is_refused(body: str) -> None:
+    site = Site()
+    assert (await site.patch(body, site.tag)).status_code in {400, 413, 422}
+
+
+async def test_another_type_is_refused_before_the_tag_is_looked_at() -> None:
+    site = Site()
+    answer = await site.ask("PATCH", TRICKLE, content_type="application/sdp")
+    assert (answer.status_code, text(answer)) == (415, f"send {FRAGMENT}")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_who_changes_too_much_is_told_when_to_come_again(method: str) -> None:
+    site = Site()
+    site.too_often = True
+    answer = await site.ask(method, TRICKLE, content_type=FRAGMENT, if_match="*")
+    assert answer.headers["retry-after"] == "3"
+    assert (site.closed, site.restarted) == ([], [])
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("change", ["name", "stream", "role", "key"])
+async def test_a_name_that_is_not_of_this_url_is_not_found(method: str, change: str) -> None:
+    site = Site(role="whep" if change == "role" else "whip")
+    if change == "key":
+        site.name = Site(b"o" * 32).name
+    fields = {"name": {"name": f"{site.name}x"}, "stream": {"stream": "s2"}}.get(change, {})
+    answer = await site.ask(method, TRICKLE, **fields, content_type=FRAGMENT, if_match="*")
+    assert answer.status_code == 404
+    assert (site.closed, site.restarted, site.forgotten) == ([], [], [])
+
+
+async def test_deleting_ends_the_session_at_its_node_and_forgets_it_here() -> None:
+    site = Site()
+    answer = await site.ask("DELETE")
+    assert (answer.status_code, answer.media_type) == (200, "application/json")
+    assert '"success":true' in text(answer)
+    assert site.closed == [(RESOURCE.session, RESOURCE.node, EndReason.STOPPED)]
+    assert (site.unwanted, site.forgotten) == ([RESOURCE.session], [RESOURCE.session])
+    assert not site.resources._tags.is_outdated(RESOURCE.session, '"an older one"')
+
+
+@pytest.mark.parametrize(
+    ("code", "lives", "status"),
+    [
+        (ErrorCode.NO_NODE_AVAILABLE, False, 200),
+        (ErrorCode.NO_NODE_AVAILABLE, True, 503),
+        (ErrorCode.SERVER_ERROR, False, 500),
+    ],
+)
+async def test_only_a_node_that_is_gone_needs_no_answer(code: ErrorCode, lives: bool, status: int) -> None:
+    site = Site()
+    site.refusal = RillcastError(code, "no answer")
+    if not lives:
+        site.known = {}
+    assert (await site.ask("DELETE")).status_code == status
+    assert set(site.kinds) <= {NodeKind.ORIGIN}
+
+
+async def test_the_holder_of_a_resource_is_known_by_it() -> None:
+    site = Site()
+    assert site.resources.holder(request("POST", "", site.name, "s1", {})) == "holder"
+    with pytest.raises(RillcastError, match="no such session"):
+        site.resources.holder(request("POST", "", site.name, "s2", {}))
+
+
+async def test_options_name_the_methods_and_the_type_of_fragments() -> None:
+    answer = await Site().ask("OPTIONS")
+    assert answer.headers["allow"] == "PATCH, DELETE, OPTIONS"
+    assert answer.headers["accept-patch"] == FRAGMENT
