@@ -1,6 +1,6 @@
 """The associations that this node hands over to others while it drains.
 
-OFFERED ──stop──▶ STOPPING ──told by the plane──▶ STOPPED         any ──withdraw──▶ gone
+OFFERED ──stop──▶ STOPPING ──told by the plane──▶ STOPPED         any ──withdraw──▶ gone, after the answer to a stop
 
 A session is offered with a secret of its own, which goes to signaling and from there to the next node. That one asks
 twice: first for the keys, so that it can be ready, and then, when the client has chosen it, to stop. The plane sends
@@ -50,7 +50,8 @@ class _Offered:
         self.secret = secrets.token_hex(16)
         self.on_stopped = on_stopped
         self.stopping = False
-        """Whether somebody has asked to stop. Nobody is told anything after that."""
+        """Whether somebody has asked to stop. Nobody else is told anything after that."""
+        self.withdrawn = False
 
 
 class _Export:
@@ -84,10 +85,16 @@ class AssociationGiver:
         return offered.secret
 
     def withdraw(self, session: SessionId) -> None:
-        """The session is over here. Called for every session."""
+        """The session is over here. Called for every session. Who has asked to stop before that still gets its answer:
+        the plane was asked first, and an origin that is asked for the stream at the same time forgets the session."""
         if (offered := self._offered.pop(session, None)) is None:
             return
-        for export in self._exports.pop(offered.plane_session, []):
+        offered.withdrawn = True
+        exports = self._exports.get(offered.plane_session, [])
+        if any(export.stop and not export.told.done() for export in exports):
+            return
+        self._exports.pop(offered.plane_session, None)
+        for export in exports:
             _tell(export, None)
 
     async def give(self, request: AssociationRequest) -> AssociationAnswer:
@@ -131,8 +138,13 @@ class AssociationGiver:
             raise
         offered.stopping = offered.stopping or stop
         self._exports.setdefault(offered.plane_session, []).append(_Export(offered, told, stop=stop))
-        await asyncio.wait((told,), timeout=STOP_S if stop else ASK_S)  # nobody waits longer for the answer
-        srtp = told.result() if told.done() else None
+        try:
+            await asyncio.wait((told,), timeout=STOP_S if stop else ASK_S)  # nobody waits longer for the answer
+            srtp = told.result() if told.done() else None
+        finally:
+            told.cancel()  # nobody waits for it any more
+            if stop and offered.withdrawn:  # the last question that there was
+                self._exports.pop(offered.plane_session, None)
         if srtp is None or (offered.stopping and not stop):
             raise self._refusal(Given.NOT_TOLD, "this association can't be handed over")
         return srtp

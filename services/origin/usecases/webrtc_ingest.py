@@ -283,17 +283,18 @@ class WebRtcSession:
         with two goes nowhere else any more, so it gets its stream now: edges have their relays by the time at which it
         can be read here."""
         if self.association.awaited:
-            self.association.reached(self._goes_on)
+            self.association.reached(self._goes_on)  # asked first: the former origin forgets what it gives up
         elif self.answer.sdp_then:
-            self._goes_on()
+            self._ingest.tell_reached(self)
+        else:
+            return
+        self._ingest.owner.media_is_due(self.publisher.session)
 
     def _goes_on(self) -> None:
-        """Its former origin sends nothing any more, or is to be done without. Only now the stream is claimed: that
-        origin forgets the session then."""
+        """Its former origin sends nothing any more, or is to be done without."""
         if not self.association.kept:
             self._ingest.tell_reached(self)
-        self._ingest.owner.media_is_due(self.publisher.session)
-        if self.association.kept and self._early:
+        elif self._early:
             self.media_began()
 
     def connected(self) -> None:

@@ -212,6 +212,28 @@ async def test_a_session_that_ends_while_the_plane_is_asked_is_not_handed_over(w
     assert world.old.stopped == 0
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_session_that_ends_after_the_question_to_stop_is_handed_over_if_the_plane_answers(
+    world: World, answers: bool
+) -> None:
+    former = world.old.has_session()
+    takeover = await world.ready(world.new, former)
+    world.old.plane.deaf, srtp = True, takeover.srtp
+    stopping = asyncio.create_task(world.reached(world.new, takeover))
+    while not world.old.giver._exports:
+        await asyncio.sleep(0)
+
+    world.old.giver.withdraw(SESSION)
+    if answers:
+        world.old.plane.emit(SessionExported(session=NUMBER, srtp=srtp))
+
+    assert await stopping == (srtp if answers else None)
+    await asyncio.sleep(STOP_S)
+    assert (len(world.old.giver), world.old.giver._exports) == (0, {})
+    with pytest.raises(RillcastError):
+        await world.old.giver.give(world.other.keys.ask(former, stop=True).request)
+
+
 async def test_a_node_that_died_between_the_two_questions_is_waited_for_no_longer_than_that(world: World) -> None:
     former = world.old.has_session()
     takeover = await world.ready(world.new, former)

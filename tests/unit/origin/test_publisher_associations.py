@@ -88,28 +88,28 @@ async def test_a_publisher_goes_on_without_a_handshake(world: World, offer: str)
     assert world.told(first.session)[-1] == ("closed", EndReason.REPLACED)
 
 
-async def test_media_that_comes_before_the_former_origin_has_stopped_claims_nothing_yet(world: World) -> None:
+async def test_the_stream_is_claimed_while_the_former_origin_is_asked_to_stop(world: World) -> None:
     old, new = await two(world)
     first = await live(world, old)
     answer = await moved_in(world, old, new, first)
     number = new.last_session().session
-    order: list[str] = []
-    due = new.origin.owner.media_is_due
-
-    def claims(session: SessionId) -> None:
-        order.append("claim")
-        due(session)
-
-    new.origin.owner.media_is_due = claims  # type: ignore[method-assign]
+    old.plane.deaf = True
 
     new.plane.nominate(number)
     new.plane.emit(protocol.SessionMedia(session=number))
-    assert order == []
-    await until(lambda: ("media", None) in world.told(answer.session))
+    await until(lambda: old.plane.of(protocol.RemoveSession))
+    record = await world.settled_record()
+    assert (record.owner, record.publisher_session) == (new.name, answer.session)
+    assert old.plane.of(protocol.ExportSession)[-1].stop, "asked before it forgets the session"
+    assert new.plane.of(protocol.ContinueSession) == []
+    assert ("media", None) not in world.told(answer.session)
 
-    assert order == ["claim"]
-    assert len(new.plane.of(protocol.ContinueSession)) == 1
+    final = new.last_session().srtp
+    old.plane.emit(protocol.SessionExported(session=old.last_session().session, srtp=final))
+    await until(lambda: ("media", None) in world.told(answer.session))
+    assert [one.srtp for one in new.plane.of(protocol.ContinueSession)] == [final]
     assert world.told(answer.session).count(("media", None)) == 1
+    assert [removed.silent for removed in old.plane.of(protocol.RemoveSession)] == [True]
 
 
 @pytest.mark.parametrize("early", [False, True])
