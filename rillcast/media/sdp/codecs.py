@@ -27,7 +27,25 @@ LOCAL_PARAMETERS = ("max-", "x-google")
 """Prefixes of parameters that describe the limits of one receiver, or tune one sender. They are never repeated to
 others."""
 
-_STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
+_STATIC = {
+    0: "PCMU/8000",
+    3: "GSM/8000",
+    4: "G723/8000",
+    5: "DVI4/8000",
+    8: "PCMA/8000",
+    9: "G722/8000",
+    10: "L16/44100/2",
+    11: "L16/44100",
+    13: "CN/8000",
+    15: "G728/8000",
+    18: "G729/8000",
+    26: "JPEG/90000",
+    31: "H261/90000",
+    34: "H263/90000",
+}
+"""What payload types mean without ``a=rtpmap`` (RFC 3551 §6)."""
+LAST_STATIC = 34
+"""The highest payload type that means something by itself."""
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
 _RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([1-9][0-9]{0,5})(?:/([1-9][0-9]?))?")
 _AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
@@ -150,6 +168,13 @@ def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -
     return next((p for p in h264 if format_parameters(p.fmtp).get("packetization-mode") == "1"), h264[0])
 
 
+def is_filler(section: MediaSection) -> bool:
+    """Whether an m-line only stands for sound that a source does not have: its one format is PCMU, with a payload type
+    that is not PCMU's own. MediaMTX writes it when it forwards a source without audio."""
+    payloads = parse_payloads(section)
+    return len(payloads) == 1 and payloads[0].codec == "PCMU" and payloads[0].payload_type > LAST_STATIC
+
+
 def choose_for_stream(payloads: Sequence[Payload], codec: str, clock_rate: int, fmtp: str) -> Payload | None:
     """The payload of a viewer that best carries a stream of `codec` with `fmtp`; None when none can."""
     ranked = [
@@ -184,6 +209,20 @@ def payload_lines(payload: Payload) -> list[str]:
     if rtx:
         lines += [f"a=rtpmap:{rtx} rtx/{payload.clock_rate}", f"a=fmtp:{rtx} apt={number}"]
     return lines
+
+
+def named_formats(section: MediaSection) -> list[str]:
+    """The line ``a=rtpmap`` for each format of an m-line that has a name, as the peer wrote it. For answers that refuse
+    the m-line: some clients drop an answer with a format whose name it does not repeat."""
+    names: dict[str, str] = {}
+    for value in section.values("rtpmap"):
+        number, _, text = value.partition(" ")
+        if _RTPMAP.fullmatch(text.strip()):
+            names.setdefault(number, text.strip())
+    for fixed, name in _STATIC.items():
+        names.setdefault(str(fixed), name)
+    kept = [number for number in dict.fromkeys(section.formats) if number in names]
+    return [f"a=rtpmap:{number} {names[number]}" for number in kept]
 
 
 def _rank(codec: str, stream: dict[str, str], viewer: dict[str, str]) -> tuple[int, ...] | None:

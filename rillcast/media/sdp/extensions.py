@@ -21,16 +21,18 @@ URIS = {
 _NAMES = {uri: name for name, uri in URIS.items()}
 
 FROM_PUBLISHER = {
-    "video": ("mid", "rid", "repaired_rid", "abs_send_time", "video_orientation"),
+    "video": ("mid", "rid", "repaired_rid", "abs_send_time"),
     "audio": ("mid", "audio_level"),
 }
 """What we take from publishers, and ``dependency_descriptor`` where the codec is AV1. Transport-wide sequence
-numbers are never taken: we estimate the bandwidth of publishers by REMB."""
+numbers are never taken: we estimate the bandwidth of publishers by REMB. Nor is the video orientation: without it the
+publisher turns its pictures itself, so that they are upright everywhere."""
 TO_VIEWER = {
     "video": ("mid", "abs_send_time", "playout_delay", "video_orientation"),
     "audio": ("mid", "audio_level"),
 }
-"""What we send to viewers. libwebrtc answers with REMB only when packets carry abs-send-time."""
+"""What we send to viewers. libwebrtc answers with REMB only when packets carry abs-send-time. The video orientation
+comes from origins of former releases, which take it from publishers."""
 OFFERED_IDS = {"mid": 1, "abs_send_time": 2, "playout_delay": 3, "video_orientation": 4, "audio_level": 5}
 
 _LINE = re.compile(r"([0-9]{1,5})(?:/(sendrecv|sendonly|recvonly|inactive))? (\S+)(?: .*)?")

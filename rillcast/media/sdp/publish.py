@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
@@ -14,6 +15,7 @@ from rillcast.media.sdp.codecs import (
     LOCAL_PARAMETERS,
     Payload,
     choose_for_publisher,
+    is_filler,
     no_common_codec,
     parse_payloads,
     without_parameters,
@@ -87,10 +89,11 @@ def answer_publish(
     video_codecs: Sequence[str] = VIDEO_CODECS,
     audio_codecs: Sequence[str] = AUDIO_CODECS,
 ) -> PublishNegotiation:
-    """Answer a publisher: one video and one audio m-line with one codec each are taken, and everything else is refused.
+    """Answer a publisher: one video and one audio m-line with one codec each are taken, and further ones are refused.
 
     `allocate_source` is called once for each source, after the offer was found good. Raises `RillcastError`:
-    BAD_REMOTE_DESCRIPTION for a broken offer, NO_COMMON_CODEC when none of its media can be taken.
+    BAD_REMOTE_DESCRIPTION for a broken offer, NO_COMMON_CODEC when it wants to send a kind of media, audio or video,
+    of which nothing can be taken, or sends none.
     """
     taken = _take(parse_document(offer_sdp), video_codecs, audio_codecs)
     setup, role = answered_setup(remote_setup(taken.document, taken.used))
@@ -146,22 +149,47 @@ def _with_ssrcs(track: RecvTrack, section: MediaSection) -> RecvTrack:
 
 
 def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequence[str]) -> _Taken:
+    codecs = {MediaKind.VIDEO: video_codecs, MediaKind.AUDIO: audio_codecs}
     accepted: dict[str, _Accepted] = {}
-    seen: list[tuple[str, Sequence[Payload]]] = []
+    left: dict[str, list[MediaSection]] = {}
     ids = ExtensionMap()
     for section in document.sections:
-        if section.kind in accepted or not offers_rtp(section, document) or not section.direction.startswith("send"):
+        if section.kind in accepted or not _sends(section):
             continue
-        payloads = parse_payloads(section)
-        seen.append((section.kind, payloads))
-        chosen = choose_for_publisher(payloads, video_codecs if section.kind == MediaKind.VIDEO else audio_codecs)
-        if chosen is not None:
-            accepted[section.kind] = _accept(section, chosen, ids)
-    if not accepted:
-        raise no_common_codec(seen, [*video_codecs, *audio_codecs])
+        kind = MediaKind(section.kind)
+        chosen = choose_for_publisher(parse_payloads(section), codecs[kind]) if offers_rtp(section, document) else None
+        if chosen is None:
+            left.setdefault(kind, []).append(section)
+        else:
+            accepted[kind] = _accept(section, chosen, ids)
+    missing = {kind: left[kind] for kind in codecs if kind not in accepted and kind in left}
+    if accepted:
+        missing = {kind: sections for kind, sections in missing.items() if not all(map(is_filler, sections))}
+    if missing or not accepted:
+        raise _refusal(document, missing, [name for kind in missing or codecs for name in codecs[MediaKind(kind)]])
     taken = _Taken(document, tuple(accepted.values()), ids.extensions())
     require_one_transport(document, taken.used)
     return taken
+
+
+def _sends(section: MediaSection) -> bool:
+    return section.kind in tuple(MediaKind) and not section.refused and section.direction.startswith("send")
+
+
+def _refusal(
+    document: Document, missing: Mapping[MediaKind, Sequence[MediaSection]], wanted: Sequence[str]
+) -> RillcastError:
+    """Why an offer is refused as a whole: some kind of its media can't be taken at all. Half of it would look to the
+    publisher like success, since nobody reads answers for what is missing."""
+    sections = [section for sections in missing.values() for section in sections]
+    apart = next((section for section in sections if not offers_rtp(section, document)), None)
+    if apart is not None and all(not offers_rtp(other, document) for other in missing[MediaKind(apart.kind)]):
+        if "RTP/SAVP" not in apart.protocol:
+            return bad(f"{apart.label} is offered as {shown(apart.protocol)}; only RTP over DTLS (SAVPF) is possible")
+        return bad(f"{apart.label} is not in a=group:BUNDLE, and all media must share one transport")
+    return no_common_codec(
+        [(section.kind, parse_payloads(section)) for section in sections if offers_rtp(section, document)], wanted
+    )
 
 
 def _negotiation(

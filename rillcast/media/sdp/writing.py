@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from rillcast.contracts.words import MediaKind
-from rillcast.media.sdp.codecs import Payload, payload_lines
+from rillcast.media.sdp.codecs import Payload, named_formats, payload_lines
 from rillcast.media.sdp.document import Document, MediaSection, bad
 from rillcast.media.sdp.transport import LocalTransport, connection_line, transport_lines
 
@@ -50,12 +50,13 @@ def media_lines(
 
 def rejected_lines(section: MediaSection) -> list[str]:
     """A refused m-line: its port is 0, and it is out of the bundle because the group does not name its mid (RFC 8843
-    §7.3.3)."""
+    §7.3.3). Its formats keep their names, without which pion drops the whole answer."""
     return [
         f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}",
         "c=IN IP4 0.0.0.0",
         *([f"a=mid:{section.mid}"] if section.mid else []),
         "a=inactive",
+        *(named_formats(section) if section.kind in tuple(MediaKind) else []),
     ]
 
 
