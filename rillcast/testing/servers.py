@@ -27,11 +27,19 @@ _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _given_ports: set[int] = set()
 
 
+def own_share(numbers: range) -> range:
+    """Those of `numbers` that are this process's alone among the workers of pytest-xdist, which run at the same time:
+    what one of them has chosen and not taken yet, no other one chooses."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return numbers[int(worker) % workers :: workers]
+
+
 def free_port() -> int:
     """A TCP port nobody uses right now, and that the system gives to no outgoing connection before it is used. No two
-    calls in a process give the same."""
+    calls in a process give the same, nor do calls in two workers of pytest-xdist."""
     while True:
-        port = random.randrange(_FIRST_FREE_PORT, _first_outgoing_port())
+        port = random.choice(own_share(range(_FIRST_FREE_PORT, _first_outgoing_port())))
         if port in _given_ports:
             continue
         with socket.socket() as probe, suppress(OSError):

@@ -23,6 +23,7 @@ from rillcast.cli.run_folder import RunFolder
 from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
 from rillcast.contracts.words import NodeKind
 from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import own_share
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_TIMEOUT_S = 60.0
@@ -264,9 +265,10 @@ def _name(name: str, labels: dict[str, str]) -> str:
 
 
 def _free_block() -> int:
-    """First of 700 ports below the system's ephemeral ones; `rillcast up` itself looks at each it needs."""
+    """First of 700 ports below the system's ephemeral ones; `rillcast up` itself looks at each it needs. Two workers of
+    pytest-xdist never choose the same: both would find it free before either has taken it."""
     while True:
-        first = random.randrange(12_000, 31_000, 700)
+        first = random.choice(own_share(range(12_000, 31_000, 700)))
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", first))

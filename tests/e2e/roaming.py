@@ -21,7 +21,9 @@ from playwright.async_api import Browser, Playwright, Route
 from rillcast.runtime.process.address import local_address
 from tests.e2e.browser import OBSERVE, PAGE_TIMEOUT_MS, Stranger, chromium
 
-OURS, FIRST, NEXT = "10.78.1.1", "10.78.1.2", "10.78.1.3"
+_SUBNET = f"10.78.{os.getpid() % 256}"
+"""Of this process: another worker of pytest-xdist may have a phone at the same time."""
+OURS, FIRST, NEXT = f"{_SUBNET}.1", f"{_SUBNET}.2", f"{_SUBNET}.3"
 PAGES = f"http://{local_address()}"
 """Where the pages seem to come from: the same site as the cluster's, so that browsers return its cookies. The test
 answers for it."""
