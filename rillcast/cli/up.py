@@ -200,25 +200,30 @@ async def _bring_up(
             await know_tokens()
     with console.status("starting " + ", ".join(spec.name for spec in nodes)):
         await stack.start(nodes, SERVICES_TIMEOUT_S)
-        await _seen_by_signaling(nodes)
+        await seen_by_signaling(nodes)
 
 
-async def _seen_by_signaling(nodes: list[ProcessSpec]) -> None:
-    """Returns once signaling would give new work to every node, so that the first click finds them all. Raises
-    CannotGoOn."""
+async def seen_by_signaling(nodes: list[ProcessSpec], transport: httpx.AsyncBaseTransport | None = None) -> None:
+    """Returns once signaling would give new work to every node, so that the first click finds them all. Signaling may
+    be busy: without an answer it is asked again. Raises CannotGoOn. `transport`: another way to it."""
     started = Counter(spec.name.rpartition("-")[0] for spec in nodes)
     ready_url = next(spec.ready_url for spec in nodes if spec.name.startswith("signaling"))
     missing, reason = started, ""
     try:
-        async with asyncio.timeout(ACQUAINTANCE_TIMEOUT_S), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with (
+            asyncio.timeout(ACQUAINTANCE_TIMEOUT_S),
+            httpx.AsyncClient(timeout=2.0, trust_env=False, transport=transport) as client,
+        ):
             while missing:
-                answer = await client.get(ready_url)
-                missing = started - Counter(msgspec.json.decode(answer.content, type=_Readyz).placeable)
+                try:
+                    answer = await client.get(ready_url)
+                    missing = started - Counter(msgspec.json.decode(answer.content, type=_Readyz).placeable)
+                    reason = ""
+                except (httpx.HTTPError, msgspec.MsgspecError) as error:
+                    reason = f": {str(error) or type(error).__name__}"
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         pass  # whoever is missing by now is named below
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
-        reason = f": {error}"
     if missing:
         short = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in missing.items())
         raise CannotGoOn(f"signaling does not see {short}{reason}")
