@@ -209,6 +209,11 @@ class Run:
         self._failures: Counter[str] = Counter()
         self._negotiated: Counter[str] = Counter()
         self._report = Report()
+        self._over = False
+
+    def end(self) -> None:
+        """The steady time is over now, or as soon as it begins: `run` returns the figures that there are."""
+        self._over = True
 
     def watching(self) -> dict[int, str]:
         """Viewers who have seen a picture, and the ``ip:port`` from which they get it, or are about to."""
@@ -259,7 +264,7 @@ class Run:
         joining_report = self._report
         self._native.execute(b'{"type":"reset"}')
         until = time.monotonic() + self._plan.seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._over:
             await asyncio.sleep(0.2)
             self._poll(Phase.STEADY, progress)
         return self._result(len(connected) / max(took, 1e-3), joining_report)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from rillcast.load.run import Result
+from rillcast.load.run import Plan, Result, Run
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.eventually import within
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG_S = 600
+"""Longer than any test."""
 
 
 async def started(*arguments: str) -> asyncio.subprocess.Process:
@@ -43,10 +46,38 @@ async def refusals(process: asyncio.subprocess.Process, timeout_s: float = 60.0)
     return " ".join(err.decode(errors="replace").split())
 
 
+class Viewers:
+    """Who watches until told otherwise, however long the test takes for what it does meanwhile."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._watching = asyncio.create_task(run.run(lambda *_: None))
+
+    async def leave(self, timeout_s: float = 60.0) -> Result:
+        """They go; what they have seen since the last one has joined."""
+        self._run.end()
+        async with within(timeout_s, "the figures of the viewers"):
+            return await self._watching
+
+    async def close(self) -> None:
+        """At the latest now."""
+        await cancelled(self._watching)
+
+
 @asynccontextmanager
-async def publishing(whip: str, *, bitrate: int = 300_000) -> AsyncIterator[None]:
-    """One publisher until the end of the block."""
-    process = await started("publish", whip, "--seconds", "600", "--bitrate", str(bitrate))
+async def viewers(url: str, count: int) -> AsyncIterator[Viewers]:
+    """So many by WHEP, who leave at the end of the block at the latest."""
+    made = Viewers(Run(Plan(url=url, count=count, rate=20.0, seconds=LONG_S), publishing=False))
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def publishing(whip: str, *options: str, bitrate: int = 300_000) -> AsyncIterator[None]:
+    """One publisher until the end of the block. `options`: more of `rillcast bench publish`."""
+    process = await started("publish", whip, "--seconds", str(LONG_S), "--bitrate", str(bitrate), *options)
     try:
         yield
         assert process.returncode is None, "the publisher ended by itself"

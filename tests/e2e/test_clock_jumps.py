@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import httpx
 
 from rillcast.testing.eventually import eventually
 from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.load import publishing, seen, started
+from tests.e2e.load import publishing, seen, started, viewers
 from tests.e2e.wall_clock import WallClocks
 
 NODES = ("signaling-1", "origin-1", "edge-1", "transcoder-1", "license-1")
@@ -40,9 +41,10 @@ async def test_clocks_that_jump_disturb_neither_streams_nor_nodes(tmp_path: Path
     async with (
         cluster(tmp_path, settings=clocks.settings) as running,
         publishing(running.whip(stream)),
+        AsyncExitStack() as stack,
     ):
         before = await running.live(stream)
-        watching = await started("viewers", running.whep(stream), "-n", str(VIEWERS), "--rate", "20", "--seconds", "12")
+        watching = await stack.enter_async_context(viewers(running.whep(stream), VIEWERS))
 
         async def all_watch() -> bool:
             return await running.metric("edge-1", "rillcast_edge_viewers") >= VIEWERS
@@ -63,7 +65,7 @@ async def test_clocks_that_jump_disturb_neither_streams_nor_nodes(tmp_path: Path
                 return await running.metric("edge-1", SENT) > sent + VIEWERS * 60
 
             await eventually(flows_on, 20, "media after the jump")
-        figures = await seen(watching)
+        figures = await watching.leave()
         after = await running.live(stream)
         late = await seen(await started("viewers", running.whep(stream), "-n", "2", "--seconds", "1"))
 
