@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 import httpx
 import pytest
 
-from rillcast.runtime.http import limits as http_limits
+from rillcast.runtime.http import protocol as http_protocol
 from rillcast.runtime.http import transport
 from rillcast.testing.eventually import eventually, within
 from tests.process.http_listener import GET, Endless, Slow, complaints, connected, counted, listener
@@ -92,7 +92,7 @@ async def test_a_proxy_may_have_more_connections_than_a_client() -> None:
 
 
 async def test_too_many_who_are_refused_are_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_limits, "_MOST_LINGERING", 0)
+    monkeypatch.setattr(http_protocol, "_MOST_LINGERING", 0)
     async with listener(connections_per_address=0) as port, counted("address_full"), connected(port, GET) as client:
         with suppress(ConnectionResetError):
             assert await client.rest() == ""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from rillcast.runtime.http import limits as http_limits
+from rillcast.runtime.http import protocol as http_protocol
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.turns import REQUEST_WORK, WORK_PER_TURN
@@ -203,14 +203,14 @@ async def test_trailers_are_as_limited_as_a_head(sent: bytes) -> None:
 
 
 async def test_a_read_full_of_requests_is_parsed_no_further_than_the_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, on_message_begin = 0, http_limits._LimitedProtocol.on_message_begin
+    begun, on_message_begin = 0, http_protocol._LimitedProtocol.on_message_begin
 
-    def counting(self: http_limits._LimitedProtocol) -> None:
+    def counting(self: http_protocol._LimitedProtocol) -> None:
         nonlocal begun
         begun += 1
         on_message_begin(self)
 
-    monkeypatch.setattr(http_limits._LimitedProtocol, "on_message_begin", counting)
+    monkeypatch.setattr(http_protocol._LimitedProtocol, "on_message_begin", counting)
     async with counted("pipelined"), listener() as port, connected(port, GET * 5_000) as client:
         with suppress(ConnectionResetError):
             await client.rest()

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from rillcast.runtime import metrics
-from rillcast.runtime.http import limits, transport, websocket
+from rillcast.runtime.http import protocol, transport, websocket
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.turns import WORK_PER_TURN
@@ -292,7 +292,7 @@ def test_the_pinned_uvicorn_has_what_is_overridden_here() -> None:
     assert f'"uvicorn=={version("uvicorn")}"' in pins
     pairs: list[tuple[type, type]] = [
         (websocket._LimitedWebSocket, WebSocketsSansIOProtocol),
-        (limits._LimitedProtocol, HttpToolsProtocol),
+        (protocol._LimitedProtocol, HttpToolsProtocol),
     ]
     for ours, theirs in pairs:
         public = {name for name, _ in inspect.getmembers(ours, inspect.isfunction) if not name.startswith("_")}

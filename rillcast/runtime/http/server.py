@@ -15,8 +15,9 @@ from rillcast.runtime.errors import StartError
 from rillcast.runtime.http.acceptor import Acceptor
 from rillcast.runtime.http.ebb import Ebb
 from rillcast.runtime.http.last_words import answer_whatever_happens
-from rillcast.runtime.http.limits import HttpLimits, limited_protocol
+from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.places import NoPlace, Place
+from rillcast.runtime.http.protocol import limited_protocol
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.http.turns import Turns
 from rillcast.runtime.http.websocket import limited_websocket

@@ -17,8 +17,8 @@ from rillcast.contracts.messages import NodeInfo
 from rillcast.runtime import metrics
 from rillcast.runtime.discovery.lifeline import FAREWELL, Hello
 from rillcast.runtime.http.last_words import Receive, Send
-from rillcast.runtime.http.limits import PLACE
 from rillcast.runtime.http.places import Place, Places
+from rillcast.runtime.http.protocol import PLACE
 
 _CLOSE_S = 1.0
 """For the last words. A lifeline that is still open then is cut with the listener."""
