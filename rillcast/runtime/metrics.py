@@ -40,6 +40,7 @@ HTTP_REFUSED = Counter(
     "HTTP connections closed with a refusal, by reason: full (too many are open), address_full (of one address), "
     "gave_way (it was idle, and all places were taken), head_too_late, head_too_large (or of too many headers), "
     "bad_handshake (a WebSocket's with a body), body_too_late, pipelined (too many requests waited on one), "
+    "unfinished (there was no room for what it had begun to send), "
     "tls_handshake (it failed), tls_handshake_late, no_certificate (there is none yet), no_descriptor (the process has "
     "no file descriptor left).",
     ["reason"],
@@ -65,7 +66,7 @@ HTTP_CERTIFICATE_CHANGES = Counter(
 WEBSOCKETS_REFUSED = Counter(
     "rillcast_websockets_refused_total",
     "WebSockets closed below the application, by reason: flood (too many control frames or fragments), not_utf8, "
-    "bad_handshake, handshake_too_late.",
+    "bad_handshake, handshake_too_late, message_too_late, unfinished (there was no room for what had begun).",
     ["reason"],
 )
 LOOP_LAG_SECONDS = Histogram(

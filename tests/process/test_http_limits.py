@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -13,7 +14,7 @@ import uvloop
 
 from rillcast.runtime.http import protocol as http_protocol
 from rillcast.runtime.http.limits import HttpLimits
-from rillcast.runtime.http.server import HttpServer, bind
+from rillcast.runtime.http.server import RECEIVE_BYTES, HttpServer, bind
 from rillcast.runtime.http.turns import REQUEST_WORK, WORK_PER_TURN
 from tests.process.http_listener import GET, Send, Slow, app, complaints, connected, counted, listener
 
@@ -243,3 +244,48 @@ async def test_one_turn_begins_few_requests_of_all_connections_together() -> Non
     await server.stop()
     assert sum(begun.values()) == 100
     assert max(begun.values()) <= WORK_PER_TURN // REQUEST_WORK + 1
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (b"POST /headers HTTP/1.1\r\nhost: here\r\ncontent-length: 6000\r\n\r\n" + b"x" * 5_000, b"x" * 1_000),
+        (b"POST /headers HTTP/1.1\r\nhost: here\r\nx: " + b"x" * 5_000, b"\r\n\r\n"),
+    ],
+    ids=["a body", "a head"],
+)
+async def test_what_has_no_end_yet_has_a_share_for_each_address(begun: bytes, rest: bytes) -> None:
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(listener(unfinished_bytes=24_000))
+        await stack.enter_async_context(counted("unfinished"))
+        first, second = [await stack.enter_async_context(connected(port, begun)) for _ in range(2)]
+        third = await stack.enter_async_context(connected(port, begun))
+        assert (await third.rest()).startswith("HTTP/1.1 503 Service Unavailable\r\n")
+        neighbour = await stack.enter_async_context(connected(port, begun + rest, "127.0.0.2"))
+        await neighbour.answer()
+        for client in (first, second):
+            client.writer.write(rest)
+            await client.answer()
+        for _ in range(4):  # all of it is free again
+            again = await stack.enter_async_context(connected(port, begun + rest))
+            await again.answer()
+
+
+async def test_what_was_answered_before_its_end_takes_no_room() -> None:
+    begun = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 6000\r\n\r\n" + b"x" * 5_000
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(listener(unfinished_bytes=24_000))
+        for _ in range(6):
+            client = await stack.enter_async_context(connected(port, begun))
+            await client.answer()
+
+
+def test_one_read_brings_little_however_much_was_sent() -> None:
+    with bind("127.0.0.1", 0, "PORT") as listening, socket.create_connection(listening.getsockname()) as client:
+        accepted, _ = listening.accept()
+        with accepted:
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                while client.send(b"x" * 65_536):
+                    pass
+            assert 0 < len(accepted.recv(1 << 20)) <= 2 * RECEIVE_BYTES

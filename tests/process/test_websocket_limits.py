@@ -132,6 +132,48 @@ async def test_a_message_of_too_many_fragments_closes_the_socket_however_slowly_
         assert struct.pack("!H", 1008) + b"flood" in await rest(reader)
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [frame(TEXT, b"x" * 120)[:-20], frame(TEXT, b"x" * 50, fin=False) + frame(CONT, b"x" * 50, fin=False)],
+    ids=["a frame", "fragments"],
+)
+async def test_messages_without_an_end_have_a_share_for_each_address(begun: bytes) -> None:
+    app, before = App(), refused("unfinished")
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(listener(app, HttpLimits(unfinished_bytes=480)))
+
+        async def beginning(address: str) -> Streams:
+            reader, writer = await stack.enter_async_context(asking(port, address=address))
+            await opened(reader)
+            writer.write(begun)
+            return reader, writer
+
+        several = [await beginning(f"127.0.0.{last}") for last in (1, 1, 2)]
+        third, _ = await beginning("127.0.0.1")
+        assert struct.pack("!H", 1008) + b"too much has no end" in await rest(third)
+        for _ in range(2):  # at its end a message gives its room back
+            for _, writer in several:
+                writer.write((bytes(20) if begun[0] & 0x80 else frame(CONT)) + begun)
+        await eventually(lambda: sum("text" in event for event in app.events) == 6, what="six messages")
+    assert refused("unfinished") == before + 1
+
+
+async def test_a_message_has_a_time_to_end() -> None:
+    app, limits, before = App(), HttpLimits(frames=FrameLimits(message_timeout_s=0.1)), refused("message_too_late")
+    async with listener(app, limits) as port, asking(port) as (reader, writer), asking(port) as (quiet, other):
+        await opened(quiet)
+        other.write(frame(TEXT, b"whole") + frame(PING, b"p")[:-1])
+        await eventually(lambda: app.events[-1].get("text") == "whole", what="the message")
+        other.write(b"p")
+        async with within(10, "the pong"):
+            await quiet.readexactly(3)
+        await opened(reader)
+        writer.write(frame(TEXT, b"x", fin=False) + frame(CONT)[:1])
+        assert struct.pack("!H", 1008) + b"a message took too long" in await rest(reader)
+        assert not quiet.at_eof()
+    assert refused("message_too_late") == before + 1
+
+
 async def test_messages_are_parsed_no_faster_than_the_application_takes_them() -> None:
     app = App()
     async with listener(app) as port, asking(port) as (reader, writer):

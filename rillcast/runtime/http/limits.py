@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rillcast.runtime.http.addresses import IpNetwork
-from rillcast.runtime.http.places import Places
+from rillcast.runtime.http.places import UNFINISHED_BYTES, Places
 from rillcast.runtime.http.websocket import FrameLimits
 
 
@@ -33,6 +33,9 @@ class HttpLimits:
     """From the end of a request's head to the end of its body. Whoever reads bodies may have a shorter limit."""
     unread_body_timeout_s: float = 1.0
     """The same, from the end of an answer that did not wait for the body."""
+    unfinished_bytes: int = UNFINISHED_BYTES
+    """Of heads, bodies and messages that clients have begun to send, all together. One address may have as many as it
+    leaves free. Whoever has no room is answered 503, or closed."""
     idle_timeout_s: int = 75
     """Between two requests on one connection. Proxies keep one open for 60 s; if we closed it first, they would send
     requests on connections that are being closed. Connections that are idle give way, so a long time costs nothing."""
@@ -42,4 +45,4 @@ class HttpLimits:
     @property
     def places(self) -> Places:
         """As many as connections are allowed, all of them free."""
-        return Places(self.connections, self.connections_per_address, self.unlimited)
+        return Places(self.connections, self.connections_per_address, self.unlimited, self.unfinished_bytes)

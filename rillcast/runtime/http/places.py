@@ -9,6 +9,8 @@ from enum import StrEnum
 from rillcast.runtime.http.addresses import IpNetwork, counted_as, is_within
 
 GiveWay = Callable[[], None]
+UNFINISHED_BYTES = 64 * 1024 * 1024
+"""Of one listener: what its clients may have begun to send and not ended. It is 6 000 offers of a browser."""
 
 
 class NoPlace(StrEnum):
@@ -22,12 +24,14 @@ class NoPlace(StrEnum):
 class Place:
     """Of one connection. Whoever holds it says what the connection does, and at its end leaves it, once or more."""
 
-    __slots__ = ("_address", "_is_taken", "_places", "give_way", "party")
+    __slots__ = ("_address", "_held", "_is_limited", "_is_taken", "_places", "give_way", "party")
 
     def __init__(self, places: Places, address: _Address, give_way: GiveWay, *, limited: bool) -> None:
         self._places = places
         self._address = address
         self._is_taken = True
+        self._is_limited = limited
+        self._held = 0
         self.give_way = give_way
         self.party: Hashable = address.name if limited else self
         """Who shares the time of the event loop with others: an address, or one connection of those that are exempt
@@ -43,9 +47,22 @@ class Place:
         self._places.idle.pop(self, None)
         self._address.idle.pop(self, None)
 
+    def hold(self, size: int) -> bool:
+        """Whether so many bytes may be kept, in all, of what the client has begun to send and has not ended: a head, a
+        body, a message. What could not be kept is not counted. Called for each piece that comes."""
+        more = size - self._held
+        if more > 0 and not self._places.has_room(self._address, more, limited=self._is_limited):
+            return False
+        if self._is_taken:
+            self._held = size
+            self._address.held += more
+            self._places.held += more
+        return True
+
     def leave(self) -> None:
         """The connection is closed."""
         if self._is_taken:
+            self.hold(0)
             self._is_taken = False
             self.give_way = _nothing  # the connection is freed without the garbage collector
             self.busy()
@@ -58,6 +75,8 @@ class _Address:
 
     name: str
     taken: int = 0
+    held: int = 0
+    """Bytes, by all of its connections."""
     idle: dict[Place, None] = field(default_factory=dict)
     """The longest idle first."""
 
@@ -66,9 +85,18 @@ class Places:
     """Of one listener. When all are taken, the connection that has been idle for longest gives way to the next one. So
     silent connections keep nobody out: neither those who share their address nor others."""
 
-    def __init__(self, most: int, most_per_address: int | None = None, unlimited: Iterable[IpNetwork] = ()) -> None:
-        """`most_per_address` does not hold for addresses in `unlimited`."""
+    def __init__(
+        self,
+        most: int,
+        most_per_address: int | None = None,
+        unlimited: Iterable[IpNetwork] = (),
+        most_bytes: int = UNFINISHED_BYTES,
+    ) -> None:
+        """`most_per_address` does not hold for addresses in `unlimited`. `most_bytes`: see `Place.hold`."""
         self._most = most
+        self._most_bytes = most_bytes
+        self.held = 0
+        """Bytes, by all connections."""
         self._most_per_address = most_per_address
         self._unlimited = tuple(unlimited)
         self.left: Callable[[], None] = _nothing
@@ -102,6 +130,12 @@ class Places:
         if not address.taken:
             del self._addresses[address.name]
         self.left()
+
+    def has_room(self, address: _Address, more: int, *, limited: bool) -> bool:
+        """Whether so many bytes more may be held. One address never has more than it leaves free, so there is room for
+        others. Asked by a place."""
+        free = self._most_bytes - self.held - more
+        return free >= (address.held + more if limited else 0)
 
     def _has_its_share(self, address: _Address) -> bool:
         return self._most_per_address is not None and address.taken >= self._most_per_address

@@ -72,6 +72,8 @@ class _LimitedProtocol(HttpToolsProtocol):
         """Of a body, in this slice. Handing over each of many tiny chunks would copy the body each time."""
         self._brings_body = False
         """Whether this slice does."""
+        self._body_bytes = 0
+        """Of requests that are not answered yet."""
         self._beside_body = 0
         """Bytes since the last piece of a body, in slices that brought none: of a chunk's head, or of trailers."""
 
@@ -145,6 +147,7 @@ class _LimitedProtocol(HttpToolsProtocol):
                 self._head_is_large()
         elif self.cycle is not None and not self._answering and not self._refused and not self._upgraded:
             self._await_next_request()
+        self._keep()
 
     def _await_next_request(self) -> None:
         """What came was the rest of a body whose request is answered, or empty lines between two requests. uvicorn then
@@ -216,6 +219,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.pipeline:  # uvicorn would read more, and the queue would grow with every answer
             self.flow.pause_reading()
+        self._keep()
         if self._body_timer is not None:
             self._await_body(self._limits.unread_body_timeout_s)
         elif not len(self._inbox):
@@ -228,6 +232,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         if not self._refused:
             self._upgraded = True
+            self._keep()
             self._inbox.close()
             super().handle_websocket_upgrade()
             self.parser = None  # type: ignore[assignment]  # or only the garbage collector could free this protocol
@@ -286,6 +291,20 @@ class _LimitedProtocol(HttpToolsProtocol):
             body = b"".join(self._pieces)
             self._pieces.clear()
             super().on_body(body)
+            self._body_bytes += len(body)
+
+    def _keep(self) -> None:
+        """Count what the client has begun to send, until that is answered, or send it away."""
+        if not self._answering:
+            self._body_bytes = 0
+        size = self._body_bytes + (self._head_bytes if self._head_timer is not None else 0)
+        if self._place is None or self._place.hold(0 if self._upgraded or self._refused else size):
+            return
+        if self._answering and not self.cycle.response_started and not self.pipeline:  # nobody has begun to answer
+            self.cycle.disconnected = self.cycle.response_complete = True
+            self.cycle.message_event.set()
+        words = "too much is sent here that has no end yet, try again soon"
+        self._refuse("unfinished", "503 Service Unavailable", words)
 
     def _await_body(self, timeout_s: float) -> None:
         self._body_is_over()

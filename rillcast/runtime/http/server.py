@@ -23,6 +23,9 @@ from rillcast.runtime.http.turns import Turns
 from rillcast.runtime.http.websocket import limited_websocket
 from rillcast.runtime.keepalive import KeepAlive
 
+RECEIVE_BYTES = 16 * 1024
+"""What the system keeps of a connection that was not read (Linux takes twice as much, for its own books). One read
+brings no more than that, also while thousands of connections wait for their turn."""
 _GRACE_S = 1.0
 """For what is under way when the server stops."""
 
@@ -37,6 +40,7 @@ def bind(host: str, port: int, setting: str, keep_alive: KeepAlive | None = None
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         sock.bind((host, port))
         sock.listen(128)
     except OSError as error:

@@ -24,6 +24,8 @@ FLOOD_CODE = 1008
 NOT_UTF8_CODE = 1007
 KEEPALIVE_CODE = 1011
 """What uvicorn writes to a client that answers no ping."""
+_LONGEST_HEAD = 14
+"""Of a frame, in bytes."""
 FRAMES_PER_SLICE = 8
 """Parsed at a time: one socket gets so many of each turn of the event loop while others wait (`Turns`)."""
 SLICE_BYTES = 16 * 1024
@@ -47,16 +49,25 @@ class FrameLimits:
     """How many may come at once."""
     fragments: int = 200
     """How many one message may have."""
+    message_timeout_s: float = 30.0
+    """From the first bytes of a message to its end."""
 
 
 class FrameCutter:
     """Cuts what one peer sends into pieces of few frames, without looking at what is in them (RFC 6455 section 5.2)."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_length")
 
     def __init__(self) -> None:
         self._left = 0
         """Bytes of the frame that the pieces before this one have begun."""
+        self._length = 0
+        """Of that frame."""
+
+    @property
+    def begun_bytes(self) -> int:
+        """Of the last frame, if more of it is to come."""
+        return self._length - self._left if self._left else 0
 
     def cut(self, received: bytearray, frames: int, most: int) -> tuple[int, int]:
         """How many bytes from the front of `received` are the next piece, and how many frames begin in them: at most
@@ -67,7 +78,7 @@ class FrameCutter:
             head = _length_of_head(received, end)
             if not head or end + head > len(received):
                 break
-            self._left = head + _length_of_payload(received, end)
+            self._left = self._length = head + _length_of_payload(received, end)
             end += self._take(max(head, min(len(received), most) - end))
             begun += 1
         return end, begun
@@ -111,6 +122,8 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         self._cutter = FrameCutter()
         self._taken = 0
         """What the application took in this turn of the event loop, or in earlier ones if it was little."""
+        self._message_timer: asyncio.TimerHandle | None = None
+        """While a message is under way."""
         self._handshake_timer = self.loop.call_later(handshake_timeout_s, self._handshake_is_late)
 
     # ---- the transport's side
@@ -125,6 +138,7 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._handshake_timer.cancel()
+        self._message_is_over()
         self._inbox.close()
         if (place := self.transport.place) is not None:  # type: ignore[attr-defined]
             place.leave()
@@ -172,6 +186,7 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """A whole message has come. After our close frame nobody reads it, so it is counted here."""
+        self._message_is_over()
         if self.close_sent and not self._counts_frame():
             return
         if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
@@ -215,7 +230,35 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         piece = bytes(received[:size])
         del received[:size]
         super().data_received(piece)
+        self._keep()
         return frames + size // _BYTES_OF_A_UNIT
+
+    def _keep(self) -> None:
+        """Count what has come of a message that has not ended, or send the client away."""
+        if self._flooded:
+            return
+        size = self._cutter.begun_bytes + sum(map(len, self.frames))
+        if not size:
+            self._message_is_over()
+        elif self._message_timer is None:
+            self._message_timer = self.loop.call_later(self._limits.message_timeout_s, self._message_is_late)
+        place = self.transport.place  # type: ignore[attr-defined]
+        if place is not None and not place.hold(size):
+            metrics.WEBSOCKETS_REFUSED.labels("unfinished").inc()
+            self._give_up("too much has no end")
+
+    def _message_is_over(self) -> None:
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
+
+    def _message_is_late(self) -> None:
+        """Not its client, but we are late, while the rest may be here and was not parsed."""
+        if len(self._inbox) > _LONGEST_HEAD or self.transport.is_paused:  # type: ignore[attr-defined]
+            self._message_timer = self.loop.call_later(self._limits.message_timeout_s, self._message_is_late)
+            return
+        metrics.WEBSOCKETS_REFUSED.labels("message_too_late").inc()
+        self._give_up("a message took too long")
 
     def _counts_frame(self) -> bool:
         """Take a token for a frame. If there is none, the client is sent away."""
@@ -229,16 +272,20 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         return True
 
     def _close_flooder(self) -> None:
-        if self._flooded:
-            return
+        if not self._flooded:
+            metrics.WEBSOCKETS_REFUSED.labels("flood").inc()
+            self._give_up("flood")
+
+    def _give_up(self, reason: str) -> None:
+        """Nothing that the client sends is read any more."""
         self._flooded = True
+        self._message_is_over()
         self._inbox.clear()
         self.frames = []
-        metrics.WEBSOCKETS_REFUSED.labels("flood").inc()
         if self.close_sent:
             self.transport.abort()
             return
-        self._fail(FLOOD_CODE, "flood")
+        self._fail(FLOOD_CODE, reason)
 
     def _close_without_waiting(self, code: int, reason: str) -> None:
         """The application closes a socket whose client does not read. The transport gives the client some seconds for

@@ -175,3 +175,42 @@ def test_whoever_wants_to_know_hears_of_each_end_once() -> None:
         assert isinstance(place, Place)
         place.leave()
     assert ended == 3
+
+
+def test_one_address_holds_no_more_bytes_than_it_leaves_free() -> None:
+    places = Places(10, most_bytes=100)
+    first, second, other = (_taken(places, host) for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2"))
+    assert first.hold(40)
+    assert not second.hold(11)
+    assert second.hold(10)
+    assert other.hold(25)
+    assert not other.hold(26)
+    assert places.held == 75
+    first.leave()
+    assert places.held == 35
+    assert other.hold(45)
+
+
+def test_what_is_held_is_held_once_and_ends_with_the_connection() -> None:
+    places = Places(10, most_bytes=100)
+    place = _taken(places, "192.0.2.1")
+    for size in (10, 50, 20, 50):
+        assert place.hold(size)
+        assert places.held == size
+    place.leave()
+    assert place.hold(30)
+    assert places.held == 0
+
+
+def test_behind_a_proxy_all_clients_share_what_there_is() -> None:
+    places = Places(10, unlimited=[ipaddress.ip_network("192.0.2.0/24")], most_bytes=100)
+    first, second = _taken(places, "192.0.2.1"), _taken(places, "192.0.2.1")
+    assert first.hold(60)
+    assert second.hold(40)
+    assert not second.hold(41)
+
+
+def _taken(places: Places, host: str) -> Place:
+    place = places.take(host, lambda: None)
+    assert isinstance(place, Place)
+    return place
