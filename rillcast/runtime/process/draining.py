@@ -18,12 +18,14 @@ from rillcast.contracts.messages import DrainCount, DrainProgress, DrainRequest
 from rillcast.contracts.words import DrainAction, DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.process.departure import Departure, Leaves, Left, Load
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 CANCEL_AGAIN_S = 0.5
-"""How long a part that was cancelled may take to end. Nobody waits for it any longer."""
+"""How long a part that was cancelled may take to end. Nobody waits for it any longer, and it is cancelled again and
+again: a part that waits for an answer may swallow a cancellation (see `cancelled`)."""
 CUT_S = 5.0
 """How long it may take to end what is left."""
 
@@ -78,6 +80,8 @@ class Draining:
         self._departure: Departure | None = None
         self._began: dict[Load, int] = {}
         self._task: asyncio.Task[None] | None = None
+        self._ending: asyncio.Future[None] | None = None
+        """What cancels the parts that were late."""
         self._over = asyncio.Event()
         self.phase = DrainPhase.NONE
 
@@ -236,10 +240,9 @@ class Draining:
                 if departure.left_s <= 0:
                     break
         finally:
-            for part in late:
-                part.cancel()
             if late:
-                await asyncio.wait(late, timeout=CANCEL_AGAIN_S)
+                self._ending = asyncio.ensure_future(cancelled(*late, again_s=CANCEL_AGAIN_S / 2.5))
+                await asyncio.wait((self._ending,), timeout=CANCEL_AGAIN_S)
         if late:
             log.warning("Draining took too long and was cut short", after_s=round(departure.deadline_s, 3))
         for part in leaving:
