@@ -23,6 +23,7 @@ from rillcast.runtime.errors import StartError
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.urls import without_secrets
 
 log = get_logger(__name__)
 
@@ -119,7 +120,7 @@ class NatsConnection:
 
     async def open(self) -> None:
         """Connect, waiting up to `connect_timeout_s`. Raises `StartError`."""
-        where = ", ".join(_without_secrets(url) for url in self._settings.nats_servers)
+        where = ", ".join(without_secrets(url) for url in self._settings.nats_servers)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.connect_timeout_s
         announced = False
@@ -383,8 +384,3 @@ def _version(client: Client) -> tuple[tuple[int, int], str]:
         return (version.major, version.minor), f"{version.major}.{version.minor}.{version.patch}"
     except ValueError:
         return (0, 0), "without version"
-
-
-def _without_secrets(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -28,6 +28,7 @@ from rillcast.runtime.discovery.consul_tls import ConsulTls, consul_client, cros
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.urls import without_secrets
 
 log = get_logger(__name__)
 
@@ -74,6 +75,7 @@ class ConsulDiscovery:
         """`tls` is needed for an https URL. `on_refused` is called with a sentence when Consul lastingly refuses
         something, and with nothing once it allows everything again."""
         self._url = url
+        self._shown_url = without_secrets(url)
         self._supervisor = supervisor or Supervisor()
         self._clock = clock
         self._look_every_s = look_every_s
@@ -225,7 +227,11 @@ class ConsulDiscovery:
         listens on the way reads."""
         if self._token is not None and crosses_in_the_clear(self._url):
             words = "RILLCAST_CONSUL_URL has no https://, so the token crosses the network in the clear"
-            log.warning("Consul is on another machine and is spoken to without TLS", url=self._url, reason=words)
+            log.warning(
+                "Consul is on another machine and is spoken to without TLS",
+                url=self._shown_url,
+                reason=words,
+            )
         try:
             await _within(self._consul.http.get(CB.json(), "/v1/acl/token/self", headers=self._headers))
         except consul.ACLDisabled:
@@ -308,14 +314,18 @@ class ConsulDiscovery:
 
     def _away(self, reason: str) -> None:
         if self._reachable or self._settled_at == 0.0:
-            log.warning("Consul does not tell who is there, keeping what is known", url=self._url, reason=reason)
+            log.warning(
+                "Consul does not tell who is there, keeping what is known",
+                url=self._shown_url,
+                reason=reason,
+            )
         self._reachable = False
         self._settled_at = self._clock() + _SETTLING_S
         metrics.DISCOVERY_REACHABLE.set(0)
 
     def _back(self) -> None:
         if not self._reachable:
-            log.info("Consul answers", url=self._url)
+            log.info("Consul answers", url=self._shown_url)
             if self._settled_at:
                 self._settled_at = self._clock() + _SETTLING_S
         self._reachable = True

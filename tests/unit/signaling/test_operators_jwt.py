@@ -134,6 +134,19 @@ class Provider:
         return JwksKeys(lambda: self.now_s, httpx.MockTransport(answer))
 
 
+@pytest.mark.parametrize(("status", "reason"), [(404, "it answers 404"), (302, "it answers 302"), (200, "no keys")])
+async def test_a_set_of_keys_that_cannot_be_had_is_told_without_what_its_address_keeps_secret(
+    status: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = Provider()
+    provider.status, provider.body = status, b"{}"
+    assert await provider.keys().get("https://u:s3cret@id.example/keys?apikey=s3cret", "r") is None
+    told = "".join(str(vars(record)) for record in caplog.records if "keys of a JWKS" in record.getMessage())
+    assert "https://id.example/keys" in told
+    assert reason in told
+    assert "s3cret" not in told
+
+
 async def test_keys_are_fetched_once_and_again_when_they_are_old() -> None:
     provider = Provider(jwk(RSA, "r"), jwk(EC, "e"))
     keys = provider.keys()

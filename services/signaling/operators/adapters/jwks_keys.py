@@ -11,6 +11,7 @@ import jwt
 import msgspec
 
 from rillcast.runtime.telemetry.logs import get_logger
+from rillcast.runtime.urls import without_secrets
 from services.signaling.operators.domain.operator_jwt import ALGORITHMS
 
 MAX_BYTES = 256 * 1024
@@ -70,8 +71,15 @@ class JwksKeys:
                         raise ValueError(f"it has more than {MAX_BYTES} bytes")
             return _parsed(bytes(body))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, jwt.PyJWTError) as error:
-            log.warning("Cannot get the keys of a JWKS", url=url, reason=str(error) or type(error).__name__)
+            log.warning("Cannot get the keys of a JWKS", url=without_secrets(url), reason=_reason(error))
             return {}
+
+
+def _reason(error: Exception) -> str:
+    """What httpx says of a bad status holds the whole address."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answers {error.response.status_code}"
+    return str(error) or type(error).__name__
 
 
 def _parsed(body: bytes) -> dict[str, jwt.PyJWK]:
