@@ -117,7 +117,7 @@ def parse_payloads(section: MediaSection) -> tuple[Payload, ...]:
 def _parse_payloads(section: PayloadLines) -> tuple[Payload, ...]:
     numbers = _payload_types(section)
     maps = _by_payload_type(section, "rtpmap", section.rtpmap)
-    fmtps = _by_payload_type(section, "fmtp", section.fmtp)
+    fmtps = _all_parameters(section)
     rtx: dict[int, int] = {}
     found: list[Payload] = []
     for number in numbers:
@@ -254,6 +254,19 @@ def _by_payload_type(section: PayloadLines, name: str, values: Sequence[str]) ->
         if not re.fullmatch(r"[0-9]{1,3}", number) or not text.strip():
             raise bad(f"{section.label} has a malformed a={name}:{shown(value)}")
         found.setdefault(int(number), text.strip())
+    return found
+
+
+def _all_parameters(section: PayloadLines) -> dict[int, str]:
+    """Those of several ``a=fmtp`` lines for one format belong together, as libwebrtc reads them. Of a parameter that is
+    said twice the last counts there, and so here (`format_parameters`). A line that says nothing is passed over."""
+    found: dict[int, str] = {}
+    for value in section.fmtp:
+        number, _, text = value.partition(" ")
+        if not re.fullmatch(r"[0-9]{1,3}", number):
+            raise bad(f"{section.label} has a malformed a=fmtp:{shown(value)}")
+        parameters = [part for part in (found.get(int(number), ""), text.strip()) if part]
+        found[int(number)] = ";".join(dict.fromkeys(parameters))
     return found
 
 

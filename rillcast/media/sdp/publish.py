@@ -22,7 +22,12 @@ from rillcast.media.sdp.codecs import (
 )
 from rillcast.media.sdp.document import Document, MediaSection, bad, parse_document, shown
 from rillcast.media.sdp.extensions import FROM_PUBLISHER, ExtensionMap
-from rillcast.media.sdp.simulcast import offered_layers, offered_ssrcs, simulcast_lines
+from rillcast.media.sdp.simulcast import (
+    offered_layers,
+    offered_ssrcs,
+    refuse_layers_by_ssrc,
+    simulcast_lines,
+)
 from rillcast.media.sdp.transport import (
     IceCredentials,
     LocalTransport,
@@ -221,6 +226,8 @@ def _accept(section: MediaSection, payload: Payload, ids: ExtensionMap) -> _Acce
     wanted = FROM_PUBLISHER[section.kind] + (("dependency_descriptor",) if payload.codec == "AV1" else ())
     extensions = ids.accept(section, wanted, "sendonly")
     layers = offered_layers(section, payload.payload_type) if "rid" in extensions else ()
+    if not layers:
+        refuse_layers_by_ssrc(section)
     return _Accepted(section, payload, extensions, layers)
 
 

@@ -55,6 +55,13 @@ def offered_ssrcs(section: MediaSection) -> tuple[tuple[int, ...], tuple[int, ..
     return primary, retransmission if len(retransmission) == len(primary) else ()
 
 
+def refuse_layers_by_ssrc(section: MediaSection) -> None:
+    """Raises `RillcastError` for layers that only their SSRCs tell apart, as pages write them into descriptions of
+    libwebrtc. All of them would be taken for one picture."""
+    if any(value.split()[:1] == ["SIM"] for value in section.values("ssrc-group")):
+        raise bad(f"{section.label} has layers by SSRC (a=ssrc-group:SIM); only layers by a=rid are possible")
+
+
 def _sent_rids(section: MediaSection) -> dict[str, set[int]]:
     rids: dict[str, set[int]] = {}
     for value in section.values("rid"):

@@ -215,3 +215,12 @@ def test_a_refusal_names_what_both_sides_have() -> None:
 def test_a_refusal_is_short_however_much_was_offered() -> None:
     many = [payload(f"{'x' * 31}{n}") for n in range(100)]
     assert len(no_common_codec([("video", many)] * 32, ["H264"]).message) < 2_500
+
+
+def test_parameters_in_several_lines_belong_together_and_an_empty_line_says_nothing() -> None:
+    read = parse_payloads(
+        section(
+            "111", "rtpmap:111 opus/48000/2", "fmtp:111 minptime=10", "fmtp:111 ", "fmtp:111 stereo=1", kind="audio"
+        )
+    )
+    assert read[0].fmtp == "minptime=10;stereo=1"
