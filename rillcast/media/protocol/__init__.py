@@ -10,7 +10,7 @@ relay that the plane has ended by itself meanwhile does nothing: the end is told
 
 from __future__ import annotations
 
-from rillcast.media.protocol.association import ReceivedStream, SentStream, SrtpState
+from rillcast.media.protocol.association import ReceivedStream, SentStream, ShownPacket, SrtpState
 from rillcast.media.protocol.commands import (
     ALL_LAYERS,
     AddPushSource,
@@ -119,6 +119,7 @@ __all__ = [
     "SessionNominated",
     "SessionStats",
     "SetClock",
+    "ShownPacket",
     "SourceId",
     "SourceStarted",
     "SourceStats",

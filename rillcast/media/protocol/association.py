@@ -9,6 +9,15 @@ from __future__ import annotations
 import msgspec
 
 
+class ShownPacket(msgspec.Struct, frozen=True, kw_only=True):
+    """A packet of a source, as every plane that has the source knows it. Each numbers packets by itself, but timestamps
+    and payloads are those of the publisher."""
+
+    timestamp: int
+    digest: int
+    """Of the payload: FNV-1a, 64 bits."""
+
+
 class SentStream(msgspec.Struct, frozen=True, kw_only=True):
     """One SSRC that the plane sends: media of a track, or its repairs (RTX)."""
 
@@ -29,6 +38,8 @@ class SentStream(msgspec.Struct, frozen=True, kw_only=True):
     picture: int | None = None
     """VP8: the PictureID and the TL0PICIDX of the newest packet (RFC 7741 §4.2)."""
     tl0: int = 0
+    shown: ShownPacket | None = None
+    """What the newest packet was of its source. The next plane goes on behind it; without it, at a keyframe."""
 
 
 class ReceivedStream(msgspec.Struct, frozen=True, kw_only=True):

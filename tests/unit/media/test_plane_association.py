@@ -6,6 +6,7 @@ import msgspec
 
 from rillcast.media import protocol as p
 
+SHOWN = p.ShownPacket(timestamp=5, digest=(1 << 64) - 1)
 STATE = p.SrtpState(
     profile="AEAD_AES_128_GCM",
     local_key="bG9jYWwta2V5",
@@ -14,7 +15,11 @@ STATE = p.SrtpState(
     srtcp_sent=7,
     close_notify="Z29vZGJ5ZQ==",
     estimate_bps=2_000_000,
-    sent=(p.SentStream(ssrc=5, index=1 << 47, timestamp=9, ntp=(1 << 64) - 1, ntp_timestamp=8, picture=3, tl0=4),),
+    sent=(
+        p.SentStream(
+            ssrc=5, index=1 << 47, timestamp=9, ntp=(1 << 64) - 1, ntp_timestamp=8, picture=3, tl0=4, shown=SHOWN
+        ),
+    ),
     received=(p.ReceivedStream(ssrc=6, index=70_000, mid="0", rid="h", rtx=True),),
     reported=(p.ReceivedStream(ssrc=6, index=12),),
 )

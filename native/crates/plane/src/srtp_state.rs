@@ -36,6 +36,18 @@ pub struct SentStream {
     pub picture: Option<u16>,
     /// VP8: the TL0PICIDX of the newest packet.
     pub tl0: u8,
+    /// What the newest packet was of its source. None if that can't be said.
+    pub shown: Option<ShownPacket>,
+}
+
+/// A packet of a source, as every plane that has the source knows it: each numbers packets by itself, but timestamps and
+/// payloads are those of the publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ShownPacket {
+    pub timestamp: u32,
+    /// `Packet::digest`.
+    pub digest: u64,
 }
 
 /// One SSRC from which the plane has received.

@@ -15,6 +15,7 @@ use crate::layers;
 use crate::packet::{abs_send_time, ticks, Clock, Packet};
 use crate::ring::Keyframe;
 use crate::source::Source;
+use crate::srtp_state::ShownPacket;
 use crate::thinning::Thinning;
 
 /// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
@@ -106,6 +107,8 @@ pub struct SendTrack {
     pub(super) repairs: Option<Box<RepairLog>>,
     /// VP8 only: of the newest packet sent.
     pub(super) frame_number: Option<FrameNumber>,
+    /// What another plane has sent last.
+    pub(super) shown_before: Option<ShownPacket>,
 }
 
 impl SendTrack {
@@ -137,6 +140,7 @@ impl SendTrack {
             heard: None,
             repairs: None,
             frame_number: None,
+            shown_before: None,
         }
     }
 

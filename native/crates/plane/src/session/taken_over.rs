@@ -4,14 +4,17 @@
 //! track whose source is behind waits. Where both planes know the publisher's clock, timestamps go on in its time, and
 //! sound and picture stay together.
 
-use rillcast_wire::codec::vp8::FrameNumber;
+use rillcast_wire::codec::vp8::{self, FrameNumber};
+use rillcast_wire::codec::Codec;
 
-use super::send::SendTrack;
+use super::rtp_munger::RtpMunger;
+use super::send::{Progress, SendTrack};
 use crate::config::Kind;
-use crate::packet::{Clock, Packet};
+use crate::packet::{Clock, Packet, PacketRef};
 use crate::ring::Keyframe;
 use crate::source::Source;
-use crate::srtp_state::SentStream;
+use crate::srtp_state::{SentStream, ShownPacket};
+use crate::thinning::Thinning;
 
 /// Older keyframes are not worth catching up from: ask for a new one.
 const MAX_CACHED_US: u64 = 4_000_000;
@@ -22,6 +25,8 @@ const MAX_WAIT_US: u64 = 500_000;
 const MAX_SOUND: u64 = 25;
 /// Two planes may know the time of the same packet so differently, as a fraction of a second.
 const SAME_TIME: u32 = 400;
+/// Packets among which the last one of the other plane is looked for: those of half a second at 10 Mbit/s.
+const COMPARED: u64 = 512;
 /// Times that differ by more are of different clocks.
 const SAME_CLOCK_S: u32 = 10;
 
@@ -46,10 +51,24 @@ impl SendTrack {
             octets: self.octets,
             picture: number.map(|n| n.picture),
             tl0: number.map_or(0, |n| n.tl0),
+            shown: self.shown_last(source),
         };
         let rtx =
             SentStream { ssrc: self.config.rtx_ssrc, index: self.rtx_seq & 0xffff_ffff_ffff, ..Default::default() };
         [media, rtx].into_iter().filter(|s| s.ssrc != 0)
+    }
+
+    /// What the newest packet was of the source, if nothing but that source's packets is sent, as they come.
+    fn shown_last(&self, source: Option<&Source>) -> Option<ShownPacket> {
+        if self.takes_over() {
+            return self.shown_before;
+        }
+        let (munger, source) = (self.current.filter(|m| m.is_whole())?, source?);
+        if self.progress != Progress::Live || munger.source != source.id {
+            return None;
+        }
+        let p = munger.find(&source.ring, self.next.wrapping_sub(1)).filter(|p| munger.is_live(p))?;
+        Some(ShownPacket { timestamp: p.ts, digest: p.digest() })
     }
 
     /// Goes on where another plane has stopped. Before the track has sent anything itself.
@@ -64,6 +83,37 @@ impl SendTrack {
         self.rtx_seq = rtx.map_or(self.rtx_seq, |r| r.index);
         (self.packets, self.octets) = (media.packets, media.octets);
         self.frame_number = media.picture.map(|picture| FrameNumber { picture, tl0: media.tl0 });
+        self.shown_before = media.shown;
+    }
+
+    /// Goes on with the packet behind the one that another plane has sent last, if the source has that one here. What the
+    /// viewer has shown goes on then, without a keyframe.
+    pub fn goes_on(&mut self, now_us: u64, source: &Source) -> bool {
+        let Some(last) = self.last_of_before(now_us, source) else { return false };
+        let (first_seq, ts_offset) = (last.seq + 1, self.last_ts.wrapping_sub(last.ts));
+        let renumber = (source.codec == Codec::Vp8).then(|| {
+            self.frame_number.map_or_else(FrameNumber::default, |n| vp8::frame_number(&last.payload).gap_to(n))
+        });
+        self.current = Some(RtpMunger {
+            renumber,
+            thinning: Thinning::NONE,
+            source: source.id,
+            start: self.next,
+            switch: self.next,
+            first_seq,
+            seq_offset: self.next.wrapping_sub(first_seq),
+            ts_offset,
+            squeeze: None,
+        });
+        self.progress = Progress::Catching { next: first_seq };
+        self.source = Some(source.id);
+        self.target = self.target.filter(|t| *t != source.id);
+        true
+    }
+
+    fn last_of_before<'a>(&self, now_us: u64, source: &'a Source) -> Option<&'a PacketRef> {
+        let shown = self.shown_before.filter(|_| self.takes_over() && now_us < self.last_sent_us + MAX_WAIT_US)?;
+        source.newest(COMPARED).find(|p| p.ts == shown.timestamp && p.digest() == shown.digest)
     }
 
     /// Where this track would begin with `source` now: its cached keyframe, or for audio its next packet. None: there is

@@ -5,7 +5,7 @@
 //! already. A parent sends first what it has since its newest keyframe, which usually overlaps.
 
 use super::{Feed, Incoming, Source};
-use crate::packet::ticks;
+use crate::packet::{ticks, PacketRef};
 
 /// The timestamps of a parent that differ by more than this from what is expected are of another timeline.
 const AGREES_US: u64 = 1_000_000;
@@ -60,8 +60,17 @@ impl Source {
     }
 
     fn has_had(&self, ts: u32, payload: &[u8], among: u64) -> bool {
-        let newest = self.ring.highest().unwrap_or(0);
-        let oldest = newest.saturating_sub(among);
-        self.ring.since(oldest.max(self.ring.oldest())).any(|p| p.ts == ts && *p.payload == *payload)
+        self.newest(among).any(|p| p.ts == ts && *p.payload == *payload)
+    }
+
+    /// At most so many packets, in order.
+    pub fn newest(&self, among: u64) -> impl Iterator<Item = &PacketRef> {
+        let oldest = self.ring.highest().unwrap_or(0).saturating_sub(among);
+        self.ring.since(oldest.max(self.ring.oldest()))
+    }
+
+    /// Whether nothing that came has been forgotten.
+    pub fn has_all(&self) -> bool {
+        self.ring.highest().is_none_or(|h| h - self.ring.oldest() + 1 >= self.stats.packets)
     }
 }

@@ -48,17 +48,19 @@ impl Worker {
         let t = &mut session.send[track];
         let Some(id) = t.target else { return };
         let Some(source) = self.sources.get_mut(id) else { return };
-        let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
-        let Some(at) = at else {
-            source.keyframe_wanted = true;
-            return;
-        };
-        if t.is_ahead_of(now_us, source, at) {
-            return;
-        }
         let old = t.source;
-        t.begin(now_us, source, at, session.remb_bps);
-        source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
+        if !t.goes_on(now_us, source) {
+            let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
+            let Some(at) = at else {
+                source.keyframe_wanted = true;
+                return;
+            };
+            if t.is_ahead_of(now_us, source, at) {
+                return;
+            }
+            t.begin(now_us, source, at, session.remb_bps);
+            source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
+        }
         if let Some(old) = old.filter(|o| *o != id) {
             self.shared.events.push(Event::SourceSwitched { session: session.id, track: t.config.track, source: id });
             self.detach(old, slot, track);
@@ -184,6 +186,11 @@ impl Worker {
             (Some(k), _) => Progress::Catching { next: k.first_seq },
             (None, Some(h)) if source.kind == Kind::Audio => {
                 Progress::Catching { next: h.saturating_sub(AUDIO_START).max(1) }
+            }
+            // A publisher that moved in: its pictures go on from those that the child has of another parent.
+            (None, Some(h)) if source.has_all() && h - source.ring.oldest() < MAX_RELAY_START => {
+                source.keyframe_wanted = true;
+                Progress::Catching { next: source.ring.oldest() }
             }
             _ => {
                 source.keyframe_wanted = true;

@@ -58,6 +58,12 @@ impl FrameNumber {
         FrameNumber { picture: self.picture.wrapping_add(by.picture), tl0: self.tl0.wrapping_add(by.tl0) }
     }
 
+    /// What has to be added to `self` to be `other`.
+    #[must_use]
+    pub fn gap_to(self, other: FrameNumber) -> FrameNumber {
+        FrameNumber { picture: other.picture.wrapping_sub(self.picture), tl0: other.tl0.wrapping_sub(self.tl0) }
+    }
+
     /// What has to be added to `self` to follow `before` at once.
     #[must_use]
     pub fn gap_after(self, before: FrameNumber) -> FrameNumber {

@@ -2,12 +2,21 @@
 
 use std::net::SocketAddr;
 
-use super::rig::Bench;
+use super::rig::{Bench, DELTA, KEYFRAME};
 use crate::config::{AddRelay, AddRelaySource, Command, Kind, SourceSpec};
 use crate::events::Event;
 use crate::worker::TICK_US;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+fn spec(source: u64) -> SourceSpec {
+    SourceSpec { source, worker: 0, kind: Kind::Video, codec: "VP8".into(), clock_rate: 90_000 }
+}
+
+fn feed(parent: SocketAddr) -> AddRelaySource {
+    let (srtp_key, srtcp_key) = (KEY.to_owned(), KEY.to_owned());
+    AddRelaySource { spec: spec(300), parent, ssrc: 7, srtp_key, srtcp_key }
+}
 
 struct Link {
     parent: Bench,
@@ -19,21 +28,17 @@ struct Link {
 impl Link {
     fn new() -> Self {
         let (mut parent, mut child) = (Bench::new(), Bench::new());
-        let spec =
-            |source| SourceSpec { source, worker: 0, kind: Kind::Video, codec: "VP8".into(), clock_rate: 90_000 };
         let (up, down) = (SocketAddr::from(([127, 0, 0, 1], 5001)), SocketAddr::from(([127, 0, 0, 1], 5002)));
         parent.command(Command::AddPushSource(spec(100)));
-        let (srtp_key, srtcp_key) = (KEY.to_owned(), KEY.to_owned());
         parent.command(Command::AddRelay(Box::new(AddRelay {
             relay: 1,
             source: 100,
             ssrc: 7,
             payload_type: 96,
-            srtp_key: srtp_key.clone(),
-            srtcp_key: srtcp_key.clone(),
+            srtp_key: KEY.to_owned(),
+            srtcp_key: KEY.to_owned(),
         })));
-        let feed = AddRelaySource { spec: spec(300), parent: up, ssrc: 7, srtp_key, srtcp_key };
-        child.command(Command::AddRelaySource(Box::new(feed)));
+        child.command(Command::AddRelaySource(Box::new(feed(up))));
         Link { parent, child, up, down }
     }
 
@@ -168,4 +173,52 @@ fn what_a_parent_did_not_listen_to_is_no_silence_of_its_child() {
     assert_eq!(silent(&link.parent), 0, "this worker stood still itself");
     link.pass(500_000);
     assert_eq!(silent(&link.parent), 0);
+}
+
+/// What the child has of its source, in order: the last byte of each packet.
+fn had(child: &Bench) -> Vec<u8> {
+    let ring = &child.worker.sources.get(300).expect("the source").ring;
+    ring.since(ring.oldest()).map(|p| *p.payload.last().unwrap()).collect()
+}
+
+fn picture(parent: &mut Bench, number: u8, kind: &[u8]) {
+    parent.push(100, number.into(), u32::from(number) * 3_000, &[kind, &[number]].concat());
+}
+
+#[test]
+fn pictures_go_on_without_a_keyframe_when_their_publisher_has_moved_to_another_parent() {
+    let mut link = Link::new();
+    picture(&mut link.parent, 1, KEYFRAME);
+    for number in 2..6 {
+        picture(&mut link.parent, number, DELTA);
+    }
+    link.pass(50_000);
+    assert_eq!(had(&link.child), [1, 2, 3, 4, 5]);
+    let mut next = Link::new();
+    std::mem::swap(&mut link.child, &mut next.child);
+    // The publisher is there, and no child yet.
+    for number in 6..9 {
+        picture(&mut next.parent, number, DELTA);
+    }
+    next.child.command(Command::AddRelaySource(Box::new(feed(next.up))));
+    next.pass(50_000);
+    picture(&mut next.parent, 9, DELTA);
+    next.pass(50_000);
+    assert_eq!(had(&next.child), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let ring = &next.child.worker.sources.get(300).unwrap().ring;
+    assert_eq!(ring.highest().unwrap() - ring.oldest(), 8, "nobody misses a number");
+}
+
+#[test]
+fn a_parent_that_has_forgotten_the_beginning_and_has_no_keyframe_begins_with_what_comes() {
+    let mut link = Link::new();
+    for number in 1..4 {
+        picture(&mut link.parent, number, DELTA);
+        link.parent.pass(3_000_000);
+    }
+    link.pass(50_000);
+    assert_eq!(had(&link.child), Vec::<u8>::new());
+    picture(&mut link.parent, 4, DELTA);
+    link.pass(50_000);
+    assert_eq!(had(&link.child), [4]);
 }

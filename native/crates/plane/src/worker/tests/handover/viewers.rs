@@ -4,6 +4,7 @@ use rillcast_wire::rtcp;
 
 use super::super::rig::Bench;
 use super::*;
+use crate::srtp_state::ShownPacket;
 
 /// A picture each 33 ms, two trips over the bus, and what the ticks of a test are apart.
 const LONGEST_US: u64 = 33_000 + 2 * BUS_US + 2 * TICK_US;
@@ -210,12 +211,12 @@ fn packets_lost_around_the_move_change_nothing() {
 /// The tracks are just before the end of their numbers when the session goes over.
 #[test]
 fn sequence_numbers_that_wrap_around_the_move_keep_their_roc() {
-    for short_by in (0..80).step_by(5) {
+    for short_by in (0..70).step_by(5) {
         let mut w = World::viewer(&[VIDEO, AUDIO]);
         let mut srtp = w.export(true).expect("a connected session");
         w.a.command(Command::RemoveSession { session: 2, keep_sources: false, silent: true });
         for s in &mut srtp.sent {
-            s.index = (9 << 16) - 60 - short_by;
+            s.index = (9 << 16) - 10 - short_by;
         }
         w.peer.expects(&srtp);
         w.tap = Wiretap::default();
@@ -285,6 +286,53 @@ fn a_vp8_picture_follows_the_last_one_by_its_number() {
     b.command(Command::ContinueSession { session: 2, srtp: Box::new(srtp) });
     let after = number(&peer.received(&mut b).0[0].1);
     assert_eq!((after.picture, after.tl0), (before.picture + 1, before.tl0.wrapping_add(1)));
+}
+
+#[test]
+fn every_picture_is_shown_once_and_none_is_missed() {
+    for (late_us, bytes, since_keyframe_us) in [
+        ([20_000, 20_000], [0, 0], 0),
+        ([20_000, 20_000], [38_000, 5_500], 1_700_000),
+        ([20_000, 90_000], [38_000, 5_500], 500_000),
+        ([90_000, 20_000], [38_000, 5_500], 900_000),
+    ] {
+        let mut w = World::viewer(&[VIDEO, AUDIO]);
+        (w.late_us, w.bytes) = (late_us, bytes);
+        w.pass(2_000_000 + since_keyframe_us);
+        let began_us = w.now_us();
+        w.move_over();
+        w.pass(2_000_000);
+        let case = format!("late by {late_us:?}, {bytes:?} bytes, {since_keyframe_us} µs behind a keyframe");
+        for t in [VIDEO, AUDIO] {
+            let mut shown: Vec<u64> = w.arrived.iter().filter(|p| p.ssrc == t.ssrc).map(|p| p.captured_us).collect();
+            shown.dedup();
+            let steps = shown.windows(2).map(|p| p[1].wrapping_sub(p[0]));
+            assert!(steps.clone().all(|s| s.abs_diff(t.every_us) <= TICK_US), "{case}: {:?}", steps.max());
+            assert!(w.drift_us(t, began_us).abs() < 1_000.0, "{case}");
+            w.assert_numbers_go_on(t.ssrc);
+        }
+        w.everybody_leaves();
+    }
+}
+
+#[test]
+fn a_picture_that_the_second_plane_does_not_have_is_followed_by_a_keyframe() {
+    for shown in [None, Some(ShownPacket { timestamp: 1, digest: 2 })] {
+        let mut w = World::viewer(&[VIDEO]);
+        w.pass(400_000);
+        let began_us = w.now_us();
+        w.prepare();
+        w.nominate();
+        let mut srtp = w.export(true).expect("the final counters");
+        for s in &mut srtp.sent {
+            s.shown = shown;
+        }
+        w.b.command(Command::ContinueSession { session: 2, srtp: Box::new(srtp) });
+        w.pass(1_000_000);
+        let first = w.arrived.iter().find(|p| p.at_us > began_us + 20_000).expect("media of the second plane");
+        assert_eq!((first.captured_us / VIDEO.every_us - 1) % FRAMES, 0, "{shown:?}");
+        w.assert_numbers_go_on(VIDEO.ssrc);
+    }
 }
 
 #[test]
