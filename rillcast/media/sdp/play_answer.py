@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.sdp.codecs import (
@@ -44,8 +44,9 @@ Group = tuple[int, str]
 
 def answer_play(offer_sdp: str, streams: Sequence[SentStream], local: LocalTransport) -> PlayNegotiation:
     """Answer a viewer's offer (WHEP). Each m-line that wants to receive gets the next group of its kind that it can
-    play, those of the first stream first, and the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION
-    or NO_COMMON_CODEC."""
+    play, those of the first stream first, and the others are refused. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION,
+    or NO_COMMON_CODEC when there is a kind of media, audio or video, that the viewer wants and the streams have, and
+    nothing of it can be played."""
     document = parse_document(offer_sdp)
     groups = {
         (place, group): members
@@ -66,8 +67,7 @@ def answer_play(offer_sdp: str, streams: Sequence[SentStream], local: LocalTrans
             del groups[group]
             chosen[section.index] = (group, payload, ids.accept(section, TO_VIEWER[section.kind], "recvonly"))
     used = [document.sections[index] for index in chosen]
-    if not used:
-        raise no_common_codec(seen, list(dict.fromkeys(t.codec for stream in streams for t in stream.tracks)))
+    _require_all_kinds(seen, {section.kind for section in used}, [t for stream in streams for t in stream.tracks])
     require_one_transport(document, used)
     setup, role = answered_setup(remote_setup(document, used))
     send = send_tracks([(section.kind, chosen[section.index][1]) for section in used])
@@ -98,6 +98,18 @@ def answer_play(offer_sdp: str, streams: Sequence[SentStream], local: LocalTrans
             for index, ((place, group), payload, _) in chosen.items()
         ),
     )
+
+
+def _require_all_kinds(
+    seen: Sequence[tuple[str, Sequence[Payload]]], served: Set[str], tracks: Sequence[TrackRecord]
+) -> None:
+    """Raises NO_COMMON_CODEC when a kind that is wanted and there is not served at all. Sound under a black picture
+    would look to the viewer like a fault of the publisher."""
+    present = {track.kind for track in tracks}
+    missing = [(kind, payloads) for kind, payloads in seen if kind in present and kind not in served]
+    if missing or not served:
+        kinds = {kind for kind, _ in missing} or present
+        raise no_common_codec(missing or seen, list(dict.fromkeys(t.codec for t in tracks if t.kind in kinds)))
 
 
 def _first_playable(

@@ -228,3 +228,24 @@ def test_a_stream_of_nothing_cannot_be_offered() -> None:
 def test_names_that_would_break_a_line_are_refused() -> None:
     with pytest.raises(ValueError, match="a=msid"):
         offer_play([SentStream("s\r\na=x", (audio(),))], LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "named"),
+    [
+        ((video("H264"), audio()), "video: VP8, VP9, AV1; possible here: H264"),
+        ((video("H264", track="v0.360p"), video("H264"), audio()), "possible here: H264"),
+    ],
+)
+def test_whep_viewers_are_not_given_the_sound_alone_of_what_they_cannot_see(
+    tracks: tuple[TrackRecord, ...], named: str
+) -> None:
+    with pytest.raises(RillcastError, match=named) as caught:
+        answer_play(vector("firefox-esr-play"), [SentStream("s", tracks)], LOCAL)
+    assert caught.value.code is ErrorCode.NO_COMMON_CODEC
+
+
+def test_whep_viewers_of_two_streams_get_what_one_of_them_has() -> None:
+    streams = [SentStream("s", [video("H264"), audio()]), SentStream("t", [video("VP8")])]
+    negotiation = answer_play(vector("firefox-esr-play"), streams, LOCAL)
+    assert {(agreed.subscription, agreed.codec) for agreed in negotiation.agreed} == {(0, "opus"), (1, "VP8")}
