@@ -100,8 +100,8 @@ PLACES_REFUSED = Counter(
     "rillcast_signaling_places_refused_total",
     "Clients that found no place, by place: admission (somebody is asked about them), webhook (its questions), "
     "challenge (of a certificate authority), opening (a node is asked), node_wait (there is no node yet), offers (what "
-    "a publisher needs to be moved), waiting (for a stream); and by why: full, address_full (their address has its "
-    "share).",
+    "a publisher needs to be moved), outgoing (frames for clients that read slowly), waiting (for a stream); and by "
+    "why: full, address_full (their address has its share).",
     ["place", "why"],
 )
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")

@@ -20,6 +20,7 @@ from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEn
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.newcomers import Newcomers
+from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.domain.questions import Questions
 from services.signaling.websocket.domain.waiting_list import WaitingList
 from services.signaling.websocket.usecases.load_report import report_load
@@ -93,5 +94,6 @@ def _services(core: Core) -> SocketServices:
         tasks=core.tasks,
         tally=core.tally,
         changes=core.changes,
+        outgoing=OutgoingRoom(on_refused=lambda why: metrics.PLACES_REFUSED.labels("outgoing", why).inc()),
         conversation=conversation,
     )

@@ -24,6 +24,7 @@ from services.signaling.core.domain.identity import Client, Credentials
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
 from services.signaling.core.usecases.admission import Admission, Check
 from services.signaling.core.usecases.change_rate import ChangeRate
+from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.usecases.socket_services import SocketServices
 from services.signaling.websocket.usecases.socket_sessions import SocketSessions
 from tests.unit.signaling.fake_grants import LiveStreams, Nothing
@@ -205,6 +206,7 @@ class Socket:
             tasks=self.tasks,
             tally=Tallied(),
             changes=ChangeRate(ClientRate(1.0, 1.0), lambda: 0.0),
+            outgoing=OutgoingRoom(),
             conversation=lambda app, client: talk.conversation,
         )
         self.sessions = SocketSessions(

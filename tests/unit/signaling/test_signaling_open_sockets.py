@@ -22,6 +22,7 @@ from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.websocket.adapters.websocket_client import SocketLimits, WebSocketClient
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.farewell import Farewell
+from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.domain.socket_end import SocketEnd
 from services.signaling.websocket.usecases.open_sockets import ASKED_PER_TURN, DONE_PER_TURN, IDLE_S, LOOKS, OpenSockets
 from services.signaling.websocket.usecases.socket_services import SocketServices
@@ -234,6 +235,7 @@ def test_a_socket_that_closes_while_its_instance_goes_away_leaves_its_sessions_t
             tasks=BackgroundTasks(),
             tally=Tallied(),
             changes=ChangeRate(ClientRate(1.0, 1.0), lambda: 0.0),
+            outgoing=OutgoingRoom(),
             conversation=lambda app, client: talk.conversation,
         )
         client = WebSocketClient(

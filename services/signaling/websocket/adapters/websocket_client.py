@@ -53,7 +53,7 @@ class WebSocketClient:
         self._limits = limits
         self._draining = draining
         self._sessions = SocketSessions(number, app, client, services, self.send)
-        self._outgoing = Outgoing()
+        self._outgoing = Outgoing(services.outgoing, client.counted_as)
         self._something_waits = asyncio.Event()
         self._closing = asyncio.Event()
         self._end = SocketEnd.CLIENT
@@ -70,6 +70,7 @@ class WebSocketClient:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             self._sessions.close(sessions_stay=self._draining())
+            self._outgoing.clear()
         for task in done:
             task.result()
         if self._closing.is_set():

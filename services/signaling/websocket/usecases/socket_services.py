@@ -14,6 +14,7 @@ from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
 from services.signaling.websocket.domain.conversation import Conversation
+from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.usecases.waiting_room import WaitingRoom
 
 
@@ -28,5 +29,6 @@ class SocketServices(msgspec.Struct, frozen=True, kw_only=True):
     tasks: BackgroundTasks
     tally: Tally
     changes: ChangeRate
+    outgoing: OutgoingRoom
     conversation: Callable[[AppName, Client], Conversation]
     """A new conversation of a client in an app."""
