@@ -13,12 +13,20 @@ from rillcast.media.sdp.publish import (
 )
 from rillcast.media.sdp.sending import PlayNegotiation, SentStream
 from rillcast.media.sdp.transport import IceCredentials, LocalTransport, local_candidates, new_transport_credentials
-from rillcast.media.sdp.trickle import IceFragment, parse_candidates, restart_ice_fragment, write_ice_fragment
+from rillcast.media.sdp.trickle import (
+    IceFragment,
+    IcePair,
+    ice_pairs,
+    parse_candidates,
+    restart_ice_fragment,
+    write_ice_fragment,
+)
 from rillcast.media.sdp.two_offers import after_move, as_sent_before, before_move, before_viewer_moves
 
 __all__ = [
     "IceCredentials",
     "IceFragment",
+    "IcePair",
     "LocalTransport",
     "PlayNegotiation",
     "PlayOffer",
@@ -33,6 +41,7 @@ __all__ = [
     "as_sent_before",
     "before_move",
     "before_viewer_moves",
+    "ice_pairs",
     "local_candidates",
     "new_transport_credentials",
     "offer_move",

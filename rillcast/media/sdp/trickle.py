@@ -11,6 +11,7 @@ from rillcast.media.sdp.transport import check_credentials
 
 MAX_CANDIDATES = 256
 
+_CREDENTIALS = re.compile(r"^(?:m=|a=ice-(ufrag|pwd):[ \t]*([^\r\n]*))", re.MULTILINE)
 _CANDIDATE = re.compile(
     r"candidate:[!-~]{1,64} [0-9]{1,5} [!-~]{1,16} [0-9]{1,10} [!-~]{1,255} [0-9]{1,5} typ [a-z]{1,16}(?: .*)?"
 )
@@ -31,6 +32,27 @@ def restart_ice_fragment(fragment: str) -> IceFragment:
     attributes = _attributes(fragment)
     ufrag, pwd = check_credentials(attributes.get("ice-ufrag"), attributes.get("ice-pwd"))
     return IceFragment(ufrag, pwd, parse_candidates(fragment))
+
+
+class IcePair(NamedTuple):
+    """One pair of ICE credentials as a peer wrote it. A part that it left out is empty."""
+
+    ufrag: str
+    pwd: str
+
+
+def ice_pairs(text: str) -> tuple[IcePair, ...]:
+    """The ICE credentials in a fragment or a description, in their order: those of the session, and those of each
+    m-line. Takes any text."""
+    pairs = []
+    found = {"ufrag": "", "pwd": ""}
+    for match in [*_CREDENTIALS.finditer(text), None]:
+        if match is not None and match[1]:
+            found[match[1]] = found[match[1]] or match[2].strip()
+        elif any(found.values()):
+            pairs.append(IcePair(**found))
+            found = {"ufrag": "", "pwd": ""}
+    return tuple(dict.fromkeys(pairs))
 
 
 def parse_candidates(fragment: str) -> tuple[str, ...]:

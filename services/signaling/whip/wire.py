@@ -17,6 +17,7 @@ ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 def wire(core: Core, signing_key: bytes, secrets: PublisherSecrets) -> list[BaseRoute]:
     """`signing_key`: the cluster's, for the names of sessions. `secrets`: by which publishers are known again."""
     services = HttpSessionServices(
+        apps=core.apps,
         admission=core.admission,
         streams=core.streams,
         joins=core.joins,

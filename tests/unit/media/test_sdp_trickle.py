@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.media.sdp.trickle import MAX_CANDIDATES, parse_candidates, restart_ice_fragment, write_ice_fragment
+from rillcast.media.sdp.trickle import (
+    MAX_CANDIDATES,
+    ice_pairs,
+    parse_candidates,
+    restart_ice_fragment,
+    write_ice_fragment,
+)
 
 CANDIDATE = "candidate:1 1 udp 2130706431 192.0.2.2 50000 typ host"
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
@@ -72,3 +78,24 @@ def test_what_we_write_reads_back(ufrag: str, pwd: str, count: int) -> None:
     text = write_ice_fragment(ufrag, pwd, [CANDIDATE] * count)
     assert restart_ice_fragment(text) == (ufrag, pwd, (CANDIDATE,) * count)
     assert text.endswith("a=end-of-candidates\r\n") and "a=ice-lite\r\n" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("", []),
+        ("a=ice-ufrag:u\r\na=ice-pwd:p\r\n", [("u", "p")]),
+        ("a=ice-pwd: p \na=ice-ufrag:\tu\n", [("u", "p")]),
+        ("a=ice-ufrag:u\r\nm=audio 9 x 0\r\na=mid:0\r\n", [("u", "")]),
+        ("m=a\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\nm=b\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\n", [("u", "p")]),
+        ("a=ice-ufrag:u\r\na=ice-pwd:p\r\nm=b\r\na=ice-ufrag:v\r\na=ice-pwd:q\r\n", [("u", "p"), ("v", "q")]),
+        ("a=candidate:1 1 udp 1 x 1 typ host ufrag u\r\nb=a=ice-ufrag:u\r\n", []),
+    ],
+)
+def test_the_credentials_of_each_m_line_are_found_once(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert list(ice_pairs(text)) == pairs
+
+
+@given(st.text())
+def test_any_text_has_some_credentials_or_none(text: str) -> None:
+    assert all(any(pair) for pair in ice_pairs(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -30,7 +31,10 @@ RESOURCE = Resource(
     session=SessionId("session"),
     node=NodeId("origin-1"),
     holder="holder",
+    ice=ResourceSigner(b"k" * 32).ice_marks(SessionId("session"), TRICKLE),
 )
+"""The client began with the credentials of `TRICKLE`."""
+RESTART = TRICKLE.replace("abcd", "efgh").replace(PASSWORD, "q" * 24)
 
 
 class Site:
@@ -54,6 +58,7 @@ class Site:
             events=cast("SessionEvents", Unwanted(self.unwanted)),
             signer=ResourceSigner(key),
             allowed=self.allowed,
+            link=lambda request, *, admitted: "let in" if admitted else "a stranger",
             more={},
         )
         self.name, self.tag = self.resources.created(RESOURCE)
@@ -122,10 +127,10 @@ async def test_trickle_with_the_present_tag_changes_nothing_and_is_answered_so()
     assert (answer.status_code, bytes(answer.body), site.restarted) == (204, b"", [])
 
 
-@pytest.mark.parametrize("shown", ['"x", {tag}', "W/{tag}", "{tag} , *"])
+@pytest.mark.parametrize("shown", ['"x", {tag}', "W/{tag}", "w/{tag}", "{tag} , *", "  {tag}\t", "{bare}", "W/{bare}"])
 async def test_one_of_the_tags_that_are_shown_must_be_the_present_one(shown: str) -> None:
     site = Site()
-    assert (await site.patch(TRICKLE, shown.format(tag=site.tag))).status_code == 204
+    assert (await site.patch(TRICKLE, shown.format(tag=site.tag, bare=site.tag.strip('"')))).status_code == 204
 
 
 async def test_a_tag_of_another_session_or_of_another_key_is_not_the_present_one() -> None:
@@ -137,9 +142,9 @@ async def test_a_tag_of_another_session_or_of_another_key_is_not_the_present_one
 
 async def test_after_a_restart_only_the_new_tag_counts() -> None:
     site = Site()
-    answer = await site.patch(TRICKLE, "*")
+    answer = await site.patch(RESTART, "*")
     assert (answer.status_code, answer.media_type) == (200, FRAGMENT)
-    assert site.restarted == [(RESOURCE.session, RESOURCE.node, "abcd", PASSWORD)]
+    assert site.restarted == [(RESOURCE.session, RESOURCE.node, "efgh", "q" * 24)]
     assert "a=ice-ufrag:newufrag" in text(answer)
     assert CANDIDATE in text(answer)
     assert answer.headers["etag"] != site.tag
@@ -150,7 +155,7 @@ async def test_after_a_restart_only_the_new_tag_counts() -> None:
 async def test_a_restart_that_the_node_refuses_leaves_the_tag_as_it_was() -> None:
     site = Site()
     site.refusal = RillcastError(ErrorCode.UNKNOWN_SESSION, "no such session")
-    assert (await site.patch(TRICKLE, "*")).status_code == 404
+    assert (await site.patch(RESTART, "*")).status_code == 404
     assert (await site.patch(TRICKLE, site.tag)).status_code == 204
 
 
@@ -160,9 +165,96 @@ async def test_another_instance_believes_a_tag_of_which_it_has_issued_no_later_o
     assert (await other.patch(TRICKLE, site.tag)).status_code == 204
 
 
-async def test_without_a_condition_nothing_is_read() -> None:
-    answer = await Site().ask("PATCH", "nonsense", content_type=FRAGMENT)
-    assert (answer.status_code, "If-Match is needed" in text(answer)) == (428, True)
+JSON = "application/json"
+CANDIDATE_JSON = f'{{"candidate": "{CANDIDATE.removeprefix("a=")}", "sdpMid": "0", "sdpMLineIndex": 0}}'
+NO_PAIR = f"{CANDIDATE}\r\na=end-of-candidates\r\n"
+UFRAG_ALONE = f"a=ice-ufrag:abcd\r\n{NO_PAIR}"
+CLIENTS = {
+    "MediaMTX's reader.js and publisher.js": (FRAGMENT, "*", TRICKLE),
+    "whip-whep of medooze": (FRAGMENT, None, TRICKLE),
+    "react-native-whip-whep": (FRAGMENT, None, CANDIDATE_JSON),
+    "one that names the type of its JSON": (f"{JSON}; charset=utf-8", None, CANDIDATE_JSON),
+    "one that sends what its API hands out": (JSON, "*", f'{{"candidate": {CANDIDATE_JSON}}}'),
+    "one with a list": (JSON, None, f'{{"candidates": [{CANDIDATE_JSON}, {{"candidate": ""}}]}}'),
+    "one at the end of its candidates": (JSON, None, '[{"candidate": null}]'),
+    "one without credentials": (FRAGMENT, "*", NO_PAIR),
+    "one with half of them": (FRAGMENT, None, UFRAG_ALONE),
+    "one with bare line feeds": (FRAGMENT, "*", TRICKLE.replace("\r\n", "\n")),
+    "one with a blank after the colon": (FRAGMENT, "*", TRICKLE.replace("ice-ufrag:", "ice-ufrag: ")),
+    "one that says the credentials for each m-line": (FRAGMENT, "*", TRICKLE + TRICKLE),
+    "one with parameters in capitals": ("Application/Trickle-ICE-SDPFrag ; Charset=UTF-8", "*", TRICKLE),
+}
+"""What clients send to trickle: the type, the condition and the body."""
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_candidates_are_taken_as_clients_write_them(client: str) -> None:
+    site = Site()
+    kind, condition, body = CLIENTS[client]
+    headers = {} if condition is None else {"if_match": condition}
+    answer = await site.ask("PATCH", body, content_type=kind, **headers)
+    assert (answer.status_code, bytes(answer.body), site.restarted) == (204, b"", [])
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_the_tag_of_another_session_is_refused_however_candidates_are_written(client: str) -> None:
+    site = Site()
+    kind, _, body = CLIENTS[client]
+    answer = await site.ask("PATCH", body, content_type=kind, if_match='"made.up"')
+    assert (answer.status_code, site.restarted) == (412, [])
+
+
+async def test_a_restart_needs_a_condition() -> None:
+    site = Site()
+    answer = await site.ask("PATCH", RESTART, content_type=FRAGMENT)
+    assert (answer.status_code, "If-Match is needed" in text(answer), site.restarted) == (428, True, [])
+
+
+@pytest.mark.parametrize("part", ["ufrag", "pwd"])
+async def test_other_credentials_are_a_restart_and_half_of_them_are_refused(part: str) -> None:
+    site = Site()
+    other = TRICKLE.replace("abcd", "efgh") if part == "ufrag" else TRICKLE.replace(PASSWORD, "q" * 24)
+    assert (await site.patch(other, "*")).status_code == 200
+    assert len(site.restarted) == 1
+    alone = "a=ice-ufrag:ijkl\r\n" if part == "ufrag" else f"a=ice-pwd:{'r' * 24}\r\n"
+    assert (await site.patch(alone, "*")).status_code in {400, 422}
+    assert len(site.restarted) == 1
+
+
+async def test_a_restart_that_shows_the_present_tag_is_one() -> None:
+    site = Site()
+    assert (await site.patch(RESTART, site.tag)).status_code == 200
+    assert len(site.restarted) == 1
+
+
+async def test_a_restart_that_is_sent_again_has_the_same_answer() -> None:
+    site = Site()
+    first, again = await site.patch(RESTART, "*"), await site.patch(RESTART, "*")
+    assert (again.status_code, text(again), again.headers["etag"]) == (200, text(first), first.headers["etag"])
+    assert len(site.restarted) == 1
+
+
+async def test_after_a_restart_candidates_with_its_credentials_need_no_condition() -> None:
+    site = Site()
+    await site.patch(RESTART, "*")
+    assert (await site.ask("PATCH", RESTART, content_type=FRAGMENT)).status_code == 204
+    assert (await site.patch(TRICKLE, "*")).status_code == 204, "those that were under way"
+    assert len(site.restarted) == 1
+
+
+async def test_a_restart_by_a_session_whose_first_credentials_are_not_known_is_one() -> None:
+    """Its name is of a release that did not mark them."""
+    site = Site()
+    site.name = ResourceSigner(b"k" * 32).name(msgspec.structs.replace(RESOURCE, ice=()))
+    assert (await site.patch(RESTART, "*")).status_code == 200
+
+
+@pytest.mark.parametrize("body", ["{}", '{"restart": true}', "[1]", "{", "[" * 9_000, '{"candidate": 7}', "[" + "{},"])
+async def test_json_that_is_no_candidate_is_refused(body: str) -> None:
+    site = Site()
+    for kind in (JSON, FRAGMENT):
+        answer = await site.ask("PATCH", body, content_type=kind)
+        assert (answer.status_code, site.restarted) == (400, [])
 
 
 @pytest.mark.parametrize("body", ["a=candidate:nonsense\r\n", "x" * MAX_FRAGMENT_BYTES + "x"])
@@ -235,4 +327,10 @@ async def test_the_holder_of_a_resource_is_known_by_it() -> None:
 async def test_options_name_the_methods_and_the_type_of_fragments() -> None:
     answer = await Site().ask("OPTIONS")
     assert answer.headers["allow"] == "PATCH, DELETE, OPTIONS"
+    assert answer.headers["link"] == "let in"
+
+
+async def test_options_of_a_name_that_is_not_ours_are_those_of_a_stranger() -> None:
+    answer = await Site().ask("OPTIONS", name="made-up")
+    assert (answer.status_code, answer.headers["link"]) == (200, "a stranger")
     assert answer.headers["accept-patch"] == FRAGMENT

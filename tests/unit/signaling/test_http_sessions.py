@@ -85,6 +85,9 @@ class Site:
     def read(self, request: Request) -> Client:
         return Client(address="192.0.2.1", counted_as="192.0.2.1")
 
+    def prefix(self, request: Request) -> str:
+        return ""
+
     def new_holder(self) -> str:
         self.holders += 1
         return f"holder {self.holders}"

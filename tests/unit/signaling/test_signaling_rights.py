@@ -231,3 +231,49 @@ async def test_viewers_that_are_refused_elsewhere_keep_nobody_out_of_an_app_with
         answers = [await http.post("/live/whep/s1", content=OFFER, headers=sdp) for _ in range(5)]
 
     assert {answer.status_code for answer in answers} == {403}
+
+
+@pytest.mark.parametrize("role", ["whip", "whep"])
+async def test_options_name_the_relay_where_everybody_may_come_in(c: Cluster, role: str) -> None:
+    await protect(c, **TURN)
+    async with c.stranger() as http:
+        link = (await http.options(f"/live/{role}/s1")).headers["link"]
+    assert link.startswith('<turn:relay.example:3478>; rel="ice-server"; username="')
+
+
+@pytest.mark.parametrize("role", ["whip", "whep"])
+async def test_options_name_the_relay_to_who_shows_a_token_and_to_who_has_a_session(c: Cluster, role: str) -> None:
+    await c.go_live()
+    kind = "publish" if role == "whip" else "play"
+    locks = {"publishJwtControlEnabled": True, "playJwtControlEnabled": True, "jwtStreamSecretKey": SECRET}
+    await protect(c, **locks, **TURN)
+    path, stranger = f"/live/{role}/s1", '<stun:relay.example:3478>; rel="ice-server"'
+    async with c.stranger() as http:
+
+        async def link(path: str, shown: str = "") -> str:
+            headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+            return (await http.options(path, headers=headers)).headers["link"]
+
+        assert await link(path) == stranger
+        assert await link(path, "x") == stranger
+        assert await link(path, token(kind, "s2")) == stranger
+        assert "credential=" in await link(path, token(kind))
+        headers = {"Authorization": f"Bearer {token(kind)}", "Content-Type": "application/sdp"}
+        created = await http.post(path, content=OFFER, headers=headers)
+        assert "credential=" in created.headers["link"]
+        assert "credential=" in await link(created.headers["location"])
+        assert await link(created.headers["location"][:-3] + "abc") == stranger
+
+
+async def test_options_use_no_one_time_token_up_and_name_no_relay_for_it(c: Cluster) -> None:
+    await protect(c, publishTokenControlEnabled=True, playTokenControlEnabled=True, **TURN)
+    record = await c.service.core.tokens.create(LIVE, StreamId("s1"), Role.PUBLISH, int(time.time()) + 600)
+    async with c.stranger() as http:
+        answer = await http.options("/live/whip/s1", params={"token": record.token_id})
+    assert "credential=" not in answer.headers["link"]
+    assert await c.service.core.tokens.find(LIVE, record.token_id) == record
+
+
+async def test_options_of_an_app_that_is_not_there_name_no_server(c: Cluster) -> None:
+    async with c.stranger() as http:
+        assert "link" not in (await http.options("/none/whip/s1")).headers

@@ -14,6 +14,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind, SessionState
+from services.signaling.core.adapters.http_headers import plain_path
 from services.signaling.metrics import JOINS
 from tests.unit.signaling.fake_nodes import ANSWER, LIVE, OFFER, info
 from tests.unit.signaling.signaling_harness import Cluster, cluster
@@ -208,3 +209,58 @@ async def test_the_same_address_and_agent_are_no_credential(c: Cluster) -> None:
     one, other = c.origin.published
     assert (one.has_credentials, other.has_credentials) == (False, False)
     assert len({one.credential_digest, one.secret_digest, other.credential_digest, other.secret_digest}) == 2
+
+
+@pytest.mark.parametrize("path", ["/live/whip/s1/", "//live/whip/s1", "/live//whip/s1", "/live/whip//s1//"])
+async def test_slashes_too_many_are_taken(c: Cluster, path: str) -> None:
+    headers = SDP | {"Origin": "https://page.example"}
+    async with c.http() as http:
+        url = f"http://127.0.0.1:5080{path}"
+        created = await http.post(url, content=OFFER, headers=headers)
+        options = await http.options(url)
+        ended = await http.delete(created.headers["location"] + "/")
+
+    assert (created.status_code, options.status_code, ended.status_code) == (201, 200, 200)
+    assert created.headers["location"].startswith("/live/whip/s1/")
+    assert created.headers["access-control-allow-origin"] == "*"
+    assert [publish.stream for publish in c.origin.published] == ["s1"]
+
+
+@pytest.mark.parametrize("path", ["/live/whip/", "/live//", "/live/rest//v2/version", "//live/websocket"])
+async def test_other_paths_stay_as_they_are(path: str) -> None:
+    assert plain_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/sdp; charset=utf-8", "Application/SDP", " application/sdp ;charset=UTF-8;x=y"]
+)
+async def test_the_content_type_may_have_parameters_and_capitals(c: Cluster, kind: str) -> None:
+    assert (await post(c, headers={"Content-Type": kind})).status_code == 201
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\r\n", " ", "\ufeff\n"])
+async def test_what_stands_before_an_offer_is_passed_over(c: Cluster, before: str) -> None:
+    async with c.http() as http:
+        created = await http.post("/live/whip/s1", content=(before + OFFER).encode(), headers=SDP)
+
+    assert created.status_code == 201
+    assert c.origin.published[0].sdp_offer == OFFER
+
+
+@pytest.mark.parametrize(
+    ("trusted", "said", "prefix"),
+    [
+        ("127.0.0.1", "/media", "/media"),
+        ("127.0.0.1", " /a/b.c/ ", "/a/b.c"),
+        ("127.0.0.1", "//elsewhere.example", ""),
+        ("127.0.0.1", "https://elsewhere.example", ""),
+        ("127.0.0.1", "/..", ""),
+        ("127.0.0.1", "/a" * 9, ""),
+        ("", "/media", ""),
+    ],
+)
+async def test_a_trusted_proxy_says_what_it_took_from_the_path(trusted: str, said: str, prefix: str) -> None:
+    async with cluster(trusted_proxies=trusted) as c:
+        created = await post(c, headers={"X-Forwarded-Prefix": said, "X-Forwarded-For": "192.0.2.1"})
+
+    assert created.headers["location"].startswith(f"{prefix}/live/whip/s1/")

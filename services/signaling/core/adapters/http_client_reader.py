@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import HTTPConnection
 
 from rillcast.runtime.http.addresses import counted_as, is_within
@@ -19,6 +21,7 @@ NOT_NAMED = "not named"
 MAX_ORIGIN = 512
 BEHIND = "behind"
 """Before the address of this machine's proxy that is not trusted: what all clients behind it count as."""
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){1,8}")
 _TLS = frozenset({"https", "wss"})
 
 
@@ -86,6 +89,12 @@ class ClientReader:
         """Whether the client itself says, or its proxy, that it came by TLS. Nothing may be allowed because of it."""
         said = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
         return connection.url.scheme in _TLS or said in _TLS
+
+    def prefix(self, connection: HTTPConnection) -> str:
+        """What a trusted proxy took away from the beginning of the path: ``/media`` where it serves ``/media/live/…``.
+        Empty where it says nothing, or no path."""
+        said = connection.headers.get("x-forwarded-prefix", "").strip().rstrip("/")
+        return said if self._from_proxy(connection) and _PREFIX.fullmatch(said) else ""
 
     def forwarded_by_stranger(self, connection: HTTPConnection) -> bool:
         """Whether a request was forwarded, as its headers say, by somebody who is no trusted proxy. Its address is then

@@ -22,7 +22,7 @@ MAX_AGE_S = 1_800
 
 
 class HttpHeaders:
-    """ASGI middleware. Answers no request itself."""
+    """ASGI middleware. Answers no request itself, and writes the paths of WHIP and WHEP as their routes have them."""
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
@@ -30,6 +30,7 @@ class HttpHeaders:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        scope["path"] = plain_path(scope["path"])
         asked = Headers(scope=scope)
 
         async def send_with_headers(message: Message) -> None:
@@ -44,9 +45,19 @@ class HttpHeaders:
         return await self._app(scope, receive, send_with_headers)
 
 
+def plain_path(path: str) -> str:
+    """The path of WHIP and WHEP as its route has it: people type a slash at its end, and programs put one between an
+    address that ends in a slash and a path. All other paths stay as they are."""
+    segments = [segment for segment in path.split("/") if segment]
+    return "/" + "/".join(segments) if segments[1:2] in _JOINS and len(segments) > 2 else path
+
+
+_JOINS = (["whip"], ["whep"])
+
+
 def _for_all_sites(path: str) -> bool:
     """``/{app}/whip/…`` and ``/{app}/whep/…``."""
-    return path.split("/")[2:3] in (["whip"], ["whep"])
+    return path.split("/")[2:3] in _JOINS
 
 
 def _allow_origin(headers: MutableHeaders, *, preflight: bool) -> None:

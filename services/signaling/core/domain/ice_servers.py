@@ -56,8 +56,13 @@ def is_ice_uri(text: str) -> bool:
 
 
 def link_header(app: AppSettings, now_s: float) -> str | None:
-    """``Link`` of a WHIP or WHEP answer (RFC 9725 §4.6); None when the app has no usable server. `now_s`: Unix time."""
-    server = ice_server(app, now_s)
+    """``Link`` of a WHIP or WHEP answer (RFC 9725 §4.6) to a client that was let in; None when the app has no usable
+    server. `now_s`: Unix time."""
+    return link_to(ice_server(app, now_s))
+
+
+def link_to(server: IceServer) -> str | None:
+    """The same for one server."""
     if not is_ice_uri(server.uri):
         return None
     link = f'<{server.uri}>; rel="ice-server"'

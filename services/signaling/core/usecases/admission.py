@@ -182,6 +182,16 @@ class Admission:
                 identities += await self._ask(questions, asked, settings)
         return self._let_in(applicant, settings, identities, waits=waits)
 
+    def would_let_in(self, applicant: Applicant) -> bool:
+        """Whether a client comes in by what it shows, as far as nobody needs to be asked for it: nothing is held for
+        it, and nothing used up. Counts as one try of it."""
+        try:
+            settings = self._knock(applicant)
+            self._from_memory(msgspec.structs.replace(applicant, session=None), settings)
+        except RillcastError:
+            return False
+        return not self._open_questions(applicant, settings)
+
     def _knock(self, applicant: Applicant) -> AppSettings:
         settings = self._settings(applicant)
         if self._rate is not None:

@@ -15,6 +15,7 @@ from services.signaling.core.domain.identity import Credentials
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+JSON = "application/json"
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -11,15 +12,22 @@ from starlette.responses import PlainTextResponse, Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import EndReason, NodeKind
-from rillcast.media.sdp import parse_candidates, restart_ice_fragment, write_ice_fragment
+from rillcast.media.sdp import ice_pairs, parse_candidates, restart_ice_fragment, write_ice_fragment
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import MediaNodes, Reports, SessionEvents
 from services.signaling.core.usecases.joins import Joins
-from services.signaling.whip.adapters.http_answers import FRAGMENT, Handler, answer_by_method
-from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner
+from services.signaling.whip.adapters.http_answers import FRAGMENT, JSON, Handler, answer_by_method
+from services.signaling.whip.domain.ice_patch import ANY, Condition, check_json_candidates, is_json, tags_of
+from services.signaling.whip.domain.resource_url import LatestTags, Resource, ResourceSigner, Restarted
 
 MAX_FRAGMENT_BYTES = 64 * 1024
+
+
+class LinkOf(Protocol):
+    """The ``Link`` with the ICE servers for whoever asks; None where there are none."""
+
+    def __call__(self, request: Request, *, admitted: bool) -> str | None: ...
 
 
 class WhipResources:
@@ -36,11 +44,13 @@ class WhipResources:
         events: SessionEvents,
         signer: ResourceSigner,
         allowed: Callable[[Request], None],
+        link: LinkOf,
         more: Mapping[str, Handler],
     ) -> None:
         """`kind`: of the nodes where such sessions live. `allowed`: raises `TooOften` for a client that changes too
-        much. `more`: methods that somebody else answers."""
+        much. `link`: of its ICE servers. `more`: methods that somebody else answers."""
         self._allowed = allowed
+        self._link = link
         self._role = role
         self._kind = kind
         self._reports = reports
@@ -64,30 +74,52 @@ class WhipResources:
         return self._resource(request).holder
 
     async def _options(self, request: Request) -> Response:
-        return Response(headers={"Allow": ", ".join(self._handlers), "Accept-Patch": FRAGMENT})
+        """Also for a name that is not ours: a browser's preflight is no business of a session."""
+        headers = {"Allow": ", ".join(self._handlers), "Accept-Patch": FRAGMENT}
+        link = self._link(request, admitted=self._read(request) is not None)
+        return Response(headers=headers if link is None else headers | {"Link": link})
 
     async def _patch(self, request: Request) -> Response:
-        """RFC 9725 §4.3: trickle is conditional on the ICE session's tag, a restart says ``*``."""
+        """RFC 9725 §4.3: candidates are taken from anybody; a restart must say what it restarts."""
         resource = self._resource(request)
         self._allowed(request)
-        if media_type(request) != FRAGMENT:
+        kind = media_type(request)
+        if kind not in (FRAGMENT, JSON):
             raise BodyRefused(415, f"send {FRAGMENT}")
-        condition = request.headers.get("if-match")
-        if condition is None:
-            return PlainTextResponse("If-Match is needed: the session's ETag, or * to restart ICE", 428)
-        fragment = (await read_body(request, MAX_FRAGMENT_BYTES)).decode("utf-8", "replace")
-        if condition.strip() == "*":
-            return await self._restart_ice(resource, fragment)
-        if not any(self._is_present(resource, _strong(tag)) for tag in condition.split(",")):
+        condition = self._condition(resource, request)
+        if condition is Condition.OTHER:
             return PlainTextResponse("that is not the tag of the session's present ICE session", 412)
+        body = await read_body(request, MAX_FRAGMENT_BYTES)
+        if kind == JSON or is_json(body):
+            check_json_candidates(body)
+            return Response(status_code=204)
+        fragment = body.decode("utf-8", "replace")
         parse_candidates(fragment)
-        return Response(status_code=204)
+        pairs = ice_pairs(fragment)
+        is_first = self._signer.are_known(resource.session, pairs, resource.ice)
+        if is_first or (condition is Condition.PRESENT and not resource.ice):  # a name of a release that has no marks
+            return Response(status_code=204)
+        done = self._tags.restarted(resource.session)
+        if done is not None and self._signer.are_known(resource.session, pairs, done[1].marks):
+            return _restarted(*done) if condition is Condition.ANY else Response(status_code=204)
+        if condition is Condition.NONE:
+            return PlainTextResponse("If-Match is needed: * restarts ICE with other credentials", 428)
+        return await self._restart_ice(resource, fragment)
+
+    def _condition(self, resource: Resource, request: Request) -> Condition:
+        tags = tags_of(request.headers.getlist("if-match"))
+        if any(self._is_present(resource, tag) for tag in tags):
+            return Condition.PRESENT
+        if ANY in tags:
+            return Condition.ANY
+        return Condition.OTHER if tags else Condition.NONE
 
     async def _restart_ice(self, resource: Resource, fragment: str) -> Response:
         wanted = restart_ice_fragment(fragment)
         answer = await self._nodes.restart_ice(resource.session, resource.node, wanted.ufrag, wanted.pwd)
         body = write_ice_fragment(answer.local_ufrag, answer.local_pwd, answer.candidates)
-        return Response(body, 200, headers={"ETag": self._new_tag(resource)}, media_type=FRAGMENT)
+        restarted = Restarted(self._signer.ice_marks(resource.session, fragment), body)
+        return _restarted(self._new_tag(resource, restarted), restarted)
 
     async def _delete(self, request: Request) -> Response:
         """Also good when the session is over, or its node is gone and the session with it. A node that lives and does
@@ -105,21 +137,24 @@ class WhipResources:
         return Response(msgspec.json.encode(Result(success=True)), media_type="application/json")
 
     def _resource(self, request: Request) -> Resource:
-        path = request.path_params
-        resource = self._signer.read(path["resource"], self._role, path["app"], path["stream"])
+        resource = self._read(request)
         if resource is None:
             raise RillcastError(ErrorCode.UNKNOWN_SESSION, "there is no such session")
         return resource
 
+    def _read(self, request: Request) -> Resource | None:
+        path = request.path_params
+        return self._signer.read(path["resource"], self._role, path["app"], path["stream"])
+
     def _is_present(self, resource: Resource, tag: str) -> bool:
         return self._signer.is_tag_of(resource.session, tag) and not self._tags.is_outdated(resource.session, tag)
 
-    def _new_tag(self, resource: Resource) -> str:
+    def _new_tag(self, resource: Resource, restarted: Restarted | None = None) -> str:
         tag = self._signer.tag(resource.session, secrets.token_hex(8))
-        self._tags.set(resource.session, tag)
+        self._tags.set(resource.session, tag, restarted)
         return tag
 
 
-def _strong(tag: str) -> str:
-    """The tag as we issued it. A proxy that compresses answers marks their tags as weak."""
-    return tag.strip().removeprefix("W/")
+def _restarted(tag: str, restarted: Restarted) -> Response:
+    """The same again for a client that repeats its request: it may not have heard the first answer."""
+    return Response(restarted.answer, 200, headers={"ETag": tag}, media_type=FRAGMENT)

@@ -17,19 +17,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, SessionId, new_session_id
+from rillcast.contracts.ids import AppName, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
-from services.signaling.core.domain.ice_servers import link_header
+from services.signaling.core.domain.doors import open_doors
+from services.signaling.core.domain.ice_servers import ice_server, link_header, link_to, without_relay
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.stream_name import valid_stream_id
 from services.signaling.core.domain.webhook_question import java_map
-from services.signaling.core.ports import MediaNodes, Reports, SessionEvents, Tally, WatchedStreams
+from services.signaling.core.ports import Apps, MediaNodes, Reports, SessionEvents, Tally, WatchedStreams
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
@@ -39,6 +40,8 @@ from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
 from services.signaling.whip.usecases.join_watch import JoinWatch
 
 MAX_SDP_BYTES = 256 * 1024
+_BEFORE_SDP = "\ufeff \t\r\n"
+"""What programs that keep descriptions in files put before them."""
 LOST_RETRY_S = 1.0
 """When a viewer asks again for a stream that has lost its node: a publisher returns within seconds."""
 
@@ -46,6 +49,7 @@ LOST_RETRY_S = 1.0
 class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoints of both roles share. One per signaling instance."""
 
+    apps: Apps
     admission: Admission
     streams: WatchedStreams
     joins: Joins
@@ -90,6 +94,7 @@ class HttpSessions(ABC):
             events=services.events,
             signer=services.signer,
             allowed=lambda request: services.changes.check(services.clients.read(request).counted_as),
+            link=self._link,
             more={"POST": self._create} if self.does is Role.PUBLISH else {},
         )
         self._watch = JoinWatch(self.role, self.running, services.joins, services.events, services.tally)
@@ -107,7 +112,34 @@ class HttpSessions(ABC):
         return await answer_by_method(self.role, request, {"POST": self._create, "OPTIONS": self._options})
 
     async def _options(self, request: Request) -> Response:
-        return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
+        """RFC 9725 §4.6 lets a client ask for ICE servers before it offers. Some look nowhere else."""
+        headers = {"Allow": "POST, OPTIONS", "Accept-Post": SDP}
+        link = self._link(request, admitted=False)
+        return Response(headers=headers if link is None else headers | {"Link": link})
+
+    def _link(self, request: Request, *, admitted: bool) -> str | None:
+        """The same rule as on a WebSocket: where everybody must be let in first, only who was, or shows what lets it
+        in, is told of the relay."""
+        settings = self._services.apps.settings(AppName(request.path_params["app"]))
+        if settings is None:
+            return None
+        server = ice_server(settings, time.time())
+        if server.relays and not (admitted or open_doors(settings) or self._shows_its_right(request)):
+            server = without_relay(server)
+        return link_to(server)
+
+    def _shows_its_right(self, request: Request) -> bool:
+        credentials = credentials_of(request)
+        return credentials.shown and self._services.admission.would_let_in(
+            Applicant(
+                role=self.does,
+                app=AppName(request.path_params["app"]),
+                stream=StreamId(request.path_params["stream"]),
+                credentials=credentials,
+                client=self._services.clients.read(request),
+                room=request.query_params.get("mainTrack", "")[:MAX_NAME],
+            )
+        )
 
     async def _create(self, request: Request) -> Response:
         """Also at the URL of a publisher's resource: whoever has that is its publisher, and publishes anew."""
@@ -161,6 +193,7 @@ class HttpSessions(ABC):
             offer = body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the offer is not UTF-8 text") from error
+        offer = offer.lstrip(_BEFORE_SDP)
         if not offer.startswith("v=0"):
             self._services.tally.refused_input("not_sdp")
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the body is no session description: no v=0 line")
@@ -174,10 +207,11 @@ class HttpSessions(ABC):
             session=answer.session,
             node=answer.node,
             holder=asked.applicant.client.holder,
+            ice=self._services.signer.ice_marks(answer.session, asked.offer),
         )
         name, tag = self.resources.created(resource)
         headers = {
-            "Location": f"{_endpoint(asked.request)}/{name}",
+            "Location": f"{self._services.clients.prefix(asked.request)}{_endpoint(asked.request)}/{name}",
             "ETag": tag,
             "Accept-Patch": FRAGMENT,
         }

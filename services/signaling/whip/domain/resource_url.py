@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 from collections import OrderedDict
+from collections.abc import Collection, Iterable
 
 import jwt
 import msgspec
@@ -18,7 +19,12 @@ from jwt.algorithms import HMACAlgorithm
 from jwt.api_jws import PyJWS
 
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.media.sdp import IcePair, ice_pairs
 
+MOST_PAIRS = 4
+"""Pairs of ICE credentials of one client that are known again. Clients that bundle their m-lines have one."""
+MARK = 12
+"""Hexadecimal digits of the mark of one part of a pair."""
 _ALGORITHM = "HS256"
 
 
@@ -33,6 +39,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeId
     holder: str = ""
     """By what a publisher is known when it publishes anew at the resource's URL; empty for viewers."""
+    ice: tuple[str, ...] = ()
+    """Marks of the ICE credentials with which the client began, see `ResourceSigner.ice_marks`."""
 
 
 class _OneKey(HMACAlgorithm):
@@ -57,7 +65,7 @@ class ResourceSigner:
 
     def name(self, resource: Resource) -> str:
         """The last segment of the resource's URL."""
-        claims = {
+        claims: dict[str, str] = {
             "r": resource.role,
             "a": resource.app,
             "i": resource.stream,
@@ -66,6 +74,8 @@ class ResourceSigner:
         }
         if resource.holder:
             claims["h"] = resource.holder
+        if resource.ice:
+            claims["u"] = " ".join(resource.ice)
         body = json.dumps(claims, separators=(",", ":")).encode()
         return self._jws.encode(body, self._key, algorithm=_ALGORITHM)
 
@@ -80,6 +90,7 @@ class ResourceSigner:
                 session=SessionId(str(claims["s"])),
                 node=NodeId(str(claims["n"])),
                 holder=str(claims.get("h", "")),
+                ice=tuple(str(claims.get("u", "")).split()),
             )
         except (jwt.InvalidTokenError, KeyError, ValueError):
             return None
@@ -95,8 +106,37 @@ class ResourceSigner:
         ice_session, dot, mark = tag.strip().removeprefix("W/").strip('"').rpartition(".")
         return bool(dot) and hmac.compare_digest(mark.encode(), self._mark(session, ice_session).encode())
 
+    def ice_marks(self, session: SessionId, text: str) -> tuple[str, ...]:
+        """Marks of the ICE credentials in a description or a fragment: they can be compared, and not read."""
+        return tuple(self._ice_mark(session, pair) for pair in ice_pairs(text)[:MOST_PAIRS])
+
+    def are_known(self, session: SessionId, pairs: Iterable[IcePair], marks: Collection[str]) -> bool:
+        """Whether these are credentials with one of the marks. Of half a pair only that half is compared."""
+        known = [mark.partition(".") for mark in marks]
+        wanted = [self._ice_mark(session, pair).partition(".") for pair in pairs]
+        return all(any(_fits(one, other) for other in known) for one in wanted)
+
+    def _ice_mark(self, session: SessionId, pair: IcePair) -> str:
+        return ".".join(self._digest(f"ice {session} {part}")[:MARK] if part else "" for part in pair)
+
     def _mark(self, session: SessionId, ice_session: str) -> str:
-        return hmac.new(self._key, f"tag {session} {ice_session}".encode(), hashlib.sha256).hexdigest()[:20]
+        return self._digest(f"tag {session} {ice_session}")[:20]
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _fits(wanted: tuple[str, str, str], known: tuple[str, str, str]) -> bool:
+    return all(part in ("", other) for part, other in zip(wanted, known, strict=True))
+
+
+class Restarted(msgspec.Struct, frozen=True):
+    """An ICE restart that was done here, as long as it is the latest."""
+
+    marks: tuple[str, ...]
+    """Of the client's credentials since then."""
+    answer: str
+    """What the client was told."""
 
 
 class LatestTags:
@@ -104,11 +144,11 @@ class LatestTags:
 
     def __init__(self, most: int = 50_000) -> None:
         self._most = most
-        self._tags: OrderedDict[SessionId, str] = OrderedDict()
+        self._tags: OrderedDict[SessionId, tuple[str, Restarted | None]] = OrderedDict()
 
-    def set(self, session: SessionId, tag: str) -> None:
-        """This is the session's tag from now on."""
-        self._tags[session] = tag
+    def set(self, session: SessionId, tag: str, restarted: Restarted | None = None) -> None:
+        """This is the session's tag from now on. `restarted`: the restart that made it so."""
+        self._tags[session] = (tag, restarted)
         self._tags.move_to_end(session)
         if len(self._tags) > self._most:
             self._tags.popitem(last=False)
@@ -120,4 +160,9 @@ class LatestTags:
     def is_outdated(self, session: SessionId, tag: str) -> bool:
         """Whether a later tag was issued here."""
         latest = self._tags.get(session)
-        return latest is not None and latest != tag
+        return latest is not None and latest[0] != tag
+
+    def restarted(self, session: SessionId) -> tuple[str, Restarted] | None:
+        """The tag and the restart that made it; None where none was done here."""
+        tag, restarted = self._tags.get(session, ("", None))
+        return None if restarted is None else (tag, restarted)
