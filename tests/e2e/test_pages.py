@@ -6,6 +6,10 @@ import pytest
 
 from tests.e2e.browser import Strangers
 from tests.e2e.cluster import Cluster
+from tests.e2e.protected_app import APP, protected
+
+ICE_SERVERS = "rillcastIceServers()"
+"""With which the newest connection of a page was made."""
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP9", "AV1"])
@@ -29,6 +33,21 @@ async def test_the_test_picture_goes_from_page_to_page(
 
         await publisher.page.click("#stop")
         await viewer.page.wait_for_selector("body[data-state=waiting]")
+
+
+async def test_the_pages_use_the_turn_server_of_the_app(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
+    """That a browser asks it is not seen here: on loopback it is connected before it comes to its relays."""
+    server = {"urls": ["turn:192.0.2.99:3478"], "username": "north", "credential": "star"}
+    turn = {"stunServerURI": server["urls"][0], "turnServerUsername": "north", "turnServerCredential": "star"}
+    page = f"{rillcast.base}/{APP}/{{}}?id={stream}&source=test"
+    async with protected(rillcast, **turn), strangers.open(url=page.format("publish.html")) as publisher:
+        await publisher.page.click("#start")
+        await publisher.page.wait_for_selector("body[data-state=live]")
+        async with strangers.open(url=page.format("watch.html")) as viewer:
+            await viewer.page.wait_for_selector("body[data-state=live]")
+
+            assert await viewer.page.evaluate(ICE_SERVERS) == [server]
+        assert await publisher.page.evaluate(ICE_SERVERS) == [server]
 
 
 async def test_the_start_page_leads_to_both_pages(rillcast: Cluster, strangers: Strangers) -> None:

@@ -75,6 +75,8 @@
     };
   }
 
+  window.rillcastIceServers = () => connections.at(-1)?.getConfiguration().iceServers ?? [];
+
   window.rillcastObserve = async () => {
     const open = connections.map((pc, index) => [pc, index]).filter(([pc]) => pc.connectionState !== "closed");
     return {

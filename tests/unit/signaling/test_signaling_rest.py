@@ -178,6 +178,50 @@ async def test_the_stun_server_is_shown_in_ant_medias_spelling_and_set_in_either
 
 
 @pytest.mark.parametrize(
+    "spelled",
+    [
+        ("stunServerURI", "turnServerUsername", "turnServerCredential"),
+        ("stunServerUri", "turnServerUsername", "turnServerCredential"),
+        ("settings.webrtc.stunServerURI", "settings.webrtc.turnServerUsername", "settings.webrtc.turnServerCredential"),
+        ("stunserveruri", "TurnServerUserName", "turnservercredential"),
+    ],
+)
+async def test_a_turn_server_is_set_in_each_of_ant_medias_spellings(c: Cluster, spelled: tuple[str, str, str]) -> None:
+    path, values = "/rest/v2/applications/settings/live", ("turn:relay.example:3478", "north", "star")
+    async with c.http() as http:
+        assert (await http.post(path, json=dict(zip(spelled, values, strict=True)))).json()["success"]
+        link = (await http.options("/live/whip/s1")).headers["link"]
+    async with c.client() as client:
+        told = await client.ask("getIceServerConfig")
+
+    assert (told["stunServerUri"], told["turnServerUsername"], told["turnServerCredential"]) == values
+    assert link == (
+        '<turn:relay.example:3478>; rel="ice-server"; username="north"; credential="star"; credential-type="password"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("posted", "word"),
+    [
+        ({"turnServerURI": "turn:relay.example"}, "turnServerURI: there is no such setting; stunServerURI takes"),
+        ({"settings.webrtc.turnServerUrl": "x"}, "there is no such setting; stunServerURI takes"),
+        ({"StunServer": "x"}, "there is no such setting"),
+        ({"stunServerURI": "relay.example"}, "no address of a STUN or TURN server"),
+        ({"stunServerURI": "turn:a.example, turn:b.example"}, "no address of a STUN or TURN server"),
+    ],
+)
+async def test_an_ice_server_that_nobody_would_be_told_of_is_refused(
+    c: Cluster, posted: dict[str, str], word: str
+) -> None:
+    async with c.http() as http:
+        answer = await http.post("/rest/v2/applications/settings/live", json=posted)
+        none = await http.post("/rest/v2/applications/settings/live", json={"stunServerURI": ""})
+
+    assert (answer.status_code, word in answer.json()["message"]) == (400, True)
+    assert none.json()["success"], "an app may have none"
+
+
+@pytest.mark.parametrize(
     ("rungs", "word"),
     [
         ([{"height": 0, "videoBitrate": 500_000}], "height is 0"),

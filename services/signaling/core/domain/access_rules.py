@@ -1,5 +1,5 @@
-"""Which settings of access are possible. Asked where an operator gives them; what the store holds nevertheless shuts
-the door that it is about."""
+"""Which settings of access, and of the ICE server, are possible. Asked where an operator gives them; what the store
+holds nevertheless shuts the door that it is about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import msgspec
 from rillcast.contracts.ids import is_stream_id
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
+from services.signaling.core.domain.app_spelling import is_unknown_ice_key
 from services.signaling.core.domain.doors import lock_faults
+from services.signaling.core.domain.ice_servers import is_ice_uri
 from services.signaling.core.domain.protection import ProtectionRefused
 from services.signaling.core.domain.webhook_question import webhook_url
 
@@ -46,8 +48,11 @@ def check_access(settings: AppSettings, before: AppSettings | None = None) -> No
 
 
 def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
-    """Raises `AccessRefused` for a setting that would protect something and is not obeyed here."""
+    """Raises `AccessRefused` for a setting that would protect something and is not obeyed here, and for one of the ICE
+    server that is not there."""
     for key, value in posted.items():
+        if is_unknown_ice_key(key):
+            raise AccessRefused(f"{key[:80]}: there is no such setting; stunServerURI takes a STUN or a TURN server")
         if key in _KNOWN or key in _PROTECTS_NOTHING_HERE:
             continue
         if not (key in _UNSERVED or _SOUNDS.search(key)):
@@ -57,12 +62,17 @@ def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
 
 
 def _faults(settings: AppSettings) -> tuple[str, ...]:
-    return (*lock_faults(settings), *_bad_webhooks(settings), *_bad_separator(settings))
+    return (*lock_faults(settings), *_bad_webhooks(settings), *_bad_separator(settings), *_bad_ice_server(settings))
 
 
 def _bad_separator(settings: AppSettings) -> Iterable[str]:
     if settings.time_token_separator and is_stream_id(settings.time_token_separator * 3):
         yield "timeTokenSeparator: stream ids may have this character, so that it separates nothing; take / for example"
+
+
+def _bad_ice_server(settings: AppSettings) -> Iterable[str]:
+    if settings.stun_server_uri and not is_ice_uri(settings.stun_server_uri):
+        yield "stunServerURI: that is no address of a STUN or TURN server, like turn:relay.example:3478?transport=udp"
 
 
 def _bad_webhooks(settings: AppSettings) -> Iterable[str]:

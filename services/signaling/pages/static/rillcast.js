@@ -54,6 +54,8 @@ export class Signal {
     this.url = `${scheme}//${location.host}/${encodeURIComponent(app)}/websocket?target=${target}`;
     this.on = on;
     this.tries = 0;
+    /** The app's ICE servers, as the server told them last: before anything that needs them. */
+    this.iceServers = [];
     this.opened = false;
     this.closed = false;
     this.connect();
@@ -67,6 +69,7 @@ export class Signal {
       this.ping = setInterval(() => this.keepAlive(), PING_EVERY_MS);
       const again = this.opened;
       this.opened = true;
+      this.send({ command: "getIceServerConfig" });
       this.on.open(again);
     };
     socket.onmessage = ({ data }) => {
@@ -74,7 +77,8 @@ export class Signal {
       this.tries = 0;
       const message = JSON.parse(data);
       if (message.command === "pong") return;
-      if (message.definition === "server_will_stop") this.renew();
+      if (message.command === "iceServerConfig") this.iceServers = iceServersOf(message);
+      else if (message.definition === "server_will_stop") this.renew();
       else this.on.message(message);
     };
     socket.onclose = () => this.lost(socket);
@@ -113,9 +117,26 @@ export class Signal {
   }
 }
 
+/** The server's answer to getIceServerConfig as browsers take it. It names one server, or none. */
+export function iceServersOf({ stunServerUri = "", turnServerUsername = "", turnServerCredential = "" }) {
+  if (/^stuns?:/.test(stunServerUri)) return [{ urls: stunServerUri }];
+  if (!/^turns?:/.test(stunServerUri)) return [];
+  return [{ urls: stunServerUri, username: turnServerUsername, credential: turnServerCredential }];
+}
+
+/** With the app's ICE servers, or without them where an operator wrote one that the browser does not take. */
+function newConnection(iceServers) {
+  try {
+    return new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+  } catch (error) {
+    console.warn(`The app's ICE server is not usable: ${error.message}`);
+    return new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
+  }
+}
+
 /** A peer connection whose candidates go to the server; the server's own are in its description. */
 export function peerConnection(signal, streamId) {
-  const pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
+  const pc = newConnection(signal.iceServers);
   pc.onicecandidate = ({ candidate }) => {
     if (!candidate) return;
     signal.send({
