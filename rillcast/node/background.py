@@ -88,6 +88,7 @@ class BackgroundTasks:
     def _run(self, work: Work, name: str, context: contextvars.Context | None = None) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name, context=context)
         self._tasks.add(task)
+        metrics.BACKGROUND_RUNNING.inc()
         task.add_done_callback(self._done)
         return task
 
@@ -106,5 +107,6 @@ class BackgroundTasks:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        metrics.BACKGROUND_RUNNING.dec()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.exception("A background task failed", raised=error, task=task.get_name())

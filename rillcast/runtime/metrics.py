@@ -26,6 +26,10 @@ DRAINS = Counter(
     ["outcome"],
 )
 TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended unexpectedly.", ["task"])
+BACKGROUND_RUNNING = Gauge(
+    "rillcast_background_tasks_running",
+    "Tasks that a service runs on the side of its handlers, such as one for each lease that it keeps.",
+)
 BACKGROUND_WAITING = Gauge(
     "rillcast_background_tasks_waiting",
     "Short work on the side, such as ending sessions at other nodes, not begun yet.",

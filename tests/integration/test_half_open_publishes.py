@@ -1,4 +1,5 @@
-"""Publishers that ask and never send: of thousands of them, over WHIP and WebSocket, nothing is left.
+"""Publishers that ask and never send: of thousands of them, over WHIP and WebSocket, nothing is left: no id, no session
+and no task.
 
 `RILLCAST_TEST_PUBLISHES` sets another number than a few hundred. On a busy machine with 2 CPUs, 200 take half a minute
 and 2000 three minutes; the time limit grows with the number.
@@ -78,6 +79,10 @@ class Door:
         found = [await store.get(stream_key(AppName("live"), StreamId(_stream(n)))) for n in range(PUBLISHES)]
         return [_stream(n) for n, entry in enumerate(found) if entry is not None and entry.value is not None]
 
+    async def tasks(self) -> float:
+        """That run at the origin on the side, such as one for each lease."""
+        return await self.figure("rillcast_background_tasks_running")
+
     async def nothing_is_left(self) -> bool:
         gauges = ("rillcast_origin_newcomers", "rillcast_origin_publishers", "rillcast_plane_sessions")
         return [await self.figure(name) for name in gauges] == [0, 0, 0]
@@ -130,9 +135,15 @@ async def test_of_publishers_that_never_send_nothing_is_left(door: Door) -> None
                 case _:
                     await door.publish(number, wait=False)
 
-    before = await door.figure("rillcast_origin_newcomers_ended_total")
+    await eventually(door.nothing_is_left, 30, "the end of the first one", every_s=0.2)
+    before, tasks = await door.figure("rillcast_origin_newcomers_ended_total"), await door.tasks()
+
+    async def no_task_more() -> bool:
+        return await door.tasks() <= tasks
+
     await asyncio.gather(*(one(number) for number in range(PUBLISHES)))
     await eventually(door.nothing_is_left, 30, "the end of all newcomers", every_s=0.2)
+    await eventually(no_task_more, 30, "the end of all that was done on the side", every_s=0.2)
 
     assert await door.figure("rillcast_origin_newcomers_ended_total") - before >= PUBLISHES / 2
     assert await door.figure("rillcast_origin_epoch_changes_total") == 0

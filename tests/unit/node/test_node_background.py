@@ -137,3 +137,22 @@ async def test_settling_has_an_end() -> None:
     await a_few_turns()
     assert counting.running == 1
     await tasks.close()
+
+
+async def test_what_runs_is_counted_until_it_has_ended() -> None:
+    def running() -> float:
+        value: float = metrics.BACKGROUND_RUNNING._value.get()
+        return value
+
+    async def fails() -> None:
+        raise ValueError
+
+    tasks, before = BackgroundTasks(), running()
+    tasks.start(asyncio.sleep(60), "long")
+    tasks.start(fails(), "fails")
+    tasks.queue(asyncio.sleep(60), "queued")
+    assert running() == before + 3
+    await asyncio.sleep(1)
+    assert running() == before + 2
+    await tasks.close()
+    assert running() == before
