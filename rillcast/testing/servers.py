@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 
@@ -25,6 +27,7 @@ from rillcast.runtime.discovery.consul_acl import access_config, keep_tokens
 _FIRST_FREE_PORT = 15_000
 _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _given_ports: set[int] = set()
+_claims: list[BinaryIO] = []
 
 
 def own_share(numbers: range) -> range:
@@ -36,16 +39,27 @@ def own_share(numbers: range) -> range:
 
 
 def free_port() -> int:
-    """A TCP port nobody uses right now, and that the system gives to no outgoing connection before it is used. No two
-    calls in a process give the same, nor do calls in two workers of pytest-xdist."""
+    """A TCP port nobody uses right now, and that the system gives to no outgoing connection before it is used. No other
+    call gives the same while this process lives, neither here nor in any process of tests on this machine."""
     while True:
         port = random.choice(own_share(range(_FIRST_FREE_PORT, _first_outgoing_port())))
-        if port in _given_ports:
+        if port in _given_ports or not _claim(port):
             continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             _given_ports.add(port)
             return port
+
+
+def _claim(port: int) -> bool:
+    """Whether no other process has this port. Its claims are locks on bytes of one file, and end with it."""
+    if not _claims:
+        _claims.append((Path(tempfile.gettempdir()) / f"rillcast-ports-{os.getuid()}").open("ab"))
+    try:
+        fcntl.lockf(_claims[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 def _first_outgoing_port() -> int:
@@ -90,7 +104,7 @@ def need_consul() -> None:
 class ServerProcess:
     """A child process that can be killed, started again, frozen and emptied."""
 
-    start_timeout_s = 20.0
+    start_timeout_s = 60.0
 
     def __init__(
         self, command: list[str], folder: Path, alive: Callable[[], bool], environment: Mapping[str, str] | None = None
@@ -132,11 +146,11 @@ class ServerProcess:
             await self._process.wait()
 
     async def stop(self) -> None:
-        """End it in order (SIGTERM), at the latest after five seconds at once."""
+        """End it in order (SIGTERM), at the latest after half a minute at once."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     await self._process.wait()
             except TimeoutError:
                 await self.kill()

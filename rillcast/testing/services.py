@@ -15,7 +15,8 @@ from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
-_END_S = 30.0
+_PATIENCE_S = 60.0
+"""A service starts in a second, and in some twenty on a machine with five times as much to do as it can."""
 
 
 class ServiceProcess:
@@ -48,7 +49,7 @@ class ServiceProcess:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
-    async def says(self, words: str, timeout_s: float = 30.0) -> None:
+    async def says(self, words: str, timeout_s: float = _PATIENCE_S) -> None:
         """Wait until the log holds `words`. AssertionError with the log when the process ends before."""
 
         def said() -> bool:
@@ -60,7 +61,7 @@ class ServiceProcess:
 
     async def catches(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Wait until it handles the signal itself."""
-        await eventually(lambda: self.handles(number), what=f"a handler of {number.name}")
+        await eventually(lambda: self.handles(number), _PATIENCE_S, f"a handler of {number.name}")
 
     def handles(self, number: signal.Signals = signal.SIGTERM) -> bool:
         """Whether it handles the signal itself (Linux only)."""
@@ -68,7 +69,7 @@ class ServiceProcess:
         mask = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
         return bool(int(mask, 16) >> (number - 1) & 1)
 
-    async def end(self, timeout_s: float = _END_S) -> int:
+    async def end(self, timeout_s: float = _PATIENCE_S) -> int:
         """Wait for the end; the exit code. AssertionError with the log when it does not come."""
         try:
             async with asyncio.timeout(timeout_s):
