@@ -87,11 +87,11 @@ def test_an_unusable_answer_is_one_sentence(status: int, body: bytes, sentence: 
 
 
 def test_nothing_running_is_one_sentence() -> None:
-    with answering(200, b"") as url:
-        gone = url
+    with socket.socket() as taken:  # so that nobody else can listen there
+        taken.bind(("127.0.0.1", 0))
 
-    with pytest.raises(CannotGoOn, match="nothing runs at"):
-        fetch_status(Operator(gone))
+        with pytest.raises(CannotGoOn, match="nothing runs at"):
+            fetch_status(Operator(f"http://127.0.0.1:{taken.getsockname()[1]}/"))
 
 
 @pytest.mark.parametrize(("kind", "word"), [(socket.SOCK_STREAM, "TCP"), (socket.SOCK_DGRAM, "UDP")])

@@ -20,6 +20,9 @@ from rillcast.cli.stack import Stack
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import free_port
 
+START_S = 60.0
+"""For processes on a machine that has much else to do."""
+
 LISTENER = """
 import os, socket, subprocess, sys, time
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -41,13 +44,21 @@ def pids_in(log: Path) -> list[int]:
     return [int(word) for word in lines[-1].split()[1:]] if lines else []
 
 
+async def introduced(log: Path) -> list[int]:
+    """The same, once they have said who they are: the process listens a moment before."""
+    return await eventually(lambda: pids_in(log), START_S, "the listener having said who it is")
+
+
 def running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def test_stopping_leaves_no_process_of_the_group(tmp_path: Path) -> None:
     stack = Stack(tmp_path, tmp_path, lambda _: None)
-    await stack.start([listener("one"), listener("two")], 10)
+    await stack.start([listener("one"), listener("two")], START_S)
 
     def pids_of_all() -> list[int]:
         return pids_in(tmp_path / "one.log") + pids_in(tmp_path / "two.log")
@@ -66,7 +77,7 @@ async def test_a_process_that_ends_at_its_start_is_named_with_its_last_words(tmp
     stack = Stack(tmp_path, tmp_path, lambda _: None)
 
     with pytest.raises(CannotGoOn) as caught:
-        await stack.start([bad], 10)
+        await stack.start([bad], START_S)
 
     assert caught.value.sentence == "bad ended at its start (exit code 3)"
     assert caught.value.details == ["no luck"]
@@ -95,13 +106,13 @@ async def test_a_missing_program_is_named(tmp_path: Path) -> None:
 async def test_a_process_that_dies_later_is_reported_and_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     stack = Stack(tmp_path, tmp_path, said.append)
-    await stack.start([listener()], 10)
+    await stack.start([listener()], START_S)
     stack.keep_up()
-    first, its_child = pids_in(tmp_path / "listener.log")
+    first, its_child = await introduced(tmp_path / "listener.log")
 
     os.kill(first, signal.SIGKILL)
 
-    await eventually(lambda: pids_in(tmp_path / "listener.log")[0] != first, what="another start")
+    await eventually(lambda: pids_in(tmp_path / "listener.log")[0] != first, START_S, "another start")
     assert said[0].startswith("listener ended (killed by signal 9)")
     await eventually(lambda: not running(its_child), what="the end of what the first had started")
     await stack.stop()
@@ -114,14 +125,14 @@ async def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> 
         "from rillcast.cli.stack import Stack\n"
         "async def main():\n"
         f"    here = Path({str(tmp_path)!r}); stack = Stack(here, here, print)\n"
-        f"    await stack.start([ProcessSpec('listener', {spec.argv!r}, tcp_ports={spec.tcp_ports!r})], 10)\n"
+        f"    await stack.start([ProcessSpec('listener', {spec.argv!r}, tcp_ports={spec.tcp_ports!r})], {START_S})\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     log = tmp_path / "listener.log"
     with subprocess.Popen([sys.executable, "-c", program]) as supervisor:  # noqa: ASYNC220  it is killed below
-        await eventually(lambda: log.exists() and pids_in(log), what="the start")
-        process, its_child = pids_in(log)
+        await eventually(log.exists, START_S, "the start")
+        process, its_child = await introduced(log)
 
         supervisor.kill()
         supervisor.wait()
@@ -141,13 +152,14 @@ async def test_a_log_that_grows_too_long_begins_anew_and_the_one_before_is_kept(
     port = free_port()
     spec = ProcessSpec("talker", (sys.executable, "-c", TALKER, str(port)), tcp_ports=(port,))
     stack = Stack(tmp_path, tmp_path, lambda _: None)
-    await stack.start([spec], 10)
+    await stack.start([spec], START_S)
     stack.keep_up()
     log, before = tmp_path / "talker.log", tmp_path / "talker.log.1"
 
     async def talks() -> bool:
-        """One more line for each connection."""
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        """One more line for each connection, and none is on its way before the next look at the log."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.read()
         writer.close()
         return before.exists() and 0 < log.stat().st_size < 20_000
 
