@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.discovery import questions as questions_module
 from rillcast.runtime.discovery.questions import Questions
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.places import Places
@@ -106,9 +109,12 @@ def says(*pieces: bytes, pause_s: float = 0.0, then: Behave | None = None) -> Be
 
 
 @asynccontextmanager
-async def questions(bus: FakeBus | None = None) -> AsyncIterator[Questions]:
-    asking = Questions(bus or FakeBus(), is_signed_by)
-    try:
-        yield asking
-    finally:
-        await asking.close()
+async def questions(bus: FakeBus | None = None, *, patience_s: float = 30.0) -> AsyncIterator[Questions]:
+    """`patience_s`: how long each answer may take. By default longer than any machine is busy with other things."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(questions_module, "QUESTION_S", patience_s)
+        asking = Questions(bus or FakeBus(), is_signed_by)
+        try:
+            yield asking
+        finally:
+            await asking.close()

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.discovery import lifeline
 from rillcast.runtime.discovery.lifeline import FAREWELL, Ended, Lifeline
 from rillcast.runtime.discovery.suspicion import AdminSays
 from rillcast.runtime.http.limits import HttpLimits
@@ -196,7 +197,11 @@ GOOD = answer(HELLO, len(HELLO) + len(FAREWELL))
         (says(*(GOOD[at : at + 1] for at in range(len(GOOD))), FAREWELL, pause_s=0.005), Ended.LEFT, 1),
     ],
 )
-async def test_whatever_answers_ends_as_what_it_is(behave: Behave, ended: Ended, opened: int) -> None:
+async def test_whatever_answers_ends_as_what_it_is(
+    behave: Behave, ended: Ended, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only who fails may fail for being slow.
+    monkeypatch.setattr(lifeline, "HELLO_S", 1.0 if ended is Ended.FAILED else 60.0)
     async with peer(behave) as info:
         observer = Observer(info)
         assert (await observer.ended(), observer.opened) == (ended, opened)

@@ -39,7 +39,7 @@ async def test_the_admin_listener_says_whose_it_is() -> None:
     ],
 )
 async def test_who_accepts_and_does_not_say_who_he_is_proves_nothing(behave: Behave) -> None:
-    async with peer(behave) as info, questions() as ask:
+    async with peer(behave) as info, questions(patience_s=2.0) as ask:
         assert await ask.ask_admin(info) is AdminSays.SILENT
 
 
@@ -50,7 +50,7 @@ async def test_a_machine_that_takes_no_connection_is_unreachable() -> None:
         for client in (first, second):
             client.setblocking(False)
             assert client.connect_ex(full.getsockname()) in {0, errno.EINPROGRESS}
-        async with questions() as ask:
+        async with questions(patience_s=0.4) as ask:
             assert await ask.ask_admin(described(full.getsockname()[1])) is AdminSays.UNREACHABLE
 
 
@@ -82,7 +82,7 @@ async def test_a_signed_answer_on_the_bus_is_of_that_process() -> None:
         await node.serve(node.identity)
         assert await ask.ask_bus(node.info) is BusSays.ANSWERED
         assert await ask.ask_both(node.info) == (BusSays.ANSWERED, AdminSays.REFUSED)
-    assert len(set(node.asked)) == 2
+    assert len(set(node.asked)) == len(node.asked) >= 2, "two questions, and one more for each first try that was slow"
 
 
 @pytest.mark.parametrize("how", ["another key", "another incarnation", "an earlier answer", "nothing"])
@@ -95,7 +95,7 @@ async def test_what_is_not_signed_by_that_process_is_no_answer(how: str) -> None
         old="earlier" if how == "an earlier answer" else "",
         hangs=how == "nothing",
     )
-    async with questions(FakeBus(broker)) as ask:
+    async with questions(FakeBus(broker), patience_s=0.4) as ask:
         assert await ask.ask_bus(node.info) is BusSays.SILENT
 
 
