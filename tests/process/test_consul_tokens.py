@@ -41,13 +41,13 @@ def tokens_of(agent: ConsulAgent) -> Tokens:
 
 
 async def readyz(service: ServiceProcess) -> tuple[bool, str]:
-    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         answer = (await client.get(service.admin + "/readyz")).json()
         return answer["ready"], str(answer.get("reasons"))
 
 
 async def denied(service: ServiceProcess) -> bool:
-    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         lines = (await client.get(service.admin + "/metrics")).text.splitlines()
     return any(line.startswith("rillcast_discovery_denied_total{") and not line.endswith(" 0.0") for line in lines)
 
@@ -66,7 +66,7 @@ async def test_a_node_with_a_wrong_token_does_not_start_and_says_why(
     known = {"edge": tokens_of(agent).users[RegistryUser.EDGE], "stranger": new_token(), "": ""}
     settings = {"nats_url": nats.url, "discovery": "consul", "consul_url": agent.url, "consul_token": known[whose]}
     async with service_process(NodeKind.LICENSE, tmp_path, **settings) as service:
-        await eventually(lambda: service.returncode is not None, 30, "the end of the node")
+        await eventually(lambda: service.returncode is not None, 60, "the end of the node")
 
         assert service.returncode not in {0, None}
         assert f"Consul does not let this node register rillcast-license: {why}" in service.log
@@ -89,15 +89,15 @@ async def test_a_node_whose_token_is_taken_away_is_not_ready_until_it_has_it_bac
             ready, reasons = await readyz(service)
             return not ready and "it does not know the token in RILLCAST_CONSUL_TOKEN" in reasons
 
-        await eventually(is_ready, 30, "the node being ready", not_yet=(httpx.HTTPError,))
+        await eventually(is_ready, 60, "the node being ready", not_yet=(httpx.HTTPError,))
         assert not await denied(service)
 
         await set_up(agent.url, replace(tokens, users={**tokens.users, RegistryUser.LICENSE: new_token()}), "test")
-        await eventually(says_why, 30, "the refusal being told")
+        await eventually(says_why, 60, "the refusal being told")
         assert await denied(service)
 
         await set_up(agent.url, tokens, "test")
-        await eventually(is_ready, 30, "the node being ready again")
+        await eventually(is_ready, 60, "the node being ready again")
 
 
 async def test_a_consul_that_is_started_again_takes_no_node_out_of_service(
@@ -110,7 +110,7 @@ async def test_a_consul_that_is_started_again_takes_no_node_out_of_service(
         async def is_ready() -> bool:
             return (await readyz(service))[0]
 
-        await eventually(is_ready, 30, "the node being ready", not_yet=(httpx.HTTPError,))
+        await eventually(is_ready, 60, "the node being ready", not_yet=(httpx.HTTPError,))
         await agent.kill()
         await service.says("Consul does not tell who is there")
         await agent.start()
@@ -119,10 +119,10 @@ async def test_a_consul_that_is_started_again_takes_no_node_out_of_service(
         async def registered() -> bool:
             seen.append(await is_ready())
             async with httpx.AsyncClient(trust_env=False, headers={"X-Consul-Token": own}) as client:
-                found = (await client.get(f"{agent.url}/v1/health/service/rillcast-license?passing=1")).json()
-            return bool(found)
+                answer = await client.get(f"{agent.url}/v1/health/service/rillcast-license?passing=1")
+            return bool(answer.raise_for_status().json())
 
-        await eventually(registered, 30, "the registration")
+        await eventually(registered, 60, "the registration", not_yet=(httpx.HTTPError,))
         assert all(seen)
 
 

@@ -12,16 +12,21 @@ from rillcast.contracts.words import NodeKind
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import consul_agent, nats_server, need_consul
 from rillcast.testing.services import ServiceProcess, service_process
+from tests.process.patched import patch_services
 
 
 async def readyz(service: ServiceProcess) -> dict[str, object]:
-    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         answer: dict[str, object] = (await client.get(service.admin + "/readyz")).json()
         return answer
 
 
 @pytest.mark.parametrize("discovery", ["nats", "consul"])
-async def test_signaling_that_is_ready_would_place_sessions(discovery: str, tmp_path: Path) -> None:
+async def test_signaling_that_is_ready_would_place_sessions(
+    discovery: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else signaling says after ten seconds that it is ready, whoever is missing.
+    patch_services(monkeypatch, tmp_path / "patched", {"rillcast.runtime.process.first_nodes.PATIENCE_S": 3_600.0})
     async with AsyncExitStack() as stack:
         nats = await stack.enter_async_context(nats_server())
         settings: dict[str, object] = {"nats_url": nats.url, "discovery": discovery}
@@ -38,7 +43,7 @@ async def test_signaling_that_is_ready_would_place_sessions(discovery: str, tmp_
             assert answer["ready"], answer
             return answer
 
-        first = await eventually(ready, 40, "signaling being ready", not_yet=(AssertionError, httpx.HTTPError))
+        first = await eventually(ready, 80, "signaling being ready", not_yet=(AssertionError, httpx.HTTPError))
 
         placeable = first["placeable"]
         assert isinstance(placeable, dict)
