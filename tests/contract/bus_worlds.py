@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import pytest
 from nats.aio.msg import Msg
 
 from rillcast.contracts.version import PROTOCOL_VERSION, UNSAID_VERSION
+from rillcast.runtime.bus import nats_connection, pulse
 from rillcast.runtime.bus.envelope import PROTOCOL_HEADER
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
@@ -103,7 +105,7 @@ class NatsWorld:
 
     def __init__(self, server: NatsServer) -> None:
         self.server = server
-        self.settings = NodeSettings(nats_url=server.url, connect_timeout_s=5)
+        self.settings = NodeSettings(nats_url=server.url, connect_timeout_s=30)
         self.connections = [NatsConnection(self.settings, name) for name in ("near", "far")]
 
     async def open(self) -> None:
@@ -130,19 +132,21 @@ class NatsWorld:
 
     async def lose(self) -> None:
         await self.server.kill()
-        await eventually(lambda: not self.near.connected and not self.far.connected, what="the loss being noticed")
+        await eventually(lambda: not self.near.connected and not self.far.connected, 30, "the loss being noticed")
 
     async def restore(self) -> None:
         await self.server.start()
-        await eventually(lambda: self.near.hearing and self.far.hearing, what="the reconnect")
+        await eventually(lambda: self.near.hearing and self.far.hearing, 30, "the reconnect")
+        for connection in self.connections:  # each tells the server anew to what it listens
+            await connection.settle()
 
     async def stall(self) -> None:
         self.server.freeze()
-        await eventually(lambda: not self.near.hearing and not self.far.hearing, what="the stall being noticed")
+        await eventually(lambda: not self.near.hearing and not self.far.hearing, 30, "the stall being noticed")
 
     async def move(self) -> None:
         self.server.freeze(False)
-        await eventually(lambda: self.near.hearing and self.far.hearing, what="the bus being heard again")
+        await eventually(lambda: self.near.hearing and self.far.hearing, 30, "the bus being heard again")
 
     async def close_far(self) -> None:
         """That process leaves in order."""
@@ -165,7 +169,11 @@ async def bus_world(kind: str) -> AsyncIterator[BusWorld]:
         await fake.close()
         return
     async with nats_server() as server:
-        world = NatsWorld(server)
-        await world.open()
-        yield world
-        await world.close()
+        with pytest.MonkeyPatch.context() as patch:
+            # A stall lasts as long as a test likes: nobody connects anew meanwhile.
+            patch.setattr(nats_connection, "_PING_INTERVAL_S", 3_600)
+            patch.setattr(pulse, "ABANDONED_S", 3_600.0)
+            world = NatsWorld(server)
+            await world.open()
+            yield world
+            await world.close()

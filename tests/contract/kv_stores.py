@@ -79,7 +79,7 @@ class JetStreamStore:
 
     async def lose(self) -> None:
         await self.server.kill()
-        await eventually(lambda: not self.connection.connected, what="the loss being noticed")
+        await eventually(lambda: not self.connection.connected, 30, "the loss being noticed")
 
     async def restore(self, *, empty: bool = False) -> None:
         if empty:
@@ -98,7 +98,7 @@ class JetStreamStore:
 
     async def _start(self) -> None:
         await self.server.start()
-        await eventually(lambda: self.connection.connected, what="the reconnect")
+        await eventually(lambda: self.connection.connected, 30, "the reconnect")
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def store_of(kind: str) -> AsyncIterator[Store]:
         yield FakeStore()
         return
     async with nats_server() as server:
-        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=5), "test")
+        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=30), "test")
         await connection.open()
         yield JetStreamStore(server, connection)
         await connection.close()

@@ -73,7 +73,7 @@ async def test_a_fault_of_the_handler_becomes_a_plain_server_error(world: BusWor
 
 
 async def test_a_request_nobody_listens_to_fails_at_once(world: BusWorld) -> None:
-    async with within(2, "the refusal of a request that nobody hears"):
+    async with within(10, "the refusal of a request that nobody hears"):
         with pytest.raises(RillcastError) as caught:
             await world.near.request("rc.v1.test.nobody", Ask("x"), Told, timeout_s=30)
     assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
@@ -94,7 +94,7 @@ async def test_a_passed_deadline_ends_the_wait_and_the_handler(world: BusWorld) 
     with pytest.raises(RillcastError) as caught:
         await world.near.request("rc.v1.test.dawdle", Ask("x"), Told, timeout_s=0.1)
     assert caught.value.code is ErrorCode.NO_NODE_AVAILABLE
-    async with within(2, "the cancellation of the handler"):
+    async with within(10, "the cancellation of the handler"):
         await ended.wait()
 
 
@@ -252,7 +252,7 @@ async def test_an_outage_is_noticed_survived_and_leaves_nothing_stale(world: Bus
     await world.far.listen("rc.v1.test.event", Told, take)
 
     await world.lose()
-    async with within(1, "the refusal during the outage"):
+    async with within(10, "the refusal during the outage"):
         with pytest.raises(RillcastError) as caught:
             await world.near.request("rc.v1.test.echo", Ask("x"), Told, timeout_s=30)
         await world.near.emit("rc.v1.test.event", Told("during the outage"))
@@ -284,7 +284,7 @@ async def test_a_bus_that_stalls_refuses_requests_at_once_and_keeps_events(world
 
     await world.stall()
     assert world.near.connected
-    async with within(5, "the refusal during the stall"):
+    async with within(10, "the refusal during the stall"):
         with pytest.raises(RillcastError) as caught:
             await world.near.request("rc.v1.test.echo", Ask("during the stall"), Told, timeout_s=30)
         await world.near.emit("rc.v1.test.event", Told("during the stall"))
@@ -320,7 +320,7 @@ async def test_a_request_on_its_way_fails_when_the_bus_goes_down(world: BusWorld
 
     await world.far.serve("rc.v1.test.hang", Ask, hang)
     asked = asyncio.create_task(world.near.request("rc.v1.test.hang", Ask("x"), Told, timeout_s=60))
-    async with within(10, "the refusal when the bus is lost"):
+    async with within(20, "the refusal when the bus is lost"):
         await started.wait()
         await world.lose()
         with pytest.raises(RillcastError) as caught:

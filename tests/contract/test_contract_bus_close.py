@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 from bus_worlds import NatsWorld
 
+from rillcast.runtime.bus import nats_bus
 from rillcast.testing.servers import nats_server
 
 
@@ -14,6 +16,12 @@ class Ask(msgspec.Struct, frozen=True):
     """A request, and its answer."""
 
     text: str
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits for what is under way, however busy the machine is."""
+    monkeypatch.setattr(nats_bus, "_FINISH_S", 30.0)
 
 
 async def echo(request: Ask) -> Ask:
@@ -36,7 +44,7 @@ async def test_a_closing_member_of_a_group_loses_no_request() -> None:
 
         async def ask(turns: int) -> None:
             for i in range(turns):
-                await world.near.request("rc.v1.test.echo", Ask(str(i)), Ask, timeout_s=5)
+                await world.near.request("rc.v1.test.echo", Ask(str(i)), Ask, timeout_s=30)
 
         asking = [asyncio.create_task(ask(20)) for _ in range(8)]
         await begun.wait()
@@ -58,7 +66,7 @@ async def test_a_handler_under_way_may_finish() -> None:
             return request
 
         await world.far.serve("rc.v1.test.slow", Ask, slow)
-        asked = asyncio.create_task(world.near.request("rc.v1.test.slow", Ask("x"), Ask))
+        asked = asyncio.create_task(world.near.request("rc.v1.test.slow", Ask("x"), Ask, timeout_s=30))
         await begun.wait()
         await world.close_far()
 

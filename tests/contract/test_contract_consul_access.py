@@ -114,7 +114,7 @@ async def access() -> AsyncIterator[Access]:
     need_consul()
     async with (
         consul_agent(users=True) as agent,
-        httpx.AsyncClient(base_url=agent.url, timeout=5, trust_env=False) as client,
+        httpx.AsyncClient(base_url=agent.url, timeout=30, trust_env=False) as client,
     ):
         running = Access(agent, client)
         await set_up(agent.url, running.tokens, MACHINE)
@@ -191,4 +191,4 @@ async def test_who_can_not_manage_consul_is_told(access: Access) -> None:
     edge = replace(access.tokens, management=access.tokens.users[RegistryUser.EDGE])
 
     with pytest.raises(CannotGoOn, match=r"does not take the access list: 403 .*lacks permission 'acl:"):
-        await set_up(access.agent.url, edge, MACHINE, timeout_s=1)
+        await set_up(access.agent.url, edge, MACHINE, timeout_s=4)

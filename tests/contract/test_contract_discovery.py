@@ -126,7 +126,7 @@ class NatsWorld:
 
     async def member(self, kind: NodeKind, *, ready: bool = True) -> Member:
         info, readiness = describe(kind), Readiness()
-        connection = NatsConnection(NodeSettings(nats_url=self.server.url, connect_timeout_s=5), info.node)
+        connection = NatsConnection(NodeSettings(nats_url=self.server.url, connect_timeout_s=30), info.node)
         await connection.open()
         self.stack.push_async_callback(connection.close)
         bus = NatsBus(connection)
@@ -208,8 +208,8 @@ async def test_a_ready_node_is_found_by_the_others_as_it_described_itself(world:
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
     await observer.discovery.register(observer.info)
     await edge.discovery.register(edge.info)
-    await eventually(sees(observer, edge), what="the edge being found")
-    await eventually(sees(edge, edge), what="the edge finding itself")
+    await eventually(sees(observer, edge), timeout_s=30, what="the edge being found")
+    await eventually(sees(edge, edge), timeout_s=30, what="the edge finding itself")
     assert observer.info.node not in observer.discovery.nodes(NodeKind.EDGE)
     assert observer.discovery.reachable
 
@@ -219,11 +219,11 @@ async def test_only_nodes_that_pass_their_check_are_found(world: World) -> None:
     other = await world.member(NodeKind.EDGE)
     await edge.discovery.register(edge.info)
     await other.discovery.register(other.info)
-    await eventually(sees(observer, other), what="only the ready edge being found")
+    await eventually(sees(observer, other), timeout_s=30, what="only the ready edge being found")
     edge.set_ready(True)
-    await eventually(sees(observer, edge, other), what="both edges being found")
+    await eventually(sees(observer, edge, other), timeout_s=30, what="both edges being found")
     other.set_ready(False)
-    await eventually(sees(observer, edge), what="the failing edge vanishing")
+    await eventually(sees(observer, edge), timeout_s=30, what="the failing edge vanishing")
 
 
 async def test_a_change_of_readiness_is_known_without_waiting_for_a_check(
@@ -236,9 +236,9 @@ async def test_a_change_of_readiness_is_known_without_waiting_for_a_check(
     await edge.discovery.register(edge.info)
     for _ in range(2):
         await edge.announce(True)
-        await eventually(sees(observer, edge), what="the edge that is ready now")
+        await eventually(sees(observer, edge), timeout_s=30, what="the edge that is ready now")
         await edge.announce(False)
-        await eventually(sees(observer), what="the edge that is ready no more being gone")
+        await eventually(sees(observer), timeout_s=30, what="the edge that is ready no more being gone")
 
 
 async def test_a_node_that_was_announced_before_it_registers_is_found(
@@ -248,15 +248,19 @@ async def test_a_node_that_was_announced_before_it_registers_is_found(
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
     await edge.announce(True)
     await edge.discovery.register(edge.info)
-    await eventually(sees(observer, edge), what="the edge being found")
+    await eventually(sees(observer, edge), timeout_s=30, what="the edge being found")
 
 
-async def test_a_node_that_leaves_is_gone(world: World) -> None:
+async def test_a_node_that_leaves_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So it is its goodbye that tells, and neither its silence nor a check.
+    monkeypatch.setattr("rillcast.runtime.discovery.consul_discovery.CHECK_INTERVAL", "1h")
+    monkeypatch.setattr("rillcast.runtime.discovery.directory.EXPIRY_S", 3_600)
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
+    await edge.announce(True)
     await edge.discovery.register(edge.info)
-    await eventually(sees(observer, edge), what="the edge being found")
+    await eventually(sees(observer, edge), timeout_s=30, what="the edge being found")
     await edge.discovery.deregister()
-    await eventually(sees(observer), timeout_s=3, what="the edge being gone")
+    await eventually(sees(observer), timeout_s=30, what="the edge being gone")
 
 
 @pytest.mark.parametrize("empty", [False, True], ids=["with its data", "emptied"])
@@ -264,11 +268,13 @@ async def test_what_is_known_stays_known_while_the_registry_is_away_and_after(wo
     observer, edge = await world.member(NodeKind.SIGNALING), await world.member(NodeKind.EDGE)
     await edge.discovery.register(edge.info)
     await edge.announce(True)  # as every node does: else it registers anew as one that has yet to pass its check
-    await eventually(sees(observer, edge), what="the edge being found")
+    await eventually(sees(observer, edge), timeout_s=30, what="the edge being found")
     always = sees(observer, edge)
 
     await world.lose()
-    await eventually(lambda: always() and not observer.discovery.reachable, what="the outage being noticed")
+    await eventually(
+        lambda: always() and not observer.discovery.reachable, timeout_s=30, what="the outage being noticed"
+    )
     await world.restore(empty=empty)
 
     newcomer = await world.member(NodeKind.EDGE)
@@ -281,10 +287,10 @@ async def test_what_is_known_stays_known_while_the_registry_is_away_and_after(wo
             seen_less.append(nodes)
         return newcomer.info.node in nodes
 
-    await eventually(both_found, timeout_s=20, what="a new edge being found")
+    await eventually(both_found, timeout_s=40, what="a new edge being found")
     assert seen_less == []
     late = await world.member(NodeKind.SIGNALING)  # knows nothing from before
-    await eventually(sees(late, edge, newcomer), timeout_s=20, what="the registry knowing both")
+    await eventually(sees(late, edge, newcomer), timeout_s=40, what="the registry knowing both")
 
 
 async def test_a_node_can_start_while_the_registry_is_away(world: World) -> None:
@@ -292,7 +298,7 @@ async def test_a_node_can_start_while_the_registry_is_away(world: World) -> None
     await world.lose()
     await edge.discovery.register(edge.info)
     await world.restore()
-    await eventually(sees(observer, edge), timeout_s=20, what="the edge being found")
+    await eventually(sees(observer, edge), timeout_s=40, what="the edge being found")
 
 
 async def test_a_node_that_left_does_not_come_back(world: World) -> None:
@@ -300,10 +306,10 @@ async def test_a_node_that_left_does_not_come_back(world: World) -> None:
     stays = await world.member(NodeKind.EDGE)
     for member in (edge, stays):
         await member.discovery.register(member.info)
-    await eventually(sees(observer, edge, stays), what="both being found")
+    await eventually(sees(observer, edge, stays), timeout_s=30, what="both being found")
     await edge.discovery.deregister()
     await world.lose()
     await world.restore(empty=True)
     late = await world.member(NodeKind.SIGNALING)
-    await eventually(sees(late, stays), timeout_s=20, what="only the one that stayed")
-    await eventually(sees(observer, stays), timeout_s=20, what="only the one that stayed")
+    await eventually(sees(late, stays), timeout_s=40, what="only the one that stayed")
+    await eventually(sees(observer, stays), timeout_s=40, what="only the one that stayed")

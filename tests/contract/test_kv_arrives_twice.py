@@ -35,7 +35,7 @@ class Echoing(NatsKeyValue):
 @pytest.fixture
 async def connection() -> AsyncIterator[NatsConnection]:
     async with nats_server() as server:
-        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=5), "test")
+        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=30), "test")
         await connection.open()
         yield connection
         await connection.close()
