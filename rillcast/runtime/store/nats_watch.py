@@ -16,6 +16,7 @@ from nats.js import JetStreamContext, api
 
 from rillcast.runtime import metrics
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -141,32 +142,30 @@ class Feed:
         try:
             await subscription.unsubscribe()
             if consumer:
-                await self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer)
+                await heeding(self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("A consumer was not removed, the server does it", bucket=self._bucket.name, reason=str(error))
 
     async def _start(self, heartbeat_s: float) -> int:
         """Make subscription and consumer; how many entries come first."""
-        await self._bucket.ensure()
+        await heeding(self._bucket.ensure())
         self._queue = asyncio.Queue(_QUEUE)
         self._delivered = 0
         self._stale = False
         inbox = self._bucket.client.new_inbox()
         self._subscription = await self._bucket.client.subscribe(inbox, cb=self._queue.put)
-        info = await self._bucket.jetstream().add_consumer(
-            self._bucket.stream,
-            api.ConsumerConfig(
-                deliver_subject=inbox,
-                deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
-                ack_policy=api.AckPolicy.NONE,
-                filter_subject=f"{self._bucket.prefix}>",
-                replay_policy=api.ReplayPolicy.INSTANT,
-                idle_heartbeat=heartbeat_s,
-                max_deliver=1,
-                mem_storage=True,
-                num_replicas=1,
-            ),
+        config = api.ConsumerConfig(
+            deliver_subject=inbox,
+            deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
+            ack_policy=api.AckPolicy.NONE,
+            filter_subject=f"{self._bucket.prefix}>",
+            replay_policy=api.ReplayPolicy.INSTANT,
+            idle_heartbeat=heartbeat_s,
+            max_deliver=1,
+            mem_storage=True,
+            num_replicas=1,
         )
+        info = await heeding(self._bucket.jetstream().add_consumer(self._bucket.stream, config))
         self._consumer = info.name
         self._hears()
         return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)

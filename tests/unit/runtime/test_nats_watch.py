@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.nats_watch import Feed, entry_of
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.eventually import eventually, within
 
 DELETED = {"KV-Operation": "DEL"}
@@ -306,3 +307,53 @@ async def test_without_a_connection_nothing_is_given_back() -> None:
     bucket.connected = False
     await feed.stop()
     assert bucket.inboxes[0].gone == []
+
+
+class DeafBucket(FakeBucket):
+    """Takes a moment for each question, and swallows a cancellation that comes then, as nats-py on Python 3.11."""
+
+    def __init__(self, deaf: str) -> None:
+        super().__init__()
+        self.deaf = deaf
+        self.asked = asyncio.Event()
+
+    async def ensure(self) -> None:
+        await self._answer("is it there")
+        await super().ensure()
+
+    async def _add(self, stream: str, config: api.ConsumerConfig) -> Any:
+        await self._answer("make a consumer")
+        return await super()._add(stream, config)
+
+    async def _delete(self, stream: str, name: str) -> None:
+        await self._answer("give it back")
+        await super()._delete(stream, name)
+
+    async def _answer(self, question: str) -> None:
+        if question == self.deaf:
+            self.asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("deaf", ["is it there", "make a consumer", "give it back"])
+async def test_a_follower_in_a_group_ends_with_it_whenever_that_is(deaf: str) -> None:
+    """A group cancels its tasks once only, however often it is cancelled itself."""
+    bucket = DeafBucket(deaf)
+    feed = Feed(bucket)
+
+    async def follow() -> None:
+        async for _ in feed.entries():
+            pass
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow())
+
+    running = asyncio.create_task(run())
+    if deaf == "give it back":
+        await eventually(lambda: bucket.inboxes)
+        feed.restart()
+    await bucket.asked.wait()
+    async with within(5, "the end of the group"):
+        await cancelled(running)
