@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
 from rillcast.media.protocol import HeaderExtensions, SendTrack
@@ -15,7 +16,6 @@ from rillcast.media.sdp.codecs import (
     VIDEO_FEEDBACK,
     Payload,
     format_parameters,
-    no_common_codec,
     parse_payloads,
     without_parameters,
 )
@@ -115,25 +115,29 @@ def offer_play(streams: Sequence[SentStream], local: LocalTransport) -> PlayOffe
 
 
 def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
-    """Take the client's answer. An m-line that it refuses drops out. Raises `RillcastError`: BAD_REMOTE_DESCRIPTION,
-    or NO_COMMON_CODEC when it refuses all of them."""
+    """Take the client's answer. An m-line that it refuses (port 0), or does not want (`inactive`), drops out. Raises
+    `RillcastError`: BAD_REMOTE_DESCRIPTION, or NO_COMMON_CODEC when it takes nothing, or refuses all videos: browsers
+    do so when they have none of the codecs."""
     document = parse_document(answer_sdp)
     if len(document.sections) != len(offer.lines):
         raise bad(f"the answer has {len(document.sections)} m-lines, the offer {len(offer.lines)}")
     ids = ExtensionMap()
     used: list[MediaSection] = []
+    refused: list[OfferedLine] = []
     chosen: list[tuple[SendTrack, OfferedLine, Payload]] = []
     for track, line, section in zip(offer.send, offer.lines, document.sections, strict=True):
         if section.kind != line.kind or section.mid not in ("", line.mid):
             raise bad(f"{section.label} of the answer does not belong to m-line {section.index} of the offer")
         payload = _answered_payload(line, section) if section.direction in ("recvonly", "sendrecv") else None
+        if section.port == 0 and line.kind == MediaKind.VIDEO:
+            refused.append(line)
         if section.port == 0 or payload is None:
             continue
         ids.accept(section, TO_VIEWER[line.kind], "recvonly")
         used.append(section)
         chosen.append((track, line, payload))
-    if not used:
-        raise no_common_codec([], [payload.codec for line in offer.lines for payload in line.payloads])
+    if not used or (refused and all(line.kind != MediaKind.VIDEO for _, line, _ in chosen)):
+        raise _refusal(refused if used else offer.lines)
     role = role_from_answer(remote_setup(document, used))
     return PlayNegotiation(
         sdp=None,
@@ -146,6 +150,13 @@ def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
             for track, line, payload in chosen
         ),
     )
+
+
+def _refusal(lines: Sequence[OfferedLine]) -> RillcastError:
+    kinds = " and ".join(dict.fromkeys(line.kind for line in lines))
+    codecs = ", ".join(dict.fromkeys(payload.codec for line in lines for payload in line.payloads))
+    text = f"no common codec: the client refuses {kinds}; possible here: {codecs}"
+    return RillcastError(ErrorCode.NO_COMMON_CODEC, text)
 
 
 def _offered_lines(streams: Sequence[SentStream]) -> tuple[OfferedLine, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from aiortc.sdp import SessionDescription
 from sdp_samples import LOCAL, PLAYERS, audio, lines, sections, sources, vector, video
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import TrackId
 from rillcast.contracts.records import TrackRecord
 from rillcast.media.sdp import (
     PlayNegotiation,
@@ -108,12 +110,32 @@ def test_captured_answers_are_accepted(answer: str, tracks: tuple[TrackRecord, .
     assert negotiation.extensions.abs_send_time == 2
 
 
-def test_a_refused_m_line_drops_out() -> None:
-    negotiation = accept_play_answer(offer(video(), audio()), vector("firefox-esr-answer-h264"))
+def test_an_m_line_that_is_not_wanted_drops_out() -> None:
+    answer = vector("firefox-esr-answer-vp8").replace("a=recvonly", "a=inactive", 1)
+    negotiation = accept_play_answer(offer(video("VP8"), audio()), answer)
     assert [track.kind for track in negotiation.send] == ["audio"]
     assert groups(negotiation) == {"a0": 1}
     assert negotiation.codecs(0) == {"a0": "opus"}
     assert negotiation.extensions.abs_send_time == 0
+
+
+def test_who_has_none_of_the_videos_codecs_is_told_and_not_given_the_sound_alone() -> None:
+    with pytest.raises(RillcastError, match="the client refuses video; possible here: H264") as caught:
+        accept_play_answer(offer(video(), audio()), vector("firefox-esr-answer-h264"))
+    assert caught.value.code is ErrorCode.NO_COMMON_CODEC
+
+
+def test_one_of_two_videos_may_be_refused() -> None:
+    second = msgspec.structs.replace(video("H264"), track=TrackId("v1"), mid="v1")
+    answer = vector("firefox-esr-answer-vp8")
+    head, seen, heard = answer.partition("m=video")[0], *("m=" + part for part in answer.split("m=")[1:])
+    assert seen.startswith("m=video") and heard.startswith("m=audio")
+    refused = (
+        "m=video 0 UDP/TLS/RTP/SAVPF 120\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:2\r\na=rtpmap:120 VP8/90000\r\n"
+    )
+    made = offer(video("VP8"), audio(), second)
+    negotiation = accept_play_answer(made, head + seen + heard + refused)
+    assert negotiation.codecs(0) == {"v0": "VP8", "a0": "opus"}
 
 
 def test_refusing_everything_is_no_common_codec() -> None:
