@@ -76,7 +76,7 @@ class Peer:
     async def _post(self, url: str, *, at_last: bool = False) -> None:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         offer, headers = self._pc.localDescription.sdp, {"Content-Type": "application/sdp"}
-        async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as http:
             answer = await http.post(url, content=offer, headers=headers)
             while at_last and answer.status_code != 201:
                 self.refused += 1

@@ -94,6 +94,10 @@ class Observation(msgspec.Struct, frozen=True):
     def heard(self, name: str) -> bool:
         return any(event[1] == name for event in self.events)
 
+    def heard_since(self, before: Observation, name: str) -> bool:
+        """The same, but after that earlier look at this page."""
+        return any(event[1] == name for event in self.events[len(before.events) :])
+
     @property
     def frames_decoded(self) -> int:
         return max((connection.frames_decoded for connection in self.connections), default=0)

@@ -26,8 +26,11 @@ from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import own_share
 
 ROOT = Path(__file__).resolve().parents[2]
-UP_TIMEOUT_S = 60.0
-DOWN_TIMEOUT_S = 20.0
+UP_TIMEOUT_S = 100.0
+"""More than `rillcast up` allows itself, so that it is the one that says what is missing."""
+DOWN_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 15.0
+"""Of signaling: longer than any wait of its own for a node."""
 CONDITION_TIMEOUT_S = 25.0
 POLL_S = 0.1
 
@@ -62,7 +65,7 @@ class ClusterView:
     def __init__(self, base: str, token: str) -> None:
         """`base`: where that instance is reached, as ``http://host:port``. `token`: what operators show it."""
         self.base = base
-        self._http = httpx.AsyncClient(timeout=5.0, trust_env=False, headers={"ProxyAuthorization": token})
+        self._http = httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False, headers={"ProxyAuthorization": token})
 
     def show(self, token: str) -> None:
         """Another token from now on."""
@@ -136,13 +139,17 @@ class Cluster(ClusterView):
     def __init__(self, process: asyncio.subprocess.Process, folder: Path, first_port: int) -> None:
         super().__init__(f"http://127.0.0.1:{first_port}", RunFolder(folder / "run").token())
         self._process = process
+        self._signaling_admin = ""
         self.folder = folder
         self.first_port = first_port
 
     async def doubtful(self) -> dict[str, str]:
-        """What signaling thinks of nodes that are not as they should be."""
-        (signaling,) = (node.info for node in (await self.status()).nodes if node.info.kind is NodeKind.SIGNALING)
-        nodes = (await self._http.get(f"http://{signaling.admin_address}/readyz")).json()["nodes"]
+        """What signaling thinks of nodes that are not as they should be. One question: what it thinks may last for a
+        few seconds only."""
+        if not self._signaling_admin:
+            (signaling,) = (node.info for node in (await self.status()).nodes if node.info.kind is NodeKind.SIGNALING)
+            self._signaling_admin = signaling.admin_address
+        nodes = (await self._http.get(f"http://{self._signaling_admin}/readyz")).json()["nodes"]
         doubtful: dict[str, str] = nodes["doubtful"]
         return doubtful
 
@@ -258,6 +265,25 @@ async def _came_up(process: asyncio.subprocess.Process, first: int, folder: Path
             raise AssertionError(f"not up after {UP_TIMEOUT_S:.0f} s: {log.read_text()[-2000:]}")
         await asyncio.sleep(POLL_S)
     return True
+
+
+def process_of(running: Cluster, node: str) -> psutil.Process:
+    """The process of a node; AssertionError while there is none. Others may end while this looks at them."""
+    for process in running.processes():
+        with suppress(psutil.Error):
+            if node in process.environ().values():
+                return process
+    raise AssertionError(f"{node} does not run")
+
+
+def edge_with_media_port(running: Cluster, port: int) -> str:
+    """The edge that serves media at this port."""
+    for process in running.processes():
+        with suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get("RILLCAST_EDGE_MEDIA_PORT") == str(port):
+                return environment["RILLCAST_EDGE_NODE_ID"]
+    raise AssertionError(f"no edge has media port {port}")
 
 
 def _name(name: str, labels: dict[str, str]) -> str:

@@ -9,21 +9,25 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Playwright, async_playwright
+from playwright.async_api import Playwright, async_playwright, expect
 
-from tests.e2e.browser import Strangers, bundle_clients, chromium, website
+from tests.e2e.browser import PAGE_TIMEOUT_MS, Strangers, bundle_clients, chromium, website
 from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.publishers import make_source
 
 HERE = Path(__file__).resolve().parent
+TEST_TIMEOUT_S = 180
+"""With the clusters and browsers that begin with it, on a busy machine. Waits inside say sooner what is missing."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.timeout(90))
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,6 +60,7 @@ async def rillcast(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def driver() -> AsyncIterator[Playwright]:
     """What starts browsers."""
+    expect.set_options(timeout=PAGE_TIMEOUT_MS)
     async with async_playwright() as playwright:
         yield playwright
 
@@ -71,6 +76,13 @@ async def strangers(tmp_path_factory: pytest.TempPathFactory, driver: Playwright
         with_camera = await stack.enter_async_context(chromium(driver, camera=True))
         without = await stack.enter_async_context(chromium(driver, camera=False))
         yield Strangers(with_camera, without, site)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for ffmpeg to publish, in a folder for logs."""
+    need(imageio_ffmpeg.get_ffmpeg_exe(), "ffmpeg")
+    return await make_source(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture

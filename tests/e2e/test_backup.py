@@ -13,31 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import imageio_ffmpeg
-import pytest
-import pytest_asyncio
 
 from tests.e2e.browser import Observation, Stranger, Strangers
 from tests.e2e.cluster import ROOT, Cluster, until
-from tests.e2e.conftest import need
-from tests.e2e.publishers import ffmpeg_whip, killed, make_source, running
+from tests.e2e.publishers import ffmpeg_whip, killed, running
 
 SHOW_WIDTH, SLATE_WIDTH = 640, 320
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a moving picture, `source.mkv`, and a still one, `slate.png`."""
-    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    need(ffmpeg, "ffmpeg")
-    folder = tmp_path_factory.mktemp("backup")
-    await make_source(folder)
-    picture = (
-        *("-f", "lavfi", "-i", f"smptebars=size={SLATE_WIDTH}x180"),
-        *("-frames:v", "1", str(folder / "slate.png")),
+async def make_slate(folder: Path) -> Path:
+    """A still picture."""
+    path = folder / "slate.png"
+    picture = ("-f", "lavfi", "-i", f"smptebars=size={SLATE_WIDTH}x180", "-frames:v", "1", str(path))
+    process = await asyncio.create_subprocess_exec(
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *picture)
     )
-    process = await asyncio.create_subprocess_exec(ffmpeg, "-loglevel", "error", "-y", *picture)
     assert await process.wait() == 0
-    return folder
+    return path
 
 
 def documented(picture: Path, url: str) -> tuple[str, ...]:
@@ -68,24 +60,24 @@ async def all_show(width: int, what: str, *viewers: Stranger) -> None:
     await asyncio.gather(*(viewer.until(shows(width), what) for viewer in viewers))
 
 
-async def stayed(viewer: Stranger) -> None:
-    """The page has the one peer connection that it began with, as it was agreed on."""
+async def stayed(viewer: Stranger, before: Observation) -> None:
+    """The page has the one peer connection with which it watched before, as it was agreed on."""
     seen = await viewer.until_watching()
-    assert (seen.made, len(seen.connections)) == (1, 1)
+    assert (seen.made, len(seen.connections)) == (before.made, 1)
     assert seen.first is not None
     assert (seen.first.state, seen.first.tracks, seen.first.negotiations) == ("connected", 2, 1)
-    assert not seen.heard("play_finished")
+    assert not seen.heard_since(before, "play_finished")
 
 
 async def test_a_frozen_publisher_is_stood_in_for_and_comes_back(
-    rillcast: Cluster, strangers: Strangers, stream: str, folder: Path
+    rillcast: Cluster, strangers: Strangers, stream: str, source: Path, tmp_path: Path
 ) -> None:
     slate = f"{stream}-slate"
-    show = ffmpeg_whip(folder / "source.mkv", rillcast.whip(stream))
-    backup = documented(folder / "slate.png", rillcast.whip(slate))
+    show = ffmpeg_whip(source, rillcast.whip(stream))
+    backup = documented(await make_slate(tmp_path), rillcast.whip(slate))
     async with (
-        killed(*show, log=folder / "show.log") as publisher,
-        running(*backup, log=folder / "slate.log"),
+        killed(*show, log=tmp_path / "show.log") as publisher,
+        running(*backup, log=tmp_path / "slate.log"),
         strangers.open() as by_sdk,
         strangers.open() as by_whep,
         strangers.open() as late,
@@ -95,19 +87,20 @@ async def test_a_frozen_publisher_is_stood_in_for_and_comes_back(
         assert (await rillcast.request("PUT", url, json={"backupStreamId": slate})).json()["success"]
         await by_sdk.call("sdkPlay", url=rillcast.websocket(), stream=stream)
         await by_whep.call("whepPlay", url=rillcast.whep(stream))
-        await asyncio.gather(by_sdk.until_watching(), by_whep.until_watching())
+        before = list(await asyncio.gather(by_sdk.until_watching(), by_whep.until_watching()))
 
         with frozen(publisher):
             await all_show(SLATE_WIDTH, "the backup", by_sdk, by_whep)
-            entry = await rillcast.stream(stream)
-            assert entry is not None
-            assert entry.backup == slate
+            await until(
+                lambda: rillcast.stream(stream), lambda entry: entry and entry.backup == slate, "the status tells of it"
+            )
             await late.call("whepPlay", url=rillcast.whep(stream))
             await all_show(SLATE_WIDTH, "the backup for who joins meanwhile", late)
-            await asyncio.gather(*(viewer.until_frames_go_on() for viewer in (by_sdk, by_whep, late)))
+            goes_on = await asyncio.gather(*(viewer.until_frames_go_on() for viewer in (by_sdk, by_whep, late)))
+            before.append(goes_on[-1])
 
         await all_show(SHOW_WIDTH, "the publisher", by_sdk, by_whep, late)
-        await asyncio.gather(*(stayed(viewer) for viewer in (by_sdk, by_whep, late)))
+        await asyncio.gather(*map(stayed, (by_sdk, by_whep, late), before))
         await until(lambda: rillcast.stream(stream), lambda entry: entry and entry.backup is None, "no backup is shown")
         shown = (await rillcast.request("GET", url)).json()
         assert (shown["backupStreamId"], shown["onBackup"]) == (slate, None)

@@ -16,7 +16,6 @@ from tests.chaos.network import missing
 from tests.chaos.viewers import SDK, Watchers, stage
 from tests.e2e.browser import Strangers
 from tests.e2e.conftest import need
-from tests.e2e.publishers import make_source
 
 SIZE = Size(consul=0, signaling=1, origin=1, edge=2, transcoder=0)
 ALWAYS = "nats-frozen"
@@ -26,13 +25,14 @@ HOLD_S = 8.0
 """Longer than a lease, and shorter than the patience of the client of NATS (9 s)."""
 
 
-@pytest.mark.timeout(150)
-async def test_nobody_is_lost_by_faults_that_a_seed_has_chosen(strangers: Strangers, tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+async def test_nobody_is_lost_by_faults_that_a_seed_has_chosen(
+    strangers: Strangers, source: Path, tmp_path: Path
+) -> None:
     need(not missing(), f"network of machines: {missing()}")
     seed = int(os.environ.get("RILLCAST_CHAOS_SEED", USUAL_SEED))
     rng = random.Random(seed)
     names = (ALWAYS, rng.choice(MAY_HAPPEN))
-    source = await make_source(tmp_path)
     async with chaos_cluster(tmp_path, SIZE) as cluster, stage(cluster, strangers, source, watch=(SDK,)) as on:
         for name in names:
             fault = next(fault for fault in FAULTS if fault.name == name)

@@ -9,9 +9,8 @@ from rillcast.contracts.messages.drains import DrainCount
 from rillcast.contracts.words import DrainPhase
 from rillcast.testing.eventually import within
 from tests.e2e.browser import Strangers
-from tests.e2e.cluster import Cluster, until
+from tests.e2e.cluster import Cluster, edge_with_media_port, until
 from tests.e2e.load import ROOT
-from tests.e2e.test_node_failures import edge_with_media_port
 
 
 async def drain(running: Cluster, *arguments: str) -> tuple[int, str]:
@@ -36,16 +35,22 @@ async def test_a_viewer_is_moved_and_the_edge_takes_viewers_again_when_it_is_und
         await publisher.call("sdkPublish", url=rillcast.websocket(), stream=stream)
         await rillcast.live(stream)
         await viewer.call("sdkPlay", url=rillcast.websocket(), stream=stream)
-        first = (await viewer.until_watching()).first
+        watched = await viewer.until_watching()
+        first = watched.first
         assert first is not None
         edge = edge_with_media_port(rillcast, first.port)
+
+        async def viewers() -> float:
+            return await rillcast.metric(edge, "rillcast_edge_viewers")
+
+        await until(viewers, lambda count: count == 1, "those of earlier tests are gone", 60)
         try:
             code, said = await drain(rillcast, edge, "--deadline", "40")
 
             assert code == 0, said
             assert f"{edge} drained: viewers 1 moved, 0 left" in said
             await viewer.until(lambda seen: seen.first and seen.first.port not in {0, first.port}, "another edge")
-            assert (await viewer.until_frames_go_on()).made == 1, "the peer connection is the same"
+            assert (await viewer.until_frames_go_on()).made == watched.made, "the peer connection is the same"
             report = next(one for one in (await rillcast.status()).nodes if one.info.node == edge)
             assert report.drain is not None
             assert report.drain.phase is DrainPhase.DRAINED

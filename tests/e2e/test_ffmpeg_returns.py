@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
-import pytest_asyncio
 
 from rillcast.contracts.words import Role
 from rillcast.runtime.tasks.cancel import cancelled
@@ -21,18 +19,11 @@ from services.origin.domain.takeover import SILENT_S
 from services.signaling.core.domain.holds import SETTLED_MS
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import ROOT, Cluster, cluster, until
-from tests.e2e.conftest import need
 from tests.e2e.protected_app import APP, LIFE_S, SECRET, jwt, one_time, protected
-from tests.e2e.publishers import ffmpeg_whip, killed, make_source, running
-from tests.e2e.test_node_failures import process_of
+from tests.e2e.publishers import ffmpeg_whip, killed, running
+from tests.e2e.test_node_failures import end
 
 OFFER = (ROOT / "tests" / "vectors" / "sdp" / "chromium-156-publish-h264.sdp").read_bytes()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need(imageio_ffmpeg.get_ffmpeg_exe(), "ffmpeg")
-    return await make_source(tmp_path_factory.mktemp("source"))
 
 
 @asynccontextmanager
@@ -179,7 +170,7 @@ async def test_ffmpeg_whose_origin_ends_has_its_stream_again_before_the_lease_is
         command = ffmpeg_whip(source, running.whip(stream))
         async with published_by_a_loop(*command, log=log):
             live = await running.live(stream)
-            process_of(running, live.origin).send_signal(how)
+            await end(running, live.origin, how)
             again = await until(
                 lambda: running.stream(stream),
                 lambda now: now is not None and now.media_flowing and now.epoch > live.epoch,

@@ -14,11 +14,11 @@ import pytest
 from rillcast.contracts.status import StreamStatus
 from rillcast.testing.eventually import within
 from tests.e2e.browser import Stranger, Strangers
-from tests.e2e.cluster import Cluster, until
-from tests.e2e.test_ladder import process_of
+from tests.e2e.cluster import Cluster, process_of, until
 
 RUNGS = [{"height": 360, "videoBitrate": 600_000}, {"height": 180, "videoBitrate": 200_000}]
-END_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 30.0
+TRIES = 3
 
 
 @asynccontextmanager
@@ -80,23 +80,49 @@ async def test_rungs_of_a_broadcast_come_and_go_while_it_is_live(rillcast: Clust
 async def test_a_viewer_without_the_publishers_codec_who_comes_before_the_rung_gets_it_when_it_is_there(
     rillcast: Cluster, strangers: Strangers, stream: str, way: str
 ) -> None:
-    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+    async with strangers.open(camera=True) as publisher:
         await publisher.call("whipPublish", url=rillcast.whip(stream, "live"), codec="VP8")
         assert "H264" not in (await rillcast.live(stream)).codecs
-        waited = await waits(rillcast)
-
-        with transcoder_held(rillcast):
-            url = f"{rillcast.base}/live/rest/v2/broadcasts/{stream}"
-            await rillcast.request("PUT", url, json={"encoderSettingsList": RUNGS[1:]})
-            playing = asyncio.create_task(play_h264(rillcast, viewer, stream, way))
-            await until(lambda: awaiting(rillcast), lambda count: count == 1, "the viewer is kept waiting")
-        await playing
-        seen = await viewer.until_watching()
+        for _ in range(TRIES):
+            async with strangers.open() as viewer:
+                if await is_in_time(rillcast, viewer, stream, way):
+                    seen = await viewer.until_watching()
+                    break
+            await take_rungs_back(rillcast, stream)
+        else:
+            raise AssertionError(f"the rung came too late for each of {TRIES} viewers")
 
         assert seen.first is not None
         assert seen.first.video_codec == "video/H264"
         assert seen.picture.height == 180
-        assert await waits(rillcast) == waited + 1
+
+
+async def is_in_time(rillcast: Cluster, viewer: Stranger, stream: str, way: str) -> bool:
+    """Whether a rung is there before the viewer has waited for it for too long. On a busy machine the transcoder may
+    need more than the three seconds for which viewers are kept: then this one was told to come again."""
+    before = await waits(rillcast)
+    with transcoder_held(rillcast):
+        url = f"{rillcast.base}/live/rest/v2/broadcasts/{stream}"
+        await rillcast.request("PUT", url, json={"encoderSettingsList": RUNGS[1:]})
+        playing = asyncio.create_task(play_h264(rillcast, viewer, stream, way))
+        await until(lambda: awaiting(rillcast), lambda count: count == 1, "the viewer is kept waiting")
+    try:
+        after = await until(lambda: waits(rillcast), lambda now: now != before, "the viewer waits no longer")
+        late = after["late"] > before["late"]
+        assert late or after["ok"] == before["ok"] + 1
+        if not late:
+            await playing
+        return not late
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+
+
+async def take_rungs_back(rillcast: Cluster, stream: str) -> None:
+    await until(lambda: rillcast.stream(stream), lambda seen: seen and "H264" in seen.codecs, "the rung is there")
+    url = f"{rillcast.base}/live/rest/v2/broadcasts/{stream}"
+    await rillcast.request("PUT", url, json={"encoderSettingsList": []})
+    await until(lambda: rillcast.stream(stream), lambda seen: seen and "H264" not in seen.codecs, "no rung is there")
 
 
 async def play_h264(rillcast: Cluster, viewer: Stranger, stream: str, way: str) -> None:
@@ -108,15 +134,17 @@ async def play_h264(rillcast: Cluster, viewer: Stranger, stream: str, way: str) 
 
 
 async def of_all_edges(rillcast: Cluster, name: str) -> float:
-    return sum([await rillcast.metric(edge, name) for edge in ("edge-1", "edge-2")])
+    return sum(await asyncio.gather(*(rillcast.metric(edge, name) for edge in ("edge-1", "edge-2"))))
 
 
 async def awaiting(rillcast: Cluster) -> float:
     return await of_all_edges(rillcast, "rillcast_edge_viewers_awaiting_rungs")
 
 
-async def waits(rillcast: Cluster) -> float:
-    return await of_all_edges(rillcast, "rillcast_edge_rung_waits_total{outcome=ok}")
+async def waits(rillcast: Cluster) -> dict[str, float]:
+    """How many ended, by outcome."""
+    name = "rillcast_edge_rung_waits_total"
+    return {how: await of_all_edges(rillcast, f"{name}{{outcome={how}}}") for how in ("ok", "late")}
 
 
 @contextmanager

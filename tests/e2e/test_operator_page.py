@@ -97,7 +97,7 @@ async def test_a_session_that_ended_elsewhere_leads_back_to_the_door(rillcast: C
         await sign_in(page, name, PASSWORD)
         await expect(page.locator("#inside")).to_be_visible()
         await rillcast.request("DELETE", f"{rillcast.base}/rest/v2/users/{name}")
-        await expect(page.locator("#door")).to_be_visible(timeout=10_000)
+        await expect(page.locator("#door")).to_be_visible()
 
 
 async def test_an_operator_of_one_app_is_told_so_and_can_sign_out(rillcast: Cluster, strangers: Strangers) -> None:
@@ -132,4 +132,4 @@ async def test_on_a_phone_the_summary_has_the_whole_width(rillcast: Cluster, str
             assert box["width"] > PHONE["width"] / 2
             return bool(await page.evaluate(BEYOND) == 0)
 
-        await eventually(fits, 5.0, "a summary that can be read")
+        await eventually(fits, 25.0, "a summary that can be read")

@@ -76,8 +76,8 @@ async def test_viewer_keeps_its_session_when_the_publisher_reloads(
         assert not any(kind == "error" for kind, _, _ in started.events)
 
         after = await viewer.until_frames_go_on()
-        assert after.made == before.made == 1
+        assert after.made == before.made
         assert after.first is not None
         assert after.first.state == "connected"
-        assert not after.heard("play_finished")
+        assert not after.heard_since(before, "play_finished")
         assert (await rillcast.live(stream)).epoch >= epoch

@@ -22,7 +22,7 @@ async def test_sigterm_leaves_nothing_behind(strangers: Strangers, stream: str, 
         code = await running.terminate()
 
         assert code == 0
-        gone, alive = psutil.wait_procs(processes, timeout=5)
+        gone, alive = psutil.wait_procs(processes, timeout=30)
         assert not alive
         assert len(gone) == len(processes)
         assert running.tracebacks() == []

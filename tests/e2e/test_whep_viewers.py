@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import imageio_ffmpeg
-import pytest
-import pytest_asyncio
-
 from tests.e2e.browser import Strangers
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.conftest import need
-from tests.e2e.publishers import HERE, ffmpeg_whip, has_gstreamer, make_source, running, tail
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need(imageio_ffmpeg.get_ffmpeg_exe(), "ffmpeg")
-    return await make_source(tmp_path_factory.mktemp("source"))
+from tests.e2e.publishers import HERE, ffmpeg_whip, has_gstreamer, running, tail
 
 
 async def decodes(url: str, codec: str, log: Path) -> None:

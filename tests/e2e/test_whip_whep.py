@@ -6,20 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
-import pytest_asyncio
 
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.conftest import need
-from tests.e2e.publishers import ffmpeg_whip, gstreamer_whip, has_gstreamer, make_source, running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need(imageio_ffmpeg.get_ffmpeg_exe(), "ffmpeg")
-    return await make_source(tmp_path_factory.mktemp("source"))
+from tests.e2e.publishers import ffmpeg_whip, gstreamer_whip, has_gstreamer, running
 
 
 @asynccontextmanager
