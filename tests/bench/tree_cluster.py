@@ -239,6 +239,11 @@ class TreeCluster:
             for zone in zones
         }
 
+    def standing(self) -> list[str]:
+        """At which edges, of those that were not killed, a viewer's picture stands."""
+        found = ((crowd, viewer) for crowd in self.crowds for viewer in crowd.run.standstills.standing(1_000_000))
+        return [at for crowd, viewer in found if (at := crowd.nodes[viewer % len(crowd.nodes)]) not in crowd.killed]
+
     async def kill(self, name: str, settle_s: float = AFTER_KILL_S) -> Gaps:
         """Kill an edge, and see what the viewers at the others see of it."""
         hops = {edge.name: self.hops_below(edge.name, name) for edge in self.edges}

@@ -75,7 +75,7 @@ class Door:
     async def ids(self) -> list[str]:
         """The streams that are in the store."""
         store = NatsKeyValue(self._connection, subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S)
-        await store.open(5)
+        await store.open(30)
         found = [await store.get(stream_key(AppName("live"), StreamId(_stream(n)))) for n in range(PUBLISHES)]
         return [_stream(n) for n, entry in enumerate(found) if entry is not None and entry.value is not None]
 
@@ -142,8 +142,8 @@ async def test_of_publishers_that_never_send_nothing_is_left(door: Door) -> None
         return await door.tasks() <= tasks
 
     await asyncio.gather(*(one(number) for number in range(PUBLISHES)))
-    await eventually(door.nothing_is_left, 30, "the end of all newcomers", every_s=0.2)
-    await eventually(no_task_more, 30, "the end of all that was done on the side", every_s=0.2)
+    await eventually(door.nothing_is_left, 60, "the end of all newcomers", every_s=0.2)
+    await eventually(no_task_more, 60, "the end of all that was done on the side", every_s=0.2)
 
     assert await door.figure("rillcast_origin_newcomers_ended_total") - before >= PUBLISHES / 2
     assert await door.figure("rillcast_origin_epoch_changes_total") == 0

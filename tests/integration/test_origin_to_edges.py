@@ -33,11 +33,13 @@ from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually, within
-from rillcast.testing.pictures import MovingPicture
+from rillcast.testing.pictures import FRAMES_PER_SECOND, MovingPicture
 from rillcast.testing.servers import NatsServer, free_port, nats_server
 
 APP, STREAM = AppName("live"), StreamId("s1")
 SIGNALING = NodeId("sig-test")
+ANSWER_S = 10.0
+"""Of a node on a busy machine."""
 
 
 class Service:
@@ -65,7 +67,7 @@ class Service:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", f"services.{self._kind}", env=self._environment
         )
-        await eventually(self._wired, 30, f"{self._kind} being wired", every_s=0.05)
+        await eventually(self._wired, 90, f"{self._kind} being wired", every_s=0.05)
 
     async def kill(self) -> None:
         if self.process.returncode is None:
@@ -73,6 +75,7 @@ class Service:
             await self.process.wait()
 
     async def metric(self, name: str) -> float:
+        """A gauge or counter: of all its labels together, or of those that `name` has as they are written."""
         async with httpx.AsyncClient(trust_env=False) as client:
             text = (await client.get(f"http://127.0.0.1:{self.admin_port}/metrics")).text
         return sum(
@@ -111,7 +114,8 @@ class Cluster:
             credential_digest=digest,
             has_credentials=True,
         )
-        answer = await self.bus.request(subjects.origin_publish(NodeId(origin)), request, SessionAnswer)
+        subject = subjects.origin_publish(NodeId(origin))
+        answer = await self.bus.request(subject, request, SessionAnswer, timeout_s=ANSWER_S)
         await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         return answer
 
@@ -130,7 +134,7 @@ class Cluster:
         await pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         await pc.setLocalDescription(await pc.createAnswer())
         accept = AnswerRequest(session=offer.session, sdp_answer=pc.localDescription.sdp)
-        await self.bus.request(subjects.edge_accept(NodeId(edge)), accept, Ack)
+        await self.bus.request(subjects.edge_accept(NodeId(edge)), accept, Ack, timeout_s=ANSWER_S)
         return offer.session
 
     async def can_play(self, edge: str) -> bool:
@@ -146,6 +150,7 @@ class Cluster:
             subjects.session_close(NodeKind(node.partition("-")[0]), NodeId(node)),
             CloseRequest(session=session, reason=EndReason.STOPPED),
             CloseAnswer,
+            timeout_s=ANSWER_S,
         )
 
     async def state(self, session: SessionId, wanted: str) -> None:
@@ -154,7 +159,17 @@ class Cluster:
             assert wanted in states, states
             return True
 
-        await eventually(reached, 20, f"{wanted} of {session}")
+        await eventually(reached, 40, f"{wanted} of {session}")
+
+    async def shows(self, node: str, metric: str, wanted: float) -> None:
+        """Wait until a gauge of a node is so high."""
+
+        async def is_so() -> bool:
+            seen = await self.services[node].metric(metric)
+            assert seen == wanted, seen
+            return True
+
+        await eventually(is_so, 20, f"{metric} of {node} being {wanted:g}", every_s=0.1)
 
     async def heard(self, _subject: str, change: SessionChanged) -> None:
         self.changes.append(change)
@@ -166,7 +181,7 @@ class Cluster:
             signaling=SIGNALING,
             **fields,
         )
-        return await self.bus.request(subjects.edge_play(NodeId(edge)), request, SessionAnswer)
+        return await self.bus.request(subjects.edge_play(NodeId(edge)), request, SessionAnswer, timeout_s=ANSWER_S)
 
 
 @asynccontextmanager
@@ -197,10 +212,11 @@ async def peers(count: int) -> AsyncIterator[list[RTCPeerConnection]]:
         await asyncio.gather(*(pc.close() for pc in connections))
 
 
-async def moving_frames(pc: RTCPeerConnection, count: int = 10, timeout_s: float = 20.0) -> None:
-    """Decode frames until the picture moved."""
+async def moving_frames(pc: RTCPeerConnection, count: int = 10) -> None:
+    """Decode frames until the picture moved. On a busy machine there are fewer a second than the publisher means to
+    send."""
     track = next(t.receiver.track for t in pc.getTransceivers() if t.kind == "video")
-    async with within(timeout_s, "the pictures of the track"):
+    async with within(20 + 5 * count / FRAMES_PER_SECOND, "the pictures of the track"):
         frames = [await track.recv() for _ in range(count)]
     greys = {round(float(f.to_ndarray(format="gray").mean())) for f in frames if isinstance(f, av.VideoFrame)}
     assert len(greys) > 2
@@ -216,8 +232,8 @@ async def test_viewers_on_two_edges_watch_one_publisher_through_one_copy_per_edg
         await asyncio.gather(*(moving_frames(pc) for pc in (one, two, three)))
         for session in sessions:
             await c.state(session, "media")
-        assert await c.services["origin-1"].metric("rillcast_origin_relays") == 4
-        assert await c.services["edge-1"].metric("rillcast_edge_relays") == 2
+        await c.shows("origin-1", "rillcast_origin_relays", 4)
+        await c.shows("edge-1", "rillcast_edge_relays", 2)
         await c.close("origin-1", published.session)
         for session in sessions:
             await c.state(session, "closed")
@@ -255,7 +271,7 @@ async def test_a_killed_origin_is_replaced_under_living_viewers() -> None:
         assert restored.restored
         await moving_frames(viewer, count=60)
         assert not any(change.session == session and change.state == "closed" for change in c.changes)
-        assert await c.services["edge-1"].metric("rillcast_edge_relays") == 2
+        await c.shows("edge-1", "rillcast_edge_relays", 2)
 
 
 async def test_the_publisher_returns_to_its_origin_and_viewers_keep_their_sessions() -> None:
@@ -272,4 +288,4 @@ async def test_the_publisher_returns_to_its_origin_and_viewers_keep_their_sessio
         assert restored.restored
         await moving_frames(viewer, count=60)
         assert not any(change.session == session and change.state == "closed" for change in c.changes)
-        assert await c.services["edge-1"].metric("rillcast_edge_relay_opens_total") == 2
+        assert await c.services["edge-1"].metric('rillcast_edge_relay_opens_total{outcome="ok"}') == 2

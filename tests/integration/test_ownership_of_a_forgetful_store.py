@@ -51,6 +51,7 @@ class World:
 
     async def remember(self) -> None:
         await self.server.stop()
+        await eventually(lambda: not self.connection.connected, what="the loss being noticed")
         self.server.copy_data()
         await self._start()
 
@@ -66,7 +67,7 @@ class World:
 
     async def _start(self) -> None:
         await self.server.start()
-        await eventually(lambda: self.connection.connected, what="the reconnect")
+        await eventually(lambda: self.connection.connected, 30, "the reconnect")
 
 
 @pytest.fixture

@@ -16,11 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rillcast.media import protocol as p
+from rillcast.testing.pictures import FRAMES_PER_SECOND
 from tests.integration.plane_rig import Published, Rig, frames, peer, publish, rig, view
 
 COOKIE = 0x2112A442
 USERNAME, INTEGRITY, PRIORITY, USE_CANDIDATE, FINGERPRINT, CONTROLLING = 0x6, 0x8, 0x24, 0x25, 0x8028, 0x802A
 SECONDS = 10
+STALLED_S = 8
+"""Whoever says nothing for so long gets nothing more: `STALLED_US` of the plane's `session/connectivity.rs`."""
 
 
 def nomination(username: str, password: str) -> bytes:
@@ -106,7 +109,7 @@ async def test_a_session_whose_client_is_somewhere_else_sends_no_hello_there() -
         ice, port = r.ice[offered], r.plane.workers[0].media_port
         with victim() as aimed_at:
             aimed_at.check(nomination(f"{ice.local_ufrag}:{ice.remote_ufrag}", ice.local_pwd), port)
-            await r.wait_for(lambda e: isinstance(e, p.SessionClosed) and e.session == offered, 15.0)
+            await r.wait_for(lambda e: isinstance(e, p.SessionClosed) and e.session == offered, 40.0)
             aimed_at.gather()
         assert 0 < aimed_at.went <= 3 * aimed_at.came
 
@@ -119,9 +122,8 @@ async def test_a_viewer_that_sends_no_reports_goes_on_and_one_that_answers_nothi
         await frames(viewer, 2)
         for receiver in viewer.getReceivers():
             vars(receiver)["_send_rtcp"] = nothing
-        for _ in range(3):
-            await frames(viewer, 4 * 30)
+        await frames(viewer, round(1.25 * STALLED_S * FRAMES_PER_SECOND))
         assert r.counted("viewer_stalled") == 0
         vars(viewer.getReceivers()[0].transport.transport._connection)["request_received"] = lambda *_: None
-        await r.wait_for(lambda e: isinstance(e, p.WorkerStats) and e.counters.get("viewer_stalled") == 1, 20.0)
+        await r.wait_for(lambda e: isinstance(e, p.WorkerStats) and e.counters.get("viewer_stalled") == 1, 40.0)
         assert not [e for e in r.events if isinstance(e, p.SessionClosed) and e.session == watching]

@@ -30,7 +30,7 @@ from rillcast.testing.servers import NatsServer, free_port, nats_server
 KEY = Ed25519PrivateKey.generate()
 SEAT_TTL_S = 3
 Seen = TypeVar("Seen")
-START_S = 40.0
+START_S = 60.0
 
 
 def license(total: int, **fields: Any) -> str:
@@ -75,7 +75,7 @@ class Process:
         """SIGTERM, and wait for the orderly end."""
         assert self._process is not None
         self._process.terminate()
-        async with within(20, "the orderly end of the process"):
+        async with within(40, "the orderly end of the process"):
             assert await self._process.wait() == 0
 
     @property
@@ -85,14 +85,14 @@ class Process:
     async def readyz(self) -> dict[str, Any]:
         """What /readyz says; empty while nothing answers."""
         with suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+            async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
                 body: dict[str, Any] = (await client.get(self.admin + "/readyz")).json()
                 return body
         return {}
 
     async def metric(self, line: str) -> float | None:
         """The value of a series as it is written in the text format, labels included."""
-        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
             text = (await client.get(self.admin + "/metrics")).text
         values = [found.rpartition(" ") for found in text.splitlines()]
         return next((float(value) for name, _, value in values if name == line), None)

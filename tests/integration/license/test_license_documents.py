@@ -108,7 +108,7 @@ async def test_a_mounted_file_that_changes_and_breaks_is_followed_without_a_rest
         assert (await c.status()).license_id == "acme-5"
         assert await other.metric("rillcast_license_warning") == 0
         for process in (service, other):
-            assert (await process.readyz())["ready"]
+            await process.ready()
 
 
 def replace(path: Path, document: str) -> None:

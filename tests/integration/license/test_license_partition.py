@@ -62,6 +62,7 @@ async def states(node: Process, last: str) -> list[tuple[str, bool]]:
 
     async def look() -> bool:
         answer = await node.readyz()
+        assert answer, "it does not answer"
         pair = (answer["license"], answer["ready"])
         if pair not in seen:
             seen.append(pair)

@@ -126,7 +126,7 @@ class Machine:
         self.node = ""
         self.incarnation = ""
 
-    async def start(self, *, same_id: bool = False, timeout_s: float = 20.0) -> None:
+    async def start(self, *, same_id: bool = False, timeout_s: float = 40.0) -> None:
         """Start a node and wait for its seat, asking again while refused."""
         self._starts += 1
         self.node = self.node if same_id and self.node else f"{self._name}-{self._starts}"
@@ -297,6 +297,6 @@ async def test_the_process_takes_a_license_by_file_and_by_install_and_shows_it(
         assert (code, "installed (Acme)" in output) == (0, True), output
     finally:
         process.terminate()
-        async with within(20, "the end of the service"):
+        async with within(40, "the end of the service"):
             assert await process.wait() == 0
         await nodes.close()

@@ -11,10 +11,12 @@ from tests.unit.transcoder import cluster as fakes
 
 SOFTWARE = EncoderChoice("ultrafast", hardware=False)
 GOP_S = 2.0
+LEASE_S = 20.0
+"""What codecs do between two renewals may take long on a busy machine. No test waits for the end of a lease."""
 
 
 @asynccontextmanager
-async def cluster(lease_s: float = 2.0) -> AsyncIterator[fakes.Cluster]:
+async def cluster(lease_s: float = LEASE_S) -> AsyncIterator[fakes.Cluster]:
     """See `fakes.cluster`."""
     async with fakes.cluster(lease_s, LadderThreads(SOFTWARE, GOP_S)) as around:
         yield around

@@ -22,7 +22,7 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
         node = await job_with_rungs(around)
         sources = await watching(around, node, "v0.180p", "v0.90p")
         camera = Camera(first_ts=777)
-        async with within(20, "thirty pictures of each rung"):
+        async with within(60, "thirty pictures of each rung"):
             while any(len(frames_of("H264", node.pushed(SourceId(source)))) < 30 for source in sources):
                 node.feed(camera, 1)
                 await asyncio.sleep(0.005)
@@ -55,6 +55,6 @@ async def test_a_viewer_without_the_publishers_codec_gets_a_picture(source: str,
         (pushed,) = node.plane.of(AddPushSource)
         assert pushed.codec == codec
         node.feed(Camera(source), 6)
-        await eventually(lambda: len(frames_of(codec, node.pushed(pushed.source))) == 6)
+        await eventually(lambda: len(frames_of(codec, node.pushed(pushed.source))) == 6, 40, "six pictures")
         pictures = decode(codec, frames_of(codec, node.pushed(pushed.source)))
         assert {(picture.width, picture.height) for picture in pictures} == {(160, 90)}

@@ -19,6 +19,7 @@ from tests.unit.transcoder.cluster import AUDIO, LADDER, SIZED, Cluster, TestNod
 from tests.unit.transcoder.pictures import Camera, frames_of
 
 FRAME_S = 1 / 30
+PATIENCE_S = 40.0
 SLOW_S = 0.07
 """What a slow machine takes for a picture of a slow size: two frame times and more."""
 
@@ -85,7 +86,7 @@ async def tracks_become(around: Cluster, *wanted: str) -> None:
         assert tracks == list(wanted), tracks
         return True
 
-    await eventually(announced, 15, f"the tracks {wanted}")
+    await eventually(announced, PATIENCE_S, f"the tracks {wanted}")
 
 
 async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_comes_back(
@@ -99,7 +100,11 @@ async def test_the_top_rung_is_withdrawn_the_others_and_the_source_go_on_and_it_
             async with filmed(node):
                 await tracks_become(around, "v0.90p")
                 before = len(frames_of("H264", node.pushed(small)))
-                await eventually(lambda: len(frames_of("H264", node.pushed(small))) >= before + 45)
+                await eventually(
+                    lambda: len(frames_of("H264", node.pushed(small))) >= before + 45,
+                    PATIENCE_S,
+                    "pictures of the other rung",
+                )
         assert len(node.plane.of(RemoveRelay)) == 1, "the top rung's"
         assert feed not in {removed.source for removed in node.plane.of(RemoveSource)}
         assert node.running.held == 1
@@ -120,8 +125,12 @@ async def test_without_such_a_node_the_last_rung_goes_on_with_fewer_pictures(mon
         monkeypatch.setattr(overuse_detector.OveruseDetector, "observe", noted)
         with too_slow_from(90, monkeypatch):
             async with filmed(node):
-                await eventually(lambda: overuse_detector.Verdict.GIVE_UP in judged, 15.0, "overload being noticed")
+                await eventually(
+                    lambda: overuse_detector.Verdict.GIVE_UP in judged, PATIENCE_S, "overload being noticed"
+                )
                 before = len(frames_of("H264", node.pushed(source)))
-                await eventually(lambda: len(frames_of("H264", node.pushed(source))) >= before + 20)
+                await eventually(
+                    lambda: len(frames_of("H264", node.pushed(source))) >= before + 20, PATIENCE_S, "pictures"
+                )
         assert (await around.announced()).owner == node.name
         assert node.running.held == 1

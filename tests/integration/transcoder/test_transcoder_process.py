@@ -147,7 +147,7 @@ class Studio:
             self.origin.push_rtp(SourceId(1), packets)
             await asyncio.sleep(max(0.0, begin + self.camera.index / 30 - time.monotonic()))
 
-    async def announced(self, timeout_s: float = 30.0, *, but_not: str = "") -> RenditionRecord:
+    async def announced(self, timeout_s: float = 60.0, *, but_not: str = "") -> RenditionRecord:
 
         async def look() -> RenditionRecord | None:
             entries = [entry.value or b"" for entry in await self.renditions.entries()]
@@ -235,7 +235,7 @@ async def process(server: NatsServer, service: str, **env: str) -> AsyncIterator
         await started.wait()
 
 
-async def received_pictures(studio: Studio, count: int, timeout_s: float = 20.0) -> None:
+async def received_pictures(studio: Studio, count: int, timeout_s: float = 60.0) -> None:
     await eventually(
         lambda: len(frames_of("H264", studio.received)) >= count, timeout_s, f"{count} pictures of the rung"
     )
