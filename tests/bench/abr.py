@@ -219,7 +219,7 @@ async def run(source: str, rounds: int, phases: Sequence[float]) -> list[Round]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         playwright = await stack.enter_async_context(async_playwright())
-        running = await stack.enter_async_context(cluster(folder))
+        running = await stack.enter_async_context(cluster(folder, as_shipped=True))
         link = await stack.enter_async_context(impaired_link(WIDE, server=server))
         await stack.enter_async_context(published(source, playwright, running, folder))
         behind = browser(playwright, *flags(server), executable=wrapper(folder, link))

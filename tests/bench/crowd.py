@@ -28,7 +28,7 @@ async def measure(scale: Scale, say: Say) -> Crowd:
     """Nothing is pinned: the crowd's signalling is the server's and the generator's work at once."""
     with tempfile.TemporaryDirectory() as folder:
         say("crowd: starting a cluster")
-        async with cluster(Path(folder)) as running, published(running, STREAM, VIDEO_BPS):
+        async with cluster(Path(folder), as_shipped=True) as running, published(running, STREAM, VIDEO_BPS):
             url = running.whep(STREAM, APP)
             return await _measure(scale, say, url, Meter(roles_of(running) | {"generator": [_me()]}, "edge"))
 

@@ -39,7 +39,7 @@ async def measure(scale: Scale, say: Say) -> Feedback:
     runs = []
     with tempfile.TemporaryDirectory() as folder, halves() as split:
         say("feedback: starting a cluster")
-        async with cluster(Path(folder)) as running, published(running, STREAM, VIDEO_BPS):
+        async with cluster(Path(folder), as_shipped=True) as running, published(running, STREAM, VIDEO_BPS):
             roles = roles_of(running)
             keep_on(roles["edge"], split.subject)
             for _ in range(scale.feedback_rounds):

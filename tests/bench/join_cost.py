@@ -200,7 +200,7 @@ async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, c
         sides = []
         for code in codes:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            running = await stack.enter_async_context(cluster(folder, code=code))
+            running = await stack.enter_async_context(cluster(folder, code=code, as_shipped=True))
             await stack.enter_async_context(published(running))
             keep_on(running.processes(), cpus.subject)
             sides.append(Side(running))

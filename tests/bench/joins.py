@@ -91,7 +91,7 @@ async def run(count: int, seconds: float, rounds: int) -> Table:
         await bundle_clients(folder)
         site = stack.enter_context(website(folder))
         playwright = await stack.enter_async_context(async_playwright())
-        running = await stack.enter_async_context(cluster(folder))
+        running = await stack.enter_async_context(cluster(folder, as_shipped=True))
         strangers = Strangers(
             await stack.enter_async_context(chromium(playwright, camera=True)),
             await stack.enter_async_context(chromium(playwright, camera=False)),

@@ -29,7 +29,7 @@ async def measure(scale: Scale, say: Say) -> Loopback:
     """The edge, with one media thread, has one CPU; generator, origin, signaling and all others have the rest."""
     with tempfile.TemporaryDirectory() as folder, halves() as split:
         say("loopback: starting a cluster")
-        async with cluster(Path(folder)) as running, published(running, STREAM, VIDEO_BPS):
+        async with cluster(Path(folder), as_shipped=True) as running, published(running, STREAM, VIDEO_BPS):
             roles = roles_of(running)
             keep_on(roles["edge"], split.subject)
             attempt = _Attempt(scale, say, running, roles, split)

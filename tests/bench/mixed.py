@@ -77,7 +77,7 @@ async def watch(source: str, viewers: int, seconds: float, slow_s: float, fast_s
     """Joins, then `seconds` of watching."""
     links = parse_links(f"{LIMITS},3M/700k@{slow_s:g}/3M@{fast_s:g}")
     with tempfile.TemporaryDirectory() as folder:
-        async with cluster(Path(folder)) as running, published(running, source):
+        async with cluster(Path(folder), as_shipped=True) as running, published(running, source):
             plan = Plan(
                 url=running.whep(STREAM, APP),
                 count=viewers,

@@ -51,7 +51,7 @@ async def _janus(scale: Scale, say: Say, split: Halves, loops: int) -> Rival:
 async def _ours(scale: Scale, say: Say, split: Halves) -> Rival:
     say(f"rivals: Rillcast, {scale.janus} viewers")
     with tempfile.TemporaryDirectory() as folder:
-        async with cluster(Path(folder)) as running, published(running, STREAM, VIDEO_BPS):
+        async with cluster(Path(folder), as_shipped=True) as running, published(running, STREAM, VIDEO_BPS):
             roles = roles_of(running)
             keep_on(roles["edge"], split.subject)
             plan = _plan(scale, split, running.whep(STREAM, APP))

@@ -136,9 +136,13 @@ class ChaosCluster:
 
 @asynccontextmanager
 async def chaos_cluster(
-    folder: Path, size: Size = Size(), settings: Mapping[str, str] | None = None
+    folder: Path,
+    size: Size = Size(),
+    settings: Mapping[str, str] | None = None,
+    media_settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ChaosCluster]:
-    """Until the end of the block, however it ends. `settings`: of every node, without prefix."""
+    """Until the end of the block, however it ends. `settings`: of every node, without prefix. `media_settings`: of
+    origins and edges."""
     async with AsyncExitStack() as stack:
         net = await stack.enter_async_context(network(size.machines()))
         made = ChaosCluster(size, net, folder)
@@ -146,7 +150,8 @@ async def chaos_cluster(
         if size.consul:
             _plan_consul(made)
         for kind, name in size.nodes():
-            made.nodes[name] = _node(made, kind, name, settings or {})
+            own = {**(settings or {}), **((media_settings or {}) if kind in ZONES else {})}
+            made.nodes[name] = _node(made, kind, name, own)
         stack.push_async_callback(_kill_all, made)
         await asyncio.gather(*(server.start() for server in (*made.nats.values(), *made.consul.values())))
         await eventually(lambda: _is_up(made), UP_TIMEOUT_S, "JetStream has a leader")

@@ -24,6 +24,7 @@ from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
 from rillcast.contracts.words import NodeKind
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import own_share
+from rillcast.testing.services import MAX_LOOP_LAG_MS
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_TIMEOUT_S = 100.0
@@ -31,7 +32,9 @@ UP_TIMEOUT_S = 100.0
 DOWN_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 15.0
 """Of signaling: longer than any wait of its own for a node."""
-CONDITION_TIMEOUT_S = 25.0
+CONDITION_TIMEOUT_S = 40.0
+RESTART_TIMEOUT_S = 60.0
+"""`rillcast up` waits for seconds before it starts a node anew that has ended several times."""
 POLL_S = 0.1
 
 T = TypeVar("T")
@@ -108,7 +111,7 @@ class ClusterView:
             kind = reports[node].info.kind
             return [n for n, r in reports.items() if r.info.kind is kind and r.ready and not r.draining and n != node]
 
-        await until(others, bool, f"another node than {node} takes sessions")
+        await until(others, bool, f"another node than {node} takes sessions", RESTART_TIMEOUT_S)
 
     async def metrics(self, node: str) -> dict[str, float]:
         """A node's metrics by ``name`` or ``name{label=value,…}``. AssertionError while the cluster does not see the
@@ -190,9 +193,12 @@ async def cluster(
     transcoders: int = 1,
     settings: Mapping[str, str] | None = None,
     code: Code = Code(),
+    as_shipped: bool = False,
 ) -> AsyncIterator[Cluster]:
-    """`rillcast up` until the end of the block. The folder, which exists, keeps the logs; `settings` are variables."""
-    process, first = await _start(folder, (edges, origins, transcoders), settings or {}, code)
+    """`rillcast up` until the end of the block. The folder, which exists, keeps the logs; `settings` are variables.
+    Unless it is `as_shipped`, no node counts as full because other processes keep its threads from running."""
+    patience = {} if as_shipped else {"RILLCAST_MAX_LOOP_LAG_MS": str(MAX_LOOP_LAG_MS)}
+    process, first = await _start(folder, (edges, origins, transcoders), patience | dict(settings or {}), code)
     running = Cluster(process, folder, first)
     try:
         yield running

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rillcast.testing.services import MAX_LOOP_LAG_MS
 from tests.chaos.cluster import Size, chaos_cluster
 from tests.chaos.faults import FAULTS
 from tests.chaos.measure import repetition, settled
@@ -33,7 +34,11 @@ async def test_nobody_is_lost_by_faults_that_a_seed_has_chosen(
     seed = int(os.environ.get("RILLCAST_CHAOS_SEED", USUAL_SEED))
     rng = random.Random(seed)
     names = (ALWAYS, rng.choice(MAY_HAPPEN))
-    async with chaos_cluster(tmp_path, SIZE) as cluster, stage(cluster, strangers, source, watch=(SDK,)) as on:
+    patient = {"MAX_LOOP_LAG_MS": str(MAX_LOOP_LAG_MS)}
+    async with (
+        chaos_cluster(tmp_path, SIZE, media_settings=patient) as cluster,
+        stage(cluster, strangers, source, watch=(SDK,)) as on,
+    ):
         for name in names:
             fault = next(fault for fault in FAULTS if fault.name == name)
             await settled(on)

@@ -35,6 +35,7 @@ from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually, within
 from rillcast.testing.pictures import FRAMES_PER_SECOND, MovingPicture
 from rillcast.testing.servers import NatsServer, free_port, nats_server
+from rillcast.testing.services import MAX_LOOP_LAG_MS
 
 APP, STREAM = AppName("live"), StreamId("s1")
 SIGNALING = NodeId("sig-test")
@@ -58,6 +59,7 @@ class Service:
             "RELAY_BIND": "127.0.0.1",
             "LOG_LEVEL": "warning",
             "DRAIN_TIMEOUT_S": 1,
+            "MAX_LOOP_LAG_MS": MAX_LOOP_LAG_MS,
         }
         self._environment = {**os.environ, **{prefix + key: str(value) for key, value in values.items()}}
         self._kind = kind

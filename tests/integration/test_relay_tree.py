@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from rillcast.testing.eventually import eventually
+from rillcast.testing.services import MAX_LOOP_LAG_MS
 from tests.bench.tree_cluster import TRACKS, TreeCluster, tree_cluster
 
 ZONES = {"origin-1": "a", "edge-1": "b", "edge-2": "b", "edge-3": "b", "edge-4": "c", "edge-5": "c"}
-FEW = {"origin": {"MAX_CHILDREN": 8}, "edge": {"MAX_CHILDREN": 1}}
+FEW = {
+    "origin": {"MAX_CHILDREN": 8, "MAX_LOOP_LAG_MS": MAX_LOOP_LAG_MS},
+    "edge": {"MAX_CHILDREN": 1, "MAX_LOOP_LAG_MS": MAX_LOOP_LAG_MS},
+}
 """An edge feeds one other, so that three edges in a zone make a chain."""
 LONG_S = 600
 """Longer than the test."""

@@ -26,6 +26,7 @@ from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import NatsServer, free_port, nats_server
+from rillcast.testing.services import MAX_LOOP_LAG_MS
 
 KEY = Ed25519PrivateKey.generate()
 SEAT_TTL_S = 3
@@ -146,7 +147,7 @@ class LicenseCluster:
         if kind in ("origin", "edge", "transcoder"):
             values["RELAY_BIND"] = "127.0.0.1"
         if kind in ("origin", "edge"):
-            values["MEDIA_BIND"] = "127.0.0.1"
+            values |= {"MEDIA_BIND": "127.0.0.1", "MAX_LOOP_LAG_MS": MAX_LOOP_LAG_MS}
         if kind == "signaling":
             values["LOCAL_TOKEN_PATH"] = self.token_file
         if kind == "license":
@@ -165,7 +166,7 @@ class LicenseCluster:
 
     async def install(self, document: str) -> LicenseStatus:
         """As `rillcast license install`."""
-        return await self.bus.request(LICENSE_INSTALL, LicenseInstall(document), LicenseStatus)
+        return await self.bus.request(LICENSE_INSTALL, LicenseInstall(document), LicenseStatus, timeout_s=20)
 
     async def status(self) -> LicenseStatus:
         """As `rillcast license status`, asking again while nobody answers."""
