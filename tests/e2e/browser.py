@@ -21,7 +21,7 @@ from tests.e2e.cluster import CONDITION_TIMEOUT_S, until
 
 HERE = Path(__file__).resolve().parent
 OBSERVE = HERE / "pages" / "observe.js"
-PAGE_TIMEOUT_MS = 25_000
+PAGE_TIMEOUT_MS = 40_000
 SAID = 60
 FLAGS = [
     "--no-sandbox",

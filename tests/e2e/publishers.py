@@ -13,7 +13,7 @@ import imageio_ffmpeg
 
 HERE = Path(__file__).resolve().parent
 SOURCE_S = 10
-END_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 20.0
 LOG_TAIL = 2_000
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import ssl
 import stat
 import sys
@@ -39,14 +38,16 @@ def seen(consul: str, folder: Path, token: str = "") -> list[str]:
     return sorted(entry["Service"]["ID"] for answer in answers for entry in answer.json())
 
 
-async def test_a_cluster_with_consul_comes_up_and_only_its_nodes_get_in(tmp_path: Path, path: str) -> None:
+async def test_only_nodes_get_into_consul_and_a_second_start_keeps_the_tokens_and_knows_no_former_node(
+    tmp_path: Path, path: str
+) -> None:
     async with cluster(tmp_path, edges=2, settings={"PATH": path}) as running:
         folder = tmp_path / "run"
         agent = next(p for p in running.processes() if p.name() == "consul")
         consul = f"https://127.0.0.1:{min(c.laddr.port for c in agent.net_connections() if c.status == 'LISTEN')}"
         token = (folder / "consul-tokens/edge.token").read_text().strip()
         everybody = ["edge-1", "edge-2", "license-1", "origin-1", "signaling-1", "transcoder-1"]
-        assert seen(consul, folder, token) == everybody
+        await eventually(lambda: seen(consul, folder, token) == everybody, 40, "Consul knows all nodes")
         assert seen(consul, folder) == []
         assert seen(consul.replace("https:", "http:"), folder, token) == []
         assert "built in" in await _license_status(folder)
@@ -61,18 +62,13 @@ async def test_a_cluster_with_consul_comes_up_and_only_its_nodes_get_in(tmp_path
         agent.kill()
         await eventually(lambda: _is_back(consul, folder, token, everybody), 40, "Consul and all nodes being back")
         assert running.tracebacks() == []
-
-
-async def test_a_second_start_keeps_the_tokens_and_knows_no_former_node(tmp_path: Path, path: str) -> None:
-    (tmp_path / "up.log").touch()
-    async with cluster(tmp_path, settings={"PATH": path}):
-        tokens, certificates = _texts(tmp_path / "run/consul-tokens"), _texts(tmp_path / "run/tls")
-        former = tmp_path / "run/consul/former"
+        tokens, certificates = _texts(folder / "consul-tokens"), _texts(folder / "tls")
+        former = folder / "consul/former"
         former.touch()
+
     async with cluster(tmp_path, settings={"PATH": path}):
-        assert (_texts(tmp_path / "run/consul-tokens"), _texts(tmp_path / "run/tls")) == (tokens, certificates)
+        assert (_texts(folder / "consul-tokens"), _texts(folder / "tls")) == (tokens, certificates)
         assert not former.exists()
-    shutil.rmtree(tmp_path / "run")
 
 
 def _is_back(consul: str, folder: Path, token: str, everybody: list[str]) -> bool:

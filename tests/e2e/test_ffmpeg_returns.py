@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from rillcast.contracts.words import Role
 from rillcast.runtime.tasks.cancel import cancelled
@@ -143,6 +144,13 @@ async def test_ffmpeg_that_is_started_again_and_again_by_a_script_gets_its_strea
         await until(lasts, bool, "an ffmpeg that is let in")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def origins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Two of them."""
+    async with cluster(tmp_path_factory.mktemp("origins"), origins=2) as running:
+        yield running
+
+
 @asynccontextmanager
 async def published_by_a_loop(*command: str, log: Path) -> AsyncIterator[None]:
     """Until the end of the block, ffmpeg is started anew whenever it ends."""
@@ -161,21 +169,20 @@ async def published_by_a_loop(*command: str, log: Path) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["drained", "killed"])
 async def test_ffmpeg_whose_origin_ends_has_its_stream_again_before_the_lease_is_over(
-    source: Path, stream: str, tmp_path: Path, how: signal.Signals
+    origins: Cluster, source: Path, stream: str, how: signal.Signals
 ) -> None:
     """What a drained origin sends last must not leave it waiting: nobody would start it anew. And it shows nothing by
     which it is known, so it must not wait for the claim of an owner that is known to have ended."""
     log = log_of(source, stream, "loop")
-    async with cluster(tmp_path, origins=2) as running:
-        command = ffmpeg_whip(source, running.whip(stream))
-        async with published_by_a_loop(*command, log=log):
-            live = await running.live(stream)
-            await end(running, live.origin, how)
-            again = await until(
-                lambda: running.stream(stream),
-                lambda now: now is not None and now.media_flowing and now.epoch > live.epoch,
-                "the stream is live again",
-            )
-            assert again is not None
-            assert again.started_at_ms == live.started_at_ms, "it went on, and did not begin anew"
-        assert running.tracebacks() == []
+    command = ffmpeg_whip(source, origins.whip(stream))
+    async with published_by_a_loop(*command, log=log):
+        live = await origins.live(stream)
+        await end(origins, live.origin, how)
+        again = await until(
+            lambda: origins.stream(stream),
+            lambda now: now is not None and now.media_flowing and now.epoch > live.epoch,
+            "the stream is live again",
+        )
+        assert again is not None
+        assert again.started_at_ms == live.started_at_ms, "it went on, and did not begin anew"
+    assert origins.tracebacks() == []

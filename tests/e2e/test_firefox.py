@@ -17,7 +17,7 @@ from tests.e2e.browser import OBSERVE, Observation, Strangers
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import HERE, need
 
-DEADLINE_S = 40.0
+DEADLINE_S = 80.0
 END_TIMEOUT_S = 10.0
 LINE_BYTES = 1 << 20
 

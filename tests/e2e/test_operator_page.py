@@ -11,7 +11,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from rillcast.testing.eventually import eventually
 from tests.e2e.browser import Strangers
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import CONDITION_TIMEOUT_S, Cluster
 
 PASSWORD, NEXT = "the first of two", "the second of two"
 PHONE = ViewportSize(width=320, height=640)
@@ -132,4 +132,4 @@ async def test_on_a_phone_the_summary_has_the_whole_width(rillcast: Cluster, str
             assert box["width"] > PHONE["width"] / 2
             return bool(await page.evaluate(BEYOND) == 0)
 
-        await eventually(fits, 25.0, "a summary that can be read")
+        await eventually(fits, CONDITION_TIMEOUT_S, "a summary that can be read")

@@ -55,7 +55,9 @@ class Proxy:
         transport = httpx.AsyncHTTPTransport(verify=self.trust, local_address=address, trust_env=False)
         base, headers = f"https://127.0.0.1:{self.place.encrypted}", {"host": NAME}
         hooks = {"request": [_ask_for_name]}
-        async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers, event_hooks=hooks) as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url=base, headers=headers, event_hooks=hooks, timeout=30
+        ) as client:
             yield client
 
 

@@ -126,7 +126,7 @@ async def test_a_real_signaling_is_reached(kind: str, tmp_path: Path) -> None:
             front.client() as client,
         ):
             await signaling.says("Serves clients")
-            page = await eventually(partial(_page, client), what="a page")  # HAProxy looks for it each 2 s
+            page = await eventually(partial(_page, client), 30, "a page")  # HAProxy looks for it each 2 s
             assert page.headers["x-content-type-options"] == "nosniff"
             assert "max-age" in page.headers["strict-transport-security"]
             offer = await client.post("/live/whip/a", content="no sdp", headers={"content-type": "application/sdp"})

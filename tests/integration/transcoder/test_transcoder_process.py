@@ -172,7 +172,7 @@ class Studio:
             child_address=f"127.0.0.1:{self.edge.workers[0].relay_port}",
         )
         asking = self.edge_keys.ask(request, record.owner)
-        answer = await self.bus.request(media_relay_open(record.owner), asking.request, RelayAnswer)
+        answer = await self.bus.request(media_relay_open(record.owner), asking.request, RelayAnswer, timeout_s=10)
         assert answer.grant is not None, "a transcoder refers nobody"
         grant = asking.open(answer.grant)
         self.edge.execute(
