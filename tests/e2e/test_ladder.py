@@ -22,6 +22,8 @@ from tests.e2e.conftest import need
 from tests.e2e.test_firefox import DEADLINE_S, firefox, until_seen
 
 RUNGS = [{"height": 180, "videoBitrate": 400_000}, {"height": 120, "videoBitrate": 200_000}]
+LOOK_S = 0.02
+"""Between two looks at a picture: the machine has other things to do."""
 FALLBACK_S = 30.0
 """A deadline, not a claim: edges notice within a second, then come a relay and a keyframe."""
 
@@ -155,6 +157,7 @@ async def longest_still(viewer: Stranger, *, height: int, frames: int) -> float:
         count = seen.frames_decoded
         if since == math.inf and seen.picture.height not in (0, height):
             since = count
+        await asyncio.sleep(LOOK_S)
     return longest
 
 
