@@ -32,7 +32,7 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// Of the payload (FNV-1a, 64 bit). Every plane that has the packet comes to the same.
+    /// Tells the payload from others (FNV-1a, 64 bits). Every plane that has the packet comes to the same.
     pub fn digest(&self) -> u64 {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         self.payload.iter().fold(0xcbf2_9ce4_8422_2325, step)
