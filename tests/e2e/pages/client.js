@@ -96,6 +96,37 @@ window.clients = {
       made.play(stream, token),
     ),
 
+  /** As Ant Media's mobile SDKs: `window.again` asks anew on the same socket, in another peer connection, and says
+   *  nothing of the former one. That one is not closed, so that its goodbye does not come either. */
+  async mobile({ url, stream, does }) {
+    const tracks = does === "publish" ? (await camera()).getTracks() : [];
+    const socket = new WebSocket(url);
+    const say = (fields) => socket.send(JSON.stringify({ streamId: stream, ...fields }));
+    let pc = null;
+    const describe = async (description) => {
+      await pc.setLocalDescription(description);
+      say({ command: "takeConfiguration", type: description.type, sdp: pc.localDescription.sdp });
+    };
+    const take = async ({ command, definition, type, sdp }) => {
+      if (command === "start") {
+        tracks.forEach((track) => pc.addTrack(track));
+        await describe(await pc.createOffer());
+      } else if (command === "takeConfiguration") {
+        await pc.setRemoteDescription({ type, sdp });
+        if (type === "offer") await describe(await pc.createAnswer());
+      } else {
+        heard(command === "error" ? "error" : "info", definition ?? command, "");
+      }
+    };
+    window.again = () => {
+      pc = new RTCPeerConnection();
+      show(pc);
+      say({ command: does, token: "", video: true, audio: true });
+    };
+    socket.onmessage = ({ data }) => take(JSON.parse(data));
+    socket.onopen = window.again;
+  },
+
   async whipPublish({ url, token, codec }) {
     const pc = new RTCPeerConnection();
     for (const track of (await camera()).getTracks()) {

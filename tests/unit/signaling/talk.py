@@ -118,16 +118,17 @@ class Talk:
         self.known.has(stream, live=True)
         self.conversation.stream_live(stream)
 
-    def admitted(self, session: SessionId) -> list[Effect]:
-        return self.conversation.entrance.admitted(session, Admitted(settings=AppSettings(app_name=AppName("live"))))
+    def admitted(self, session: SessionId, *, held: bool = False) -> list[Effect]:
+        settings = AppSettings(app_name=AppName("live"))
+        return self.conversation.entrance.admitted(session, Admitted(settings=settings, held=held))
 
     def opening(self, now: float = 0.0, stream: str = STREAM) -> SessionId:
         return next(e.session for e in self.send("play", now, streamId=stream) if isinstance(e, OpenViewer))
 
-    def offering(self) -> SessionId:
+    def offering(self, sdp: str = "v=0") -> SessionId:
         """A publisher that has sent its offer."""
         self.send("publish", streamId="s1")
-        offered = self.send("takeConfiguration", streamId="s1", type="offer", sdp="v=0")
+        offered = self.send("takeConfiguration", streamId="s1", type="offer", sdp=sdp)
         return next(effect.session for effect in offered if isinstance(effect, OpenPublisher))
 
     def opened(self, session: SessionId) -> list[Effect]:

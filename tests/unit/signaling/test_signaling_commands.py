@@ -22,17 +22,21 @@ from services.signaling.websocket.domain.effects import (
     Effect,
     Mute,
     OpenPublisher,
+    OpenViewer,
     Reoffer,
     Select,
     StopWaiting,
 )
 from services.signaling.websocket.domain.phases import Phase
+from services.signaling.websocket.domain.starting_anew import TWICE_S
 from tests.unit.signaling.talk import Talk, definitions
 
 VIEWER = """
     command             none     waiting   admitting  opening   answer_wanted  connecting  running   moving    given_up
     publish             asks     asks      asks       asks      asks           asks        asks      asks      asks
+    play_otherwise      asks     asks      asks       asks      asks           asks        asks      asks      asks
     play                asks     asks      again      again     again          again       again     again     asks
+    play_later          asks     asks      again      opens     opens          opens       opens     opens     asks
     stop                taken    off_list  finished   finished  finished       finished    finished  finished  taken
     offer               ignored  ignored   refused    refused   refused        refused     refused   refused   ignored
     answer              ignored  ignored   ignored    ignored   hands_over     ignored     ignored   ignored   ignored
@@ -51,9 +55,12 @@ VIEWER = """
 PUBLISHER = """
     command             none     admitting  offer_wanted  opening   connecting  running   given_up
     publish             asks     again      again         again     again       again     asks
+    publish_later       asks     again      begins        begins    begins      begins    asks
+    publish_otherwise   asks     asks       asks          asks      asks        asks      asks
     play                asks     asks       asks          asks      asks        asks      asks
     stop                taken    finished   finished      finished  finished    finished  taken
     offer               ignored  taken      opens         refused   restarts    restarts  ignored
+    offer_of_another    ignored  taken      opens         opens     opens       opens     ignored
     answer              ignored  ignored    ignored       ignored   ignored     ignored   ignored
     takeCandidate       ignored  taken      taken         taken     taken       taken     ignored
     forceStreamQuality  taken    taken      taken         taken     taken       taken     taken
@@ -67,9 +74,16 @@ PUBLISHER = """
     enableTrack         ignored  ignored    ignored       ignored   ignored     ignored   ignored
 """
 
+SDP = "v=0\r\na=fingerprint:sha-256 AA\r\n"
+"""Of the client's first peer connection."""
 FRAMES: dict[str, dict[str, object]] = {
-    "offer": {"command": "takeConfiguration", "type": "offer", "sdp": "v=0"},
-    "answer": {"command": "takeConfiguration", "type": "answer", "sdp": "v=0"},
+    "play_later": {"command": "play"},
+    "play_otherwise": {"command": "play", "token": "another"},
+    "publish_later": {"command": "publish"},
+    "publish_otherwise": {"command": "publish", "token": "another"},
+    "offer": {"command": "takeConfiguration", "type": "offer", "sdp": SDP},
+    "offer_of_another": {"command": "takeConfiguration", "type": "offer", "sdp": SDP.replace("AA", "BB")},
+    "answer": {"command": "takeConfiguration", "type": "answer", "sdp": SDP},
     "takeCandidate": {"candidate": "", "label": 0, "id": "0"},
     "forceStreamQuality": {"streamHeight": 360},
     "toggleVideo": {"trackId": "s1", "enabled": False},
@@ -87,10 +101,12 @@ WORDS = {
     "subscriberCount": "shown",
     "iceServerConfig": "shown",
     "pong": "shown",
+    "start": "begins",
 }
 ASKED_OF_THE_CLUSTER: dict[type[Effect], str] = {
     Admit: "asks",
     OpenPublisher: "opens",
+    OpenViewer: "opens",
     Reoffer: "restarts",
     Accept: "hands_over",
     Select: "to_edge",
@@ -123,7 +139,7 @@ def viewer(talk: Talk, phase: str) -> StreamId:
     steps: dict[str, Callable[[], object]] = {
         "opening": lambda: None,
         "answer_wanted": lambda: talk.opened(session),
-        "connecting": lambda: talk.send("takeConfiguration", streamId=S1, type="answer", sdp="v=0"),
+        "connecting": lambda: talk.send("takeConfiguration", streamId=S1, type="answer", sdp=SDP),
         "running": lambda: talk.changed(session, SessionState.CONNECTED),
         "moving": lambda: talk.changed(session, SessionState.CLOSED, reason=EndReason.DRAINING),
     }
@@ -138,7 +154,7 @@ def publisher(talk: Talk, phase: str) -> StreamId:
         talk.asks = phase == "admitting"
         talk.send("publish", streamId=S1)
         return S1
-    session = talk.offering()
+    session = talk.offering(SDP)
     steps: dict[str, Callable[[], object]] = {
         "opening": lambda: None,
         "connecting": lambda: talk.opened(session),
@@ -162,7 +178,8 @@ def result(talk: Talk, command: str, stream: StreamId) -> str:
     """The word for what a command brings."""
     talk.asks, counted = True, len(talk.tally.refused)
     fields = {"command": command, "streamId": stream} | FRAMES.get(command, {})
-    effects = talk.conversation.receive(msgspec.json.encode(fields).decode(), 0.0)
+    now = TWICE_S if command.endswith("_later") else 0.0
+    effects = talk.conversation.receive(msgspec.json.encode(fields).decode(), now)
     asked = [ASKED_OF_THE_CLUSTER[type(effect)] for effect in effects if type(effect) in ASKED_OF_THE_CLUSTER]
     told = [WORDS[definition] for definition in definitions(effects)]
     if asked or told:

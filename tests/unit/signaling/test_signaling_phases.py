@@ -25,6 +25,7 @@ EXPECTED = {
         node_left       -             -             opening     connecting  running     -
         expired         -             over          given_up    -           -           -
         left            over          over          given_up    over        over        -
+        replaced        over          over          given_up    over        over        -
     """,
     Life.PLAY: """
         step            admitting  opening        answer_wanted  connecting  running  given_up
@@ -40,6 +41,7 @@ EXPECTED = {
         node_left       -          given_up       over           over        over     -
         expired         -          given_up       over           -           -        -
         left            over       given_up       over           over        over     -
+        replaced        over       given_up       over           over        over     -
     """,
     Life.MOVE: """
         step            opening        answer_wanted  connecting  given_up
@@ -55,6 +57,7 @@ EXPECTED = {
         node_left       -              over           over        -
         expired         given_up       over           over        -
         left            given_up       over           over        -
+        replaced        -              -              -           -
     """,
 }
 

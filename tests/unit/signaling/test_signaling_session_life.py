@@ -9,113 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, SessionId, StreamId
+from rillcast.contracts.ids import NodeId, SessionId
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
-from services.signaling.websocket.domain.effects import (
-    Accept,
-    Admit,
-    Effect,
-    End,
-    ExpireLater,
-    Forget,
-    GiveUp,
-    MoveAgain,
-    MovePublisher,
-    Mute,
-    OfferThen,
-    OpenPublisher,
-    OpenViewer,
-    Select,
-    Send,
-    StopWaiting,
-    Wait,
-)
+from services.signaling.websocket.domain.phases import Phase
+from services.signaling.websocket.domain.slots import Slot
+from tests.unit.signaling.session_books import Books
 from tests.unit.signaling.talk import Talk
 
 MOST = 2
 """Sessions of the socket, and streams it does not play for which wishes are kept."""
 STREAMS = st.sampled_from(["s1", "s2", "not-live", "nor-this", "nor-that"])
 """The first two are live."""
+PEERS = st.sampled_from(["v=0", "v=0\r\na=fingerprint:sha-256 AA", "v=0\r\na=fingerprint:sha-256 BB"])
+"""Descriptions of a client's peer connections."""
 NODES = st.sampled_from([NodeId("n1"), NodeId("n2")])
 CODES = st.sampled_from([ErrorCode.HIGH_RESOURCE_USAGE, ErrorCode.NO_STREAM_EXIST, ErrorCode.NO_NODE_AVAILABLE])
 REASONS = st.just(EndReason.DRAINING) | st.sampled_from(EndReason)
-
-
-class Books:
-    """What a perfect adapter and perfect nodes would know."""
-
-    def __init__(self) -> None:
-        self.seen: list[SessionId] = []
-        """In the order they came: ids are random, what is drawn must not be."""
-        self.receivers: set[SessionId] = set()
-        self.asked: set[SessionId] = set()
-        """Openings without an answer yet."""
-        self.accepting: set[SessionId] = set()
-        self.at_node: dict[SessionId, NodeId] = {}
-        self.forgotten: set[SessionId] = set()
-        self.expiries: set[SessionId] = set()
-        self.agains: set[SessionId] = set()
-        """Sessions of publishers for which another origin is looked for later."""
-        self.thens: set[SessionId] = set()
-        """Sessions that are offered a second time."""
-        self.waiting: set[StreamId] = set()
-        self.admitting: set[SessionId] = set()
-        """Nobody has said yet whether they may."""
-        self.settled: set[SessionId] = set()
-        """Given up, or answered: a late answer may still come."""
-
-    def take(self, effects: list[Effect], *, sessions_stay: bool = False) -> None:
-        for effect in effects:
-            self.take_one(effect)
-        if sessions_stay:
-            self.at_node.clear()
-
-    def take_one(self, effect: Effect) -> None:
-        match effect:
-            case Send(frame):
-                assert "command" in msgspec.json.decode(frame)
-            case Admit():
-                self.seen.append(effect.session)
-                self.admitting.add(effect.session)
-            case OpenPublisher() | OpenViewer() | MovePublisher():
-                assert effect.session not in self.admitting
-                assert effect.session not in self.receivers | self.forgotten
-                if effect.session not in self.seen:
-                    self.seen.append(effect.session)
-                self.receivers.add(effect.session)
-                self.asked.add(effect.session)
-            case GiveUp(session):
-                assert (session in self.asked) != (session in self.admitting)
-                self.admitting.discard(session)
-                self.settled.add(session)
-            case Forget(session):
-                assert session in self.receivers, "forgotten twice, or never opened"
-                assert session not in self.asked, "forgotten before its answer came"
-                self.receivers.remove(session)
-                self.forgotten.add(session)
-            case End():
-                self.at_node.pop(effect.session, None)
-            case Accept():
-                assert effect.session in self.receivers
-                self.accepting.add(effect.session)
-            case Select() | Mute():
-                assert effect.session in self.receivers
-            case Wait(stream):
-                assert stream not in self.waiting
-                self.waiting.add(stream)
-            case StopWaiting(stream):
-                self.waiting.remove(stream)
-            case ExpireLater() | MoveAgain() | OfferThen():
-                {ExpireLater: self.expiries, MoveAgain: self.agains, OfferThen: self.thens}[type(effect)].add(
-                    effect.session
-                )
 
 
 class SessionLife(RuleBasedStateMachine):
@@ -134,9 +49,13 @@ class SessionLife(RuleBasedStateMachine):
         self.now += 0.1
         self.books.take(self.talk.send(command, self.now, **fields))
 
-    def let_in(self, session: SessionId) -> None:
+    def let_in(self, session: SessionId, *, held: bool = False) -> None:
+        if session not in self.books.admitting:
+            return  # it goes on with the right of the one that it replaces
         self.books.admitting.discard(session)
-        self.books.take(self.talk.admitted(session))
+        if held:
+            self.books.held.add(session)
+        self.books.take(self.talk.admitted(session, held=held))
 
     def opens(self, session: SessionId, node: NodeId) -> None:
         if session in self.books.asked:
@@ -166,27 +85,60 @@ class SessionLife(RuleBasedStateMachine):
         self.client(command, streamId=stream, streamHeight=height, enabled=enabled)
 
     @precondition(lambda self: self.open)
-    @rule(kind=st.sampled_from(["offer", "answer"]), stream=STREAMS)
-    def describes(self, kind: str, stream: str) -> None:
-        self.client("takeConfiguration", streamId=stream, type=kind, sdp="v=0")
+    @rule(kind=st.sampled_from(["offer", "answer"]), stream=STREAMS, sdp=PEERS)
+    def describes(self, kind: str, stream: str, sdp: str = "v=0") -> None:
+        self.client("takeConfiguration", streamId=stream, type=kind, sdp=sdp)
 
     @precondition(lambda self: self.open)
-    @rule(role=st.sampled_from(Role), stream=STREAMS, steps=st.integers(1, 5), node=NODES)
-    def joins(self, role: Role, stream: str, steps: int, node: NodeId) -> None:
+    @rule(
+        role=st.sampled_from(Role),
+        stream=STREAMS,
+        later_s=st.sampled_from([0.0, 3.0]),
+        token=st.sampled_from(["", "a"]),
+    )
+    def begins_anew(self, role: Role, stream: str, later_s: float, token: str) -> None:
+        """Without `stop`, as after a lost network."""
+        self.now += later_s
+        self.client(role.value, streamId=stream, token=token)
+
+    @precondition(lambda self: self.open)
+    @rule(
+        role=st.sampled_from(Role), stream=STREAMS, steps=st.integers(1, 5), node=NODES, sdp=PEERS, held=st.booleans()
+    )
+    def joins(self, role: Role, stream: str, steps: int, node: NodeId, *, sdp: str, held: bool) -> None:
         """So far along the way of a join where nothing goes wrong. What is out of place on it changes nothing."""
         known = len(self.books.seen)
         self.client(role.value, streamId=stream)
         if len(self.books.seen) == known:
             return
         session = self.books.seen[known]
-        way: list[Callable[[], None]] = [lambda: self.let_in(session)]
+        way: list[Callable[[], None]] = [lambda: self.let_in(session, held=held)]
         if role is Role.PUBLISH:
-            way += [lambda: self.describes("offer", stream), lambda: self.opens(session, node)]
+            way += [lambda: self.describes("offer", stream, sdp), lambda: self.opens(session, node)]
         else:
-            way += [lambda: self.opens(session, node), lambda: self.describes("answer", stream)]
+            way += [lambda: self.opens(session, node), lambda: self.describes("answer", stream, sdp)]
         way.append(lambda: self.event(session, state=SessionState.MEDIA))
         for step in way[:steps]:
             step()
+
+    @precondition(lambda self: self.open and self.running())
+    @rule(data=st.data(), opens=st.booleans(), answers=st.booleans(), node=NODES, sdp=PEERS)
+    def one_that_runs_begins_anew(
+        self, data: st.DataObject, opens: bool, answers: bool, node: NodeId, sdp: str
+    ) -> None:
+        slot, known = data.draw(st.sampled_from(self.running())), len(self.books.seen)
+        self.now += 3.0
+        self.client(slot.role.value, streamId=slot.stream, token=slot.credentials.token)
+        if slot.role is Role.PUBLISH:
+            self.describes("offer", slot.stream, sdp)
+        if opens:
+            for session in self.books.seen[known:]:
+                self.opens(session, node)
+        if slot.role is Role.PLAY and answers:
+            self.describes("answer", slot.stream, sdp)
+
+    def running(self) -> list[Slot]:
+        return [slot for slot in self.talk.conversation._slots.all() if slot.phase is Phase.RUNNING]
 
     @precondition(lambda self: self.open and len(self.books.seen) > 4)
     @rule(stays=st.booleans())
@@ -311,6 +263,14 @@ class SessionLife(RuleBasedStateMachine):
                 assert slot.moves_from is None
 
     @invariant()
+    def a_viewer_begins_anew_in_one_session_at_a_time(self) -> None:
+        if hasattr(self, "books"):
+            for slot in self.talk.conversation._slots.all():
+                assert slot.challenges is None
+                assert slot.challenger is None or slot.phase is Phase.RUNNING
+                assert slot.challenger is None or slot.challenger.challenges is slot
+
+    @invariant()
     def nothing_runs_at_a_node_that_nobody_here_knows(self) -> None:
         if hasattr(self, "books"):
             assert self.books.at_node.keys() <= self.books.receivers
@@ -331,6 +291,7 @@ class SessionLife(RuleBasedStateMachine):
             answer = SessionAnswer(session=session, node=NodeId("n1"), sdp="v=0")
             self.books.take(self.talk.conversation.sessions.opened(answer))
         assert not self.books.receivers
+        assert not self.books.held
         assert not self.books.at_node
         assert not self.books.waiting
         assert not self.books.admitting

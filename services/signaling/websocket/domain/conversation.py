@@ -27,11 +27,13 @@ from services.signaling.websocket.domain.frames import (
 )
 from services.signaling.websocket.domain.ice_config import IceConfig
 from services.signaling.websocket.domain.kept_offers import KeptOffers
+from services.signaling.websocket.domain.peers import peer_of
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
 from services.signaling.websocket.domain.session_events import ended
 from services.signaling.websocket.domain.sessions import Now, Sessions
 from services.signaling.websocket.domain.slots import Slot, Slots
+from services.signaling.websocket.domain.starting_anew import StartingAnew
 from services.signaling.websocket.domain.stream_waits import StreamWaits
 from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
@@ -65,7 +67,8 @@ class Conversation:
         self.sessions = Sessions(self._slots, self._waits, self.wishes, tally)
         """What nodes answer and what happens to sessions goes in there."""
         self._ice = IceConfig(app, apps, wall_clock)
-        self.entrance = Entrance(app, self._slots, self._waits, streams, tally, ice=self._ice)
+        self._anew = StartingAnew(self._slots, self.sessions)
+        self.entrance = Entrance(app, self._slots, self._waits, streams, tally, ice=self._ice, anew=self._anew)
         """The answers to `Admit` go in there."""
 
     # ---- from the client
@@ -142,22 +145,26 @@ class Conversation:
     def _is_in(slot: Slot) -> bool:
         return slot.phase is not Phase.ADMITTING
 
-    def take_configuration(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+    def take_configuration(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
         """A description that no session waits for is ignored. An offer to a living session is refused in words, because
         its client waits for an answer."""
         kind, sdp = text(frame.type), text(frame.sdp)
         publisher, viewer = self._slots.of(Role.PUBLISH, stream), self._slots.of(Role.PLAY, stream)
         if kind == SdpType.OFFER and publisher is not None:
-            return self.entrance.offer(publisher, sdp)
+            return self.entrance.offer(publisher, sdp, now)
         if kind == SdpType.OFFER and viewer is not None:
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "a viewer answers the offer that it is sent")
+        challenger = viewer.challenger if viewer is not None else None
+        if kind == SdpType.ANSWER and viewer is not None and challenger is not None and _awaits_answer(challenger):
+            return self._anew.answered(viewer, challenger, sdp)
         moving = publisher.successor if publisher is not None else None
-        awaited = any(slot is not None and slot.phase is Phase.ANSWER_WANTED for slot in (moving, viewer))
+        awaited = any(slot is not None and _awaits_answer(slot) for slot in (moving, viewer))
         if kind == SdpType.ANSWER and not awaited and (two_offers.is_known(moving) or two_offers.is_known(viewer)):
             return []
         for slot in (moving, viewer):
             if kind == SdpType.ANSWER and slot is not None and self._slots.advance(slot, Step.ANSWERED):
                 assert slot.node is not None  # opened, or its answer would not be wanted
+                slot.peer = peer_of(sdp)
                 accept = Accept(role=slot.role, session=slot.session, node=slot.node, sdp_answer=sdp)
                 return [accept, *self.sessions.answered(slot)]
         return self._ignored("unexpected_configuration")
@@ -191,7 +198,9 @@ class Conversation:
 
     def uses(self, node: NodeId) -> bool:
         """Whether one of this socket's sessions is at that node. Asked of every socket when a node is gone."""
-        return any(one is not None and one.node == node for slot in self._slots.all() for one in (slot, slot.successor))
+        slots = self._slots.all()
+        ones = [one for slot in slots for one in (slot, slot.successor, slot.challenger) if one is not None]
+        return any(one.node == node for one in ones)
 
     def stream_live(self, stream: StreamId) -> list[Effect]:
         """A stream this socket may be waiting for is live."""
@@ -214,11 +223,15 @@ class Conversation:
         return []
 
 
+def _awaits_answer(slot: Slot) -> bool:
+    return slot.phase is Phase.ANSWER_WANTED
+
+
 Command = Callable[[Conversation, ClientFrame, StreamId, Now], list[Effect]]
 COMMANDS: Mapping[str, Command] = {
     "publish": lambda talk, frame, stream, now: talk.entrance.publish(frame, stream, now),
     "play": lambda talk, frame, stream, now: talk.entrance.play(frame, stream, now),
-    "takeConfiguration": lambda talk, frame, stream, now: talk.take_configuration(frame, stream),
+    "takeConfiguration": lambda talk, frame, stream, now: talk.take_configuration(frame, stream, now),
     "takeCandidate": lambda talk, frame, stream, now: talk.take_candidate(frame, stream),
     "stop": lambda talk, frame, stream, now: talk.stop(stream),
     "forceStreamQuality": lambda talk, frame, stream, now: talk.wishes.force_quality(frame, stream),

@@ -47,6 +47,8 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     identity: VerifiedIdentity
     name: str
     meta_data: str
+    anew: bool = False
+    """Whether the client was let in for the session that this one replaces, so that nobody has counted it yet."""
 
 
 class MovePublisher(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +102,8 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
     """Of one that moves while its edge still serves it: the offer of that one that the client has answered."""
     former: FormerSession | None = None
     """At that edge, if it hands its association over."""
+    anew: bool = False
+    """See `OpenPublisher`."""
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -22,21 +22,26 @@ from services.signaling.websocket.domain.effects import (
 )
 from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
 from services.signaling.websocket.domain.ice_config import IceConfig
+from services.signaling.websocket.domain.peers import peer_of
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
+from services.signaling.websocket.domain.starting_anew import StartingAnew
 from services.signaling.websocket.domain.stream_waits import StreamWaits
-
-_TWICE = {
-    Role.PUBLISH: (ErrorCode.ALREADY_PUBLISHING, "this socket publishes that stream already"),
-    Role.PLAY: (ErrorCode.ALREADY_PLAYING, "this socket plays that stream already"),
-}
 
 
 class Entrance:
     """Of one socket. `publish` and `play` raise `RillcastError` for what is refused without asking."""
 
     def __init__(
-        self, app: AppName, slots: Slots, waits: StreamWaits, streams: Streams, tally: Tally, *, ice: IceConfig
+        self,
+        app: AppName,
+        slots: Slots,
+        waits: StreamWaits,
+        streams: Streams,
+        tally: Tally,
+        *,
+        ice: IceConfig,
+        anew: StartingAnew,
     ) -> None:
         self._app = app
         self._slots = slots
@@ -44,32 +49,43 @@ class Entrance:
         self._streams = streams
         self._tally = tally
         self._ice = ice
+        self._anew = anew
 
     # ---- from the client
 
     def publish(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
-        """Raises ALREADY_PUBLISHING, or HIGH_RESOURCE_USAGE when the socket has as many sessions as it may. `now`:
-        monotonic seconds."""
-        self._once(Role.PUBLISH, stream)
-        self._room()
+        """Raises ALREADY_PUBLISHING for what was asked twice, or HIGH_RESOURCE_USAGE when the socket has as many
+        sessions as it may. `now`: monotonic seconds."""
+        slot = self._slots.of(Role.PUBLISH, stream)
+        if slot is None:
+            self._room()
         name, meta_data = free_text(frame.stream_name, MAX_NAME), free_text(frame.meta_data, MAX_META_DATA)
         if name is None or meta_data is None:
             self._tally.refused_input("description_too_long")
+        if slot is not None and slot.credentials == credentials_of(frame):
+            slot.name, slot.meta_data = name or "", meta_data or ""
+            return self._anew.publish(slot, now)
         return self._ask(Role.PUBLISH, frame, stream, now, name=name or "", meta_data=meta_data or "")
 
     def play(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
-        """Raises ALREADY_PLAYING, or HIGH_RESOURCE_USAGE when too many of the socket's sessions wait to be let in.
-        Whether there is room for one more session is asked when it is let in. `now`: monotonic seconds."""
-        self._once(Role.PLAY, stream)
+        """Raises ALREADY_PLAYING for what was asked twice, or HIGH_RESOURCE_USAGE when too many of the socket's
+        sessions wait to be let in. Whether there is room for one more session is asked when it is let in. `now`:
+        monotonic seconds."""
+        slot = self._slots.of(Role.PLAY, stream)
+        if slot is not None and slot.credentials == credentials_of(frame):
+            return self._anew.play(slot, now)
         return self._ask(Role.PLAY, frame, stream, now)
 
-    def offer(self, slot: Slot, sdp: str) -> list[Effect]:
+    def offer(self, slot: Slot, sdp: str, now: float) -> list[Effect]:
         """A publisher's offer. One that comes before the client is let in is kept until then; a later one takes its
-        place. One that comes after the answer restarts ICE. Raises BAD_REMOTE_DESCRIPTION while the answer to the
-        first is awaited, and while another origin's offer is about to come or awaits its answer."""
+        place. One that comes after the answer restarts ICE, and one of another peer connection begins the session anew.
+        Raises BAD_REMOTE_DESCRIPTION while the answer to the first is awaited, and while another origin's offer is
+        about to come or awaits its answer. `now`: monotonic seconds."""
         if slot.phase is Phase.ADMITTING:
             slot.early_offer = sdp
             return []
+        if self._anew.is_another(slot, sdp):
+            return self._anew.offered(slot, sdp, now)
         if slot.successor is not None:
             message = "this session moves to another node; answer the offer that you are sent"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
@@ -79,6 +95,7 @@ class Entrance:
         if not self._slots.advance(slot, Step.OFFERED):
             message = "this session's first offer is not answered yet; wait for the answer"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
+        slot.peer = peer_of(sdp)
         self._slots.keep(slot.session, sdp)
         return [
             OpenPublisher(
@@ -95,8 +112,10 @@ class Entrance:
     def _ask(
         self, role: Role, frame: ClientFrame, stream: StreamId, now: float, *, name: str = "", meta_data: str = ""
     ) -> list[Effect]:
-        if self._slots.too_many_ask:
+        former = self._slots.of(role, stream)
+        if self._slots.too_many_ask and (former is None or former.phase is not Phase.ADMITTING):
             raise _no_room()
+        left = [] if former is None else self._anew.leave(former)
         slot = Slot(
             role=role,
             stream=stream,
@@ -111,6 +130,7 @@ class Entrance:
         shown = meta_data if role is Role.PUBLISH else free_text(frame.viewer_info, MAX_META_DATA) or ""
         room = text(frame.main_track)[:MAX_NAME] if role is Role.PUBLISH else ""
         return [
+            *left,
             Admit(
                 session=slot.session,
                 role=role,
@@ -118,7 +138,7 @@ class Entrance:
                 credentials=slot.credentials,
                 room=room,
                 meta_data=shown,
-            )
+            ),
         ]
 
     # ---- the answer
@@ -155,14 +175,10 @@ class Entrance:
         if slot.role is Role.PUBLISH:
             start = Send(replies.start(slot.stream, slot.credentials.subscriber_id))
             offer, slot.early_offer = slot.early_offer, None
-            return [start] if offer is None else [start, *self.offer(slot, offer)]
+            return [start] if offer is None else [start, *self.offer(slot, offer, slot.asked_at)]
         return [*self._waits.stop(slot.stream), OpenViewer(session=slot.session, stream=slot.stream)]
 
     # ---- parts
-
-    def _once(self, role: Role, stream: StreamId) -> None:
-        if self._slots.of(role, stream) is not None:
-            raise RillcastError(*_TWICE[role])
 
     def _room(self) -> None:
         if self._slots.full:

@@ -107,6 +107,7 @@ class PublisherMoves:
             start_timeout_s=slot.start_timeout_s,
             name=slot.name,
             meta_data=slot.meta_data,
+            peer=slot.peer,
         )
         self._slots.move(slot, successor)
         still_serves = not slot.node_gone

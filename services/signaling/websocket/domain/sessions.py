@@ -30,6 +30,9 @@ from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
 Now = float
 """Monotonic seconds."""
+_PEER_IS_GONE = frozenset({EndReason.CONSENT_EXPIRED, EndReason.DTLS_CLOSED})
+"""Ends of a session that come of its peer connection alone."""
+_NOT_ANEW = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "the new session was closed by its edge; the former one goes on")
 
 
 class Sessions:
@@ -71,11 +74,14 @@ class Sessions:
         wanted = slot.phase is Phase.OPENING
         if wanted:
             self._wishes.at_end(slot)
-        former = slot.moves_from
+        former, is_challenger = slot.moves_from, slot.challenges is not None
         if not self._slots.advance(slot, Step.REFUSED):
             return []
         if former is not None:
             return [Forget(session), *(self._moves.refused(former, error) if wanted else [])]
+        if is_challenger:
+            self._tally.joined(_figure(slot), error.code.value)
+            return [Forget(session), Send(replies.error(error, slot.stream))]
         return [Forget(session), *(self._tell_refusal(slot, error) if wanted else [])]
 
     def reoffered(self, answer: SessionAnswer) -> list[Effect]:
@@ -138,7 +144,7 @@ class Sessions:
         if slot.life is Life.MOVE:
             return self._moves.media_came(slot, now) if session_events.starts(slot.role, event.state) else []
         effects = self._started(slot, now) if session_events.starts(slot.role, event.state) else []
-        if slot.role is Role.PLAY:
+        if slot.role is Role.PLAY and slot.challenges is None:
             effects += [Send(frame) for frame in session_events.measured(slot, event)]
         return effects
 
@@ -147,10 +153,14 @@ class Sessions:
         effects: list[Effect] = []
         for slot in self._slots.all():
             effects += self._moves.node_gone(slot, node, now)
+            if slot.challenger is not None and slot.challenger.node == node:
+                behind = LeaveBehind(slot.challenger.session, node)
+                effects += [behind, *self._gone(slot.challenger, Step.NODE_LEFT)]
             if slot.node == node:
                 slot.node_gone = True
-                behind = [LeaveBehind(slot.session, node)] if slot.role is Role.PLAY else []
-                effects += [*behind, *self._node_leaves(slot, now)]
+                if slot.role is Role.PLAY:
+                    effects.append(LeaveBehind(slot.session, node))
+                effects += self._node_leaves(slot, now)
         return effects
 
     def move_again(self, session: SessionId, now: Now) -> list[Effect]:
@@ -190,11 +200,23 @@ class Sessions:
         reason = event.reason or EndReason.OTHER
         if slot.life is Life.MOVE:
             return self._moves.closed(slot, reason, now)
+        if slot.challenges is not None:
+            return [*self._gone(slot, Step.CLOSED), Send(replies.error(_NOT_ANEW, slot.stream))]
+        if slot.challenger is not None and reason in _PEER_IS_GONE:
+            return self._outlived(slot, slot.challenger)
         if reason is EndReason.DRAINING:
             return self._node_leaves(slot, now, event)
         if self._moves.goes_on(slot, reason):
             return []
-        return [*self._moves.end(slot, reason), *self._closed(slot, reason)]
+        return [*self._moves.end(slot, reason), *self.drop_challenger(slot), *self._closed(slot, reason)]
+
+    def _outlived(self, slot: Slot, challenger: Slot) -> list[Effect]:
+        """The peer connection is gone instead of which the client asked for another one, so that one is what it has."""
+        held: list[Effect] = [Moved(slot.session, challenger.session, challenger.node)] if slot.held else []
+        self._slots.prevail(challenger)
+        gone = self._gone(slot, Step.REPLACED)
+        self._slots.take_name(challenger)
+        return [*held, *gone]
 
     def _closed(self, slot: Slot, reason: EndReason) -> list[Effect]:
         effects: list[Effect] = [Send(frame) for frame in session_events.closing(slot, reason)]
@@ -221,10 +243,11 @@ class Sessions:
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
             moving=slot.has_run,
+            peer=slot.peer,
             predecessor=(slot.session, slot.node) if slot.node is not None and drains is not None else None,
         )
         moved: list[Effect] = [Moved(slot.session, successor.session)] if slot.held else []
-        effects = [*moved, *self._gone(slot, Step.NODE_LEFT)]
+        effects = [*self.drop_challenger(slot), *moved, *self._gone(slot, Step.NODE_LEFT)]
         self._slots.add(successor)
         return [
             *effects,
@@ -241,16 +264,24 @@ class Sessions:
 
     def leave(self, slot: Slot, step: Step, reason: EndReason, *, keep_stream_s: float = 0.0) -> list[Effect]:
         """End a session from this side. `step` must have a place in its phase; `keep_stream_s`: publishers only."""
+        dropped = self.drop_challenger(slot)
         keep_stream_s = keep_stream_s if slot.role is Role.PUBLISH else 0.0
         slot.keep_stream_s = keep_stream_s
         gone = [*self._moves.end(slot, reason, keep_stream_s), *self._gone(slot, step)]
         if slot.node is None:
-            return gone
-        return [End(session=slot.session, node=slot.node, reason=reason, keep_stream_s=keep_stream_s), *gone]
+            return dropped + gone
+        end = End(session=slot.session, node=slot.node, reason=reason, keep_stream_s=keep_stream_s)
+        return [*dropped, end, *gone]
+
+    def drop_challenger(self, slot: Slot) -> list[Effect]:
+        """The session that was asked for while this one runs comes to nothing. Nothing happens if there is none."""
+        if slot.challenger is None:
+            return []
+        return self.leave(slot.challenger, Step.LEFT, EndReason.ABANDONED)
 
     def _gone(self, slot: Slot, step: Step) -> list[Effect]:
         was = slot.phase
-        if step is not Step.NODE_LEFT:
+        if step not in (Step.NODE_LEFT, Step.REPLACED):
             self._wishes.at_end(slot)
         self._slots.advance(slot, step)
         if slot.phase is Phase.GIVEN_UP or was is Phase.ADMITTING:

@@ -44,6 +44,14 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
     """Viewer: the session at the edge that drains, which serves the client until this one has started."""
     keep_stream_s: float = 0.0
     """Given up: what the node is told when its answer comes."""
+    peer: str = ""
+    """Of the client's peer connection, as it has described it, see `peer_of`; empty until then."""
+    server: str = ""
+    """Viewer: the same of our end, as it was offered last."""
+    challenger: Slot | None = None
+    """Viewer that runs: the session that its client asked for meanwhile, until the client has answered its offer."""
+    challenges: Slot | None = None
+    """The same, seen from that session: the one that runs."""
     successor: Slot | None = None
     """Publisher: the session in which it is to go on at another origin."""
     moves_from: Slot | None = None
@@ -123,12 +131,30 @@ class Slots:
         if phase is None:
             return False
         slot.phase = phase
+        if phase in (Phase.GIVEN_UP, Phase.OVER) and slot.challenges is not None:
+            self.prevail(slot)
         if phase in (Phase.GIVEN_UP, Phase.OVER) and self._by_name.get((slot.role, slot.stream)) is slot:
             del self._by_name[slot.role, slot.stream]
         if phase is Phase.OVER:
             del self._by_session[slot.session]
             self.kept.drop(slot.session)
         return True
+
+    def challenge(self, slot: Slot, challenger: Slot) -> None:
+        """The viewer of `slot`, which runs, has asked again. Until `prevail`, it is the former one that goes on."""
+        slot.challenger, challenger.challenges = challenger, slot
+        self._by_session[challenger.session] = challenger
+
+    @staticmethod
+    def prevail(challenger: Slot) -> None:
+        """It is settled in which of the two sessions the viewer goes on."""
+        slot, challenger.challenges = challenger.challenges, None
+        assert slot is not None
+        slot.challenger = None
+
+    def take_name(self, slot: Slot) -> None:
+        """The client has this session from now on. The former one is over."""
+        self._by_name[slot.role, slot.stream] = slot
 
     def move(self, slot: Slot, successor: Slot) -> None:
         """The publisher of `slot` is to go on in another session. Until `moved`, the client has still the former."""

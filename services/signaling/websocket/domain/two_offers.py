@@ -15,6 +15,7 @@ from rillcast.contracts.messages import SessionAnswer
 from rillcast.contracts.words import Role
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.effects import Effect, OfferThen, Send
+from services.signaling.websocket.domain.peers import peer_of
 from services.signaling.websocket.domain.phases import Phase
 from services.signaling.websocket.domain.slots import Slot
 
@@ -25,7 +26,7 @@ within 0.25 s of its answer, and some milliseconds, since it sends checks so sel
 
 def first(slot: Slot, answer: SessionAnswer) -> Send:
     """The only offer, or the first of two."""
-    slot.offered, slot.keeps_association = 1, answer.keeps_association
+    slot.offered, slot.keeps_association, slot.server = 1, answer.keeps_association, peer_of(answer.sdp)
     mapping = answer.id_mapping if slot.role is Role.PLAY else {}
     if answer.sdp_then:
         slot.offer, slot.offers, slot.id_mapping = answer.sdp_then, 2, mapping
@@ -42,7 +43,7 @@ def then(slot: Slot | None) -> list[Effect]:
     if slot is None or slot.phase is not Phase.CONNECTING or slot.offered >= slot.offers:
         return []
     sent = _offer(slot, slot.offer, slot.id_mapping)
-    slot.offered = slot.offers
+    slot.offered, slot.server = slot.offers, peer_of(slot.offer)
     forget(slot)
     return [sent]
 

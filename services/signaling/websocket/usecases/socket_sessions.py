@@ -271,6 +271,8 @@ class SocketSessions:
 
     async def _ask_for(self, effect: OpenPublisher | OpenViewer | MovePublisher, left: asyncio.Event) -> SessionAnswer:
         joins = self._services.joins
+        if not isinstance(effect, MovePublisher) and effect.anew:
+            self._services.changes.check(self._client.counted_as)
         if not isinstance(effect, OpenViewer):
             ask = joins.publish if isinstance(effect, OpenPublisher) else joins.move
             return await ask(self._publisher(effect), left)
