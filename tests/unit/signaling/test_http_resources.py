@@ -242,6 +242,15 @@ async def test_after_a_restart_candidates_with_its_credentials_need_no_condition
     assert len(site.restarted) == 1
 
 
+async def test_another_instance_knows_the_credentials_of_a_restart_by_its_tag() -> None:
+    site, other = Site(), Site()
+    other.resources._tags.drop(RESOURCE.session)
+    tag = (await site.patch(RESTART, "*")).headers["etag"]
+    assert (await other.patch(RESTART, tag)).status_code == 204
+    assert (await other.patch(RESTART.replace("efgh", "ijkl"), tag)).status_code == 200
+    assert len(other.restarted) == 1
+
+
 async def test_a_restart_by_a_session_whose_first_credentials_are_not_known_is_one() -> None:
     """Its name is of a release that did not mark them."""
     site = Site()

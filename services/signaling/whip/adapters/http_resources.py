@@ -86,7 +86,9 @@ class WhipResources:
         kind = media_type(request)
         if kind not in (FRAGMENT, JSON):
             raise BodyRefused(415, f"send {FRAGMENT}")
-        condition = self._condition(resource, request)
+        tags = tags_of(request.headers.getlist("if-match"))
+        present = [tag for tag in tags if self._is_present(resource, tag)]
+        condition = _condition(tags, present)
         if condition is Condition.OTHER:
             return PlainTextResponse("that is not the tag of the session's present ICE session", 412)
         body = await read_body(request, MAX_FRAGMENT_BYTES)
@@ -96,8 +98,9 @@ class WhipResources:
         fragment = body.decode("utf-8", "replace")
         parse_candidates(fragment)
         pairs = ice_pairs(fragment)
-        is_first = self._signer.are_known(resource.session, pairs, resource.ice)
-        if is_first or (condition is Condition.PRESENT and not resource.ice):  # a name of a release that has no marks
+        marks = [*resource.ice, *(mark for tag in present for mark in self._signer.marks_in(tag))]
+        is_known = self._signer.are_known(resource.session, pairs, marks)
+        if is_known or (condition is Condition.PRESENT and not resource.ice):  # a name of a release that has no marks
             return Response(status_code=204)
         done = self._tags.restarted(resource.session)
         if done is not None and self._signer.are_known(resource.session, pairs, done[1].marks):
@@ -105,14 +108,6 @@ class WhipResources:
         if condition is Condition.NONE:
             return PlainTextResponse("If-Match is needed: * restarts ICE with other credentials", 428)
         return await self._restart_ice(resource, fragment)
-
-    def _condition(self, resource: Resource, request: Request) -> Condition:
-        tags = tags_of(request.headers.getlist("if-match"))
-        if any(self._is_present(resource, tag) for tag in tags):
-            return Condition.PRESENT
-        if ANY in tags:
-            return Condition.ANY
-        return Condition.OTHER if tags else Condition.NONE
 
     async def _restart_ice(self, resource: Resource, fragment: str) -> Response:
         wanted = restart_ice_fragment(fragment)
@@ -150,9 +145,18 @@ class WhipResources:
         return self._signer.is_tag_of(resource.session, tag) and not self._tags.is_outdated(resource.session, tag)
 
     def _new_tag(self, resource: Resource, restarted: Restarted | None = None) -> str:
-        tag = self._signer.tag(resource.session, secrets.token_hex(8))
+        marks = () if restarted is None else restarted.marks
+        tag = self._signer.tag(resource.session, secrets.token_hex(8), marks)
         self._tags.set(resource.session, tag, restarted)
         return tag
+
+
+def _condition(tags: list[str], present: list[str]) -> Condition:
+    if present:
+        return Condition.PRESENT
+    if ANY in tags:
+        return Condition.ANY
+    return Condition.OTHER if tags else Condition.NONE
 
 
 def _restarted(tag: str, restarted: Restarted) -> Response:

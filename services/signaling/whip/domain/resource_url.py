@@ -25,6 +25,7 @@ MOST_PAIRS = 4
 """Pairs of ICE credentials of one client that are known again. Clients that bundle their m-lines have one."""
 MARK = 12
 """Hexadecimal digits of the mark of one part of a pair."""
+_MARKS = "-"
 _ALGORITHM = "HS256"
 
 
@@ -97,14 +98,21 @@ class ResourceSigner:
         fits = (resource.role, resource.app, resource.stream) == (role, app, stream)
         return resource if fits else None
 
-    def tag(self, session: SessionId, ice_session: str) -> str:
-        """The quoted entity tag of one ICE session; `ice_session` is any name of it that doesn't come again."""
+    def tag(self, session: SessionId, ice_session: str, ice: Iterable[str] = ()) -> str:
+        """The quoted entity tag of one ICE session; `ice_session` is any name of it that doesn't come again. `ice`:
+        marks of the credentials with which a restart began it."""
+        ice_session = _MARKS.join((ice_session, *ice))
         return f'"{ice_session}.{self._mark(session, ice_session)}"'
 
     def is_tag_of(self, session: SessionId, tag: str) -> bool:
         """Whether we issued this tag for this session, now or earlier."""
         ice_session, dot, mark = tag.strip().removeprefix("W/").strip('"').rpartition(".")
         return bool(dot) and hmac.compare_digest(mark.encode(), self._mark(session, ice_session).encode())
+
+    @staticmethod
+    def marks_in(tag: str) -> list[str]:
+        """The marks of credentials in a tag of ours."""
+        return tag.strip('"').rpartition(".")[0].split(_MARKS)[1:]
 
     def ice_marks(self, session: SessionId, text: str) -> tuple[str, ...]:
         """Marks of the ICE credentials in a description or a fragment: they can be compared, and not read."""
