@@ -86,7 +86,7 @@ async def test_a_slow_link_gets_fewer_frames_of_the_same_picture_and_all_of_them
             f"\nfps {frames:.1f} while thin, keyframes {full.keyframes} {thin.keyframes} {held.keyframes} "
             f"{again.keyframes}, PLI {full.plis} {thin.plis} {held.plis} {again.plis}"
         )
-        assert 5 < frames < 20
+        assert 3 < frames < 20
         assert held.height == full.height
         assert held.plis - thin.plis <= 1
         assert held.keyframes - thin.keyframes <= 8
