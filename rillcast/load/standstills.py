@@ -80,10 +80,10 @@ class Standstills:
         present = self._present.items()
         return sorted(v for v, peer in present if self._peers[peer].standing_us > longer_than_us)
 
-    def longest_us(self, viewers: int, since_us: int) -> list[int]:
-        """Of each viewer the longest one that ended after that moment; 0 without any."""
+    def longest_us(self, viewers: int, since_us: int, until_us: int | None = None) -> list[int]:
+        """Of each viewer the longest one that ended after the one moment, and began before the other; 0 without any."""
         longest = [0] * viewers
         for one in self.all:
-            if one.began_us + one.lasted_us > since_us:
+            if one.began_us + one.lasted_us > since_us and (until_us is None or one.began_us < until_us):
                 longest[one.viewer] = max(longest[one.viewer], one.lasted_us)
         return longest

@@ -62,8 +62,17 @@ async def _frozen(servers: Iterable[ServerProcess], hold_s: float) -> AsyncItera
             server.freeze(False)
 
 
+@asynccontextmanager
+async def _nodes_killed(scene: Scene, *servers: ServerProcess) -> AsyncIterator[None]:
+    await asyncio.gather(*(server.kill() for server in servers))
+    yield
+    await asyncio.sleep(RESTART_AFTER_S)
+    scene.starts_again()
+    await asyncio.gather(*(server.start() for server in servers))
+
+
 def _edge_killed(scene: Scene) -> AbstractAsyncContextManager[None]:
-    return _on(scene.watched_edge(), lambda edge: _killed([edge], RESTART_AFTER_S))
+    return _on(scene.watched_edge(), lambda edge: _nodes_killed(scene, edge))
 
 
 def _edge_frozen(scene: Scene) -> AbstractAsyncContextManager[None]:
@@ -90,6 +99,7 @@ async def _machine_gone(scene: Scene, node: Node) -> AsyncIterator[None]:
         yield
         await asyncio.sleep(2 * RESTART_AFTER_S)
         await node.kill()
+    scene.starts_again()
     await node.start()
 
 
@@ -98,18 +108,20 @@ def _edge_gone(scene: Scene) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def _drained(node: Node) -> AsyncIterator[None]:
+async def _drained(scene: Scene, node: Node) -> AsyncIterator[None]:
     yield
     await node.drain()
+    await asyncio.sleep(RESTART_AFTER_S)
+    scene.starts_again()
     await node.start()
 
 
 def _edge_drained(scene: Scene) -> AbstractAsyncContextManager[None]:
-    return _on(scene.watched_edge(), _drained)
+    return _on(scene.watched_edge(), lambda edge: _drained(scene, edge))
 
 
-def _origin(stream: str, what: Callable[[Node], AbstractAsyncContextManager[None]]) -> Do:
-    return lambda scene: _on(scene.origin_of(stream), what)
+def _origin(stream: str, what: Callable[[Scene, Node], AbstractAsyncContextManager[None]]) -> Do:
+    return lambda scene: _on(scene.origin_of(stream), lambda origin: what(scene, origin))
 
 
 @asynccontextmanager
@@ -132,7 +144,7 @@ async def _parent(scene: Scene) -> Node:
 
 
 def _parent_killed(scene: Scene) -> AbstractAsyncContextManager[None]:
-    return _on(_parent(scene), lambda edge: _killed([edge], RESTART_AFTER_S))
+    return _on(_parent(scene), lambda edge: _nodes_killed(scene, edge))
 
 
 @asynccontextmanager
@@ -141,7 +153,7 @@ async def _transcoder_killed(scene: Scene) -> AsyncIterator[None]:
     if not nodes:
         raise Skipped("no transcoder runs")
     scene.hit, scene.streams = nodes[0].name, frozenset({LADDER})
-    async with _killed(nodes[:1], RESTART_AFTER_S):
+    async with _nodes_killed(scene, nodes[0]):
         yield
 
 
@@ -149,7 +161,7 @@ async def _transcoder_killed(scene: Scene) -> AsyncIterator[None]:
 async def _signaling_killed(scene: Scene) -> AsyncIterator[None]:
     node = scene.cluster.of(NodeKind.SIGNALING)[0]
     scene.hit = node.name
-    async with _killed([node], RESTART_AFTER_S):
+    async with _nodes_killed(scene, node):
         yield
     scene.cluster.learn_token(node.name)
 
@@ -284,7 +296,7 @@ async def _edge_and_nats(scene: Scene) -> AsyncIterator[None]:
     edge = await scene.watched_edge()
     name = scene.rng.choice(sorted(scene.cluster.nats))
     scene.hit = f"{edge.name}, {name}"
-    async with _killed([edge, scene.cluster.nats[name]], RESTART_AFTER_S):
+    async with _nodes_killed(scene, edge, scene.cluster.nats[name]):
         yield
 
 
@@ -292,7 +304,7 @@ async def _edge_and_nats(scene: Scene) -> AsyncIterator[None]:
 async def _edge_and_origin(scene: Scene) -> AsyncIterator[None]:
     edge, origin = await scene.watched_edge(), await scene.origin_of(SDK)
     scene.edges, scene.hit = None, f"{edge.name}, {origin.name}"
-    async with _killed([edge, origin], RESTART_AFTER_S):
+    async with _nodes_killed(scene, edge, origin):
         yield
 
 
@@ -324,13 +336,13 @@ FAULTS = (
     Fault(
         "origin-killed",
         "the origin is killed, publisher by the SDK",
-        _origin(SDK, lambda node: _killed([node], RESTART_AFTER_S)),
+        _origin(SDK, _nodes_killed),
         _s(1.5, 2.5),
     ),
     Fault(
         "origin-killed-whip",
         "the origin is killed, publisher by WHIP (a loop starts ffmpeg anew after 0.3 s)",
-        _origin(WHIP, lambda node: _killed([node], RESTART_AFTER_S)),
+        _origin(WHIP, _nodes_killed),
         _s(1.0, 1.5),  # as fast as the client comes back, and 0.3 s
     ),
     Fault("origin-drained", "the origin is drained", _origin(SDK, _drained), _s(0.15, 0.3)),
@@ -370,13 +382,13 @@ FAULTS = (
     Fault(
         "origin-frozen",
         "an origin is frozen for 2 s",
-        _origin(SDK, lambda node: _frozen([node], 2.0)),
+        _origin(SDK, lambda scene, node: _frozen([node], 2.0)),
         _s(2.6, 3, ours=True),
     ),
     Fault(
         "origin-frozen-long",
         "an origin is frozen for 10 s, and wakes up",
-        _origin(SDK, lambda node: _frozen([node], 10.0)),
+        _origin(SDK, lambda scene, node: _frozen([node], 10.0)),
         _s(10, 12, ours=True),
     ),
     Fault("edge-and-nats", "an edge and a nats-server are killed at once", _edge_and_nats, _s(0.8, 1.5)),

@@ -77,7 +77,9 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             recovery_s, left_over = None, f"{unheard} viewers hear nothing of their session any more"
         ended_ms = time.time() * 1000
         hit = [page for page in stage.pages if _concerns(scene, page.stream, before[page.name].port)]
-        gaps = [round(max(await page.gaps_ms(began_ms, ended_ms))) for page in hit]
+        until = scene.started_again
+        over_ms = ended_ms if until is None else began_ms + (until - began) * 1000
+        gaps = [round(max(await page.gaps_ms(began_ms, over_ms))) for page in hit]
         lost = [word for page in stage.pages if (word := await _lost(page, before[page.name], fault, ended_ms))]
         stills: list[float] = []
         whep = whep_lost = 0
@@ -86,7 +88,8 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             if one.name == "WHEP":
                 whep, whep_lost = len(concerned), len(one.lost())
                 continue
-            longest = one.run.standstills.longest_us(one.count, round(began * 1e6))
+            over_us = None if until is None else round(until * 1e6)
+            longest = one.run.standstills.longest_us(one.count, round(began * 1e6), over_us)
             stills += [longest[viewer] / 1000 for viewer in concerned]
             lost += [f"{one.name} {viewer}: its picture stands" for viewer in one.lost()]
             lost += [f"{one.name}: {why} ({n} ×)" for why, n in one.run.ended.items() if not _own_doing(fault, why)]
@@ -97,6 +100,7 @@ async def _repetition(stage: Stage, fault: Fault, rng: random.Random, hold_s: fl
             gaps_ms=tuple(gaps),
             standstills_ms=tuple(round(still) for still in stills),
             steady_ms=round(steady),
+            restart_ms=0 if until is None else round(await _largest(hit, over_ms, ended_ms)),
             lost=tuple(lost),
             whep=whep,
             whep_lost=whep_lost,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.bench.tables import table
-from tests.chaos.results import Began, Cost, Repetition, Results, Row, no_gap_ms, quantile, verdict
+from tests.chaos.results import NO_GAP_MS, Began, Cost, Repetition, Results, Row, no_gap_ms, quantile, verdict
 
 HEAD = (
     "fault",
@@ -45,8 +45,9 @@ def document(results: Results) -> str:
         " *Newcomers*: WHEP joins twice a second while the fault lasted: answered, refused with `Retry-After`, anything"
         " else. *Lost*: sessions that ended or got another PeerConnection. *n*: repetitions. Where n is small, p95 is"
         " the maximum. A goal of *no gap* allows what there was without any fault (the first line; the quietest of its"
-        f" repetitions counts) and at least 150 ms: {allowed_ms:.0f} ms here. A machine that has other work makes gaps"
-        " of its own: see the load.",
+        f" repetitions counts) and at least 150 ms: {allowed_ms:.0f} ms here. Where a node goes, its start is not in"
+        " the figures: it takes one of the machine's cores for a second or two, and is told below. A machine that has"
+        " other work makes gaps of its own: see the load.",
         table(HEAD, (_line(row, allowed_ms) for row in results.rows)),
         *_notes(results.rows),
     ]
@@ -110,6 +111,8 @@ def _words(row: Row, number: int, one: Repetition) -> Iterable[str]:
         said.append(f"at last {one.left_over}")
     if one.unclear:
         said.append("newcomers heard " + ", ".join(f"{n} × {what}" for what, n in one.unclear.items()))
+    if one.restart_ms > NO_GAP_MS:
+        said.append(f"while it started again, {one.restart_ms / 1000:.2f} s between two frames")
     if one.publishers:
         said.append(", ".join(one.publishers))
     if one.whep_lost:

@@ -38,6 +38,8 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     """The same of viewers of `rillcast bench` by the socket; 0 = below 150 ms."""
     steady_ms: float
     """The longest one of Chromium's viewers in the seconds before."""
+    restart_ms: float = 0
+    """The longest one of those whom it concerned since what had gone began to start again; 0 if nothing did."""
     lost: tuple[str, ...]
     """Viewers by the SDK's protocol whose session ended, or who got another PeerConnection."""
     whep: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ class Scene:
     """Only viewers at these edges; None: at all."""
     streams: frozenset[str] = frozenset({SDK, WHIP})
     hit: str = ""
+    started_again: float | None = None
+    """When the node that went began to start again, monotonic seconds: on this machine that takes a core for a second
+    or two, so what viewers see from then on is told apart."""
+
+    def starts_again(self) -> None:
+        """The fault is over as far as viewers are concerned. Whoever stands still now has not come back."""
+        self.started_again = time.monotonic()
 
     @property
     def cluster(self) -> ChaosCluster:

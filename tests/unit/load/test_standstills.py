@@ -28,6 +28,7 @@ def test_a_freeze_that_is_over_is_a_standstill() -> None:
     assert [one.lasted_us for one in seen.all] == [400_000]
     assert seen.longest_us(2, S) == [400_000, 0]
     assert seen.longest_us(2, 2 * S) == [0, 0], "it was over before"
+    assert seen.longest_us(2, S, 2 * S - 400_000) == [0, 0], "it began later"
 
 
 def test_a_picture_that_still_stands_is_told_and_not_counted() -> None:
