@@ -34,6 +34,9 @@ trace = tracer("rillcast.edge")
 
 USABLE_TIMEOUT_S = 1.5 * OPEN_TIMEOUT_S
 """How long somebody waits for a relay: it may be on its second attempt."""
+OWNER_TIMEOUT_S = 2.0
+"""The same while the owner of the stream can't be reached: by then another one has it, if its publisher has come back.
+Whoever asked for a viewer waits a second longer for the answer."""
 MOST_AWAITING = 256
 AVOID_LOST_S = 5.0
 """For so long a rendition whose transcoder fell silent isn't chosen; its lease may say nothing of its death yet."""
@@ -321,19 +324,23 @@ class UpstreamRelays:
         self.on_stream_changed(feed.key, self._stream(feed.key))
 
     async def _opened(self, feed: Feed) -> None:
-        if feed.relay.state is ChildState.OPEN:
-            return
-        if feed.relay.state is ChildState.CLOSED:
-            raise _closed()
-        outcome = self._outcomes.setdefault(feed, asyncio.get_running_loop().create_future())
+        """While the owner of the stream is gone, another one is about to claim it: then the feed is asked for again,
+        and whoever waits for it goes on waiting."""
+        refusal: RillcastError | None = None
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(USABLE_TIMEOUT_S):
-                refusal = await asyncio.shield(outcome)
+            async with asyncio.timeout(USABLE_TIMEOUT_S) as patience:
+                while feed.relay.state is not ChildState.OPEN:
+                    if feed.relay.state is ChildState.CLOSED:
+                        raise _closed()
+                    outcome = self._outcomes.setdefault(feed, asyncio.get_running_loop().create_future())
+                    refusal = await asyncio.shield(outcome)
+                    if refusal is not None and refusal.code is not ErrorCode.NO_NODE_AVAILABLE:
+                        raise refusal
+                    patience.reschedule(began + OWNER_TIMEOUT_S)
         except TimeoutError as error:
             text = "the node that has the stream does not answer"
-            raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, text, 1.0) from error
-        if refusal is not None:
-            raise refusal
+            raise refusal or RillcastError(ErrorCode.NO_NODE_AVAILABLE, text, 1.0) from error
 
     def _settle(self, feed: Feed, refusal: RillcastError | None) -> None:
         outcome = self._outcomes.pop(feed, None)

@@ -121,6 +121,23 @@ async def test_no_parent_at_all_is_a_clear_refusal(begin: Begin) -> None:
     assert refusal.value.code is ErrorCode.NO_NODE_AVAILABLE
 
 
+@pytest.mark.parametrize("by", ["whep", "socket"])
+async def test_who_comes_while_the_stream_has_lost_its_origin_waits_for_the_next_one(begin: Begin, by: str) -> None:
+    world = await begin()
+    gone = await world.parent("origin-1")
+    gone.refusal = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "nobody listens")
+    await world.parent("origin-2")
+    await world.live("origin-1", epoch=1)
+    join = asyncio.create_task(world.whep() if by == "whep" else world.play())
+    await asyncio.sleep(1.0)
+    assert not join.done()
+
+    await world.live("origin-2", epoch=2)
+    await world.pass_time(0.5)
+
+    assert (await join).sdp
+
+
 async def test_a_client_that_leaves_during_the_join_gets_no_session(world: World) -> None:
     gate = world.parents["origin-1"].gate = asyncio.Event()
     asked = request(session=SessionId("x"), sdp_offer=WHEP_OFFER)
