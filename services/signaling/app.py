@@ -73,6 +73,7 @@ async def run(settings: SignalingSettings) -> None:
             server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())
             await server.start()
             node.spawn(server.run(), "public listener", finite=True)
+            node.on_drain(server.take_no_more)  # clients that are told to come back are to find another instance
             node.spawn(service.keep_key(), "signing key")
             if service.upkeep is not None:  # an authority asks the listener
                 node.spawn(service.upkeep, "certificate")

@@ -57,11 +57,17 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
 
 
 @asynccontextmanager
+async def server(**limits: Any) -> AsyncIterator[HttpServer]:
+    made = HttpServer(app, bind("127.0.0.1", 0, "PORT"), HttpLimits(**limits))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@asynccontextmanager
 async def listener(**limits: Any) -> AsyncIterator[int]:
-    server = HttpServer(app, bind("127.0.0.1", 0, "PORT"), HttpLimits(**limits))
-    await server.start()
-    yield server.port
-    await server.stop()
+    async with server(**limits) as made:
+        yield made.port
 
 
 class Connection:

@@ -12,7 +12,7 @@ import pytest
 from rillcast.runtime.http import protocol as http_protocol
 from rillcast.runtime.http import transport
 from rillcast.testing.eventually import eventually, within
-from tests.process.http_listener import GET, Endless, Slow, complaints, connected, counted, listener
+from tests.process.http_listener import GET, Endless, Slow, complaints, connected, counted, listener, server
 
 
 async def test_one_connection_too_many_is_refused_in_words_until_one_is_idle() -> None:
@@ -33,6 +33,22 @@ async def test_one_connection_too_many_is_refused_in_words_until_one_is_idle() -
                 return (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
 
         await eventually(served, what="a place for the next")
+
+
+async def test_who_is_there_is_served_on_while_nobody_new_is_taken() -> None:
+    Slow.answered = asyncio.Event()
+    async with server() as listening:
+        port = listening.port
+        async with connected(port, GET.replace(b"/ ", b"/slow ")) as slow, connected(port, GET) as idle:
+            await idle.answer()
+            for _ in range(2):
+                await listening.take_no_more()
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.open_connection("127.0.0.1", port)
+            idle.writer.write(GET)
+            await idle.answer()
+            Slow.answered.set()
+            await slow.answer()
 
 
 async def test_silent_connections_give_way_to_the_next_and_the_first_of_them_first() -> None:

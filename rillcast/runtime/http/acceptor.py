@@ -68,10 +68,13 @@ class Acceptor:
         self._listen()
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept nobody any more. Nothing happens the second time."""
+        if self._sock.fileno() < 0:
+            return
         if self._rest is not None:
             self._rest.cancel()
         self.loop.remove_reader(self._sock.fileno())
+        self._sock.close()
         self.handshakes.close()
 
     async def wait_closed(self) -> None:

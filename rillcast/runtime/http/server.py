@@ -116,6 +116,11 @@ class HttpServer:
             self._task.result()
         raise RuntimeError("the HTTP listener ended by itself")
 
+    async def take_no_more(self) -> None:
+        """Listen no more, and go on with the connections that there are. Who connects now is refused by the system, so
+        a proxy tries another server at once. Nothing happens the second time."""
+        self._server.take_no_more()
+
     async def stop(self) -> None:
         """Take no more connections, and close those that there are. Requests under way get about a second; then they
         are answered 503."""
@@ -147,6 +152,11 @@ class _Server(uvicorn.Server):
         for acceptor in self._acceptors:
             acceptor.listen(self._protocol, self.server_state.connections)
             self.servers.append(acceptor)  # type: ignore[arg-type]
+
+    def take_no_more(self) -> None:
+        """Close the listening sockets."""
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     def _protocol(self, place: Place | NoPlace) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
