@@ -158,12 +158,23 @@ async def _transcoder_killed(scene: Scene) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _signaling_killed(scene: Scene) -> AsyncIterator[None]:
+async def _signaling(
+    scene: Scene, what: Callable[[Scene, Node], AbstractAsyncContextManager[None]]
+) -> AsyncIterator[None]:
+    """To the instance that has all sockets, since the door leads to the first one that takes them."""
     node = scene.cluster.of(NodeKind.SIGNALING)[0]
     scene.hit = node.name
-    async with _nodes_killed(scene, node):
+    async with what(scene, node):
         yield
     scene.cluster.learn_token(node.name)
+
+
+def _signaling_killed(scene: Scene) -> AbstractAsyncContextManager[None]:
+    return _signaling(scene, _nodes_killed)
+
+
+def _signaling_drained(scene: Scene) -> AbstractAsyncContextManager[None]:
+    return _signaling(scene, _drained)
 
 
 def _servers(scene: Scene, service: str) -> list[ServerProcess]:
@@ -355,6 +366,7 @@ FAULTS = (
         extra=watching_a_rung,
     ),
     Fault("signaling-killed", "signaling is killed, another is up", _signaling_killed, _s(1.2, 2), _OWN_DOING),
+    Fault("signaling-drained", "signaling is drained, another is up", _signaling_drained, _s(1.2, 2), _OWN_DOING),
     *(
         Fault(f"{service}-{how}", f"{service} {words}", do(service), _NO_GAP, short=False)
         for service in SERVICES
