@@ -161,8 +161,11 @@ async def _transcoder_killed(scene: Scene) -> AsyncIterator[None]:
 async def _signaling(
     scene: Scene, what: Callable[[Scene, Node], AbstractAsyncContextManager[None]]
 ) -> AsyncIterator[None]:
-    """To the instance that has all sockets, since the door leads to the first one that takes them."""
-    node = scene.cluster.of(NodeKind.SIGNALING)[0]
+    """To the instance that has the most sockets: the door leads to the first one that takes them."""
+    nodes, sockets = scene.cluster.of(NodeKind.SIGNALING), dict[str, float]()
+    for node in nodes:
+        sockets[node.name] = await scene.cluster.views[node.name].metric(node.name, "rillcast_signaling_sockets")
+    node = max(nodes, key=lambda one: sockets[one.name])
     scene.hit = node.name
     async with what(scene, node):
         yield
