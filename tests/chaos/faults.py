@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rillcast.contracts.words import NodeKind
 from rillcast.testing.servers import ServerProcess
-from tests.chaos.cluster import CONSUL_PORT, NATS_PORT, ROUTE_PORT, Node
+from tests.chaos.cluster import NATS_PORT, ROUTE_PORT, Node
 from tests.chaos.results import CONTROL, Goal
 from tests.chaos.scene import Do, Scene, Skipped
+from tests.chaos.service_faults import (
+    SERVICES,
+    SLOW_S,
+    frozen,
+    killed,
+    service_blackholed,
+    service_frozen,
+    service_killed,
+    service_slow,
+)
 from tests.chaos.viewers import LADDER, SDK, WHIP, Page, Stage, Watchers, watching_a_rung
 
-SLOW_S = 2.0
 RESTART_AFTER_S = 4.0
 """So long a killed process is away."""
-SERVICES = ("nats", "consul", "license")
-SERVICE_PORTS = {"nats": NATS_PORT, "consul": CONSUL_PORT, "license": 0}
 
 
 @dataclass(frozen=True)
@@ -41,28 +48,6 @@ class Fault:
 
 
 @asynccontextmanager
-async def _killed(servers: Iterable[ServerProcess], hold_s: float) -> AsyncIterator[None]:
-    servers = list(servers)
-    await asyncio.gather(*(server.kill() for server in servers))
-    yield
-    await asyncio.sleep(hold_s)
-    await asyncio.gather(*(server.start() for server in servers))
-
-
-@asynccontextmanager
-async def _frozen(servers: Iterable[ServerProcess], hold_s: float) -> AsyncIterator[None]:
-    servers = list(servers)
-    for server in servers:
-        server.freeze()
-    try:
-        yield
-        await asyncio.sleep(hold_s)
-    finally:
-        for server in servers:
-            server.freeze(False)
-
-
-@asynccontextmanager
 async def _nodes_killed(scene: Scene, *servers: ServerProcess) -> AsyncIterator[None]:
     await asyncio.gather(*(server.kill() for server in servers))
     yield
@@ -76,11 +61,11 @@ def _edge_killed(scene: Scene) -> AbstractAsyncContextManager[None]:
 
 
 def _edge_frozen(scene: Scene) -> AbstractAsyncContextManager[None]:
-    return _on(scene.watched_edge(), lambda edge: _frozen([edge], 2.0))
+    return _on(scene.watched_edge(), lambda edge: frozen([edge], 2.0))
 
 
 def _edge_frozen_long(scene: Scene) -> AbstractAsyncContextManager[None]:
-    return _on(scene.watched_edge(), lambda edge: _frozen([edge], 10.0))
+    return _on(scene.watched_edge(), lambda edge: frozen([edge], 10.0))
 
 
 @asynccontextmanager
@@ -180,57 +165,6 @@ def _signaling_drained(scene: Scene) -> AbstractAsyncContextManager[None]:
     return _signaling(scene, _drained)
 
 
-def _servers(scene: Scene, service: str) -> list[ServerProcess]:
-    cluster = scene.cluster
-    found: dict[str, list[ServerProcess]] = {
-        "nats": [*cluster.nats.values()],
-        "consul": [*cluster.consul.values()],
-        "license": [*cluster.of(NodeKind.LICENSE)],
-    }
-    if not found[service]:
-        raise Skipped(f"no {service} runs here")
-    return found[service]
-
-
-def _service_killed(*services: str) -> Do:
-    return lambda scene: _killed([s for name in services for s in _servers(scene, name)], scene.hold_s)
-
-
-def _service_frozen(*services: str) -> Do:
-    return lambda scene: _frozen([s for name in services for s in _servers(scene, name)], scene.hold_s)
-
-
-def _service_blackholed(*services: str) -> Do:
-    @asynccontextmanager
-    async def do(scene: Scene) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for name in services:
-                _servers(scene, name)
-                ways = [pair for way in _ways_to(scene, name) for pair in (way, way[::-1])]
-                await stack.enter_async_context(scene.cluster.net.dropped(ways, SERVICE_PORTS[name]))
-            yield
-            await asyncio.sleep(scene.hold_s)
-
-    return do
-
-
-def _service_slow(service: str) -> Do:
-    @asynccontextmanager
-    async def do(scene: Scene) -> AsyncIterator[None]:
-        _servers(scene, service)
-        port = SERVICE_PORTS[service] or NATS_PORT
-        async with scene.cluster.net.slow(_ways_to(scene, service), port, SLOW_S):
-            yield
-            await asyncio.sleep(scene.hold_s)
-
-    return do
-
-
-def _ways_to(scene: Scene, service: str) -> list[tuple[str, str]]:
-    """From everywhere to it and back; for those that all others ask, only by their port."""
-    return [("all", address) for address in scene.cluster.addresses(service)]
-
-
 def _both(one: str, other: str) -> list[tuple[str, str]]:
     return [(one, other), (other, one)]
 
@@ -239,7 +173,7 @@ def _both(one: str, other: str) -> list[tuple[str, str]]:
 async def _one_nats_killed(scene: Scene) -> AsyncIterator[None]:
     name = scene.rng.choice(sorted(scene.cluster.nats))
     scene.hit = name
-    async with _killed([scene.cluster.nats[name]], scene.hold_s / 2):
+    async with killed([scene.cluster.nats[name]], scene.hold_s / 2):
         yield
 
 
@@ -374,19 +308,15 @@ FAULTS = (
         Fault(f"{service}-{how}", f"{service} {words}", do(service), _NO_GAP, short=False)
         for service in SERVICES
         for how, words, do in (
-            ("killed", "is killed, all of its servers", _service_killed),
-            ("frozen", "is frozen, all of its servers", _service_frozen),
-            ("blackholed", "loses every packet to and from it", _service_blackholed),
-            ("slow", f"is reached by a link of {SLOW_S:g} s each way", _service_slow),
+            ("killed", "is killed, all of its servers", service_killed),
+            ("frozen", "is frozen, all of its servers", service_frozen),
+            ("blackholed", "loses every packet to and from it", service_blackholed),
+            ("slow", f"is reached by a link of {SLOW_S:g} s each way", service_slow),
         )
         if (service, how) != ("license", "slow")
     ),
-    Fault(
-        "all-killed", "NATS, Consul and license are killed at once", _service_killed(*SERVICES), _NO_GAP, short=False
-    ),
-    Fault(
-        "all-frozen", "NATS, Consul and license are frozen at once", _service_frozen(*SERVICES), _NO_GAP, short=False
-    ),
+    Fault("all-killed", "NATS, Consul and license are killed at once", service_killed(*SERVICES), _NO_GAP, short=False),
+    Fault("all-frozen", "NATS, Consul and license are frozen at once", service_frozen(*SERVICES), _NO_GAP, short=False),
     Fault("one-nats-killed", "one of three nats-servers is killed", _one_nats_killed, _NO_GAP),
     Fault("routes-cut", "the routes between nats-servers are cut", _routes_cut, _NO_GAP, short=False),
     Fault("bus-one-way", "an edge hears the bus, and is not heard", _one_way, _NO_GAP, short=False),
@@ -397,13 +327,13 @@ FAULTS = (
     Fault(
         "origin-frozen",
         "an origin is frozen for 2 s",
-        _origin(SDK, lambda scene, node: _frozen([node], 2.0)),
+        _origin(SDK, lambda scene, node: frozen([node], 2.0)),
         _s(2.6, 3, ours=True),
     ),
     Fault(
         "origin-frozen-long",
         "an origin is frozen for 10 s, and wakes up",
-        _origin(SDK, lambda scene, node: _frozen([node], 10.0)),
+        _origin(SDK, lambda scene, node: frozen([node], 10.0)),
         _s(10, 12, ours=True),
     ),
     Fault("edge-and-nats", "an edge and a nats-server are killed at once", _edge_and_nats, _s(0.8, 1.5)),
