@@ -88,7 +88,8 @@ class Prober:
     async def _ask(self, into: Waits, question: Callable[[], Awaitable[None]], until: float) -> None:
         while (began := time.monotonic()) < until:
             with suppress(TimeoutError, ConnectionError, asyncio.IncompleteReadError):
-                await asyncio.wait_for(question(), LONGEST_S)
+                async with asyncio.timeout(LONGEST_S):
+                    await question()
             into.ms.append((time.monotonic() - began) * 1_000)
             await asyncio.sleep(max(0.0, began + EVERY_S - time.monotonic()))
 

@@ -81,7 +81,8 @@ async def janus(folder: Path, *, event_loops: int) -> AsyncIterator[Janus]:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            async with asyncio.timeout(5):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -26,6 +26,7 @@ from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.bus.serving import OVERLOAD, ServedOutcome, carry_out
 from rillcast.runtime.errors import RequestOutcome, StartError
 from rillcast.runtime.ports import Answer, Event, Request
+from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
 from rillcast.runtime.telemetry.tracing import extract, inject, tracer
 
@@ -142,13 +143,8 @@ class NatsBus:
         if not await self._connection.moves():  # what is sent now would be carried out when nobody waits any more
             raise _Unanswered(RequestOutcome.STALLED, "the bus does not answer")
         try:
-            async with asyncio.timeout(timeout_s) as scope:
-                self._waiting[scope] = subject
-                try:
-                    # The scope decides when to stop waiting: at the deadline, or at once when the bus is lost.
-                    reply = await self._connection.client.request(subject, body, timeout=timeout_s + 1, headers=headers)
-                finally:
-                    del self._waiting[scope]
+            with heeding():
+                reply = await self._reply_to(subject, body, headers, timeout_s)
         except nats.errors.NoRespondersError:
             raise _Unanswered(RequestOutcome.NOBODY, "nobody listens") from None
         except (TimeoutError, nats.errors.TimeoutError):
@@ -162,6 +158,15 @@ class NatsBus:
         if (protocol := envelope.protocol_of(reply.headers)) != PROTOCOL_VERSION:
             raise _Unanswered(RequestOutcome.VERSION, envelope.other_version(protocol))
         return reply.data
+
+    async def _reply_to(self, subject: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Msg:
+        """The scope decides when to stop waiting: at the deadline, or at once when the bus is lost."""
+        async with asyncio.timeout(timeout_s) as scope:
+            self._waiting[scope] = subject
+            try:
+                return await self._connection.client.request(subject, body, timeout=timeout_s + 1, headers=headers)
+            finally:
+                del self._waiting[scope]
 
     def _give_up_waiting(self, denied: str | None = None) -> None:
         """All, or those who asked on the subject that was denied (in lower case)."""

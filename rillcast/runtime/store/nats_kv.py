@@ -27,6 +27,7 @@ from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.nats_watch import Feed, entry_of
+from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -300,6 +301,10 @@ class NatsKeyValue:
             raise self._unavailable("the bus is down")
         if not await self._connection.moves():
             raise self._unavailable("the bus does not answer")
+        with heeding():
+            return await self._within_time(step)
+
+    async def _within_time(self, step: Callable[[], Awaitable[Result]]) -> Result:
         async with asyncio.timeout(3 * _TIMEOUT_S):
             try:
                 return await step()

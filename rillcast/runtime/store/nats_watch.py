@@ -142,13 +142,15 @@ class Feed:
         try:
             await subscription.unsubscribe()
             if consumer:
-                await heeding(self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer))
+                with heeding():
+                    await self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("A consumer was not removed, the server does it", bucket=self._bucket.name, reason=str(error))
 
     async def _start(self, heartbeat_s: float) -> int:
         """Make subscription and consumer; how many entries come first."""
-        await heeding(self._bucket.ensure())
+        with heeding():
+            await self._bucket.ensure()
         self._queue = asyncio.Queue(_QUEUE)
         self._delivered = 0
         self._stale = False
@@ -165,7 +167,8 @@ class Feed:
             mem_storage=True,
             num_replicas=1,
         )
-        info = await heeding(self._bucket.jetstream().add_consumer(self._bucket.stream, config))
+        with heeding():
+            info = await self._bucket.jetstream().add_consumer(self._bucket.stream, config)
         self._consumer = info.name
         self._hears()
         return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
-
-Result = TypeVar("Result")
+from types import TracebackType
+from typing import Any
 
 AGAIN_S = 0.5
 """How long a task has to end before it is cancelled once more. Longer than any `finally` that waits for nobody."""
@@ -25,23 +23,22 @@ async def cancelled(*tasks: asyncio.Task[Any], again_s: float = AGAIN_S) -> None
         _, running = await asyncio.wait(running, timeout=again_s)
 
 
-async def heeding(work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` returns or raises. A cancellation that comes meanwhile counts, even if `work` swallows it.
+class heeding:
+    """A block whose cancellation counts, even if what is awaited in it swallows it: ``with heeding(): ...``.
 
-    For loops in a task group that wait for nats-py: `cancelled` does not get at them. It cancels the task of the group,
-    and a group cancels its tasks only once.
+    For whatever waits for nats-py, see `cancelled`. A cancellation that was asked for inside the block and did not come
+    out of it is raised at its end, in place of what the block returns or raises.
     """
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait((doing,))
-    except asyncio.CancelledError:
-        doing.cancel()
-        doing.add_done_callback(_forget)
-        raise
-    return doing.result()
 
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("not in a task")
+        self._task = task
+        self._before = task.cancelling()
 
-def _forget(done: asyncio.Future[Any]) -> None:
-    """Nobody waits for it any more, so what it raised is not said to be lost."""
-    if not done.cancelled():
-        done.exception()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task.cancelling() > self._before and not isinstance(error, asyncio.CancelledError):
+            raise asyncio.CancelledError from error

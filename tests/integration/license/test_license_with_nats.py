@@ -147,7 +147,8 @@ class Machine:
     async def kill(self) -> None:
         assert self._renewing is not None
         self._renewing.cancel()
-        await asyncio.wait([self._renewing])
+        async with within(10, f"the end of the renewals of {self.node}"):
+            await asyncio.wait([self._renewing])
         assert self._renewing.cancelled(), f"a renewal of {self.node} failed: {self._renewing.exception()}"
 
     async def leave(self) -> None:

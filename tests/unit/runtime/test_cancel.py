@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+from collections.abc import Callable
 
 import pytest
 
+from rillcast.contracts.messages import LicenseStatus, LicenseStatusRequest
+from rillcast.runtime.bus.nats_bus import NatsBus
+from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.runtime.tasks.cancel import cancelled, heeding
 from rillcast.testing.eventually import within
 
@@ -41,43 +44,108 @@ async def test_what_has_ended_already_is_left_alone() -> None:
     assert isinstance(task.exception(), ValueError)
 
 
-async def test_a_cancellation_counts_though_what_is_waited_for_swallows_it() -> None:
-    task = asyncio.create_task(heeding(deaf(1)))
+async def answers_with(answer: asyncio.Future[int]) -> int:
+    return await asyncio.wait_for(answer, 60)  # noqa: TID251 - as nats-py does
+
+
+async def cancelled_together_with(task: asyncio.Task[int], answer: asyncio.Future[int]) -> None:
+    """Give the answer, and cancel the task before it has seen it."""
     await asyncio.sleep(0)
+    answer.set_result(7)
     task.cancel()
-    await asyncio.wait([task])
+    async with within(5, "the end of the task"):
+        await asyncio.wait([task])
+
+
+async def test_a_cancellation_that_comes_with_the_answer_counts() -> None:
+    answer = asyncio.get_running_loop().create_future()
+
+    async def asks() -> int:
+        with heeding():
+            return await answers_with(answer)
+
+    task = asyncio.create_task(asks())
+    await cancelled_together_with(task, answer)
     assert task.cancelled()
 
 
-async def test_what_is_waited_for_is_cancelled_too_and_nobody_hears_what_it_raises_then() -> None:
-    told: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    ended = asyncio.Event()
+async def test_a_time_limit_that_ends_with_the_answer_is_a_time_limit() -> None:
+    answer = asyncio.get_running_loop().create_future()
 
-    async def fails() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(60) as scope:
+            asyncio.get_running_loop().call_soon(answer.set_result, 7)
+            asyncio.get_running_loop().call_soon(scope.reschedule, 0)
+            with heeding():
+                await answers_with(answer)
+
+
+async def test_a_cancellation_before_the_block_is_no_concern_of_it() -> None:
+    """A task that cleans up after it was cancelled still gets its answers."""
+
+    async def cleans_up() -> int:
         try:
             await asyncio.sleep(60)
-        finally:
-            ended.set()
-            raise ValueError
+        except asyncio.CancelledError:
+            with heeding():
+                await asyncio.sleep(0)
+                return 7
+        return 0
 
-    task = asyncio.create_task(heeding(fails()))
-    await asyncio.sleep(0.1)
+    task = asyncio.create_task(cleans_up())
+    await asyncio.sleep(0)
     task.cancel()
-    await asyncio.wait([task])
-    await ended.wait()
-    gc.collect()
-    await asyncio.sleep(0.1)
-    assert told == []
+    assert await task == 7
 
 
-async def test_what_was_waited_for_is_returned_or_raised() -> None:
-    async def answers() -> int:
-        return 7
-
-    async def fails() -> None:
+async def test_what_the_block_raises_is_raised() -> None:
+    with pytest.raises(ValueError, match="no"), heeding():
         raise ValueError("no")
 
-    assert await heeding(answers()) == 7
-    with pytest.raises(ValueError, match="no"):
-        await heeding(fails())
+
+class Asked:
+    """A connection and a client that answer every request when the test says so."""
+
+    connected = True
+    max_payload = 1_000_000
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.denials = self.client = self
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Whoever has something to be told of is not told."""
+        if name.startswith("on_"):
+            return lambda _: None
+        raise AttributeError(name)
+
+    def jetstream(self, timeout: float) -> Asked:
+        return self
+
+    async def moves(self) -> bool:
+        return True
+
+    async def request(self, *_: object, **__: object) -> int:
+        return await answers_with(self.answer)
+
+    publish = get_msg = request
+
+
+@pytest.mark.parametrize("what", ["request", "get", "put", "delete"])
+async def test_a_loop_that_asks_the_bus_or_the_store_ends_when_it_is_cancelled(what: str) -> None:
+    asked = Asked()
+    bus, store = NatsBus(asked), NatsKeyValue(asked, "bucket")  # type: ignore[arg-type]
+
+    async def asks() -> int:
+        if what == "request":
+            await bus.request("rc.v1.license.status", LicenseStatusRequest(), LicenseStatus)
+        elif what == "put":
+            await store.put("key", b"")
+        else:
+            await (store.get if what == "get" else store.delete)("key")
+        return 0
+
+    task = asyncio.create_task(asks())
+    await asyncio.sleep(0.01)
+    await cancelled_together_with(task, asked.answer)
+    assert task.cancelled()

@@ -157,7 +157,8 @@ class OpenSockets:
         await self._spread(plan.telling_s, lambda socket: socket.send(replies.SERVER_WILL_STOP))
         if self._sockets:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), plan.leaving_s)
+                async with asyncio.timeout(plan.leaving_s):
+                    await self._empty.wait()
         await self._spread(plan.closing_s, lambda socket: socket.close(SocketEnd.DRAINING))
 
     async def _spread(self, span_s: float, act: Callable[[OpenSocket], None]) -> None:
