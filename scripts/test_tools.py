@@ -20,6 +20,7 @@ TEST_TOOLS = {
     "haproxy": ["haproxy"],
     "caddy": ["caddy"],
     "pebble": ["pebble"],
+    "turnserver": ["coturn"],
     "ip": ["iproute2"],
     "setpriv": ["util-linux"],
     "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],

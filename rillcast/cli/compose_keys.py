@@ -30,6 +30,7 @@ CONSUL_NODE = "consul"
 CONSUL_FOLDER, CONSUL_DATA, CONSUL_SETUP = "consul", "consul-data", "consul-setup"
 ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
 NATS_FOLDER, NATS_DATA, GRAFANA_FOLDER = "nats", "nats-data", "grafana"
+COTURN_FOLDER, TURN_SECRET = "coturn", "turn-secret"
 SIGNALING_DATA = "signaling-data"
 """Where the signaling container writes the operator's first password."""
 SEED_NAME, USERS_NAME, PASSWORD_NAME = "nats.nkey", "users.conf", "admin-password"
@@ -55,6 +56,7 @@ def write_keys(
                 _give(folder / SIGNALING_DATA, NODES_UID)
             password = folder / GRAFANA_FOLDER / PASSWORD_NAME
             _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
+            _keep(folder / COTURN_FOLDER / TURN_SECRET, lambda: secrets.token_urlsafe(32), NODES_UID, own=own)
             return keep_tls(tls_files(folder, own=own), clock())
 
 

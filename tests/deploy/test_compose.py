@@ -28,7 +28,7 @@ from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
 from services.signaling.config import SignalingSettings
 
-NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger"]
+NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger", "coturn"]
 ENDING = ["keys", "consul-setup"]
 """They do their work before the others begin."""
 IDLE_BYTES, SOCKET_BYTES = 106_000_000, 42_000
@@ -88,7 +88,7 @@ def test_no_container_that_stays_runs_as_root(stack: dict[str, Any], name: str) 
 def test_who_makes_the_keys_reaches_no_network_and_ends(stack: dict[str, Any]) -> None:
     assert stack["keys"]["network_mode"] == "none"
     assert stack["keys"]["restart"] == "no"
-    for name in [*NodeKind, "nats", "grafana", "consul", "consul-setup"]:
+    for name in [*NodeKind, "nats", "grafana", "consul", "consul-setup", "coturn"]:
         assert stack[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
 
 
@@ -96,7 +96,7 @@ def test_each_container_sees_only_its_own_keys(stack: dict[str, Any]) -> None:
     readers: dict[str, set[str]] = {}
     for name, service in stack.items():
         for volume in service.get("volumes", []):
-            source, _target, *mode = volume.split(":")
+            source, _target, *mode = re.sub(r"\$\{.*?\}", "", volume).split(":")
             if source.endswith("-keys") and name != "keys":
                 assert mode == ["ro"], volume
                 readers.setdefault(source, set()).add(name)
@@ -109,6 +109,7 @@ def test_each_container_sees_only_its_own_keys(stack: dict[str, Any]) -> None:
         "prometheus-keys": {"prometheus"},
         "consul-keys": {"consul"},
         "consul-setup-keys": {"consul-setup"},
+        "coturn-keys": {"coturn"},
     }
 
 
@@ -328,7 +329,7 @@ def test_admin_listeners_and_the_control_plane_are_not_published(stack: dict[str
         if not port.startswith("127.0.0.1:")
     }
 
-    assert public == {"signaling"}
+    assert public == {"signaling", "coturn"}
     assert "ports" not in stack["nats"]
     assert "ports" not in stack["consul"]
 

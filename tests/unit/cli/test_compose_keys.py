@@ -30,7 +30,8 @@ def test_only_its_reader_can_read_a_key(tmp_path: Path) -> None:
     write_keys(tmp_path, own=False)
 
     tokens = [*tmp_path.glob("*/*.token"), tmp_path / "consul/access.json", *tmp_path.glob("*/*.pem")]
-    for path in (*tmp_path.glob("*/nats.nkey"), tmp_path / "grafana/admin-password", *tokens):
+    words = [tmp_path / "grafana/admin-password", tmp_path / "coturn/turn-secret"]
+    for path in (*tmp_path.glob("*/nats.nkey"), *words, *tokens):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
