@@ -97,6 +97,57 @@ fn h265_units_by_x265() {
 }
 
 #[test]
+fn h265_parameter_sets_and_a_picture_in_one_packet() {
+    let vps = "0018 40010c01ffff01600000030090000003000003005dba0240";
+    let sps = "0028 42010101600000030090000003000003005da00280802d165ba4a4c2e68080000003008000000f04";
+    let info = of(Codec::H265, &format!("6001 {vps} {sps} 0006 4401c0718312 0008 2801adc2e5f4e307"));
+    assert_eq!((info.keyframe_start, info.frame_start), (true, true));
+    assert_eq!((info.resolution, info.temporal_id, info.entry), (Some((1280, 720)), Some(0), LayerEntry::Above));
+    let fragment = "6202a1 0101600000030090000003000003005da00280802d165ba4a4c2e68080000003008000000f04";
+    assert_eq!(of(Codec::H265, fragment).resolution, Some((1280, 720)), "first fragment of an SPS");
+    assert_eq!(of(Codec::H265, fragment).temporal_id, Some(1));
+}
+
+#[test]
+fn h265_pictures_where_decoding_may_begin() {
+    for kind in 0..=63u8 {
+        let payload = [kind << 1, 1, 0xad, 0xc2, 0xe5, 0xf4];
+        let irap = (16..=21).contains(&kind);
+        let info = inspect(Codec::H265, &payload);
+        assert_eq!(info.keyframe_start, irap || kind == 32 || kind == 33, "type {kind}");
+        assert_eq!(info.entry == LayerEntry::Above, irap, "type {kind}");
+        assert_eq!(info.entry == LayerEntry::Own, (2..=5).contains(&kind), "type {kind}");
+        let first_fragment = inspect(Codec::H265, &[0x62, 1, 0x80 | kind, 0xad, 0xc2]);
+        assert_eq!(first_fragment.keyframe_start, info.keyframe_start, "fragment of type {kind}");
+    }
+}
+
+#[test]
+fn h265_packets_that_are_not_read() {
+    assert_eq!(starts(Codec::H265, "6401 2600 80 adc2e5f4"), (false, false), "PACI around an IDR");
+    assert_eq!(starts(Codec::H265, "6001 000a 6001 0006 2801adc2e5f4"), (false, false), "an aggregate in an aggregate");
+    assert_eq!(starts(Codec::H265, "6001 0006 620194 adc2e5"), (false, false), "a fragment in an aggregate");
+    assert_eq!(starts(Codec::H265, "6001 0009 2801adc2e5f4"), (false, false), "cut off");
+    assert_eq!(
+        starts(Codec::H265, "6001 0001 28 0000 0008 2801adc2e5f4e307"),
+        (true, true),
+        "behind what is too short"
+    );
+    assert_eq!(starts(Codec::H265, "6201"), (false, false), "a fragment without a header");
+    assert_eq!(of(Codec::H265, "28"), PayloadInfo::default(), "half a header");
+    assert_eq!(of(Codec::H265, "0200d0").temporal_id, None, "nuh_temporal_id_plus1 is never 0");
+}
+
+#[test]
+fn h265_units_of_other_layers_start_nothing() {
+    assert_eq!(starts(Codec::H265, "2809adc2e5f4e307"), (false, false), "IDR");
+    assert_eq!(starts(Codec::H265, "2901adc2e5f4e307"), (false, false), "IDR of layer 32");
+    let sps = "42090101600000030090000003000003005da00280802d165ba4a4c2e68080000003008000000f04";
+    assert_eq!((starts(Codec::H265, sps), of(Codec::H265, sps).resolution), ((false, false), None));
+    assert_eq!(starts(Codec::H265, "620994 adc2e5"), (false, false), "first fragment of an IDR");
+}
+
+#[test]
 fn h265_sps_tells_the_size() {
     for (sps, size) in [
         ("42010101600000030090000003000003005da00280802d165ba4a4c2e68080000003008000000f04", (1280, 720)),

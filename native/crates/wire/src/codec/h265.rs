@@ -1,4 +1,5 @@
-//! H.265 payloads (RFC 7798 §4.4): single NAL units, aggregation packets, fragmentation units, without DONs.
+//! H.265 payloads (RFC 7798 §4.4): single NAL units, aggregation packets, fragmentation units, without DONs. PACI packets
+//! show nothing, as if they were not there: browsers drop them.
 
 use super::bits::Bits;
 use super::{size, LayerEntry, PayloadInfo};
@@ -11,29 +12,40 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let mut info = PayloadInfo::default();
     let [head, layer, body @ ..] = payload else { return info };
     info.temporal_id = (layer & 7).checked_sub(1);
-    match (head >> 1 & 0x3F, body) {
+    match (kind(*head), body) {
         (AP, _) => aggregate(body, &mut info),
-        (FU, [fu, body @ ..]) if fu & 0x80 != 0 => unit(fu & 0x3F, body, &mut info),
-        (FU, _) => {}
-        (kind, _) => unit(kind, body, &mut info),
+        (FU, [fu, body @ ..]) => {
+            if fu & 0x80 != 0 {
+                unit([head & 0x81 | (fu & 0x3F) << 1, *layer], body, &mut info);
+            }
+        }
+        _ => unit([*head, *layer], body, &mut info),
     }
     info
 }
 
+fn kind(head: u8) -> u8 {
+    head >> 1 & 0x3F
+}
+
 fn aggregate(mut rest: &[u8], info: &mut PayloadInfo) {
     while let Some(nal) = u16_at(rest, 0).and_then(|len| rest.get(2..2 + usize::from(len))) {
-        if let [head, _, body @ ..] = nal {
-            unit(head >> 1 & 0x3F, body, info);
+        if let [head, layer, body @ ..] = nal {
+            unit([*head, *layer], body, info);
         }
         rest = &rest[2 + nal.len()..];
     }
 }
 
-/// A NAL unit that begins here; `body` is what follows its two header bytes.
-fn unit(kind: u8, body: &[u8], info: &mut PayloadInfo) {
+/// A NAL unit that begins here; `body` is what follows its header. One of another layer than the base layer
+/// (nuh_layer_id) starts nothing: it belongs to a picture that has begun in the base layer.
+fn unit([head, layer]: [u8; 2], body: &[u8], info: &mut PayloadInfo) {
+    if (head & 1, layer >> 3) != (0, 0) {
+        return;
+    }
     // first_slice_segment_in_pic_flag is the first bit of a slice.
     let first_slice = body.first().is_none_or(|b| b & 0x80 != 0);
-    match kind {
+    match kind(head) {
         // IRAP pictures: BLA, IDR, CRA.
         16..=21 if first_slice => {
             info.keyframe_start = true;
