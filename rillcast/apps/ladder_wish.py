@@ -8,7 +8,7 @@ import msgspec
 
 from rillcast.contracts.records import BroadcastRecord, LadderRung, LadderSettings
 
-DECODED = ("H264", "VP8", "VP9", "AV1")
+DECODED = ("H264", "VP8", "VP9", "AV1", "H265")
 """Codecs of sources that can be decoded."""
 ENCODED = ("H264", "VP8")
 """Codecs in which rungs can be made."""

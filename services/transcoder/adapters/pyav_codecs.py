@@ -21,7 +21,7 @@ from services.transcoder.domain.ladder import MAX_SOURCE_SIDE
 from services.transcoder.domain.timeline import CLOCK_RATE
 
 TIME_BASE = Fraction(1, CLOCK_RATE)
-_DECODERS = {"H264": "h264", "VP8": "vp8", "VP9": "libvpx-vp9", "AV1": "libdav1d"}
+_DECODERS = {"H264": "h264", "VP8": "vp8", "VP9": "libvpx-vp9", "AV1": "libdav1d", "H265": "hevc"}
 """libvpx rather than FFmpeg's own VP9: that one wants spatial layers framed as WebRTC doesn't."""
 _NEVER = 1_000_000
 """Frames between keyframes as the encoder is told: ours come by time, not by count, since cameras vary their rate."""

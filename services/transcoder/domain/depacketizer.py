@@ -12,6 +12,7 @@ import msgspec
 from aiortc.rtp import RtpPacket
 
 from services.transcoder.domain.av1_payload import Av1Payload
+from services.transcoder.domain.h265_payload import H265Payload
 from services.transcoder.domain.jitter_buffer import JitterBuffer
 from services.transcoder.domain.payload_formats import Depayload, H264Payload, Vp8Payload, Vp9Payload
 
@@ -32,11 +33,12 @@ _FORMATS: dict[str, Callable[[], Depayload]] = {
     "VP8": Vp8Payload,
     "VP9": Vp9Payload,
     "AV1": Av1Payload,
+    "H265": H265Payload,
 }
 
 
 def payload_format(codec: str) -> Depayload:
-    """For a codec of `ladder.DECODED`."""
+    """For a codec of `ladder_wish.DECODED`."""
     return _FORMATS[codec]()
 
 

@@ -1,4 +1,5 @@
-"""RTP payload formats of video: RFC 6184 (H.264), RFC 7741 (VP8), RFC 9628 (VP9). AV1 is in `av1_payload`. No I/O."""
+"""RTP payload formats of video: RFC 6184 (H.264), RFC 7741 (VP8), RFC 9628 (VP9). H.265 is in `h265_payload`, and AV1
+in `av1_payload`. No I/O."""
 
 from __future__ import annotations
 

@@ -116,11 +116,13 @@ async def test_frozen_timestamps_give_no_flood_of_pictures(watched: Watched) -> 
     assert len(set(stamps)) == len(stamps)
 
 
-@pytest.mark.parametrize("codec", ["H264", "VP9"])
-async def test_a_444_source_becomes_420(codec: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "pixels"), [("H264", "yuv444p"), ("VP9", "yuv444p"), ("H265", "yuv444p"), ("H265", "yuv420p10le")]
+)
+async def test_a_source_in_other_pixels_becomes_420(codec: str, pixels: str) -> None:
     async with cluster() as around:
         watched = await watch(around, codec)
-        camera = Camera(codec, pixels="yuv444p")
+        camera = Camera(codec, pixels=pixels)
         watched.node.feed(camera, 5)
         await eventually(lambda: len(watched.pictures()) == 5, PATIENCE_S, "five pictures")
         formats = {

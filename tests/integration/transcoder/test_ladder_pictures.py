@@ -41,6 +41,8 @@ async def test_rtp_in_two_watched_rungs_out() -> None:
         ("VP8", "v0.90p.h264", "H264"),
         ("VP9", "v0.90p.vp8", "VP8"),
         ("AV1", "v0.90p.h264", "H264"),
+        ("H265", "v0.90p.h264", "H264"),
+        ("H265", "v0.90p.vp8", "VP8"),
     ],
 )
 async def test_a_viewer_without_the_publishers_codec_gets_a_picture(source: str, rung: str, codec: str) -> None:

@@ -50,7 +50,15 @@ class Ladder:
 
 @pytest.mark.parametrize(
     ("codec", "made"),
-    [("H264", "H264"), ("VP8", "VP8"), ("H264", "VP8"), ("VP8", "H264"), ("VP9", "H264"), ("AV1", "H264")],
+    [
+        ("H264", "H264"),
+        ("VP8", "VP8"),
+        ("H264", "VP8"),
+        ("VP8", "H264"),
+        ("VP9", "H264"),
+        ("AV1", "H264"),
+        ("H265", "H264"),
+    ],
 )
 def test_two_rungs_have_the_right_size_a_moving_picture_and_the_sources_timestamps(codec: str, made: str) -> None:
     rungs = tuple(msgspec.structs.replace(rung, codec=made) for rung in (MIDDLE, SMALL))

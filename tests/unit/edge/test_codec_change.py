@@ -186,10 +186,10 @@ async def test_viewers_are_told_when_the_rung_does_not_come_in_time(begin: Begin
     await until(lambda: over(world, session))
 
 
-@pytest.mark.parametrize("codec", ["H265", "VP8"])
+@pytest.mark.parametrize("codec", ["H266", "VP8"])
 async def test_viewers_are_told_at_once_if_no_ladder_can_make_their_codec(begin: Begin, codec: str) -> None:
     world, session, _ = await with_ladder(begin)
-    audio = AUDIO if codec == "H265" else MONO
+    audio = AUDIO if codec == "H266" else MONO
 
     await returns(world, msgspec.structs.replace(VIDEO, codec=codec), audio)
 

@@ -13,7 +13,9 @@ from services.edge.domain.stream_change import Left, what_is_left
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.supply import StreamSupply
 
-VP8, H264, AV1, H265 = (msgspec.structs.replace(VIDEO, codec=codec) for codec in ("VP8", "H264", "AV1", "H265"))
+VP8, H264, AV1, H265, H266 = (
+    msgspec.structs.replace(VIDEO, codec=codec) for codec in ("VP8", "H264", "AV1", "H265", "H266")
+)
 RUNG = rung(360, 600_000, "VP8")
 MONO = msgspec.structs.replace(AUDIO, codec="PCMU")
 
@@ -40,7 +42,8 @@ def subscription(video: str = "VP8") -> Subscription:
     [
         ((H264, AUDIO), Left.COMING),
         ((AV1, AUDIO), Left.COMING),
-        ((H265, AUDIO), Left.ANOTHER_CODEC),
+        ((H265, AUDIO), Left.COMING),
+        ((H266, AUDIO), Left.ANOTHER_CODEC),
         ((H264, MONO), Left.ANOTHER_CODEC),
         ((H264, RUNG, AUDIO), Left.ENOUGH),
         ((AUDIO,), Left.ENOUGH),

@@ -57,7 +57,14 @@ class World:
 
 @pytest.mark.parametrize(
     ("video", "to_come"),
-    [("H264", ("VP8",)), ("VP8", ("H264",)), ("VP9", ("H264", "VP8")), ("H265", ()), ("", ())],
+    [
+        ("H264", ("VP8",)),
+        ("VP8", ("H264",)),
+        ("VP9", ("H264", "VP8")),
+        ("H265", ("H264", "VP8")),
+        ("H266", ()),
+        ("", ()),
+    ],
 )
 def test_what_is_not_there_yet_comes_if_the_picture_can_be_decoded(video: str, to_come: tuple[str, ...]) -> None:
     world = World(encoder_settings=(RUNG,), vp8_enabled=True)

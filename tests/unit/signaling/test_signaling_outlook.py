@@ -80,7 +80,7 @@ async def test_what_is_there_already_is_not_to_come(c: Cluster) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "codec"),
-    [({}, "VP8"), ({"encoderSettings": RUNGS}, "H264"), ({"encoderSettings": RUNGS}, "H265")],
+    [({}, "VP8"), ({"encoderSettings": RUNGS}, "H264"), ({"encoderSettings": RUNGS}, "H266")],
 )
 async def test_nothing_comes_where_nothing_is_asked_for_or_can_be_made(
     c: Cluster, settings: dict[str, object], codec: str

@@ -1,6 +1,10 @@
-"""Payload formats written the way libwebrtc writes them: VP9 (RFC 9628, not flexible, one layer), AV1 (AOMedia)."""
+"""Payload formats written the way libwebrtc writes them: VP9 (RFC 9628, not flexible, one layer), AV1 (AOMedia), H.265
+(RFC 7798)."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 import av
 
@@ -41,6 +45,46 @@ class Av1Packer:
                 head = (start > 0) << 7 | goes_on << 6 | 1 << 4 | begins_sequence << 3
                 payloads.append(bytes([head]) + obu[start : start + PAYLOAD_BYTES])
         return payloads, packet.pts or 0
+
+
+class H265Packer:
+    """Short NAL units that follow each other in one aggregation packet, long ones in fragments."""
+
+    def pack(self, packet: av.Packet[av.VideoStream]) -> tuple[list[bytes], int]:
+        payloads: list[bytes] = []
+        short: list[bytes] = []
+        for unit in nal_units(bytes(packet)):
+            if len(unit) + sum(len(other) + 2 for other in short) > PAYLOAD_BYTES:
+                payloads += _aggregated(short)
+                short = []
+            if len(unit) > PAYLOAD_BYTES:
+                payloads += _fragments(unit)
+            else:
+                short.append(unit)
+        return payloads + _aggregated(short), packet.pts or 0
+
+
+def nal_units(data: bytes) -> list[bytes]:
+    """The NAL units of a byte stream with start codes (H.264 and H.265, annex B)."""
+    return [unit for unit in re.split(rb"\x00*\x00\x00\x01", data) if unit]
+
+
+def _aggregated(units: Sequence[bytes]) -> list[bytes]:
+    """A packet of units, if there are any: itself for a single one, or type 48 (RFC 7798 §4.4.2)."""
+    if len(units) < 2:
+        return list(units)
+    return [bytes([48 << 1, 1]) + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)]
+
+
+def _fragments(unit: bytes) -> list[bytes]:
+    """Packets of type 49 (RFC 7798 §4.4.3)."""
+    head, body = unit[:2], unit[2:]
+    payloads = []
+    for start in range(0, len(body), PAYLOAD_BYTES):
+        first, last = start == 0, start + PAYLOAD_BYTES >= len(body)
+        fragment = first << 7 | last << 6 | head[0] >> 1 & 0x3F
+        payloads.append(bytes([head[0] & 0x81 | 49 << 1, head[1], fragment]) + body[start : start + PAYLOAD_BYTES])
+    return payloads
 
 
 def _obus(unit: bytes) -> list[bytes]:

@@ -1,8 +1,8 @@
-"""A publisher for transcoder tests: a moving picture as H.264, VP8, VP9 or AV1 in RTP, and the way back."""
+"""A publisher for transcoder tests: a moving picture as H.264, VP8, VP9, AV1 or H.265 in RTP, and the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import cast
 
@@ -12,8 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from services.transcoder.domain.depacketizer import Depacketizer, EncodedFrame
-from services.transcoder.domain.packetizer import Packetizer
-from tests.unit.transcoder.payload_writers import Av1Packer, Vp9Packer
+from services.transcoder.domain.packetizer import Packer, Packetizer
+from tests.unit.transcoder.payload_writers import Av1Packer, H265Packer, Vp9Packer
 
 FRAME_TICKS = 3_000  # 30 frames/s at 90 kHz
 
@@ -41,20 +41,38 @@ _ENCODERS = {
     "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "-12", "lag-in-frames": "0"}),
     "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
     "AV1": ("libsvtav1", {"preset": "12", "svtav1-params": "rc=2:pred-struct=1:lp=1"}),
+    "H265": (
+        "libx265",
+        {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "forced-idr": "1",
+            "x265-params": "log-level=none:pools=none:frame-threads=1:wpp=0",
+        },
+    ),
 }
+_PACKERS: dict[str, Callable[[], Packer]] = {"VP9": Vp9Packer, "AV1": Av1Packer, "H265": H265Packer}
+"""Of codecs that no ladder is made in."""
 
 
 class Camera:
     """Encodes `picture`s and makes RTP packets of them."""
 
     def __init__(
-        self, codec: str = "H264", width: int = 640, height: int = 360, *, first_ts: int = 0, pixels: str = "yuv420p"
+        self,
+        codec: str = "H264",
+        width: int = 640,
+        height: int = 360,
+        *,
+        first_ts: int = 0,
+        pixels: str = "yuv420p",
+        ssrc: int = 1234,
     ) -> None:
         self._codec = codec
         self._pixels = pixels
-        self._packetizer = Packetizer("H264" if codec in {"VP9", "AV1"} else codec, ssrc=1234, sequence=65_530)
-        if codec in {"VP9", "AV1"}:
-            self._packetizer._packer = Vp9Packer() if codec == "VP9" else Av1Packer()
+        self._packetizer = Packetizer("H264" if codec in _PACKERS else codec, ssrc=ssrc, sequence=65_530)
+        if codec in _PACKERS:
+            self._packetizer._packer = _PACKERS[codec]()
         self.index = 0
         self.rtp_ts = first_ts
         self.resize(width, height)
@@ -96,5 +114,6 @@ def frames_of(codec: str, packets: Iterable[bytes]) -> list[EncodedFrame]:
 
 def decode(codec: str, frames: Iterable[EncodedFrame]) -> list[VideoFrame]:
     """Decoded by a decoder of its own."""
-    decoder = cast(VideoCodecContext, av.CodecContext.create(codec.lower(), "r"))
+    name = "hevc" if codec == "H265" else codec.lower()
+    decoder = cast(VideoCodecContext, av.CodecContext.create(name, "r"))
     return [picture for frame in frames for picture in decoder.decode(av.Packet(frame.data))]

@@ -131,7 +131,7 @@ async def test_a_new_claim_voids_what_was_given_away_and_gets_a_new_job() -> Non
     "tracks",
     [
         (AUDIO,),
-        (msgspec.structs.replace(SIZED, codec="H265"), AUDIO),
+        (msgspec.structs.replace(SIZED, codec="H266"), AUDIO),
     ],
     ids=["audio only", "undecodable codec"],
 )
