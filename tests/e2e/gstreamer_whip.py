@@ -1,4 +1,4 @@
-"""A WHIP publisher in GStreamer: webrtcbin, VP8 and Opus. Run by Debian's own Python: gstreamer_whip.py URL."""
+"""A WHIP publisher in GStreamer: webrtcbin, video and Opus. Run by Debian's own Python: gstreamer_whip.py URL CODEC."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 PIPELINE = """
     webrtcbin name=out bundle-policy=max-bundle
     videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=180,framerate=25/1
-      ! vp8enc deadline=1 keyframe-max-dist=50 target-bitrate=300000 ! rtpvp8pay pt=96 picture-id-mode=15-bit
-      ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! out.
+      ! {video}
+      ! application/x-rtp,media=video,encoding-name={codec},payload=96 ! out.
     audiotestsrc is-live=true wave=sine ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2
       ! opusenc ! rtpopuspay pt=97 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97 ! out.
 """
+
+VIDEO = {
+    "VP8": "vp8enc deadline=1 keyframe-max-dist=50 target-bitrate=300000 ! rtpvp8pay pt=96 picture-id-mode=15-bit",
+    "H265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=50 bitrate=300 ! h265parse ! rtph265pay pt=96",
+}
 
 
 class Publisher:
     """Offer when all candidates are known, POST, answer."""
 
-    def __init__(self, url: str, loop: GLib.MainLoop) -> None:
+    def __init__(self, url: str, codec: str, loop: GLib.MainLoop) -> None:
         self.url = url
         self.resource = ""
         self.loop = loop
-        self.pipeline = Gst.parse_launch(PIPELINE)
+        self.pipeline = Gst.parse_launch(PIPELINE.format(codec=codec, video=VIDEO[codec]))
         self.webrtc = self.pipeline.get_by_name("out")
         self.webrtc.connect("on-negotiation-needed", self.offer)
         self.webrtc.connect("notify::ice-gathering-state", self.gathered)
@@ -75,7 +80,7 @@ class Publisher:
 def main() -> None:
     Gst.init(None)
     loop = GLib.MainLoop()
-    publisher = Publisher(sys.argv[1], loop)
+    publisher = Publisher(sys.argv[1], sys.argv[2], loop)
     GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, publisher.stop)
     publisher.pipeline.set_state(Gst.State.PLAYING)
     loop.run()

@@ -83,12 +83,15 @@ def ffmpeg_whip(source: Path, url: str, *options: str) -> tuple[str, ...]:
     )
 
 
-def gstreamer_whip(url: str) -> tuple[str, ...]:
-    """VP8 and Opus by GStreamer's webrtcbin. Debian's Python, which has the bindings."""
-    return ("/usr/bin/python3", str(HERE / "gstreamer_whip.py"), url)
+def gstreamer_whip(url: str, codec: str = "VP8") -> tuple[str, ...]:
+    """A video and Opus by GStreamer's webrtcbin. Debian's Python, which has the bindings."""
+    return ("/usr/bin/python3", str(HERE / "gstreamer_whip.py"), url, codec)
 
 
-def has_gstreamer() -> bool:
-    """Whether the bindings and webrtcbin are there."""
-    check = "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import GstWebRTC"
+def has_gstreamer(*elements: str) -> bool:
+    """Whether the bindings and webrtcbin are there, and these elements."""
+    check = (
+        "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import Gst, GstWebRTC; Gst.init(None)"
+    )
+    check += f"; assert all(map(Gst.ElementFactory.find, {elements!r}))"
     return subprocess.run(["/usr/bin/python3", "-c", check], capture_output=True, check=False).returncode == 0

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from rillcast.media import protocol as p
 from rillcast.media.plane import NativePlane
 from rillcast.media.protocol import PlaneRelay, PlaneSession, SourceId
 from rillcast.media.sdp import LocalTransport, SentStream, answer_play, answer_publish, new_transport_credentials
+from rillcast.media.sdp.publish import VIDEO_CODECS
 from rillcast.testing.eventually import within
 from rillcast.testing.pictures import FRAMES_PER_SECOND, MovingPicture
 
@@ -95,10 +96,17 @@ async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> Published:
     pc.addTrack(MovingPicture())
     pc.addTrack(AudioStreamTrack())
     await pc.setLocalDescription(await pc.createOffer())
+    published, answer = add_publisher(r, pc.localDescription.sdp, worker, video_codecs=("VP8",))
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    return published
+
+
+def add_publisher(
+    r: Rig, offer_sdp: str, worker: int = 0, *, video_codecs: Sequence[str] = VIDEO_CODECS
+) -> tuple[Published, str]:
+    """A session of whoever made the offer, and the answer to it."""
     local = r.local(worker)
-    n = answer_publish(
-        pc.localDescription.sdp, local, allocate_source=lambda: SourceId(next(ids)), video_codecs=("VP8",)
-    )
+    n = answer_publish(offer_sdp, local, allocate_source=lambda: SourceId(next(ids)), video_codecs=video_codecs)
     session = next(ids)
     r.plane.execute(
         p.AddSession(
@@ -116,8 +124,7 @@ async def publish(r: Rig, pc: RTCPeerConnection, worker: int = 0) -> Published:
             ),
         )
     )
-    await pc.setRemoteDescription(RTCSessionDescription(n.answer_sdp, "answer"))
-    return Published(session, {t.kind: t.encodings[0].source for t in n.recv}, n.tracks)
+    return Published(session, {t.kind: t.encodings[0].source for t in n.recv}, n.tracks), n.answer_sdp
 
 
 async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int = 0, *, start: bool = True) -> int:
@@ -125,8 +132,18 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
     pc.addTransceiver("video", "recvonly")
     pc.addTransceiver("audio", "recvonly")
     await pc.setLocalDescription(await pc.createOffer())
+    session, answer = add_viewer(r, pc.localDescription.sdp, published, worker, begins=not start)
+    if start:
+        await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    return session
+
+
+def add_viewer(
+    r: Rig, offer_sdp: str, published: Published, worker: int = 0, *, begins: bool = False
+) -> tuple[int, str]:
+    """A session of whoever made the offer, and the answer to it. `begins`: we begin the handshake."""
     local = r.local(worker)
-    n = answer_play(pc.localDescription.sdp, [SentStream("s", published.tracks)], local)
+    n = answer_play(offer_sdp, [SentStream("s", published.tracks)], local)
     session = next(ids)
     send = tuple(
         p.SendTrack(
@@ -142,16 +159,14 @@ async def view(r: Rig, pc: RTCPeerConnection, published: Published, worker: int 
         p.AddSession(
             session=PlaneSession(session),
             worker=worker,
-            dtls=n.dtls if start else msgspec.structs.replace(n.dtls, role=p.DtlsRole.CLIENT),
+            dtls=msgspec.structs.replace(n.dtls, role=p.DtlsRole.CLIENT) if begins else n.dtls,
             extensions=n.extensions,
             send=send,
             ice=r.ice[session],
         )
     )
     assert n.sdp is not None
-    if start:
-        await pc.setRemoteDescription(RTCSessionDescription(n.sdp, "answer"))
-    return session
+    return session, n.sdp
 
 
 async def frames(pc: RTCPeerConnection, count: int) -> list[float]:

@@ -13,6 +13,8 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp.document import MediaSection, bad, shown
 from rillcast.media.sdp.h264 import h264_rank
+from rillcast.media.sdp.h265 import DEFAULTS as H265_DEFAULTS
+from rillcast.media.sdp.h265 import h265_rank, h265_readable
 
 VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
 AUDIO_FEEDBACK = ("nack",)
@@ -47,6 +49,10 @@ _STATIC = {
 LAST_STATIC = 34
 """The highest payload type that means something by itself."""
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
+_TOLD_APART = {"H265": H265_DEFAULTS, "VP9": {"profile-id": "0"}, "AV1": {"profile": "0"}}
+"""Parameters without which no decoder is right, and what they are unless they are said."""
+_SHOWN = 8
+"""The characters of a parameter that error messages show."""
 _RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([1-9][0-9]{0,5})(?:/([1-9][0-9]?))?")
 _AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
 
@@ -159,13 +165,17 @@ _remembered = lru_cache(64)(_parse_payloads)
 
 def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -> Payload | None:
     """The first codec in the publisher's order that we accept. Of several H264 formats it is the first that may
-    fragment frames."""
+    fragment frames; H265 formats that nobody could read are passed over."""
     names = {canonical(name) for name in accepted}
-    usable = [payload for payload in payloads if payload.codec in names]
+    usable = [payload for payload in payloads if payload.codec in names and _is_readable(payload)]
     if not usable or usable[0].codec != "H264":
         return usable[0] if usable else None
     h264 = [payload for payload in usable if payload.codec == "H264"]
     return next((p for p in h264 if format_parameters(p.fmtp).get("packetization-mode") == "1"), h264[0])
+
+
+def _is_readable(payload: Payload) -> bool:
+    return payload.codec != "H265" or h265_readable(format_parameters(payload.fmtp))
 
 
 def is_filler(section: MediaSection) -> bool:
@@ -187,11 +197,22 @@ def choose_for_stream(payloads: Sequence[Payload], codec: str, clock_rate: int, 
     return min(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
 
+def in_words(codec: str, fmtp: str) -> str:
+    """How error messages name a format: with the parameters that tell it from others of its codec."""
+    parameters = format_parameters(fmtp)
+    said = [
+        f"{name}={parameters[name][:_SHOWN]}"
+        for name, usual in _TOLD_APART.get(codec, {}).items()
+        if parameters.get(name, usual).upper() != usual
+    ]
+    return f"{codec} ({', '.join(said)})" if said else codec
+
+
 def no_common_codec(offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Sequence[str]) -> RillcastError:
     """The error NO_COMMON_CODEC, with a message that names what both sides have."""
     parts = []
     for kind, payloads in offered[:4]:
-        names = dict.fromkeys(payload.codec for payload in payloads if payload.codec.lower() not in _AUXILIARY)
+        names = dict.fromkeys(in_words(p.codec, p.fmtp) for p in payloads if p.codec.lower() not in _AUXILIARY)
         parts.append(f"{kind}: {', '.join(list(names)[:12]) or 'nothing usable'}")
     theirs, ours = "; ".join(parts) or "no media", ", ".join(wanted) or "none"
     return RillcastError(
@@ -229,6 +250,8 @@ def _rank(codec: str, stream: dict[str, str], viewer: dict[str, str]) -> tuple[i
     """How well a viewer's format fits, lower is better; None = impossible."""
     if codec == "H264":
         return h264_rank(stream, viewer)
+    if codec == "H265":
+        return h265_rank(stream, viewer)
     if codec == "VP9":
         return (0,) if stream.get("profile-id", "0") == viewer.get("profile-id", "0") else None
     if codec == "AV1":

@@ -8,6 +8,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.media.sdp.codecs import (
     Payload,
     choose_for_stream,
+    in_words,
     no_common_codec,
     parse_payloads,
 )
@@ -109,7 +110,8 @@ def _require_all_kinds(
     missing = [(kind, payloads) for kind, payloads in seen if kind in present and kind not in served]
     if missing or not served:
         kinds = {kind for kind, _ in missing} or present
-        raise no_common_codec(missing or seen, list(dict.fromkeys(t.codec for t in tracks if t.kind in kinds)))
+        wanted = dict.fromkeys(in_words(track.codec, track.fmtp) for track in tracks if track.kind in kinds)
+        raise no_common_codec(missing or seen, list(wanted))
 
 
 def _first_playable(

@@ -16,12 +16,14 @@ from rillcast.media.sdp.codecs import (
     VIDEO_FEEDBACK,
     Payload,
     format_parameters,
+    in_words,
     parse_payloads,
     without_parameters,
 )
 from rillcast.media.sdp.document import MAX_MEDIA_SECTIONS, MediaSection, bad, parse_document
 from rillcast.media.sdp.extensions import OFFERED_IDS, TO_VIEWER, ExtensionMap, for_plane, offered_lines
 from rillcast.media.sdp.h264 import CONSTRAINED_BASELINE, h264_profile
+from rillcast.media.sdp.h265 import h265_fmtp
 from rillcast.media.sdp.sending import (
     AgreedTrack,
     PlayNegotiation,
@@ -154,7 +156,7 @@ def accept_play_answer(offer: PlayOffer, answer_sdp: str) -> PlayNegotiation:
 
 def _refusal(lines: Sequence[OfferedLine]) -> RillcastError:
     kinds = " and ".join(dict.fromkeys(line.kind for line in lines))
-    codecs = ", ".join(dict.fromkeys(payload.codec for line in lines for payload in line.payloads))
+    codecs = ", ".join(dict.fromkeys(in_words(p.codec, p.fmtp) for line in lines for p in line.payloads))
     text = f"no common codec: the client refuses {kinds}; possible here: {codecs}"
     return RillcastError(ErrorCode.NO_COMMON_CODEC, text)
 
@@ -215,6 +217,8 @@ def _payload(track: TrackRecord, codec: str, fmtp: str, numbers: _PayloadTypes) 
 def _offered_fmtp(track: TrackRecord) -> str:
     if track.codec == "H264" and "profile-level-id" not in track.fmtp:
         return _h264_fmtp(CONSTRAINED_BASELINE)
+    if track.codec == "H265":
+        return h265_fmtp(format_parameters(track.fmtp))
     fmtp = without_parameters(track.fmtp, LOCAL_PARAMETERS)
     parameters = format_parameters(fmtp)
     return f"{fmtp};sprop-stereo=1" if parameters.get("stereo") == "1" and "sprop-stereo" not in parameters else fmtp

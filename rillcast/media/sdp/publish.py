@@ -46,7 +46,7 @@ from rillcast.media.sdp.writing import (
     session_lines,
 )
 
-VIDEO_CODECS = ("H264", "VP8", "VP9", "AV1")
+VIDEO_CODECS = ("H264", "VP8", "VP9", "AV1", "H265")
 AUDIO_CODECS = ("opus",)
 """What is taken of publishers, the best first."""
 

@@ -204,7 +204,7 @@ def _formats_in_use(asked: Part, given: Part) -> Iterator[str]:
         if _parameter(ours.get(number, [""])[0], "apt") not in media:
             yield f"RTX {number} of {ours.get(number)}"
     for number in media:
-        for name in ("packetization-mode", "profile-level-id", "profile-id", "profile"):
+        for name in ("packetization-mode", "profile-level-id", "profile-id", "profile", "tier-flag", "tx-mode"):
             said = _parameter(ours.get(number, [""])[0], name)
             if said and said.lower() not in [_parameter(text, name).lower() for text in theirs.get(number, [])]:
                 yield f"{name} is {said}"

@@ -10,7 +10,7 @@ from rillcast.media.sdp import PublishNegotiation, answer_publish, offer_move
 
 FINGERPRINT = f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}"
 TRANSPORT = ["a=ice-ufrag:abcd", f"a=ice-pwd:{'p' * 22}", FINGERPRINT, "a=setup:actpass", "a=rtcp-mux", "a=sendonly"]
-H264, H265 = ("video", {96: "H264/90000"}), ("video", {96: "H265/90000"})
+H264, H266 = ("video", {96: "H264/90000"}), ("video", {96: "H266/90000"})
 OPUS = ("audio", {111: "opus/48000/2"})
 PCM = ("audio", {0: "PCMU/8000", 8: "PCMA/8000"})
 MULTIOPUS = ("audio", {109: "multiopus/48000/6"})
@@ -42,13 +42,16 @@ def refusal(text: str) -> RillcastError:
 @pytest.mark.parametrize(
     ("media", "named"),
     [
-        ((OPUS, H265), "the client offers video: H265; possible here: H264, VP8, VP9, AV1"),
-        ((H265, OPUS), "the client offers video: H265; possible here: H264, VP8, VP9, AV1"),
+        ((OPUS, H266), "the client offers video: H266; possible here: H264, VP8, VP9, AV1, H265"),
+        ((H266, OPUS), "the client offers video: H266; possible here: H264, VP8, VP9, AV1, H265"),
         ((H264, PCM), "the client offers audio: PCMU, PCMA; possible here: opus"),
         ((MULTIOPUS, H264), "the client offers audio: multiopus; possible here: opus"),
-        ((H265, PCM), "the client offers video: H265; audio: PCMU, PCMA; possible here: H264, VP8, VP9, AV1, opus"),
+        (
+            (H266, PCM),
+            "the client offers video: H266; audio: PCMU, PCMA; possible here: H264, VP8, VP9, AV1, H265, opus",
+        ),
         ((OPUS, ("video", {96: "rtx/90000"})), "the client offers video: nothing usable"),
-        ((H265, ("video", {98: "MP4V-ES/90000"}), OPUS), "the client offers video: H265; video: MP4V-ES"),
+        ((H266, ("video", {98: "MP4V-ES/90000"}), OPUS), "the client offers video: H266; video: MP4V-ES"),
     ],
 )
 def test_an_offer_with_a_kind_that_cannot_be_served_is_refused_and_the_codec_named(
@@ -67,7 +70,7 @@ def test_an_app_that_enables_one_codec_refuses_the_others_also_beside_audio() ->
 
 
 def test_a_second_m_line_of_the_kind_is_taken_when_the_first_cannot_be() -> None:
-    negotiation = answer(offer(PCM, H265, OPUS, H264))
+    negotiation = answer(offer(PCM, H266, OPUS, H264))
     assert [line.split()[1] for line in lines(negotiation.answer_sdp, "m=")] == ["0", "0", "50000", "50000"]
 
 
@@ -99,8 +102,8 @@ def test_the_stand_in_for_sound_of_a_source_without_is_refused_alone() -> None:
 
 
 def test_a_move_refuses_what_a_first_offer_would_be_refused_for() -> None:
-    with pytest.raises(RillcastError, match="video: H265"):
-        offer_move(offer(OPUS, H265), LOCAL, allocate_source=sources())
+    with pytest.raises(RillcastError, match="video: H266"):
+        offer_move(offer(OPUS, H266), LOCAL, allocate_source=sources())
 
 
 # ------------------------------------------------------------ upright pictures

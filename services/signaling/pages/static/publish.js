@@ -19,7 +19,7 @@ import {
 } from "./rillcast.js";
 import { testPicture } from "./test-picture.js";
 
-const CODECS = ["H264", "VP8", "VP9", "AV1"];
+const CODECS = ["H264", "VP8", "VP9", "AV1", "H265"];
 const RETRY_MS = 3000;
 const LIMITATIONS = { none: "none", cpu: "this computer", bandwidth: "the network", other: "other" };
 const el = Object.fromEntries(
