@@ -15,6 +15,7 @@ import pytest
 import yaml
 from aioice.stun import TransactionFailed
 from aioice.turn import create_turn_endpoint
+from coturn import START, Turn, is_installed, turn_server
 
 from rillcast.cli.compose_keys import write_keys
 from rillcast.cli.server_certificates import TlsServer, new_set
@@ -23,7 +24,6 @@ from rillcast.contracts.records import AppSettings
 from rillcast.runtime.process.address import local_address
 from rillcast.testing.eventually import eventually, within
 from services.signaling.core.domain.ice_servers import ice_server
-from tests.e2e.coturn import START, Turn, is_installed, turn_server
 
 HERE = local_address()
 """Where the media ports are, in these tests."""

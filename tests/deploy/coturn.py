@@ -10,9 +10,8 @@ from pathlib import Path
 
 from rillcast.cli.compose_keys import write_keys
 from rillcast.testing.servers import ServerProcess, free_port
-from tests.e2e.cluster import ROOT
 
-START = ("sh", str(ROOT / "deploy/coturn/start.sh"))
+START = ("sh", str(Path(__file__).parents[2] / "deploy/coturn/start.sh"))
 
 
 def is_installed() -> bool:
