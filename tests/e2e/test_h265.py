@@ -78,6 +78,8 @@ async def test_a_browser_that_cannot_is_told_and_gets_the_ladder_as_soon_as_ther
         assert not await viewer.page.evaluate(HAS_IT), "this Chromium would be sent the stream itself"
         with pytest.raises(Error, match="status 422"):
             await told.call("whepPlay", url=rillcast.whep(stream))
+        await told.call("sdkPlay", url=rillcast.websocket(), stream=stream)
+        await told.until_heard("no_codec_enabled_in_the_server")
 
         url = f"{rillcast.base}/LiveApp/rest/v2/broadcasts/{stream}"
         changed = await rillcast.request("PUT", url, json={"encoderSettingsList": RUNG})

@@ -222,3 +222,45 @@ fn a_limit_outlasts_a_hold_that_came_to_nothing() {
     let seen = layers(&s.seen());
     assert!(seen.ends_with(&[0, 0, 0, 0]), "{seen:?}");
 }
+
+/// Frame `i` of `PATTERN` in H.265: an IDR with its parameter sets, then TRAIL_R, and TSA_R where a layer may be taken up.
+fn h265_frame(i: u16) -> Vec<Vec<u8>> {
+    let (layer, sync) = PATTERN[usize::from(i % 8)];
+    let unit = |kind: u8, layer: u8, rest: &[u8]| [&[kind << 1, layer + 1][..], rest].concat();
+    match (i, sync) {
+        (0, _) => vec![unit(32, 0, &[0x0C]), unit(33, 0, &[1]), unit(34, 0, &[0xC1]), unit(19, 0, &[0xAF])],
+        (_, true) => vec![unit(3, layer, &[0xD0]), unit(3, layer, &[0x40])],
+        (_, false) => vec![unit(1, layer, &[0xD0]), unit(1, layer, &[0x40])],
+    }
+}
+
+#[test]
+fn layers_of_h265_are_left_out_and_taken_up_at_tsa_pictures() {
+    let mut b = Bench::new();
+    let mut track = b.publisher_track();
+    track.codec = "H265".into();
+    let mut publisher = b.join(1, 1001, vec![track], vec![]);
+    let mut viewer = b.viewer(2, 1002, 100);
+    let mut seq = 0;
+    for i in 0..56 {
+        match i {
+            5 => b.command(Command::LimitLayers { session: 2, track: 0, temporal: 0 }),
+            32 => b.command(Command::LimitLayers { session: 2, track: 0, temporal: 2 }),
+            _ => {}
+        }
+        for payload in h265_frame(i) {
+            publisher.send_rtp(&mut b, 96, 5, seq, u32::from(i) * 3000, &payload);
+            seq += 1;
+        }
+    }
+    let (seen, _) = viewer.received(&mut b);
+    assert!(seen.windows(2).all(|pair| pair[1].0.seq == pair[0].0.seq.wrapping_add(1)), "no holes");
+    assert_eq!(seen[0].1[0] >> 1, 32, "a video parameter set comes first");
+    let of = |payload: &[u8]| codec::inspect(codec::Codec::H265, payload);
+    let frames = seen[4..].iter().filter(|(_, p)| of(p).frame_start);
+    let layers: Vec<u8> = frames.filter_map(|(_, p)| of(p).temporal_id).collect();
+    assert_eq!(layers[..4], [2, 1, 2, 0], "frames 1 to 4");
+    assert_eq!(layers[4..10], [0, 0, 0, 0, 0, 0], "frames 8, 12, 16, 20, 24, 28");
+    assert_eq!(layers[10..15], [0, 1, 0, 1, 0], "layer 1 from its own picture on, 34");
+    assert_eq!(layers[15..19], [2, 1, 2, 0], "and layer 2 from its own, 41");
+}
