@@ -28,6 +28,7 @@ from services.edge.usecases.first_packet import FirstPackets
 from services.edge.usecases.session_end import SessionEnd
 from services.edge.usecases.session_events import SessionEvents
 from services.edge.usecases.session_start import SessionStart
+from services.edge.usecases.stopped_layers import StoppedLayers
 from services.edge.usecases.stream_allocator import StreamAllocator
 from services.edge.usecases.stream_changes import StreamChanges
 from services.edge.usecases.track_switch import TrackSwitch
@@ -40,6 +41,8 @@ from services.edge.usecases.viewer_sessions import ViewerSessions
 __all__ = ["Edge", "EdgeSettings", "run"]
 
 TICK_S = 0.05
+FLOWS_S = 3.0
+"""A stream flows while its last packet is no older. The plane tells of packets once a second."""
 
 
 class Edge:
@@ -62,6 +65,7 @@ class Edge:
         self.relays = relays = UpstreamRelays(
             children, load=media.load, tasks=tasks, stream=stream, clock=clock, linger_s=linger_s
         )
+        media.watch.keep_what(lambda key: relays.silent_s(key) < FLOWS_S)
         # what goes on to other edges
         self.downstream = downstream = DownstreamRelays(
             relays,
@@ -75,8 +79,17 @@ class Edge:
         # what each viewer is sent of it
         self.switch = TrackSwitch(self.backlog, relays, tasks=tasks, clock=clock, relay_fill_s=settings.relay_fill_s)
         self.supplies = supplies = Supplies(stream)
+        self.stopped = stopped = StoppedLayers(relays.of_source, relays.feeds_of, self._layer_stopped, clock)
         self.allocator = StreamAllocator(
-            self.backlog, viewers, relays, self.switch, events, supplies=supplies, stream=stream, clock=clock
+            self.backlog,
+            viewers,
+            relays,
+            self.switch,
+            events,
+            supplies=supplies,
+            stream=stream,
+            stopped=stopped.of,
+            clock=clock,
         )
         self.sessions = ViewerSessions(viewers, self.allocator, events, end, first, clock=clock, gone_grace_s=grace_s)
         self.streams = StreamChanges(
@@ -128,19 +141,24 @@ class Edge:
             self._witness.on_event,
             children.on_event,
             self.relays.on_event,
+            self.stopped.on_event,
             self.streams.on_event,
             sessions.on_event,
             self.associations.on_event,
         ):
             media.on_event(handler)
-        for tick in (self.backlog.tick, self.relays.tick, self.downstream.tick, sessions.tick, self.streams.tick):
-            media.every(TICK_S, tick)
+        ticks = (self.backlog, self.relays, self.stopped, self.downstream, sessions, self.streams)
+        for ticking in ticks:
+            media.every(TICK_S, ticking.tick)
         media.also(sessions.queue.run)
         media.watch.on_change(self.streams.changed)
         await serve_requests(media.bus, media.node, self.join, self.requests, self.streams)
         await serve_relays(media.bus, media.node, self.relays, children)
         await serve_associations(media.bus, media.node, self.associations.giver)
         await self._witness.serve(media.bus)
+
+    def _layer_stopped(self, key: str) -> None:
+        self.sessions.stream_silent(key)
 
     def report(self) -> Report:
         """What the heartbeat shall say: the load, the streams with their viewers, and by whom they are fed."""

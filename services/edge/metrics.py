@@ -46,6 +46,9 @@ RELAY_OPENS = Counter(
     "were tried already) or the refusal's code; also close_ and the code with which giving a relay back failed",
     ["outcome"],
 )
+LAYERS_STOPPED = Counter(
+    "rillcast_edge_layers_stopped", "Times a layer came no more while others of the same picture did"
+)
 RELAY_PARENTS_LOST = Counter("rillcast_edge_relay_parents_lost", "Times a relay parent fell silent")
 RELAY_PARENTS_LEFT = Counter(
     "rillcast_edge_relay_parents_left", "Times another edge said that it ends a relay to this one, so that it moves"

@@ -27,6 +27,30 @@ async def test_a_change_of_resolution_passes_through(rillcast: Cluster, stranger
         assert after.made == 1
 
 
+async def test_viewers_of_a_layer_that_stops_go_on_with_another(
+    rillcast: Cluster, strangers: Strangers, stream: str
+) -> None:
+    async def stopped() -> float:
+        return sum([await rillcast.metric(edge, "rillcast_edge_layers_stopped_total") for edge in ("edge-1", "edge-2")])
+
+    async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
+        await publisher.call("simulcastPublish", url=rillcast.whip(stream))
+        await viewer.call("sdkPlay", url=rillcast.websocket(), stream=stream)
+        before = await viewer.until_watching(audio=False)
+        await viewer.until(partial(has_height, 720), "the best layer")
+        known = await stopped()
+
+        await publisher.call("whipLayer", rid="h", active="no")
+        await viewer.until(partial(has_height, 360), "the next layer")
+        await viewer.until_frames_go_on()
+        assert await stopped() > known, "the edge has seen it by itself"
+
+        await publisher.call("whipLayer", rid="h", active="yes")
+        await viewer.until(partial(has_height, 720), "the best layer again")
+        after = await viewer.until_frames_go_on()
+        assert after.made == before.made
+
+
 async def test_simulcast_layers_become_renditions(rillcast: Cluster, strangers: Strangers, stream: str) -> None:
     async with strangers.open(camera=True) as publisher, strangers.open() as viewer:
         await publisher.call("simulcastPublish", url=rillcast.whip(stream))

@@ -53,6 +53,8 @@ class ReceivedStream(msgspec.Struct, frozen=True, kw_only=True):
     rid: str = ""
     rtx: bool = False
     """Whether it carries the repairs of that encoding."""
+    parameter_sets: tuple[str, ...] = ()
+    """The parameter sets that came with it, as NAL units in base64. The peer may never send them again."""
 
 
 class SrtpState(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,7 +71,14 @@ class SessionClosed(msgspec.Struct, frozen=True, kw_only=True, tag="session_clos
 
 
 class SourceStarted(msgspec.Struct, frozen=True, kw_only=True, tag="source_started"):
-    """The first packet of a source has come, or the first one after its feed was changed."""
+    """The first packet of a source has come, or the first one after its feed was changed, or after `SourceSilent`."""
+
+    source: SourceId
+
+
+class SourceSilent(msgspec.Struct, frozen=True, kw_only=True, tag="source_silent"):
+    """No packet of a relayed video has come for half a second; its parent may live all the same. Comes once per
+    silence."""
 
     source: SourceId
 
@@ -147,6 +154,7 @@ Event = (
     | SessionMedia
     | SessionClosed
     | SourceStarted
+    | SourceSilent
     | SourceStats
     | SessionStats
     | SourceSwitched

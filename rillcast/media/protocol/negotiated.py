@@ -74,6 +74,9 @@ class RecvTrack(msgspec.Struct, frozen=True, kw_only=True):
     ssrcs: tuple[int, ...] = ()
     """The SSRCs that stand in ``a=ssrc``, if there are any. The first is the primary one."""
     rtx_ssrcs: tuple[int, ...] = ()
+    parameter_sets: tuple[str, ...] = ()
+    """The parameter sets that the SDP tells, as NAL units in base64 (``sprop-parameter-sets``, RFC 6184 §8.1). They are
+    sent to viewers with each keyframe that comes without its own."""
     nack: bool = True
     pli: bool = True
     remb: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -54,6 +55,7 @@ _TOLD_APART = {"H265": H265_DEFAULTS, "VP9": {"profile-id": "0"}, "AV1": {"profi
 _SHOWN = 8
 """The characters of a parameter that error messages show."""
 _RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([1-9][0-9]{0,5})(?:/([1-9][0-9]?))?")
+_PARAMETER_SETS = {"H264": ("sprop-parameter-sets",), "H265": ("sprop-vps", "sprop-sps", "sprop-pps")}
 _AUXILIARY = {"rtx", "red", "ulpfec", "flexfec-03", "telephone-event", "cn"}
 
 
@@ -85,6 +87,21 @@ def without_parameters(fmtp: str, prefixes: tuple[str, ...]) -> str:
     """`fmtp` without the parameters whose names begin with one of these prefixes."""
     items = (item.strip() for item in fmtp.split(";"))
     return ";".join(item for item in items if item and not item.lower().startswith(prefixes))
+
+
+def parameter_sets(payload: Payload) -> tuple[str, ...]:
+    """The parameter sets that the payload's fmtp tells (RFC 6184 §8.1, RFC 7798 §7.1): NAL units in base64. What is no
+    base64 is passed over, since most publishers send their sets with each keyframe as well."""
+    told = format_parameters(payload.fmtp)
+    texts = (told.get(name, "") for name in _PARAMETER_SETS.get(payload.codec, ()))
+    return tuple(text for listed in texts for text in listed.split(",") if _is_base64(text))
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 def canonical(codec: str) -> str:

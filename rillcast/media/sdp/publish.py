@@ -17,6 +17,7 @@ from rillcast.media.sdp.codecs import (
     choose_for_publisher,
     is_filler,
     no_common_codec,
+    parameter_sets,
     parse_payloads,
     without_parameters,
 )
@@ -267,6 +268,7 @@ def _tracks(
                 encodings=tuple(Encoding(source=allocate_source(), rid=rid) for rid in rids),
                 ssrcs=ssrcs,
                 rtx_ssrcs=rtx_ssrcs if payload.rtx_payload_type else (),
+                parameter_sets=parameter_sets(payload),
                 nack="nack" in payload.feedback,
                 pli="nack pli" in payload.feedback,
                 remb="goog-remb" in payload.feedback,

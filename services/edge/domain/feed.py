@@ -35,6 +35,8 @@ class Feed:
         """The time at which the last packet came, or the feed was made."""
         self.started_at: float | None = None
         """The time at which its very first packet came."""
+        self.flows_since: float | None = now
+        """The time since which its packets come without a longer pause; None while they don't."""
         self.lost_at = -math.inf
         """The time at which a parent fell silent the last time."""
         self.owner_gone = False

@@ -3,7 +3,7 @@ How a track gets there is in `track_switch`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import TrackId
@@ -40,15 +40,17 @@ class StreamAllocator:
         *,
         supplies: Supplies,
         stream: Callable[[str], LiveStream | None],
+        stopped: Callable[[str], Set[TrackId]],
         clock: Clock,
     ) -> None:
-        """`stream`: what is live under a key."""
+        """`stream`: what is live under a key. `stopped`: the layers of a stream that come no more."""
         self._plane = plane
         self._relays = relays
         self._events = events
         self._viewers = viewers
         self._switch = switch
         self._stream = stream
+        self._stopped = stopped
         self._clock = clock
         self._supplies = supplies
         self._misfits = Misfits()
@@ -77,7 +79,7 @@ class StreamAllocator:
                     self._choose(viewer, track, group)
                 continue
             self._switch.give_up_if_overdue(viewer, track)
-            options = (group := group.without(self._relays.lost(group.live))).options
+            options = (group := self._fit(group)).options
             if options and (len(options) > 1 or layered or options[0].track != here):
                 self._choose(viewer, track, group)
                 self._keep_spare(track, group)
@@ -104,7 +106,7 @@ class StreamAllocator:
             group = supply.of(track.group, track.codec)
             if group.options and (track.track_of(group.live.key), track.codec) not in group.offered:
                 self._switch.abandon(viewer, track)
-                self._choose(viewer, track, group.without(self._relays.lost(group.live)))
+                self._choose(viewer, track, self._fit(group))
             self._misfits.note(supply, track.group, track.codec)
         wanted = viewer.request.subscriptions[subscription.place]
         return what_is_left(subscription.tracks, supply, wanted.ladder_codecs)
@@ -196,6 +198,10 @@ class StreamAllocator:
         metrics.STARVED.set(self._viewers.starved)
         if choice.track is not None and (choice.track, choice.layers) != sent:
             self._carry_out(viewer, track, group, choice.track, choice.layers)
+
+    def _fit(self, group: GroupSupply) -> GroupSupply:
+        """Without what comes no more although the record of the stream still has it."""
+        return group.without(self._relays.lost(group.live) | self._stopped(group.live.key))
 
     def _options(self, group: GroupSupply, track: SubscribedTrack) -> tuple[Option, ...]:
         key = group.live.key

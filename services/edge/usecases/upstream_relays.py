@@ -193,7 +193,7 @@ class UpstreamRelays:
     def silent_s(self, key: str) -> float:
         """How long ago the last packet of any track of the stream came, or its feed was made."""
         now = self._clock()
-        return min((now - feed.heard_at for feed in self.feeds_of(key)), default=now)
+        return min((now - feed.heard_at for feed in self.feeds_of(key)), default=math.inf)
 
     def newest_epoch(self, key: str) -> Epoch:
         """The newest epoch of a stream among those for which its relays were asked; that of nobody without any."""

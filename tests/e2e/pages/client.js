@@ -159,6 +159,14 @@ window.clients = {
     return sender.setParameters(parameters);
   },
 
+  /** Stops or resumes one layer of what `simulcastPublish` sends. */
+  whipLayer({ rid, active }) {
+    const sender = window.whip.pc.getSenders().find((one) => one.track?.kind === "video");
+    const parameters = sender.getParameters();
+    parameters.encodings.find((one) => one.rid === rid).active = active === "yes";
+    return sender.setParameters(parameters);
+  },
+
   whipStop: () => window.whip.stop(),
   whipRestart: () => window.whip.restart(),
 

@@ -315,7 +315,7 @@ class World:
 
     def tick(self) -> None:
         edge = self.edge
-        for part in (edge.backlog, edge.relays, edge.downstream, edge.sessions, edge.streams):
+        for part in (edge.backlog, edge.relays, edge.stopped, edge.downstream, edge.sessions, edge.streams):
             part.tick()
 
     async def pass_time(self, seconds: float, step_s: float = 0.25) -> None:

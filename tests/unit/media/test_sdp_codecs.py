@@ -16,6 +16,7 @@ from rillcast.media.sdp.codecs import (
     choose_for_stream,
     format_parameters,
     no_common_codec,
+    parameter_sets,
     parse_payloads,
     payload_lines,
     without_parameters,
@@ -224,3 +225,19 @@ def test_parameters_in_several_lines_belong_together_and_an_empty_line_says_noth
         )
     )
     assert read[0].fmtp == "minptime=10;stereo=1"
+
+
+@pytest.mark.parametrize(
+    ("codec", "fmtp", "sets"),
+    [
+        ("H264", "packetization-mode=1;sprop-parameter-sets=Z0LADQ==,aM48gA==", ("Z0LADQ==", "aM48gA==")),
+        ("H264", "Sprop-Parameter-Sets = Z0LADQ== ;profile-level-id=42c00d", ("Z0LADQ==",)),
+        ("H264", "sprop-parameter-sets=%%%,aM48gA==,,aM4", ("aM48gA==",)),
+        ("H264", "profile-level-id=42c00d", ()),
+        ("H265", "sprop-pps=RAHB;sprop-vps=QAEM;sprop-sps=QgEB", ("QAEM", "QgEB", "RAHB")),
+        ("VP8", "sprop-parameter-sets=Z0LADQ==", ()),
+    ],
+)
+def test_parameter_sets_that_an_offer_tells_are_read(codec: str, fmtp: str, sets: tuple[str, ...]) -> None:
+    payload = Payload(payload_type=96, codec=codec, clock_rate=90_000, fmtp=fmtp)
+    assert parameter_sets(payload) == sets

@@ -135,6 +135,9 @@ pub struct RecvTrack {
     pub ssrcs: Vec<u32>,
     /// The SSRCs of the repairs, in the order of `ssrcs`.
     pub rtx_ssrcs: Vec<u32>,
+    /// The parameter sets that the SDP tells (`sprop-parameter-sets` of RFC 6184 §8.1): NAL units in base64.
+    #[serde(default)]
+    pub parameter_sets: Vec<String>,
     /// Whether lost packets may be asked for again (RFC 4585 §6.2.1).
     pub nack: bool,
     /// Whether keyframes may be asked for (RFC 4585 §6.3.1).

@@ -70,8 +70,12 @@ pub enum Event {
         session: u64,
         reason: CloseReason,
     },
-    /// A source's first packet, or its first after a change of its feed.
+    /// A source's first packet, or its first after a change of its feed or after `SourceSilent`.
     SourceStarted {
+        source: u64,
+    },
+    /// A relayed video had no packet for a while. Once per silence.
+    SourceSilent {
         source: u64,
     },
     SourceStats(SourceStats),

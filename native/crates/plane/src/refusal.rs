@@ -27,6 +27,9 @@ pub enum Impossible {
     RecvClockRate {
         mid: String,
     },
+    ParameterSets {
+        mid: String,
+    },
     SendTrack {
         track: u64,
     },
@@ -92,6 +95,7 @@ impl fmt::Display for Impossible {
             Impossible::NoTracks => f.write_str("recv, send: a session needs at least one track"),
             Impossible::Encodings { mid, count } => write!(f, "recv[{mid}].encodings: 1 to 8 needed, got {count}"),
             Impossible::RecvClockRate { mid } => write!(f, "recv[{mid}].clock_rate: 0"),
+            Impossible::ParameterSets { mid } => write!(f, "recv[{mid}].parameter_sets: not base64"),
             Impossible::SendTrack { track } => write!(f, "send[{track}]: clock_rate and ssrc must not be 0"),
             Impossible::RelayKey { field, problem } => write!(f, "{field}: {problem}"),
             Impossible::Srtp { field, problem } => write!(f, "srtp.{field}: {problem}"),

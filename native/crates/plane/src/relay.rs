@@ -33,6 +33,8 @@ pub struct RelayOut {
     /// Whether the silence since then was told.
     pub silent_told: bool,
     pub reported_us: u64,
+    /// Whether the last report told the source's clock.
+    pub clock_told: bool,
     /// Since when there was nothing to send, and how many packets had been sent then.
     quiet: (u64, u32),
     pub progress: Progress,
@@ -85,6 +87,7 @@ impl RelayOut {
             seen_us: now_us,
             silent_told: false,
             reported_us: 0,
+            clock_told: false,
             quiet: (now_us, 0),
             progress: Progress::Waiting,
             queued: false,

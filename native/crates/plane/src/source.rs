@@ -15,6 +15,10 @@ use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
+use arrivals::Arrivals;
+use clock::Known;
+use keyframe_requests::KeyframeRequests;
+pub use parameter_sets::ParameterSets;
 use resume::Resume;
 
 /// Where a source's packets come from.
@@ -46,13 +50,11 @@ pub struct Incoming<'a> {
 
 /// Sequence jumps larger than this are a new sequence, not loss.
 const MAX_JUMP: u64 = 3_000;
-/// At most one keyframe request per source in this time.
-pub const KEYFRAME_THROTTLE_US: u64 = 500_000;
 
-/// Packets kept. Video: five seconds (`ring::KEEP_US`) of 8 Mbit/s, twice what clients publish. Audio: five seconds in packets
-/// of 20 ms.
-const VIDEO_RING: usize = 4096;
-const AUDIO_RING: usize = 256;
+/// Packets kept. Video: five seconds (`ring::KEEP_US`) of 8 Mbit/s, twice what clients publish, and ten of 16 Mbit/s where
+/// keyframes are so far apart. Audio: five seconds in packets of 20 ms.
+const VIDEO_RING: (usize, usize) = (4096, 16_384);
+const AUDIO_RING: (usize, usize) = (256, 256);
 
 pub struct Source {
     pub id: u64,
@@ -79,6 +81,7 @@ pub struct Source {
     pub keyframe_interval_us: u64,
     pub keyframe_wanted: bool,
     pub keyframe_asked_us: u64,
+    requests: KeyframeRequests,
     fir: u8,
     /// Where the next frame's fan-out begins, so that the tail is shared.
     rotation: usize,
@@ -88,12 +91,20 @@ pub struct Source {
     joined: bool,
     /// While packets of another parent come that may have come before.
     resuming: Option<Resume>,
-    clock_seen: bool,
+    clock_is: Known,
+    /// A sender report that came before the first packet, with the feed's own timestamp.
+    early_clock: Option<Clock>,
+    arrivals: Arrivals,
+    joined_us: u64,
     seq_offset: u64,
+    /// The feed's number from which on `seq_offset` holds. Before it was less by one, since a packet of ours was put there.
+    moved_at: u64,
+    pub sets: ParameterSets,
     ts_offset: u32,
     last_ts: u32,
     last_frame: u64,
     pub last_arrival_us: u64,
+    silence_told: bool,
     jitter: Jitter,
     stats: Stats,
 }
@@ -101,13 +112,14 @@ pub struct Source {
 impl Source {
     /// Without packets; `feed` is where they will come from.
     pub fn new(id: u64, kind: Kind, codec: Codec, clock_rate: u32, feed: Feed) -> Self {
+        let (packets, most) = if kind == Kind::Video { VIDEO_RING } else { AUDIO_RING };
         Source {
             id,
             kind,
             codec,
             clock_rate,
             feed,
-            ring: Ring::new(if kind == Kind::Video { VIDEO_RING } else { AUDIO_RING }),
+            ring: Ring::new(packets, most),
             clock: None,
             nack: NackTracker::default(),
             viewers: vec![],
@@ -122,6 +134,7 @@ impl Source {
             keyframe_interval_us: 0,
             keyframe_wanted: false,
             keyframe_asked_us: 0,
+            requests: KeyframeRequests::default(),
             fir: 0,
             rotation: 0,
             unwrap: SeqUnwrapper::new(),
@@ -129,12 +142,18 @@ impl Source {
             rate: Rate::default(),
             joined: false,
             resuming: None,
-            clock_seen: false,
+            clock_is: Known::Not,
+            early_clock: None,
+            arrivals: Arrivals::default(),
+            joined_us: 0,
             seq_offset: 0,
+            moved_at: 0,
+            sets: ParameterSets::default(),
             ts_offset: 0,
             last_ts: 0,
             last_frame: 0,
             last_arrival_us: 0,
+            silence_told: false,
             jitter: Jitter::default(),
             stats: Stats::default(),
         }
@@ -162,7 +181,11 @@ impl Source {
         self.feed = feed;
         self.joined = false;
         self.resuming = None;
-        self.clock_seen = false;
+        if self.clock_is == Known::Reported {
+            self.clock_is = Known::Before;
+        }
+        self.early_clock = None;
+        self.requests.restart();
         self.nack.restart();
     }
 
@@ -196,14 +219,26 @@ impl Source {
         if self.came_before(fed, &p) {
             return None;
         }
-        let seq = fed.wrapping_add(self.seq_offset);
+        let mut seq = fed.wrapping_add(self.seq_offset).wrapping_sub(u64::from(fed < self.moved_at));
         if self.ring.contains(seq) {
             return None;
         }
         let ts = p.ts.wrapping_add(self.ts_offset);
+        let newest_frame = self.last_frame;
         let frame = self.frame_of(seq, ts);
         let info = codec::inspect(self.codec, p.payload);
-        let starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
+        let mut starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
+        self.sets.note(self.codec, p.payload, ts);
+        let missing = if info.intra_picture { self.sets.missing_before(self.codec, ts) } else { None };
+        if let Some(sets) = missing {
+            // A picture that comes late has no room before it: nobody begins there.
+            starts_keyframe = self.ring.highest().is_none_or(|h| seq > h) && p.carried.dependency_descriptor.is_none();
+            if starts_keyframe {
+                self.put_before(now_us, (seq, ts, frame), &p, sets);
+                (self.seq_offset, self.moved_at) = (self.seq_offset.wrapping_add(1), fed);
+                seq += 1;
+            }
+        }
         let layer = match self.ring.highest() {
             Some(highest) if seq < highest => {
                 let successor = self.ring.since(seq + 1).next().map(|p| &p.layer);
@@ -213,8 +248,8 @@ impl Source {
         };
         self.note_stats(p.payload.len(), ts, starts_keyframe, info.resolution, layer);
         self.jitter.on_packet(now_us, ts, self.clock_rate);
-        if self.clock.is_none() {
-            self.clock = Some(Clock { ntp: wall_ntp, rtp: ts, at_us: now_us });
+        if frame > newest_frame {
+            self.guess_clock(now_us, ts, wall_ntp);
         }
         let packet = Arc::new(Packet {
             seq,
@@ -229,6 +264,16 @@ impl Source {
         self.store(packet, starts_keyframe, now_us)
     }
 
+    /// Puts a packet of ours before one of the feed, which has the next number then.
+    fn put_before(&mut self, now_us: u64, (seq, ts, frame): (u64, u32, u64), p: &Incoming<'_>, payload: Vec<u8>) {
+        let info = codec::inspect(self.codec, &payload);
+        let layer = self.layers.next(frame, info.temporal_id, info.entry);
+        self.note_stats(payload.len(), ts, true, info.resolution, layer);
+        let (carried, payload) = (p.carried.clone(), payload.into());
+        let packet = Packet { seq, ts, marker: false, frame, arrival_us: now_us, carried, layer, payload };
+        self.store(Arc::new(packet), true, now_us);
+    }
+
     /// A packet of a mirrored source.
     pub fn mirror(&mut self, now_us: u64, packet: PacketRef) {
         let info = codec::inspect(self.codec, &packet.payload);
@@ -239,6 +284,9 @@ impl Source {
 
     fn store(&mut self, packet: PacketRef, starts_keyframe: bool, now_us: u64) -> Option<PacketRef> {
         self.last_arrival_us = now_us;
+        if starts_keyframe {
+            self.requests.came(now_us);
+        }
         self.rate.count(now_us, packet.payload.len());
         if !self.ring.insert(packet.clone(), starts_keyframe) {
             return None;
@@ -255,6 +303,7 @@ impl Source {
         let fed = self.unwrap.peek(p.seq);
         self.nack.restart();
         self.resuming = None;
+        self.moved_at = 0;
         if self.goes_on(now_us, p) {
             self.resume();
         } else if let Some(highest) = self.ring.highest() {
@@ -263,29 +312,9 @@ impl Source {
                 ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
             self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(p.ts);
         }
-        self.joined = true;
+        (self.joined, self.joined_us) = (true, now_us);
         self.jitter = Jitter::default();
-    }
-
-    /// A sender report of the feed.
-    pub fn on_sender_report(&mut self, now_us: u64, ntp: u64, rtp_ts: u32) -> Option<Clock> {
-        if !self.joined {
-            return None;
-        }
-        self.clock_seen = true;
-        self.clock = Some(Clock { ntp, rtp: rtp_ts.wrapping_add(self.ts_offset), at_us: now_us });
-        self.clock
-    }
-
-    /// Whether `clock` comes from the feed's sender report rather than from our guess.
-    pub fn clock_is_reported(&self) -> bool {
-        self.clock_seen
-    }
-
-    /// A mirror takes over what the source's worker knows of its clock.
-    pub fn adopt_clock(&mut self, clock: Clock) {
-        self.clock_seen = true;
-        self.clock = Some(clock);
+        self.rejoin_clock();
     }
 
     fn frame_of(&mut self, seq: u64, ts: u32) -> u64 {
@@ -318,38 +347,6 @@ impl Source {
         if let Some(r) = resolution {
             self.stats.resolution = r;
         }
-    }
-
-    /// Whether upstream should be asked for a keyframe now; counts as asked.
-    pub fn take_keyframe_request(&mut self, now_us: u64) -> bool {
-        if self.kind != Kind::Video
-            || (self.keyframe_asked_us != 0 && now_us < self.keyframe_asked_us + KEYFRAME_THROTTLE_US)
-        {
-            return false;
-        }
-        let age = self.ring.keyframe().map_or(u64::MAX, |k| now_us.saturating_sub(k.arrival_us));
-        let interval = self.keyframe_interval_us;
-        let overdue =
-            interval > 0 && self.consumers() > 0 && age >= interval && now_us >= self.keyframe_asked_us + interval;
-        if !self.keyframe_wanted && !overdue {
-            return false;
-        }
-        self.keyframe_wanted = false;
-        self.keyframe_asked_us = now_us.max(1);
-        true
-    }
-
-    /// What `take_keyframe_request` counted could not be asked for: it is to be tried again at once.
-    pub fn keep_keyframe_request(&mut self) {
-        self.keyframe_wanted = true;
-        self.keyframe_asked_us = 0;
-    }
-
-    /// The command number of the next FIR: one more each time, since a decoder refresh is made once per number (RFC 5104
-    /// §4.3.1.1). At most once in `KEYFRAME_THROTTLE_US`.
-    pub fn next_fir(&mut self) -> u8 {
-        self.fir = self.fir.wrapping_add(1);
-        self.fir
     }
 
     /// Figures since the last call, about once a second.
@@ -387,7 +384,12 @@ impl Source {
     }
 }
 
+mod arrivals;
 mod as_fed;
+mod clock;
+mod keyframe_requests;
+mod parameter_sets;
 mod resume;
+mod silence;
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,9 @@ pub struct ReceivedStream {
     pub rid: String,
     /// Whether it carries the repairs of that encoding.
     pub rtx: bool,
+    /// The parameter sets that came with it, as NAL units in base64: the peer may never send them again.
+    #[serde(default)]
+    pub parameter_sets: Vec<String>,
 }
 
 /// A connected session's SRTP. Whoever has this can read and forge the session's media: it is in no log.
@@ -137,6 +140,9 @@ impl SrtpState {
         if self.sent.iter().any(|s| s.index >= RTP_INDICES) {
             return refused("sent", "an index of more than 48 bits");
         }
+        if self.received.iter().flat_map(|s| &s.parameter_sets).any(|set| STANDARD.decode(set).is_err()) {
+            return refused("received", "parameter sets that are not base64");
+        }
         if self.received.iter().any(|s| s.index >= RTP_INDICES) {
             return refused("received", "an index of more than 48 bits");
         }
@@ -166,6 +172,11 @@ fn sorted(ssrcs: impl Iterator<Item = u32>) -> Vec<u32> {
 /// A profile's key and salt in base64, one behind the other.
 pub fn encoded(keys: &Keys) -> String {
     base64_of(&[&keys.key[..], &keys.salt[..]].concat())
+}
+
+/// Bytes that stand in JSON; none of what is not base64.
+pub fn from_base64(text: &str) -> Vec<u8> {
+    STANDARD.decode(text).unwrap_or_default()
 }
 
 /// Bytes as they stand in JSON.
@@ -214,6 +225,13 @@ mod tests {
             (
                 SrtpState { sent: vec![SentStream { index: RTP_INDICES, ..Default::default() }], ..good() },
                 "srtp.sent: an index of more than 48 bits",
+            ),
+            (
+                SrtpState {
+                    received: vec![ReceivedStream { parameter_sets: vec!["?".into()], ..stream(1) }],
+                    ..good()
+                },
+                "srtp.received: parameter sets that are not base64",
             ),
             (
                 SrtpState { received: vec![stream(RTP_INDICES)], ..good() },

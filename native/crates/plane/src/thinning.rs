@@ -76,7 +76,7 @@ mod tests {
 
     /// Layers 0 2 1 2 0 2 1 2 …, one packet each; `missing` come at the end.
     fn filled(count: u64, missing: &[u64]) -> Ring {
-        let (mut ring, mut counter) = (Ring::new(64), LayerCount::default());
+        let (mut ring, mut counter) = (Ring::new(64, 64), LayerCount::default());
         let id = |seq: u64| Some([0u8, 2, 1, 2][(seq % 4) as usize]);
         for seq in (0..count).filter(|s| !missing.contains(s)) {
             put(&mut ring, counter.next(seq, id(seq), LayerEntry::None), seq);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_number_whose_packet_never_came_is_not_found() {
-        let (mut ring, mut counter) = (Ring::new(64), LayerCount::default());
+        let (mut ring, mut counter) = (Ring::new(64, 64), LayerCount::default());
         for seq in [0, 1, 2, 4, 5] {
             let layer = counter.next(seq, Some((seq % 2) as u8), LayerEntry::None);
             put(&mut ring, layer, seq);

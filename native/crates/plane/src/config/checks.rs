@@ -23,6 +23,9 @@ impl AddSession {
             if t.clock_rate == 0 {
                 return Err(Impossible::RecvClockRate { mid: t.mid.clone() });
             }
+            if t.parameter_sets.iter().any(|set| STANDARD.decode(set).is_err()) {
+                return Err(Impossible::ParameterSets { mid: t.mid.clone() });
+            }
         }
         check_send(&self.send)?;
         let Some(srtp) = &self.srtp else { return Ok(()) };

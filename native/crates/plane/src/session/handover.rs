@@ -88,7 +88,7 @@ impl Session {
             close_notify: String::new(),
             estimate_bps: self.estimator.as_mut().map_or(self.remb_bps, |e| e.estimate_bps(now_us)),
             sent: sent.collect(),
-            received: rx.rtp_indices().map(|r| self.routed(plain(r))).collect(),
+            received: rx.rtp_indices().map(|r| self.routed(plain(r), &source_of)).collect(),
             reported: rx.rtcp_indices().map(plain).collect(),
         };
         if stop {
@@ -99,14 +99,17 @@ impl Session {
     }
 
     /// With the encoding to which the SSRC belongs, if it is the one that is used for that now.
-    fn routed(&self, stream: ReceivedStream) -> ReceivedStream {
+    fn routed<'a>(&self, stream: ReceivedStream, source_of: impl Fn(u64) -> Option<&'a Source>) -> ReceivedStream {
         let Some(r) = self.routes.newest(stream.ssrc) else { return stream };
         let track = &self.recv[r.track];
         if !r.rtx && track.ssrcs[r.encoding] != Some(stream.ssrc) {
             return stream;
         }
-        let rid = track.config.encodings[r.encoding].rid.clone();
-        ReceivedStream { mid: track.config.mid.clone(), rid, rtx: r.rtx, ..stream }
+        let encoding = &track.config.encodings[r.encoding];
+        let source = source_of(encoding.source).filter(|_| !r.rtx);
+        let sets = source.into_iter().flat_map(|s| s.sets.nals()).map(base64_of);
+        let (mid, rid) = (track.config.mid.clone(), encoding.rid.clone());
+        ReceivedStream { mid, rid, rtx: r.rtx, parameter_sets: sets.collect(), ..stream }
     }
 
     /// The association of a session that was just made comes from another plane. Media of the peer can be opened from now

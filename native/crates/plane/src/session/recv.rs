@@ -204,6 +204,7 @@ mod tests {
             encodings: rids.iter().enumerate().map(|(i, r)| Encoding { source: i as u64, rid: (*r).into() }).collect(),
             ssrcs: ssrcs.to_vec(),
             rtx_ssrcs: vec![],
+            parameter_sets: vec![],
             nack: true,
             pli: true,
             remb: true,

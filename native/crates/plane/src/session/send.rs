@@ -71,8 +71,9 @@ impl Seat {
 pub struct SendTrack {
     pub config: config::SendTrack,
     pub source: Option<u64>,
-    /// A source to switch to at its keyframe.
+    /// A source to switch to at its keyframe, and since when that is wanted.
     pub target: Option<u64>,
+    pub wanted_us: u64,
     pub progress: Progress,
     pub current: Option<RtpMunger>,
     /// Temporal layers to be sent, and whether that is not so yet.
@@ -118,6 +119,7 @@ impl SendTrack {
             config: c.clone(),
             source: None,
             target: c.source,
+            wanted_us: 0,
             progress: Progress::Waiting,
             current: None,
             wanted_limit: layers::ALL,

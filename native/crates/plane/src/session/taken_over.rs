@@ -16,9 +16,6 @@ use crate::source::Source;
 use crate::srtp_state::{SentStream, ShownPacket};
 use crate::thinning::Thinning;
 
-/// Older keyframes are not worth catching up from: ask for a new one.
-const MAX_CACHED_US: u64 = 4_000_000;
-const MAX_CACHED_PACKETS: u64 = 2_000;
 /// For a source that is behind: no node is so much farther from the publisher than another one.
 const MAX_WAIT_US: u64 = 500_000;
 /// Sound that came while the planes changed is sent as well, up to so many packets of 20 ms.
@@ -129,9 +126,7 @@ impl SendTrack {
             };
             return Some(Keyframe { first_seq: p.seq, ts: p.ts, frame: p.frame, arrival_us: p.arrival_us });
         }
-        source.ring.keyframe().filter(|k| {
-            highest - k.first_seq < MAX_CACHED_PACKETS && now_us.saturating_sub(k.arrival_us) < MAX_CACHED_US
-        })
+        source.ring.keyframe()
     }
 
     /// Whether the source has nothing yet behind `at` that the viewer has not had from another plane.

@@ -39,7 +39,7 @@ impl Source {
 
     /// What the feed's sender report said of its clock, if there was one.
     pub fn clock_as_fed(&self) -> Option<Clock> {
-        let seen = self.clock.filter(|_| self.clock_seen);
+        let seen = self.clock.filter(|_| self.clock_is_reported());
         seen.map(|c| Clock { rtp: c.rtp.wrapping_sub(self.ts_offset), ..c })
     }
 }

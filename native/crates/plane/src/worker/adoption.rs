@@ -22,7 +22,7 @@ impl Worker {
     fn adopt_feed(&mut self, now_us: u64, adopted: &AdoptedFeed) {
         let Some(from) = self.sources.get_mut(adopted.from) else { return };
         let (feed, codec, interval_us) = (from.feed, from.codec, from.keyframe_interval_us);
-        let (packets, clock) = (from.as_fed(now_us), from.clock_as_fed());
+        let (packets, clock, sets) = (from.as_fed(now_us), from.clock_as_fed(), from.sets.clone());
         from.feed = Feed::None;
         self.remove_source(adopted.from);
         if let Feed::Session { slot, track, encoding } = feed {
@@ -32,6 +32,7 @@ impl Worker {
         feeding.source.codec = codec;
         feeding.source.keyframe_interval_us = interval_us;
         feeding.source.rejoin(feed);
+        feeding.source.sets = sets;
         feeding.source.keyframe_wanted = packets.is_empty();
         for p in &packets {
             feeding.ingest(now_us, p.incoming(), &self.shared);

@@ -5,7 +5,7 @@ use rillcast_crypto::srtp::{Keys, Receiver, Sender};
 use super::failure::Failure;
 use super::relays::RelayEnd;
 use super::{Probe, Worker};
-use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, SourceSpec};
+use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, RecvTrack, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::{CloseReason, Event};
 use crate::mailbox::Mail;
@@ -13,7 +13,8 @@ use crate::registry::Object;
 use crate::relay::{RelayIn, RelayOut};
 use crate::session::send::Progress;
 use crate::session::Session;
-use crate::source::{Feed, Source};
+use crate::source::{Feed, ParameterSets, Source};
+use crate::srtp_state::{from_base64, SrtpState};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtcp;
 
@@ -175,6 +176,7 @@ impl Worker {
                     .get_or_add(e.source, || Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
                 source.codec = codec;
                 source.rejoin(feed);
+                source.sets = told_sets(codec, t, &e.rid, c.srtp.as_deref());
                 source.keyframe_interval_us = c.keyframe_interval_ms * 1000;
             }
         }
@@ -371,4 +373,13 @@ impl Worker {
     pub(super) fn parent_path(relay: &RelayIn) -> Path {
         Path { sock: Sock::Relay, to: relay.parent, local: None }
     }
+}
+
+/// What is known of an encoding's parameter sets before its first packet: by the SDP, or by the plane before.
+fn told_sets(codec: Codec, track: &RecvTrack, rid: &str, before: Option<&SrtpState>) -> ParameterSets {
+    let streams = before.into_iter().flat_map(|s| &s.received);
+    let handed = streams.filter(|r| r.mid == track.mid && r.rid == rid).flat_map(|r| &r.parameter_sets);
+    let mut sets = ParameterSets::default();
+    track.parameter_sets.iter().chain(handed).for_each(|set| sets.told(codec, &from_base64(set)));
+    sets
 }

@@ -6,15 +6,14 @@ use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
 use crate::events::Event;
-use crate::session::send::{Moment, Progress};
+use crate::ring::Keyframe;
+use crate::session::send::{Moment, Progress, SendTrack};
 use crate::session::Session;
+use crate::source::Source;
 
 /// Catching up: packets per viewer and tick (one GSO message), and per relay.
 const CATCH_UP: usize = MAX_SEGMENTS;
 const CATCH_UP_RELAY: usize = 64;
-/// A child is not caught up from further back: what has most of the ring before it would lose its beginning to newer
-/// packets before it is sent.
-const MAX_RELAY_START: u64 = 3_000;
 /// Half a second of audio in packets of 20 ms: as much as a player has in its buffer when it begins.
 pub(super) const AUDIO_START: u64 = 25;
 /// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
@@ -22,12 +21,18 @@ pub(super) const AUDIO_START: u64 = 25;
 const FRESH_US: u64 = 150_000;
 /// Catching up with more than this takes long: a new keyframe ends it earlier.
 const LONG_US: u64 = 2_000_000;
+/// Rather than catch up with more than this, a viewer waits for a new keyframe.
+const MAX_CACHED_US: u64 = 4_000_000;
+const MAX_CACHED_PACKETS: u64 = 2_000;
+/// But no longer than this: an old picture is better than none.
+const PATIENCE_US: u64 = 250_000;
 
 impl Worker {
     /// Connects a viewer's track to its target source, and begins if a keyframe is at hand.
     pub(super) fn attach(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
-        let t = &self.sessions[slot].send[track];
+        let t = &mut self.sessions[slot].send[track];
         let Some(id) = t.target else { return };
+        t.wanted_us = now_us;
         let (kind, clock_rate) = (t.config.kind, t.config.clock_rate);
         if !self.ensure_source(id, kind, clock_rate) {
             self.counters.add("attach_unknown_source");
@@ -50,10 +55,16 @@ impl Worker {
         let Some(source) = self.sources.get_mut(id) else { return };
         let old = t.source;
         if !t.goes_on(now_us, source) {
-            let at = t.entry(now_us, source).filter(|k| !t.flows(now_us) || now_us < k.arrival_us + FRESH_US);
-            let Some(at) = at else {
-                source.keyframe_wanted = true;
-                return;
+            let at = match (t.entry(now_us, source), t.flows(now_us)) {
+                (Some(k), true) if now_us < k.arrival_us + FRESH_US => k,
+                (Some(k), false) if is_worth_it(now_us, t, source, k) => k,
+                (kept, flows) => {
+                    source.keyframe_wanted |= !source.is_filling(now_us);
+                    if kept.is_some() && !flows {
+                        self.starts.add_track(slot, track, t);
+                    }
+                    return;
+                }
             };
             if t.is_ahead_of(now_us, source, at) {
                 return;
@@ -148,10 +159,15 @@ impl Worker {
                 continue;
             }
             t.set_queued(false);
-            if let Some(id) = t.source {
+            if let Progress::Catching { .. } = t.progress {
+                if let Some(id) = t.source {
+                    self.flush_pending(now_us, id, out);
+                }
+                self.catch_up(now_us, slot, track, out);
+            } else if let Some(id) = t.target {
                 self.flush_pending(now_us, id, out);
+                self.try_begin(now_us, slot, track, out);
             }
-            self.catch_up(now_us, slot, track, out);
         }
         for id in relays {
             let Some(relay) = self.relays.outgoing_mut(id) else { continue };
@@ -181,14 +197,15 @@ impl Worker {
             source.relays.push(id);
         }
         let highest = source.ring.highest();
-        let keyframe = source.ring.keyframe().filter(|k| highest.is_some_and(|h| h - k.first_seq < MAX_RELAY_START));
+        // What is forgotten soon would lose its beginning to newer packets before it is sent.
+        let keyframe = source.ring.keyframe().filter(|k| source.ring.keeps(k.first_seq));
         relay.progress = match (keyframe, highest) {
             (Some(k), _) => Progress::Catching { next: k.first_seq },
             (None, Some(h)) if source.kind == Kind::Audio => {
                 Progress::Catching { next: h.saturating_sub(AUDIO_START).max(1) }
             }
             // A publisher that moved in: its pictures go on from those that the child has of another parent.
-            (None, Some(h)) if source.has_all() && h - source.ring.oldest() < MAX_RELAY_START => {
+            (None, Some(_)) if source.has_all() && source.ring.keeps(source.ring.oldest()) => {
                 source.keyframe_wanted = true;
                 Progress::Catching { next: source.ring.oldest() }
             }
@@ -225,4 +242,17 @@ impl Worker {
             self.shared.events.push(Event::SessionMedia { session: s.id });
         }
     }
+}
+
+/// Whether a track without a picture begins with the keyframe that is kept, rather than wait for another one.
+fn is_worth_it(now_us: u64, t: &SendTrack, source: &Source, at: Keyframe) -> bool {
+    if now_us >= t.wanted_us + PATIENCE_US {
+        return true;
+    }
+    if source.is_filling(now_us) {
+        return false;
+    }
+    let behind = source.ring.highest().map_or(0, |h| h - at.first_seq);
+    let recent = behind < MAX_CACHED_PACKETS && now_us < at.arrival_us + MAX_CACHED_US;
+    recent || source.answers_no_request(now_us)
 }

@@ -6,7 +6,13 @@ use super::Shared;
 use crate::config::Kind;
 use crate::events::Event;
 use crate::packet::PacketRef;
+use crate::ring;
 use crate::source::{Incoming, Source};
+
+/// What one worker keeps of all videos since their newest keyframes: of 32 and fewer all that a ring takes, of more the less
+/// of each, but never less than `LEAST_CACHE_BYTES`.
+const CACHE_BYTES: usize = 512 << 20;
+const LEAST_CACHE_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Sources {
@@ -79,6 +85,13 @@ impl Sources {
         self.dirty.retain(|d| d.1 != id);
     }
 
+    /// Bounds what the rings keep for old keyframes, all videos together. To be called now and then.
+    pub fn share_cache(&mut self) {
+        let videos = self.by_id.values().filter(|s| s.kind == Kind::Video).count();
+        let share = (CACHE_BYTES / videos.max(1)).clamp(LEAST_CACHE_BYTES, ring::MOST_BYTES);
+        self.by_id.values_mut().for_each(|s| s.ring.limit_to(share));
+    }
+
     /// How many sources there are, and how many of them have new packets.
     pub fn len(&self) -> (usize, usize) {
         (self.by_id.len(), self.dirty.len())
@@ -100,7 +113,7 @@ impl Feeding<'_> {
             return false;
         }
         self.note(was_clean);
-        if first {
+        if self.source.ends_silence() || first {
             shared.events.push(Event::SourceStarted { source: self.source.id });
         }
         true

@@ -7,7 +7,7 @@ use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
 use crate::events::{CloseReason, Event, SessionStats, WorkerStats};
 use crate::mailbox::Mail;
-use crate::relay::{self, CHILD_TIMEOUT_US, HELLO_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
+use crate::relay::{self, RelayOut, CHILD_TIMEOUT_US, HELLO_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::Phase;
 use crate::source::{Feed, Source};
 
@@ -73,6 +73,9 @@ impl Worker {
             }
             if s.take_keyframe_request(now_us) {
                 keyframes.push((s.id, s.feed));
+            }
+            if s.falls_silent(now_us) {
+                self.shared.events.push(Event::SourceSilent { source: s.id });
             }
         }
         for (id, feed, seqs) in asked {
@@ -180,9 +183,11 @@ impl Worker {
             self.remove_relay(id);
             self.shared.events.push(Event::RelayChildLost { relay: id });
         }
-        let reports: Vec<u64> =
-            self.relays.all_outgoing_mut().filter_map(|r| r.is_report_due(now_us).then_some(r.id)).collect();
-        for id in reports {
+        let Worker { relays, sources, .. } = self;
+        // A child that knows no clock guesses it, and worse than its parent can.
+        let news = |r: &RelayOut| !r.clock_told && sources.get(r.source).is_some_and(|s| s.clock.is_some());
+        let due = relays.all_outgoing_mut().filter_map(|r| (r.is_report_due(now_us) || news(r)).then_some(r.id));
+        for id in due.collect::<Vec<u64>>() {
             self.report_relay(now_us, id, out);
         }
     }
@@ -208,8 +213,10 @@ impl Worker {
         let Some(path) = r.child else { return };
         r.reported_us = now_us;
         let mut packet = vec![];
-        match self.sources.get(r.source).and_then(|s| Some((s.clock.filter(|_| s.clock_is_reported())?, s.clock_rate)))
-        {
+        // Also a guessed one: the child, which gets what is cached before it gets what is new, would guess worse.
+        let known = self.sources.get(r.source).and_then(|s| Some((s.clock?, s.clock_rate)));
+        r.clock_told = known.is_some();
+        match known {
             Some((clock, rate)) => {
                 let (ntp, rtp) = clock.at(now_us, rate);
                 rtcp::write_sr(&mut packet, r.ssrc, ntp, rtp, r.packets, r.octets, &[]);
@@ -364,9 +371,15 @@ impl Worker {
         }
         self.sources.iter_mut().for_each(|s| s.waited_in_vain = 0);
         self.relays.all_outgoing_mut().for_each(|r| r.requests = relay::REQUESTS_PER_SECOND);
+        let mut guessed = vec![];
         for s in self.sources.iter_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
+            guessed.extend(s.clock.filter(|_| !s.clock_is_reported()).map(|c| (s.id, c)));
         }
+        for (id, clock) in guessed {
+            self.pass_clock(id, clock);
+        }
+        self.sources.share_cache();
     }
 
     /// Called by the driver once a second, since it alone knows the load.

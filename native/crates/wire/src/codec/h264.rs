@@ -47,6 +47,7 @@ fn unit(kind: u8, body: &[u8], info: &mut PayloadInfo) {
         }
         IDR if first_slice => {
             info.keyframe_start = true;
+            info.intra_picture = true;
             info.frame_start = true;
         }
         SLICE | PARTITION_A if first_slice => info.frame_start = true,

@@ -49,6 +49,7 @@ fn unit([head, layer]: [u8; 2], body: &[u8], info: &mut PayloadInfo) {
         // IRAP pictures: BLA, IDR, CRA.
         16..=21 if first_slice => {
             info.keyframe_start = true;
+            info.intra_picture = true;
             info.entry = LayerEntry::Above;
         }
         // TSA and STSA pictures.

@@ -4,8 +4,11 @@ mod av1;
 mod bits;
 mod h264;
 mod h265;
+mod parameter_sets;
 pub mod vp8;
 mod vp9;
+
+pub use parameter_sets::{aggregate, parameter_set, parameter_sets, ParameterSet, Rank};
 
 /// A payload format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +69,8 @@ pub struct PayloadInfo {
     /// A decoder may start with this packet: it holds the beginning of a keyframe (first slice) or of the parameter sets
     /// before it. Several packets of one keyframe may say so; the first is the place to start.
     pub keyframe_start: bool,
+    /// The first slice of a picture at which a decoder can start begins here, where the codec has parameter sets besides.
+    pub intra_picture: bool,
     /// A frame begins in this packet, as far as the codec tells.
     pub frame_start: bool,
     /// Temporal layer, 0 = base, where the payload carries it.

@@ -45,7 +45,7 @@ pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
         entry = LayerEntry::Above;
         resolution = resolution.or_else(|| keyframe_size(payload.get(at..)?));
     }
-    Some(PayloadInfo { keyframe_start, frame_start, temporal_id, entry, resolution })
+    Some(PayloadInfo { keyframe_start, frame_start, temporal_id, entry, resolution, ..PayloadInfo::default() })
 }
 
 /// Length of the P_DIFF list: up to three, each but the last with its N bit.

@@ -26,6 +26,7 @@ fn recv(source: u64) -> RecvTrack {
         encodings: vec![Encoding { source, rid: String::new() }],
         ssrcs: vec![5],
         rtx_ssrcs: vec![],
+        parameter_sets: vec![],
         nack: true,
         pli: true,
         remb: true,

@@ -15,6 +15,8 @@ mod lip_sync;
 mod lives;
 mod machine;
 mod nomination;
+mod old_keyframes;
+mod parameter_sets;
 mod paths;
 mod peer;
 mod relays;

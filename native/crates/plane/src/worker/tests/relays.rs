@@ -222,3 +222,67 @@ fn a_parent_that_has_forgotten_the_beginning_and_has_no_keyframe_begins_with_wha
     link.pass(50_000);
     assert_eq!(had(&link.child), [4]);
 }
+
+fn told(child: &Bench) -> (usize, usize) {
+    let count = |is: fn(&Event) -> bool| child.events.iter().filter(|e| is(e)).count();
+    (
+        count(|e| matches!(e, Event::SourceSilent { source: 300 })),
+        count(|e| matches!(e, Event::SourceStarted { source: 300 })),
+    )
+}
+
+#[test]
+fn a_video_that_comes_no_more_is_told_once_per_silence_and_so_is_its_return() {
+    let mut link = Link::new();
+    link.pass(2_000_000);
+    assert_eq!(told(&link.child), (0, 0), "one that never came is not missed");
+    for silences in 1..=2u8 {
+        picture(&mut link.parent, 10 * silences, KEYFRAME);
+        link.pass(450_000);
+        assert_eq!(told(&link.child), (usize::from(silences) - 1, usize::from(silences)));
+        link.pass(100_000);
+        link.pass(3_000_000);
+        assert_eq!(told(&link.child), (silences.into(), silences.into()));
+    }
+    assert_eq!(link.lost(), 0, "its parent lives");
+}
+
+/// A parent has nine seconds of 5 Mbit/s since its keyframe. Somebody watches at the child before the child has any of it.
+#[test]
+fn a_child_that_begins_does_not_flood_its_first_viewer() {
+    let mut link = Link::new();
+    let (mut seq, mut frame) = (0u16, 0u32);
+    let mut show = |link: &mut Link| {
+        for part in 0..20 {
+            let head = [DELTA, KEYFRAME][usize::from(frame == 0)];
+            let mut payload = if part == 0 { head.to_vec() } else { vec![0, 0] };
+            payload.resize(1_050, 0);
+            link.parent.push(100, seq, frame * 3_000, &payload);
+            seq = seq.wrapping_add(1);
+        }
+        frame += 1;
+    };
+    // The child is not there yet.
+    for _ in 0..270 {
+        show(&mut link);
+        link.parent.pass(30_000);
+        link.parent.now += 3_333;
+    }
+    link.child.now = link.parent.now;
+    let mut viewer = link.child.viewer(2, 1002, 300);
+    let (mut first_ms, mut most) = (0, 0);
+    for tick in 0..1_000u64 {
+        if tick % 7 == 0 {
+            show(&mut link);
+        }
+        link.pass(TICK_US);
+        let bytes: usize = viewer.received(&mut link.child).0.iter().map(|(_, p)| p.len()).sum();
+        if bytes > 0 && first_ms == 0 {
+            first_ms = tick * 5;
+        }
+        most = most.max(bytes);
+    }
+    assert!(first_ms <= 300, "{first_ms} ms");
+    assert!(first_ms > 0);
+    assert!(most < 60_000, "{most} bytes in 5 ms");
+}

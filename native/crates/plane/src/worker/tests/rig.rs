@@ -198,6 +198,7 @@ impl Bench {
             encodings: vec![Encoding { source: 100, rid: String::new() }],
             ssrcs: vec![5],
             rtx_ssrcs: vec![6],
+            parameter_sets: vec![],
             nack: true,
             pli: true,
             remb: true,

@@ -1,0 +1,87 @@
+"""Layers that a publisher has stopped sending while it goes on with others of the same picture, as browsers do whose
+uplink or processor falls short. The edge sees that itself: the record of the stream says it seconds later.
+
+The frames of all layers come together. So a layer without a packet for a while is stopped only if another one has had
+packets meanwhile, and not when the publisher has paused, or sends a frame each second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rillcast.contracts.ids import TrackId
+from rillcast.contracts.words import MediaKind
+from rillcast.media.protocol import Event, SourceId, SourceSilent, SourceStarted
+from rillcast.relay.child_relay import ChildState
+from services.edge import metrics
+from services.edge.domain.feed import Feed
+from services.edge.ports import Clock
+
+SURE_S = 0.2
+"""For so long another layer has to have packets. The frames of slow links arrive one after the other."""
+
+
+class StoppedLayers:
+    """One per edge, for all feeds of its relays."""
+
+    def __init__(
+        self,
+        feed_of: Callable[[SourceId], Feed | None],
+        feeds_of: Callable[[str], list[Feed]],
+        on_stopped: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        """`feed_of`: the feed with a number of the plane. `feeds_of`: all of a stream. `on_stopped` is called with the
+        key of a stream when more of its layers have stopped than were known."""
+        self._feed_of = feed_of
+        self._feeds_of = feeds_of
+        self._on_stopped = on_stopped
+        self._clock = clock
+        self._known: dict[str, frozenset[TrackId]] = {}
+        """Of each stream of which a layer is silent, those that have stopped."""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def on_event(self, event: Event) -> None:
+        """Take in an event of the plane."""
+        match event:
+            case SourceSilent(source=source):
+                if (feed := self._feed_of(source)) and feed.track.kind is MediaKind.VIDEO:
+                    feed.flows_since = None
+                    self._known.setdefault(feed.key, frozenset())
+            case SourceStarted(source=source):
+                if (feed := self._feed_of(source)) and feed.flows_since is None:
+                    feed.flows_since = self._clock()
+            case _:
+                pass
+
+    def of(self, key: str) -> frozenset[TrackId]:
+        """The layers of a stream that come no more."""
+        if key not in self._known:
+            return frozenset()
+        feeds = self._feeds_of(key)
+        return frozenset(
+            feed.track.track for feed in feeds if feed.flows_since is None and self._others_flow(feed, feeds)
+        )
+
+    def tick(self) -> None:
+        """Let time pass. Call several times a second."""
+        for key, before in tuple(self._known.items()):
+            stopped = self.of(key)
+            if all(feed.flows_since is not None for feed in self._feeds_of(key)):
+                del self._known[key]
+                continue
+            self._known[key] = stopped
+            if more := stopped - before:
+                metrics.LAYERS_STOPPED.inc(len(more))
+                self._on_stopped(key)
+
+    def _others_flow(self, feed: Feed, feeds: list[Feed]) -> bool:
+        since = self._clock() - SURE_S
+        return any(
+            other.flows_since is not None and other.flows_since <= since and other.started_at is not None
+            for other in feeds
+            if (other.track.mid, other.track.codec) == (feed.track.mid, feed.track.codec)
+            and other.relay.state is ChildState.OPEN
+        )
