@@ -9,7 +9,8 @@ back. An owner whose record went back claims its key anew, with a higher epoch (
 The store expires keys silently, so the directory does it too: a key that its owner has not rewritten for one lease is
 gone. This says something only while we hear the store, and while the store hears the owner. So nothing expires while
 the bus is down or stalled, while no server of the store feeds us, nor within one lease after that, nor while the owner
-lives and says that the store takes no writes of it.
+lives and either says that the store takes no writes of it or is cut off from us: a part of a store that is cut in two
+goes on feeding whoever is in it, and tells nothing of what is written elsewhere.
 """
 
 from __future__ import annotations
@@ -210,10 +211,17 @@ class StreamDirectory:
         return frozenset() if same else frozenset((key,))
 
     def expire(
-        self, now: float, *, hearing: int, kept_from_writing: Callable[[NodeId], bool] = lambda _: False
+        self,
+        now: float,
+        *,
+        hearing: int,
+        kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
+        flows: Callable[[str], bool] = lambda _: False,
     ) -> frozenset[str]:
         """Drop what was not rewritten in time. It is to be called a few times in each lease. `hearing`: see
-        `Bus.hearing`. `kept_from_writing`: whether a node lives and can't write, so that its records stay."""
+        `Bus.hearing`. `kept_from_writing`: whether a node lives and can't write, so that its records stay, and half a
+        lease longer: by then it has written again, or it does not want to. `flows`: whether media of the stream with
+        this key arrives here, which says the same of whoever owns it."""
         if hearing != self._heard_in:
             self._heard_in = hearing
             self._heard_since = now
@@ -222,12 +230,16 @@ class StreamDirectory:
         stale = now - self._lease_s
         gone: set[str] = set()
         self._lost_at = {key: at for key, at in self._lost_at.items() if now - at < LOST_S}
-        for key in [key for key, seen in self._streams.items() if seen.written_at <= stale]:
-            if not kept_from_writing(self._streams[key].record.owner):
+        for key, seen in [(key, seen) for key, seen in self._streams.items() if seen.written_at <= stale]:
+            if kept_from_writing(seen.record.owner) or flows(key):
+                seen.written_at = now - self._lease_s / 2
+            else:
                 gone |= self._forget_stream(key)
                 self._lose(key, now)
-        for key in [key for key, job in self._renditions.items() if job.written_at <= stale]:
-            if not kept_from_writing(self._renditions[key].record.owner):
+        for key, job in [(key, job) for key, job in self._renditions.items() if job.written_at <= stale]:
+            if kept_from_writing(job.record.owner) or flows(job.stream_key):
+                job.written_at = now - self._lease_s / 2
+            else:
                 gone |= self._forget_rendition(key)
         return frozenset(gone)
 

@@ -44,8 +44,9 @@ class StreamWatch:
         *,
         kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
     ) -> None:
-        """`kept_from_writing`: whether a node lives and says that it can't write to the store."""
+        """`kept_from_writing`: whether a node lives, and what it writes does not get into the store, or not to us."""
         self._kept_from_writing = kept_from_writing
+        self._flows: Callable[[str], bool] = lambda _: False
         self._streams = streams
         self._renditions = renditions
         self._bus = bus
@@ -58,6 +59,11 @@ class StreamWatch:
     def on_change(self, listener: Listener) -> None:
         """Call `listener` at every change from now on."""
         self._listeners.append(listener)
+
+    def keep_what(self, flows: Callable[[str], bool]) -> None:
+        """Whatever its record says, a stream lives while `flows` says that media of it arrives here. `flows` is asked
+        by `stream_key`."""
+        self._flows = flows
 
     def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
         """The stream with this id; None when it is not live."""
@@ -105,8 +111,10 @@ class StreamWatch:
 
     def look(self) -> None:
         """Drop what has expired. `run` calls it all the time."""
-        gone = self.directory.expire(self._clock(), hearing=self._hearing(), kept_from_writing=self._kept_from_writing)
-        self._tell(gone)
+        kept = self._kept_from_writing
+        self._tell(
+            self.directory.expire(self._clock(), hearing=self._hearing(), kept_from_writing=kept, flows=self._flows)
+        )
 
     def _hearing(self) -> int:
         """Silence of an owner says something while the bus is heard and while the store tells of its changes. After a

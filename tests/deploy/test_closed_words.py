@@ -13,7 +13,7 @@ from rillcast.runtime import metrics as runtime
 from rillcast.runtime.bus.envelope import EventDrop
 from rillcast.runtime.bus.serving import ServedOutcome
 from rillcast.runtime.discovery.beats import Fault
-from rillcast.runtime.discovery.directory import Gone
+from rillcast.runtime.discovery.judging import Gone
 from rillcast.runtime.discovery.suspicion import Finding
 from rillcast.runtime.errors import RequestOutcome
 from rillcast.runtime.process.seat import SeatState

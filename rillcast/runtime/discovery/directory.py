@@ -6,8 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Protocol
 
 import msgspec
 
@@ -15,7 +13,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
-from rillcast.runtime.discovery.suspicion import Finding
+from rillcast.runtime.discovery.judging import Doubt, Gone, Watcher
 from rillcast.runtime.discovery.takers import TakerListener, Takers
 from rillcast.runtime.ports import Discovery
 
@@ -42,59 +40,8 @@ MOST_DEPARTED = 10_000
 Listener = Callable[[NodeReport], None]
 
 
-class Doubt(StrEnum):
-    """What makes a node doubtful."""
-
-    LIFELINE = "lifeline"
-    """The one that was held to the node broke."""
-    HEARTBEAT = "heartbeat"
-    """None came for longer than usual."""
-    REQUEST = "request"
-    """One to the node had no answer."""
-    RELAY = "relay"
-    """One that the node fed, or was fed by, fell silent."""
-
-
-class Gone(StrEnum):
-    """Why a node counts as gone: the labels of ``rillcast_nodes_gone_total``."""
-
-    LEFT = "left"
-    """The node said goodbye on the bus."""
-    RESTARTED = "restarted"
-    """Another process of the node is there, and this one is silent."""
-    DEAD = Finding.DEAD.value
-    FROZEN = Finding.FROZEN.value
-    MISSING = Finding.MISSING.value
-    SILENT = "silent"
-    """No heartbeat came for `EXPIRY_S`, and nobody could ask."""
-
-
 _ENDED = frozenset({Gone.LEFT, Gone.DEAD})
 """Of a node that has ended without a doubt. One that is only silent may go on."""
-
-
-class Watcher(Protocol):
-    """Who judges nodes better than by their silence (`rillcast.runtime.discovery.node_watch`)."""
-
-    def heard(self, report: NodeReport) -> None:
-        """A heartbeat came. Called for each, after `forget` when it is that of another process than before."""
-        ...
-
-    def forget(self, node: NodeId) -> None:
-        """The node is gone, for whatever reason."""
-        ...
-
-    def judges(self, node: NodeId) -> bool:
-        """Whether it says when the node is gone."""
-        ...
-
-    def trusts(self, node: NodeId) -> bool:
-        """Whether the node can be given new sessions."""
-        ...
-
-    def doubt(self, node: NodeId, by: Doubt) -> None:
-        """Something makes the node doubtful. Cheap: may be called for each request that had no answer."""
-        ...
 
 
 class _Seen(msgspec.Struct):
@@ -205,9 +152,11 @@ class NodeDirectory:
         return self._ended.get(info.node) == info.incarnation
 
     def kept_from_writing(self, node: NodeId) -> bool:
-        """Whether a node sends heartbeats that say that the store takes no writes of it."""
+        """Whether a node lives, and says with its heartbeats that the store takes no writes of it, or is cut off from
+        the bus that we hear."""
         report = self.get(node)
-        return report is not None and report.store_lost
+        cut_off = self._watcher is not None and self._watcher.isolates(node)
+        return report is not None and (report.store_lost or cut_off)
 
     async def until(self, node: NodeId, wanted: Callable[[NodeReport], bool], timeout_s: float) -> None:
         """Return when the last report of a node is as `wanted`: at once, or with one of its next heartbeats. Returns

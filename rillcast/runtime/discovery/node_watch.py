@@ -18,7 +18,8 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeReport, NodeVouched
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime import metrics
-from rillcast.runtime.discovery.directory import Doubt, Gone, NodeDirectory
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.judging import Doubt, Gone
 from rillcast.runtime.discovery.lifeline import Ended, Lifeline
 from rillcast.runtime.discovery.questions import CannotAsk
 from rillcast.runtime.discovery.suspicion import (
@@ -197,6 +198,11 @@ class NodeWatch:
         """See `Watcher.trusts`."""
         watched = self._watched.get(node)
         return watched is None or watched.suspicion.trusted
+
+    def isolates(self, node: NodeId) -> bool:
+        """See `Watcher.isolates`."""
+        watched = self._watched.get(node)
+        return watched is not None and watched.suspicion.state is State.ISOLATED
 
     def doubt(self, node: NodeId, by: Doubt) -> None:
         """See `Watcher.doubt`."""

@@ -22,7 +22,8 @@ from rillcast.contracts.messages import (
 )
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.beats import Beats
-from rillcast.runtime.discovery.directory import Doubt, NodeDirectory
+from rillcast.runtime.discovery.directory import NodeDirectory
+from rillcast.runtime.discovery.judging import Doubt
 from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.discovery.node_watch import NodeWatch
 from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER, Questions, confirmation

@@ -264,7 +264,32 @@ def test_nothing_of_an_owner_expires_that_lives_and_can_not_write() -> None:
     assert directory.get(APP, STREAM) is not None
 
     kept.clear()  # it has died, or it can write and does not
-    assert directory.expire(500.5, hearing=1, kept_from_writing=kept.__contains__) == {KEY}
+    assert directory.expire(500.5, hearing=1, kept_from_writing=kept.__contains__) == frozenset()
+    assert directory.expire(500.0 + LEASE_S / 2, hearing=1, kept_from_writing=kept.__contains__) == {KEY}
+
+
+def test_nothing_expires_whose_media_arrives_here() -> None:
+    directory = directory_with(entry(5, epoch=5, claim="c"))
+    directory.apply_rendition(rendition(7), 0.0)
+    arriving = {KEY}
+
+    assert directory.expire(500.0, hearing=1, flows=arriving.__contains__) == frozenset()
+    live = directory.get(APP, STREAM)
+    assert live is not None
+    assert live.renditions
+
+    arriving.clear()
+    assert directory.expire(500.0 + LEASE_S / 2, hearing=1, flows=arriving.__contains__) == {KEY}
+
+
+def test_an_owner_that_can_write_again_has_the_time_to_do_it() -> None:
+    directory = directory_with(entry(5))
+    directory.expire(500.0, hearing=1, kept_from_writing=lambda _: True)
+
+    assert directory.expire(500.0 + LEASE_S / 3, hearing=1) == frozenset()
+    directory.apply_stream(entry(6), 500.0 + LEASE_S / 3)
+
+    assert directory.expire(500.0 + LEASE_S, hearing=1) == frozenset()
 
 
 def test_the_same_revision_shown_again_after_a_reconnect_is_no_sign_of_life() -> None:

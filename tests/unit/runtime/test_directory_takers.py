@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeInfo, NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.discovery.directory import EXPIRY_S, LOAD_COUNTS_S, Doubt, NodeDirectory
+from rillcast.runtime.discovery.directory import EXPIRY_S, LOAD_COUNTS_S, NodeDirectory
+from rillcast.runtime.discovery.judging import Doubt
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.discovery import FakeDiscovery
 
@@ -42,6 +43,9 @@ class Watch:
 
     def trusts(self, node: NodeId) -> bool:
         return node not in self.distrusted
+
+    def isolates(self, node: NodeId) -> bool:
+        return False
 
     def doubt(self, node: NodeId, by: Doubt) -> None: ...
 

@@ -12,7 +12,8 @@ from node_watch_site import EDGE, Site
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.discovery.directory import EXPIRY_S, Doubt
+from rillcast.runtime.discovery.directory import EXPIRY_S
+from rillcast.runtime.discovery.judging import Doubt
 from rillcast.runtime.discovery.lifeline import Ended
 from rillcast.runtime.discovery.node_watch import LATE_S
 from rillcast.runtime.discovery.suspicion import FROZEN_GRACE_S, QUESTION_S, AdminSays, BusSays
@@ -95,9 +96,11 @@ async def test_a_node_that_is_cut_off_from_the_bus_keeps_its_sessions_and_gets_n
     assert site.directory.alive(EDGE)
     assert site.directory.placeable(NodeKind.EDGE) == {}
     assert site.watch.shown()["doubtful"] == {EDGE: "isolated"}
+    assert site.directory.kept_from_writing(EDGE), "what it writes may not get to us"
     site.beating = True
     await asyncio.sleep(1.5)
     assert EDGE in site.directory.placeable(NodeKind.EDGE)
+    assert not site.directory.kept_from_writing(EDGE)
 
 
 async def test_a_process_that_is_frozen_for_a_while_is_not_given_up(site: Site) -> None:

@@ -12,7 +12,8 @@ from rillcast.contracts.messages import (
     NodeReport,
 )
 from rillcast.contracts.words import NodeKind
-from rillcast.runtime.discovery.directory import EXPIRY_S, LOAD_COUNTS_S, SUCCESSION_S, Gone, NodeDirectory
+from rillcast.runtime.discovery.directory import EXPIRY_S, LOAD_COUNTS_S, SUCCESSION_S, NodeDirectory
+from rillcast.runtime.discovery.judging import Gone
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.discovery import FakeDiscovery
 

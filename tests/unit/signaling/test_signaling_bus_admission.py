@@ -16,7 +16,7 @@ from rillcast.contracts.ids import NodeId, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest, SessionChanged
 from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
-from rillcast.runtime.discovery.directory import Gone
+from rillcast.runtime.discovery.judging import Gone
 from rillcast.testing.eventually import within
 from services.signaling.core.usecases import admitted_sessions
 from services.signaling.core.usecases.token_store import token_key
