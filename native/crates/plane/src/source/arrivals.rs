@@ -65,8 +65,7 @@ mod tests {
             let late_us = if frame == 0 { first_late_ms * 1_000 } else { fastrand::u64(..=jitter_ms * 1_000) };
             let now_us = sent_us + 20_000 + late_us;
             let clock = a.on_frame(now_us, ts, RATE, 1 << 40);
-            let right =
-                (4_294_000_000.0 + (now_us - 20_000) as f64 / 1e6 * (1.0 + drift) * f64::from(RATE)) as u64;
+            let right = (4_294_000_000.0 + (now_us - 20_000) as f64 / 1e6 * (1.0 + drift) * f64::from(RATE)) as u64;
             let off = f64::from(clock.rtp.wrapping_sub(right as u32) as i32) / 90.0;
             if frame > 60 {
                 worst = worst.max(off.abs());

@@ -65,7 +65,8 @@ pub fn parameter_set(codec: Codec, nal: &[u8]) -> Option<ParameterSet<'_>> {
             8 => (Rank::Picture, Bits::nal(body).ue()?),
             _ => return None,
         },
-        (Codec::H265, [head, _, body @ ..]) => match head >> 1 & 0x3F {
+        // Of the base layer: what decoders of viewers show.
+        (Codec::H265, [head, layer, body @ ..]) if head & 1 == 0 && layer & 0xF8 == 0 => match head >> 1 & 0x3F {
             32 => (Rank::Video, 0),
             33 => (Rank::Sequence, 0),
             34 => (Rank::Picture, Bits::nal(body).ue()?),
@@ -118,6 +119,7 @@ mod tests {
         let (vps, pps) = (&[32 << 1, 1, 0x0C, 1][..], &[34 << 1, 1, 0xC1, 0x72][..]);
         let ap = aggregate(Codec::H265, [vps, pps].into_iter());
         assert_eq!(found(Codec::H265, &ap), [(Rank::Video, 0, vps.to_vec()), (Rank::Picture, 0, pps.to_vec())]);
+        assert_eq!(found(Codec::H265, &[34 << 1, 9, 0xC1, 0x72]), [], "of another layer");
     }
 
     #[test]
