@@ -45,7 +45,10 @@ async def test_what_has_ended_already_is_left_alone() -> None:
 
 
 async def answers_with(answer: asyncio.Future[int]) -> int:
-    return await asyncio.wait_for(answer, 60)  # noqa: TID251 - as nats-py does
+    try:
+        return await asyncio.wait_for(answer, 60)  # noqa: TID251 - as nats-py does
+    except TimeoutError:
+        pytest.fail("nothing answered")
 
 
 async def cancelled_together_with(task: asyncio.Task[int], answer: asyncio.Future[int]) -> None:
