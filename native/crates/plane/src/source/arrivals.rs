@@ -9,12 +9,13 @@ use crate::packet::{ticks, Clock};
 /// The earliest frame is looked for in spans of this length, the present one and the one before.
 const SPAN_US: u64 = 5_000_000;
 
+/// The frames of one feed, as they came.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     newest: Option<Newest>,
     span_began_us: u64,
-    /// Of the present span, and of the one before: how much later than by its timestamp the earliest frame came, in µs
-    /// against the first one.
+    /// How much later than by its timestamp the earliest frame of a span came, in µs against the first frame: of the
+    /// present span, and of the one before.
     earliest_us: [Option<i64>; 2],
 }
 

@@ -11,6 +11,7 @@ const QUIET_US: u64 = 300_000;
 /// An answer takes no longer: a round trip on a slow link, the encoder's time, and half a second of throttling per hop.
 const ANSWER_US: u64 = 1_500_000;
 
+/// What was asked of one sender, and what came of it.
 #[derive(Debug, Default)]
 pub struct KeyframeRequests {
     /// The first request since the newest keyframe.

@@ -7,6 +7,7 @@ use rillcast_wire::codec::{self, Codec, Rank};
 const MOST_SETS: usize = 16;
 const MOST_BYTES: usize = 1_150;
 
+/// The newest of each rank and id that one source has had.
 #[derive(Clone, Debug, Default)]
 pub struct ParameterSets {
     /// The one that came longest ago first.

@@ -71,9 +71,7 @@ impl Worker {
                     asked.push((s.id, s.feed, seqs));
                 }
             }
-            if s.take_keyframe_request(now_us) {
-                keyframes.push((s.id, s.feed));
-            }
+            keyframes.extend(s.take_keyframe_request(now_us).then_some((s.id, s.feed)));
             if s.falls_silent(now_us) {
                 self.shared.events.push(Event::SourceSilent { source: s.id });
             }

@@ -18,11 +18,11 @@ pub struct ParameterSet<'a> {
 /// Sets of a later rank refer to those of an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Rank {
-    /// VPS of H.265.
+    /// The video parameter set of H.265 (VPS).
     Video,
-    /// SPS.
+    /// The sequence parameter set (SPS).
     Sequence,
-    /// PPS.
+    /// The picture parameter set (PPS).
     Picture,
 }
 

@@ -10,7 +10,7 @@ const FRAME_US: u64 = 33_333;
 
 struct Screen {
     b: Bench,
-    /// In pictures.
+    /// Its length in pictures.
     gop: u64,
     /// Whether it makes a keyframe when it is asked.
     answers: bool,
