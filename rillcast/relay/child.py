@@ -33,8 +33,13 @@ HOP_TIMEOUT_S = 0.6
 CLOSE_TIMEOUT_S = 2.0
 UNSURE = frozenset((ErrorCode.NO_NODE_AVAILABLE, ErrorCode.SERVER_ERROR))
 """Refusals that leave open whether the parent holds a relay: no answer came in time, or one that makes no sense."""
-_REFERRED = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "those that were named as parents can't be reached")
-"""What an attempt ends with when nobody is left to ask after a referral."""
+
+
+class _Referred(RillcastError):
+    """What an attempt ends with when nobody is left to ask after a referral."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.NO_NODE_AVAILABLE, "those that were named as parents can't be reached")
 
 
 class Tasks(Protocol):
@@ -106,7 +111,7 @@ class ChildRelays:
             refusal = await self._try(relay, live, supply, search, asked)
             if refusal is None:
                 return None
-            if relay.state is ChildState.CLOSED or (asked.parent == supply.node and refusal is not _REFERRED):
+            if relay.state is ChildState.CLOSED or (asked.parent == supply.node and not isinstance(refusal, _Referred)):
                 return refusal
             parent = search.next()
             if parent is None:
@@ -132,7 +137,7 @@ class ChildRelays:
             return fault
         if search.referred(parent, answer.nodes, but=self._node):
             self._passed_over(relay, "referred", sure=True)
-            return _REFERRED
+            return _Referred()
         search.failed(parent)
         self._passed_over(relay, "referred_nowhere", sure=True)
         return RillcastError(ErrorCode.NO_NODE_AVAILABLE, f"{parent} names nobody who could be reached")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
@@ -15,28 +17,32 @@ _STARTS = {Role.PUBLISH: (SessionState.MEDIA,), Role.PLAY: (SessionState.CONNECT
 """A publisher has started when its media flows; a viewer when it can receive."""
 
 _FAULTS = {
-    EndReason.NO_MEDIA: RillcastError(ErrorCode.PUBLISH_TIMEOUT, "the session was closed by its node"),
-    EndReason.PLANE_ERROR: RillcastError(ErrorCode.SERVER_ERROR, "the session was closed by its node"),
-    EndReason.IN_USE: RillcastError(ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id"),
-    EndReason.USER_BLOCKED: RillcastError(ErrorCode.USER_BLOCKED, "the subscriber was blocked"),
-    EndReason.CODEC_CHANGED: RillcastError(
-        ErrorCode.NO_COMMON_CODEC, "the stream goes on in another codec: play it again to be offered that one"
+    EndReason.NO_MEDIA: partial(RillcastError, ErrorCode.PUBLISH_TIMEOUT, "the session was closed by its node"),
+    EndReason.PLANE_ERROR: partial(RillcastError, ErrorCode.SERVER_ERROR, "the session was closed by its node"),
+    EndReason.IN_USE: partial(RillcastError, ErrorCode.STREAM_ID_IN_USE, "another publisher has this stream id"),
+    EndReason.USER_BLOCKED: partial(RillcastError, ErrorCode.USER_BLOCKED, "the subscriber was blocked"),
+    EndReason.CODEC_CHANGED: partial(
+        RillcastError,
+        ErrorCode.NO_COMMON_CODEC,
+        "the stream goes on in another codec: play it again to be offered that one",
     ),
 }
 """Ends that the client is told as an error, whenever they come."""
 _BEYOND_LIMIT = {
-    Role.PUBLISH: RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "the app's limit of streams is reached"),
-    Role.PLAY: RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, "the limit of viewers is reached"),
+    Role.PUBLISH: partial(RillcastError, ErrorCode.HIGH_RESOURCE_USAGE, "the app's limit of streams is reached"),
+    Role.PLAY: partial(RillcastError, ErrorCode.VIEWER_LIMIT_REACHED, "the limit of viewers is reached"),
 }
-_LATE = RillcastError(ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time")
+_LATE = partial(RillcastError, ErrorCode.PUBLISH_TIMEOUT, "no connection came about in time")
 _CLOSED_BEFORE_START = {
     EndReason.ICE_TIMEOUT: _LATE,
     EndReason.HANDSHAKE_TIMEOUT: _LATE,
-    EndReason.TOO_MANY_HALF_OPEN: RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "too many connections begin at once"),
-    EndReason.FINGERPRINT_MISMATCH: RillcastError(
-        ErrorCode.BAD_REMOTE_DESCRIPTION, "the certificate is not the one that the description names"
+    EndReason.TOO_MANY_HALF_OPEN: partial(
+        RillcastError, ErrorCode.HIGH_RESOURCE_USAGE, "too many connections begin at once"
     ),
-    EndReason.DTLS_FAILED: RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
+    EndReason.FINGERPRINT_MISMATCH: partial(
+        RillcastError, ErrorCode.BAD_REMOTE_DESCRIPTION, "the certificate is not the one that the description names"
+    ),
+    EndReason.DTLS_FAILED: partial(RillcastError, ErrorCode.BAD_REMOTE_DESCRIPTION, "the DTLS handshake failed"),
 }
 """Ends that are an error only if the session had not started; otherwise it has finished."""
 
@@ -65,7 +71,7 @@ def closing(slot: Slot, reason: EndReason) -> list[str]:
     """Its node ended the session. `slot` is still in the phase it was in."""
     beyond = _BEYOND_LIMIT[slot.role] if reason is EndReason.LIMIT_REACHED else None
     error = beyond or _FAULTS.get(reason) or (None if slot.phase is Phase.RUNNING else _CLOSED_BEFORE_START.get(reason))
-    frames = [replies.error(error, slot.stream)] if error is not None else []
+    frames = [replies.error(error(), slot.stream)] if error is not None else []
     if slot.phase is Phase.RUNNING or slot.moving or error is None:
         frames.append(ended(slot))
     return frames

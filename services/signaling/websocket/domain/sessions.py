@@ -5,6 +5,8 @@ Every session that a node was asked for is forgotten exactly once, by the effect
 
 from __future__ import annotations
 
+from functools import partial
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, new_session_id
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
@@ -32,7 +34,9 @@ Now = float
 """Monotonic seconds."""
 _PEER_IS_GONE = frozenset({EndReason.CONSENT_EXPIRED, EndReason.DTLS_CLOSED})
 """Ends of a session that come of its peer connection alone."""
-_NOT_ANEW = RillcastError(ErrorCode.NO_NODE_AVAILABLE, "the new session was closed by its edge; the former one goes on")
+_NOT_ANEW = partial(
+    RillcastError, ErrorCode.NO_NODE_AVAILABLE, "the new session was closed by its edge; the former one goes on"
+)
 
 
 class Sessions:
@@ -201,7 +205,7 @@ class Sessions:
         if slot.life is Life.MOVE:
             return self._moves.closed(slot, reason, now)
         if slot.challenges is not None:
-            return [*self._gone(slot, Step.CLOSED), Send(replies.error(_NOT_ANEW, slot.stream))]
+            return [*self._gone(slot, Step.CLOSED), Send(replies.error(_NOT_ANEW(), slot.stream))]
         if slot.challenger is not None and reason in _PEER_IS_GONE:
             return self._outlived(slot, slot.challenger)
         if reason is EndReason.DRAINING:

@@ -13,6 +13,8 @@ The session in which a client goes on is let in with the right of the one that i
 
 from __future__ import annotations
 
+from functools import partial
+
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import new_session_id
 from rillcast.contracts.words import EndReason, Role
@@ -36,11 +38,13 @@ TWICE_S = 1.0
 """Who asks again sooner has asked twice, by a second click for example. SDKs begin anew after 3 s at the earliest."""
 
 _TWICE = {
-    Role.PUBLISH: RillcastError(ErrorCode.ALREADY_PUBLISHING, "this socket publishes that stream already"),
-    Role.PLAY: RillcastError(ErrorCode.ALREADY_PLAYING, "this socket plays that stream already"),
+    Role.PUBLISH: partial(RillcastError, ErrorCode.ALREADY_PUBLISHING, "this socket publishes that stream already"),
+    Role.PLAY: partial(RillcastError, ErrorCode.ALREADY_PLAYING, "this socket plays that stream already"),
 }
-_SAME_PEER = RillcastError(
-    ErrorCode.ALREADY_PLAYING, "this peer connection plays that stream already; stop it first, to begin it anew"
+_SAME_PEER = partial(
+    RillcastError,
+    ErrorCode.ALREADY_PLAYING,
+    "this peer connection plays that stream already; stop it first, to begin it anew",
 )
 
 
@@ -56,14 +60,14 @@ class StartingAnew:
     def publish(self, slot: Slot, now: float) -> list[Effect]:
         """Publish again. Raises ALREADY_PUBLISHING for who has just asked. `now`: monotonic seconds."""
         if slot.phase is Phase.ADMITTING or now - slot.asked_at < TWICE_S:
-            raise _TWICE[Role.PUBLISH]
+            raise _TWICE[Role.PUBLISH]()
         return [Send(replies.start(slot.stream, slot.credentials.subscriber_id))]
 
     def play(self, slot: Slot, now: float) -> list[Effect]:
         """Play again. Raises ALREADY_PLAYING for who has just asked."""
         latest = slot.challenger or slot
         if slot.phase is Phase.ADMITTING or now - latest.asked_at < TWICE_S:
-            raise _TWICE[Role.PLAY]
+            raise _TWICE[Role.PLAY]()
         successor = _successor(slot, now)
         if slot.phase is Phase.RUNNING:
             effects = self._sessions.drop_challenger(slot)
@@ -114,7 +118,7 @@ class StartingAnew:
         another session that has the same certificates at both ends: it would not shake hands anew (RFC 8842 §4). Nor
         does it go on in the one that it has, whose streams the other offer does not name. So it is to connect anew."""
         if slot.peer and (slot.peer, slot.server) == (peer_of(sdp), challenger.server):
-            told = [Send(replies.error(_SAME_PEER, slot.stream)), Send(replies.SERVER_WILL_STOP)]
+            told = [Send(replies.error(_SAME_PEER(), slot.stream)), Send(replies.SERVER_WILL_STOP)]
             return [*self._sessions.drop_challenger(slot), *told]
         effects = _held_on(slot, challenger)
         self._slots.prevail(challenger)
