@@ -134,7 +134,11 @@ def services(wishes: Wishes, environment: Mapping[str, str], keys: Keys) -> list
         NodeKind.SIGNALING: 1,
     }
     tls = tls_door(environment)
-    specs = [_service(kind, index, wishes, keys, tls) for kind, count in counts.items() for index in range(count)]
+    specs = [
+        _service(kind, index, wishes, keys, tls, ice_tcp=_ice_tcp(kind, environment))
+        for kind, count in counts.items()
+        for index in range(count)
+    ]
     return [
         ProcessSpec(
             spec.name,
@@ -151,7 +155,16 @@ def services(wishes: Wishes, environment: Mapping[str, str], keys: Keys) -> list
 _USERS_CHOICE = {"RILLCAST_DRAIN_TIMEOUT_S", "RILLCAST_SIGNALING_HOST"}
 
 
-def _service(kind: NodeKind, index: int, wishes: Wishes, keys: Keys, tls: TlsDoor | None) -> ProcessSpec:
+def _ice_tcp(kind: NodeKind, environment: Mapping[str, str]) -> bool:
+    """Whether clients may reach the media ports of these nodes by TCP as well."""
+    name = "ICE_TCP_CONNECTIONS"
+    wished = environment.get(f"RILLCAST_{kind.upper()}_{name}") or environment.get(f"RILLCAST_{name}") or "0"
+    return wished.strip() != "0"
+
+
+def _service(
+    kind: NodeKind, index: int, wishes: Wishes, keys: Keys, tls: TlsDoor | None, *, ice_tcp: bool
+) -> ProcessSpec:
     ports, name = wishes.ports, f"{kind.value}-{index + 1}"
     admin = ports.admin + _ADMIN_OFFSET[kind] + index
     own = {"NODE_ID": name, "ADMIN_HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
@@ -160,6 +173,7 @@ def _service(kind: NodeKind, index: int, wishes: Wishes, keys: Keys, tls: TlsDoo
         media = ports.media + _MEDIA_OFFSET[kind] + index * _PORTS_PER_NODE
         own["MEDIA_PORT"] = str(media)
         udp.append(media)
+        tcp += [media] if ice_tcp else []
     if kind in _RELAY_OFFSET:
         relay = ports.relay + _RELAY_OFFSET[kind] + index * _PORTS_PER_NODE
         own["RELAY_PORT"] = str(relay)

@@ -23,12 +23,20 @@ class MediaAddresses:
     """The addresses under which the plane of one node is reached."""
 
     def __init__(
-        self, fingerprint: str, workers: Sequence[Ports], media_addresses: tuple[str, ...], relay_address: str
+        self,
+        fingerprint: str,
+        workers: Sequence[Ports],
+        media_addresses: tuple[str, ...],
+        relay_address: str,
+        *,
+        tcp: bool = False,
     ) -> None:
+        """`tcp`: clients may connect by TCP to the media ports as well."""
         self._fingerprint = fingerprint
         self._workers = tuple(workers)
         self._media_addresses = media_addresses
         self._relay_address = relay_address
+        self._tcp = tcp
 
     def transport(self, worker: int) -> LocalTransport:
         """New ICE credentials for one session on this worker, or for its ICE restart, with the worker's addresses."""
@@ -39,6 +47,7 @@ class MediaAddresses:
             fingerprint=self._fingerprint,
             addresses=self._media_addresses,
             port=self._workers[worker].media_port,
+            tcp=self._tcp,
         )
 
     def relay(self, worker: int) -> str:

@@ -120,7 +120,13 @@ class MediaNode:
         self.kind = info.kind
         self.clock = clock
         self.lease_s = lease_s
-        self.addresses = MediaAddresses(plane.fingerprint, plane.workers, info.media_addresses, info.relay_address)
+        self.addresses = MediaAddresses(
+            plane.fingerprint,
+            plane.workers,
+            info.media_addresses,
+            info.relay_address,
+            tcp=settings.ice_tcp_connections > 0,
+        )
         self.load = MediaLoad(len(plane.workers), media_limits(settings))
         self.tasks = BackgroundTasks()
         self.outbox = Outbox(bus, metrics.EVENTS_DROPPED.inc)
@@ -304,6 +310,7 @@ def plane_config(settings: MediaSettings) -> PlaneConfig:
         workers=settings.workers,
         media_bind=tuple(settings.media_bind),
         media_port=settings.media_port,
+        tcp_connections=settings.ice_tcp_connections,
         relay_bind=settings.relays_listen_at,
         relay_port=settings.relay_port,
         pin=settings.pin,

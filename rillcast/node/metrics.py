@@ -16,13 +16,16 @@ PACKETS = Counter(
 )
 BYTES = Counter(
     "rillcast_plane_bytes",
-    "Payload bytes of UDP datagrams through the media plane, by direction: in, out",
+    "Payload bytes of datagrams through the media plane, by direction: in, out",
     ["direction"],
 )
 BUSY = Gauge("rillcast_plane_busy_ratio", "Share of the last second a media thread spent working", ["worker"])
 LOOP_LAG = Gauge("rillcast_plane_loop_lag_seconds", "Largest delay of a due timer in the last second", ["worker"])
 SESSIONS = Gauge("rillcast_plane_sessions", "Sessions in the media plane", ["worker"])
 HALF_OPEN = Gauge("rillcast_plane_half_open_sessions", "Sessions whose handshake isn't finished", ["worker"])
+TCP_CONNECTIONS = Gauge(
+    "rillcast_plane_tcp_connections", "TCP connections of clients (ICE over TCP) at the media port", ["worker"]
+)
 COMMANDS_FAILED = Counter(
     "rillcast_plane_commands_failed", "Commands the media plane could not carry out, by command", ["command"]
 )
@@ -71,6 +74,7 @@ class PlaneMetrics:
         LOOP_LAG.labels(worker).set(stats.loop_lag_ms / 1000)
         SESSIONS.labels(worker).set(stats.sessions)
         HALF_OPEN.labels(worker).set(stats.half_open)
+        TCP_CONNECTIONS.labels(worker).set(stats.tcp_connections)
         PACKETS.labels("in").inc(self._since(stats.worker, "packets_in", stats.packets_in))
         PACKETS.labels("out").inc(self._since(stats.worker, "packets_out", stats.packets_out))
         BYTES.labels("in").inc(self._since(stats.worker, "bytes_in", stats.bytes_in))

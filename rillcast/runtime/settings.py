@@ -236,6 +236,10 @@ class MediaSettings(NodeSettings):
     """First worker's port for publishers or viewers, the next worker has the next one; 0 = any free ones."""
     media_bind: Annotated[list[str], NoDecode] = ["0.0.0.0", "::"]
     """At most one IPv4 and one IPv6 address, separated by commas."""
+    ice_tcp_connections: int = Field(default=0, ge=0, le=100_000)
+    """TCP connections of clients whose network lets no UDP through (ICE over TCP), for each worker, at the number of
+    its media port; 0 = none. One address may have half of them at most. Browsers open one also where UDP works, and
+    leave it again."""
     relay_port: Port = 0
     """The port of the first worker for relays between nodes; the next worker has the next one; 0 = any free ones."""
     relay_bind: str = ""

@@ -124,7 +124,7 @@ async def run(settings: TranscoderSettings) -> None:
     """Run a transcoder until it is told to stop."""
     prefer_media()
     # It has relays only and needs no public sockets, but the plane always opens them.
-    plane = msgspec.structs.replace(plane_config(settings), media_bind=("127.0.0.1",), media_port=0)
+    plane = msgspec.structs.replace(plane_config(settings), media_bind=("127.0.0.1",), media_port=0, tcp_connections=0)
     async with open_media_node(settings, NodeKind.TRANSCODER, plane=plane) as (node, media):
         encoders = EncoderChoice(settings.preset, hardware=settings.encoders == "auto")
         log.info("Encoders chosen", **await asyncio.to_thread(encoders.decide))

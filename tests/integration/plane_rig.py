@@ -30,12 +30,16 @@ ids = itertools.count(1)
 class Rig:
     """A plane with its events gathered."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, tcp_connections: int = 0) -> None:
         self.events: list[p.Event] = []
         self.ice: dict[int, p.IceParameters] = {}
         """Of viewers, by session."""
         self._changed = asyncio.Event()
-        config = p.PlaneConfig(workers=workers, media_bind=("127.0.0.1",), relay_bind="127.0.0.1")
+        self.announced: dict[int, int] = {}
+        """Ports that stand in descriptions instead of those of the workers."""
+        config = p.PlaneConfig(
+            workers=workers, media_bind=("127.0.0.1",), relay_bind="127.0.0.1", tcp_connections=tcp_connections
+        )
         self.plane = NativePlane(config, self._note)
 
     def _note(self, event: p.Event) -> None:
@@ -58,15 +62,15 @@ class Rig:
 
     def local(self, worker: int) -> LocalTransport:
         ufrag, pwd = new_transport_credentials()
-        port = self.plane.workers[worker].media_port
+        port = self.announced.get(worker, self.plane.workers[worker].media_port)
         return LocalTransport(
             ufrag=ufrag, pwd=pwd, fingerprint=self.plane.fingerprint, addresses=("127.0.0.1",), port=port
         )
 
 
 @asynccontextmanager
-async def rig(workers: int = 1) -> AsyncIterator[Rig]:
-    r = Rig(workers)
+async def rig(workers: int = 1, *, tcp_connections: int = 0) -> AsyncIterator[Rig]:
+    r = Rig(workers, tcp_connections)
     try:
         yield r
     finally:

@@ -13,6 +13,9 @@ class PlaneConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False
     """At most one IPv4 and one IPv6 address."""
     media_port: int = 0
     """First worker's port, the next worker has the next one; 0 = any free port each."""
+    tcp_connections: int = 0
+    """The clients' TCP connections that each worker takes at its media port (ICE over TCP, RFC 6544); 0 = it does not
+    listen there. One address (an IPv4 address, or an IPv6 /64) has as many at most as it leaves free."""
     relay_bind: str = "0.0.0.0"
     relay_port: int = 0
     pin: bool = False

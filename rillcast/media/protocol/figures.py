@@ -81,5 +81,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     """How many sessions the worker has now."""
     half_open: int
     """How many of them have not finished their handshake."""
+    tcp_connections: int = 0
+    """How many TCP connections of clients the worker has now."""
     counters: dict[str, int]
     """How often something was refused or dropped, by reason."""

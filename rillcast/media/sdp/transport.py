@@ -36,6 +36,8 @@ class LocalTransport(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     """The IPv4 and IPv6 addresses for candidates, the best first."""
     port: int
+    tcp: bool = False
+    """Whether clients may connect by TCP to the same port."""
 
     def __post_init__(self) -> None:
         if not self.addresses or not 0 < self.port < 65536:
@@ -73,11 +75,25 @@ def _random_text(length: int) -> str:
 
 def local_candidates(local: LocalTransport) -> tuple[str, ...]:
     """A value ``candidate:…`` for every address: host, UDP, component 1, with priorities by their order (RFC 8445
-    §5.1.2.1)."""
-    return tuple(
+    §5.1.2.1). Then, unless there is no TCP, one for each by TCP, to which the client connects (RFC 6544 §4.5); they are
+    what is tried last."""
+    udp = (
         f"candidate:{order + 1} 1 udp {(126 << 24) | ((65535 - order) << 8) | 255} {address} {local.port} typ host"
         for order, address in enumerate(local.addresses)
     )
+    if not local.tcp:
+        return tuple(udp)
+    tcp = (
+        f"candidate:{len(local.addresses) + order + 1} 1 tcp {_tcp_priority(order)} {address} {local.port} typ host"
+        " tcptype passive"
+        for order, address in enumerate(local.addresses)
+    )
+    return (*udp, *tcp)
+
+
+def _tcp_priority(order: int) -> int:
+    """Below all that goes by UDP, and with the direction preference of a passive one (RFC 6544 §4.2)."""
+    return (90 << 24) | ((4 << 13 | (8191 - order)) << 8) | 255
 
 
 def connection_line(address: str) -> str:

@@ -64,6 +64,23 @@ def test_the_http_port_is_the_one_asked_for() -> None:
     assert 8080 in signaling.tcp_ports
 
 
+@pytest.mark.parametrize(
+    ("environment", "nodes"),
+    [
+        ({}, set()),
+        ({"RILLCAST_ICE_TCP_CONNECTIONS": "0"}, set()),
+        ({"RILLCAST_ICE_TCP_CONNECTIONS": "100"}, {"origin-1", "edge-1"}),
+        ({"RILLCAST_ICE_TCP_CONNECTIONS": "100", "RILLCAST_ORIGIN_ICE_TCP_CONNECTIONS": "0"}, {"edge-1"}),
+    ],
+)
+def test_media_ports_have_to_be_free_for_tcp_where_clients_come_by_it(
+    environment: dict[str, str], nodes: set[str]
+) -> None:
+    specs = services(Wishes(), environment, KEYS)
+
+    assert {s.name for s in specs if set(s.udp_ports) & set(s.tcp_ports)} == nodes
+
+
 def test_the_users_own_drain_time_is_kept() -> None:
     specs = services(Wishes(), {"RILLCAST_DRAIN_TIMEOUT_S": "30", "RILLCAST_NATS_URL": "nats://elsewhere:4222"}, KEYS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,19 @@ def test_candidates_fall_in_priority_by_their_order() -> None:
     priorities = [int(words[3]) for words in candidates]
     assert priorities == sorted(priorities, reverse=True) and len(set(priorities)) == 2
     assert all(0 < priority < 2**31 for priority in priorities)
+
+
+def test_candidates_by_tcp_come_behind_all_by_udp_and_are_passive() -> None:
+    by_udp, both = local_candidates(LOCAL), local_candidates(msgspec.structs.replace(LOCAL, tcp=True))
+
+    assert both[: len(by_udp)] == by_udp
+    words = [candidate.split() for candidate in both]
+    assert [(w[2], *w[4:]) for w in words[len(by_udp) :]] == [
+        ("tcp", address, "50000", "typ", "host", "tcptype", "passive") for address in LOCAL.addresses
+    ]
+    priorities = [int(w[3]) for w in words]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len({w[0] for w in words}) == len(set(priorities)) == len(words)
 
 
 @given(st.lists(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)), min_size=1, max_size=5), st.integers(1, 65535))

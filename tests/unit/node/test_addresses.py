@@ -26,6 +26,13 @@ def test_a_session_gets_the_addresses_of_the_node_and_the_port_of_its_worker() -
     assert transport.fingerprint == "AA:BB"
 
 
+def test_clients_are_told_of_tcp_only_where_the_workers_listen() -> None:
+    made = MediaAddresses("AA:BB", (Ports(50_000, 51_000),), ("192.0.2.1",), "192.0.2.7", tcp=True)
+
+    assert made.transport(0).tcp
+    assert not addresses().transport(0).tcp
+
+
 def test_every_session_has_credentials_of_its_own() -> None:
     made = addresses()
 

@@ -94,6 +94,7 @@ impl Edge {
             workers: 1,
             media_bind: vec![],
             media_port: 0,
+            tcp_connections: 0,
             relay_bind: [127, 0, 0, 1].into(),
             relay_port: 0,
             pin: false,

@@ -6,6 +6,7 @@
 mod bwe;
 mod codec;
 mod dtls;
+mod framing;
 mod rtcp;
 mod rtp;
 mod srtp;
@@ -20,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("bwe", bwe::run),
     ("codec", codec::run),
     ("dtls", dtls::run),
+    ("framing", framing::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
     ("srtp", srtp::run),

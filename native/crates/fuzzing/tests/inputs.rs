@@ -110,4 +110,5 @@ tried! {
     srtp 6 5_000;
     stun 7 20_000;
     worker 8 500;
+    framing 9 20_000;
 }

@@ -3,10 +3,14 @@
 //! * [`plane`]: the handle that the Python binding wraps.
 //! * [`thread`]: one thread per worker: epoll, batches in, decisions, batches out.
 //! * [`receiver`], [`socket`]: `recvmmsg`; `sendmmsg` and UDP GSO.
+//! * [`tcp`], [`epoll`]: clients' TCP connections; which descriptors are ready.
 //! * [`event_fd`]: what wakes a sleeping thread, or Python's event loop.
 
+mod epoll;
 pub mod event_fd;
 pub mod plane;
 pub mod receiver;
 pub mod socket;
+/// The clients' TCP connections, to read and to write.
+pub mod tcp;
 pub mod thread;

@@ -20,6 +20,7 @@ use rillcast_plane::worker::Shared;
 
 use crate::event_fd::EventFd;
 use crate::socket::bind;
+use crate::tcp::listen;
 use crate::thread::{spawn, Ports};
 
 /// More threads than any machine has CPUs for; a configuration that asks for more is a mistake.
@@ -49,6 +50,7 @@ pub enum StartError {
     /// A second media address of the same family.
     SameFamily(IpAddr),
     Bind {
+        protocol: &'static str,
         address: SocketAddr,
         error: io::Error,
     },
@@ -67,7 +69,7 @@ impl fmt::Display for StartError {
             StartError::Workers(n) => write!(f, "workers: 1 to {MAX_WORKERS}, not {n}"),
             StartError::NoMediaAddress => f.write_str("media_bind: no address"),
             StartError::SameFamily(ip) => write!(f, "media_bind: more than one address of the family of {ip}"),
-            StartError::Bind { address, error } => write!(f, "udp {address}: {error}"),
+            StartError::Bind { protocol, address, error } => write!(f, "{protocol} {address}: {error}"),
             StartError::System { what, error } => write!(f, "{what}: {error}"),
             StartError::Certificate(problem) => write!(f, "dtls: {problem}"),
         }
@@ -170,10 +172,27 @@ fn ntp_now() -> u64 {
     ((unix.as_secs() + NTP_EPOCH_S) << 32) | ((u64::from(unix.subsec_micros()) << 32) / 1_000_000)
 }
 
+/// How often other ports are taken when those that the system gave for UDP are taken for TCP.
+const ATTEMPTS: usize = 32;
+
 /// The sockets of worker `i` and their (media, relay) port numbers.
 fn ports(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartError> {
+    let taken =
+        |e: &StartError| matches!(e, StartError::Bind { error, .. } if error.kind() == io::ErrorKind::AddrInUse);
+    let mut result = sockets(config, i);
+    for _ in 0..ATTEMPTS {
+        match &result {
+            Err(e) if config.media_port == 0 && taken(e) => result = sockets(config, i),
+            _ => break,
+        }
+    }
+    result
+}
+
+fn sockets(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartError> {
     let at = |port: u16| if port == 0 { 0 } else { port + i as u16 };
-    let open = |addr: SocketAddr| bind(addr).map_err(|error| StartError::Bind { address: addr, error });
+    let failed = |protocol, address| move |error| StartError::Bind { protocol, address, error };
+    let open = |addr: SocketAddr| bind(addr).map_err(failed("udp", addr));
     let (mut v4, mut v6) = (None, None);
     let mut media_port = at(config.media_port);
     for ip in &config.media_bind {
@@ -194,14 +213,54 @@ fn ports(config: &PlaneConfig, i: usize) -> Result<(Ports, (u16, u16)), StartErr
     if v4.is_none() && v6.is_none() {
         return Err(StartError::NoMediaAddress);
     }
+    let mut listeners = vec![];
+    if config.tcp_connections > 0 {
+        for socket in [&v4, &v6].into_iter().flatten() {
+            let at = socket.local_addr().map_err(system("local address"))?;
+            listeners.push(listen(at).map_err(failed("tcp", at))?);
+        }
+    }
     let relay = open(SocketAddr::new(config.relay_bind, at(config.relay_port)))?;
     let relay_port = relay.local_addr().map_err(system("local address"))?.port();
-    Ok((Ports { media_v4: v4, media_v6: v6, relay }, (media_port, relay_port)))
+    Ok((Ports { media_v4: v4, media_v6: v6, relay, listeners }, (media_port, relay_port)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn config(media_port: u16, tcp_connections: usize) -> PlaneConfig {
+        PlaneConfig {
+            workers: 1,
+            media_bind: vec![[127, 0, 0, 1].into()],
+            media_port,
+            tcp_connections,
+            relay_bind: [127, 0, 0, 1].into(),
+            relay_port: 0,
+            pin: false,
+            gso: true,
+            handshake_timeout_ms: 10_000,
+            consent_timeout_ms: 30_000,
+            max_half_open: 10,
+        }
+    }
+
+    #[test]
+    fn tcp_listens_at_the_number_of_the_udp_port_if_it_is_wished() {
+        let (opened, (media, _)) = ports(&config(0, 5), 0).unwrap();
+        assert_eq!(opened.listeners[0].local_addr().unwrap().port(), media);
+        assert_eq!(opened.media_v4.unwrap().local_addr().unwrap().port(), media);
+        assert!(ports(&config(0, 0), 0).unwrap().0.listeners.is_empty());
+    }
+
+    #[test]
+    fn a_port_that_is_taken_for_tcp_is_named() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let said = ports(&config(port, 5), 0).map(|_| ()).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("tcp 127.0.0.1:{port}: ")), "{said}");
+        assert!(ports(&config(port, 0), 0).is_ok(), "UDP has it still");
+    }
 
     #[test]
     fn a_thread_that_hangs_does_not_keep_the_others_or_the_process() {

@@ -1,11 +1,14 @@
-//! UDP sockets, and writing them in batches: `sendmmsg` with GSO.
+//! UDP sockets, and writing them in batches: `sendmmsg` with GSO. What goes by TCP is passed on.
 
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::sync::{Arc, Mutex};
 
-use rillcast_plane::egress::{Message, Sink, MAX_MESSAGES};
+use rillcast_plane::egress::{Connection, Message, Sink, Sock, MAX_MESSAGES};
+
+use crate::tcp::{lock, Links};
 
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
 /// Room for one IPV6_PKTINFO (20 bytes) and one UDP_SEGMENT (2 bytes) or UDP_GRO (4 bytes) control message, aligned.
@@ -42,15 +45,21 @@ pub fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
             set(fd, libc::SOL_SOCKET, plain, SOCKET_BUFFER)?;
         }
     }
-    let (storage, len) = to_sockaddr(&addr);
-    // SAFETY: `storage` is a valid sockaddr of `len` bytes that outlives the call.
-    if unsafe { libc::bind(fd, (&raw const storage).cast(), len) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    set_up(fd, addr)?;
     Ok(socket)
 }
 
-fn set(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// Gives a socket its local address.
+pub(super) fn set_up(fd: RawFd, addr: SocketAddr) -> io::Result<()> {
+    let (storage, len) = to_sockaddr(&addr);
+    // SAFETY: `storage` is a valid sockaddr of `len` bytes that outlives the call.
+    match unsafe { libc::bind(fd, (&raw const storage).cast(), len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+pub(super) fn set(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the pointer is to a c_int that outlives the call and the length is its size.
     let r = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), size_of::<libc::c_int>() as u32) };
     if r == 0 {
@@ -99,6 +108,7 @@ pub fn merge_received(socket: &UdpSocket) -> io::Result<()> {
 /// A worker's sockets as an egress sink.
 pub struct Sockets {
     fds: [Option<RawFd>; 3],
+    tcp: Option<Arc<Mutex<Links>>>,
     gso: bool,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
@@ -116,6 +126,7 @@ impl Sockets {
         unsafe {
             Sockets {
                 fds: [media_v4, media_v6, Some(relay)],
+                tcp: None,
                 gso,
                 names: vec![zeroed(); MAX_MESSAGES],
                 controls: vec![Control([0; CONTROL]); MAX_MESSAGES],
@@ -123,6 +134,11 @@ impl Sockets {
                 headers: vec![zeroed(); MAX_MESSAGES],
             }
         }
+    }
+
+    /// Writes to these TCP connections as well.
+    pub fn with_tcp(self, links: Option<Arc<Mutex<Links>>>) -> Self {
+        Sockets { tcp: links, ..self }
     }
 
     fn prepare(&mut self, i: usize, buffer: &[u8], m: &Message) {
@@ -178,6 +194,13 @@ impl Sockets {
             done += 1;
         }
         failed
+    }
+
+    fn send_tcp(&mut self, connection: Connection, buffer: &[u8], messages: &[Message]) -> u64 {
+        let Some(links) = &self.tcp else { return mask(messages.len()) };
+        let mut links = lock(links);
+        let failed = messages.iter().enumerate().filter(|(_, m)| !links.send(connection, buffer, m));
+        failed.fold(0, |bits, (i, _)| bits | 1 << i)
     }
 
     /// A burst without GSO.
@@ -253,9 +276,17 @@ impl Sink for Sockets {
         while start < messages.len() {
             let sock = messages[start].path.sock;
             let n = messages[start..].iter().take_while(|m| m.path.sock == sock).count();
-            let bits = match self.fds[sock as usize] {
-                Some(fd) => self.send_run(fd, buffer, &messages[start..start + n]),
-                None => mask(n),
+            let run = &messages[start..start + n];
+            let fd = match sock {
+                Sock::MediaV4 => self.fds[0],
+                Sock::MediaV6 => self.fds[1],
+                Sock::Relay => self.fds[2],
+                Sock::Tcp(_) => None,
+            };
+            let bits = match (fd, sock) {
+                (Some(fd), _) => self.send_run(fd, buffer, run),
+                (None, Sock::Tcp(connection)) => self.send_tcp(connection, buffer, run),
+                (None, _) => mask(n),
             };
             failed |= bits << start;
             start += n;

@@ -2,16 +2,18 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::UdpSocket;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::mpsc::Sender;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use crate::epoll::Epoll;
 use crate::event_fd::EventFd;
 use crate::receiver::Receiver;
 use crate::socket::Sockets;
+use crate::tcp::Door;
 use rillcast_plane::config::PlaneConfig;
 use rillcast_plane::egress::{Egress, Sock};
 use rillcast_plane::events::{Event, EventQueue};
@@ -23,6 +25,8 @@ pub struct Ports {
     pub media_v4: Option<UdpSocket>,
     pub media_v6: Option<UdpSocket>,
     pub relay: UdpSocket,
+    /// Where clients connect by TCP, if they may.
+    pub listeners: Vec<TcpListener>,
 }
 
 /// Rounds of `recvmmsg` per socket before others get their turn.
@@ -47,7 +51,12 @@ pub fn spawn(
             .into_iter()
             .filter_map(|(k, s)| Some((k, s?)))
             .collect();
+    let door = if ports.listeners.is_empty() { None } else { Some(Door::new(ports.listeners)?) };
     epoll.add(bell.as_raw_fd(), MAIL)?;
+    if let Some(door) = &door {
+        epoll.add(door.connections(), CONNECTIONS)?;
+        door.listeners().try_for_each(|fd| epoll.add(fd, CLIENTS))?;
+    }
     for (i, (_, s)) in sockets.iter().enumerate() {
         epoll.add(s.as_raw_fd(), i as u64)?;
     }
@@ -58,7 +67,8 @@ pub fn spawn(
         }
         prefer();
         let fd = |k: Sock| sockets.iter().find(|(s, _)| *s == k).map(|(_, s)| s.as_raw_fd());
-        let sink = Sockets::new(fd(Sock::MediaV4), fd(Sock::MediaV6), fd(Sock::Relay).unwrap_or(-1), config.gso);
+        let sink = Sockets::new(fd(Sock::MediaV4), fd(Sock::MediaV6), fd(Sock::Relay).unwrap_or(-1), config.gso)
+            .with_tcp(door.as_ref().map(Door::links));
         let mut thread = Thread {
             worker: Worker::new(index, config, shared),
             out: Egress::new(Box::new(sink)),
@@ -67,6 +77,7 @@ pub fn spawn(
             epoll,
             _bell: bell,
             sockets,
+            door,
             started,
         };
         thread.run();
@@ -89,7 +100,10 @@ impl Drop for Fall {
     }
 }
 
+/// Tokens of descriptors that are no UDP socket.
 const MAIL: u64 = u64::MAX;
+const CONNECTIONS: u64 = u64::MAX - 1;
+const CLIENTS: u64 = u64::MAX - 2;
 
 struct Thread {
     worker: Worker,
@@ -100,6 +114,7 @@ struct Thread {
     /// Open as long as epoll watches it.
     _bell: Arc<EventFd>,
     sockets: Vec<(Sock, UdpSocket)>,
+    door: Option<Door>,
     started: Instant,
 }
 
@@ -115,16 +130,19 @@ impl Thread {
             let before = self.now();
             let wait =
                 if self.worker.is_idle() { IDLE_WAIT_MS } else { (due.saturating_sub(before)).div_ceil(1000) as i32 };
-            let ready = self.epoll.wait(wait);
+            let ready = self.epoll.wait::<8>(wait);
             let now = self.now();
-            for token in ready {
-                if token == MAIL {
-                    if !self.deliver(now) {
-                        self.out.flush();
-                        return;
+            for token in ready.iter().map(|r| r.token) {
+                match token {
+                    MAIL => {
+                        if !self.deliver(now) {
+                            self.out.flush();
+                            return;
+                        }
                     }
-                } else {
-                    self.receive(token as usize);
+                    CONNECTIONS => self.serve_tcp(),
+                    CLIENTS => self.accept_tcp(),
+                    socket => self.receive(socket as usize),
                 }
             }
             let now = self.now();
@@ -136,6 +154,7 @@ impl Thread {
                 self.worker.flush(now, &mut self.out);
                 due = now + TICK_US;
             }
+            self.settle_tcp(now);
             if let Some(busy) = load.account(now) {
                 self.worker.busy = busy;
                 self.worker.report(self.out.packets, self.out.bytes);
@@ -163,6 +182,35 @@ impl Thread {
             if !more {
                 break;
             }
+        }
+    }
+}
+
+// Nothing of this is called where clients may not connect by TCP, but `settle_tcp`.
+impl Thread {
+    fn accept_tcp(&mut self) {
+        let now = self.now();
+        let Some(door) = &mut self.door else { return };
+        if door.accept(now, &mut self.worker) {
+            // Otherwise each turn would find that it can't.
+            door.listeners().for_each(|fd| drop(self.epoll.remove(fd)));
+        }
+    }
+
+    fn serve_tcp(&mut self) {
+        let now = self.now();
+        let Thread { worker, out, door, .. } = self;
+        if let Some(door) = door {
+            door.serve(now, worker, out);
+        }
+    }
+
+    /// At the end of each turn, when what was to be sent has been.
+    fn settle_tcp(&mut self, now: u64) {
+        let Some(door) = &mut self.door else { return };
+        door.settle(&mut self.worker);
+        if door.may_resume(now) {
+            door.listeners().for_each(|fd| drop(self.epoll.add(fd, CLIENTS)));
         }
     }
 }
@@ -215,38 +263,6 @@ const NICENESS: libc::c_int = -10;
 fn prefer() {
     // SAFETY: no pointers; 0 means the calling thread on Linux.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
-}
-
-struct Epoll(OwnedFd);
-
-impl Epoll {
-    fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the result is checked.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: `fd` was just made, is open and owned by nobody else.
-        Ok(Epoll(unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-
-    fn add(&self, fd: RawFd, token: u64) -> io::Result<()> {
-        let mut e = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
-        // SAFETY: both descriptors are open; `e` outlives the call.
-        let r = unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut e) };
-        if r == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
-    }
-
-    fn wait(&self, timeout_ms: i32) -> Vec<u64> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
-        // SAFETY: the buffer holds 8 events and outlives the call.
-        let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 8, timeout_ms) };
-        events.iter().take(usize::try_from(n).unwrap_or(0)).map(|e| e.u64).collect()
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub struct PlaneConfig {
     pub media_bind: Vec<IpAddr>,
     /// The UDP port of the first worker for media; the next worker has the next one. 0 takes any free port for each.
     pub media_port: u16,
+    /// The TCP connections of clients that each worker takes at its media port (ICE over TCP, RFC 6544); 0: it does not
+    /// listen there.
+    pub tcp_connections: usize,
     /// The local address for relays to and from other nodes.
     pub relay_bind: IpAddr,
     /// The UDP port of the first worker for relays, counted as `media_port` is.

@@ -2,12 +2,24 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+/// The number of a client's TCP connection. A worker gives no number to two that are open.
+pub type Connection = u32;
+
 /// Which of a worker's sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sock {
     MediaV4,
     MediaV6,
     Relay,
+    /// ICE over TCP (RFC 6544), with a socket for each client.
+    Tcp(Connection),
+}
+
+/// Who is at the other end of a path. Two connections are never the same one, whatever their address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    Address(SocketAddr),
+    Connection(Connection),
 }
 
 /// Where a datagram goes, and from which local address.
@@ -17,6 +29,17 @@ pub struct Path {
     pub to: SocketAddr,
     /// The local address the peer knows us by; None lets the kernel choose.
     pub local: Option<IpAddr>,
+}
+
+impl Path {
+    /// Whose datagrams come on this path.
+    #[inline]
+    pub fn remote(&self) -> Remote {
+        match self.sock {
+            Sock::Tcp(connection) => Remote::Connection(connection),
+            _ => Remote::Address(self.to),
+        }
+    }
 }
 
 /// One `sendmsg`: `segments` datagrams of `segment` bytes (the last may be shorter).

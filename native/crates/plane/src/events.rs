@@ -200,6 +200,8 @@ pub struct WorkerStats {
     pub sessions: usize,
     /// Sessions whose handshake is not finished.
     pub half_open: usize,
+    /// TCP connections of clients, now.
+    pub tcp_connections: usize,
     /// Everything refused or dropped since the worker began, by reason.
     pub counters: BTreeMap<&'static str, u64>,
 }

@@ -5,6 +5,7 @@
 //! * [`packet`], [`layers`], [`ring`], [`thinning`], [`nack`], [`source`]: a track arriving at the node, kept for repair and
 //!   instant start.
 //! * [`session`], [`relay`]: who sends to us and whom we send to.
+//! * [`tcp`]: clients' TCP connections: their framing, and how many there may be.
 //! * [`srtp_state`]: a session's association on its way from one plane to another.
 //! * [`worker`]: everything one thread owns. Datagrams, commands and `now` go in; datagrams go out through
 //!   [`egress::Egress`], events through [`events::EventQueue`]. No sockets, no clock: tests run in virtual time.
@@ -33,6 +34,7 @@ mod schema;
 pub mod session;
 pub mod source;
 pub mod srtp_state;
+pub mod tcp;
 pub mod thinning;
 pub mod waker;
 pub mod worker;

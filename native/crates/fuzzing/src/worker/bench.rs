@@ -82,6 +82,7 @@ fn config() -> PlaneConfig {
         workers: WORKERS,
         media_bind: vec![],
         media_port: 0,
+        tcp_connections: 6,
         relay_bind: [127, 0, 0, 1].into(),
         relay_port: 0,
         pin: false,

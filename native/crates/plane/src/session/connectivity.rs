@@ -5,7 +5,6 @@
 //! to its first check, and until it has answered it gets nothing else, at most three times the bytes that came from it.
 //! Later a peer that says nothing else is asked for its consent (RFC 7675).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rillcast_wire::stun;
@@ -13,7 +12,7 @@ use rillcast_wire::stun;
 use super::budget::Budget;
 use super::Session;
 use crate::config::IceParameters;
-use crate::egress::{Egress, Path};
+use crate::egress::{Egress, Path, Remote};
 use crate::session::send::Progress;
 
 /// Who is silent for so long is asked for consent; RFC 7675 §5.1 asks every 4 to 6 s.
@@ -32,8 +31,8 @@ pub enum Checked {
     OverBudget,
     /// The peer has to change its role first.
     RoleConflict,
-    /// It was answered. The path may have pushed out another one, whose address is told.
-    Answered { forgotten: Option<SocketAddr> },
+    /// It was answered. The path may have pushed out another one, whose other end is told.
+    Answered { forgotten: Option<Remote> },
 }
 
 impl Session {
@@ -65,7 +64,7 @@ impl Session {
         }
         stun::write_success(&mut reply, &check.transaction_id, path.to, key);
         let forgotten = self.paths.heard(path, &ice, datagram.len(), self.path);
-        if self.paths.has_proved(path.to) {
+        if self.paths.has_proved(path.remote()) {
             self.seen_us = now_us;
         }
         if check.use_candidate {
@@ -83,7 +82,7 @@ impl Session {
         if answers {
             out.datagram(&path, owner, &reply);
         }
-        Checked::Answered { forgotten: forgotten.map(|p| p.to) }
+        Checked::Answered { forgotten: forgotten.map(|p| p.remote()) }
     }
 
     fn credentials_of(&self, check: &stun::Binding<'_>) -> Option<Arc<IceParameters>> {
@@ -113,7 +112,7 @@ impl Session {
         if self.path.is_none() || self.nominated == Some(path) || self.is_silent(now_us) {
             self.select(now_us, path);
         }
-        self.heard_from(now_us, path.to);
+        self.heard_from(now_us, path.remote());
         true
     }
 
@@ -131,11 +130,11 @@ impl Session {
         }
     }
 
-    /// Something came from this address that nobody but the peer can have made, and not long ago.
+    /// Something came from this end that nobody but the peer can have made, and not long ago.
     #[inline]
-    pub fn heard_from(&mut self, now_us: u64, address: SocketAddr) {
+    pub fn heard_from(&mut self, now_us: u64, remote: Remote) {
         self.seen_us = now_us;
-        if self.path.is_some_and(|p| p.to == address) {
+        if self.path.is_some_and(|p| p.remote() == remote) {
             self.consent_us = now_us;
         }
     }
@@ -167,10 +166,11 @@ impl Session {
         true
     }
 
-    /// Another session has shown that this address is its own: nothing of ours goes there any more.
-    pub fn lose(&mut self, address: SocketAddr) {
-        self.paths.forget(address);
-        if self.path.is_some_and(|p| p.to == address) {
+    /// Another session has shown that this end is its own, or the connection has ended: nothing of ours goes there any
+    /// more.
+    pub fn lose(&mut self, remote: Remote) {
+        self.paths.forget(remote);
+        if self.path.is_some_and(|p| p.remote() == remote) {
             self.path = None;
             self.stall();
         }

@@ -1,11 +1,10 @@
 //! The remote addresses of a session, and which of them have shown that somebody is there who wants what we send: a source
 //! address can be forged, an answer to a check of ours can't (RFC 8445 §7.2, RFC 7675).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::IceParameters;
-use crate::egress::Path;
+use crate::egress::{Path, Remote};
 
 /// Paths remembered per session.
 const MAX_PATHS: usize = 8;
@@ -136,19 +135,19 @@ impl Paths {
         self.get(path).is_some_and(|c| c.answered_us > 0 && now_us < c.answered_us + VALID_US)
     }
 
-    /// Whether the address has ever answered.
-    pub fn has_proved(&self, address: SocketAddr) -> bool {
-        self.0.iter().any(|c| c.path.to == address && c.answered_us > 0)
+    /// Whether this end has ever answered.
+    pub fn has_proved(&self, remote: Remote) -> bool {
+        self.0.iter().any(|c| c.path.remote() == remote && c.answered_us > 0)
     }
 
-    /// The address is somebody else's.
-    pub fn forget(&mut self, address: SocketAddr) {
-        self.0.retain(|c| c.path.to != address);
+    /// This end is somebody else's, or no more.
+    pub fn forget(&mut self, remote: Remote) {
+        self.0.retain(|c| c.path.remote() != remote);
     }
 
-    /// The addresses of all paths.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.0.iter().map(|c| c.path.to)
+    /// The ends of all paths.
+    pub fn remotes(&self) -> impl Iterator<Item = Remote> + '_ {
+        self.0.iter().map(|c| c.path.remote())
     }
 
     fn get(&self, path: Path) -> Option<&Candidate> {
@@ -254,10 +253,10 @@ mod tests {
     #[test]
     fn an_answer_is_believed_for_half_a_minute() {
         let mut paths = heard(100);
-        assert!(!paths.is_valid(0, path(1)) && !paths.has_proved(path(1).to));
+        assert!(!paths.is_valid(0, path(1)) && !paths.has_proved(path(1).remote()));
         paths.answered(1_000, path(1));
         assert!(paths.is_valid(VALID_US, path(1)));
-        assert!(!paths.is_valid(1_000 + VALID_US, path(1)) && paths.has_proved(path(1).to));
+        assert!(!paths.is_valid(1_000 + VALID_US, path(1)) && paths.has_proved(path(1).remote()));
     }
 
     #[test]
@@ -270,8 +269,8 @@ mod tests {
         assert_eq!(paths.heard(path(20), &ice("a"), 1, Some(path(0))), Some(path(2)));
         (3..MAX_PATHS as u16).chain([20]).for_each(|port| paths.answered(1, path(port)));
         assert_eq!(paths.heard(path(21), &ice("a"), 1, Some(path(0))), Some(path(1)));
-        assert_eq!(paths.addresses().count(), MAX_PATHS);
-        let remembered = |port| paths.addresses().any(|a| a == path(port).to);
+        assert_eq!(paths.remotes().count(), MAX_PATHS);
+        let remembered = |port| paths.remotes().any(|r| r == path(port).remote());
         assert!(remembered(0) && !remembered(1));
     }
 }

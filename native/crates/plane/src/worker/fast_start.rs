@@ -1,10 +1,8 @@
 //! Viewers and relays that begin: with the newest cached keyframe, then packet by packet up to the live edge, paced.
 
-use std::net::SocketAddr;
-
 use super::Worker;
 use crate::config::Kind;
-use crate::egress::{Egress, MAX_SEGMENTS, NOBODY};
+use crate::egress::{Egress, Remote, MAX_SEGMENTS, NOBODY};
 use crate::events::Event;
 use crate::ring::Keyframe;
 use crate::session::send::{Moment, Progress, SendTrack};
@@ -79,11 +77,11 @@ impl Worker {
         self.catch_up(now_us, slot, track, out);
     }
 
-    /// Something authentic came from this address: a viewer that was stalled goes on from the next keyframe, if it is where
+    /// Something authentic came from this end: a viewer that was stalled goes on from the next keyframe, if it is where
     /// its media goes.
-    pub(super) fn resume(&mut self, now_us: u64, slot: usize, from: SocketAddr, out: &mut Egress) {
+    pub(super) fn resume(&mut self, now_us: u64, slot: usize, from: Remote, out: &mut Egress) {
         let s = &mut self.sessions[slot];
-        if !s.stalled || s.path.is_none_or(|p| p.to != from) {
+        if !s.stalled || s.path.is_none_or(|p| p.remote() != from) {
             return;
         }
         s.stalled = false;

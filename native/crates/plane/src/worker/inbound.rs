@@ -1,14 +1,12 @@
 //! What arrives for sessions: STUN checks, DTLS, SRTP and SRTCP; and packets pushed by Python.
 
-use std::net::SocketAddr;
-
 use rillcast_crypto::srtp::{Receiver, SrtpError};
 use rillcast_wire::{rtcp, rtp, stun};
 
-use super::sessions::Owners;
+use super::remotes::Owners;
 use super::Worker;
 use crate::config::Kind;
-use crate::egress::{Egress, Path, MAX_DATAGRAM};
+use crate::egress::{Egress, Path, Remote, Sock, MAX_DATAGRAM};
 use crate::events::Event;
 use crate::packet::Clock;
 use crate::session::paths::owner_of;
@@ -19,7 +17,7 @@ use crate::source::{Feed, Incoming};
 
 /// Why a datagram could not be decrypted.
 enum Closed {
-    /// No session has to do with the address.
+    /// No session has to do with whoever sent it.
     UnknownPeer,
     /// The session has no keys yet.
     BeforeHandshake,
@@ -50,10 +48,13 @@ impl Worker {
             Checked::OverBudget => self.counters.add("stun_over_budget"),
             Checked::RoleConflict => self.counters.add("stun_role_conflict"),
             Checked::Answered { forgotten } => {
-                self.sessions.claim(path.to, slot);
-                if let Some(address) = forgotten {
+                self.sessions.claim(path.remote(), slot);
+                if let Some(remote) = forgotten {
                     self.counters.add("path_forgotten");
-                    self.sessions.unbind(address, slot);
+                    self.sessions.unbind(remote, slot);
+                }
+                if let Sock::Tcp(connection) = path.sock {
+                    self.tcp.proved(connection);
                 }
                 self.tell_nomination(now_us, slot, out);
             }
@@ -76,9 +77,9 @@ impl Worker {
         if !session.is_some_and(|s| s.on_answer(now_us, path, data, &answer.transaction_id)) {
             return self.counters.add("stun_unexpected");
         }
-        self.sessions.bind(now_us, path.to, slot);
+        self.sessions.bind(now_us, path.remote(), slot);
         self.tell_nomination(now_us, slot, out);
-        self.resume(now_us, slot, path.to, out);
+        self.resume(now_us, slot, path.remote(), out);
         let held = self.sessions[slot].take_held();
         let outcome = self.sessions[slot].start_handshake(now_us, out, slot as u32);
         self.after(now_us, slot, outcome, out);
@@ -88,7 +89,9 @@ impl Worker {
     }
 
     pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
-        let Some(owners) = self.sessions.owners_of(path.to) else { return self.counters.add("dtls_unknown_peer") };
+        let Some(owners) = self.sessions.owners_of(path.remote()) else {
+            return self.counters.add("dtls_unknown_peer");
+        };
         // A handshake is not for a session that has its own behind it. What comes later authenticates with one of the two,
         // and the other one passes it over.
         let shakes = |slot: &usize| self.sessions.get(*slot).is_some_and(|s| s.phase != Phase::Connected);
@@ -142,7 +145,7 @@ impl Worker {
     #[inline]
     fn open(
         &mut self,
-        from: SocketAddr,
+        from: Remote,
         data: &mut [u8],
         open: impl Fn(&mut Receiver, &mut [u8]) -> Result<usize, SrtpError>,
     ) -> Result<(usize, usize), Closed> {
@@ -161,7 +164,7 @@ impl Worker {
     }
 
     pub(super) fn session_rtp(&mut self, now_us: u64, path: Path, data: &mut [u8]) {
-        let (slot, len) = match self.open(path.to, data, Receiver::unprotect_rtp) {
+        let (slot, len) = match self.open(path.remote(), data, Receiver::unprotect_rtp) {
             Ok(opened) => opened,
             Err(Closed::UnknownPeer) => return self.counters.add("rtp_unknown_peer"),
             Err(Closed::BeforeHandshake) => return self.counters.add("rtp_before_handshake"),
@@ -173,7 +176,7 @@ impl Worker {
             Ok(h) => h,
             Err(_) => return self.counters.add("rtp_malformed"),
         };
-        session.heard_from(now_us, path.to);
+        session.heard_from(now_us, path.remote());
         session.totals.packets_received += 1;
         session.totals.bytes_received += len as u64;
         let Some(route) = session.routes.find(now_us, &session.recv, &session.extensions, datagram, &header) else {
@@ -218,16 +221,16 @@ impl Worker {
     }
 
     pub(super) fn session_rtcp(&mut self, now_us: u64, path: Path, data: &mut [u8], out: &mut Egress) {
-        let (slot, len) = match self.open(path.to, data, Receiver::unprotect_rtcp) {
+        let (slot, len) = match self.open(path.remote(), data, Receiver::unprotect_rtcp) {
             Ok(opened) => opened,
             Err(Closed::UnknownPeer) => return self.counters.add("rtcp_unknown_peer"),
             Err(Closed::BeforeHandshake) => return self.counters.add("rtcp_before_handshake"),
             Err(Closed::Refused) => return self.counters.add("srtcp_refused"),
         };
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        session.heard_from(now_us, path.to);
+        session.heard_from(now_us, path.remote());
         session.feedback_us = now_us;
-        self.resume(now_us, slot, path.to, out);
+        self.resume(now_us, slot, path.remote(), out);
         for packet in rtcp::packets(&data[..len]) {
             match packet {
                 Ok(p) if self.sessions[slot].budget.take_report(&p) => self.session_report(now_us, slot, &p, out),

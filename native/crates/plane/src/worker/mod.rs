@@ -14,10 +14,13 @@ mod inbound;
 mod lag;
 mod relayed;
 mod relays;
+mod remotes;
+mod report;
 mod sessions;
 mod source_switch;
 mod sources;
 mod start_queue;
+mod tcp;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,6 +34,7 @@ use crate::egress::{Egress, Path, Sock};
 use crate::events::EventQueue;
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
+use crate::tcp::Connections;
 use relays::Relays;
 use sessions::Sessions;
 use sources::Sources;
@@ -81,6 +85,7 @@ pub struct Worker {
     sessions: Sessions,
     sources: Sources,
     relays: Relays,
+    tcp: Connections,
     /// Packets taken along by the burst under way, by source; kept for its room.
     piggybacked: Vec<(u64, usize)>,
     starts: StartQueue,
@@ -117,6 +122,7 @@ impl Worker {
     pub fn new(index: usize, config: PlaneConfig, shared: Shared) -> Self {
         Worker {
             index,
+            tcp: Connections::new(config.tcp_connections),
             config,
             shared,
             sessions: Sessions::default(),
@@ -140,7 +146,7 @@ impl Worker {
 
     /// Nothing to time: the driver may sleep until something arrives.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.sources.is_empty() && self.relays.no_outgoing()
+        self.sessions.is_empty() && self.sources.is_empty() && self.relays.no_outgoing() && self.tcp.is_empty()
     }
 
     /// One datagram; `data` is decrypted in place.
@@ -170,6 +176,8 @@ impl Worker {
             ("sources", self.sources.len().0),
             ("dirty", self.sources.len().1),
             ("relays", self.relays.len()),
+            ("TCP connections", self.tcp.len()),
+            ("TCP tables", self.tcp.leftovers()),
             ("half open", self.sessions.half_open()),
             ("starts", self.starts.len()),
             ("probes", self.probes.len()),

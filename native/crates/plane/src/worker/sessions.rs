@@ -2,13 +2,14 @@
 //! address. A session's slot is its place here as long as it lives.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use slab::Slab;
 
+use super::remotes::{Owners, Remotes};
 use crate::config::IceParameters;
+use crate::egress::{Connection, Remote};
 use crate::session::{Phase, Session};
 
 /// ICE restarts (RFC 8445 §2.4) whose credentials are known at once: the peer may still use those before the last ones.
@@ -16,21 +17,12 @@ const MAX_CREDENTIALS: usize = 2;
 /// A session that was heard so lately keeps its address: longer than browsers' checks are apart (RFC 7675 §5.1).
 const HEARD_LATELY_US: u64 = 8_000_000;
 
-/// Whose the datagrams from an address are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owners {
-    pub slot: usize,
-    /// Another session that has answered from the same address while the first one still lives. What authenticates the
-    /// datagrams tells the two apart.
-    pub beside: Option<usize>,
-}
-
 #[derive(Default)]
 pub(super) struct Sessions {
     slots: Slab<Box<Session>>,
     by_id: HashMap<u64, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, Owners>,
+    by_remote: Remotes,
     /// Slots of those whose handshake runs; each knows its place here, so that leaving costs the same however many there are.
     half_open: Vec<usize>,
 }
@@ -55,8 +47,8 @@ impl Sessions {
         for ice in &session.ice {
             self.by_ufrag.remove(&ice.local_ufrag);
         }
-        for address in session.paths.addresses() {
-            self.unbind(address, slot);
+        for remote in session.paths.remotes() {
+            self.unbind(remote, slot);
         }
         Some(session)
     }
@@ -107,8 +99,8 @@ impl Sessions {
 
     /// By where a datagram comes from. Once per datagram.
     #[inline]
-    pub fn owners_of(&self, address: SocketAddr) -> Option<Owners> {
-        self.by_address.get(&address).copied()
+    pub fn owners_of(&self, remote: Remote) -> Option<Owners> {
+        self.by_remote.get(remote)
     }
 
     /// New credentials beside those before; the oldest are forgotten. The user fragment must be free.
@@ -122,49 +114,65 @@ impl Sessions {
         }
     }
 
-    /// A check of the session came from this address, which may be forged. So it is no way to the session if another one
-    /// has proved that the address is its own.
-    pub fn claim(&mut self, address: SocketAddr, slot: usize) {
-        let proved = |o: &Owners| self.slots.get(o.slot).is_some_and(|s| s.paths.has_proved(address));
-        if !self.by_address.get(&address).is_some_and(proved) {
-            self.by_address.insert(address, Owners { slot, beside: None });
+    /// A check of the session came from this end, and an address may be forged. So it is no way to the session if another
+    /// one has proved that it is its own.
+    pub fn claim(&mut self, remote: Remote, slot: usize) {
+        let proved = |o: Owners| self.slots.get(o.slot).is_some_and(|s| s.paths.has_proved(remote));
+        if !self.by_remote.get(remote).is_some_and(proved) {
+            self.by_remote.insert(remote, Owners { slot, beside: None });
         }
     }
 
-    /// The session has answered from this address. It is nobody else's from now on, unless another session that has done
-    /// the same is connected and was heard lately: then it is both of theirs.
-    pub fn bind(&mut self, now_us: u64, address: SocketAddr, slot: usize) {
+    /// The session has answered from this end. It is nobody else's from now on, unless another session that has done the
+    /// same is connected and was heard lately: then it is both of theirs.
+    pub fn bind(&mut self, now_us: u64, remote: Remote, slot: usize) {
         let alone = Owners { slot, beside: None };
-        let before = self.by_address.insert(address, alone).unwrap_or(alone);
-        let holds = before.slot != slot && self.holds(now_us, address, before.slot);
+        let before = self.by_remote.insert(remote, alone).unwrap_or(alone);
+        let holds = before.slot != slot && self.holds(now_us, remote, before.slot);
         if holds {
-            self.by_address.insert(address, Owners { slot: before.slot, beside: Some(slot) });
+            self.by_remote.insert(remote, Owners { slot: before.slot, beside: Some(slot) });
         }
         let displaced = [(!holds).then_some(before.slot), before.beside];
         for other in displaced.into_iter().flatten().filter(|o| *o != slot) {
             if let Some(s) = self.slots.get_mut(other) {
-                s.lose(address);
+                s.lose(remote);
             }
         }
     }
 
-    fn holds(&self, now_us: u64, address: SocketAddr, slot: usize) -> bool {
+    fn holds(&self, now_us: u64, remote: Remote, slot: usize) -> bool {
         self.slots.get(slot).is_some_and(|s| {
-            s.phase == Phase::Connected && s.paths.has_proved(address) && now_us < s.seen_us + HEARD_LATELY_US
+            s.phase == Phase::Connected && s.paths.has_proved(remote) && now_us < s.seen_us + HEARD_LATELY_US
         })
     }
 
-    /// The address is no longer the session's.
-    pub fn unbind(&mut self, address: SocketAddr, slot: usize) {
-        let Some(owners) = self.by_address.get_mut(&address) else { return };
+    /// This end is no longer the session's.
+    pub fn unbind(&mut self, remote: Remote, slot: usize) {
+        let Some(owners) = self.by_remote.get_mut(remote) else { return };
         match owners.beside {
             Some(beside) if owners.slot == slot => *owners = Owners { slot: beside, beside: None },
             Some(beside) if beside == slot => owners.beside = None,
             None if owners.slot == slot => {
-                self.by_address.remove(&address);
+                self.by_remote.remove(remote);
             }
             _ => {}
         }
+    }
+
+    /// The connection has ended: it is no way to any session, and no path of one.
+    pub fn disconnect(&mut self, connection: Connection) {
+        let remote = Remote::Connection(connection);
+        let Some(owners) = self.by_remote.remove(remote) else { return };
+        for slot in [Some(owners.slot), owners.beside].into_iter().flatten() {
+            if let Some(s) = self.slots.get_mut(slot) {
+                s.lose(remote);
+            }
+        }
+    }
+
+    /// The connections that were a way to a session, and are none any more.
+    pub fn take_ownerless(&mut self) -> Vec<Connection> {
+        self.by_remote.take_ownerless()
     }
 
     // ------------------------------------------------------------------ handshakes
@@ -199,7 +207,7 @@ impl Sessions {
 
     /// The entries of all its tables but the sessions themselves.
     pub fn ways(&self) -> usize {
-        self.by_id.len() + self.by_ufrag.len() + self.by_address.len()
+        self.by_id.len() + self.by_ufrag.len() + self.by_remote.len()
     }
 
     #[cfg(test)]
@@ -231,6 +239,7 @@ mod tests {
     use super::*;
     use crate::config::{AddSession, DtlsParameters, DtlsRole};
     use crate::egress::{Path, Sock};
+    use std::net::SocketAddr;
 
     fn ice(ufrag: &str) -> IceParameters {
         let word = || "w".repeat(22);
@@ -268,17 +277,21 @@ mod tests {
     fn heard(s: &mut Sessions, slot: usize, answered_us: u64) {
         let (ice, path) = (s[slot].ice[0].clone(), Path { sock: Sock::MediaV4, to: address(), local: None });
         s[slot].paths.heard(path, &ice, 100, None);
-        s.claim(address(), slot);
+        s.claim(remote(), slot);
         if answered_us > 0 {
             s[slot].paths.answered(answered_us, path);
             s[slot].path = Some(path);
             s[slot].seen_us = answered_us;
-            s.bind(answered_us, address(), slot);
+            s.bind(answered_us, remote(), slot);
         }
     }
 
     fn address() -> SocketAddr {
         ([127, 0, 0, 1], 9).into()
+    }
+
+    fn remote() -> Remote {
+        Remote::Address(address())
     }
 
     fn owned(slot: usize, beside: Option<usize>) -> Option<Owners> {
@@ -292,7 +305,7 @@ mod tests {
         heard(&mut s, slot, 1);
         s.add_credentials(slot, ice("again"));
         assert_eq!([s.slot_of(1), s.slot_of_ufrag("u1"), s.slot_of_ufrag("again")], [Some(slot); 3]);
-        assert_eq!(s.owners_of(address()), owned(slot, None));
+        assert_eq!(s.owners_of(remote()), owned(slot, None));
         assert!(s.remove(slot).is_some() && s.remove(slot).is_none());
         assert_eq!((s.ways(), s.half_open(), s.len()), (0, 0, 0));
     }
@@ -314,13 +327,13 @@ mod tests {
             (s.add(session(&context, 1)), s.add(session(&context, 2)), s.add(session(&context, 3)));
         heard(&mut s, first, 0);
         heard(&mut s, second, 0);
-        assert_eq!(s.owners_of(address()), owned(second, None), "nobody has answered yet");
+        assert_eq!(s.owners_of(remote()), owned(second, None), "nobody has answered yet");
         heard(&mut s, first, 1);
         heard(&mut s, third, 0);
-        assert_eq!(s.owners_of(address()), owned(first, None));
+        assert_eq!(s.owners_of(remote()), owned(first, None));
         s.remove(third);
         s.remove(second);
-        assert_eq!(s.owners_of(address()), owned(first, None));
+        assert_eq!(s.owners_of(remote()), owned(first, None));
     }
 
     #[test]
@@ -331,10 +344,10 @@ mod tests {
             heard(&mut s, first, 1);
             s[first].phase = phase;
             heard(&mut s, second, 1 + later_us);
-            assert_eq!(s.owners_of(address()), owned(second, None));
+            assert_eq!(s.owners_of(remote()), owned(second, None));
             assert_eq!((s[first].path, s[first].stalled), (None, true), "nothing goes there for the first any more");
             s.remove(first);
-            assert_eq!(s.owners_of(address()), owned(second, None));
+            assert_eq!(s.owners_of(remote()), owned(second, None));
         }
     }
 
@@ -345,12 +358,12 @@ mod tests {
         heard(&mut s, first, 1);
         s[first].phase = Phase::Connected;
         heard(&mut s, second, 2);
-        assert_eq!(s.owners_of(address()), owned(first, Some(second)));
+        assert_eq!(s.owners_of(remote()), owned(first, Some(second)));
         heard(&mut s, third, 3);
-        assert_eq!(s.owners_of(address()), owned(first, Some(third)), "two at most");
+        assert_eq!(s.owners_of(remote()), owned(first, Some(third)), "two at most");
         assert_eq!(s[second].path, None);
         s.remove(first);
-        assert_eq!(s.owners_of(address()), owned(third, None));
+        assert_eq!(s.owners_of(remote()), owned(third, None));
         s.remove(second);
         s.remove(third);
         assert_eq!(s.ways(), 0);

@@ -5,7 +5,7 @@ use rillcast_wire::rtcp;
 use super::{Worker, TICK_US};
 use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
-use crate::events::{CloseReason, Event, SessionStats, WorkerStats};
+use crate::events::{CloseReason, Event, SessionStats};
 use crate::mailbox::Mail;
 use crate::relay::{self, RelayOut, CHILD_TIMEOUT_US, HELLO_US, KEEP_ALIVE_US, PARENT_TIMEOUT_US};
 use crate::session::Phase;
@@ -35,6 +35,7 @@ impl Worker {
         self.sources_tick(now_us, out);
         self.relays_tick(now_us, out);
         self.sessions_tick(now_us, out);
+        self.tcp_tick(now_us);
         if now_us >= self.last_second_us + SECOND_US {
             self.second(now_us);
         }
@@ -364,6 +365,7 @@ impl Worker {
     fn second(&mut self, now_us: u64) {
         let interval = now_us.saturating_sub(self.last_second_us);
         self.last_second_us = now_us;
+        self.tcp_second(now_us);
         if std::mem::take(&mut self.shed) >= MANY_SHED {
             rillcast_crypto::memory::release();
         }
@@ -378,22 +380,5 @@ impl Worker {
             self.pass_clock(id, clock);
         }
         self.sources.share_cache();
-    }
-
-    /// Called by the driver once a second, since it alone knows the load.
-    pub fn report(&mut self, packets_out: u64, bytes_out: u64) {
-        let lag = std::mem::take(&mut self.loop_lag_us);
-        self.shared.events.push(Event::WorkerStats(WorkerStats {
-            worker: self.index,
-            busy: (self.busy * 1000.0).round() / 1000.0,
-            loop_lag_ms: lag as f64 / 1000.0,
-            packets_in: self.packets_in,
-            packets_out,
-            bytes_in: self.bytes_in,
-            bytes_out,
-            sessions: self.sessions.len(),
-            half_open: self.sessions.half_open(),
-            counters: self.counters.0.clone(),
-        }));
     }
 }

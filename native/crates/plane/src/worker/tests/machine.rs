@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 use rillcast_wire::stun;
 
-use super::rig::{answer, Bench, Peer, KEYFRAME, REMOTE_PWD};
+use super::rig::{answer, Bench, Peer, KEYFRAME, REMOTE_PWD, TCP_CONNECTIONS};
 use crate::config::{Command, DtlsParameters, DtlsRole, IceParameters};
 
 const SESSIONS: u64 = 4;
@@ -50,6 +50,10 @@ enum Step {
         data: Vec<u8>,
     },
     Media,
+    /// A TCP connection ends.
+    Close {
+        from: u8,
+    },
     Pass {
         ms: u64,
     },
@@ -69,9 +73,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => from.clone().prop_map(|from| Step::Indication { from }),
         2 => (from, prop::collection::vec(any::<u8>(), 1..200)).prop_map(|(from, data)| Step::Noise { from, data }),
         3 => Just(Step::Media),
+        1 => (0..ADDRESSES).prop_map(|from| Step::Close { from }),
         2 => (5u64..9_000).prop_map(|ms| Step::Pass { ms }),
     ]
 }
+
+/// From here on they come by TCP.
+const BY_TCP: u8 = 6;
 
 /// The even ones answer checks, the odd ones never do.
 fn address(i: u8) -> SocketAddr {
@@ -102,9 +110,13 @@ impl Machine {
         Machine { b, peers: HashMap::new(), came: HashMap::new(), went: HashMap::new(), frame: 0 }
     }
 
-    fn give(&mut self, from: SocketAddr, datagram: Vec<u8>) {
-        *self.came.entry(from).or_default() += datagram.len();
-        self.b.give(from, datagram);
+    fn give(&mut self, from: u8, datagram: Vec<u8>) {
+        let at = address(from);
+        if from >= BY_TCP && !self.b.tcp.contains_key(&at) && !self.b.connect_tcp(at) {
+            return;
+        }
+        *self.came.entry(at).or_default() += datagram.len();
+        self.b.give(at, datagram);
     }
 
     fn take(&mut self, i: u8) -> Vec<Vec<u8>> {
@@ -144,7 +156,7 @@ impl Machine {
                 let Some(peer) = self.peers.get(&session) else { return };
                 let password = if right { format!("{session:022}") } else { "w".repeat(22) };
                 let check = peer.check_of(&password, nominates);
-                self.give(address(from), check);
+                self.give(from, check);
             }
             Step::Answer { from, right } => {
                 let is_check = |d: &Vec<u8>| stun::parse(d).is_ok_and(|m| m.class == stun::Class::Request);
@@ -152,23 +164,24 @@ impl Machine {
                 for check in sent.iter().filter(|d| is_check(d)) {
                     let honest = right && from % 2 == 0;
                     let password = if honest { REMOTE_PWD } else { "wrong wrong wrong wrong" };
-                    self.give(address(from), answer(check, password));
+                    self.give(from, answer(check, password));
                 }
             }
             Step::Dtls { session, from } => {
                 let hello = self.peers.get_mut(&session).map(Peer::hello).unwrap_or_default();
-                hello.into_iter().for_each(|d| self.give(address(from), d));
+                hello.into_iter().for_each(|d| self.give(from, d));
             }
             Step::Indication { from } => {
                 let mut d = vec![0x00, 0x11, 0, 0, 0x21, 0x12, 0xA4, 0x42];
                 d.extend([7; 12]);
-                self.give(address(from), d);
+                self.give(from, d);
             }
-            Step::Noise { from, data } => self.give(address(from), data),
+            Step::Noise { from, data } => self.give(from, data),
             Step::Media => {
                 self.frame += 1;
                 self.b.push(100, self.frame, u32::from(self.frame) * 3_000, KEYFRAME);
             }
+            Step::Close { from } => self.b.close_tcp(address(from)),
             Step::Pass { ms } => self.b.pass(ms * 1_000),
         }
     }
@@ -180,6 +193,8 @@ impl Machine {
             let (came, went) = (of(&self.came), of(&self.went));
             prop_assert!(went <= 3 * came, "{went} bytes to {} for {came}", address(i));
         }
+        let open = self.b.worker.tcp.len();
+        prop_assert!(open <= TCP_CONNECTIONS && open == self.b.tcp.len(), "{open} connections, as the driver has");
         Ok(())
     }
 }

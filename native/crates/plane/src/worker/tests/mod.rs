@@ -21,3 +21,4 @@ mod paths;
 mod peer;
 mod relays;
 mod rig;
+mod tcp;

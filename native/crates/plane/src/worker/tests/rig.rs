@@ -1,6 +1,6 @@
 //! The test bench: a worker whose datagrams land in a list, and WebRTC peers made of the same crypto.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use rillcast_wire::{rtp, stun};
 
 pub use super::peer::Peer;
 use crate::config::*;
-use crate::egress::{Egress, Message, Path, Sink, Sock};
+use crate::egress::{Connection, Egress, Message, Path, Sink, Sock};
 use crate::events::{Event, EventQueue};
 use crate::mailbox::{Mail, Mailbox};
 use crate::refusal::Refusal;
@@ -51,8 +51,12 @@ pub struct Bench {
     router: Router,
     wire: Wire,
     context: Arc<Context>,
+    /// Who is connected by TCP: what they give is framed.
+    pub tcp: HashMap<SocketAddr, Connection>,
 }
 
+/// How many each worker takes.
+pub const TCP_CONNECTIONS: usize = 8;
 pub const KEYFRAME: &[u8] = &[0x10, 0x00, 0x00, 0x00, 0x9d, 0x01, 0x2a, 64, 1, 240, 0];
 pub const DELTA: &[u8] = &[0x10, 0x01, 0x00, 0x00];
 
@@ -79,6 +83,7 @@ impl Bench {
             workers: 1,
             media_bind: vec![],
             media_port: 0,
+            tcp_connections: TCP_CONNECTIONS,
             relay_bind: [127, 0, 0, 1].into(),
             relay_port: 0,
             pin: false,
@@ -100,6 +105,7 @@ impl Bench {
             shared,
             wire,
             context,
+            tcp: HashMap::new(),
         }
     }
 
@@ -135,8 +141,41 @@ impl Bench {
         self.settle();
     }
 
+    /// Somebody connects by TCP. Whether it was let in.
+    pub fn connect_tcp(&mut self, from: SocketAddr) -> bool {
+        let connection = self.worker.tcp_accept(self.now, from);
+        self.settle();
+        self.tcp.extend(connection.map(|c| (from, c)));
+        connection.is_some()
+    }
+
+    /// It closes its connection.
+    pub fn close_tcp(&mut self, from: SocketAddr) {
+        if let Some(connection) = self.tcp.remove(&from) {
+            self.worker.tcp_closed(connection);
+        }
+        self.settle();
+    }
+
+    /// Bytes of whoever is connected, as they come.
+    pub fn give_bytes(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if let Some(connection) = self.tcp.get(&from) {
+            self.worker.tcp_data(self.now, *connection, &mut bytes.to_vec(), &mut self.out);
+        }
+        self.settle();
+    }
+
+    /// By which sockets datagrams went to `to` that nobody has taken yet.
+    pub fn sent_by(&mut self, to: SocketAddr) -> Vec<Sock> {
+        self.settle();
+        self.wire.lock().unwrap().iter().filter(|(_, t, _)| *t == to).map(|(s, _, _)| *s).collect()
+    }
+
     /// Delivers a datagram from `from`.
     pub fn give(&mut self, from: SocketAddr, mut data: Vec<u8>) {
+        if self.tcp.contains_key(&from) {
+            return self.give_bytes(from, &framed(&data));
+        }
         self.worker.datagram(self.now, Path { sock: Sock::MediaV4, to: from, local: None }, &mut data, &mut self.out);
     }
 
@@ -147,6 +186,8 @@ impl Bench {
 
     pub fn settle(&mut self) {
         self.worker.flush(self.now, &mut self.out);
+        let ended = self.worker.tcp_ended();
+        self.tcp.retain(|_, c| !ended.contains(c));
         let (events, tapped) = self.shared.events.take(usize::MAX);
         self.events.extend(events);
         self.tapped.extend(tapped);
@@ -281,6 +322,11 @@ impl Bench {
     pub fn context(&self) -> Arc<Context> {
         self.context.clone()
     }
+}
+
+/// A datagram in a stream of bytes.
+pub fn framed(datagram: &[u8]) -> Vec<u8> {
+    [&(datagram.len() as u16).to_be_bytes()[..], datagram].concat()
 }
 
 /// The password of every peer.
