@@ -22,6 +22,7 @@ TEST_TOOLS = {
     "pebble": ["pebble"],
     "turnserver": ["coturn"],
     "ip": ["iproute2"],
+    "nft": ["nftables"],
     "setpriv": ["util-linux"],
     "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
     "gstreamer-1.0/libgstwebrtc.so": ["gstreamer1.0-plugins-bad", "gir1.2-gst-plugins-bad-1.0"],

@@ -1,7 +1,8 @@
 """A network of machines on this one: each is a network namespace, and all meet in a router between them.
 
 The router is a namespace too, so faults of the network are rules of its routing: what they name is dropped without a
-word, or goes through a link that is slow. Linux, root, ``ip`` and ``/dev/net/tun`` are needed, no firewall.
+word, or goes through a link that is slow. Linux, root, ``ip`` and ``/dev/net/tun`` are needed, and no firewall but for
+`Network.drop_udp`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Network:
     def __init__(self, name: str) -> None:
         self._name = name
         self._router = f"{name}-router"
+        self._ours = f"{_PREFIX[:5]}{os.getpid() % 100_000}"
         self._machines: dict[str, Machine] = {}
         self._rules = itertools.count(_BEFORE_MAIN)
 
@@ -85,7 +87,7 @@ class Network:
         for key in ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0"):
             await _run("ip", "netns", "exec", self._router, "sysctl", "-qw", key)
         await ip("-n", self._router, "link", "set", "lo", "up")
-        ours = f"{_PREFIX[:5]}{os.getpid() % 100_000}"
+        ours = self._ours
         await ip("link", "add", ours, "type", "veth", "peer", "name", "here", "netns", self._router)
         await ip("addr", "add", f"{HERE}/24", "dev", ours)
         await ip("link", "set", ours, "up")
@@ -113,10 +115,28 @@ class Network:
         await ip("-n", namespace, "route", "add", "default", "via", _address(number, 1))
         return machine
 
+    async def drop_udp(self) -> None:
+        """From now on the router lets no UDP through, as the firewalls of some networks. ``nft`` is needed."""
+        for line in (
+            "add table inet firewall",
+            "add chain inet firewall forward { type filter hook forward priority 0; }",
+            "add rule inet firewall forward meta l4proto udp counter drop",
+        ):
+            await _run("ip", "netns", "exec", self._router, "nft", line)
+
+    async def dropped_udp(self) -> int:
+        """How many packets that has stopped."""
+        listed = await _run("ip", "netns", "exec", self._router, "nft", "list", "chain", "inet", "firewall", "forward")
+        counted = re.search(r"counter packets (\d+)", listed)
+        assert counted is not None, listed
+        return int(counted[1])
+
     async def end(self) -> None:
         """Whatever was made is gone. The processes inside must have ended."""
         for namespace in (*(f"{self._name}-{name}" for name in self._machines), self._router):
             await ip("netns", "del", namespace, must=False)
+        # A namespace goes later than its name does; another network of this process may be made at once.
+        await ip("link", "del", self._ours, must=False)
 
     @asynccontextmanager
     async def dropped(self, ways: Sequence[tuple[str, str]], port: int = 0) -> AsyncIterator[None]:

@@ -65,6 +65,8 @@ class Connection(msgspec.Struct, frozen=True, rename="camel"):
     srtp: str
     port: int
     """Of the server."""
+    transport: str
+    """By which this end sends: ``udp`` or ``tcp``, or how it reaches its TURN server."""
     certificate: str
     """Of the server, in hex; empty in browsers that don't tell."""
     handshakes: int

@@ -13,20 +13,17 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx
-from playwright.async_api import Browser, Playwright, Route
+from playwright.async_api import Browser, Playwright
 
 from rillcast.runtime.process.address import local_address
-from tests.e2e.browser import OBSERVE, PAGE_TIMEOUT_MS, Stranger, chromium
+from tests.e2e.elsewhere import Elsewhere, browser_elsewhere
 
 _SUBNET = f"10.78.{os.getpid() % 256}"
 """Of this process: another worker of pytest-xdist may have a phone at the same time."""
 OURS, FIRST, NEXT = f"{_SUBNET}.1", f"{_SUBNET}.2", f"{_SUBNET}.3"
 PAGES = f"http://{local_address()}"
-"""Where the pages seem to come from: the same site as the cluster's, so that browsers return its cookies. The test
-answers for it."""
+"""Where the pages seem to come from: the same site as the cluster's, so that browsers return its cookies."""
 
 
 def can_roam() -> bool:
@@ -34,37 +31,12 @@ def can_roam() -> bool:
     return os.geteuid() == 0 and all(map(shutil.which, ("ip", "ss")))
 
 
-class Roamer:
+class Roamer(Elsewhere):
     """A browser, and the network that it is in."""
 
     def __init__(self, name: str, browser: Browser, site: str) -> None:
+        super().__init__(browser, site, PAGES)
         self._name = name
-        self._browser = browser
-        self._site = site
-        self.said: list[str] = []
-
-    @asynccontextmanager
-    async def page(self) -> AsyncIterator[Stranger]:
-        """A page with other people's clients."""
-        context = await self._browser.new_context(viewport={"width": 900, "height": 700})
-        context.set_default_timeout(PAGE_TIMEOUT_MS)
-        async with httpx.AsyncClient(trust_env=False) as http:
-
-            async def answer(route: Route) -> None:
-                found = await http.get(self._site + urlsplit(route.request.url).path)
-                kind = found.headers.get("content-type", "")
-                await route.fulfill(status=found.status_code, body=found.content, content_type=kind)
-
-            try:
-                await context.route(f"{PAGES}/**", answer)
-                await context.add_init_script(path=OBSERVE)
-                page = await context.new_page()
-                page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-                page.on("pageerror", lambda error: self.said.append(f"not caught: {error}"))
-                await page.goto(f"{PAGES}/client.html")
-                yield Stranger(page)
-            finally:
-                await context.close()
 
     async def change_address(self) -> None:
         """The address that it had is no more, and it has another one. What is on its way to the old one is lost, and
@@ -81,13 +53,10 @@ class Roamer:
 async def roamer(playwright: Playwright, folder: Path, site: str) -> AsyncIterator[Roamer]:
     """Until the end of the block. `folder`: for a script. `site`: where the pages lie."""
     name = f"rc{secrets.token_hex(3)}"
-    script = folder / "chromium-elsewhere"
-    script.write_text(f'#!/bin/sh\nexec ip netns exec {name} /usr/bin/chromium "$@"\n')
-    script.chmod(0o755)
     try:
         await _make_network(name)
-        secure = [f"--unsafely-treat-insecure-origin-as-secure={PAGES}"]
-        async with chromium(playwright, camera=True, executable=str(script), flags=secure) as browser:
+        inside = ("ip", "netns", "exec", name)
+        async with browser_elsewhere(playwright, folder, inside, camera=True, pages=PAGES) as browser:
             yield Roamer(name, browser, site)
     finally:
         await _ip("link", "del", _outside(name), must=False)  # the one inside goes with it

@@ -32,19 +32,25 @@ function preferVideo(transceiver, codec, side = transceiver.direction === "recvo
   transceiver.setCodecPreferences(all.filter(wanted));
 }
 
-/** `whenReady` is called when the first socket is open. The SDK opens others by itself, and publishes or plays anew. */
-function adaptor(options, whenReady) {
+/** What the server tells of its TURN server has come. */
+async function knowsRelay(made) {
+  const relays = () => made.peerconnection_config.iceServers.some(({ urls }) => urls.startsWith("turn:"));
+  while (!relays()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** `asks`: it uses the ICE server that it is told, as when somebody presses a button. `whenReady` is called when the first
+ *  socket is open. The SDK opens others by itself, and publishes or plays anew. */
+function adaptor({ asks = false, ...options }, whenReady) {
   let ready = false;
   return new Promise((resolve) => {
     const made = new WebRTCAdaptor({
-      peerconnection_config: { iceServers: [] },
+      ...(asks ? {} : { peerconnection_config: { iceServers: [] } }),
       sdp_constraints: { OfferToReceiveAudio: false, OfferToReceiveVideo: false },
       callback: (name, detail) => {
         heard("info", name, detail?.streamId ?? "");
         if (name === "initialized" && !ready) {
           ready = true;
-          whenReady(made);
-          resolve();
+          resolve((asks ? knowsRelay(made) : Promise.resolve()).then(() => whenReady(made)));
         }
       },
       callbackError: (name, message) => heard("error", name, message),
@@ -55,9 +61,10 @@ function adaptor(options, whenReady) {
 }
 
 window.clients = {
-  sdkPublish: ({ url, stream, token }) =>
+  sdkPublish: ({ url, stream, token, asks }) =>
     adaptor(
       {
+        asks: asks === "yes",
         websocket_url: url,
         mediaConstraints: { video: { width: 640, height: 360 }, audio: true },
         localVideoId: "local",
@@ -91,8 +98,8 @@ window.clients = {
     };
   },
 
-  sdkPlay: ({ url, stream, token }) =>
-    adaptor({ websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>
+  sdkPlay: ({ url, stream, token, asks }) =>
+    adaptor({ asks: asks === "yes", websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>
       made.play(stream, token),
     ),
 

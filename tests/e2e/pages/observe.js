@@ -56,6 +56,7 @@
     const transport = report.find((stats) => stats.type === "transport") ?? {};
     const pair = report.find((stats) => stats.id === transport.selectedCandidatePairId) ?? {};
     const remote = report.find((stats) => stats.id === pair.remoteCandidateId) ?? {};
+    const local = report.find((stats) => stats.id === pair.localCandidateId) ?? {};
     const [video, audio, sent] = [of("inbound-rtp", "video"), of("inbound-rtp", "audio"), of("outbound-rtp", "video")];
     return {
       index,
@@ -64,6 +65,7 @@
       negotiations: pc.descriptionsSeen,
       srtp: transport.srtpCipher ?? "",
       port: remote.port ?? 0,
+      transport: local.relayProtocol ?? local.protocol ?? "",
       certificate: certificate(pc),
       handshakes: pc.handshakesSeen,
       videoCodec: codec(video) || codec(sent),
