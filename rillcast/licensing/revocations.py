@@ -27,6 +27,13 @@ class Revocations(msgspec.Struct, frozen=True):
     issued_at_s: UnixS = 0
     license_ids: frozenset[str] = frozenset()
 
+    def supersedes(self, other: Revocations) -> bool:
+        """Whether this list may take the place of the other one. Of two that were issued in the same second, one does
+        if it names all that the other names: nobody knows which of them is the later one."""
+        if self.issued_at_s == other.issued_at_s:
+            return self.license_ids >= other.license_ids
+        return self.issued_at_s > other.issued_at_s
+
 
 class _Claims(msgspec.Struct):
     iat: UnixS
@@ -36,6 +43,17 @@ class _Claims(msgspec.Struct):
 def issue_revocations(license_ids: Iterable[str], issued_at_s: int, key: Ed25519PrivateKey) -> str:
     """The signed document."""
     return sign({"iat": issued_at_s, "revoked": sorted(set(license_ids))}, key, KIND)
+
+
+def check_supersedes(list_: Revocations, present: Revocations) -> None:
+    """Raises LicenseRefused when `list_` may not take the place of the present one."""
+    if list_.supersedes(present):
+        return
+    if list_.issued_at_s < present.issued_at_s:
+        raise LicenseRefused(Refusal.OLDER, "a list of revoked licenses that was issued later is installed")
+    left_out = ", ".join(sorted(present.license_ids - list_.license_ids))
+    words = f"a list of revoked licenses that was issued in the same second is installed and also names {left_out}"
+    raise LicenseRefused(Refusal.OLDER, words)
 
 
 def is_revocations(document: bytes) -> bool:

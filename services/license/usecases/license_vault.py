@@ -24,7 +24,6 @@ from rillcast.licensing.document import (
     InForce,
     License,
     LicenseRefused,
-    Refusal,
     check_installable,
     check_not_older,
     check_ours,
@@ -33,10 +32,10 @@ from rillcast.licensing.document import (
     read_license,
     state_at,
 )
-from rillcast.licensing.revocations import Revocations, is_revocations, read_revocations
+from rillcast.licensing.revocations import Revocations, check_supersedes, is_revocations, read_revocations
 from rillcast.runtime.telemetry.logs import get_logger
 from services.license.metrics import DOCUMENTS_REFUSED
-from services.license.ports import Clock, DocumentSource, KeyValue
+from services.license.ports import Clock, DocumentSource, Entry, KeyValue
 
 log = get_logger(__name__)
 
@@ -189,19 +188,33 @@ class LicenseVault:
             entry = await self._state.get(CLUSTER)
             self.cluster = entry.value.decode("ascii", "replace") if entry and entry.value else ""
 
-    async def _read_revocations(self) -> None:
+    async def _read_revocations(self) -> Entry | None:
+        """Know the list in the store, unless a later one is known. What lies there is returned."""
         entry = await self._state.get(REVOKED)
         if entry is not None and entry.value is not None:
             try:
-                self._revoked = read_revocations(entry.value, self._key)
+                read = read_revocations(entry.value, self._key)
             except LicenseRefused as refused:
                 log.warning("The list of revoked licenses can't be used", reason=refused.message)
+            else:
+                self._revoked = read if read.supersedes(self._revoked) else self._revoked
+        return entry
 
     async def _store_revocations(self, document: bytes, list_: Revocations) -> None:
-        if list_.issued_at_s < self._revoked.issued_at_s:
-            raise LicenseRefused(Refusal.OLDER, "a list of revoked licenses that was issued later is installed")
-        await self._state.put(REVOKED, document)
-        log.info("A list of revoked licenses was installed", licenses=len(list_.license_ids))
+        """Raises LicenseRefused when the store has, or gets meanwhile, a list that this one does not supersede."""
+        for _ in range(CAS_ATTEMPTS):
+            entry = await self._read_revocations()
+            check_supersedes(list_, self._revoked)
+            if entry is None or entry.value is None:
+                written = await self._state.create(REVOKED, document)
+            else:
+                written = await self._state.update(REVOKED, document, entry.revision)
+            if written is not None:
+                log.info("A list of revoked licenses was installed", licenses=len(list_.license_ids))
+                return
+        raise RillcastError(
+            ErrorCode.STORE_UNAVAILABLE, "the list of revoked licenses kept changing; try again", retry_after_s=1.0
+        )
 
     async def _store_installed(self, document: bytes, license: License, *, by_operator: bool = False) -> None:
         """Unless the store has one that was issued later; `by_operator`: raises LicenseRefused then."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +12,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import LicenseState
 from rillcast.licensing.document import License, issue_license, sign
 from rillcast.licensing.revocations import KIND, issue_revocations
+from rillcast.runtime.ports import Entry
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
 from services.license.usecases.license_vault import LicenseVault
@@ -201,6 +204,62 @@ async def test_a_list_of_revoked_licenses_must_be_the_issuers_and_the_latest(sit
     assert vault.in_force().license.community
     await vault.install(revoking(day=1059))
     assert vault.in_force().license == ACME
+
+
+class Slow(FakeKeyValue):
+    """A store whose answers arrive later, so that others come in between a look and a write."""
+
+    async def get(self, key: str) -> Entry | None:
+        found = await super().get(key)
+        await asyncio.sleep(0)
+        return found
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["the later one first", "the later one last"])
+async def test_of_lists_of_revoked_licenses_that_come_at_the_same_time_the_latest_stays(site: Site, turn: int) -> None:
+    site.state = Slow("state")
+    lists = {day: revoking("acme-1", f"of-{day}", day=day) for day in (1058, 1057, 1056, 1055)}
+
+    ended = await asyncio.gather(
+        *(site.vault().install(document) for document in list(lists.values())[::turn]), return_exceptions=True
+    )
+
+    entry = await site.state.get("revoked")
+    assert entry is not None
+    assert entry.value == lists[1058]
+    assert ended[::turn][0] is None
+    assert all("issued later is installed" in str(error) for error in ended if error is not None)
+
+
+async def test_of_two_lists_of_the_same_second_none_loses_what_the_other_revokes(site: Site) -> None:
+    site.state = Slow("state")
+    vault = site.vault()
+
+    ended = await asyncio.gather(
+        vault.install(revoking("acme-1")), site.vault().install(revoking("acme-2")), return_exceptions=True
+    )
+
+    (refusal,) = (error for error in ended if error is not None)
+    assert "was issued in the same second is installed and also names acme-" in str(refusal)
+    await vault.install(revoking("acme-1", "acme-2"))
+    for license in (ACME, RENEWAL):
+        assert "has revoked license" in await refused(vault, signed(license))
+
+
+async def test_a_list_of_revoked_licenses_that_others_keep_changing_is_refused_and_not_lost_silently(
+    site: Site,
+) -> None:
+    class Contended(FakeKeyValue):
+        async def update(self, key: str, value: bytes, revision: int) -> int | None:
+            return None
+
+    site.state = Contended("state")
+    vault = site.vault()
+    await vault.install(revoking("acme-1", day=1055))
+
+    with pytest.raises(RillcastError, match="kept changing") as caught:
+        await vault.install(revoking("acme-1", "acme-2", day=1056))
+    assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
 
 
 async def test_a_license_is_no_list_and_a_list_is_no_license(site: Site) -> None:
