@@ -83,10 +83,7 @@ class ServerCertificate:
 
 def load(pair: KeyPair) -> Loaded:
     """A context for TLS 1.2 and 1.3 with this certificate. Raises `CertificateFault`."""
-    try:
-        leaf = x509.load_pem_x509_certificates(pair.certificate)[0]
-    except ValueError:
-        raise CertificateFault("there is no certificate in PEM in it") from None
+    leaf = _leaf(pair)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -103,6 +100,21 @@ def load(pair: KeyPair) -> Loaded:
             raise CertificateFault(_reason(error)) from None
     life = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     return Loaded(pair, context, _names(leaf), *(moment.timestamp() for moment in life))
+
+
+def starts_later(one: KeyPair, other: KeyPair) -> bool:
+    """Whether the first certificate holds from a later time on than the other one. False where one is none."""
+    try:
+        return _leaf(one).not_valid_before_utc > _leaf(other).not_valid_before_utc
+    except CertificateFault:
+        return False
+
+
+def _leaf(pair: KeyPair) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(pair.certificate)[0]
+    except ValueError:
+        raise CertificateFault("there is no certificate in PEM in it") from None
 
 
 async def follow_files(files: CertificateFiles, certificate: ServerCertificate, every_s: float = LOOK_EVERY_S) -> None:

@@ -42,12 +42,13 @@ class Store(Protocol):
         """The private key of the account at the authority, in PEM, made by the first who asks."""
         ...
 
-    async def certificate(self) -> KeyPair | None:
-        """The one in use, or None before the first was issued."""
+    async def certificate(self) -> tuple[KeyPair | None, int]:
+        """The one in use, or None before the first was issued; and the revision to write over, 0 where nothing was
+        written."""
         ...
 
-    async def keep(self, pair: KeyPair) -> None:
-        """Use this one from now on."""
+    async def keep(self, pair: KeyPair, revision: int) -> bool:
+        """Use this one from now on, in place of that of `revision`. False if another wrote since."""
         ...
 
     async def turn(self) -> tuple[Turn | None, int]:
@@ -58,18 +59,18 @@ class Store(Protocol):
         """Write over the turn of `revision`. The new revision; None if another was first."""
         ...
 
-    async def end_turn(self) -> None:
-        """Nobody orders, and nobody has to wait."""
+    async def end_turn(self, revision: int) -> None:
+        """Nobody orders, and nobody has to wait, unless another has taken the turn since `revision`."""
         ...
 
     async def publish(self, proofs: Mapping[str, str]) -> None:
-        """Every instance answers the authority with these."""
+        """Every instance answers the authority with these as well."""
         ...
 
     async def proof(self, token: str) -> str | None:
         """What the authority is answered when it asks for `token`."""
         ...
 
-    async def withdraw(self) -> None:
-        """Answer no authority any more."""
+    async def withdraw(self, proofs: Mapping[str, str]) -> None:
+        """Answer no authority with these any more."""
         ...

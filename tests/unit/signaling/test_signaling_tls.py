@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -18,11 +16,11 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.runtime.http.certificate import KeyPair, ServerCertificate
+from rillcast.runtime.http.certificate import KeyPair
 from rillcast.runtime.ports import Entry
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.tls.adapters.http_challenges import HttpChallenges
-from services.signaling.tls.adapters.kv_certificates import CERTIFICATE, TURN, KvCertificates
+from services.signaling.tls.adapters.kv_certificates import CERTIFICATE, PROOFS, TURN, KvCertificates
 from services.signaling.tls.domain.plain_http import CHALLENGES, https_address
 from services.signaling.tls.domain.renewal import (
     FIRST_RETRY_S,
@@ -34,16 +32,9 @@ from services.signaling.tls.domain.renewal import (
     next_turn,
 )
 from services.signaling.tls.ports import AuthorityFault
-from services.signaling.tls.usecases.renewals import Renewals
+from tests.unit.signaling.certificate_site import NAMES, FakeOrder, Site
 
-NAMES = ("live.example", "www.live.example")
-CA = trustme.CA()
 DAY_S = 86_400.0
-
-
-def issued(*names: str) -> KeyPair:
-    leaf = CA.issue_cert(*names)
-    return KeyPair(b"".join(blob.bytes() for blob in leaf.cert_chain_pems), leaf.private_key_pem.bytes())
 
 
 # ---- when
@@ -93,58 +84,6 @@ def test_all_wait_after_a_failure_and_longer_each_time() -> None:
 
 
 # ---- by whom
-
-
-@dataclass
-class FakeOrder:
-    authority: FakeAuthority
-    proofs: Mapping[str, str] = field(default_factory=lambda: {"token": "token.thumbprint"})
-
-    async def finish(self) -> KeyPair:
-        self.authority.seen = await self.authority.store.proof("token")
-        if self.authority.fault is not None:
-            raise self.authority.fault
-        return self.authority.issues
-
-
-@dataclass
-class FakeAuthority:
-    store: KvCertificates
-    issues: KeyPair
-    fault: AuthorityFault | None = None
-    keys: list[bytes] = field(default_factory=list)
-    seen: str | None = None
-
-    async def order(self, account_key: bytes, names: Sequence[str]) -> FakeOrder:
-        assert tuple(names) == NAMES
-        self.keys.append(account_key)
-        return FakeOrder(self)
-
-
-class Site:
-    """Two instances, one store, one authority."""
-
-    def __init__(self) -> None:
-        self.kv = FakeKeyValue()
-        self.store = KvCertificates(self.kv)
-        self.authority = FakeAuthority(self.store, issued(*NAMES))
-        self.now = 1_800_000_000.0
-        self.shown = {name: ServerCertificate() for name in "ab"}
-        self.instances = {name: self.instance(name) for name in "ab"}
-
-    def instance(self, name: str) -> Renewals:
-        return Renewals(
-            name,
-            NAMES,
-            store=self.store,
-            authority=self.authority,
-            certificate=self.shown[name],
-            wall_clock=lambda: self.now,
-        )
-
-    def pair(self, name: str) -> KeyPair | None:
-        loaded = self.shown[name].loaded
-        return None if loaded is None else loaded.pair
 
 
 async def test_what_one_instance_got_all_show() -> None:
@@ -199,7 +138,7 @@ async def test_what_cannot_be_read_in_the_store_is_replaced(key: str) -> None:
 
 async def test_a_stored_certificate_that_cannot_be_used_is_replaced() -> None:
     site = Site()
-    await site.store.keep(KeyPair(b"no certificate", b"no key"))
+    await site.store.keep(KeyPair(b"no certificate", b"no key"), 0)
 
     await site.instances["a"].look()
 
@@ -276,7 +215,7 @@ async def test_an_authority_is_answered_beside_a_hundred_requests_of_one_address
 
     bucket = Slow()
     store = KvCertificates(bucket)
-    await store.publish({"abc": "abc.thumbprint"})
+    await bucket.put(PROOFS, b'{"abc": "abc.thumbprint"}')
     challenges = HttpChallenges(store)
 
     def ask(host: str, token: str) -> asyncio.Task[Response]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.runtime.http.certificate import CertificateFault, KeyPair, ServerCertificate
+from rillcast.runtime.http.certificate import CertificateFault, KeyPair, ServerCertificate, starts_later
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.tls.domain.renewal import FIRST_RETRY_S, Turn, after_failure, is_due, next_turn
@@ -17,6 +18,16 @@ log = get_logger(__name__)
 
 LOOK_EVERY_S = 10.0
 """How often each instance looks into the store."""
+KEEP_ATTEMPTS = 3
+"""In one look, while others write in between."""
+
+
+class Issued(NamedTuple):
+    """A certificate that is not in the store yet, and the turn in which it was ordered."""
+
+    pair: KeyPair
+    turn: int
+    """The revision of the turn, over which nobody has written if it is still ours."""
 
 
 class Renewals:
@@ -39,8 +50,8 @@ class Renewals:
         self._authority = authority
         self._certificate = certificate
         self._wall_clock = wall_clock
-        self._unkept: KeyPair | None = None
-        """Issued, and not in the store yet. Nothing is ordered before it is: authorities count certificates."""
+        self._unkept: Issued | None = None
+        """Nothing is ordered before it is in the store: authorities count certificates."""
         self._rests_until = 0.0
         """After the store failed in the middle of an order."""
 
@@ -55,9 +66,10 @@ class Renewals:
 
     async def look(self) -> None:
         """Show the certificate in the store; order one if that is due and nobody else does. Raises `RillcastError`."""
-        if self._unkept is not None:
-            await self._keep(self._unkept)
-        self._show(await self._store.certificate())
+        if self._unkept is not None and not await self._keep(self._unkept):
+            return
+        stored, _ = await self._store.certificate()
+        self._show(stored)
         if not self._is_due() or self._wall_clock() < self._rests_until:
             return
         before, revision = await self._store.turn()
@@ -103,14 +115,24 @@ class Renewals:
             )
         else:
             metrics.CERTIFICATE_ORDERS.labels("ok").inc()
-            self._unkept = pair
+            self._unkept = Issued(pair, revision)
             self._show(pair)
-            await self._keep(pair)
+            await self._keep(self._unkept)
 
-    async def _keep(self, pair: KeyPair) -> None:
-        await self._store.keep(pair)
+    async def _keep(self, issued: Issued) -> bool:
+        """Whether there is nothing left to be kept. Others write as well when an order took longer than its turn, or
+        the store was away. The certificate that holds from later on stays."""
+        for _ in range(KEEP_ATTEMPTS):
+            stored, revision = await self._store.certificate()
+            if stored is not None and starts_later(stored, issued.pair):
+                break
+            if await self._store.keep(issued.pair, revision):
+                break
+        else:
+            return False
         self._unkept = None
-        await self._store.end_turn()
+        await self._store.end_turn(issued.turn)
+        return True
 
     async def _obtain(self) -> KeyPair:
         account_key = await self._store.account_key()
@@ -121,6 +143,6 @@ class Renewals:
             pair = await order.finish()
         finally:
             with suppress(RillcastError):  # what stays is of no use to anybody, and the next order replaces it
-                await self._store.withdraw()
+                await self._store.withdraw(order.proofs)
         self._rests_until = 0.0
         return pair
