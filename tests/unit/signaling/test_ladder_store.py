@@ -97,6 +97,63 @@ async def test_changes_outlive_the_absence_of_the_store(monkeypatch: pytest.Monk
         await eventually(lambda: not setting.store._due, what="nothing being due")
 
 
+async def test_what_the_store_lost_or_was_told_by_a_slower_instance_is_put_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ladder_store_module, "LOOK_EVERY_S", 0.05)
+    setting = Setting()
+    async with running(setting):
+        await setting.set(AppSettings(app_name=SHOW, vp8_enabled=True))
+        await setting.becomes(SHOW, LadderSettings(app_name=SHOW, vp8_enabled=True))
+        await setting.ladders.put(SHOW, msgspec.json.encode(LadderSettings(app_name=SHOW)))
+        await setting.becomes(SHOW, LadderSettings(app_name=SHOW, vp8_enabled=True))
+        setting.ladders.lose_state()
+        await setting.becomes(SHOW, LadderSettings(app_name=SHOW, vp8_enabled=True))
+        await setting.becomes(LIVE, LadderSettings(app_name=LIVE))
+
+
+async def test_the_same_ladder_in_the_words_of_another_version_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder_store_module, "LOOK_EVERY_S", 0.02)
+
+    class Watched(FakeKeyValue):
+        looked = 0
+
+        async def get(self, key: str) -> Entry | None:
+            self.looked += 1
+            return await super().get(key)
+
+    setting = Setting()
+    ladder = msgspec.json.decode(msgspec.json.encode(LadderSettings(app_name=LIVE)))
+    setting.ladders = watched = Watched("ladders")
+    await watched.put(LIVE, msgspec.json.encode({**ladder, "a_field_of_the_future": 1}))
+    setting.store = LadderStore(watched, setting.catalog)
+    async with running(setting):
+        await eventually(lambda: watched.looked >= 3, what="some looks")
+    assert len(watched.writes) == 1
+
+
+async def test_a_write_says_what_is_known_by_then() -> None:
+    """Another instance may write better meanwhile, and this one, which has asked before, writes over that."""
+    setting = Setting()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeKeyValue):
+        async def get(self, key: str) -> Entry | None:
+            asked.set()
+            await go_on.wait()
+            return await super().get(key)
+
+    setting.ladders = slow = Slow("ladders")
+    setting.store = LadderStore(slow, setting.catalog)
+    task = asyncio.create_task(setting.store.run())
+    await asked.wait()
+    assert setting.catalog.apply(Entry(LIVE, msgspec.json.encode(AppSettings(app_name=LIVE, vp8_enabled=True)), 1))
+    go_on.set()
+    await eventually(lambda: bool(slow.writes), what="the ladder being written")
+    await cancelled(task)
+    assert msgspec.json.decode(slow.writes[0][1] or b"", type=LadderSettings).vp8_enabled
+
+
 async def test_a_change_during_a_write_is_written_as_well() -> None:
     setting = Setting()
     asked = asyncio.Event()

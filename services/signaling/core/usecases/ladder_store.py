@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 
 from rillcast.cluster.backoff import Backoff
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName
+from rillcast.contracts.records import LadderSettings
 from rillcast.runtime.ports import KeyValue
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.app_catalog import AppCatalog
@@ -17,6 +20,9 @@ from services.signaling.core.usecases.key_changes import KeyChanges
 log = get_logger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+LOOK_EVERY_S = 30.0
+"""How often an instance looks whether the store still has what it knows. An instance that wrote what it knew a moment
+ago may be gone before it hears better, and the store may have lost its state."""
 
 
 class LadderStore:
@@ -35,12 +41,19 @@ class LadderStore:
         self._some.set()
 
     async def run(self) -> None:
-        """Write every app of the catalog, then each change, until cancelled. Outlives the absence of the store."""
-        for app in sorted(self._catalog.names()):
-            self.changed(app)
+        """Write every app of the catalog, then each change, and now and then what the store lacks; until cancelled.
+        Outlives the absence of the store."""
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        look_at = 0.0
+        clock = asyncio.get_running_loop().time
         while True:
-            await self._some.wait()
+            if clock() >= look_at:
+                look_at = clock() + LOOK_EVERY_S
+                for app in sorted(self._catalog.names()):
+                    self.changed(app)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at):
+                    await self._some.wait()
             self._some.clear()
             try:
                 await self._write_due()
@@ -62,9 +75,22 @@ class LadderStore:
                 raise
 
     async def _write(self, app: AppName) -> None:
-        settings = self._catalog.settings(app)
-        if settings is None:
+        def known(present: bytes | None) -> bytes | None:
+            """What is known when the store is written, which may be more than when it was asked."""
+            settings = self._catalog.settings(app)
+            if settings is None or _says(present, settings.ladder):
+                return None
+            return msgspec.json.encode(settings.ladder)
+
+        if self._catalog.settings(app) is None:
             await self._changes.delete(app)
-            return
-        wanted = msgspec.json.encode(settings.ladder)
-        await self._changes.change(app, lambda present: None if present == wanted else wanted)
+        else:
+            await self._changes.change(app, known)
+
+
+def _says(present: bytes | None, ladder: LadderSettings) -> bool:
+    """Whether the store says the same, also in the words of another version."""
+    try:
+        return present is not None and decode_json(present, LadderSettings) == ladder
+    except Undecodable:
+        return False
