@@ -175,6 +175,10 @@ AMBIGUOUS_SUBSCRIBERS = Counter(
     "where: registration, code (asked for by REST), admission.",
     ["where"],
 )
+SHORT_SUBSCRIBER_SECRETS = Counter(
+    "rillcast_signaling_short_subscriber_secrets_total",
+    "Secrets of subscribers taken by REST that have fewer than the 128 bits that RFC 4226 asks for.",
+)
 WEBHOOKS = Counter(
     "rillcast_signaling_webhooks_total",
     "Questions to webhooks, by role (publish, play) and outcome: ok, refused, failed (no answer), resting (not asked "

@@ -213,6 +213,28 @@ async def test_a_record_that_makes_no_sense_lets_nobody_in(c: Pair) -> None:
     assert (await watch(c, 1, "alice")).status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("b32", "bits"),
+    [("JBSWY3DP", 40), (B32, 80), ("JBSWY3DPEHPK3PXPJBSWY3DP", 120), ("JBSWY3DPEHPK3PX=", 72), (2 * B32, None)],
+)
+async def test_a_short_secret_is_taken_as_ant_media_takes_it_and_told_of(
+    c: Pair, caplog: pytest.LogCaptureFixture, b32: str, bits: int | None
+) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("rillcast_signaling_short_subscriber_secrets_total") or 0.0
+
+    before = counted()
+    async with c.at(1) as http:
+        answer = (await http.post(SUBSCRIBERS, json={"subscriberId": "alice", "b32Secret": b32})).json()
+
+    assert (answer["success"], answer["message"]) == (True, "")
+    assert counted() - before == (bits is not None)
+    said = [vars(line)["rillcast_fields"] for line in caplog.records if "secret of a subscriber" in line.getMessage()]
+    assert [fields["bits"] for fields in said] == ([] if bits is None else [bits])
+    assert b32 not in str(said)
+    assert (await watch(c, 1, "alice", own_code(b32))).status_code == 201
+
+
 async def test_more_subscribers_than_are_kept_are_refused(c: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.signaling.core.usecases.subscriber_store.MAX_SUBSCRIBERS_OF_APP", 2)
     assert [(await watch(c, 1, name)).status_code for name in ("one", "two", "three")] == [201, 201, 503]

@@ -15,6 +15,10 @@ PERIODS_AROUND = 1
 """Codes of so many periods before and after are taken too (RFC 6238 §5.2), for clocks that differ and slow typists."""
 
 
+ENOUGH_BITS = 128
+"""RFC 4226 §4 R6 asks for a shared secret of so many bits at least. Ant Media takes shorter ones, and so do we."""
+
+
 def code_at(key: bytes, now_s: float, period_s: int) -> str:
     """The code of the period in which `now_s` lies. `now_s`: Unix time."""
     return _hotp(key, int(now_s // period_s))

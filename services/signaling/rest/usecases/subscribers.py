@@ -8,11 +8,12 @@ from __future__ import annotations
 from rillcast.contracts.ids import is_stream_id
 from rillcast.contracts.records import SubscriberRecord
 from rillcast.contracts.words import EndReason, Role, SubscriberType
+from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.doors import time_token_secret, too_short
 from services.signaling.core.domain.holds import over
 from services.signaling.core.domain.result import Result
-from services.signaling.core.domain.totp import code_at, derived_key, key_of
+from services.signaling.core.domain.totp import ENOUGH_BITS, code_at, derived_key, key_of
 from services.signaling.core.ports import Apps
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.subscriber_store import MAX_SUBSCRIBER_ID, SubscriberStore
@@ -28,6 +29,8 @@ from services.signaling.rest.domain.parameters import (
     SubscriberName,
     TokenType,
 )
+
+log = get_logger(__name__)
 
 NO_ID = "Missing parameter: Make sure you set subscriber object correctly and make subscriberId's length at least 3"
 BAD_SECRET = "Secret code is not multiple of 8 bytes length. Use base32 text whose length is a multiple of 8"
@@ -76,7 +79,22 @@ class Subscribers:
                 totp_expiry_period_seconds=body.totp_expiry_period_seconds or 0,
             )
         )
+        self._tell_of_short_secret(app, stream, body)
         return Result(success=True)
+
+    def _tell_of_short_secret(self, app: App, stream: Stream, body: NewSubscriber) -> None:
+        """It is taken as Ant Media takes it, so the answer says nothing of it."""
+        key = key_of(body.b32_secret or "")
+        if key is not None and (bits := 8 * len(key)) < ENOUGH_BITS:
+            metrics.SHORT_SUBSCRIBER_SECRETS.inc()
+            log.warning(
+                "The secret of a subscriber is short: who sees some of its codes may find it",
+                app=app,
+                stream=stream,
+                subscriber=body.subscriber_id,
+                bits=bits,
+                rfc_4226_asks_for=ENOUGH_BITS,
+            )
 
     async def delete(self, app: App, stream: Stream, subscriber: SubscriberName) -> Result:
         """Forget one. Its sessions go on."""
