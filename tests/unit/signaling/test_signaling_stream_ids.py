@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +17,7 @@ from rillcast.contracts.ids import StreamId, is_stream_id
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.stream_name import valid_stream_id
+from tests.unit.contracts.odd_stream_ids import ODD
 from tests.unit.signaling.fake_nodes import LIVE, OFFER
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
@@ -25,7 +30,34 @@ BAD = {
     "s\u00e9": "this one has '\\xe9'",
     "x" * 256: "this one has 256 characters",
 }
-GOOD = ["...", ".a", "a.", "a..b", "_", "-", "x" * 255]
+ROOT = "/live/rest/v2/broadcasts"
+
+
+class Audit:
+    """Python's own record of the files that are opened and the programs that are run. A hook can't be taken away, so
+    there is one, and it is off as a rule."""
+
+    seen: list[str] | None = None
+    added = False
+
+    @classmethod
+    @contextmanager
+    def on(cls) -> Iterator[list[str]]:
+        """The steps of all paths, and all arguments of programs, until the end of the block."""
+        if not cls.added:
+            cls.added = True
+            sys.addaudithook(cls._note)
+        seen: list[str] = []
+        cls.seen = seen
+        try:
+            yield seen
+        finally:
+            cls.seen = None
+
+    @classmethod
+    def _note(cls, event: str, arguments: tuple[object, ...]) -> None:
+        if cls.seen is not None and event.partition(".")[0] in {"open", "os", "subprocess", "shutil", "tempfile"}:
+            cls.seen += re.split(r"[/'\", ]+", str(arguments))
 
 
 @pytest.fixture
@@ -42,9 +74,48 @@ def test_an_impossible_id_is_refused_with_what_is_wrong_about_it(stream: str, fa
     assert fault in refusal.value.message
 
 
-@pytest.mark.parametrize("stream", GOOD)
-def test_ids_at_the_edges_of_the_rule_are_good(stream: str) -> None:
+@pytest.mark.parametrize("stream", ODD)
+async def test_ids_that_begin_and_end_oddly_go_through_all_doors_and_into_no_file(c: Cluster, stream: str) -> None:
     assert valid_stream_id(stream) == stream
+    with Audit.on() as seen:
+        async with c.http() as http:
+            created = await http.post(f"{ROOT}/create", json={"streamId": stream, "webRTCViewerLimit": 7})
+            changed = await http.put(f"{ROOT}/{stream}", json={"webRTCViewerLimit": 8})
+            found = await http.get(f"{ROOT}/{stream}")
+            subscriber = {"subscriberId": "alice", "b32Secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}
+            added = await http.post(f"{ROOT}/{stream}/subscribers", json=subscriber)
+            coded = await http.get(f"{ROOT}/{stream}/subscribers/alice/totp?type=play")
+        assert created.json()["streamId"] == stream
+        assert changed.json()["success"] is added.json()["success"] is coded.json()["success"] is True
+        assert (found.json()["streamId"], found.json()["webRTCViewerLimit"]) == (stream, 8)
+
+        async with c.client() as client:
+            assert (await client.ask("play", streamId=stream))["streamId"] == stream
+            await client.publish(c, stream)
+        assert c.origin.published[-1].stream == stream
+
+        await c.go_live(stream)
+        sdp = {"Content-Type": "application/sdp"}
+        async with c.stranger() as http:
+            for role in ("whip", "whep"):
+                opened = await http.post(f"/live/{role}/{stream}", content=OFFER, headers=sdp)
+                assert opened.status_code == 201, opened.text
+                assert opened.headers["location"].startswith(f"/live/{role}/{stream}/")
+                asked = c.origin.published[-1] if role == "whip" else c.played[-1].subscriptions[0]
+                assert asked.stream == stream
+                assert (await http.delete(opened.headers["location"])).status_code == 200
+        async with c.http() as http:
+            deleted = await http.delete(f"{ROOT}/{stream}")
+        assert deleted.json()["success"] is True
+    assert stream not in seen
+
+
+def test_the_audit_sees_the_names_of_files(tmp_path: Path) -> None:
+    """Unit tests start no program: the whole suite watches that."""
+    with Audit.on() as seen:
+        (tmp_path / "--help").touch()
+        (tmp_path / "-rf").mkdir()
+    assert {"--help", "-rf"} <= set(seen)
 
 
 @pytest.mark.parametrize(("stream", "fault"), BAD.items())
