@@ -26,6 +26,11 @@ HALF_OPEN = Gauge("rillcast_plane_half_open_sessions", "Sessions whose handshake
 TCP_CONNECTIONS = Gauge(
     "rillcast_plane_tcp_connections", "TCP connections of clients (ICE over TCP) at the media port", ["worker"]
 )
+SOURCES = Gauge(
+    "rillcast_plane_sources",
+    "Sources in the media plane, with images of those that live on other workers",
+    ["worker"],
+)
 COMMANDS_FAILED = Counter(
     "rillcast_plane_commands_failed", "Commands the media plane could not carry out, by command", ["command"]
 )
@@ -75,6 +80,7 @@ class PlaneMetrics:
         SESSIONS.labels(worker).set(stats.sessions)
         HALF_OPEN.labels(worker).set(stats.half_open)
         TCP_CONNECTIONS.labels(worker).set(stats.tcp_connections)
+        SOURCES.labels(worker).set(stats.sources)
         PACKETS.labels("in").inc(self._since(stats.worker, "packets_in", stats.packets_in))
         PACKETS.labels("out").inc(self._since(stats.worker, "packets_out", stats.packets_out))
         BYTES.labels("in").inc(self._since(stats.worker, "bytes_in", stats.bytes_in))

@@ -1,5 +1,5 @@
-"""Publishers that ask and never send: of thousands of them, over WHIP and WebSocket, nothing is left: no id, no session
-and no task.
+"""Publishers that ask and never send: of thousands of them, over WHIP and WebSocket, nothing is left: no id, no
+session, no source of the media plane and no task.
 
 `RILLCAST_TEST_PUBLISHES` sets another number than a few hundred. On a busy machine with 2 CPUs, 200 take half a minute
 and 2000 three minutes; the time limit grows with the number.
@@ -24,6 +24,7 @@ from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import free_port, nats_server
 from rillcast.testing.services import ServiceProcess, service_process
@@ -31,6 +32,13 @@ from rillcast.testing.services import ServiceProcess, service_process
 PUBLISHES = int(os.environ.get("RILLCAST_TEST_PUBLISHES", "200"))
 TIME_LIMIT_S = 120 + 0.25 * PUBLISHES
 AT_ONCE = 20
+GAUGES = (
+    "rillcast_origin_newcomers",
+    "rillcast_origin_publishers",
+    "rillcast_plane_sessions",
+    "rillcast_plane_half_open_sessions",
+    "rillcast_plane_sources",
+)
 START_TIMEOUT_MS = 1_000
 OFFER = (Path(__file__).parents[1] / "vectors" / "sdp" / "chromium-156-publish.sdp").read_text()
 SDP = {"Content-Type": "application/sdp"}
@@ -67,7 +75,7 @@ class Door:
 
     async def figure(self, name: str) -> float:
         """A gauge or counter of the origin, over all its labels."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             text = (await client.get(f"{self._origin.admin}/metrics")).text
         lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] == name]
         return sum(float(value) for _, value in lines)
@@ -83,9 +91,14 @@ class Door:
         """That run at the origin on the side, such as one for each lease."""
         return await self.figure("rillcast_background_tasks_running")
 
+    async def left(self) -> dict[str, float]:
+        """What there is at the origin, of each kind."""
+        return {name: await self.figure(name) for name in GAUGES}
+
     async def nothing_is_left(self) -> bool:
-        gauges = ("rillcast_origin_newcomers", "rillcast_origin_publishers", "rillcast_plane_sessions")
-        return [await self.figure(name) for name in gauges] == [0, 0, 0]
+        left = {name: count for name, count in (await self.left()).items() if count}
+        assert not left, left
+        return True
 
 
 @pytest.fixture
@@ -123,6 +136,8 @@ async def _places(door: Door) -> bool:
 async def test_of_publishers_that_never_send_nothing_is_left(door: Door) -> None:
     turn = asyncio.Semaphore(AT_ONCE)
 
+    seen: dict[str, float] = dict.fromkeys(GAUGES, 0.0)
+
     async def one(number: int) -> None:
         async with turn:
             match number % 4:
@@ -141,7 +156,16 @@ async def test_of_publishers_that_never_send_nothing_is_left(door: Door) -> None
     async def no_task_more() -> bool:
         return await door.tasks() <= tasks
 
+    async def look() -> None:
+        while True:
+            for name, value in (await door.left()).items():
+                seen[name] = max(seen[name], value)
+            await asyncio.sleep(0.2)
+
+    looking = asyncio.create_task(look())
     await asyncio.gather(*(one(number) for number in range(PUBLISHES)))
+    await cancelled(looking)
+    assert {name for name in GAUGES if not seen[name]} <= {"rillcast_origin_publishers"}, "else the looks saw nothing"
     await eventually(door.nothing_is_left, 60, "the end of all newcomers", every_s=0.2)
     await eventually(no_task_more, 60, "the end of all that was done on the side", every_s=0.2)
 

@@ -83,5 +83,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     """How many of them have not finished their handshake."""
     tcp_connections: int = 0
     """How many TCP connections of clients the worker has now."""
+    sources: int = 0
+    """How many sources the worker has now, with images of those that live on other workers."""
     counters: dict[str, int]
     """How often something was refused or dropped, by reason."""

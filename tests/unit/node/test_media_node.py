@@ -167,6 +167,13 @@ async def test_the_planes_figures_become_load_and_are_nobody_elses_business(benc
     assert heard == []
 
 
+async def test_what_the_plane_has_is_in_the_metrics(bench: Bench) -> None:
+    bench.plane.emit(msgspec.structs.replace(STATS, sessions=3, half_open=2, sources=5))
+
+    gauges = (metrics.SESSIONS, metrics.HALF_OPEN, metrics.SOURCES)
+    assert [gauge.labels("0")._value.get() for gauge in gauges] == [3, 2, 5]
+
+
 async def test_one_kind_of_event_may_have_its_own_way(bench: Bench) -> None:
     heard: list[protocol.Event] = []
     apart: list[protocol.SessionMedia] = []

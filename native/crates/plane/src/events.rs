@@ -202,6 +202,8 @@ pub struct WorkerStats {
     pub half_open: usize,
     /// TCP connections of clients, now.
     pub tcp_connections: usize,
+    /// With images of sources that live on other workers.
+    pub sources: usize,
     /// Everything refused or dropped since the worker began, by reason.
     pub counters: BTreeMap<&'static str, u64>,
 }

@@ -18,6 +18,7 @@ impl Worker {
             sessions: self.sessions.len(),
             half_open: self.sessions.half_open(),
             tcp_connections: self.tcp.len(),
+            sources: self.sources.len().0,
             counters: self.counters.0.clone(),
         }));
     }

@@ -358,3 +358,21 @@ fn nobody_can_say_goodbye_for_a_viewer_that_goes_on() {
     }
     assert_eq!(b.closed(2), None);
 }
+
+#[test]
+fn sources_are_in_the_figures_until_they_are_removed_also_those_without_a_publisher() {
+    let mut b = Bench::new();
+    let counted = |b: &mut Bench| {
+        b.worker.report(0, 0);
+        b.settle();
+        let Some(Event::WorkerStats(stats)) = b.events.last() else { panic!("no figures") };
+        (stats.sessions, stats.sources)
+    };
+    assert_eq!(counted(&mut b), (0, 0));
+    let _publisher = b.publisher(1, 1001);
+    assert_eq!(counted(&mut b), (1, 1));
+    b.command(Command::RemoveSession { session: 1, keep_sources: true, silent: false });
+    assert_eq!(counted(&mut b), (0, 1));
+    b.command(Command::RemoveSource { source: 100 });
+    assert_eq!(counted(&mut b), (0, 0));
+}
