@@ -215,7 +215,9 @@ class _LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Called when an answer is written. uvicorn would wait for the rest of its request's body for ever."""
+        """Called when an answer is written. uvicorn would wait for the rest of its request's body for ever, and keep
+        what nobody has read of it until the next request."""
+        self.cycle.body = bytearray()
         super().on_response_complete()
         if self.pipeline:  # uvicorn would read more, and the queue would grow with every answer
             self.flow.pause_reading()

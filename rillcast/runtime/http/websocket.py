@@ -175,14 +175,17 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
             self._close_flooder()
         elif event.fin or self._counts_frame():
             super().handle_cont(event)
+        _forget(event)
 
     def handle_text(self, event: Frame) -> None:
         if event.fin or self._counts_frame():
             super().handle_text(event)
+        _forget(event)
 
     def handle_bytes(self, event: Frame) -> None:
         if event.fin or self._counts_frame():
             super().handle_bytes(event)
+        _forget(event)
 
     def send_receive_event_to_app(self) -> None:
         """A whole message has come. After our close frame nobody reads it, so it is counted here."""
@@ -314,6 +317,11 @@ class _LimitedWebSocket(WebSocketsSansIOProtocol):
         self.close_sent = self.handshake_complete = True
         self.transport.write(answer)
         self.transport.close()
+
+
+def _forget(frame: Frame) -> None:
+    """What the frame brought was taken. The parser keeps the frame until another one comes, which may be never."""
+    frame.data = b""
 
 
 def _is_utf8(data: bytes) -> bool:

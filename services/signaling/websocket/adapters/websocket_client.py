@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rillcast.contracts.ids import AppName, NodeId
@@ -123,28 +124,32 @@ class WebSocketClient:
             log.debug("The client was gone before its socket was closed", socket=self.number)
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        guard = FloodGuard(self._limits.messages_per_s, self._limits.message_burst, loop.time())
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                self._end = SAID_BY_SERVER.get(message.get("code", 1005), SocketEnd.CLIENT)
-                return
-            text = message.get("text")
-            verdict = guard.frame(loop.time(), len(text or message.get("bytes") or ""))
-            if verdict is Verdict.CLOSE:
-                self.close(SocketEnd.FLOOD)
-                return
-            if verdict is Verdict.DROP:
-                self._tally.refused_input("flood")
-            elif text is None:
-                self._tally.refused_input("binary_frame")
-            elif len(text) > MAX_FRAME_BYTES:
-                self._tally.refused_input("too_large")
-                self.close(SocketEnd.TOO_LARGE)
-                return
-            else:
-                self._sessions.receive(text)
+        guard = FloodGuard(self._limits.messages_per_s, self._limits.message_burst, asyncio.get_running_loop().time())
+        # A variable here would keep the last message for as long as the client says nothing.
+        while self._take(await self._socket.receive(), guard):
+            pass
+
+    def _take(self, message: Message, guard: FloodGuard) -> bool:
+        """Whether the socket is read on."""
+        if message["type"] == "websocket.disconnect":
+            self._end = SAID_BY_SERVER.get(message.get("code", 1005), SocketEnd.CLIENT)
+            return False
+        text = message.get("text")
+        verdict = guard.frame(asyncio.get_running_loop().time(), len(text or message.get("bytes") or ""))
+        if verdict is Verdict.CLOSE:
+            self.close(SocketEnd.FLOOD)
+            return False
+        if verdict is Verdict.DROP:
+            self._tally.refused_input("flood")
+        elif text is None:
+            self._tally.refused_input("binary_frame")
+        elif len(text) > MAX_FRAME_BYTES:
+            self._tally.refused_input("too_large")
+            self.close(SocketEnd.TOO_LARGE)
+            return False
+        else:
+            self._sessions.receive(text)
+        return True
 
     async def _write(self) -> None:
         while True:
