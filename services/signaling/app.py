@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from secrets import token_bytes
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from fastapi import FastAPI
@@ -19,12 +19,15 @@ from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
+from rillcast.runtime.http.memory import connections_in_memory, memory_limit
+from rillcast.runtime.http.places import UNFINISHED_BYTES
 from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.process.entry import run_service
 from rillcast.runtime.process.node import Node
 from rillcast.runtime.telemetry.logs import get_logger
+from services.signaling import metrics
 from services.signaling.config import SignalingSettings
 from services.signaling.core import wire as core_room
 from services.signaling.core.adapters.http_front_door import FrontDoor
@@ -39,6 +42,7 @@ from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
 from services.signaling.tls import wire as tls
 from services.signaling.websocket import wire as websocket
+from services.signaling.websocket.domain import kept_offers, outgoing
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
 from services.signaling.whip import wire as whip
 
@@ -46,6 +50,10 @@ log = get_logger(__name__)
 
 OTHER_CONNECTIONS = 5_000
 """Connections for HTTP requests at one time, besides the WebSockets."""
+OWN_BYTES = 130_000_000
+"""Memory of a process without clients, and of the TLS handshakes that may be under way."""
+SHARED_BYTES = UNFINISHED_BYTES + kept_offers.MAX_TOTAL + outgoing.MAX_TOTAL
+"""What clients may fill together, whatever connections they have."""
 Upkeep = Coroutine[Any, Any, None]
 SETTLE_S = 5.0
 """For telling the nodes of the sessions that ended with the last sockets."""
@@ -58,6 +66,9 @@ def main() -> None:
 
 async def run(settings: SignalingSettings) -> None:
     """Bind the port, join the cluster and serve clients until told to stop. Raises `StartError` with the setting."""
+    room = room_in_memory(settings, memory_limit())
+    settings = settings.model_copy(update={"max_sockets": room.sockets})
+    metrics.MAX_SOCKETS.set(room.sockets)
     files = core_room.read_files(settings)
     sock = bind(settings.host, settings.port, "RILLCAST_SIGNALING_PORT")
     try:
@@ -70,7 +81,8 @@ async def run(settings: SignalingSettings) -> None:
         node = Node(settings, NodeKind.SIGNALING, http_address=http_address, needs=needs, watches=watches)
         async with node:
             service = await Signaling.build(settings, node, files, encrypted)
-            server = HttpServer(service.asgi, sock, http_limits(settings), tls=encrypted, **http_options())
+            limits = http_limits(settings, room.connections)
+            server = HttpServer(service.asgi, sock, limits, tls=encrypted, **http_options())
             await server.start()
             node.spawn(server.run(), "public listener", finite=True)
             node.on_drain(server.take_no_more)  # clients that are told to come back are to find another instance
@@ -92,9 +104,37 @@ def _port_of(encrypted: TlsListener | None) -> dict[str, int]:
     return {} if encrypted is None else {"tls_port": encrypted.sock.getsockname()[1]}
 
 
-def http_limits(settings: SignalingSettings) -> HttpLimits:
-    """Of the public listener."""
-    most = affordable_connections(settings.max_sockets + OTHER_CONNECTIONS)
+class Room(NamedTuple):
+    """How many clients may come."""
+
+    connections: int
+    sockets: int
+    """Of these, how many may be WebSockets."""
+
+
+def room_in_memory(settings: SignalingSettings, memory_bytes: int) -> Room:
+    """What the settings allow, or what the memory does. Warns if that is less. A part is left for connections that are
+    no WebSockets, so that one WebSocket too many gets as far as to be told so, also by TLS."""
+    wanted = Room(settings.max_sockets + OTHER_CONNECTIONS, settings.max_sockets)
+    kept = OWN_BYTES + SHARED_BYTES
+    most = connections_in_memory(memory_bytes, wanted.connections, kept=kept, tls=settings.has_tls)
+    if most == wanted.connections:
+        return wanted
+    allowed = Room(most, max(1, wanted.sockets * most // wanted.connections))
+    log.warning(
+        "The memory allows fewer WebSockets than the settings",
+        wanted=wanted.sockets,
+        allowed=allowed.sockets,
+        memory_mb=memory_bytes // 1_000_000,
+        tls=settings.has_tls,
+    )
+    return allowed
+
+
+def http_limits(settings: SignalingSettings, most: int | None = None) -> HttpLimits:
+    """Of the public listener. `most`: connections, if memory allows no more."""
+    wanted = settings.max_sockets + OTHER_CONNECTIONS
+    most = affordable_connections(wanted if most is None else min(wanted, most))
     return HttpLimits(
         connections=most,
         connections_per_address=min(settings.max_connections_per_address, most // 2),

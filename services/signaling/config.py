@@ -101,7 +101,8 @@ class SignalingSettings(NodeSettings):
     """Which region comes next when one has no room: ``eu-west>eu-central,us-east;us-east>us-west``."""
 
     max_sockets: int = Field(default=20_000, ge=1)
-    """WebSockets at one time. For one more, one that does nothing is closed; if there is none, it is answered 503."""
+    """WebSockets at one time. For one more, one that does nothing is closed; if there is none, it is answered 503. A
+    start with too little memory for so many lowers the number and says so. With TLS each takes much more."""
     max_connections_per_address: int = Field(default=4_000, ge=1)
     """Connections at one time of one IPv4 address, or one IPv6 /64, but never more than half of all. Many viewers may
     share an address, in a school or behind a carrier's NAT. Trusted proxies may have more; of their clients each may

@@ -5,6 +5,10 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
+MAX_SOCKETS = Gauge(
+    "rillcast_signaling_max_sockets",
+    "Client WebSockets that may be open: as the setting says, or as the memory allows.",
+)
 SOCKETS_CLOSED = Counter(
     "rillcast_signaling_sockets_closed_total",
     "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, gave_way "

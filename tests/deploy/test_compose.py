@@ -23,16 +23,15 @@ from rillcast.cli.consul_setup import set_up
 from rillcast.cli.tls_files import now_utc
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.consul_acl import read_tokens
-from rillcast.runtime.http.places import UNFINISHED_BYTES
 from rillcast.testing.eventually import eventually
 from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
+from services.signaling.app import room_in_memory
 from services.signaling.config import SignalingSettings
 
 NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger", "coturn"]
 ENDING = ["keys", "consul-setup"]
 """They do their work before the others begin."""
-IDLE_BYTES, SOCKET_BYTES = 106_000_000, 42_000
-"""Of signaling, as measured: of a process with no client, and of each WebSocket on which nothing happens."""
+TLS_PAGE = Path(__file__).parents[2] / "docs/tls.md"
 PINNED = re.compile(r"[^:]+:v?\d+(\.\d+)*[-a-z]*")
 
 
@@ -56,11 +55,13 @@ def test_every_container_is_checked_and_limited(stack: dict[str, Any], name: str
 
 
 def test_signaling_has_the_memory_for_as_many_sockets_as_it_takes(stack: dict[str, Any]) -> None:
-    memory = stack["signaling"]["deploy"]["resources"]["limits"]["memory"]
-    most: int = SignalingSettings.model_fields["max_sockets"].default
-    needed = IDLE_BYTES + UNFINISHED_BYTES + most * SOCKET_BYTES
+    memory = int(stack["signaling"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M")) * 1024**2
+    plain, encrypted = SignalingSettings(), SignalingSettings(tls_certificate="c", tls_key="k")
 
-    assert int(memory.removesuffix("M")) * 1024**2 >= needed
+    assert room_in_memory(plain, memory).sockets == plain.max_sockets
+    told = re.search(r"With TLS these\s+are ([0-9,]+) in the memory that compose gives it", TLS_PAGE.read_text())
+    assert told is not None
+    assert int(told[1].replace(",", "")) == room_in_memory(encrypted, memory).sockets // 100 * 100
 
 
 @pytest.mark.parametrize("name", [*NodeKind, *NOT_OURS, *ENDING])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from rillcast.testing.eventually import within
+from rillcast.testing.eventually import eventually, within
+from services.signaling.app import room_in_memory
+from services.signaling.config import SignalingSettings
 from services.signaling.metrics import NODE_WAITS, SOCKETS_CLOSED
+from services.signaling.rest.adapters.json_body import MAX_BODY_BYTES
 from tests.integration.signaling.wire import WireCluster, wire_cluster
 from tests.unit.signaling.fake_nodes import ANSWER, OFFER
 
@@ -88,6 +93,62 @@ async def test_sockets_beyond_the_limit_are_answered_503() -> None:
             async with c.client():
                 pass
     assert refused.value.response.status_code == 503
+
+
+async def test_the_last_message_of_a_client_that_says_no_more_is_not_kept(c: WireCluster) -> None:
+    count, large = 10, 60_000
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(c.client()) for _ in range(count)]
+        tracemalloc.start()
+        stack.callback(tracemalloc.stop)
+        for client in clients:
+            assert await client.ask("ping", more="x" * large) == {"command": "pong"}
+        await eventually(lambda: tracemalloc.get_traced_memory()[0] < count * large / 4, 10, "messages, freed")
+
+
+async def test_by_tls_the_socket_for_which_there_is_no_memory_is_told_so_in_words() -> None:
+    little = 1
+    settings = SignalingSettings(tls_certificate="c", tls_key="k")
+    room = room_in_memory(settings.model_copy(update={"max_sockets": 20}), little)
+    async with wire_cluster(max_sockets=room.sockets) as c:
+        url = f"wss://127.0.0.1:{c.tls_port}/live/websocket"
+        async with AsyncExitStack() as stack:
+            for _ in range(room.sockets):
+                await stack.enter_async_context(connect(url, ssl=c.trust, proxy=None))
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(url, ssl=c.trust, proxy=None):
+                    pass
+    assert refused.value.response.status_code == 503
+    assert b"this instance takes no more clients" in (refused.value.response.body or b"")
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+async def test_the_largest_body_arrives_over_a_link_of_a_megabit_with_long_ways(
+    c: WireCluster,
+    encrypted: bool,
+) -> None:
+    """In the time that a round trip of 200 ms takes, the sender may have no more on its way than the server's window,
+    which is 16 KiB: the slower of the two decides."""
+    round_trip_s, window = 0.2, 16 * 1024
+    a_trip = min(window, int(1_000_000 / 8 * round_trip_s))
+    body = b'{"streamId": "slow"}'.ljust(MAX_BODY_BYTES)
+    port, trust = (c.tls_port, c.trust) if encrypted else (c.port, None)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+    token = c.credentials["ProxyAuthorization"]
+    writer.write(
+        f"POST /live/rest/v2/broadcasts/create HTTP/1.1\r\nhost: 127.0.0.1\r\nproxyauthorization: {token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+    )
+    for at in range(0, len(body), a_trip):
+        writer.write(body[at : at + a_trip])
+        await writer.drain()
+        await asyncio.sleep(round_trip_s)
+    async with within(30, "the answer"):
+        answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert b'"streamId":"slow"' in answer
 
 
 async def test_clients_are_asked_to_leave_and_their_sessions_stay_when_this_instance_drains(c: WireCluster) -> None:

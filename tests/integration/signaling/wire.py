@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import trustme
 from websockets.asyncio.client import connect
 
+from rillcast.runtime.http.certificate import KeyPair, ServerCertificate
 from rillcast.runtime.http.server import HttpServer, bind
-from services.signaling.app import http_options
+from rillcast.runtime.http.tls import TlsListener
+from services.signaling.app import http_limits, http_options
 from services.signaling.config import SignalingSettings
 from tests.unit.signaling.signaling_harness import Client, Cluster
 
@@ -20,18 +24,36 @@ class WireCluster(Cluster):
 
     def __init__(self, settings: SignalingSettings) -> None:
         super().__init__(settings)
-        self.port = 0
+        self.port = self.tls_port = 0
+        self._authority = trustme.CA()
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """Of whoever comes by TLS."""
+        context = ssl.create_default_context()
+        self._authority.configure_trust(context)
+        return context
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Serves meanwhile, with the options of the service."""
-        server = HttpServer(self.service.asgi, bind("127.0.0.1", 0, "test"), **http_options())
+        """Serves meanwhile, with the options and the limits of the service, also by TLS."""
+        listener = TlsListener(bind("127.0.0.1", 0, "test"), self._certificate())
+        server = HttpServer(
+            self.service.asgi, bind("127.0.0.1", 0, "test"), http_limits(self.settings), tls=listener, **http_options()
+        )
         await server.start()
-        self.port = server.port
+        self.port, self.tls_port = server.port, listener.sock.getsockname()[1]
         try:
             yield
         finally:
             await server.stop()
+
+    def _certificate(self) -> ServerCertificate:
+        leaf = self._authority.issue_cert("127.0.0.1")
+        shown = ServerCertificate()
+        chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+        shown.use(KeyPair(chain, leaf.private_key_pem.bytes()))
+        return shown
 
     def stranger(self, **options: Any) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5, **options)
