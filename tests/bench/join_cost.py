@@ -2,11 +2,15 @@
 
     python -m tests.bench.join_cost --base main
     python -m tests.bench.join_cost --base ../baseline --only whep --rounds 20
+    python -m tests.bench.join_cost --base ../baseline --bus clear
 
 Runs two whole clusters on one CPU, and has a crowd join both at the same rate in the same seconds. So whatever else the
 machine does makes both dearer. The time is the scheduler's, of each thread, so that neither waiting nor the work of
 other programs is in it. What a cluster uses without clients is taken off. Prints the medians of all rounds, and the
 ratio: the median of the ratios of single rounds, with their quartiles. Asserts nothing.
+
+`--bus` makes the connections to NATS of both states alike, so that what TLS costs is not taken for what the code costs.
+`--base . --bus clear --change-bus tls` shows what TLS costs.
 """
 
 from __future__ import annotations
@@ -20,9 +24,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import trustme
 from rich.console import Console
 from rich.table import Table
 
@@ -44,6 +51,16 @@ LEFT_S = 0.3
 LIVE_TIMEOUT_S = 20.0
 LITTLE_MS = 0.02
 """What a part uses less of for each client is not shown: its ratio would be noise."""
+
+
+class BusKind(StrEnum):
+    """How nodes reach NATS."""
+
+    OWN = "own"
+    """As each state of the code does by itself."""
+    CLEAR = "clear"
+    TLS = "tls"
+
 
 Clock = dict[str, float]
 """CPU seconds by the part of a cluster that used them."""
@@ -217,6 +234,17 @@ async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, c
         console.print(f"Others used {others.cores():.2f} cores meanwhile. Load: {load}.")
 
 
+def with_bus(code: Code, bus: BusKind, folder: str) -> Code:
+    """The code, of which a cluster has such a bus. `folder`: for a certificate of this side."""
+    if bus is BusKind.OWN:
+        return code
+    authority, certificate, trusted = trustme.CA(), Path(folder) / "nats.pem", Path(folder) / "ca.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    authority.cert_pem.write_to_path(trusted)
+    files = ("--certificate", str(certificate), "--authority", str(trusted))
+    return replace(code, up=(str(ROOT / "tests/bench/changed_up.py"), "--bus", bus, *files, "--"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", required=True, metavar="CODE", help="a revision of git, or a folder")
@@ -225,14 +253,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--joins", type=int, default=80, help="in each round and on each side")
     parser.add_argument("--rate", type=float, default=100.0, help="joins per second on each side")
+    parser.add_argument(
+        "--bus", type=BusKind, choices=list(BusKind), default=BusKind.OWN, help="of both states, or of the base"
+    )
+    parser.add_argument("--change-bus", type=BusKind, choices=list(BusKind), help="of the change, if it is another one")
     options = parser.parse_args()
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"no such kind: {', '.join(sorted(unknown))}")
     crowds = [Crowd(kind=kind, count=options.joins, rate=options.rate) for kind in kinds]
     with ExitStack() as stack:
+        sides = ((options.base, options.bus), (options.change, options.change_bus or options.bus))
         try:
-            codes = [stack.enter_context(code_of(what)) for what in (options.base, options.change)]
+            codes = [
+                with_bus(stack.enter_context(code_of(what)), bus, stack.enter_context(tempfile.TemporaryDirectory()))
+                for what, bus in sides
+            ]
         except Unbuilt as error:
             parser.error(str(error))
         asyncio.run(compare(codes, crowds, options.rounds, Console(width=100)))

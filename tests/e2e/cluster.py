@@ -60,6 +60,8 @@ class Code:
 
     folder: Path = ROOT
     python: str = sys.executable
+    up: tuple[str, ...] = ("-m", "rillcast.cli", "up")
+    """What Python is given to start a cluster."""
 
 
 class ClusterView:
@@ -244,7 +246,7 @@ async def _launch(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RILLCAST_")}
     with (folder / "up.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            *(code.python, "-m", "rillcast.cli", "up", "--run-dir", str(folder / "run")),
+            *(code.python, *code.up, "--run-dir", str(folder / "run")),
             *(f"--{kind}={count}" for kind, count in zip(("edges", "origins", "transcoders"), counts, strict=True)),
             *options,
             cwd=code.folder,
