@@ -125,7 +125,7 @@ class KeyframeWanted(msgspec.Struct, frozen=True, kw_only=True, tag="keyframe_wa
 
 
 class ClockSeen(msgspec.Struct, frozen=True, kw_only=True, tag="clock_seen"):
-    """A sender report of a tapped source has come."""
+    """A sender report of a tapped source has come. Without any, a guess by the arrival of its packets, each second."""
 
     source: SourceId
     ntp: int

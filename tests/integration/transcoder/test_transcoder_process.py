@@ -192,7 +192,9 @@ class Studio:
         self.edge.execute(RequestKeyframe(source=SourceId(self._source)))
 
     def clocks(self) -> list[ClockSeen]:
-        return [event for event in self.events if isinstance(event, ClockSeen)]
+        """As the publisher reports them. Until its first report comes, nodes guess by their own clock."""
+        seen = (event for event in self.events if isinstance(event, ClockSeen))
+        return [clock for clock in seen if abs(clock.ntp - NTP) < 3_600 << 32]
 
     async def _bucket(self, name: str, ttl_s: float | None) -> NatsKeyValue:
         bucket = NatsKeyValue(self.connection, name, ttl_s, storage="memory")
