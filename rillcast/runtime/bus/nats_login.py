@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from typing import Any
 
@@ -22,6 +23,9 @@ class TlsMissing(nats.errors.Error):
         return "the server does not use TLS, which the settings demand"
 
 
+_NAME = re.compile(rb"[!-9;-~]+")
+
+
 class TlsClient(Client):
     """A NATS client that sends its credentials only over TLS if the settings demand TLS. The client of nats-py would go
     on without TLS when the server says so."""
@@ -36,6 +40,17 @@ class TlsClient(Client):
         writer = getattr(self._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        """The headers of one message. nats-py finds the same, and calls a function for each character of each name.
+        Called by it for every message that comes."""
+        found: dict[str, str] = {}
+        for line in raw.split(b"\r\n"):
+            name, colon, value = line.partition(b":")
+            if colon and _NAME.fullmatch(name := name.strip()) is not None:
+                found[name.decode()] = value.strip().decode("utf-8", "replace")
+        return found
 
     def _connect_command(self) -> bytes:
         if self._demand_tls and not self._server_info.get("tls_required"):
