@@ -36,6 +36,31 @@ def test_a_name_without_a_signature_or_with_another_algorithm_is_none() -> None:
         assert ResourceSigner(b"k" * 32).read(forged, "whip", "live", "s1") is None
 
 
+def test_a_name_that_pyjwt_made_is_read() -> None:
+    claims = {"r": "whip", "a": "live", "i": "s1", "s": "a" * 32, "n": "o1"}
+
+    assert ResourceSigner(b"k" * 32).read(jwt.encode(claims, b"k" * 32), "whip", "live", "s1") == RESOURCE
+
+
+def test_no_character_of_a_name_may_be_another_one() -> None:
+    signer = ResourceSigner(b"k" * 32)
+    name = signer.name(RESOURCE)
+
+    for at, character in enumerate(name):
+        changed = name[:at] + ("B" if character != "B" else "C") + name[at + 1 :]
+        assert signer.read(changed, "whip", "live", "s1") is None
+    for changed in (name + "=", name + ".", "." + name, name[:-1], name.replace(".", "..", 1), name + "\u00e9"):
+        assert signer.read(changed, "whip", "live", "s1") is None
+
+
+def test_what_has_our_signature_and_says_nothing_is_no_resource() -> None:
+    for claims in ({}, {"r": "whip"}, {"r": 1, "a": "live", "i": "s1", "s": "s", "n": "n"}):
+        name = jwt.encode(claims, b"k" * 32, algorithm="HS256")
+        assert ResourceSigner(b"k" * 32).read(name, "whip", "live", "s1") is None
+    unsigned = jwt.encode({"r": "whip"}, b"k" * 32, headers={"kid": "k"})
+    assert ResourceSigner(b"k" * 32).read(unsigned, "whip", "live", "s1") is None
+
+
 @given(st.text(max_size=80))
 def test_no_text_is_a_resource_name_or_tag(text: str) -> None:
     signer = ResourceSigner(b"k" * 32)
