@@ -25,9 +25,13 @@ _PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 class UnrecordedTraces(trace.TracerProvider):
     """Its tracers begin a trace where none is under way, and otherwise leave the one that is as it is."""
 
-    def get_tracer(self, *arguments: Any, **named: Any) -> trace.Tracer:
+    def __init__(self) -> None:
+        self.tracer: trace.Tracer = _UnrecordedTracer()
         """The same one for all modules, since it keeps nothing."""
-        return _TRACER
+
+    def get_tracer(self, *arguments: Any, **named: Any) -> trace.Tracer:
+        """See `tracer`."""
+        return self.tracer
 
 
 class _UnrecordedTracer(trace.Tracer):
@@ -39,9 +43,6 @@ class _UnrecordedTracer(trace.Tracer):
         self, name: str, context: Context | None = None, *arguments: Any, **named: Any
     ) -> AbstractContextManager[Span]:
         return _Current(context)
-
-
-_TRACER = _UnrecordedTracer()
 
 
 class _Current:
