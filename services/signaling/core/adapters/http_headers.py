@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,6 +19,8 @@ METHODS = "GET, POST, HEAD, OPTIONS, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Accept, Origin, X-Requested-With, Content-Type, Authorization, If-Match"
 EXPOSED = "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-After, WWW-Authenticate"
 MAX_AGE_S = 1_800
+_SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+"""In every answer, unless it says otherwise by itself."""
 
 
 class HttpHeaders:
@@ -31,15 +33,14 @@ class HttpHeaders:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         scope["path"] = plain_path(scope["path"])
-        asked = Headers(scope=scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                if "origin" in asked and _for_all_sites(scope["path"]):
-                    _allow_origin(headers, preflight=scope["method"] == "OPTIONS")
+                headers = message["headers"] = list(message.get("headers", ()))
+                names = {name for name, _ in headers}
+                headers += [header for header in _SAFE if header[0] not in names]
+                if any(name == b"origin" for name, _ in scope["headers"]) and _for_all_sites(scope["path"]):
+                    _allow_origin(MutableHeaders(raw=headers), preflight=scope["method"] == "OPTIONS")
             await send(message)
 
         return await self._app(scope, receive, send_with_headers)
