@@ -44,41 +44,44 @@ class ClientReader:
 
     def read(self, connection: HTTPConnection) -> Client:
         """The client behind a request: its address, agent, and place, as far as a trusted proxy or a table tells."""
-        address = self.address(connection)
-        if not within(self._peer(connection), self._trusted):
-            self._notice_proxy(connection)
-        header = ""
-        if self._region_header and self._from_proxy(connection):
-            header = connection.headers.get(self._region_header, "").strip()
-        asked = connection.query_params.get("region", "")
-        text = str(address) if address is not None else ""
-        name, shared = self._counted(connection, text)
+        peer = self._peer(connection)
+        by_proxy = within(peer, self._trusted)
+        stranger = not by_proxy and is_forwarded(connection.headers.keys())
+        if stranger:
+            self._notice_proxy(peer)
+        address = self._named(connection, peer) if by_proxy else peer
+        header = connection.headers.get(self._region_header, "").strip() if by_proxy and self._region_header else ""
+        name, shared = self._counted(address, stranger=stranger)
         return Client(
-            address=text,
+            address="" if address is None else str(address),
             counted_as=name,
             shared=shared,
             user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
             origin=connection.headers.get("origin", "")[:MAX_ORIGIN],
-            place=self._regions.find(asked=asked, header=header, address=address),
+            place=self._regions.find(asked=connection.query_params.get("region", ""), header=header, address=address),
         )
 
     def counted(self, connection: HTTPConnection) -> tuple[str, bool]:
         """`Client.counted_as` and `Client.shared` of the client behind a request."""
-        address = self.address(connection)
-        return self._counted(connection, str(address) if address is not None else "")
+        return self._counted(self.address(connection), stranger=self.forwarded_by_stranger(connection))
 
-    def _counted(self, connection: HTTPConnection, address: str) -> tuple[str, bool]:
+    def _counted(self, address: IpAddress | None, *, stranger: bool) -> tuple[str, bool]:
         """Nobody comes from a network without limits but this machine's own programs, or a proxy that was not named.
         That one's clients have limits too, together."""
-        if is_within(address, self._unlimited):
-            behind = self.forwarded_by_stranger(connection)
-            return (f"{BEHIND} {address}", True) if behind else ("", False)
-        return counted_as(address) or NOT_NAMED, not address
+        text = "" if address is None else str(address)
+        if is_within(text, self._unlimited):
+            return (f"{BEHIND} {text}", True) if stranger else ("", False)
+        return counted_as(text) or NOT_NAMED, not text
 
     def address(self, connection: HTTPConnection) -> IpAddress | None:
         """The client's address as the outermost trusted proxy saw it, or as we see it without one. None when a trusted
         proxy does not say it: such a client gets nothing that is given by address."""
-        peer, headers = self._peer(connection), connection.headers
+        peer = self._peer(connection)
+        return self._named(connection, peer) if within(peer, self._trusted) else peer
+
+    def _named(self, connection: HTTPConnection, peer: IpAddress | None) -> IpAddress | None:
+        """The client that `peer`, a trusted proxy, names."""
+        headers = connection.headers
         said = ForwardedHeaders(
             headers.getlist("x-forwarded-for"), headers.getlist("forwarded"), headers.getlist("x-real-ip")
         )
@@ -93,25 +96,25 @@ class ClientReader:
     def prefix(self, connection: HTTPConnection) -> str:
         """What a trusted proxy took away from the beginning of the path: ``/media`` where it serves ``/media/live/…``.
         Empty where it says nothing, or no path."""
+        if not self._from_proxy(connection):
+            return ""
         said = connection.headers.get("x-forwarded-prefix", "").strip().rstrip("/")
-        return said if self._from_proxy(connection) and _PREFIX.fullmatch(said) else ""
+        return said if _PREFIX.fullmatch(said) else ""
 
     def forwarded_by_stranger(self, connection: HTTPConnection) -> bool:
         """Whether a request was forwarded, as its headers say, by somebody who is no trusted proxy. Its address is then
         that of the one who forwarded it, so nothing may be allowed because of it."""
-        return is_forwarded(connection.headers.keys()) and not self._from_proxy(connection)
+        return not self._from_proxy(connection) and is_forwarded(connection.headers.keys())
 
-    def _notice_proxy(self, connection: HTTPConnection) -> None:
+    def _notice_proxy(self, peer: IpAddress | None) -> None:
         """All clients of such a proxy count as one, and none of them can be told from another."""
-        if not self.forwarded_by_stranger(connection):
-            return
         metrics.UNDECLARED_PROXIES.inc()
         if not self._has_warned:
             self._has_warned = True
             log.warning(
                 "Requests are forwarded by somebody who is no trusted proxy, so all clients behind it count as one and "
                 "share its limits; if it is yours, name it in RILLCAST_SIGNALING_TRUSTED_PROXIES",
-                address=str(self._peer(connection)),
+                address=str(peer),
             )
 
     def _from_proxy(self, connection: HTTPConnection) -> bool:

@@ -93,7 +93,7 @@ class HttpSessions(ABC):
             reports=services.reports,
             events=services.events,
             signer=services.signer,
-            allowed=lambda request: services.changes.check(services.clients.read(request).counted_as),
+            allowed=lambda request: services.changes.check(services.clients.counted(request)[0]),
             link=self._link,
             more={"POST": self._create} if self.does is Role.PUBLISH else {},
         )
