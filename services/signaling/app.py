@@ -193,7 +193,7 @@ class Signaling:
         core = await core_room.wire(settings, node, files, BackgroundTasks())
         operators = await operators_room.wire(core, key)
         publishers = PublisherSecrets(key, wall_clock=time.time, random_bytes=token_bytes)
-        straight = [*websocket.wire(core, publishers), *whip.wire(core, key, publishers)]
+        straight = [*whip.wire(core, key, publishers), *websocket.wire(core, publishers)]
         others = [*rest.wire(core, operators), *pages.wire(core)]
         keep = partial(keep_key, secrets, key)
         if encrypted is None:

@@ -31,7 +31,7 @@ def wire(core: Core, signing_key: bytes, secrets: PublisherSecrets) -> list[Base
         changes=core.changes,
     )
     routes: list[BaseRoute] = []
-    for sessions in (Whip(services), Whep(services)):
+    for sessions in (Whep(services), Whip(services)):  # they are tried in this order, and most clients are viewers
         path = f"/{{app}}/{sessions.role}/{{stream}}"
         routes.append(Route(path, Answered(sessions.serve), methods=ANY_METHOD))
         routes.append(Route(path + "/{resource}", Answered(sessions.resources.serve), methods=ANY_METHOD))
