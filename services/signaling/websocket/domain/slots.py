@@ -78,7 +78,9 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
     @property
     def life(self) -> Life:
         """By which table its phases follow each other."""
-        return Life(self.role.value) if self.moves_from is None else Life.MOVE
+        if self.moves_from is not None:
+            return Life.MOVE
+        return Life.PUBLISH if self.role is Role.PUBLISH else Life.PLAY
 
     @property
     def has_run(self) -> bool:
