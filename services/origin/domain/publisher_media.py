@@ -47,6 +47,8 @@ class PublisherMedia:
         self._tracks: dict[TrackId, _Heard] = {}
         self._heard_at = now
         self._looked_at = now
+        self._steady = False
+        """Whether a track is: asked several times a second, and answered anew once a second."""
         self._flows_since: float | None = None
 
     @property
@@ -67,6 +69,7 @@ class PublisherMedia:
     def lay_out(self, tracks: Iterable[TrackRecord]) -> None:
         """These tracks come from new sources from now on."""
         self._tracks = {track.track: _Heard(track.kind) for track in tracks}
+        self._steady = False
         self._flows_since = None
 
     def heard(self, name: TrackId, stats: SourceStats, now: float) -> None:
@@ -84,6 +87,7 @@ class PublisherMedia:
         if track.kind is MediaKind.AUDIO and since is not None:
             sent_s = now - since - silent_s
             track.steady = came / sent_s >= STEADY_PER_S if sent_s >= _ENOUGH_S else track.steady
+            self._steady = any(other.steady for other in self._tracks.values())
         track.flows = came > 0 and silent_s < FLOWS_S
         if not any(other.flows for other in self._tracks.values()):
             self._flows_since = None
@@ -95,7 +99,7 @@ class PublisherMedia:
         counted_on, shown = now - self._heard_at, self._looked_at - self._heard_at
         if not connected:
             return counted_on
-        if any(track.steady for track in self._tracks.values()):
+        if self._steady:
             return counted_on if shown >= GAP_S else shown
         return max(0.0, shown - STILL_S)
 
