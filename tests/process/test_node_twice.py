@@ -101,7 +101,7 @@ async def test_one_that_froze_and_was_succeeded_yields_and_takes_nothing_with_it
             assert "a process that started later" in first.log
             assert "Traceback" not in first.log
             assert await site.known() == after
-            assert second.returncode is None
+            assert second.returncode is None, second.log
             assert site.gone == [before]
 
 
