@@ -79,7 +79,7 @@ class Edge:
         # what each viewer is sent of it
         self.switch = TrackSwitch(self.backlog, relays, tasks=tasks, clock=clock, relay_fill_s=settings.relay_fill_s)
         self.supplies = supplies = Supplies(stream)
-        self.stopped = stopped = StoppedLayers(relays.of_source, relays.feeds_of, self._layer_stopped, clock)
+        self.stopped = stopped = StoppedLayers(relays.of_source, relays.feeds_of, self._layers_changed, clock)
         self.allocator = StreamAllocator(
             self.backlog,
             viewers,
@@ -157,7 +157,7 @@ class Edge:
         await serve_associations(media.bus, media.node, self.associations.giver)
         await self._witness.serve(media.bus)
 
-    def _layer_stopped(self, key: str) -> None:
+    def _layers_changed(self, key: str) -> None:
         self.sessions.stream_silent(key)
 
     def report(self) -> Report:

@@ -17,8 +17,9 @@ from services.edge import metrics
 from services.edge.domain.feed import Feed
 from services.edge.ports import Clock
 
-SURE_S = 0.2
-"""For so long another layer has to have packets. The frames of slow links arrive one after the other."""
+SURE_S = 0.6
+"""For so long another layer has to have packets after a pause: longer than it takes to be silent itself. So layers with
+a picture each second, which come one after the other, have stopped at no time."""
 
 
 class StoppedLayers:
@@ -28,14 +29,14 @@ class StoppedLayers:
         self,
         feed_of: Callable[[SourceId], Feed | None],
         feeds_of: Callable[[str], list[Feed]],
-        on_stopped: Callable[[str], None],
+        on_news: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        """`feed_of`: the feed with a number of the plane. `feeds_of`: all of a stream. `on_stopped` is called with the
-        key of a stream when more of its layers have stopped than were known."""
+        """`feed_of`: the feed with a number of the plane. `feeds_of`: all of a stream. `on_news` is called with the key
+        of a stream when a layer of it is silent, and when more of its layers have stopped than were known."""
         self._feed_of = feed_of
         self._feeds_of = feeds_of
-        self._on_stopped = on_stopped
+        self._on_news = on_news
         self._clock = clock
         self._known: dict[str, frozenset[TrackId]] = {}
         """Of each stream of which a layer is silent, those that have stopped."""
@@ -50,6 +51,7 @@ class StoppedLayers:
                 if (feed := self._feed_of(source)) and feed.track.kind is MediaKind.VIDEO:
                     feed.flows_since = None
                     self._known.setdefault(feed.key, frozenset())
+                    self._on_news(feed.key)
             case SourceStarted(source=source):
                 if (feed := self._feed_of(source)) and feed.flows_since is None:
                     feed.flows_since = self._clock()
@@ -75,7 +77,7 @@ class StoppedLayers:
             self._known[key] = stopped
             if more := stopped - before:
                 metrics.LAYERS_STOPPED.inc(len(more))
-                self._on_stopped(key)
+                self._on_news(key)
 
     def _others_flow(self, feed: Feed, feeds: list[Feed]) -> bool:
         since = self._clock() - SURE_S

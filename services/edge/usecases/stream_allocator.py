@@ -231,12 +231,14 @@ class StreamAllocator:
         self._switch.begin(viewer, track, use, layers, hold=hold)
 
     def _keep_spare(self, track: SubscribedTrack, group: GroupSupply) -> None:
-        """Keep the next lower rendition at hand: when a link gets slow there is no time to open its relay. Only what
-        the publisher sends anyway; a transcoder would have to encode it."""
+        """Keep the next lower rendition at hand that comes: when a link gets slow there is no time to open its relay.
+        Only what the publisher sends anyway; a transcoder would have to encode it."""
         supplies = group.supplies
         here = track.track_of(group.live.key)
         place = next((i for i, supply in enumerate(supplies) if supply.track.track == here), 0)
-        lower = supplies[place - 1] if place > 0 and supplies[place - 1].node == group.live.record.owner else None
+        silent = {feed.track.track for feed in self._relays.feeds_of(group.live.key) if feed.flows_since is None}
+        coming = [supply for supply in supplies[:place] if supply.track.track not in silent]
+        lower = coming[-1] if coming and coming[-1].node == group.live.record.owner else None
         spare = track.spare.feed
         kept = (spare.key, spare.track.track) if spare is not None else None
         if kept != ((group.live.key, lower.track.track) if lower is not None else None):

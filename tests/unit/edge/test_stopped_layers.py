@@ -9,6 +9,7 @@ from edge_harness import AUDIO, KEY, VIDEO, Begin, World
 from rillcast.contracts.ids import TrackId
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession
+from services.edge import metrics
 
 HIGH, LOW = (
     msgspec.structs.replace(VIDEO, track=TrackId(f"v0.{rid}"), rid=rid, height=height, bitrate_bps=bitrate_bps)
@@ -114,9 +115,50 @@ async def test_a_layer_that_stops_while_the_publisher_paused_is_noticed_when_it_
     await world.pass_time(2.0, step_s=0.05)
 
     world.plane.emit(protocol.SourceStarted(source=world.source_of(LOW.track)))
-    await world.pass_time(0.4, step_s=0.05)
+    await world.pass_time(0.8, step_s=0.05)
 
     assert asked_for(world) == LOW.track
+
+
+async def test_layers_with_a_picture_each_second_have_stopped_at_no_time(world: World) -> None:
+    """Each picture comes 0.3 s after that of the other layer, and each layer is silent half a second later."""
+
+    async def second() -> None:
+        world.plane.emit(protocol.SourceStarted(source=world.source_of(LOW.track)))
+        await world.pass_time(0.3, step_s=0.05)
+        world.plane.emit(protocol.SourceStarted(source=world.source_of(HIGH.track)))
+        await world.pass_time(0.2, step_s=0.05)
+        silent(world, LOW.track)
+        await world.pass_time(0.3, step_s=0.05)
+        silent(world, HIGH.track)
+        await world.pass_time(0.2, step_s=0.05)
+
+    await watching_the_best(world)
+    silent(world, HIGH.track, LOW.track)
+    before, counted = world.plane.of(protocol.SwitchSource), metrics.LAYERS_STOPPED._value.get()
+
+    for _ in range(30):
+        await second()
+
+    assert world.plane.of(protocol.SwitchSource) == before
+    assert metrics.LAYERS_STOPPED._value.get() == counted
+
+
+async def test_when_a_layer_and_the_next_one_stop_together_a_third_one_is_looked_at(begin: Begin) -> None:
+    lowest = msgspec.structs.replace(LOW, track=TrackId("v0.q"), rid="q", height=180, bitrate_bps=150_000)
+    world = await begin()
+    await world.parent("origin-1", HIGH, LOW, lowest, AUDIO)
+    await world.live(tracks=(HIGH, LOW, lowest, AUDIO))
+    await watching_the_best(world)
+    assert lowest.track not in fed(world)
+
+    silent(world, HIGH.track, LOW.track)
+    await world.pass_time(0.1, step_s=0.05)
+    assert lowest.track in fed(world)
+    world.plane.emit(protocol.SourceStarted(source=world.source_of(lowest.track)))
+    await world.pass_time(0.8, step_s=0.05)
+
+    assert asked_for(world) == lowest.track
 
 
 async def test_silence_of_a_sound_or_of_what_is_not_known_means_nothing(world: World) -> None:

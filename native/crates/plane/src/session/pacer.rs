@@ -25,8 +25,6 @@ const LEAST_SPAN_US: u64 = 500_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     rate_bps: u64,
-    /// What the media took when the plan was made.
-    media_bps: u64,
     /// Bytes that may be sent; below 0 while too many were.
     credit: i64,
     at_us: u64,
@@ -51,12 +49,10 @@ impl Plan {
             let bytes = p.payload.len() as u64 + OVERHEAD;
             *(if p.frame == at.frame { &mut keyframe } else { &mut rest }) += bytes;
         }
-        let waited_us = now_us.saturating_sub(at.arrival_us);
-        let span_us = waited_us.max(source.media_time_us(at.ts)).max(LEAST_SPAN_US);
-        let media_bps = match source.rate_bps() {
-            // A relay that begins brings what was cached faster than it was made.
-            rate if rate > 0 && waited_us >= span_us => rate,
-            _ => (keyframe + rest) * 8_000_000 / span_us,
+        let span_us = now_us.saturating_sub(at.arrival_us).max(source.media_time_us(at.ts)).max(LEAST_SPAN_US);
+        let media_bps = match source.steady_bps(now_us) {
+            0 => (keyframe + rest) * 8_000_000 / span_us,
+            rate => rate,
         };
         let full = full && estimate_bps > 0;
         if full {
@@ -72,7 +68,7 @@ impl Plan {
         };
         let rate_bps = wanted_bps.min(room_bps).max(least(media_bps));
         let until_us = if full { now_us + FULL_US } else { now_us };
-        let pace = Pacer { rate_bps, media_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us, until_us };
+        let pace = Pacer { rate_bps, credit: keyframe as i64 + GROUP_BYTES, at_us: now_us, until_us };
         Some(Plan { pace, lasts_us: rest * 8_000_000 / (rate_bps - media_bps).max(1) })
     }
 }
@@ -85,7 +81,7 @@ fn least(media_bps: u64) -> u64 {
 impl Pacer {
     /// Time passed. Whether it is worth sending something now. `media_bps`: what the media takes by now.
     pub fn ready(&mut self, now_us: u64, media_bps: u64) -> bool {
-        let rate = self.rate_bps.max(least(media_bps.min(2 * self.media_bps)));
+        let rate = self.rate_bps.max(least(media_bps));
         let us = now_us.saturating_sub(self.at_us).min(1_000_000);
         self.credit += (rate * us / 8_000_000) as i64;
         self.at_us = now_us;

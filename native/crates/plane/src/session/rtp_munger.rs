@@ -38,19 +38,29 @@ pub struct Squeeze {
     /// What the time before is squeezed into, of what.
     into: u32,
     of: u32,
+    /// The first packet behind all that is squeezed, once it came: timestamps wrap around, and publishers' clocks jump.
+    end_seq: u64,
 }
 
 impl Squeeze {
     /// From the source's time `from` to `until`; both in RTP ticks. None if there is nothing to squeeze.
     pub fn new((from, until): (u32, u32), into: u32) -> Option<Squeeze> {
         let of = until.wrapping_sub(from);
-        (0 < of as i32).then_some(Squeeze { until, into, of })
+        (0 < of as i32).then_some(Squeeze { until, into, of, end_seq: u64::MAX })
     }
 
-    /// How far before `until` a time comes to lie.
-    fn back(&self, ts: u32) -> Option<u32> {
-        let back = self.until.wrapping_sub(ts);
-        (0 < back as i32).then(|| (u64::from(back) * u64::from(self.into) / u64::from(self.of)) as u32)
+    /// How far before `until` a packet comes to lie.
+    fn back(&self, p: &Packet) -> Option<u32> {
+        let back = self.until.wrapping_sub(p.ts);
+        let squeezed = p.seq < self.end_seq && 0 < back as i32;
+        squeezed.then(|| (u64::from(back) * u64::from(self.into) / u64::from(self.of)) as u32)
+    }
+
+    /// The newest packet is sent: from the first one that is not squeezed on, none is.
+    fn pass(&mut self, p: &Packet) {
+        if self.end_seq == u64::MAX && self.back(p).is_none() {
+            self.end_seq = p.seq;
+        }
     }
 }
 
@@ -121,12 +131,20 @@ impl RtpMunger {
 
     /// Whether `p` is sent as it comes, not caught up with.
     pub fn is_live(&self, p: &Packet) -> bool {
-        self.squeeze.is_none_or(|s| s.back(p.ts).is_none())
+        self.squeeze.is_none_or(|s| s.back(p).is_none())
+    }
+
+    /// The newest packet was sent. Once per packet and viewer.
+    #[inline]
+    pub fn passed(&mut self, p: &Packet) {
+        if let Some(squeeze) = &mut self.squeeze {
+            squeeze.pass(p);
+        }
     }
 
     /// The RTP timestamp that the viewer gets. Once per packet and viewer.
     pub fn timestamp(&self, p: &Packet) -> u32 {
-        match self.squeeze.and_then(|s| Some((s.until, s.back(p.ts)?))) {
+        match self.squeeze.and_then(|s| Some((s.until, s.back(p)?))) {
             Some((until, back)) => until.wrapping_add(self.ts_offset).wrapping_sub(back),
             None => p.ts.wrapping_add(self.ts_offset),
         }

@@ -285,6 +285,9 @@ impl SendTrack {
             self.frame_number = munger.moves(p).map(|by| vp8::frame_number(&p.payload).plus(by));
             self.last_ts = ts;
             self.last_sent_us = at.now_us;
+            if let Some(current) = &mut self.current {
+                current.passed(p);
+            }
         }
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(p.payload.len() as u32);

@@ -74,6 +74,16 @@ impl Source {
         behind > (u64::from(self.clock_rate) * BEHIND_US / 1_000_000) as i32
     }
 
+    /// The bit rate of the last second; 0 while it is unknown, or is that of a relay that brought what its parent had.
+    pub fn steady_bps(&self, now_us: u64) -> u64 {
+        let fills = self.feed == Feed::Relay && now_us < self.joined_us + FILLING_US + 1_000_000;
+        if fills {
+            0
+        } else {
+            self.rate_bps()
+        }
+    }
+
     /// From a timestamp to that of the newest packet, in µs; 0 if it is none of before.
     pub fn media_time_us(&self, from: u32) -> u64 {
         let span = self.last_ts.wrapping_sub(from) as i32;

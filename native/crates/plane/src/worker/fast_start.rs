@@ -120,9 +120,16 @@ impl Worker {
             if let Some(newer) = source.ring.keyframe().filter(|k| k.first_seq > next) {
                 t.begin(now_us, source, newer, *remb_bps);
                 next = newer.first_seq;
-            } else if !pace.ready(now_us, source.rate_bps()) {
+            } else if !pace.ready(now_us, source.steady_bps(now_us)) {
                 return self.starts.add_track(slot, track, t);
             }
+        }
+        if next < source.ring.oldest() {
+            // What it was to be sent next is forgotten: what comes after that can't be decoded.
+            self.counters.add("catch_up_overtaken");
+            (t.progress, t.pace) = (Progress::Waiting, None);
+            t.target = t.target.or(t.source);
+            return self.attach(now_us, slot, track, out);
         }
         let moment = Moment::new(now_us, self.shared.wall_ntp(now_us));
         let mut last = next;

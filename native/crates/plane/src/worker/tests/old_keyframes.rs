@@ -157,3 +157,68 @@ fn nine_seconds_of_pictures_are_caught_up_with_at_a_bounded_rate() {
     assert!(most < media_bps * 5 / 2, "{most} of {media_bps} bit/s");
     assert!(live_us > 1_000_000, "{live_us}");
 }
+
+/// Lets time pass until the viewers are live, at most so long.
+fn until_live(screen: &mut Screen, most_s: u64) -> u64 {
+    let began = screen.b.now;
+    while screen.b.worker.starts.len() > 0 {
+        screen.pass(100_000);
+        assert!(screen.b.now < began + most_s * 1_000_000, "not live after {most_s} s");
+    }
+    screen.b.now - began
+}
+
+#[test]
+fn who_comes_after_a_still_picture_began_to_move_catches_up() {
+    for late_us in [0, 60_000] {
+        let mut screen = Screen::new(1_000, false);
+        screen.show(true);
+        (screen.b.now, screen.due) = (screen.b.now + late_us, u64::MAX);
+        screen.pass(25_000_000);
+        (screen.picture, screen.due, screen.frame) = (16, screen.b.now, 750);
+        screen.pass(3_000_000);
+        screen.joins();
+        screen.pass(300_000);
+        until_live(&mut screen, 6);
+    }
+}
+
+#[test]
+fn who_is_overtaken_while_catching_up_waits_for_a_keyframe_and_is_sent_nothing_broken() {
+    let mut screen = Screen::new(60, false);
+    screen.picture = 23;
+    screen.pass(17_000_000);
+    let mut viewer = screen.joins();
+    let mut media = vec![];
+    for _ in 0..60 {
+        screen.pass(1_000_000);
+        media.extend(viewer.received(&mut screen.b).0);
+    }
+    assert_eq!(screen.b.count("catch_up_overtaken"), 1);
+    assert!(media.windows(2).all(|w| w[1].0.seq == w[0].0.seq.wrapping_add(1)), "no number is missing");
+    let keyframes = media.iter().filter(|(_, p)| p.starts_with(KEYFRAME)).count();
+    assert_eq!(keyframes, 2, "the one with which it began, and the next one");
+    until_live(&mut screen, 1);
+}
+
+#[test]
+fn timestamps_go_on_for_hours_whoever_was_caught_up() {
+    let mut screen = Screen::new(2, true);
+    screen.picture = 10;
+    screen.pass(7_000_000);
+    let mut viewer = screen.joins();
+    screen.pass(300_000);
+    until_live(&mut screen, 4);
+    viewer.received(&mut screen.b);
+    let mut before = None;
+    for _ in 0..12 {
+        screen.frame += 9_000 * 30;
+        screen.due = u64::MAX;
+        screen.show(false);
+        screen.b.pass(TICK_US);
+        let ts = viewer.received(&mut screen.b).0.last().expect("a picture").0.ts;
+        if let Some(before) = before.replace(ts) {
+            assert_eq!(ts.wrapping_sub(before), (9_000 * 30 + 1) * 3_000);
+        }
+    }
+}
