@@ -120,9 +120,17 @@ async def test_a_viewer_that_reads_nothing_loses_packets_and_holds_nobody_up() -
         await frames(viewer, 5)
 
         slow.reads.clear()
-        # More than the system keeps for a connection.
-        r.plane.execute(p.Probe(session=p.PlaneSession(watching), track=0, bitrate_bps=10_000_000, duration_ms=3_000))
+
+        async def filled() -> None:
+            """Sends more than the system keeps for a connection."""
+            probe = p.Probe(session=p.PlaneSession(watching), track=0, bitrate_bps=10_000_000, duration_ms=3_000)
+            while True:
+                r.plane.execute(probe)
+                await asyncio.sleep(3.0)
+
+        filling = asyncio.create_task(filled())
         await counted(r, "tcp_dropped")
+        filling.cancel()
         await frames(other, 30)
         slow.reads.set()
 
