@@ -20,6 +20,8 @@ from rillcast.runtime.ports import Bus
 
 NODE_HEADER, INCARNATION_HEADER = "Rillcast-Node", "Rillcast-Incarnation"
 """In the answers of /livez: whose they are."""
+AGE_HEADER = "Rillcast-Up-Seconds"
+"""There too: for how many seconds this process has been the one with its node id."""
 FIRST_TRY_S = 0.05
 """On the bus we ask twice. When a process has just died, the bus may not know it yet: then the first request goes into
 the void, and the second one is answered that nobody listens."""

@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
-from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER
+from rillcast.runtime.discovery.questions import AGE_HEADER, INCARNATION_HEADER, NODE_HEADER
 from rillcast.runtime.http.descriptors import admin_connections, lifeline_connections
 from rillcast.runtime.http.hosts import OwnHosts
 from rillcast.runtime.http.limits import HttpLimits
@@ -58,6 +58,8 @@ def admin_app(readiness: Readiness, state: State, to_us: Lifelines, names: froze
     async def livez() -> Response:
         me = to_us.info()
         headers = {NODE_HEADER: me.node, INCARNATION_HEADER: me.incarnation}
+        if (age_s := to_us.up_s()) is not None:
+            headers[AGE_HEADER] = f"{age_s:.3f}"
         return Response("ok\n", media_type="text/plain", headers=headers)
 
     @app.get("/readyz")

@@ -32,6 +32,8 @@ class Lifelines:
         """`places`: how many there may be, and how many from one address."""
         self.info = info
         """Who this node is."""
+        self.up_s: Callable[[], float | None] = lambda: None
+        """For how many seconds this process has been the one with its node id, None before it is."""
         self._places = places
         self._over = asyncio.Event()
         self._none = asyncio.Event()

@@ -263,6 +263,7 @@ class Node:
         self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
         await sole.require(bus, self.info, patience_s=settings.drain_timeout_s + sole.LEAVING_S)
         self._heartbeat = Heartbeat(bus, self.report, self._tasks, sign=self.identity.sign)
+        to_us.up_s = lambda: self._heartbeat.up_s
         resources.push_async_callback(self._heartbeat.stop)
         await others.confirm(bus, self.info, self.identity)
         await others.serve_drains(bus, self.info, self.drains, self.readiness)
@@ -282,7 +283,7 @@ class Node:
         """Become known, and learn of the others."""
         resources = self._resources
         discovery: Discovery
-        self._twins = Twins(lambda: self.info, lambda: self._heartbeat.up_s, others.exists, self._yield)
+        self._twins = Twins(lambda: self.info, lambda: self._heartbeat.up_s, others.age_of, self._yield)
         resources.push_async_callback(self._twins.close)
         if self.settings.discovery == "consul":
             # Clients over NATS don't need its client.

@@ -26,7 +26,13 @@ from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.discovery.judging import Doubt
 from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.discovery.node_watch import NodeWatch
-from rillcast.runtime.discovery.questions import INCARNATION_HEADER, NODE_HEADER, Questions, confirmation
+from rillcast.runtime.discovery.questions import (
+    AGE_HEADER,
+    INCARNATION_HEADER,
+    NODE_HEADER,
+    Questions,
+    confirmation,
+)
 from rillcast.runtime.http.descriptors import lifeline_connections
 from rillcast.runtime.ports import Bus
 from rillcast.runtime.process.draining import Draining
@@ -35,7 +41,7 @@ from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.process.sole import Twins
 
 _STARTING_RETRY_S = 1.0
-_EXISTS = aiohttp.ClientTimeout(total=2.0)
+_AGE = aiohttp.ClientTimeout(total=2.0)
 
 
 async def confirm(bus: Bus, info: NodeInfo, identity: NodeIdentity) -> None:
@@ -53,16 +59,19 @@ async def hear(bus: Bus, directory: NodeDirectory, me: NodeInfo, twins: Twins) -
     await feed_directory(bus, directory, Beats(is_signed_by), me=me, twin=twins.heard)
 
 
-async def exists(info: NodeInfo) -> bool:
-    """Whether a process answers at its admin listener as who it says that it is."""
+async def age_of(info: NodeInfo) -> float | None:
+    """For how many seconds this process has had its id, as its admin listener says at this moment. None when nobody
+    answers there as who it says that it is."""
     try:
-        async with aiohttp.ClientSession(timeout=_EXISTS, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        async with aiohttp.ClientSession(timeout=_AGE, cookie_jar=aiohttp.DummyCookieJar()) as http:
             answer = await http.get(f"http://{info.admin_address}/livez", allow_redirects=False)
-            said = answer.headers.get(NODE_HEADER), answer.headers.get(INCARNATION_HEADER)
+            headers = answer.headers
             answer.close()
+            age_s = float(headers.get(AGE_HEADER, "nan"))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-        return False
-    return said == (info.node, info.incarnation)
+        return None
+    said = headers.get(NODE_HEADER), headers.get(INCARNATION_HEADER)
+    return age_s if said == (info.node, info.incarnation) and age_s >= 0 else None
 
 
 async def serve_drains(bus: Bus, info: NodeInfo, drains: Draining, readiness: Readiness) -> None:

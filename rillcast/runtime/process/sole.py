@@ -2,7 +2,8 @@
 
 A process that starts asks whether anybody confirms to live under its id. If so, it waits a little, since its
 predecessor may be on its way out, and then it gives up in words. A predecessor that does not answer (it is dead, frozen
-or cut off) is succeeded. If it comes back to life, both hear each other's heartbeats, and the older one yields.
+or cut off) is succeeded. If it comes back to life, both hear each other's heartbeats, and the older one
+yields. A heartbeat may have waited long before it is read, so who hears one asks the other process for its age first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from enum import Enum
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import RillcastError
@@ -28,8 +30,9 @@ ASK_S = 0.4
 ASK_AGAIN_S = 0.5
 SILENT_LOOKS = 3
 """Questions without an answer, after which nobody lives there."""
-SAME_AGE_S = 2.0
-"""Two processes whose ages differ by less started together: then their incarnations decide."""
+TOGETHER_S = 0.05
+"""Two processes whose ages differ by no more than the time of one quick question started together: then their
+incarnations decide."""
 
 
 class IdTaken(NodeFault):
@@ -72,6 +75,15 @@ async def _confirmed(bus: Bus, kind: NodeKind, info: NodeInfo) -> NodeConfirmed 
     return None
 
 
+class Verdict(Enum):
+    """What follows from the ages of two processes that have one id."""
+
+    STAYS = "stays"
+    YIELDS = "yields"
+    UNKNOWN = "unknown"
+    """The question took too long for an answer. The next heartbeat leads to another one."""
+
+
 class Twins:
     """What this process does about others that have its id. One per process."""
 
@@ -79,26 +91,24 @@ class Twins:
         self,
         info: Callable[[], NodeInfo],
         up_s: Callable[[], float],
-        exists: Callable[[NodeInfo], Awaitable[bool]],
+        age_of: Callable[[NodeInfo], Awaitable[float | None]],
         yields: Callable[[IdTaken], None],
     ) -> None:
-        """`up_s`: how long this process has run. `exists`: whether that process answers at its admin listener.
-        `yields` is called once, when this process is not the one that stays."""
+        """`up_s`: for how many seconds this process has run. `age_of`: the same of that process, as its admin listener
+        says, None when nobody answers there as who it is. `yields` is called once, when this process is not the one
+        that stays."""
         self._info = info
         self._up_s = up_s
-        self._exists = exists
+        self._age_of = age_of
         self._yields = yields
         self._looking: asyncio.Task[None] | None = None
+        self._told = False
         self._over = False
 
     def heard(self, report: NodeReport) -> None:
-        """A heartbeat of another process with this id."""
-        if self._over or (self._looking is not None and not self._looking.done()):
-            return
-        if stays(self._info(), self._up_s(), report):
-            log.warning("Another process has this node id, and has to yield", incarnation=report.info.incarnation)
-            return
-        self._looking = asyncio.create_task(self._look(report.info), name="twin")
+        """A heartbeat of another process with this id. It can be made up, and it can be old."""
+        if not self._over and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(report.info), name="twin")
 
     async def close(self) -> None:
         """End the look that is under way, if there is one."""
@@ -107,22 +117,40 @@ class Twins:
             await asyncio.wait((self._looking,))
 
     async def _look(self, other: NodeInfo) -> None:
-        """A heartbeat can be made up. So the other one has to answer where it says that it listens."""
-        if await self._exists(other) and not self._over:
-            self._over = True
-            self._yields(
-                IdTaken(
-                    f"a process that started later (incarnation {other.incarnation}, at {other.admin_address}) has the "
-                    f"node id {other.node}; every node needs an id of its own"
+        before_s = self._up_s()
+        age_s = await self._age_of(other)
+        if age_s is None or self._over:
+            return
+        match judge(self._info(), (before_s, self._up_s()), other, age_s):
+            case Verdict.YIELDS:
+                self._over = True
+                self._yields(
+                    IdTaken(
+                        f"a process that stays (incarnation {other.incarnation}, at {other.admin_address}) has the "
+                        f"node id {other.node}; every node needs an id of its own"
+                    )
                 )
-            )
+            case Verdict.STAYS if not self._told:
+                self._told = True
+                log.warning("Another process has this node id, and has to yield", incarnation=other.incarnation)
+            case _:
+                pass
 
 
-def stays(me: NodeInfo, up_s: float, other: NodeReport) -> bool:
-    """Whether this process stays, and the other one has to go. Both come to the same conclusion: the younger one has
-    looked at its start whether the older one lives. One of another kind is no successor."""
-    if other.info.kind is not me.kind:
-        return up_s > other.up_s
-    if abs(up_s - other.up_s) >= SAME_AGE_S:
-        return up_s < other.up_s
-    return me.incarnation > other.info.incarnation
+def judge(me: NodeInfo, up_s: tuple[float, float], other: NodeInfo, other_up_s: float) -> Verdict:
+    """Whether this process stays, and the other one has to go. The younger one of a kind stays: it has looked at its
+    start whether the older one lives. One of another kind is no successor: there the older one stays.
+
+    `up_s`: how long this process had run when it asked the other one for its age, and when it had the answer
+    `other_up_s`. Both come to the same conclusion, however long their questions take, except that both may yield when
+    they started within `TOGETHER_S`."""
+    asked_s, answered_s = up_s
+    if asked_s > other_up_s:
+        older = True
+    elif answered_s < other_up_s:
+        older = False
+    elif answered_s - asked_s > TOGETHER_S:
+        return Verdict.UNKNOWN
+    else:
+        return Verdict.STAYS if me.incarnation > other.incarnation else Verdict.YIELDS
+    return Verdict.YIELDS if older is (me.kind is other.kind) else Verdict.STAYS

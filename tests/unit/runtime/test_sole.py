@@ -13,7 +13,7 @@ from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import NodeConfirm, NodeConfirmed, NodeInfo, NodeLoad, NodeReport
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.errors import StartError
-from rillcast.runtime.process.sole import IdTaken, Twins, require, stays
+from rillcast.runtime.process.sole import TOGETHER_S, IdTaken, Twins, Verdict, judge, require
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.eventually import within
 
@@ -74,59 +74,76 @@ async def test_one_that_does_not_answer_is_succeeded() -> None:
     await frozen.close()
 
 
-AGES = st.floats(0, 1e6, allow_nan=False)
+TIMES = st.integers(0, 10**9).map(lambda ms: ms / 1_000)
+SHORT = st.integers(0, 5_000).map(lambda ms: ms / 1_000)
 KINDS = st.sampled_from([NodeKind.EDGE, NodeKind.ORIGIN])
 
 
-@given(AGES, AGES, KINDS, KINDS)
-def test_exactly_one_of_two_stays(mine_s: float, other_s: float, kind: NodeKind, other_kind: NodeKind) -> None:
-    if mine_s == other_s and kind is not other_kind:
-        return  # they could not both have started
-    mine = stays(info("a", kind), mine_s, report("b", other_s, other_kind))
-    other = stays(info("b", other_kind), other_s, report("a", mine_s, kind))
-    assert mine is not other
+WAYS = st.tuples(SHORT, SHORT)
+"""How long a question and its answer are on their way."""
+
+
+@given(TIMES, SHORT, WAYS, WAYS, KINDS)
+def test_never_do_both_stay_and_never_do_both_yield(
+    age_s: float, apart_s: float, mine_s: tuple[float, float], others_s: tuple[float, float], other_kind: NodeKind
+) -> None:
+    mine, other = 10.0 + age_s, 10.0 + age_s + apart_s
+    me, it = info("a"), info("b", other_kind)
+    first = judge(me, (mine, mine + sum(mine_s)), it, other + mine_s[0])
+    second = judge(it, (other, other + sum(others_s)), me, mine + others_s[0])
+    if apart_s > TOGETHER_S:
+        assert {first, second} not in ({Verdict.STAYS}, {Verdict.YIELDS})
+    if apart_s > max(sum(mine_s), sum(others_s)) + 0.001:
+        assert {first, second} == {Verdict.STAYS, Verdict.YIELDS}
+
+
+def test_two_that_started_together_are_told_apart_by_their_incarnations() -> None:
+    assert judge(info("a"), (1.0, 1.01), info("b"), 1.005) is Verdict.YIELDS
+    assert judge(info("b"), (1.0, 1.01), info("a"), 1.005) is Verdict.STAYS
+    assert judge(info("b"), (1.0, 1.4), info("a"), 1.2) is Verdict.UNKNOWN
 
 
 def test_the_younger_one_of_a_kind_stays_and_the_older_one_of_two_kinds() -> None:
-    assert stays(info(), 1.0, report("other", 100.0))
-    assert not stays(info(), 100.0, report("other", 1.0))
-    assert stays(info(), 100.0, report("other", 1.0, NodeKind.ORIGIN))
-    assert not stays(info(), 1.0, report("other", 100.0, NodeKind.ORIGIN))
+    young, old, origin = (1.0, 1.01), (2.1, 2.11), NodeKind.ORIGIN
+    assert judge(info("a"), young, info("b"), 2.1) is Verdict.STAYS
+    assert judge(info("b"), old, info("a"), 1.0) is Verdict.YIELDS
+    assert judge(info("b"), old, info("a", origin), 1.0) is Verdict.STAYS
+    assert judge(info("a"), young, info("b", origin), 2.1) is Verdict.YIELDS
 
 
 class Watching:
-    def __init__(self, up_s: float, *, exists: bool = True) -> None:
+    def __init__(self, up_s: float, other_up_s: float | None) -> None:
         self.yielded: list[IdTaken] = []
         self.asked = 0
-        self._exists = exists
-        self.twins = Twins(info, lambda: up_s, self._look, self.yielded.append)
+        self._other_up_s = other_up_s
+        self.twins = Twins(info, lambda: up_s, self._age_of, self.yielded.append)
 
-    async def _look(self, _: NodeInfo) -> bool:
+    async def _age_of(self, _: NodeInfo) -> float | None:
         self.asked += 1
         await asyncio.sleep(0.1)
-        return self._exists
+        return self._other_up_s
+
+    async def hear(self, up_s: float) -> None:
+        for _ in range(5):
+            self.twins.heard(report("other", up_s))
+            await asyncio.sleep(1.0)
 
 
 async def test_the_older_one_yields_once() -> None:
-    site = Watching(100.0)
-    for _ in range(5):
-        site.twins.heard(report("other", 1.0))
-        await asyncio.sleep(1.0)
+    site = Watching(100.0, 1.0)
+    await site.hear(1.0)
     assert (len(site.yielded), site.asked) == (1, 1)
-    assert "started later (incarnation other, at 10.0.0.1:9120)" in str(site.yielded[0])
+    assert "that stays (incarnation other, at 10.0.0.1:9120)" in str(site.yielded[0])
 
 
 async def test_a_made_up_process_is_no_reason_to_yield() -> None:
-    site = Watching(100.0, exists=False)
-    for _ in range(5):
-        site.twins.heard(report("other", 1.0))
-        await asyncio.sleep(1.0)
+    site = Watching(100.0, None)
+    await site.hear(1.0)
     assert (site.yielded, site.asked) == ([], 5)
 
 
-async def test_the_one_that_stays_asks_nobody() -> None:
-    site = Watching(1.0)
-    site.twins.heard(report("other", 100.0))
-    await asyncio.sleep(1.0)
-    assert (site.yielded, site.asked) == ([], 0)
+async def test_a_heartbeat_that_waited_long_decides_nothing() -> None:
+    site = Watching(100.0, 105.0)
+    await site.hear(1.0)
+    assert site.yielded == []
     await site.twins.close()
