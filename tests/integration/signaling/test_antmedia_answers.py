@@ -1,0 +1,97 @@
+"""What a real Ant Media Server answered is what Rillcast answers, except where a table of differences says why not."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+
+from tests.integration.signaling.recorded_answers import Recorded, ask, differences, recorded, unlike
+from tests.integration.signaling.wire import WireCluster, wire_cluster
+
+EMAILS = {"console": "admin@example.invalid"}
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "console": {"userType": "ADMIN", "appNameUserType": {"system": "ADMIN"}, "firstName": "Ada", "lastName": "Min"},
+    "user": {"userType": "USER", "appNameUserType": {"system": "USER"}},
+    "ro": {"userType": "READ_ONLY", "appNameUserType": {"system": "READ_ONLY"}},
+    "old": {"userType": "ADMIN", "scope": "system"},
+    "app": {"userType": "ADMIN", "appNameUserType": {"LiveApp": "ADMIN"}},
+    "map": {"userType": "USER", "appNameUserType": {"LiveApp": "USER", "live": "READ_ONLY"}},
+}
+"""Those whose sessions ask, as they were made in between."""
+PASSWORDS = {
+    "console": "bc8849c0db20a235d7812cb2482595b0",
+    "user": "e4774cdda0793f86414e8b9140bb6db4",
+    "ro": "270c1b084f3f146eb5787075158d9c53",
+    "old": "4d0a87b63b7290cd64404e2d8098dee1",
+    "app": "532a7b8e0328a8d05a8e6258b28b9a36",
+    "map": "4d0a87b63b7290cd64404e2d8098dee1",
+}
+APPS = ("LiveApp", "WebRTCApp", "live")
+S1 = {
+    "streamId": "s1",
+    "name": "First",
+    "description": "a description",
+    "is360": True,
+    "listenerHookURL": "http://127.0.0.1:9/hook",
+}
+STEPS: dict[str, tuple[tuple[str, str, Any], ...]] = {
+    "b-get-s1": (("POST", "/LiveApp/rest/v2/broadcasts/create", S1),),
+}
+"""What has to be asked before a request, since its answer hangs on it and the recording lacks it."""
+SHAPE_ALONE = frozenset({"app-version", "m-options", "csp", "liveness", "b-count", "b-count-search", "user-list-1"})
+"""Whose values hang on the installation, or on requests that the recording lacks."""
+
+
+class Sessions:
+    """Clients by the name that the recording has for their sessions."""
+
+    def __init__(self, c: WireCluster, stack: AsyncExitStack) -> None:
+        self._c = c
+        self._stack = stack
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    async def client(self, name: str) -> httpx.AsyncClient:
+        if name not in self._clients:
+            http = await self._stack.enter_async_context(self._c.stranger())
+            self._clients[name] = http
+            if name in ACCOUNTS:
+                await self._sign_in(name, http)
+        return self._clients[name]
+
+    async def _sign_in(self, name: str, http: httpx.AsyncClient) -> None:
+        """With an account that is made by who holds the cluster's own token, unless a request has made it."""
+        signs_in = {"email": EMAILS.get(name, f"{name}@example.invalid"), "password": PASSWORDS[name]}
+        async with self._c.http() as operator:
+            await operator.post("/rest/v2/users", json={**signs_in, **ACCOUNTS[name]})
+        assert (await http.post("/rest/v2/users/authenticate", json=signs_in)).json()["success"]
+
+
+async def _unlike(sessions: Sessions, request: Recorded) -> str:
+    console = await sessions.client("console")
+    for method, path, body in STEPS.get(request.name, ()):
+        await console.request(method, path, json=body)
+    # Without a session the original lets everybody in who has the address of its host; we never do.
+    of_app = not request.path.startswith("/rest/")
+    http = await sessions.client(request.sess or ("console" if of_app else ""))
+    try:
+        answer = await ask(http, request)
+    except httpx.HTTPError as error:
+        return repr(error)
+    return unlike(request, answer, shape=request.name in SHAPE_ALONE)
+
+
+async def test_every_request_is_answered_as_by_the_original_or_stands_in_the_table_of_differences() -> None:
+    known, found = differences(), {}
+    async with wire_cluster(apps=",".join(APPS)) as c, AsyncExitStack() as stack:
+        sessions = Sessions(c, stack)
+        for request in recorded():
+            if words := await _unlike(sessions, request):
+                found[request.name] = words
+    if "SHOW" in os.environ:
+        print(f"\n{len(recorded()) - len(found)} of {len(recorded())}")
+        print("\n".join(f"{name:30} {words}" for name, words in found.items() if name not in known))
+    assert {name: words for name, words in found.items() if name not in known} == {}
+    assert sorted(known.keys() - found.keys()) == []
