@@ -69,6 +69,8 @@ RelayLevel = Annotated[int, msgspec.Meta(ge=1, le=16)]
 """How many relays lie between a node and the owner of what it is fed."""
 Few = Annotated[tuple[NodeId, ...], msgspec.Meta(max_length=8)]
 """Nodes of the relay tree, of which one message names eight at most."""
+Url = Annotated[str, msgspec.Meta(max_length=2_048)]
+"""An address that somebody else serves."""
 BackupAfterMs = Annotated[int, msgspec.Meta(ge=500, le=60_000)]
 """How long a publisher is silent before viewers are shown a backup. Silence is measured once a second."""
 BackupLongestS = Annotated[int, msgspec.Meta(ge=1, le=604_800)]

@@ -25,6 +25,7 @@ from rillcast.contracts.fields import (
     Text,
     UnixMs,
     UnixS,
+    Url,
     Word,
 )
 from rillcast.contracts.ids import (
@@ -39,7 +40,7 @@ from rillcast.contracts.ids import (
     StreamId,
     TrackId,
 )
-from rillcast.contracts.words import MediaKind, NodeKind, Role, SubscriberType
+from rillcast.contracts.words import MediaKind, NodeKind
 
 
 class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,14 +256,26 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     time_token_separator: Annotated[str, msgspec.Meta(max_length=1)] = ""
     """A character that goes between secret, subscriber id, stream id and role where codes are made from the app's
     secret, such as ``/``. Without it, as with Ant Media, ``ann`` on ``1x`` has the same codes as ``ann1`` on ``x``."""
-    webhook_authenticate_url: Annotated[str, msgspec.Meta(max_length=2_048)] = msgspec.field(
-        default="", name="webhookAuthenticateURL"
-    )
+    webhook_authenticate_url: Url = msgspec.field(default="", name="webhookAuthenticateURL")
     """If it is set, this address is asked by POST before somebody may publish. Any answer but 200, and none within 5 s,
     means no."""
-    webhook_play_auth_url: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
+    webhook_play_auth_url: Url = ""
     """If it is set, this address is asked by POST before somebody may play. Any answer but 200, and none within 5 s,
     means no."""
+    listener_hook_url: Url = msgspec.field(default="", name="listenerHookURL")
+    """Where the app's events are told by POST, such as liveStreamStarted. Empty = nowhere, except for streams that have
+    an address of their own."""
+    webhook_retry_count: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    """How often an event is told again that was not answered by the status 200. After that it is given up."""
+    webhook_retry_delay: Annotated[int, msgspec.Meta(ge=0, le=600_000)] = 1_000
+    """In milliseconds: the pause before an event is told again. Each further one is twice as long, up to a minute."""
+    webhook_content_type: Annotated[str, msgspec.Meta(max_length=100)] = "application/json"
+    """How events are written: ``application/json`` or ``application/x-www-form-urlencoded``."""
+    webhook_secret: Secret = ""
+    """If it is set, whatever is sent to the app's webhooks is signed with it (HMAC-SHA-256), so that they know who
+    sends it. It has at least 32 bytes."""
+    write_subscriber_events_to_datastore: bool = False
+    """Whether it is kept when subscribers connect and disconnect."""
     accept_only_streams_in_data_store: bool = False
     """Whether only streams may be published for which a broadcast was created by REST before."""
     hash_control_publish_enabled: bool = False
@@ -317,67 +330,14 @@ class BroadcastRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     """When it was created, in Unix milliseconds. It is set where ``expireDurationMS`` is."""
     web_rtc_viewer_limit: Limit = msgspec.field(default=-1, name="webRTCViewerLimit")
     """How many viewers the stream may have; -1 = as many as the app."""
+    listener_hook_url: Url | None = msgspec.field(default=None, name="listenerHookURL")
+    """Where the events of this stream are told, in place of the app's ``listenerHookURL``; null or empty = there."""
     backup_stream_id: MaybeStreamId | None = None
     """The backup of this stream in place of the app's ``backupStreamId``; null = that of the app, empty = none."""
     backup_after_ms: BackupAfterMs | None = None
     """In place of the app's ``backupAfterMs``; null = that of the app."""
     backup_longest_s: BackupLongestS | None = None
     """In place of the app's ``backupLongestS``; null = that of the app."""
-
-
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """One session that has a one-time token, or one of a subscriber's connections."""
-
-    session: SessionId
-    instance: NodeId
-    """The signaling process that opened the session and says when it is over; with `incarnation`."""
-    incarnation: Word
-    role: Role
-    client: Word
-    """A digest of the client's address and agent. It counts only beside the token or code that it shows again."""
-    since_ms: UnixMs
-    media_node: NodeId | None = None
-    """The origin or edge that has the session; null while none does."""
-
-
-class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A one-time token: Ant Media's Token, and who has it."""
-
-    token_id: Word
-    app: AppName
-    stream: StreamId
-    type: Role
-    expire_date: UnixS
-    """In Unix seconds: the token must be used for the first time before."""
-    room_id: Word = ""
-    """The room in which a publisher's token is good for every stream; empty = none."""
-    hold: Hold | None = None
-    """The session that uses it now."""
-    used_until_ms: UnixMs = 0
-    """It was used, and until then its client may come back; 0 = it was not used."""
-
-
-class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A subscriber of one stream: Ant Media's Subscriber, and its connections."""
-
-    app: AppName
-    stream: StreamId
-    subscriber_id: Word
-    subscriber_name: Word | None = None
-    b32_secret: Secret = ""
-    """The secret of its time-based codes, in base32; empty = they are made with the app's secret."""
-    type: SubscriberType | None = None
-    """What it may do; null = both."""
-    concurrent_connections_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
-    totp_expiry_period_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
-    """The period of its codes; 0 = that of the app."""
-    blocked_type: SubscriberType | None = None
-    blocked_until_ms: UnixMs = 0
-    """Until then it may not do what `blocked_type` says; 0 = it is not blocked."""
-    registered: bool = True
-    """False for one of which nobody knew before it came with a code of the app's secret. Its record goes with its last
-    connection."""
-    holds: tuple[Hold, ...] = ()
 
 
 class SeatRecord(msgspec.Struct, frozen=True, kw_only=True):

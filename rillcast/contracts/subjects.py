@@ -217,11 +217,11 @@ Signaling writes them anew whenever they differ."""
 BUCKET_BROADCASTS = "rillcast_broadcasts"
 """`records.BroadcastRecord`, one for each stream that something was set for, under `ids.stream_key`. They stay."""
 BUCKET_TOKENS = "rillcast_tokens"
-"""`records.TokenRecord`, one for each one-time token, under its app and a digest of the token. They stay until they are
-used up or expired."""
+"""`access_records.TokenRecord`, one for each one-time token, under its app and a digest of the token. They stay until
+they are used up or expired."""
 BUCKET_SUBSCRIBERS = "rillcast_subscribers"
-"""`records.SubscriberRecord`, one for each subscriber of a stream, under `ids.stream_key` and a digest of its id. They
-stay until they are deleted; those that nobody registered, as long as they have connections or are blocked."""
+"""`access_records.SubscriberRecord`, one for each subscriber of a stream, under `ids.stream_key` and a digest of its
+id. They stay until they are deleted; those that nobody registered, as long as they have connections or are blocked."""
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord`, one for each seat that is taken, under ``seat/<node id>``. A key lives for `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"

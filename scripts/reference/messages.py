@@ -170,7 +170,7 @@ def _buckets() -> Iterator[str]:
     for name, doc in docstrings.of_attributes(subjects).items():
         if name.startswith("BUCKET_"):
             yield f"### `{getattr(subjects, name)}`"
-            yield prose(re.sub(r"`records\.(\w+)`", lambda match: link(match[1]), doc))
+            yield prose(re.sub(r"`\w*records\.(\w+)`", lambda match: link(match[1]), doc))
     times = {name: getattr(subjects, name) for name in docstrings.of_attributes(subjects) if name.endswith("_S")}
     docs = docstrings.of_attributes(subjects)
     yield bullets(f"`{name}` is {value:g}: {docs[name]}" for name, value in times.items())

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from rillcast.contracts.access_records import Hold, SubscriberRecord, TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.records import AppSettings, Hold, SubscriberRecord, TokenRecord
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role, SubscriberType
 from rillcast.runtime.ports import Entry
 from rillcast.testing.clock import FakeClock

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from rillcast.contracts import subjects
+from rillcast.contracts.access_records import TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId, new_session_id
 from rillcast.contracts.messages import AdmitAnswer, AdmitRequest, SessionChanged
-from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
 from rillcast.runtime.discovery.judging import Gone
 from rillcast.testing.eventually import within

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from rillcast.contracts.access_records import Hold, SubscriberRecord, TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
-from rillcast.contracts.records import Hold, SubscriberRecord, TokenRecord
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.holds import (
     GRACE_MS,

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from rillcast.contracts import subjects
+from rillcast.contracts.access_records import TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.messages import SessionChanged
-from rillcast.contracts.records import TokenRecord
 from rillcast.contracts.words import EndReason, Role, SessionState
 from rillcast.testing.eventually import within
 from services.signaling.core.domain.holds import GRACE_MS

@@ -27,6 +27,8 @@ _UNSERVED: Mapping[str, tuple[object, ...]] = {
     "secureAnalyticEndpoint": _NOTHING,
 }
 """Ant Media's settings that protect something and that nothing here obeys, with the values that ask for nothing."""
+CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
+"""In which events can be written for webhooks."""
 _PROTECTS_NOTHING_HERE = frozenset({"subscriberAuthenticationKey", "s3SecretKey", "s3AccessKey"})
 """Ant Media's keys for what is not here at all."""
 _SOUNDS = re.compile(
@@ -76,10 +78,16 @@ def _bad_ice_server(settings: AppSettings) -> Iterable[str]:
 
 
 def _bad_webhooks(settings: AppSettings) -> Iterable[str]:
-    for role, name in ((Role.PUBLISH, "webhookAuthenticateURL"), (Role.PLAY, "webhookPlayAuthUrl")):
-        url = webhook_url(settings, role)
+    urls = {
+        "webhookAuthenticateURL": webhook_url(settings, Role.PUBLISH),
+        "webhookPlayAuthUrl": webhook_url(settings, Role.PLAY),
+        "listenerHookURL": settings.listener_hook_url,
+    }
+    for name, url in urls.items():
         if url and not _is_http(url):
             yield f"{name}: that is no address that begins with http:// or https:// and names a host"
+    if settings.webhook_content_type not in CONTENT_TYPES:
+        yield f"webhookContentType: one of {', '.join(CONTENT_TYPES)}"
 
 
 def _is_http(url: str) -> bool:

@@ -11,9 +11,9 @@ from itertools import filterfalse
 
 import msgspec
 
+from rillcast.contracts.access_records import Hold, SubscriberRecord, TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import NodeId, SessionId
-from rillcast.contracts.records import Hold, SubscriberRecord, TokenRecord
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.tokens import digest
 

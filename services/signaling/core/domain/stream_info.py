@@ -127,6 +127,7 @@ def created(record: BroadcastRecord) -> Broadcast:
         planned_end_date=record.planned_end_date,
         expire_duration_ms=record.expire_duration_ms,
         web_rtc_viewer_limit=record.web_rtc_viewer_limit,
+        listener_hook_url=record.listener_hook_url,
     )
 
 
@@ -157,4 +158,5 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Bro
         planned_end_date=settings.planned_end_date if settings is not None else 0,
         expire_duration_ms=settings.expire_duration_ms if settings is not None else 0,
         web_rtc_viewer_limit=settings.web_rtc_viewer_limit if settings is not None else -1,
+        listener_hook_url=settings.listener_hook_url if settings is not None else None,
     )

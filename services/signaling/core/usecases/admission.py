@@ -15,9 +15,10 @@ from typing import Protocol
 import msgspec
 
 from rillcast.cluster.shares import SharedPlaces
+from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
-from rillcast.contracts.records import AppSettings, SubscriberRecord
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import (

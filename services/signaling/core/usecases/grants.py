@@ -12,10 +12,10 @@ from typing import NoReturn, Protocol
 
 import msgspec
 
+from rillcast.contracts.access_records import Hold, SubscriberRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import NodeReport
-from rillcast.contracts.records import Hold, SubscriberRecord
 from rillcast.contracts.words import EndReason, NodeKind, Role
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.telemetry.logs import get_logger

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from rillcast.contracts.access_records import SubscriberRecord, TokenRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
-from rillcast.contracts.records import AppSettings, SubscriberRecord, TokenRecord
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import Role
 from services.signaling import metrics
 from services.signaling.core.domain import guesses

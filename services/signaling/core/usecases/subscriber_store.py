@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import msgspec
 
+from rillcast.contracts.access_records import Hold, SubscriberRecord
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId, stream_key
-from rillcast.contracts.records import Hold, SubscriberRecord
 from rillcast.contracts.subjects import BUCKET_SUBSCRIBERS
 from rillcast.contracts.words import SubscriberType
 from rillcast.runtime.ports import Entry, KeyValue

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 import msgspec
 
+from rillcast.contracts.access_records import Hold, TokenRecord
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId
-from rillcast.contracts.records import Hold, TokenRecord
 from rillcast.contracts.subjects import BUCKET_TOKENS
 from rillcast.contracts.words import Role
 from rillcast.runtime.ports import Entry, KeyValue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rillcast.contracts.records import SubscriberRecord, TokenRecord
+from rillcast.contracts.access_records import SubscriberRecord, TokenRecord
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -5,8 +5,8 @@ What is not done is answered 200 with ``success: false``, as Ant Media does.
 
 from __future__ import annotations
 
+from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.ids import is_stream_id
-from rillcast.contracts.records import SubscriberRecord
 from rillcast.contracts.words import EndReason, Role, SubscriberType
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
