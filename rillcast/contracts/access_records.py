@@ -64,3 +64,25 @@ class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     """False for one of which nobody knew before it came with a code of the app's secret. Its record goes with its last
     connection."""
     holds: tuple[Hold, ...] = ()
+
+
+class ConnectionChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscriber connected, or was there no more."""
+
+    at_ms: UnixMs
+    connected: bool
+    role: Role
+    session: SessionId
+    address: Word = ""
+    """The address of the node that had the session; empty when it was not known any more."""
+
+
+class ConnectionsRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of one subscriber's connections to one stream: its last changes, and those that are open."""
+
+    app: AppName
+    stream: StreamId
+    subscriber_id: Word
+    changes: tuple[ConnectionChange, ...] = ()
+    """The oldest first."""
+    open: tuple[Hold, ...] = ()

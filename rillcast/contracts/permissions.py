@@ -144,6 +144,7 @@ BUCKETS = (
     Bucket(subjects.BUCKET_BROADCASTS, frozenset({_SIGNALING}), frozenset({_SIGNALING, _ORIGIN, _TRANSCODER})),
     Bucket(subjects.BUCKET_TOKENS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_SUBSCRIBERS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
+    Bucket(subjects.BUCKET_CONNECTIONS, frozenset({_SIGNALING}), frozenset({_SIGNALING}), subjects.CONNECTIONS_KEPT_S),
     Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),
     Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),
     Bucket(subjects.BUCKET_SECRETS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),

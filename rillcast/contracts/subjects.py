@@ -222,6 +222,9 @@ they are used up or expired."""
 BUCKET_SUBSCRIBERS = "rillcast_subscribers"
 """`access_records.SubscriberRecord`, one for each subscriber of a stream, under `ids.stream_key` and a digest of its
 id. They stay until they are deleted; those that nobody registered, as long as they have connections or are blocked."""
+BUCKET_CONNECTIONS = "rillcast_connections"
+"""`access_records.ConnectionsRecord`, one for each subscriber of a stream whose connections are kept, under the same
+key as in `BUCKET_SUBSCRIBERS`. A key lives for `CONNECTIONS_KEPT_S` after its last change."""
 BUCKET_LICENSE = "rillcast_license"
 """`records.SeatRecord`, one for each seat that is taken, under ``seat/<node id>``. A key lives for `SEAT_LEASE_S`."""
 BUCKET_LICENSE_STATE = "rillcast_license_state"
@@ -236,5 +239,7 @@ writes them. They stay."""
 
 STREAM_LEASE_S = 6.0
 """How long a stream outlives the last write of its owner, in seconds."""
+CONNECTIONS_KEPT_S = 604_800.0
+"""How long it is kept when a subscriber connected and disconnected, in seconds."""
 SEAT_LEASE_S = 30.0
 """How long a seat outlives the last renewal by its node, in seconds; the default of the license service."""

@@ -149,14 +149,19 @@ OPERATOR_TOKENS_REFUSED = Counter(
 )
 ACCESS_RECORDS_REFUSED = Counter(
     "rillcast_signaling_access_records_refused_total",
-    "Tokens and subscribers in the store that could not be read, by kind (token, subscriber).",
+    "Tokens, subscribers and their connections in the store that could not be read, by kind (token, subscriber, "
+    "connections).",
     ["kind"],
 )
 ACCESS_RECORDS_FULL = Counter(
     "rillcast_signaling_access_records_full_total",
-    "Tokens and subscribers that were not kept because there are as many as the cluster keeps, by kind (token, "
-    "subscriber).",
+    "Tokens, subscribers and their connections that were not kept because there are as many as the cluster keeps, by "
+    "kind (token, subscriber, connections).",
     ["kind"],
+)
+CONNECTIONS_DROPPED = Counter(
+    "rillcast_signaling_connections_dropped_total",
+    "Connections of subscribers that are missing among the kept ones, since the store did not take them in.",
 )
 HOLDS_LATE = Gauge(
     "rillcast_signaling_holds_late",

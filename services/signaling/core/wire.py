@@ -45,6 +45,7 @@ from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.change_rate import ChangeRate
+from services.signaling.core.usecases.connection_log import ConnectionLog
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.held_locks import OneTimeTokens, SubscriberCodes
 from services.signaling.core.usecases.join_rate import JoinRate
@@ -85,6 +86,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     joins: Joins
     tokens: TokenStore
     subscribers: SubscriberStore
+    connections: ConnectionLog
     grants: Grants
     tally: Tally
     changes: ChangeRate
@@ -105,7 +107,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     streams, broadcasts, audience = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps, server_secret=_server_secret(settings))
     license, nodes = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory)
-    access = await _access(host, nodes, tasks)
+    access = await _access(host, nodes, tasks, apps)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
@@ -148,6 +150,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         ),
         tokens=access.tokens,
         subscribers=access.subscribers,
+        connections=access.connections,
         grants=access.grants,
         tally=PrometheusTally(),
         changes=ChangeRate(ClientRate(settings.changes_per_s_per_address, settings.change_burst_per_address), clock),
@@ -199,6 +202,7 @@ class _Access(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: TokenStore
     subscribers: SubscriberStore
+    connections: ConnectionLog
     grants: Grants
     webhook: HttpWebhook
 
@@ -214,11 +218,12 @@ class _Access(msgspec.Struct, frozen=True, kw_only=True):
         """Start what goes on beside admission."""
         host.spawn(self.tokens.run(), "tokens")
         host.spawn(self.subscribers.run(), "subscribers")
+        host.spawn(self.connections.run(), "connections of subscribers")
         host.spawn(self.grants.run(), "holds")
         host.spawn(self.webhook.keep_open(), "webhooks")
 
 
-async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks) -> _Access:
+async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, apps: AppCatalog) -> _Access:
     """Build it, and hook it into the node's life."""
     tokens = TokenStore(await host.kv(subjects.BUCKET_TOKENS))
     subscribers = SubscriberStore(await host.kv(subjects.BUCKET_SUBSCRIBERS))
@@ -232,7 +237,13 @@ async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks) -> _
     )
     host.directory.on_gone(grants.node_gone)
     subscribers.on_change(grants.subscriber_changed)
-    return _Access(tokens=tokens, subscribers=subscribers, grants=grants, webhook=HttpWebhook())
+    bucket = await host.kv(subjects.BUCKET_CONNECTIONS, subjects.CONNECTIONS_KEPT_S)
+    connections = ConnectionLog(bucket, apps, lambda node: address_of(host.directory.all(), node), tasks)
+    grants.add_ledger(connections)
+    grants.on_connected(connections.connected)
+    return _Access(
+        tokens=tokens, subscribers=subscribers, connections=connections, grants=grants, webhook=HttpWebhook()
+    )
 
 
 async def _known_before_anybody_comes(core: Core) -> None:

@@ -47,7 +47,7 @@ def wire(core: Core, operators: Operators) -> list[BaseRoute]:
         ),
         Users(operators.accounts, operators.hashes, operators.sign_in),
         Tokens(core.tokens, core.apps, core.grants),
-        Subscribers(core.subscribers, core.apps, core.grants),
+        Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
         document,
     )
     schemas = Schemas(row for table in TABLES for row in table.rows)

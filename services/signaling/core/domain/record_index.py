@@ -66,6 +66,12 @@ class RecordIndex(Generic[Record]):
             self._keys.setdefault(record.app, {}).setdefault(record.stream, {})[key] = None
             self._counts[record.app] = self._counts.get(record.app, 0) + 1
 
+    def forget(self, key: str) -> None:
+        """Nothing lies under a key any more, since the store has let it expire."""
+        before = self._records.get(key)
+        if before is not None:
+            self._drop(key, before[0])
+
     def _drop(self, key: str, record: Record) -> None:
         del self._records[key]
         of_app = self._keys[record.app]

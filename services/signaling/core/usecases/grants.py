@@ -68,7 +68,7 @@ class Held(msgspec.Struct):
     role: Role
     subscriber_id: str = ""
     """As the client said; only a time-based code proves it."""
-    entries: list[tuple[Ledger, str]] = []
+    entries: list[tuple[Ledger, str]] = msgspec.field(default_factory=list)
     """The keys under which the hold stands."""
     started: bool = False
     end: EndReason | None = None
@@ -98,6 +98,7 @@ class Grants:
         self._wall_clock = wall_clock
         self._held: dict[SessionId, Held] = {}
         self._hear_over: list[Callable[[SessionId], None]] = []
+        self._hear_connected: list[Callable[[Held, int], None]] = []
         self._late: dict[tuple[Ledger, str, SessionId], bool] = {}
 
     def __len__(self) -> int:
@@ -117,6 +118,10 @@ class Grants:
 
     def __contains__(self, session: object) -> bool:
         return session in self._held
+
+    def known(self) -> list[Held]:
+        """What is held at this moment."""
+        return list(self._held.values())
 
     # ---- the life of a session
 
@@ -171,8 +176,19 @@ class Grants:
     def connected(self, session: SessionId) -> None:
         """The session runs."""
         held = self._held.get(session)
-        if held is not None:
+        if held is not None and not held.started:
             held.started = True
+            for hears in self._hear_connected:
+                hears(held, self.now_ms())
+
+    def on_connected(self, hears: Callable[[Held, int], None]) -> None:
+        """Call this with every session that is known here as soon as it runs, and the time in Unix milliseconds. It
+        may add to the session's `Held.entries`, and must not block."""
+        self._hear_connected.append(hears)
+
+    def add_ledger(self, ledger: Ledger) -> None:
+        """Sweep this one as well."""
+        self._ledgers += (ledger,)
 
     def moved(self, old: SessionId, new: SessionId) -> None:
         """The client goes on in another session, which is being opened."""

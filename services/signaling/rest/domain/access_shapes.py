@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from rillcast.contracts.access_records import SubscriberRecord, TokenRecord
+from rillcast.contracts.access_records import ConnectionsRecord, SubscriberRecord, TokenRecord
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -34,11 +36,11 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     blocked_type: str | None
     blocked_until_unit_time_stamp_ms: int
     registered_node_ip: str | None = None
-    """Ant Media's key. Sessions are ended wherever they are, so nobody needs to know where."""
+    """The address of the node that has its oldest connection."""
     avg_video_bitrate: int = 0
     avg_audio_bitrate: int = 0
     totp_expiry_period_seconds: int
-    """Of its codes; 0 = the app's ``timeTokenPeriod``."""
+    """Of its codes, which is the app's ``timeTokenPeriod`` where nothing else was set."""
 
 
 class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -63,17 +65,52 @@ def shown_token(record: TokenRecord) -> Token:
     )
 
 
-def shown_subscriber(record: SubscriberRecord) -> Subscriber:
-    """A subscriber with its connections, without its secret."""
+def shown_subscriber(record: SubscriberRecord, *, connections: int, node_ip: str, period_s: int) -> Subscriber:
+    """A subscriber with its connections, without its secret. `period_s`: of codes, where it has no period of its
+    own."""
     return Subscriber(
         subscriber_id=record.subscriber_id,
         subscriber_name=record.subscriber_name,
         stream_id=record.stream,
         type=record.type,
-        connected=bool(record.holds),
-        current_concurrent_connections=len(record.holds),
+        connected=connections > 0,
+        current_concurrent_connections=connections,
         concurrent_connections_limit=record.concurrent_connections_limit,
         blocked_type=record.blocked_type,
         blocked_until_unit_time_stamp_ms=record.blocked_until_ms,
-        totp_expiry_period_seconds=record.totp_expiry_period_seconds,
+        registered_node_ip=node_ip or None,
+        totp_expiry_period_seconds=record.totp_expiry_period_seconds or period_s,
     )
+
+
+class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A subscriber connected, or disconnected."""
+
+    timestamp: int
+    """In Unix milliseconds."""
+    event_type: str
+    """``connected`` or ``disconnected``."""
+    instance_ip: str | None = msgspec.field(name="instanceIP")
+    """The address of the node that had the session."""
+    type: str
+    """``publish`` or ``play``."""
+    event_protocol: str = "webrtc"
+    stream_id: str
+    subscriber_id: str
+
+
+def shown_events(records: Iterable[ConnectionsRecord]) -> list[ConnectionEvent]:
+    """What is kept of connections, the oldest first."""
+    events = [
+        ConnectionEvent(
+            timestamp=change.at_ms,
+            event_type="connected" if change.connected else "disconnected",
+            instance_ip=change.address or None,
+            type=change.role.value,
+            stream_id=record.stream,
+            subscriber_id=record.subscriber_id,
+        )
+        for record in records
+        for change in record.changes
+    ]
+    return sorted(events, key=lambda event: event.timestamp)

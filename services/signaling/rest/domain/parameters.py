@@ -34,6 +34,7 @@ ExpireDate = Annotated[int, About("Until when it is good, in Unix seconds.", nam
 TokenType = Annotated[str, About("What it is for: publish or play.", name="type")]
 Room = Annotated[str, About("The room that a publisher's token is good for.", name="roomId")]
 SubscriberName = Annotated[str, About("The subscriber's id.")]
+SubscriberQuery = Annotated[str, About("Of this subscriber alone.", name="subscriberId")]
 BlockSeconds = Annotated[int, About("How long, in seconds; 0 ends the block.")]
 BlockType = Annotated[str, About("From what: publish, play or publish_play.")]
 LicenseKey = Annotated[

@@ -5,8 +5,10 @@ What is not done is answered 200 with ``success: false``, as Ant Media does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rillcast.contracts.access_records import SubscriberRecord
-from rillcast.contracts.ids import is_stream_id
+from rillcast.contracts.ids import NodeId, is_stream_id
 from rillcast.contracts.words import EndReason, Role, SubscriberType
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
@@ -15,9 +17,16 @@ from services.signaling.core.domain.holds import over
 from services.signaling.core.domain.result import Result
 from services.signaling.core.domain.totp import ENOUGH_BITS, code_at, derived_key, key_of
 from services.signaling.core.ports import Apps
+from services.signaling.core.usecases.connection_log import ConnectionLog
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.subscriber_store import MAX_SUBSCRIBER_ID, SubscriberStore
-from services.signaling.rest.domain.access_shapes import NewSubscriber, Subscriber, shown_subscriber
+from services.signaling.rest.domain.access_shapes import (
+    ConnectionEvent,
+    NewSubscriber,
+    Subscriber,
+    shown_events,
+    shown_subscriber,
+)
 from services.signaling.rest.domain.paging import page
 from services.signaling.rest.domain.parameters import (
     App,
@@ -27,6 +36,7 @@ from services.signaling.rest.domain.parameters import (
     Size,
     Stream,
     SubscriberName,
+    SubscriberQuery,
     TokenType,
 )
 
@@ -50,14 +60,41 @@ LONGEST_BLOCK_S = 3_155_760_000
 class Subscribers:
     """One per signaling instance. Every method that writes raises STORE_UNAVAILABLE."""
 
-    def __init__(self, store: SubscriberStore, apps: Apps, grants: Grants) -> None:
+    def __init__(
+        self,
+        store: SubscriberStore,
+        connections: ConnectionLog,
+        apps: Apps,
+        grants: Grants,
+        address_of: Callable[[NodeId], str],
+    ) -> None:
+        """`address_of`: a node's address, for ``registeredNodeIp``."""
         self._store = store
+        self._connections = connections
         self._apps = apps
         self._grants = grants
+        self._address_of = address_of
 
     async def list_page(self, app: App, stream: Stream, offset: Offset, size: Size) -> list[Subscriber]:
         """The subscribers of a stream, registered or not, by their id."""
-        return [shown_subscriber(record) for record in page(self._store.of_stream(app, stream), offset, size)]
+        return [self._shown(record) for record in page(self._store.of_stream(app, stream), offset, size)]
+
+    async def events(
+        self, app: App, stream: Stream, offset: Offset, size: Size, subscriber_id: SubscriberQuery = ""
+    ) -> list[ConnectionEvent]:
+        """When the stream's subscribers, or one of them, connected and disconnected, the oldest first."""
+        return list(page(shown_events(self._connections.of_stream(app, stream, subscriber_id)), offset, size))
+
+    def _shown(self, record: SubscriberRecord) -> Subscriber:
+        settings = self._apps.settings(record.app)
+        kept = self._connections.open(record.app, record.stream, record.subscriber_id)
+        holds = max((record.holds, kept), key=len)
+        return shown_subscriber(
+            record,
+            connections=len(holds),
+            node_ip=self._address_of(holds[0].media_node or holds[0].instance) if holds else "",
+            period_s=settings.time_token_period if settings is not None else 0,
+        )
 
     async def add(self, app: App, stream: Stream, body: NewSubscriber | None) -> Result:
         """Register a subscriber, or change one. Its connections and its block stay. Raises HIGH_RESOURCE_USAGE."""
@@ -74,7 +111,7 @@ class Subscribers:
                 subscriber_id=body.subscriber_id or "",
                 subscriber_name=body.subscriber_name,
                 b32_secret=body.b32_secret or "",
-                type=SubscriberType(body.type) if body.type else None,
+                type=_type_of(body),
                 concurrent_connections_limit=body.concurrent_connections_limit,
                 totp_expiry_period_seconds=body.totp_expiry_period_seconds or 0,
             )
@@ -159,7 +196,6 @@ def _wrong(body: NewSubscriber | None) -> str:
     period_s = body.totp_expiry_period_seconds
     faults = {
         BAD_SECRET: bool(body.b32_secret) and key_of(body.b32_secret or "") is None,
-        TYPES: bool(body.type) and body.type not in tuple(SubscriberType),
         f"subscriberName: at most {MAX_SUBSCRIBER_ID} characters": len(body.subscriber_name or "") > MAX_SUBSCRIBER_ID,
         f"concurrentConnectionsLimit: 1 to {MAX_CONNECTIONS}": (
             not 1 <= body.concurrent_connections_limit <= MAX_CONNECTIONS
@@ -167,6 +203,11 @@ def _wrong(body: NewSubscriber | None) -> str:
         "totpExpiryPeriodSeconds: 10 to 86400": bool(period_s) and period_s not in PERIODS_S,
     }
     return next((words for words, wrong in faults.items() if wrong), "")
+
+
+def _type_of(body: NewSubscriber) -> SubscriberType | None:
+    """As Ant Media takes it: anything but the three words is none, and is shown as none."""
+    return SubscriberType(body.type) if body.type in tuple(SubscriberType) else None
 
 
 def _no(why: str) -> Result:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
-from services.signaling.rest.adapters.endpoint import Endpoint, Table, refused
+from services.signaling.rest.adapters.endpoint import Endpoint, Table
 from services.signaling.rest.adapters.tables.guards import APP_ISSUER, APP_OPERATOR
-from services.signaling.rest.domain.access_shapes import NewSubscriber, Subscriber
+from services.signaling.rest.domain.access_shapes import ConnectionEvent, NewSubscriber, Subscriber
 from services.signaling.rest.usecases.subscribers import Subscribers
 
 ROOT = "/{app}/rest/v2/broadcasts/{stream}"
@@ -76,9 +76,9 @@ TABLE = Table(
             "GET",
             f"{ROOT}/connection-events/{{offset}}/{{size}}",
             APP_OPERATOR,
-            refused("connection events of subscribers are not kept"),
-            "Connections of subscribers in the past.",
-            answer=list[Subscriber],
+            Subscribers.events,
+            "When subscribers connected and disconnected, where ``writeSubscriberEventsToDatastore`` is set.",
+            answer=list[ConnectionEvent],
         ),
     ),
 )
