@@ -48,9 +48,10 @@ def differences() -> dict[str, str]:
     return {name: group["why"] for group in groups.values() for name in group["names"]}
 
 
-async def ask(http: httpx.AsyncClient, request: Recorded) -> httpx.Response:
-    """Ask it once. A path is sent as it was written, with its escapes."""
+async def ask(http: httpx.AsyncClient, request: Recorded, shown: str = "") -> httpx.Response:
+    """Ask it once. A path is sent as it was written, with its escapes. `shown`: in ``Authorization``, if anything."""
     options: dict[str, Any] = {}
+    shows = {"Authorization": shown} if shown else {}
     body = request.body
     if body == WHOLE_SETTINGS:
         app = request.path.rpartition("/")[2]
@@ -64,6 +65,7 @@ async def ask(http: httpx.AsyncClient, request: Recorded) -> httpx.Response:
             options = {"files": [(field, (name, b"x" * size, kind)) for field, name, kind, size in body]}
         case _:
             options = {"content": json.dumps(body).encode(), "headers": {"Content-Type": JSON}}
+    options["headers"] = shows | options.get("headers", {})
     return await http.request(request.method, request.path, **options)
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
+import jwt
 
 from tests.integration.signaling.recorded_answers import Recorded, ask, differences, recorded, unlike
 from tests.integration.signaling.wire import WireCluster, wire_cluster
@@ -37,10 +38,22 @@ S1 = {
     "is360": True,
     "listenerHookURL": "http://127.0.0.1:9/hook",
 }
+SUBSCRIBERS = "/LiveApp/rest/v2/broadcasts/s1/subscribers"
+SETTINGS = "/rest/v2/applications/settings/LiveApp"
+CODES = {"timeTokenSecretForPlay": "p" * 32, "timeTokenSecretForPublish": "q" * 32}
 STEPS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "b-get-s1": (("POST", "/LiveApp/rest/v2/broadcasts/create", S1),),
+    "sb-list-page": (
+        ("POST", SUBSCRIBERS, {"subscriberId": "usr1", "type": "publish"}),
+        ("POST", SUBSCRIBERS, {"subscriberId": "usr2", "type": "publish", "concurrentConnectionsLimit": 3}),
+    ),
+    "totp-play": (("POST", SETTINGS, CODES),),
+    "rj-bad": (("POST", SETTINGS, {"jwtControlEnabled": True, "jwtSecretKey": "j" * 32}),),
 }
 """What has to be asked before a request, since its answer hangs on it and the recording lacks it."""
+EXPIRED = jwt.encode({"exp": 1_000_000_000}, "j" * 32, algorithm="HS256")
+SHOWN = {"rj-bad": "nonsense", "rj-expired": EXPIRED}
+"""What is shown in ``Authorization`` in place of a session."""
 SHAPE_ALONE = frozenset({"app-version", "m-options", "csp", "liveness", "b-count", "b-count-search", "user-list-1"})
 """Whose values hang on the installation, or on requests that the recording lacks."""
 
@@ -75,9 +88,10 @@ async def _unlike(sessions: Sessions, request: Recorded) -> str:
         await console.request(method, path, json=body)
     # Without a session the original lets everybody in who has the address of its host; we never do.
     of_app = not request.path.startswith("/rest/")
-    http = await sessions.client(request.sess or ("console" if of_app else ""))
+    shown = SHOWN.get(request.name, "")
+    http = await sessions.client(request.sess or ("console" if of_app and not shown else ""))
     try:
-        answer = await ask(http, request)
+        answer = await ask(http, request, shown)
     except httpx.HTTPError as error:
         return repr(error)
     return unlike(request, answer, shape=request.name in SHAPE_ALONE)
