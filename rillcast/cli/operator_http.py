@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -21,6 +23,8 @@ TIMEOUT_S = 10.0
 USERS = "/rest/v2/users"
 MOST_SAID = 300
 """Characters of a refusal that are shown."""
+_MESSAGE = re.compile(r"<b>Message</b> (.*?)</p>")
+"""Where a page of HTML has its words."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,13 @@ def _sign_in(client: httpx.Client, who: Operator) -> None:
 
 
 def _said(answer: httpx.Response) -> str:
-    if answer.status_code == 403 and answer.text == "Not authenticated user":
+    page = _MESSAGE.search(answer.text)
+    words = unescape(page[1]) if page else answer.text
+    if answer.status_code == 403 and words == "Not authenticated user":
         return "it needs an operator; give --user or --token-file, or set RILLCAST_TOKEN"
     with suppress(ValueError, KeyError, TypeError):
         return str(answer.json()["message"])[:MOST_SAID]
-    return answer.text[:MOST_SAID]
+    return words[:MOST_SAID]
 
 
 def _prompted(user: str) -> str:

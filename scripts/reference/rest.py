@@ -16,6 +16,7 @@ from scripts.reference.structs import Targets, struct_section, targets_on, undoc
 from scripts.reference.type_words import in_python, named
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
 from services.signaling.rest.adapters.tables import TABLES
+from services.signaling.rest.domain.refusal import Form
 
 INTRODUCTION = """
 Ant Media Server's paths and shapes are served under `/rest/v2` and `/{app}/rest/v2`, and our own under `/rillcast/v1`.
@@ -25,6 +26,9 @@ Bodies are JSON of at most 256 KiB. Where nothing else is said, a refusal is a `
 sentence in `message`. An endpoint that is missing here is answered 404, another method 405 with the methods that there
 are in `Allow`. `GET` answers `HEAD` too.
 """
+
+
+_FORMS = {Form.RESULT: "", Form.TEXT: " (plain text)", Form.PAGE: " (HTML)"}
 
 
 def render() -> str:
@@ -58,7 +62,9 @@ def _facts(row: Endpoint[Any, Any], targets: Targets) -> Iterator[str]:
     if row.missing is None:
         yield f"Answer: {_type(row.answer, targets)}{f'; 204 {row.nothing}' if row.nothing else ''}."
     for status, refusals in sorted(row.refusals.items()):
-        reasons = "; ".join(dict.fromkeys(one.message + " (plain text)" * one.plain for one in refusals))
+        reasons = "; ".join(
+            dict.fromkeys(f"{one.message.partition(': the ')[0]}{_FORMS[one.form]}" for one in refusals)
+        )
         yield f"{status} {HTTPStatus(status).phrase}: {reasons.removesuffix('.')}."
 
 

@@ -8,10 +8,9 @@ from functools import partial
 from secrets import token_bytes
 from typing import Any, NamedTuple
 
-import msgspec
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from rillcast.contracts import subjects
@@ -21,7 +20,6 @@ from rillcast.runtime.http.descriptors import affordable_connections
 from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.memory import connections_in_memory, memory_limit
 from rillcast.runtime.http.places import UNFINISHED_BYTES
-from rillcast.runtime.http.refusals import refuse_in_words
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.http.tls import TlsListener
 from rillcast.runtime.process.entry import run_service
@@ -35,11 +33,11 @@ from services.signaling.core.adapters.http_headers import Asgi, HttpHeaders
 from services.signaling.core.adapters.kv_secret import keep_key, wait_for_key
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.region import parse_networks
-from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Host
 from services.signaling.operators import wire as operators_room
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
+from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.tls import wire as tls
 from services.signaling.websocket import wire as websocket
 from services.signaling.websocket.domain import kept_offers, outgoing
@@ -167,10 +165,12 @@ class Signaling:
         *,
         straight: list[BaseRoute],
         others: list[BaseRoute],
+        frame: Frame,
         keep_key: Callable[[], Upkeep],
         upkeep: Upkeep | None = None,
     ) -> None:
-        """`straight`: see `FrontDoor`. `keep_key`: to be run too. `upkeep`: to be run while the listener serves."""
+        """`straight`: see `FrontDoor`. `frame`: answers what no route does. `keep_key`: to be run too. `upkeep`: to be
+        run while the listener serves."""
         self.core = core
         self.operators = operators
         self.upkeep = upkeep
@@ -178,7 +178,7 @@ class Signaling:
         # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
         quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
-        refuse_in_words(app, _refusal)
+        app.add_exception_handler(HTTPException, frame.answer)
         app.router.routes.extend([*straight, *others])
         self.routes = app.routes
         self.asgi = HttpHeaders(FrontDoor(straight, app))
@@ -194,17 +194,14 @@ class Signaling:
         operators = await operators_room.wire(core, key)
         publishers = PublisherSecrets(key, wall_clock=time.time, random_bytes=token_bytes)
         straight = [*whip.wire(core, key, publishers), *websocket.wire(core, publishers)]
-        others = [*rest.wire(core, operators), *pages.wire(core)]
+        rest_room = rest.wire(core, operators)
+        others = [*rest_room.routes, *pages.wire(core)]
         keep = partial(keep_key, secrets, key)
         if encrypted is None:
-            return cls(core, operators, straight=straight, others=others, keep_key=keep)
+            return cls(core, operators, straight=straight, others=others, frame=rest_room.frame, keep_key=keep)
         tls_room = tls.wire(settings, encrypted, secrets)
         others = [*tls_room.routes, *others]
-        service = cls(core, operators, straight=straight, others=others, keep_key=keep, upkeep=tls_room.upkeep)
+        ways = {"straight": straight, "others": others}
+        service = cls(core, operators, **ways, frame=rest_room.frame, keep_key=keep, upkeep=tls_room.upkeep)
         service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
-
-
-def _refusal(status: int, sentence: str) -> Response:
-    """As handlers refuse, also where Ant Media shows a page of HTML."""
-    return Response(msgspec.json.encode(Result(success=False, message=sentence)), status, media_type="application/json")

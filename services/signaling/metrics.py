@@ -138,7 +138,7 @@ OPERATORS_REFUSED = Counter(
     "rillcast_signaling_operators_refused_total",
     "Requests to REST and status that were refused, by reason: address (not an allowed one), forwarded (by a proxy "
     "that is not trusted), host (not a name of this server), cross_site (from another site's page), content_type (a "
-    "session sends JSON only), not_authenticated, not_allowed (the role does not reach).",
+    "session does not say of which type a body is), not_authenticated, not_allowed (the role does not reach).",
     ["reason"],
 )
 OPERATOR_TOKENS_REFUSED = Counter(

@@ -77,6 +77,8 @@ def test_what_the_cluster_answers_comes_back_whole() -> None:
     ("status", "body", "sentence"),
     [
         (403, b"Not authenticated user", "answers 403: it needs an operator"),
+        (403, b"<html><p><b>Message</b> Not authenticated user</p></html>", "answers 403: it needs an operator"),
+        (403, b"<html><p><b>Message</b> it&#x27;s not from here</p></html>", "answers 403: it's not from here"),
         (403, b"not from here", "answers 403: not from here"),
         (200, b"{}", "not this version of Rillcast"),
     ],

@@ -24,14 +24,15 @@ def refuse_in_words(app: FastAPI, render: Render = plainly) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        response = render(error.status_code, _sentence(request, error))
+        response = render(error.status_code, in_words(request, error))
         response.headers.update(error.headers or {})
         return response
 
     app.add_exception_handler(HTTPException, answer)
 
 
-def _sentence(request: Request, error: HTTPException) -> str:
+def in_words(request: Request, error: HTTPException) -> str:
+    """What the router found, as a sentence."""
     match error.status_code:
         case 404:
             return "there is nothing at this address"

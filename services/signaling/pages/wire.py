@@ -15,6 +15,7 @@ def wire(core: Core) -> list[BaseRoute]:
         Route("/", pages.root, methods=["GET"]),
         Route("/operator", pages.operator, methods=["GET"]),
         Route("/static/{path:path}", pages.file, methods=["GET"]),
+        Route("/{app}", pages.app_alone, methods=["GET"]),
         Route("/{app}/", pages.app_page, methods=["GET"]),
         Route("/{app}/{page}", pages.app_page, methods=["GET"]),
     ]

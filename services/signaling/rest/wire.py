@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from starlette.routing import BaseRoute
 
@@ -9,6 +11,7 @@ from rillcast.runtime.process.version import product_version
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
+from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
@@ -26,7 +29,15 @@ from services.signaling.rest.usecases.tokens import Tokens
 from services.signaling.rest.usecases.users import Users
 
 
-def wire(core: Core, operators: Operators) -> list[BaseRoute]:
+class Rest(NamedTuple):
+    """What the room gives to the process."""
+
+    routes: list[BaseRoute]
+    frame: Frame
+    """Answers what no route of any room does."""
+
+
+def wire(core: Core, operators: Operators) -> Rest:
     """Build the room and say where it is reached."""
     version, streams, licenses = product_version(), core.streams, core.license
     document = Document()
@@ -64,4 +75,4 @@ def wire(core: Core, operators: Operators) -> list[BaseRoute]:
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
     answer_head(routes)
-    return list[BaseRoute](routes)
+    return Rest(list[BaseRoute](routes), Frame(gate))

@@ -19,6 +19,7 @@ from services.signaling.operators.domain.accounts import MAX_SESSIONS, Account, 
 from services.signaling.operators.domain.session_cookie import COOKIE, SessionCookies
 from tests.unit.signaling.fake_nodes import FakeHost
 from tests.unit.signaling.operator_sessions import PASSWORD, add_user, authenticate, sign_in
+from tests.unit.signaling.page_words import words_of
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 STATUS = "/rest/v2/authentication-status"
@@ -135,7 +136,7 @@ async def test_what_was_changed_in_a_cookie_is_refused_without_asking_the_store(
     ):
         async with c.stranger(cookies={COOKIE: value}) as http:
             answer = await http.get("/rest/v2/version")
-            assert (answer.status_code, answer.text) == (403, "Not authenticated user")
+            assert (answer.status_code, words_of(answer)) == (403, "Not authenticated user")
 
 
 async def test_without_the_store_no_session_holds_and_the_token_of_the_machine_does(c: Cluster) -> None:

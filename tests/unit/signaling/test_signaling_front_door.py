@@ -62,9 +62,9 @@ async def test_all_answers_have_the_headers_that_keep_browsers_safe(c: Cluster) 
         assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_method_that_no_room_knows_is_refused_in_words(c: Cluster) -> None:
+async def test_a_method_that_no_room_knows_is_refused(c: Cluster) -> None:
     async with c.http() as http:
         refused = await http.request("PROPFIND", "/live/whip/s1")
 
     assert refused.status_code == 405
-    assert "PROPFIND does nothing here" in refused.text
+    assert "Method Not Allowed" in refused.text

@@ -28,7 +28,8 @@ async def test_who_is_not_allowed_is_refused() -> None:
             await http.get(path)
             for path in ("/rest/v2/version", "/rillcast/v1/status", "/live/rest/v2/broadcasts/list/0/5")
         ]
-    assert [(answer.status_code, answer.text) for answer in answers] == [(403, "Not allowed IP")] * 3
+    assert [answer.status_code for answer in answers] == [403] * 3
+    assert all("Not allowed IP" in answer.text for answer in answers)
 
 
 async def test_version_and_edition(c: Cluster) -> None:
@@ -52,7 +53,7 @@ async def test_nodes_are_listed_in_pages(c: Cluster) -> None:
     assert first[0]["status"] == "alive"
     assert "dbQueryAveargeTimeMs" in first[0]
     assert negative == []
-    assert nonsense.status_code == 400
+    assert nonsense.status_code == 404
 
 
 async def test_live_streams_are_shown_as_broadcasts(c: Cluster) -> None:

@@ -36,6 +36,11 @@ async def read_body(request: Request, most: int, timeout_s: float = 10.0) -> byt
     return bytes(body)
 
 
+def has_body(request: Request) -> bool:
+    """Whether a body comes with the request, as its head says."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
 def media_type(request: Request) -> str:
     """The content type without parameters, in lower case."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,6 +1,7 @@
-"""Headers that answers get: CORS as Ant Media's for WHIP and WHEP, and for all what browsers need to be kept safe.
+"""Headers that answers get: CORS as Ant Media's for WHIP, WHEP and the REST of apps, and for all what browsers need to
+be kept safe.
 
-No other path may be read by pages of other sites: REST least of all (decision 0050).
+No other path may be read by pages of other sites: the REST of the management least of all (decision 0050).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-refe
 
 
 class HttpHeaders:
-    """ASGI middleware. Answers no request itself, and writes the paths of WHIP and WHEP as their routes have them."""
+    """ASGI middleware. Answers no request itself. Writes paths of WHIP, WHEP and REST as their routes have them."""
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
@@ -39,32 +40,40 @@ class HttpHeaders:
                 headers = message["headers"] = list(message.get("headers", ()))
                 names = {name for name, _ in headers}
                 headers += [header for header in _SAFE if header[0] not in names]
-                if any(name == b"origin" for name, _ in scope["headers"]) and _for_all_sites(scope["path"]):
-                    _allow_origin(MutableHeaders(raw=headers), preflight=scope["method"] == "OPTIONS")
+                if scope["path"].startswith(_MANAGEMENT):
+                    headers.append((b"x-frame-options", b"DENY"))
+                elif any(name == b"origin" for name, _ in scope["headers"]):
+                    _allow_origin(MutableHeaders(raw=headers), scope)
             await send(message)
 
         return await self._app(scope, receive, send_with_headers)
 
 
 def plain_path(path: str) -> str:
-    """The path of WHIP and WHEP as its route has it: people type a slash at its end, and programs put one between an
-    address that ends in a slash and a path. All other paths stay as they are."""
-    segments = [segment for segment in path.split("/") if segment]
+    """The path as its route has it. People type a slash at the end of WHIP's and WHEP's, and programs put one between
+    an address that ends in a slash and a path. Those of REST may have one slash at the end. All others stay as they
+    are."""
+    parts = path.split("/")
+    if path.startswith(_MANAGEMENT) or parts[2:3] == _REST:
+        return path[:-1] if path.endswith("/") else path
+    segments = [segment for segment in parts if segment]
     return "/" + "/".join(segments) if segments[1:2] in _JOINS and len(segments) > 2 else path
 
 
 _JOINS = (["whip"], ["whep"])
+_REST = ["rest"]
+_MANAGEMENT = "/rest/"
 
 
-def _for_all_sites(path: str) -> bool:
-    """``/{app}/whip/…`` and ``/{app}/whep/…``."""
-    return path.split("/")[2:3] in _JOINS
-
-
-def _allow_origin(headers: MutableHeaders, *, preflight: bool) -> None:
-    headers["Access-Control-Allow-Origin"] = "*"
+def _allow_origin(headers: MutableHeaders, scope: MutableMapping[str, Any]) -> None:
+    """Below ``/{app}/whip``, ``/{app}/whep`` and ``/{app}/rest``, whose clients show what they know and no cookie."""
+    below = scope["path"].split("/")[2:3]
+    if below == _REST or below in _JOINS:
+        headers["Access-Control-Allow-Origin"] = "*"
+    if below not in _JOINS:
+        return
     headers["Access-Control-Expose-Headers"] = EXPOSED
-    if preflight:
+    if scope["method"] == "OPTIONS":
         headers["Access-Control-Allow-Methods"] = METHODS
         headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
         headers["Access-Control-Max-Age"] = str(MAX_AGE_S)

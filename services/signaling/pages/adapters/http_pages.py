@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from rillcast.contracts.ids import AppName
 from services.signaling.core.ports import Apps
@@ -58,22 +59,32 @@ class Pages:
         """Answers ``/operator`` with the page on which operators sign in. It shows nothing by itself."""
         return self._page(request, "operator.html")
 
+    async def app_alone(self, request: Request) -> Response:
+        """Answers ``/{app}``, to whose page the links are relative, with the way to ``/{app}/``."""
+        app = request.path_params["app"]
+        if self._apps.settings(AppName(app)) is None:
+            raise _nothing()
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"/{app}/{query}", 302)
+
     async def app_page(self, request: Request) -> Response:
         """Answers ``/{app}/`` and ``/{app}/{page}``, or 404 where there is no such app or page."""
         name = request.path_params.get("page") or "index.html"
         if self._apps.settings(AppName(request.path_params["app"])) is None or name not in PAGES:
-            return _not_found()
+            raise _nothing()
         return self._page(request, PAGES[name])
 
     async def file(self, request: Request) -> Response:
         """Answers ``/static/{path}`` with a file of the folder, or 404."""
         found = self._files.get(request.path_params["path"])
-        return _not_found() if found is None else found.response({})
+        if found is None:
+            raise _nothing()
+        return found.response({})
 
     def _page(self, request: Request, name: str) -> Response:
         found = self._files.get(name)
         if found is None:
-            return _not_found()
+            raise _nothing()
         headers = {"Content-Security-Policy": _policy(request)}
         headers["Permissions-Policy"] = "camera=(self), microphone=(self), display-capture=(self)"
         if name != "watch.html":
@@ -91,5 +102,6 @@ def _policy(request: Request) -> str:
     )
 
 
-def _not_found() -> Response:
-    return PlainTextResponse("there is nothing here", 404)
+def _nothing() -> HTTPException:
+    """Answered as whatever has no route."""
+    return HTTPException(404)

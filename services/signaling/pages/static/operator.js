@@ -16,7 +16,9 @@ async function ask(method, path, body) {
   const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const text = await answer.text();
   const json = answer.headers.get("content-type")?.startsWith("application/json") && text ? JSON.parse(text) : null;
-  if (!answer.ok) throw Object.assign(new Error(json?.message || text || answer.statusText), { status: answer.status });
+  const page = text.startsWith("<") ? new DOMParser().parseFromString(text, "text/html").querySelector("p") : null;
+  const words = page?.textContent.replace("Message ", "");
+  if (!answer.ok) throw Object.assign(new Error(json?.message || words || text || answer.statusText), { status: answer.status });
   return json;
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, get_type_hints
 
+import msgspec
 from starlette.requests import Request
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -15,8 +16,9 @@ from services.signaling.core.domain.http_status import status_of
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.domain.answered import WithCookie
+from services.signaling.rest.domain.negotiation import JSON
 from services.signaling.rest.domain.parameters import IN_PATHS, About
-from services.signaling.rest.domain.refusal import Refusal, Refused
+from services.signaling.rest.domain.refusal import NOT_ACCEPTABLE, NOT_FOUND, UNSUPPORTED_TYPE, Form, Refusal, Refused
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
 Resource = TypeVar("Resource")
@@ -53,6 +55,10 @@ class Endpoint(Generic[Resource, Answer]):
     """What the handler returns, as it is serialized."""
     body: Any = None
     """The type of the JSON body: a `Patch`, or whatever msgspec decodes; None when no body is read."""
+    consumes: tuple[str, ...] = (JSON,)
+    """The media types of which a body may be. One without a type is taken for the first, from programs."""
+    produces: str = JSON
+    """The media type of the answer."""
     body_may_lack: bool = False
     """Whether a request without a body is answered too; the handler's ``body`` is None then."""
     nothing: str = ""
@@ -81,6 +87,18 @@ class Endpoint(Generic[Resource, Answer]):
         return self.name or self.handler.__name__
 
     @property
+    def ours(self) -> bool:
+        """Whether Ant Media has nothing of the kind."""
+        return self.path.startswith("/rillcast/")
+
+    def in_form(self, refusal: Refusal) -> Refusal:
+        """A refusal as clients of the endpoint expect it: our own has no pages."""
+        if not self.ours:
+            return refusal
+        form = Form.TEXT if refusal.form is Form.PAGE else Form.RESULT
+        return msgspec.structs.replace(refusal, form=form)
+
+    @property
     def missing(self) -> Refusal | None:
         """What every request is answered, if the endpoint is one that Ant Media has and we don't."""
         refusal: Refusal | None = getattr(self.handler, "refusal", None)
@@ -90,17 +108,23 @@ class Endpoint(Generic[Resource, Answer]):
     def refusals(self) -> dict[int, list[Refusal]]:
         """By status, with what a request may be refused."""
         about_body = _BAD_BODY if self.body is not None else ()
-        about_parameters = _BAD_PARAMETER if self._has_typed_parameters else ()
+        if not self.ours:
+            about_body = (*about_body, NOT_ACCEPTABLE)
+        about_parameters = self._bad_parameters
         found: dict[int, list[Refusal]] = {}
         own = self.errors if self.missing is None else (self.missing,)
-        for error in (*self.guard.refusals, *about_parameters, *about_body, *own):
-            refusal = error if isinstance(error, Refusal) else _refusal_of(error)
+        for error in (*self.guard.refusals, UNSUPPORTED_TYPE, *about_parameters, *about_body, *own):
+            refusal = self.in_form(error if isinstance(error, Refusal) else _refusal_of(error))
             found.setdefault(refusal.status, []).append(refusal)
         return found
 
     @property
-    def _has_typed_parameters(self) -> bool:
-        return any(base_type(annotation) is not str for name, annotation in self.parameters.items() if name != "body")
+    def _bad_parameters(self) -> tuple[Refusal, ...]:
+        typed = {name for name, kind in self.parameters.items() if name != "body" and base_type(kind) is not str}
+        if self.ours:
+            return _BAD_PARAMETER if typed else ()
+        in_query = _BAD_PARAMETER if typed - self.in_path else ()
+        return (NOT_FOUND, *in_query) if typed else ()
 
 
 @dataclass(frozen=True)
@@ -146,11 +170,18 @@ def on_wire(name: str, annotation: Any) -> str:
 
 
 def _refusal_of(code: ErrorCode) -> Refusal:
-    return Refusal(status_of(RillcastError(code, "")), _WORDS[code])
+    status = status_of(RillcastError(code, ""))
+    return Refusal(status, _WORDS[code], form_of(status))
+
+
+def form_of(status: int) -> Form:
+    """In what form Ant Media refuses with a status where it has no words of its own for that."""
+    return Form.PAGE if status in (403, 404) else Form.RESULT
 
 
 _BAD_PARAMETER = (Refusal(400, "a parameter makes no sense"),)
 _BAD_BODY = (
+    Refusal(400, "the body makes no sense", Form.TEXT),
     Refusal(400, "the body makes no sense"),
     Refusal(408, "the body did not arrive in time"),
     Refusal(413, "the body is too large"),

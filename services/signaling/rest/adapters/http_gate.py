@@ -13,7 +13,7 @@ from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.http.hosts import host_is_ours
 from services.signaling import metrics
-from services.signaling.core.adapters.http_body import media_type
+from services.signaling.core.adapters.http_body import has_body, media_type
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.region import IpAddress, IpNetwork, parse_networks, within
 from services.signaling.core.ports import Apps
@@ -21,24 +21,24 @@ from services.signaling.operators.adapters.http_credentials import Arrival, show
 from services.signaling.operators.domain.request_rules import from_our_page
 from services.signaling.operators.domain.rights import READING, Caller, Need, may
 from services.signaling.operators.usecases.doorkeeper import Doorkeeper
-from services.signaling.rest.domain.refusal import Refusal, Refused
+from services.signaling.rest.domain.refusal import Form, Refusal, Refused
 
-NOT_ALLOWED_IP = Refusal(403, "Not allowed IP", plain=True)
-NOT_AUTHENTICATED = Refusal(403, "Not authenticated user", plain=True)
-INVALID_JWT = Refusal(403, "Invalid App JWT Token", plain=True)
-NOT_ALLOWED = Refusal(403, "Not allowed to access this resource. Contact system admin", plain=True)
+NOT_ALLOWED_IP = Refusal(403, "Not allowed IP", Form.PAGE)
+NOT_AUTHENTICATED = Refusal(403, "Not authenticated user", Form.PAGE)
+INVALID_JWT = Refusal(403, "Invalid App JWT Token", Form.PAGE)
+NOT_ALLOWED = Refusal(403, "Not allowed to access this resource. Contact system admin", Form.PAGE)
 FORWARDED = Refusal(
     403,
     "a proxy sent this that is not trusted; name its address in RILLCAST_SIGNALING_TRUSTED_PROXIES",
-    plain=True,
+    Form.PAGE,
 )
 OTHER_HOST = Refusal(
     403,
     "this server does not know that it has this host name; name it in RILLCAST_SIGNALING_ALLOWED_HOSTS",
-    plain=True,
+    Form.PAGE,
 )
-OTHER_SITE = Refusal(403, "a page of another site sent this", plain=True)
-NO_JSON = Refusal(415, "the body must be application/json")
+OTHER_SITE = Refusal(403, "a page of another site sent this", Form.PAGE)
+NO_TYPE = Refusal(415, "Unsupported Media Type: the request does not say of which type its body is", Form.PAGE)
 BEFORE_ANYBODY = (NOT_ALLOWED_IP, FORWARDED, OTHER_HOST, OTHER_SITE)
 """What any request may be refused with, whoever sends it."""
 
@@ -73,6 +73,10 @@ class Gate:
             caller = await self._doorkeeper.by_session(shown_by(request))
         return self._placed(caller or Caller(), request)
 
+    async def somebody(self, request: Request) -> Caller:
+        """Lets in whoever shows something that holds, whatever it is good for."""
+        return await self._somebody(request)
+
     async def operator(self, request: Request) -> Caller:
         """Lets in who has a role of the whole server."""
         return self._may(await self._somebody(request), Need.OPERATOR, request)
@@ -100,6 +104,10 @@ class Gate:
         if settings is None:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         return caller
+
+    def has_app(self, app: str) -> bool:
+        """Whether there is such an app."""
+        return self._apps.settings(AppName(app)) is not None
 
     async def issuer_of_app(self, request: Request) -> Caller:
         """The same, for what lets clients in: who may only look does not get it, though it is asked for by GET."""
@@ -137,9 +145,8 @@ class Gate:
             return
         if not from_our_page(request.headers, authority):
             self._refuse("cross_site", OTHER_SITE)
-        has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-        if has_body and media_type(request) != "application/json":
-            self._refuse("content_type", NO_JSON)
+        if has_body(request) and not media_type(request):  # a browser may send that to other sites without asking them
+            self._refuse("content_type", NO_TYPE)
 
     def _may(self, caller: Caller, need: Need, request: Request) -> Caller:
         if not may(caller, need, request.method, request.path_params.get("app", "")):

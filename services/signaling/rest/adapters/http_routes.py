@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, HTTPException, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BeforeValidator
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
-from rillcast.contracts.errors import RillcastError
+from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling import metrics
-from services.signaling.core.adapters.http_body import BodyRefused
+from services.signaling.core.adapters.http_body import BodyRefused, has_body, media_type
 from services.signaling.core.domain.http_status import headers_of, status_of
-from services.signaling.core.domain.result import Result
 from services.signaling.core.ports import Tally
 from services.signaling.operators.domain.rights import Caller
-from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, form_of, on_wire
+from services.signaling.rest.adapters.http_answers import answer_with_cookie, json_answer, refusal_answer
+from services.signaling.rest.adapters.http_frame import NO_FRAMES
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import body_reader
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.domain.answered import WithCookie
-from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
+from services.signaling.rest.domain.negotiation import accepts
+from services.signaling.rest.domain.refusal import (
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    UNSUPPORTED_TYPE,
+    BadInput,
+    Refusal,
+    Refused,
+)
 
 Handler = Callable[..., Awaitable[Any]]
 Row = Endpoint[Any, Any]
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
@@ -91,26 +100,24 @@ class RestRoute(APIRoute):
             try:
                 response = await handler(request)
             except RequestValidationError as error:
-                response = _refusal(Refusal(400, _misread(self._row, error)))
+                response = self._refusal(_misread(self._row, error))
             except BodyRefused as error:
-                response = _refusal(Refusal(error.status, error.message))
+                response = self._refusal(Refusal(error.status, error.message))
             except RillcastError as error:
                 status = status_of(error)
-                response = _refusal(Refusal(status, error.message), headers_of(error, status))
+                headers = headers_of(error, status) | (NO_FRAMES if error.code is ErrorCode.UNKNOWN_APP else {})
+                response = self._refusal(Refusal(status, error.message, form_of(status)), headers)
             except Refused as error:
                 if isinstance(error, BadInput):
                     self._tally.refused_input(self._input)
-                response = _refusal(error.refusal)
+                response = self._refusal(error.refusal)
             metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
             return response
 
         return answer
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A 405 names the methods of all routes with that path, not of the first alone."""
-        if scope["method"] not in self.methods:
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(_methods_at(scope)))})
-        await super().handle(scope, receive, send)
+    def _refusal(self, refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+        return refusal_answer(self._row.in_form(refusal), headers)
 
 
 def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
@@ -118,14 +125,16 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
     takes = inspect.signature(handler).parameters
 
     async def guard(request: Request) -> Caller:
-        return await row.guard.admit(gate, request)
+        caller = await row.guard.admit(gate, request)
+        _negotiate(row, request)
+        return caller
 
     async def answer(**given: Any) -> Response:
         value = await handler(**{name: given[name] for name in takes})
         if isinstance(value, WithCookie):
-            return _with_cookie(value)
+            return answer_with_cookie(value)
         if value is not None:
-            return _json(value)
+            return json_answer(value)
         assert row.nothing, f"{row.method} {row.path} answers nothing, and its row does not say when"
         return Response(status_code=204)
 
@@ -153,45 +162,43 @@ def _source(row: Row, name: str, annotation: Any) -> Any:
     if said.format:
         describe["json_schema_extra"] = {"format": said.format}
     place = Path(**describe) if name in row.in_path else Query(alias=on_wire(name, annotation), **describe)
-    return Annotated[int, BeforeValidator(_whole_number), place] if kind is int else Annotated[kind, place]
+    return Annotated[int, BeforeValidator(_whole_number(said.bits)), place] if kind is int else Annotated[kind, place]
 
 
-def _whole_number(text: object) -> int:
-    """Text alone: 1.0 and true are none."""
-    return int(str(text))
+def _negotiate(row: Row, request: Request) -> None:
+    """Raises `Refused` for a body that is of another type than the row reads, and for a client that does not want what
+    the row answers."""
+    if has_body(request) and (given := media_type(request)) and given not in row.consumes:
+        raise _of_type(UNSUPPORTED_TYPE, " or ".join(row.consumes))
+    if not row.ours and not accepts(",".join(request.headers.getlist("accept")), row.produces):
+        raise _of_type(NOT_ACCEPTABLE, row.produces)
 
 
-def _misread(row: Row, error: RequestValidationError) -> str:
-    """A sentence that names what cannot be read."""
+def _of_type(refusal: Refusal, kind: str) -> Refused:
+    return Refused(msgspec.structs.replace(refusal, message=refusal.message.format(type=kind)))
+
+
+def _whole_number(bits: int) -> Callable[[object], int]:
+    """Reads text alone, since 1.0 and true are none, of numbers that have so many bits with their sign."""
+
+    def read(text: object) -> int:
+        if _NUMBER.fullmatch(str(text)) is None or not -(1 << bits - 1) <= (number := int(str(text))) < 1 << bits - 1:
+            raise ValueError("no whole number")
+        return number
+
+    return read
+
+
+def _misread(row: Row, error: RequestValidationError) -> Refusal:
+    """Names what cannot be read. Where a number should be and is none, Ant Media has nothing at all."""
     wrong = {str(one["loc"][-1]): str(one["msg"]) for one in error.errors()}
-    numbers = [on_wire(name, kind) for name, kind in row.parameters.items() if base_type(kind) is int]
+    numbers = [on_wire(name, kind) for name, kind in row.parameters.items() if base_type(kind) in (int, int | None)]
     if wrong.keys() <= set(numbers) and "missing" not in {one["type"] for one in error.errors()}:
-        return f"{' and '.join(numbers)} must be {'whole numbers' if len(numbers) > 1 else 'a whole number'}"
-    return "; ".join(f"{name}: {why}" for name, why in wrong.items())
+        return _no_number(row, numbers)
+    return Refusal(400, "; ".join(f"{name}: {why}" for name, why in wrong.items()))
 
 
-def _methods_at(scope: Scope) -> set[str]:
-    routes = [route for route in scope["router"].routes if isinstance(route, Route)]
-    return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
-
-
-def _refusal(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal as Ant Media gives it: plain text, or a `Result` in JSON."""
-    if refusal.plain:
-        response: Response = PlainTextResponse(refusal.message, refusal.status)
-    else:
-        response = _json(Result(success=False, message=refusal.message), refusal.status)
-    response.headers.update(headers or {})
-    return response
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def _with_cookie(value: WithCookie) -> Response:
-    """Never kept by anybody on the way."""
-    answer = _json(value.answer)
-    answer.headers["Set-Cookie"] = value.set_cookie
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+def _no_number(row: Row, numbers: list[str]) -> Refusal:
+    if not row.ours:
+        return NOT_FOUND
+    return Refusal(400, f"{' and '.join(numbers)} must be {'whole numbers' if len(numbers) > 1 else 'a whole number'}")

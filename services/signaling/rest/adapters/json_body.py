@@ -10,7 +10,7 @@ from starlette.requests import Request
 from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.contracts.decoding import Undecodable, decode_json
 from services.signaling.core.adapters.http_body import read_body
-from services.signaling.rest.domain.refusal import BadInput
+from services.signaling.rest.domain.refusal import BadInput, Form
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -29,6 +29,6 @@ def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[A
         try:
             return decode(body)
         except (Undecodable, PatchRefused) as error:
-            raise BadInput(str(error)) from error
+            raise BadInput(str(error), Form.TEXT) from error
 
     return read

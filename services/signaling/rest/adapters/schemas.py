@@ -19,9 +19,10 @@ from rillcast.apps.patch import Patch
 from rillcast.contracts.records import LadderRung
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint
+from services.signaling.rest.domain.negotiation import JSON
+from services.signaling.rest.domain.refusal import Form
 
 REF = "#/components/schemas/{name}"
-JSON = "application/json"
 RUNG_LIMITS = {
     "height": (MIN_HEIGHT, MAX_HEIGHT),
     "videoBitrate": (MIN_BITRATE_BPS, MAX_BITRATE_BPS),
@@ -58,12 +59,16 @@ class Schemas:
         if row.nothing:
             responses["204"] = {"description": _sentence(row.nothing)}
         for status, refusals in sorted(row.refusals.items()):
-            content = _text() if all(refusal.plain for refusal in refusals) else _content(JSON, self._of(Result))
-            if any(refusal.plain for refusal in refusals):
-                content["content"] |= _text()["content"]
+            contents = [self._refusal(refusal.form)["content"] for refusal in refusals]
+            content = {"content": {kind: schema for one in contents for kind, schema in one.items()}}
             text = "; ".join(dict.fromkeys(refusal.message for refusal in refusals))
             responses[str(status)] = {"description": _sentence(text), **content}
         return responses
+
+    def _refusal(self, form: Form) -> dict[str, Any]:
+        if form is Form.RESULT:
+            return _content(JSON, self._of(Result))
+        return _content("text/html" if form is Form.PAGE else "text/plain", {"type": "string"})
 
     def _of(self, kind: Any) -> Schema:
         return self._schemas[repr(kind)]
@@ -98,10 +103,6 @@ def _whole(kind: Any) -> Any:
 
 def _content(media_type: str, schema: Schema) -> dict[str, Any]:
     return {"content": {media_type: {"schema": schema}}}
-
-
-def _text() -> dict[str, Any]:
-    return _content("text/plain", {"type": "string"})
 
 
 def _sentence(text: str) -> str:

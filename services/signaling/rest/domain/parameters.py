@@ -18,12 +18,14 @@ class About:
     """On the wire, if that is no name for a parameter in Python."""
     format: str = ""
     """Of text, in JSON schema's words: ``date``."""
+    bits: int = 64
+    """Of a number, with its sign."""
 
 
 App = Annotated[AppName, About("The app.")]
 Stream = Annotated[StreamId, About("The stream's id.")]
-Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.")]
-Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.")]
+Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.", bits=32)]
+Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.", bits=32)]
 FirstDay = Annotated[
     str,
     About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from", format="date"),

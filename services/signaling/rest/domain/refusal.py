@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
+
+
+class Form(StrEnum):
+    """How a client is told."""
+
+    RESULT = "result"
+    """A `Result` in JSON."""
+    TEXT = "text"
+    """Plain text, as Ant Media answers what it cannot decode."""
+    PAGE = "page"
+    """A page of HTML, as Ant Media answers what does not get as far as to its handlers."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -11,8 +24,12 @@ class Refusal(msgspec.Struct, frozen=True):
     status: int
     """The status of HTTP with which the request is refused."""
     message: str
-    plain: bool = False
-    """As plain text, where Ant Media answers so; otherwise as a `Result`."""
+    form: Form = Form.RESULT
+
+
+NOT_FOUND = Refusal(404, "Not Found", Form.PAGE)
+NOT_ACCEPTABLE = Refusal(406, "Not Acceptable: the answer would be {type}", Form.PAGE)
+UNSUPPORTED_TYPE = Refusal(415, "Unsupported Media Type: the body must be {type}", Form.PAGE)
 
 
 class Refused(Exception):
@@ -27,5 +44,5 @@ class Refused(Exception):
 class BadInput(Refused):
     """The client's body makes no sense. It is answered 400 with the message, and counted."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Refusal(400, message))
+    def __init__(self, message: str, form: Form = Form.RESULT) -> None:
+        super().__init__(Refusal(400, message, form))

@@ -25,14 +25,14 @@ from services.signaling.core.ports import Broadcasts as KnownBroadcasts
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain.paging import page
 from services.signaling.rest.domain.parameters import App, Offset, Size, Stream
-from services.signaling.rest.domain.refusal import BadInput, Refusal, Refused
+from services.signaling.rest.domain.refusal import NOT_FOUND, BadInput, Refused
 from services.signaling.rest.domain.shapes import BasicStreamInfo, ShownBroadcast, basic_stream_info, shown_broadcast
 from services.signaling.rest.ports import PublishedStreams, Sessions
 
 log = get_logger(__name__)
 
 UNKNOWN = Result(success=False, message="there is no such broadcast")
-NO_SUCH_BROADCAST = Refusal(404, UNKNOWN.message, plain=True)
+NO_SUCH_BROADCAST = NOT_FOUND
 DELETED = Result(success=True, message="broadcast is deleted but could not stopped ")
 """Ant Media's words where there was nothing to stop."""
 STOPPED = Result(success=True, message="broadcast is deleted and stopped successfully")

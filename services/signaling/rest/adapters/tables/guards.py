@@ -8,7 +8,7 @@ from services.signaling.rest.adapters import http_gate
 from services.signaling.rest.adapters.endpoint import Guard
 from services.signaling.rest.adapters.http_gate import Gate
 
-_SESSIONS = (*http_gate.BEFORE_ANYBODY, http_gate.NO_JSON, ErrorCode.STORE_UNAVAILABLE)
+_SESSIONS = (*http_gate.BEFORE_ANYBODY, http_gate.NO_TYPE, ErrorCode.STORE_UNAVAILABLE)
 _REFUSALS = (*_SESSIONS, http_gate.NOT_AUTHENTICATED, http_gate.NOT_ALLOWED)
 
 ANYBODY = Guard("anybody", Gate.anybody, _SESSIONS)
