@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -16,6 +17,9 @@ import websockets
 
 from rillcast.contracts.errors import RillcastError
 from rillcast.load.description import Agreed, LocalPeer, PublishedTrack, agreed, publish_offer, view_answer, view_offer
+
+AT_ONCE = 64
+"""Sessions that are left at one time where no rate is asked for."""
 
 
 class Refused(Exception):
@@ -47,8 +51,10 @@ class JoinProtocol(Protocol):
 class HttpJoin:
     """WHEP and WHIP. For publishing, the last path segment is replaced by the stream's name."""
 
-    def __init__(self, url: str, token: str = "", connections: int = 64) -> None:
+    def __init__(self, url: str, token: str = "", connections: int = 64, leave_rate: float = 0.0) -> None:
+        """`leave_rate`: see `joining`."""
         self._url = url
+        self._leave_rate = leave_rate
         headers = {"content-type": "application/sdp"} | ({"authorization": f"Bearer {token}"} if token else {})
         # aiohttp rather than httpx: httpx's pool looks at every connection and waiting request for each request.
         self._http = aiohttp.ClientSession(
@@ -89,8 +95,7 @@ class HttpJoin:
                 return  # the server is gone, and the session with it
 
         try:
-            for start in range(0, len(self._resources), 64):
-                await asyncio.gather(*(leave(r) for r in self._resources[start : start + 64]))
+            await leave_all([partial(leave, resource) for resource in self._resources], self._leave_rate)
         finally:
             await self._http.close()
 
@@ -98,8 +103,10 @@ class HttpJoin:
 class AntMediaJoin:
     """The Ant Media WebSocket protocol, one socket per viewer."""
 
-    def __init__(self, url: str, stream: str, token: str = "") -> None:
+    def __init__(self, url: str, stream: str, token: str = "", leave_rate: float = 0.0) -> None:
+        """`leave_rate`: see `joining`."""
         self._url, self._stream, self._token = url, stream, token
+        self._leave_rate = leave_rate
         self._sockets: list[websockets.ClientConnection] = []
         self._following: list[asyncio.Task[None]] = []
         self._ended: Counter[str] = Counter()
@@ -161,17 +168,33 @@ class AntMediaJoin:
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
-        for start in range(0, len(self._sockets), 64):
-            await asyncio.gather(*(s.close() for s in self._sockets[start : start + 64]), return_exceptions=True)
+        await leave_all([socket.close for socket in self._sockets], self._leave_rate)
 
 
-def joining(url: str, stream: str, token: str) -> JoinProtocol:
-    """By the scheme: ``http(s)://…/whep/ID`` or ``ws(s)://…/websocket`` with `stream`."""
+async def leave_all(leaves: Sequence[Callable[[], Awaitable[None]]], rate: float) -> None:
+    """Leave every session, so many in a second. `rate`: see `joining`. What goes wrong at one changes nothing for the
+    others."""
+    if rate <= 0:
+        for start in range(0, len(leaves), AT_ONCE):
+            await asyncio.gather(*(leave() for leave in leaves[start : start + AT_ONCE]), return_exceptions=True)
+        return
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    leaving = []
+    for number, leave in enumerate(leaves):
+        await asyncio.sleep(began + number / rate - loop.time())
+        leaving.append(asyncio.ensure_future(leave()))
+    await asyncio.gather(*leaving, return_exceptions=True)
+
+
+def joining(url: str, stream: str, token: str, leave_rate: float = 0.0) -> JoinProtocol:
+    """By the scheme: ``http(s)://…/whep/ID`` or ``ws(s)://…/websocket`` with `stream`. `leave_rate`: how many sessions
+    are left per second in the end; 0 = `AT_ONCE`, then as many again."""
     scheme = urlsplit(url).scheme
     if scheme in ("http", "https"):
-        return HttpJoin(url, token)
+        return HttpJoin(url, token, leave_rate=leave_rate)
     if scheme in ("ws", "wss"):
         if not stream:
             raise Refused("a ws:// URL needs --stream")
-        return AntMediaJoin(url, stream, token)
+        return AntMediaJoin(url, stream, token, leave_rate)
     raise Refused(f"{url}: http, https, ws or wss expected")

@@ -3,10 +3,12 @@
     python -m tests.bench.join_calls --only whep                    # this clone
     python -m tests.bench.join_calls --only whep --save before.json
     python -m tests.bench.join_calls --only whep --against before.json
+    python -m tests.bench.join_calls --only whep --part leaving
 
 The number of calls hardly depends on what else the machine does, so a saving shows in one run. The times are those
 under a profiler, which makes small calls dearer than they are: they say where to look, and `join_cost` what it is
-worth. What the nodes do without clients in the same time is taken off. Asserts nothing.
+worth. What the nodes do without clients in the same time is taken off. `--part` profiles only until everybody is there,
+or only from then on. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import signal
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -27,7 +31,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from rillcast.load.description import Agreed, LocalPeer, PublishedTrack
 from rillcast.load.run import Run
+from rillcast.load.session import JoinProtocol, OnOffer
 from rillcast.testing.eventually import eventually
 from tests.bench.code_under_test import code_of
 from tests.bench.join_cost import KINDS, LEFT_S, Crowd, published
@@ -37,6 +43,16 @@ from tests.e2e.cluster import Cluster, Code, cluster
 ROLES = ("signaling", "edge", "origin")
 SHOWN = 40
 """Functions of each role."""
+LEAST_IDLE_S = 3.0
+"""Without clients, most is done once a second."""
+
+
+class Part(StrEnum):
+    """What of the stay of a crowd is profiled."""
+
+    ALL = "all"
+    JOINING = "joining"
+    LEAVING = "leaving"
 
 
 class Calls(msgspec.Struct):
@@ -65,25 +81,70 @@ class Nodes:
             if f"services.{role}" in _command(process)
         }
 
-    async def profile(self, crowd: Crowd | None, seconds: float = 0.0) -> tuple[dict[str, pstats.Stats], float]:
-        """What each role does while the crowd joins and leaves, or without one in so many seconds."""
+    async def profile(self, crowd: Crowd, part: Part) -> tuple[dict[str, pstats.Stats], float]:
+        """What each role does in this part of the stay of a crowd, and how many seconds it took."""
+        took_s = 0.0
+
+        def begin() -> None:
+            nonlocal took_s
+            took_s -= time.monotonic()
+            self._tell(signal.SIGUSR1)
+
+        def end() -> None:
+            nonlocal took_s
+            took_s += time.monotonic()
+            self._tell(signal.SIGUSR2)
+
+        plan = crowd.plan(self.running)
+        between: dict[Part, Callable[[], None]] = {Part.LEAVING: begin, Part.JOINING: end}
+        join_by = _Leaving(crowd.protocol(plan), between.get(part, lambda: None))
+        if part is not Part.LEAVING:
+            begin()
+        await Run(plan, publishing=crowd.kind == "whip", join_by=join_by).run(lambda phase, begun, report: None)
+        await asyncio.sleep(LEFT_S)
+        if part is not Part.JOINING:
+            end()
+        return await self._profiles(), took_s
+
+    async def profile_idle(self, seconds: float) -> dict[str, pstats.Stats]:
+        """What each role does without clients in so many seconds."""
         self._tell(signal.SIGUSR1)
-        began = time.monotonic()
-        if crowd is not None:
-            await Run(crowd.plan(self.running), publishing=crowd.kind == "whip").run(lambda phase, begun, report: None)
-        await asyncio.sleep(LEFT_S if crowd is not None else seconds)
-        took_s = time.monotonic() - began
+        await asyncio.sleep(seconds)
         self._tell(signal.SIGUSR2)
+        return await self._profiles()
+
+    async def _profiles(self) -> dict[str, pstats.Stats]:
         files = {role: self._folder / f"{role}-1" for role in ROLES}
         await eventually(lambda: all(file.exists() for file in files.values()), 30, "the profiles")
         found = {role: pstats.Stats(str(file)) for role, file in files.items()}
         for file in files.values():
             file.unlink()
-        return found, took_s
+        return found
 
     def _tell(self, number: signal.Signals) -> None:
         for pid in self._pids.values():
             psutil.Process(pid).send_signal(number)
+
+
+class _Leaving:
+    """Joins by another protocol, and calls `begins` when the crowd begins to leave."""
+
+    def __init__(self, protocol: JoinProtocol, begins: Callable[[], None]) -> None:
+        self._protocol = protocol
+        self._begins = begins
+
+    async def view(self, local: LocalPeer, on_offer: OnOffer | None = None) -> Agreed:
+        return await self._protocol.view(local, on_offer)
+
+    async def publish(self, local: LocalPeer, stream: str, tracks: Sequence[PublishedTrack]) -> Agreed:
+        return await self._protocol.publish(local, stream, tracks)
+
+    def ended(self) -> Mapping[str, int]:
+        return self._protocol.ended()
+
+    async def close(self) -> None:
+        self._begins()
+        await self._protocol.close()
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -140,7 +201,7 @@ def _total(profile: Profile) -> float:
     return sum(one.count for one in profile.values())
 
 
-async def measure(code: Code, crowd: Crowd) -> dict[str, Profile]:
+async def measure(code: Code, crowd: Crowd, part: Part) -> dict[str, Profile]:
     """By role."""
     async with AsyncExitStack() as stack:
         folder, profiles = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
@@ -148,9 +209,10 @@ async def measure(code: Code, crowd: Crowd) -> dict[str, Profile]:
         running = await stack.enter_async_context(cluster(folder, code=replace(code, up=launcher), as_shipped=True))
         await stack.enter_async_context(published(running))
         nodes = Nodes(running, profiles)
-        await nodes.profile(msgspec.structs.replace(crowd, count=20))
-        busy, busy_s = await nodes.profile(crowd)
-        idle, idle_s = await nodes.profile(None, busy_s)
+        await nodes.profile(msgspec.structs.replace(crowd, count=20), part)
+        busy, busy_s = await nodes.profile(crowd, part)
+        idle_s = max(busy_s, LEAST_IDLE_S)
+        idle = await nodes.profile_idle(idle_s)
         return {role: each(busy[role], idle[role], busy_s / idle_s, crowd.count) for role in ROLES}
 
 
@@ -159,13 +221,14 @@ def main() -> None:
     parser.add_argument("--code", default=str(ROOT), help="a folder, or a revision of git")
     parser.add_argument("--only", default="whep", choices=list(KINDS))
     parser.add_argument("--joins", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=50.0, help="joins per second")
+    parser.add_argument("--rate", type=float, default=50.0, help="joins per second, and leaves")
+    parser.add_argument("--part", type=Part, choices=list(Part), default=Part.ALL, help="of the stay of the crowd")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--against", type=Path, help="what an earlier run has saved")
     options = parser.parse_args()
-    crowd = Crowd(kind=options.only, count=options.joins, rate=options.rate)
+    crowd = Crowd(kind=options.only, count=options.joins, rate=options.rate, leave_rate=options.rate)
     with ExitStack() as stack:
-        found = asyncio.run(measure(stack.enter_context(code_of(options.code)), crowd))
+        found = asyncio.run(measure(stack.enter_context(code_of(options.code)), crowd, options.part))
     if options.save is not None:
         options.save.write_bytes(msgspec.json.encode(found))
     before: dict[str, Profile] = {}

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rillcast.load.run import Plan, Report, Run
-from rillcast.load.session import Refused
+from rillcast.load.session import JoinProtocol, Refused, joining
 from tests.bench.arithmetic import ratio_quartiles
 from tests.bench.code_under_test import Unbuilt, code_of
 from tests.bench.machine import ROOT, Others, halves, keep_on, thread_s
@@ -80,6 +80,8 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     rate: float
     """Joins per second."""
+    leave_rate: float = 0.0
+    """Leaves per second; 0 = as fast as they are answered."""
 
     def plan(self, running: Cluster) -> Plan:
         """The joins of one round."""
@@ -90,6 +92,10 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
         }[self.kind]
         stream = STREAM if self.kind == "websocket" else ""
         return Plan(url=url, stream=stream, count=self.count, rate=self.rate, seconds=0, video_bps=VIDEO_BPS)
+
+    def protocol(self, plan: Plan) -> JoinProtocol:
+        """How they come and go."""
+        return joining(plan.url, plan.stream, plan.token, self.leave_rate)
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -132,7 +138,8 @@ class Side:
             nonlocal joined
             joined = self.read()
 
-        result = await Run(crowd.plan(self.running), publishing=crowd.kind == "whip").run(progress)
+        plan = crowd.plan(self.running)
+        result = await Run(plan, publishing=crowd.kind == "whip", join_by=crowd.protocol(plan)).run(progress)
         await asyncio.sleep(LEFT_S)
         self.joining.append(between(before, joined))
         self.leaving.append(between(joined, self.read()))
@@ -253,6 +260,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--joins", type=int, default=80, help="in each round and on each side")
     parser.add_argument("--rate", type=float, default=100.0, help="joins per second on each side")
+    parser.add_argument("--leave-rate", type=float, default=100.0, help="leaves per second; 0 = as fast as possible")
     parser.add_argument(
         "--bus", type=BusKind, choices=list(BusKind), default=BusKind.OWN, help="of both states, or of the base"
     )
@@ -261,7 +269,7 @@ def main() -> None:
     kinds = options.only.split(",")
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"no such kind: {', '.join(sorted(unknown))}")
-    crowds = [Crowd(kind=kind, count=options.joins, rate=options.rate) for kind in kinds]
+    crowds = [Crowd(kind=kind, count=options.joins, rate=options.rate, leave_rate=options.leave_rate) for kind in kinds]
     with ExitStack() as stack:
         sides = ((options.base, options.bus), (options.change, options.change_bus or options.bus))
         try:
