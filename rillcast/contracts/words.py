@@ -50,7 +50,8 @@ class SessionState(StrEnum):
     CONNECTED = "connected"
     """ICE and DTLS are up."""
     MEDIA = "media"
-    """The first media packet was received (publisher) or sent (viewer)."""
+    """The first media packet was received (publisher) or sent (viewer). So the session is connected, which is not
+    told apart when both happen in the same moment."""
     CLOSED = "closed"
     """The session is over; the reason says why."""
 

@@ -40,9 +40,14 @@ class Outbox:
         self._sending = asyncio.Lock()
         """It is held from taking an event out to having sent it. Otherwise two senders could change the order."""
 
-    def put(self, subject: str, event: msgspec.Struct, *, again: bool = False) -> None:
+    def put(
+        self, subject: str, event: msgspec.Struct, *, again: bool = False, instead_of: msgspec.Struct | None = None
+    ) -> None:
         """Send an event soon, without waiting for it. If too many wait already, the oldest one is dropped. `again`:
-        send it a second time if the bus was interrupted about now; whoever hears it twice must not mind."""
+        send it a second time if the bus was interrupted about now; whoever hears it twice must not mind. `instead_of`:
+        an event of which this one says everything. It is not sent if it is the last one that waits."""
+        if instead_of is not None and self._waiting and self._waiting[-1][1] is instead_of:
+            self._waiting.pop()
         if again:
             self._remembered.append((self._clock(), subject, event))
         if len(self._waiting) >= MAX_WAITING_EVENTS:

@@ -223,7 +223,7 @@ class SessionChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole session."""
     subscription: Count | None = None
     """The place in `PlayRequest.subscriptions` that the height, or an end without a state, is about. None when nothing
-    of this event is about a single one."""
+    of this event is about a single one. A state is of the whole session all the same."""
     reason: EndReason | None = None
     """Why the session ended, with the state CLOSED. With a subscription and no state: why this subscription ended,
     while the session goes on with the others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import SessionChanged
@@ -17,14 +19,30 @@ class SessionEvents:
     def __init__(self, node: NodeId, outbox: Outbox) -> None:
         self._node = node
         self._outbox = outbox
+        self._connected: SessionChanged | None = None
+        """The newest of the events that a session is connected."""
 
     def connected(self, viewer: Viewer) -> None:
         """ICE and DTLS are up; also after an ICE restart."""
-        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.CONNECTED))
+        self._connected = SessionChanged(session=viewer.session, node=self._node, state=SessionState.CONNECTED)
+        self._put(viewer, self._connected)
 
-    def media(self, viewer: Viewer) -> None:
-        """The first packet has left."""
-        self._put(viewer, SessionChanged(session=viewer.session, node=self._node, state=SessionState.MEDIA))
+    def media(self, viewer: Viewer, heights: Sequence[tuple[Subscription, int]] = ()) -> None:
+        """The first packet has left, and each of these streams is sent in that height. Most often this is known in the
+        moment in which the session connects, and then it is one event in all."""
+        first = heights[0] if heights else None
+        change = SessionChanged(
+            session=viewer.session,
+            node=self._node,
+            state=SessionState.MEDIA,
+            subscription=first[0].place if first else None,
+            stream_height=first[1] if first else None,
+        )
+        connected = self._connected
+        same = connected is not None and connected.session == viewer.session
+        self._put(viewer, change, instead_of=connected if same else None)
+        for subscription, height in heights[1:]:
+            self.height(viewer, subscription, height)
 
     def height(self, viewer: Viewer, subscription: Subscription, height: int) -> None:
         """The video of a stream is sent in this rendition now."""
@@ -71,5 +89,12 @@ class SessionEvents:
         )
         self._put(viewer, change, again=True)
 
-    def _put(self, viewer: Viewer, change: SessionChanged, *, again: bool = False) -> None:
-        self._outbox.put(subjects.session_changed(viewer.signaling), change, again=again)
+    def _put(
+        self,
+        viewer: Viewer,
+        change: SessionChanged,
+        *,
+        again: bool = False,
+        instead_of: SessionChanged | None = None,
+    ) -> None:
+        self._outbox.put(subjects.session_changed(viewer.signaling), change, again=again, instead_of=instead_of)

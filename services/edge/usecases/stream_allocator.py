@@ -115,7 +115,9 @@ class StreamAllocator:
         """The plane has completed a switch: `source` is what it sends now on the m-line `index`."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:
-            self._tell_height(viewer, next(s for s in viewer.subscriptions if track in s.tracks))
+            subscription = next(s for s in viewer.subscriptions if track in s.tracks)
+            if (height := self._height(subscription)) is not None:
+                self._events.height(viewer, subscription, height)
 
     # ------------------------------------------------------------ what the client wants
 
@@ -148,20 +150,19 @@ class StreamAllocator:
         link = self._link(viewer, None)
         return max((selector.room_bps(link, self._clock()) for selector in selectors), default=0) or link.sent_bps
 
-    def tell_heights(self, viewer: Viewer) -> None:
-        """Say in which height each stream with video is sent. Called once per session, when its media begins."""
-        for subscription in viewer.subscriptions:
-            self._tell_height(viewer, subscription)
+    def heights(self, viewer: Viewer) -> list[tuple[Subscription, int]]:
+        """In which height each stream with video is sent. Asked once per session, when its media begins."""
+        heights = ((subscription, self._height(subscription)) for subscription in viewer.subscriptions)
+        return [(subscription, height) for subscription, height in heights if height is not None]
 
-    def _tell_height(self, viewer: Viewer, subscription: Subscription) -> None:
-        """Of the first video of a stream that is sent now; 0 while it is unknown."""
+    def _height(self, subscription: Subscription) -> int | None:
+        """Of the first video of a stream that is sent now; 0 while it is unknown. None without video."""
         for track in subscription.tracks:
             if track.kind is MediaKind.VIDEO and track.shown.feed is not None:
                 live = self._stream(track.shown.feed.key)
                 supply = live.supply(track.shown.feed.track.track) if live is not None else None
-                shown = supply.track if supply is not None else track.shown.feed.track
-                self._events.height(viewer, subscription, shown.height)
-                return
+                return (supply.track if supply is not None else track.shown.feed.track).height
+        return None
 
     def _link(self, viewer: Viewer, track: SubscribedTrack | None) -> LinkFigures:
         """The latest figures, from the point of view of a track."""

@@ -65,8 +65,7 @@ class ViewerSessions:
             case protocol.SessionMedia(session=session):
                 if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.MEDIA):
                     self._first_packets.sent(viewer)
-                    self._events.media(viewer)
-                    self._allocator.tell_heights(viewer)
+                    self._events.media(viewer, self._allocator.heights(viewer))
             case protocol.SessionClosed(session=session, reason=reason):
                 self._gone_from_plane(session, EndReason(reason))
             case protocol.Error(command="add_session", id=session):

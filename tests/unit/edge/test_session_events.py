@@ -31,12 +31,15 @@ class Told:
         self.changes: list[SessionChanged] = []
 
     async def hear(self) -> SessionChanged:
+        (change,) = await self.hear_all()
+        assert (change.session, change.node) == (self.viewer.session, EDGE)
+        return change
+
+    async def hear_all(self) -> list[SessionChanged]:
         await self.listener.listen(subjects.session_changed(SIGNALING), SessionChanged, self._heard)
         await self.outbox.flush()
         await self.listener.settle()
-        (change,) = self.changes
-        assert (change.session, change.node) == (self.viewer.session, EDGE)
-        return change
+        return self.changes
 
     async def _heard(self, _subject: str, change: SessionChanged) -> None:
         self.changes.append(change)
@@ -56,6 +59,49 @@ async def test_a_first_packet() -> None:
     change = await told.hear()
 
     assert (change.state, change.subscription, change.stream_height) == (SessionState.MEDIA, None, None)
+
+
+async def test_a_first_packet_with_the_connection_and_the_rendition_is_one_event() -> None:
+    told = Told()
+    told.events.connected(told.viewer)
+    told.events.media(told.viewer, [(Subscription("live/s1", 2), 360)])
+    change = await told.hear()
+
+    assert (change.state, change.subscription, change.stream_height) == (SessionState.MEDIA, 2, 360)
+
+
+async def test_the_renditions_of_further_streams_are_events_of_their_own() -> None:
+    told = Told()
+    told.events.media(told.viewer, [(Subscription("live/s1", 0), 720), (Subscription("live/s2", 1), 0)])
+    changes = await told.hear_all()
+
+    assert [(c.state, c.subscription, c.stream_height) for c in changes] == [
+        (SessionState.MEDIA, 0, 720),
+        (None, 1, 0),
+    ]
+
+
+async def test_the_connection_of_another_viewer_is_told_all_the_same() -> None:
+    told = Told()
+    another = Viewer(request(), plane_session=PlaneSession(2), worker=0, local=LOCAL, now=0.0)
+    told.events.connected(another)
+    told.events.media(told.viewer)
+    changes = await told.hear_all()
+
+    assert [(c.session, c.state) for c in changes] == [
+        (another.session, SessionState.CONNECTED),
+        (told.viewer.session, SessionState.MEDIA),
+    ]
+
+
+async def test_what_was_told_between_a_connection_and_a_first_packet_keeps_its_place() -> None:
+    told = Told()
+    told.events.connected(told.viewer)
+    told.events.rates(told.viewer, room_bps=900, video_bps=0, audio_bps=0)
+    told.events.media(told.viewer)
+    changes = await told.hear_all()
+
+    assert [change.state for change in changes] == [SessionState.CONNECTED, None, SessionState.MEDIA]
 
 
 @pytest.mark.parametrize(("place", "height"), [(0, 0), (0, 360), (3, 720)])

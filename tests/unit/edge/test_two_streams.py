@@ -137,7 +137,7 @@ async def test_heights_and_ends_are_told_by_subscription(world: World) -> None:
 
     assert world.told_of(session, 0) == [VIDEO.height, EndReason.STREAM_ENDED]
     assert world.told_of(session, 1) == [VIDEO.height]
-    assert [state for state, _ in world.told(session)] == ["connected", "media"]
+    assert [state for state, _ in world.told(session)] == ["media"]
 
 
 async def test_a_stream_that_ends_before_the_answer_is_sent_no_more(world: World) -> None:

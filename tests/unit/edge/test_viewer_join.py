@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from edge_harness import APP, EDGE, STREAM, WHEP_OFFER, Begin, World, request, until
+from edge_harness import APP, EDGE, STREAM, VIDEO, WHEP_OFFER, Begin, World, request, until
 
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId
 from rillcast.contracts.messages import SessionAnswer
+from rillcast.contracts.words import SessionState
 from rillcast.media import protocol
 from rillcast.node.load import LASTING_SAMPLES
 
@@ -50,9 +51,21 @@ async def test_without_an_offer_the_edge_offers_and_begins_with_the_answer(world
 
 
 async def test_progress_is_told_to_the_signaling_instance(world: World) -> None:
-    session, _ = await world.watching()
+    answer = await world.whep()
+    plane_session = world.added()[-1].session
 
-    await until(lambda: world.told(session) == [("connected", None), ("media", None)])
+    world.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
+    await until(lambda: world.told(answer.session) == [("connected", None)])
+    world.plane.emit(protocol.SessionMedia(session=plane_session))
+    await until(lambda: world.told(answer.session) == [("connected", None), ("media", None)])
+
+
+async def test_what_becomes_of_a_join_in_one_moment_is_one_event(world: World) -> None:
+    session, _ = await world.watching()
+    await world.settle()
+
+    (change,) = [change for change in world.changes if change.session == session]
+    assert (change.state, change.subscription, change.stream_height) == (SessionState.MEDIA, 0, VIDEO.height)
 
 
 async def test_many_first_viewers_share_one_opening_per_track(world: World) -> None:

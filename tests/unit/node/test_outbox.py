@@ -75,6 +75,30 @@ async def test_a_full_outbox_drops_the_oldest_and_says_so(monkeypatch: pytest.Mo
     assert (numbers(bus), len(dropped)) == ([2, 3], 2)
 
 
+async def test_an_event_takes_the_place_of_one_that_waits_and_was_the_last() -> None:
+    bus = FakeBus()
+    outbox = Outbox(bus, lambda: None)
+    first, second = Told(1), Told(2)
+    outbox.put("rc.v1.test", first)
+    outbox.put("rc.v1.test", second, instead_of=first)
+    await outbox.flush()
+    assert numbers(bus) == [2]
+
+
+async def test_an_event_that_was_sent_or_has_others_behind_it_stays() -> None:
+    bus = FakeBus()
+    outbox = Outbox(bus, lambda: None)
+    sent, waits = Told(1), Told(3)
+    outbox.put("rc.v1.test", sent)
+    await outbox.flush()
+    outbox.put("rc.v1.test", Told(2), instead_of=sent)
+    outbox.put("rc.v1.test", waits)
+    outbox.put("rc.v1.test", Told(4))
+    outbox.put("rc.v1.test", Told(5), instead_of=waits)
+    await outbox.flush()
+    assert numbers(bus) == [1, 2, 3, 4, 5]
+
+
 class Interrupted:
     """An outbox on a bus that goes away and comes back, on a clock that jumps when everybody waits."""
 
