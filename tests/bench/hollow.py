@@ -189,7 +189,15 @@ class HollowCluster:
             edge.takes(stream, -1)
         self._opened.clear()
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
+    async def close(
+        self,
+        session: SessionId,
+        node: NodeId,
+        reason: EndReason,
+        keep_stream_s: float = 0.0,
+        *,
+        forgotten: bool = False,
+    ) -> bool:
         return True
 
 

@@ -147,6 +147,9 @@ class CloseRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep_stream_s: DurationS = 0.0
     """For publishers: how long the stream and its viewers wait for its return (its socket is lost); 0 when the
     publisher said stop."""
+    forgotten_by: NodeId | None = None
+    """The signaling instance that asks, if it keeps nothing of the session any more. If it is the one that opened the
+    session, an edge does not tell it of the end."""
 
 
 class CloseAnswer(msgspec.Struct, frozen=True, kw_only=True):

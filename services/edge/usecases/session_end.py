@@ -36,12 +36,21 @@ class SessionEnd:
         self._first_packets = first_packets
         self._associations = associations
 
-    def end(self, viewer: Viewer, reason: EndReason, *, gone_from_plane: bool = False, silent: bool = False) -> None:
-        """End the session, and tell its signaling instance. `silent`: its client hears nothing of it."""
+    def end(
+        self,
+        viewer: Viewer,
+        reason: EndReason,
+        *,
+        gone_from_plane: bool = False,
+        silent: bool = False,
+        known: bool = False,
+    ) -> None:
+        """End the session, and tell its signaling instance unless that has `known` it before. `silent`: its client
+        hears nothing of it."""
         in_plane = Stage.CONNECTING <= viewer.stage < Stage.ENDED and not gone_from_plane
         if not self.forget(viewer, reason):
             return
-        if not viewer.leaving:
+        if not (viewer.leaving or known):
             self._events.closed(viewer, reason)
         if in_plane:
             self._plane.execute(protocol.RemoveSession(session=viewer.plane_session, silent=silent))

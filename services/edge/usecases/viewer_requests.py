@@ -45,7 +45,7 @@ class ViewerRequests:
         """Serve `subjects.session_close`. Closing an unknown session succeeds."""
         viewer = self._viewers.session(request.session)
         if viewer is not None:
-            self._session_end.end(viewer, request.reason)
+            self._session_end.end(viewer, request.reason, known=request.forgotten_by == viewer.signaling)
         return CloseAnswer(found=viewer is not None)
 
     async def select(self, request: SelectRendition) -> Ack:

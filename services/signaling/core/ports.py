@@ -79,9 +79,17 @@ class MediaNodes(Protocol):
         """A publisher's next offer in its living session, to restart ICE."""
         ...
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
+    async def close(
+        self,
+        session: SessionId,
+        node: NodeId,
+        reason: EndReason,
+        keep_stream_s: float = 0.0,
+        *,
+        forgotten: bool = False,
+    ) -> bool:
         """End a session and wait for it. False when the node knows no such session. `keep_stream_s`: see
-        `CloseRequest`."""
+        `CloseRequest`. `forgotten`: nothing is kept of the session here, so its end needs not be told."""
         ...
 
 

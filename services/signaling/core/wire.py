@@ -106,7 +106,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     )
     streams, broadcasts, audience = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps, server_secret=_server_secret(settings))
-    license, nodes = BusLicense(host.bus), BusMediaNodes(host.bus, host.directory)
+    license, nodes = BusLicense(host.bus), BusMediaNodes(host.info.node, host.bus, host.directory)
     access = await _access(host, nodes, tasks, apps)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)

@@ -257,9 +257,9 @@ class World:
         message = AnswerRequest(session=session, sdp_answer=answer_sdp)
         await self.bus.request(subjects.edge_accept(self.node), message, Ack, timeout_s=timeout_s)
 
-    async def close(self, session: SessionId) -> bool:
+    async def close(self, session: SessionId, *, forgotten_by: NodeId | None = None) -> bool:
         """Whether the edge had the session."""
-        close = CloseRequest(session=session, reason=EndReason.STOPPED)
+        close = CloseRequest(session=session, reason=EndReason.STOPPED, forgotten_by=forgotten_by)
         return (await self.bus.request(subjects.session_close(NodeKind.EDGE, self.node), close, CloseAnswer)).found
 
     def connect(self, plane_session: PlaneSession) -> None:

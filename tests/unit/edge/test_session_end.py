@@ -6,11 +6,13 @@ import asyncio
 import gc
 import weakref
 
-from edge_harness import KEY, World, until
+from edge_harness import KEY, SIGNALING, World, until
 from test_command_backlog import MoodyPlane
 
+from rillcast.contracts.ids import NodeId
 from rillcast.contracts.words import EndReason
 from rillcast.media import protocol
+from services.edge import metrics
 from services.edge.usecases.session_end import TURN
 
 
@@ -38,6 +40,26 @@ async def test_a_session_ends_once_whoever_wants_it(world: World) -> None:
 
     assert [state for state, _ in world.told(session)].count("closed") == 1
     assert len(world.plane.of(protocol.RemoveSession)) == 1
+
+
+async def test_who_ends_a_session_that_it_has_opened_and_forgotten_is_not_told_of_the_end(world: World) -> None:
+    session, plane_session = await world.watching()
+    before = metrics.ENDED.labels("stopped")._value.get()
+
+    assert await world.close(session, forgotten_by=SIGNALING)
+    await world.settle()
+
+    assert "closed" not in [state for state, _ in world.told(session)]
+    assert [command.session for command in world.plane.of(protocol.RemoveSession)] == [plane_session]
+    assert metrics.ENDED.labels("stopped")._value.get() == before + 1
+
+
+async def test_the_instance_that_opened_a_session_is_told_when_another_one_has_it_ended(world: World) -> None:
+    session, _ = await world.watching()
+
+    await world.close(session, forgotten_by=NodeId("signaling-2"))
+
+    await until(lambda: world.told(session)[-1:] == [("closed", "stopped")])
 
 
 async def test_many_are_ended_in_turns(world: World) -> None:

@@ -106,7 +106,10 @@ class Site:
     async def play(self, node: NodeId, request: PlayRequest, timeout_s: float) -> SessionAnswer:
         return await self.opened(node, request.session, timeout_s)
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float) -> None:
+    async def close(
+        self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float, *, forgotten: bool
+    ) -> None:
+        assert forgotten
         self.closing += 1
         self.most_closing = max(self.most_closing, self.closing)
         await asyncio.sleep(0.001)

@@ -74,8 +74,8 @@ class Site:
     def forget(self, session: SessionId) -> None:
         self.forgotten.append(session)
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
-        assert keep_stream_s == 0.0
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason, *, forgotten: bool) -> bool:
+        assert forgotten
         self.closed.append((session, node, reason))
         if self.refusal is not None:
             raise self.refusal

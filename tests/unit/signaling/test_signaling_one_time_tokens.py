@@ -203,6 +203,7 @@ async def test_the_stream_of_a_publisher_that_comes_back_waits_for_its_media_and
     (viewer,) = [closed for edge in c.edges for closed in edge.closed]
     assert (publisher.session, publisher.reason) == (c.origin.published[0].session, EndReason.REPLACED)
     assert (publisher.keep_stream_s, viewer.keep_stream_s) == (RETURN_S, 0.0)
+    assert viewer.forgotten_by is None, "its hold would stay"
 
 
 async def test_the_sweep_releases_what_a_dead_instance_held(c: Pair) -> None:

@@ -87,6 +87,17 @@ async def test_stop_and_play_again_need_no_wait_even_while_the_first_play_is_und
     assert [request.session for edge in c.edges for request in edge.closed if request.reason == "abandoned"] == [first]
 
 
+async def test_an_edge_need_not_tell_the_end_of_a_session_that_its_client_has_left(c: Cluster) -> None:
+    await c.go_live()
+    async with c.client() as client:
+        await client.ask("play", streamId="s1")
+        edge = c.edge_of(c.played[0].session)
+        await client.ask("stop", streamId="s1")
+        await c.sees(lambda: edge.closed)
+
+    assert [request.forgotten_by for request in edge.closed] == [c.host.info.node]
+
+
 async def test_a_full_edge_is_passed_over_for_another(c: Cluster) -> None:
     await c.go_live()
     c.edges[0].refusal = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")

@@ -146,6 +146,7 @@ async def test_a_blocked_subscriber_is_sent_away_wherever_it_is_and_stays_out(c:
 
         await c.sees(lambda: edge.closed)
         assert (edge.closed[0].session, edge.closed[0].reason) == (session, EndReason.USER_BLOCKED)
+        assert edge.closed[0].forgotten_by is None, "the client would hear nothing of the end"
         await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.USER_BLOCKED)
         assert (await client.receive())["definition"] == "user_blocked"
 

@@ -43,6 +43,7 @@ async def test_a_resource_is_deleted_by_any_instance(c: Cluster) -> None:
 
     assert {request.session for request in c.origin.closed} == {c.origin.published[0].session}
     assert {request.keep_stream_s for request in c.origin.closed} == {0}
+    assert {request.forgotten_by for request in c.origin.closed} == {other.host.info.node}
 
 
 async def test_a_resource_of_a_node_that_is_gone_is_deleted_all_the_same(c: Cluster) -> None:

@@ -39,7 +39,9 @@ CLOSE_FIRST_S = 0.4
 class BusMediaNodes:
     """One request each. See the port."""
 
-    def __init__(self, bus: Bus, directory: NodeDirectory) -> None:
+    def __init__(self, own: NodeId, bus: Bus, directory: NodeDirectory) -> None:
+        """`own`: this instance."""
+        self._own = own
         self._bus = bus
         self._directory = directory
 
@@ -84,11 +86,24 @@ class BusMediaNodes:
         request = ReofferRequest(session=session, sdp_offer=sdp_offer)
         return await self._ask(node, subjects.origin_reoffer(node), request, SessionAnswer)
 
-    async def close(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float = 0.0) -> bool:
+    async def close(
+        self,
+        session: SessionId,
+        node: NodeId,
+        reason: EndReason,
+        keep_stream_s: float = 0.0,
+        *,
+        forgotten: bool = False,
+    ) -> bool:
         """Ask the node to end a session. Raises `RillcastError` when it does not answer.
 
         It is asked twice: of a node that has just died the bus may not know it, and the first request goes nowhere."""
-        request = CloseRequest(session=session, reason=reason, keep_stream_s=keep_stream_s)
+        request = CloseRequest(
+            session=session,
+            reason=reason,
+            keep_stream_s=keep_stream_s,
+            forgotten_by=self._own if forgotten else None,
+        )
         subject = subjects.session_close(self._kind(node), node)
         with suppress(Unanswered):
             return (await self._ask(node, subject, request, CloseAnswer, CLOSE_FIRST_S)).found

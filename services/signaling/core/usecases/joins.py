@@ -343,8 +343,9 @@ class Joins:
         self._tasks.queue(self._end(session, node, reason, keep_stream_s), "end session")
 
     async def _end(self, session: SessionId, node: NodeId, reason: EndReason, keep_stream_s: float) -> None:
+        """Of a session that is forgotten here, or goes on at another node."""
         try:
-            await self._nodes.close(session, node, reason, keep_stream_s)
+            await self._nodes.close(session, node, reason, keep_stream_s, forgotten=True)
         except RillcastError as error:
             log.info("A session could not be ended at its node", target=node, session=session, reason=error.loggable)
 

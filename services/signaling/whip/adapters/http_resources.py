@@ -125,7 +125,7 @@ class WhipResources:
         self._joins.forget(resource.session)
         self._tags.drop(resource.session)
         try:
-            await self._nodes.close(resource.session, resource.node, EndReason.STOPPED)
+            await self._nodes.close(resource.session, resource.node, EndReason.STOPPED, forgotten=True)
         except RillcastError as error:
             if error.code is not ErrorCode.NO_NODE_AVAILABLE or resource.node in self._reports.nodes(self._kind):
                 raise
