@@ -62,6 +62,24 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """A queue of work in the store. What goes beyond its bounds is not taken in."""
+
+    name: str
+    users: frozenset[BusUser]
+    """Who puts work in and takes it out."""
+    most: int
+    """How much may wait."""
+    most_in_line: int
+    """How much may wait in one line."""
+    most_bytes: int
+    """How large all of it may be."""
+    most_bytes_each: int
+    kept_s: float
+    """How long something waits at most."""
+
+
+@dataclass(frozen=True)
 class Permissions:
     """All that one user may do. NATS denies everything else."""
 
@@ -145,15 +163,28 @@ BUCKETS = (
     Bucket(subjects.BUCKET_TOKENS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_SUBSCRIBERS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_CONNECTIONS, frozenset({_SIGNALING}), frozenset({_SIGNALING}), subjects.CONNECTIONS_KEPT_S),
+    Bucket(subjects.BUCKET_TOLD_STREAMS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),
     Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),
     Bucket(subjects.BUCKET_SECRETS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_ACCOUNTS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
 )
 """One row for each bucket of `subjects`; the license service makes them all."""
+QUEUES = (
+    Queue(
+        subjects.QUEUE_HOOKS,
+        frozenset({_SIGNALING}),
+        most=50_000,
+        most_in_line=1_000,
+        most_bytes=67_108_864,
+        most_bytes_each=65_536,
+        kept_s=subjects.HOOKS_KEPT_S,
+    ),
+)
+"""One row for each queue of `subjects`, made like the buckets."""
 MAKER = BusUser.LICENSE
-"""Who makes the buckets and changes what they are. A user who may do that can have all that goes over the bus stored,
-and read it. So it is one user, of the service that no client ever talks to."""
+"""Who makes the buckets and the queues, and changes what they are. A user who may do that can have all that goes over
+the bus stored, and read it. So it is one user, of the service that no client ever talks to."""
 
 
 def inbox_of(user: BusUser, name: str) -> str:
@@ -166,6 +197,8 @@ def permissions_of(user: BusUser) -> Permissions:
     publish = [row.subject for row in TRAFFIC if user in row.senders]
     for bucket in BUCKETS:
         publish += _store_subjects(bucket, user)
+    for queue in QUEUES:
+        publish += _queue_subjects(queue, user)
     subscribe = [row.subject for row in TRAFFIC if user in row.takers]
     return Permissions(tuple(publish), (*subscribe, f"{inbox_of(user, '*')}.>"))
 
@@ -183,6 +216,22 @@ def _store_subjects(bucket: Bucket, user: BusUser) -> list[str]:
         ]
     if user in bucket.writers:
         allowed.append(f"$KV.{bucket.name}.>")
+    if user is MAKER:
+        allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]
+    return allowed
+
+
+def _queue_subjects(queue: Queue, user: BusUser) -> list[str]:
+    """Of JetStream's API, what using and making a queue need."""
+    stream, allowed = subjects.queue_stream(queue.name), []
+    if user in queue.users | {MAKER}:
+        allowed.append(f"$JS.API.STREAM.INFO.{stream}")
+    if user in queue.users:
+        allowed += [
+            f"$JS.API.STREAM.MSG.GET.{stream}",
+            f"$JS.API.STREAM.MSG.DELETE.{stream}",
+            f"{subjects.QUEUE_PREFIX}.{queue.name}.>",
+        ]
     if user is MAKER:
         allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]
     return allowed

@@ -237,9 +237,26 @@ BUCKET_ACCOUNTS = "rillcast_accounts"
 """The accounts of operators with their hashes and sessions, under the SHA-256 of the e-mail. Signaling alone reads and
 writes them. They stay."""
 
+BUCKET_TOLD_STREAMS = "rillcast_told_streams"
+"""`hook_records.ToldStream`, one for each live stream, under `ids.stream_key`: that webhooks are told that it started.
+It stays until they are told that it ended."""
+
+# --- queues of work in JetStream
+QUEUE_PREFIX = "rc.queue"
+"""What the subjects of all queues begin with. The name of the queue and that of the line follow."""
+QUEUE_HOOKS = "rillcast_hooks"
+"""`hook_records.DueHook`, one for each event that a webhook is to be told. Each receiver has lines of its own."""
+HOOKS_KEPT_S = 3_600.0
+"""How long an event waits for its receiver at most, in seconds."""
+
 STREAM_LEASE_S = 6.0
 """How long a stream outlives the last write of its owner, in seconds."""
 CONNECTIONS_KEPT_S = 604_800.0
 """How long it is kept when a subscriber connected and disconnected, in seconds."""
 SEAT_LEASE_S = 30.0
 """How long a seat outlives the last renewal by its node, in seconds; the default of the license service."""
+
+
+def queue_stream(queue: str) -> str:
+    """The name of the js stream that holds a queue."""
+    return f"WQ_{queue}"

@@ -118,6 +118,37 @@ class KeyValue(Protocol):
         ...
 
 
+class Queued(msgspec.Struct, frozen=True):
+    """What waits in a line."""
+
+    place: int
+    """Its number in the whole queue; later ones have higher numbers."""
+    value: bytes
+
+
+class WorkQueue(Protocol):
+    """Work that waits in lines until somebody has done it, in the store, bounded as its row in the table of permissions
+    says. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached; what was to be put may
+    then be there or not."""
+
+    async def put(self, line: str, value: bytes, name: str) -> bool:
+        """Append to a line. What comes under the same `name` again soon is not appended twice. False when the line, or
+        the queue, is full."""
+        ...
+
+    async def first(self, line: str, after: int = 0) -> Queued | None:
+        """What waits longest in a line, behind the place `after`; None when nothing does."""
+        ...
+
+    async def done(self, place: int) -> None:
+        """It waits no more. What is gone already counts as done."""
+        ...
+
+    async def lines(self) -> dict[str, int]:
+        """The lines in which something waits, with how much."""
+        ...
+
+
 class Discovery(Protocol):
     """Which nodes exist and pass their checks, as a registry or the bus tells it."""
 

@@ -34,6 +34,7 @@ from services.signaling.core.adapters.kv_secret import keep_key, wait_for_key
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.ports import Host
+from services.signaling.hooks import wire as hooks
 from services.signaling.operators import wire as operators_room
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
@@ -192,6 +193,7 @@ class Signaling:
         key = await wait_for_key(secrets, node.readiness)
         core = await core_room.wire(settings, node, files, BackgroundTasks())
         operators = await operators_room.wire(core, key)
+        await hooks.wire(core)
         publishers = PublisherSecrets(key, wall_clock=time.time, random_bytes=token_bytes)
         straight = [*whip.wire(core, key, publishers), *websocket.wire(core, publishers)]
         rest_room = rest.wire(core, operators)

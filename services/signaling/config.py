@@ -87,6 +87,11 @@ class SignalingSettings(NodeSettings):
     jwt_server_without_end: bool = False
     """Take such JWT also without ``exp``."""
 
+    webhook_refused_cidr: str = "169.254.0.0/16,fe80::/10,100.100.100.200,fd00:ec2::254"
+    """Networks to which no webhook is sent, whatever names lead there. By default those are left out where clouds tell
+    a machine its secrets; all others may have a webhook, this machine and its neighbours included, as with Ant Media.
+    Empty: none is left out."""
+
     trusted_proxies: str = ""
     """CIDRs of load balancers whose X-Forwarded-For, X-Real-IP and region header are believed."""
     region_header: str = ""
@@ -187,7 +192,7 @@ class SignalingSettings(NodeSettings):
                 raise ValueError(f"{name!r} is no app name: 1 to 32 letters, digits, '_' and '-'")
         return value
 
-    @field_validator("remote_allowed_cidr", "trusted_proxies", "unlimited_networks")
+    @field_validator("remote_allowed_cidr", "trusted_proxies", "unlimited_networks", "webhook_refused_cidr")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         parse_networks(value)

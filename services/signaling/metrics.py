@@ -194,6 +194,20 @@ WEBHOOKS = Counter(
     "after failures), too_many (not asked, too many are being asked).",
     ["role", "outcome"],
 )
+HOOKS = Counter(
+    "rillcast_signaling_hooks_total",
+    "Events sent to webhooks, by outcome: delivered, failed (no answer, or another status than 200).",
+    ["outcome"],
+)
+HOOKS_DROPPED = Counter(
+    "rillcast_signaling_hooks_dropped_total",
+    "Events that a webhook was not told, by reason: full (as many wait for it, or in all, as may), store (too many "
+    "wait for the store), gave_up (it failed as often as the app says), expired (it waited for an hour), unreadable.",
+    ["reason"],
+)
+HOOKS_WAITING = Gauge(
+    "rillcast_signaling_hooks_waiting", "Events that wait for their webhooks, at the instance that delivers them."
+)
 LICENSE_KNOWN = Gauge("rillcast_signaling_license_known", "1 while the license service answers.")
 
 

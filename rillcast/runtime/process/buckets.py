@@ -1,4 +1,4 @@
-"""The buckets of the store that a node uses, and those that it makes for the whole cluster."""
+"""The buckets and queues of the store that a node uses, and those that it makes for the whole cluster."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.permissions import BUCKETS, MAKER
+from rillcast.contracts.permissions import BUCKETS, MAKER, QUEUES, Queue
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.store.nats_kv import NatsKeyValue
+from rillcast.runtime.store.nats_queue import NatsQueue
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -27,6 +28,7 @@ class NodeBuckets:
         self._kind = kind
         self._connection = connection
         self._open: dict[str, NatsKeyValue] = {}
+        self._open_queues: dict[str, NatsQueue] = {}
         self._due = asyncio.Event()
 
     @property
@@ -49,11 +51,27 @@ class NodeBuckets:
         await self._open[bucket].open(settings.connect_timeout_s)
         return self._open[bucket]
 
+    async def queue(self, row: Queue) -> NatsQueue:
+        """See `Node.queue`."""
+        settings = self._settings
+        if row.name not in self._open_queues:
+            self._open_queues[row.name] = NatsQueue(
+                self._connection,
+                row,
+                storage=settings.kv_storage,
+                replicas=settings.kv_replicas,
+                makes=self._kind.value == MAKER or not self._connection.restricted,
+            )
+        await self._open_queues[row.name].open(settings.connect_timeout_s)
+        return self._open_queues[row.name]
+
     async def make_all(self, leases: Mapping[str, float]) -> None:
-        """Make every bucket of the cluster that is missing. `leases`: other ones than the table's, in seconds. Raises
-        STORE_UNAVAILABLE."""
+        """Make every bucket and every queue of the cluster that is missing. `leases`: other ones than the table's, in
+        seconds. Raises STORE_UNAVAILABLE."""
         for bucket in BUCKETS:
             await self.get(bucket.name, leases.get(bucket.name, bucket.lease_s))
+        for queue in QUEUES:
+            await self.queue(queue)
         self._connection.on_connected(self._look)
 
     async def keep(self) -> None:
@@ -63,7 +81,8 @@ class NodeBuckets:
                 async with asyncio.timeout(_LOOK_AT_THEM_S):
                     await self._due.wait()
             self._due.clear()
-            for bucket in self._open.values():
+            kept: list[NatsKeyValue | NatsQueue] = [*self._open.values(), *self._open_queues.values()]
+            for bucket in kept:
                 try:
                     await bucket.open(0.0)
                 except RillcastError as error:

@@ -23,7 +23,7 @@ from rillcast.contracts.messages import (
     NodeReport,
     TreePlace,
 )
-from rillcast.contracts.permissions import BusUser
+from rillcast.contracts.permissions import BusUser, Queue
 from rillcast.contracts.words import DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.nats_bus import NatsBus
@@ -34,7 +34,7 @@ from rillcast.runtime.discovery.nats_discovery import NatsDiscovery
 from rillcast.runtime.errors import Crashed, Stopped
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.keepalive import KeepAlive
-from rillcast.runtime.ports import Bus, Discovery, KeyValue
+from rillcast.runtime.ports import Bus, Discovery, KeyValue, WorkQueue
 from rillcast.runtime.process import first_nodes, others, sole, stop_signals
 from rillcast.runtime.process.address import local_address
 from rillcast.runtime.process.admin import admin_app, admin_limits, admin_names, lifeline_places
@@ -131,9 +131,13 @@ class Node:
         of NATS. Raises STORE_UNAVAILABLE when JetStream, or that service, doesn't come up."""
         return await self._buckets.get(bucket, ttl_s)
 
+    async def queue(self, row: Queue) -> WorkQueue:
+        """The queue of work, made like a bucket. Raises as `kv`."""
+        return await self._buckets.queue(row)
+
     async def make_buckets(self, leases: Mapping[str, float] | None = None) -> None:
-        """Make every bucket of the cluster that is missing, now and for as long as this node lives: after NATS lost its
-        state too. For the kind that may. `leases`: other ones than the table's. Raises STORE_UNAVAILABLE."""
+        """Make every bucket and queue that is missing, now and after NATS lost its state. For the kind that may.
+        `leases`: other ones than the table's. Raises STORE_UNAVAILABLE."""
         await self._buckets.make_all(leases or {})
         self.spawn(self._buckets.keep(), "buckets")
 

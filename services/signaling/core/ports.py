@@ -17,10 +17,11 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
 )
+from rillcast.contracts.permissions import Queue
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
-from rillcast.runtime.ports import Bus, KeyValue
+from rillcast.runtime.ports import Bus, KeyValue, WorkQueue
 from rillcast.runtime.process.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
@@ -185,6 +186,8 @@ class Host(Protocol):
     def loop_lag_s(self) -> float: ...
 
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue: ...
+
+    async def queue(self, row: Queue) -> WorkQueue: ...
 
     def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object: ...
 

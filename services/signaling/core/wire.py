@@ -88,6 +88,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: SubscriberStore
     connections: ConnectionLog
     grants: Grants
+    webhook: HttpWebhook
     tally: Tally
     changes: ChangeRate
     address_of: Callable[[NodeId], str]
@@ -107,7 +108,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     streams, broadcasts, audience = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps, server_secret=_server_secret(settings))
     license, nodes = BusLicense(host.bus), BusMediaNodes(host.info.node, host.bus, host.directory)
-    access = await _access(host, nodes, tasks, apps)
+    access = await _access(settings, host, nodes, tasks, apps=apps)
     outlook = LadderOutlook(apps, broadcasts, streams, lambda: bool(host.directory.placeable(NodeKind.TRANSCODER)))
     rate = ClientRate(settings.joins_per_s_per_address, settings.join_burst_per_address)
     join_rate = JoinRate(rate, streams, parse_networks(settings.unlimited_networks), clock)
@@ -152,6 +153,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         subscribers=access.subscribers,
         connections=access.connections,
         grants=access.grants,
+        webhook=access.webhook,
         tally=PrometheusTally(),
         changes=ChangeRate(ClientRate(settings.changes_per_s_per_address, settings.change_burst_per_address), clock),
         address_of=lambda node: address_of(host.directory.all(), node),
@@ -223,7 +225,9 @@ class _Access(msgspec.Struct, frozen=True, kw_only=True):
         host.spawn(self.webhook.keep_open(), "webhooks")
 
 
-async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, apps: AppCatalog) -> _Access:
+async def _access(
+    settings: SignalingSettings, host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, *, apps: AppCatalog
+) -> _Access:
     """Build it, and hook it into the node's life."""
     tokens = TokenStore(await host.kv(subjects.BUCKET_TOKENS))
     subscribers = SubscriberStore(await host.kv(subjects.BUCKET_SUBSCRIBERS))
@@ -242,7 +246,11 @@ async def _access(host: Host, nodes: BusMediaNodes, tasks: BackgroundTasks, apps
     grants.add_ledger(connections)
     grants.on_connected(connections.connected)
     return _Access(
-        tokens=tokens, subscribers=subscribers, connections=connections, grants=grants, webhook=HttpWebhook()
+        tokens=tokens,
+        subscribers=subscribers,
+        connections=connections,
+        grants=grants,
+        webhook=HttpWebhook(parse_networks(settings.webhook_refused_cidr)),
     )
 
 

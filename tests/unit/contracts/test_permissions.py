@@ -12,6 +12,7 @@ from rillcast.contracts.permissions import (
     INBOX,
     MAKER,
     NODES,
+    QUEUES,
     TRAFFIC,
     BusUser,
     permissions_of,
@@ -87,7 +88,16 @@ def test_who_makes_streams_could_have_all_traffic_stored_so_only_one_may(user: B
     allowed = permissions_of(user).publish
     made = [subject for subject in allowed if ".STREAM.CREATE." in subject or ".STREAM.UPDATE." in subject]
 
-    assert len(made) == (2 * len(BUCKETS) if user is MAKER else 0)
+    assert len(made) == (2 * (len(BUCKETS) + len(QUEUES)) if user is MAKER else 0)
+
+
+def test_the_table_has_every_queue_and_only_its_users_have_it() -> None:
+    named = {value for name, value in vars(subjects).items() if name.startswith("QUEUE_") and name != "QUEUE_PREFIX"}
+    assert {queue.name for queue in QUEUES} == named
+    for queue in QUEUES:
+        stream, lines = subjects.queue_stream(queue.name), f"{subjects.QUEUE_PREFIX}.{queue.name}.>"
+        for way in (lines, f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.STREAM.MSG.DELETE.{stream}"):
+            assert {user for user in BusUser if way in permissions_of(user).publish} == queue.users
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,15 @@ from rillcast.contracts.messages import (
     SessionChanged,
     TurnAwayRequest,
 )
+from rillcast.contracts.permissions import Queue
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
-from rillcast.runtime.ports import KeyValue
+from rillcast.runtime.ports import KeyValue, WorkQueue
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
+from rillcast.testing.queue import FakeQueue
 
 LIVE = AppName("live")
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -53,12 +55,16 @@ class FakeHost:
         self.loop_lag_s = 0.0
         self.info = info("signaling-1", NodeKind.SIGNALING)
         self.buckets: dict[str, FakeKeyValue] = {}
+        self.queues: dict[str, FakeQueue] = {}
         self.drain_hooks: list[Callable[[], Awaitable[None]]] = []
         self.load = NodeLoad()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue:
         return self.buckets.setdefault(bucket, FakeKeyValue(bucket, ttl_s, self.clock))
+
+    async def queue(self, row: Queue) -> WorkQueue:
+        return self.queues.setdefault(row.name, FakeQueue(row))
 
     def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object:
         self._tasks.append(asyncio.create_task(coroutine, name=name))

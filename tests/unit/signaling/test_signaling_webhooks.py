@@ -45,7 +45,8 @@ class Hook:
         self.asked: list[dict[str, Any]] = []
         self.hangs = False
 
-    async def allows(self, url: str, question: bytes) -> bool:
+    async def allows(self, url: str, question: bytes, headers: dict[str, str] | None = None) -> bool:
+        self.headers = headers or {}
         self.asked.append(msgspec.json.decode(question))
         if self.hangs:
             await asyncio.Event().wait()

@@ -29,7 +29,7 @@ class Pair(Cluster):
         super().__init__(settings)
         self.other_host = FakeHost(self.broker)
         self.other_host.info = info("signaling-2", NodeKind.SIGNALING)
-        self.other_host.buckets = self.host.buckets
+        self.other_host.buckets, self.other_host.queues = self.host.buckets, self.host.queues
 
     def instance(self, number: int) -> Signaling:
         """The first instance, or the second."""

@@ -27,10 +27,15 @@ class BusSessionEvents:
         self._closed = closed
         self._seen = seen
         self._receivers: dict[SessionId, Receiver] = {}
+        self._first: list[Receiver] = []
 
     async def start(self, bus: Bus, node: NodeId) -> None:
         """Listen for the sessions of this instance."""
         await bus.listen(subjects.session_changed(node), SessionChanged, self._take)
+
+    def hear_first(self, hears: Receiver) -> None:
+        """Call `hears` with every event, before its receiver, who may forget the session by it."""
+        self._first.append(hears)
 
     def want(self, session: SessionId, receiver: Receiver) -> None:
         """Hand a session's events to `receiver` until `forget`."""
@@ -45,6 +50,8 @@ class BusSessionEvents:
         return len(self._receivers)
 
     async def _take(self, subject: str, event: SessionChanged) -> None:
+        for hears in self._first:
+            hears(event)
         receiver = self._receivers.get(event.session)
         if receiver is not None:
             receiver(event)

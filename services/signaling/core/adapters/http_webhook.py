@@ -1,4 +1,4 @@
-"""Asks webhooks over HTTP. Only the status of the answer counts; its body is not read."""
+"""Asks webhooks over HTTP, and tells them things. Only the status of an answer counts; its body is not read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import NoReturn
 
 import httpx
 
+from services.signaling.core.adapters.guarded_network import GuardedNetwork, GuardedTransport
+from services.signaling.core.domain.region import IpNetwork
+
 CONNECT_S, READ_S = 2.0, 5.0
 """Ant Media's."""
+LONGEST_S = 10.0
+"""For a whole request: a receiver that sends its answer byte by byte keeps nobody longer."""
 MAX_CONNECTIONS = 200
 ALLOWED = 200
 
@@ -16,21 +21,27 @@ ALLOWED = 200
 class HttpWebhook:
     """`ports.Webhook`. One per signaling instance. Follows no redirect and uses no proxy of the environment."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: tuple[IpNetwork, ...] = ()) -> None:
+        """`refused`: networks to which nothing is sent."""
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30.0)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=CONNECT_S),
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=30.0),
+            transport=GuardedTransport(GuardedNetwork(refused), limits),
             follow_redirects=False,
             trust_env=False,
-            headers={"Content-Type": "application/json", "User-Agent": "rillcast"},
+            headers={"User-Agent": "rillcast"},
         )
 
-    async def allows(self, url: str, question: bytes) -> bool:
+    async def allows(self, url: str, question: bytes, headers: dict[str, str] | None = None) -> bool:
         """Whether it says yes, by the status 200. Raises OSError when there is no answer."""
+        return await self.post(url, question, {"Content-Type": "application/json"} | (headers or {})) == ALLOWED
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        """The status of the answer. Raises OSError when there is none, or nothing may be sent there."""
         try:
-            async with self._http.stream("POST", url, content=question) as answer:
-                return answer.status_code == ALLOWED
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            async with asyncio.timeout(LONGEST_S), self._http.stream("POST", url, content=body, headers=headers) as got:
+                return got.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise OSError(f"no answer: {type(error).__name__}") from error
 
     async def keep_open(self) -> NoReturn:

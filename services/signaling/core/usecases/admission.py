@@ -153,6 +153,11 @@ class Admission:
         self._rate = rate
         self._places = SharedPlaces(most_asking)
         self._timeout_s = timeout_s
+        self._noted: list[Callable[[Applicant], bool]] = []
+
+    def note_where(self, wants: Callable[[Applicant], bool]) -> None:
+        """Have the sessions known (`Grants.note`) of those for whom `wants` says so."""
+        self._noted.append(wants)
 
     def knock(self, applicant: Applicant) -> None:
         """Raises the refusal of whoever asks too often, and where there is no such app. For clients of whom more is to
@@ -245,8 +250,8 @@ class Admission:
     ) -> Admitted:
         session, held = applicant.session, False
         if session is not None and not waits:
-            if applicant.credentials.subscriber_id:
-                self._grants.note(applicant, session)  # it may be blocked while the session lives
+            if applicant.credentials.subscriber_id or any(wants(applicant) for wants in self._noted):
+                self._grants.note(applicant, session)  # a subscriber may be blocked while the session lives
             held = session in self._grants
         metrics.ADMISSIONS.labels(applicant.role.value, "ok").inc()
         return Admitted(settings=settings, identity=strongest(found), waits=waits, held=held)

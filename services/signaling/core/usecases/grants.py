@@ -6,8 +6,10 @@ Sessions of clients that showed neither a one-time token nor a subscriber id are
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import NoReturn, Protocol
 
 import msgspec
@@ -73,6 +75,8 @@ class Held(msgspec.Struct):
     started: bool = False
     end: EndReason | None = None
     """The session is to end for this as soon as it is at a node."""
+    mark: str = msgspec.field(default_factory=partial(secrets.token_hex, 12))
+    """Random, and the same wherever the session goes on."""
 
 
 class Grants:
@@ -99,6 +103,7 @@ class Grants:
         self._held: dict[SessionId, Held] = {}
         self._hear_over: list[Callable[[SessionId], None]] = []
         self._hear_connected: list[Callable[[Held, int], None]] = []
+        self._hear_ended: list[Callable[[Held, int], None]] = []
         self._late: dict[tuple[Ledger, str, SessionId], bool] = {}
 
     def __len__(self) -> int:
@@ -122,6 +127,10 @@ class Grants:
     def known(self) -> list[Held]:
         """What is held at this moment."""
         return list(self._held.values())
+
+    def get(self, session: SessionId) -> Held | None:
+        """What is known of a session; None when nothing is."""
+        return self._held.get(session)
 
     # ---- the life of a session
 
@@ -186,6 +195,10 @@ class Grants:
         may add to the session's `Held.entries`, and must not block."""
         self._hear_connected.append(hears)
 
+    def on_ended(self, hears: Callable[[Held, int], None]) -> None:
+        """Call this with every session that is known here as soon as it is over."""
+        self._hear_ended.append(hears)
+
     def add_ledger(self, ledger: Ledger) -> None:
         """Sweep this one as well."""
         self._ledgers += (ledger,)
@@ -208,6 +221,8 @@ class Grants:
             hears(session)
         held = self._held.pop(session, None)
         if held is not None:
+            for ended in self._hear_ended:
+                ended(held, self.now_ms())
             for ledger, key in held.entries:
                 self._tasks.queue(self._release(ledger, key, session, held.started), "release hold")
 

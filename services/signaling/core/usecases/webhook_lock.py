@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from rillcast.contracts.records import AppSettings
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import Applicant, no_place
+from services.signaling.core.domain.hook_signature import signed
 from services.signaling.core.domain.recent_answers import RecentAnswers
 from services.signaling.core.domain.tokens import digest
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
@@ -31,16 +33,19 @@ MAX_KEPT = 10_000
 class Webhook(Protocol):
     """Somebody's server."""
 
-    async def allows(self, url: str, question: bytes) -> bool:
-        """Whether it says yes. Raises OSError when there is no answer."""
+    async def allows(self, url: str, question: bytes, headers: dict[str, str] | None = None) -> bool:
+        """Whether it says yes. `headers`: what is sent along. Raises OSError when there is no answer."""
         ...
 
 
 class WebhookLock:
     """One per signaling instance."""
 
-    def __init__(self, webhook: Webhook, clock: Callable[[], float]) -> None:
-        """`clock`: monotonic seconds."""
+    def __init__(
+        self, webhook: Webhook, clock: Callable[[], float], wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock`: monotonic seconds. `wall_clock`: Unix seconds, for signatures."""
+        self._wall_clock = wall_clock
         self._webhook = webhook
         self._clock = clock
         self._webhooks = Webhooks(MOST_ASKING)
@@ -53,7 +58,7 @@ class WebhookLock:
     async def ask(self, applicant: Applicant, settings: AppSettings) -> VerifiedIdentity | None:
         """Who it said yes to, if the client showed anything. Raises UNAUTHORIZED, also when there is no answer."""
         url, question = webhook_url(settings, applicant.role), webhook_question(applicant)
-        if not await self._allows(url, question, applicant):
+        if not await self._allows(url, question, applicant, settings.webhook_secret):
             metrics.WEBHOOKS.labels(applicant.role.value, "refused").inc()
             raise RillcastError(ErrorCode.UNAUTHORIZED, "the app's webhook does not let this client in")
         metrics.WEBHOOKS.labels(applicant.role.value, "ok").inc()
@@ -62,22 +67,22 @@ class WebhookLock:
             return None
         return VerifiedIdentity(Proof.WEBHOOK, digest(shown.token, shown.subscriber_id))
 
-    async def _allows(self, url: str, question: bytes, applicant: Applicant) -> bool:
+    async def _allows(self, url: str, question: bytes, applicant: Applicant, secret: str) -> bool:
         if applicant.session is not None:
-            return await self._asked(url, question, applicant)
+            return await self._asked(url, question, applicant, secret)
         name = digest(url, question.decode())
         known = self._recent.get(name, self._clock())
         if known is None:
-            known = await self._asked(url, question, applicant)
+            known = await self._asked(url, question, applicant, secret)
             self._recent.put(name, known, self._clock())
         return known
 
-    async def _asked(self, url: str, question: bytes, applicant: Applicant) -> bool:
+    async def _asked(self, url: str, question: bytes, applicant: Applicant, secret: str) -> bool:
         self._check_rest(url, applicant)
         answered: bool | None = None
         began, under_way = self._clock(), self._begun(url, applicant)
         try:
-            allowed = await self._webhook.allows(url, question)
+            allowed = await self._webhook.allows(url, question, signed(secret, question, int(self._wall_clock())))
             answered = True
         except OSError as error:
             answered = False

@@ -1,0 +1,1 @@
+"""What webhooks are told, and how it is written."""

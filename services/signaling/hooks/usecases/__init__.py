@@ -1,0 +1,1 @@
+"""How events become due, and how they get to their receivers."""
