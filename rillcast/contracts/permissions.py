@@ -78,6 +78,16 @@ class Queue:
     kept_s: float
     """How long something waits at most."""
 
+    @property
+    def stream(self) -> str:
+        """The name of the js stream that holds it."""
+        return f"WQ_{self.name}"
+
+    @property
+    def prefix(self) -> str:
+        """What comes before the line in a subject."""
+        return f"{subjects.QUEUES_UNDER}.{self.name}."
+
 
 @dataclass(frozen=True)
 class Permissions:
@@ -223,14 +233,14 @@ def _store_subjects(bucket: Bucket, user: BusUser) -> list[str]:
 
 def _queue_subjects(queue: Queue, user: BusUser) -> list[str]:
     """Of JetStream's API, what using and making a queue need."""
-    stream, allowed = subjects.queue_stream(queue.name), []
+    stream, allowed = queue.stream, []
     if user in queue.users | {MAKER}:
         allowed.append(f"$JS.API.STREAM.INFO.{stream}")
     if user in queue.users:
         allowed += [
             f"$JS.API.STREAM.MSG.GET.{stream}",
             f"$JS.API.STREAM.MSG.DELETE.{stream}",
-            f"{subjects.QUEUE_PREFIX}.{queue.name}.>",
+            f"{queue.prefix}>",
         ]
     if user is MAKER:
         allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]

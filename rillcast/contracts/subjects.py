@@ -242,7 +242,7 @@ BUCKET_TOLD_STREAMS = "rillcast_told_streams"
 It stays until they are told that it ended."""
 
 # --- queues of work in JetStream
-QUEUE_PREFIX = "rc.queue"
+QUEUES_UNDER = "rc.queue"
 """What the subjects of all queues begin with. The name of the queue and that of the line follow."""
 QUEUE_HOOKS = "rillcast_hooks"
 """`hook_records.DueHook`, one for each event that a webhook is to be told. Each receiver has lines of its own."""
@@ -255,8 +255,3 @@ CONNECTIONS_KEPT_S = 604_800.0
 """How long it is kept when a subscriber connected and disconnected, in seconds."""
 SEAT_LEASE_S = 30.0
 """How long a seat outlives the last renewal by its node, in seconds; the default of the license service."""
-
-
-def queue_stream(queue: str) -> str:
-    """The name of the js stream that holds a queue."""
-    return f"WQ_{queue}"

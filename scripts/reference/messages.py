@@ -142,6 +142,8 @@ def _parts(structs: list[type], enums: list[type]) -> Iterator[str]:
     yield "## Buckets of the key-value store"
     yield from _buckets()
     kinds = _field_kinds()
+    yield "## Queues of work"
+    yield from _stored("QUEUE_")
     names = [*docstrings.of_attributes(ids), *kinds.values(), *(cls.__name__ for cls in (*structs, *enums))]
     yield "## Ids"
     for name, doc in docstrings.of_attributes(ids).items():
@@ -166,11 +168,15 @@ def _subject_section(subject: Subject, sent: str, taken: str) -> Iterator[str]:
     yield bullets([f"{sent}: {_listed(senders(subject))}", f"{taken.capitalize()}: {_listed(takers(subject))}"])
 
 
-def _buckets() -> Iterator[str]:
+def _stored(prefix: str) -> Iterator[str]:
     for name, doc in docstrings.of_attributes(subjects).items():
-        if name.startswith("BUCKET_"):
+        if name.startswith(prefix):
             yield f"### `{getattr(subjects, name)}`"
             yield prose(re.sub(r"`\w*records\.(\w+)`", lambda match: link(match[1]), doc))
+
+
+def _buckets() -> Iterator[str]:
+    yield from _stored("BUCKET_")
     times = {name: getattr(subjects, name) for name in docstrings.of_attributes(subjects) if name.endswith("_S")}
     docs = docstrings.of_attributes(subjects)
     yield bullets(f"`{name}` is {value:g}: {docs[name]}" for name, value in times.items())

@@ -17,7 +17,6 @@ from nats.js import JetStreamContext, api
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.permissions import Queue
-from rillcast.contracts.subjects import QUEUE_PREFIX, queue_stream
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.envelope import RETRY_AFTER_S
 from rillcast.runtime.bus.nats_connection import NatsConnection
@@ -52,8 +51,8 @@ class NatsQueue:
         self._storage = storage
         self._replicas = replicas
         self._makes = makes
-        self._stream = queue_stream(row.name)
-        self._prefix = f"{QUEUE_PREFIX}.{row.name}."
+        self._stream = row.stream
+        self._prefix = row.prefix
 
     async def open(self, patience_s: float = 15.0) -> None:
         """Make the queue unless it is there, or wait until it is. In the end raises STORE_UNAVAILABLE. Raises

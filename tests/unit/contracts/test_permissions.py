@@ -92,11 +92,11 @@ def test_who_makes_streams_could_have_all_traffic_stored_so_only_one_may(user: B
 
 
 def test_the_table_has_every_queue_and_only_its_users_have_it() -> None:
-    named = {value for name, value in vars(subjects).items() if name.startswith("QUEUE_") and name != "QUEUE_PREFIX"}
+    named = {value for name, value in vars(subjects).items() if name.startswith("QUEUE_")}
     assert {queue.name for queue in QUEUES} == named
     for queue in QUEUES:
-        stream, lines = subjects.queue_stream(queue.name), f"{subjects.QUEUE_PREFIX}.{queue.name}.>"
-        for way in (lines, f"$JS.API.STREAM.MSG.GET.{stream}", f"$JS.API.STREAM.MSG.DELETE.{stream}"):
+        reads, deletes = (f"$JS.API.STREAM.MSG.{what}.{queue.stream}" for what in ("GET", "DELETE"))
+        for way in (f"{queue.prefix}>", reads, deletes):
             assert {user for user in BusUser if way in permissions_of(user).publish} == queue.users
 
 

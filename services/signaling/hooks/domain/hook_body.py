@@ -17,8 +17,8 @@ JSON = "application/json"
 class Action(StrEnum):
     """Events that there are here, by Ant Media's names."""
 
-    STREAM_STARTED = "liveStreamStarted"
-    STREAM_ENDED = "liveStreamEnded"
+    STARTED = "liveStreamStarted"
+    ENDED = "liveStreamEnded"
     PUBLISH_TIMEOUT = "publishTimeoutError"
     PLAY_STARTED = "playStarted"
     PLAY_STOPPED = "playStopped"

@@ -124,7 +124,7 @@ class StreamTeller:
             if written is None:
                 return  # somebody else does it
             revision = written
-        await self._outbox.put(self._hook(told, Action.STREAM_ENDED, told.ended_at_ms), about=key)
+        await self._outbox.put(self._hook(told, Action.ENDED, told.ended_at_ms), about=key)
         if await self._told.delete(key, revision):
             self._apply(Entry(key, None, revision))
 
@@ -140,7 +140,7 @@ class StreamTeller:
             known = (told, created)
         told, revision = known
         if not told.told:
-            await self._outbox.put(self._hook(told, Action.STREAM_STARTED, told.started_at_ms), about=key)
+            await self._outbox.put(self._hook(told, Action.STARTED, told.started_at_ms), about=key)
             await self._write(key, msgspec.structs.replace(told, told=True), revision)
 
     def _new(self, live: LiveStream) -> ToldStream:
