@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 
 class Told:
-    """One request."""
+    """A request that came, with what the sender says of itself."""
 
     def __init__(self, headers: dict[str, str], body: bytes) -> None:
         self.headers = headers

@@ -68,7 +68,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         raise httpcore.ConnectError("webhooks have no Unix sockets")
 
     async def sleep(self, seconds: float) -> None:
-        """See httpcore."""
+        """Wait so long, as httpcore does between its tries."""
         await self._inner.sleep(seconds)
 
 

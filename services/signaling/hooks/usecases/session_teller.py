@@ -30,7 +30,7 @@ class SessionTeller:
         return bool(self._outbox.url_of(applicant.app, applicant.stream))
 
     def connected(self, held: Held, now_ms: int) -> None:
-        """A session runs."""
+        """Tell of a viewer that is there now. Publishers show in their streams."""
         if held.role is Role.PLAY:
             self._tell(held, Action.PLAY_STARTED, now_ms)
 
