@@ -49,6 +49,24 @@ class ErrorCode(StrEnum):
     """The client's session description is broken, or its DTLS handshake failed."""
     BAD_LOCAL_DESCRIPTION = "notSetLocalDescription"
     """Ant Media's code for a session description that the server cannot make. Nothing here raises it yet."""
+    MISSING_PARAMETER = "missingParameter"
+    """A field that the command needs is missing, or has a value that means nothing; the sentence names it."""
+    PARAMETER_TOO_LONG = "parameter_too_long"
+    """A field is longer than what is kept of it; the sentence names it, and how long it may be."""
+    NO_SUCH_TRACK = "track_not_found"
+    """The client names a track that the stream does not have. A stream has one, whose id is that of the stream."""
+    ROOMS_NOT_SUPPORTED = "conference_rooms_not_supported"
+    """The client wants to join a conference room, or to publish or play in one. Nobody would meet anybody there."""
+    NO_ROOM_NAMED = "no_room_specified"
+    """The client named no room."""
+    NO_STREAMS_IN_ROOM = "no_active_streams_in_room"
+    """Nobody publishes in the room."""
+    PEER_TO_PEER_NOT_SUPPORTED = "peer_to_peer_not_supported"
+    """The client wants to be connected with another client, without media nodes between them."""
+    NO_PEER = "no_peer_associated_before"
+    """A message for the other peer of a call between two clients. Here nobody has such a peer."""
+    DATA_CHANNELS_NOT_SUPPORTED = "data_channels_not_supported"
+    """The client wants to publish neither video nor audio, but data alone."""
     STORE_UNAVAILABLE = "data_store_not_available"
     """The key-value store did not answer, refused the write, or holds something unusable."""
     LICENSE_SUSPENDED = "license_suspended_please_renew_license"
@@ -78,6 +96,7 @@ _QUOTES = frozenset(
         ErrorCode.BAD_REMOTE_DESCRIPTION,
         ErrorCode.NO_COMMON_CODEC,
         ErrorCode.BAD_REQUEST,
+        ErrorCode.NO_SUCH_TRACK,
         ErrorCode.NO_STREAM_NAME,
         ErrorCode.INVALID_STREAM_NAME,
         ErrorCode.UNAUTHORIZED,

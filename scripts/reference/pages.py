@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import cli, errors, messages, metrics, plane, rest, settings
+from scripts.reference import cli, errors, messages, metrics, plane, rest, settings, websocket
 
 FOLDER = "docs/reference"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -12,6 +12,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "metrics.md": metrics.render,
     "messages.md": messages.render,
     "rest.md": rest.render,
+    "websocket.md": websocket.render,
     "plane.md": plane.render,
     "errors.md": errors.render,
     "cli.md": cli.render,

@@ -11,8 +11,8 @@ MAX_SOCKETS = Gauge(
 )
 SOCKETS_CLOSED = Counter(
     "rillcast_signaling_sockets_closed_total",
-    "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, gave_way "
-    "(it was idle, and its place was needed), draining.",
+    "Client WebSockets that ended, by why: client, keepalive, too_large, flood, slow, overload, unknown_app, "
+    "no_such_path, gave_way (it was idle, and its place was needed), draining.",
     ["reason"],
 )
 COMMANDS = Counter(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import (
     NodeInfo,
@@ -147,6 +148,14 @@ class Broadcasts(Protocol):
 
     def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
         """All of an app, in no order."""
+        ...
+
+
+class Subscribers(Protocol):
+    """The subscribers of streams, as last heard of."""
+
+    def of_stream(self, app: AppName, stream: StreamId) -> list[SubscriberRecord]:
+        """All of a stream, in the order of their ids."""
         ...
 
 

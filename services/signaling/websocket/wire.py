@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 
@@ -15,13 +16,14 @@ from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
 from services.signaling.core.wire import Core
 from services.signaling.websocket.adapters.websocket_client import SocketLimits
-from services.signaling.websocket.adapters.websocket_door import WebSocketDoor
+from services.signaling.websocket.adapters.websocket_door import WebSocketDoor, nowhere
 from services.signaling.websocket.adapters.websocket_endpoint import WebSocketEndpoint
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.newcomers import Newcomers
 from services.signaling.websocket.domain.outgoing import OutgoingRoom
 from services.signaling.websocket.domain.questions import Questions
+from services.signaling.websocket.domain.subscriber_pages import SubscriberPages
 from services.signaling.websocket.domain.waiting_list import WaitingList
 from services.signaling.websocket.usecases.load_report import report_load
 from services.signaling.websocket.usecases.open_sockets import OpenSockets
@@ -49,7 +51,11 @@ def wire(core: Core, secrets: PublisherSecrets) -> list[BaseRoute]:
     core.host.directory.on_gone(endpoint.node_gone)
     core.host.spawn(report_load(core.host, sockets), "load")
     door = WebSocketDoor(endpoint.serve, core.clients, _newcomers(core.settings))
-    return [WebSocketRoute("/{app}/websocket", door.serve)]
+    return [
+        WebSocketRoute("/{app}/websocket", door.serve),
+        WebSocketRoute("/{app}/websocket/signaling", door.serve),
+        WebSocketRoute("/{elsewhere:path}", nowhere),
+    ]
 
 
 def _newcomers(settings: SignalingSettings) -> Newcomers:
@@ -70,7 +76,8 @@ def _services(core: Core) -> SocketServices:
     kept = KeptOffers(
         on_size=metrics.KEPT_OFFERS.set, on_refused=lambda why: metrics.PLACES_REFUSED.labels("offers", why).inc()
     )
-    questions = Questions(core.streams, core.broadcasts, core.audience)
+    pages = SubscriberPages(core.subscribers, asyncio.get_running_loop().time)
+    questions = Questions(core.streams, core.broadcasts, core.audience, pages)
 
     def conversation(app: AppName, client: Client) -> Conversation:
         return Conversation(

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
@@ -19,19 +20,21 @@ from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import Admit, Effect, OpenPublisher, OpenViewer, Send
 from services.signaling.websocket.domain.questions import Questions
+from services.signaling.websocket.domain.subscriber_pages import SubscriberPages
 
 FULL = RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "full")
 LIVE, STREAM, EDGE = AppName("live"), StreamId("s1"), NodeId("edge-1")
 
 
 class Known:
-    """Streams, audience and license in one."""
+    """Streams, audience, subscribers and license in one."""
 
     suspended = False
 
     def __init__(self) -> None:
         self.directory = StreamDirectory()
         self._revision = 0
+        self.subscribers = 0
         for stream in (STREAM, StreamId("s2")):
             self.has(stream, live=True)
 
@@ -63,6 +66,16 @@ class Known:
 
     def viewers_of_app(self, app: AppName) -> int:
         return 1
+
+    def of_stream(self, app: AppName, stream: StreamId) -> list[SubscriberRecord]:
+        return [
+            SubscriberRecord(app=app, stream=stream, subscriber_id=f"sub-{number}", b32_secret="A" * 16)
+            for number in range(self.subscribers)
+        ]
+
+
+def questions_about(known: Known) -> Questions:
+    return Questions(known, BroadcastCatalog(), known, SubscriberPages(known, lambda: 0.0))
 
 
 class Tallied:
@@ -99,7 +112,7 @@ class Talk:
             LIVE,
             apps=self.apps,
             streams=known,
-            questions=Questions(known, BroadcastCatalog(), known),
+            questions=questions_about(known),
             tally=self.tally,
             max_streams=max_streams,
             wall_clock=lambda: 1_000.0,

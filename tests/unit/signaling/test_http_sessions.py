@@ -245,16 +245,32 @@ async def test_a_join_counts_when_its_session_runs(
     assert site.ended == []
 
 
-async def test_what_a_publisher_says_of_its_stream_goes_to_the_node_and_no_longer_than_it_may_be() -> None:
+async def test_what_a_publisher_says_of_its_stream_goes_to_the_node() -> None:
     site = Site()
-    name, data = "n" * (MAX_NAME + 1), "m" * (MAX_META_DATA + 1)
-    await site.post(query=f"streamName={name}&metaData={data}&mainTrack={name}")
+    name, data = "n" * MAX_NAME, "m" * MAX_META_DATA
+    await site.post(query=f"streamName={name}&metaData={data}")
     join = site.joins[0]
     assert isinstance(join, PublisherJoin)
-    assert (join.name, join.meta_data) == (name[:-1], data[:-1])
+    assert (join.name, join.meta_data) == (name, data)
     assert (join.sdp_offer, join.identity, join.session) == (OFFER, PROVED, site.session)
     asked = site.applicants[0]
-    assert (asked.role, asked.room, asked.meta_data) == (Role.PUBLISH, name[:-1], data[:-1])
+    assert (asked.role, asked.room, asked.meta_data) == (Role.PUBLISH, "", data)
+
+
+@pytest.mark.parametrize(
+    ("field", "length", "status"),
+    [
+        ("streamName", MAX_NAME + 1, 400),
+        ("metaData", MAX_META_DATA + 1, 400),
+        ("mainTrack", MAX_NAME + 1, 400),
+        ("mainTrack", 1, 501),
+    ],
+)
+async def test_what_would_be_dropped_is_refused(field: str, length: int, status: int) -> None:
+    site = Site()
+    answer = await site.post(query=f"{field}={'x' * length}")
+    assert answer.status_code == status
+    assert site.joins == []
 
 
 async def test_a_publisher_is_known_by_its_resource_and_a_new_one_by_nothing() -> None:

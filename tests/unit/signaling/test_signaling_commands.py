@@ -45,11 +45,19 @@ VIEWER = """
     toggleVideo         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
     toggleAudio         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
     getStreamInfo       shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getStreamInfoList   shown    unknown   shown      shown     shown          shown       shown     shown     shown
     getBroadcastObject  shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getTrackList        shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getSubtracks        shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getSubtracksCount   shown    unknown   shown      shown     shown          shown       shown     shown     shown
     getSubscriberCount  shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getSubscribers      shown    unknown   shown      shown     shown          shown       shown     shown     shown
+    getDebugInfo        shown    unknown   shown      shown     shown          shown       shown     shown     shown
     getIceServerConfig  shown    shown     shown      shown     shown          shown       shown     shown     shown
     ping                shown    shown     shown      shown     shown          shown       shown     shown     shown
-    enableTrack         ignored  ignored   ignored    ignored   ignored        ignored     ignored   ignored   ignored
+    enableTrack         taken    taken     taken      taken     taken          taken       to_edge   taken     taken
+    joinRoom            no_room  no_room   no_room    no_room   no_room        no_room     no_room   no_room   no_room
+    never_heard_of      ignored  ignored   ignored    ignored   ignored        ignored     ignored   ignored   ignored
 """
 
 PUBLISHER = """
@@ -67,11 +75,19 @@ PUBLISHER = """
     toggleVideo         taken    taken      taken         taken     taken       taken     taken
     toggleAudio         taken    taken      taken         taken     taken       taken     taken
     getStreamInfo       shown    shown      shown         shown     shown       shown     shown
+    getStreamInfoList   shown    shown      shown         shown     shown       shown     shown
     getBroadcastObject  shown    shown      shown         shown     shown       shown     shown
+    getTrackList        shown    shown      shown         shown     shown       shown     shown
+    getSubtracks        shown    shown      shown         shown     shown       shown     shown
+    getSubtracksCount   shown    shown      shown         shown     shown       shown     shown
     getSubscriberCount  shown    shown      shown         shown     shown       shown     shown
+    getSubscribers      shown    shown      shown         shown     shown       shown     shown
+    getDebugInfo        shown    shown      shown         shown     shown       shown     shown
     getIceServerConfig  shown    shown      shown         shown     shown       shown     shown
     ping                shown    shown      shown         shown     shown       shown     shown
-    enableTrack         ignored  ignored    ignored       ignored   ignored     ignored   ignored
+    enableTrack         taken    taken      taken         taken     taken       taken     taken
+    joinRoom            no_room  no_room    no_room       no_room   no_room     no_room   no_room
+    never_heard_of      ignored  ignored    ignored       ignored   ignored     ignored   ignored
 """
 
 SDP = "v=0\r\na=fingerprint:sha-256 AA\r\n"
@@ -86,8 +102,10 @@ FRAMES: dict[str, dict[str, object]] = {
     "answer": {"command": "takeConfiguration", "type": "answer", "sdp": SDP},
     "takeCandidate": {"candidate": "", "label": 0, "id": "0"},
     "forceStreamQuality": {"streamHeight": 360},
-    "toggleVideo": {"trackId": "s1", "enabled": False},
-    "toggleAudio": {"trackId": "s1", "enabled": False},
+    "toggleVideo": {"enabled": False},
+    "toggleAudio": {"enabled": False},
+    "enableTrack": {"enabled": False},
+    "joinRoom": {"room": "r1"},
 }
 WORDS = {
     "already_playing": "again",
@@ -99,6 +117,12 @@ WORDS = {
     "streamInformation": "shown",
     "broadcastObject": "shown",
     "subscriberCount": "shown",
+    "subscriberList": "shown",
+    "subtrackCount": "shown",
+    "subtrackList": "shown",
+    "trackList": "shown",
+    "debugInfo": "shown",
+    "conference_rooms_not_supported": "no_room",
     "iceServerConfig": "shown",
     "pong": "shown",
     "start": "begins",
@@ -177,10 +201,10 @@ def go_on(talk: Talk, steps: dict[str, Callable[[], object]], phase: str) -> Str
 def result(talk: Talk, command: str, stream: StreamId) -> str:
     """The word for what a command brings."""
     talk.asks, counted = True, len(talk.tally.refused)
-    fields = {"command": command, "streamId": stream} | FRAMES.get(command, {})
+    fields = {"command": command, "streamId": stream, "trackId": stream} | FRAMES.get(command, {})
     now = TWICE_S if command.endswith("_later") else 0.0
     effects = talk.conversation.receive(msgspec.json.encode(fields).decode(), now)
-    asked = [ASKED_OF_THE_CLUSTER[type(effect)] for effect in effects if type(effect) in ASKED_OF_THE_CLUSTER]
+    asked = list({ASKED_OF_THE_CLUSTER[type(effect)] for effect in effects if type(effect) in ASKED_OF_THE_CLUSTER})
     told = [WORDS[definition] for definition in definitions(effects)]
     if asked or told:
         assert len(asked + told) == 1
@@ -208,7 +232,7 @@ def test_every_command_in_every_phase_of_a_publisher(command: str, phase: str, e
 def test_the_tables_name_every_command_that_is_served(table: str) -> None:
     commands = {str(FRAMES.get(command, {}).get("command", command)) for command, _, _ in rows(table)}
 
-    assert commands == SERVED | {"ping", "getIceServerConfig", "enableTrack"}
+    assert commands == SERVED | {"ping", "getIceServerConfig", "joinRoom", "never_heard_of"}
 
 
 def test_the_tables_name_every_phase() -> None:

@@ -24,6 +24,8 @@ from rillcast.contracts.messages import NodeLeft
 from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain.conversation import SERVED
 from services.signaling.websocket.domain.frames import MAX_FRAME_BYTES
+from services.signaling.websocket.domain.not_served import NOT_SERVED
+from services.signaling.websocket.domain.questions import QUESTIONS
 from tests.unit.signaling.asgi_socket import AsgiSocket, Denied, asgi_socket
 from tests.unit.signaling.fake_nodes import ANSWER, OFFER, FakeMediaNode
 from tests.unit.signaling.signaling_harness import Cluster, cluster
@@ -39,10 +41,13 @@ FIELDS: dict[str, dict[str, Any]] = {
     "forceStreamQuality": {"streamHeight": 360},
     "toggleVideo": {"trackId": "s1", "enabled": False},
     "toggleAudio": {"trackId": "s1", "enabled": False},
+    "enableTrack": {"trackId": "s1", "enabled": False},
+    "joinRoom": {"room": "r1", "mode": "multitrack"},
 }
 """What each command says besides its stream."""
-COMMANDS = (*sorted(SERVED), "getIceServerConfig", "ping", "enableTrack", "join", "joinRoom")
+COMMANDS = (*sorted(SERVED), "getIceServerConfig", "ping", *sorted(NOT_SERVED), "neverHeardOf")
 NO_STREAM = {"missing": None, "empty": "", "a slash": "a/b", "a number": 5, "too long": "s" * 300, "a dot": "."}
+DOORS = ("/live/websocket/signaling", "/live/websocket/", "/live/websocket/signaling/", "/live/websocket/other", "/")
 NO_FRAMES: dict[str, str | bytes] = {
     "nothing": "",
     "no json": "{",
@@ -167,6 +172,8 @@ async def playing(r: Recorder) -> None:
             await r.say("forceStreamQuality", f"{height!r}", streamHeight=height)
         for enabled in (True, "false", "perhaps", None):
             await r.say("toggleVideo", f"{enabled!r}", enabled=enabled)
+            await r.say("enableTrack", f"{enabled!r}", enabled=enabled)
+        await r.say("enableTrack", "no track", trackId=None)
         await r.say("toggleAudio", "another track", trackId="none")
         await r.say("takeConfiguration", "an offer of a viewer")
         await r.say("takeConfiguration", "a second answer", type="answer", sdp=ANSWER)
@@ -196,7 +203,7 @@ async def questions(r: Recorder) -> None:
     await r.c.go_live("s2", media_flowing=False, tracks=(), name="")
     r.c.report(r.c.edges[0], viewers=4)
     async with r.socket():
-        for command in ("getStreamInfo", "getBroadcastObject", "getSubscriberCount"):
+        for command in sorted(QUESTIONS):
             await r.say(command, "live")
             await r.say(command, "no media yet", "s2")
 
@@ -295,7 +302,7 @@ async def the_end(r: Recorder) -> None:
 
 
 async def doors(r: Recorder) -> None:
-    for path in ("/none/websocket", "/LiveApp/websocket", "/live/websocket", "/a%20b/websocket", "/live/none"):
+    for path in ("/none/websocket", "/LiveApp/websocket", "/live/websocket", "/a%20b/websocket", "/live/none", *DOORS):
         try:
             async with r.socket(path):
                 await r.say("ping", path)

@@ -6,16 +6,14 @@ import msgspec
 import pytest
 
 from rillcast.contracts.ids import StreamId
-from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
+from services.signaling.websocket.domain.asked import Question
 from services.signaling.websocket.domain.effects import Send
-from services.signaling.websocket.domain.questions import QUESTIONS, Questions
-from tests.unit.signaling.talk import LIVE, STREAM, Known
+from services.signaling.websocket.domain.questions import QUESTIONS
+from tests.unit.signaling.talk import LIVE, STREAM, Known, questions_about
 
 
 def asked(command: str, stream: StreamId = STREAM) -> dict[str, object]:
-    known = Known()
-    questions = Questions(known, BroadcastCatalog(), known)
-    (effect,) = questions.answer(command, LIVE, stream)
+    (effect,) = questions_about(Known()).answer(Question(command=command, app=LIVE, stream=stream))
     assert isinstance(effect, Send)
     frame: dict[str, object] = msgspec.json.decode(effect.frame)
     return frame

@@ -148,10 +148,10 @@ def test_wishes_for_streams_that_are_not_played_are_bounded_and_the_oldest_goes_
     assert Mute(session=session, node=EDGE, kind=MediaKind.VIDEO, enabled=False) in talk.connects(session, "s2")
 
 
-def test_a_wish_that_makes_no_sense_is_counted_and_changes_nothing() -> None:
+def test_a_wish_that_makes_no_sense_is_refused_and_counted() -> None:
     talk = Talk()
     talk.running()
 
-    assert talk.send("forceStreamQuality", streamId="s1", streamHeight="tall") == []
-    assert talk.send("toggleAudio", streamId="s1", enabled="perhaps") == []
+    assert definitions(talk.send("forceStreamQuality", streamId="s1", streamHeight="tall")) == ["missingParameter"]
+    assert definitions(talk.send("toggleAudio", streamId="s1", enabled="perhaps")) == ["missingParameter"]
     assert talk.tally.refused == ["bad_stream_height", "bad_toggle"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -84,10 +85,12 @@ async def test_frames_that_make_no_sense_are_ignored_and_the_socket_stays(c: Clu
         ("x" * 256, "invalidStreamName"),
     ],
 )
-async def test_ids_that_are_missing_or_illegal_are_refused(c: Cluster, stream: object, definition: str) -> None:
+async def test_ids_that_are_missing_or_illegal_are_refused(c: Cluster, stream: Any, definition: str) -> None:
     async with c.client() as client:
-        for command in ("play", "publish", "stop", "getStreamInfo", "anythingElse"):
-            assert (await client.ask(command, streamId=stream))["definition"] == definition
+        for command in ("play", "publish", "stop", "getStreamInfo", "enableTrack", "anythingElse"):
+            frame = await client.ask(command, streamId=stream)
+            assert frame.pop("streamId", None) == (stream[:255] if definition == "invalidStreamName" else None)
+            assert frame == {"command": "error", "definition": definition}
 
 
 async def test_configurations_and_candidates_nobody_waits_for_are_ignored(c: Cluster) -> None:
@@ -118,17 +121,19 @@ async def test_a_flood_is_dropped_and_then_the_socket_closed() -> None:
     assert (closed.value.code, closed.value.reason) == (1008, "flood")
 
 
-@pytest.mark.parametrize("path", ["/nosuchapp/websocket", "/live/websocket/", "/live/other"])
+@pytest.mark.parametrize(
+    "path", ["/nosuchapp/websocket", "/live/websocket/", "/live/websocket/signaling/", "/live/other", "/"]
+)
 async def test_paths_that_lead_nowhere_are_not_upgraded(c: Cluster, path: str) -> None:
     with pytest.raises(Denied) as refused:
         async with c.client(path):
             pass
-    assert refused.value.status in (403, 404)
+    assert refused.value.status == 404
 
 
-async def test_default_apps_exist(c: Cluster) -> None:
-    for app in ("live", "LiveApp", "WebRTCAppEE"):
-        async with c.client(f"/{app}/websocket") as client:
+async def test_default_apps_exist_at_both_addresses(c: Cluster) -> None:
+    for path in ("live/websocket", "LiveApp/websocket?target=edge", "WebRTCAppEE/websocket/signaling?target=origin"):
+        async with c.client(f"/{path}") as client:
             assert await client.ask("ping") == {"command": "pong"}
 
 

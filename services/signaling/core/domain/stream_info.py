@@ -27,6 +27,16 @@ def renditions(live: LiveStream) -> list[Rendition]:
     return [_rendition(track, audio) for track in video] or [_rendition(None, audio)]
 
 
+def heights(live: LiveStream) -> list[Rendition]:
+    """The same with each height once: players make a menu of them. Of several of one height, the first in the
+    publisher's codec counts."""
+    source = next((track.codec for track in live.record.tracks if track.kind is MediaKind.VIDEO), "")
+    found: dict[int, Rendition] = {}
+    for one in sorted(renditions(live), key=lambda one: (-one.stream_height, one.video_codec != source)):
+        found.setdefault(one.stream_height, one)
+    return list(found.values())
+
+
 def _rendition(video: TrackRecord | None, audio_bps: int) -> Rendition:
     return Rendition(
         stream_width=video.width if video else 0,

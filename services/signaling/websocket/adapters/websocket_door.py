@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from services.signaling import metrics
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.websocket.domain.newcomers import Newcomers, Refusal, TurnedAway
+from services.signaling.websocket.domain.socket_end import SocketEnd
 
 _WORDS = {
     TurnedAway.SOCKET: "too many sockets were opened from your address",
@@ -41,6 +42,12 @@ class WebSocketDoor:
             await self._serve(socket)
         finally:
             self._newcomers.leave(client)
+
+
+async def nowhere(socket: WebSocket) -> None:
+    """The ASGI endpoint of every path at which there is no socket: refuses the upgrade with 404."""
+    metrics.SOCKETS_CLOSED.labels(SocketEnd.NO_SUCH_PATH.value).inc()
+    await socket.send_denial_response(PlainTextResponse("there is no WebSocket at this address", 404))
 
 
 async def _turn_away(socket: WebSocket, refusal: Refusal) -> None:

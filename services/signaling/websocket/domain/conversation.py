@@ -12,9 +12,10 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId
 from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.doors import locks
-from services.signaling.core.domain.stream_name import valid_stream_id
+from services.signaling.core.domain.stream_name import MAX_LENGTH, valid_stream_id
 from services.signaling.core.ports import Apps, Streams, Tally
 from services.signaling.websocket.domain import replies, two_offers
+from services.signaling.websocket.domain.asked import Question, question
 from services.signaling.websocket.domain.effects import Accept, Admit, AskAbout, Effect, End, Send
 from services.signaling.websocket.domain.entrance import Entrance, credentials_of
 from services.signaling.websocket.domain.frames import (
@@ -27,6 +28,7 @@ from services.signaling.websocket.domain.frames import (
 )
 from services.signaling.websocket.domain.ice_config import IceConfig
 from services.signaling.websocket.domain.kept_offers import KeptOffers
+from services.signaling.websocket.domain.not_served import NOT_SERVED, refuse
 from services.signaling.websocket.domain.peers import peer_of
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.questions import QUESTIONS, Questions
@@ -68,7 +70,9 @@ class Conversation:
         """What nodes answer and what happens to sessions goes in there."""
         self._ice = IceConfig(app, apps, wall_clock)
         self._anew = StartingAnew(self._slots, self.sessions)
-        self.entrance = Entrance(app, self._slots, self._waits, streams, tally, ice=self._ice, anew=self._anew)
+        self.entrance = Entrance(
+            app, self._slots, self._waits, streams, tally, ice=self._ice, anew=self._anew, wishes=self.wishes
+        )
         """The answers to `Admit` go in there."""
 
     # ---- from the client
@@ -89,17 +93,29 @@ class Conversation:
         return self._about_stream(command, frame, now)
 
     def _about_stream(self, command: str, frame: ClientFrame, now: Now) -> list[Effect]:
-        known = command in SERVED
-        shown = command if known else "unknown"
         try:
             stream = valid_stream_id(text(frame.stream_id))
         except RillcastError as error:
-            self._tally.command(shown, error.code.value)
-            named = text(frame.stream_id) if error.code is ErrorCode.INVALID_STREAM_NAME else ""
-            return [Send(replies.error(error, named[:255]))]
-        if not known:
+            return self._unnamed(command, frame, error)
+        if command in NOT_SERVED:
+            return self._not_served(command, frame, stream)
+        if command not in SERVED:
             return self._ignored("unknown_command")
         return self._answer(command, frame, stream, now)
+
+    def _unnamed(self, command: str, frame: ClientFrame, error: RillcastError) -> list[Effect]:
+        """Names come before commands. Ant Media's SDK names no stream with some of those that are not served, so they
+        are refused for what they want as well."""
+        self._tally.command(command if command in SERVED | NOT_SERVED else "unknown", error.code.value)
+        if error.code is ErrorCode.INVALID_STREAM_NAME:
+            return [Send(replies.error(error, text(frame.stream_id)[:MAX_LENGTH]))]
+        more = self._not_served(command, frame, "") if command in NOT_SERVED else []
+        return [Send(replies.error(error)), *more]
+
+    def _not_served(self, command: str, frame: ClientFrame, stream: str) -> list[Effect]:
+        outcome, refusal = refuse(command, frame, stream)
+        self._tally.command(command, outcome)
+        return [Send(refusal)]
 
     def _answer(self, command: str, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
         try:
@@ -123,23 +139,24 @@ class Conversation:
 
     def _question(self, command: str, frame: ClientFrame, stream: StreamId) -> list[Effect]:
         """Questions are for those who may play the stream. Who was let in for it on this socket is not asked again."""
+        asked = question(command, self._app, stream, frame)
         settings = self._apps.settings(self._app)
         if settings is not None and not locks(settings, Role.PLAY):
-            return self._questions.answer(command, self._app, stream)
+            return self._questions.answer(asked)
         slots = [self._slots.of(role, stream) for role in Role]
         if self._waits.waiting(stream) or any(slot is not None and self._is_in(slot) for slot in slots):
-            return self._questions.answer(command, self._app, stream)
-        return [AskAbout(command=command, stream=stream, credentials=credentials_of(frame))]
+            return self._questions.answer(asked)
+        return [AskAbout(question=asked, credentials=credentials_of(frame))]
 
-    def may_know(self, command: str, stream: StreamId) -> list[Effect]:
+    def may_know(self, asked: Question) -> list[Effect]:
         """The client may play the stream that it asked about: its answer."""
-        self._tally.command(command, "ok")
-        return self._questions.answer(command, self._app, stream)
+        self._tally.command(asked.command, "ok")
+        return self._questions.answer(asked)
 
-    def may_not_know(self, command: str, stream: StreamId, error: RillcastError) -> list[Effect]:
+    def may_not_know(self, asked: Question, error: RillcastError) -> list[Effect]:
         """The client may not play the stream that it asked about."""
-        self._tally.command(command, error.code.value)
-        return [Send(replies.error(error, stream))]
+        self._tally.command(asked.command, error.code.value)
+        return [Send(replies.error(error, asked.stream))]
 
     @staticmethod
     def _is_in(slot: Slot) -> bool:
@@ -237,6 +254,7 @@ COMMANDS: Mapping[str, Command] = {
     "forceStreamQuality": lambda talk, frame, stream, now: talk.wishes.force_quality(frame, stream),
     "toggleVideo": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.VIDEO),
     "toggleAudio": lambda talk, frame, stream, now: talk.wishes.toggle(frame, stream, MediaKind.AUDIO),
+    "enableTrack": lambda talk, frame, stream, now: talk.wishes.enable_track(frame, stream),
 }
 """Commands about a session. What each brings in which phase is a table in ``test_signaling_commands.py``."""
 SERVED = COMMANDS.keys() | QUESTIONS

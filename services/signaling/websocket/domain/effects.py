@@ -9,6 +9,7 @@ from rillcast.contracts.messages import FormerSession
 from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.verified_identity import VerifiedIdentity
+from services.signaling.websocket.domain.asked import Question
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -24,7 +25,6 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     stream: StreamId
     credentials: Credentials
-    room: str = ""
     meta_data: str = ""
 
 
@@ -32,8 +32,7 @@ class AskAbout(msgspec.Struct, frozen=True, kw_only=True):
     """Ask whether the client may play a stream, since it wants to know something of it. Answered by
     `Conversation.may_know` or `may_not_know`."""
 
-    command: str
-    stream: StreamId
+    question: Question
     credentials: Credentials
 
 

@@ -20,13 +20,15 @@ from services.signaling.websocket.domain.effects import (
     Reoffer,
     Send,
 )
-from services.signaling.websocket.domain.frames import ClientFrame, free_text, text
+from services.signaling.websocket.domain.frames import ClientFrame, flag, free_text, text
 from services.signaling.websocket.domain.ice_config import IceConfig
+from services.signaling.websocket.domain.not_served import check_play, check_publish
 from services.signaling.websocket.domain.peers import peer_of
 from services.signaling.websocket.domain.phases import Phase, Step
 from services.signaling.websocket.domain.slots import Slot, Slots
 from services.signaling.websocket.domain.starting_anew import StartingAnew
 from services.signaling.websocket.domain.stream_waits import StreamWaits
+from services.signaling.websocket.domain.viewer_wishes import ViewerWishes
 
 
 class Entrance:
@@ -42,6 +44,7 @@ class Entrance:
         *,
         ice: IceConfig,
         anew: StartingAnew,
+        wishes: ViewerWishes,
     ) -> None:
         self._app = app
         self._slots = slots
@@ -50,31 +53,38 @@ class Entrance:
         self._tally = tally
         self._ice = ice
         self._anew = anew
+        self._wishes = wishes
 
     # ---- from the client
 
     def publish(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
-        """Raises ALREADY_PUBLISHING for what was asked twice, or HIGH_RESOURCE_USAGE when the socket has as many
-        sessions as it may. `now`: monotonic seconds."""
+        """Raises ALREADY_PUBLISHING for what was asked twice, HIGH_RESOURCE_USAGE when the socket has as many sessions
+        as it may, PARAMETER_TOO_LONG, and as `check_publish`. `now`: monotonic seconds."""
+        check_publish(frame)
         slot = self._slots.of(Role.PUBLISH, stream)
         if slot is None:
             self._room()
-        name, meta_data = free_text(frame.stream_name, MAX_NAME), free_text(frame.meta_data, MAX_META_DATA)
-        if name is None or meta_data is None:
-            self._tally.refused_input("description_too_long")
+        name = self._described("streamName", frame.stream_name, MAX_NAME)
+        meta_data = self._described("metaData", frame.meta_data, MAX_META_DATA)
         if slot is not None and slot.credentials == credentials_of(frame):
-            slot.name, slot.meta_data = name or "", meta_data or ""
+            slot.name, slot.meta_data = name, meta_data
             return self._anew.publish(slot, now)
-        return self._ask(Role.PUBLISH, frame, stream, now, name=name or "", meta_data=meta_data or "")
+        return self._ask(Role.PUBLISH, frame, stream, now, name=name, meta_data=meta_data)
 
     def play(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
         """Raises ALREADY_PLAYING for what was asked twice, or HIGH_RESOURCE_USAGE when too many of the socket's
-        sessions wait to be let in. Whether there is room for one more session is asked when it is let in. `now`:
-        monotonic seconds."""
+        sessions wait to be let in, PARAMETER_TOO_LONG, and as `check_play`. Whether there is room for one more session
+        is asked when it is let in. `now`: monotonic seconds."""
+        check_play(frame, stream)
+        viewer_info = self._described("viewerInfo", frame.viewer_info, MAX_META_DATA)
         slot = self._slots.of(Role.PLAY, stream)
         if slot is not None and slot.credentials == credentials_of(frame):
-            return self._anew.play(slot, now)
-        return self._ask(Role.PLAY, frame, stream, now)
+            effects = self._anew.play(slot, now)
+        else:
+            effects = self._ask(Role.PLAY, frame, stream, now, meta_data=viewer_info)
+        if flag(frame.disable_tracks_by_default):
+            self._wishes.nothing_yet(stream)
+        return effects
 
     def offer(self, slot: Slot, sdp: str, now: float) -> list[Effect]:
         """A publisher's offer. One that comes before the client is let in is kept until then; a later one takes its
@@ -124,22 +134,11 @@ class Entrance:
             phase=Phase.ADMITTING,
             credentials=credentials_of(frame),
             name=name,
-            meta_data=meta_data,
+            meta_data=meta_data if role is Role.PUBLISH else "",
         )
         self._slots.add(slot)
-        shown = meta_data if role is Role.PUBLISH else free_text(frame.viewer_info, MAX_META_DATA) or ""
-        room = text(frame.main_track)[:MAX_NAME] if role is Role.PUBLISH else ""
-        return [
-            *left,
-            Admit(
-                session=slot.session,
-                role=role,
-                stream=stream,
-                credentials=slot.credentials,
-                room=room,
-                meta_data=shown,
-            ),
-        ]
+        admit = Admit(session=slot.session, role=role, stream=stream, credentials=slot.credentials, meta_data=meta_data)
+        return [*left, admit]
 
     # ---- the answer
 
@@ -179,6 +178,14 @@ class Entrance:
         return [*self._waits.stop(slot.stream), OpenViewer(session=slot.session, stream=slot.stream)]
 
     # ---- parts
+
+    def _described(self, field: str, value: object, most: int) -> str:
+        """What a client says of its stream or of itself, up to `most` characters."""
+        shown = free_text(value, most)
+        if shown is None:
+            self._tally.refused_input("description_too_long")
+            raise RillcastError(ErrorCode.PARAMETER_TOO_LONG, f"{field} may have {most} characters")
+        return shown
 
     def _room(self) -> None:
         if self._slots.full:

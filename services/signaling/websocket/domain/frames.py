@@ -32,7 +32,15 @@ class ClientFrame(msgspec.Struct, rename="camel"):
     stream_name: object = None
     meta_data: object = None
     main_track: object = None
+    room: object = None
+    video: object = None
+    audio: object = None
     viewer_info: object = None
+    track_list: object = None
+    disable_tracks_by_default: object = None
+    track_id: object = None
+    offset: object = None
+    size: object = None
     type: object = None
     sdp: object = None
     candidate: object = None
@@ -58,6 +66,20 @@ def parse_frame(text: str) -> ClientFrame:
 def text(value: object) -> str:
     """The string that was sent; empty for anything else."""
     return value if isinstance(value, str) else ""
+
+
+def is_named(value: object) -> bool:
+    """Whether a field that names something does: anything but nothing, an empty text, ``false`` and zero."""
+    return bool(value)
+
+
+def number(value: object, otherwise: int) -> int:
+    """A whole number of a page of a list, also as a numeric string; `otherwise` for anything else."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 9:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
+        return otherwise
+    return int(value)
 
 
 def free_text(value: object, limit: int) -> str | None:

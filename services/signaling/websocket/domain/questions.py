@@ -1,48 +1,138 @@
-"""Commands that ask about a live stream. They change nothing, and their answer is the same in every phase."""
+"""Commands that ask about a stream. They change nothing, and their answer is the same in every phase."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.access_records import SubscriberRecord
+from rillcast.contracts.records import BroadcastRecord
 from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams
 from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.asked import MOST_OF_A_LIST, Question
 from services.signaling.websocket.domain.effects import Effect, Send
+from services.signaling.websocket.domain.subscriber_pages import SubscriberPages
 
 NO_ADDRESS = ""
 """``originAdress`` is where other nodes reach the origin. Clients have no business there."""
-QUESTIONS = frozenset({"getStreamInfo", "getBroadcastObject", "getSubscriberCount"})
 
 
 class Questions:
     """Answers them from memory. One per signaling instance."""
 
     def __init__(
-        self,
-        streams: Streams,
-        broadcasts: Broadcasts,
-        audience: Audience,
+        self, streams: Streams, broadcasts: Broadcasts, audience: Audience, subscribers: SubscriberPages
     ) -> None:
         self._streams = streams
         self._broadcasts = broadcasts
         self._audience = audience
+        self._subscribers = subscribers
 
-    def answer(self, command: str, app: AppName, stream: StreamId) -> list[Effect]:
-        """The one frame that answers. `command` is one of `QUESTIONS`."""
-        live = self._streams.live(app, stream)
-        if live is None:
-            return [Send(replies.no_stream_info(stream))]
-        return [Send(self._about(command, live, app, stream))]
+    def answer(self, asked: Question) -> list[Effect]:
+        """The one frame that answers. There is an answer for streams that are live, and for some questions also for
+        those that were created by REST."""
+        live, settings = self._streams.live(asked.app, asked.stream), self._broadcasts.get(asked.app, asked.stream)
+        if live is not None:
+            answer = _OF_LIVE[asked.command](self, asked, live)
+        elif settings is not None and asked.command in _OF_CREATED:
+            answer = _OF_CREATED[asked.command](self, asked, settings)
+        else:
+            answer = replies.no_stream_info(asked.stream)
+        return [Send(answer)]
 
-    def _about(self, command: str, live: LiveStream, app: AppName, stream: StreamId) -> str:
-        if command == "getStreamInfo":
-            renditions = msgspec.to_builtins(stream_info.renditions(live))
-            return replies.frame("streamInformation", streamId=stream, streamInfo=renditions)
-        viewers = self._audience.viewers(app, stream)
-        if command == "getSubscriberCount":
-            return replies.notification("subscriberCount", stream, count=viewers)
-        settings = self._broadcasts.get(app, stream)
-        shown = stream_info.broadcast(live, viewers, NO_ADDRESS, settings)
-        return replies.notification("broadcastObject", stream, broadcast=msgspec.json.encode(shown).decode())
+    def renditions(self, asked: Question, live: LiveStream) -> str:
+        """`getStreamInfo`: of what heights the stream can be had."""
+        shown = msgspec.to_builtins(stream_info.heights(live))
+        return replies.frame("streamInformation", streamId=asked.stream, streamInfo=shown)
+
+    def broadcast(self, asked: Question, live: LiveStream) -> str:
+        """`getBroadcastObject` of a live stream."""
+        settings = self._broadcasts.get(asked.app, asked.stream)
+        return _object(asked, stream_info.broadcast(live, self._viewers(asked), NO_ADDRESS, settings))
+
+    def debug_info(self, asked: Question, live: LiveStream) -> str:
+        """`getDebugInfo`: the tracks, and how many watch. Nothing of it says where a node is."""
+        tracks = [
+            {
+                "kind": track.kind.value,
+                "codec": track.codec,
+                "width": track.width,
+                "height": track.height,
+                "bitrate": track.bitrate_bps,
+            }
+            for track in (supply.track for supply in live.supplies())
+        ]
+        shown = {"streamId": asked.stream, "viewers": self._viewers(asked), "tracks": tracks}
+        text = msgspec.json.encode(shown).decode()
+        return replies.notification("debugInfo", asked.stream, debugInfo=text)
+
+    def viewer_count(self, asked: Question, _: object) -> str:
+        """`getSubscriberCount`: how many watch."""
+        return replies.notification("subscriberCount", asked.stream, count=self._viewers(asked))
+
+    def subscribers(self, asked: Question, _: object) -> str:
+        """`getSubscribers`: those that are registered for the stream, or are connected with a code."""
+        page = self._subscribers.page(asked.app, asked.stream, asked.offset, min(asked.size, MOST_OF_A_LIST))
+        return replies.notification("subscriberList", asked.stream, subscriberList=[_subscriber(one) for one in page])
+
+    def _viewers(self, asked: Question) -> int:
+        return self._audience.viewers(asked.app, asked.stream)
+
+
+def _object(asked: Question, shown: stream_info.Broadcast) -> str:
+    """Ant Media's record has no list of sub-tracks any more, but one of its pages reads it here."""
+    fields = {**msgspec.to_builtins(shown), "subTrackStreamIds": []}
+    return replies.notification("broadcastObject", asked.stream, broadcast=msgspec.json.encode(fields).decode())
+
+
+def _subscriber(record: SubscriberRecord) -> str:
+    """A subscriber as a text of JSON. Its secret is not shown."""
+    shown = {
+        "subscriberId": record.subscriber_id,
+        "subscriberName": record.subscriber_name,
+        "streamId": record.stream,
+        "type": record.type,
+        "connected": bool(record.holds),
+        "currentConcurrentConnections": len(record.holds),
+    }
+    return msgspec.json.encode(shown).decode()
+
+
+def _tracks(_: Questions, asked: Question, __: object) -> str:
+    return replies.frame("trackList", streamId=asked.stream, trackList=[asked.stream])
+
+
+def _no_subtracks(_: Questions, asked: Question, __: object) -> str:
+    return replies.notification("subtrackList", asked.stream, subtrackList=[])
+
+
+def _no_subtrack(_: Questions, asked: Question, __: object) -> str:
+    return replies.notification("subtrackCount", asked.stream, count=0)
+
+
+def _created(_: Questions, asked: Question, settings: BroadcastRecord) -> str:
+    return _object(asked, stream_info.created(settings))
+
+
+_OF_LIVE: Mapping[str, Callable[[Questions, Question, LiveStream], str]] = {
+    "getStreamInfo": Questions.renditions,
+    "getStreamInfoList": Questions.renditions,
+    "getBroadcastObject": Questions.broadcast,
+    "getTrackList": _tracks,
+    "getSubtracks": _no_subtracks,
+    "getSubtracksCount": _no_subtrack,
+    "getSubscriberCount": Questions.viewer_count,
+    "getSubscribers": Questions.subscribers,
+    "getDebugInfo": Questions.debug_info,
+}
+_OF_CREATED: Mapping[str, Callable[[Questions, Question, BroadcastRecord], str]] = {
+    "getBroadcastObject": _created,
+    "getSubtracks": _no_subtracks,
+    "getSubtracksCount": _no_subtrack,
+    "getSubscriberCount": Questions.viewer_count,
+    "getSubscribers": Questions.subscribers,
+}
+QUESTIONS = _OF_LIVE.keys()

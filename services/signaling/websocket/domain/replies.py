@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 
-JsonValue = str | int | bool | dict[str, str] | list[dict[str, str | int]]
+JsonValue = str | int | bool | Mapping[str, str] | Sequence[Mapping[str, str | int]] | Sequence[str]
 
 WAITING_INFORMATION = "stream_not_exist_or_not_streaming"
 """Makes the web player wait for ``streaming_started`` instead of trying its next technology."""
@@ -19,6 +21,7 @@ _TO_CLIENT = {
     ErrorCode.UNKNOWN_APP: ErrorCode.NOT_INITIALIZED_YET,
 }
 """Codes that no Ant Media client knows, and what comes nearest."""
+_WITHOUT_WORDS = frozenset({ErrorCode.NO_STREAM_NAME, ErrorCode.INVALID_STREAM_NAME})
 
 
 def frame(command: str, **fields: JsonValue) -> str:
@@ -35,13 +38,16 @@ def notification(definition: str, stream: str, **fields: JsonValue) -> str:
     return frame("notification", definition=definition, streamId=stream, **fields)
 
 
-def error(failure: RillcastError, stream: str = "") -> str:
-    """A refusal. ``information`` says in words what ``definition`` says in code."""
+def error(failure: RillcastError, stream: str = "", **more: JsonValue) -> str:
+    """A refusal. ``information`` says in words what ``definition`` says in code, but for names of streams, of which
+    Ant Media says no more. `more`: further fields."""
     definition = _TO_CLIENT.get(failure.code, failure.code)
-    fields: dict[str, JsonValue] = {"definition": definition.value, "information": failure.message}
+    fields: dict[str, JsonValue] = {"definition": definition.value}
+    if failure.code not in _WITHOUT_WORDS:
+        fields["information"] = failure.message
     if stream:
         fields["streamId"] = stream
-    return frame("error", **fields)
+    return frame("error", **fields, **more)
 
 
 def no_stream(stream: str) -> str:

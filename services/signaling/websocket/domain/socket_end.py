@@ -25,6 +25,7 @@ class SocketEnd(StrEnum):
     # refused before it was a socket
     OVERLOAD = "overload"
     UNKNOWN_APP = "unknown_app"
+    NO_SUCH_PATH = "no_such_path"
 
 
 CODES = {

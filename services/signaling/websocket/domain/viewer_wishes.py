@@ -10,18 +10,24 @@ A wish ends with the first session to which it applied. A `stop` before that lea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from rillcast.contracts.ids import StreamId
+from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import SessionId, StreamId
 from rillcast.contracts.words import MediaKind, Role
 from services.signaling.core.ports import Tally
-from services.signaling.websocket.domain.effects import Effect, Mute, Select
-from services.signaling.websocket.domain.frames import ClientFrame, flag, height
+from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.effects import Effect, Mute, Select, Send
+from services.signaling.websocket.domain.frames import ClientFrame, flag, height, text
+from services.signaling.websocket.domain.not_served import check_track
 from services.signaling.websocket.domain.phases import Phase
 from services.signaling.websocket.domain.slots import Slot, Slots
 
 UNKNOWN_HEIGHT = -1
 """Makes the next height that an edge reports a change, of which the client is told."""
+_MOVES = frozenset({ErrorCode.UNKNOWN_SESSION, ErrorCode.NO_NODE_AVAILABLE})
 
 
 class Wishes(msgspec.Struct):
@@ -56,11 +62,14 @@ class ViewerWishes:
     # ---- from the client
 
     def force_quality(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
-        """`forceStreamQuality`: a height in lines, or 0 for the edge's choice."""
+        """`forceStreamQuality`: a height in lines, or 0 for the edge's choice. Raises MISSING_PARAMETER, and
+        NO_SUCH_TRACK."""
+        check_track(text(frame.track_id) or stream, stream)
         wanted = height(frame.stream_height)
         if wanted is None:
             self._tally.refused_input("bad_stream_height")
-            return []
+            message = "streamHeight is a number of lines, or 0 for the height that suits the viewer's network"
+            raise RillcastError(ErrorCode.MISSING_PARAMETER, message)
         self._of(stream).height = wanted
         self._tidy(stream)
         slot = self._running(stream)
@@ -70,18 +79,23 @@ class ViewerWishes:
         return [Select(session=slot.session, node=slot.node, height=wanted)] if slot.node else []
 
     def toggle(self, frame: ClientFrame, stream: StreamId, kind: MediaKind) -> list[Effect]:
-        """`toggleVideo` or `toggleAudio`: whether one kind of media is to be sent."""
-        enabled = flag(frame.enabled)
-        if enabled is None:
-            self._tally.refused_input("bad_toggle")
-            return []
-        muted = self._of(stream).muted
-        (muted.discard if enabled else muted.add)(kind)
+        """`toggleVideo` or `toggleAudio`: whether one kind of media is to be sent. Raises MISSING_PARAMETER, and
+        NO_SUCH_TRACK."""
+        check_track(text(frame.track_id) or stream, stream)
+        return self._enable(stream, (kind,), self._enabled(frame))
+
+    def enable_track(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+        """`enableTrack`: whether anything of the stream's only track is to be sent. Raises as `toggle`."""
+        track = text(frame.track_id)
+        if not track:
+            raise RillcastError(ErrorCode.MISSING_PARAMETER, "trackId is missing")
+        check_track(track, stream)
+        return self._enable(stream, tuple(MediaKind), self._enabled(frame))
+
+    def nothing_yet(self, stream: StreamId) -> None:
+        """`play` with ``disableTracksByDefault``: nothing is to be sent before it is asked for."""
+        self._of(stream).muted.update(MediaKind)
         self._tidy(stream)
-        slot = self._running(stream)
-        if slot is None or slot.node is None:
-            return []
-        return [Mute(session=slot.session, node=slot.node, kind=kind, enabled=enabled)]
 
     # ---- from the sessions
 
@@ -103,7 +117,31 @@ class ViewerWishes:
         if slot.role is Role.PLAY and slot.has_run:
             self._wishes.pop(slot.stream, None)
 
+    def refused(self, session: SessionId, error: RillcastError) -> list[Effect]:
+        """An edge was not told of a wish, or did not take it. The client hears of it, but for a session that has ended
+        or moves: then the next edge is told."""
+        slot = self._slots.session(session)
+        if slot is None or error.code in _MOVES:
+            return []
+        return [Send(replies.error(error, slot.stream))]
+
     # ---- inside
+
+    def _enabled(self, frame: ClientFrame) -> bool:
+        enabled = flag(frame.enabled)
+        if enabled is None:
+            self._tally.refused_input("bad_toggle")
+            raise RillcastError(ErrorCode.MISSING_PARAMETER, "enabled is true or false")
+        return enabled
+
+    def _enable(self, stream: StreamId, kinds: Sequence[MediaKind], enabled: bool) -> list[Effect]:
+        muted = self._of(stream).muted
+        (muted.difference_update if enabled else muted.update)(kinds)
+        self._tidy(stream)
+        slot = self._running(stream)
+        if slot is None or slot.node is None:
+            return []
+        return [Mute(session=slot.session, node=slot.node, kind=kind, enabled=enabled) for kind in kinds]
 
     def _running(self, stream: StreamId) -> Slot | None:
         slot = self._slots.of(Role.PLAY, stream)

@@ -137,9 +137,9 @@ class SocketSessions:
             case Accept() | Reoffer():
                 self._hand_over(effect)
             case Select():
-                self._ask(services.nodes.select(effect.session, effect.node, effect.height), "select")
+                self._ask(services.nodes.select(effect.session, effect.node, effect.height), effect)
             case Mute():
-                self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), "mute")
+                self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), effect)
             case End() | LeaveBehind():
                 self._end(effect)
             case Forget() | Moved():
@@ -183,7 +183,6 @@ class SocketSessions:
             credentials=effect.credentials,
             client=self._client,
             session=effect.session,
-            room=effect.room,
             meta_data=effect.meta_data,
         )
         try:
@@ -201,11 +200,15 @@ class SocketSessions:
 
     def _ask_about(self, effect: AskAbout) -> None:
         applicant = Applicant(
-            role=Role.PLAY, app=self._app, stream=effect.stream, credentials=effect.credentials, client=self._client
+            role=Role.PLAY,
+            app=self._app,
+            stream=effect.question.stream,
+            credentials=effect.credentials,
+            client=self._client,
         )
 
         def refuse(error: RillcastError) -> None:
-            self._carry_out(self._conversation.may_not_know(effect.command, effect.stream, error))
+            self._carry_out(self._conversation.may_not_know(effect.question, error))
 
         try:
             admitted = self._services.admission.at_once(applicant)
@@ -213,7 +216,7 @@ class SocketSessions:
             refuse(error)
             return
         if admitted is not None:
-            self._carry_out(self._conversation.may_know(effect.command, effect.stream))
+            self._carry_out(self._conversation.may_know(effect.question))
             return
         self._start(self._await_right_to_know(effect, applicant, refuse), refuse)
 
@@ -225,7 +228,7 @@ class SocketSessions:
         except RillcastError as error:
             refuse(error)
         else:
-            self._carry_out(self._conversation.may_know(effect.command, effect.stream))
+            self._carry_out(self._conversation.may_know(effect.question))
 
     async def _await_admission(self, session: SessionId, applicant: Applicant) -> None:
         try:
@@ -344,18 +347,22 @@ class SocketSessions:
     def _answer_refused(self, session: SessionId, error: RillcastError) -> None:
         self._carry_out(self._conversation.sessions.answer_refused(session, error))
 
-    def _ask(self, asking: Coroutine[None, None, None], what: str) -> None:
-        """A wish about a living session; a refusal is not the client's to know."""
+    def _ask(self, asking: Coroutine[None, None, None], wish: Select | Mute) -> None:
+        """A wish about a living session."""
+
+        def refuse(error: RillcastError) -> None:
+            asking.close()
+            log.info("A client's wish was refused", session=wish.session, reason=error.loggable)
+            self._carry_out(self._conversation.wishes.refused(wish.session, error))
 
         async def ask() -> None:
             try:
                 self._services.changes.check(self._client.counted_as)
                 await asking
             except RillcastError as error:
-                asking.close()
-                log.info("A client's wish was refused", what=what, reason=error.loggable)
+                refuse(error)
 
-        self._start(ask(), lambda busy: asking.close())
+        self._start(ask(), refuse)
 
     def _start(
         self, work: Coroutine[None, None, None], when_busy: Callable[[RillcastError], None]

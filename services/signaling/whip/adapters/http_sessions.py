@@ -45,6 +45,8 @@ _BEFORE_SDP = "\ufeff \t\r\n"
 LOST_RETRY_S = 1.0
 """When a viewer asks again for a stream that has lost its node: a publisher returns within seconds."""
 
+_LONGEST = {"streamName": MAX_NAME, "metaData": MAX_META_DATA, "mainTrack": MAX_NAME}
+
 
 class HttpSessionServices(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoints of both roles share. One per signaling instance."""
@@ -144,6 +146,7 @@ class HttpSessions(ABC):
     async def _create(self, request: Request) -> Response:
         """Also at the URL of a publisher's resource: whoever has that is its publisher, and publishes anew."""
         began = asyncio.get_running_loop().time()
+        _check_lengths(request)
         applicant = Applicant(
             role=self.does,
             app=AppName(request.path_params["app"]),
@@ -151,8 +154,8 @@ class HttpSessions(ABC):
             credentials=credentials_of(request),
             client=self._client(request),
             session=new_session_id(),
-            room=request.query_params.get("mainTrack", "")[:MAX_NAME],
-            meta_data=request.query_params.get("metaData", "")[:MAX_META_DATA],
+            room=request.query_params.get("mainTrack", ""),
+            meta_data=request.query_params.get("metaData", ""),
             query=java_map(request.query_params.multi_items()),
         )
         try:
@@ -230,7 +233,11 @@ class Whip(HttpSessions):
     running = SessionState.MEDIA
 
     def check(self, applicant: Applicant, admitted: Admitted) -> None:
-        """Whoever was let in may try; the origin decides who has the stream."""
+        """Whoever was let in may try; the origin decides who has the stream. Raises ROOMS_NOT_SUPPORTED for a stream
+        that is to belong to a main track: its publisher would see nobody else."""
+        if applicant.room:
+            message = "no stream belongs to a main track, since conference rooms are not served here"
+            raise RillcastError(ErrorCode.ROOMS_NOT_SUPPORTED, message)
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
         applicant, query = asked.applicant, asked.request.query_params
@@ -242,8 +249,8 @@ class Whip(HttpSessions):
             credentials=applicant.credentials,
             identity=asked.admitted.identity,
             sdp_offer=asked.offer,
-            name=query.get("streamName", "")[:MAX_NAME],
-            meta_data=query.get("metaData", "")[:MAX_META_DATA],
+            name=query.get("streamName", ""),
+            meta_data=applicant.meta_data,
         )
         return await self._services.joins.publish(join, left)
 
@@ -274,6 +281,13 @@ class Whep(HttpSessions):
             sdp_offer=asked.offer,
         )
         return await self._services.joins.play(join, left)
+
+
+def _check_lengths(request: Request) -> None:
+    """Raises PARAMETER_TOO_LONG for what a client says of its stream and nobody would keep."""
+    for name, most in _LONGEST.items():
+        if len(request.query_params.get(name, "")) > most:
+            raise RillcastError(ErrorCode.PARAMETER_TOO_LONG, f"{name} may have {most} characters")
 
 
 def _endpoint(request: Request) -> str:
