@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rillcast.contracts.access_records import Hold
 from rillcast.contracts.fields import Text, UnixMs, Url, Word
 from rillcast.contracts.ids import AppName, StreamId
 
@@ -24,6 +25,20 @@ class ToldStream(msgspec.Struct, frozen=True, kw_only=True):
     meta_data: Text = ""
     url: Url = ""
     """The stream's own ``listenerHookURL`` when it started: its broadcast may be deleted before it ends."""
+
+
+class ToldPlay(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer that watches, as far as webhooks are told."""
+
+    app: AppName
+    stream: StreamId
+    mark: Word
+    """Random for each viewer's session, however often it moves: the ids of its events are made of it."""
+    subscriber_id: Text = ""
+    hold: Hold
+    """Which signaling process says when it is gone."""
+    ended_at_ms: UnixMs = 0
+    """When it was gone; 0 = it is there."""
 
 
 class DueHook(msgspec.Struct, frozen=True, kw_only=True):

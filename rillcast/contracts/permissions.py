@@ -173,6 +173,7 @@ BUCKETS = (
     Bucket(subjects.BUCKET_TOKENS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_SUBSCRIBERS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_CONNECTIONS, frozenset({_SIGNALING}), frozenset({_SIGNALING}), subjects.CONNECTIONS_KEPT_S),
+    Bucket(subjects.BUCKET_TOLD_PLAYS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_TOLD_STREAMS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_LICENSE, frozenset({_LICENSE}), frozenset({_LICENSE}), subjects.SEAT_LEASE_S),
     Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),

@@ -240,6 +240,9 @@ writes them. They stay."""
 BUCKET_TOLD_STREAMS = "rillcast_told_streams"
 """`hook_records.ToldStream`, one for each live stream, under `ids.stream_key`: that webhooks are told that it started.
 It stays until they are told that it ended."""
+BUCKET_TOLD_PLAYS = "rillcast_told_plays"
+"""`hook_records.ToldPlay`, one for each viewer that webhooks are told of, under its app and mark. It stays until they
+are told that the viewer is gone."""
 
 # --- queues of work in JetStream
 QUEUES_UNDER = "rc.queue"

@@ -155,13 +155,14 @@ ACCESS_RECORDS_REFUSED = Counter(
 )
 ACCESS_RECORDS_FULL = Counter(
     "rillcast_signaling_access_records_full_total",
-    "Tokens, subscribers and their connections that were not kept because there are as many as the cluster keeps, by "
-    "kind (token, subscriber, connections).",
+    "Tokens, subscribers, their connections and viewers whose end webhooks are told that were not kept because there "
+    "are as many as the cluster keeps, by kind (token, subscriber, connections, plays).",
     ["kind"],
 )
 CONNECTIONS_DROPPED = Counter(
     "rillcast_signaling_connections_dropped_total",
-    "Connections of subscribers that are missing among the kept ones, since the store did not take them in.",
+    "Connections of subscribers, and viewers whose end webhooks are told, that are missing among the kept ones, since "
+    "the store did not take them in.",
 )
 HOLDS_LATE = Gauge(
     "rillcast_signaling_holds_late",

@@ -13,6 +13,7 @@ from services.signaling.hooks.usecases.deliveries import Deliveries
 from services.signaling.hooks.usecases.outbox import Outbox
 from services.signaling.hooks.usecases.session_teller import SessionTeller
 from services.signaling.hooks.usecases.stream_teller import StreamTeller
+from services.signaling.hooks.usecases.told_plays import ToldPlays
 
 
 async def wire(core: Core) -> None:
@@ -37,7 +38,9 @@ async def wire(core: Core) -> None:
         is_first=is_first,
     )
     core.watch.on_change(streams.changed)
-    sessions = SessionTeller(outbox, core.grants.get, core.grants.now_ms)
+    plays = ToldPlays(await host.kv(subjects.BUCKET_TOLD_PLAYS), outbox, core.tasks)
+    core.grants.add_ledger(plays)
+    sessions = SessionTeller(outbox, plays, core.grants.get, core.grants.now_ms)
     core.grants.on_connected(sessions.connected)
     core.grants.on_ended(sessions.over)
     core.admission.note_where(sessions.wants)
@@ -49,3 +52,4 @@ async def wire(core: Core) -> None:
     host.spawn(deliveries.run(), "webhook deliveries")
     host.spawn(outbox.run(), "webhook outbox")
     host.spawn(streams.run(all_live), "webhooks of streams")
+    host.spawn(plays.run(), "webhooks of viewers")

@@ -13,9 +13,12 @@ from prometheus_client import REGISTRY
 
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import AppName, StreamId, stream_key
-from rillcast.contracts.words import EndReason, SessionState
+from rillcast.contracts.words import EndReason, NodeKind, SessionState
+from rillcast.testing.eventually import eventually
 from rillcast.testing.receiver import Receiver, receiver
-from tests.unit.signaling.fake_nodes import OFFER
+from services.signaling.app import Signaling
+from services.signaling.core.wire import read_files
+from tests.unit.signaling.fake_nodes import OFFER, FakeHost, info
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 SETTINGS = "/rest/v2/applications/settings/live"
@@ -155,6 +158,32 @@ async def test_viewers_are_told_of_when_they_run_and_when_they_are_gone(c: Clust
     await c.sees(lambda: hook.actions()[2:] == ["playStopped"])
     assert hook.told[1].fields["subscriberId"] == "alice"
     assert hook.told[1].id != hook.told[2].id
+
+
+async def test_viewers_of_an_instance_that_died_are_told_to_be_gone(c: Cluster, hook: Receiver) -> None:
+    await c.go_live()
+    await c.sees(lambda: hook.told)
+    await watches(c, subscriberId="alice")
+    bucket = c.host.buckets[subjects.BUCKET_TOLD_PLAYS]
+    await c.sees(lambda: bucket.writes)
+
+    async with receiver() as later:
+        other = FakeHost(c.broker)
+        other.info = info("signaling-2", NodeKind.SIGNALING)
+        other.buckets, other.queues = c.host.buckets, c.host.queues
+        await sets(c, listenerHookURL=later.url)
+        successor = await Signaling.build(c.settings, other, read_files(c.settings))
+
+        async def swept() -> bool:
+            await successor.core.grants._sweep()
+            return "playStopped" in later.actions()
+
+        await eventually(swept, 10.0, "the end is told")
+        assert [one.fields["subscriberId"] for one in later.told] == ["alice"]
+        assert await bucket.entries() == []
+        successor.operators.hashes.close()
+        await successor.core.tasks.close()
+        await other.close()
 
 
 async def test_a_publisher_that_sends_nothing_is_told_of(c: Cluster, hook: Receiver) -> None:

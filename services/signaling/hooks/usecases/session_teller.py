@@ -12,6 +12,7 @@ from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.usecases.grants import Held
 from services.signaling.hooks.domain.hook_body import Action, hook_fields
 from services.signaling.hooks.usecases.outbox import Outbox
+from services.signaling.hooks.usecases.told_plays import ToldPlays
 
 _SENT_NOTHING = (EndReason.NO_MEDIA, EndReason.HANDSHAKE_TIMEOUT, EndReason.START_TIMEOUT)
 
@@ -19,9 +20,16 @@ _SENT_NOTHING = (EndReason.NO_MEDIA, EndReason.HANDSHAKE_TIMEOUT, EndReason.STAR
 class SessionTeller:
     """One per signaling instance, for the sessions that were opened here."""
 
-    def __init__(self, outbox: Outbox, held: Callable[[SessionId], Held | None], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        plays: ToldPlays,
+        held: Callable[[SessionId], Held | None],
+        now_ms: Callable[[], int],
+    ) -> None:
         """`held`: what is known of a session. `now_ms`: Unix milliseconds."""
         self._outbox = outbox
+        self._plays = plays
         self._held = held
         self._now_ms = now_ms
 
@@ -31,12 +39,13 @@ class SessionTeller:
 
     def connected(self, held: Held, now_ms: int) -> None:
         """Tell of a viewer that is there now. Publishers show in their streams."""
-        if held.role is Role.PLAY:
+        if held.role is Role.PLAY and self._outbox.url_of(held.app, held.stream):
             self._tell(held, Action.PLAY_STARTED, now_ms)
+            self._plays.keep(held)
 
     def over(self, held: Held, now_ms: int) -> None:
-        """A session is over."""
-        if held.role is Role.PLAY and held.started:
+        """Tell of a viewer that is gone, unless that is told by what is kept of it."""
+        if held.role is Role.PLAY and held.started and not self._plays.keeps(held):
             self._tell(held, Action.PLAY_STOPPED, now_ms)
 
     def changed(self, event: SessionChanged) -> None:
