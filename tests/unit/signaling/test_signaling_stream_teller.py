@@ -49,6 +49,11 @@ class Fragile:
         return operation
 
 
+def fragile(inner: object, world: World) -> Any:
+    """The store's part for a process that may die."""
+    return Fragile(inner, world)
+
+
 class World:
     """The store, and what every process sees of the streams."""
 
@@ -61,9 +66,9 @@ class World:
 
     def teller(self) -> StreamTeller:
         """A process that has read what the store has."""
-        outbox = Outbox(Fragile(self.queue, self), self, self, lambda: None)
+        outbox = Outbox(fragile(self.queue, self), self, self, lambda: None)
         return StreamTeller(
-            Fragile(self.told, self), Fragile(self.streams, self), self.directory, outbox, is_first=lambda: True
+            fragile(self.told, self), fragile(self.streams, self), self.directory, outbox, is_first=lambda: True
         )
 
     async def read(self, teller: StreamTeller) -> StreamTeller:
