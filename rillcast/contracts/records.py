@@ -123,15 +123,17 @@ class RenditionRecord(msgspec.Struct, frozen=True, kw_only=True):
 class LadderRung(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One rung of a ladder: an entry of ``encoderSettings``, with the names that Ant Media uses."""
 
-    height: int
+    height: int = 0
     """The height of the picture in lines."""
-    video_bitrate: int
+    video_bitrate: int = 0
     """The bit rate of the video, in bit/s."""
     audio_bitrate: int = 64_000
     """In bit/s. Ant Media's clients send it and read it back, so it is kept. It has no effect, because audio is not
     transcoded: every rendition comes with the Opus that the publisher sends."""
     force_encode: bool = True
     """Make this rung even if the source has the same height."""
+    force_same_resolution_encode: bool = False
+    """The same, and it counts also where `force_encode` is false."""
 
 
 class AbrSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -215,9 +217,12 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """How many streams may be published in the app; -1 = any number."""
     max_ingest_bitrate_bps: Annotated[int, msgspec.Meta(ge=200_000, le=1_000_000_000)] = 10_000_000
     """A publisher is told by REMB not to send more."""
-    stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun.l.google.com:19302"
+    stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun1.l.google.com:19302"
+    """The STUN or TURN server that clients are told of, on the wire ``stunServerURI``."""
     turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    """The name that clients show to the TURN server."""
     turn_server_credential: Password = ""
+    """The password for that name. Clients are told it."""
     turn_secret: Secret = ""
     """The secret that is shared with the TURN server (coturn's ``static-auth-secret``). If it is set, each client gets
     a name and a password of its own, which hold for ``turnCredentialLifeS``, in place of the two settings above."""
@@ -302,6 +307,13 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
         default="127.0.0.1", name="remoteAllowedCIDR"
     )
     """Networks and addresses, separated by commas."""
+    update_time: UnixMs = 0
+    """When the settings were changed last, in Unix milliseconds; 0 = never."""
+    app_installation_time: UnixMs = 0
+    """When the app was made by REST, in Unix milliseconds; 0 = it was there from the start."""
+    kept: dict[Word, Text] = {}
+    """What was set of Ant Media's settings that change nothing here: the JSON of each value that is not the default, by
+    the setting's name. Nobody but REST reads it."""
 
     @property
     def abr(self) -> AbrSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import cli, errors, messages, metrics, plane, rest, settings, websocket
+from scripts.reference import app_settings, cli, errors, messages, metrics, plane, rest, settings, websocket
 
 FOLDER = "docs/reference"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -13,6 +13,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "messages.md": messages.render,
     "rest.md": rest.render,
     "websocket.md": websocket.render,
+    app_settings.NAME: app_settings.render,
     "plane.md": plane.render,
     "errors.md": errors.render,
     "cli.md": cli.render,

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from rillcast.apps.patch import Patch
-from scripts.reference import messages
+from scripts.reference import app_settings, messages
 from scripts.reference.faults import Undocumented
 from scripts.reference.markdown import bullets, page, paragraph, prose
 from scripts.reference.structs import Targets, struct_section, targets_on, undocumented
@@ -17,6 +17,7 @@ from scripts.reference.type_words import in_python, named
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, on_wire
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.domain.refusal import Form
+from services.signaling.rest.domain.settings_shapes import AllSettings, AntMediaSettings
 
 INTRODUCTION = """
 Ant Media Server's paths and shapes are served under `/rest/v2` and `/{app}/rest/v2`, and our own under `/rillcast/v1`.
@@ -26,8 +27,8 @@ Bodies are JSON of at most 256 KiB. Where nothing else is said, a refusal is a `
 sentence in `message`. An endpoint that is missing here is answered 404, another method 405 with the methods that there
 are in `Allow`. `GET` answers `HEAD` too.
 """
-
-
+SETTINGS: Targets = {kind.__name__: app_settings.NAME for kind in (AntMediaSettings, AllSettings)}
+"""Shapes that have a page of their own."""
 _FORMS = {Form.RESULT: "", Form.TEXT: " (plain text)", Form.PAGE: " (HTML)"}
 
 
@@ -36,7 +37,7 @@ def render() -> str:
     shapes = _shapes()
     if faults := undocumented(shapes):
         raise Undocumented(faults)
-    targets = {**messages.targets(), **targets_on("", [shape.__name__ for shape in shapes])}
+    targets = {**messages.targets(), **SETTINGS, **targets_on("", [shape.__name__ for shape in shapes])}
     parts = [part for table in TABLES for part in _table(table, targets)]
     sections = [part for shape in shapes for part in struct_section(shape, targets)]
     return page("REST", "`services/signaling/rest/adapters/tables`", INTRODUCTION, [*parts, "## Shapes", *sections])
@@ -80,7 +81,7 @@ def _type(kind: Any, targets: Targets) -> str:
 
 def _shapes() -> list[type[msgspec.Struct]]:
     """The structs that no other page has, by name, and those that they extend."""
-    elsewhere = messages.targets()
+    elsewhere = {**messages.targets(), **SETTINGS}
     rows = [row for table in TABLES for row in table.rows]
     structs = (
         kind for row in rows for kind in (*named(row.answer), *named(row.body)) if issubclass(kind, msgspec.Struct)

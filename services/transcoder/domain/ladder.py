@@ -78,7 +78,8 @@ def plan(
 def _sent_already(setting: LadderRung, sent: Sequence[TrackRecord], height: int) -> bool:
     if any(track.rid for track in sent):
         return any(track.bitrate_bps and abs(track.height - setting.height) * 10 <= setting.height for track in sent)
-    return bool(sent) and setting.height == height and not setting.force_encode
+    forced = setting.force_encode or setting.force_same_resolution_encode
+    return bool(sent) and setting.height == height and not forced
 
 
 def _rung(source: TrackRecord, codec: str, size: tuple[int, int], height: int, bitrate_bps: int) -> Rung:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rillcast.apps.patch import Patch
@@ -17,6 +19,7 @@ from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.rest.domain.refusal import BadInput
 from services.signaling.rest.usecases.applications import Applications
 from tests.unit.signaling.talk import Known
+from tests.unit.signaling.two_instances import pair
 
 LIVE = AppName("live")
 SECRET = "s" * 32
@@ -96,6 +99,7 @@ async def test_a_secret_is_never_shown_and_stays_when_its_cover_is_posted(desk: 
     ("body", "named"),
     [
         (b'{"webRTCViewerLimit": "many"}', "webRTCViewerLimit"),
+        (b'{"webRTCViewerLimit": 5, "mp4MuxingEnabled": true, "gopSize": 9}', "gopSize: .*; mp4MuxingEnabled: "),
         (b'{"encoderSettings": [{"height": 5, "videoBitrate": 1}]}', "5"),
         (b'{"encoderSettings": 1}', "encoderSettings"),
         (b'{"jwtStreamSecretKey": "short", "playJwtControlEnabled": true}', "32"),
@@ -129,3 +133,21 @@ async def test_without_the_store_nothing_is_changed(desk: Desk) -> None:
     settings = desk.catalog.settings(LIVE)
     assert settings is not None
     assert settings.web_rtc_viewer_limit != 5
+
+
+async def test_settings_that_are_posted_at_one_instance_hold_at_the_other_and_no_write_is_lost() -> None:
+    path = "/rest/v2/applications/settings/live"
+    bodies = [{"webRTCViewerLimit": 5}, {"ingestingStreamLimit": 7}, {"hlsTime": "4"}, {"customSettings": {"a": 1}}]
+    async with pair() as both, both.at(1) as one, both.at(2) as two:
+        answers = await asyncio.gather(
+            *(http.post(path, json=body) for http, body in zip((one, two, one, two), bodies, strict=True))
+        )
+        refused = await two.post(path, json={"webRTCViewerLimit": 9, "mp4MuxingEnabled": True})
+        await both.sees(lambda: both.service.core.apps.settings(LIVE) == both.other.core.apps.settings(LIVE))
+        shown = [(await http.get(path)).json() for http in (one, two)]
+    wanted = {key: value for body in bodies for key, value in body.items()}
+    assert [answer.json()["success"] for answer in answers] == [True] * 4
+    assert (refused.status_code, refused.json()["success"]) == (200, False)
+    assert refused.json()["message"] == "mp4MuxingEnabled: this build records nothing"
+    assert shown[0] == shown[1]
+    assert {key: shown[0][key] for key in wanted} == wanted

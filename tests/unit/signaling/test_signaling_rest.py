@@ -157,7 +157,7 @@ async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
     assert changed.json()["success"] is True
     assert (read["webRTCViewerLimit"], read["appName"], read["encoderSettings"][0]["height"]) == (5, "live", 360)
     assert bad.status_code == broken.status_code == 400
-    assert "webRTCViewerLimit" in bad.json()["message"]
+    assert bad.text == 'webRTCViewerLimit: it is a whole number, not "many"'
     assert unknown.status_code == 204
     assert nowhere.status_code == 404
 
@@ -175,7 +175,7 @@ async def test_the_stun_server_is_shown_in_ant_medias_spelling_and_set_in_either
 
     assert read["stunServerURI"] == told["stunServerUri"] == server
     assert "stunServerUri" not in read
-    assert refused.status_code == 400
+    assert (refused.status_code, refused.json()["success"]) == (200, False)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ async def test_an_ice_server_that_nobody_would_be_told_of_is_refused(
         answer = await http.post("/rest/v2/applications/settings/live", json=posted)
         none = await http.post("/rest/v2/applications/settings/live", json={"stunServerURI": ""})
 
-    assert (answer.status_code, word in answer.json()["message"]) == (400, True)
+    assert (answer.json()["success"], word in answer.json()["message"]) == (False, True)
     assert none.json()["success"], "an app may have none"
 
 
@@ -238,8 +238,7 @@ async def test_an_impossible_ladder_is_refused_with_the_reason(
         refused = await http.post(path, json={"encoderSettings": rungs})
         kept = (await http.get(path)).json()["encoderSettings"]
 
-    assert refused.status_code == 400
-    assert refused.json()["success"] is False
+    assert (refused.status_code, refused.json()["success"]) == (200, False)
     assert word in refused.json()["message"]
     assert kept == []
 

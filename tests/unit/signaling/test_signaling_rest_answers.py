@@ -43,6 +43,7 @@ ENDPOINTS = (
     ("POST", f"{SETTINGS}/live"),
     ("GET", "/rillcast/v1/status"),
     ("GET", "/rillcast/v1/apps"),
+    ("GET", "/rillcast/v1/apps/live/settings"),
     ("GET", "/rillcast/v1/license"),
     ("GET", "/rillcast/v1/license/usage"),
     ("POST", f"{ROOT}/create"),
@@ -66,6 +67,8 @@ ENDPOINTS = (
 )
 RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
 """What is another one each time, in answers about tokens and subscribers."""
+WHEN = re.compile(r'("updateTime":)[1-9][0-9]*')
+"""By the wall clock."""
 BAD_BODIES = {
     "nothing": b"",
     "blanks": b"  ",
@@ -111,6 +114,7 @@ class Recorder:
         if "allow" in headers:
             headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
         body = answer.content.decode("utf-8", "backslashreplace").replace(product_version(), "VERSION")
+        body = WHEN.sub(r"\g<1>1", body)
         if "content-length" in headers:
             headers["content-length"] = "given"
         self.answers[name] = {"status": answer.status_code, "headers": headers, "body": body}

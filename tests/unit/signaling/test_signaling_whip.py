@@ -47,7 +47,7 @@ async def test_a_publisher_gets_a_resource_with_all_its_headers(c: Cluster) -> N
     assert "?" not in created.headers["location"]
     assert created.headers["etag"].startswith('"')
     assert created.headers["etag"].endswith('"')
-    assert created.headers["link"] == '<stun:stun.l.google.com:19302>; rel="ice-server"'
+    assert created.headers["link"] == '<stun:stun1.l.google.com:19302>; rel="ice-server"'
     assert created.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
     assert created.headers["access-control-allow-origin"] == "*"
     for name in ("Location", "ETag", "Link"):

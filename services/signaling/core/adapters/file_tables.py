@@ -7,13 +7,15 @@ from pathlib import Path
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused, check_rungs
+from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.ids import AppName, is_app_name
 from rillcast.contracts.records import AppSettings
-from services.signaling.core.domain.access_rules import check_access, check_obeyed
-from services.signaling.core.domain.app_spelling import as_stored
+from services.signaling.core.domain.access_rules import check_access
+from services.signaling.core.domain.app_catalog import merged
 from services.signaling.core.domain.protection import ProtectionRefused, check_protection
 from services.signaling.core.domain.region import CidrTable
+from services.signaling.core.domain.setting_values import WrongType
 
 
 def read_apps(path: str, *, server_secret: str = "") -> dict[AppName, AppSettings]:
@@ -32,12 +34,11 @@ def read_apps(path: str, *, server_secret: str = "") -> dict[AppName, AppSetting
         if not is_app_name(name):
             raise ValueError(f"{path}: {name!r} is no app name")
         try:
-            check_obeyed({key: msgspec.Raw(msgspec.json.encode(value)) for key, value in fields.items()})
-            settings = msgspec.convert({**as_stored(fields), "appName": name}, AppSettings)
+            settings = merged(AppSettings(app_name=AppName(name)), Patch.parse(msgspec.json.encode(fields)))
             check_rungs(settings.encoder_settings)
             check_protection(settings, server_secret=server_secret)
             check_access(settings)
-        except (msgspec.ValidationError, LadderRefused, ProtectionRefused) as error:
+        except (PatchRefused, WrongType, LadderRefused, ProtectionRefused) as error:
             raise ValueError(f"{path}: app {name!r}: {error}") from error
         apps[AppName(name)] = settings
     return apps

@@ -20,17 +20,8 @@ from services.signaling.core.domain.webhook_question import webhook_url
 
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(AppSettings))
 _NOTHING: tuple[object, ...] = (False, "", None, 0)
-_UNSERVED: Mapping[str, tuple[object, ...]] = {
-    "acceptOnlyRoomsInDataStore": _NOTHING,
-    "allowedPublisherCIDR": _NOTHING,
-    "hlsEncryptionKeyInfoFile": _NOTHING,
-    "secureAnalyticEndpoint": _NOTHING,
-}
-"""Ant Media's settings that protect something and that nothing here obeys, with the values that ask for nothing."""
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
 """In which events can be written for webhooks."""
-_PROTECTS_NOTHING_HERE = frozenset({"subscriberAuthenticationKey", "s3SecretKey", "s3AccessKey"})
-"""Ant Media's keys for what is not here at all."""
 _SOUNDS = re.compile(
     r"token|jwt|hash|secret|auth|cidr|security|acceptonly|block|password|allowed|protect", re.IGNORECASE
 )
@@ -49,18 +40,16 @@ def check_access(settings: AppSettings, before: AppSettings | None = None) -> No
             raise AccessRefused(fault)
 
 
-def check_obeyed(posted: Mapping[str, msgspec.Raw]) -> None:
-    """Raises `AccessRefused` for a setting that would protect something and is not obeyed here, and for one of the ICE
-    server that is not there."""
+def unknown_protection(posted: Mapping[str, msgspec.Raw]) -> dict[str, str]:
+    """Of keys that Ant Media does not have: those that would protect something and that nothing here obeys, and those
+    of an ICE server that are not there, each with the reason to refuse it."""
+    refused: dict[str, str] = {}
     for key, value in posted.items():
         if is_unknown_ice_key(key):
-            raise AccessRefused(f"{key[:80]}: there is no such setting; stunServerURI takes a STUN or a TURN server")
-        if key in _KNOWN or key in _PROTECTS_NOTHING_HERE:
-            continue
-        if not (key in _UNSERVED or _SOUNDS.search(key)):
-            continue
-        if _plain(value) not in _UNSERVED.get(key, _NOTHING):
-            raise AccessRefused(f"{key[:80]}: there is no such setting here, so it would protect nothing")
+            refused[key] = "there is no such setting; stunServerURI takes a STUN or a TURN server"
+        elif key not in _KNOWN and _SOUNDS.search(key) and _plain(value) not in _NOTHING:
+            refused[key] = "there is no such setting here, so it would protect nothing"
+    return refused
 
 
 def _faults(settings: AppSettings) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from rillcast.apps.stored import StoredApps, StoredRefused
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
-from services.signaling.core.domain.access_rules import check_access, check_obeyed
-from services.signaling.core.domain.app_spelling import as_stored
+from services.signaling.core.domain.access_rules import check_access
 from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
+from services.signaling.core.domain.setting_values import sort_out
 
 
 class AppCatalog:
@@ -65,13 +65,20 @@ class AppCatalog:
         return True
 
 
+def merged(current: AppSettings, patch: Patch[AppSettings]) -> AppSettings:
+    """`current` with the keys that were posted, as far as each of them alone is possible. Raises `WrongType`,
+    `PatchRefused` or `SettingsRefused`."""
+    posted = sort_out(patch.posted, current)
+    changed = without_hidden(Patch[AppSettings](posted.fields)).applied_to(current, keeping="appName")
+    return msgspec.structs.replace(changed, kept=posted.kept)
+
+
 def changed_settings(
     current: AppSettings, patch: Patch[AppSettings], pins: dict[str, object], *, server_secret: str = ""
 ) -> AppSettings:
-    """`current` with what was posted. `pins`: what a file has set for good. Raises `PatchRefused`, `LadderRefused` or
-    `ProtectionRefused`, which names what is wrong."""
-    check_obeyed(patch.posted)
-    changed = without_hidden(Patch(as_stored(patch.posted))).applied_to(current, keeping="appName")
+    """`current` with what was posted. `pins`: what a file has set for good. Raises `WrongType`, `PatchRefused`,
+    `LadderRefused` or `ProtectionRefused`, which names what is wrong."""
+    changed = merged(current, patch)
     check_rungs(changed.encoder_settings)
     check_change(current, changed, pins, server_secret=server_secret)
     check_access(changed, current)

@@ -20,13 +20,6 @@ _ICE = {name.lower(): name for name in ("stunServerUri", "turnServerUsername", "
 _SOUNDS_OF_ICE = re.compile(r"(?:settings\.webrtc\.)?(?:stun|turn)", re.IGNORECASE)
 
 
-class ShownSettings(AppSettings, frozen=True, kw_only=True, rename="camel"):
-    """The settings of one app as Ant Media's panel and clients read them."""
-
-    stun_server_uri: str = msgspec.field(default="", name=_STUN)
-    """The STUN or TURN server of the clients."""
-
-
 def as_stored(posted: Mapping[str, Value]) -> dict[str, Value]:
     """What was posted, by the names that the store has. Where a setting comes in several spellings, that of Ant Media's
     REST counts, and then the one of the store."""
@@ -49,11 +42,6 @@ def _ice_name(key: str) -> str:
 def _is_other(key: str) -> bool:
     """Whether a key spells such a setting as neither the store nor Ant Media's REST does."""
     return _ice_name(key) not in ("", key) and key not in _STORED
-
-
-def as_shown(settings: AppSettings) -> ShownSettings:
-    """The settings for those who ask for them."""
-    return msgspec.convert(settings, ShownSettings, from_attributes=True)
 
 
 _KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(AppSettings))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from types import UnionType
-from typing import Annotated, Union, get_args, get_origin, get_type_hints
+from typing import get_type_hints
 
 import msgspec
 
@@ -13,6 +12,7 @@ from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.contracts.records import AppSettings
 from services.signaling.core.domain.doors import MIN_SECRET_BYTES, lock_switches, too_short
 from services.signaling.core.domain.region import parse_networks
+from services.signaling.core.domain.secret_fields import is_secret
 
 HIDDEN = "********"
 """In place of a secret that is set. Posted back, it leaves the secret as it is."""
@@ -20,15 +20,7 @@ _REST = frozenset({"jwt_control_enabled", "jwks_url", "jwt_audience", "ip_filter
 _DOORS = frozenset({"token_max_life_s", "accept_only_streams_in_data_store", "time_token_separator"})
 
 
-def _is_secret(annotation: object) -> bool:
-    if get_origin(annotation) in (Union, UnionType):
-        return any(_is_secret(one) for one in get_args(annotation))
-    if get_origin(annotation) is not Annotated:
-        return False
-    return any(isinstance(one, msgspec.Meta) and (one.extra or {}).get("secret") for one in get_args(annotation)[1:])
-
-
-SECRETS = frozenset(name for name, kind in get_type_hints(AppSettings, include_extras=True).items() if _is_secret(kind))
+SECRETS = frozenset(name for name, kind in get_type_hints(AppSettings, include_extras=True).items() if is_secret(kind))
 """The settings that are secrets."""
 _SIGNING = SECRETS - {"turn_server_credential"}
 _NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(AppSettings)}

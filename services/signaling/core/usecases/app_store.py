@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -31,9 +32,15 @@ class AppStore:
     """One per signaling instance."""
 
     def __init__(
-        self, bucket: KeyValue, catalog: AppCatalog, changed: Callable[[AppName], None] = lambda _: None
+        self,
+        bucket: KeyValue,
+        catalog: AppCatalog,
+        changed: Callable[[AppName], None] = lambda _: None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """`changed`: called with each app of which the settings may be others now. It must not block."""
+        """`changed`: called with each app of which the settings may be others now. It must not block. `wall_clock`:
+        Unix time, for ``updateTime``."""
+        self._wall_clock = wall_clock
         self._changed = changed
         self._bucket = bucket
         self._catalog = catalog
@@ -57,7 +64,7 @@ class AppStore:
         def changed(value: bytes | None) -> bytes:
             current, catalog = self._current(app, value), self._catalog
             after = changed_settings(current, patch, catalog.pins(app), server_secret=catalog.server_secret)
-            return msgspec.json.encode(after)
+            return msgspec.json.encode(msgspec.structs.replace(after, update_time=self._now_ms()))
 
         entry = await self._changes.change(app, changed)
         if entry is not None:
@@ -74,6 +81,9 @@ class AppStore:
         if known is None:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         return known
+
+    def _now_ms(self) -> int:
+        return int(self._wall_clock() * 1_000)
 
     def _apply(self, entry: Entry) -> None:
         if not self._catalog.apply(entry):

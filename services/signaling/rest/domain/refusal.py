@@ -44,5 +44,13 @@ class Refused(Exception):
 class BadInput(Refused):
     """The client's body makes no sense. It is answered 400 with the message, and counted."""
 
-    def __init__(self, message: str, form: Form = Form.RESULT) -> None:
-        super().__init__(Refusal(400, message, form))
+    def __init__(self, message: str, form: Form = Form.RESULT, *, status: int = 400) -> None:
+        super().__init__(Refusal(status, message, form))
+
+
+class NotTaken(BadInput):
+    """The body is understood, and nothing of what it asks for is done. It is answered 200 with ``success: false``, as
+    Ant Media does, and counted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=200)

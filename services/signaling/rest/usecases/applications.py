@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.contracts.errors import ErrorCode, RillcastError
@@ -11,14 +13,15 @@ from rillcast.contracts.ids import is_app_name
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.status import AppStatus
 from services.signaling.core.domain.app_catalog import AppCatalog
-from services.signaling.core.domain.app_spelling import ShownSettings, as_shown
 from services.signaling.core.domain.doors import open_doors
-from services.signaling.core.domain.protection import ProtectionRefused, hidden
+from services.signaling.core.domain.protection import ProtectionRefused
 from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.setting_values import WrongType
 from services.signaling.core.ports import Audience
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.rest.domain.parameters import App
-from services.signaling.rest.domain.refusal import BadInput
+from services.signaling.rest.domain.refusal import BadInput, Form, NotTaken
+from services.signaling.rest.domain.settings_shapes import all_shown, shown
 from services.signaling.rest.ports import PublishedStreams
 
 
@@ -45,18 +48,26 @@ class Applications:
             if (settings := self._apps.settings(name)) is not None
         ]
 
-    async def settings(self, app: App) -> ShownSettings | None:
-        """The settings of an app without its secrets; None, like the original, for an app that does not exist."""
+    async def settings(self, app: App) -> msgspec.Struct | None:
+        """Ant Media's settings of an app without its secrets; None, like the original, for an app that does not
+        exist."""
         settings = self._apps.settings(app)
-        return None if settings is None else as_shown(hidden(settings))
+        return None if settings is None else shown(settings)
+
+    async def all_settings(self, app: App) -> msgspec.Struct | None:
+        """Those, and the settings that Ant Media does not have."""
+        settings = self._apps.settings(app)
+        return None if settings is None else all_shown(settings)
 
     async def change_settings(self, app: App, body: Patch[AppSettings]) -> Result:
-        """Change the keys that are given. Returns when the store has them. Raises `BadInput`, which names what is
-        wrong, and `RillcastError`: UNKNOWN_APP, STORE_UNAVAILABLE."""
+        """Change the keys that are given: all of them, or none. Returns when the store has them. Raises `BadInput`,
+        which names what is wrong, and `RillcastError`: UNKNOWN_APP, STORE_UNAVAILABLE."""
         if not is_app_name(app):
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         try:
             await self._store.change(app, body)
+        except WrongType as error:
+            raise BadInput(str(error), Form.TEXT) from error
         except (PatchRefused, LadderRefused, ProtectionRefused) as error:
-            raise BadInput(str(error)) from error
+            raise NotTaken(str(error)) from error
         return Result(success=True)

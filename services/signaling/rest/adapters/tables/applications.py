@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode
-from rillcast.contracts.records import AppSettings
 from rillcast.contracts.status import APPS_PATH, AppStatus
-from services.signaling.core.domain.app_spelling import ShownSettings
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
 from services.signaling.rest.adapters.tables.guards import APP_SETTINGS, OPERATOR
+from services.signaling.rest.domain.refusal import Form, Refusal
+from services.signaling.rest.domain.settings_shapes import AllSettings, AntMediaSettings, SettingsBody
 from services.signaling.rest.usecases.applications import Applications
 
+WRONG_TYPE = Refusal(400, "a setting is of another type than its key has", Form.TEXT)
 TABLE = Table(
     tag="applications",
     about="The apps and their settings.",
@@ -32,7 +32,7 @@ TABLE = Table(
             APP_SETTINGS,
             Applications.settings,
             "An app's settings.",
-            answer=ShownSettings,
+            answer=AntMediaSettings,
             nothing="when there is no such app",
         ),
         Endpoint(
@@ -42,8 +42,17 @@ TABLE = Table(
             Applications.change_settings,
             "Changes the settings that are given, of all instances and at once.",
             answer=Result,
-            body=Patch[AppSettings],
-            errors=(ErrorCode.UNKNOWN_APP, ErrorCode.STORE_UNAVAILABLE),
+            body=SettingsBody,
+            errors=(WRONG_TYPE, ErrorCode.UNKNOWN_APP, ErrorCode.STORE_UNAVAILABLE),
+        ),
+        Endpoint(
+            "GET",
+            f"{APPS_PATH}/{{app}}/settings",
+            APP_SETTINGS,
+            Applications.all_settings,
+            "An app's settings, with those that Ant Media does not have.",
+            answer=AllSettings,
+            nothing="when there is no such app",
         ),
     ),
 )
