@@ -27,6 +27,10 @@ Sdp = Annotated[str, msgspec.Meta(max_length=262_144)]
 """A session description."""
 Document = Annotated[str, msgspec.Meta(max_length=1_048_576)]
 """A signed document. It is as large as a message may be: whoever reads it has a limit of its own."""
+HostName = Annotated[str, grammar(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,251}[A-Za-z0-9])?)?", "a host name, or nothing")]
+"""The name or the address of a host, without scheme and port."""
+Note = Annotated[str, msgspec.Meta(max_length=500)]
+"""A few words of an operator."""
 Codec = Annotated[str, grammar("[A-Za-z0-9.-]{1,32}", "the name of a codec")]
 """The encoding name that stands in SDP, or a candidate for one."""
 Mid = Annotated[str, grammar("[A-Za-z0-9._-]{1,32}", "1 to 32 letters, digits, dots, underscores and hyphens")]

@@ -179,6 +179,7 @@ BUCKETS = (
     Bucket(subjects.BUCKET_LICENSE_STATE, frozenset({_LICENSE}), frozenset({_LICENSE})),
     Bucket(subjects.BUCKET_SECRETS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
     Bucket(subjects.BUCKET_ACCOUNTS, frozenset({_SIGNALING}), frozenset({_SIGNALING})),
+    Bucket(subjects.BUCKET_SERVER, frozenset({_SIGNALING}), NODES),
 )
 """One row for each bucket of `subjects`; the license service makes them all."""
 QUEUES = (

@@ -236,6 +236,9 @@ compare-and-set), and it stays. Nobody but signaling reads it."""
 BUCKET_ACCOUNTS = "rillcast_accounts"
 """The accounts of operators with their hashes and sessions, under the SHA-256 of the e-mail. Signaling alone reads and
 writes them. They stay."""
+BUCKET_SERVER = "rillcast_server"
+"""`server_records.ServerRecord` under ``settings``, and `NodeNote` under ``note/<node id>``. Signaling writes them,
+and every node reads them: they hold no secret. They stay."""
 
 BUCKET_TOLD_STREAMS = "rillcast_told_streams"
 """`hook_records.ToldStream`, one for each live stream, under `ids.stream_key`: that webhooks are told that it started.

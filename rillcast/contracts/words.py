@@ -158,3 +158,22 @@ class LicenseState(StrEnum):
     """The license begins later."""
     INVALID = "invalid"
     """The document was refused."""
+
+
+class LogLevel(StrEnum):
+    """What nodes write into their logs, in Ant Media's words."""
+
+    ALL = "ALL"
+    """Everything, as with DEBUG."""
+    TRACE = "TRACE"
+    """Everything, as with DEBUG."""
+    DEBUG = "DEBUG"
+    """Also what helps to find a fault."""
+    INFO = "INFO"
+    """What an operator may want to know about, and what is worse."""
+    WARN = "WARN"
+    """What is wrong, and is being coped with, and what is worse."""
+    ERROR = "ERROR"
+    """What somebody has to mend."""
+    OFF = "OFF"
+    """Nothing."""

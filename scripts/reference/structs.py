@@ -80,7 +80,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     default = field.default
     if default is msgspec.NODEFAULT:
         default = msgspec.NODEFAULT if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    if default is msgspec.NODEFAULT or default is None:
+    if default is msgspec.NODEFAULT or default is None or default is msgspec.UNSET:
         return ""
     if isinstance(default, msgspec.Struct):
         return f", by default {type(default).__name__}'s defaults"

@@ -32,6 +32,7 @@ from rillcast.contracts.messages.license import (
 )
 from rillcast.contracts.messages.nodes import (
     CarriedStream,
+    MachineMemory,
     NodeConfirm,
     NodeConfirmed,
     NodeDoubted,
@@ -91,6 +92,7 @@ __all__ = [
     "LicenseStatusRequest",
     "LicenseUsage",
     "LicenseUsageRequest",
+    "MachineMemory",
     "MuteRequest",
     "NodeConfirm",
     "NodeConfirmed",

@@ -84,6 +84,15 @@ class TreePlace(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it would ask first if a parent fell silent."""
 
 
+class MachineMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory of the machine that a node runs on."""
+
+    used_mb: Count
+    """In millions of bytes: what is not available to further processes."""
+    total_mb: Count
+    """In millions of bytes."""
+
+
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """The heartbeat of a node, sent once a second."""
 
@@ -101,6 +110,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """How far it is with its drain; None while it takes new work."""
     tree: TreePlace | None = None
     """Of an edge that is fed. It is not signed."""
+    memory: MachineMemory | None = None
+    """For people who look at the cluster; it is not signed. None from a node that does not say it."""
     beat: Count = 0
     """The number of this heartbeat, counted from the start of the process."""
     up_s: DurationS = 0.0

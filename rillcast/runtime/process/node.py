@@ -45,8 +45,10 @@ from rillcast.runtime.process.draining import DrainHook, Draining, Hook
 from rillcast.runtime.process.identity import NodeIdentity
 from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.loop_lag import LoopLag
+from rillcast.runtime.process.machine import machine_memory
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.runtime.process.seat import Seat
+from rillcast.runtime.process.server_settings import LevelKeeper
 from rillcast.runtime.process.sole import IdTaken, Twins
 from rillcast.runtime.process.start_interrupt import StartInterrupt
 from rillcast.runtime.process.version import product_version
@@ -212,6 +214,7 @@ class Node:
             store_lost=self._store_lost(),
             drain=self.drains.progress(names=False) if self.draining else None,
             tree=self._tree,
+            memory=machine_memory(),
         )
 
     def _store_lost(self) -> bool:
@@ -281,6 +284,7 @@ class Node:
         self.spawn(self._watch_itself(), "self watch")
         self.readiness.on_change(self._ready_changed.set)
         self.spawn(self._tell_readiness(), "readiness")
+        self.spawn(LevelKeeper(settings.log_level).keep(self.kv), "log level")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
     async def _join(self, bus: NatsBus) -> Discovery:

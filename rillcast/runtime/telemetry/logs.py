@@ -9,17 +9,35 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, TextIO
 
 import msgspec
 from opentelemetry import trace
 
+from rillcast.contracts.words import LogLevel
 from rillcast.runtime import metrics
+from rillcast.runtime.telemetry.kept_lines import Kept, kept
 
 LogFormat = Literal["text", "json"]
 
 _FIELDS = "rillcast_fields"
 _CHATTY = ("httpx", "httpcore", "uvicorn", "nats", "asyncio", "urllib3", "opentelemetry")
+OWN_LEVELS = {
+    "debug": LogLevel.DEBUG,
+    "info": LogLevel.INFO,
+    "warning": LogLevel.WARN,
+    "error": LogLevel.ERROR,
+}
+"""The levels that the settings of a process name, in the words of operators."""
+_LEVELS = {
+    LogLevel.ALL: logging.DEBUG,
+    LogLevel.TRACE: logging.DEBUG,
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARN: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+    LogLevel.OFF: logging.CRITICAL + 1,
+}
 _TAGS = {logging.DEBUG: "debug", logging.INFO: "info ", logging.WARNING: "WARN ", logging.ERROR: "ERROR"}
 
 
@@ -69,16 +87,44 @@ def get_logger(name: str) -> Logger:
 
 def configure_logging(level: str, log_format: LogFormat, node: str = "") -> None:
     """Send everything, also what libraries log, to standard error. Call again to change it."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Writer(sys.stderr)
     handler.setFormatter(_JsonFormatter(node) if log_format == "json" else _TextFormatter(node))
     handler.addFilter(_Sparse("opentelemetry"))
     handler.addFilter(_is_worth_a_line)
     handler.addFilter(Bounded())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    _set_level(root, logging.getLevelNamesMapping()[level.upper()])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def set_log_level(level: LogLevel) -> None:
+    """From now on write what is of this level or above, instead of what was configured."""
+    _set_level(logging.getLogger(), _LEVELS[level])
+
+
+def _set_level(root: logging.Logger, level: int) -> None:
+    root.setLevel(level)
+    for handler in root.handlers:  # libraries have levels of their own, of which the root's is not asked
+        handler.setLevel(level)
+
+
+def kept_log() -> Kept:
+    """What is kept of the log of this process from the first call on."""
+    _Writer.kept = _Writer.kept or kept()
+    return _Writer.kept
+
+
+class _Writer(logging.StreamHandler[TextIO]):
+    kept: ClassVar[Kept | None] = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if self.kept is not None:
+            fields = "  ".join(f"{key}={_plain(value)}" for key, value in _fields_of(record).items())
+            trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+            self.kept.keep(record, fields, trace)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from rillcast.contracts import access_records, errors, hook_records, messages, records
+from rillcast.contracts import access_records, errors, hook_records, messages, records, server_records
 from rillcast.contracts.version import PROTOCOL_VERSION
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "protocol"
@@ -33,7 +33,7 @@ def shapes() -> Shapes:
     """The JSON schema of every struct and word, by name, without prose and bounds."""
     kinds = [
         kind
-        for module in (messages, records, access_records, hook_records, errors)
+        for module in (messages, records, access_records, hook_records, server_records, errors)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__.startswith(module.__name__)
     ]

@@ -23,6 +23,7 @@ from rillcast.runtime.settings import NodeSettings, env_prefix
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.discovery import FakeDiscovery
 from rillcast.testing.eventually import eventually
+from rillcast.testing.kv import FakeKeyValue
 
 CONSUL_STEPS = ("admin", "connection", "consul", "listen", "emit", "register")
 NATS_STEPS = ("admin", "connection", "listen", "emit")
@@ -132,12 +133,23 @@ class FakeHttp:
         await self._ledger.close("admin")
 
 
+class FakeBuckets:
+    take_writes = True
+
+    def __init__(self, *_: Any) -> None:
+        """As `NodeBuckets` is made."""
+
+    async def get(self, bucket: str, ttl_s: float | None = None) -> FakeKeyValue:
+        return FakeKeyValue(bucket, ttl_s)
+
+
 @pytest.fixture
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
     made = Ledger()
     monkeypatch.setattr(node_module, "bind", lambda *_: None)
     monkeypatch.setattr(node_module, "HttpServer", lambda *_: FakeHttp(made))
     monkeypatch.setattr(node_module, "NatsConnection", lambda *_: FakeConnection(made))
+    monkeypatch.setattr(node_module, "NodeBuckets", FakeBuckets)
     monkeypatch.setattr(node_module, "NatsBus", lambda _: LedgerBus(made))
     monkeypatch.setattr(consul_discovery, "ConsulDiscovery", lambda *_, **__: FakeConsul(made))
     return made

@@ -17,6 +17,7 @@ from rillcast.runtime.settings import NodeSettings
 from rillcast.runtime.tasks.supervisor import Supervisor
 from rillcast.testing.bus import FakeBus
 from rillcast.testing.discovery import FakeDiscovery
+from rillcast.testing.kv import FakeKeyValue
 
 
 class EmptyHttp:
@@ -62,6 +63,16 @@ class Part(FakeDiscovery):
         pass
 
 
+class FakeBuckets:
+    take_writes = True
+
+    def __init__(self, *_: Any) -> None:
+        """As `NodeBuckets` is made."""
+
+    async def get(self, bucket: str, ttl_s: float | None = None) -> FakeKeyValue:
+        return FakeKeyValue(bucket, ttl_s)
+
+
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     """What the node makes, by its name."""
@@ -73,6 +84,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     monkeypatch.setattr(node_module, "bind", lambda *_: None)
     monkeypatch.setattr(node_module, "HttpServer", lambda *_: EmptyHttp())
     monkeypatch.setattr(node_module, "NatsConnection", making("connection"))
+    monkeypatch.setattr(node_module, "NodeBuckets", FakeBuckets)
     monkeypatch.setattr(node_module, "NatsBus", lambda _: BusWithBug())
     monkeypatch.setattr(consul_discovery, "ConsulDiscovery", making("consul"))
     return made
