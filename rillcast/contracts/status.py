@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from rillcast.contracts.fields import Codec, Count, Lines, UnixMs, Word
+from rillcast.contracts.fields import Codec, Count, DurationS, Few, Lines, Note, Text, UnixMs, Word
 from rillcast.contracts.ids import AppName, NodeId, StreamId
-from rillcast.contracts.messages import LicenseStatus, NodeReport
-from rillcast.contracts.words import Role
+from rillcast.contracts.messages import LicenseStatus, MachineMemory, NodeLoad, NodeReport, TreePlace
+from rillcast.contracts.words import NodeKind, Role
 
 STATUS_PATH = "/rillcast/v1/status"
 APPS_PATH = "/rillcast/v1/apps"
@@ -19,6 +19,10 @@ LICENSE_PATH = "/rillcast/v1/license"
 LICENSE_USAGE_PATH = "/rillcast/v1/license/usage"
 """It answers with `messages.LicenseUsage`. Query: ``from`` and ``to``, days as ``2026-09-14``, both included."""
 
+NODES_PATH = "/rillcast/v1/nodes"
+"""It answers with a list of `NodeStatus`."""
+STREAMS_PATH = "/rillcast/v1/streams"
+"""It answers with a list of `ServedStream`. Query: ``app``, ``offset`` and ``size``."""
 NODE_DRAIN_PATH = "/rillcast/v1/nodes/{node}/drain"
 """How far one node is with its drain; POST begins it, DELETE takes it back."""
 
@@ -40,6 +44,54 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     publish_type: Word = "WebRTC"
     backup: StreamId | None = None
     """The stream that viewers are shown now, because nothing comes from the publisher; null: this one."""
+
+
+class CarriedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """A node at which a stream is present."""
+
+    node: NodeId
+    kind: NodeKind
+    viewers: Count = 0
+    level: Count = 0
+    """How many relays it is away from the origin; 0 = the origin itself."""
+    parents: Few = ()
+    """From whom this node is fed, of all streams together."""
+
+
+class ServedStream(StreamStatus, frozen=True, kw_only=True):
+    """One stream with the nodes that carry it."""
+
+    nodes: tuple[CarriedBy, ...] = ()
+    """As far as they name it: each node names at most 500 streams, those with the most viewers. The nearest to the
+    origin first."""
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One node, alive or dead for a while."""
+
+    node: NodeId
+    kind: NodeKind
+    region: Word = ""
+    zone: Word = ""
+    version: Word
+    address: Word
+    alive: bool
+    state: Text
+    """In words: ready, draining, drained, dead, or why it is not ready."""
+    heard_at_ms: UnixMs
+    """When it was heard last, by the wall clock of the node that answers."""
+    up_s: DurationS = 0.0
+    load: NodeLoad
+    memory: MachineMemory | None = None
+    """Of its machine; null from a node that does not say it."""
+    streams: Count = 0
+    """How many it names; at most 500."""
+    viewers: Count = 0
+    """Of these streams, at this node."""
+    tree: TreePlace | None = None
+    """Where it stands in the relay tree; null where nobody feeds it."""
+    note: Note = ""
+    """What an operator wrote about it."""
 
 
 class AppStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -55,6 +55,7 @@ from services.signaling.core.usecases.ladder_store import LadderStore
 from services.signaling.core.usecases.limit_reservations import LimitReservations
 from services.signaling.core.usecases.limits import Limits
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.server_store import ServerStore
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
 from services.signaling.core.usecases.webhook_lock import WebhookLock
@@ -89,6 +90,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     connections: ConnectionLog
     grants: Grants
     webhook: HttpWebhook
+    servers: ServerStore
     tally: Tally
     changes: ChangeRate
     address_of: Callable[[NodeId], str]
@@ -154,6 +156,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         connections=access.connections,
         grants=access.grants,
         webhook=access.webhook,
+        servers=ServerStore(await host.kv(subjects.BUCKET_SERVER)),
         tally=PrometheusTally(),
         changes=ChangeRate(ClientRate(settings.changes_per_s_per_address, settings.change_burst_per_address), clock),
         address_of=lambda node: address_of(host.directory.all(), node),
@@ -196,6 +199,7 @@ async def _run(core: Core, access: _Access) -> None:
     host.spawn(core.ladder_store.run(), "ladders")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
     host.spawn(core.license.run(), "license state")
+    host.spawn(core.servers.run(), "server settings")
     access.run(host)
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import DrainProgress, DrainRequest, LicenseStatus, LicenseUsage, NodeReport
 from rillcast.contracts.words import EndReason
+from rillcast.runtime.telemetry.kept_lines import Page
+from services.signaling.rest.domain.system import (
+    CpuUsage,
+    FileSystem,
+    ProcessMemory,
+    ServerTime,
+    SystemInfo,
+    SystemMemory,
+    Threads,
+    ThreadState,
+)
 
 
 class Nodes(Protocol):
@@ -22,6 +33,106 @@ class Nodes(Protocol):
 
     def died(self, node: NodeId) -> bool:
         """Whether a node was taken for gone without a goodbye, and has not been heard of since."""
+        ...
+
+
+class HeardNodes(Protocol):
+    """The same, telling what it hears."""
+
+    def all(self) -> list[NodeReport]: ...
+
+    def died(self, node: NodeId) -> bool:
+        """See `Nodes.died`."""
+        ...
+
+    def on_heard(self, listener: Callable[[NodeReport], None]) -> None:
+        """Call `listener` with each heartbeat."""
+        ...
+
+    def on_gone(self, listener: Callable[[NodeReport], None]) -> None:
+        """Call `listener` with the last report of each node that said goodbye or fell silent."""
+        ...
+
+
+class Traffic(NamedTuple):
+    """What has gone over the network cards since the machine's start, in bytes."""
+
+    sent: int
+    received: int
+
+
+class KeptLines(Protocol):
+    """Lines of this instance's log (`rillcast.runtime.telemetry.kept_lines.KeptLines`)."""
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+        ...
+
+    def page(self, offset: int, size: int) -> Page:
+        """At most `size` bytes from `offset` on; -1 = the last ones."""
+        ...
+
+
+class KeptLog(Protocol):
+    """The latest lines of this instance's log."""
+
+    @property
+    def all(self) -> KeptLines: ...
+
+    @property
+    def errors(self) -> KeptLines: ...
+
+
+class Machine(Protocol):
+    """The machine and this process. Each question takes a millisecond at most, and looks at that moment."""
+
+    @property
+    def host(self) -> str:
+        """The name of the machine."""
+        ...
+
+    def measure(self) -> None:
+        """Take the load since the last call. To be called each few seconds: in between `cpu` says the same."""
+        ...
+
+    def cpu(self) -> CpuUsage:
+        """The load as measured last, and what was used until now."""
+        ...
+
+    def process_memory(self) -> ProcessMemory:
+        """Of this process."""
+        ...
+
+    def system(self) -> SystemInfo:
+        """What the machine is."""
+        ...
+
+    def memory(self) -> SystemMemory:
+        """Of the machine."""
+        ...
+
+    def disk(self) -> FileSystem:
+        """The disk on which this process works."""
+        ...
+
+    def time(self) -> ServerTime:
+        """For how long this process has run."""
+        ...
+
+    def traffic(self) -> Traffic:
+        """Of all network cards but loopback."""
+        ...
+
+    def threads(self) -> Threads:
+        """How many threads this process has."""
+        ...
+
+    def thread_states(self) -> list[ThreadState]:
+        """Each thread of this process."""
+        ...
+
+    def thread_dump(self) -> str:
+        """Where each thread of Python is in the code, without values."""
         ...
 
 

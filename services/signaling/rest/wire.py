@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 from starlette.routing import BaseRoute
 
+from rillcast.contracts.words import LogLevel
+from rillcast.runtime.http.hosts import host_of
 from rillcast.runtime.process.version import product_version
+from rillcast.runtime.telemetry.logs import OWN_LEVELS, kept_log
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
 from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
+from services.signaling.rest.adapters.psutil_machine import PsutilMachine
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
+from services.signaling.rest.domain.server_settings import ServerSettings
 from services.signaling.rest.usecases.applications import Applications
 from services.signaling.rest.usecases.broadcasts import Broadcasts
 from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
+from services.signaling.rest.usecases.histories import Histories
 from services.signaling.rest.usecases.license import License
+from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
 from services.signaling.rest.usecases.product import Product
+from services.signaling.rest.usecases.servers import Servers
 from services.signaling.rest.usecases.subscribers import Subscribers
+from services.signaling.rest.usecases.system import System
 from services.signaling.rest.usecases.tokens import Tokens
 from services.signaling.rest.usecases.users import Users
+
+EVERYBODY = "0.0.0.0/0,::/0"
+ANYBODY = "0.0.0.0/0"
+"""The same in Ant Media's words."""
 
 
 class Rest(NamedTuple):
@@ -40,12 +57,30 @@ class Rest(NamedTuple):
 def wire(core: Core, operators: Operators) -> Rest:
     """Build the room and say where it is reached."""
     version, streams, licenses = product_version(), core.streams, core.license
-    document = Document()
+    document, book, clock = Document(), NodeBook(core.host.directory, time.time), asyncio.get_running_loop().time
+    machine = PsutilMachine()
+    histories = Histories(
+        machine, streams, core.audience, apps=core.apps.names, answer_s=core.servers.answer_s, clock=clock
+    )
+    core.host.spawn(histories.run(), "histories")
     resources = (
         Product(version),
-        Cluster(version, core.host.directory, streams, core.audience, licenses),
+        Cluster(version, core.host.directory, streams, core.audience, licenses, book=book, servers=core.servers),
         NodeDrains(core.host.directory, core.nodes),
         License(licenses),
+        System(
+            core.host.info.node,
+            version,
+            machine,
+            histories,
+            streams=streams,
+            audience=core.audience,
+            apps=core.apps,
+            licenses=licenses,
+            log=kept_log(),
+            clock=clock,
+        ),
+        Servers(core.servers, partial(_held, core)),
         Applications(core.apps, core.app_store, streams, core.audience),
         Broadcasts(
             streams=streams,
@@ -69,10 +104,34 @@ def wire(core: Core, operators: Operators) -> Rest:
         allowed=allowed,
         doorkeeper=operators.doorkeeper,
         arrival=operators.arrival,
-        hosts=operators.hosts,
+        hosts=partial(_hosts, core, operators),
     )
     services = RestServices(gate=gate, tally=core.tally, schemas=schemas)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
     answer_head(routes)
-    return Rest(list[BaseRoute](routes), Frame(gate))
+    frame = Frame(gate)
+    return Rest([ProxyRoute(gate, frame), *routes], frame)
+
+
+def _hosts(core: Core, operators: Operators) -> frozenset[str]:
+    """The names under which sessions hold: those of the settings, and what operators call the server."""
+    name = host_of(core.servers.record.server_name)
+    return operators.hosts | {name} if name else operators.hosts
+
+
+def _held(core: Core, server_name: str, level: LogLevel | None) -> ServerSettings:
+    """The settings of the servers as they hold here."""
+    settings, license = core.settings, core.license.status
+    return ServerSettings(
+        allowed_dashboard_cidr=ANYBODY if settings.remote_allowed_cidr == EVERYBODY else settings.remote_allowed_cidr,
+        host_address=core.host.info.http_address.rpartition(":")[0].strip("[]") or "127.0.0.1",
+        server_name=server_name,
+        licence_key="" if license is None or license.community else license.license_id,
+        log_level=level or OWN_LEVELS[settings.log_level],
+        node_group=settings.region or "default",
+        default_http_port=settings.port,
+        jwt_server_control_enabled=settings.jwt_server_control_enabled,
+        jwks_url=settings.jwt_server_jwks_url,
+        ssl_enabled=settings.has_tls,
+    )

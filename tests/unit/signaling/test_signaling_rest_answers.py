@@ -65,6 +65,7 @@ ENDPOINTS = (
     ("PUT", USERS),
     ("DELETE", f"{USERS}/ada"),
 )
+HEARD = re.compile(r'("(?:lastUpdateTime|heard_at_ms)":)[0-9]+')
 RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
 """What is another one each time, in answers about tokens and subscribers."""
 WHEN = re.compile(r'("updateTime":)[1-9][0-9]*')
@@ -114,7 +115,7 @@ class Recorder:
         if "allow" in headers:
             headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
         body = answer.content.decode("utf-8", "backslashreplace").replace(product_version(), "VERSION")
-        body = WHEN.sub(r"\g<1>1", body)
+        body = HEARD.sub(r"\g<1>1", WHEN.sub(r"\g<1>1", body))
         if "content-length" in headers:
             headers["content-length"] = "given"
         self.answers[name] = {"status": answer.status_code, "headers": headers, "body": body}
@@ -128,7 +129,7 @@ def without_id(recorder: Recorder, answer: httpx.Response, name: str) -> None:
 
 
 async def strangers(http: Recorder) -> None:
-    for method, path in ENDPOINTS:
+    for method, path in (*ENDPOINTS, *MANAGEMENT):
         await http.ask(method, path, "from an address that is not allowed")
     await http.ask("HEAD", "/rest/v2/version", "from an address that is not allowed")
     await http.ask("POST", f"{ROOT}/create", "too large and not allowed", content=b"x" * (MOST + 1))
@@ -263,7 +264,7 @@ async def operators(http: Recorder, c: Cluster) -> None:
         await http.ask("POST", f"{USERS}/authenticate", f"wrong, {attempt}", json=body)
     await http.ask("GET", f"{USERS}/ada/blocked", "after that")
     http.http.headers.pop("ProxyAuthorization")
-    for method, path in ENDPOINTS:
+    for method, path in (*ENDPOINTS, *MANAGEMENT):
         await http.ask(method, path, "by a stranger", json={})
 
 
@@ -277,6 +278,111 @@ USER_BODIES: dict[str, dict[str, Any]] = {
     "a short password": {"email": "new", "password": "short"},
     "no such role": {"email": "new", "password": "correct horse", "userType": "OWNER"},
 }
+
+
+async def management(http: Recorder, c: Cluster) -> None:
+    for path in MACHINE:
+        await http.ask("GET", f"/rest/v2/{path}")
+    for name, answer in http.answers.items():
+        answer["body"] = masked(answer["body"]) if "thread-dump" not in name or "json" in name else "…"
+    for path in MANAGED:
+        await http.ask("GET", f"/rest/v2/{path}", "as recorded")
+    for note in ("first", "too soon"):
+        await http.ask("POST", "/rest/v2/system/gc", note)
+        await http.ask("POST", "/rest/v2/support/request", note, json={"title": "help"})
+    for query in SSL:
+        await http.ask("POST", f"/rest/v2/ssl-settings{query}")
+    for note, body in SERVER_SETTINGS.items():
+        await http.ask("POST", "/rest/v2/server-settings", note, content=body)
+    await http.ask("GET", "/rest/v2/server-settings", "changed")
+    await nodes_and_streams(http, c)
+
+
+async def nodes_and_streams(http: Recorder, c: Cluster) -> None:
+    for node in ("edge-1", "none"):
+        for note in ("kept", "", "x" * 501):
+            await http.ask("PUT", f"/rest/v2/cluster/node/{node}/note", f"{len(note)} letters", params={"note": note})
+        await http.ask("DELETE", f"/rest/v2/cluster/node/{node}")
+    await c.go_live("s1")
+    c.report(c.edges[0], viewers=4)
+    for path in ("nodes", "streams", "streams?app=live&offset=0&size=1", "streams?app=none", "streams?offset=a"):
+        await http.ask("GET", f"/rillcast/v1/{path}", "live")
+
+
+MACHINE = (
+    *("liveness", "system-status", "jvm-memory-status", "system-memory-status", "file-system-status", "cpu-status"),
+    *("gpu-status", "network-status", "server-time", "live-clients-size", "system-resources"),
+    *("system-resources/history", "applications/live/metrics-history", "threads", "thread-dump-json", "thread-dump"),
+    *("log-file/-1/100?logType=server", "log-file/0/100?logType=error"),
+)
+MANAGEMENT = (
+    *(("GET", f"/rest/v2/{path.partition('?')[0]}") for path in MACHINE[:-1]),
+    ("GET", "/rest/v2/heap-dump"),
+    ("GET", "/rest/v2/cluster-mode-status"),
+    ("GET", "/rest/v2/server-settings"),
+    ("GET", "/rillcast/v1/nodes"),
+    ("POST", "/rest/v2/support/request"),
+    ("POST", "/rest/v2/system/gc"),
+    ("POST", "/rest/v2/ssl-settings"),
+    ("GET", "/rest/v2/request"),
+)
+MANAGED = (
+    *("heap-dump", "log-file/0/100", "log-file/a/b?logType=null", "cluster-mode-status", "server-settings"),
+    *(
+        f"{path}{query}"
+        for path in ("shutdown-proper-status", "shutdown-properly")
+        for query in ("", "?appNames=live", "?appNames=live,none", "?appNames=,")
+    ),
+    "applications/none/metrics-history",
+    "request",
+    *(
+        f"request?_path={path}"
+        for path in ("live/rest/v2/version", "/live/rest/v2/version", "live/rest/v2/none", "none/rest/v2/version")
+    ),
+    *(
+        f"request?_path={path}"
+        for path in ("rest/v2/version", "rest/v2/request?_path=x", "live/", "rillcast/v1/status", "/", "live/s1.m3u8")
+    ),
+)
+SSL = (
+    "",
+    "?domain=x&type=JUNK",
+    "?domain=live.example.com&type=JUNK",
+    "?type=ANTMEDIA_SUBDOMAIN",
+    "?domain=live.example.com&type=CUSTOM_DOMAIN",
+)
+SERVER_SETTINGS = {
+    "nothing": b"",
+    "an empty object": b"{}",
+    "what a script posts": b'{"serverName":"","licenceKey":"","logLevel":"WARN"}',
+    "a name": b'{"serverName":"live.example.com"}',
+    "no name": b'{"serverName":"https://live.example.com/"}',
+    "no level": b'{"logLevel":"LOUD"}',
+    "a license": b'{"licenceKey":"abc","logLevel":"ERROR"}',
+    "a secret": b'{"jwtServerSecretKey":"abc"}',
+    "a group": b'{"nodeGroup":"eu"}',
+    "a port": b'{"rtmpPort":1936}',
+    "an unknown key": b'{"none":1}',
+    "a number for a text": b'{"serverName":5}',
+    "no json": b"{",
+}
+
+
+def masked(body: str) -> str:
+    """With the same keys, and without what is another value each time."""
+
+    def empty(value: Any) -> Any:
+        match value:
+            case dict():
+                return {key: empty(one) for key, one in value.items() if key not in ("logContentSize", "logFileSize")}
+            case list():
+                return []
+            case str():
+                return ""
+            case _:
+                return 0
+
+    return json.dumps(empty(json.loads(body)))
 
 
 async def store_away(http: Recorder, c: Cluster) -> None:
@@ -333,7 +439,7 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
 
 SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
     scene.__name__: scene
-    for scene in (reading, pages, license, writing, access, bad_bodies, operators, store_away, elsewhere)
+    for scene in (reading, pages, license, writing, access, bad_bodies, operators, management, store_away, elsewhere)
 }
 
 

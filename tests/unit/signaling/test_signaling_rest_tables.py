@@ -37,6 +37,7 @@ from services.signaling.rest.adapters.openapi import openapi_document
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.adapters.tables.guards import OPERATOR
+from services.signaling.rest.domain.answered import PlainText
 from services.signaling.rest.domain.parameters import About
 from services.signaling.rest.domain.refusal import Form, Refusal, Refused
 from tests.unit.signaling.signaling_harness import cluster
@@ -153,7 +154,7 @@ def test_a_row_declares_every_recorded_answer(table: Table[Any], row: Endpoint[A
                 continue
             found += 1
             assert answer["status"] in declared, name
-            if answer["status"] == 200:
+            if answer["status"] == 200 and row.answer is not PlainText:
                 msgspec.json.decode(answer["body"], type=row.answer)
     assert found >= 2
 
@@ -247,7 +248,7 @@ def things_gate(allowed: str = "127.0.0.1") -> Gate:
         allowed=parse_networks(allowed),
         doorkeeper=doorkeeper,
         arrival=Arrival(()),
-        hosts=frozenset(),
+        hosts=frozenset,
     )
 
 

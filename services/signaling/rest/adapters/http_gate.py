@@ -3,6 +3,8 @@ refused."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ipaddress import ip_address
 from typing import NoReturn
 
 import msgspec
@@ -39,6 +41,9 @@ OTHER_HOST = Refusal(
 )
 OTHER_SITE = Refusal(403, "a page of another site sent this", Form.PAGE)
 NO_TYPE = Refusal(415, "Unsupported Media Type: the request does not say of which type its body is", Form.PAGE)
+PROXIED = "rillcast.proxied"
+"""In the scope of a request that came by the panel's proxy. No client can put it there."""
+THIS_SERVER = ip_address("127.0.0.1")
 BEFORE_ANYBODY = (NOT_ALLOWED_IP, FORWARDED, OTHER_HOST, OTHER_SITE)
 """What any request may be refused with, whoever sends it."""
 
@@ -54,9 +59,10 @@ class Gate:
         allowed: tuple[IpNetwork, ...],
         doorkeeper: Doorkeeper,
         arrival: Arrival,
-        hosts: frozenset[str],
+        hosts: Callable[[], frozenset[str]],
     ) -> None:
-        """`allowed`: the networks from which clients may ask at all. `hosts`: our names, besides addresses."""
+        """`allowed`: the networks from which clients may ask at all. `hosts`: our names at this moment, besides
+        addresses."""
         self._clients = clients
         self._allowed = allowed
         self._apps = apps
@@ -139,7 +145,7 @@ class Gate:
     def _own_page(self, request: Request) -> None:
         """What holds for sessions, which browsers show by themselves, and for signing in."""
         authority = self._arrival.authority(request)
-        if not (self._arrival.by_proxy(request) or host_is_ours(authority, self._hosts)):
+        if not (self._arrival.by_proxy(request) or host_is_ours(authority, self._hosts())):
             self._refuse("host", OTHER_HOST)
         if request.method in READING:
             return
@@ -160,7 +166,10 @@ class Gate:
         )
 
     def _in_app_networks(self, request: Request, settings: AppSettings) -> bool:
-        return not settings.ip_filter_enabled or _listed(self._clients.address(request), settings.remote_allowed_cidr)
+        """What came by the panel's proxy comes from this server, as with Ant Media; whoever sent it was looked at
+        there."""
+        address = THIS_SERVER if PROXIED in request.scope else self._clients.address(request)
+        return not settings.ip_filter_enabled or _listed(address, settings.remote_allowed_cidr)
 
     @staticmethod
     def _refuse(reason: str, refusal: Refusal) -> NoReturn:

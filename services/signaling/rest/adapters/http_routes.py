@@ -28,7 +28,7 @@ from services.signaling.rest.adapters.http_frame import NO_FRAMES
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import body_reader
 from services.signaling.rest.adapters.schemas import Schemas
-from services.signaling.rest.domain.answered import WithCookie
+from services.signaling.rest.domain.answered import PlainText, WithCookie
 from services.signaling.rest.domain.negotiation import accepts
 from services.signaling.rest.domain.refusal import (
     NOT_ACCEPTABLE,
@@ -133,6 +133,8 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
         value = await handler(**{name: given[name] for name in takes})
         if isinstance(value, WithCookie):
             return answer_with_cookie(value)
+        if isinstance(value, PlainText):
+            return Response(value.text, media_type=row.produces)
         if value is not None:
             return json_answer(value)
         assert row.nothing, f"{row.method} {row.path} answers nothing, and its row does not say when"

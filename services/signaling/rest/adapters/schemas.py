@@ -19,6 +19,7 @@ from rillcast.apps.patch import Patch
 from rillcast.contracts.records import LadderRung
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint
+from services.signaling.rest.domain.answered import PlainText
 from services.signaling.rest.domain.negotiation import JSON
 from services.signaling.rest.domain.refusal import Form
 
@@ -55,7 +56,8 @@ class Schemas:
         return described
 
     def _responses(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
-        responses = {"200": {"description": HTTPStatus.OK.phrase, **_content(JSON, self._of(row.answer))}}
+        answer = _content(row.produces, {"type": "string"} if row.answer is PlainText else self._of(row.answer))
+        responses = {"200": {"description": HTTPStatus.OK.phrase, **answer}}
         if row.nothing:
             responses["204"] = {"description": _sentence(row.nothing)}
         for status, refusals in sorted(row.refusals.items()):

@@ -1,4 +1,4 @@
-"""An answer that comes with a cookie."""
+"""Answers that are more, or other, than JSON."""
 
 from __future__ import annotations
 
@@ -11,3 +11,9 @@ class WithCookie(msgspec.Struct, frozen=True):
     answer: object
     set_cookie: str
     """The value of the header ``Set-Cookie``."""
+
+
+class PlainText(msgspec.Struct, frozen=True):
+    """Returned by a handler whose answer is text."""
+
+    text: str

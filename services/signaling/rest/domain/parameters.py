@@ -23,6 +23,7 @@ class About:
 
 
 App = Annotated[AppName, About("The app.")]
+InApp = Annotated[str, About("Only those of this app.", name="app")]
 Stream = Annotated[StreamId, About("The stream's id.")]
 Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.", bits=32)]
 Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.", bits=32)]
@@ -51,6 +52,13 @@ Deadline = Annotated[
     ),
 ]
 Now = Annotated[bool, About("Wait no longer: whoever is still there is cut off.")]
+AppNames = Annotated[str, About("The apps, with commas in between.", name="appNames")]
+LogOffset = Annotated[int, About("The first byte of the log to be shown; -1 = the last ones.")]
+LogChars = Annotated[int, About("How many bytes at most. More than 512000 count as that.")]
+LogType = Annotated[str, About("`error` for errors alone; `server` or `null` for everything.", name="logType")]
+NoteText = Annotated[str, About("The note, of at most 500 characters; empty takes it away.", name="note")]
+Domain = Annotated[str, About("The host name of the certificate.")]
+SslType = Annotated[str, About("CUSTOM_DOMAIN, ANTMEDIA_SUBDOMAIN or CUSTOM_CERTIFICATE.", name="type")]
 
 IN_PATHS: dict[str, Any] = {
     "app": App,
@@ -60,5 +68,7 @@ IN_PATHS: dict[str, Any] = {
     "offset": Offset,
     "size": Size,
     "node": Node,
+    "log_offset": LogOffset,
+    "chars": LogChars,
 }
 """Parameters of paths, also where a handler does without them."""

@@ -10,7 +10,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.status import ClusterStatus, StreamStatus
-from rillcast.contracts.words import DrainPhase, MediaKind
+from rillcast.contracts.words import MediaKind
 from services.signaling.core.domain.stream_info import Broadcast, renditions
 
 
@@ -26,39 +26,6 @@ class SimpleStat(msgspec.Struct):
     """A number, in the form in which Ant Media answers with one."""
 
     number: int
-
-
-class ClusterNode(msgspec.Struct, rename="camel", kw_only=True):
-    """A node as Ant Media's dashboard lists it."""
-
-    id: str
-    ip: str
-    last_update_time: int = 0
-    memory: str = ""
-    cpu: str = ""
-    db_query_aveargage_time_ms: int = msgspec.field(default=0, name="dbQueryAveargeTimeMs")
-    note: str = ""
-    status: str = "alive"
-
-
-def cluster_node(report: NodeReport) -> ClusterNode:
-    """``note`` says what the original has no field for."""
-    info = report.info
-    state = (
-        _leaving(report) if report.draining else "ready" if report.ready else f"not ready: {report.not_ready_reason}"
-    )
-    place = "/".join(part for part in (info.region, info.zone) if part)
-    return ClusterNode(
-        id=info.node,
-        ip=info.relay_address or info.http_address.rpartition(":")[0] or info.admin_address.rpartition(":")[0],
-        cpu=f"{report.load.cpu * 100:.0f}%",
-        note=" ".join(part for part in (info.kind.value, place, state) if part),
-    )
-
-
-def _leaving(report: NodeReport) -> str:
-    drain = report.drain
-    return "drained" if drain is not None and drain.phase in (DrainPhase.DRAINED, DrainPhase.CUT) else "draining"
 
 
 class Licence(msgspec.Struct, rename="camel", kw_only=True):

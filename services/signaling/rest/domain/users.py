@@ -80,6 +80,9 @@ def fault_in(user: User) -> str:
 
 
 def scopes(account: Account) -> str:
-    """What signing in is answered with, in Ant Media's form: ``system/ADMIN``, or roles by app as JSON."""
-    role = account.roles.get(SYSTEM)
-    return f"{SYSTEM}/{role}" if role is not None else msgspec.json.encode(account.roles).decode()
+    """What signing in is answered with, in Ant Media's form: scope and role, such as ``system/ADMIN``, or roles by
+    scope as JSON where no single scope was given."""
+    roles, scope = account.roles, account.scope or SYSTEM
+    if scope in roles and (account.scope is not None or not account.app_name_user_type):
+        return f"{scope}/{roles[scope]}"
+    return msgspec.json.encode(roles).decode()

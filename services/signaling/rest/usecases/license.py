@@ -21,12 +21,14 @@ class License:
         return None if status is None else shapes.license(status)
 
     async def licence(self, key: LicenseKey = "") -> Licence | None:
-        """Asked anew. Another document than the one in force is looked at, not installed. Raises `RillcastError` when
-        no license service answers."""
+        """Asked anew; None without a key, as with Ant Media. Another document than the one in force is looked at, not
+        installed. Raises `RillcastError` when no license service answers."""
         key = key.strip()
+        if not key:
+            return None
         await self._licenses.refresh()
         known = self._licenses.status
-        if known is None or key in ("", known.license_id):
+        if known is None or key == known.license_id:
             return await self.last_licence()
         return shapes.license(await self._licenses.check(key))
 

@@ -24,7 +24,8 @@ NO_FIRST_USER = Result(success=False, error_id=-1)
 YOURSELF_EDITED = Result(success=False, message="User cannot edit itself")
 YOURSELF_DELETED = Result(success=False, message="You cannot delete yourself")
 UNKNOWN_EDITED = Result(success=False, message="Edited user is not found in database")
-TAKEN = Result(success=False, message="there is a user with this email already")
+TAKEN = Result(success=False, message="User with the same e-mail already exists")
+NOBODY = Result(success=False, message="User object is null")
 WRONG_PASSWORD = Result(success=False, message="User not exist with that name and pass")
 NO_NEW_PASSWORD = Result(success=False, message="User name does not exist or there is no new password")
 
@@ -37,8 +38,10 @@ class Users:
         self._hashes = hashes
         self._sign_in = sign_in
 
-    async def authenticate(self, who: Caller, body: SignInBody) -> Result | WithCookie:
+    async def authenticate(self, who: Caller, body: SignInBody | None) -> Result | WithCookie:
         """Begin a session, whose cookie comes with the answer. Raises `RillcastError`."""
+        if body is None or not body.email:
+            return Result(success=False)
         try:
             signed = await self._sign_in.sign_in(body.email, body.password, who.address)
         except Locked:
@@ -79,20 +82,24 @@ class Users:
         """Every operator. Raises `RillcastError`."""
         return [users.shown(account) for account in await self._accounts.all()]
 
-    async def add(self, body: User) -> Result:
+    async def add(self, body: User | None) -> Result:
         """Make an operator. Raises `BadInput` and `RillcastError`."""
+        if body is None:
+            return NOBODY
         if fault := users.fault_in(body) or ("" if body.password else "an operator needs a password"):
             raise BadInput(fault)
         password_hash = await self._hashes.hash(wire_form(body.password or ""))
         account = users.edited(Account(email=body.email, password_hash=password_hash), body)
         return Result(success=True) if await self._accounts.create(account) else TAKEN
 
-    async def edit(self, who: Caller, body: User) -> Result:
+    async def edit(self, who: Caller, body: User | None) -> Result:
         """Change an operator; a new password ends its sessions. Raises `BadInput` and `RillcastError`."""
-        if fault := users.fault_in(body):
-            raise BadInput(fault)
+        if body is None or await self._accounts.by_email(body.email) is None:
+            return UNKNOWN_EDITED
         if body.email == who.account:
             return YOURSELF_EDITED
+        if fault := users.fault_in(body):
+            raise BadInput(fault)
         password_hash = await self._hashes.hash(wire_form(body.new_password)) if body.new_password else ""
 
         def changed(account: Account) -> Account:
@@ -108,9 +115,9 @@ class Users:
             return YOURSELF_DELETED
         return Result(success=await self._accounts.delete(email))
 
-    async def change_password(self, who: Caller, body: User) -> Result:
+    async def change_password(self, who: Caller, body: User | None) -> Result:
         """Change one's own password; one's other sessions end. Raises `BadInput` and `RillcastError`."""
-        if body.email not in ("", who.account) or not body.new_password:
+        if body is None or body.email not in ("", who.account) or not body.new_password:
             return NO_NEW_PASSWORD
         if fault := fault_of(body.new_password):
             raise BadInput(fault)

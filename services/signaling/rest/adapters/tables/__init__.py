@@ -17,7 +17,9 @@ from services.signaling.rest.adapters.tables import (
     license,
     node_drains,
     product,
+    servers,
     subscribers,
+    system,
     tokens,
     users,
 )
@@ -27,6 +29,8 @@ TABLES: tuple[Table[Any], ...] = (
     cluster.TABLE,
     node_drains.TABLE,
     license.TABLE,
+    system.TABLE,
+    servers.TABLE,
     applications.TABLE,
     broadcasts.TABLE,
     users.TABLE,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from rillcast.contracts.status import STATUS_PATH, ClusterStatus
+from rillcast.contracts.errors import ErrorCode
+from rillcast.contracts.status import NODES_PATH, STATUS_PATH, STREAMS_PATH, ClusterStatus, NodeStatus, ServedStream
+from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import OPERATOR
-from services.signaling.rest.domain.shapes import ClusterNode, SimpleStat
+from services.signaling.rest.adapters.tables.guards import ADMIN, OPERATOR
+from services.signaling.rest.domain.cluster_shapes import ClusterNode
+from services.signaling.rest.domain.shapes import SimpleStat
 from services.signaling.rest.usecases.cluster import Cluster
 
 TABLE = Table(
@@ -16,10 +19,18 @@ TABLE = Table(
     rows=(
         Endpoint(
             "GET",
+            "/rest/v2/cluster-mode-status",
+            OPERATOR,
+            Cluster.mode,
+            "Whether this server belongs to a cluster. It always does.",
+            answer=Result,
+        ),
+        Endpoint(
+            "GET",
             "/rest/v2/cluster/node-count",
             OPERATOR,
             Cluster.count_nodes,
-            "How many nodes there are.",
+            "How many nodes there are, those included that died within ten minutes.",
             answer=SimpleStat,
         ),
         Endpoint(
@@ -27,8 +38,41 @@ TABLE = Table(
             "/rest/v2/cluster/nodes/{offset}/{size}",
             OPERATOR,
             Cluster.list_nodes,
-            "The nodes, by id.",
+            "The nodes, by id, those included that died within ten minutes.",
             answer=list[ClusterNode],
+        ),
+        Endpoint(
+            "DELETE",
+            "/rest/v2/cluster/node/{node}",
+            ADMIN,
+            Cluster.forget_node,
+            "Takes a node that died out of this instance's list. One that is alive stays.",
+            answer=Result,
+        ),
+        Endpoint(
+            "PUT",
+            "/rest/v2/cluster/node/{node}/note",
+            ADMIN,
+            Cluster.write_note,
+            "Writes a note about a node, for all operators.",
+            answer=Result,
+            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+        ),
+        Endpoint(
+            "GET",
+            NODES_PATH,
+            OPERATOR,
+            Cluster.nodes,
+            "The nodes with their load, streams, viewers and places in the relay tree.",
+            answer=list[NodeStatus],
+        ),
+        Endpoint(
+            "GET",
+            STREAMS_PATH,
+            OPERATOR,
+            Cluster.streams,
+            "The streams that somebody publishes, with the nodes that carry them.",
+            answer=list[ServedStream],
         ),
         Endpoint(
             "GET",

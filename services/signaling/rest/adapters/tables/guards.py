@@ -13,6 +13,7 @@ _REFUSALS = (*_SESSIONS, http_gate.NOT_AUTHENTICATED, http_gate.NOT_ALLOWED)
 
 ANYBODY = Guard("anybody", Gate.anybody, _SESSIONS)
 """Rows that are open on purpose: what happens before somebody has signed in."""
+SOMEBODY = Guard("whoever has signed in, or shows a token of the server", Gate.somebody, _REFUSALS)
 SIGNED_IN = Guard(Need.SIGNED_IN.value, Gate.signed_in, _REFUSALS)
 OPERATOR = Guard(Need.OPERATOR.value, Gate.operator, _REFUSALS)
 ADMIN = Guard(Need.ADMIN.value, Gate.administrator, _REFUSALS)

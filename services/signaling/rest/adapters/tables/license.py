@@ -25,7 +25,7 @@ TABLE = Table(
             License.licence,
             "The license in force, asked anew, or what another license document would be worth.",
             answer=Licence,
-            nothing=UNKNOWN,
+            nothing="without a key, and while no license service has answered",
             errors=(ErrorCode.NO_NODE_AVAILABLE,),
         ),
         Endpoint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import APP_OPERATOR, OPERATOR
+from services.signaling.rest.adapters.tables.guards import APP_OPERATOR, SOMEBODY
 from services.signaling.rest.domain.shapes import Version
 from services.signaling.rest.usecases.product import Product
 
@@ -17,7 +17,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             "/rest/v2/version",
-            OPERATOR,
+            SOMEBODY,
             Product.version,
             "The server's version and edition.",
             answer=Version,
@@ -34,7 +34,7 @@ TABLE = Table(
         Endpoint(
             "GET",
             "/rest/v2/enterprise-edition",
-            OPERATOR,
+            SOMEBODY,
             Product.edition,
             "Whether WebRTC playback is there. It always is.",
             answer=Result,

@@ -26,6 +26,7 @@ TABLE = Table(
             "Signs in. The message has the roles, or says that there were too many wrong passwords.",
             answer=Result,
             body=SignInBody,
+            body_may_lack=True,
             errors=STORE,
         ),
         Endpoint(
@@ -70,6 +71,7 @@ TABLE = Table(
             "Changes one's own password, and ends one's other sessions.",
             answer=Result,
             body=User,
+            body_may_lack=True,
             errors=STORE,
         ),
         Endpoint(
@@ -81,7 +83,17 @@ TABLE = Table(
             answer=Result,
         ),
         Endpoint("GET", "/rest/v2/user-list", OPERATOR, Users.list_all, "The operators.", answer=list[ShownUser]),
-        Endpoint("POST", ROOT, ADMIN, Users.add, "Makes an operator.", answer=Result, body=User, errors=STORE),
+        Endpoint(
+            "POST",
+            ROOT,
+            ADMIN,
+            Users.add,
+            "Makes an operator.",
+            answer=Result,
+            body=User,
+            body_may_lack=True,
+            errors=STORE,
+        ),
         Endpoint(
             "PUT",
             ROOT,
@@ -90,6 +102,7 @@ TABLE = Table(
             "Changes the keys that are given of an operator. A new password ends the sessions.",
             answer=Result,
             body=User,
+            body_may_lack=True,
             errors=STORE,
         ),
         Endpoint(
