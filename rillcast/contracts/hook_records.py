@@ -23,6 +23,7 @@ class ToldStream(msgspec.Struct, frozen=True, kw_only=True):
     """Whether liveStreamStarted is on its way to the receiver."""
     name: Text = ""
     meta_data: Text = ""
+    subscriber_id: Text = ""
     url: Url = ""
     """The stream's own ``listenerHookURL`` when it started: its broadcast may be deleted before it ends."""
 

@@ -81,6 +81,8 @@ class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """By the wall clock, in Unix milliseconds; for display only."""
     name: Text = ""
     meta_data: Text = ""
+    subscriber_id: Text = ""
+    """As `PublishRequest.subscriber_id`."""
     credential_digest: Word = ""
     """SHA-256 over the identity of the publisher, as admission verified it; empty when nothing was verified."""
     secret_digest: Word = ""

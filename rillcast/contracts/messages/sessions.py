@@ -47,6 +47,8 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the publisher calls the stream; for display only."""
     meta_data: Text = ""
     """What the publisher attaches to the stream. It is passed on as it is."""
+    subscriber_id: Text = ""
+    """Who the publisher says that it is; for those who are told of the stream."""
     max_bitrate_bps: BitsPerSecond = 10_000_000
     """The publisher is told by REMB not to send more."""
     keyframe_interval_ms: DurationMs = 2_000

@@ -36,6 +36,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     """From the beginning to the first media, and how long the stream waits for a session that was lost."""
     name: str = ""
     meta_data: str = ""
+    subscriber_id: str = ""
     client: str = ""
     """Whose share of the places it takes while it connects; empty = nobody's."""
     movable: bool = False
@@ -213,6 +214,7 @@ class OwnedStream:
             started_at_ms=self.started_at_ms,
             name=self.publisher.name,
             meta_data=self.publisher.meta_data,
+            subscriber_id=self.publisher.subscriber_id,
             credential_digest=self.publisher.marks.verified,
             secret_digest=self.publisher.marks.secret,
             movable=self.publisher.movable,

@@ -23,6 +23,7 @@ def publisher_of(request: PublishRequest) -> Publisher:
         start_timeout_s=request.start_timeout_ms / 1000,
         name=request.name,
         meta_data=request.meta_data,
+        subscriber_id=request.subscriber_id,
         client=request.client,
         movable=request.movable,
         ownerless_claim=request.ownerless_claim,

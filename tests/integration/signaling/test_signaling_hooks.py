@@ -88,6 +88,15 @@ async def test_a_stream_that_starts_and_ends_is_told_as_ant_media_tells_it(c: Cl
     assert "x-rillcast-signature" not in started.headers
 
 
+async def test_who_publishes_is_told_with_the_stream(c: Cluster, hook: Receiver) -> None:
+    async with c.client() as client:
+        await client.publish(c, "s1", subscriberId="ann")
+    assert c.origin.published[-1].subscriber_id == "ann"
+    await c.go_live(subscriber_id="ann")
+    await c.sees(lambda: hook.told)
+    assert hook.told[0].fields["subscriberId"] == "ann"
+
+
 async def test_a_form_holds_the_metadata_as_text(c: Cluster, hook: Receiver) -> None:
     await sets(c, webhookContentType="application/x-www-form-urlencoded")
     await c.go_live(meta_data='{"k":1}')

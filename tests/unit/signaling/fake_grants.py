@@ -19,6 +19,9 @@ class Nothing:
     def note(self, applicant: Applicant, session: SessionId) -> None:
         self.noted.append(session)
 
+    def subscriber_of(self, session: SessionId) -> str:
+        return ""
+
     def placed(self, session: SessionId, node: NodeId) -> None:
         pass
 

@@ -102,7 +102,8 @@ async def test_other_methods_on_the_endpoint_are_not_allowed(c: Cluster, method:
         answer = await http.request(method, "/live/whip/s1")
 
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "POST, OPTIONS"
+    assert answer.headers["allow"] == "POST,OPTIONS"
+    assert answer.headers["content-type"].startswith("text/html"), "as whoever answers there with Ant Media"
 
 
 async def test_options_say_what_is_accepted_and_let_pages_in(c: Cluster) -> None:

@@ -53,8 +53,10 @@ class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
     """Of one that moves, and whose edge would hand its association over."""
 
 
-def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeId) -> PublishRequest:
-    """`signaling`: the instance that is told what happens to the session."""
+def publish_request(
+    join: PublisherJoin, settings: AppSettings, signaling: NodeId, subscriber_id: str = ""
+) -> PublishRequest:
+    """`signaling`: the instance that is told what happens to the session. `subscriber_id`: as the client says."""
     verified = verified_digest(join.app, join.stream, join.identity)
     secret = secret_digest(join.app, join.stream, join.client)
     return PublishRequest(
@@ -70,6 +72,7 @@ def publish_request(join: PublisherJoin, settings: AppSettings, signaling: NodeI
         secret_digest=secret,
         name=join.name,
         meta_data=join.meta_data,
+        subscriber_id=subscriber_id,
         max_bitrate_bps=settings.max_ingest_bitrate_bps,
         keyframe_interval_ms=settings.web_rtc_keyframe_time,
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,

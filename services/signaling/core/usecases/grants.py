@@ -132,6 +132,11 @@ class Grants:
         """What is known of a session; None when nothing is."""
         return self._held.get(session)
 
+    def subscriber_of(self, session: SessionId) -> str:
+        """The subscriber id that a client showed; empty when it showed none."""
+        held = self._held.get(session)
+        return held.subscriber_id if held is not None else ""
+
     # ---- the life of a session
 
     def note(self, applicant: Applicant, session: SessionId) -> Held:

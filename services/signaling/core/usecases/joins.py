@@ -69,6 +69,8 @@ class Outlook(Protocol):
 class SessionNews(Protocol):
     """The part of `Grants` that hears what becomes of sessions."""
 
+    def subscriber_of(self, session: SessionId) -> str: ...
+
     def placed(self, session: SessionId, node: NodeId) -> None: ...
 
     def connected(self, session: SessionId) -> None: ...
@@ -138,7 +140,8 @@ class Joins:
         left: asyncio.Event | None,
         at_origin: Callable[[NodeId, PublishRequest, float], Awaitable[SessionAnswer]],
     ) -> SessionAnswer:
-        request = publish_request(join, self._settings(join.app), self._node)
+        subscriber = self._grants.subscriber_of(join.session)
+        request = publish_request(join, self._settings(join.app), self._node, subscriber)
 
         def choose(refused: set[NodeId]) -> NodeId:
             owner = self._owner_of(join.app, join.stream)

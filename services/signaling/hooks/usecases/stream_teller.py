@@ -152,11 +152,20 @@ class StreamTeller:
             started_at_ms=self._now_ms(),
             name=record.name,
             meta_data=record.meta_data,
+            subscriber_id=record.subscriber_id,
             url=self._outbox.url_of(record.app, record.stream),
         )
 
     def _hook(self, told: ToldStream, action: Action, at_ms: int) -> DueHook:
-        fields = hook_fields(action, told.stream, told.app, at_ms, name=told.name, meta_data=told.meta_data)
+        fields = hook_fields(
+            action,
+            told.stream,
+            told.app,
+            at_ms,
+            name=told.name,
+            subscriber=told.subscriber_id,
+            meta_data=told.meta_data,
+        )
         url = self._outbox.url_of(told.app, told.stream, told.url)
         return DueHook(id=f"{told.mark}.{action.value}", app=told.app, url=url, at_ms=at_ms, fields=fields)
 

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from rillcast.contracts.errors import RillcastError
 from services.signaling import metrics
 from services.signaling.core.adapters.http_body import BodyRefused
+from services.signaling.core.domain.error_page import MEDIA_TYPE, error_page
 from services.signaling.core.domain.http_status import headers_of, status_of
 from services.signaling.core.domain.identity import Credentials
 
@@ -24,8 +25,9 @@ async def answer_by_method(role: str, request: Request, handlers: Mapping[str, H
     """The handler of the request's method; refusals in words with the right status."""
     handler = handlers.get(request.method)
     if handler is None:
-        allowed = {"Allow": ", ".join(handlers)}
-        response: Response = PlainTextResponse(f"{request.method} does nothing here", 405, headers=allowed)
+        allowed = {"Allow": ",".join(handlers)}
+        page = error_page(405, "Method Not Allowed")
+        response: Response = Response(page, 405, headers=allowed, media_type=MEDIA_TYPE)
     else:
         try:
             response = await handler(request)
