@@ -103,6 +103,7 @@ def _rows() -> tuple[Traffic, ...]:
         (subjects.origin_reoffer(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_move_in(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_accept(ANY), {_SIGNALING}, {_ORIGIN}),
+        (subjects.origin_describe(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_turn_away(ANY), {_SIGNALING}, {_ORIGIN}),
         (subjects.origin_hand_over(ANY), {_ORIGIN}, {_ORIGIN}),
         (subjects.media_relay_open(ANY), {_EDGE, _TRANSCODER}, {_ORIGIN, _EDGE, _TRANSCODER}),

@@ -37,6 +37,11 @@ def origin_accept(node: NodeId) -> str:
     return f"{PREFIX}.origin.accept.{node}"
 
 
+def origin_describe(node: NodeId) -> str:
+    """`messages.DescribeRequest` → `messages.Ack`."""
+    return f"{PREFIX}.origin.describe.{node}"
+
+
 def origin_turn_away(node: NodeId) -> str:
     """`messages.TurnAwayRequest` → `messages.CloseAnswer`. Whether the node had such a session."""
     return f"{PREFIX}.origin.turn_away.{node}"

@@ -162,6 +162,15 @@ class CloseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     because it had ended before."""
 
 
+class DescribeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the publisher of a living stream says of it from now on. The origin that gets it writes it into the record
+    of the stream. Refused with UNKNOWN_SESSION where the session has no stream there."""
+
+    session: SessionId
+    name: Text = ""
+    meta_data: Text = ""
+
+
 class TurnAwayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """End the sessions of those who want a stream and do not have it yet: a newcomer whose media has not come, or who
     waits for its turn. The publisher of the stream stays, and a later newcomer is taken in."""

@@ -17,6 +17,7 @@ async def serve_requests(bus: Bus, node: NodeId, owner: StreamOwner, webrtc: Web
     await bus.serve(subjects.origin_reoffer(node), messages.ReofferRequest, webrtc.reoffer)
     await bus.serve(subjects.origin_move_in(node), messages.PublishRequest, webrtc.move_in)
     await bus.serve(subjects.origin_accept(node), messages.AnswerRequest, webrtc.accept)
+    await bus.serve(subjects.origin_describe(node), messages.DescribeRequest, owner.describe)
     await bus.serve(subjects.origin_turn_away(node), messages.TurnAwayRequest, owner.turn_away)
     await bus.serve(subjects.origin_hand_over(node), messages.HandOverRequest, owner.hand_over)
     await bus.serve(subjects.session_close(NodeKind.ORIGIN, node), messages.CloseRequest, owner.close)

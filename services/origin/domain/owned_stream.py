@@ -146,6 +146,10 @@ class OwnedStream:
         fresh = {track.track: track.fmtp for track in tracks}
         self.tracks = {name: msgspec.structs.replace(t, fmtp=fresh[name]) for name, t in self.tracks.items()}
 
+    def describe(self, name: str, meta_data: str) -> None:
+        """The publisher says this of its stream from now on."""
+        self.publisher = msgspec.structs.replace(self.publisher, name=name, meta_data=meta_data)
+
     def gone(self, seconds: float, reason: EndReason, now: float) -> None:
         """The publisher is gone; keep the stream so long for its return. A grace time that runs already is not
         prolonged, and keeps its reason."""

@@ -80,7 +80,10 @@ class LivingStreams:
         rates, and that the publisher is alive."""
         if isinstance(event, SourceStats) and (found := self._streams.source(event.source)) is not None:
             owned, track = found
+            before = owned.stream.tracks[track]
             lost, recovered = owned.stream.heard(track, event, self._clock())
+            if not before.height and event.height:
+                owned.hold.write()  # players ask for it as soon as they play
             metrics.PACKETS_LOST.inc(lost)
             metrics.PACKETS_RECOVERED.inc(recovered)
 

@@ -18,6 +18,7 @@ from rillcast.contracts.messages import (
     Ack,
     CloseAnswer,
     CloseRequest,
+    DescribeRequest,
     HandOverRequest,
     TurnAwayRequest,
 )
@@ -159,6 +160,15 @@ class StreamOwner:
         else:
             await asyncio.wait((self._living.end(owned, request.reason, how=StreamEnd.STOPPED),))
         return CloseAnswer(found=True)
+
+    async def describe(self, request: DescribeRequest) -> Ack:
+        """Serve `subjects.origin_describe`. The record is written soon. Raises UNKNOWN_SESSION."""
+        owned = self._streams.session(request.session)
+        if owned is None:
+            raise RillcastError(ErrorCode.UNKNOWN_SESSION, "this session has no stream here")
+        owned.stream.describe(request.name, request.meta_data)
+        owned.hold.write()
+        return Ack()
 
     async def turn_away(self, request: TurnAwayRequest) -> CloseAnswer:
         """Serve `subjects.origin_turn_away`."""

@@ -73,6 +73,10 @@ class MediaNodes(Protocol):
         """Stop or resume one kind for a viewer."""
         ...
 
+    async def describe(self, session: SessionId, node: NodeId, name: str, meta_data: str) -> None:
+        """What a publisher says of its stream now."""
+        ...
+
     async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
         """New ICE credentials for both sides."""
         ...

@@ -7,8 +7,10 @@ import asyncio
 import pytest
 from origin_harness import KEY, SIMULCAST_OFFER, World, request, until
 
+from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import NodeId, TrackId
+from rillcast.contracts.ids import NodeId, SessionId, TrackId
+from rillcast.contracts.messages import Ack, DescribeRequest
 from rillcast.media import protocol
 
 
@@ -53,6 +55,41 @@ async def test_sizes_and_bitrates_come_into_the_record_with_the_renewals(world: 
     record = await world.record()
     assert record is not None
     assert {(t.height, t.bitrate_bps) for t in record.tracks} == {(720, 900_000)}
+
+
+async def test_the_size_comes_into_the_record_as_soon_as_it_is_known(world: World) -> None:
+    origin = await world.origin()
+    await world.go_live(origin)
+    await world.settle()
+
+    origin.source_stats(origin.sources()[0], width=1280, height=720, bitrate_bps=900_000)
+    await world.settle()
+
+    record = await world.record()
+    assert record is not None
+    assert {(t.width, t.height) for t in record.tracks} == {(1280, 720), (0, 0)}
+
+
+async def test_a_publisher_may_say_something_else_of_its_stream(world: World) -> None:
+    origin = await world.origin()
+    answer = await world.go_live(origin, name="A show", meta_data="old")
+
+    asked = DescribeRequest(session=answer.session, name="A show", meta_data="new")
+    await world.bus.request(subjects.origin_describe(origin.name), asked, Ack)
+    await world.settle()
+
+    record = await world.record()
+    assert record is not None
+    assert (record.name, record.meta_data) == ("A show", "new")
+
+
+async def test_nobody_describes_a_stream_that_is_not_here(world: World) -> None:
+    origin = await world.origin()
+    asked = DescribeRequest(session=SessionId("nobody"), meta_data="new")
+
+    with pytest.raises(RillcastError) as refused:
+        await world.bus.request(subjects.origin_describe(origin.name), asked, Ack)
+    assert refused.value.code is ErrorCode.UNKNOWN_SESSION
 
 
 async def test_stop_frees_the_id_before_it_is_answered(world: World) -> None:

@@ -15,6 +15,7 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseAnswer,
     CloseRequest,
+    DescribeRequest,
     MuteRequest,
     NodeInfo,
     NodeLoad,
@@ -105,6 +106,7 @@ class FakeMediaNode:
         """Those that are open here."""
         self.selected: list[SelectRendition] = []
         self.muted: list[MuteRequest] = []
+        self.described: list[DescribeRequest] = []
 
     async def start(self) -> None:
         bus, name = self.bus, self.name
@@ -112,6 +114,7 @@ class FakeMediaNode:
         await bus.serve(subjects.origin_move_in(name), PublishRequest, self._move_in)
         await bus.serve(subjects.origin_accept(name), AnswerRequest, self._accept)
         await bus.serve(subjects.origin_reoffer(name), ReofferRequest, self._reoffer)
+        await bus.serve(subjects.origin_describe(name), DescribeRequest, self._remember(self.described))
         await bus.serve(subjects.origin_turn_away(name), TurnAwayRequest, self._turn_away)
         await bus.serve(subjects.edge_play(name), PlayRequest, self._play)
         await bus.serve(subjects.edge_accept(name), AnswerRequest, self._accept)

@@ -2,7 +2,7 @@
 
 The words of the tables are: *taken*, where there is nothing to say (a wish or an early offer that is kept, a candidate,
 a `stop` of nothing); *ignored*, where the frame is counted as out of place, which Ant Media meets with silence; *asks*,
-*opens*, *restarts* (ICE), *hands_over*, *to_edge* and *off_list* (of those who wait) for what is asked of the cluster;
+*opens*, *restarts* (ICE), *hands_over*, *to_edge* and *to_origin*, *off_list* (of those who wait) for what is asked of the cluster;
 otherwise a word for the frame that the client gets (`WORDS`).
 """
 
@@ -19,6 +19,7 @@ from services.signaling.websocket.domain.conversation import SERVED
 from services.signaling.websocket.domain.effects import (
     Accept,
     Admit,
+    Describe,
     Effect,
     Mute,
     OpenPublisher,
@@ -38,6 +39,7 @@ VIEWER = """
     play                asks     asks      again      again     again          again       again     again     asks
     play_later          asks     asks      again      opens     opens          opens       opens     opens     asks
     stop                taken    off_list  finished   finished  finished       finished    finished  finished  taken
+    updateStreamMetaData not_mine not_mine not_mine   not_mine  not_mine       not_mine    not_mine  not_mine  not_mine
     offer               ignored  ignored   refused    refused   refused        refused     refused   refused   ignored
     answer              ignored  ignored   ignored    ignored   hands_over     ignored     ignored   ignored   ignored
     takeCandidate       ignored  ignored   taken      taken     taken          taken       taken     taken     ignored
@@ -67,6 +69,7 @@ PUBLISHER = """
     publish_otherwise   asks     asks       asks          asks      asks        asks      asks
     play                asks     asks       asks          asks      asks        asks      asks
     stop                taken    finished   finished      finished  finished    finished  taken
+    updateStreamMetaData not_mine taken     taken         taken     taken       to_origin not_mine
     offer               ignored  taken      opens         refused   restarts    restarts  ignored
     offer_of_another    ignored  taken      opens         opens     opens       opens     ignored
     answer              ignored  ignored    ignored       ignored   ignored     ignored   ignored
@@ -106,6 +109,7 @@ FRAMES: dict[str, dict[str, object]] = {
     "toggleAudio": {"enabled": False},
     "enableTrack": {"enabled": False},
     "joinRoom": {"room": "r1"},
+    "updateStreamMetaData": {"metaData": "new"},
 }
 WORDS = {
     "already_playing": "again",
@@ -113,6 +117,7 @@ WORDS = {
     "play_finished": "finished",
     "publish_finished": "finished",
     "notSetRemoteDescription": "refused",
+    "unauthorized_access": "not_mine",
     "no_stream_exist": "unknown",
     "streamInformation": "shown",
     "broadcastObject": "shown",
@@ -135,6 +140,7 @@ ASKED_OF_THE_CLUSTER: dict[type[Effect], str] = {
     Accept: "hands_over",
     Select: "to_edge",
     Mute: "to_edge",
+    Describe: "to_origin",
     StopWaiting: "off_list",
 }
 S1 = StreamId("s1")

@@ -14,6 +14,7 @@ from rillcast.contracts.messages import (
     AnswerRequest,
     CloseAnswer,
     CloseRequest,
+    DescribeRequest,
     DrainProgress,
     DrainRequest,
     MuteRequest,
@@ -75,6 +76,11 @@ class BusMediaNodes:
         """Stop or resume one kind for a viewer."""
         request = MuteRequest(session=session, kind=kind, enabled=enabled)
         await self._ask(node, subjects.session_mute(node), request, Ack)
+
+    async def describe(self, session: SessionId, node: NodeId, name: str, meta_data: str) -> None:
+        """Tell an origin what a publisher says of its stream now."""
+        request = DescribeRequest(session=session, name=name, meta_data=meta_data)
+        await self._ask(node, subjects.origin_describe(node), request, Ack)
 
     async def restart_ice(self, session: SessionId, node: NodeId, ufrag: str, pwd: str) -> RestartIceAnswer:
         """New ICE credentials for both sides."""

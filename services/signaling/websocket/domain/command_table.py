@@ -101,6 +101,19 @@ _SESSION = Part(
             },
         ),
         Row(
+            command="updateStreamMetaData",
+            fields="metaData",
+            does="Changes the meta data of a stream that the socket publishes. REST and ``broadcastObject`` show it.",
+            answer="Nothing.",
+            refusals={
+                ErrorCode.UNAUTHORIZED: "the socket does not publish the stream",
+                ErrorCode.MISSING_PARAMETER: "``metaData`` is missing",
+                ErrorCode.PARAMETER_TOO_LONG: "it has more than 16384 characters",
+                ErrorCode.HIGH_RESOURCE_USAGE: "the client's address changes its sessions too often",
+                ErrorCode.NO_NODE_AVAILABLE: "the origin does not answer; sent as ``highResourceUsage``",
+            },
+        ),
+        Row(
             command="takeConfiguration",
             fields="type, sdp",
             does="Takes the client's offer or answer. A publisher's second offer restarts ICE.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.words import EndReason, MediaKind, Role
 from services.signaling.core.domain.doors import locks
 from services.signaling.core.domain.stream_name import MAX_LENGTH, valid_stream_id
@@ -201,6 +201,14 @@ class Conversation:
                 effects += [*self.sessions.leave(slot, Step.LEFT, EndReason.STOPPED), Send(ended(slot))]
         return effects
 
+    def not_described(self, session: SessionId, error: RillcastError) -> list[Effect]:
+        """An origin did not take what the publisher says of its stream. One that moves tells the next origin."""
+        slot = self._slots.session(session)
+        if slot is None or slot.node_gone or slot.successor is not None:
+            return []
+        slot.described = ("", "")
+        return [Send(replies.error(error, slot.stream))]
+
     # ---- about the socket
 
     @property
@@ -248,6 +256,7 @@ Command = Callable[[Conversation, ClientFrame, StreamId, Now], list[Effect]]
 COMMANDS: Mapping[str, Command] = {
     "publish": lambda talk, frame, stream, now: talk.entrance.publish(frame, stream, now),
     "play": lambda talk, frame, stream, now: talk.entrance.play(frame, stream, now),
+    "updateStreamMetaData": lambda talk, frame, stream, now: talk.entrance.update_meta_data(frame, stream),
     "takeConfiguration": lambda talk, frame, stream, now: talk.take_configuration(frame, stream, now),
     "takeCandidate": lambda talk, frame, stream, now: talk.take_candidate(frame, stream),
     "stop": lambda talk, frame, stream, now: talk.stop(stream),

@@ -165,6 +165,16 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
 
 
+class Describe(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell an origin what the publisher of a living session says of its stream now. On refusal
+    `Conversation.not_described`."""
+
+    session: SessionId
+    node: NodeId
+    name: str
+    meta_data: str
+
+
 class Wait(msgspec.Struct, frozen=True):
     """Put this socket on the waiting list of a stream."""
 
@@ -207,6 +217,7 @@ Effect = (
     | End
     | Select
     | Mute
+    | Describe
     | Wait
     | StopWaiting
     | ExpireLater

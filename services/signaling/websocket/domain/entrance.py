@@ -10,6 +10,7 @@ from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.ports import Streams, Tally
 from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.descriptions import catch_up, noted
 from services.signaling.websocket.domain.effects import (
     Admit,
     Effect,
@@ -67,9 +68,22 @@ class Entrance:
         name = self._described("streamName", frame.stream_name, MAX_NAME)
         meta_data = self._described("metaData", frame.meta_data, MAX_META_DATA)
         if slot is not None and slot.credentials == credentials_of(frame):
+            again = self._anew.publish(slot, now)
             slot.name, slot.meta_data = name, meta_data
-            return self._anew.publish(slot, now)
+            return [*again, *catch_up(slot)]
         return self._ask(Role.PUBLISH, frame, stream, now, name=name, meta_data=meta_data)
+
+    def update_meta_data(self, frame: ClientFrame, stream: StreamId) -> list[Effect]:
+        """`updateStreamMetaData`. Raises UNAUTHORIZED for whoever does not publish the stream on this socket,
+        MISSING_PARAMETER and PARAMETER_TOO_LONG."""
+        slot = self._slots.of(Role.PUBLISH, stream)
+        if slot is None:
+            message = "the meta data of a stream is changed on the socket that publishes it"
+            raise RillcastError(ErrorCode.UNAUTHORIZED, message)
+        if frame.meta_data is None:
+            raise RillcastError(ErrorCode.MISSING_PARAMETER, "metaData is missing")
+        slot.meta_data = self._described("metaData", frame.meta_data, MAX_META_DATA)
+        return catch_up(slot)
 
     def play(self, frame: ClientFrame, stream: StreamId, now: float) -> list[Effect]:
         """Raises ALREADY_PLAYING for what was asked twice, or HIGH_RESOURCE_USAGE when too many of the socket's
@@ -106,6 +120,7 @@ class Entrance:
             message = "this session's first offer is not answered yet; wait for the answer"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
         slot.peer = peer_of(sdp)
+        noted(slot)
         self._slots.keep(slot.session, sdp)
         return [
             OpenPublisher(

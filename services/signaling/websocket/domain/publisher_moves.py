@@ -16,6 +16,7 @@ from rillcast.contracts.messages import FormerSession, SessionAnswer
 from rillcast.contracts.words import EndReason, Role
 from services.signaling.core.ports import Tally
 from services.signaling.websocket.domain import replies, session_events, two_offers
+from services.signaling.websocket.domain.descriptions import catch_up, noted
 from services.signaling.websocket.domain.effects import (
     Effect,
     End,
@@ -109,6 +110,7 @@ class PublisherMoves:
             meta_data=slot.meta_data,
             peer=slot.peer,
         )
+        noted(successor)
         self._slots.move(slot, successor)
         still_serves = not slot.node_gone
         move = MovePublisher(
@@ -205,8 +207,9 @@ class PublisherMoves:
         self._slots.moved(successor)
         two_offers.forget(successor)
         successor.held, successor.restored = former.held, former.restored
+        successor.name, successor.meta_data = former.name, former.meta_data
         self._tally.publisher_moved(Outcome.MOVED, now - successor.asked_at)
-        effects: list[Effect] = []
+        effects = catch_up(successor)
         if former.held:
             effects.append(Moved(former.session, successor.session, successor.node))
         if former.node_gone and former.node is not None:

@@ -13,6 +13,7 @@ from rillcast.contracts.messages import SessionAnswer, SessionChanged
 from rillcast.contracts.words import EndReason, Role, SessionState
 from services.signaling.core.ports import Tally
 from services.signaling.websocket.domain import replies, session_events, two_offers
+from services.signaling.websocket.domain.descriptions import catch_up
 from services.signaling.websocket.domain.effects import (
     Effect,
     End,
@@ -198,7 +199,7 @@ class Sessions:
         if slot.predecessor is not None:
             (before, node), slot.predecessor = slot.predecessor, None
             effects.append(End(session=before, node=node, reason=EndReason.REPLACED))
-        return effects + self._wishes.at_start(slot)
+        return [*effects, *catch_up(slot), *self._wishes.at_start(slot)]
 
     def _ended_there(self, slot: Slot, event: SessionChanged, now: Now) -> list[Effect]:
         reason = event.reason or EndReason.OTHER

@@ -35,6 +35,8 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
     """The origin or edge that has the session; None until it is opened."""
     name: str = ""
     meta_data: str = ""
+    described: tuple[str, str] = ("", "")
+    """Publisher: the name and the meta data that its node knows."""
     restored: bool = False
     height: int | None = None
     """Last rendition the client was told of, or assumed to know."""

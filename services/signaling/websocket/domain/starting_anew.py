@@ -19,6 +19,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import new_session_id
 from rillcast.contracts.words import EndReason, Role
 from services.signaling.websocket.domain import replies
+from services.signaling.websocket.domain.descriptions import noted
 from services.signaling.websocket.domain.effects import (
     Accept,
     Effect,
@@ -95,6 +96,7 @@ class StartingAnew:
         """The offer of a publisher's next peer connection: its session begins anew, and its stream stays."""
         successor = _successor(slot, now)
         successor.peer = peer_of(sdp)
+        noted(successor)
         effects = [*_held_on(slot, successor), *self._replace(slot)]
         self._slots.add(successor)
         self._slots.keep(successor.session, sdp)

@@ -19,6 +19,7 @@ from services.signaling.websocket.domain.effects import (
     Accept,
     Admit,
     AskAbout,
+    Describe,
     Effect,
     End,
     ExpireLater,
@@ -136,10 +137,8 @@ class SocketSessions:
                 self._give_up(session)
             case Accept() | Reoffer():
                 self._hand_over(effect)
-            case Select():
-                self._ask(services.nodes.select(effect.session, effect.node, effect.height), effect)
-            case Mute():
-                self._ask(services.nodes.mute(effect.session, effect.node, effect.kind, effect.enabled), effect)
+            case Select() | Mute() | Describe():
+                self._wish(effect)
             case End() | LeaveBehind():
                 self._end(effect)
             case Forget() | Moved():
@@ -347,13 +346,24 @@ class SocketSessions:
     def _answer_refused(self, session: SessionId, error: RillcastError) -> None:
         self._carry_out(self._conversation.sessions.answer_refused(session, error))
 
-    def _ask(self, asking: Coroutine[None, None, None], wish: Select | Mute) -> None:
+    def _wish(self, wish: Select | Mute | Describe) -> None:
+        nodes = self._services.nodes
+        match wish:
+            case Select():
+                self._ask(nodes.select(wish.session, wish.node, wish.height), wish)
+            case Mute():
+                self._ask(nodes.mute(wish.session, wish.node, wish.kind, wish.enabled), wish)
+            case Describe():
+                self._ask(nodes.describe(wish.session, wish.node, wish.name, wish.meta_data), wish)
+
+    def _ask(self, asking: Coroutine[None, None, None], wish: Select | Mute | Describe) -> None:
         """A wish about a living session."""
+        told = self._conversation.not_described if isinstance(wish, Describe) else self._conversation.wishes.refused
 
         def refuse(error: RillcastError) -> None:
             asking.close()
             log.info("A client's wish was refused", session=wish.session, reason=error.loggable)
-            self._carry_out(self._conversation.wishes.refused(wish.session, error))
+            self._carry_out(told(wish.session, error))
 
         async def ask() -> None:
             try:
