@@ -93,6 +93,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     servers: ServerStore
     tally: Tally
     changes: ChangeRate
+    outlook: LadderOutlook
     address_of: Callable[[NodeId], str]
     """A node's address for other nodes; empty when it isn't there any more."""
 
@@ -159,6 +160,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         servers=ServerStore(await host.kv(subjects.BUCKET_SERVER)),
         tally=PrometheusTally(),
         changes=ChangeRate(ClientRate(settings.changes_per_s_per_address, settings.change_burst_per_address), clock),
+        outlook=outlook,
         address_of=lambda node: address_of(host.directory.all(), node),
     )
     host.directory.on_back(core.joins.node_back)

@@ -77,7 +77,7 @@ def _services(core: Core) -> SocketServices:
         on_size=metrics.KEPT_OFFERS.set, on_refused=lambda why: metrics.PLACES_REFUSED.labels("offers", why).inc()
     )
     pages = SubscriberPages(core.subscribers, asyncio.get_running_loop().time)
-    questions = Questions(core.streams, core.broadcasts, core.audience, pages)
+    questions = Questions(core.streams, core.broadcasts, core.audience, pages, core.outlook)
 
     def conversation(app: AppName, client: Client) -> Conversation:
         return Conversation(

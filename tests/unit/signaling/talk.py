@@ -11,7 +11,7 @@ from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.messages import SessionAnswer, SessionChanged
-from rillcast.contracts.records import AppSettings, StreamRecord
+from rillcast.contracts.records import AppSettings, StreamRecord, TrackRecord
 from rillcast.contracts.words import EndReason, SessionState
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain.admission_rules import Admitted
@@ -35,17 +35,22 @@ class Known:
         self.directory = StreamDirectory()
         self._revision = 0
         self.subscribers = 0
+        self.rungs_come = False
         for stream in (STREAM, StreamId("s2")):
             self.has(stream, live=True)
 
-    def has(self, stream: StreamId, *, live: bool) -> None:
+    def has_tracks(self, stream: StreamId, *tracks: TrackRecord) -> None:
+        """From now on the stream has these."""
+        self.has(stream, live=True, tracks=tracks)
+
+    def has(self, stream: StreamId, *, live: bool, tracks: tuple[TrackRecord, ...] = ()) -> None:
         """From now on the stream is live, or is there no more."""
         record = StreamRecord(
             app=LIVE,
             stream=stream,
             owner=NodeId("o"),
             publisher_session=SessionId("p"),
-            tracks=(),
+            tracks=tracks,
             media_flowing=True,
         )
         self._revision += 1
@@ -67,6 +72,9 @@ class Known:
     def viewers_of_app(self, app: AppName) -> int:
         return 1
 
+    def rungs_to_come(self, app: AppName, stream: StreamId) -> bool:
+        return self.rungs_come
+
     def of_stream(self, app: AppName, stream: StreamId) -> list[SubscriberRecord]:
         return [
             SubscriberRecord(app=app, stream=stream, subscriber_id=f"sub-{number}", b32_secret="A" * 16)
@@ -75,7 +83,7 @@ class Known:
 
 
 def questions_about(known: Known) -> Questions:
-    return Questions(known, BroadcastCatalog(), known, SubscriberPages(known, lambda: 0.0))
+    return Questions(known, BroadcastCatalog(), known, SubscriberPages(known, lambda: 0.0), known)
 
 
 class Tallied:

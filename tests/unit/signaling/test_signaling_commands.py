@@ -2,8 +2,8 @@
 
 The words of the tables are: *taken*, where there is nothing to say (a wish or an early offer that is kept, a candidate,
 a `stop` of nothing); *ignored*, where the frame is counted as out of place, which Ant Media meets with silence; *asks*,
-*opens*, *restarts* (ICE), *hands_over*, *to_edge* and *to_origin*, *off_list* (of those who wait) for what is asked of the cluster;
-otherwise a word for the frame that the client gets (`WORDS`).
+*opens*, *restarts* (ICE), *hands_over*, *to_edge*, *to_origin* and *off_list* (of those who wait) for what is asked of
+the cluster; otherwise a word for the frame that the client gets (`WORDS`).
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.ids import SessionId
 from rillcast.contracts.words import EndReason, SessionState
 from services.signaling.websocket.domain.effects import Describe, MovePublisher, OpenPublisher
 from tests.unit.signaling.signaling_harness import Cluster, cluster
@@ -101,7 +102,7 @@ def test_a_publisher_hears_that_its_origin_was_not_told_and_may_say_it_again() -
     assert told(talk.send("updateStreamMetaData", streamId=STREAM, metaData="new")) == ["new"]
 
 
-def running() -> tuple[Talk, str]:
+def running() -> tuple[Talk, SessionId]:
     talk = Talk()
     session = talk.offering()
     talk.opened(session)
@@ -109,7 +110,7 @@ def running() -> tuple[Talk, str]:
     return talk, session
 
 
-def told(effects: list[object]) -> list[str]:
+def told(effects: Sequence[object]) -> list[str]:
     described = [effect for effect in effects if isinstance(effect, Describe)]
     assert all(effect.node == EDGE for effect in described)
     return [effect.meta_data for effect in described]

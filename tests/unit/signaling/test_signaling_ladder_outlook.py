@@ -35,9 +35,11 @@ class World:
         self.transcoder_lives = True
         self.outlook = LadderOutlook(apps, self.broadcasts, self.streams, lambda: self.transcoder_lives)  # type: ignore[arg-type]
 
-    def publish(self, video: str) -> None:
+    def publish(self, video: str, height: int = 0) -> None:
         sound = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000)
-        picture = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec=video, clock_rate=90_000)
+        picture = TrackRecord(
+            track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec=video, clock_rate=90_000, height=height
+        )
         record = StreamRecord(
             app=LIVE,
             stream=STREAM,
@@ -107,3 +109,23 @@ def test_the_rungs_of_a_broadcast_count_before_those_of_its_app(
     record = BroadcastRecord(stream_id=STREAM, encoder_settings_list=own)
     world.broadcasts.apply(Entry(stream_key(LIVE, STREAM), msgspec.json.encode(record), 1))
     assert world.ladder() == ladder
+
+
+@pytest.mark.parametrize(
+    ("height", "transcoder_lives", "rungs", "to_come"),
+    [
+        (720, True, (RUNG,), True),
+        (720, False, (RUNG,), False),
+        (720, True, (), False),
+        (360, True, (RUNG,), False),
+        (240, True, (RUNG,), False),
+    ],
+)
+def test_a_rung_that_fits_the_source_and_is_not_there_is_to_come(
+    height: int, transcoder_lives: bool, rungs: tuple[LadderRung, ...], to_come: bool
+) -> None:
+    world = World(encoder_settings=rungs)
+    world.transcoder_lives = transcoder_lives
+    assert not world.outlook.rungs_to_come(LIVE, STREAM)
+    world.publish("VP8", height)
+    assert world.outlook.rungs_to_come(LIVE, STREAM) == to_come

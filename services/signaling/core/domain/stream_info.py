@@ -27,6 +27,12 @@ def renditions(live: LiveStream) -> list[Rendition]:
     return [_rendition(track, audio) for track in video] or [_rendition(None, audio)]
 
 
+def is_measured(live: LiveStream) -> bool:
+    """Whether the size of the publisher's video is known, if it sends any."""
+    video = [track for track in live.record.tracks if track.kind is MediaKind.VIDEO]
+    return not video or any(track.height for track in video)
+
+
 def heights(live: LiveStream) -> list[Rendition]:
     """The same with each height once: players make a menu of them. Of several of one height, the first in the
     publisher's codec counts."""

@@ -35,6 +35,16 @@ class LadderOutlook:
         wish = self._wish(app, stream)
         return wish.codecs_made if wish is not None and wish.codecs_made and self._transcoder_lives() else ()
 
+    def rungs_to_come(self, app: AppName, stream: StreamId) -> bool:
+        """Whether a rung that the stream is to have is not there yet; never while no transcoder takes work."""
+        wish, live = self._wish(app, stream), self._streams.live(app, stream)
+        if wish is None or live is None or not wish.rungs or not self._transcoder_lives():
+            return False
+        source = max((track.height for track in live.record.tracks), default=0)
+        heights = [supply.track.height for supply in live.supplies()]
+        wanted = [rung.height - rung.height % 2 for rung in wish.rungs if rung.height <= source]
+        return any(not any(abs(height - one) * 10 <= one for height in heights) for one in wanted)
+
     def _wish(self, app: AppName, stream: StreamId) -> LadderWish | None:
         settings = self._apps.settings(app)
         return None if settings is None else wish_of(settings.ladder, self._broadcasts.get(app, stream))

@@ -178,7 +178,8 @@ _ASKED = Part(
     rows=(
         Row(
             command="getStreamInfo",
-            does="Tells the renditions, each height once.",
+            does="Tells the renditions, each height once. If the size of the stream, or a rung of its ladder, is not "
+            "known yet, the answer waits for it, 3 s at most.",
             answer="``streamInformation``.",
             refusals=_NOT_LIVE,
         ),

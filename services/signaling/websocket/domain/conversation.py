@@ -26,6 +26,7 @@ from services.signaling.websocket.domain.frames import (
     parse_frame,
     text,
 )
+from services.signaling.websocket.domain.held_questions import HeldQuestions
 from services.signaling.websocket.domain.ice_config import IceConfig
 from services.signaling.websocket.domain.kept_offers import KeptOffers
 from services.signaling.websocket.domain.not_served import NOT_SERVED, refuse
@@ -60,7 +61,7 @@ class Conversation:
         `Client.counted_as`."""
         self._app = app
         self._apps = apps
-        self._questions = questions
+        self._questions = HeldQuestions(questions, self._has)
         self._tally = tally
         self._slots = Slots(max_streams, kept, client)
         self._waits = StreamWaits(max_streams)
@@ -148,6 +149,14 @@ class Conversation:
             return self._questions.answer(asked)
         return [AskAbout(question=asked, credentials=credentials_of(frame))]
 
+    def _has(self, stream: StreamId) -> bool:
+        slots = (self._slots.of(role, stream) for role in Role)
+        return any(slot is not None and slot.has_run for slot in slots)
+
+    def ask_again(self, number: int) -> list[Effect]:
+        """Some time has passed since a question was asked to which there was no answer yet."""
+        return self._questions.again(number)
+
     def may_know(self, asked: Question) -> list[Effect]:
         """The client may play the stream that it asked about: its answer."""
         self._tally.command(asked.command, "ok")
@@ -234,6 +243,7 @@ class Conversation:
     def closed(self, *, sessions_stay: bool) -> list[Effect]:
         """The socket is gone. Streams are kept for their publishers' return. `sessions_stay`: this instance goes away,
         and clients take their sessions over through another one."""
+        self._questions.drop()
         effects: list[Effect] = []
         for slot in self._slots.all():
             effects += self.sessions.leave(slot, Step.LEFT, EndReason.SOCKET_CLOSED, keep_stream_s=slot.start_timeout_s)

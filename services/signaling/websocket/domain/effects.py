@@ -187,6 +187,13 @@ class StopWaiting(msgspec.Struct, frozen=True):
     stream: StreamId
 
 
+class AskAgain(msgspec.Struct, frozen=True):
+    """Call `Conversation.ask_again` after so many seconds, for the question of that number."""
+
+    number: int
+    after_s: float
+
+
 class ExpireLater(msgspec.Struct, frozen=True):
     """Call `Sessions.expired` after so many seconds. It decides whether the session is late."""
 
@@ -220,6 +227,7 @@ Effect = (
     | Describe
     | Wait
     | StopWaiting
+    | AskAgain
     | ExpireLater
     | Forget
 )

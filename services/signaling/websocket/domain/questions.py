@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.access_records import SubscriberRecord
+from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.records import BroadcastRecord
 from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams
@@ -20,16 +22,31 @@ NO_ADDRESS = ""
 """``originAdress`` is where other nodes reach the origin. Clients have no business there."""
 
 
+_OF_HEIGHTS = frozenset({"getStreamInfo", "getStreamInfoList"})
+
+
+class Outlook(Protocol):
+    """The part of `LadderOutlook` that questions need."""
+
+    def rungs_to_come(self, app: AppName, stream: StreamId) -> bool: ...
+
+
 class Questions:
     """Answers them from memory. One per signaling instance."""
 
     def __init__(
-        self, streams: Streams, broadcasts: Broadcasts, audience: Audience, subscribers: SubscriberPages
+        self,
+        streams: Streams,
+        broadcasts: Broadcasts,
+        audience: Audience,
+        subscribers: SubscriberPages,
+        outlook: Outlook,
     ) -> None:
         self._streams = streams
         self._broadcasts = broadcasts
         self._audience = audience
         self._subscribers = subscribers
+        self._outlook = outlook
 
     def answer(self, asked: Question) -> list[Effect]:
         """The one frame that answers. There is an answer for streams that are live, and for some questions also for
@@ -42,6 +59,16 @@ class Questions:
         else:
             answer = replies.no_stream_info(asked.stream)
         return [Send(answer)]
+
+    def is_to_come(self, asked: Question, *, has: bool) -> bool:
+        """Whether more will be known in a moment. `has`: whether the client publishes or plays the stream, so that it
+        is live even where nobody here has heard of it."""
+        live = self._streams.live(asked.app, asked.stream)
+        if live is None:
+            return has
+        if asked.command not in _OF_HEIGHTS:
+            return False
+        return not stream_info.is_measured(live) or self._outlook.rungs_to_come(asked.app, asked.stream)
 
     def renditions(self, asked: Question, live: LiveStream) -> str:
         """`getStreamInfo`: of what heights the stream can be had."""

@@ -13,12 +13,12 @@ from rillcast.contracts.words import Role, SessionState
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling.core.domain.admission_rules import Applicant
 from services.signaling.core.domain.identity import Client
-from services.signaling.core.domain.join_requests import PublisherJoin, ViewerJoin
 from services.signaling.websocket.domain.conversation import Conversation
 from services.signaling.websocket.domain.effects import (
     Accept,
     Admit,
     AskAbout,
+    AskAgain,
     Describe,
     Effect,
     End,
@@ -39,6 +39,7 @@ from services.signaling.websocket.domain.effects import (
     StopWaiting,
     Wait,
 )
+from services.signaling.websocket.domain.wanted_joins import publisher_join, viewer_join
 from services.signaling.websocket.usecases.socket_services import SocketServices
 
 log = get_logger(__name__)
@@ -108,6 +109,9 @@ class SocketSessions:
     def _move_again(self, session: SessionId) -> None:
         self._carry_out(self._conversation.sessions.move_again(session, _now()))
 
+    def _ask_again(self, number: int) -> None:
+        self._carry_out(self._conversation.ask_again(number))
+
     def _expire(self, session: SessionId) -> None:
         self._carry_out(self._conversation.sessions.expired(session))
 
@@ -147,13 +151,15 @@ class SocketSessions:
                 services.waiting_room.wait(self._number, self._app, stream)
             case StopWaiting(stream):
                 services.waiting_room.stop(self._number, self._app, stream)
-            case ExpireLater() | MoveAgain() | OfferThen():
+            case ExpireLater() | MoveAgain() | OfferThen() | AskAgain():
                 self._later(effect)
 
-    def _later(self, effect: ExpireLater | MoveAgain | OfferThen) -> None:
+    def _later(self, effect: ExpireLater | MoveAgain | OfferThen | AskAgain) -> None:
         """Those who found no room at the same moment do not come back at the same moment."""
         loop = asyncio.get_running_loop()
-        if isinstance(effect, ExpireLater):
+        if isinstance(effect, AskAgain):
+            loop.call_later(effect.after_s, self._ask_again, effect.number)
+        elif isinstance(effect, ExpireLater):
             loop.call_later(effect.after_s, self._expire, effect.session)
         elif isinstance(effect, OfferThen):
             loop.call_later(effect.after_s, self._offer_then, effect.session)
@@ -277,36 +283,12 @@ class SocketSessions:
             self._services.changes.check(self._client.counted_as)
         if not isinstance(effect, OpenViewer):
             ask = joins.publish if isinstance(effect, OpenPublisher) else joins.move
-            return await ask(self._publisher(effect), left)
-        join = ViewerJoin(
-            app=self._app,
-            stream=effect.stream,
-            session=effect.session,
-            client=self._client,
-            sdp_offered=effect.sdp_offered,
-            former=effect.former,
-        )
-        return await joins.play(join, left)
+            return await ask(publisher_join(self._app, self._client, effect), left)
+        return await joins.play(viewer_join(self._app, self._client, effect), left)
 
     def _refused(self, session: SessionId, error: RillcastError) -> None:
         del self._opening[session]
         self._carry_out(self._conversation.sessions.refused(session, error))
-
-    def _publisher(self, effect: OpenPublisher | MovePublisher) -> PublisherJoin:
-        return PublisherJoin(
-            app=self._app,
-            stream=effect.stream,
-            session=effect.session,
-            client=self._client,
-            credentials=effect.credentials,
-            identity=effect.identity,
-            sdp_offer=effect.sdp_offer,
-            sdp_answered=effect.sdp_answered if isinstance(effect, MovePublisher) else "",
-            former=effect.former if isinstance(effect, MovePublisher) else None,
-            name=effect.name,
-            meta_data=effect.meta_data,
-            movable=True,
-        )
 
     async def _accept_move(self, effect: Accept) -> None:
         try:
