@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from rillcast.contracts.records import BroadcastRecord, LadderRung, LadderSettings
+from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderRung, LadderSettings
 
 DECODED = ("H264", "VP8", "VP9", "AV1", "H265")
 """Codecs of sources that can be decoded."""
@@ -43,7 +43,7 @@ class LadderWish(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(codec for codec in self.codecs_made if codec not in present)
 
 
-def wish_of(app: LadderSettings, broadcast: BroadcastRecord | None) -> LadderWish:
+def wish_of(app: LadderSettings | AppSettings, broadcast: BroadcastRecord | None) -> LadderWish:
     """The app's settings, with the rungs of the broadcast where it has its own."""
     own = broadcast.encoder_settings_list if broadcast is not None else None
     rungs = app.encoder_settings if own is None else own

@@ -47,4 +47,4 @@ class LadderOutlook:
 
     def _wish(self, app: AppName, stream: StreamId) -> LadderWish | None:
         settings = self._apps.settings(app)
-        return None if settings is None else wish_of(settings.ladder, self._broadcasts.get(app, stream))
+        return None if settings is None else wish_of(settings, self._broadcasts.get(app, stream))
