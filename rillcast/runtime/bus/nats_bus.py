@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import nats.errors
@@ -43,6 +44,8 @@ _FOREIGN_VERSIONS_TOLD = 8
 _FINISH_S = 1.0
 """How long closing waits for what is under way."""
 _PENDING_BYTES = 32 * 1024 * 1024
+_BY_SCOPE: Any = None
+"""The client's own timeout of a request, which is wanted as a number: none, since a scope ends the wait."""
 
 
 @dataclass
@@ -164,7 +167,7 @@ class NatsBus:
         async with asyncio.timeout(timeout_s) as scope:
             self._waiting[scope] = subject
             try:
-                return await self._connection.client.request(subject, body, timeout=timeout_s + 1, headers=headers)
+                return await self._connection.client.request(subject, body, timeout=_BY_SCOPE, headers=headers)
             finally:
                 del self._waiting[scope]
 
