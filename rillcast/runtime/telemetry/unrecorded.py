@@ -19,7 +19,21 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 
 TRACE_HEADER = "traceparent"
-_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class UnrecordedTrace(NonRecordingSpan):
+    """A trace as its header says it. Seldom does anybody ask for the ids: a log line does."""
+
+    def __init__(self, header: str, *, is_remote: bool) -> None:
+        """`header`: of the form of `TRACE_HEADER`."""
+        self.header = header
+        self._is_remote = is_remote
+
+    def get_span_context(self) -> SpanContext:
+        """The ids, read from the header."""
+        _, trace_id, span_id, flags = (int(digits, 16) for digits in self.header.split("-"))
+        return SpanContext(trace_id, span_id, is_remote=self._is_remote, trace_flags=TraceFlags(flags))
 
 
 class UnrecordedTraces(trace.TracerProvider):
@@ -37,7 +51,7 @@ class UnrecordedTraces(trace.TracerProvider):
 class _UnrecordedTracer(trace.Tracer):
     def start_span(self, name: str, context: Context | None = None, *arguments: Any, **named: Any) -> Span:
         under_way = trace.get_current_span(context)
-        return under_way if under_way.get_span_context().is_valid else _new_trace()
+        return under_way if _is_trace(under_way) else _new_trace()
 
     def start_as_current_span(  # type: ignore[override]
         self, name: str, context: Context | None = None, *arguments: Any, **named: Any
@@ -57,7 +71,7 @@ class _Current:
     def __enter__(self) -> Span:
         context = self._context
         span = trace.get_current_span(context)
-        if not span.get_span_context().is_valid:
+        if not _is_trace(span):
             span = _new_trace()
             context = trace.set_span_in_context(span, context)
         if context is not None:
@@ -73,20 +87,25 @@ class _Current:
 
 def write_parent(headers: MutableMapping[str, str]) -> None:
     """The current trace as a W3C header."""
-    current = trace.get_current_span().get_span_context()
-    if current.is_valid:
+    span = trace.get_current_span()
+    if isinstance(span, UnrecordedTrace):
+        headers[TRACE_HEADER] = span.header
+    elif (current := span.get_span_context()).is_valid:
         headers[TRACE_HEADER] = f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
 
 def read_parent(headers: Mapping[str, str]) -> Context:
     """The trace that `write_parent` or another writer of version 00 put there; an empty context for anything else."""
-    found = _PARENT.fullmatch(headers.get(TRACE_HEADER, ""))
-    if found is None:
+    header = headers.get(TRACE_HEADER, "")
+    if not _PARENT.fullmatch(header):
         return Context()
-    trace_id, span_id, flags = (int(digits, 16) for digits in found.groups())
-    parent = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-    return trace.set_span_in_context(NonRecordingSpan(parent), Context())
+    return trace.set_span_in_context(UnrecordedTrace(header, is_remote=True), Context())
+
+
+def _is_trace(span: Span) -> bool:
+    return isinstance(span, UnrecordedTrace) or span.get_span_context().is_valid
 
 
 def _new_trace() -> Span:
-    return NonRecordingSpan(SpanContext(random.getrandbits(128), random.getrandbits(64), is_remote=False))
+    ids = f"{random.getrandbits(192):048x}"
+    return UnrecordedTrace(f"00-{ids[:32]}-{ids[32:]}-00", is_remote=False)
