@@ -209,7 +209,7 @@ def choose_for_stream(payloads: Sequence[Payload], codec: str, clock_rate: int, 
         for order, payload in enumerate(payloads)
         if payload.codec == codec
         and payload.clock_rate == clock_rate
-        and (rank := _rank(codec, format_parameters(fmtp), format_parameters(payload.fmtp))) is not None
+        and (rank := _rank(codec, fmtp, payload.fmtp)) is not None
     ]
     return min(ranked, key=lambda entry: entry[:2])[2] if ranked else None
 
@@ -263,8 +263,10 @@ def named_formats(section: MediaSection) -> list[str]:
     return [f"a=rtpmap:{number} {names[number]}" for number in kept]
 
 
-def _rank(codec: str, stream: dict[str, str], viewer: dict[str, str]) -> tuple[int, ...] | None:
-    """How well a viewer's format fits, lower is better; None = impossible."""
+@lru_cache(1_024)
+def _rank(codec: str, stream_fmtp: str, viewer_fmtp: str) -> tuple[int, ...] | None:
+    """How well a viewer's format fits, lower is better; None = impossible. Most viewers have the same few."""
+    stream, viewer = format_parameters(stream_fmtp), format_parameters(viewer_fmtp)
     if codec == "H264":
         return h264_rank(stream, viewer)
     if codec == "H265":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import struct
 from collections.abc import Sequence
 
 import msgspec
@@ -70,10 +71,7 @@ def send_tracks(lines: Sequence[tuple[str, Payload]]) -> tuple[SendTrack, ...]:
     """A track with new SSRCs for each (kind, payload). All have one CNAME, so that audio and video stay in
     step."""
     cname = secrets.token_hex(8)
-    ssrcs: dict[int, None] = {}
-    while len(ssrcs) < 2 * len(lines):
-        ssrcs.setdefault(secrets.randbelow((1 << 32) - 1) + 1)
-    pairs = iter(ssrcs)
+    pairs = iter(_new_ssrcs(2 * len(lines)))
     return tuple(
         with_payload(
             SendTrack(
@@ -89,6 +87,14 @@ def send_tracks(lines: Sequence[tuple[str, Payload]]) -> tuple[SendTrack, ...]:
         )
         for index, (kind, payload) in enumerate(lines)
     )
+
+
+def _new_ssrcs(count: int) -> set[int]:
+    """Random ones, none of them 0. The system is asked once for all, and again in the rare case that two are equal."""
+    ssrcs: set[int] = set()
+    while len(ssrcs) < count:
+        ssrcs = set(struct.unpack(f"{count}I", secrets.token_bytes(4 * count))) - {0}
+    return ssrcs
 
 
 def with_payload(track: SendTrack, payload: Payload) -> SendTrack:

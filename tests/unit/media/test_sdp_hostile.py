@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 
 import pytest
 from aiortc.sdp import SessionDescription
@@ -152,8 +153,8 @@ def test_no_source_is_allocated_for_a_bad_offer() -> None:
 
 def test_credentials_are_fresh_and_long_enough() -> None:
     first, second = new_transport_credentials(), new_transport_credentials()
-    assert len(first[0]) >= 4 and len(first[1]) >= 22
-    assert first != second
+    assert re.fullmatch(r"[A-Za-z0-9+/]{8}", first[0]) and re.fullmatch(r"[A-Za-z0-9+/]{24}", first[1])
+    assert not set(first) & set(second)
 
 
 def test_a_transport_needs_an_address() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,13 @@ def test_every_track_has_ssrcs_of_its_own_and_all_have_one_cname(lines: list[tup
 def test_two_viewers_share_nothing() -> None:
     (one,), (other,) = send_tracks([("video", VP8)]), send_tracks([("video", VP8)])
     assert one.cname != other.cname and one.ssrc != other.ssrc
+
+
+def test_ssrcs_that_are_equal_or_zero_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = [(5, 5), (0, 7), (8, 9)]
+    monkeypatch.setattr("rillcast.media.sdp.sending.secrets.token_bytes", lambda _: struct.pack("2I", *draws.pop(0)))
+    (track,) = send_tracks([("video", VP8)])
+    assert {track.ssrc, track.rtx_ssrc} == {8, 9}
 
 
 def test_a_track_takes_the_formats_that_were_agreed_on() -> None:
