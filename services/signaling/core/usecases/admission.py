@@ -8,8 +8,8 @@ applicants are asked about at one time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Protocol
 
 import msgspec
@@ -257,10 +257,17 @@ class Admission:
         return Admitted(settings=settings, identity=strongest(found), waits=waits, held=held)
 
 
-@contextmanager
-def _counted_refusal(applicant: Applicant) -> Iterator[None]:
-    try:
-        yield
-    except RillcastError as error:
-        metrics.ADMISSIONS.labels(applicant.role.value, error.code.value).inc()
-        raise
+class _counted_refusal:
+    """A block whose refusal is counted. It is a class since every join has one."""
+
+    def __init__(self, applicant: Applicant) -> None:
+        self._applicant = applicant
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RillcastError):
+            metrics.ADMISSIONS.labels(self._applicant.role.value, error.code.value).inc()

@@ -7,8 +7,8 @@ counts. A publisher is asked for at one origin at a time, since two would take t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Container, Mapping
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -201,20 +201,21 @@ class Joins:
         Every node that was asked in vain is told that the session is over, once."""
         refusals.nobody_left = False
         asks = NodeAsks(opening.ask, opening.patience)
-        with self._counted_opening(opening.client):
-            try:
-                while True:
-                    self._ask_next(opening, asks, refusals)
-                    ended = await asks.ended()
-                    if ended is None:
-                        self._find_silent(asks.nodes)
-                        continue
-                    report, asked = ended
-                    if (answer := self._answer(opening, report, asked, refusals)) is not None:
-                        return answer
-            finally:
-                for node in asks.give_up():
-                    self._not_taken(opening, node, "another one answered first, or the join is over")
+        self._take_place(opening.client)
+        try:
+            while True:
+                self._ask_next(opening, asks, refusals)
+                ended = await asks.ended()
+                if ended is None:
+                    self._find_silent(asks.nodes)
+                    continue
+                report, asked = ended
+                if (answer := self._answer(opening, report, asked, refusals)) is not None:
+                    return answer
+        finally:
+            self._leave_place(opening.client)
+            for node in asks.give_up():
+                self._not_taken(opening, node, "another one answered first, or the join is over")
 
     def _ask_next(self, opening: _Opening, asks: NodeAsks, refusals: Refusals) -> None:
         """Ask one more node if there is one. Raises `RillcastError` when there is none and no answer is awaited."""
@@ -275,17 +276,16 @@ class Joins:
         for node in nodes:
             self._silent.silent(node, self._clock())
 
-    @contextmanager
-    def _counted_opening(self, client: str) -> Iterator[None]:
+    def _take_place(self, client: str) -> None:
+        """Raises HIGH_RESOURCE_USAGE when too many sessions are being opened, of all clients or of this one."""
         if refused := self._places.take(client):
             metrics.PLACES_REFUSED.labels("opening", refused).inc()
             raise no_place("too many sessions are being opened", refused)
         metrics.OPENING.inc()
-        try:
-            yield
-        finally:
-            self._places.leave(client)
-            metrics.OPENING.dec()
+
+    def _leave_place(self, client: str) -> None:
+        self._places.leave(client)
+        metrics.OPENING.dec()
 
     def _not_taken(self, opening: _Opening, node: NodeId, reason: str) -> None:
         metrics.PLACEMENT_RETRIES.labels(opening.kind.value).inc()

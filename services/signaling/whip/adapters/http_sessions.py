@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
 from starlette.requests import Request
@@ -165,8 +163,12 @@ class HttpSessions(ABC):
             self.check(applicant, admitted)
             offer = self._offer(request, body)
             asked = Asked(request=request, applicant=applicant, admitted=admitted, offer=offer)
-            async with _leaving(request) as left:
+            left = asyncio.Event()
+            watching = asyncio.create_task(_watch_client(request, left))
+            try:
                 answer = await self.open(asked, left)
+            finally:
+                watching.cancel()
         except RillcastError as error:
             self._services.tally.joined(self.role, error.code.value)
             self._services.joins.forget(_session(applicant))
@@ -302,18 +304,8 @@ def _session(applicant: Applicant) -> SessionId:
     return applicant.session
 
 
-@asynccontextmanager
-async def _leaving(request: Request) -> AsyncIterator[asyncio.Event]:
-    """Set when the client breaks the request off. The body must have been read."""
-    left = asyncio.Event()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        left.set()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield left
-    finally:
-        watching.cancel()
+async def _watch_client(request: Request, left: asyncio.Event) -> None:
+    """Set `left` when the client breaks the request off. The body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    left.set()
