@@ -7,7 +7,8 @@
 Runs two whole clusters on one CPU, and has a crowd join both at the same rate in the same seconds. So whatever else the
 machine does makes both dearer. The time is the scheduler's, of each thread, so that neither waiting nor the work of
 other programs is in it. What a cluster uses without clients is taken off. Prints the medians of all rounds, and the
-ratio: the median of the ratios of single rounds, with their quartiles. Asserts nothing.
+ratio: the median of the ratios of single rounds, with their quartiles. How fast clients have joined is printed too; it
+is worth something on a quiet machine only. Asserts nothing.
 
 `--bus` makes the connections to NATS of both states alike, so that what TLS costs is not taken for what the code costs.
 `--base . --bus clear --change-bus tls` shows what TLS costs.
@@ -22,7 +23,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -33,7 +34,7 @@ import trustme
 from rich.console import Console
 from rich.table import Table
 
-from rillcast.load.run import Plan, Report, Run
+from rillcast.load.run import Plan, Report, Result, Run
 from rillcast.load.session import JoinProtocol, Refused, joining
 from tests.bench.arithmetic import ratio_quartiles
 from tests.bench.code_under_test import Unbuilt, code_of
@@ -118,6 +119,8 @@ class Side:
         self._nats = [p.pid for p in running.processes() if p.name() == "nats-server"]
         self.joining: list[Phase] = []
         self.leaving: list[Phase] = []
+        self.seen: list[Result] = []
+        """What the clients of each round have seen."""
         self.idle: Clock = {}
         """CPU seconds in a second without clients."""
         self.failures: Counter[str] = Counter()
@@ -143,6 +146,7 @@ class Side:
         await asyncio.sleep(LEFT_S)
         self.joining.append(between(before, joined))
         self.leaving.append(between(joined, self.read()))
+        self.seen.append(result)
         self.failures.update(result.failures)
 
     async def rest(self) -> None:
@@ -153,6 +157,7 @@ class Side:
         self.idle = {part: used / idling.took_s for part, used in idling.used.items()}
         self.joining.clear()
         self.leaving.clear()
+        self.seen.clear()
         self.failures.clear()
 
 
@@ -175,10 +180,26 @@ def figures(crowd: Crowd, base: Side, change: Side) -> Iterator[tuple[str, list[
         yield f"{what}: all", all_below, all_above
 
 
-def table(crowd: Crowd, base: Side, change: Side) -> Table:
+SEEN: Mapping[str, Callable[[Result], float]] = {
+    "joins in a second": lambda result: result.joins_per_s,
+    "answer after, ms: median": lambda result: result.signalled_ms.p50,
+    "answer after, ms: 95 %": lambda result: result.signalled_ms.p95,
+    "connected after, ms: median": lambda result: result.connected_ms.p50,
+    "connected after, ms: 95 %": lambda result: result.connected_ms.p95,
+}
+"""What clients see of a round."""
+
+
+def seen(base: Side, change: Side) -> Iterator[tuple[str, list[float], list[float]]]:
+    """For each round at both sides, as `figures`."""
+    for name, figure in SEEN.items():
+        yield name, [figure(result) for result in base.seen], [figure(result) for result in change.seen]
+
+
+def table(title: str, compared: Iterable[tuple[str, list[float], list[float]]]) -> Table:
     """For people."""
-    found = Table(f"{KINDS[crowd.kind]}, CPU for each client", "base, ms", "change, ms", "ratio", "its quartiles")
-    for name, below, above in figures(crowd, base, change):
+    found = Table(title, "base", "change", "ratio", "its quartiles")
+    for name, below, above in compared:
         low, middle, high = ratio_quartiles(above, below)
         found.add_row(
             name,
@@ -234,7 +255,9 @@ async def compare(codes: Sequence[Code], crowds: Sequence[Crowd], rounds: int, c
             await asyncio.gather(*(side.rest() for side in sides))
             for turn in range(rounds):
                 await asyncio.gather(*(side.join(crowd) for side in (sides[::-1] if turn % 2 else sides)))
-            console.print(table(crowd, *sides))
+            kind = KINDS[crowd.kind]
+            console.print(table(f"{kind}, CPU for each client, ms", figures(crowd, *sides)))
+            console.print(table(f"{kind}, as clients see it", seen(*sides)))
             if failures := sum((side.failures for side in sides), Counter[str]()):
                 console.print(f"Not all joined: {dict(failures)}")
         load = " ".join(f"{minutes:.1f}" for minutes in os.getloadavg())
