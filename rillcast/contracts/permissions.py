@@ -190,7 +190,7 @@ QUEUES = (
         most=50_000,
         most_in_line=1_000,
         most_bytes=67_108_864,
-        most_bytes_each=65_536,
+        most_bytes_each=524_288,  # more than `hook_records.DueHook` can have: three texts, each escaped
         kept_s=subjects.HOOKS_KEPT_S,
     ),
 )

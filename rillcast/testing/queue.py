@@ -20,6 +20,8 @@ class FakeQueue:
     async def put(self, line: str, value: bytes, name: str) -> bool:
         """See `WorkQueue.put`."""
         self._reach()
+        if len(value) > self.row.most_bytes_each - 1_024:
+            raise ValueError(f"too large for the queue: {len(value)} bytes")
         if name in self._names:
             return True
         in_line = sum(1 for where, _ in self._waiting.values() if where == line)

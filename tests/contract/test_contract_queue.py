@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -85,3 +86,20 @@ async def test_a_full_line_takes_nothing_and_others_do(queue: WorkQueue) -> None
 async def test_a_full_queue_takes_nothing(queue: WorkQueue) -> None:
     taken = [await queue.put(f"line{number}", b"x", name=f"{number}") for number in range(6)]
     assert taken == [True] * 5 + [False]
+
+
+async def test_what_is_too_large_is_the_callers_fault(queue: WorkQueue) -> None:
+    with pytest.raises(ValueError, match="too large"):
+        await queue.put("a", b"x" * 10_000, name="large")
+    assert await queue.put("a", b"x" * 8_000, name="fits")
+
+
+async def test_a_queue_takes_over_the_bounds_of_a_newer_version() -> None:
+    async with nats_server() as server:
+        connection = NatsConnection(NodeSettings(nats_url=server.url, connect_timeout_s=30), "test")
+        await connection.open()
+        await NatsQueue(connection, ROW).open()
+        wider = NatsQueue(connection, replace(ROW, most_in_line=5))
+        await wider.open()
+        assert all([await wider.put("a", b"x", name=f"{number}") for number in range(5)])
+        await connection.close()

@@ -9,6 +9,7 @@ import pytest
 
 from rillcast.testing.eventually import within
 from services.signaling.core.adapters.http_webhook import HttpWebhook
+from services.signaling.core.domain.region import parse_networks
 
 
 class Server:
@@ -90,3 +91,27 @@ async def test_an_endless_body_is_not_read(hook: tuple[Server, str]) -> None:
 async def test_nobody_there_is_no_answer(url: str) -> None:
     with pytest.raises(OSError, match="no answer"):
         await asked(url)
+
+
+async def test_no_cookie_of_a_receiver_is_kept(hook: tuple[Server, str]) -> None:
+    server, url = hook
+    server.answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    webhook = HttpWebhook()
+    kept = asyncio.create_task(webhook.keep_open())
+    assert await webhook.allows(url, b"{}")
+    assert not list(webhook._http.cookies.jar)
+    kept.cancel()
+    await asyncio.gather(kept, return_exceptions=True)
+
+
+async def test_nothing_is_sent_where_the_operator_forbids_it(hook: tuple[Server, str]) -> None:
+    server, url = hook
+    for refused in ("127.0.0.0/8", "::ffff:127.0.0.0/104,127.0.0.1"):
+        webhook = HttpWebhook(parse_networks(refused))
+        kept = asyncio.create_task(webhook.keep_open())
+        for place in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f000001", "2130706433"):
+            with pytest.raises(OSError, match="no answer"):
+                await webhook.post(url.replace("127.0.0.1", place), b"{}", {})
+        kept.cancel()
+        await asyncio.gather(kept, return_exceptions=True)
+    assert server.asked == 0

@@ -131,15 +131,20 @@ class NatsQueue:
 
     async def _ensure(self) -> None:
         try:
-            await self._jetstream().stream_info(self._stream)
+            info = await self._jetstream().stream_info(self._stream)
         except nats.js.errors.NotFoundError:
             if not self._makes:
                 raise
             await self._make()
+            return
+        wanted = self._config()
+        if self._makes and _bounds(info.config) != _bounds(wanted):
+            await self._jetstream().update_stream(wanted)
+            log.info("Changed the bounds of a queue", queue=self.name)
 
-    async def _make(self) -> None:
+    def _config(self) -> api.StreamConfig:
         row = self._row
-        config = api.StreamConfig(
+        return api.StreamConfig(
             name=self._stream,
             subjects=[f"{self._prefix}>"],
             retention=api.RetentionPolicy.WORK_QUEUE,
@@ -155,13 +160,15 @@ class NatsQueue:
             allow_direct=False,
             duplicate_window=_DUPLICATES_S,
         )
+
+    async def _make(self) -> None:
         try:
-            await self._jetstream().add_stream(config)
+            await self._jetstream().add_stream(self._config())
         except nats.js.errors.APIError as error:
             if error.err_code != _NAME_TAKEN:  # somebody else was faster
                 raise
         else:
-            log.info("Made a queue", queue=row.name, storage=self._storage)
+            log.info("Made a queue", queue=self.name, storage=self._storage)
 
     async def _run(self, operation: str, step: Callable[[], Awaitable[Result]]) -> Result:
         """A lost queue is made again, and the operation is repeated once."""
@@ -183,3 +190,7 @@ class NatsQueue:
 
     def _unavailable(self, why: str) -> RillcastError:
         return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"queue {self.name}: {why}", RETRY_AFTER_S)
+
+
+def _bounds(config: api.StreamConfig) -> tuple[object, ...]:
+    return (config.max_msgs, config.max_msgs_per_subject, config.max_bytes, config.max_msg_size, config.max_age)
