@@ -85,8 +85,9 @@ class World:
     def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
         return ()
 
-    async def goes_live(self) -> None:
+    async def goes_live(self, meta_data: str = "") -> None:
         record = StreamRecord(
+            meta_data=meta_data,
             app=LIVE,
             stream=StreamId("s1"),
             owner=NodeId("origin-1"),
@@ -207,3 +208,16 @@ async def test_a_broadcast_that_is_deleted_meanwhile_is_told_where_it_was() -> N
     await world.goes()
     await teller.look(KEY)
     assert [hook.url for hook in await world.queued()] == [own, own]
+
+
+async def test_the_end_is_told_with_what_the_publisher_said_last() -> None:
+    world = World()
+    teller = world.teller()
+    for meta_data in ("first", "last"):
+        await world.goes_live(meta_data)
+        teller.changed(KEY)
+        await teller.look(KEY)
+    await world.goes()
+    teller.changed(KEY)
+    await teller.look(KEY)
+    assert [hook.fields["metadata"] for hook in await world.queued()] == ["first", "last"]

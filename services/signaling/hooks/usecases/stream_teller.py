@@ -71,7 +71,9 @@ class StreamTeller:
         live = self._live.by_key(key)
         if live is None and known is not None:
             self._gone[key] = known[0].mark
-        if (live is None) == (known is None) and key not in self._gone:
+        if live is not None and known is not None and key not in self._gone and _as_told(live, known[0]) == known[0]:
+            return
+        if live is None and known is None:
             return
         self._due.add(key)
         self._wake.set()
@@ -142,6 +144,8 @@ class StreamTeller:
         if not told.told:
             await self._outbox.put(self._hook(told, Action.STARTED, told.started_at_ms), about=key)
             await self._write(key, msgspec.structs.replace(told, told=True), revision)
+        elif (newer := _as_told(live, told)) != told:
+            await self._write(key, newer, revision)
 
     def _new(self, live: LiveStream) -> ToldStream:
         record = live.record
@@ -194,3 +198,8 @@ class StreamTeller:
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1_000)
+
+
+def _as_told(live: LiveStream, told: ToldStream) -> ToldStream:
+    """With what the publisher says of its stream now, for the event of its end."""
+    return msgspec.structs.replace(told, name=live.record.name, meta_data=live.record.meta_data)
