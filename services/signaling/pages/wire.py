@@ -17,5 +17,7 @@ def wire(core: Core) -> list[BaseRoute]:
         Route("/static/{path:path}", pages.file, methods=["GET"]),
         Route("/{app}", pages.app_alone, methods=["GET"]),
         Route("/{app}/", pages.app_page, methods=["GET"]),
+        Route("/{app}/samples/", pages.sample, methods=["GET"]),
+        Route("/{app}/samples/{page}", pages.sample, methods=["GET"]),
         Route("/{app}/{page}", pages.app_page, methods=["GET"]),
     ]

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from rillcast.runtime import metrics
 from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.pages.adapters.bookmarks import LEADS_TO
 from services.signaling.pages.adapters.http_pages import Pages
 from tests.integration.signaling.wire import WireCluster
 
@@ -22,6 +23,7 @@ def pages(folder: Path) -> httpx.AsyncClient:
     app.add_route("/", shown.root)
     app.add_route("/static/{path:path}", shown.file)
     app.add_route("/{app}/", shown.app_page)
+    app.add_route("/{app}/samples/{page}", shown.sample)
     app.add_route("/{app}/{page}", shown.app_page)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tv.example:5080")
 
@@ -42,6 +44,50 @@ async def test_pages_are_where_visitors_expect_them(tmp_path: Path, path: str, s
 
     assert answer.status_code == 200
     assert answer.text == f"<p>{shown}</p>"
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        ("/live/player.html?id=s1&token=a.b-c", "/live/watch.html?id=s1&token=a.b-c"),
+        ("/live/samples/publish_webrtc.html?id=s1", "/live/publish.html?id=s1"),
+        ("/live/publish_webrtc.html", "/live/publish.html"),
+        ("/live/samples/play_webrtc.html?name=s%201&x=%0d%0a", "/live/watch.html?name=s%201&x=%0d%0a"),
+        ("/live/samples.html", "/live/index.html"),
+        ("/live/samples/", "/live/index.html"),
+        (
+            "/live/audio_player.html?id=s1&subscriberId=a&subscriberCode=1",
+            "/live/watch.html?id=s1&subscriberId=a&subscriberCode=1",
+        ),
+    ],
+)
+async def test_bookmarks_of_other_pages_lead_to_ours_with_their_query(c: WireCluster, path: str, to: str) -> None:
+    async with c.http() as http:
+        answer = await http.get(path)
+        shown = await http.get(path, follow_redirects=True)
+
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith((".", "w", "p", "i")), "relative, for proxies that add to the path"
+    assert (shown.status_code, shown.url.raw_path.decode()) == (200, to)
+
+
+@pytest.mark.parametrize("name", sorted(LEADS_TO))
+@pytest.mark.parametrize("folder", ["", "samples/"])
+async def test_every_bookmark_leads_to_a_page(tmp_path: Path, name: str, folder: str) -> None:
+    answer = await pages(tmp_path).get(f"/live/{folder}{name}", follow_redirects=True)
+
+    assert answer.text in {"<p>index.html</p>", "<p>publish.html</p>", "<p>watch.html</p>"}
+
+
+@pytest.mark.parametrize("folder", ["", "samples/"])
+async def test_a_page_that_nobody_has_here_is_refused_in_words(c: WireCluster, folder: str) -> None:
+    async with c.http() as http:
+        answer = await http.get(f"/live/{folder}conference.html?roomName=r1")
+        nothing = await http.get(f"/live/{folder}nothing.html")
+        no_app = await http.get(f"/none/{folder}conference.html")
+
+    assert (answer.status_code, "Conference rooms are not served here." in answer.text) == (501, True)
+    assert (nothing.status_code, no_app.status_code) == (404, 404)
 
 
 async def test_pages_may_load_from_here_only(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_somebody_else_is_refused(c: Cluster) -> None:
 @pytest.mark.parametrize(
     ("fields", "definition"), [({}, "missingParameter"), ({"metaData": "x" * 16_385}, "parameter_too_long")]
 )
-def test_what_cannot_be_kept_is_refused(fields: dict[str, str], definition: str) -> None:
+def test_what_cannot_be_kept_is_refused(fields: dict[str, Any], definition: str) -> None:
     talk = Talk()
     talk.offering()
 

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from rillcast.contracts.ids import AppName
 from services.signaling.core.ports import Apps
+from services.signaling.pages.adapters.bookmarks import ABSENT, LEADS_TO
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 PAGES = {
@@ -68,11 +69,18 @@ class Pages:
         return RedirectResponse(f"/{app}/{query}", 302)
 
     async def app_page(self, request: Request) -> Response:
-        """Answers ``/{app}/`` and ``/{app}/{page}``, or 404 where there is no such app or page."""
+        """Answers ``/{app}/`` and ``/{app}/{page}``: with the page, or with the way from one of Ant Media's to ours.
+        404 where there is no such app or page, and 501 where Ant Media has one and we have not."""
         name = request.path_params.get("page") or "index.html"
-        if self._apps.settings(AppName(request.path_params["app"])) is None or name not in PAGES:
+        if self._apps.settings(AppName(request.path_params["app"])) is None:
             raise _nothing()
-        return self._page(request, PAGES[name])
+        return self._page(request, PAGES[name]) if name in PAGES else _lead(request, name, "")
+
+    async def sample(self, request: Request) -> Response:
+        """Answers ``/{app}/samples/`` and ``/{app}/samples/{page}`` likewise."""
+        if self._apps.settings(AppName(request.path_params["app"])) is None:
+            raise _nothing()
+        return _lead(request, request.path_params.get("page") or "index.html", "../")
 
     async def file(self, request: Request) -> Response:
         """Answers ``/static/{path}`` with a file of the folder, or 404."""
@@ -100,6 +108,17 @@ def _policy(request: Request) -> str:
         f"default-src 'self'; connect-src 'self'{sockets}; media-src 'self' blob:; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'"
     )
+
+
+def _lead(request: Request, name: str, up: str) -> Response:
+    """To the page of ours that does what Ant Media's does, with the query. `up`: from the folder of theirs to that of
+    the app. The way is relative, so that it holds behind a proxy that adds to the path."""
+    if name in ABSENT:
+        raise HTTPException(501, ABSENT[name])
+    if name not in LEADS_TO:
+        raise _nothing()
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{up}{LEADS_TO[name]}{query}", 302)
 
 
 def _nothing() -> HTTPException:
