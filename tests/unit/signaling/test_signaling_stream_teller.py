@@ -63,6 +63,8 @@ class World:
         self.operations = 0
         self.dies_before = self.dies_after = 0
         self.broadcast: BroadcastRecord | None = None
+        self.url = URL
+        """Of the app."""
 
     def teller(self) -> StreamTeller:
         """A process that has read what the store has."""
@@ -77,7 +79,7 @@ class World:
         return teller
 
     def settings(self, app: AppName) -> AppSettings | None:
-        return AppSettings(app_name=app, listener_hook_url=URL)
+        return AppSettings(app_name=app, listener_hook_url=self.url)
 
     def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
         return self.broadcast
@@ -143,6 +145,31 @@ async def test_each_event_is_told_wherever_the_process_dies(when: str, operation
     assert [hook.fields["action"] for hook in hooks] == ["liveStreamStarted", "liveStreamEnded"]
     assert len({hook.id.partition(".")[0] for hook in hooks}) == 1
     assert await world.told.entries() == []
+
+
+async def test_a_stream_that_nobody_is_told_of_takes_one_write_at_each_end() -> None:
+    world = World()
+    world.url = ""
+    teller = world.teller()
+    for step, left in ((world.goes_live, 1), (world.goes, 0)):
+        await step()
+        before = world.operations
+        teller.changed(KEY)
+        await teller.look(KEY)
+        assert (world.operations - before, len(await world.told.entries())) == (1, left)
+
+
+async def test_a_receiver_that_is_set_while_the_stream_lives_is_told_of_its_end() -> None:
+    world = World()
+    world.url = ""
+    teller = world.teller()
+    await world.goes_live()
+    await teller.look(KEY)
+    world.url = URL
+    await world.goes()
+    teller.changed(KEY)
+    await teller.look(KEY)
+    assert [hook.fields["action"] for hook in await world.queued()] == ["liveStreamEnded"]
 
 
 async def test_a_stream_that_was_gone_for_a_moment_has_two_lives() -> None:

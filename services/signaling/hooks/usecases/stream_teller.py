@@ -120,13 +120,15 @@ class StreamTeller:
         return self._live.by_key(key) is None and await self._streams.get(key) is None
 
     async def _end(self, key: str, told: ToldStream, revision: int) -> None:
-        if not told.ended_at_ms:
+        """Where nobody is to be told, there is nothing that could get lost between two writes, and one is enough."""
+        if self._outbox.url_of(told.app, told.stream, told.url) and not told.ended_at_ms:
             told = msgspec.structs.replace(told, ended_at_ms=self._now_ms())
             written = await self._write(key, told, revision)
             if written is None:
                 return  # somebody else does it
             revision = written
-        await self._outbox.put(self._hook(told, Action.ENDED, told.ended_at_ms), about=key)
+        if told.ended_at_ms:
+            await self._outbox.put(self._hook(told, Action.ENDED, told.ended_at_ms), about=key)
         if await self._told.delete(key, revision):
             self._apply(Entry(key, None, revision))
 
@@ -149,6 +151,7 @@ class StreamTeller:
 
     def _new(self, live: LiveStream) -> ToldStream:
         record = live.record
+        url = self._outbox.url_of(record.app, record.stream)
         return ToldStream(
             app=record.app,
             stream=record.stream,
@@ -157,7 +160,8 @@ class StreamTeller:
             name=record.name,
             meta_data=record.meta_data,
             subscriber_id=record.subscriber_id,
-            url=self._outbox.url_of(record.app, record.stream),
+            url=url,
+            told=not url,
         )
 
     def _hook(self, told: ToldStream, action: Action, at_ms: int) -> DueHook:
