@@ -103,6 +103,58 @@ window.clients = {
       made.play(stream, token),
     ),
 
+  /** Asks everything that the SDK can ask, and wants everything that is not there, on one socket that publishes
+   *  nothing. Each callback, with what it was handed, is in `window.told`. */
+  sdkAsks: ({ url, stream }) => {
+    window.told = [];
+    return new Promise((resolve) => {
+      window.adaptor = new WebRTCAdaptor({
+        websocket_url: url,
+        isPlayMode: true,
+        peerconnection_config: { iceServers: [] },
+        mediaConstraints: { video: false, audio: false },
+        callback: (name, detail) => {
+          window.told.push(["info", name, detail ?? null]);
+          if (name === "initialized") resolve();
+        },
+        callbackError: (name, detail) => window.told.push(["error", name, detail ?? null]),
+      });
+    }).then(() => {
+      const made = window.adaptor;
+      made.getStreamInfo(stream);
+      made.getBroadcastObject(stream);
+      made.getTracks(stream, "");
+      made.getSubtracks(stream, "", 0, 10);
+      made.getSubtrackCount(stream, "", "");
+      made.getSubscriberCount(stream);
+      made.getSubscriberList(stream, 0, 10);
+      made.getDebugInfo(stream);
+      made.joinRoom("room", stream, "multitrack");
+      made.leaveFromRoom("room", stream);
+      made.getRoomInfo("room", stream);
+      made.join(stream);
+      made.leave(stream);
+      made.peerMessage(stream, "hello", "you");
+      made.assignVideoTrack("videoTrack0", stream, true);
+      made.updateVideoTrackAssignments(stream, 0, 10);
+      made.setMaxVideoTrackCount(stream, 4);
+      made.requestVideoTrackAssignments(stream);
+      made.updateStreamMetaData(stream, "mine");
+      made.enableTrack(stream, "other", true);
+      made.toggleVideo(stream, "other", true);
+      made.toggleAudio(stream, "other", true);
+      made.registerPushNotificationToken("me", "token", "token", "fcm");
+      made.sendPushNotification("me", "token", { title: "x" }, ["you"]);
+      made.sendPushNotificationToTopic("me", "token", { title: "x" }, "topic");
+    });
+  },
+
+  /** Publishes in a room, as a conference page does. */
+  sdkPublishInRoom: ({ url, stream }) =>
+    adaptor({ websocket_url: url, mediaConstraints: { video: true, audio: true }, localVideoId: "local" }, (made) =>
+      made.publish(stream, "", "", "", "", "room", ""),
+    ),
+
   /** As Ant Media's mobile SDKs: `window.again` asks anew on the same socket, in another peer connection, and says
    *  nothing of the former one. That one is not closed, so that its goodbye does not come either. */
   async mobile({ url, stream, does }) {
