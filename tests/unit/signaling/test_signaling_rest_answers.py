@@ -65,6 +65,7 @@ ENDPOINTS = (
     ("PUT", USERS),
     ("DELETE", f"{USERS}/ada"),
 )
+MADE_UP = re.compile(r'("streamId":")[0-9a-f]{16}(?=")')
 HEARD = re.compile(r'("(?:lastUpdateTime|heard_at_ms)":)[0-9]+')
 RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
 """What is another one each time, in answers about tokens and subscribers."""
@@ -115,7 +116,7 @@ class Recorder:
         if "allow" in headers:
             headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
         body = answer.content.decode("utf-8", "backslashreplace").replace(product_version(), "VERSION")
-        body = HEARD.sub(r"\g<1>1", WHEN.sub(r"\g<1>1", body))
+        body = MADE_UP.sub(r"\g<1>ID", HEARD.sub(r"\g<1>1", WHEN.sub(r"\g<1>1", body)))
         if "content-length" in headers:
             headers["content-length"] = "given"
         self.answers[name] = {"status": answer.status_code, "headers": headers, "body": body}

@@ -41,7 +41,8 @@ SubscriberQuery = Annotated[str, About("Of this subscriber alone.", name="subscr
 BlockSeconds = Annotated[int, About("How long, in seconds; 0 ends the block.")]
 BlockType = Annotated[str, About("From what: publish, play or publish_play.")]
 LicenseKey = Annotated[
-    str, About("The id of the license in force, or the text of any license document, which is only looked at.")
+    str | None,
+    About("The id of the license in force, or nothing, or the text of any license document, which is only looked at."),
 ]
 Node = Annotated[NodeId, About("The node's id.")]
 Deadline = Annotated[

@@ -10,7 +10,7 @@ from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.messages import LicenseStatus, NodeReport
 from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.status import ClusterStatus, StreamStatus
-from rillcast.contracts.words import MediaKind
+from rillcast.contracts.words import LicenseState, MediaKind
 from services.signaling.core.domain.stream_info import Broadcast, renditions
 
 
@@ -41,16 +41,22 @@ class Licence(msgspec.Struct, rename="camel", kw_only=True):
     hour_used: str | None = None
 
 
+NEVER = "9999-12-31"
+"""The end of a license that has none: panels take null for a license that ended long ago."""
+_STATES = {LicenseState.GRACE: "expiring", LicenseState.NOT_YET_VALID: "invalid"}
+"""Where Ant Media's panel has another word."""
+
+
 def license(status: LicenseStatus) -> Licence:
-    """A license; a date that isn't set is null."""
+    """A license; a beginning that isn't set is null."""
     return Licence(
         licence_id=status.license_id,
         start_date=_day(status.not_before_s),
-        end_date=_day(status.not_after_s),
+        end_date=_day(status.not_after_s) or NEVER,
         type="community" if status.community else "cluster",
         licence_count=str(status.limit_total),
         owner=status.licensee,
-        status=status.state,
+        status=_STATES.get(status.state, status.state),
         hour_used=f"{status.node_hours:.0f}",
     )
 

@@ -20,15 +20,16 @@ class License:
         status = self._licenses.status
         return None if status is None else shapes.license(status)
 
-    async def licence(self, key: LicenseKey = "") -> Licence | None:
-        """Asked anew; None without a key, as with Ant Media. Another document than the one in force is looked at, not
-        installed. Raises `RillcastError` when no license service answers."""
-        key = key.strip()
-        if not key:
+    async def licence(self, key: LicenseKey = None) -> Licence | None:
+        """Asked anew; None without a key, as with Ant Media. An empty one, which panels send that know none, and its id
+        mean the license in force. Another document is looked at, not installed. Raises `RillcastError` when no license
+        service answers."""
+        if key is None:
             return None
+        key = key.strip()
         await self._licenses.refresh()
         known = self._licenses.status
-        if known is None or key == known.license_id:
+        if known is None or key in ("", known.license_id):
             return await self.last_licence()
         return shapes.license(await self._licenses.check(key))
 
