@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from rillcast.contracts.fields import Secret, UnixMs, UnixS, Word
+from rillcast.contracts.fields import BitsPerSecond, Secret, UnixMs, UnixS, Word
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role, SubscriberType
 
@@ -86,3 +86,7 @@ class ConnectionsRecord(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[ConnectionChange, ...] = ()
     """The oldest first."""
     open: tuple[Hold, ...] = ()
+    video_bps: BitsPerSecond = 0
+    """The average bit rate of the video that its last session was sent; 0 before one was measured and over."""
+    audio_bps: BitsPerSecond = 0
+    """The same for the audio."""

@@ -118,6 +118,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     limits, instances = Limits(streams, audience, broadcasts, clock), BusReservations(host.bus)
     reservations = _reservations(host, limits, instances, nodes, apps=apps, tasks=tasks)
     events = BusSessionEvents(access.grants.closed, reservations.changed)
+    events.hear_first(access.connections.measured)
     for hears in (limits.over, reservations.over):
         access.grants.on_over(hears)
     checks = LocalChecks(license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, limits=limits)

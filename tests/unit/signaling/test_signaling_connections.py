@@ -138,3 +138,17 @@ async def test_more_subscribers_than_are_kept_are_counted(c: Pair, monkeypatch: 
     await connects(c, "bob")
     assert counted() - before == 1
     assert {event["subscriberId"] for event in await events(c, instance=1)} == {"alice"}
+
+
+async def test_what_a_session_was_sent_is_told_as_an_average(c: Pair) -> None:
+    edge, session = await connects(c)
+    for video in (1_000_000, 2_000_000):
+        await edge.tell(session, target_bitrate_bps=3_000_000, video_bitrate_bps=video, audio_bitrate_bps=48_000)
+    await edge.tell(session, state=SessionState.CLOSED, reason=EndReason.STOPPED)
+    await c.sees(lambda: not len(c.service.core.grants))
+    await c.service.core.tasks.settle(5.0)
+    await c.sees(lambda: any(c.other.core.connections.averages(LIVE, StreamId("s1"), "alice")))
+    async with c.at(2) as http:
+        await http.post(f"{ROOT}/subscribers", json={"subscriberId": "alice"})
+        listed = (await http.get(f"{ROOT}/subscribers/list/0/10")).json()
+    assert (listed[0]["avgVideoBitrate"], listed[0]["avgAudioBitrate"]) == (1_500_000, 48_000)

@@ -15,6 +15,7 @@ from rillcast.contracts.access_records import ConnectionChange, ConnectionsRecor
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import SessionChanged
 from rillcast.contracts.subjects import BUCKET_CONNECTIONS, CONNECTIONS_KEPT_S
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.ports import Entry, KeyValue
@@ -40,6 +41,15 @@ Change = Callable[[ConnectionsRecord], ConnectionsRecord | None]
 """From what there is to what is to be; None = nothing is to change."""
 
 
+class _Average(msgspec.Struct):
+    """Of what one session was sent."""
+
+    measured: int = 0
+    video_bps: int = 0
+    audio_bps: int = 0
+    """Sums of all measurements."""
+
+
 class ConnectionLog:
     """One per signaling instance; a `grants.Ledger`."""
 
@@ -53,6 +63,7 @@ class ConnectionLog:
         self._tasks = tasks
         self._changes = KeyChanges(bucket, busy="the connections of the subscriber are being changed by others")
         self._index: RecordIndex[ConnectionsRecord] = RecordIndex()
+        self._averages: dict[SessionId, _Average] = {}
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
@@ -64,6 +75,12 @@ class ConnectionLog:
         """What is kept of a stream's subscribers, or of one of them, by their id. As last heard of."""
         found = (one for one in self._index.of(app, stream) if subscriber_id in ("", one.subscriber_id))
         return sorted(found, key=lambda record: record.subscriber_id)
+
+    def averages(self, app: AppName, stream: StreamId, subscriber_id: str) -> tuple[int, int]:
+        """The average bit rates of video and audio that the subscriber's last session was sent, in bit/s; 0 where that
+        is not kept."""
+        record = self._index.get(subscriber_key(app, stream, subscriber_id))
+        return (record.video_bps, record.audio_bps) if record is not None else (0, 0)
 
     def open(self, app: AppName, stream: StreamId, subscriber_id: str) -> tuple[Hold, ...]:
         """The connections that a subscriber has now, where that is kept. As last heard of."""
@@ -82,10 +99,21 @@ class ConnectionLog:
             metrics.ACCESS_RECORDS_FULL.labels("connections").inc()
             return
         held.entries.append((self, key))
+        self._averages[held.hold.session] = _Average()
         self._tasks.queue(self._write_connected(key, held, held.hold, now_ms), "write connection")
+
+    def measured(self, event: SessionChanged) -> None:
+        """What a node says of a session; it tells the bit rates every 5 s."""
+        average = self._averages.get(event.session)
+        if average is not None and event.target_bitrate_bps is not None:
+            average.measured += 1
+            average.video_bps += event.video_bitrate_bps
+            average.audio_bps += event.audio_bitrate_bps
 
     async def placed(self, key: str, session: SessionId, hold: Hold) -> None:
         """The session of a connection is at a node now, perhaps under another id than before."""
+        if (average := self._averages.pop(session, None)) is not None:
+            self._averages[hold.session] = average
 
         def change(present: ConnectionsRecord) -> ConnectionsRecord | None:
             if all(one.session != session for one in present.open):
@@ -97,15 +125,24 @@ class ConnectionLog:
 
     async def release(self, key: str, session: SessionId, *, started: bool, now_ms: int) -> None:
         """The session is over."""
+        average = self._averages.get(session, _Average())
 
         def change(present: ConnectionsRecord) -> ConnectionsRecord | None:
             gone = next((one for one in present.open if one.session == session), None)
             if gone is None:
                 return None
             left = tuple(one for one in present.open if one is not gone)
-            return msgspec.structs.replace(self._with(present, gone, now_ms, connected=False), open=left)
+            ended = msgspec.structs.replace(self._with(present, gone, now_ms, connected=False), open=left)
+            if not average.measured:
+                return ended
+            return msgspec.structs.replace(
+                ended,
+                video_bps=average.video_bps // average.measured,
+                audio_bps=average.audio_bps // average.measured,
+            )
 
         await self._change(key, None, change)
+        self._averages.pop(session, None)
 
     async def sweep(self, alive: Alive, now_ms: int) -> None:
         """End the connections of processes that are gone, and forget what the store has let expire."""

@@ -38,6 +38,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     registered_node_ip: str | None = None
     """The address of the node that has its oldest connection."""
     avg_video_bitrate: int = 0
+    """What its last session was sent on average, in bit/s; 0 where its connections are not kept."""
     avg_audio_bitrate: int = 0
     totp_expiry_period_seconds: int
     """Of its codes, which is the app's ``timeTokenPeriod`` where nothing else was set."""
@@ -65,9 +66,11 @@ def shown_token(record: TokenRecord) -> Token:
     )
 
 
-def shown_subscriber(record: SubscriberRecord, *, connections: int, node_ip: str, period_s: int) -> Subscriber:
-    """A subscriber with its connections, without its secret. `period_s`: of codes, where it has no period of its
-    own."""
+def shown_subscriber(
+    record: SubscriberRecord, *, connections: int, node_ip: str, averages_bps: tuple[int, int], period_s: int
+) -> Subscriber:
+    """A subscriber with its connections, without its secret. `averages_bps`: of video and audio. `period_s`: of codes,
+    where it has no period of its own."""
     return Subscriber(
         subscriber_id=record.subscriber_id,
         subscriber_name=record.subscriber_name,
@@ -79,6 +82,8 @@ def shown_subscriber(record: SubscriberRecord, *, connections: int, node_ip: str
         blocked_type=record.blocked_type,
         blocked_until_unit_time_stamp_ms=record.blocked_until_ms,
         registered_node_ip=node_ip or None,
+        avg_video_bitrate=averages_bps[0],
+        avg_audio_bitrate=averages_bps[1],
         totp_expiry_period_seconds=record.totp_expiry_period_seconds or period_s,
     )
 

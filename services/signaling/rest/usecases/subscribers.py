@@ -93,6 +93,7 @@ class Subscribers:
             record,
             connections=len(holds),
             node_ip=self._address_of(holds[0].media_node or holds[0].instance) if holds else "",
+            averages_bps=self._connections.averages(record.app, record.stream, record.subscriber_id),
             period_s=settings.time_token_period if settings is not None else 0,
         )
 
