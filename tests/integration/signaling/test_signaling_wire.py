@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rillcast.testing.eventually import eventually, within
@@ -39,6 +39,23 @@ async def test_the_stream_is_kept_for_a_publisher_whose_socket_closed(c: WireClu
 
     await c.sees(lambda: c.origin.closed)
     assert (c.origin.closed[0].session, c.origin.closed[0].keep_stream_s) == (session, 10.0)
+
+
+@pytest.mark.parametrize("path", ["websocket", "websocket/signaling", "websocket?target=origin"])
+async def test_a_socket_opens_at_both_addresses_and_answers_pings(c: WireCluster, path: str) -> None:
+    async with c.client(f"/live/{path}") as client:
+        assert isinstance(client.socket, ClientConnection)
+        async with within(5, "a pong"):
+            await (await client.socket.ping())
+        assert await client.ask("ping") == {"command": "pong"}
+
+
+@pytest.mark.parametrize("path", ["live/websocket/", "live/websocket/signaling/", "none/websocket", "live/other", ""])
+async def test_elsewhere_there_is_no_socket(c: WireCluster, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with c.client(f"/{path}"):
+            pass
+    assert refused.value.response.status_code == 404
 
 
 async def test_a_binary_frame_is_ignored_and_the_socket_stays(c: WireCluster) -> None:
