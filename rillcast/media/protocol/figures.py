@@ -86,4 +86,6 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     sources: int = 0
     """How many sources the worker has now, with images of those that live on other workers."""
     counters: dict[str, int]
-    """How often something was refused or dropped, by reason."""
+    """How often something was refused or dropped, by reason.
+
+    Of what sources keep for who comes later, this is dropped: `parameter_set_not_kept` (too long, or too many of them)."""

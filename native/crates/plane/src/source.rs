@@ -18,6 +18,7 @@ use crate::ring::Ring;
 use arrivals::Arrivals;
 use clock::Known;
 use keyframe_requests::KeyframeRequests;
+use numbers::Numbers;
 pub use parameter_sets::ParameterSets;
 use resume::Resume;
 
@@ -96,9 +97,7 @@ pub struct Source {
     early_clock: Option<Clock>,
     arrivals: Arrivals,
     joined_us: u64,
-    seq_offset: u64,
-    /// The feed's number from which on `seq_offset` holds. Before it was less by one, since a packet of ours was put there.
-    moved_at: u64,
+    numbers: Numbers,
     pub sets: ParameterSets,
     ts_offset: u32,
     last_ts: u32,
@@ -146,8 +145,7 @@ impl Source {
             early_clock: None,
             arrivals: Arrivals::default(),
             joined_us: 0,
-            seq_offset: 0,
-            moved_at: 0,
+            numbers: Numbers::default(),
             sets: ParameterSets::default(),
             ts_offset: 0,
             last_ts: 0,
@@ -187,6 +185,7 @@ impl Source {
         self.early_clock = None;
         self.requests.restart();
         self.nack.restart();
+        self.sets.restart(self.codec);
     }
 
     /// The bit rate of the last second; 0 while it is unknown.
@@ -219,7 +218,7 @@ impl Source {
         if self.came_before(fed, &p) {
             return None;
         }
-        let mut seq = fed.wrapping_add(self.seq_offset).wrapping_sub(u64::from(fed < self.moved_at));
+        let seq = self.numbers.of(fed);
         if self.ring.contains(seq) {
             return None;
         }
@@ -227,18 +226,8 @@ impl Source {
         let newest_frame = self.last_frame;
         let frame = self.frame_of(seq, ts);
         let info = codec::inspect(self.codec, p.payload);
-        let mut starts_keyframe = info.keyframe_start && self.kind == Kind::Video;
-        self.sets.note(self.codec, p.payload, ts);
-        let missing = if info.intra_picture { self.sets.missing_before(self.codec, ts) } else { None };
-        if let Some(sets) = missing {
-            // A picture that comes late has no room before it: nobody begins there.
-            starts_keyframe = self.ring.highest().is_none_or(|h| seq > h) && p.carried.dependency_descriptor.is_none();
-            if starts_keyframe {
-                self.put_before(now_us, (seq, ts, frame), &p, sets);
-                (self.seq_offset, self.moved_at) = (self.seq_offset.wrapping_add(1), fed);
-                seq += 1;
-            }
-        }
+        let (seq, starts_keyframe, set_part) = self.with_sets(now_us, fed, (seq, ts, frame), &p, &info);
+        let starts_keyframe = starts_keyframe && self.kind == Kind::Video;
         let layer = match self.ring.highest() {
             Some(highest) if seq < highest => {
                 let successor = self.ring.since(seq + 1).next().map(|p| &p.layer);
@@ -261,17 +250,11 @@ impl Source {
             layer,
             payload: p.payload.into(),
         });
-        self.store(packet, starts_keyframe, now_us)
-    }
-
-    /// Puts a packet of ours before one of the feed, which has the next number then.
-    fn put_before(&mut self, now_us: u64, (seq, ts, frame): (u64, u32, u64), p: &Incoming<'_>, payload: Vec<u8>) {
-        let info = codec::inspect(self.codec, &payload);
-        let layer = self.layers.next(frame, info.temporal_id, info.entry);
-        self.note_stats(payload.len(), ts, true, info.resolution, layer);
-        let (carried, payload) = (p.carried.clone(), payload.into());
-        let packet = Packet { seq, ts, marker: false, frame, arrival_us: now_us, carried, layer, payload };
-        self.store(Arc::new(packet), true, now_us);
+        let stored = self.store(packet, starts_keyframe, now_us);
+        if set_part {
+            self.note_set_part(seq);
+        }
+        stored
     }
 
     /// A packet of a mirrored source.
@@ -303,11 +286,10 @@ impl Source {
         let fed = self.unwrap.peek(p.seq);
         self.nack.restart();
         self.resuming = None;
-        self.moved_at = 0;
         if self.goes_on(now_us, p) {
             self.resume();
         } else if let Some(highest) = self.ring.highest() {
-            self.seq_offset = (highest + 1).wrapping_sub(fed);
+            self.numbers.restart(fed, highest + 1);
             let elapsed =
                 ticks(now_us.saturating_sub(self.last_arrival_us), self.clock_rate).max(self.clock_rate / 100);
             self.ts_offset = self.last_ts.wrapping_add(elapsed).wrapping_sub(p.ts);
@@ -349,6 +331,11 @@ impl Source {
         }
     }
 
+    /// What was not kept since this was asked, by reason.
+    pub fn take_dropped(&mut self) -> [(&'static str, u64); 1] {
+        [("parameter_set_not_kept", self.sets.take_dropped())]
+    }
+
     /// Figures since the last call, about once a second.
     pub fn take_stats(&mut self, now_us: u64, interval_us: u64) -> SourceStats {
         let s = interval_us.max(1) as f64 / 1e6;
@@ -388,6 +375,8 @@ mod arrivals;
 mod as_fed;
 mod clock;
 mod keyframe_requests;
+mod numbers;
+mod own_packets;
 mod parameter_sets;
 mod resume;
 mod silence;

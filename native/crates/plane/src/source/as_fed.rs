@@ -30,7 +30,7 @@ impl Source {
         };
         let packets = from.into_iter().flat_map(|seq| self.ring.since(seq)).filter(|p| p.arrival_us >= oldest_us);
         let fed = |p: &PacketRef| Fed {
-            seq: p.seq.wrapping_sub(self.seq_offset) as u16,
+            seq: self.numbers.fed(p.seq) as u16,
             ts: p.ts.wrapping_sub(self.ts_offset),
             packet: p.clone(),
         };

@@ -54,8 +54,7 @@ impl Source {
         }
         // What is missing since the last one that was left out may be new: its numbers are kept free.
         let first = resume.left_out.map_or(fed, |n| (n + 1).min(fed));
-        self.seq_offset = self.ring.highest().map_or(0, |h| h + 1).wrapping_sub(first);
-        self.moved_at = 0;
+        self.numbers.restart(first, self.ring.highest().map_or(0, |h| h + 1));
         self.resuming = None;
         false
     }

@@ -32,7 +32,7 @@ impl Worker {
         feeding.source.codec = codec;
         feeding.source.keyframe_interval_us = interval_us;
         feeding.source.rejoin(feed);
-        feeding.source.sets = sets;
+        feeding.source.replace_sets(sets);
         feeding.source.keyframe_wanted = packets.is_empty();
         for p in &packets {
             feeding.ingest(now_us, p.incoming(), &self.shared);

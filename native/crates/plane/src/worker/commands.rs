@@ -176,7 +176,7 @@ impl Worker {
                     .get_or_add(e.source, || Source::new(e.source, t.kind, codec, t.clock_rate, Feed::None));
                 source.codec = codec;
                 source.rejoin(feed);
-                source.sets = told_sets(codec, t, &e.rid, c.srtp.as_deref());
+                source.replace_sets(told_sets(codec, t, &e.rid, c.srtp.as_deref()));
                 source.keyframe_interval_us = c.keyframe_interval_ms * 1000;
             }
         }
@@ -380,6 +380,7 @@ fn told_sets(codec: Codec, track: &RecvTrack, rid: &str, before: Option<&SrtpSta
     let streams = before.into_iter().flat_map(|s| &s.received);
     let handed = streams.filter(|r| r.mid == track.mid && r.rid == rid).flat_map(|r| &r.parameter_sets);
     let mut sets = ParameterSets::default();
-    track.parameter_sets.iter().chain(handed).for_each(|set| sets.told(codec, &from_base64(set)));
+    track.parameter_sets.iter().for_each(|set| sets.told(codec, &from_base64(set)));
+    handed.for_each(|set| sets.joined(codec, &from_base64(set)));
     sets
 }

@@ -6,6 +6,9 @@ use crate::events::{Event, WorkerStats};
 impl Worker {
     /// Called by the driver once a second, since it alone knows the load.
     pub fn report(&mut self, packets_out: u64, bytes_out: u64) {
+        for (reason, times) in self.sources.take_dropped() {
+            self.counters.add_many(reason, times);
+        }
         let lag = std::mem::take(&mut self.loop_lag_us);
         self.shared.events.push(Event::WorkerStats(WorkerStats {
             worker: self.index,

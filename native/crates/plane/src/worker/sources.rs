@@ -1,6 +1,6 @@
 //! The sources of one worker, its own and images of others', and which of them have packets to send.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Shared;
 use crate::config::Kind;
@@ -19,6 +19,8 @@ pub(super) struct Sources {
     by_id: HashMap<u64, Source>,
     /// Those with packets that are not fanned out yet, each once, in the order of coming.
     dirty: Vec<(Kind, u64)>,
+    /// What sources that ended have not kept, by reason.
+    dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Sources {
@@ -54,7 +56,16 @@ impl Sources {
     /// What it had to send is lost with it.
     pub fn remove(&mut self, id: u64) -> Option<Source> {
         self.clean(id);
-        self.by_id.remove(&id)
+        let mut source = self.by_id.remove(&id)?;
+        count(&mut self.dropped, source.take_dropped());
+        Some(source)
+    }
+
+    /// What sources have not kept since this was asked, by reason.
+    pub fn take_dropped(&mut self) -> BTreeMap<&'static str, u64> {
+        let mut dropped = std::mem::take(&mut self.dropped);
+        self.by_id.values_mut().for_each(|s| count(&mut dropped, s.take_dropped()));
+        dropped
     }
 
     /// The source, to be given packets. Once per datagram or batch of mail.
@@ -95,6 +106,12 @@ impl Sources {
     /// How many sources there are, and how many of them have new packets.
     pub fn len(&self) -> (usize, usize) {
         (self.by_id.len(), self.dirty.len())
+    }
+}
+
+fn count(dropped: &mut BTreeMap<&'static str, u64>, more: impl IntoIterator<Item = (&'static str, u64)>) {
+    for (reason, times) in more.into_iter().filter(|(_, times)| *times > 0) {
+        *dropped.entry(reason).or_default() += times;
     }
 }
 

@@ -8,7 +8,9 @@ mod parameter_sets;
 pub mod vp8;
 mod vp9;
 
-pub use parameter_sets::{aggregate, parameter_set, parameter_sets, ParameterSet, Rank};
+pub use parameter_sets::{
+    aggregate, joined, parameter_set, parameter_sets, payloads, set_fragment, ParameterSet, Rank, SetFragment,
+};
 
 /// A payload format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,6 +17,7 @@ mod machine;
 mod nomination;
 mod old_keyframes;
 mod parameter_sets;
+mod parameter_sets_odd;
 mod paths;
 mod peer;
 mod relays;

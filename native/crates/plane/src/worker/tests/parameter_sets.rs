@@ -17,15 +17,15 @@ fn both() -> Vec<u8> {
     [&[0x78, 0, SPS.len() as u8][..], SPS, &[0, PPS.len() as u8], PPS].concat()
 }
 
-struct Camera {
-    b: Bench,
-    publisher: Peer,
-    seq: u16,
-    ts: u32,
+pub struct Camera {
+    pub b: Bench,
+    pub publisher: Peer,
+    pub seq: u16,
+    pub ts: u32,
 }
 
 impl Camera {
-    fn with(track: impl Fn(&Bench) -> RecvTrack) -> Self {
+    pub fn with(track: impl Fn(&Bench) -> RecvTrack) -> Self {
         let mut b = Bench::new();
         let track = track(&b);
         let publisher = b.join(1, 1001, vec![track], vec![]);
@@ -37,7 +37,7 @@ impl Camera {
     }
 
     /// The packets of one picture.
-    fn sends(&mut self, packets: &[&[u8]]) {
+    pub fn sends(&mut self, packets: &[&[u8]]) {
         self.ts += 3_000;
         for p in packets {
             self.number(self.seq, p);
@@ -46,12 +46,12 @@ impl Camera {
         self.b.pass(30_000);
     }
 
-    fn number(&mut self, seq: u16, payload: &[u8]) {
+    pub fn number(&mut self, seq: u16, payload: &[u8]) {
         self.publisher.send_rtp(&mut self.b, 96, 5, seq, self.ts, payload);
     }
 
     /// What somebody gets who comes now, while this is sent: (sequence number from the first on, payload).
-    fn seen_by_a_newcomer(&mut self, pictures: &[&[&[u8]]]) -> Vec<(u16, Vec<u8>)> {
+    pub fn seen_by_a_newcomer(&mut self, pictures: &[&[&[u8]]]) -> Vec<(u16, Vec<u8>)> {
         let session = 2 + u64::from(self.seq);
         let mut viewer = self.b.viewer(session, 3_000 + self.seq, 100);
         pictures.iter().for_each(|p| self.sends(p));
