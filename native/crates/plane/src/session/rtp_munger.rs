@@ -30,30 +30,52 @@ pub struct RtpMunger {
 }
 
 /// Cached frames sent at a start or switch are squeezed together in time, as much as they are sent faster than they were
-/// made, so that the receiver neither waits for them nor takes them for delay.
+/// made, so that the receiver neither waits for them nor takes them for delay. No two of them come to lie at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Squeeze {
     /// The source's time from which on nothing is squeezed.
     until: u32,
-    /// What the time before is squeezed into, of what.
+    /// What the time before is squeezed into, of what; besides one tick for each frame up to `live`.
     into: u32,
     of: u32,
+    /// The newest frame that was there at the start, modulo 2^32.
+    live: u32,
     /// The first packet behind all that is squeezed, once it came: timestamps wrap around, and publishers' clocks jump.
     end_seq: u64,
 }
 
+/// What is longer ago by its timestamp (60 s of 90 kHz) is squeezed to where this lies: so much is a jump of the publisher's
+/// clock, or a picture that stood still.
+const MOST_SPAN: u32 = 60 * 90_000;
+/// A frame that is so much newer by its timestamp than a later one (200 ms) was sent out of order.
+const REORDERED: i32 = 18_000;
+
 impl Squeeze {
-    /// From the source's time `from` to `until`; both in RTP ticks. None if there is nothing to squeeze.
-    pub fn new((from, until): (u32, u32), into: u32) -> Option<Squeeze> {
-        let of = until.wrapping_sub(from);
-        (0 < of as i32).then_some(Squeeze { until, into, of, end_seq: u64::MAX })
+    /// From the source's time `from` to `until`; both in RTP ticks, as is `into`. `live`: the newest frame, and how many
+    /// there are from the first one to it. None if there is nothing to squeeze.
+    pub fn new((from, until): (u32, u32), into: u32, (live, frames): (u64, u32)) -> Option<Squeeze> {
+        let of = match until.wrapping_sub(from) as i32 {
+            0 if frames == 0 => return None,
+            span if span > 0 => (span as u32).min(MOST_SPAN),
+            _ => MOST_SPAN,
+        };
+        Some(Squeeze { until, into: into.saturating_sub(frames), of, live: live as u32, end_seq: u64::MAX })
     }
 
     /// How far before `until` a packet comes to lie.
     fn back(&self, p: &Packet) -> Option<u32> {
-        let back = self.until.wrapping_sub(p.ts);
-        let squeezed = p.seq < self.end_seq && 0 < back as i32;
-        squeezed.then(|| (u64::from(back) * u64::from(self.into) / u64::from(self.of)) as u32)
+        if p.seq >= self.end_seq {
+            return None;
+        }
+        let frames = self.live.wrapping_sub(p.frame as u32) as i32;
+        let back = match self.until.wrapping_sub(p.ts) as i32 {
+            back if 0 < back && back as u32 <= self.of => back as u32,
+            _ if frames <= 0 => return None,
+            back if -REORDERED < back && back <= 0 => 0,
+            _ => self.of,
+        };
+        let squeezed = u64::from(back) * u64::from(self.into) / u64::from(self.of);
+        Some(squeezed as u32 + frames.max(0) as u32)
     }
 
     /// The newest packet is sent: from the first one that is not squeezed on, none is.

@@ -240,8 +240,12 @@ impl SendTrack {
             first_seq: at.first_seq,
             seq_offset: self.next.wrapping_sub(at.first_seq),
             ts_offset,
-            squeeze: Squeeze::new((at.ts, live.ts.wrapping_add(ahead)), ahead.max(frames * step))
-                .filter(|_| source.kind == Kind::Video),
+            squeeze: (source.kind == Kind::Video)
+                .then(|| {
+                    let span = (at.ts, live.ts.wrapping_add(ahead));
+                    Squeeze::new(span, ahead.max(frames * step), (live.frame, frames))
+                })
+                .flatten(),
         });
         self.pace = plan.map(|p| p.pace);
         self.progress = Progress::Catching { next: at.first_seq };

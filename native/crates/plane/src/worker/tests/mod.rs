@@ -3,6 +3,7 @@
 mod adoption;
 mod audio_piggyback;
 mod balance;
+mod clock_jumps;
 mod consent;
 mod crowds;
 mod fast_start;
