@@ -88,4 +88,5 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     counters: dict[str, int]
     """How often something was refused or dropped, by reason.
 
-    Of what sources keep for who comes later, this is dropped: `parameter_set_not_kept` (too long, or too many of them)."""
+    Of what sources keep for who comes later, these are dropped: `keyframe_not_kept` (and all since: the rings of all
+    videos have no room for it), `parameter_set_not_kept` (too long, or too many of them)."""

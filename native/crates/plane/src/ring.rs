@@ -34,6 +34,8 @@ pub struct Ring {
     oldest: u64,
     highest: Option<u64>,
     keyframe: Option<Keyframe>,
+    /// Keyframes that were forgotten before a newer one came, since this was asked.
+    lost: u64,
 }
 
 impl Ring {
@@ -49,12 +51,21 @@ impl Ring {
             oldest: 0,
             highest: None,
             keyframe: None,
+            lost: 0,
         }
     }
 
-    /// What the newest keyframe and all since may take.
-    pub fn limit_to(&mut self, bytes: usize) {
+    /// What the newest keyframe and all since may take, from now on.
+    pub fn limit_to(&mut self, now_us: u64, bytes: usize) {
         self.limit = bytes;
+        if self.bytes > bytes {
+            self.forget_before(now_us.saturating_sub(KEEP_US));
+        }
+    }
+
+    /// How many keyframes were forgotten before a newer one came, since this was asked.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     /// What is here, about.
@@ -132,6 +143,7 @@ impl Ring {
         if seq.saturating_sub(self.oldest) > self.slots.len() as u64 {
             self.slots.fill(None);
             (self.bytes, self.oldest) = (0, seq);
+            self.lost += u64::from(self.keyframe.take_if(|k| k.first_seq < seq).is_some());
         }
         while self.oldest < seq {
             self.forget_oldest();
@@ -152,6 +164,7 @@ impl Ring {
         let slot = &mut self.slots[(self.oldest & self.mask) as usize];
         if let Some(p) = slot.take_if(|p| p.seq == self.oldest) {
             self.bytes -= p.payload.len() + OVERHEAD;
+            self.lost += u64::from(self.keyframe.take_if(|k| k.first_seq == self.oldest).is_some());
         }
         self.oldest += 1;
     }
@@ -258,12 +271,28 @@ mod tests {
     #[test]
     fn what_is_kept_for_its_keyframe_is_bounded_in_bytes() {
         let mut ring = Ring::new(64, 64);
-        ring.limit_to(10 * (1_000 + OVERHEAD));
+        ring.limit_to(0, 10 * (1_000 + OVERHEAD));
         for seq in 0..40 {
             ring.insert(at(seq, seq * KEEP_US, 1_000), seq % 30 == 0);
             assert!(ring.bytes() <= 11 * (1_000 + OVERHEAD), "packet {seq}");
             assert_eq!(ring.keyframe().is_some(), !(11..30).contains(&seq), "packet {seq}");
+            assert_eq!(ring.take_lost(), u64::from(seq == 11), "packet {seq}");
         }
+    }
+
+    #[test]
+    fn a_lower_limit_holds_at_once_also_where_nothing_comes() {
+        let mut ring = Ring::new(64, 64);
+        for seq in 0..20 {
+            ring.insert(at(seq, seq, 1_000), seq == 0);
+        }
+        ring.limit_to(KEEP_US / 2, 10_000);
+        assert_eq!(ring.since(0).count(), 20, "what is young may still be repaired");
+        ring.limit_to(9 * KEEP_US, 30_000);
+        assert_eq!((ring.since(0).count(), ring.take_lost()), (20, 0));
+        ring.limit_to(9 * KEEP_US, 10_000);
+        assert!(ring.bytes() <= 10_000);
+        assert_eq!((ring.keyframe(), ring.take_lost()), (None, 1));
     }
 
     #[test]

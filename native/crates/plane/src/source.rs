@@ -332,8 +332,8 @@ impl Source {
     }
 
     /// What was not kept since this was asked, by reason.
-    pub fn take_dropped(&mut self) -> [(&'static str, u64); 1] {
-        [("parameter_set_not_kept", self.sets.take_dropped())]
+    pub fn take_dropped(&mut self) -> [(&'static str, u64); 2] {
+        [("parameter_set_not_kept", self.sets.take_dropped()), ("keyframe_not_kept", self.ring.take_lost())]
     }
 
     /// Figures since the last call, about once a second.

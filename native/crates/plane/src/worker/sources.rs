@@ -9,10 +9,8 @@ use crate::packet::PacketRef;
 use crate::ring;
 use crate::source::{Incoming, Source};
 
-/// What one worker keeps of all videos since their newest keyframes: of 32 and fewer all that a ring takes, of more the less
-/// of each, but never less than `LEAST_CACHE_BYTES`.
+/// What one worker keeps of all videos, beside what came in the last seconds.
 const CACHE_BYTES: usize = 512 << 20;
-const LEAST_CACHE_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Sources {
@@ -96,17 +94,41 @@ impl Sources {
         self.dirty.retain(|d| d.1 != id);
     }
 
-    /// Bounds what the rings keep for old keyframes, all videos together. To be called now and then.
-    pub fn share_cache(&mut self) {
-        let videos = self.by_id.values().filter(|s| s.kind == Kind::Video).count();
-        let share = (CACHE_BYTES / videos.max(1)).clamp(LEAST_CACHE_BYTES, ring::MOST_BYTES);
-        self.by_id.values_mut().for_each(|s| s.ring.limit_to(share));
+    /// Bounds what the rings keep for old keyframes, all videos together, however many there are. Call it once a second.
+    ///
+    /// Where all have room, each may have as much as a ring takes. Where they don't, none that needs less has to make room
+    /// for one that needs more.
+    pub fn share_cache(&mut self, now_us: u64) {
+        self.share(now_us, CACHE_BYTES);
+    }
+
+    fn share(&mut self, now_us: u64, most: usize) {
+        let videos = || self.by_id.values().filter(|s| s.kind == Kind::Video);
+        // By the time of the next look at them, a second's packets have come.
+        let needs = videos().map(|s| s.ring.bytes() + (s.rate_bps() / 8) as usize).collect();
+        let share = fair_share(needs, most).min(ring::MOST_BYTES);
+        self.by_id.values_mut().for_each(|s| s.ring.limit_to(now_us, share));
     }
 
     /// How many sources there are, and how many of them have new packets.
     pub fn len(&self) -> (usize, usize) {
         (self.by_id.len(), self.dirty.len())
     }
+}
+
+/// The most that each may have so that all together have no more than `most`, if none takes more than it needs (max-min
+/// fairness).
+fn fair_share(mut needs: Vec<usize>, most: usize) -> usize {
+    needs.sort_unstable();
+    let mut left = most;
+    for (i, need) in needs.iter().enumerate() {
+        let share = left / (needs.len() - i);
+        if *need > share {
+            return share;
+        }
+        left -= need;
+    }
+    usize::MAX
 }
 
 fn count(dropped: &mut BTreeMap<&'static str, u64>, more: impl IntoIterator<Item = (&'static str, u64)>) {
@@ -183,6 +205,83 @@ mod tests {
     fn ingest(s: &mut Sources, shared: &Shared, id: u64, seq: u16) -> bool {
         let packet = Incoming { seq, ts: 0, marker: true, carried: Default::default(), payload: &[1] };
         s.feeding(id).unwrap().ingest(1, packet, shared)
+    }
+
+    #[test]
+    fn nobody_makes_room_for_who_needs_more() {
+        assert_eq!(fair_share(vec![], 12), usize::MAX);
+        assert_eq!(fair_share(vec![3, 9], 12), usize::MAX);
+        assert_eq!(fair_share(vec![9, 3, 9], 12), 4, "what one leaves over is the others'");
+        assert_eq!(fair_share(vec![1, 30, 2, 30], 23), 10);
+        for _ in 0..200 {
+            let (needs, most) = ((0..fastrand::usize(..40)).map(|_| fastrand::usize(..99)), fastrand::usize(..999));
+            let needs: Vec<usize> = needs.collect();
+            let share = fair_share(needs.clone(), most);
+            let taken: usize = needs.iter().map(|n| (*n).min(share)).sum();
+            assert!(taken <= most && (share == usize::MAX || taken + needs.len() > most));
+        }
+    }
+
+    const KEYFRAME: &[u8] = &[0x10, 0, 0, 0, 0x9d, 1, 0x2a, 64, 1, 240, 0];
+
+    /// Videos of which one half takes 64 packets a second, and the other half one.
+    struct Videos {
+        s: Sources,
+        shared: Shared,
+        now: u64,
+        seq: u16,
+    }
+
+    impl Videos {
+        const ALL: u64 = 24;
+        const HALF: u64 = 12;
+        /// Each of the first half takes 1.1 MiB in 14 s.
+        const MOST: usize = 8 << 20;
+
+        fn new() -> Self {
+            let ids: Vec<(u64, Kind)> = (0..Self::ALL).map(|id| (id, Kind::Video)).collect();
+            let mut s = with(&ids);
+            s.iter_mut().for_each(|s| s.codec = Codec::Vp8);
+            Videos { s, shared: shared(), now: 1_000_000, seq: 0 }
+        }
+
+        /// Lets them go on for so many seconds from a keyframe of each, and looks at them after each second.
+        fn pass(&mut self, seconds: u16) {
+            let (keyframe, delta) = ([KEYFRAME, &[0; 1_100]].concat(), vec![0; 1_100]);
+            for second in 0..seconds {
+                for id in 0..Self::ALL {
+                    for n in 0..if id < Self::HALF { 64 } else { 1 } {
+                        let payload = if second + n == 0 { &keyframe[..] } else { &delta };
+                        let (seq, ts) = (self.seq + n, self.now as u32);
+                        let p = Incoming { seq, ts, marker: true, carried: Default::default(), payload };
+                        let Some(mut feeding) = self.s.feeding(id) else { continue };
+                        feeding.ingest(self.now, p, &self.shared);
+                        feeding.source.pending.clear();
+                    }
+                }
+                self.seq += 64;
+                self.now += 1_000_000;
+                self.s.share(self.now, Self::MOST);
+                let kept: usize = self.s.iter().map(|s| s.ring.bytes()).sum();
+                assert!(kept <= Self::MOST, "{} KiB", kept >> 10);
+            }
+        }
+
+        fn with_a_keyframe(&self, ids: std::ops::Range<u64>) -> usize {
+            ids.filter(|id| self.s.get(*id).is_some_and(|s| s.ring.keyframe().is_some())).count()
+        }
+    }
+
+    #[test]
+    fn all_videos_together_keep_no_more_than_the_bound_and_those_that_need_little_keep_all() {
+        let mut v = Videos::new();
+        v.pass(14);
+        assert_eq!((v.with_a_keyframe(0..12), v.with_a_keyframe(12..24)), (0, 12));
+        assert_eq!(v.s.take_dropped(), [("keyframe_not_kept", 12)].into());
+        (0..6).for_each(|id| drop(v.s.remove(id)));
+        v.pass(14);
+        assert_eq!((v.with_a_keyframe(6..12), v.with_a_keyframe(12..24)), (6, 12), "the others have their room");
+        assert_eq!(v.s.take_dropped(), [].into());
     }
 
     #[test]

@@ -379,6 +379,6 @@ impl Worker {
         for (id, clock) in guessed {
             self.pass_clock(id, clock);
         }
-        self.sources.share_cache();
+        self.sources.share_cache(now_us);
     }
 }
