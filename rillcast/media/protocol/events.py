@@ -81,6 +81,8 @@ class SourceSilent(msgspec.Struct, frozen=True, kw_only=True, tag="source_silent
     silence."""
 
     source: SourceId
+    frame_interval_ms: int = 1000
+    """The longest time between two of its pictures lately, by the publisher's clock. 1000 before there were some."""
 
 
 class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_switched"):

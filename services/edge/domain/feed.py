@@ -37,6 +37,8 @@ class Feed:
         """The time at which its very first packet came."""
         self.flows_since: float | None = now
         """The time since which its packets come without a longer pause; None while they don't."""
+        self.missed_at = math.inf
+        """The time from which on a pause that has begun is longer than two of its pictures are apart."""
         self.lost_at = -math.inf
         """The time at which a parent fell silent the last time."""
         self.owner_gone = False

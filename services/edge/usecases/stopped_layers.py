@@ -2,7 +2,8 @@
 uplink or processor falls short. The edge sees that itself: the record of the stream says it seconds later.
 
 The frames of all layers come together. So a layer without a packet for a while is stopped only if another one has had
-packets meanwhile, and not when the publisher has paused, or sends a frame each second.
+packets meanwhile, and not when the publisher has paused, or sends a frame each second. Nor has a layer of few frames
+beside faster ones stopped while it is as slow as before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from services.edge.ports import Clock
 SURE_S = 0.6
 """For so long another layer has to have packets after a pause: longer than it takes to be silent itself. So layers with
 a picture each second, which come one after the other, have stopped at no time."""
+SILENT_S = 0.5
+"""For so long no packet has come when `SourceSilent` comes."""
+MISSED_INTERVALS = 2
+"""A layer without a packet for so many times the longest interval of its pictures has stopped."""
 
 
 class StoppedLayers:
@@ -47,9 +52,10 @@ class StoppedLayers:
     def on_event(self, event: Event) -> None:
         """Take in an event of the plane."""
         match event:
-            case SourceSilent(source=source):
+            case SourceSilent(source=source, frame_interval_ms=interval_ms):
                 if (feed := self._feed_of(source)) and feed.track.kind is MediaKind.VIDEO:
-                    feed.flows_since = None
+                    more_s = max(0.0, MISSED_INTERVALS * interval_ms / 1000 - SILENT_S)
+                    feed.flows_since, feed.missed_at = None, self._clock() + more_s
                     self._known.setdefault(feed.key, frozenset())
                     self._on_news(feed.key)
             case SourceStarted(source=source):
@@ -63,9 +69,7 @@ class StoppedLayers:
         if key not in self._known:
             return frozenset()
         feeds = self._feeds_of(key)
-        return frozenset(
-            feed.track.track for feed in feeds if feed.flows_since is None and self._others_flow(feed, feeds)
-        )
+        return frozenset(feed.track.track for feed in feeds if self._is_missed(feed) and self._others_flow(feed, feeds))
 
     def tick(self) -> None:
         """Let time pass. Call several times a second."""
@@ -78,6 +82,9 @@ class StoppedLayers:
             if more := stopped - before:
                 metrics.LAYERS_STOPPED.inc(len(more))
                 self._on_news(key)
+
+    def _is_missed(self, feed: Feed) -> bool:
+        return feed.flows_since is None and feed.missed_at <= self._clock()
 
     def _others_flow(self, feed: Feed, feeds: list[Feed]) -> bool:
         since = self._clock() - SURE_S

@@ -60,9 +60,9 @@ def asked_for(world: World) -> TrackId | None:
     return next((track for track in fed(world) if world.source_of(track) == source), None)
 
 
-def silent(world: World, *tracks: TrackId) -> None:
+def silent(world: World, *tracks: TrackId, interval_ms: int = 33) -> None:
     for track in tracks:
-        world.plane.emit(protocol.SourceSilent(source=world.source_of(track)))
+        world.plane.emit(protocol.SourceSilent(source=world.source_of(track), frame_interval_ms=interval_ms))
 
 
 async def test_viewers_of_a_layer_that_stops_are_sent_another_one_at_once(world: World) -> None:
@@ -144,6 +144,50 @@ async def test_layers_with_a_picture_each_second_have_stopped_at_no_time(world: 
     assert metrics.LAYERS_STOPPED._value.get() == counted
 
 
+@pytest.mark.parametrize("interval_ms", [600, 1000, 2500, 5000])
+async def test_a_slow_layer_beside_a_fast_one_stops_at_no_time(world: World, interval_ms: int) -> None:
+    await watching_the_best(world)
+    before, counted = world.plane.of(protocol.SwitchSource), metrics.LAYERS_STOPPED._value.get()
+
+    for _ in range(10):
+        await world.pass_time(0.5, step_s=0.05)
+        silent(world, HIGH.track, interval_ms=interval_ms)
+        await world.pass_time(interval_ms / 1000 - 0.5, step_s=0.05)
+        world.plane.emit(protocol.SourceStarted(source=world.source_of(HIGH.track)))
+
+    assert world.plane.of(protocol.SwitchSource) == before
+    assert metrics.LAYERS_STOPPED._value.get() == counted
+
+
+async def test_a_slow_layer_that_comes_no_more_has_stopped_after_two_of_its_pictures(world: World) -> None:
+    await watching_the_best(world)
+    counted = metrics.LAYERS_STOPPED._value.get()
+
+    silent(world, HIGH.track, interval_ms=1000)
+    await world.pass_time(1.4, step_s=0.05)
+    assert metrics.LAYERS_STOPPED._value.get() == counted
+    await world.pass_time(0.2, step_s=0.05)
+
+    assert asked_for(world) == LOW.track
+    assert metrics.LAYERS_STOPPED._value.get() == counted + 1
+
+
+async def test_a_slow_layer_is_no_witness_that_a_fast_one_has_stopped(world: World) -> None:
+    """A publisher that pauses: the layer of few pictures is silent later than the other one."""
+    await watching_the_best(world)
+    before = world.plane.of(protocol.SwitchSource)
+
+    for _ in range(5):
+        world.plane.emit(protocol.SourceStarted(source=world.source_of(HIGH.track)))
+        await world.pass_time(0.3, step_s=0.05)
+        silent(world, LOW.track)
+        await world.pass_time(0.2, step_s=0.05)
+        silent(world, HIGH.track, interval_ms=1000)
+        await world.pass_time(5.0, step_s=0.05)
+
+    assert world.plane.of(protocol.SwitchSource) == before
+
+
 async def test_when_a_layer_and_the_next_one_stop_together_a_third_one_is_looked_at(begin: Begin) -> None:
     lowest = msgspec.structs.replace(LOW, track=TrackId("v0.q"), rid="q", height=180, bitrate_bps=150_000)
     world = await begin()
@@ -166,7 +210,7 @@ async def test_silence_of_a_sound_or_of_what_is_not_known_means_nothing(world: W
     before = world.plane.of(protocol.SwitchSource)
 
     silent(world, AUDIO.track)
-    world.plane.emit(protocol.SourceSilent(source=protocol.SourceId(999)))
+    world.plane.emit(protocol.SourceSilent(source=protocol.SourceId(999), frame_interval_ms=33))
     await world.pass_time(1.0)
 
     assert world.plane.of(protocol.SwitchSource) == before

@@ -74,9 +74,11 @@ pub enum Event {
     SourceStarted {
         source: u64,
     },
-    /// A relayed video had no packet for a while. Once per silence.
+    /// A relayed video had no packet for half a second; its pictures have been as far apart as this lately, by the
+    /// publisher's clock. Once per silence.
     SourceSilent {
         source: u64,
+        frame_interval_ms: u64,
     },
     SourceStats(SourceStats),
     SessionStats(SessionStats),

@@ -21,6 +21,7 @@ use keyframe_requests::KeyframeRequests;
 use numbers::Numbers;
 pub use parameter_sets::ParameterSets;
 use resume::Resume;
+use silence::FrameInterval;
 
 /// Where a source's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,7 @@ pub struct Source {
     last_frame: u64,
     pub last_arrival_us: u64,
     silence_told: bool,
+    interval: FrameInterval,
     jitter: Jitter,
     stats: Stats,
 }
@@ -152,6 +154,7 @@ impl Source {
             last_frame: 0,
             last_arrival_us: 0,
             silence_told: false,
+            interval: FrameInterval::new(clock_rate),
             jitter: Jitter::default(),
             stats: Stats::default(),
         }
@@ -223,7 +226,7 @@ impl Source {
             return None;
         }
         let ts = p.ts.wrapping_add(self.ts_offset);
-        let newest_frame = self.last_frame;
+        let (newest_frame, before) = (self.last_frame, self.last_ts);
         let frame = self.frame_of(seq, ts);
         let info = codec::inspect(self.codec, p.payload);
         let (seq, starts_keyframe, set_part) = self.with_sets(now_us, fed, (seq, ts, frame), &p, &info);
@@ -239,6 +242,7 @@ impl Source {
         self.jitter.on_packet(now_us, ts, self.clock_rate);
         if frame > newest_frame {
             self.guess_clock(now_us, ts, wall_ntp);
+            self.interval.on_frame(if newest_frame > 0 { ts.wrapping_sub(before) } else { self.clock_rate });
         }
         let packet = Arc::new(Packet {
             seq,

@@ -73,8 +73,8 @@ impl Worker {
                 }
             }
             keyframes.extend(s.take_keyframe_request(now_us).then_some((s.id, s.feed)));
-            if s.falls_silent(now_us) {
-                self.shared.events.push(Event::SourceSilent { source: s.id });
+            if let Some(frame_interval_ms) = s.falls_silent(now_us) {
+                self.shared.events.push(Event::SourceSilent { source: s.id, frame_interval_ms });
             }
         }
         for (id, feed, seqs) in asked {

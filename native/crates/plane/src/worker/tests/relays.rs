@@ -226,7 +226,7 @@ fn a_parent_that_has_forgotten_the_beginning_and_has_no_keyframe_begins_with_wha
 fn told(child: &Bench) -> (usize, usize) {
     let count = |is: fn(&Event) -> bool| child.events.iter().filter(|e| is(e)).count();
     (
-        count(|e| matches!(e, Event::SourceSilent { source: 300 })),
+        count(|e| matches!(e, Event::SourceSilent { source: 300, .. })),
         count(|e| matches!(e, Event::SourceStarted { source: 300 })),
     )
 }
@@ -285,4 +285,22 @@ fn a_child_that_begins_does_not_flood_its_first_viewer() {
     assert!(first_ms <= 300, "{first_ms} ms");
     assert!(first_ms > 0);
     assert!(most < 60_000, "{most} bytes in 5 ms");
+}
+
+#[test]
+fn with_a_silence_it_is_told_how_far_apart_the_pictures_are_also_to_who_has_just_come() {
+    for (ms, expected) in [(33u64, 33..50), (1_000, 1_000..1_001), (2_500, 2_500..2_501)] {
+        let mut link = Link::new();
+        for number in 0..(8_000 / ms).min(30) {
+            let payload = if number == 0 { KEYFRAME } else { DELTA };
+            link.parent.push(100, number as u16, (number * ms * 90) as u32, payload);
+            link.parent.pass(ms * 1_000 / TICK_US * TICK_US);
+        }
+        link.pass(700_000);
+        let told = link.child.events.iter().find_map(|e| match e {
+            Event::SourceSilent { source: 300, frame_interval_ms } => Some(*frame_interval_ms),
+            _ => None,
+        });
+        assert!(told.is_some_and(|t| expected.contains(&t)), "{ms} ms apart: {told:?}");
+    }
 }
