@@ -89,4 +89,5 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats")
     """How often something was refused or dropped, by reason.
 
     Of what sources keep for who comes later, these are dropped: `keyframe_not_kept` (and all since: the rings of all
-    videos have no room for it), `parameter_set_not_kept` (too long, or too many of them)."""
+    videos have no room for it), `parameter_set_not_kept` (too long, or too many of them). `sender_reports_set_aside`: a
+    publisher's sender reports contradict each other or came no more, so that the arrival of packets tells its clock."""

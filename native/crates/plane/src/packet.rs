@@ -68,6 +68,27 @@ impl Clock {
         (ntp, self.rtp.wrapping_add(ticks(elapsed, clock_rate)))
     }
 
+    /// The NTP time of what has this RTP time.
+    pub fn ntp_of(&self, rtp: u32, clock_rate: u32) -> u64 {
+        let ticks = i128::from(rtp.wrapping_sub(self.rtp) as i32);
+        self.ntp.wrapping_add(((ticks << 32) / i128::from(clock_rate.max(1))) as u64)
+    }
+
+    /// Returns the same clock, later by so many µs.
+    pub fn later(self, us: i64) -> Clock {
+        if us == 0 {
+            return self;
+        }
+        Clock { ntp: self.ntp.wrapping_add(((i128::from(us) << 32) / 1_000_000) as u64), ..self }
+    }
+
+    /// How much later than by another clock it is, in µs, when the track is where it is at `now_us`.
+    pub fn ahead_of(&self, other: &Clock, now_us: u64, clock_rate: u32) -> i64 {
+        let (ntp, rtp) = self.at(now_us, clock_rate);
+        let ahead = ntp.wrapping_sub(other.ntp_of(rtp, clock_rate)) as i64;
+        ((i128::from(ahead) * 1_000_000) >> 32) as i64
+    }
+
     /// RTP time of this source at the NTP time `ntp`.
     pub fn rtp_at_ntp(&self, ntp: u64, clock_rate: u32) -> u32 {
         let delta = ntp.wrapping_sub(self.ntp) as i64;
@@ -98,6 +119,20 @@ mod tests {
         let c = Clock { ntp: 5 << 32, rtp: 1000, at_us: 10 };
         assert_eq!(c.at(1_000_010, 90_000), (6 << 32, 91_000));
         assert_eq!(c.rtp_at_ntp(4 << 32, 90_000), 1000u32.wrapping_sub(90_000));
+        assert_eq!(c.ntp_of(1000u32.wrapping_sub(90_000), 90_000), 4 << 32);
+        assert_eq!(c.ntp_of(7, 0), c.ntp.wrapping_add((-993i64 as u64) << 32));
+    }
+
+    #[test]
+    fn clocks_of_one_track_are_compared_wherever_their_times_begin() {
+        let c = Clock { ntp: 5 << 32, rtp: u32::MAX - 10, at_us: 10 };
+        let same = Clock { ntp: 8 << 32, rtp: c.rtp.wrapping_add(3 * 8_000), at_us: 99 };
+        for (us, other) in [(0, c), (1_500_000, c), (-1_500_000, same)] {
+            let ahead = c.later(us).ahead_of(&other, 7_000_000, 8_000);
+            assert!((ahead - us).abs() <= 125, "{ahead} and {us}");
+        }
+        let (first, last) = (Clock { ntp: 0, ..c }, Clock { ntp: u64::MAX, ..c });
+        assert!((-1..=0).contains(&last.ahead_of(&first, 10, 8_000)), "times wrap around");
     }
 
     #[test]

@@ -15,11 +15,11 @@ use crate::layers::{Layer, LayerCount, ALL};
 use crate::nack::NackTracker;
 use crate::packet::{ticks, Carried, Clock, Packet, PacketRef};
 use crate::ring::Ring;
-use arrivals::Arrivals;
-use clock::Known;
+use clock::FeedClock;
 use keyframe_requests::KeyframeRequests;
 use numbers::Numbers;
 pub use parameter_sets::ParameterSets;
+pub use reports::{judge, Verdict};
 use resume::Resume;
 use silence::FrameInterval;
 
@@ -93,10 +93,7 @@ pub struct Source {
     joined: bool,
     /// While packets of another parent come that may have come before.
     resuming: Option<Resume>,
-    clock_is: Known,
-    /// A sender report that came before the first packet, with the feed's own timestamp.
-    early_clock: Option<Clock>,
-    arrivals: Arrivals,
+    feed_clock: FeedClock,
     joined_us: u64,
     numbers: Numbers,
     pub sets: ParameterSets,
@@ -143,9 +140,7 @@ impl Source {
             rate: Rate::default(),
             joined: false,
             resuming: None,
-            clock_is: Known::Not,
-            early_clock: None,
-            arrivals: Arrivals::default(),
+            feed_clock: FeedClock::default(),
             joined_us: 0,
             numbers: Numbers::default(),
             sets: ParameterSets::default(),
@@ -182,10 +177,7 @@ impl Source {
         self.feed = feed;
         self.joined = false;
         self.resuming = None;
-        if self.clock_is == Known::Reported {
-            self.clock_is = Known::Before;
-        }
-        self.early_clock = None;
+        self.leave_clock();
         self.requests.restart();
         self.nack.restart();
         self.sets.restart(self.codec);
@@ -382,6 +374,7 @@ mod keyframe_requests;
 mod numbers;
 mod own_packets;
 mod parameter_sets;
+mod reports;
 mod resume;
 mod silence;
 #[cfg(test)]

@@ -8,6 +8,10 @@ use crate::packet::{ticks, Clock};
 
 /// The earliest frame is looked for in spans of this length, the present one and the one before.
 const SPAN_US: u64 = 5_000_000;
+/// Frames that come so much later than the earliest one, for so long, are of a clock that went back. What a link held back
+/// comes in a burst, by the end of which nothing is late.
+const FAR_US: i64 = 2_000_000;
+const FAR_FOR_US: u64 = 1_000_000;
 
 /// The frames of one feed, as they came.
 #[derive(Debug, Default)]
@@ -17,6 +21,8 @@ pub struct Arrivals {
     /// How much later than by its timestamp the earliest frame of a span came, in µs against the first frame: of the
     /// present span, and of the one before.
     earliest_us: [Option<i64>; 2],
+    /// Since when frames are far too late.
+    far_since_us: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,11 @@ impl Arrivals {
         *present = Some(present.map_or(late_us, |e| e.min(late_us)));
         let earliest_us = self.earliest_us.iter().flatten().min().copied().unwrap_or(late_us);
         let since_us = (late_us - earliest_us).max(0) as u64;
+        self.far_since_us = (late_us - earliest_us > FAR_US).then(|| self.far_since_us.unwrap_or(now_us));
+        if self.far_since_us.is_some_and(|far_us| now_us >= far_us + FAR_FOR_US) {
+            *self = Arrivals::default();
+            return self.on_frame(now_us, ts, clock_rate, ntp);
+        }
         Clock { ntp, rtp: ts.wrapping_add(ticks(since_us, clock_rate)), at_us: now_us }
     }
 }
@@ -87,6 +98,21 @@ mod tests {
         for drift in [-300e-6, 300e-6] {
             assert!(off_ms(drift, 20, 0) < 10.0, "{drift}: {}", off_ms(drift, 20, 0));
         }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_followed_within_a_second_and_a_burst_is_not() {
+        let mut a = Arrivals::default();
+        let mut at = |ms: u64, ts_ms: u64| {
+            let clock = a.on_frame(1_000_000 + ms * 1_000, 4_000_000 + ts_ms as u32 * 90, RATE, 0);
+            i64::from((clock.rtp - 4_000_000) / 90) - ms as i64
+        };
+        (10_000..20_000).step_by(100).for_each(|ms| assert_eq!(at(ms, ms), 0));
+        (20_000..24_000).step_by(100).for_each(|ms| assert_eq!(at(24_000, ms), 0, "a burst of four seconds"));
+        (24_000..30_000).step_by(100).for_each(|ms| assert_eq!(at(ms, ms), 0));
+        let back: Vec<i64> = (30_000..34_000).step_by(100).map(|ms| at(ms, ms - 9_000)).collect();
+        assert_eq!((back[0], back[9], back[11]), (0, 0, -9_000));
+        assert!(back[11..].iter().all(|b| *b == -9_000), "{back:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Incoming, Source};
 use crate::config::Kind;
-use crate::packet::{Clock, PacketRef};
+use crate::packet::PacketRef;
 
 /// How much of a sound is worth catching up on: what came while Python was being asked.
 const HANDED_AUDIO_US: u64 = 100_000;
@@ -35,11 +35,5 @@ impl Source {
             packet: p.clone(),
         };
         packets.map(fed).collect()
-    }
-
-    /// What the feed's sender report said of its clock, if there was one.
-    pub fn clock_as_fed(&self) -> Option<Clock> {
-        let seen = self.clock.filter(|_| self.clock_is_reported());
-        seen.map(|c| Clock { rtp: c.rtp.wrapping_sub(self.ts_offset), ..c })
     }
 }

@@ -22,7 +22,7 @@ impl Worker {
     fn adopt_feed(&mut self, now_us: u64, adopted: &AdoptedFeed) {
         let Some(from) = self.sources.get_mut(adopted.from) else { return };
         let (feed, codec, interval_us) = (from.feed, from.codec, from.keyframe_interval_us);
-        let (packets, clock, sets) = (from.as_fed(now_us), from.clock_as_fed(), from.sets.clone());
+        let (packets, clock, sets) = (from.as_fed(now_us), from.last_report(), from.sets.clone());
         from.feed = Feed::None;
         self.remove_source(adopted.from);
         if let Feed::Session { slot, track, encoding } = feed {
@@ -39,6 +39,9 @@ impl Worker {
         }
         if let Some(c) = clock {
             self.source_clock(c.at_us, adopted.source, c.ntp, c.rtp);
+        }
+        if let Feed::Session { slot, .. } = feed {
+            self.judge_clocks(now_us, slot);
         }
     }
 }

@@ -8,7 +8,6 @@ use super::Worker;
 use crate::config::Kind;
 use crate::egress::{Egress, Path, Remote, Sock, MAX_DATAGRAM};
 use crate::events::Event;
-use crate::packet::Clock;
 use crate::session::paths::owner_of;
 use crate::session::recv::carried;
 use crate::session::send::Moment;
@@ -250,6 +249,7 @@ impl Worker {
                 let Some(route) = session.routes.get(*ssrc) else { return };
                 let id = session.recv[route.track].config.encodings[route.encoding].source;
                 self.source_clock(now_us, id, *ntp, *rtp_ts);
+                self.judge_clocks(now_us, slot);
             }
             rtcp::Packet::Rr { reports, .. } => {
                 for r in reports.clone() {
@@ -285,27 +285,6 @@ impl Worker {
             self.sessions[slot].send.iter().find(|t| t.config.ssrc == media).and_then(|t| t.target.or(t.source));
         if let Some(s) = source.and_then(|id| self.sources.get_mut(id)) {
             s.keyframe_wanted = true;
-        }
-    }
-
-    /// A sender report of a source's feed.
-    pub(super) fn source_clock(&mut self, now_us: u64, id: u64, ntp: u64, rtp_ts: u32) {
-        let Some(source) = self.sources.get_mut(id) else { return };
-        if let Some(clock) = source.on_sender_report(now_us, ntp, rtp_ts) {
-            self.pass_clock(id, clock);
-        }
-    }
-
-    /// What is known of a source's clock now, to mirrors and taps.
-    pub(super) fn pass_clock(&mut self, id: u64, clock: Clock) {
-        let Some(source) = self.sources.get(id) else { return };
-        for w in &source.mirrors {
-            if self.shared.mailboxes[*w].post(crate::mailbox::Mail::MirrorClock { source: id, clock }).is_err() {
-                self.counters.add("mirror_overflow");
-            }
-        }
-        if source.tapped {
-            self.shared.events.push(Event::ClockSeen { source: id, ntp: clock.ntp, rtp_ts: clock.rtp });
         }
     }
 

@@ -4,6 +4,7 @@
 mod adoption;
 mod audio_piggyback;
 mod bandwidth_probe;
+mod clocks;
 mod commands;
 mod cross_worker;
 mod failure;

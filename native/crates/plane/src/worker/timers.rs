@@ -272,6 +272,7 @@ impl Worker {
         if stalls && !s.send.is_empty() {
             self.counters.add("viewer_stalled");
         }
+        self.judge_clocks(now_us, slot);
         self.session_stats(now_us, slot);
         self.send_reports(now_us, slot, out);
     }
@@ -324,10 +325,9 @@ impl Worker {
                 if let Some(est) = &mut s.estimator {
                     est.on_loss(now_us, f32::from(fraction_lost) / 256.0);
                 }
-                let (last_sr, delay_last_sr) =
-                    source.clock.filter(|_| source.clock_is_reported()).map_or((0, 0), |c| {
-                        ((c.ntp >> 16) as u32, (now_us.saturating_sub(c.at_us) * 65_536 / 1_000_000) as u32)
-                    });
+                let (last_sr, delay_last_sr) = source.last_report().map_or((0, 0), |c| {
+                    ((c.ntp >> 16) as u32, (now_us.saturating_sub(c.at_us) * 65_536 / 1_000_000) as u32)
+                });
                 reports.push(rtcp::Report {
                     ssrc: *ssrc,
                     fraction_lost,
@@ -374,7 +374,7 @@ impl Worker {
         let mut guessed = vec![];
         for s in self.sources.iter_mut().filter(|s| !matches!(s.feed, Feed::Mirror { .. })) {
             self.shared.events.push(Event::SourceStats(s.take_stats(now_us, interval)));
-            guessed.extend(s.clock.filter(|_| !s.clock_is_reported()).map(|c| (s.id, c)));
+            guessed.extend(s.clock.filter(|_| s.clock_moves()).map(|c| (s.id, c)));
         }
         for (id, clock) in guessed {
             self.pass_clock(id, clock);

@@ -11,9 +11,9 @@ use crate::worker::TICK_US;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 const HOPS: usize = 3;
-const VIDEO: Track =
+pub const VIDEO: Track =
     Track { source: 100, ssrc: 5, payload_type: 96, rate: 90_000, kind: Kind::Video, codec: "VP8", late_us: 40_000 };
-const AUDIO: Track =
+pub const AUDIO: Track =
     Track { source: 101, ssrc: 15, payload_type: 111, rate: 48_000, kind: Kind::Audio, codec: "opus", late_us: 5_000 };
 /// The publisher's crystal, against everybody else's.
 const DRIFT: f64 = 200e-6;
@@ -22,7 +22,7 @@ const NTP_BEGAN: u64 = 50 << 32;
 const BOUND_S: f64 = 0.002;
 
 #[derive(Clone, Copy, PartialEq)]
-struct Track {
+pub struct Track {
     source: u64,
     ssrc: u32,
     payload_type: u8,
@@ -87,20 +87,20 @@ fn relay_ssrc(track: Track, hop: usize) -> u32 {
 }
 
 /// An origin with a publisher, and edges of which each feeds the next one; at the last one there is a viewer.
-struct Chain {
-    nodes: Vec<Bench>,
+pub struct Chain {
+    pub nodes: Vec<Bench>,
     publisher: Peer,
     viewer: Peer,
     /// Towards the viewer, by hop: when it arrives, and what.
     under_way: Vec<VecDeque<(u64, Vec<u8>)>>,
-    passed_us: u64,
+    pub passed_us: u64,
     numbers: BTreeMap<u32, u16>,
     /// When each packet was captured, by track and number.
     captured_s: BTreeMap<(u32, u16), f64>,
 }
 
 impl Chain {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut nodes: Vec<Bench> = (0..=HOPS).map(|_| Bench::new()).collect();
         let publisher = nodes[0].join(1, 1001, vec![VIDEO.received(), AUDIO.received()], vec![]);
         for hop in 0..HOPS {
@@ -130,32 +130,47 @@ impl Chain {
     }
 
     /// By the clock of the publisher.
-    fn at_s(&self) -> f64 {
+    pub fn at_s(&self) -> f64 {
         self.passed_us as f64 / 1e6 * (1.0 + DRIFT)
     }
 
-    fn send(&mut self, t: Track) {
+    pub fn send(&mut self, t: Track) {
         self.send_late(t, 0.0);
     }
 
     /// What was captured so long before.
-    fn send_late(&mut self, t: Track, late_s: f64) {
-        let (at_s, number) = (self.at_s() - late_s, self.numbers.entry(t.ssrc).or_default());
+    pub fn send_late(&mut self, t: Track, late_s: f64) {
+        self.send_as(t, self.at_s() - late_s, 0.0);
+    }
+
+    /// What is captured now, with a timestamp that is moved by so much.
+    pub fn send_moved(&mut self, t: Track, moved_s: f64) {
+        self.send_as(t, self.at_s(), moved_s);
+    }
+
+    fn send_as(&mut self, t: Track, at_s: f64, moved_s: f64) {
+        let number = self.numbers.entry(t.ssrc).or_default();
         *number += 1;
         let mut payload = if t == VIDEO { KEYFRAME.to_vec() } else { vec![0xf8, 1, 2] };
         payload.extend(number.to_be_bytes());
         self.captured_s.insert((t.ssrc, *number), at_s);
-        self.publisher.send_rtp(&mut self.nodes[0], t.payload_type, t.ssrc, *number, t.ts(at_s), &payload);
+        let ts = t.ts(at_s).wrapping_add((moved_s * f64::from(t.rate)) as i64 as u32);
+        self.publisher.send_rtp(&mut self.nodes[0], t.payload_type, t.ssrc, *number, ts, &payload);
     }
 
     fn report(&mut self, t: Track) {
+        self.report_by(t, 0.0);
+    }
+
+    /// By a wall clock that is so many seconds ahead.
+    pub fn report_by(&mut self, t: Track, ahead_s: f64) {
         let (at_s, mut packet) = (self.at_s(), vec![]);
-        let ntp = NTP_BEGAN + (at_s * (1u64 << 32) as f64) as u64;
+        let ntp = NTP_BEGAN.wrapping_add(((at_s + ahead_s) * (1u64 << 32) as f64) as i64 as u64);
         rtcp::write_sr(&mut packet, t.ssrc, ntp, t.ts(at_s), 1, 1, &[]);
         self.publisher.send_rtcp(&mut self.nodes[0], packet);
     }
 
-    fn tick(&mut self) {
+    pub fn tick(&mut self) {
         self.passed_us += TICK_US;
         self.nodes.iter_mut().for_each(|n| n.pass(TICK_US));
         for hop in 0..HOPS {
@@ -181,16 +196,21 @@ impl Chain {
 
 /// What a browser does: by the newest report of each track, the time at which a packet was captured.
 #[derive(Default)]
-struct Player {
+pub struct Player {
     reports: BTreeMap<u32, (u64, u32)>,
     /// By track, how far its newest packet is from where it belongs.
     errors_s: BTreeMap<u32, f64>,
-    worst_s: f64,
-    compared: usize,
+    pub worst_s: f64,
+    pub compared: usize,
 }
 
 impl Player {
-    fn take(&mut self, chain: &mut Chain, compares: bool) {
+    /// By how much the picture is shown too late against the sound.
+    pub fn apart_s(&self) -> Option<f64> {
+        Some(self.errors_s.get(&VIDEO.ssrc)? - self.errors_s.get(&AUDIO.ssrc)?)
+    }
+
+    pub fn take(&mut self, chain: &mut Chain, compares: bool) {
         let (media, control) = chain.viewer.received(&mut chain.nodes[HOPS]);
         for packet in control.iter().flat_map(|c| rtcp::packets(c).flatten()) {
             if let rtcp::Packet::Sr { ssrc, ntp, rtp_ts, .. } = packet {

@@ -13,6 +13,7 @@ mod hostile;
 mod keyframes;
 mod layers;
 mod lip_sync;
+mod lip_sync_reports;
 mod lives;
 mod machine;
 mod nomination;
