@@ -83,9 +83,7 @@ def md5(password: str) -> str:
 
 def page(c: WireCluster) -> httpx.AsyncClient:
     """A page of this server, in a browser."""
-    http = c.stranger(headers={"Origin": f"http://127.0.0.1:{c.port}", "Sec-Fetch-Site": "same-origin"})
-    http.timeout = httpx.Timeout(60)
-    return http
+    return c.stranger(headers={"Origin": f"http://127.0.0.1:{c.port}", "Sec-Fetch-Site": "same-origin"})
 
 
 async def sign_in(http: httpx.AsyncClient, email: str = "admin", password: str = PASSWORD) -> str:

@@ -56,7 +56,7 @@ class WireCluster(Cluster):
         return shown
 
     def stranger(self, **options: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5, **options)
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60, **options)
 
     @asynccontextmanager
     async def client(self, path: str = "/live/websocket?target=edge", cookie: str = "") -> AsyncIterator[Client]:

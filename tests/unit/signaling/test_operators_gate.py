@@ -28,6 +28,8 @@ OPEN_ON_PURPOSE = {
 FOR_CLIENTS = {
     "/rest/v2/request",
     "/{app}/websocket",
+    "/{app}/websocket/signaling",
+    "/{elsewhere:path}",
     "/{app}/whip/{stream}",
     "/{app}/whep/{stream}",
     "/{app}/whip/{stream}/{resource}",
@@ -38,6 +40,8 @@ FOR_CLIENTS = {
     "/{app}",
     "/{app}/",
     "/{app}/{page}",
+    "/{app}/samples/",
+    "/{app}/samples/{page}",
 }
 """Paths of signaling itself, of the panel's proxy and of the pages, which decide for themselves."""
 LOG = {"log_offset": "-1", "chars": "100"}
