@@ -18,11 +18,11 @@ def _dotted(longest: int) -> msgspec.Meta:
     return grammar(rf"[A-Za-z0-9._-]{{1,{longest}}}", f"1 to {longest} letters, digits, dots, underscores and hyphens")
 
 
-_APP_NAME = _plain(32)
+_APP_NAME = _plain(64)
 _A_STREAM_ID = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}"
 _STREAM_ID = grammar(_A_STREAM_ID, "1 to 255 letters, digits, dots, underscores and hyphens, not only one or two dots")
 AppName = NewType("AppName", Annotated[str, _APP_NAME])
-"""The name of an app, e.g. ``live``: 1 to 32 letters, digits, underscores and hyphens."""
+"""The name of an app, e.g. ``live``: 1 to 64 letters, digits, underscores and hyphens."""
 StreamId = NewType("StreamId", Annotated[str, _STREAM_ID])
 """The id of a stream, unique in its app: 1 to 255 letters, digits, dots, underscores and hyphens. It is a segment of
 paths, and so neither ``.`` nor ``..``, which no client could address."""

@@ -155,8 +155,8 @@ ACCESS_RECORDS_REFUSED = Counter(
 )
 ACCESS_RECORDS_FULL = Counter(
     "rillcast_signaling_access_records_full_total",
-    "Tokens, subscribers, their connections and viewers whose end webhooks are told that were not kept because there "
-    "are as many as the cluster keeps, by kind (token, subscriber, connections, plays).",
+    "Apps, tokens, subscribers, their connections and viewers whose end webhooks are told that were not kept because "
+    "there are as many as the cluster keeps, by kind (app, token, subscriber, connections, plays).",
     ["kind"],
 )
 CONNECTIONS_DROPPED = Counter(

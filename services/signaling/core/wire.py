@@ -42,6 +42,7 @@ from services.signaling.core.domain.region import CidrTable, GeoLookup, RegionFi
 from services.signaling.core.ports import Host, Tally
 from services.signaling.core.usecases.admission import Admission, AskingCheck, LocalChecks
 from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
+from services.signaling.core.usecases.app_end import AppEnd, AppRecords
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.change_rate import ChangeRate
@@ -63,6 +64,13 @@ from services.signaling.metrics import PrometheusTally
 
 Read = TypeVar("Read")
 LOAD_AGAIN_S = 1.0
+_BY_APP = (
+    subjects.BUCKET_BROADCASTS,
+    subjects.BUCKET_TOKENS,
+    subjects.BUCKET_SUBSCRIBERS,
+    subjects.BUCKET_CONNECTIONS,
+)
+"""Buckets in which keys begin with the name of an app, and stay when it is gone."""
 
 
 class Core(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +83,8 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     streams: DirectoryStreams
     apps: AppCatalog
     app_store: AppStore
+    app_end: AppEnd
+    app_records: AppRecords
     ladder_store: LadderStore
     broadcasts: BroadcastCatalog
     broadcast_store: BroadcastStore
@@ -141,6 +151,8 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         streams=streams,
         apps=apps,
         app_store=AppStore(await host.kv(subjects.BUCKET_APPS), apps, ladders.changed),
+        app_end=AppEnd(apps, streams, nodes, host.directory),
+        app_records=AppRecords([await host.kv(bucket) for bucket in _BY_APP]),
         ladder_store=ladders,
         broadcasts=broadcasts,
         broadcast_store=BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts),
@@ -164,6 +176,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         outlook=outlook,
         address_of=lambda node: address_of(host.directory.all(), node),
     )
+    core.app_store.on_gone(lambda app: tasks.queue(core.app_end.watch(app), "end of an app"))
     host.directory.on_back(core.joins.node_back)
     await _known_before_anybody_comes(core)
     await instances.start(host.info.node, reservations)

@@ -81,7 +81,15 @@ def wire(core: Core, operators: Operators) -> Rest:
             clock=clock,
         ),
         Servers(core.servers, partial(_held, core)),
-        Applications(core.apps, core.app_store, streams, core.audience),
+        Applications(
+            core.apps,
+            core.app_store,
+            streams,
+            core.audience,
+            end=core.app_end,
+            records=core.app_records,
+            known=core.broadcasts,
+        ),
         Broadcasts(
             streams=streams,
             known=core.broadcasts,

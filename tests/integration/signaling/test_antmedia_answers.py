@@ -63,6 +63,12 @@ STEPS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "ip-proxy": (("POST", SETTINGS, {"ipFilterEnabled": True, "remoteAllowedCIDR": "192.0.2.0/24"}),),
     "csp": (("POST", SETTINGS, {"ipFilterEnabled": False}),),
     "px-put": (("POST", f"{PROXY}/create", {"streamId": "px1"}),),
+    "ap-reset": (
+        ("POST", "/rest/v2/applications/diffapp", None),
+        ("POST", "/diffapp/rest/v2/broadcasts/create", {"streamId": "d1"}),
+    ),
+    "ap-del": (("DELETE", "/rest/v2/applications/diffapp", None),),
+    "us-scopeonly-applications": (("DELETE", "/rest/v2/applications/warapp", None),),
     "us-edit": (("POST", USERS, RO),),
     "us-blocked": (WRONG, WRONG),
     "rj-bad": (("POST", SETTINGS, {"jwtControlEnabled": True, "jwtSecretKey": "j" * 32}),),
@@ -74,7 +80,7 @@ SHOWN = {"rj-bad": "nonsense", "rj-expired": EXPIRED}
 SHAPE_ALONE = frozenset(
     {"app-version", "m-options", "csp", "liveness", "b-count", "b-count-search", "user-list-1", "m-thread-dump-json"}
     | {"m-system-status", "m-jvm-memory-status", "m-system-memory-status", "m-file-system-status", "m-cpu-status"}
-    | {"m-system-resources", "m-ss-get2"}
+    | {"m-system-resources", "m-ss-get2", "m-applications-info"}
 )
 """Whose values hang on the installation, or on requests that the recording lacks."""
 

@@ -9,12 +9,16 @@ import pytest
 from rillcast.apps.patch import Patch
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, SessionId, StreamId
+from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
+from rillcast.contracts.messages import NodeReport
 from rillcast.contracts.records import AppSettings
+from rillcast.contracts.words import EndReason, NodeKind
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.domain.app_catalog import AppCatalog
+from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
 from services.signaling.core.domain.protection import HIDDEN
 from services.signaling.core.domain.result import Result
+from services.signaling.core.usecases.app_end import AppEnd, AppRecords
 from services.signaling.core.usecases.app_store import AppStore
 from services.signaling.rest.domain.refusal import BadInput
 from services.signaling.rest.usecases.applications import Applications
@@ -37,6 +41,22 @@ class Published(Known):
         return None
 
 
+class NoOrigins:
+    """Nobody to be asked."""
+
+    async def close(self, session: SessionId, node: NodeId, reason: EndReason) -> bool:
+        return False
+
+    async def turn_away(self, node: NodeId, app: AppName, stream: StreamId) -> bool:
+        return False
+
+    def nodes(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        return {}
+
+    def placeable(self, kind: NodeKind) -> dict[NodeId, NodeReport]:
+        return {}
+
+
 class Desk:
     """The use case, with a store in memory and two streams of the app ``live`` that one viewer watches."""
 
@@ -44,7 +64,15 @@ class Desk:
         self.catalog = AppCatalog(["live", "b", "a"], {})
         self.bucket = FakeKeyValue("apps")
         known = Published()
-        self.apps = Applications(self.catalog, AppStore(self.bucket, self.catalog), known, known)
+        self.apps = Applications(
+            self.catalog,
+            AppStore(self.bucket, self.catalog),
+            known,
+            known,
+            end=AppEnd(self.catalog, known, NoOrigins(), NoOrigins()),
+            records=AppRecords([]),
+            known=BroadcastCatalog(),
+        )
 
     async def change(self, body: bytes, app: str = "live") -> Result:
         return await self.apps.change_settings(AppName(app), Patch[AppSettings].parse(body))

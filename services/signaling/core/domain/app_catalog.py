@@ -17,6 +17,9 @@ from services.signaling.core.domain.access_rules import check_access
 from services.signaling.core.domain.protection import check_change, pinned_by, without_hidden
 from services.signaling.core.domain.setting_values import sort_out
 
+DELETED = b'{"deleted":true}'
+"""What the store has for an app that was there from the start and was deleted. No version reads it as settings."""
+
 
 class AppCatalog:
     """Entries of the apps bucket go in through `apply`."""
@@ -31,14 +34,25 @@ class AppCatalog:
         self._pinned: dict[AppName, AppSettings] = {}
         """What holds for apps in the store of which the file has pinned something."""
         self._stored = StoredApps()
+        self._deleted: set[AppName] = set()
+        """Of the apps that were there from the start."""
+        self._deleted_here: dict[AppName, int] = {}
+        """By the revision up to which what the store tells of an app is older than its deletion, until that is heard
+        from the store."""
 
     def settings(self, app: AppName) -> AppSettings | None:
         """The settings that hold for an app now; None when there is no such app."""
+        if app in self._deleted:
+            return None
         return self._pinned.get(app) or self._stored.get(app) or self._defaults.get(app)
 
     def names(self) -> set[AppName]:
         """Every app that there is."""
-        return self._stored.names() | set(self._defaults)
+        return (self._stored.names() | set(self._defaults)) - self._deleted
+
+    def from_the_start(self, app: AppName) -> bool:
+        """Whether the app is there unless it was deleted, though the store has nothing of it."""
+        return app in self._defaults
 
     def given(self) -> Mapping[AppName, AppSettings]:
         """What the file gives."""
@@ -54,15 +68,30 @@ class AppCatalog:
 
     def apply(self, entry: Entry) -> bool:
         """Take a change of the bucket in. False when it is no app settings: then what was known stays."""
+        app, deleted = AppName(entry.key), entry.value in (None, DELETED)
+        if not deleted and entry.revision <= self._deleted_here.get(app, -1):
+            return True
         try:
-            self._stored.apply(entry.key, entry.value)
+            self._stored.apply(entry.key, None if deleted else entry.value)
         except StoredRefused:
             return False
-        app = AppName(entry.key)
+        self._deleted_here.pop(app, None)
+        if entry.value == DELETED and app in self._defaults and app not in self._given:
+            self._deleted.add(app)
+        else:
+            self._deleted.discard(app)
         stored = self._stored.get(app)
-        if stored is not None and app in self._pins:
+        if stored is None:
+            self._pinned.pop(app, None)
+        elif app in self._pins:
             self._pinned[app] = self.pinned(app, stored)
         return True
+
+    def deleted(self, entry: Entry) -> None:
+        """This instance has deleted an app, of which the store may yet tell what was before. `entry`: what the store
+        has of it now; its revision is that of the last write that is known."""
+        self.apply(entry)
+        self._deleted_here[AppName(entry.key)] = entry.revision
 
 
 def merged(current: AppSettings, patch: Patch[AppSettings]) -> AppSettings:

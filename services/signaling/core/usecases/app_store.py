@@ -11,21 +11,23 @@ import msgspec
 from rillcast.apps.patch import Patch
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, is_app_name
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.subjects import BUCKET_APPS
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
 from services.signaling import metrics
-from services.signaling.core.domain.app_catalog import AppCatalog, changed_settings
+from services.signaling.core.domain.app_catalog import DELETED, AppCatalog, changed_settings
 from services.signaling.core.domain.doors import lock_faults, open_doors
-from services.signaling.core.domain.protection import overruled, protection_faults
+from services.signaling.core.domain.protection import ProtectionRefused, overruled, protection_faults
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
 
 SEED_EVERY_S = 30.0
+MAX_APPS = 1_000
+"""No more are made by REST."""
 
 
 class AppStore:
@@ -41,6 +43,7 @@ class AppStore:
         """`changed`: called with each app of which the settings may be others now. It must not block. `wall_clock`:
         Unix time, for ``updateTime``."""
         self._wall_clock = wall_clock
+        self._on_gone: list[Callable[[AppName], None]] = []
         self._changed = changed
         self._bucket = bucket
         self._catalog = catalog
@@ -58,6 +61,45 @@ class AppStore:
             tasks.create_task(follow(self._bucket, self._apply, name=BUCKET_APPS))
             tasks.create_task(self._seed())
 
+    def on_gone(self, listener: Callable[[AppName], None]) -> None:
+        """Call `listener` with each app that was there and is deleted, whoever did it. It must not block."""
+        self._on_gone.append(listener)
+
+    async def create(self, app: AppName) -> bool:
+        """An app with default settings. False when there is one already. Raises `RillcastError`: STORE_UNAVAILABLE, and
+        HIGH_RESOURCE_USAGE when there are as many as the cluster keeps."""
+        if len(self._catalog.names()) >= MAX_APPS:
+            metrics.ACCESS_RECORDS_FULL.labels("app").inc()
+            raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"there are {MAX_APPS} apps already")
+        settings = AppSettings(app_name=app, app_installation_time=self._now_ms())
+
+        def made(value: bytes | None) -> bytes | None:
+            free = value == DELETED or (value is None and not self._catalog.from_the_start(app))
+            return msgspec.json.encode(settings) if free else None
+
+        entry = await self._changes.change(app, made)
+        if entry is not None:
+            self._apply(entry)
+        return entry is not None
+
+    async def delete(self, app: AppName) -> bool:
+        """Forget an app and its settings. False when there is none. Raises `ProtectionRefused` for one that a file
+        names, and STORE_UNAVAILABLE."""
+        if app in self._catalog.given():
+            raise ProtectionRefused(f"{app}: it is in RILLCAST_SIGNALING_APPS_FILE; take it out there")
+        if self._catalog.from_the_start(app):
+            written = await self._changes.change(app, lambda value: None if value == DELETED else DELETED)
+            gone = written
+        else:
+            was = await self._changes.delete(app)
+            gone = None if was is None else Entry(app, None, was.revision)
+        if gone is None:
+            return False
+        there = self._catalog.settings(app) is not None
+        self._catalog.deleted(gone)
+        self._tell(app, there=there)
+        return True
+
     async def change(self, app: AppName, patch: Patch[AppSettings]) -> None:
         """Merge posted settings into the app's. Raises `RillcastError`, and what `changed_settings` does."""
 
@@ -71,7 +113,11 @@ class AppStore:
             self._apply(entry)
 
     def _current(self, app: AppName, value: bytes | None) -> AppSettings:
-        """What can't be read counts as not there, so that it can be mended."""
+        """What can't be read counts as not there, so that it can be mended. Of an app that was there from the start,
+        nothing in the store means that the store has lost it, and what is known counts; of any other one it means that
+        the app was deleted."""
+        if value == DELETED or (value is None and not self._catalog.from_the_start(app)):
+            raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         if value is not None:
             try:
                 return self._catalog.pinned(app, decode_json(value, AppSettings))
@@ -82,15 +128,23 @@ class AppStore:
             raise RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
         return known
 
+    def _tell(self, app: AppName, *, there: bool) -> None:
+        """`there`: whether the app was there before."""
+        self._changed(app)
+        if there and self._catalog.settings(app) is None:
+            for listener in self._on_gone:
+                listener(app)
+
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1_000)
 
     def _apply(self, entry: Entry) -> None:
+        there = self._catalog.settings(AppName(entry.key)) is not None
         if not self._catalog.apply(entry):
             metrics.APP_RECORDS_REFUSED.inc()
             log.warning("Settings in the store make no sense, the former ones stay", app=entry.key)
             return
-        self._changed(AppName(entry.key))
+        self._tell(AppName(entry.key), there=there)
         settings = self._catalog.settings(AppName(entry.key))
         for fault in lock_faults(settings) if settings is not None else ():
             log.warning("An app lets nobody in", app=entry.key, reason=fault)
@@ -119,6 +173,8 @@ class AppStore:
         differs: list[str] = []
 
         def changed(value: bytes | None) -> bytes | None:
+            if value == DELETED:
+                return msgspec.json.encode(self._catalog.given()[app])
             differs[:] = overruled(_stored(app, value), self._catalog.pins(app))
             return msgspec.json.encode(self._current(app, value)) if differs else None
 
@@ -127,9 +183,9 @@ class AppStore:
 
     async def _tell_open_doors(self) -> None:
         """At every start, a line for each app in which everybody may do something."""
-        stored = {entry.key: entry.value for entry in await self._bucket.entries()}
-        for app in sorted({AppName(key) for key in stored if is_app_name(key)} | self._catalog.names()):
-            if doors := open_doors(self._current(app, stored.get(app))):
+        for app in sorted(self._catalog.names()):
+            settings = self._catalog.settings(app)
+            if settings is not None and (doors := open_doors(settings)):
                 log.warning("Everybody may do this in an app, whoever it is", app=app, open_to=", ".join(doors))
 
 

@@ -1,4 +1,4 @@
-"""JSON bodies, decoded by msgspec into the type that the row names."""
+"""Bodies, decoded into the type that the row names: JSON by msgspec, and forms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from starlette.requests import Request
 from rillcast.apps.patch import Patch, PatchRefused
 from rillcast.contracts.decoding import Undecodable, decode_json
 from services.signaling.core.adapters.http_body import read_body
+from services.signaling.rest.adapters.form_body import read_upload
+from services.signaling.rest.domain.app_shapes import Upload
 from services.signaling.rest.domain.refusal import BadInput, Form
 
 MAX_BODY_BYTES = 256 * 1024
@@ -23,6 +25,8 @@ def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[A
         return Patch.parse(body) if get_origin(kind) is Patch else decode_json(body, kind)
 
     async def read(request: Request) -> Any:
+        if kind is Upload:
+            return await read_upload(request)
         body = await read_body(request, MAX_BODY_BYTES)
         if may_lack and not body:
             return None

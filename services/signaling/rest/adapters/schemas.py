@@ -52,7 +52,8 @@ class Schemas:
         """What OpenAPI says of a row's body and answers."""
         described: dict[str, Any] = {"responses": self._responses(row)}
         if row.body is not None:
-            described["requestBody"] = {"required": not row.body_may_lack, **_content(JSON, self._of(row.body))}
+            content = _content(row.consumes[0], self._of(row.body))
+            described["requestBody"] = {"required": not row.body_may_lack, **content}
         return described
 
     def _responses(self, row: Endpoint[Any, Any]) -> dict[str, Any]:

@@ -44,6 +44,13 @@ LicenseKey = Annotated[
     str | None,
     About("The id of the license in force, or nothing, or the text of any license document, which is only looked at."),
 ]
+DeleteRecords = Annotated[
+    bool,
+    About(
+        "Whether its broadcasts, tokens and subscribers go as well. Otherwise the next app of this name has them.",
+        name="deleteDB",
+    ),
+]
 Node = Annotated[NodeId, About("The node's id.")]
 Deadline = Annotated[
     int | None,

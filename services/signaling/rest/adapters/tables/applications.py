@@ -6,11 +6,14 @@ from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.status import APPS_PATH, AppStatus
 from services.signaling.core.domain.result import Result
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import APP_SETTINGS, OPERATOR
+from services.signaling.rest.adapters.form_body import FORM
+from services.signaling.rest.adapters.tables.guards import ADMIN, APP_SETTINGS, OPERATOR
+from services.signaling.rest.domain.app_shapes import AppInfo, AppNames, Upload, WatchedStream
 from services.signaling.rest.domain.refusal import Form, Refusal
 from services.signaling.rest.domain.settings_shapes import AllSettings, AntMediaSettings, SettingsBody
 from services.signaling.rest.usecases.applications import Applications
 
+V2 = "/rest/v2/applications"
 WRONG_TYPE = Refusal(400, "a setting is of another type than its key has", Form.TEXT)
 TABLE = Table(
     tag="applications",
@@ -28,7 +31,32 @@ TABLE = Table(
         ),
         Endpoint(
             "GET",
-            "/rest/v2/applications/settings/{app}",
+            V2,
+            OPERATOR,
+            Applications.names,
+            "The names of all apps.",
+            answer=AppNames,
+        ),
+        Endpoint(
+            "GET",
+            "/rest/v2/applications-info",
+            OPERATOR,
+            Applications.infos,
+            "The apps in figures.",
+            answer=list[AppInfo],
+        ),
+        Endpoint(
+            "GET",
+            f"{V2}/live-streams/{{app}}",
+            OPERATOR,
+            Applications.live_streams,
+            "What is live in an app, and how many watch it.",
+            answer=list[WatchedStream],
+            errors=(ErrorCode.UNKNOWN_APP,),
+        ),
+        Endpoint(
+            "GET",
+            f"{V2}/settings/{{app}}",
             APP_SETTINGS,
             Applications.settings,
             "An app's settings.",
@@ -37,13 +65,50 @@ TABLE = Table(
         ),
         Endpoint(
             "POST",
-            "/rest/v2/applications/settings/{app}",
+            f"{V2}/settings/{{app}}",
             APP_SETTINGS,
             Applications.change_settings,
             "Changes the settings that are given, of all instances and at once.",
             answer=Result,
             body=SettingsBody,
             errors=(WRONG_TYPE, ErrorCode.UNKNOWN_APP, ErrorCode.STORE_UNAVAILABLE),
+        ),
+        Endpoint(
+            "POST",
+            f"{V2}/{{app}}/reset",
+            ADMIN,
+            Applications.reset,
+            "Says how many broadcasts of an app have the right state. No record is changed.",
+            answer=Result,
+        ),
+        Endpoint(
+            "POST",
+            f"{V2}/{{app}}",
+            ADMIN,
+            Applications.create,
+            "Makes an app with default settings, on all instances and nodes.",
+            answer=Result,
+            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+        ),
+        Endpoint(
+            "PUT",
+            f"{V2}/{{app}}",
+            ADMIN,
+            Applications.upload,
+            "Makes an app with default settings. A form with a file is refused: there are no WAR files here.",
+            answer=Result,
+            body=Upload,
+            consumes=(FORM,),
+            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+        ),
+        Endpoint(
+            "DELETE",
+            f"{V2}/{{app}}",
+            ADMIN,
+            Applications.delete,
+            "Deletes an app with its settings, and ends its streams. One that the file of apps names stays.",
+            answer=Result,
+            errors=(ErrorCode.STORE_UNAVAILABLE,),
         ),
         Endpoint(
             "GET",
