@@ -138,14 +138,12 @@ class Node:
         return await self._buckets.queue(row)
 
     async def make_buckets(self, leases: Mapping[str, float] | None = None) -> None:
-        """Make every bucket and queue that is missing, now and after NATS lost its state. For the kind that may.
-        `leases`: other ones than the table's. Raises STORE_UNAVAILABLE."""
+        """Make every bucket and queue that is missing, now and whenever NATS lost them. See `NodeBuckets.make_all`."""
         await self._buckets.make_all(leases or {})
         self.spawn(self._buckets.keep(), "buckets")
 
     def report_load(self, load: NodeLoad, carried: Iterable[CarriedStream] = (), tree: TreePlace | None = None) -> None:
-        """Say this in the heartbeats from now on. At most `MAX_CARRIED` of the streams are named, those with the
-        most viewers. Called about once a second by services that have a load."""
+        """Say this in the heartbeats from now on, of the streams the `MAX_CARRIED` with most viewers; each second."""
         self._load, self._tree = load, tree
         self._carried = tuple(sorted(carried, key=lambda c: -c.viewers)[:MAX_CARRIED])
 
