@@ -71,7 +71,7 @@ class Applications:
         ]
 
     async def names(self) -> AppNames:
-        """Their names."""
+        """The names of all apps, in order."""
         return AppNames(applications=sorted(self._apps.names()))
 
     async def infos(self) -> list[AppInfo]:
