@@ -176,4 +176,4 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
     """What somebody has to mend."""
     OFF = "OFF"
-    """Nothing."""
+    """Nothing is written to the log."""

@@ -81,5 +81,5 @@ class Kept(NamedTuple):
 
 
 def kept() -> Kept:
-    """An empty one."""
+    """Lines of the log, of which there are none yet."""
     return Kept(KeptLines(), KeptLines(MOST_BYTES // 4))

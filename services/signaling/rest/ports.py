@@ -100,7 +100,7 @@ class Machine(Protocol):
         ...
 
     def process_memory(self) -> ProcessMemory:
-        """Of this process."""
+        """How much memory this process has taken."""
         ...
 
     def system(self) -> SystemInfo:
@@ -108,7 +108,7 @@ class Machine(Protocol):
         ...
 
     def memory(self) -> SystemMemory:
-        """Of the machine."""
+        """How much memory the whole machine has, and how much is free."""
         ...
 
     def disk(self) -> FileSystem:

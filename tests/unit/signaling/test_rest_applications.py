@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,12 @@ async def test_without_the_store_nothing_is_changed(desk: Desk) -> None:
 
 async def test_settings_that_are_posted_at_one_instance_hold_at_the_other_and_no_write_is_lost() -> None:
     path = "/rest/v2/applications/settings/live"
-    bodies = [{"webRTCViewerLimit": 5}, {"ingestingStreamLimit": 7}, {"hlsTime": "4"}, {"customSettings": {"a": 1}}]
+    bodies: list[dict[str, Any]] = [
+        {"webRTCViewerLimit": 5},
+        {"ingestingStreamLimit": 7},
+        {"hlsTime": "4"},
+        {"customSettings": {"a": 1}},
+    ]
     async with pair() as both, both.at(1) as one, both.at(2) as two:
         answers = await asyncio.gather(
             *(http.post(path, json=body) for http, body in zip((one, two, one, two), bodies, strict=True))

@@ -81,7 +81,7 @@ WRONG: dict[Kind, tuple[Any, ...]] = {
 each = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 
 
-def of(effect: Effect) -> Any:
+def of(effect: Effect) -> pytest.MarkDecorator:
     found = [setting for setting in SETTINGS.values() if setting.effect is effect]
     return pytest.mark.parametrize("setting", found, ids=[setting.key for setting in found])
 

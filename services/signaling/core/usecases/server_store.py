@@ -31,7 +31,7 @@ class ServerStore:
         self._changes = KeyChanges(bucket, busy="the servers' settings are being changed by others")
         self._notes: dict[NodeId, str] = {}
         self.record = ServerRecord()
-        """As last heard."""
+        """What was set, as the bucket has told it last."""
 
     def note(self, node: NodeId) -> str:
         """What was written about a node; empty when nothing was."""

@@ -75,7 +75,7 @@ class Frame:
         return None
 
     def _area(self, path: str) -> Area:
-        first = path.split("/")[1]
+        first = path.partition("/")[2].partition("/")[0]
         if first in ("rillcast", "rest"):
             return Area.OURS if first == "rillcast" else Area.MANAGEMENT
         return Area.APP if self._gate.has_app(first) else Area.NOTHING

@@ -8,10 +8,10 @@ from rillcast.contracts.messages import NodeReport
 
 
 class BookedNode(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the list."""
+    """Any node that has been heard of lately."""
 
     report: NodeReport
-    """The last one."""
+    """What it has said in its last heartbeat."""
     heard_ms: int
     """When it was heard last, in Unix milliseconds."""
     alive: bool

@@ -27,7 +27,7 @@ class ServerSettings(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     build_for_market: bool = False
     marketplace: str = ""
     log_level: LogLevel
-    """Of all nodes."""
+    """How much all nodes write to their logs."""
     offline_license: bool = False
     native_log_level: str = "ERROR"
     heartbeat_enabled: bool = False
@@ -41,7 +41,7 @@ class ServerSettings(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     default_http_port: int
     jwt_server_control_enabled: bool
     jwt_server_secret_key: str = ""
-    """Never told."""
+    """Clients are never told what it is."""
     jwks_url: str = msgspec.field(name="jwksURL")
     origin_server_port: int = 5_000
     """Ant Media's number, as the two below for RTMP and SRT: nothing listens there."""

@@ -29,7 +29,7 @@ class ProcessMemory(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     max_memory: int
     """What it may have."""
     total_memory: int
-    """The same."""
+    """Bytes that there are in all."""
     free_memory: int
     in_use_memory: int
 
@@ -42,7 +42,7 @@ class NativeMemory(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 
 
 class SystemInfo(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
-    """The machine."""
+    """What kind of machine an instance runs on."""
 
     os_name: str
     os_arch: str
@@ -105,9 +105,9 @@ class ThreadState(msgspec.Struct, kw_only=True, frozen=True):
     suspended: bool = False
     state: str = "RUNNABLE"
     cpu_time: int = msgspec.field(name="cpu-time")
-    """In nanoseconds."""
+    """How long it has run so far, in nanoseconds."""
     user_time: int = msgspec.field(name="user-time")
-    """In nanoseconds."""
+    """The part outside the kernel, in nanoseconds."""
 
 
 class LiveClients(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):

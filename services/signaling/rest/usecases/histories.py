@@ -74,7 +74,7 @@ class Histories:
             self._add("db", await self._answer_s() * 1000)
 
     def resources(self) -> ResourceHistory:
-        """Of the server."""
+        """How busy this instance was lately."""
         return ResourceHistory(**{kind: tuple(values) for kind, values in self._values.items()})
 
     def of_app(self, app: AppName) -> AppHistory:

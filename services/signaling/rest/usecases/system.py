@@ -89,15 +89,15 @@ class System:
         return self._machine.system()
 
     async def process_memory(self) -> ProcessMemory:
-        """The memory of this process."""
+        """How much memory this instance has taken."""
         return self._machine.process_memory()
 
     async def memory(self) -> SystemMemory:
-        """The memory of the machine."""
+        """How much memory there is, and how much is free."""
         return self._machine.memory()
 
     async def disk(self) -> FileSystem:
-        """The disk."""
+        """How much room there is where this instance works."""
         return self._machine.disk()
 
     async def cpu(self) -> CpuUsage:
@@ -158,7 +158,7 @@ class System:
         return self._machine.threads()
 
     async def thread_states(self) -> list[ThreadState]:
-        """Each thread."""
+        """What every thread of this instance is doing."""
         return self._machine.thread_states()
 
     async def thread_dump(self) -> PlainText:
