@@ -14,6 +14,7 @@ from rillcast.contracts.ids import AppName, StreamId, is_app_name, is_stream_id,
 from rillcast.contracts.records import AppSettings, BroadcastRecord, LadderSettings
 
 Settings = TypeVar("Settings", AppSettings, LadderSettings)
+Broadcast = TypeVar("Broadcast", bound=BroadcastRecord)
 
 MAX_APPS = 10_000
 MAX_BROADCASTS = 100_000
@@ -67,18 +68,20 @@ class StoredLadders(_Stored[LadderSettings]):
         super().__init__(LadderSettings)
 
 
-class StoredBroadcasts:
+class StoredBroadcasts(Generic[Broadcast]):
     """The records of broadcasts, as the store has them."""
 
-    def __init__(self) -> None:
-        self._by_app: dict[AppName, dict[StreamId, BroadcastRecord]] = {}
+    def __init__(self, kind: type[Broadcast]) -> None:
+        """`kind`: how much of each record is kept."""
+        self._kind: type[Broadcast] = kind
+        self._by_app: dict[AppName, dict[StreamId, Broadcast]] = {}
         self._count = 0
 
-    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+    def get(self, app: AppName, stream: StreamId) -> Broadcast | None:
         """What was set; None when nothing was."""
         return self._by_app.get(app, {}).get(stream)
 
-    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+    def of_app(self, app: AppName) -> tuple[Broadcast, ...]:
         """All records of an app, in no order."""
         return tuple(self._by_app.get(app, {}).values())
 
@@ -95,7 +98,7 @@ class StoredBroadcasts:
         if value is None:
             self._forget(app, stream)
             return app if before is not None else None
-        record = _broadcast(stream, value)
+        record = _broadcast(stream, value, self._kind)
         if before is None:
             if self.full:
                 raise StoredRefused(f"there are records of {MAX_BROADCASTS} broadcasts already")
@@ -132,9 +135,9 @@ def _broadcast_key(key: str) -> tuple[AppName, StreamId]:
     return app, stream
 
 
-def _broadcast(stream: StreamId, value: bytes) -> BroadcastRecord:
+def _broadcast(stream: StreamId, value: bytes, kind: type[Broadcast]) -> Broadcast:
     try:
-        record = decode_json(value, BroadcastRecord)
+        record = decode_json(value, kind)
         check_rungs(record.encoder_settings_list or ())
     except ValueError as error:
         raise StoredRefused(str(error)) from error

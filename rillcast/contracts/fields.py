@@ -40,6 +40,8 @@ SocketAddress = Annotated[str, grammar(r"(?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\]
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 """How many there are, or a number in an order, such as an epoch."""
+FileDuration = Annotated[int, msgspec.Meta(ge=-2, le=MAX_INTEGER)]
+"""The length of a file in milliseconds; −1 while it is unknown, −2 when the file cannot be read."""
 BitsPerSecond = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000_000)]
 Lines = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 """Rows or columns of a picture."""

@@ -72,7 +72,7 @@ def _facts(row: Endpoint[Any, Any], targets: Targets) -> Iterator[str]:
 def _type(kind: Any, targets: Targets) -> str:
     """A type in words, with links to what it is made of."""
     if get_origin(kind) is Patch:
-        return f"keys of {_type(get_args(kind)[0], targets)}; absent ones stay, unknown ones are ignored"
+        return f"keys of {_type(get_args(kind)[0], targets)}; absent ones stay"
     if get_origin(kind) is list:
         return f"a list of {_type(get_args(kind)[0], targets)}"
     name = "JSON" if kind is msgspec.Raw else str(kind.__name__)

@@ -102,5 +102,6 @@ async def test_a_frozen_publisher_is_stood_in_for_and_comes_back(
         await all_show(SHOW_WIDTH, "the publisher", by_sdk, by_whep, late)
         await asyncio.gather(*map(stayed, (by_sdk, by_whep, late), before))
         await until(lambda: rillcast.stream(stream), lambda entry: entry and entry.backup is None, "no backup is shown")
-        shown = (await rillcast.request("GET", url)).json()
+        path = f"{rillcast.base}/rillcast/v1/apps/LiveApp/broadcasts/{stream}/backup"
+        shown = (await rillcast.request("GET", path)).json()
         assert (shown["backupStreamId"], shown["onBackup"]) == (slate, None)

@@ -8,7 +8,7 @@ import asyncio
 from rillcast.apps.backup_wish import BackupWish, backup_of
 from rillcast.apps.stored import StoredBroadcasts, StoredLadders, StoredRefused
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.records import LadderSettings
+from rillcast.contracts.records import BroadcastRecord, LadderSettings
 from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.follow import follow
@@ -27,7 +27,7 @@ class BackupWishes:
         self._apps = apps
         self._broadcasts = broadcasts
         self._stored_apps = StoredLadders()
-        self._stored_broadcasts = StoredBroadcasts()
+        self._stored_broadcasts = StoredBroadcasts(BroadcastRecord)
 
     def get(self, app: AppName, stream: StreamId) -> BackupWish | None:
         """What is asked for now; None if nothing."""

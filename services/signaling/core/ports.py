@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.access_records import SubscriberRecord
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import (
     NodeInfo,
@@ -19,7 +20,7 @@ from rillcast.contracts.messages import (
     SessionChanged,
 )
 from rillcast.contracts.permissions import Queue
-from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
 from rillcast.runtime.ports import Bus, KeyValue, WorkQueue
@@ -146,11 +147,11 @@ class Apps(Protocol):
 class Broadcasts(Protocol):
     """What was set for single streams, live or not."""
 
-    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+    def get(self, app: AppName, stream: StreamId) -> KeptBroadcast | None:
         """None when nothing was set for it."""
         ...
 
-    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+    def of_app(self, app: AppName) -> tuple[KeptBroadcast, ...]:
         """All of an app, in no order."""
         ...
 

@@ -44,6 +44,7 @@ from services.signaling.core.usecases.admission import Admission, AskingCheck, L
 from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
 from services.signaling.core.usecases.app_end import AppEnd, AppRecords
 from services.signaling.core.usecases.app_store import AppStore
+from services.signaling.core.usecases.broadcast_life import BroadcastLife
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.connection_log import ConnectionLog
@@ -88,6 +89,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     ladder_store: LadderStore
     broadcasts: BroadcastCatalog
     broadcast_store: BroadcastStore
+    broadcast_life: BroadcastLife
     license: BusLicense
     audience: Carriers
     admission: Admission
@@ -143,6 +145,9 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         timeout_s=settings.admission_timeout_s,
     )
     ladders = LadderStore(await host.kv(subjects.BUCKET_LADDERS), apps)
+    broadcast_store = BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts)
+    life = BroadcastLife(streams, broadcasts, broadcast_store)
+    watch.on_change(life.changed)
     core = Core(
         settings=settings,
         host=host,
@@ -155,7 +160,8 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         app_records=AppRecords([await host.kv(bucket) for bucket in _BY_APP]),
         ladder_store=ladders,
         broadcasts=broadcasts,
-        broadcast_store=BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts),
+        broadcast_store=broadcast_store,
+        broadcast_life=life,
         license=license,
         audience=audience,
         admission=admission,
@@ -214,6 +220,7 @@ async def _run(core: Core, access: _Access) -> None:
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.ladder_store.run(), "ladders")
     host.spawn(core.broadcast_store.run(), "broadcast settings")
+    host.spawn(core.broadcast_life.run(), "status of broadcasts")
     host.spawn(core.license.run(), "license state")
     host.spawn(core.servers.run(), "server settings")
     access.run(host)

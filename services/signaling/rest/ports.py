@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import DrainProgress, DrainRequest, LicenseStatus, LicenseUsage, NodeReport
 from rillcast.contracts.words import EndReason
 from rillcast.runtime.telemetry.kept_lines import Page
+from services.signaling.core.domain.broadcast_index import Listed, Wanted
 from services.signaling.rest.domain.system import (
     CpuUsage,
     FileSystem,
@@ -141,6 +143,30 @@ class DrainedNodes(Protocol):
 
     async def drain(self, node: NodeId, request: DrainRequest) -> DrainProgress:
         """Ask a node to drain, or about it. Raises `RillcastError` when it does not answer, or refuses."""
+        ...
+
+
+class KnownBroadcasts(Protocol):
+    """What was set for single streams, live or not, in the orders of lists."""
+
+    def get(self, app: AppName, stream: StreamId) -> KeptBroadcast | None:
+        """None when nothing was set for it."""
+        ...
+
+    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> list[StreamId]:
+        """The ids of those that are wanted, in their order, and of `others`, which are not known here."""
+        ...
+
+    def subtracks(self, app: AppName, main: str) -> Iterator[StreamId]:
+        """Those that belong to a main track, in no order."""
+        ...
+
+
+class Lives(Protocol):
+    """What became of broadcasts."""
+
+    def ended(self, app: AppName, stream: StreamId) -> bool:
+        """Whether its end was seen and is still to be written."""
         ...
 
 

@@ -27,6 +27,10 @@ from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.domain.server_settings import ServerSettings
 from services.signaling.rest.usecases.applications import Applications
+from services.signaling.rest.usecases.backups import Backups
+from services.signaling.rest.usecases.broadcast_figures import BroadcastFigures
+from services.signaling.rest.usecases.broadcast_media import BroadcastMedia
+from services.signaling.rest.usecases.broadcast_removal import BroadcastRemoval
 from services.signaling.rest.usecases.broadcasts import Broadcasts
 from services.signaling.rest.usecases.cluster import Cluster
 from services.signaling.rest.usecases.document import Document
@@ -36,7 +40,9 @@ from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.servers import Servers
+from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 from services.signaling.rest.usecases.subscribers import Subscribers
+from services.signaling.rest.usecases.subtracks import Subtracks
 from services.signaling.rest.usecases.system import System
 from services.signaling.rest.usecases.tokens import Tokens
 from services.signaling.rest.usecases.users import Users
@@ -90,15 +96,7 @@ def wire(core: Core, operators: Operators) -> Rest:
             records=core.app_records,
             known=core.broadcasts,
         ),
-        Broadcasts(
-            streams=streams,
-            known=core.broadcasts,
-            store=core.broadcast_store,
-            audience=core.audience,
-            sessions=core.nodes,
-            nodes=core.host.directory,
-            address_of=core.address_of,
-        ),
+        *_broadcasts(core),
         Users(operators.accounts, operators.hashes, operators.sign_in),
         Tokens(core.tokens, core.apps, core.grants),
         Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
@@ -142,4 +140,23 @@ def _held(core: Core, server_name: str, level: LogLevel | None) -> ServerSetting
         jwt_server_control_enabled=settings.jwt_server_control_enabled,
         jwks_url=settings.jwt_server_jwks_url,
         ssl_enabled=settings.has_tls,
+    )
+
+
+def _broadcasts(core: Core) -> tuple[object, ...]:
+    streams, known, store = core.streams, core.broadcasts, core.broadcast_store
+    shown = ShownBroadcasts(
+        streams=streams, known=known, lives=core.broadcast_life, audience=core.audience, address_of=core.address_of
+    )
+    removal = BroadcastRemoval(
+        streams=streams, known=known, store=store, sessions=core.nodes, nodes=core.host.directory
+    )
+    own_address = core.host.info.http_address.rpartition(":")[0].strip("[]")
+    return (
+        Broadcasts(streams=streams, shown=shown, store=store, own_address=own_address),
+        removal,
+        BroadcastFigures(streams=streams, shown=shown, audience=core.audience),
+        BroadcastMedia(shown, removal),
+        Subtracks(streams=streams, known=known, shown=shown, store=store),
+        Backups(streams, known, store),
     )

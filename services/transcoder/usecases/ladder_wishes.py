@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.apps.stored import StoredBroadcasts, StoredLadders, StoredRefused
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.records import LadderSettings
+from rillcast.contracts.records import BroadcastRecord, LadderSettings
 from rillcast.contracts.subjects import BUCKET_BROADCASTS, BUCKET_LADDERS
 from rillcast.runtime.ports import Entry
 from rillcast.runtime.store.follow import follow
@@ -27,7 +27,7 @@ class LadderWishes:
         self._ladders = ladders
         self._broadcasts = broadcasts
         self._stored_ladders = StoredLadders()
-        self._stored_broadcasts = StoredBroadcasts()
+        self._stored_broadcasts = StoredBroadcasts(BroadcastRecord)
         self._listeners: list[Callable[[AppName], None]] = []
 
     def on_change(self, listener: Callable[[AppName], None]) -> None:

@@ -38,22 +38,65 @@ PASSWORDS = {
     "map": "4d0a87b63b7290cd64404e2d8098dee1",
 }
 APPS = ("LiveApp", "WebRTCApp", "live")
+B = "/LiveApp/rest/v2/broadcasts"
 S1 = {
     "streamId": "s1",
     "name": "First",
     "description": "a description",
+    "publicStream": False,
     "is360": True,
     "listenerHookURL": "http://127.0.0.1:9/hook",
+    "category": "cat",
+    "username": "u",
+    "password": "p",
+    "mp4Enabled": 1,
+    "webMEnabled": -1,
+    "subtracksLimit": 7,
+    "expireDurationMS": 600_000,
+    "plannedStartDate": 4_102_444_800,
+    "plannedEndDate": 4_102_444_860,
+    "latitude": "41.1",
+    "longitude": "29.0",
+    "altitude": "5",
+    "webRTCViewerLimit": 3,
+    "hlsViewerLimit": 4,
+    "dashViewerLimit": 5,
+    "subFolder": "sub",
+    "metaData": '{"k":1}',
+    "role": "host",
+    "maxIdleTime": 9,
 }
-SUBSCRIBERS = "/LiveApp/rest/v2/broadcasts/s1/subscribers"
+SUBSCRIBERS = f"{B}/s1/subscribers"
 SETTINGS = "/rest/v2/applications/settings/LiveApp"
 PROXY = "/rest/v2/request?_path=LiveApp/rest/v2/broadcasts"
 USERS = "/rest/v2/users"
 RO = {"email": "ro@example.invalid", "password": "270c1b084f3f146eb5787075158d9c53", "userType": "READ_ONLY"}
 WRONG = ("POST", f"{USERS}/authenticate", {"email": "map@example.invalid", "password": "0" * 32})
 CODES = {"timeTokenSecretForPlay": "p" * 32, "timeTokenSecretForPublish": "q" * 32}
+UTF = {"streamId": "utf", "name": "Ünïcødé 日本 😀", "description": "<b>&\"'"}
+ITEMS = [{"streamUrl": f"http://127.0.0.1:9/{number}.mp4", "type": "VoD"} for number in (1, 2)]
+
+
+def created(*bodies: Any) -> tuple[tuple[str, str, Any], ...]:
+    """The steps that create broadcasts."""
+    return tuple(("POST", f"{B}/create", body) for body in bodies)
+
+
 STEPS: dict[str, tuple[tuple[str, str, Any], ...]] = {
-    "b-get-s1": (("POST", "/LiveApp/rest/v2/broadcasts/create", S1),),
+    "b-get-s1": created(S1),
+    "b-get-s1-2": (("PUT", f"{B}/s1", {"name": "Second"}),),
+    "b-list-search-utf8": created(
+        UTF,
+        *({"streamId": f"page{n:02}", "name": f"zz page {n:02}", "description": "paged"} for n in range(12)),
+        {"streamId": "main"},
+        {"streamId": "sub1", "mainTrackStreamId": "main"},
+        {"streamId": "sub2", "mainTrackStreamId": "main"},
+    ),
+    "start-source-deadurl": created({"streamId": "tyvu", "type": "streamSource", "streamUrl": "rtsp://127.0.0.1:9/x"}),
+    "next-playlist-index": created({"streamId": "pl", "type": "playlist", "playListItemList": ITEMS}),
+    "stop-cam-dead": created({"streamId": "cam", "type": "ipCamera", "ipAddr": "127.0.0.1:9"}),
+    "st-add": (("DELETE", f"{B}/sub2", None),),
+    "d-count-search": (("DELETE", f"{B}?ids=page04", None),),
     "sb-list-page": (
         ("POST", SUBSCRIBERS, {"subscriberId": "usr1", "type": "publish"}),
         ("POST", SUBSCRIBERS, {"subscriberId": "usr2", "type": "publish", "concurrentConnectionsLimit": 3}),
@@ -72,6 +115,7 @@ STEPS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "us-edit": (("POST", USERS, RO),),
     "us-blocked": (WRONG, WRONG),
     "rj-bad": (("POST", SETTINGS, {"jwtControlEnabled": True, "jwtSecretKey": "j" * 32}),),
+    "d-main-keep": created({"streamId": "sub2", "mainTrackStreamId": "main"}),
 }
 """What has to be asked before a request, since its answer hangs on it and the recording lacks it."""
 EXPIRED = jwt.encode({"exp": 1_000_000_000}, "j" * 32, algorithm="HS256")

@@ -104,7 +104,7 @@ def test_no_setting_of_a_broadcast_is_without_bounds(key: str, named: str, value
     if key != "streamId":
         assert names_what_is_wrong(lambda: changed_broadcast(BROADCAST, Patch.parse(body)), named)
     with pytest.raises(StoredRefused):
-        StoredBroadcasts().apply("live/s1", stored)
+        StoredBroadcasts(BroadcastRecord).apply("live/s1", stored)
 
 
 def test_the_defaults_are_within_the_bounds() -> None:

@@ -45,7 +45,7 @@ def test_nonsense_about_an_app_is_refused_and_what_was_set_stays(key: str, value
 
 
 def test_broadcasts_come_change_and_go_and_only_news_is_news() -> None:
-    broadcasts = StoredBroadcasts()
+    broadcasts = StoredBroadcasts(BroadcastRecord)
     assert broadcasts.apply(KEY, msgspec.json.encode(RECORD)) == LIVE
     assert broadcasts.apply(KEY, msgspec.json.encode(RECORD)) is None
     assert broadcasts.get(LIVE, SHOW) == RECORD
@@ -67,7 +67,7 @@ def test_broadcasts_come_change_and_go_and_only_news_is_news() -> None:
     ],
 )
 def test_nonsense_about_a_broadcast_is_refused_and_what_was_set_stays(key: str, value: bytes | None, word: str) -> None:
-    broadcasts = StoredBroadcasts()
+    broadcasts = StoredBroadcasts(BroadcastRecord)
     broadcasts.apply(KEY, msgspec.json.encode(RECORD))
     with pytest.raises(StoredRefused, match=word):
         broadcasts.apply(key, value)
@@ -77,7 +77,7 @@ def test_nonsense_about_a_broadcast_is_refused_and_what_was_set_stays(key: str, 
 def test_both_are_bounded_and_what_is_known_may_still_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "MAX_APPS", 1)
     monkeypatch.setattr(stored, "MAX_BROADCASTS", 1)
-    apps, broadcasts = StoredApps(), StoredBroadcasts()
+    apps, broadcasts = StoredApps(), StoredBroadcasts(BroadcastRecord)
     apps.apply("live", b'{"appName":"live"}')
     broadcasts.apply(KEY, b'{"streamId":"show"}')
     assert broadcasts.full

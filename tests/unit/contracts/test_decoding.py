@@ -70,7 +70,7 @@ def test_a_record_with_one_impossible_field_is_counted_and_what_was_known_stays(
 
 
 @nonsense
-@pytest.mark.parametrize("apply", [StoredApps().apply, StoredBroadcasts().apply])
+@pytest.mark.parametrize("apply", [StoredApps().apply, StoredBroadcasts(BroadcastRecord).apply])
 def test_settings_that_make_no_sense_are_refused(apply: Callable[[str, bytes], object], value: bytes) -> None:
     with pytest.raises(StoredRefused):
         apply("live/s1", value)

@@ -43,7 +43,7 @@ CHECKED_LATER = {LadderRung}
 
 NO_IDS = {"not ASCII": "é", "a slash": "a/b", "a space": "a b", "nothing": "", "two lines": "a\n", "no end": "a" * 300}
 NO_TEXTS = {"no end": "a" * 1_048_577}
-NO_INTEGERS = {"negative": -2, "65 bits": 2**64, "a hundred digits": 10**99}
+NO_INTEGERS = {"negative": -3, "65 bits": 2**64, "a hundred digits": 10**99}
 NO_FLOATS = {"negative": -1.5, "no end": 1e300}
 
 Path = tuple[str | int, ...]

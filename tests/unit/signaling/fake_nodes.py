@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from rillcast.contracts import subjects
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
@@ -54,7 +56,7 @@ class FakeHost:
         self.directory = NodeDirectory(clock=self.clock)
         self.readiness = Readiness()
         self.loop_lag_s = 0.0
-        self.info = info("signaling-1", NodeKind.SIGNALING)
+        self.info = msgspec.structs.replace(info("signaling-1", NodeKind.SIGNALING), http_address="127.0.0.1:5080")
         self.buckets: dict[str, FakeKeyValue] = {}
         self.queues: dict[str, FakeQueue] = {}
         self.drain_hooks: list[Callable[[], Awaitable[None]]] = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import httpx
 import pytest
@@ -53,6 +54,23 @@ def is_page(answer: httpx.Response, status: int, words: str) -> bool:
 async def test_where_there_is_nothing_a_page_says_so(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
     assert is_page(answer, 404, "Not Found")
+
+
+@pytest.mark.parametrize("path", ["*", "x", "", "/", "//"])
+async def test_what_is_no_path_is_nowhere(c: Cluster, path: str) -> None:
+    said: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message)
+
+    head = {"type": "http", "http_version": "1.1", "method": "PATCH", "path": path, "query_string": b"", "headers": []}
+    await c.service.asgi({**head, "root_path": "", "client": ("127.0.0.1", 1), "server": None}, receive, send)
+
+    assert said[0]["status"] in (404, 405)
+    assert (b"x-frame-options", b"DENY") in said[0]["headers"]
 
 
 @pytest.mark.parametrize("path", ["/rest/v2/version", "/rest/v2/none", "/rest/none/at/all", "/rest", "/rest/v2/users"])

@@ -16,7 +16,7 @@ from tests.unit.signaling.signaling_harness import Cluster, cluster
 ROOT = "/live/rest/v2/broadcasts"
 STOPPED = (200, True, "broadcast is deleted and stopped successfully")
 DELETED = (200, True, "broadcast is deleted but could not stopped ")
-UNKNOWN = (200, False, "there is no such broadcast")
+UNKNOWN = (200, False, "")
 
 
 @pytest.fixture

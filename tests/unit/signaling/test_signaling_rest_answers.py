@@ -20,92 +20,17 @@ from rillcast.contracts import subjects
 from rillcast.contracts.words import LicenseState
 from rillcast.runtime.process.version import product_version
 from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.rest_endpoints import BAD_BODIES, ENDPOINTS, MOST, ROOT, SETTINGS, USERS
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
-ROOT = "/live/rest/v2/broadcasts"
-SETTINGS = "/rest/v2/applications/settings"
-USERS = "/rest/v2/users"
 RUNGS = b'[{"height":360,"videoBitrate":600000}]'
-MOST = 256 * 1024
-ENDPOINTS = (
-    ("GET", "/rest/v2/version"),
-    ("GET", "/live/rest/v2/version"),
-    ("GET", "/rest/v2/enterprise-edition"),
-    ("GET", "/rest/v2/licence-status"),
-    ("GET", "/rest/v2/last-licence-status"),
-    ("GET", "/rest/v2/cluster/node-count"),
-    ("GET", "/rest/v2/cluster/nodes/0/5"),
-    ("GET", "/rillcast/v1/nodes/edge-1/drain"),
-    ("POST", "/rillcast/v1/nodes/edge-1/drain"),
-    ("DELETE", "/rillcast/v1/nodes/edge-1/drain"),
-    ("GET", "/rest/v2/applications"),
-    ("GET", "/rest/v2/applications-info"),
-    ("GET", "/rest/v2/applications/live-streams/live"),
-    ("POST", "/rest/v2/applications/show"),
-    ("PUT", "/rest/v2/applications/show"),
-    ("POST", "/rest/v2/applications/show/reset"),
-    ("DELETE", "/rest/v2/applications/show"),
-    ("GET", f"{SETTINGS}/live"),
-    ("POST", f"{SETTINGS}/live"),
-    ("GET", "/rillcast/v1/status"),
-    ("GET", "/rillcast/v1/apps"),
-    ("GET", "/rillcast/v1/apps/live/settings"),
-    ("GET", "/rillcast/v1/license"),
-    ("GET", "/rillcast/v1/license/usage"),
-    ("POST", f"{ROOT}/create"),
-    ("GET", f"{ROOT}/list/0/5"),
-    ("GET", f"{ROOT}/s1"),
-    ("PUT", f"{ROOT}/s1"),
-    ("DELETE", f"{ROOT}/s1"),
-    ("GET", f"{ROOT}/s1/stream-info"),
-    ("POST", f"{USERS}/authenticate"),
-    ("POST", f"{USERS}/initial"),
-    ("GET", "/rest/v2/first-login-status"),
-    ("GET", "/rest/v2/authentication-status"),
-    ("GET", f"{USERS}/ada/blocked"),
-    ("DELETE", f"{USERS}/logout"),
-    ("POST", f"{USERS}/password"),
-    ("GET", "/rest/v2/admin-status"),
-    ("GET", "/rest/v2/user-list"),
-    ("POST", USERS),
-    ("PUT", USERS),
-    ("DELETE", f"{USERS}/ada"),
-)
 MADE_UP = re.compile(r'("streamId":")[0-9a-f]{16}(?=")')
 HEARD = re.compile(r'("(?:lastUpdateTime|heard_at_ms)":)[0-9]+')
 RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
 """What is another one each time, in answers about tokens and subscribers."""
-WHEN = re.compile(r'("updateTime":)[1-9][0-9]*')
+WHEN = re.compile(r'("(?:updateTime|date)":)[1-9][0-9]*')
 """By the wall clock."""
-BAD_BODIES = {
-    "nothing": b"",
-    "blanks": b"  ",
-    "no json": b"{",
-    "a word": b"hello",
-    "null": b"null",
-    "a list": b"[]",
-    "a number": b"1",
-    "two values": b"{} {}",
-    "no utf-8 in a key": b'{"\xff": 1}',
-    "no utf-8 in a name": b'{"streamId": "\xff", "stunServerURI": "\xff"}',
-    "no utf-8 in an unknown key": b'{"unknown": "\xff"}',
-    "a byte order mark": b"\xef\xbb\xbf{}",
-    "too large": b'{"unknown": "' + b"x" * MOST + b'"}',
-    "rungs of a wrong type": b'{"encoderSettings": 1, "encoderSettingsList": 1}',
-    "a rung of a wrong type": b'{"encoderSettings": [1], "encoderSettingsList": [1]}',
-    "a rung without a bitrate": b'{"encoderSettings": [{"height": 5}], "encoderSettingsList": [{"height": 5}]}',
-    "an impossible rung": b'{"encoderSettings": [{"height": 5, "videoBitrate": 1}],'
-    b' "encoderSettingsList": [{"height": 5, "videoBitrate": 1}]}',
-    "deep": b'{"unknown": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
-    "deep where rungs are": b'{"encoderSettings": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
-    "half a character": b'{"streamId": "\\ud800", "stunServerURI": "\\ud800"}',
-    "a key twice": b'{"streamId": "a b", "streamId": "twice", "webRTCViewerLimit": "many", "webRTCViewerLimit": 5}',
-    "a number for a text": b'{"streamId": 5, "stunServerURI": 5}',
-    "a text for a number": b'{"streamId": "a b", "webRTCViewerLimit": "many"}',
-    "a number out of range": b'{"streamId": "a/b", "abrDownScalePacketLostRatio": 101}',
-    "an endless number": b'{"streamId": "", "webRTCViewerLimit": 99999999999999999999999, "unknown": 1e999}',
-}
 
 
 class Recorder:

@@ -100,7 +100,7 @@ async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None
     settings = described["components"]["schemas"]["AppSettingsPatch"]
     usage = described["paths"]["/rillcast/v1/license/usage"]["get"]
 
-    assert change["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/BroadcastRecordPatch")
+    assert change["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/KeptBroadcastPatch")
     assert change["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Result")
     assert {"200", "400", "403", "404", "406", "408", "413", "415", "503"} == change["responses"].keys()
     assert change["responses"]["403"]["content"].keys() == {"text/html"}

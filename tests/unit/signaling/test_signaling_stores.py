@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from rillcast.apps.patch import Patch
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.errors import ErrorCode, RillcastError
-from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.ids import AppName, StreamId, stream_key
+from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
 from rillcast.testing.clock import VirtualTimeLoop
 from rillcast.testing.kv import FakeKeyValue
@@ -84,11 +85,53 @@ def test_of_one_instance_all_that_change_an_app_at_once_do() -> None:
 async def test_of_two_instances_that_create_a_broadcast_one_does() -> None:
     shared = Shared()
     stores = [BroadcastStore(shared, BroadcastCatalog()) for _ in range(2)]
-    empty: Patch[BroadcastRecord] = Patch({})
+    empty: Patch[KeptBroadcast] = Patch({})
 
     created = await asyncio.gather(*(store.create(LIVE, StreamId("s1"), empty) for store in stores))
 
-    assert sorted(record is not None for record in created) == [False, True]
+    assert sorted(created) == [False, True]
+
+
+@pytest.mark.parametrize("each", [5, 20])
+def test_instances_that_change_a_broadcast_at_once_lose_nothing(each: int) -> None:
+    async def all_at_once() -> None:
+        shared = Shared()
+        stores = [BroadcastStore(shared, BroadcastCatalog()) for _ in range(2)]
+        await stores[0].create(LIVE, StreamId("s1"), Patch({}))
+
+        def one_more(record: KeptBroadcast | None) -> KeptBroadcast | None:
+            assert record is not None
+            return msgspec.structs.replace(record, name=f"{record.name or ''}x")
+
+        await asyncio.gather(
+            *(store.rewrite(LIVE, StreamId("s1"), one_more) for store in stores for _ in range(each)),
+            stores[0].change(LIVE, StreamId("s1"), Patch({"category": msgspec.Raw(b'"one"')}), live=False),
+            stores[1].change(LIVE, StreamId("s1"), Patch({"description": msgspec.Raw(b'"two"')}), live=False),
+        )
+
+        entry = await shared.get(stream_key(LIVE, StreamId("s1")))
+        assert entry is not None and entry.value is not None
+        kept = msgspec.json.decode(entry.value, type=KeptBroadcast)
+        assert (kept.name, kept.category, kept.description) == ("x" * 2 * each, "one", "two")
+
+    in_virtual_time(all_at_once())
+
+
+@pytest.mark.parametrize("count", [1, 1_000])
+def test_many_broadcasts_are_deleted_at_once_also_those_that_another_instance_has_just_changed(count: int) -> None:
+    async def all_at_once() -> None:
+        shared = Shared()
+        one, other = (BroadcastStore(shared, BroadcastCatalog()) for _ in range(2))
+        streams = [StreamId(f"s{number}") for number in range(count)]
+        for stream in streams:
+            await one.create(LIVE, stream, Patch({}))
+        await other.change(LIVE, streams[-1], Patch({"name": msgspec.Raw(b'"new"')}), live=False)
+
+        await one.delete_all(LIVE, streams)
+
+        assert await shared.entries() == []
+
+    in_virtual_time(all_at_once())
 
 
 @pytest.mark.parametrize(("instances", "each"), [(1, 60), (3, 20), (10, 6)])

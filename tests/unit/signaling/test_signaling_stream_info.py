@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, TrackId, stream_key
 from rillcast.contracts.messages import NodeLoad, NodeReport
-from rillcast.contracts.records import BroadcastRecord, LadderRung, StreamRecord, TrackRecord
+from rillcast.contracts.records import LadderRung, StreamRecord, TrackRecord
 from rillcast.contracts.words import MediaKind, NodeKind
 from rillcast.runtime.ports import Entry
 from services.signaling.core.domain import stream_info
@@ -79,7 +80,7 @@ def test_a_broadcast_shows_its_largest_picture_and_all_its_bits() -> None:
 
 def test_a_broadcast_without_settings_ends_with_its_stream_and_one_with_them_stays() -> None:
     rungs = (LadderRung(height=360, video_bitrate=600_000),)
-    settings = BroadcastRecord(stream_id=STREAM, encoder_settings_list=rungs)
+    settings = KeptBroadcast(stream_id=STREAM, encoder_settings_list=rungs)
     without, having = (stream_info.broadcast(live(AUDIO), 0, "", given) for given in (None, settings))
 
     assert (without.zombi, without.encoder_settings_list) == (True, None)

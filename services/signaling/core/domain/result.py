@@ -9,6 +9,7 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
     """Whether it was done, and what there is to say about it."""
 
     success: bool
-    message: str = ""
-    data_id: str = ""
+    message: str | None = ""
+    """Null with a few commands, as with Ant Media."""
+    data_id: str | None = ""
     error_id: int = 0

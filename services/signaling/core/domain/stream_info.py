@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
-from rillcast.contracts.records import BroadcastRecord, LadderRung, TrackRecord
+from rillcast.contracts.broadcast_records import Destination, HlsParameters, KeptBroadcast, PlayListItem
+from rillcast.contracts.records import LadderRung, TrackRecord
 from rillcast.contracts.words import MediaKind
+
+BROADCASTING = "broadcasting"
+FINISHED = "finished"
+LOST = "terminated_unexpectedly"
+UNDER_WAY = frozenset({BROADCASTING, "preparing"})
+"""What the record of a stream that is live may say of it."""
 
 
 class Rendition(msgspec.Struct, rename="camel", kw_only=True):
@@ -54,12 +63,12 @@ def _rendition(video: TrackRecord | None, audio_bps: int) -> Rendition:
 
 
 class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
-    """Ant Media's record of a stream. Typed clients want every key; what we don't know yet is null or its default."""
+    """Ant Media's record of a stream: these 71 keys and no others, since typed clients refuse what they do not know."""
 
     stream_id: str
-    status: str = "broadcasting"
+    status: str | None = "created"
     play_list_status: str | None = None
-    type: str = "liveStream"
+    type: str | None = "liveStream"
     publish_type: str | None = None
     name: str | None = None
     description: str | None = None
@@ -68,8 +77,8 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     planned_start_date: int = 0
     planned_end_date: int = 0
     duration: int = 0
-    end_point_list: list[str] | None = None
-    play_list_item_list: list[str] | None = None
+    end_point_list: tuple[Destination, ...] | None = None
+    play_list_item_list: tuple[PlayListItem, ...] | None = None
     public_stream: bool = True
     is360: bool = False
     listener_hook_url: str | None = msgspec.field(default=None, name="listenerHookURL")
@@ -78,7 +87,7 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     username: str | None = None
     password: str | None = None
     quality: str | None = None
-    speed: float = 1.0
+    speed: float = 0.0
     stream_url: str | None = None
     origin_adress: str | None = None
     mp4_enabled: int = 0
@@ -87,7 +96,7 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     subtracks_limit: int = -1
     expire_duration_ms: int = msgspec.field(default=0, name="expireDurationMS")
     rtmp_url: str | None = msgspec.field(default=None, name="rtmpURL")
-    zombi: bool = True
+    zombi: bool = False
     pending_packet_size: int = 0
     hls_viewer_count: int = 0
     dash_viewer_count: int = 0
@@ -105,13 +114,12 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     packets_lost: int = 0
     jitter_ms: int = 0
     rtt_ms: int = 0
-    user_agent: str = "N/A"
+    user_agent: str | None = "N/A"
     remote_ip: str | None = None
     latitude: str | None = None
     longitude: str | None = None
     altitude: str | None = None
     main_track_stream_id: str | None = None
-    sub_track_stream_ids: list[str] = []
     absolute_start_time_ms: int = 0
     web_rtc_viewer_limit: int = msgspec.field(default=-1, name="webRTCViewerLimit")
     hls_viewer_limit: int = -1
@@ -122,7 +130,7 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     playlist_loop_enabled: bool = True
     update_time: int = 0
     role: str | None = None
-    hls_parameters: str | None = None
+    hls_parameters: HlsParameters | None = None
     auto_start_stop_enabled: bool = False
     encoder_settings_list: tuple[LadderRung, ...] | None = None
     """The rungs of this stream; null where it has those of its app."""
@@ -131,48 +139,48 @@ class Broadcast(msgspec.Struct, rename="camel", kw_only=True):
     anyone_watching: bool = False
 
 
-def created(record: BroadcastRecord) -> Broadcast:
-    """A broadcast that isn't live, as Ant Media's REST shows it."""
-    return Broadcast(
-        stream_id=record.stream_id,
-        status="created",
-        zombi=False,
-        encoder_settings_list=record.encoder_settings_list,
-        date=record.date,
-        planned_start_date=record.planned_start_date,
-        planned_end_date=record.planned_end_date,
-        expire_duration_ms=record.expire_duration_ms,
-        web_rtc_viewer_limit=record.web_rtc_viewer_limit,
-        listener_hook_url=record.listener_hook_url,
-    )
+def created(record: KeptBroadcast, *, ended: bool = False) -> Broadcast:
+    """A broadcast that isn't live, as Ant Media's REST shows it. `ended`: whether it is known to have been ended, which
+    is not written yet."""
+    return Broadcast(**(_kept(record) | {"status": status_of(record, ended=ended)}))
 
 
-def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: BroadcastRecord | None) -> Broadcast:
+def status_of(record: KeptBroadcast, *, ended: bool) -> str:
+    """The status of a broadcast that isn't live. One that should be, and of which nobody has said that it ended, was
+    lost with its origin."""
+    if record.status not in UNDER_WAY:
+        return record.status or "created"
+    return FINISHED if ended else LOST
+
+
+def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: KeptBroadcast | None) -> Broadcast:
     """A live stream as Ant Media's REST and ``getBroadcastObject`` show it. `settings`: what was set for it, if
-    anything was."""
+    anything was; what the publisher says of itself counts before that."""
     record = live.record
     video = [track for track in record.tracks if track.kind is MediaKind.VIDEO]
     largest = max(video, key=lambda track: track.height, default=None)
-    return Broadcast(
-        stream_id=record.stream,
-        status="broadcasting" if record.media_flowing else "preparing",
-        publish_type=record.publish_type,
-        name=record.name or None,
-        date=record.started_at_ms,
-        start_time=record.started_at_ms,
-        absolute_start_time_ms=record.started_at_ms,
-        origin_adress=origin_address or None,
-        web_rtc_viewer_count=viewers,
-        anyone_watching=viewers > 0,
-        bitrate=sum(track.bitrate_bps for track in record.tracks),
-        width=largest.width if largest else 0,
-        height=largest.height if largest else 0,
-        meta_data=record.meta_data or None,
-        zombi=settings is None,
-        encoder_settings_list=settings.encoder_settings_list if settings is not None else None,
-        planned_start_date=settings.planned_start_date if settings is not None else 0,
-        planned_end_date=settings.planned_end_date if settings is not None else 0,
-        expire_duration_ms=settings.expire_duration_ms if settings is not None else 0,
-        web_rtc_viewer_limit=settings.web_rtc_viewer_limit if settings is not None else -1,
-        listener_hook_url=settings.listener_hook_url if settings is not None else None,
-    )
+    kept = _kept(settings) if settings is not None else {"stream_id": record.stream, "zombi": True}
+    seen = {
+        "status": "broadcasting" if record.media_flowing else "preparing",
+        "publish_type": record.publish_type,
+        "name": record.name or kept.get("name"),
+        "date": kept.get("date") or record.started_at_ms,
+        "start_time": record.started_at_ms,
+        "absolute_start_time_ms": record.started_at_ms,
+        "origin_adress": origin_address or None,
+        "web_rtc_viewer_count": viewers,
+        "anyone_watching": viewers > 0,
+        "bitrate": sum(track.bitrate_bps for track in record.tracks),
+        "width": largest.width if largest else 0,
+        "height": largest.height if largest else 0,
+        "speed": 1.0,
+        "meta_data": record.meta_data or kept.get("meta_data"),
+    }
+    return Broadcast(**(kept | seen))
+
+
+def _kept(record: KeptBroadcast) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _KEPT}
+
+
+_KEPT = tuple(name for name in Broadcast.__struct_fields__ if name in KeptBroadcast.__struct_fields__)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import msgspec
 
 from rillcast.apps.patch import Patch
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
-from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.subjects import BUCKET_BROADCASTS
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
@@ -22,6 +23,9 @@ from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog, c
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
+
+AT_ONCE = 64
+"""Deletions that are under way together. More gain nothing: the store answers one after the other."""
 
 
 class BroadcastStore:
@@ -45,30 +49,69 @@ class BroadcastStore:
         """Follow the bucket until cancelled."""
         await follow(self._bucket, self._apply, name=BUCKET_BROADCASTS)
 
-    async def create(self, app: AppName, stream: StreamId, patch: Patch[BroadcastRecord]) -> BroadcastRecord | None:
-        """A broadcast that isn't there yet; None when it is. Raises `RillcastError`, and what `changed_broadcast`
-        does."""
-        record = self._new(stream, patch)
+    async def create(
+        self,
+        app: AppName,
+        stream: StreamId,
+        patch: Patch[KeptBroadcast],
+        set_here: Callable[[KeptBroadcast], KeptBroadcast] = lambda record: record,
+    ) -> bool:
+        """A broadcast that isn't there yet. `set_here`: gives it what is not the client's to set. False when it is
+        there already. Raises `RillcastError`, and what `changed_broadcast` does."""
+        record = set_here(self._new(stream, patch))
         key, value = stream_key(app, stream), msgspec.json.encode(record)
         revision = await self._bucket.create(key, value)
         if revision is None:
-            return None
+            return False
         self._apply(Entry(key, value, revision))
-        return record
+        return True
 
-    async def change(self, app: AppName, stream: StreamId, patch: Patch[BroadcastRecord], *, live: bool) -> bool:
+    async def change(self, app: AppName, stream: StreamId, patch: Patch[KeptBroadcast], *, live: bool) -> bool:
         """Merge what was posted into a broadcast's record; one that is `live` needs none to begin with. False when
         there is no such broadcast. Raises as `create`."""
 
+        def changed(record: KeptBroadcast | None) -> KeptBroadcast | None:
+            if record is None:
+                return self._new(stream, patch) if live else None
+            return self._dated(changed_broadcast(record, patch))
+
+        return await self.rewrite(app, stream, changed)
+
+    async def rewrite(
+        self, app: AppName, stream: StreamId, change: Callable[[KeptBroadcast | None], KeptBroadcast | None]
+    ) -> bool:
+        """Write what `change` makes of the record, which it is given again when another instance wrote in between. Not
+        at all when it returns None, which is answered False. Raises `RillcastError`, and what `change` raises."""
+
         def changed(value: bytes | None) -> bytes | None:
-            if value is None:
-                return msgspec.json.encode(self._new(stream, patch)) if live else None
-            return msgspec.json.encode(self._dated(changed_broadcast(_current(value, stream), patch)))
+            record = change(None if value is None else _current(value, stream))
+            return None if record is None else msgspec.json.encode(record)
 
         entry = await self._changes.change(stream_key(app, stream), changed)
         if entry is not None:
             self._apply(entry)
         return entry is not None
+
+    async def delete_all(self, app: AppName, streams: Sequence[StreamId]) -> None:
+        """Forget many at once: those that nobody has changed since it was last heard of by one write each, `AT_ONCE` at
+        a time. Raises `RillcastError` when some could not be forgotten."""
+        left = iter(streams)
+
+        async def forget() -> None:
+            for stream in left:
+                key = stream_key(app, stream)
+                revision = self._catalog.revision(key)
+                if revision is not None and await self._bucket.delete(key, revision):
+                    self._apply(Entry(key, None, revision))
+                else:
+                    await self.delete(app, stream)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(AT_ONCE, len(streams))):
+                    tasks.create_task(forget())
+        except* RillcastError as failed:
+            raise failed.exceptions[0] from None
 
     async def delete(self, app: AppName, stream: StreamId) -> bool:
         """Forget what was set. False when nothing was, or another caller did it. Raises `RillcastError`."""
@@ -77,12 +120,12 @@ class BroadcastStore:
             self._apply(Entry(deleted.key, None, deleted.revision))
         return deleted is not None
 
-    def _new(self, stream: StreamId, patch: Patch[BroadcastRecord]) -> BroadcastRecord:
+    def _new(self, stream: StreamId, patch: Patch[KeptBroadcast]) -> KeptBroadcast:
         if self._catalog.full:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, "there are as many broadcasts as the cluster keeps")
-        return self._dated(changed_broadcast(BroadcastRecord(stream_id=stream), patch))
+        return self._dated(changed_broadcast(KeptBroadcast(stream_id=stream), patch))
 
-    def _dated(self, record: BroadcastRecord) -> BroadcastRecord:
+    def _dated(self, record: KeptBroadcast) -> KeptBroadcast:
         """A stream expires some time after it was created, or, if that was not told, after that was set."""
         if record.expire_duration_ms and not record.date:
             record = msgspec.structs.replace(record, date=int(self._wall_clock() * 1_000))
@@ -94,9 +137,9 @@ class BroadcastStore:
             log.warning("A broadcast in the store makes no sense and is ignored", stream=entry.key)
 
 
-def _current(value: bytes, stream: StreamId) -> BroadcastRecord:
+def _current(value: bytes, stream: StreamId) -> KeptBroadcast:
     """What can't be read counts as nothing set, so that it can be mended."""
     try:
-        return decode_json(value, BroadcastRecord)
+        return decode_json(value, KeptBroadcast)
     except Undecodable:
-        return BroadcastRecord(stream_id=stream)
+        return KeptBroadcast(stream_id=stream)

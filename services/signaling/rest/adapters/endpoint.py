@@ -15,6 +15,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling.core.domain.http_status import status_of
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.adapters.http_gate import Gate
+from services.signaling.rest.adapters.json_body import MAX_BODY_BYTES
 from services.signaling.rest.domain.answered import WithCookie
 from services.signaling.rest.domain.negotiation import JSON
 from services.signaling.rest.domain.parameters import IN_PATHS, About
@@ -59,6 +60,8 @@ class Endpoint(Generic[Resource, Answer]):
     """The media types of which a body may be. One without a type is taken for the first, from programs."""
     produces: str = JSON
     """The media type of the answer."""
+    most_bytes: int = MAX_BODY_BYTES
+    """How large a body may be; a larger one is refused with 413."""
     body_may_lack: bool = False
     """Whether a request without a body is answered too; the handler's ``body`` is None then."""
     nothing: str = ""

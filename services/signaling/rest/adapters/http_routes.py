@@ -155,7 +155,7 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
 def _source(row: Row, name: str, annotation: Any) -> Any:
     """Where FastAPI gets a handler's parameter from; None for the caller."""
     if name == "body":
-        return Annotated[Any, Depends(body_reader(row.body, may_lack=row.body_may_lack))]
+        return Annotated[Any, Depends(body_reader(row.body, may_lack=row.body_may_lack, most_bytes=row.most_bytes))]
     kind = base_type(annotation)
     if kind is Caller:
         return None

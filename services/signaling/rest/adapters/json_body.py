@@ -17,9 +17,9 @@ from services.signaling.rest.domain.refusal import BadInput, Form
 MAX_BODY_BYTES = 256 * 1024
 
 
-def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[Any]]:
-    """Reads a request's body as `kind`; with `may_lack` an empty one is None. What it returns raises `BodyRefused` for
-    a body that is too large, slow or broken off, and `BadInput`."""
+def body_reader(kind: Any, *, may_lack: bool, most_bytes: int = MAX_BODY_BYTES) -> Callable[[Request], Awaitable[Any]]:
+    """Reads a request's body as `kind`; with `may_lack` an empty one is None, and so is null. What it returns raises
+    `BodyRefused` for a body that is too large, slow or broken off, and `BadInput`."""
 
     def decode(body: bytes) -> Any:
         return Patch.parse(body) if get_origin(kind) is Patch else decode_json(body, kind)
@@ -27,8 +27,8 @@ def body_reader(kind: Any, *, may_lack: bool) -> Callable[[Request], Awaitable[A
     async def read(request: Request) -> Any:
         if kind is Upload:
             return await read_upload(request)
-        body = await read_body(request, MAX_BODY_BYTES)
-        if may_lack and not body:
+        body = await read_body(request, most_bytes)
+        if may_lack and body.strip() in (b"", b"null"):
             return None
         try:
             return decode(body)

@@ -65,6 +65,8 @@ class Schemas:
             contents = [self._refusal(refusal.form)["content"] for refusal in refusals]
             content = {"content": {kind: schema for one in contents for kind, schema in one.items()}}
             text = "; ".join(dict.fromkeys(refusal.message for refusal in refusals))
+            if status == HTTPStatus.OK:  # Ant Media refuses some requests with it
+                content = _content(JSON, {"anyOf": [self._of(row.answer), self._of(Result)]})
             responses[str(status)] = {"description": _sentence(text), **content}
         return responses
 
@@ -89,7 +91,7 @@ class Schemas:
         properties = self.components[whole.__name__]["properties"]
         self.components[name] = {
             "title": name,
-            "description": f"The keys of {whole.__name__} to change. Absent ones stay, unknown ones are ignored.",
+            "description": f"The keys of {whole.__name__} to change. Absent ones stay.",
             "type": "object",
             "properties": {
                 key: {word: rule for word, rule in schema.items() if word != "default"}

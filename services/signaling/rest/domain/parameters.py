@@ -27,6 +27,29 @@ InApp = Annotated[str, About("Only those of this app.", name="app")]
 Stream = Annotated[StreamId, About("The stream's id.")]
 Offset = Annotated[int, About("How many to pass over. Less than 0 counts as 0.", bits=32)]
 Size = Annotated[int, About("How many at most. Less than 0 counts as 0, more than 250 as 250.", bits=32)]
+AutoStart = Annotated[str, About("Whether to start it at once: true or false.", name="autoStart")]
+OnDuplicate = Annotated[
+    str,
+    About("What becomes of ids that are taken: skip or overwrite. Without it nothing is created.", name="onDuplicate"),
+]
+TypeBy = Annotated[str, About("Only broadcasts of this type.")]
+SortBy = Annotated[str, About("What the list is sorted by: name, date or status. Without it, the stream's id.")]
+OrderBy = Annotated[str, About("The direction of the list: asc or desc.")]
+Search = Annotated[str, About("A part of the id or of the name; capitals do not matter.")]
+SearchQuery = Annotated[str, About("A part of the id or of the name; capitals do not matter.", name="search")]
+Ids = Annotated[str, About("The ids, with commas between them.")]
+DeleteSubtracks = Annotated[
+    str, About("Whether the broadcast's subtracks are deleted as well: true or false.", name="deleteSubtracks")
+]
+SubtrackId = Annotated[str, About("The id of the subtrack.", name="id")]
+WithRole = Annotated[str, About("Only subtracks with this role.", name="role")]
+RecordType = Annotated[str, About("The kind of file: mp4 or webm.", name="recordType")]
+Switch = Annotated[str, About("true or false.")]
+SeekTime = Annotated[int, About("A place in the source, in milliseconds.")]
+ItemIndex = Annotated[int, About("Which item is next; less than 0: the one after that which plays.", bits=32)]
+Address = Annotated[str, About("The address of a file.", name="url")]
+ServiceId = Annotated[str, About("What the other server's entry is called.", name="endpointServiceId")]
+File = Annotated[str, About("The name of a playlist of HLS.")]
 FirstDay = Annotated[
     str,
     About("The first day, like 2026-09-14. Without it, the first day that was counted.", name="from", format="date"),
@@ -78,5 +101,9 @@ IN_PATHS: dict[str, Any] = {
     "node": Node,
     "log_offset": LogOffset,
     "chars": LogChars,
+    "search": Search,
+    "switch": Switch,
+    "milliseconds": SeekTime,
+    "file": File,
 }
 """Parameters of paths, also where a handler does without them."""

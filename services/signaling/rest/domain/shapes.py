@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.messages import LicenseStatus, NodeReport
-from rillcast.contracts.records import BroadcastRecord
 from rillcast.contracts.status import ClusterStatus, StreamStatus
 from rillcast.contracts.words import LicenseState, MediaKind
-from services.signaling.core.domain.stream_info import Broadcast, renditions
+from services.signaling.core.domain.stream_info import renditions
 
 
 class Version(msgspec.Struct, rename="camel", kw_only=True):
@@ -125,8 +125,8 @@ def basic_stream_info(live: LiveStream) -> list[BasicStreamInfo]:
     ]
 
 
-class ShownBroadcast(Broadcast, rename="camel", kw_only=True):
-    """A broadcast with what REST alone tells of it. Clients on the WebSocket are told nothing of backups."""
+class BackupSettings(msgspec.Struct, rename="camel", kw_only=True):
+    """The backup of one broadcast, which Ant Media does not have."""
 
     backup_stream_id: str | None = None
     """As it was set for this stream; null = that of the app. The other two likewise."""
@@ -136,10 +136,9 @@ class ShownBroadcast(Broadcast, rename="camel", kw_only=True):
     """The stream that viewers are shown now; null while they are shown this one."""
 
 
-def shown_broadcast(broadcast: Broadcast, settings: BroadcastRecord | None, live: LiveStream | None) -> ShownBroadcast:
+def backup_settings(settings: KeptBroadcast | None, live: LiveStream | None) -> BackupSettings:
     """`settings`: what was set for it, if anything was. `live`: None while nobody publishes it."""
-    return ShownBroadcast(
-        **msgspec.structs.asdict(broadcast),
+    return BackupSettings(
         backup_stream_id=settings.backup_stream_id if settings is not None else None,
         backup_after_ms=settings.backup_after_ms if settings is not None else None,
         backup_longest_s=settings.backup_longest_s if settings is not None else None,

@@ -1,45 +1,56 @@
-"""Broadcasts: those that are live, and those for which something was set.
-
-Of what a client sets, the keys of `BroadcastRecord` count; other keys of Ant Media's broadcast are ignored.
-"""
+"""Broadcasts: those that are live, and those for which something was set."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+import string
+import time
 from collections.abc import Callable
 
 import msgspec
 
 from rillcast.apps.ladder_settings import LadderRefused
 from rillcast.apps.patch import Patch, PatchRefused
-from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.ids import AppName, NodeId, StreamId, is_stream_id
-from rillcast.contracts.records import BroadcastRecord
-from rillcast.contracts.words import EndReason, NodeKind
-from rillcast.runtime.telemetry.logs import get_logger
-from services.signaling.core.domain import stream_info
+from rillcast.contracts.broadcast_records import KeptBroadcast
+from rillcast.contracts.ids import AppName, StreamId, is_stream_id
+from services.signaling.core.domain.broadcast_body import posted_id, read_changes
+from services.signaling.core.domain.broadcast_catalog import changed_broadcast
+from services.signaling.core.domain.broadcast_index import Wanted
 from services.signaling.core.domain.result import Result
-from services.signaling.core.ports import Audience, Reports
-from services.signaling.core.ports import Broadcasts as KnownBroadcasts
+from services.signaling.core.domain.stream_info import Broadcast
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
+from services.signaling.rest.domain import stream_sources
 from services.signaling.rest.domain.paging import page
-from services.signaling.rest.domain.parameters import App, Offset, Size, Stream
-from services.signaling.rest.domain.refusal import NOT_FOUND, BadInput, Refused
-from services.signaling.rest.domain.shapes import BasicStreamInfo, ShownBroadcast, basic_stream_info, shown_broadcast
-from services.signaling.rest.ports import PublishedStreams, Sessions
+from services.signaling.rest.domain.parameters import (
+    App,
+    AutoStart,
+    Offset,
+    OnDuplicate,
+    OrderBy,
+    Search,
+    SearchQuery,
+    Size,
+    SortBy,
+    Stream,
+    TypeBy,
+)
+from services.signaling.rest.domain.refusal import NOT_FOUND, BadInput, Form, Refusal, Refused
+from services.signaling.rest.domain.shapes import SimpleStat
+from services.signaling.rest.ports import PublishedStreams
+from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 
-log = get_logger(__name__)
-
-UNKNOWN = Result(success=False, message="there is no such broadcast")
 NO_SUCH_BROADCAST = NOT_FOUND
-DELETED = Result(success=True, message="broadcast is deleted but could not stopped ")
-"""Ant Media's words where there was nothing to stop."""
-STOPPED = Result(success=True, message="broadcast is deleted and stopped successfully")
-STOP_TRIES = 3
-SUCCESSOR_WAIT_S = 1.0
-"""How long the record of a stream may lag behind its origin, which does not know the session that the record names."""
-NO_BODY = Result(success=False, message="there is no body that says what is to change")
+BAD_ID = "Stream id is not valid."
+TAKEN = "Stream id is already being used. Please change stream id or keep it empty"
+BAD_URL = "Stream url is not valid. "
+BAD_NEW_URL = "Stream URL is not valid"
+NO_PUSH = "Pushing to other servers isn't there: no endPointList is taken, and nothing was created."
+NO_PULL = "Pulling streams from elsewhere isn't there: this broadcast cannot be started, and nothing was created."
+NO_AUTO_START = Refusal(200, "Auto start query needs an IP camera or stream source.")
+NO_START = Refusal(200, NO_PULL)
+MOST_CREATED = 1_000
+"""Broadcasts of one list that are created together."""
+_LETTERS = string.ascii_letters + string.digits
 
 
 class Broadcasts:
@@ -49,121 +60,169 @@ class Broadcasts:
         self,
         *,
         streams: PublishedStreams,
-        known: KnownBroadcasts,
+        shown: ShownBroadcasts,
         store: BroadcastStore,
-        audience: Audience,
-        sessions: Sessions,
-        nodes: Reports,
-        address_of: Callable[[NodeId], str],
+        own_address: str,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """`address_of`: a node's address, for ``originAdress``."""
+        """`own_address`: of this node, which new broadcasts name. `wall_clock`: Unix time."""
         self._streams = streams
-        self._known = known
+        self._shown = shown
         self._store = store
-        self._audience = audience
-        self._sessions = sessions
-        self._nodes = nodes
-        self._address_of = address_of
+        self._own_address = own_address
+        self._wall_clock = wall_clock
 
-    async def create(self, app: App, body: Patch[BroadcastRecord] | None) -> ShownBroadcast:
+    async def create(self, app: App, body: Patch[KeptBroadcast] | None, auto_start: AutoStart = "") -> Broadcast:
         """Create a broadcast that is not live yet. Without a ``streamId`` it gets one. Raises `BadInput` for an id
         that is impossible or taken, and `RillcastError`: STORE_UNAVAILABLE, HIGH_RESOURCE_USAGE."""
-        patch: Patch[BroadcastRecord] = Patch({}) if body is None else body
-        try:
-            stream = StreamId(patch.read(_Named).stream_id or secrets.token_hex(8))
-            if not is_stream_id(stream):
-                raise BadInput("Stream id is not valid.")
-            taken = self._streams.published(app, stream) is not None
-            record = None if taken else await self._store.create(app, stream, patch)
-        except (PatchRefused, LadderRefused) as error:
-            raise BadInput(str(error)) from error
-        if record is None:
-            raise BadInput("Stream id is already being used.")
-        return shown_broadcast(stream_info.created(record), record, None)
+        if auto_start.lower() == "true":
+            raise Refused(self._no_start(body))
+        stream = await self._create(app, body)
+        shown = self._shown.one(app, stream)
+        if shown is None:  # somebody deleted it at once
+            raise Refused(NO_SUCH_BROADCAST)
+        return shown
 
-    async def get(self, app: App, stream: Stream) -> ShownBroadcast:
+    async def create_list(
+        self, app: App, body: list[dict[str, msgspec.Raw]], on_duplicate: OnDuplicate = ""
+    ) -> list[Result]:
+        """Create several. Nothing is created when an id is taken and `on_duplicate` is neither skip nor overwrite, and
+        when one of them makes no sense. Raises as `create`."""
+        if len(body) > MOST_CREATED:
+            raise BadInput(f"a list may have at most {MOST_CREATED} broadcasts")
+        wishes = [self._read(Patch(one)) for one in body]
+        ids = [stream for stream, _ in wishes]
+        taken = [stream for stream in ids if self._shown.one(app, stream) is not None]
+        if len(set(ids)) < len(ids) or (taken and on_duplicate not in ("skip", "overwrite")):
+            raise BadInput(TAKEN)
+        return [await self._create_one(app, stream, changes, on_duplicate) for stream, changes in wishes]
+
+    async def get(self, app: App, stream: Stream) -> Broadcast:
         """The broadcast with this id, whether it is live or was only created."""
-        shown = self._shown(app, stream)
+        shown = self._shown.one(app, stream)
         if shown is None:
             raise Refused(NO_SUCH_BROADCAST)
         return shown
 
-    async def change(self, app: App, stream: Stream, body: Patch[BroadcastRecord] | None) -> Result:
-        """Keys that are given change. An unknown broadcast is answered 200 and ``success: false``, as the original
-        does. Raises `RillcastError`."""
+    async def change(self, app: App, stream: Stream, body: Patch[KeptBroadcast] | None) -> Result:
+        """Keys that are given change, and null changes nothing. An unknown broadcast is answered 200 and ``success:
+        false``, as the original does. Raises `BadInput` and `RillcastError`."""
+        unknown = Result(success=False, message=f"Broadcast with streamId: {stream} does not exist")
         if not is_stream_id(stream):
-            return UNKNOWN
-        live = self._streams.published(app, stream) is not None
+            return unknown
+        shown = self._shown.one(app, stream)
         if body is None:
-            return NO_BODY if live or self._known.get(app, stream) is not None else UNKNOWN
+            return Result(success=False) if shown is not None else unknown
         try:
-            found = await self._store.change(app, stream, body, live=live)
-        except (PatchRefused, LadderRefused) as error:
+            changes = read_changes(body)
+            if "endPointList" in changes.posted:
+                return Result(success=False, message=NO_PUSH.replace("created", "changed"))
+            if shown is not None and shown.type == stream_sources.LIVE_STREAM:
+                changes = Patch({key: raw for key, raw in changes.posted.items() if key != "type"})
+            live = self._streams.published(app, stream) is not None
+            good = changed_broadcast(self._kept(app, stream), changes)
+            if shown is not None and not stream_sources.has_good_address(good):
+                return Result(success=False, message=BAD_NEW_URL)
+            found = await self._store.change(app, stream, changes, live=live)
+        except LadderRefused as error:
             raise BadInput(str(error)) from error
-        return Result(success=True) if found else UNKNOWN
+        except PatchRefused as error:
+            raise BadInput(str(error), Form.TEXT) from error
+        return Result(success=True) if found else unknown
 
-    async def delete(self, app: App, stream: Stream) -> Result:
-        """Who publishes it is sent away, then what was set is forgotten. Raises `RillcastError`: when the publisher's
-        origin does not answer, nothing is forgotten either."""
-        if not is_stream_id(stream):
-            return UNKNOWN
-        stopped = await self._stop(app, stream)
-        deleted = await self._store.delete(app, stream)
-        if stopped:
-            return STOPPED
-        return DELETED if deleted else UNKNOWN
+    async def list_page(
+        self,
+        app: App,
+        offset: Offset,
+        size: Size,
+        *,
+        type_by: TypeBy = "",
+        sort_by: SortBy = "",
+        order_by: OrderBy = "",
+        search: SearchQuery = "",
+    ) -> list[Broadcast]:
+        """One page of the app's broadcasts."""
+        wanted = Wanted(search=search, type_by=type_by, sort_by=sort_by, order_by=order_by)
+        return self._shown.all(app, page(self._shown.wanted(app, wanted), offset, size))
 
-    async def list_page(self, app: App, offset: Offset, size: Size) -> list[ShownBroadcast]:
-        """One page of the app's broadcasts, in the order of their ids."""
-        live = {stream.stream for stream in self._streams.all() if stream.app == app}
-        known = {StreamId(record.stream_id) for record in self._known.of_app(app)}
-        shown = (self._shown(app, stream) for stream in page(sorted(live | known), offset, size))
-        return [broadcast for broadcast in shown if broadcast is not None]
+    async def count(self, app: App) -> SimpleStat:
+        """How many there are."""
+        return SimpleStat(len(self._shown.wanted(app, Wanted())))
 
-    async def renditions(self, app: App, stream: Stream) -> list[BasicStreamInfo]:
-        """What a viewer may be sent; empty while it isn't live."""
-        live = self._streams.published(app, stream) if is_stream_id(stream) else None
-        return [] if live is None else basic_stream_info(live)
+    async def count_found(self, app: App, search: Search) -> SimpleStat:
+        """How many there are whose id or name has this part."""
+        return SimpleStat(len(self._shown.wanted(app, Wanted(search=search))))
 
-    async def _stop(self, app: AppName, stream: StreamId) -> bool:
-        """Whether a publisher was sent away. One that has just come back, with another session, is sent away too."""
-        waited = await self._turn_away(app, stream)
-        return await self._end_publisher(app, stream) or waited
+    async def count_live(self, app: App) -> SimpleStat:
+        """How many are live."""
+        return SimpleStat(self._shown.live(app))
 
-    async def _turn_away(self, app: AppName, stream: StreamId) -> bool:
-        """Whether somebody waited for the stream, at whichever origin: they would have it as soon as it is free. An
-        origin that does not answer is left alone; whoever is there may publish anew, like everybody."""
+    async def _create(self, app: AppName, body: Patch[KeptBroadcast] | None) -> StreamId:
+        stream, changes = self._read(Patch({}) if body is None else body)
+        taken = self._streams.published(app, stream) is not None
+        if taken or not await self._store.create(app, stream, changes, self._set_here(app, stream)):
+            raise BadInput(TAKEN)
+        return stream
 
-        async def ask(origin: NodeId) -> bool:
-            try:
-                return await self._sessions.turn_away(origin, app, stream)
-            except RillcastError as error:
-                log.info("An origin does not say whether anybody waits for a stream", target=origin, reason=str(error))
-                return False
+    async def _create_one(
+        self, app: AppName, stream: StreamId, changes: Patch[KeptBroadcast], on_duplicate: str
+    ) -> Result:
+        set_here = self._set_here(app, stream)
+        if await self._store.create(app, stream, changes, set_here):
+            return Result(success=True, message="created", data_id=stream)
+        if on_duplicate != "overwrite":
+            return Result(
+                success=on_duplicate == "skip", message="skipped" if on_duplicate else "failed", data_id=stream
+            )
+        anew = changed_broadcast(KeptBroadcast(stream_id=stream), changes)
+        written = await self._store.rewrite(app, stream, lambda _: set_here(anew))
+        return Result(success=written, message="overridden" if written else "failed", data_id=stream)
 
-        return any(await asyncio.gather(*map(ask, self._nodes.nodes(NodeKind.ORIGIN))))
+    def _read(self, body: Patch[KeptBroadcast]) -> tuple[StreamId, Patch[KeptBroadcast]]:
+        """The id and the changes of a new broadcast. Raises `BadInput`."""
+        try:
+            stream = StreamId(posted_id(body) or self._new_id())
+            changes = Patch[KeptBroadcast](
+                {key: raw for key, raw in read_changes(body).posted.items() if key != "status"}
+            )
+            if not is_stream_id(stream):
+                raise BadInput(BAD_ID)
+            record = changed_broadcast(KeptBroadcast(stream_id=stream), changes)
+        except LadderRefused as error:
+            raise BadInput(str(error)) from error
+        except PatchRefused as error:
+            raise BadInput(str(error), Form.TEXT) from error
+        if record.end_point_list:
+            raise BadInput(NO_PUSH)
+        if record.auto_start_stop_enabled and record.type in stream_sources.PULLED:
+            raise BadInput(NO_PULL)
+        if not stream_sources.has_good_address(record):
+            raise BadInput(BAD_URL)
+        return stream, changes
 
-    async def _end_publisher(self, app: AppName, stream: StreamId) -> bool:
-        live = self._streams.published(app, stream)
-        for _ in range(STOP_TRIES):
-            if live is None:
-                break
-            session = live.record.publisher_session
-            if await self._sessions.close(session, live.record.owner, EndReason.STOPPED):
-                return True
-            live = await self._streams.successor(app, stream, session, SUCCESSOR_WAIT_S)
-        return False
+    def _no_start(self, body: Patch[KeptBroadcast] | None) -> Refusal:
+        """Why a new broadcast is not started; nothing is created then."""
+        _, changes = self._read(Patch({}) if body is None else body)
+        record = changed_broadcast(KeptBroadcast(stream_id=StreamId("new")), changes)
+        return NO_START if record.type in (stream_sources.IP_CAMERA, stream_sources.STREAM_SOURCE) else NO_AUTO_START
 
-    def _shown(self, app: AppName, stream: StreamId) -> ShownBroadcast | None:
-        if not is_stream_id(stream):
-            return None
-        record, live = self._known.get(app, stream), self._streams.published(app, stream)
-        if live is not None:
-            viewers = self._audience.viewers(app, stream)
-            shown = stream_info.broadcast(live, viewers, self._address_of(live.record.owner), record)
-            return shown_broadcast(shown, record, live)
-        return None if record is None else shown_broadcast(stream_info.created(record), record, None)
+    def _new_id(self) -> str:
+        return "".join(secrets.choice(_LETTERS) for _ in range(16)) + str(self._now_ms())
 
+    def _set_here(self, app: AppName, stream: StreamId) -> Callable[[KeptBroadcast], KeptBroadcast]:
+        """Gives a new broadcast what it has from its server."""
+        address, now_ms = self._own_address, self._now_ms()
+        url = f"rtmp://{address}/{app}/{stream}" if address else None
 
-class _Named(msgspec.Struct, rename="camel"):
-    stream_id: str | None = None
+        def set_here(record: KeptBroadcast) -> KeptBroadcast:
+            return msgspec.structs.replace(
+                record, date=record.date or now_ms, origin_adress=address or None, rtmp_url=url
+            )
+
+        return set_here
+
+    def _kept(self, app: AppName, stream: StreamId) -> KeptBroadcast:
+        return self._shown.kept(app, stream) or KeptBroadcast(stream_id=stream)
+
+    def _now_ms(self) -> int:
+        return int(self._wall_clock() * 1_000)

@@ -41,10 +41,9 @@ MOST_LOG_BYTES = 512_000
 COLLECT_EVERY_S = 10.0
 """A collection stops everything else of this process for some hundredths of a second."""
 TOO_SOON = Result(success=False, message=f"this was done within the last {COLLECT_EVERY_S:.0f} s")
-NO_NAMES = Result(success=False, message="Bad parameter for appNames. ")
-UNKNOWN_NAME = Result(
-    success=False,
-    message="Either server may not be initialized or application name that does not exist is requested. ",
+NO_NAMES = Refusal(400, "Bad parameter for appNames. ")
+UNKNOWN_NAME = Refusal(
+    404, "Either server may not be initialized or application name that does not exist is requested. "
 )
 NO_TYPE = Refusal(400, "logType must be given: server, null or error")
 NO_LOG = LogPage(log_content="There is no log yet")
@@ -188,16 +187,16 @@ class System:
         """Whether nothing is to be mended in these apps after an end without order: there never is, since records of
         what was live expire by themselves. Raises `Refused` for an app that there is not."""
         if not app_names:
-            raise Refused(Refusal(400, NO_NAMES.message))
+            raise Refused(NO_NAMES)
         if any(self._apps.settings(name) is None for name in _names(app_names)):
-            raise Refused(Refusal(404, UNKNOWN_NAME.message))
+            raise Refused(UNKNOWN_NAME)
         return Result(success=True)
 
     async def declare_ended_well(self, app_names: AppNames = "") -> bool:
         """To declare that it is as `ended_well` says it always is. It ends no server. Raises `Refused` without
         names."""
         if not app_names:
-            raise Refused(Refusal(400, NO_NAMES.message))
+            raise Refused(NO_NAMES)
         return True
 
     def _live(self) -> tuple[int, int]:

@@ -9,8 +9,8 @@ import msgspec
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.access_records import SubscriberRecord
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, StreamId
-from rillcast.contracts.records import BroadcastRecord
 from services.signaling.core.domain import stream_info
 from services.signaling.core.ports import Audience, Broadcasts, Streams
 from services.signaling.websocket.domain import replies
@@ -140,7 +140,7 @@ def _no_subtrack(_: Questions, asked: Question, __: object) -> str:
     return replies.notification("subtrackCount", asked.stream, count=0)
 
 
-def _created(_: Questions, asked: Question, settings: BroadcastRecord) -> str:
+def _created(_: Questions, asked: Question, settings: KeptBroadcast) -> str:
     return _object(asked, stream_info.created(settings))
 
 
@@ -155,7 +155,7 @@ _OF_LIVE: Mapping[str, Callable[[Questions, Question, LiveStream], str]] = {
     "getSubscribers": Questions.subscribers,
     "getDebugInfo": Questions.debug_info,
 }
-_OF_CREATED: Mapping[str, Callable[[Questions, Question, BroadcastRecord], str]] = {
+_OF_CREATED: Mapping[str, Callable[[Questions, Question, KeptBroadcast], str]] = {
     "getBroadcastObject": _created,
     "getSubtracks": _no_subtracks,
     "getSubtracksCount": _no_subtrack,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rillcast.apps.patch import Patch
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.errors import ErrorCode
-from rillcast.contracts.records import BroadcastRecord
 from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.stream_info import Broadcast
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
 from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
-from services.signaling.rest.domain.shapes import BasicStreamInfo, ShownBroadcast
-from services.signaling.rest.usecases.broadcasts import NO_SUCH_BROADCAST, Broadcasts
+from services.signaling.rest.domain.shapes import SimpleStat
+from services.signaling.rest.usecases.broadcasts import NO_AUTO_START, NO_START, NO_SUCH_BROADCAST, Broadcasts
 
+WRITING = (ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE)
+MOST_LIST_BYTES = 4_000_000
 ROOT = "/{app}/rest/v2/broadcasts"
 
 TABLE = Table(
@@ -25,18 +30,53 @@ TABLE = Table(
             APP_OPERATOR,
             Broadcasts.create,
             "Creates a broadcast. Without a streamId it gets one.",
-            answer=ShownBroadcast,
-            body=Patch[BroadcastRecord],
+            answer=Broadcast,
+            body=Patch[KeptBroadcast],
             body_may_lack=True,
-            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+            errors=(NO_SUCH_BROADCAST, NO_START, NO_AUTO_START, *WRITING),
+        ),
+        Endpoint(
+            "POST",
+            f"{ROOT}/create-list",
+            APP_OPERATOR,
+            Broadcasts.create_list,
+            "Creates several broadcasts, or none when an id is taken.",
+            answer=list[Result],
+            body=list[dict[str, msgspec.Raw]],
+            errors=WRITING,
+            most_bytes=MOST_LIST_BYTES,
         ),
         Endpoint(
             "GET",
             f"{ROOT}/list/{{offset}}/{{size}}",
             APP_OPERATOR,
             Broadcasts.list_page,
-            "Broadcasts by stream id.",
-            answer=list[ShownBroadcast],
+            "One page of the broadcasts, by stream id or as it is asked.",
+            answer=list[Broadcast],
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/count",
+            APP_OPERATOR,
+            Broadcasts.count,
+            "How many broadcasts there are.",
+            answer=SimpleStat,
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/count/{{search}}",
+            APP_OPERATOR,
+            Broadcasts.count_found,
+            "How many broadcasts there are with these words.",
+            answer=SimpleStat,
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/active-live-stream-count",
+            APP_OPERATOR,
+            Broadcasts.count_live,
+            "How many broadcasts are live.",
+            answer=SimpleStat,
         ),
         Endpoint(
             "GET",
@@ -44,7 +84,7 @@ TABLE = Table(
             APP_OPERATOR,
             Broadcasts.get,
             "One broadcast.",
-            answer=ShownBroadcast,
+            answer=Broadcast,
             errors=(NO_SUCH_BROADCAST,),
         ),
         Endpoint(
@@ -54,26 +94,9 @@ TABLE = Table(
             Broadcasts.change,
             "Changes the keys that are given. An unknown broadcast is answered 200 and `success: false`.",
             answer=Result,
-            body=Patch[BroadcastRecord],
+            body=Patch[KeptBroadcast],
             body_may_lack=True,
-            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
-        ),
-        Endpoint(
-            "DELETE",
-            f"{ROOT}/{{stream}}",
-            APP_OPERATOR,
-            Broadcasts.delete,
-            "Sends away who publishes it, then forgets what was set; the message says whether there was a publisher.",
-            answer=Result,
-            errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.NO_NODE_AVAILABLE),
-        ),
-        Endpoint(
-            "GET",
-            f"{ROOT}/{{stream}}/stream-info",
-            APP_OPERATOR,
-            Broadcasts.renditions,
-            "What a viewer may be sent; empty while the stream isn't live.",
-            answer=list[BasicStreamInfo],
+            errors=WRITING,
         ),
     ),
 )

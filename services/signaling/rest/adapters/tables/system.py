@@ -29,7 +29,6 @@ from services.signaling.rest.usecases.system import NO_NAMES, NO_TYPE, UNKNOWN_N
 ROOT = "/rest/v2"
 NO_HEAP = "the memory of this process holds what clients and operators keep secret, so it is given to nobody"
 NO_SUPPORT = "this server sends nothing to anybody; ask where you got it from"
-NAMES = Refusal(400, NO_NAMES.message)
 
 TABLE = Table(
     tag="system",
@@ -150,7 +149,7 @@ TABLE = Table(
             System.ended_well,
             "Whether nothing is to be mended after an end without order. There never is.",
             answer=Result,
-            errors=(NAMES, Refusal(404, UNKNOWN_NAME.message)),
+            errors=(NO_NAMES, UNKNOWN_NAME),
         ),
         Endpoint(
             "GET",
@@ -159,7 +158,7 @@ TABLE = Table(
             System.declare_ended_well,
             "Declares that. It ends no server.",
             answer=bool,
-            errors=(NAMES,),
+            errors=(NO_NAMES,),
         ),
         Endpoint(
             "POST",

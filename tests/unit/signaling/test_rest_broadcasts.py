@@ -1,0 +1,377 @@
+"""Broadcasts by REST as Ant Media's clients know them: their keys, their status, lists, subtracks and deletion."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from rillcast.contracts import subjects
+from rillcast.contracts.ids import StreamId, stream_key
+from rillcast.testing.eventually import within
+from tests.integration.signaling.recorded_answers import recorded
+from tests.unit.signaling.fake_nodes import LIVE
+from tests.unit.signaling.signaling_harness import Cluster, cluster
+
+ROOT = "/live/rest/v2/broadcasts"
+KEYS = list(next(one.json for one in recorded() if one.name == "b-get-s1"))
+DELETED = {"success": True, "message": "broadcast is deleted but could not stopped ", "dataId": "", "errorId": 0}
+
+
+@pytest.fixture
+async def c() -> AsyncIterator[Cluster]:
+    async with cluster() as running:
+        yield running
+
+
+@pytest.fixture
+async def http(c: Cluster) -> AsyncIterator[httpx.AsyncClient]:
+    async with c.http() as client:
+        yield client
+
+
+async def create(http: httpx.AsyncClient, *streams: str, **fields: Any) -> None:
+    for stream in streams:
+        answer = await http.post(f"{ROOT}/create", json={"streamId": stream, **fields})
+        assert answer.status_code == 200, answer.text
+
+
+async def show(http: httpx.AsyncClient, stream: str = "s1") -> dict[str, Any]:
+    answer = await http.get(f"{ROOT}/{stream}")
+    shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {"status": answer.status_code}
+    return shown
+
+
+async def becomes(http: httpx.AsyncClient, status: object, stream: str = "s1") -> None:
+    async with within(5, f"{stream} {status}"):
+        while (await show(http, stream))["status"] != status:
+            await asyncio.sleep(0.01)
+
+
+async def listed(http: httpx.AsyncClient, query: str = "", page: str = "0/250") -> list[str]:
+    return [shown["streamId"] for shown in (await http.get(f"{ROOT}/list/{page}{query}")).json()]
+
+
+async def end(c: Cluster, stream: str = "s1") -> None:
+    await c.host.buckets[subjects.BUCKET_STREAMS].delete(stream_key(LIVE, StreamId(stream)))
+
+
+async def test_a_broadcast_has_the_71_keys_of_ant_media_and_no_others_live_or_not(
+    c: Cluster, http: httpx.AsyncClient
+) -> None:
+    await create(http, "s1", backupStreamId="slate")
+    await c.go_live("s2")
+    shown = [await show(http, "s1"), await show(http, "s2")]
+    assert [list(one) for one in shown] == [KEYS, KEYS]
+    assert len(KEYS) == 71
+
+
+async def test_a_registered_broadcast_is_finished_after_its_end_and_another_is_gone(
+    c: Cluster, http: httpx.AsyncClient
+) -> None:
+    await create(http, "s1", name="Mine", metaData="m")
+    assert (await show(http))["status"] == "created"
+    for stream in ("s1", "s2"):
+        await c.go_live(stream, started_at_ms=5, name="")
+    live = await show(http)
+    assert (live["status"], live["name"], live["metaData"], live["startTime"]) == ("broadcasting", "Mine", "m", 5)
+    await becomes_stored(c, http, "broadcasting")
+
+    for stream in ("s1", "s2"):
+        await end(c, stream)
+
+    await becomes(http, "finished")
+    await becomes(http, 404, "s2")
+    assert (await show(http))["startTime"] == 5
+
+
+async def becomes_stored(c: Cluster, http: httpx.AsyncClient, status: str) -> None:
+    async with within(5, f"{status} in the store"):
+        while True:
+            entry = await c.host.buckets[subjects.BUCKET_BROADCASTS].get(stream_key(LIVE, StreamId("s1")))
+            if entry is not None and f'"status":"{status}"'.encode() in (entry.value or b""):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_broadcast_whose_origin_is_lost_was_terminated_unexpectedly(
+    c: Cluster, http: httpx.AsyncClient
+) -> None:
+    await create(http, "s1")
+    await c.go_live("s1", started_at_ms=5)
+    await becomes_stored(c, http, "broadcasting")
+    c.service.core.watch.directory._streams.clear()  # as when its lease expired, and nobody said that it ended
+    assert (await show(http))["status"] == "terminated_unexpectedly"
+
+
+async def test_a_status_that_a_client_sets_is_shown_as_that_of_a_stream_that_was_lost(http: httpx.AsyncClient) -> None:
+    await create(http, "s1", status="finished")
+    assert (await show(http))["status"] == "created"
+    await http.put(f"{ROOT}/s1", json={"status": "broadcasting"})
+    assert (await show(http))["status"] == "terminated_unexpectedly"
+    await http.put(f"{ROOT}/s1", json={"status": "finished"})
+    assert (await show(http))["status"] == "finished"
+
+
+async def test_a_new_broadcast_has_what_its_server_gives(http: httpx.AsyncClient) -> None:
+    made = (await http.post(f"{ROOT}/create")).json()
+    assert re.fullmatch(r"[A-Za-z0-9]{16}[0-9]{13}", made["streamId"])
+    assert made["originAdress"] == "127.0.0.1"
+    assert made["rtmpURL"] == f"rtmp://127.0.0.1/live/{made['streamId']}"
+    assert (made["speed"], made["zombi"], made["userAgent"], made["endPointList"]) == (0.0, False, "N/A", None)
+    assert made["date"] > 1_700_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("posted", "kept"),
+    [
+        ({"name": 5}, "5"),
+        ({"name": True}, "true"),
+        ({"publish": "false"}, False),
+        ({"startTime": "12"}, 12),
+        ({"width": 1.7}, 1),
+        ({"speed": "2"}, 2.0),
+        ({"name": None}, None),
+        ({"anyoneWatching": True}, False),
+        ({"type": "junk"}, "junk"),
+        ({"hlsParameters": {"hlsTime": "2"}}, {"hlsTime": "2", "hlsListSize": None, "hlsPlayListType": None}),
+    ],
+)
+async def test_values_are_read_as_leniently_as_by_ant_media(
+    http: httpx.AsyncClient, posted: dict[str, Any], kept: object
+) -> None:
+    await create(http, "s1", **posted)
+    assert (await show(http))[next(iter(posted))] == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ('{"foo": 1}', "foo"),
+        ('{"publish": "yes"}', "publish"),
+        ('{"startTime": "soon"}', "startTime"),
+        ('{"hlsParameters": {"foo": 1}}', "foo"),
+        ('{"name": {}}', "name"),
+        ("[]", "object"),
+        ("{", "truncated"),
+    ],
+)
+async def test_what_cannot_be_read_is_named_in_plain_text_and_changes_nothing(
+    http: httpx.AsyncClient, body: str, word: str
+) -> None:
+    await create(http, "s1", name="x")
+    before = await show(http)
+    json_type = {"Content-Type": "application/json"}
+    for answer in (
+        await http.put(f"{ROOT}/s1", content=body, headers=json_type),
+        await http.post(f"{ROOT}/create", content=body, headers=json_type),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+        assert word in answer.text
+    assert await show(http) == before
+
+
+async def test_what_is_shown_can_be_put_back(http: httpx.AsyncClient) -> None:
+    await create(http, "s1", name="x", encoderSettingsList=[{"height": 360, "videoBitrate": 600_000}])
+    before = await show(http)
+    answer = await http.put(f"{ROOT}/s1", json=before)
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    assert await show(http) == before
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("rtsp://127.0.0.1/x", True),
+        ("srt://127.0.0.1:9?streamid=x", True),
+        ("udp://239.0.0.1:5000", True),
+        (None, False),
+        ("ftp://127.0.0.1/x", False),
+        ("127.0.0.1/x", False),
+        (" rtsp://127.0.0.1/x", False),
+        ("rtsp://[", False),
+    ],
+)
+async def test_a_source_needs_an_address(http: httpx.AsyncClient, url: str | None, good: bool) -> None:
+    body = {"streamId": "s1", "type": "streamSource", "streamUrl": url}
+    answer = await http.post(f"{ROOT}/create", json=body)
+    assert answer.status_code == (200 if good else 400)
+    assert good or answer.json()["message"] == "Stream url is not valid. "
+    assert (await http.post(f"{ROOT}/create", json={"type": "ipCamera"})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"endPointList": [{"endpointUrl": "rtmp://127.0.0.1/x"}]},
+        {"type": "streamSource", "streamUrl": "rtsp://127.0.0.1/x", "autoStartStopEnabled": True},
+    ],
+)
+async def test_what_would_be_inert_is_refused(http: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    answer = await http.post(f"{ROOT}/create", json={"streamId": "s1", **fields})
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+    assert "isn't there" in answer.json()["message"]
+    assert (await show(http))["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("liveStream", "Auto start query needs an IP camera"), ("streamSource", "isn't there")]
+)
+async def test_nothing_starts_by_itself_and_then_nothing_is_created(
+    http: httpx.AsyncClient, kind: str, words: str
+) -> None:
+    body = {"streamId": "s1", "type": kind, "streamUrl": "rtsp://127.0.0.1/x"}
+    answer = await http.post(f"{ROOT}/create?autoStart=true", json=body)
+    assert (answer.status_code, answer.json()["success"], words in answer.json()["message"]) == (200, False, True)
+    assert (await show(http))["status"] == 404
+
+
+async def test_lists_are_searched_sorted_filtered_and_paged(c: Cluster, http: httpx.AsyncClient) -> None:
+    for stream, name, kind in (("b", "Zebra", "VoD"), ("a", None, "liveStream"), ("c", "apple", "liveStream")):
+        await create(http, stream, name=name, type=kind)
+    await c.go_live("d", name="Mango", started_at_ms=5)
+    assert await listed(http) == ["a", "b", "c", "d"]
+    assert await listed(http, "?order_by=desc") == ["d", "c", "b", "a"]
+    assert await listed(http, "?sort_by=name") == ["a", "d", "b", "c"]
+    assert (await listed(http, "?sort_by=date"))[0] == "d"
+    assert (await listed(http, "?sort_by=status&order_by=asc"))[0] == "d"
+    assert await listed(http, "?search=ZEB") == ["b"]
+    assert await listed(http, "?search=D") == ["d"]
+    assert await listed(http, "?search=.*") == []
+    assert await listed(http, "?search=%20") == ["a", "b", "c", "d"]
+    assert await listed(http, "?type_by=VoD") == ["b"]
+    assert await listed(http, "?sort_by=junk&order_by=junk", "1/2") == ["b", "c"]
+    assert await listed(http, page="-1/0") == []
+    counts = [(await http.get(f"{ROOT}/{path}")).json() for path in ("count", "count/APP", "active-live-stream-count")]
+    assert counts == [{"number": 4}, {"number": 1}, {"number": 1}]
+
+
+async def test_a_list_follows_every_change(http: httpx.AsyncClient) -> None:
+    await create(http, "a", "b", "c", name="x")
+    await http.put(f"{ROOT}/b", json={"name": "a", "mainTrackStreamId": "m"})
+    await http.delete(f"{ROOT}/c")
+    assert await listed(http, "?sort_by=name") == ["b", "a"]
+    assert await listed(http, "?search=x") == ["a"]
+
+
+async def test_many_are_deleted_up_to_the_first_that_is_unknown(http: httpx.AsyncClient) -> None:
+    streams = [f"s{number}" for number in range(8)]
+    await create(http, *streams)
+    assert (await http.delete(f"{ROOT}?ids=s0,s1")).json() == DELETED
+    assert (await http.delete(f"{ROOT}/?ids=s2,none,s3")).json()["success"] is False
+    assert (await http.request("DELETE", ROOT, json=["s4", "s5"])).json() == DELETED
+    assert await listed(http) == ["s3", "s6", "s7"]
+    for nothing in ("", "?ids=", "?ids=%20"):
+        assert (await http.delete(f"{ROOT}{nothing}")).json()["message"] == "ids parameter is blank"
+
+
+async def test_a_live_one_among_many_is_stopped(c: Cluster, http: httpx.AsyncClient) -> None:
+    await create(http, "s1", "s2")
+    await c.go_live("s1")
+    answer = await http.delete(f"{ROOT}?ids=s2,s1")
+    assert answer.json()["message"] == "broadcast is deleted and stopped successfully"
+    assert [closed.session for closed in c.origin.closed] == ["p"]
+
+
+async def test_subtracks_are_attached_listed_limited_and_taken_away(c: Cluster, http: httpx.AsyncClient) -> None:
+    await create(http, "main", subtracksLimit=2)
+    await create(http, "a", "b", "x", role="host")
+
+    async def add(sub: str, main: str = "main", method: str = "POST") -> tuple[bool, str]:
+        answer = (await http.request(method, f"{ROOT}/{main}/subtrack?id={sub}")).json()
+        return answer["success"], answer["message"]
+
+    assert [await add("a"), await add("a"), await add("b")] == [(True, "")] * 3
+    assert not (await add("x"))[0]
+    assert await add("none") == (False, "There is no stream with id:none as subtrack or main as mainTrack")
+    assert await add("a", "none") == (False, "There is no stream with id:a as subtrack or none as mainTrack")
+    await c.go_live("b")
+
+    async def subtracks(path: str) -> list[str]:
+        return [one["streamId"] for one in (await http.get(f"{ROOT}/main/{path}")).json()]
+
+    assert await subtracks("subtracks/0/10") == ["a", "b"]
+    assert await subtracks("subtracks/0/10?role=host") == ["a", "b"]
+    assert await subtracks("subtracks/0/10?role=guest") == []
+    assert await subtracks("active-subtracks/0/10") == ["b"]
+    assert (await http.get(f"{ROOT}/main/active-subtracks-count")).json() == {"number": 1}
+    assert (await http.get(f"{ROOT}/none/active-subtracks-count")).status_code == 404
+    assert await add("a", method="DELETE") == (True, "")
+    assert await add("a", method="DELETE") == (False, "Main track of the stream a which is main cannot be updated")
+    assert (await http.post(f"{ROOT}/main/subtrack")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "left"), [("", []), ("?deleteSubtracks=true", []), ("?deleteSubtracks=false", ["a"])]
+)
+async def test_subtracks_go_with_their_main_track(http: httpx.AsyncClient, query: str, left: list[str]) -> None:
+    await create(http, "main")
+    await create(http, "a", mainTrackStreamId="main")
+    await http.delete(f"{ROOT}/main{query}")
+    assert await listed(http) == left
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("", None), ("?onDuplicate=skip", ["skipped", "created"]), ("?onDuplicate=overwrite", ["overridden", "created"])],
+)
+async def test_a_list_of_broadcasts_is_created_whole_or_not_at_all(
+    http: httpx.AsyncClient, query: str, words: list[str] | None
+) -> None:
+    await create(http, "a", name="old")
+    body = [{"streamId": "a", "name": "new"}, {"streamId": "b"}]
+    answer = await http.post(f"{ROOT}/create-list{query}", json=body)
+    if words is None:
+        assert answer.status_code == 400
+        assert await listed(http) == ["a"]
+    else:
+        assert [one["message"] for one in answer.json()] == words
+        assert (await show(http, "a"))["name"] == ("new" if "overwrite" in query else "old")
+
+
+async def test_of_media_nothing_is_said_to_be_done_that_is_not(c: Cluster, http: httpx.AsyncClient) -> None:
+    await create(http, "s1")
+    await create(http, "src", type="streamSource", streamUrl="rtsp://127.0.0.1/x")
+    for method, path, body in (
+        ("POST", "src/start", None),
+        ("PUT", "s1/recording/true", None),
+        ("POST", "s1/endpoint", {"endpointUrl": "rtmp://127.0.0.1/x"}),
+        ("POST", "s1/data", "hello"),
+        ("POST", "s1/hls-to-mp4", None),
+    ):
+        answer = await http.request(method, f"{ROOT}/{path}", json=body)
+        assert (answer.status_code, answer.json()["success"]) == (200, False)
+        assert re.search("(isn't|aren't) there", answer.json()["message"]), path
+    await c.go_live("s1")
+    assert (await http.post(f"{ROOT}/s1/stop")).json()["success"] is True
+    assert (await http.get(f"{ROOT}/onvif-devices")).status_code == 501
+
+
+async def test_figures_that_are_not_kept_are_refused_and_never_zero(c: Cluster, http: httpx.AsyncClient) -> None:
+    await c.go_live("s1")
+    c.report(c.edges[0], viewers=4)
+    paths = ("s1/webrtc-client-stats/0/10", "webrtc-send-low-level-stats", "webrtc-receive-low-level-stats")
+    assert [(await http.get(f"{ROOT}/{path}")).status_code for path in paths] == [501] * 3
+    assert (await http.get(f"{ROOT}/s1/broadcast-statistics")).json() == {
+        "totalRTMPWatchersCount": -1,
+        "totalHLSWatchersCount": 0,
+        "totalWebRTCWatchersCount": 4,
+        "totalDASHWatchersCount": 0,
+    }
+
+
+async def test_backups_are_set_and_shown_where_ant_media_has_nothing(http: httpx.AsyncClient) -> None:
+    path = "/rillcast/v1/apps/live/broadcasts/s1/backup"
+    assert (await http.get(path)).status_code == 404
+    await create(http, "s1", backupStreamId="slate")
+    assert (await http.get(path)).json()["backupStreamId"] == "slate"
+    assert (await http.put(path, json={"backupAfterMs": 700})).json()["backupAfterMs"] == 700
+    assert (await http.put(path, json={"backupStreamId": None})).json()["backupStreamId"] is None
+    for bad in ({"backupStreamId": "s1"}, {"foo": 1}, {"backupAfterMs": 1}):
+        assert (await http.put(path, json=bad)).status_code == 400
+    assert json.dumps(await show(http)).find("backup") == -1
