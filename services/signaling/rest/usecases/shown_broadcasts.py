@@ -61,7 +61,11 @@ class ShownBroadcasts:
         found = self._known.streams(app, wanted, others)
         if wanted.sort_by != "status":
             return found
-        return sorted(found, key=lambda stream: self._status(app, stream, live), reverse=wanted.order_by == "desc")
+        by_status: dict[str, list[StreamId]] = {}
+        for stream in found:
+            by_status.setdefault(self._status(app, stream, live), []).append(stream)
+        statuses = sorted(by_status, reverse=wanted.order_by == "desc")
+        return [stream for status in statuses for stream in by_status[status]]
 
     def live(self, app: AppName) -> int:
         """How many are live."""
@@ -71,7 +75,9 @@ class ShownBroadcasts:
         if stream in live:
             return "broadcasting" if live[stream].record.media_flowing else "preparing"
         record = self._known.get(app, stream)
-        return "" if record is None else stream_info.status_of(record, ended=self._lives.ended(app, stream))
+        if record is None or record.status not in stream_info.UNDER_WAY:
+            return "" if record is None else record.status or "created"
+        return stream_info.status_of(record, ended=self._lives.ended(app, stream))
 
 
 def _listed(live: LiveStream) -> Listed:
