@@ -153,6 +153,10 @@ class KnownBroadcasts(Protocol):
         """None when nothing was set for it."""
         ...
 
+    def of_app(self, app: AppName) -> tuple[KeptBroadcast, ...]:
+        """All of an app, in no order."""
+        ...
+
     def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> list[StreamId]:
         """The ids of those that are wanted, in their order, and of `others`, which are not known here."""
         ...

@@ -61,9 +61,13 @@ class ShownBroadcasts:
         found = self._known.streams(app, wanted, others)
         if wanted.sort_by != "status":
             return found
+        statuses_of = {record.stream_id: record.status or "created" for record in self._known.of_app(app)}
         by_status: dict[str, list[StreamId]] = {}
         for stream in found:
-            by_status.setdefault(self._status(app, stream, live), []).append(stream)
+            status = statuses_of.get(stream, "")
+            if stream in live or status in stream_info.UNDER_WAY:
+                status = self._status(app, stream, live)
+            by_status.setdefault(status, []).append(stream)
         statuses = sorted(by_status, reverse=wanted.order_by == "desc")
         return [stream for status in statuses for stream in by_status[status]]
 
@@ -75,9 +79,7 @@ class ShownBroadcasts:
         if stream in live:
             return "broadcasting" if live[stream].record.media_flowing else "preparing"
         record = self._known.get(app, stream)
-        if record is None or record.status not in stream_info.UNDER_WAY:
-            return "" if record is None else record.status or "created"
-        return stream_info.status_of(record, ended=self._lives.ended(app, stream))
+        return "" if record is None else stream_info.status_of(record, ended=self._lives.ended(app, stream))
 
 
 def _listed(live: LiveStream) -> Listed:
