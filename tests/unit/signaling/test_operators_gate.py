@@ -56,6 +56,7 @@ async def c() -> AsyncIterator[Cluster]:
 
 def url_of(path: str) -> str:
     values = {"app": "live", "stream": "s1", "email": "ada", "offset": "0", "size": "5"}
+    values |= {"milliseconds": "5", "switch": "true", "search": "s1", "file": "s1"}
     return path.format_map(values | {"subscriber": "ada", "seconds": "60", "kind": "play", "node": "edge-1"} | LOG)
 
 
