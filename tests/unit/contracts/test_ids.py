@@ -40,7 +40,9 @@ def test_what_is_a_stream_id(text: str) -> None:
     assert is_stream_id(text)
 
 
-@pytest.mark.parametrize(("text", "good"), [("live", True), ("a.b", False), ("", False), ("x" * 33, False)])
+@pytest.mark.parametrize(
+    ("text", "good"), [("live", True), ("a.b", False), ("", False), ("x" * 64, True), ("x" * 65, False)]
+)
 def test_app_names(text: str, good: bool) -> None:
     assert is_app_name(text) is good
 

@@ -25,7 +25,7 @@ from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
 RUNGS = b'[{"height":360,"videoBitrate":600000}]'
-MADE_UP = re.compile(r'("streamId":")[0-9a-f]{16}(?=")')
+MADE_UP = re.compile(r'("streamId":"|"rtmpURL":"rtmp://[^/"]+/live/)[A-Za-z0-9]{16}[0-9]{10,}(?=")')
 HEARD = re.compile(r'("(?:lastUpdateTime|heard_at_ms)":)[0-9]+')
 RANDOM = re.compile(r'("tokenId":"|"dataId":"(?=[0-9]))[A-Za-z0-9._-]+')
 """What is another one each time, in answers about tokens and subscribers."""
@@ -362,7 +362,8 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
     for method, path in ENDPOINTS:
         await http.ask("PATCH", path, f"instead of {method}")
         await http.ask("OPTIONS", path, f"instead of {method}")
-        await http.ask(method, path + "/", "with a slash behind")
+        named = {"json": {"streamId": "named"}} if path.endswith("/create") else {}
+        await http.ask(method, path + "/", "with a slash behind", **named)
     origin = {"Origin": "https://tv.example", "Access-Control-Request-Method": "GET"}
     await http.ask("GET", "/rest/v2/version", "from a page", headers=origin)
     await http.ask("OPTIONS", "/rest/v2/version", "from a page", headers=origin)
