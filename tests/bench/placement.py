@@ -46,6 +46,9 @@ CROWD_PER_S = 20_000
 class Held:
     """`SessionNews` of sessions for which nothing is held."""
 
+    def subscriber_of(self, session: SessionId) -> str:
+        return ""
+
     def placed(self, session: SessionId, node: NodeId) -> None: ...
     def connected(self, session: SessionId) -> None: ...
     def moved(self, old: SessionId, new: SessionId) -> None: ...

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.hook_records import DueHook
 from rillcast.contracts.ids import AppName, StreamId
 from rillcast.contracts.permissions import QUEUES
-from rillcast.contracts.records import AppSettings, BroadcastRecord
+from rillcast.contracts.records import AppSettings
 from rillcast.testing.eventually import eventually
 from rillcast.testing.queue import FakeQueue
 from services.signaling.hooks.domain.lines import LANES, line_of, pause_s, receiver_of
@@ -48,10 +49,10 @@ class Site:
     def settings(self, app: AppName) -> AppSettings | None:
         return AppSettings(app_name=app, webhook_retry_count=self.retries, webhook_retry_delay=1)
 
-    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+    def get(self, app: AppName, stream: StreamId) -> KeptBroadcast | None:
         return None
 
-    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+    def of_app(self, app: AppName) -> tuple[KeptBroadcast, ...]:
         return ()
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> int:

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.hook_records import DueHook
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.permissions import QUEUES
-from rillcast.contracts.records import AppSettings, BroadcastRecord, StreamRecord
+from rillcast.contracts.records import AppSettings, StreamRecord
 from rillcast.runtime.ports import Entry
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.queue import FakeQueue
@@ -62,7 +63,7 @@ class World:
         self.directory = StreamDirectory(6.0)
         self.operations = 0
         self.dies_before = self.dies_after = 0
-        self.broadcast: BroadcastRecord | None = None
+        self.broadcast: KeptBroadcast | None = None
         self.url = URL
         """Of the app."""
 
@@ -81,10 +82,10 @@ class World:
     def settings(self, app: AppName) -> AppSettings | None:
         return AppSettings(app_name=app, listener_hook_url=self.url)
 
-    def get(self, app: AppName, stream: StreamId) -> BroadcastRecord | None:
+    def get(self, app: AppName, stream: StreamId) -> KeptBroadcast | None:
         return self.broadcast
 
-    def of_app(self, app: AppName) -> tuple[BroadcastRecord, ...]:
+    def of_app(self, app: AppName) -> tuple[KeptBroadcast, ...]:
         return ()
 
     async def goes_live(self, meta_data: str = "") -> None:
@@ -227,7 +228,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
 async def test_a_broadcast_that_is_deleted_meanwhile_is_told_where_it_was() -> None:
     world = World()
     own = "http://192.0.2.81/own"
-    world.broadcast = BroadcastRecord(stream_id=StreamId("s1"), listener_hook_url=own)
+    world.broadcast = KeptBroadcast(stream_id=StreamId("s1"), listener_hook_url=own)
     teller = world.teller()
     await world.goes_live()
     await teller.look(KEY)
