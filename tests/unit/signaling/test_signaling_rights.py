@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from rillcast.contracts import subjects
+from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import SessionId, StreamId, stream_key
 from rillcast.contracts.records import BroadcastRecord
@@ -44,7 +45,7 @@ def token(kind: str, stream: str = "s1") -> str:
 
 
 async def knows(c: Cluster, stream: str = "s1", **fields: Any) -> None:
-    record = msgspec.convert({"streamId": stream, **fields}, BroadcastRecord)
+    record = msgspec.convert({"streamId": stream, **fields}, KeptBroadcast)
     await c.host.buckets[subjects.BUCKET_BROADCASTS].put(
         stream_key(LIVE, StreamId(stream)), msgspec.json.encode(record)
     )

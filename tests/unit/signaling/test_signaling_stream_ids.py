@@ -136,7 +136,15 @@ async def test_whip_and_whep_clients_are_told(c: Cluster, role: str, stream: str
     assert (refused.status_code, fault in refused.text) == (400, True), refused.text
 
 
-@pytest.mark.parametrize("stream", BAD)
+async def test_blanks_around_the_id_of_a_new_broadcast_are_cut_as_ant_media_does(c: Cluster) -> None:
+    root = "/live/rest/v2/broadcasts"
+    async with c.http() as http:
+        created = await http.post(f"{root}/create", json={"streamId": " s1\n"})
+        found = await http.get(f"{root}/s1%0A")
+    assert (created.status_code, created.json()["streamId"], found.status_code) == (200, "s1", 404)
+
+
+@pytest.mark.parametrize("stream", [stream for stream in BAD if stream == stream.strip()])
 async def test_no_such_broadcast_is_created_found_or_changed(c: Cluster, stream: str) -> None:
     root = "/live/rest/v2/broadcasts"
     one = f"{root}/{quote(stream, safe='').replace('.', '%2E')}"
