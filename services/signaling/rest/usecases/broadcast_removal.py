@@ -70,7 +70,8 @@ class BroadcastRemoval:
             return NO_IDS
         known = list(dict.fromkeys(self._up_to_unknown(app, named)))
         if delete_subtracks.lower() == "true":
-            known += [one for main in known for one in self._known.subtracks(app, main) if one not in set(known)]
+            subtracks = (one for main in known for one in self._known.subtracks(app, main))
+            known = list(dict.fromkeys([*known, *subtracks]))
         live = [stream for stream in known if self._streams.published(app, stream) is not None]
         stopped = [await self._stop(app, stream) for stream in live]
         await self._store.delete_all(app, [stream for stream in known if self._known.get(app, stream) is not None])
