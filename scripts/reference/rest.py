@@ -21,11 +21,13 @@ from services.signaling.rest.domain.settings_shapes import AllSettings, AntMedia
 
 INTRODUCTION = """
 Ant Media Server's paths and shapes are served under `/rest/v2` and `/{app}/rest/v2`, and our own under `/rillcast/v1`.
-The same as an OpenAPI 3.1 document: `GET /rillcast/v1/openapi.json`.
+The same as an OpenAPI 3.1 document, with the schemas of all bodies and examples of requests and answers:
+`GET /rillcast/v1/openapi.json`. The names of operations are those of that document.
 
 Bodies are JSON of at most 256 KiB. Where nothing else is said, a refusal is a `Result` with `success: false` and a
 sentence in `message`. An endpoint that is missing here is answered 404, another method 405 with the methods that there
-are in `Allow`. `GET` answers `HEAD` too.
+are in `Allow`. `GET` answers `HEAD` too. What is no good request of HTTP never gets as far as to an endpoint: it is
+answered 400, 408, 414, 429, 431 or, by a node that goes away or has no room for the connection, 503, in plain text.
 """
 SETTINGS: Targets = {kind.__name__: app_settings.NAME for kind in (AntMediaSettings, AllSettings)}
 """Shapes that have a page of their own."""
@@ -53,7 +55,7 @@ def _table(table: Table[Any], targets: Targets) -> Iterator[str]:
 
 
 def _facts(row: Endpoint[Any, Any], targets: Targets) -> Iterator[str]:
-    yield f"May be asked by: {row.guard.name}."
+    yield f"Operation: `{row.name}`. May be asked by: {row.guard.name}."
     for name, annotation in row.parameters.items():
         if name != "body":
             place, kind = "path" if name in row.in_path else "query", in_python(base_type(annotation))

@@ -112,7 +112,7 @@ def wire(core: Core, operators: Operators) -> Rest:
         arrival=operators.arrival,
         hosts=partial(_hosts, core, operators),
     )
-    services = RestServices(gate=gate, tally=core.tally, schemas=schemas)
+    services = RestServices(gate=gate, tally=core.tally)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
     document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
     answer_head(routes)

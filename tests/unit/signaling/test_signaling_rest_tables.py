@@ -102,7 +102,8 @@ async def test_the_document_tells_types_of_bodies_answers_and_refusals() -> None
 
     assert change["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/KeptBroadcastPatch")
     assert change["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Result")
-    assert {"200", "400", "403", "404", "406", "408", "413", "415", "503"} == change["responses"].keys()
+    declared = {"200", "400", "403", "404", "406", "408", "413", "414", "415", "429", "431", "503"}
+    assert declared == change["responses"].keys()
     assert change["responses"]["403"]["content"].keys() == {"text/html"}
     assert change["responses"]["400"]["content"].keys() == {"text/plain", "application/json"}
     missing = described["paths"]["/{app}/rest/v2/broadcasts/{stream}"]["get"]["responses"]["404"]
@@ -201,9 +202,11 @@ THINGS: Table[Things] = Table(
     resource=Things,
     input="thing",
     rows=(
-        Endpoint("POST", "/things/{thing}", OPERATOR, Things.ask, "Asks.", answer=Question, body=Question),
-        Endpoint("GET", "/things", OPERATOR, Things.count, "Counts.", answer=list[int | str]),
-        Endpoint("GET", "/nothing", OPERATOR, Things.nothing, "Nothing.", answer=Question, nothing="always"),
+        Endpoint("POST", "/things/{thing}", OPERATOR, Things.ask, "Asks.", name="ask", answer=Question, body=Question),
+        Endpoint("GET", "/things", OPERATOR, Things.count, "Counts.", name="count", answer=list[int | str]),
+        Endpoint(
+            "GET", "/nothing", OPERATOR, Things.nothing, "Nothing.", name="nothing", answer=Question, nothing="always"
+        ),
         Endpoint(
             "POST",
             "/things/{thing}/endpoint",
@@ -213,8 +216,8 @@ THINGS: Table[Things] = Table(
             answer=Question,
             name="add_endpoint",
         ),
-        Endpoint("GET", "/silent", OPERATOR, Things.nothing, "Nothing.", answer=Question, name="silent"),
-        Endpoint("GET", "/gone", OPERATOR, Things.gone, "Is gone.", answer=Question, errors=(GONE,)),
+        Endpoint("GET", "/silent", OPERATOR, Things.nothing, "Nothing.", name="silent", answer=Question),
+        Endpoint("GET", "/gone", OPERATOR, Things.gone, "Is gone.", name="gone", answer=Question, errors=(GONE,)),
     ),
 )
 
@@ -255,7 +258,7 @@ def things_gate(allowed: str = "127.0.0.1") -> Gate:
 @asynccontextmanager
 async def things(tally: Counted | None = None, allowed: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     gate = things_gate(allowed)
-    services = RestServices(gate=gate, tally=tally or Counted(), schemas=Schemas(THINGS.rows))
+    services = RestServices(gate=gate, tally=tally or Counted())
     app = FastAPI(openapi_url=None)
     app.add_exception_handler(HTTPException, Frame(gate).answer)
     app.router.routes.extend(rest_routes([THINGS], {Things: Things()}, services))
@@ -329,7 +332,7 @@ async def test_an_answer_that_the_row_does_not_promise_is_our_fault_and_loud() -
 def test_a_refused_endpoint_is_described_with_its_parameters() -> None:
     schemas = Schemas(THINGS.rows)
     gate = things_gate()
-    routes = rest_routes([THINGS], {Things: Things()}, RestServices(gate=gate, tally=Counted(), schemas=schemas))
+    routes = rest_routes([THINGS], {Things: Things()}, RestServices(gate=gate, tally=Counted()))
     paths = openapi_document("1", [THINGS], routes, schemas)["paths"]
     add = paths["/things/{thing}/endpoint"]["post"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, get_type_hints
 
 import msgspec
@@ -37,6 +37,21 @@ class Guard:
     """Raises `Refused`, or `RillcastError`."""
     refusals: tuple[Refusal | ErrorCode, ...]
     """What `admit` may refuse with."""
+    shows: tuple[str, ...] = ()
+    """By which schemes of the document the caller may show who it is (`security.SCHEMES`), one of them; none: nobody
+    has to."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What can be asked next with what a request got, for programs that walk through the API by its document."""
+
+    to: str
+    """The name of the other endpoint. Parameters of its path that the first one has in its own are the same."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Its others, as they are called on the wire, each with a runtime expression of OpenAPI."""
+    body: str = ""
+    """A runtime expression for its body."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,9 @@ class Endpoint(Generic[Resource, Answer]):
     a `WithCookie` with one in it."""
     summary: str
     """One sentence for a user of the API."""
+    name: str
+    """Of the operation in the document, unique among all tables. Clients that are made from it have a function of this
+    name, so it begins with a verb."""
     answer: type[Answer]
     """What the handler returns, as it is serialized."""
     body: Any = None
@@ -68,8 +86,11 @@ class Endpoint(Generic[Resource, Answer]):
     """When the handler returns None, which is answered 204."""
     errors: tuple[Refusal | ErrorCode, ...] = ()
     """What the handler refuses with, besides bad input."""
-    name: str = ""
-    """Of the operation, unique in its table; that of the handler unless two rows share one."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """Of a request: the ``body``, and parameters whose own examples (`About`) do not fit here. What it is answered is
+    recorded (`examples`)."""
+    links: tuple[Link, ...] = ()
+    """What can be asked next."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -85,9 +106,10 @@ class Endpoint(Generic[Resource, Answer]):
         return frozenset(_IN_PATH.findall(self.path))
 
     @property
-    def operation(self) -> str:
-        """The operation's name in its table."""
-        return self.name or self.handler.__name__
+    def asked(self) -> dict[str, Any]:
+        """An example of each parameter, as handlers call them, and of the body if there is one."""
+        own = {name: about(kind).example for name, kind in self.parameters.items() if base_type(kind) is not Caller}
+        return {name: one for name, one in (own | dict(self.example)).items() if name in self.parameters}
 
     @property
     def ours(self) -> bool:
@@ -182,6 +204,15 @@ def form_of(status: int) -> Form:
     return Form.PAGE if status in (403, 404) else Form.RESULT
 
 
+BEFORE_ROUTES = (
+    Refusal(400, "this is no request of HTTP", Form.TEXT),
+    Refusal(408, "the request did not arrive in time", Form.TEXT),
+    Refusal(414, "the request's address is too long", Form.TEXT),
+    Refusal(429, "too many requests wait on this connection", Form.TEXT),
+    Refusal(431, "the request's head is too large", Form.TEXT),
+    Refusal(503, "this node goes away, or has as many connections as it can bear", Form.TEXT),
+)
+"""What the listener answers to requests that no endpoint sees."""
 _BAD_PARAMETER = (Refusal(400, "a parameter makes no sense"),)
 _BAD_BODY = (
     Refusal(400, "the body makes no sense", Form.TEXT),

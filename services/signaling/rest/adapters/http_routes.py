@@ -27,7 +27,6 @@ from services.signaling.rest.adapters.http_answers import answer_with_cookie, js
 from services.signaling.rest.adapters.http_frame import NO_FRAMES
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.json_body import body_reader
-from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.domain.answered import PlainText, WithCookie
 from services.signaling.rest.domain.negotiation import accepts
 from services.signaling.rest.domain.refusal import (
@@ -50,7 +49,6 @@ class RestServices:
 
     gate: Gate
     tally: Tally
-    schemas: Schemas
 
 
 def rest_routes(
@@ -78,18 +76,18 @@ class RestRoute(APIRoute):
     methods: set[str]
 
     def __init__(self, table: Table[Any], row: Row, handler: Handler, services: RestServices) -> None:
-        self._row = row
+        self.row = row
+        """What this route serves."""
         self._input = table.input
         self._tally = services.tally
         super().__init__(
             row.path,
             _endpoint(row, handler, services.gate),
             methods=[row.method],
-            operation_id=f"{table.tag}_{row.operation}",
+            operation_id=row.name,
             tags=[table.tag],
             summary=row.summary,
             response_class=Response,
-            openapi_extra=services.schemas.operation(row),
         )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -100,7 +98,7 @@ class RestRoute(APIRoute):
             try:
                 response = await handler(request)
             except RequestValidationError as error:
-                response = self._refusal(_misread(self._row, error))
+                response = self._refusal(_misread(self.row, error))
             except BodyRefused as error:
                 response = self._refusal(Refusal(error.status, error.message))
             except RillcastError as error:
@@ -117,7 +115,7 @@ class RestRoute(APIRoute):
         return answer
 
     def _refusal(self, refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
-        return refusal_answer(self._row.in_form(refusal), headers)
+        return refusal_answer(self.row.in_form(refusal), headers)
 
 
 def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
@@ -163,6 +161,9 @@ def _source(row: Row, name: str, annotation: Any) -> Any:
     describe: dict[str, Any] = {"description": said.text or None}
     if said.format:
         describe["json_schema_extra"] = {"format": said.format}
+    elif kind in (int, int | None):
+        most = 1 << said.bits - 1
+        describe["json_schema_extra"] = {"format": f"int{said.bits}", "minimum": -most, "maximum": most - 1}
     place = Path(**describe) if name in row.in_path else Query(alias=on_wire(name, annotation), **describe)
     return Annotated[int, BeforeValidator(_whole_number(said.bits)), place] if kind is int else Annotated[kind, place]
 

@@ -17,13 +17,21 @@ from rillcast.apps.ladder_settings import (
 )
 from rillcast.apps.patch import Patch
 from rillcast.contracts.records import LadderRung
+from services.signaling.core.domain.error_page import error_page
 from services.signaling.core.domain.result import Result
-from services.signaling.rest.adapters.endpoint import Endpoint
+from services.signaling.rest.adapters.endpoint import BEFORE_ROUTES, Endpoint
+from services.signaling.rest.adapters.examples import answers
+from services.signaling.rest.adapters.security import requirements
 from services.signaling.rest.domain.answered import PlainText
+from services.signaling.rest.domain.app_shapes import Upload
 from services.signaling.rest.domain.negotiation import JSON
-from services.signaling.rest.domain.refusal import Form
+from services.signaling.rest.domain.refusal import Form, Refusal
 
 REF = "#/components/schemas/{name}"
+FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "description": "A WAR file. A form that has a file is refused."}},
+}
 RUNG_LIMITS = {
     "height": (MIN_HEIGHT, MAX_HEIGHT),
     "videoBitrate": (MIN_BITRATE_BPS, MAX_BITRATE_BPS),
@@ -37,6 +45,7 @@ class Schemas:
 
     def __init__(self, rows: Iterable[Endpoint[Any, Any]]) -> None:
         rows = tuple(rows)
+        self._in_paths = {row.name: row.in_path for row in rows}
         kinds = [Result, *(row.answer for row in rows), *(_whole(row.body) for row in rows if row.body is not None)]
         by_name = {repr(kind): kind for kind in kinds}
         schemas, components = msgspec.json.schema_components(by_name.values(), ref_template=REF)
@@ -49,41 +58,81 @@ class Schemas:
                 self._schemas[repr(row.body)] = self._describe_patch(_whole(row.body))
 
     def operation(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
-        """What OpenAPI says of a row's body and answers."""
-        described: dict[str, Any] = {"responses": self._responses(row)}
+        """What OpenAPI says of a row besides its parameters."""
+        described: dict[str, Any] = {
+            "description": f"{row.summary} May be asked by: {row.guard.name}.",
+            "security": requirements(row.guard.shows),
+            "responses": self._responses(row),
+        }
         if row.body is not None:
-            content = _content(row.consumes[0], self._of(row.body))
+            schema = FORM_SCHEMA if row.body is Upload else self._of(row.body)
+            content = _content(row.consumes[0], schema, row.asked.get("body"))
             described["requestBody"] = {"required": not row.body_may_lack, **content}
         return described
 
     def _responses(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
-        answer = _content(row.produces, {"type": "string"} if row.answer is PlainText else self._of(row.answer))
-        responses = {"200": {"description": HTTPStatus.OK.phrase, **answer}}
-        if row.nothing:
-            responses["204"] = {"description": _sentence(row.nothing)}
-        for status, refusals in sorted(row.refusals.items()):
-            contents = [self._refusal(refusal.form)["content"] for refusal in refusals]
-            content = {"content": {kind: schema for one in contents for kind, schema in one.items()}}
-            text = "; ".join(dict.fromkeys(refusal.message for refusal in refusals))
-            if status == HTTPStatus.OK:  # Ant Media refuses some requests with it
-                content = _content(JSON, {"anyOf": [self._of(row.answer), self._of(Result)]})
-            responses[str(status)] = {"description": _sentence(text), **content}
+        refusals = {status: list(refusals) for status, refusals in row.refusals.items()}
+        responses = {} if row.missing is not None else self._done(row, refusals.pop(HTTPStatus.OK, []))
+        for refusal in BEFORE_ROUTES:
+            refusals.setdefault(refusal.status, []).append(refusal)
+        for status, those in sorted(refusals.items()):
+            responses[str(status)] = self._refused(row, status, those)
         return responses
 
-    def _refusal(self, form: Form) -> dict[str, Any]:
-        if form is Form.RESULT:
-            return _content(JSON, self._of(Result))
-        return _content("text/html" if form is Form.PAGE else "text/plain", {"type": "string"})
+    def _done(self, row: Endpoint[Any, Any], refused: list[Refusal]) -> dict[str, Any]:
+        """What is answered when it is done. `refused`: what is answered with the same status when it is not."""
+        schema = {"type": "string"} if row.answer is PlainText else self._of(row.answer)
+        if refused:
+            schema = {"anyOf": [schema, self._of(Result)]}
+        words = "; ".join([HTTPStatus.OK.phrase, *dict.fromkeys(one.message for one in refused)])
+        answer = _content(row.produces, schema, answers().get(row.name))
+        done = {"200": {"description": _sentence(words), **answer, **self._links(row)}}
+        return done | ({"204": {"description": _sentence(row.nothing)}} if row.nothing else {})
+
+    def _refused(self, row: Endpoint[Any, Any], status: int, refusals: list[Refusal]) -> dict[str, Any]:
+        """All refusals with one status, an example of each form."""
+        kind = row.produces if status == HTTPStatus.NOT_ACCEPTABLE else " or ".join(row.consumes)
+        content: dict[str, Any] = {}
+        for refusal in refusals:
+            said = msgspec.structs.replace(refusal, message=refusal.message.replace("{type}", kind))
+            for media_type, described in self._refusal(said)["content"].items():
+                content.setdefault(media_type, described)
+        text = "; ".join(dict.fromkeys(refusal.message.replace("{type}", kind) for refusal in refusals))
+        return {"description": _sentence(text), "content": content}
+
+    def _refusal(self, refusal: Refusal) -> dict[str, Any]:
+        match refusal.form:
+            case Form.RESULT:
+                example = msgspec.to_builtins(Result(success=False, message=refusal.message))
+                return _content(JSON, self._of(Result), example)
+            case Form.PAGE:
+                return _content("text/html", {"type": "string"}, error_page(refusal.status, refusal.message))
+            case Form.TEXT:
+                return _content("text/plain", {"type": "string"}, refusal.message)
+
+    def _links(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for link in row.links:
+            kept = {name: f"$request.path.{name}" for name in sorted(row.in_path & self._in_paths[link.to])}
+            found[link.to] = {"operationId": link.to, "parameters": kept | dict(link.parameters)}
+            if link.body:
+                found[link.to]["requestBody"] = link.body
+        return {"links": found} if found else {}
 
     def _of(self, kind: Any) -> Schema:
         return self._schemas[repr(kind)]
 
     def _describe_limits(self) -> None:
         """Limits that are checked after decoding, with sentences of their own."""
-        rung = self.components.get(LadderRung.__name__, {"properties": {}})["properties"]
+        rung = self.components.get(LadderRung.__name__)
+        if rung is None:
+            return
         for key, (least, most) in RUNG_LIMITS.items():
-            if key in rung:
-                rung[key] |= {"minimum": least, "maximum": most}
+            described = rung["properties"][key]
+            described |= {"minimum": least, "maximum": most}
+            if not least <= described["default"] <= most:  # so a rung without it is refused
+                del described["default"]
+                rung.setdefault("required", []).append(key)
 
     def _describe_patch(self, whole: Any) -> Schema:
         """Every key may lack, and then stays as it is: no default belongs to it."""
@@ -106,8 +155,9 @@ def _whole(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Patch else kind
 
 
-def _content(media_type: str, schema: Schema) -> dict[str, Any]:
-    return {"content": {media_type: {"schema": schema}}}
+def _content(media_type: str, schema: Schema, example: Any) -> dict[str, Any]:
+    shown = {} if example is None else {"example": example}
+    return {"content": {media_type: {"schema": schema, **shown}}}
 
 
 def _sentence(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.apps.patch import Patch
 from rillcast.contracts.errors import ErrorCode
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
 from services.signaling.rest.domain.refusal import Refusal
 from services.signaling.rest.domain.shapes import BackupSettings
@@ -25,6 +25,7 @@ TABLE = Table(
             APP_OPERATOR,
             Backups.get,
             "The backup of a broadcast.",
+            name="get_backup",
             answer=BackupSettings,
             errors=(NO_SUCH_BROADCAST,),
         ),
@@ -34,9 +35,12 @@ TABLE = Table(
             APP_OPERATOR,
             Backups.change,
             "Changes the keys that are given; null gives one back to the app.",
+            name="change_backup",
             answer=BackupSettings,
             body=Patch[BackupWishes],
             errors=(NO_SUCH_BROADCAST, ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+            example={"body": {"backupStreamId": "evening", "backupAfterMs": 3_000}},
+            links=(Link("get_backup"),),
         ),
     ),
 )

@@ -22,6 +22,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.duration,
             "Never tells the length of a file: none is read from elsewhere.",
+            name="get_file_duration",
             answer=Result,
         ),
         Endpoint(
@@ -31,7 +32,7 @@ TABLE = Table(
             refused("Nothing looks for cameras on the network."),
             "Finds cameras on the network of the server.",
             answer=list[str],
-            name="onvif_devices",
+            name="find_cameras",
         ),
         Endpoint(
             "POST",
@@ -39,6 +40,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.next_item,
             "Never goes on in a playlist: none is played.",
+            name="play_next_item",
             answer=Result,
         ),
         Endpoint(
@@ -47,6 +49,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.to_mp4,
             "Makes no MP4, since there is no HLS.",
+            name="convert_hls_to_mp4",
             answer=Result,
         ),
         Endpoint(
@@ -55,6 +58,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.start,
             "Never starts a broadcast: nothing is pulled from elsewhere.",
+            name="start_broadcast",
             answer=Result,
         ),
         Endpoint(
@@ -63,6 +67,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.stop,
             "Sends away who publishes it.",
+            name="stop_broadcast",
             answer=Result,
             errors=(ErrorCode.NO_NODE_AVAILABLE,),
         ),
@@ -72,6 +77,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.seek,
             "Never goes to a place in a source: none runs.",
+            name="seek_broadcast",
             answer=Result,
         ),
         Endpoint(
@@ -80,6 +86,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.record,
             "Never begins to record.",
+            name="set_recording",
             answer=Result,
         ),
         Endpoint(
@@ -88,9 +95,11 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.add_endpoint,
             "Never adds another server to push to.",
+            name="add_endpoint",
             answer=Result,
             body=PostedEndpoint,
             body_may_lack=True,
+            example={"body": {"endpointUrl": "rtmp://media.example.com/live/key"}},
         ),
         Endpoint(
             "DELETE",
@@ -98,6 +107,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.remove_endpoint,
             "Never removes one, since there is none.",
+            name="remove_endpoint",
             answer=Result,
         ),
         Endpoint(
@@ -106,6 +116,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.send_data,
             "Never sends anything by data channels.",
+            name="send_data",
             answer=Result,
         ),
         Endpoint(
@@ -114,6 +125,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.send_id3,
             "Never sends an ID3 tag.",
+            name="send_id3",
             answer=Result,
         ),
         Endpoint(
@@ -122,6 +134,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.send_sei,
             "Never sends an SEI message.",
+            name="send_sei",
             answer=Result,
         ),
         Endpoint(
@@ -130,6 +143,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.camera_error,
             "Never tells an error of a camera: none is connected.",
+            name="get_camera_error",
             answer=Result,
         ),
         Endpoint(
@@ -138,6 +152,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.camera_profiles,
             "The profiles of a camera: none.",
+            name="list_camera_profiles",
             answer=list[str],
         ),
         Endpoint(
@@ -146,6 +161,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.move_camera,
             "Never moves a camera.",
+            name="move_camera",
             answer=Result,
         ),
         Endpoint(
@@ -154,6 +170,7 @@ TABLE = Table(
             APP_OPERATOR,
             BroadcastMedia.stop_camera,
             "Never stops a camera.",
+            name="stop_camera",
             answer=Result,
         ),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.status import NODES_PATH, STATUS_PATH, STREAMS_PATH, ClusterStatus, NodeStatus, ServedStream
 from services.signaling.core.domain.result import Result
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import ADMIN, OPERATOR
 from services.signaling.rest.domain.cluster_shapes import ClusterNode
 from services.signaling.rest.domain.shapes import SimpleStat
@@ -23,6 +23,7 @@ TABLE = Table(
             OPERATOR,
             Cluster.mode,
             "Whether this server belongs to a cluster. It always does.",
+            name="get_cluster_mode",
             answer=Result,
         ),
         Endpoint(
@@ -31,6 +32,7 @@ TABLE = Table(
             OPERATOR,
             Cluster.count_nodes,
             "How many nodes there are, those included that died within ten minutes.",
+            name="count_nodes",
             answer=SimpleStat,
         ),
         Endpoint(
@@ -39,6 +41,7 @@ TABLE = Table(
             OPERATOR,
             Cluster.list_nodes,
             "The nodes, by id, those included that died within ten minutes.",
+            name="list_cluster_nodes",
             answer=list[ClusterNode],
         ),
         Endpoint(
@@ -47,7 +50,9 @@ TABLE = Table(
             ADMIN,
             Cluster.forget_node,
             "Takes a node that died out of this instance's list. One that is alive stays.",
+            name="forget_node",
             answer=Result,
+            example={"node": "edge-9"},
         ),
         Endpoint(
             "PUT",
@@ -55,6 +60,7 @@ TABLE = Table(
             ADMIN,
             Cluster.write_note,
             "Writes a note about a node, for all operators.",
+            name="write_node_note",
             answer=Result,
             errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
         ),
@@ -64,7 +70,12 @@ TABLE = Table(
             OPERATOR,
             Cluster.nodes,
             "The nodes with their load, streams, viewers and places in the relay tree.",
+            name="list_nodes",
             answer=list[NodeStatus],
+            links=(
+                Link("get_drain", {"node": "$response.body#/0/node"}),
+                Link("write_node_note", {"node": "$response.body#/0/node"}),
+            ),
         ),
         Endpoint(
             "GET",
@@ -72,6 +83,7 @@ TABLE = Table(
             OPERATOR,
             Cluster.streams,
             "The streams that somebody publishes, with the nodes that carry them.",
+            name="list_streams",
             answer=list[ServedStream],
         ),
         Endpoint(
@@ -80,6 +92,7 @@ TABLE = Table(
             OPERATOR,
             Cluster.status,
             "Nodes with their load, streams, viewers and the license; what `rillcast status` shows.",
+            name="get_status",
             answer=ClusterStatus,
         ),
     ),

@@ -21,6 +21,7 @@ TABLE = Table(
             OPERATOR,
             Document.openapi,
             "This API as an OpenAPI 3.1 document.",
+            name="get_openapi",
             answer=msgspec.Raw,
         ),
     ),

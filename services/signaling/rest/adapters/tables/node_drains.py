@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode
 from rillcast.contracts.status import NODE_DRAIN_PATH
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import ADMIN, OPERATOR
 from services.signaling.rest.domain.node_drain import UNKNOWN, WRONG_KIND, NodeDrain
 from services.signaling.rest.domain.refusal import Refusal
@@ -28,6 +28,7 @@ TABLE = Table(
             OPERATOR,
             NodeDrains.show,
             "How far a node is with its drain.",
+            name="get_drain",
             answer=NodeDrain,
             errors=ERRORS,
         ),
@@ -37,8 +38,13 @@ TABLE = Table(
             ADMIN,
             NodeDrains.begin,
             "Begins a drain, gives it another deadline, or cuts it short. The answer does not wait for its end.",
+            name="begin_drain",
             answer=NodeDrain,
             errors=(Refusal(400, "the deadline makes no sense"), *ERRORS),
+            links=(
+                Link("get_drain"),
+                Link("undo_drain"),
+            ),
         ),
         Endpoint(
             "DELETE",
@@ -46,6 +52,7 @@ TABLE = Table(
             ADMIN,
             NodeDrains.undo,
             "Takes a drain back: the node takes new work again. Who has gone does not come back.",
+            name="undo_drain",
             answer=NodeDrain,
             errors=(ErrorCode.BAD_REQUEST, *ERRORS),
         ),

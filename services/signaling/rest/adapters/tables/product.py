@@ -20,6 +20,7 @@ TABLE = Table(
             SOMEBODY,
             Product.version,
             "The server's version and edition.",
+            name="get_version",
             answer=Version,
         ),
         Endpoint(
@@ -29,7 +30,7 @@ TABLE = Table(
             Product.version,
             "The same, asked of an app.",
             answer=Version,
-            name="version_of_app",
+            name="get_app_version",
         ),
         Endpoint(
             "GET",
@@ -37,6 +38,7 @@ TABLE = Table(
             SOMEBODY,
             Product.edition,
             "Whether WebRTC playback is there. It always is.",
+            name="get_edition",
             answer=Result,
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import ADMIN, OPERATOR
 from services.signaling.rest.domain.server_settings import PostedSettings, ServerSettings
 from services.signaling.rest.usecases.servers import Servers
@@ -21,6 +21,7 @@ TABLE = Table(
             OPERATOR,
             Servers.settings,
             "What holds, without secrets.",
+            name="get_server_settings",
             answer=ServerSettings,
         ),
         Endpoint(
@@ -29,10 +30,13 @@ TABLE = Table(
             ADMIN,
             Servers.change_settings,
             "Changes all of what is posted or, if one key cannot be changed, nothing.",
+            name="change_server_settings",
             answer=Result,
             body=PostedSettings,
             body_may_lack=True,
             errors=(ErrorCode.STORE_UNAVAILABLE,),
+            example={"body": {"serverName": "live.example.com", "logLevel": "INFO"}},
+            links=(Link("get_server_settings"),),
         ),
         Endpoint(
             "POST",
@@ -40,6 +44,7 @@ TABLE = Table(
             ADMIN,
             Servers.change_certificate,
             "Always refused: certificates are given by the settings of the process. The body is not read.",
+            name="change_certificate",
             answer=Result,
             consumes=("multipart/form-data",),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
 from services.signaling.core.domain.stream_info import Broadcast
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
 from services.signaling.rest.domain.refusal import Refusal
 from services.signaling.rest.domain.shapes import SimpleStat
@@ -27,8 +27,13 @@ TABLE = Table(
             APP_OPERATOR,
             Subtracks.add,
             "Makes a broadcast a subtrack of this one.",
+            name="add_subtrack",
             answer=Result,
             errors=(NO_ID, *WRITING),
+            links=(
+                Link("list_subtracks"),
+                Link("remove_subtrack", {"id": "$request.query.id"}),
+            ),
         ),
         Endpoint(
             "DELETE",
@@ -36,6 +41,7 @@ TABLE = Table(
             APP_OPERATOR,
             Subtracks.remove,
             "Makes it none any more.",
+            name="remove_subtrack",
             answer=Result,
             errors=(NO_ID, *WRITING),
         ),
@@ -45,6 +51,7 @@ TABLE = Table(
             APP_OPERATOR,
             Subtracks.list_page,
             "One page of the subtracks, by stream id.",
+            name="list_subtracks",
             answer=list[Broadcast],
             errors=(UNKNOWN,),
         ),
@@ -54,6 +61,7 @@ TABLE = Table(
             APP_OPERATOR,
             Subtracks.list_live,
             "One page of the subtracks that are live.",
+            name="list_live_subtracks",
             answer=list[Broadcast],
             errors=(UNKNOWN,),
         ),
@@ -63,6 +71,7 @@ TABLE = Table(
             APP_OPERATOR,
             Subtracks.count_live,
             "How many subtracks are live.",
+            name="count_live_subtracks",
             answer=SimpleStat,
             errors=(UNKNOWN,),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rillcast.contracts.errors import ErrorCode
 from services.signaling.core.domain.result import Result
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.rest.adapters.endpoint import Endpoint, Link, Table
 from services.signaling.rest.adapters.tables.guards import APP_ISSUER
 from services.signaling.rest.domain.access_shapes import Token
 from services.signaling.rest.usecases.tokens import Tokens
@@ -23,8 +23,14 @@ TABLE = Table(
             APP_ISSUER,
             Tokens.create,
             "Makes a one-time token.",
+            name="create_token",
             answer=Token,
             errors=(ErrorCode.STORE_UNAVAILABLE, ErrorCode.HIGH_RESOURCE_USAGE),
+            links=(
+                Link("validate_token", body="$response.body"),
+                Link("list_tokens"),
+                Link("revoke_tokens"),
+            ),
         ),
         Endpoint(
             "GET",
@@ -32,6 +38,7 @@ TABLE = Table(
             APP_ISSUER,
             Tokens.create_jwt,
             "Makes a JWT. Nobody keeps it, and it cannot be revoked.",
+            name="create_jwt",
             answer=Token,
         ),
         Endpoint(
@@ -40,9 +47,11 @@ TABLE = Table(
             APP_ISSUER,
             Tokens.validate,
             "Says whether a one-time token would let a client in. It is not used up.",
+            name="validate_token",
             answer=Result,
             body=Token,
             errors=(ErrorCode.STORE_UNAVAILABLE,),
+            example={"body": {"tokenId": "zs3sPXsKyDNPCQ", "streamId": "stream1", "type": "play"}},
         ),
         Endpoint(
             "GET",
@@ -50,6 +59,7 @@ TABLE = Table(
             APP_ISSUER,
             Tokens.list_page,
             "The one-time tokens of a stream that are not done yet.",
+            name="list_tokens",
             answer=list[Token],
         ),
         Endpoint(
@@ -58,6 +68,7 @@ TABLE = Table(
             APP_ISSUER,
             Tokens.revoke,
             "Revokes the one-time tokens of a stream. Sessions that used one go on.",
+            name="revoke_tokens",
             answer=Result,
             errors=(ErrorCode.STORE_UNAVAILABLE,),
         ),
