@@ -51,7 +51,7 @@ fuzz: setup ## whatever reads bytes from the network, for so long each  [SECONDS
 audit: setup ## ask the databases of known holes about everything that is built in
 	@scripts/audit
 
-reference: setup-dev ## write docs/reference anew from the code
+reference: setup-dev ## write docs/reference and the client of REST anew from the code
 	@.venv/bin/python -m scripts.reference
 
 lock: ## write requirements/*.lock anew (needs uv)

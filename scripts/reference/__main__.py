@@ -1,9 +1,10 @@
-"""Writes every page anew and says which ones have changed."""
+"""Writes every page and the client of REST anew, and says which files have changed."""
 
 from __future__ import annotations
 
 import sys
 
+from scripts.client.__main__ import main as write_client
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import ROOT
 from scripts.reference.pages import FOLDER, PAGES
@@ -11,6 +12,7 @@ from scripts.reference.pages import FOLDER, PAGES
 
 def main() -> int:
     """Return 1 when the code lacks a docstring that a page needs; each one is named on a line of its own."""
+    write_client()
     folder = ROOT / FOLDER
     folder.mkdir(exist_ok=True)
     faults: list[str] = []

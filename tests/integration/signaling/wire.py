@@ -25,13 +25,13 @@ class WireCluster(Cluster):
     def __init__(self, settings: SignalingSettings) -> None:
         super().__init__(settings)
         self.port = self.tls_port = 0
-        self._authority = trustme.CA()
+        self.authority = trustme.CA()
 
     @property
     def trust(self) -> ssl.SSLContext:
         """Of whoever comes by TLS."""
         context = ssl.create_default_context()
-        self._authority.configure_trust(context)
+        self.authority.configure_trust(context)
         return context
 
     @asynccontextmanager
@@ -49,7 +49,7 @@ class WireCluster(Cluster):
             await server.stop()
 
     def _certificate(self) -> ServerCertificate:
-        leaf = self._authority.issue_cert("127.0.0.1")
+        leaf = self.authority.issue_cert("127.0.0.1")
         shown = ServerCertificate()
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         shown.use(KeyPair(chain, leaf.private_key_pem.bytes()))

@@ -1,0 +1,141 @@
+"""What REST takes and answers, as structs.
+
+Written by `make reference` from the tables of REST. Do not change it by hand.
+"""
+
+from __future__ import annotations
+
+from rillcast.client.shapes.ant_media_settings import AntMediaSettings
+from rillcast.client.shapes.app_settings import AppSettings
+from rillcast.client.shapes.app_settings_patch import AppSettingsPatch
+from rillcast.client.shapes.applications import AppInfo, AppNames, WatchedStream
+from rillcast.client.shapes.backups import BackupSettings, BackupWishesPatch
+from rillcast.client.shapes.broadcasts import KeptBroadcastPatch
+from rillcast.client.shapes.cluster import ClusterNode
+from rillcast.client.shapes.common import Broadcast, LadderRung, Licence, Result, SimpleStat, Version
+from rillcast.client.shapes.drains import DrainShare, NodeDrain
+from rillcast.client.shapes.figures_of_broadcasts import (
+    AppBroadcastStatistics,
+    AudioReceiveStats,
+    AudioSendStats,
+    BasicStreamInfo,
+    BroadcastStatistics,
+    ReceiveStats,
+    SendStats,
+    VideoReceiveStats,
+    VideoSendStats,
+    WebRtcClientStats,
+)
+from rillcast.client.shapes.media_of_broadcasts import PostedEndpoint
+from rillcast.client.shapes.servers import PostedSettings, ServerSettings
+from rillcast.client.shapes.subscribers import ConnectionEvent, NewSubscriber, Subscriber
+from rillcast.client.shapes.system import (
+    AppHistory,
+    CpuUsage,
+    FileSystem,
+    LiveClients,
+    Liveness,
+    LogPage,
+    NativeMemory,
+    NetworkStatus,
+    ProcessMemory,
+    ResourceHistory,
+    ServerTime,
+    SystemInfo,
+    SystemMemory,
+    SystemResources,
+    Threads,
+    ThreadState,
+)
+from rillcast.client.shapes.tokens import Token
+from rillcast.client.shapes.users import AccountsRole, ShownUser, SignInBody, User
+from rillcast.contracts.broadcast_records import Destination, HlsParameters, PlayListItem
+from rillcast.contracts.messages.drains import DrainCount, DrainProgress
+from rillcast.contracts.messages.license import LicenseStatus, LicenseUsage, UsageDay, UsageReport
+from rillcast.contracts.messages.nodes import CarriedStream, MachineMemory, NodeInfo, NodeLoad, NodeReport, TreePlace
+from rillcast.contracts.status import AppStatus, CarriedBy, ClusterStatus, NodeStatus, ServedStream, StreamStatus
+from rillcast.contracts.words import DrainPhase, LicenseState, LogLevel, NodeKind, Role
+
+__all__ = [
+    "AccountsRole",
+    "AntMediaSettings",
+    "AppBroadcastStatistics",
+    "AppHistory",
+    "AppInfo",
+    "AppNames",
+    "AppSettings",
+    "AppSettingsPatch",
+    "AppStatus",
+    "AudioReceiveStats",
+    "AudioSendStats",
+    "BackupSettings",
+    "BackupWishesPatch",
+    "BasicStreamInfo",
+    "Broadcast",
+    "BroadcastStatistics",
+    "CarriedBy",
+    "CarriedStream",
+    "ClusterNode",
+    "ClusterStatus",
+    "ConnectionEvent",
+    "CpuUsage",
+    "Destination",
+    "DrainCount",
+    "DrainPhase",
+    "DrainProgress",
+    "DrainShare",
+    "FileSystem",
+    "HlsParameters",
+    "KeptBroadcastPatch",
+    "LadderRung",
+    "Licence",
+    "LicenseState",
+    "LicenseStatus",
+    "LicenseUsage",
+    "LiveClients",
+    "Liveness",
+    "LogLevel",
+    "LogPage",
+    "MachineMemory",
+    "NativeMemory",
+    "NetworkStatus",
+    "NewSubscriber",
+    "NodeDrain",
+    "NodeInfo",
+    "NodeKind",
+    "NodeLoad",
+    "NodeReport",
+    "NodeStatus",
+    "PlayListItem",
+    "PostedEndpoint",
+    "PostedSettings",
+    "ProcessMemory",
+    "ReceiveStats",
+    "ResourceHistory",
+    "Result",
+    "Role",
+    "SendStats",
+    "ServedStream",
+    "ServerSettings",
+    "ServerTime",
+    "ShownUser",
+    "SignInBody",
+    "SimpleStat",
+    "StreamStatus",
+    "Subscriber",
+    "SystemInfo",
+    "SystemMemory",
+    "SystemResources",
+    "ThreadState",
+    "Threads",
+    "Token",
+    "TreePlace",
+    "UsageDay",
+    "UsageReport",
+    "User",
+    "Version",
+    "VideoReceiveStats",
+    "VideoSendStats",
+    "WatchedStream",
+    "WebRtcClientStats",
+]

@@ -1,0 +1,50 @@
+"""Server-Sent Events, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from rillcast.client.faults import NotOurs
+
+Data = TypeVar("Data")
+LONGEST_LINE = 1_048_576
+"""Bytes of one line of an answer that goes on."""
+
+
+class Told(msgspec.Struct, Generic[Data], frozen=True):
+    """One event of an answer that goes on."""
+
+    id: str
+    """What the next call shows to be given what was missed."""
+    data: Data
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of an answer, without their ends. Raises `NotOurs` for one that is too long."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.removesuffix(b"\r") for line in whole)
+        if len(rest) > LONGEST_LINE:
+            raise NotOurs(f"a line of the answer has more than {LONGEST_LINE} bytes")
+
+
+def told(found: Iterable[bytes], kind: type[Data]) -> Iterator[Told[Data]]:
+    """The events in these lines. Raises `NotOurs` for one that has another shape."""
+    id_, data = "", b""
+    for line in found:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"id":
+            id_ = value.decode("ascii", "replace")
+        elif name == b"data":
+            data += value
+        elif not line and data:
+            try:
+                yield Told(id_, msgspec.json.decode(data, type=kind))
+            except msgspec.MsgspecError as error:
+                raise NotOurs(f"an event has another shape than this version knows ({error})") from None
+            data = b""
