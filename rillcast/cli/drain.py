@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import quote
+from http import HTTPStatus
 
-import httpx
-import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.operator_http import Operator, asking
+from rillcast.cli.faults import CannotGoOn, WrongUse
+from rillcast.cli.operators import Operator, asking
+from rillcast.client import Client, NotFound, Refused, Unreachable
+from rillcast.client.shapes import DrainShare, NodeDrain
 from rillcast.contracts.messages.drains import MOST_DEADLINE_S
-from rillcast.contracts.status import NODE_DRAIN_PATH
 from rillcast.contracts.words import DrainPhase
 
 POLL_S = 0.5
@@ -31,39 +30,15 @@ INTERRUPTED = 130
 _SORTS = ("viewers", "publishers", "relays", "jobs")
 
 
-class Share(msgspec.Struct):
-    """Of viewers, publishers, relays or jobs."""
-
-    began: int = 0
-    moved: int = 0
-    left: int = 0
-    cut: int = 0
+def shares(drain: NodeDrain) -> list[tuple[str, DrainShare]]:
+    """Of what there was any, with its name."""
+    named = [(name, getattr(drain, name)) for name in _SORTS]
+    return [(name, share) for name, share in named if share.began]
 
 
-class Progress(msgspec.Struct, rename="camel"):
-    """What signaling answers."""
-
-    node: str
-    phase: DrainPhase
-    message: str = ""
-    deadline_s: float = 0.0
-    left_s: float = 0.0
-    viewers: Share = msgspec.field(default_factory=Share)
-    publishers: Share = msgspec.field(default_factory=Share)
-    relays: Share = msgspec.field(default_factory=Share)
-    jobs: Share = msgspec.field(default_factory=Share)
-    cut: tuple[str, ...] = ()
-    obstacle: str = ""
-
-    @property
-    def over(self) -> bool:
-        """Whether nobody is left."""
-        return self.phase in (DrainPhase.DRAINED, DrainPhase.CUT)
-
-    def shares(self) -> list[tuple[str, Share]]:
-        """Of what there was any, with its name."""
-        named = [(name, getattr(self, name)) for name in _SORTS]
-        return [(name, share) for name, share in named if share.began]
+def over(drain: NodeDrain) -> bool:
+    """Whether nobody is left."""
+    return drain.phase in (DrainPhase.DRAINED, DrainPhase.CUT)
 
 
 @dataclass(frozen=True)
@@ -76,14 +51,14 @@ class Wish:
     undo: bool = False
 
     def check(self) -> None:
-        """Raises CannotGoOn for what contradicts itself, or makes no sense."""
+        """Raises WrongUse for what contradicts itself, or makes no sense."""
         if self.undo and (self.now or self.deadline_s is not None):
-            raise CannotGoOn("--undo takes a drain back: it goes with neither --deadline nor --now")
+            raise WrongUse("--undo takes a drain back: it goes with neither --deadline nor --now")
         if self.now and self.deadline_s is not None:
-            raise CannotGoOn("--now waits no longer: it goes without --deadline")
+            raise WrongUse("--now waits no longer: it goes without --deadline")
         if self.deadline_s is not None and not 1 <= self.deadline_s <= MOST_DEADLINE_S:
             words = f"--deadline must be 1 to {MOST_DEADLINE_S:.0f} seconds, not {self.deadline_s}"
-            raise CannotGoOn(words + ("; --now cuts everybody off at once" if self.deadline_s == 0 else ""))
+            raise WrongUse(words + ("; --now cuts everybody off at once" if self.deadline_s == 0 else ""))
 
 
 def drain(who: Operator, wish: Wish, console: Console) -> int:
@@ -91,8 +66,8 @@ def drain(who: Operator, wish: Wish, console: Console) -> int:
     wish.check()
     watch = _Watch(who, wish, console)
     try:
-        with asking(who) as http:
-            return watch.until_over(http)
+        with asking(who) as client:
+            return watch.until_over(client)
     except KeyboardInterrupt:
         watch.show.stop()
         console.print(f"not watching any more; the drain of {wish.node} goes on", highlight=False)
@@ -108,7 +83,7 @@ class _Show:
         self._live: Live | None = None
         self._before = ""
 
-    def update(self, progress: Progress, note: str = "") -> None:
+    def update(self, progress: NodeDrain, note: str = "") -> None:
         """Show this, and `note` in place of the obstacle."""
         lines = render(progress, note)
         if self._console.is_terminal:
@@ -145,22 +120,21 @@ class _Watch:
         self._console = console
         self._clock = clock
         self._pause = pause
-        self._path = NODE_DRAIN_PATH.format(node=quote(wish.node, safe=""))
         self.show = _Show(console)
 
-    def until_over(self, http: httpx.Client) -> int:
-        """Ask, and look until it is over."""
-        last = self._asked(http)
+    def until_over(self, client: Client) -> int:
+        """Ask, and look until it is over. Raises CannotGoOn and `ClientError`."""
+        last = self._asked(client)
         if self._wish.undo:
             self._console.print(last.message, highlight=False)
             return 0
         try:
-            while not last.over:
+            while not over(last):
                 if last.phase is DrainPhase.NONE:
                     raise CannotGoOn(f"the drain of {last.node} was taken back, or its process started anew")
                 self.show.update(last)
                 self._pause(POLL_S)
-                following = self._look(http, last)
+                following = self._look(client, last)
                 if following is None:
                     return self._gone(last)
                 last = following
@@ -169,75 +143,73 @@ class _Watch:
             self.show.stop()
         return self._over(last)
 
-    def _asked(self, http: httpx.Client) -> Progress:
+    def _asked(self, client: Client) -> NodeDrain:
         if self._wish.undo:
-            return _read(http.delete(self._path).raise_for_status())
-        query: dict[str, str] = {"now": "true"} if self._wish.now else {}
-        if self._wish.deadline_s is not None:
-            query["deadline"] = str(self._wish.deadline_s)
-        return _read(http.post(self._path, params=query).raise_for_status())
+            return client.drains.undo_drain(self._wish.node)
+        return client.drains.begin_drain(self._wish.node, deadline=self._wish.deadline_s, now=self._wish.now or None)
 
-    def _look(self, http: httpx.Client, last: Progress) -> Progress | None:
+    def _look(self, client: Client, last: NodeDrain) -> NodeDrain | None:
         """None when the node is gone. An instance that is away, or does not reach the node, is asked again."""
         since = self._clock()
         while True:
             try:
-                answer = http.get(self._path)
-                if answer.status_code == httpx.codes.NOT_FOUND:
-                    return None
-                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                    return _read(answer.raise_for_status())
-                note = f"{last.node} does not answer signaling at this moment"
-            except httpx.TransportError:
+                return client.drains.get_drain(self._wish.node)
+            except NotFound:
+                return None
+            except Unreachable:
                 note = f"{self._who.base} does not answer; the drain goes on at {last.node}"
+            except Refused as error:
+                if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                note = f"{last.node} does not answer signaling at this moment"
             if self._clock() - since > PATIENCE_S:
                 raise CannotGoOn(f"{note}, and was asked for {PATIENCE_S:.0f} s")
             self.show.update(last, note)
             self._pause(POLL_S)
 
-    def _gone(self, last: Progress) -> int:
-        left = [f"{share.left} {name}" for name, share in last.shares() if share.left]
+    def _gone(self, last: NodeDrain) -> int:
+        left = [f"{share.left} {name}" for name, share in shares(last) if share.left]
         if not left:
             self._console.print(f"{last.node} is drained, and has ended", highlight=False)
             return 0
         self._console.print(f"[red]{last.node} has ended[/] while it still had {', '.join(left)}", highlight=False)
         return NODE_DIED
 
-    def _over(self, last: Progress) -> int:
+    def _over(self, last: NodeDrain) -> int:
         style = "green" if last.phase is DrainPhase.DRAINED else "red"
         self._console.print(Text(last.message, style=style), soft_wrap=True)
         if last.phase is DrainPhase.DRAINED:
             return 0
         for name in last.cut:
             self._console.print(f"  cut off: {name}", highlight=False, markup=False, soft_wrap=True)
-        if (more := sum(share.cut for _, share in last.shares()) - len(last.cut)) > 0:
+        if (more := sum(share.cut for _, share in shares(last)) - len(last.cut)) > 0:
             self._console.print(f"  and {more} more", highlight=False)
         return SOME_CUT
 
 
-def render(progress: Progress, note: str = "") -> Text:
+def render(progress: NodeDrain, note: str = "") -> Text:
     """For a terminal: a head, a line for each sort of thing that is here, and what stands in the way."""
     text = Text()
     text.append(f"{progress.node}  ", style="bold")
     text.append(progress.phase.value, style="green" if progress.phase is DrainPhase.DRAINED else "yellow")
     if progress.phase is DrainPhase.DRAINING:
         text.append(f", {_span(progress.left_s)} of {_span(progress.deadline_s)} left", style="dim")
-    for name, share in progress.shares():
+    for name, share in shares(progress):
         text.append(f"\n  {name:<11}{share.moved:>6} moved  {share.left:>6} left")
         if share.cut:
             text.append(f"  {share.cut:>6} cut off", style="red")
-    if not progress.shares():
+    if not shares(progress):
         text.append("\n  nobody is here", style="dim")
     if words := note or progress.obstacle:
         text.append(f"\n  {words}", style="yellow")
     return text
 
 
-def one_line(progress: Progress, note: str = "") -> str:
+def one_line(progress: NodeDrain, note: str = "") -> str:
     """The same for a file or a pipe, without what changes all the time."""
     counts = [
         f"{name} {share.moved} moved, {share.left} left" + (f", {share.cut} cut off" if share.cut else "")
-        for name, share in progress.shares()
+        for name, share in shares(progress)
     ]
     words = note or progress.obstacle
     return f"{progress.node} {progress.phase.value}: {'; '.join(counts) or 'nobody is here'}" + (
@@ -248,10 +220,3 @@ def one_line(progress: Progress, note: str = "") -> str:
 def _span(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60} s" if whole >= 120 else f"{whole} s"
-
-
-def _read(answer: httpx.Response) -> Progress:
-    try:
-        return msgspec.json.decode(answer.content, type=Progress)
-    except msgspec.MsgspecError as error:
-        raise CannotGoOn(f"what answers at {answer.url} is not this version of Rillcast ({error})") from None

@@ -1,4 +1,4 @@
-"""The one error of the command line: a sentence for the user, and what a log has to say about it."""
+"""The errors of the command line: a sentence for the user, and what a log has to say about it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from pathlib import Path
 class CannotGoOn(Exception):
     """Ends a command with exit code 1. `details` are printed below the sentence."""
 
+    code = 1
+
     def __init__(self, sentence: str, details: list[str] | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.details = details or []
+
+
+class WrongUse(CannotGoOn):
+    """What was typed makes no sense, and nobody was asked. Exit code 2."""
+
+    code = 2
 
 
 @contextmanager

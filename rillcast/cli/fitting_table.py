@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from rich.cells import cell_len
@@ -32,17 +32,32 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class FittingTable:
     """Takes the width it is given when it is printed."""
 
-    def __init__(self, title: str, columns: Sequence[Column], rows: Sequence[Sequence[Text | str]]) -> None:
-        """`rows` have a cell for each column, `NOTHING` where there is nothing to say."""
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[Text | str]],
+        *,
+        after: FittingTable | None = None,
+    ) -> None:
+        """`rows` have a cell for each column, `NOTHING` where there is nothing to say. `title`: none if it is empty.
+        `after`: the part of the same table that was printed before, whose columns are kept."""
         self._title = title
         self._columns = columns
         self._rows = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+        self._after = after
+        self.widths: dict[int, int] = {}
+        """Of the columns that were printed last, by their index."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """For `Console.print`."""
-        widths = self._fit(options.max_width)
-        yield Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
-        table = Table(header_style="dim", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+        before = self._after.widths if self._after is not None else {}
+        self.widths = widths = self._fit(options.max_width, before)
+        if self._title:
+            yield Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        table = Table(
+            header_style="dim", box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=self._after is None
+        )
         for index, width in widths.items():
             column = self._columns[index]
             table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, width=width)
@@ -51,9 +66,12 @@ class FittingTable:
             table.add_row(*(shortened(cell, width, middle=column.middle) for column, cell, width in cells))
         yield table
 
-    def _fit(self, room: int) -> dict[int, int]:
+    def _fit(self, room: int, before: Mapping[int, int]) -> dict[int, int]:
         """Width of each column that is shown, by its index."""
-        widths = {index: self._natural(index) for index in range(len(self._columns)) if not self._says_nothing(index)}
+        shown = before or [index for index in range(len(self._columns)) if not self._says_nothing(index)]
+        widths = {index: max(self._natural(index), before.get(index, 0)) for index in shown}
+        if before and _total(widths) > room:
+            return dict(before)
         while (excess := _total(widths) - room) > 0:
             if self._shorten(widths, excess):
                 continue
@@ -79,7 +97,7 @@ class FittingTable:
         return True
 
     def _natural(self, index: int) -> int:
-        return max(cell_len(self._columns[index].title), *(row[index].cell_len for row in self._rows), 0)
+        return max([cell_len(self._columns[index].title), *(row[index].cell_len for row in self._rows)])
 
     def _says_nothing(self, index: int) -> bool:
         return bool(self._columns[index].drop) and all(row[index].plain == NOTHING for row in self._rows)

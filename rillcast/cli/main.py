@@ -10,19 +10,31 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
-from rillcast.cli.faults import CannotGoOn, writing
-from rillcast.cli.operator_http import operator
+from rillcast.cli.completion import Shell, asked_part, completion_script, prepare_completion
+from rillcast.cli.ending import ended
+from rillcast.cli.faults import CannotGoOn, WrongUse, writing
 from rillcast.cli.password import set_password
 from rillcast.cli.plan import MAX_PER_KIND, Ports, Wishes
 from rillcast.cli.run_folder import RunFolder
-from rillcast.cli.status import fetch_status, render_nodes, render_streams
-from rillcast.cli.up import ROOT, choose_discovery
+from rillcast.cli.showing import show, show_json
+from rillcast.cli.status import fetch_status, render_nodes
+from rillcast.cli.up import choose_discovery
 from rillcast.cli.up import up as bring_up
+from rillcast.cli.where import ROOT, AsJson, RunDir, Where, asks
 from rillcast.contracts.registry import RegistryUser, rules_of
 
-PARTS = {"license": "rillcast.cli.license", "bench": "rillcast.cli.bench"}
+PARTS = {
+    **{name: f"rillcast.cli.{name}" for name in ("license", "bench")},
+    **{
+        name: f"rillcast.cli.commands.{name}"
+        for name in ("streams", "nodes", "apps", "tokens", "subscribers", "users", "vods", "hooks")
+    },
+}
+"""Groups of commands, and where they are."""
+ALONE = ("rillcast.cli.commands.login",)
+"""Commands that are in no group."""
 
 app = typer.Typer(
     name="rillcast",
@@ -34,16 +46,8 @@ app = typer.Typer(
 
 Count = Annotated[int, typer.Option(min=1, max=MAX_PER_KIND)]
 Port = typer.Option(min=1, max=65_000, rich_help_panel="Ports")
-RunDir = Annotated[Path, typer.Option(envvar="RILLCAST_RUN_DIR", help="Where state and logs are kept.")]
-Url = Annotated[str, typer.Option(help="Address of a signaling node. Default: the stack running in this folder.")]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(help="File with a token. Default: RILLCAST_TOKEN, else what signaling left on this machine."),
-]
-User = Annotated[str, typer.Option(help="Sign in with this name. The password is RILLCAST_PASSWORD, or asked for.")]
 
 console = Console()
-PIPED_WIDTH = 1_000
 
 
 @app.command()
@@ -69,19 +73,17 @@ def up(
 
 
 @app.command()
-def status(url: Url = "", run_dir: RunDir = ROOT / ".run", token_file: TokenFile = None, user: User = "") -> None:
+@asks
+def status(where: Where, *, as_json: AsJson = False) -> None:
     """Show nodes, load, viewers and the license."""
-    _show(render_nodes(fetch_status(operator(url, RunFolder(run_dir), token_file, user))))
+    found = fetch_status(where.operator())
+    show_json(found) if as_json else show(render_nodes(found), console)
 
 
 @app.command()
-def streams(url: Url = "", run_dir: RunDir = ROOT / ".run", token_file: TokenFile = None, user: User = "") -> None:
-    """Show the live streams."""
-    _show(render_streams(fetch_status(operator(url, RunFolder(run_dir), token_file, user))))
-
-
-@app.command()
+@asks
 def drain(
+    where: Where,
     node: Annotated[str, typer.Argument(help="The node's id, as `rillcast status` shows it.")],
     *,
     deadline: Annotated[
@@ -89,10 +91,6 @@ def drain(
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Cut everybody off at once.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Let the node take new work again.")] = False,
-    url: Url = "",
-    run_dir: RunDir = ROOT / ".run",
-    token_file: TokenFile = None,
-    user: User = "",
 ) -> None:
     """Empty an origin, edge or transcoder, and show how far it is.
 
@@ -105,20 +103,14 @@ def drain(
 
     wish = Wish(node, deadline, now, undo)
     wish.check()
-    raise typer.Exit(drained(operator(url, RunFolder(run_dir), token_file, user), wish, console))
+    raise typer.Exit(drained(where.operator(), wish, console))
 
 
 @app.command()
-def password(
-    name: Annotated[str, typer.Argument(help="Whose.")] = "admin",
-    *,
-    url: Url = "",
-    run_dir: RunDir = ROOT / ".run",
-    token_file: TokenFile = None,
-    user: User = "",
-) -> None:
+@asks
+def password(where: Where, name: Annotated[str, typer.Argument(help="Whose.")] = "admin") -> None:
     """Give an operator a new random password. One who does not exist becomes an administrator."""
-    new = set_password(operator(url, RunFolder(run_dir), token_file, user), name)
+    new = set_password(where.operator(), name)
     console.print(f"{name} signs in with {new}", highlight=False, markup=False)
 
 
@@ -141,7 +133,7 @@ def consul_policy(
 ) -> None:
     """Print the rules (HCL) of a policy for the access list of your own Consul."""
     if user is RegistryUser.AGENT and not node:
-        raise CannotGoOn("the policy of an agent is about its machine: --node is missing")
+        raise WrongUse("the policy of an agent is about its machine: --node is missing")
     typer.echo(rules_of(user, node))
 
 
@@ -172,27 +164,36 @@ def compose_keys(folder: Annotated[Path, typer.Argument(help="Where the volumes 
         typer.echo(f"made certificates for NATS and Consul: {why}")
 
 
-def _show(table: RenderableType) -> None:
-    """As wide as the terminal; whole where there is none to be narrow."""
-    console.print(table, width=None if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH)
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose.")]) -> None:
+    """Print what makes a shell complete commands and options.
+
+    For bash: rillcast completion bash > ~/.local/share/bash-completion/completions/rillcast. For zsh, into a file
+    `_rillcast` in a folder of $fpath. For fish: rillcast completion fish > ~/.config/fish/completions/rillcast.fish.
+    """
+    typer.echo(completion_script(shell))
 
 
 def mount_parts(asked: str) -> None:
     """The commands in `PARTS`, imported only when they may be meant: `up` must not wait for what they need."""
     own = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    if asked not in own:
-        for name, module in PARTS.items():
-            app.add_typer(importlib.import_module(module).app, name=name)
+    if asked in own:
+        return
+    for name, module in PARTS.items():
+        if asked in PARTS and asked != name:
+            continue
+        app.add_typer(importlib.import_module(module).app, name=name)
+    if asked not in PARTS:
+        for module in ALONE:
+            app.add_typer(importlib.import_module(module).app)
 
 
 def main() -> None:
     """Entry point: a fault that the user can mend is one line and exit code 1, not a traceback."""
-    mount_parts(sys.argv[1] if len(sys.argv) > 1 else "")
-    try:
+
+    def run() -> None:
+        prepare_completion()
+        mount_parts(asked_part(sys.argv, os.environ))
         app()
-    except CannotGoOn as error:
-        err = Console(stderr=True)
-        err.print(f"[bold red]rillcast:[/] {error.sentence}", highlight=False, soft_wrap=True)
-        for line in error.details:
-            err.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+
+    raise SystemExit(ended(run))

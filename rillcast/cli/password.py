@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import secrets
 
-import httpx
-
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.operator_http import USERS, Operator, asking, done
+from rillcast.cli.operators import Operator, asking
+from rillcast.client import Client, NotDone
+from rillcast.client.shapes import User
 
-SYSTEM_ADMIN = {"userType": "ADMIN", "scope": "system", "appNameUserType": {"system": "ADMIN"}}
+
+def new_password() -> str:
+    """Random, and easily typed."""
+    return "-".join(secrets.token_hex(3) for _ in range(5))
 
 
 def set_password(who: Operator, name: str) -> str:
     """Give the operator a random password, which is returned; one that does not exist becomes an administrator. Raises
     CannotGoOn."""
-    password = "-".join(secrets.token_hex(3) for _ in range(5))
-    with asking(who) as http:
-        if not _changed(http, name, password):
-            success, message = done(http.post(USERS, json={"email": name, "password": password, **SYSTEM_ADMIN}))
-            if not success:
-                raise CannotGoOn(f"{name} got no password: {message}")
+    password = new_password()
+    with asking(who) as client:
+        try:
+            if not _changed(client, name, password):
+                client.users.create_user(
+                    User(
+                        email=name,
+                        password=password,
+                        user_type="ADMIN",
+                        scope="system",
+                        app_name_user_type={"system": "ADMIN"},
+                    )
+                )
+        except NotDone as error:
+            raise CannotGoOn(f"{name} got no password: {error}") from None
     return password
 
 
-def _changed(http: httpx.Client, name: str, password: str) -> bool:
-    success, message = done(http.put(USERS, json={"email": name, "newPassword": password}))
-    if not success and "not found" not in message:
-        raise CannotGoOn(f"{name} got no password: {message}")
-    return success
+def _changed(client: Client, name: str, password: str) -> bool:
+    try:
+        client.users.change_user(User(email=name, new_password=password))
+    except NotDone as error:
+        if "not found" in str(error):
+            return False
+        raise
+    return True

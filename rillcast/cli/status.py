@@ -1,18 +1,14 @@
-"""`rillcast status` and `rillcast streams`: what a signaling node says about the cluster, as tables."""
+"""`rillcast status`: what a signaling node says about the cluster."""
 
 from __future__ import annotations
 
-import time
-
-import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.fitting_table import NOTHING, Column, FittingTable
-from rillcast.cli.operator_http import Operator, asking
+from rillcast.cli.operators import Operator, asking
 from rillcast.contracts.messages import DrainProgress, LicenseStatus, NodeReport, TreePlace
-from rillcast.contracts.status import STATUS_PATH, ClusterStatus, StreamStatus
+from rillcast.contracts.status import ClusterStatus
 from rillcast.contracts.words import DrainPhase, LicenseState, NodeKind
 
 _BUSY, _FULL = 0.6, 0.85
@@ -29,26 +25,12 @@ _NODE_COLUMNS = (
     Column(title="feeds", right=True, drop=2),
     Column(title="admin", drop=5),
 )
-_STREAM_COLUMNS = (
-    Column(title="stream", shortest=16, middle=True),
-    Column(title="by", drop=4),
-    Column(title="since", drop=2),
-    Column(title="codecs", drop=1),
-    Column(title="renditions", shortest=10),
-    Column(title="viewers", right=True),
-    Column(title="origin", shortest=12, middle=True, drop=3),
-    Column(title="epoch", right=True, drop=5),
-)
 
 
 def fetch_status(who: Operator) -> ClusterStatus:
     """Asks a signaling node. Raises CannotGoOn in words when nothing runs there or it is not Rillcast."""
-    with asking(who) as http:
-        response = http.get(STATUS_PATH).raise_for_status()
-    try:
-        return msgspec.json.decode(response.content, type=ClusterStatus)
-    except msgspec.MsgspecError as error:
-        raise CannotGoOn(f"what answers at {who.base} is not this version of Rillcast ({error})") from None
+    with asking(who) as client:
+        return client.cluster.get_status()
 
 
 def render_nodes(status: ClusterStatus) -> RenderableType:
@@ -65,7 +47,7 @@ def render_nodes(status: ClusterStatus) -> RenderableType:
                 NOTHING if named else report.info.kind.value,
                 " ".join(part for part in (report.info.region, report.info.zone) if part) or NOTHING,
                 _state(report),
-                _load(report.load.highest()),
+                load_text(report.load.highest()),
                 str(report.load.sessions),
                 str(report.load.streams),
                 *_place_in_tree(report.tree),
@@ -82,30 +64,6 @@ def render_nodes(status: ClusterStatus) -> RenderableType:
         _license(status.license),
     )
     return Group(table, footer)
-
-
-def render_streams(status: ClusterStatus) -> RenderableType:
-    """Live streams, most watched first."""
-    if not status.streams:
-        return Text("no stream is live", style="dim")
-    now = time.time()
-    return FittingTable(
-        f"{len(status.streams)} live",
-        _STREAM_COLUMNS,
-        [
-            [
-                Text.assemble((f"{stream.app}/", "dim"), (stream.stream, "bold")),
-                stream.publish_type,
-                _since(stream, now),
-                ", ".join(stream.codecs) or NOTHING,
-                " ".join(f"{height}p" for height in stream.renditions) or NOTHING,
-                str(stream.viewers),
-                stream.origin,
-                str(stream.epoch),
-            ]
-            for stream in sorted(status.streams, key=lambda item: (-item.viewers, item.app, item.stream))
-        ],
-    )
 
 
 def _place_in_tree(tree: TreePlace | None) -> tuple[str, str, str]:
@@ -130,7 +88,8 @@ def _drain(progress: DrainProgress | None) -> str:
     return f"draining, {sum(count.left for count in counts)} left, {progress.left_s:.0f} s"
 
 
-def _load(share: float) -> Text:
+def load_text(share: float) -> Text:
+    """A share of a node's limits, coloured."""
     style = "green" if share < _BUSY else "yellow" if share < _FULL else "red"
     return Text(f"{share:.0%}", style=style)
 
@@ -145,13 +104,3 @@ def _license(license: LicenseStatus | None) -> Text:
         + (f" ({license.reason})" if license.reason else ""),
         style="green" if license.state is LicenseState.VALID and not license.reason else "yellow",
     )
-
-
-def _since(stream: StreamStatus, now_s: float) -> Text:
-    if stream.backup is not None:
-        return Text(f"on backup {stream.backup}", style="yellow")
-    if not stream.media_flowing:
-        return Text("waiting for media", style="yellow")
-    seconds = max(0, int(now_s - stream.started_at_ms / 1000))
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    return Text(f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s")

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from rillcast.cli.consul_setup import set_up
 from rillcast.cli.faults import CannotGoOn, writing
-from rillcast.cli.operator_http import open_apps
+from rillcast.cli.operators import open_apps
 from rillcast.cli.plan import (
     CONSUL_CONFIG,
     CONSUL_NODE,

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.operator_http import Operator
+from rillcast.cli.operators import Operator
 from rillcast.cli.plan import ProcessSpec
 from rillcast.cli.ports import require_free
 from rillcast.cli.status import fetch_status
@@ -77,7 +77,7 @@ def test_what_the_cluster_answers_comes_back_whole() -> None:
     ("status", "body", "sentence"),
     [
         (403, b"Not authenticated user", "answers 403: it needs an operator"),
-        (403, b"<html><p><b>Message</b> Not authenticated user</p></html>", "answers 403: it needs an operator"),
+        (403, b"<html><p><b>Message</b> Not authenticated user</p></html>", "it needs an operator; sign in"),
         (403, b"<html><p><b>Message</b> it&#x27;s not from here</p></html>", "answers 403: it's not from here"),
         (403, b"not from here", "answers 403: not from here"),
         (200, b"{}", "not this version of Rillcast"),

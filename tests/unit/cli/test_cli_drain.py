@@ -11,10 +11,12 @@ import pytest
 from rich.console import Console
 
 from rillcast.cli import drain as cli
-from rillcast.cli.drain import INTERRUPTED, NODE_DIED, PATIENCE_S, SOME_CUT, Progress, Wish, one_line, render
+from rillcast.cli.drain import INTERRUPTED, NODE_DIED, PATIENCE_S, SOME_CUT, Wish, one_line, render
 from rillcast.cli.faults import CannotGoOn
-from rillcast.cli.operator_http import Operator
-from rillcast.contracts.words import DrainPhase
+from rillcast.cli.operators import Operator
+from rillcast.client import Client, ClientError
+from rillcast.client.shapes import DrainShare, NodeDrain
+from rillcast.contracts.words import DrainPhase, NodeKind
 
 Answer = httpx.Response | Exception
 
@@ -51,8 +53,8 @@ class Site:
     def run(self, wish: Wish) -> int:
         console = Console(file=self.out, width=200)
         watch = cli._Watch(Operator("http://test"), wish, console, clock=lambda: self.now, pause=self.pause)
-        with httpx.Client(transport=httpx.MockTransport(self.answer), base_url="http://test") as http:
-            return watch.until_over(http)
+        with Client("http://test", transport=httpx.MockTransport(self.answer)) as client:
+            return watch.until_over(client)
 
     @property
     def said(self) -> list[str]:
@@ -130,6 +132,12 @@ def test_cutting_at_once_asks_for_it() -> None:
     assert site.requests == ["POST /rillcast/v1/nodes/edge-1/drain?now=true"]
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_of_dots_is_asked_of_nobody(name: str) -> None:
+    with pytest.raises(ClientError, match="cannot be the name"):
+        run(Wish(name), progress("drained"))
+
+
 @pytest.mark.parametrize("name", ["a/b", "x?y", "../..", "ä", "%2e"])
 def test_no_name_reaches_another_path(name: str) -> None:
     _, site = run(Wish(name), progress("drained"))
@@ -155,7 +163,7 @@ def test_what_makes_no_sense_is_said_before_anybody_is_asked(wish: Wish, words: 
 
 
 def test_an_answer_of_something_else_is_no_traceback() -> None:
-    with pytest.raises(CannotGoOn, match="not this version of Rillcast"):
+    with pytest.raises(ClientError, match="not this version of Rillcast"):
         run(Wish("edge-1"), httpx.Response(200, text="hello"))
 
 
@@ -172,12 +180,13 @@ def test_ctrl_c_ends_the_showing_and_not_the_drain(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_terminal_shows_counts_time_and_what_stands_in_the_way() -> None:
-    shown = Progress(
+    shown = NodeDrain(
         node="edge-1",
+        kind=NodeKind.EDGE,
         phase=DrainPhase.DRAINING,
         deadline_s=300.0,
         left_s=125.4,
-        viewers=cli.Share(began=9, moved=4, left=4, cut=1),
+        viewers=DrainShare(began=9, moved=4, left=4, cut=1),
         obstacle="no other edge takes new work, so nobody can be moved",
     )
     assert render(shown).plain.splitlines() == [
@@ -185,5 +194,6 @@ def test_a_terminal_shows_counts_time_and_what_stands_in_the_way() -> None:
         "  viewers         4 moved       4 left       1 cut off",
         "  no other edge takes new work, so nobody can be moved",
     ]
-    assert render(Progress(node="o", phase=DrainPhase.DRAINED)).plain.splitlines() == ["o  drained", "  nobody is here"]
-    assert one_line(Progress(node="o", phase=DrainPhase.DRAINED)) == "o drained: nobody is here"
+    empty = NodeDrain(node="o", kind=NodeKind.ORIGIN, phase=DrainPhase.DRAINED)
+    assert render(empty).plain.splitlines() == ["o  drained", "  nobody is here"]
+    assert one_line(empty) == "o drained: nobody is here"

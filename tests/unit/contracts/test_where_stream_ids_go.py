@@ -13,10 +13,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rillcast.cli.bench import app as bench
-from rillcast.cli.status import render_streams
+from rillcast.cli.commands.streams import LIVE_COLUMNS, live_cells
+from rillcast.cli.fitting_table import FittingTable
 from rillcast.contracts import subjects
 from rillcast.contracts.ids import LADDER, AppName, NodeId, SessionId, StreamId, is_stream_id, job_key, stream_key
-from rillcast.contracts.status import ClusterStatus, StreamStatus
+from rillcast.contracts.status import StreamStatus
 from rillcast.load.run import Plan
 from rillcast.media.sdp import SentStream, answer_play
 from rillcast.runtime.telemetry.logs import Logger, configure_logging
@@ -123,9 +124,8 @@ def test_in_the_table_of_streams_it_is_text(stream: str) -> None:
     live = StreamStatus(
         app=LIVE, stream=StreamId(stream), origin=NODE, epoch=1, viewers=0, media_flowing=True, started_at_ms=0
     )
-    status = ClusterStatus(version="1", nodes=(), streams=(live,), viewers=0)
     console = Console(width=400, file=StringIO())
-    console.print(render_streams(status))
+    console.print(FittingTable("", LIVE_COLUMNS, [live_cells(live)]))
 
     assert isinstance(console.file, StringIO)
     assert f"live/{stream}" in console.file.getvalue()
