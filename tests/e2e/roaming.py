@@ -1,7 +1,7 @@
 """A browser in a network of its own, whose address changes as when a phone goes from one Wi-Fi to another.
 
-Linux, root, ``ip`` and ``ss`` are needed: the browser runs in a network namespace, which a pair of virtual interfaces
-joins to this machine.
+Linux, root, ``ip``, ``ss`` and ``nft`` are needed: the browser runs in a network namespace, which a pair of virtual
+interfaces joins to this machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGES = f"http://{local_address()}"
 
 def can_roam() -> bool:
     """Whether this machine lets a test make networks."""
-    return os.geteuid() == 0 and all(map(shutil.which, ("ip", "ss")))
+    return os.geteuid() == 0 and all(map(shutil.which, ("ip", "nft", "ss")))
 
 
 class Roamer(Elsewhere):
@@ -47,6 +47,23 @@ class Roamer(Elsewhere):
         await _ip("-n", self._name, "addr", "replace", f"{NEXT}/24", "dev", device)
         await _ip("-n", self._name, "route", "replace", "default", "via", OURS)
         await _ip("netns", "exec", self._name, "ss", "-K", "src", FIRST)
+
+    @asynccontextmanager
+    async def dead(self) -> AsyncIterator[None]:
+        """Until the end of the block nothing comes or goes, and nobody is told: the address and the connections stay,
+        and what was sent is lost where it arrives."""
+        here, there = ("nft",), ("ip", "netns", "exec", self._name, "nft")
+        ends = ((here, _outside(self._name)), (there, _inside(self._name)))
+        try:
+            for nft, device in ends:
+                await _run(*nft, "add", "table", "inet", self._name)
+                chain = "{ type filter hook prerouting priority -300; }"
+                await _run(*nft, "add", "chain", "inet", self._name, "lost", chain)
+                await _run(*nft, "add", "rule", "inet", self._name, "lost", "iifname", device, "drop")
+            yield
+        finally:
+            for nft, _ in ends:
+                await _run(*nft, "delete", "table", "inet", self._name, must=False)
 
 
 @asynccontextmanager
@@ -84,8 +101,12 @@ def _inside(name: str) -> str:
 
 
 async def _ip(*arguments: str, must: bool = True) -> None:
+    await _run("ip", *arguments, must=must)
+
+
+async def _run(*command: str, must: bool = True) -> None:
     process = await asyncio.create_subprocess_exec(
-        "ip", *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     _, said = await process.communicate()
-    assert process.returncode == 0 or not must, f"ip {' '.join(arguments)}: {said.decode(errors='replace')}"
+    assert process.returncode == 0 or not must, f"{' '.join(command)}: {said.decode(errors='replace')}"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -42,11 +42,11 @@ async def test_firefox_watches_vp8(rillcast: Cluster, strangers: Strangers, stre
 
 
 @asynccontextmanager
-async def firefox(url: str, folder: Path) -> AsyncIterator[asyncio.StreamReader]:
-    """Its observations, a JSON line each."""
+async def firefox(url: str, folder: Path, inside: Sequence[str] = ()) -> AsyncIterator[asyncio.StreamReader]:
+    """Its observations, a JSON line each. `inside`: a command that runs another one in another network."""
     with (folder / "firefox.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *("node", "firefox_watch.mjs", url, str(OBSERVE)),
+            *(*inside, "node", "firefox_watch.mjs", url, str(OBSERVE)),
             cwd=HERE,
             env={**os.environ, "HOME": str(folder)},
             stdin=asyncio.subprocess.PIPE,

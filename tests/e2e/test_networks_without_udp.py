@@ -15,12 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import Playwright
 
+from rillcast.testing.eventually import within
 from tests.chaos.network import HERE, Network, missing, network
 from tests.deploy.coturn import Turn, is_installed, turn_server
 from tests.e2e.browser import Stranger, Strangers
 from tests.e2e.cluster import Cluster, cluster, until
 from tests.e2e.conftest import need
 from tests.e2e.elsewhere import Elsewhere, browser_elsewhere
+from tests.e2e.test_firefox import DEADLINE_S, firefox, until_seen
 
 APP = "LiveApp"
 PAGES = f"http://{HERE}"
@@ -127,6 +129,26 @@ async def test_the_sdk_publishes_by_ice_over_tcp(
         await viewer.until_watching()
         await goes_by(publisher, "tcp")
         await goes_by(viewer, "udp")
+
+
+async def test_firefox_watches_by_ice_over_tcp(
+    strangers: Strangers, office: Network, tmp_path: Path, stream: str
+) -> None:
+    need(shutil.which("firefox-esr") and shutil.which("node"), "firefox-esr with node")
+    async with (
+        serving(tmp_path, RILLCAST_ICE_TCP_CONNECTIONS="100") as running,
+        strangers.open(url=f"{running.base}/{APP}/publish.html?id={stream}&codec=VP8&source=test") as publisher,
+    ):
+        await publisher.page.click("#start")
+        await running.live(stream)
+        watch = f"http://{HERE}:{running.first_port}/{APP}/watch.html?id={stream}"
+        inside = office["office"].inside()
+        async with firefox(watch, tmp_path, inside) as observations, within(DEADLINE_S, "Firefox's picture"):
+            seen = await until_seen(observations, await until_seen(observations, None))
+            assert await running.metric("edge-1", "rillcast_plane_tcp_connections{worker=0}") >= 1
+        assert seen.connections[-1].video_codec == "video/VP8"
+        assert seen.connections[-1].audio_packets > 0
+        assert await office.dropped_udp() > 0
 
 
 def trusting(turn: Turn) -> str:

@@ -30,7 +30,7 @@ ids = itertools.count(1)
 class Rig:
     """A plane with its events gathered."""
 
-    def __init__(self, workers: int = 1, tcp_connections: int = 0) -> None:
+    def __init__(self, workers: int = 1, tcp_connections: int = 0, bind: str = "127.0.0.1") -> None:
         self.events: list[p.Event] = []
         self.ice: dict[int, p.IceParameters] = {}
         """Of viewers, by session."""
@@ -38,7 +38,7 @@ class Rig:
         self.announced: dict[int, int] = {}
         """Ports that stand in descriptions instead of those of the workers."""
         config = p.PlaneConfig(
-            workers=workers, media_bind=("127.0.0.1",), relay_bind="127.0.0.1", tcp_connections=tcp_connections
+            workers=workers, media_bind=(bind,), relay_bind="127.0.0.1", tcp_connections=tcp_connections
         )
         self.plane = NativePlane(config, self._note)
 
@@ -69,8 +69,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(workers: int = 1, *, tcp_connections: int = 0) -> AsyncIterator[Rig]:
-    r = Rig(workers, tcp_connections)
+async def rig(workers: int = 1, *, tcp_connections: int = 0, bind: str = "127.0.0.1") -> AsyncIterator[Rig]:
+    """`bind`: where clients reach it."""
+    r = Rig(workers, tcp_connections, bind)
     try:
         yield r
     finally:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import pytest
+
 from rillcast.media import protocol as p
 from rillcast.testing.eventually import eventually, within
 from tests.integration.plane_rig import Rig, frames, peer, publish, rig, view
@@ -57,14 +59,15 @@ class Carrier(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def carrier(r: Rig, *, window: int = 0) -> AsyncIterator[Carrier]:
-    """Whoever is described to the plane in this block goes by TCP. `window`: how much may be on its way, if not 0."""
+async def carrier(r: Rig, *, window: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Carrier]:
+    """Whoever is described to the plane in this block goes by TCP. `window`: how much may be on its way, if not 0.
+    `host`: where the plane is."""
     loop, media_port = asyncio.get_running_loop(), r.plane.workers[0].media_port
-    connected = socket.socket()
+    connected = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if window:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
     connected.setblocking(False)
-    await loop.sock_connect(connected, ("127.0.0.1", media_port))
+    await loop.sock_connect(connected, (host, media_port))
     reader, writer = await asyncio.open_connection(sock=connected, limit=SMALL_WINDOW)
     transport, made = await loop.create_datagram_endpoint(lambda: Carrier(reader, writer), local_addr=("127.0.0.1", 0))
     carrying = asyncio.create_task(made.run())
@@ -92,13 +95,14 @@ async def counted(r: Rig, reason: str, least: int = 1) -> None:
     await eventually(lambda: r.counted(reason) >= least, 40, f"{reason} is counted")
 
 
-async def test_a_publisher_and_a_viewer_by_tcp_alone() -> None:
-    async with rig(tcp_connections=CONNECTIONS) as r, AsyncExitStack() as stack:
-        await stack.enter_async_context(carrier(r))
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_publisher_and_a_viewer_by_tcp_alone(host: str) -> None:
+    async with rig(tcp_connections=CONNECTIONS, bind=host) as r, AsyncExitStack() as stack:
+        await stack.enter_async_context(carrier(r, host=host))
         publisher = await stack.enter_async_context(peer())
         published = await publish(r, publisher)
         await publishing(r, published)
-        await stack.enter_async_context(carrier(r))
+        await stack.enter_async_context(carrier(r, host=host))
         viewer = await stack.enter_async_context(peer())
         watching = await view(r, viewer, published)
         greys = await frames(viewer, 30)
