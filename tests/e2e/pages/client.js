@@ -87,6 +87,20 @@ window.clients = {
     if (ours() === before) throw new Error("the server has kept its ICE credentials");
   },
 
+  /** Offers another video codec in the living peer connection, and takes that back when it was refused. */
+  async sdkOffersAnother({ stream, codec }) {
+    const pc = window.adaptor.remotePeerConnection[stream];
+    const video = pc.getTransceivers().find(({ sender }) => sender.track?.kind === "video");
+    preferVideo(video, codec, RTCRtpSender);
+    await pc.setLocalDescription(await pc.createOffer());
+    const { sdp } = pc.localDescription;
+    const before = window.clientEvents.length;
+    window.adaptor.webSocketAdaptor.send(JSON.stringify({ command: "takeConfiguration", streamId: stream, type: "offer", sdp }));
+    const refused = () => window.clientEvents.slice(before).some(([kind]) => kind === "error");
+    while (!refused()) await new Promise((resolve) => setTimeout(resolve, 20));
+    await pc.setLocalDescription({ type: "rollback" });
+  },
+
   /** From now on this page's answers are those of a browser that decodes no other video codec. */
   decodesOnly({ codec }) {
     const { createAnswer } = RTCPeerConnection.prototype;
