@@ -90,6 +90,7 @@ impl Screen {
 #[test]
 fn the_first_picture_comes_within_300_ms_however_far_apart_keyframes_are() {
     for gop_s in [2, 4, 8, 10, 30] {
+        let (mut worst_first_us, mut worst_next_us) = (0, 0);
         for age_s in [0, gop_s / 4, gop_s / 2, gop_s - 1] {
             let mut screen = Screen::new(gop_s, false);
             screen.pass((gop_s + age_s) * 1_000_000 + 500_000);
@@ -99,7 +100,12 @@ fn the_first_picture_comes_within_300_ms_however_far_apart_keyframes_are() {
             screen.pass(2 * gop_s * 1_000_000);
             let (next_us, _) = screen.first_picture();
             assert!(next_us <= 50_000, "keyframes each {gop_s} s, {age_s} s after one: {next_us} µs");
+            (worst_first_us, worst_next_us) = (worst_first_us.max(first_us), worst_next_us.max(next_us));
         }
+        let (first, next) = (worst_first_us / 1_000, worst_next_us / 1_000);
+        println!(
+            "keyframes each {gop_s} s: the first viewer sees a picture after {first} ms, later ones after {next} ms"
+        );
     }
 }
 

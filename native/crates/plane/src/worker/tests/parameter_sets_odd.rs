@@ -121,6 +121,41 @@ fn what_is_late_finds_its_place_before_several_packets_of_ours() {
     assert!(media.windows(2).all(|w| w[1].0.seq == w[0].0.seq + 1));
 }
 
+/// The sequence set is missing, which decoders take only before the picture set that refers to it.
+#[test]
+fn behind_a_picture_set_alone_both_go_out_in_their_order() {
+    let mut c = h264();
+    c.sends(&[SPS, PPS, IDR]);
+    let mut watching = c.b.viewer(2, 1002, 100);
+    watching.received(&mut c.b);
+    c.sends(&[PPS, IDR]);
+    let seen: Vec<Vec<u8>> = watching.received(&mut c.b).0.into_iter().map(|(_, p)| p).collect();
+    assert_eq!(slices(&seen), [PPS, &both(), IDR]);
+    assert_eq!(payloads(&c.seen_by_a_newcomer(&[])), [&both(), IDR]);
+}
+
+#[test]
+fn sets_that_were_lost_before_a_picture_are_those_of_before_until_they_are_repaired() {
+    let packets = [SPS, PPS, IDR];
+    for (lost, came, stand_in) in [(0, PPS, both()), (1, SPS, PPS.to_vec())] {
+        let mut c = h264();
+        c.sends(&packets);
+        let mut watching = c.b.viewer(2, 1002, 100);
+        watching.received(&mut c.b);
+        c.ts += 3_000;
+        (0..3).filter(|i| *i != lost).for_each(|i| c.number(c.seq + i as u16, packets[i]));
+        c.b.pass(5_000);
+        let expected: [&[u8]; 3] = [came, &stand_in, IDR];
+        assert_eq!(watching.received(&mut c.b).0.iter().map(|(_, p)| &p[..]).collect::<Vec<_>>(), expected);
+        let newcomer = c.seen_by_a_newcomer(&[]);
+        let there: Vec<&[u8]> = newcomer.iter().map(|(_, p)| &p[..]).collect();
+        assert_eq!(there[there.len() - 2..], expected[1..], "enough to begin with");
+        c.number(c.seq + lost as u16, packets[lost]);
+        let late = watching.received(&mut c.b).0;
+        assert_eq!(late.iter().map(|(_, p)| &p[..]).collect::<Vec<_>>(), [packets[lost]], "and in its own place");
+    }
+}
+
 #[test]
 fn a_long_set_goes_before_the_picture_in_parts() {
     let mut c = h264();
