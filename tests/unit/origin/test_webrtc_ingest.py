@@ -127,19 +127,28 @@ async def test_the_same_offer_again_restarts_nothing(world: World) -> None:
     assert not origin.plane.of(protocol.RestartIce)
 
 
+SOUND = OFFER.index("m=audio")
+SILENT_OFFER = OFFER[:SOUND] + OFFER[SOUND:].replace("a=sendrecv", "a=inactive", 1)
+"""The same without sound."""
+
+
 @pytest.mark.parametrize(
-    "offer",
+    ("begun", "offer"),
     [
-        H264_OFFER,
-        restarted(OFFER).replace("a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:"),
-        restarted(OFFER).replace("a=mid:0", "a=mid:9"),
-        "v=0",
+        (OFFER, H264_OFFER),
+        (OFFER, SILENT_OFFER),
+        (SILENT_OFFER, OFFER),
+        (OFFER, restarted(OFFER).replace("a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:")),
+        (OFFER, restarted(OFFER).replace("a=mid:0", "a=mid:9")),
+        (OFFER, "v=0"),
     ],
-    ids=["codec", "broken", "mid", "nothing"],
+    ids=["codec", "sound dropped", "sound added", "broken", "mid", "nothing"],
 )
-async def test_an_offer_that_changes_anything_else_is_refused_and_the_session_goes_on(world: World, offer: str) -> None:
+async def test_an_offer_that_changes_anything_else_is_refused_and_the_session_goes_on(
+    world: World, begun: str, offer: str
+) -> None:
     origin = await world.origin()
-    first = await world.go_live(origin)
+    first = await world.go_live(origin, sdp_offer=begun)
 
     with pytest.raises(RillcastError) as refusal:
         await reoffer(world, origin, first.session, offer)
