@@ -61,15 +61,17 @@ def tail(log: Path) -> str:
     return log.read_text(errors="replace")[-LOG_TAIL:]
 
 
-async def make_source(folder: Path) -> Path:
-    """A moving picture with a tone, H.264 and Opus, a keyframe each second."""
-    path = folder / "source.mkv"
+async def make_source(folder: Path, *, keyframe_s: int = 1) -> Path:
+    """A moving picture with a tone, H.264 and Opus, a keyframe each second or each `keyframe_s`."""
+    path = folder / ("source.mkv" if keyframe_s == 1 else f"source-{keyframe_s}.mkv")
+    length = str(-(-SOURCE_S // keyframe_s) * keyframe_s)
     process = await asyncio.create_subprocess_exec(
-        *(imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-t", str(SOURCE_S)),
-        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-t", str(SOURCE_S)),
+        *(imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-t", length),
+        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-t", length),
         *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"),
-        *("-pix_fmt", "yuv420p", "-g", "30", "-b:v", "800k", "-c:a", "libopus", "-ac", "2", str(path)),
+        *("-pix_fmt", "yuv420p", "-g", str(30 * keyframe_s), "-keyint_min", str(30 * keyframe_s)),
+        *("-sc_threshold", "0", "-b:v", "800k", "-c:a", "libopus", "-ac", "2", str(path)),
     )
     assert await process.wait() == 0
     return path
