@@ -35,6 +35,7 @@ async def wire(core: Core) -> None:
         await host.kv(subjects.BUCKET_STREAMS, subjects.STREAM_LEASE_S),
         live,
         outbox,
+        core.broadcasts,
         is_first=is_first,
     )
     core.watch.on_change(streams.changed)

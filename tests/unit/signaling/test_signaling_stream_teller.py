@@ -71,7 +71,7 @@ class World:
         """A process that has read what the store has."""
         outbox = Outbox(fragile(self.queue, self), self, self, lambda: None)
         return StreamTeller(
-            fragile(self.told, self), fragile(self.streams, self), self.directory, outbox, is_first=lambda: True
+            fragile(self.told, self), fragile(self.streams, self), self.directory, outbox, self, is_first=lambda: True
         )
 
     async def read(self, teller: StreamTeller) -> StreamTeller:
@@ -249,3 +249,25 @@ async def test_the_end_is_told_with_what_the_publisher_said_last() -> None:
     teller.changed(KEY)
     await teller.look(KEY)
     assert [hook.fields["metadata"] for hook in await world.queued()] == ["first", "last"]
+
+
+async def test_what_was_set_for_a_broadcast_is_told_where_its_publisher_says_nothing() -> None:
+    world = World()
+    world.broadcast = KeptBroadcast(
+        stream_id=StreamId("s1"), name="A show", category="news", meta_data='{"k":1}', main_track_stream_id="room"
+    )
+    teller = world.teller()
+    await world.goes_live()
+    await teller.look(KEY)
+    world.broadcast = msgspec.structs.replace(world.broadcast, name="Another show")
+    await teller.look(KEY)
+    await world.goes_live("its own")
+    await teller.look(KEY)
+    world.broadcast = None
+    await world.goes()
+    await teller.look(KEY)
+    told = ("streamName", "category", "mainTrackId", "roomId", "metadata")
+    assert [[hook.fields[key] for key in told] for hook in await world.queued()] == [
+        ["A show", "news", "room", "room", '{"k":1}'],
+        ["Another show", "news", "room", "room", "its own"],
+    ]

@@ -32,15 +32,19 @@ def hook_fields(
     *,
     name: str = "",
     category: str = "",
+    main_track: str = "",
     subscriber: str = "",
     meta_data: str = "",
 ) -> dict[str, str]:
-    """What a receiver is told. Whatever has no value is left out. Times are text, as all other values are."""
+    """What a receiver is told. Whatever has no value is left out. Times are text, as all other values are. The main
+    track is told under two names, since older receivers know only the second."""
     fields = {
         "id": stream,
         "action": action.value,
         "streamName": name,
         "category": category,
+        "mainTrackId": main_track,
+        "roomId": main_track,
         "subscriberId": subscriber,
         "app": app,
         "metadata": meta_data,

@@ -23,6 +23,7 @@ from rillcast.contracts.subjects import BUCKET_TOLD_STREAMS
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
+from services.signaling.core.ports import Broadcasts
 from services.signaling.hooks.domain.hook_body import Action, hook_fields
 from services.signaling.hooks.usecases.outbox import Outbox
 
@@ -48,6 +49,7 @@ class StreamTeller:
         streams: KeyValue,
         live: LiveStreams,
         outbox: Outbox,
+        broadcasts: Broadcasts,
         *,
         is_first: Callable[[], bool],
         wall_clock: Callable[[], float] = time.time,
@@ -57,6 +59,7 @@ class StreamTeller:
         self._streams = streams
         self._live = live
         self._outbox = outbox
+        self._broadcasts = broadcasts
         self._is_first = is_first
         self._wall_clock = wall_clock
         self._known: dict[str, tuple[ToldStream, int]] = {}
@@ -71,7 +74,12 @@ class StreamTeller:
         live = self._live.by_key(key)
         if live is None and known is not None:
             self._gone[key] = known[0].mark
-        if live is not None and known is not None and key not in self._gone and _as_told(live, known[0]) == known[0]:
+        if (
+            live is not None
+            and known is not None
+            and key not in self._gone
+            and self._as_told(live, known[0]) == known[0]
+        ):
             return
         if live is None and known is None:
             return
@@ -146,22 +154,34 @@ class StreamTeller:
         if not told.told:
             await self._outbox.put(self._hook(told, Action.STARTED, told.started_at_ms), about=key)
             await self._write(key, msgspec.structs.replace(told, told=True), revision)
-        elif (newer := _as_told(live, told)) != told:
+        elif (newer := self._as_told(live, told)) != told:
             await self._write(key, newer, revision)
 
     def _new(self, live: LiveStream) -> ToldStream:
         record = live.record
         url = self._outbox.url_of(record.app, record.stream)
-        return ToldStream(
+        told = ToldStream(
             app=record.app,
             stream=record.stream,
             mark=secrets.token_hex(12),
             started_at_ms=self._now_ms(),
-            name=record.name,
-            meta_data=record.meta_data,
             subscriber_id=record.subscriber_id,
             url=url,
             told=not url,
+        )
+        return self._as_told(live, told)
+
+    def _as_told(self, live: LiveStream, told: ToldStream) -> ToldStream:
+        """With what the publisher says of its stream now, and what was set for it where the publisher says nothing."""
+        record, kept = live.record, self._broadcasts.get(told.app, told.stream)
+        if kept is None:
+            return msgspec.structs.replace(told, name=record.name, meta_data=record.meta_data)
+        return msgspec.structs.replace(
+            told,
+            name=record.name or kept.name or "",
+            meta_data=record.meta_data or kept.meta_data or "",
+            category=kept.category or "",
+            main_track=kept.main_track_stream_id or "",
         )
 
     def _hook(self, told: ToldStream, action: Action, at_ms: int) -> DueHook:
@@ -171,6 +191,8 @@ class StreamTeller:
             told.app,
             at_ms,
             name=told.name,
+            category=told.category,
+            main_track=told.main_track,
             subscriber=told.subscriber_id,
             meta_data=told.meta_data,
         )
@@ -202,8 +224,3 @@ class StreamTeller:
 
     def _now_ms(self) -> int:
         return int(self._wall_clock() * 1_000)
-
-
-def _as_told(live: LiveStream, told: ToldStream) -> ToldStream:
-    """With what the publisher says of its stream now, for the event of its end."""
-    return msgspec.structs.replace(told, name=live.record.name, meta_data=live.record.meta_data)
