@@ -191,8 +191,8 @@ _ASKED = Part(
         ),
         Row(
             command="getBroadcastObject",
-            does="Tells what REST tells of the broadcast, but not where its origin is, and ``subTrackStreamIds`` "
-            "besides, which one page of Ant Media's reads.",
+            does="Tells what REST tells of the broadcast, but no passwords and no addresses of servers, and "
+            "``subTrackStreamIds`` besides, which one page of Ant Media's reads.",
             answer="``broadcastObject``.",
             refusals=_NOT_THERE,
         ),
@@ -204,14 +204,17 @@ _ASKED = Part(
         ),
         Row(
             command="getSubtracks",
-            does="Tells the sub-tracks: there are none.",
-            answer="``subtrackList``, which is empty.",
+            fields="role, status, search, sortBy, orderBy, offset, size",
+            does="Tells the broadcasts that name this one as their ``mainTrackStreamId``, 250 at most at a time, and "
+            "no more than fit into 192 KiB.",
+            answer="``subtrackList``, texts of JSON.",
             refusals=_NOT_THERE,
         ),
         Row(
             command="getSubtracksCount",
-            does="Tells how many sub-tracks there are.",
-            answer="``subtrackCount``, which is 0.",
+            fields="role, status, search",
+            does="Tells how many of them there are.",
+            answer="``subtrackCount``.",
             refusals=_NOT_THERE,
         ),
         Row(

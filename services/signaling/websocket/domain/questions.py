@@ -12,15 +12,12 @@ from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, StreamId
 from services.signaling.core.domain import stream_info
-from services.signaling.core.ports import Audience, Broadcasts, Streams
+from services.signaling.core.ports import Audience, Streams
 from services.signaling.websocket.domain import replies
 from services.signaling.websocket.domain.asked import MOST_OF_A_LIST, Question
 from services.signaling.websocket.domain.effects import Effect, Send
 from services.signaling.websocket.domain.subscriber_pages import SubscriberPages
-
-NO_ADDRESS = ""
-"""``originAdress`` is where other nodes reach the origin. Clients have no business there."""
-
+from services.signaling.websocket.domain.subtracks import NO_ADDRESS, KnownBroadcasts, Subtracks, told
 
 _OF_HEIGHTS = frozenset({"getStreamInfo", "getStreamInfoList"})
 
@@ -37,7 +34,7 @@ class Questions:
     def __init__(
         self,
         streams: Streams,
-        broadcasts: Broadcasts,
+        broadcasts: KnownBroadcasts,
         audience: Audience,
         subscribers: SubscriberPages,
         outlook: Outlook,
@@ -47,6 +44,7 @@ class Questions:
         self._audience = audience
         self._subscribers = subscribers
         self._outlook = outlook
+        self._subtracks = Subtracks(streams, broadcasts, audience)
 
     def answer(self, asked: Question) -> list[Effect]:
         """The one frame that answers. There is an answer for streams that are live, and for some questions also for
@@ -56,6 +54,8 @@ class Questions:
             answer = _OF_LIVE[asked.command](self, asked, live)
         elif settings is not None and asked.command in _OF_CREATED:
             answer = _OF_CREATED[asked.command](self, asked, settings)
+        elif asked.command in _OF_MAIN_TRACKS and self._subtracks.has_any(asked):
+            answer = _OF_MAIN_TRACKS[asked.command](self, asked, None)
         else:
             answer = replies.no_stream_info(asked.stream)
         return [Send(answer)]
@@ -78,7 +78,24 @@ class Questions:
     def broadcast(self, asked: Question, live: LiveStream) -> str:
         """`getBroadcastObject` of a live stream."""
         settings = self._broadcasts.get(asked.app, asked.stream)
-        return _object(asked, stream_info.broadcast(live, self._viewers(asked), NO_ADDRESS, settings))
+        return self.shown(asked, stream_info.broadcast(live, self._viewers(asked), NO_ADDRESS, settings))
+
+    def created(self, asked: Question, settings: KeptBroadcast) -> str:
+        """`getBroadcastObject` of a stream that is not live."""
+        return self.shown(asked, stream_info.created(settings))
+
+    def shown(self, asked: Question, broadcast: stream_info.Broadcast) -> str:
+        """Ant Media's record has no list of sub-tracks any more, but one of its pages reads it here."""
+        fields = {**told(broadcast), "subTrackStreamIds": self._subtracks.ids(asked)}
+        return replies.notification("broadcastObject", asked.stream, broadcast=msgspec.json.encode(fields).decode())
+
+    def subtracks(self, asked: Question, _: object) -> str:
+        """`getSubtracks`: a page of the broadcasts of which this one is the main track."""
+        return replies.notification("subtrackList", asked.stream, subtrackList=self._subtracks.page(asked))
+
+    def subtrack_count(self, asked: Question, _: object) -> str:
+        """`getSubtracksCount`: how many there are."""
+        return replies.notification("subtrackCount", asked.stream, count=self._subtracks.count(asked))
 
     def debug_info(self, asked: Question, live: LiveStream) -> str:
         """`getDebugInfo`: the tracks, and how many watch. Nothing of it says where a node is."""
@@ -109,12 +126,6 @@ class Questions:
         return self._audience.viewers(asked.app, asked.stream)
 
 
-def _object(asked: Question, shown: stream_info.Broadcast) -> str:
-    """Ant Media's record has no list of sub-tracks any more, but one of its pages reads it here."""
-    fields = {**msgspec.to_builtins(shown), "subTrackStreamIds": []}
-    return replies.notification("broadcastObject", asked.stream, broadcast=msgspec.json.encode(fields).decode())
-
-
 def _subscriber(record: SubscriberRecord) -> str:
     """A subscriber as a text of JSON. Its secret is not shown."""
     shown = {
@@ -132,34 +143,27 @@ def _tracks(_: Questions, asked: Question, __: object) -> str:
     return replies.frame("trackList", streamId=asked.stream, trackList=[asked.stream])
 
 
-def _no_subtracks(_: Questions, asked: Question, __: object) -> str:
-    return replies.notification("subtrackList", asked.stream, subtrackList=[])
-
-
-def _no_subtrack(_: Questions, asked: Question, __: object) -> str:
-    return replies.notification("subtrackCount", asked.stream, count=0)
-
-
-def _created(_: Questions, asked: Question, settings: KeptBroadcast) -> str:
-    return _object(asked, stream_info.created(settings))
-
-
 _OF_LIVE: Mapping[str, Callable[[Questions, Question, LiveStream], str]] = {
     "getStreamInfo": Questions.renditions,
     "getStreamInfoList": Questions.renditions,
     "getBroadcastObject": Questions.broadcast,
     "getTrackList": _tracks,
-    "getSubtracks": _no_subtracks,
-    "getSubtracksCount": _no_subtrack,
+    "getSubtracks": Questions.subtracks,
+    "getSubtracksCount": Questions.subtrack_count,
     "getSubscriberCount": Questions.viewer_count,
     "getSubscribers": Questions.subscribers,
     "getDebugInfo": Questions.debug_info,
 }
 _OF_CREATED: Mapping[str, Callable[[Questions, Question, KeptBroadcast], str]] = {
-    "getBroadcastObject": _created,
-    "getSubtracks": _no_subtracks,
-    "getSubtracksCount": _no_subtrack,
+    "getBroadcastObject": Questions.created,
+    "getSubtracks": Questions.subtracks,
+    "getSubtracksCount": Questions.subtrack_count,
     "getSubscriberCount": Questions.viewer_count,
     "getSubscribers": Questions.subscribers,
 }
+_OF_MAIN_TRACKS: Mapping[str, Callable[[Questions, Question, None], str]] = {
+    "getSubtracks": Questions.subtracks,
+    "getSubtracksCount": Questions.subtrack_count,
+}
+"""Questions about a stream that need not exist, as long as others belong to it."""
 QUESTIONS = _OF_LIVE.keys()
