@@ -275,7 +275,7 @@ async def test_a_fragment_that_is_none_is_refused(body: str) -> None:
 async def test_another_type_is_refused_before_the_tag_is_looked_at() -> None:
     site = Site()
     answer = await site.ask("PATCH", TRICKLE, content_type="application/sdp")
-    assert (answer.status_code, text(answer)) == (415, f"send {FRAGMENT}")
+    assert (answer.status_code, f"send {FRAGMENT}" in text(answer)) == (415, True)
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
@@ -296,6 +296,8 @@ async def test_a_name_that_is_not_of_this_url_is_not_found(method: str, change: 
     fields = {"name": {"name": f"{site.name}x"}, "stream": {"stream": "s2"}}.get(change, {})
     answer = await site.ask(method, TRICKLE, **fields, content_type=FRAGMENT, if_match="*")
     assert answer.status_code == 404
+    if method == "DELETE":  # as Ant Media answers it
+        assert text(answer) == '{"success":false,"message":"","dataId":"","errorId":0}'
     assert (site.closed, site.restarted, site.forgotten) == ([], [], [])
 
 

@@ -26,15 +26,17 @@ async def answer_by_method(role: str, request: Request, handlers: Mapping[str, H
     handler = handlers.get(request.method)
     if handler is None:
         allowed = {"Allow": ",".join(handlers)}
-        page = error_page(405, "Method Not Allowed")
-        response: Response = Response(page, 405, headers=allowed, media_type=MEDIA_TYPE)
+        response = _page(405, "Method Not Allowed", allowed)
     else:
         try:
             response = await handler(request)
         except RillcastError as error:
             response = _refusal(error, credentials_shown=credentials_of(request).shown)
         except BodyRefused as error:
-            response = PlainTextResponse(error.message, error.status)
+            if error.status == 415:
+                response = _page(415, f"Unsupported Media Type: {error.message}")
+            else:
+                response = PlainTextResponse(error.message, error.status)
     method = request.method if handler is not None else "other"
     metrics.HTTP_REQUESTS.labels(role, method, str(response.status_code)).inc()
     return response
@@ -50,6 +52,11 @@ def credentials_of(request: Request) -> Credentials:
         subscriber_id=query.get("subscriberId", ""),
         subscriber_code=query.get("subscriberCode", ""),
     )
+
+
+def _page(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    """As Ant Media answers what does not get as far as to its handlers."""
+    return Response(error_page(status, words), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _refusal(error: RillcastError, *, credentials_shown: bool) -> Response:

@@ -118,8 +118,10 @@ class WhipResources:
 
     async def _delete(self, request: Request) -> Response:
         """Also good when the session is over, or its node is gone and the session with it. A node that lives and does
-        not answer is a refusal. Answers a Result, as Ant Media does."""
-        resource = self._resource(request)
+        not answer is a refusal. Answers a Result, as Ant Media does, also to a name that is not ours."""
+        resource = self._read(request)
+        if resource is None:
+            return Response(msgspec.json.encode(Result(success=False)), 404, media_type=JSON)
         self._allowed(request)
         self._events.forget(resource.session)
         self._joins.forget(resource.session)
@@ -129,7 +131,7 @@ class WhipResources:
         except RillcastError as error:
             if error.code is not ErrorCode.NO_NODE_AVAILABLE or resource.node in self._reports.nodes(self._kind):
                 raise
-        return Response(msgspec.json.encode(Result(success=True)), media_type="application/json")
+        return Response(msgspec.json.encode(Result(success=True)), media_type=JSON)
 
     def _resource(self, request: Request) -> Resource:
         resource = self._read(request)
