@@ -31,6 +31,8 @@ HostName = Annotated[str, grammar(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.:-]{0,251}[A-Za
 """The name or the address of a host, without scheme and port."""
 Note = Annotated[str, msgspec.Meta(max_length=500)]
 """A few words of an operator."""
+HeaderValue = Annotated[str, grammar(r"[\x20-\x7e]{0,4096}", "at most 4096 printable characters of ASCII")]
+"""What may stand in a header of HTTP."""
 Codec = Annotated[str, grammar("[A-Za-z0-9.-]{1,32}", "the name of a codec")]
 """The encoding name that stands in SDP, or a candidate for one."""
 Mid = Annotated[str, grammar("[A-Za-z0-9._-]{1,32}", "1 to 32 letters, digits, dots, underscores and hyphens")]

@@ -15,6 +15,7 @@ from rillcast.contracts.fields import (
     Codec,
     Count,
     DurationMs,
+    HeaderValue,
     Limit,
     Lines,
     Mid,
@@ -309,6 +310,16 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
         default="127.0.0.1", name="remoteAllowedCIDR"
     )
     """Networks and addresses, separated by commas."""
+    allowed_publisher_cidr: Annotated[str, msgspec.Meta(max_length=4_096)] = msgspec.field(
+        default="", name="allowedPublisherCIDR"
+    )
+    """From where streams may be published, by whatever protocol: networks and addresses, separated by commas. Empty =
+    from everywhere. Who publishes already goes on."""
+    content_security_policy_header_value: HeaderValue = ""
+    """If it is set, every answer below the app's path has it as ``Content-Security-Policy``. Pages keep their own
+    policy beside it, so that a browser obeys both."""
+    secure_analytic_endpoint: bool = False
+    """Whether only who may use the app's REST may report what a player does. Otherwise everybody may."""
     update_time: UnixMs = 0
     """When the settings were changed last, in Unix milliseconds; 0 = never."""
     app_installation_time: UnixMs = 0

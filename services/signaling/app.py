@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from rillcast.contracts import subjects
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.words import NodeKind
 from rillcast.node.background import BackgroundTasks
 from rillcast.runtime.http.descriptors import affordable_connections
@@ -182,7 +183,7 @@ class Signaling:
         app.add_exception_handler(HTTPException, frame.answer)
         app.router.routes.extend([*straight, *others])
         self.routes = app.routes
-        self.asgi = HttpHeaders(FrontDoor(straight, app))
+        self.asgi = HttpHeaders(FrontDoor(straight, app), self._policy_of)
 
     @classmethod
     async def build(
@@ -207,3 +208,7 @@ class Signaling:
         service = cls(core, operators, **ways, frame=rest_room.frame, keep_key=keep, upkeep=tls_room.upkeep)
         service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
+
+    def _policy_of(self, app: str) -> str:
+        settings = self.core.apps.settings(AppName(app))
+        return "" if settings is None else settings.content_security_policy_header_value

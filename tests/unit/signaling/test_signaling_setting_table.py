@@ -49,6 +49,7 @@ RUNG = {"height": 480, "videoBitrate": 300_000, "audioBitrate": 96_000} | {
     "forceSameResolutionEncode": False,
 }
 SENSIBLE: dict[str, Any] = {
+    "allowedPublisherCIDR": "10.0.0.0/8, 2001:db8::/32",
     "encoderSettings": [RUNG],
     "encoderSettingsString": msgspec.json.encode([RUNG]).decode(),
     "jwksURL": "https://id.example/keys",

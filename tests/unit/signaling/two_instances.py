@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from rillcast.contracts import subjects
+from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeLeft, NodeLoad, NodeReport
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import NodeKind
@@ -34,6 +35,12 @@ class Pair(Cluster):
     def instance(self, number: int) -> Signaling:
         """The first instance, or the second."""
         return self.service if number == 1 else self.other
+
+    def settings_at(self, number: int, app: AppName) -> AppSettings:
+        """An app's settings as one of the two knows them."""
+        settings = self.instance(number).core.apps.settings(app)
+        assert settings is not None
+        return settings
 
     def at(self, number: int) -> httpx.AsyncClient:
         """An operator at one of the two."""

@@ -56,6 +56,7 @@ class ClientReader:
             address="" if address is None else str(address),
             counted_as=name,
             shared=shared,
+            forwarded=stranger,
             user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
             origin=connection.headers.get("origin", "")[:MAX_ORIGIN],
             place=self._regions.find(asked=connection.query_params.get("region", ""), header=header, address=address),

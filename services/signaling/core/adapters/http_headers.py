@@ -1,5 +1,5 @@
-"""Headers that answers get: CORS as Ant Media's for WHIP, WHEP and the REST of apps, and for all what browsers need to
-be kept safe.
+"""Headers that answers get: CORS as Ant Media's for WHIP, WHEP, the REST of apps and reports of players, the policy
+that an app sets, and for all what browsers need to be kept safe.
 
 No other path may be read by pages of other sites: the REST of the management least of all (decision 0050).
 """
@@ -27,8 +27,11 @@ _SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-refe
 class HttpHeaders:
     """ASGI middleware. Answers no request itself. Writes paths of WHIP, WHEP and REST as their routes have them."""
 
-    def __init__(self, app: Asgi) -> None:
+    def __init__(self, app: Asgi, policy_of: Callable[[str], str] = lambda app: "") -> None:
+        """`policy_of`: the ``Content-Security-Policy`` that an app of this name wants in every answer below its path,
+        printable; empty = none, or no such app."""
         self._app = app
+        self._policy_of = policy_of
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +43,8 @@ class HttpHeaders:
                 headers = message["headers"] = list(message.get("headers", ()))
                 names = {name for name, _ in headers}
                 headers += [header for header in _SAFE if header[0] not in names]
+                if policy := self._policy_of(scope["path"].partition("/")[2].partition("/")[0]):
+                    headers.append((b"content-security-policy", policy.encode("ascii", "ignore")))
                 if scope["path"].startswith(_MANAGEMENT):
                     headers.append((b"x-frame-options", b"DENY"))
                 elif any(name == b"origin" for name, _ in scope["headers"]):
@@ -62,13 +67,15 @@ def plain_path(path: str) -> str:
 
 _JOINS = (["whip"], ["whep"])
 _REST = ["rest"]
+_REPORTS = ["analytic"]
 _MANAGEMENT = "/rest/"
 
 
 def _allow_origin(headers: MutableHeaders, scope: MutableMapping[str, Any]) -> None:
-    """Below ``/{app}/whip``, ``/{app}/whep`` and ``/{app}/rest``, whose clients show what they know and no cookie."""
+    """Below ``/{app}/whip``, ``/{app}/whep``, ``/{app}/rest`` and ``/{app}/analytic``, whose clients show what they
+    know and no cookie."""
     below = scope["path"].split("/")[2:3]
-    if below == _REST or below in _JOINS:
+    if below in (_REST, _REPORTS) or below in _JOINS:
         headers["Access-Control-Allow-Origin"] = "*"
     if below not in _JOINS:
         return

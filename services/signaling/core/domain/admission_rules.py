@@ -10,6 +10,7 @@ from rillcast.contracts.ids import AppName, SessionId, StreamId
 from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.identity import Client, Credentials
+from services.signaling.core.domain.region import is_listed, parse_address
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
 RETRY_AFTER_S = 10.0
@@ -46,6 +47,13 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
     """Whether something is held for the session until it is over, such as a one-time token."""
 
 
+class NotFromThere(RillcastError):
+    """UNAUTHORIZED because of where the client is: by HTTP 403 whatever it shows, since nothing would let it in."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.UNAUTHORIZED, message)
+
+
 def unknown_app(app: str) -> RillcastError:
     """The refusal where there is no such app."""
     return RillcastError(ErrorCode.UNKNOWN_APP, f"there is no app {app!r} here")
@@ -70,6 +78,17 @@ def check_viewer_limit(limit: int, viewers: int, whose: str) -> None:
     if 0 <= limit <= viewers:
         message = f"the {whose}'s limit of {limit} viewers is reached"
         raise RillcastError(ErrorCode.VIEWER_LIMIT_REACHED, message, RETRY_AFTER_S)
+
+
+def check_publisher_address(settings: AppSettings, client: Client) -> None:
+    """Whether somebody may publish from where the client is. Raises `NotFromThere`, also where that isn't known."""
+    allowed = settings.allowed_publisher_cidr
+    if not allowed.strip():
+        return
+    if client.forwarded:
+        raise NotFromThere("this app takes publishers from some addresses only, and a proxy hides yours")
+    if not is_listed(parse_address(client.address), allowed):
+        raise NotFromThere(f"this app takes no publisher from your address, {client.address or 'which is unknown'}")
 
 
 def check_registered(settings: AppSettings, broadcast: BroadcastRecord | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
+from services.signaling.core.domain.admission_rules import NotFromThere
 from services.signaling.core.domain.client_rate import TooOften
 
 _STATUS = {
@@ -49,7 +50,7 @@ def status_of(failure: RillcastError, *, credentials_shown: bool = True) -> int:
     """The HTTP status. 401 when nothing was shown that could have been refused."""
     if isinstance(failure, TooOften):
         return 429
-    if failure.code is ErrorCode.UNAUTHORIZED and not credentials_shown:
+    if failure.code is ErrorCode.UNAUTHORIZED and not (credentials_shown or isinstance(failure, NotFromThere)):
         return 401
     return _STATUS.get(failure.code, 500)
 

@@ -24,6 +24,9 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     """Whether many clients come from its address, or it has none, since a proxy does not name them. `counted_as` stands
     for all of them then, so nothing is held against it alone."""
+    forwarded: bool = False
+    """Whether its address is that of somebody who forwards it and is no trusted proxy. Nothing may be allowed because
+    of such an address."""
     holder: str = ""
     """The id in the secret that we issued to it (`publisher_secret`); empty when it has none."""
 

@@ -17,7 +17,17 @@ from services.signaling.core.domain.secret_fields import is_secret
 HIDDEN = "********"
 """In place of a secret that is set. Posted back, it leaves the secret as it is."""
 _REST = frozenset({"jwt_control_enabled", "jwks_url", "jwt_audience", "ip_filter_enabled", "remote_allowed_cidr"})
-_DOORS = frozenset({"token_max_life_s", "accept_only_streams_in_data_store", "time_token_separator"})
+_DOORS = frozenset(
+    {
+        "token_max_life_s",
+        "accept_only_streams_in_data_store",
+        "time_token_separator",
+        "allowed_publisher_cidr",
+        "content_security_policy_header_value",
+        "secure_analytic_endpoint",
+    }
+)
+_LISTS = {"remote_allowed_cidr": "remoteAllowedCIDR", "allowed_publisher_cidr": "allowedPublisherCIDR"}
 
 
 SECRETS = frozenset(name for name, kind in get_type_hints(AppSettings, include_extras=True).items() if is_secret(kind))
@@ -103,7 +113,8 @@ def _check_each(settings: AppSettings, changed: frozenset[str] | set[str]) -> No
         raise ProtectionRefused("jwtControlEnabled: it needs jwtSecretKey or jwksURL")
     if settings.jwks_url and not settings.jwks_url.startswith(("https://", "http://")):
         raise ProtectionRefused("jwksURL: it begins with https:// or http://")
-    try:
-        parse_networks(settings.remote_allowed_cidr)
-    except ValueError as error:
-        raise ProtectionRefused(f"remoteAllowedCIDR: {error}") from error
+    for name, key in _LISTS.items():
+        try:
+            parse_networks(getattr(settings, name))
+        except ValueError as error:
+            raise ProtectionRefused(f"{key}: {error}") from error

@@ -50,6 +50,20 @@ def within(address: IpAddress | None, networks: Iterable[IpNetwork]) -> bool:
     return address is not None and any(address in network for network in networks if network.version == address.version)
 
 
+def is_listed(address: IpAddress | None, networks: str) -> bool:
+    """Whether an address lies in one of the networks of a setting. A list that makes no sense, which the store may have
+    from elsewhere, lists nobody."""
+    return within(address, _listed(networks))
+
+
+@lru_cache(1_024)
+def _listed(networks: str) -> tuple[IpNetwork, ...]:
+    try:
+        return parse_networks(networks)
+    except ValueError:
+        return ()
+
+
 def is_region_name(text: str) -> bool:
     """Letters, digits, dot, underscore, hyphen; at most 64."""
     return _NAME.fullmatch(text) is not None

@@ -252,12 +252,6 @@ _REFUSED: tuple[tuple[str, Mapping[str, Json]], ...] = (
         },
     ),
     ("this build has no rooms, so that it would protect nothing", {"acceptOnlyRoomsInDataStore": False}),
-    ("this build takes no telemetry of players, so that it would protect nothing", {"secureAnalyticEndpoint": False}),
-    (
-        "no page of an app and no answer carries it here, so that it would protect nothing",
-        {"contentSecurityPolicyHeaderValue": ""},
-    ),
-    ("addresses of publishers are not looked at here, so that it would protect nothing", {"allowedPublisherCIDR": ""}),
     (
         "RILLCAST_ADVERTISE_MEDIA_ADDRESSES says which addresses clients are told",
         {"replaceCandidateAddrWithServerAddr": False, "disableIPv6Candidates": True},

@@ -24,6 +24,7 @@ from services.signaling import metrics
 from services.signaling.core.domain.admission_rules import (
     Admitted,
     Applicant,
+    check_publisher_address,
     check_registered,
     check_window,
     no_place,
@@ -96,11 +97,17 @@ class LocalChecks:
     def in_order(self) -> Sequence[Check]:
         """The rules in the order in which they are asked: Ant Media's, with the limits before what must be asked for
         elsewhere."""
-        return (self.stream_id, self.license, self.broadcast, self.shown, self.not_blocked, self._limits.check)
+        rules = (self.stream_id, self.address, self.license, self.broadcast, self.shown, self.not_blocked)
+        return (*rules, self._limits.check)
 
     def stream_id(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses a stream id that breaks the grammar of ids."""
         valid_stream_id(applicant.stream)
+
+    def address(self, applicant: Applicant, settings: AppSettings) -> None:
+        """Refuses to publish from an address that the app does not list."""
+        if applicant.role is Role.PUBLISH:
+            check_publisher_address(settings, applicant.client)
 
     def license(self, applicant: Applicant, settings: AppSettings) -> None:
         """Refuses while the cluster's license has expired and its grace time is over."""

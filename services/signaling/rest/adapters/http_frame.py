@@ -82,7 +82,7 @@ class Frame:
 
 
 def _is_rest(path: str, area: Area) -> bool:
-    return area is Area.MANAGEMENT or (area is Area.APP and path.split("/")[2:3] == ["rest"])
+    return area is Area.MANAGEMENT or (area is Area.APP and path.split("/")[2:3] in (["rest"], ["analytic"]))
 
 
 def _preflight() -> Response:

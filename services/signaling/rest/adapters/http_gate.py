@@ -17,7 +17,7 @@ from rillcast.runtime.http.hosts import host_is_ours
 from services.signaling import metrics
 from services.signaling.core.adapters.http_body import has_body, media_type
 from services.signaling.core.adapters.http_client_reader import ClientReader
-from services.signaling.core.domain.region import IpAddress, IpNetwork, parse_networks, within
+from services.signaling.core.domain.region import IpNetwork, is_listed, within
 from services.signaling.core.ports import Apps
 from services.signaling.operators.adapters.http_credentials import Arrival, shown_by
 from services.signaling.operators.domain.request_rules import from_our_page
@@ -122,6 +122,14 @@ class Gate:
             self._refuse("not_allowed", NOT_ALLOWED)
         return caller
 
+    async def reporter_of_app(self, request: Request) -> Caller:
+        """Lets in everybody, pages of other sites as well and from wherever viewers are, unless the app says that what
+        REST needs is needed. The app must be there. Raises UNKNOWN_APP."""
+        settings = self._apps.settings(AppName(request.path_params["app"]))
+        if settings is None or settings.secure_analytic_endpoint:
+            return await self.operator_of_app(request)
+        return self._placed(Caller(), request)
+
     async def _somebody(self, request: Request, app: str = "", unknown: Refusal = NOT_AUTHENTICATED) -> Caller:
         """Who shows something that holds."""
         self._admissible(request)
@@ -169,17 +177,9 @@ class Gate:
         """What came by the panel's proxy comes from this server, as with Ant Media; whoever sent it was looked at
         there."""
         address = THIS_SERVER if PROXIED in request.scope else self._clients.address(request)
-        return not settings.ip_filter_enabled or _listed(address, settings.remote_allowed_cidr)
+        return not settings.ip_filter_enabled or is_listed(address, settings.remote_allowed_cidr)
 
     @staticmethod
     def _refuse(reason: str, refusal: Refusal) -> NoReturn:
         metrics.OPERATORS_REFUSED.labels(reason).inc()
         raise Refused(refusal)
-
-
-def _listed(address: IpAddress | None, networks: str) -> bool:
-    """A list that makes no sense, which the store may have from elsewhere, lists nobody."""
-    try:
-        return within(address, parse_networks(networks))
-    except ValueError:
-        return False

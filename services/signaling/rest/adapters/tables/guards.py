@@ -21,5 +21,9 @@ ADMIN = Guard(Need.ADMIN.value, Gate.administrator, _REFUSALS, EVERY)
 APP_SETTINGS = Guard(Need.APP_SETTINGS.value, Gate.settings_of_app, _REFUSALS, EVERY)
 _IN_APP = (*_REFUSALS, http_gate.INVALID_JWT, ErrorCode.UNKNOWN_APP)
 APP_OPERATOR = Guard(Need.APP.value, Gate.operator_of_app, _IN_APP, EVERY)
+APP_REPORTER = Guard(
+    "anybody, or operator of the app where `secureAnalyticEndpoint` is set", Gate.reporter_of_app, _IN_APP
+)
+"""Rows on which players report what they do."""
 APP_ISSUER = Guard("operator of the app, and not one that only looks", Gate.issuer_of_app, _IN_APP, EVERY)
 """Rows whose answers are tokens or codes."""
