@@ -29,6 +29,10 @@ sentence in `message`. An endpoint that is missing here is answered 404, another
 are in `Allow`. `GET` answers `HEAD` too. What is no good request of HTTP never gets as far as to an endpoint: it is
 answered 400, 408, 414, 429, 431 or, by a node that goes away or has no room for the connection, 503, in plain text.
 """
+NOT_THERE = """
+Ant Media has these endpoints. Here whoever may ask is answered with this status and this sentence, whatever is asked.
+Endpoints with a form of their own for what is not there, such as empty lists and `success: false`, stand above.
+"""
 SETTINGS: Targets = {kind.__name__: app_settings.NAME for kind in (AntMediaSettings, AllSettings)}
 """Shapes that have a page of their own."""
 _FORMS = {Form.RESULT: "", Form.TEXT: " (plain text)", Form.PAGE: " (HTML)"}
@@ -42,7 +46,16 @@ def render() -> str:
     targets = {**messages.targets(), **SETTINGS, **targets_on("", [shape.__name__ for shape in shapes])}
     parts = [part for table in TABLES for part in _table(table, targets)]
     sections = [part for shape in shapes for part in struct_section(shape, targets)]
+    parts += ["## Not there", prose(NOT_THERE), bullets(_missing())]
     return page("REST", "`services/signaling/rest/adapters/tables`", INTRODUCTION, [*parts, "## Shapes", *sections])
+
+
+def _missing() -> Iterator[str]:
+    """Every row that is refused whatever is asked, with the sentence."""
+    for table in TABLES:
+        for row in table.rows:
+            if row.missing is not None:
+                yield f"`{row.method} {row.path}`: {row.missing.status}, {row.missing.message.removesuffix('.')}."
 
 
 def _table(table: Table[Any], targets: Targets) -> Iterator[str]:

@@ -53,6 +53,27 @@ HTTP_REQUESTS = Counter(
     "WHIP, WHEP and REST requests answered, by kind (whip, whep, rest), method and status.",
     ["kind", "method", "status"],
 )
+PLAYER_EVENTS = Counter(
+    "rillcast_signaling_player_events_total",
+    "Reports of players, who may be anybody, by event (play_started, play_started_first_time, play_paused, play_ended, "
+    "key_frame_stats, player_stats, watch_time, other) and by protocol (webrtc, hls, ll_hls, dash, vod, other).",
+    ["event", "protocol"],
+)
+PLAYER_WATCH_SECONDS = Counter(
+    "rillcast_signaling_player_watch_seconds_total",
+    "For how long players say that somebody has watched, by protocol (webrtc, hls, ll_hls, dash, vod, other).",
+    ["protocol"],
+)
+PLAYER_REPORTS_UNWRITTEN = Counter(
+    "rillcast_signaling_player_reports_unwritten_total",
+    "Reports of players that were counted and not written to the log, since it had as many of them as it may.",
+)
+NOT_SERVED = Counter(
+    "rillcast_signaling_not_served_total",
+    "REST requests for something that Ant Media does and that isn't there, refused in words, by the input of their "
+    "table (broadcast, vod, push_notification, system).",
+    ["table"],
+)
 KEY_CHANGES_REFUSED = Counter(
     "rillcast_signaling_key_changes_refused_total",
     "Changes of settings or of a broadcast that had no turn, by reason: too_many (waited for the same key at this "
@@ -75,7 +96,8 @@ ADMISSIONS = Counter(
 RATE_LIMITED = Counter(
     "rillcast_signaling_rate_limited_total",
     "Clients refused because of what their address had done before, by what they wanted: publish, play, socket (one "
-    "more, too soon), open_sockets (one more than an address may have), change (of a session that is there).",
+    "more, too soon), open_sockets (one more than an address may have), change (of a session that is there), "
+    "report (of a player).",
     ["what"],
 )
 UNDECLARED_PROXIES = Counter(

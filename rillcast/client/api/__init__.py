@@ -16,6 +16,9 @@ from rillcast.client.api.figures_of_broadcasts import FiguresOfBroadcasts
 from rillcast.client.api.license import License
 from rillcast.client.api.media_of_broadcasts import MediaOfBroadcasts
 from rillcast.client.api.product import Product
+from rillcast.client.api.push_notifications import PushNotifications
+from rillcast.client.api.recordings import Recordings
+from rillcast.client.api.reports_of_players import ReportsOfPlayers
 from rillcast.client.api.servers import Servers
 from rillcast.client.api.subscribers import Subscribers
 from rillcast.client.api.subtracks import Subtracks
@@ -55,11 +58,17 @@ class Api:
         """Broadcasts that belong to another one, their main track."""
         self.backups = Backups(ask)
         """What the viewers of a broadcast are shown while nothing comes from its publisher."""
+        self.recordings = Recordings(ask)
+        """Recordings and uploaded files (VoD). There are none, since nothing is recorded or kept here."""
+        self.push_notifications = PushNotifications(ask)
+        """Notifications for phones. None is ever sent, and the answers say so."""
         self.users = Users(ask)
         """The operators' accounts. A session's cookie is `JSESSIONID`, and holds at every instance."""
         self.tokens = Tokens(ask)
         """Tokens that let clients publish or play where the app asks for them."""
         self.subscribers = Subscribers(ask)
         """Subscribers of a stream, who show time-based codes or may be blocked."""
+        self.reports_of_players = ReportsOfPlayers(ask)
+        """What players tell of themselves. It is counted in metrics and written to the log, and nothing hangs on it."""
         self.document = Document(ask)
         """What describes this API."""

@@ -22,7 +22,7 @@ class Broadcasts:
     def create_broadcast(
         self, app: str, body: KeptBroadcastPatch | None = None, *, auto_start: str | None = None
     ) -> Broadcast:
-        """Creates a broadcast. Without a streamId it gets one.
+        """Creates a broadcast. Without a streamId it gets one. A body that is one text is its name.
 
         ``POST /{app}/rest/v2/broadcasts/create``
 

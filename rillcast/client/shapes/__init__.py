@@ -27,6 +27,9 @@ from rillcast.client.shapes.figures_of_broadcasts import (
     WebRtcClientStats,
 )
 from rillcast.client.shapes.media_of_broadcasts import PostedEndpoint
+from rillcast.client.shapes.push_notifications import PostedPush
+from rillcast.client.shapes.recordings import VoD
+from rillcast.client.shapes.reports_of_players import PlayerReport, WatchReport
 from rillcast.client.shapes.servers import PostedSettings, ServerSettings
 from rillcast.client.shapes.subscribers import ConnectionEvent, NewSubscriber, Subscriber
 from rillcast.client.shapes.system import (
@@ -107,7 +110,9 @@ __all__ = [
     "NodeReport",
     "NodeStatus",
     "PlayListItem",
+    "PlayerReport",
     "PostedEndpoint",
+    "PostedPush",
     "PostedSettings",
     "ProcessMemory",
     "ReceiveStats",
@@ -136,6 +141,8 @@ __all__ = [
     "Version",
     "VideoReceiveStats",
     "VideoSendStats",
+    "VoD",
+    "WatchReport",
     "WatchedStream",
     "WebRtcClientStats",
 ]

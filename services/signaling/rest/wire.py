@@ -22,6 +22,7 @@ from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
 from services.signaling.rest.adapters.openapi import openapi_document
+from services.signaling.rest.adapters.openapi_parts import part_below
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
 from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
@@ -38,7 +39,9 @@ from services.signaling.rest.usecases.histories import Histories
 from services.signaling.rest.usecases.license import License
 from services.signaling.rest.usecases.node_book import NodeBook
 from services.signaling.rest.usecases.node_drains import NodeDrains
+from services.signaling.rest.usecases.player_reports import PlayerReports
 from services.signaling.rest.usecases.product import Product
+from services.signaling.rest.usecases.push_notifications import PushNotifications
 from services.signaling.rest.usecases.servers import Servers
 from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 from services.signaling.rest.usecases.subscribers import Subscribers
@@ -46,6 +49,7 @@ from services.signaling.rest.usecases.subtracks import Subtracks
 from services.signaling.rest.usecases.system import System
 from services.signaling.rest.usecases.tokens import Tokens
 from services.signaling.rest.usecases.users import Users
+from services.signaling.rest.usecases.vods import Vods
 
 EVERYBODY = "0.0.0.0/0,::/0"
 ANYBODY = "0.0.0.0/0"
@@ -97,6 +101,9 @@ def wire(core: Core, operators: Operators) -> Rest:
             known=core.broadcasts,
         ),
         *_broadcasts(core),
+        Vods(),
+        PushNotifications(),
+        PlayerReports(clock),
         Users(operators.accounts, operators.hashes, operators.sign_in),
         Tokens(core.tokens, core.apps, core.grants),
         Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
@@ -114,7 +121,9 @@ def wire(core: Core, operators: Operators) -> Rest:
     )
     services = RestServices(gate=gate, tally=core.tally)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
-    document.described = msgspec.json.encode(openapi_document(version, TABLES, routes, schemas))
+    whole = openapi_document(version, TABLES, routes, schemas)
+    document.described = msgspec.json.encode(whole)
+    document.of_apps, document.of_server = part_below(whole, "/{app}/rest"), part_below(whole, "/rest")
     answer_head(routes)
     frame = Frame(gate)
     return Rest([ProxyRoute(gate, frame), *routes], frame)

@@ -5,6 +5,9 @@ from __future__ import annotations
 ROOT = "/live/rest/v2/broadcasts"
 SETTINGS = "/rest/v2/applications/settings"
 USERS = "/rest/v2/users"
+VODS = "/live/rest/v2/vods"
+PUSH = "/live/rest/v2/push-notification"
+BETWEEN_NODES = "/live/rest/cluster-communication"
 ENDPOINTS = (
     ("GET", "/rest/v2/version"),
     ("GET", "/live/rest/v2/version"),
@@ -70,6 +73,28 @@ ENDPOINTS = (
     ("POST", f"{ROOT}/s1/ip-camera/stop-move"),
     ("GET", "/rillcast/v1/apps/live/broadcasts/s1/backup"),
     ("PUT", "/rillcast/v1/apps/live/broadcasts/s1/backup"),
+    ("GET", f"{ROOT}/s1/metrics-history"),
+    ("PUT", "/live/chunked/s1/a.m4s"),
+    ("PUT", "/live/hls-upload/a.ts"),
+    ("POST", "/live/hls-upload/a.ts"),
+    ("DELETE", "/live/hls-upload/a.ts"),
+    ("POST", f"{BETWEEN_NODES}/publish-started-notification/s1"),
+    ("POST", f"{BETWEEN_NODES}/publish-stopped-notification/s1"),
+    ("POST", f"{BETWEEN_NODES}/virtual-stream-data-message/s1/false"),
+    ("GET", f"{VODS}/list/0/5"),
+    ("GET", f"{VODS}/count"),
+    ("GET", f"{VODS}/count/a"),
+    ("POST", f"{VODS}/create"),
+    ("POST", f"{VODS}/directory"),
+    ("DELETE", f"{VODS}/directory"),
+    ("GET", f"{VODS}/a"),
+    ("DELETE", f"{VODS}/a"),
+    ("DELETE", VODS),
+    ("GET", f"{PUSH}/subscriber-auth-token"),
+    ("POST", f"{PUSH}/subscribers"),
+    ("POST", f"{PUSH}/topics/news"),
+    ("POST", "/live/analytic/events/play"),
+    ("POST", "/live/analytic/events/watch-time"),
     ("POST", f"{USERS}/authenticate"),
     ("POST", f"{USERS}/initial"),
     ("GET", "/rest/v2/first-login-status"),

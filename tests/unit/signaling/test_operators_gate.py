@@ -24,6 +24,8 @@ OPEN_ON_PURPOSE = {
     ("GET", "/rest/v2/authentication-status"),
     ("GET", "/rest/v2/users/{email}/blocked"),
     ("GET", "/rest/v2/liveness"),
+    ("POST", "/{app}/analytic/events/play"),
+    ("POST", "/{app}/analytic/events/watch-time"),
 }
 FOR_CLIENTS = {
     "/rest/v2/request",
@@ -56,7 +58,8 @@ async def c() -> AsyncIterator[Cluster]:
 
 def url_of(path: str) -> str:
     values = {"app": "live", "stream": "s1", "email": "ada", "offset": "0", "size": "5"}
-    values |= {"milliseconds": "5", "switch": "true", "search": "s1", "file": "s1"}
+    values |= {"milliseconds": "5", "switch": "true", "search": "s1", "file": "s1", "vod": "a", "topic": "news"}
+    values |= {"flow": "s1", "segment": "a.ts", "binary": "false"}
     return path.format_map(values | {"subscriber": "ada", "seconds": "60", "kind": "play", "node": "edge-1"} | LOG)
 
 

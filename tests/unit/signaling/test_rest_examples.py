@@ -37,7 +37,8 @@ LAST = (
 SECRET = "a secret of at least thirty-two bytes"
 MOST_ITEMS = 2
 """Of a list that an example shows."""
-UNSTEADY = {"get_thread_dump", "get_openapi", "read_log"}
+DOCUMENTS = {"get_openapi", "get_app_openapi", "get_management_openapi"}
+UNSTEADY = {"get_thread_dump", "read_log", *DOCUMENTS}
 """Answers that are shortened to something that stands for them."""
 NEVER_DONE = {row.name: row.missing.status for row in ROWS.values() if row.missing is not None}
 """Operations that have no answer but a refusal."""
@@ -77,7 +78,7 @@ def request(row: Endpoint[Any, Any], body: Any) -> dict[str, Any]:
         if name in asked and name != "body" and name not in row.in_path
     }
     made: dict[str, Any] = {"method": row.method, "url": path, "params": query}
-    if row.body is not None and FORM in row.consumes:
+    if FORM in row.consumes:
         made |= {"content": b"--x--\r\n", "headers": {"content-type": f"{FORM}; boundary=x"}}
     elif row.body is not None:
         made["json"] = body
@@ -93,6 +94,7 @@ async def played() -> dict[str, Any]:
         for row in in_order():
             body = row.asked.get("body")
             if row.name == "validate_token":
+                assert isinstance(body, dict)
                 body = body | {"tokenId": answers["create_token"]["body"]["tokenId"]}
             client = browser if row.guard.shows == (SESSION,) or row.name == "sign_in" else http
             answer = await client.request(**request(row, body))
@@ -106,7 +108,7 @@ def body_of(name: str, answer: httpx.Response) -> Any:
         lines = re.sub(r'"/[^"]*/(?=[^/"]+")', '"', answer.text).splitlines()
         return "\n".join(lines[:MOST_ITEMS]) or None
     decoded = answer.json()
-    if name == "get_openapi":
+    if name in DOCUMENTS:
         return {key: decoded[key] for key in ("openapi", "info")} | {"paths": {}}
     return shortened(decoded)
 

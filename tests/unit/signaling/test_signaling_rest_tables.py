@@ -40,6 +40,7 @@ from services.signaling.rest.adapters.tables.guards import OPERATOR
 from services.signaling.rest.domain.answered import PlainText
 from services.signaling.rest.domain.parameters import About
 from services.signaling.rest.domain.refusal import Form, Refusal, Refused
+from services.signaling.rest.usecases.document import Document
 from tests.unit.signaling.signaling_harness import cluster
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
@@ -145,7 +146,7 @@ def test_a_row_says_what_its_handler_takes(table: Table[Any], row: Endpoint[Any,
 def test_a_row_declares_every_recorded_answer(table: Table[Any], row: Endpoint[Any, Any]) -> None:
     route = Route(row.path, lambda request: None, methods=[row.method])
     declared = {200, *row.refusals, *([204] if row.nothing else [])}
-    if row.path == OPENAPI_PATH:
+    if table.resource is Document:  # whose answers are asked for by other tests
         return
     found = 0
     for scene in json.loads(RECORDED.read_text()).values():

@@ -13,3 +13,7 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
     """Null with a few commands, as with Ant Media."""
     data_id: str | None = ""
     error_id: int = 0
+
+
+class NotServed(Result):
+    """The same where Ant Media does something that isn't there at all. It says so, and is counted."""

@@ -76,12 +76,16 @@ class Endpoint(Generic[Resource, Answer]):
     """The type of the JSON body: a `Patch`, or whatever msgspec decodes; None when no body is read."""
     consumes: tuple[str, ...] = (JSON,)
     """The media types of which a body may be. One without a type is taken for the first, from programs."""
+    needs_type: bool = False
+    """Whether a request that does not say of which type its body is, or has none, is refused with 415."""
     produces: str = JSON
     """The media type of the answer."""
     most_bytes: int = MAX_BODY_BYTES
     """How large a body may be; a larger one is refused with 413."""
     body_may_lack: bool = False
     """Whether a request without a body is answered too; the handler's ``body`` is None then."""
+    text_is: str = ""
+    """The key for which a body stands that is one text of JSON, and no object. Empty: such a body is refused."""
     nothing: str = ""
     """When the handler returns None, which is answered 204."""
     errors: tuple[Refusal | ErrorCode, ...] = ()
@@ -166,9 +170,9 @@ class Table(Generic[Resource]):
     rows: tuple[Endpoint[Resource, Any], ...]
 
 
-def refused(why: str, status: int = 501) -> Callable[..., Awaitable[Any]]:
+def refused(why: str, status: int = 501, form: Form = Form.RESULT) -> Callable[..., Awaitable[Any]]:
     """The handler of an endpoint that Ant Media has and we don't: it says why, and never that it was done."""
-    refusal = Refusal(status, why)
+    refusal = Refusal(status, why, form)
 
     async def refuse(self: object) -> NoReturn:
         raise Refused(refusal)

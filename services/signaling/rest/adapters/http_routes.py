@@ -20,6 +20,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from services.signaling import metrics
 from services.signaling.core.adapters.http_body import BodyRefused, has_body, media_type
 from services.signaling.core.domain.http_status import headers_of, status_of
+from services.signaling.core.domain.result import NotServed
 from services.signaling.core.ports import Tally
 from services.signaling.operators.domain.rights import Caller
 from services.signaling.rest.adapters.endpoint import Endpoint, Table, about, base_type, form_of, on_wire
@@ -82,7 +83,7 @@ class RestRoute(APIRoute):
         self._tally = services.tally
         super().__init__(
             row.path,
-            _endpoint(row, handler, services.gate),
+            _endpoint(table, row, handler, services.gate),
             methods=[row.method],
             operation_id=row.name,
             tags=[table.tag],
@@ -108,6 +109,8 @@ class RestRoute(APIRoute):
             except Refused as error:
                 if isinstance(error, BadInput):
                     self._tally.refused_input(self._input)
+                if error.refusal == self.row.missing:
+                    metrics.NOT_SERVED.labels(self._input).inc()
                 response = self._refusal(error.refusal)
             metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
             return response
@@ -118,17 +121,20 @@ class RestRoute(APIRoute):
         return refusal_answer(self.row.in_form(refusal), headers)
 
 
-def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
+def _endpoint(table: Table[Any], row: Row, handler: Handler, gate: Gate) -> Handler:
     """The handler as FastAPI shall see it: the guard first, then the parameters, with where each comes from."""
     takes = inspect.signature(handler).parameters
 
     async def guard(request: Request) -> Caller:
         caller = await row.guard.admit(gate, request)
-        _negotiate(row, request)
+        if row.missing is None:
+            _negotiate(row, request)
         return caller
 
     async def answer(**given: Any) -> Response:
         value = await handler(**{name: given[name] for name in takes})
+        if isinstance(value, NotServed):
+            metrics.NOT_SERVED.labels(table.input).inc()
         if isinstance(value, WithCookie):
             return answer_with_cookie(value)
         if isinstance(value, PlainText):
@@ -153,7 +159,8 @@ def _endpoint(row: Row, handler: Handler, gate: Gate) -> Handler:
 def _source(row: Row, name: str, annotation: Any) -> Any:
     """Where FastAPI gets a handler's parameter from; None for the caller."""
     if name == "body":
-        return Annotated[Any, Depends(body_reader(row.body, may_lack=row.body_may_lack, most_bytes=row.most_bytes))]
+        limits: dict[str, Any] = {"may_lack": row.body_may_lack, "most_bytes": row.most_bytes}
+        return Annotated[Any, Depends(body_reader(row.body, text_is=row.text_is, **limits))]
     kind = base_type(annotation)
     if kind is Caller:
         return None
@@ -171,7 +178,8 @@ def _source(row: Row, name: str, annotation: Any) -> Any:
 def _negotiate(row: Row, request: Request) -> None:
     """Raises `Refused` for a body that is of another type than the row reads, and for a client that does not want what
     the row answers."""
-    if has_body(request) and (given := media_type(request)) and given not in row.consumes:
+    given = media_type(request) if has_body(request) else ""
+    if (given or row.needs_type) and given not in row.consumes:
         raise _of_type(UNSUPPORTED_TYPE, " or ".join(row.consumes))
     if not row.ours and not accepts(",".join(request.headers.getlist("accept")), row.produces):
         raise _of_type(NOT_ACCEPTABLE, row.produces)

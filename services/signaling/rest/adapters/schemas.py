@@ -65,10 +65,16 @@ class Schemas:
             "responses": self._responses(row),
         }
         if row.body is not None:
-            schema = FORM_SCHEMA if row.body is Upload else self._of(row.body)
+            schema = self._of_body(row.body)
             content = _content(row.consumes[0], schema, row.asked.get("body"))
             described["requestBody"] = {"required": not row.body_may_lack, **content}
         return described
+
+    def _of_body(self, kind: Any) -> Schema:
+        """A body that handlers take as text is a JSON object, which they look at themselves."""
+        if kind is str:
+            return {"type": "object"}
+        return FORM_SCHEMA if kind is Upload else self._of(kind)
 
     def _responses(self, row: Endpoint[Any, Any]) -> dict[str, Any]:
         refusals = {status: list(refusals) for status, refusals in row.refusals.items()}

@@ -130,6 +130,16 @@ Domain = Annotated[str, About("The host name of the certificate.", example="live
 SslType = Annotated[
     str, About("CUSTOM_DOMAIN, ANTMEDIA_SUBDOMAIN or CUSTOM_CERTIFICATE.", name="type", example="CUSTOM_DOMAIN")
 ]
+Vod = Annotated[str, About("The id of a recording.", example="556823632509847185670207")]
+OfStream = Annotated[str, About("Only recordings of this stream.", name="streamId", example="stream1")]
+FileName = Annotated[
+    str, About("What the file is called; its ending says of what kind it is.", name="name", example="show.mp4")
+]
+Folder = Annotated[str, About("A folder of the server.", name="directory", example="/mnt/shows")]
+PushService = Annotated[str, About("Which service brings it to phones: fcm or apn.", name="serviceName", example="fcm")]
+PushedTo = Annotated[str, About("Whose token it is.", name="subscriberId", example="viewer-7")]
+TokenLife = Annotated[int, About("How long the token is good, in seconds.", name="timeoutSeconds", example=600)]
+Topic = Annotated[str, About("What phones have subscribed to.", example="news")]
 
 IN_PATHS: dict[str, Any] = {
     "app": App,
@@ -145,5 +155,10 @@ IN_PATHS: dict[str, Any] = {
     "switch": Switch,
     "milliseconds": SeekTime,
     "file": File,
+    "vod": Vod,
+    "topic": Topic,
+    "segment": Annotated[str, About("The name of a playlist or of a segment.", example="stream1.m3u8")],
+    "flow": Annotated[str, About("The id of a stream.", example="stream1")],
+    "binary": Annotated[str, About("Whether the message is binary: true or false.", example="false")],
 }
 """Parameters of paths, also where a handler does without them."""

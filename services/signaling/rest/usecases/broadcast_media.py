@@ -7,7 +7,7 @@ import msgspec
 
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, StreamId, is_stream_id
-from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.result import NotServed, Result
 from services.signaling.rest.domain.parameters import (
     Address,
     App,
@@ -58,7 +58,7 @@ class BroadcastMedia:
         if record is None or record.type not in PULLED:
             words = f"Stream url is null and it's not an IP camera to get stream url for id:{stream}"
             return Result(success=False, message=words)
-        return Result(success=False, message=NO_PULLING.format(stream=stream))
+        return NotServed(success=False, message=NO_PULLING.format(stream=stream))
 
     async def stop(self, app: App, stream: Stream) -> Result:
         """Whoever publishes it is sent away. Raises `RillcastError`."""
@@ -93,7 +93,7 @@ class BroadcastMedia:
         if self._shown.one(app, stream) is None:
             return Result(success=False, message=None, data_id=None)
         if switch.lower() == "true":
-            return Result(success=False, message=NO_RECORDING, data_id=None)
+            return NotServed(success=False, message=NO_RECORDING, data_id=None)
         return Result(success=True, message=None, data_id=None)
 
     async def add_endpoint(self, app: App, stream: Stream, body: PostedEndpoint | None) -> Result:
@@ -102,7 +102,7 @@ class BroadcastMedia:
             return Result(success=False, message=f"Stream does not exist with Id: {stream}")
         if body is None or not (body.endpoint_url or "").strip():
             return Result(success=False, message="Missing Endpoint url")
-        return Result(success=False, message=NO_PUSHING.format(url=body.endpoint_url))
+        return NotServed(success=False, message=NO_PUSHING.format(url=body.endpoint_url))
 
     async def remove_endpoint(self, app: App, stream: Stream, endpoint_service_id: ServiceId = "") -> Result:
         """Always refused, since none is ever added."""
@@ -110,7 +110,7 @@ class BroadcastMedia:
 
     async def send_data(self, app: App, stream: Stream) -> Result:
         """Nothing is sent by data channels."""
-        return Result(success=False, message=NO_DATA)
+        return NotServed(success=False, message=NO_DATA)
 
     async def send_id3(self, app: App, stream: Stream) -> Result:
         """There is no HLS that could carry it."""
@@ -119,18 +119,21 @@ class BroadcastMedia:
     async def send_sei(self, app: App, stream: Stream) -> Result:
         """Nothing is written into the video of others."""
         live = self._shown.one(app, stream)
-        words = NO_SEI if live is not None and live.status == "broadcasting" else "Stream is not available"
-        return Result(success=False, message=words, data_id=None)
+        if live is not None and live.status == "broadcasting":
+            return NotServed(success=False, message=NO_SEI, data_id=None)
+        return Result(success=False, message="Stream is not available", data_id=None)
 
     async def to_mp4(self, app: App, file: File) -> Result:
         """There are no files of HLS."""
-        return Result(success=False, message=NO_HLS)
+        return NotServed(success=False, message=NO_HLS)
 
     async def duration(self, app: App, url: Address = "") -> Result:
         """Nothing is read from elsewhere, so that no client can have it ask other servers."""
         if not url.strip():
             return Result(success=False)
-        return Result(success=False, message=NOT_READ if "://" in url else "", error_id=-2)
+        if "://" not in url:
+            return Result(success=False, error_id=-2)
+        return NotServed(success=False, message=NOT_READ, error_id=-2)
 
     async def camera_error(self, app: App, stream: Stream) -> Result:
         """No camera is connected."""
@@ -142,15 +145,17 @@ class BroadcastMedia:
 
     async def move_camera(self, app: App, stream: Stream) -> Result:
         """No camera is moved."""
-        return Result(success=False, message=self._no_camera(app, stream, ""))
+        return self._no_camera(app, stream, "")
 
     async def stop_camera(self, app: App, stream: Stream) -> Result:
         """Always refused, since no camera is ever moved."""
-        return Result(success=False, message=self._no_camera(app, stream, "Camera not found"))
+        return self._no_camera(app, stream, "Camera not found")
 
-    def _no_camera(self, app: AppName, stream: str, unknown: str) -> str:
+    def _no_camera(self, app: AppName, stream: str, unknown: str) -> Result:
         record = self._kept(app, stream)
-        return NO_CAMERAS.format(stream=stream) if record is not None and record.type == IP_CAMERA else unknown
+        if record is not None and record.type == IP_CAMERA:
+            return NotServed(success=False, message=NO_CAMERAS.format(stream=stream))
+        return Result(success=False, message=unknown)
 
     def _kept(self, app: AppName, stream: str) -> KeptBroadcast | None:
         return self._shown.kept(app, StreamId(stream)) if is_stream_id(stream) else None

@@ -54,7 +54,8 @@ class Subtracks:
 
     def page(self, asked: Question) -> list[str]:
         """One page of them, each a text of JSON."""
-        page, size = [], 0
+        page: list[str] = []
+        size = 0
         for stream in self._wanted(asked)[asked.offset : asked.offset + min(asked.size, MOST_OF_A_LIST)]:
             if (record := self._broadcasts.get(asked.app, stream)) is None:
                 continue

@@ -20,13 +20,16 @@ from services.signaling.rest.adapters.tables import (
     document,
     license,
     node_drains,
+    player_reports,
     product,
+    push_notifications,
     servers,
     subscribers,
     subtracks,
     system,
     tokens,
     users,
+    vods,
 )
 
 TABLES: tuple[Table[Any], ...] = (
@@ -43,8 +46,11 @@ TABLES: tuple[Table[Any], ...] = (
     broadcast_removal.TABLE,
     subtracks.TABLE,
     backups.TABLE,
+    vods.TABLE,
+    push_notifications.TABLE,
     users.TABLE,
     tokens.TABLE,
     subscribers.TABLE,
+    player_reports.TABLE,
     document.TABLE,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.signaling.rest.adapters.endpoint import Endpoint, Table
+from services.signaling.core.domain.result import Result
+from services.signaling.rest.adapters.endpoint import Endpoint, Table, refused
 from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
 from services.signaling.rest.domain.figures import (
     AppBroadcastStatistics,
@@ -11,10 +12,13 @@ from services.signaling.rest.domain.figures import (
     SendStats,
     WebRtcClientStats,
 )
+from services.signaling.rest.domain.refusal import Form
 from services.signaling.rest.domain.shapes import BasicStreamInfo
 from services.signaling.rest.usecases.broadcast_figures import NOT_KEPT, BroadcastFigures
 
 ROOT = "/{app}/rest/v2/broadcasts"
+NO_HISTORY = "Not Found: the figures of single streams are not kept; REST has those of the app, Prometheus the nodes'"
+"""Ant Media's Community Edition has no such endpoint either."""
 
 TABLE = Table(
     tag="figures of broadcasts",
@@ -79,6 +83,15 @@ TABLE = Table(
             "What a viewer may be sent; empty while the stream isn't live.",
             name="list_renditions",
             answer=list[BasicStreamInfo],
+        ),
+        Endpoint(
+            "GET",
+            f"{ROOT}/{{stream}}/metrics-history",
+            APP_OPERATOR,
+            refused(NO_HISTORY, 404, Form.PAGE),
+            "How a broadcast did lately.",
+            answer=Result,
+            name="get_broadcast_history",
         ),
     ),
 )

@@ -9,6 +9,9 @@ from services.signaling.rest.adapters.tables.guards import APP_OPERATOR
 from services.signaling.rest.usecases.broadcast_media import BroadcastMedia, PostedEndpoint
 
 ROOT = "/{app}/rest/v2/broadcasts"
+BETWEEN_NODES = "/{app}/rest/cluster-communication"
+NO_SEGMENTS = "Media is not taken as files of HLS or DASH: publish by WebRTC."
+OWN_WAYS = "Nodes of this cluster tell each other by ways of their own what is published."
 
 TABLE = Table(
     tag="media of broadcasts",
@@ -172,6 +175,69 @@ TABLE = Table(
             "Never stops a camera.",
             name="stop_camera",
             answer=Result,
+        ),
+        Endpoint(
+            "PUT",
+            "/{app}/chunked/{flow}/{segment}",
+            APP_OPERATOR,
+            refused(NO_SEGMENTS),
+            "Takes a stream as files of DASH.",
+            answer=Result,
+            name="upload_chunk",
+        ),
+        Endpoint(
+            "PUT",
+            "/{app}/hls-upload/{segment}",
+            APP_OPERATOR,
+            refused(NO_SEGMENTS),
+            "Takes a stream as files of HLS.",
+            answer=Result,
+            name="upload_segment",
+        ),
+        Endpoint(
+            "POST",
+            "/{app}/hls-upload/{segment}",
+            APP_OPERATOR,
+            refused(NO_SEGMENTS),
+            "The same.",
+            answer=Result,
+            name="send_segment",
+        ),
+        Endpoint(
+            "DELETE",
+            "/{app}/hls-upload/{segment}",
+            APP_OPERATOR,
+            refused(NO_SEGMENTS),
+            "Takes such a file away.",
+            answer=Result,
+            name="delete_segment",
+        ),
+        Endpoint(
+            "POST",
+            f"{BETWEEN_NODES}/publish-started-notification/{{flow}}",
+            APP_OPERATOR,
+            refused(OWN_WAYS),
+            "With which Ant Media's nodes tell each other that a stream has started.",
+            answer=Result,
+            name="send_publish_started",
+        ),
+        Endpoint(
+            "POST",
+            f"{BETWEEN_NODES}/publish-stopped-notification/{{flow}}",
+            APP_OPERATOR,
+            refused(OWN_WAYS),
+            "With which they tell each other that it has ended.",
+            answer=Result,
+            name="send_publish_stopped",
+        ),
+        Endpoint(
+            "POST",
+            f"{BETWEEN_NODES}/virtual-stream-data-message/{{flow}}/{{binary}}",
+            APP_OPERATOR,
+            refused(OWN_WAYS),
+            "With which they hand on messages of data channels.",
+            answer=Result,
+            name="send_virtual_stream_data",
         ),
     ),
 )

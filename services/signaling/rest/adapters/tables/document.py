@@ -6,7 +6,7 @@ import msgspec
 
 from rillcast.contracts.status import OPENAPI_PATH
 from services.signaling.rest.adapters.endpoint import Endpoint, Table
-from services.signaling.rest.adapters.tables.guards import OPERATOR
+from services.signaling.rest.adapters.tables.guards import APP_OPERATOR, OPERATOR
 from services.signaling.rest.usecases.document import Document
 
 TABLE = Table(
@@ -22,6 +22,24 @@ TABLE = Table(
             Document.openapi,
             "This API as an OpenAPI 3.1 document.",
             name="get_openapi",
+            answer=msgspec.Raw,
+        ),
+        Endpoint(
+            "GET",
+            "/{app}/openapi/openapi.json",
+            APP_OPERATOR,
+            Document.of_app,
+            "The REST of one app as such a document, where Ant Media has it.",
+            name="get_app_openapi",
+            answer=msgspec.Raw,
+        ),
+        Endpoint(
+            "GET",
+            "/openapi/openapi.json",
+            OPERATOR,
+            Document.of_management,
+            "The management as such a document, where Ant Media has it.",
+            name="get_management_openapi",
             answer=msgspec.Raw,
         ),
     ),
