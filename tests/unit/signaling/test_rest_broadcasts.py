@@ -132,7 +132,7 @@ async def test_a_new_broadcast_has_what_its_server_gives(http: httpx.AsyncClient
     [
         ({"name": 5}, "5"),
         ({"name": True}, "true"),
-        ({"publish": "false"}, False),
+        ({"publicStream": "false"}, False),
         ({"startTime": "12"}, 12),
         ({"width": 1.7}, 1),
         ({"speed": "2"}, 2.0),
@@ -209,14 +209,61 @@ async def test_a_source_needs_an_address(http: httpx.AsyncClient, url: str | Non
     "fields",
     [
         {"endPointList": [{"endpointUrl": "rtmp://127.0.0.1/x"}]},
-        {"type": "streamSource", "streamUrl": "rtsp://127.0.0.1/x", "autoStartStopEnabled": True},
+        {"autoStartStopEnabled": True, "type": "streamSource", "streamUrl": "rtsp://127.0.0.1/x"},
+        {"mp4Enabled": 1},
+        {"webMEnabled": "1"},
+        {"maxIdleTime": 9},
+        {"publish": False},
+        {"listenerHookURL": "hook.example/events"},
     ],
 )
 async def test_what_would_be_inert_is_refused(http: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    key = next(iter(fields))
     answer = await http.post(f"{ROOT}/create", json={"streamId": "s1", **fields})
     assert (answer.status_code, answer.json()["success"]) == (400, False)
-    assert "isn't there" in answer.json()["message"]
+    assert f"{key}: " in answer.json()["message"]
     assert (await show(http))["status"] == 404
+
+    await create(http, "s1", **{name: value for name, value in fields.items() if name != key})
+    before = await show(http)
+    changed = await http.put(f"{ROOT}/s1", json={key: fields[key], "name": "other"})
+    assert (changed.status_code, changed.json()["success"]) == (200, False)
+    assert f"{key}: " in changed.json()["message"]
+    assert await show(http) == before
+    listed = await http.post(f"{ROOT}/create-list", json=[{"streamId": "s2"}, {"streamId": "s3", **fields}])
+    assert (listed.status_code, (await show(http, "s2"))["status"]) == (400, 404)
+
+
+async def test_what_asks_for_nothing_is_taken_and_so_is_what_was_read(c: Cluster, http: httpx.AsyncClient) -> None:
+    nothing = {"mp4Enabled": -1, "webMEnabled": 0, "maxIdleTime": 0, "publish": True, "endPointList": []}
+    await create(http, "s1", **nothing, type="liveStream", autoStartStopEnabled=True)
+    assert (await http.put(f"{ROOT}/s1", json=await show(http))).json()["success"]
+    key = stream_key(LIVE, StreamId("old"))
+    await c.host.buckets[subjects.BUCKET_BROADCASTS].put(key, b'{"streamId":"old","mp4Enabled":1,"publish":false}')
+    await becomes(http, "created", "old")
+    assert (await http.put(f"{ROOT}/old", json=await show(http, "old"))).json()["success"]
+
+
+async def test_a_live_stream_stays_one_and_who_wants_another_type_is_told(http: httpx.AsyncClient) -> None:
+    await create(http, "s1")
+    await create(http, "source", type="streamSource", streamUrl="rtsp://127.0.0.1/x")
+    refused = (await http.put(f"{ROOT}/s1", json={"type": "playlist", "name": "other"})).json()
+    assert (refused["success"], refused["message"][:6]) == (False, "type: ")
+    assert [(await show(http))[key] for key in ("type", "name")] == ["liveStream", None]
+    assert (await http.put(f"{ROOT}/s1", json={"type": "liveStream"})).json()["success"]
+    assert (await http.put(f"{ROOT}/source", json={"type": "playlist"})).json()["success"]
+    assert (await show(http, "source"))["type"] == "playlist"
+
+
+async def test_a_body_that_is_one_text_is_the_name_of_a_new_broadcast(http: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    made = await http.post(f"{ROOT}/create", content=b' "x"', headers=headers)
+    assert (made.status_code, made.json()["name"]) == (200, "x")
+    assert len(made.json()["streamId"]) > 16
+    for content in (b"1", b'"', b'"x" 1'):
+        refused = await http.post(f"{ROOT}/create", content=content, headers=headers)
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert (await http.put(f"{ROOT}/{made.json()['streamId']}", content=b'"x"', headers=headers)).status_code == 400
 
 
 @pytest.mark.parametrize(

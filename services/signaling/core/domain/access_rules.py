@@ -73,13 +73,14 @@ def _bad_webhooks(settings: AppSettings) -> Iterable[str]:
         "listenerHookURL": settings.listener_hook_url,
     }
     for name, url in urls.items():
-        if url and not _is_http(url):
+        if url and not is_http(url):
             yield f"{name}: that is no address that begins with http:// or https:// and names a host"
     if settings.webhook_content_type not in CONTENT_TYPES:
         yield f"webhookContentType: one of {', '.join(CONTENT_TYPES)}"
 
 
-def _is_http(url: str) -> bool:
+def is_http(url: str) -> bool:
+    """Whether a webhook can have this address."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

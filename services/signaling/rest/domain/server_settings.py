@@ -102,6 +102,7 @@ _WHERE = {
     "jwt_server_control_enabled": "it is set with RILLCAST_SIGNALING_JWT_SERVER_CONTROL_ENABLED",
     "jwt_server_secret_key": "it is set with RILLCAST_SIGNALING_JWT_SERVER_SECRET_KEY",
     "jwks_url": "it is set with RILLCAST_SIGNALING_JWT_SERVER_JWKS_URL",
+    "server_status_web_hook_url": "no webhook is told how servers do; their metrics say it",
     "ssl_enabled": "certificates are set with RILLCAST_SIGNALING_TLS_CERTIFICATE or RILLCAST_SIGNALING_ACME_NAMES",
 }
 NO_NAME = "serverName must be a host name, such as live.example.com. Nothing was changed"

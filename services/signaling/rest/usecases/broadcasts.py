@@ -16,10 +16,11 @@ from rillcast.contracts.ids import AppName, StreamId, is_stream_id
 from services.signaling.core.domain.broadcast_body import posted_id, read_changes
 from services.signaling.core.domain.broadcast_catalog import changed_broadcast
 from services.signaling.core.domain.broadcast_index import Wanted
-from services.signaling.core.domain.result import Result
+from services.signaling.core.domain.result import NotServed, Result
 from services.signaling.core.domain.stream_info import Broadcast
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain import stream_sources
+from services.signaling.rest.domain.broadcast_wishes import unfulfilled
 from services.signaling.rest.domain.paging import page
 from services.signaling.rest.domain.parameters import (
     App,
@@ -44,7 +45,8 @@ BAD_ID = "Stream id is not valid."
 TAKEN = "Stream id is already being used. Please change stream id or keep it empty"
 BAD_URL = "Stream url is not valid. "
 BAD_NEW_URL = "Stream URL is not valid"
-NO_PUSH = "Pushing to other servers isn't there: no endPointList is taken, and nothing was created."
+NOTHING_CREATED = "{why}. Nothing was created."
+NOTHING_CHANGED = "{why}. Nothing was changed."
 NO_PULL = "Pulling streams from elsewhere isn't there: this broadcast cannot be started, and nothing was created."
 NO_AUTO_START = Refusal(200, "Auto start query needs an IP camera or stream source.")
 NO_START = Refusal(200, NO_PULL)
@@ -115,12 +117,11 @@ class Broadcasts:
             return Result(success=False) if shown is not None else unknown
         try:
             changes = read_changes(body)
-            if "endPointList" in changes.posted:
-                return Result(success=False, message=NO_PUSH.replace("created", "changed"))
-            if shown is not None and shown.type == stream_sources.LIVE_STREAM:
-                changes = Patch({key: raw for key, raw in changes.posted.items() if key != "type"})
             live = self._streams.published(app, stream) is not None
-            good = changed_broadcast(self._kept(app, stream), changes)
+            before = self._kept(app, stream)
+            good = changed_broadcast(before, changes)
+            if shown is not None and (why := unfulfilled(before, good)):
+                return NotServed(success=False, message=NOTHING_CHANGED.format(why=why))
             if shown is not None and not stream_sources.has_good_address(good):
                 return Result(success=False, message=BAD_NEW_URL)
             found = await self._store.change(app, stream, changes, live=live)
@@ -192,10 +193,8 @@ class Broadcasts:
             raise BadInput(str(error)) from error
         except PatchRefused as error:
             raise BadInput(str(error), Form.TEXT) from error
-        if record.end_point_list:
-            raise BadInput(NO_PUSH)
-        if record.auto_start_stop_enabled and record.type in stream_sources.PULLED:
-            raise BadInput(NO_PULL)
+        if why := unfulfilled(KeptBroadcast(stream_id=stream, type=record.type), record):
+            raise BadInput(NOTHING_CREATED.format(why=why))
         if not stream_sources.has_good_address(record):
             raise BadInput(BAD_URL)
         return stream, changes
