@@ -49,7 +49,6 @@ S1 = {
     "category": "cat",
     "username": "u",
     "password": "p",
-    "mp4Enabled": 1,
     "webMEnabled": -1,
     "subtracksLimit": 7,
     "expireDurationMS": 600_000,
@@ -64,8 +63,8 @@ S1 = {
     "subFolder": "sub",
     "metaData": '{"k":1}',
     "role": "host",
-    "maxIdleTime": 9,
 }
+"""As it was created, but for what is refused here: ``mp4Enabled`` and ``maxIdleTime``."""
 SUBSCRIBERS = f"{B}/s1/subscribers"
 SETTINGS = "/rest/v2/applications/settings/LiveApp"
 PROXY = "/rest/v2/request?_path=LiveApp/rest/v2/broadcasts"
