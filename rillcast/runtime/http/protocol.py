@@ -17,6 +17,7 @@ from rillcast.runtime.http.limits import HttpLimits
 from rillcast.runtime.http.places import NoPlace, Place
 from rillcast.runtime.http.transport import BoundedTransport
 from rillcast.runtime.http.turns import REQUEST_WORK, Turns
+from rillcast.runtime.http.websocket import plain_handshake, take_handshake
 
 _BODY_HEADERS = (b"content-length", b"transfer-encoding")
 _HEADER_SIGNS = len(b": \r\n")
@@ -31,6 +32,8 @@ _MOST_LINGERING = 32
 _HEAD_SLICE = 4 * 1024
 """Of heads so much is parsed at a time: some 200 requests at most, a millisecond."""
 _BODY_SLICE = 32 * 1024
+_PLAIN_HEAD_BYTES = 8 * 1024
+"""`websockets` takes no longer line. A head that is shorter has none."""
 _BYTES_OF_A_UNIT = 1024
 """Of heads; see `Turns`. Bodies cost a part of that."""
 
@@ -72,6 +75,8 @@ class _LimitedProtocol(HttpToolsProtocol):
         """Of a body, in this slice. Handing over each of many tiny chunks would copy the body each time."""
         self._brings_body = False
         """Whether this slice does."""
+        self._names_body = False
+        """Whether a header of the request says how long its body is."""
         self._body_bytes = 0
         """Of requests that are not answered yet."""
         self._beside_body = 0
@@ -171,12 +176,15 @@ class _LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["state"][PLACE] = self._place
+        self._names_body = False
         if self._head_timer is None and not self._refused:
             self._head_begins()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._body_timer is not None or self._refused:  # it is a trailer, or nobody's
             return
+        if name.lower() in _BODY_HEADERS:
+            self._names_body = True
         if len(self.headers) >= self._limits.headers:
             self._refuse("head_too_large", "431 Request Header Fields Too Large", "the request has too many headers")
         else:
@@ -236,8 +244,24 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._upgraded = True
             self._keep()
             self._inbox.close()
-            super().handle_websocket_upgrade()
+            self._hand_to_websocket()
             self.parser = None  # type: ignore[assignment]  # or only the garbage collector could free this protocol
+
+    def _hand_to_websocket(self) -> None:
+        """uvicorn writes the head anew for `websockets`, which then parses it a second time. That is left to it for
+        what `websockets` refuses and our parser does not: lengths, bodies, methods and letters that are no ASCII."""
+        short = self._head_bytes + self._reading <= _PLAIN_HEAD_BYTES and self.scope["method"] == "GET"
+        request = plain_handshake(self.url, self.headers) if short and not self._names_body else None
+        if request is None:
+            super().handle_websocket_upgrade()
+            return
+        self.connections.discard(self)
+        protocol: Any = self.ws_protocol_class(  # type: ignore[call-arg, misc]
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        protocol.connection_made(self.transport)
+        take_handshake(protocol, request)
+        self.transport.set_protocol(protocol)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -286,7 +310,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     @property
     def _has_body(self) -> bool:
-        return any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers)
+        return self._names_body and any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers)
 
     def _hand_over_body(self) -> None:
         if self._pieces:

@@ -7,13 +7,16 @@ nothing about the methods overridden here. ``tests/process/test_websocket_limits
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import Protocol
 
 from rillcast.runtime import metrics
 from rillcast.runtime.http.inbox import Inbox
@@ -107,6 +110,25 @@ def _length_of_payload(received: bytearray, at: int) -> int:
 def limited_websocket(turns: Turns, handshake_timeout_s: float, limits: FrameLimits) -> Callable[..., asyncio.Protocol]:
     """uvicorn's WebSocket protocol with limits, for its option ``ws``."""
     return partial(_LimitedWebSocket, turns, handshake_timeout_s, limits)
+
+
+def plain_handshake(path: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request | None:
+    """The request of a handshake by GET whose head llhttp has parsed, which takes no names or values of headers that
+    `websockets` does not. None if they hold letters that are no ASCII: how to read them is for `websockets` to say."""
+    found = Headers()
+    try:
+        for name, value in headers:
+            found.set_insecure(name.decode("ascii"), value.decode("ascii").strip(" \t"))
+        return Request(path.decode("ascii"), found)
+    except UnicodeDecodeError:
+        return None
+
+
+def take_handshake(protocol: WebSocketsSansIOProtocol, request: Request) -> None:
+    """Instead of `data_received` with the bytes of the request, once, after `connection_made`."""
+    protocol.conn.parser = Protocol.parse(protocol.conn)  # from here on there are frames
+    next(protocol.conn.parser)
+    protocol.handle_connect(request)
 
 
 class _LimitedWebSocket(WebSocketsSansIOProtocol):
