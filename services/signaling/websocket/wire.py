@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from rillcast.contracts.ids import AppName
 from services.signaling import metrics
 from services.signaling.config import SignalingSettings
+from services.signaling.core.adapters.http_front_door import Opened
 from services.signaling.core.domain.client_rate import ClientRate
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.publisher_secret import PublisherSecrets
@@ -52,8 +53,8 @@ def wire(core: Core, secrets: PublisherSecrets) -> list[BaseRoute]:
     core.host.spawn(report_load(core.host, sockets), "load")
     door = WebSocketDoor(endpoint.serve, core.clients, _newcomers(core.settings))
     return [
-        WebSocketRoute("/{app}/websocket", door.serve),
-        WebSocketRoute("/{app}/websocket/signaling", door.serve),
+        WebSocketRoute("/{app}/websocket", Opened(door.serve)),
+        WebSocketRoute("/{app}/websocket/signaling", Opened(door.serve)),
         WebSocketRoute("/{elsewhere:path}", nowhere),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
 
@@ -25,6 +26,20 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){1,8}")
 _TLS = frozenset({"https", "wss"})
 
 
+class Seen(NamedTuple):
+    """Who a request comes from, as far as nothing has to be looked up for it."""
+
+    address: IpAddress | None
+    """See `ClientReader.address`."""
+    counted_as: str
+    shared: bool
+    """As in `Client`."""
+    by_proxy: bool
+    """Whether a trusted proxy has forwarded it."""
+    stranger: bool
+    """Whether somebody else has."""
+
+
 class ClientReader:
     """One per signaling instance."""
 
@@ -42,16 +57,22 @@ class ClientReader:
         self._region_header = region_header
         self._has_warned = False
 
-    def read(self, connection: HTTPConnection) -> Client:
-        """The client behind a request: its address, agent, and place, as far as a trusted proxy or a table tells."""
+    def see(self, connection: HTTPConnection) -> Seen:
+        """Who is behind a request, before more is read of it."""
         peer = self._peer(connection)
         by_proxy = within(peer, self._trusted)
         stranger = not by_proxy and is_forwarded(connection.headers.keys())
-        if stranger:
-            self._notice_proxy(peer)
         address = self._named(connection, peer) if by_proxy else peer
-        header = connection.headers.get(self._region_header, "").strip() if by_proxy and self._region_header else ""
         name, shared = self._counted(address, stranger=stranger)
+        return Seen(address, name, shared, by_proxy, stranger)
+
+    def read(self, connection: HTTPConnection, seen: Seen | None = None) -> Client:
+        """The client behind a request: its address, agent, and place, as far as a trusted proxy or a table tells.
+        `seen`: what `see` has found of the same request."""
+        address, name, shared, by_proxy, stranger = self.see(connection) if seen is None else seen
+        if stranger:
+            self._notice_proxy(address)
+        header = connection.headers.get(self._region_header, "").strip() if by_proxy and self._region_header else ""
         return Client(
             address="" if address is None else str(address),
             counted_as=name,
@@ -64,7 +85,8 @@ class ClientReader:
 
     def counted(self, connection: HTTPConnection) -> tuple[str, bool]:
         """`Client.counted_as` and `Client.shared` of the client behind a request."""
-        return self._counted(self.address(connection), stranger=self.forwarded_by_stranger(connection))
+        seen = self.see(connection)
+        return seen.counted_as, seen.shared
 
     def _counted(self, address: IpAddress | None, *, stranger: bool) -> tuple[str, bool]:
         """Nobody comes from a network without limits but this machine's own programs, or a proxy that was not named.
@@ -92,7 +114,7 @@ class ClientReader:
     def by_tls(connection: HTTPConnection) -> bool:
         """Whether the client itself says, or its proxy, that it came by TLS. Nothing may be allowed because of it."""
         said = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-        return connection.url.scheme in _TLS or said in _TLS
+        return connection.scope.get("scheme") in _TLS or said in _TLS
 
     def prefix(self, connection: HTTPConnection) -> str:
         """What a trusted proxy took away from the beginning of the path: ``/media`` where it serves ``/media/live/…``.

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
+from starlette.websockets import WebSocket
 
 from services.signaling.core.adapters.http_headers import Asgi, Receive, Send
 
@@ -45,3 +46,13 @@ class Answered:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._serve(Request(scope, receive, send))
         await response(scope, receive, send)
+
+
+class Opened:
+    """The end point of a route to a room of sockets, likewise."""
+
+    def __init__(self, serve: Callable[[WebSocket], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(WebSocket(scope, receive, send))

@@ -56,25 +56,25 @@ class WebSocketClient:
         self._sessions = SocketSessions(number, app, client, services, self.send)
         self._outgoing = Outgoing(services.outgoing, client.counted_as)
         self._something_waits = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._end = SocketEnd.CLIENT
 
     # ---- life
 
     async def run(self) -> SocketEnd:
         """Serve the socket until the client leaves or is sent away. Returns why it ended."""
-        work = [asyncio.create_task(part) for part in (self._read(), self._write(), self._closed())]
+        work = [asyncio.create_task(part) for part in (self._read(), self._write())]
         try:
-            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((*work, self._closing), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             self._sessions.close(sessions_stay=self._draining())
             self._outgoing.clear()
-        for task in done:
-            task.result()
-        if self._closing.is_set():
+        for ended in done:
+            ended.result()
+        if self._closing.done():
             await self._say_goodbye()
             return self._end
         return SocketEnd.DRAINING if self._draining() else self._end
@@ -88,9 +88,9 @@ class WebSocketClient:
 
     def close(self, why: SocketEnd) -> None:
         """Send the client away soon. The first call counts."""
-        if not self._closing.is_set():
+        if not self._closing.done():
             self._end = why
-            self._closing.set()
+            self._closing.set_result(None)
 
     @property
     def idle(self) -> bool:
@@ -111,9 +111,6 @@ class WebSocketClient:
         self._sessions.node_gone(node)
 
     # ---- parts
-
-    async def _closed(self) -> None:
-        await self._closing.wait()
 
     async def _say_goodbye(self) -> None:
         """The listener does not wait for a client that has stopped reading (`rillcast.runtime.http.websocket`)."""
@@ -152,18 +149,18 @@ class WebSocketClient:
         return True
 
     async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             frame = self._outgoing.first
             if frame is None:
                 self._something_waits.clear()
                 await self._something_waits.wait()
                 continue
+            late = loop.call_later(SEND_TIMEOUT_S, self.close, SocketEnd.SLOW)
             try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await self._socket.send_text(frame)
-            except TimeoutError:
-                self.close(SocketEnd.SLOW)
-                return
+                await self._socket.send_text(frame)
             except (WebSocketDisconnect, RuntimeError):
                 return
+            finally:
+                late.cancel()
             self._outgoing.sent()

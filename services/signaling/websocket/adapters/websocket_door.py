@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket
 
 from services.signaling import metrics
-from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.adapters.http_client_reader import ClientReader, Seen
 from services.signaling.websocket.domain.newcomers import Newcomers, Refusal, TurnedAway
 from services.signaling.websocket.domain.socket_end import SocketEnd
 
@@ -24,22 +24,23 @@ class WebSocketDoor:
     """One per signaling instance."""
 
     def __init__(
-        self, serve: Callable[[WebSocket], Awaitable[None]], clients: ClientReader, newcomers: Newcomers
+        self, serve: Callable[[WebSocket, Seen], Awaitable[None]], clients: ClientReader, newcomers: Newcomers
     ) -> None:
-        """`serve`: the ASGI endpoint behind the door."""
+        """`serve`: what is behind the door."""
         self._serve = serve
         self._clients = clients
         self._newcomers = newcomers
 
     async def serve(self, socket: WebSocket) -> None:
         """The ASGI endpoint. Refuses the upgrade with 429, or leaves it to the endpoint behind."""
-        client, shared = self._clients.counted(socket)
-        refusal = self._newcomers.enter(client, asyncio.get_running_loop().time(), shared=shared)
+        seen = self._clients.see(socket)
+        client = seen.counted_as
+        refusal = self._newcomers.enter(client, asyncio.get_running_loop().time(), shared=seen.shared)
         if refusal is not None:
             await _turn_away(socket, refusal)
             return
         try:
-            await self._serve(socket)
+            await self._serve(socket, seen)
         finally:
             self._newcomers.leave(client)
 

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.messages import NodeReport
 from services.signaling import metrics
-from services.signaling.core.adapters.http_client_reader import ClientReader
+from services.signaling.core.adapters.http_client_reader import ClientReader, Seen
 from services.signaling.core.domain.admission_rules import unknown_app
 from services.signaling.core.domain.publisher_secret import COOKIE, PublisherSecrets
 from services.signaling.core.ports import Apps
@@ -42,19 +42,19 @@ class WebSocketEndpoint:
         self._max_sockets = max_sockets
         self._last_number = 0
 
-    async def serve(self, socket: WebSocket) -> None:
-        """The ASGI endpoint. Runs as long as the socket is open, or refuses the upgrade: 404 without such an app, 503
-        when there are too many sockets or this instance drains."""
+    async def serve(self, socket: WebSocket, seen: Seen) -> None:
+        """Behind the door. Runs as long as the socket is open, or refuses the upgrade: 404 without such an app, 503
+        when there are too many sockets or this instance drains. `seen`: who has come."""
         app = AppName(socket.path_params["app"])
         if self._apps.settings(app) is None:
             await self._deny(socket, 404, unknown_app(app).message, SocketEnd.UNKNOWN_APP)
             return
-        client = self._clients.read(socket)
+        client = self._clients.read(socket, seen)
         if self._sockets.draining or not self._sockets.room(self._max_sockets, client.counted_as):
             await self._deny(socket, 503, "this instance takes no more clients", SocketEnd.OVERLOAD)
             return
         holder, cookie = self._secrets.set_cookie(
-            socket.cookies.get(COOKIE, ""), path=socket.url.path, secure=self._clients.by_tls(socket)
+            socket.cookies.get(COOKIE, ""), path=socket.scope["path"], secure=self._clients.by_tls(socket)
         )
         await socket.accept(headers=[(b"set-cookie", cookie.encode())])
         self._last_number += 1

@@ -60,7 +60,7 @@ class Outgoing:
         too slowly, or those of its address do."""
         if self._over:
             return True
-        size = len(frame.encode("utf-8", "surrogatepass"))
+        size = len(frame) if frame.isascii() else len(frame.encode("utf-8", "surrogatepass"))
         if len(self._frames) >= MAX_FRAMES or self.bytes + size > MAX_BYTES:
             return False
         if size and not self._room.take(self._client, size):
