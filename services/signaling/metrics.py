@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 SOCKETS = Gauge("rillcast_signaling_sockets", "Open client WebSockets.")
@@ -234,12 +236,18 @@ HOOKS_WAITING = Gauge(
 LICENSE_KNOWN = Gauge("rillcast_signaling_license_known", "1 while the license service answers.")
 
 
+_commands = lru_cache(512)(COMMANDS.labels)
+"""Looking up what counts costs more than counting it."""
+_joins = lru_cache(512)(JOINS.labels)
+_join_seconds = lru_cache(64)(JOIN_SECONDS.labels)
+
+
 class PrometheusTally:
     """`ports.Tally` on the instruments above. Labels come from closed sets only."""
 
     def command(self, command: str, outcome: str) -> None:
         """A client command was answered."""
-        COMMANDS.labels(command, outcome).inc()
+        _commands(command, outcome).inc()
 
     def refused_input(self, reason: str) -> None:
         """Something a client sent was ignored or refused for its form."""
@@ -247,9 +255,9 @@ class PrometheusTally:
 
     def joined(self, role: str, outcome: str, seconds: float | None = None) -> None:
         """A session started, or it came to nothing."""
-        JOINS.labels(role, outcome).inc()
+        _joins(role, outcome).inc()
         if seconds is not None:
-            JOIN_SECONDS.labels(role).observe(seconds)
+            _join_seconds(role).observe(seconds)
 
     def publisher_moved(self, outcome: str, seconds: float | None = None) -> None:
         """A publisher goes on at another origin, or not."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rillcast.apps.ladder_wish import LadderWish, wish_of
 from rillcast.contracts.ids import AppName, StreamId
+from rillcast.contracts.records import AppSettings, BroadcastRecord
 from rillcast.contracts.words import MediaKind
 from services.signaling.core.ports import Apps, Broadcasts, Streams
 
@@ -20,11 +21,14 @@ class LadderOutlook:
         self._broadcasts = broadcasts
         self._streams = streams
         self._transcoder_lives = transcoder_lives
+        self._last: tuple[AppSettings, BroadcastRecord | None, LadderWish] | None = None
+        """What was wished for by these settings. Each join asks twice, and mostly of the stream of the join before."""
 
     def codecs_to_come(self, app: AppName, stream: StreamId) -> tuple[str, ...]:
         """For `PlayRequest`; nothing while no transcoder takes work."""
-        wish, live = self._wish(app, stream), self._streams.live(app, stream)
-        if wish is None or live is None:
+        wish = self._wish(app, stream)
+        live = self._streams.live(app, stream) if wish else None
+        if not wish or live is None:
             return ()
         present = {supply.track.codec for supply in live.supplies() if supply.track.kind is MediaKind.VIDEO}
         coming = wish.codecs_to_come(present)
@@ -47,4 +51,9 @@ class LadderOutlook:
 
     def _wish(self, app: AppName, stream: StreamId) -> LadderWish | None:
         settings = self._apps.settings(app)
-        return None if settings is None else wish_of(settings, self._broadcasts.get(app, stream))
+        if settings is None:
+            return None
+        broadcast = self._broadcasts.get(app, stream)
+        if self._last is None or self._last[0] is not settings or self._last[1] is not broadcast:
+            self._last = settings, broadcast, wish_of(settings, broadcast)
+        return self._last[2]
