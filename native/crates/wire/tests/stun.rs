@@ -53,6 +53,29 @@ fn check_request(key: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_padded_check_has_the_size_asked_for_and_says_what_any_other_one_does() {
+    for (size, least) in [(0, 92), (500, 497), (1_200, 1_197), (1_203, 1_200)] {
+        let mut out = vec![1; 3];
+        stun::write_padded_request(&mut out, &TID, "evtj:h6vY", 7, 9, PASSWORD.as_bytes(), size);
+        let d = &out[3..];
+        assert!(d.len() >= least && (d.len() <= size || size == 0), "{} bytes instead of {size}", d.len());
+        let b = stun::parse(d).unwrap();
+        assert_eq!((b.class, b.username, b.priority), (Class::Request, Some("evtj:h6vY"), Some(7)));
+        assert_eq!((b.controlled, b.controlling, b.use_candidate), (Some(9), None, false));
+        assert!(b.unknown_required.is_empty() && stun::verify_integrity(d, PASSWORD.as_bytes()));
+    }
+}
+
+#[test]
+fn an_agent_that_knows_no_padding_reads_a_padded_check_all_the_same() {
+    let mut d = vec![];
+    stun::write_padded_request(&mut d, &TID, "evtj:h6vY", 7, 9, PASSWORD.as_bytes(), 1_200);
+    let message = Message::from_bytes(&d).unwrap();
+    assert!(message.has_method(BINDING));
+    assert!(message.validate_integrity(&credentials(PASSWORD)).is_ok());
+}
+
+#[test]
 fn the_rfc_5769_request_is_read_and_its_integrity_holds() {
     let d = rfc5769_request();
     let b = stun::parse(&d).unwrap();

@@ -13,7 +13,7 @@ use sha1::Sha1;
 
 use crate::bytes::{u16_at, u32_at, u64_at};
 pub use error::StunError;
-pub use write::{write_error, write_request, write_success, write_unknown_attributes};
+pub use write::{write_error, write_padded_request, write_request, write_success, write_unknown_attributes};
 
 const HEADER: usize = 20;
 const COOKIE: u32 = 0x2112_A442;
@@ -32,6 +32,9 @@ const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802A;
+/// An attribute of ours, from the range whose unknown members are passed over and that IANA gives out on request.
+/// RFC 5780's own PADDING has to be understood, so that agents which do not know it would refuse the check.
+const PADDING: u16 = 0xFE5A;
 
 /// What a Binding message is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

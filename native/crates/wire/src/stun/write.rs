@@ -11,6 +11,8 @@ use crate::bytes::prefix;
 const USERNAME_MAX: usize = 508;
 /// RFC 8489 §14.8: fewer than 128 characters; we keep to as many bytes.
 const REASON_MAX: usize = 127;
+const ATTRIBUTE_HEADER: usize = 4;
+const INTEGRITY_AND_FINGERPRINT: usize = 24 + 8;
 
 /// A message being written; `start` is where it begins in `out`.
 struct Message<'o> {
@@ -106,9 +108,7 @@ pub fn write_request(
     controlled: Option<u64>,
     key: &[u8],
 ) {
-    let mut m = Message::begin(out, 0x0001, tid);
-    m.attribute(USERNAME, &[prefix(username, USERNAME_MAX).as_bytes()]);
-    m.attribute(PRIORITY, &[&priority.to_be_bytes()]);
+    let mut m = begin_request(out, tid, username, priority);
     if use_candidate {
         m.attribute(USE_CANDIDATE, &[]);
     }
@@ -119,4 +119,29 @@ pub fn write_request(
         m.attribute(ICE_CONTROLLED, &[&tie_breaker.to_be_bytes()]);
     }
     m.finish(Some(key));
+}
+
+/// A check of a controlled agent that is `size` bytes long, or a few more or less, unless it needs more anyway. What fills
+/// it is an attribute that nobody has to know (RFC 8489 §14), so that the answer is that to any other check.
+pub fn write_padded_request(
+    out: &mut Vec<u8>,
+    tid: &[u8; 12],
+    username: &str,
+    priority: u32,
+    controlled: u64,
+    key: &[u8],
+    size: usize,
+) {
+    let mut m = begin_request(out, tid, username, priority);
+    m.attribute(ICE_CONTROLLED, &[&controlled.to_be_bytes()]);
+    let rest = size.saturating_sub(m.out.len() - m.start + INTEGRITY_AND_FINGERPRINT + ATTRIBUTE_HEADER) / 4 * 4;
+    m.attribute(PADDING, &[&vec![0; rest]]);
+    m.finish(Some(key));
+}
+
+fn begin_request<'o>(out: &'o mut Vec<u8>, tid: &[u8; 12], username: &str, priority: u32) -> Message<'o> {
+    let mut m = Message::begin(out, 0x0001, tid);
+    m.attribute(USERNAME, &[prefix(username, USERNAME_MAX).as_bytes()]);
+    m.attribute(PRIORITY, &[&priority.to_be_bytes()]);
+    m
 }
