@@ -143,10 +143,12 @@ impl Receiving {
         self.ask_again(now_us, &mut tail);
         self.ask_keyframe(now_us, &mut tail);
         let video = self.video_ssrc();
-        if let Some((ssrc, bps)) = video.and_then(|ssrc| Some((ssrc, self.remb.due(now_us)?))) {
+        let estimate = video.and_then(|ssrc| Some((ssrc, self.remb.due(now_us)?)));
+        if let Some((ssrc, bps)) = estimate {
             rtcp::write_remb(&mut tail, OURS, bps, &[ssrc]);
         }
-        let report = now_us >= self.next_report_us;
+        // An estimate makes libwebrtc report at once (`ModuleRtpRtcpImpl2::SetRemb`).
+        let report = estimate.is_some() || now_us >= self.next_report_us;
         if tail.is_empty() && !report {
             return None;
         }
