@@ -6,6 +6,7 @@
 A Chromium publishes three simulcast layers by WHIP, or the load generator one encoding which gets a ladder;
 a Chromium watches on the watch page from behind a link of 3 Mbit/s, then 0.7, then 3 again (`impairment`). Prints how
 long switching took, freezes, lost sound and renegotiations, and draws the first round. Asserts nothing. Needs root.
+`--code` measures another folder or revision of the code (`code_under_test`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -32,10 +33,11 @@ from rich.table import Table
 
 from rillcast.load.media import BROWSER_BURST_S, Layer
 from rillcast.load.run import Plan
+from tests.bench.code_under_test import code_of
 from tests.bench.impairment import ImpairedLink, Shape, impaired_link
 from tests.bench.watching import publishing, set_rungs, until_renditions
 from tests.e2e.browser import CAMERA, FLAGS
-from tests.e2e.cluster import Cluster, cluster, until
+from tests.e2e.cluster import Cluster, Code, cluster, until
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -48,8 +50,9 @@ BITRATES = (150_000, 500_000, 1_500_000)
 HEIGHTS = {"simulcast": tuple(WIDTH * 9 // 16 // scale for scale in (4, 2, 1)), "ladder": (144, 270, 540)}
 FULL_HEIGHT = 540
 APP = "LiveApp"
-WIDE = Shape(rate_bps=3_000_000, delay_ms=20)
-NARROW = Shape(rate_bps=700_000, delay_ms=20)
+DELAY_MS = 20.0
+MBIT = (3.0, 0.7)
+"""What the link takes at first and at last, and between."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -76,10 +79,18 @@ class Log(msgspec.Struct, frozen=True):
     samples: list[Sample]
     negotiations: int
     connections: int
+    asked_ms: float = 0.0
+    """When the page said that it wants to watch."""
+
+    def longest_freeze_s(self, since_ms: float = 0.0) -> float:
+        """As Chromium measures freezes."""
+        seen = [sample for sample in self.samples if sample.at_ms >= since_ms]
+        pairs = itertools.pairwise(seen)
+        return max((after.frozen_s - before.frozen_s for before, after in pairs), default=0.0)
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One viewer from 3 to 0.7 to 3 Mbit/s."""
+    """One viewer of a link that gets slow and fast again."""
 
     log: Log
     narrow_ms: float
@@ -88,6 +99,7 @@ class Round(msgspec.Struct, frozen=True):
     """and fast again."""
     heights: tuple[int, ...] = HEIGHTS["simulcast"]
     """Of the renditions."""
+    mbit: tuple[float, float] = MBIT
 
     def between(self, since_ms: float, until_ms: float) -> list[Sample]:
         return [sample for sample in self.log.samples if since_ms <= sample.at_ms < until_ms]
@@ -200,38 +212,62 @@ async def settled(page: Page) -> None:
     )
 
 
-async def one_round(page: Page, url: str, link: ImpairedLink, phases: Sequence[float], source: str) -> Round:
-    link.shape(WIDE)
+def shape(mbit: float) -> Shape:
+    return Shape(rate_bps=int(mbit * 1e6), delay_ms=DELAY_MS)
+
+
+async def one_round(
+    page: Page, url: str, link: ImpairedLink, *, mbit: tuple[float, float], phases: Sequence[float], source: str
+) -> Round:
+    wide, narrow = map(shape, mbit)
+    link.shape(wide)
     await page.goto(url)
     await settled(page)
     await asyncio.sleep(phases[0])
-    link.shape(NARROW)
+    link.shape(narrow)
     narrow_ms = time.time() * 1_000
     await asyncio.sleep(phases[1])
-    link.shape(WIDE)
+    link.shape(wide)
     wide_ms = time.time() * 1_000
     await asyncio.sleep(phases[2])
-    return Round(await log_of(page), narrow_ms, wide_ms, HEIGHTS[source])
+    return Round(await log_of(page), narrow_ms, wide_ms, HEIGHTS[source], mbit)
 
 
-async def run(source: str, rounds: int, phases: Sequence[float]) -> list[Round]:
+@asynccontextmanager
+async def behind_a_link(source: str, code: Code | None) -> AsyncIterator[tuple[Browser, str, ImpairedLink]]:
+    """A Chromium behind a link, and the address of a page there that watches the stream, until the end of the block."""
     server = own_address()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         playwright = await stack.enter_async_context(async_playwright())
-        running = await stack.enter_async_context(cluster(folder, as_shipped=True))
-        link = await stack.enter_async_context(impaired_link(WIDE, server=server))
+        running = await stack.enter_async_context(cluster(folder, as_shipped=True, code=code or Code()))
+        link = await stack.enter_async_context(impaired_link(Shape(delay_ms=DELAY_MS), server=server))
         await stack.enter_async_context(published(source, playwright, running, folder))
         behind = browser(playwright, *flags(server), executable=wrapper(folder, link))
         viewer = await stack.enter_async_context(behind)
-        url = f"http://{server}:{running.first_port}/{APP}/watch.html?id={STREAM}"
-        done = []
+        yield viewer, f"http://{server}:{running.first_port}/{APP}/watch.html?id={STREAM}", link
+
+
+@asynccontextmanager
+async def watching_page(viewer: Browser) -> AsyncIterator[Page]:
+    """A new page that will note what it gets, until the end of the block."""
+    page = await viewer.new_page()
+    try:
+        await page.add_init_script(path=HERE / "viewer_log.js")
+        yield page
+    finally:
+        await page.close()
+
+
+async def run(
+    source: str, rounds: int, mbit: tuple[float, float], phases: Sequence[float], code: Code | None = None
+) -> list[Round]:
+    done = []
+    async with behind_a_link(source, code) as (viewer, url, link):
         for _ in range(rounds):
-            page = await viewer.new_page()
-            await page.add_init_script(path=HERE / "viewer_log.js")
-            done.append(await one_round(page, url, link, phases, source))
-            await page.close()
-        return done
+            async with watching_page(viewer) as page:
+                done.append(await one_round(page, url, link, mbit=mbit, phases=phases, source=source))
+    return done
 
 
 def draw(seen: Round, path: Path) -> None:
@@ -253,12 +289,14 @@ def draw(seen: Round, path: Path) -> None:
         buffers.append((sample.waited_s - past.waited_s) / emitted * 1_000 if emitted else float("nan"))
     middle.plot(at, rates, color="#26a269", label="received")
     up_at = (seen.wide_ms - seen.narrow_ms) / 1_000
-    middle.step([at[0], 0, up_at, at[-1]], [3, 0.7, 3, 3], where="post", color="#777", linestyle="--", label="link")
+    wide, narrow = seen.mbit
+    limits = [wide, narrow, wide, wide]
+    middle.step([at[0], 0, up_at, at[-1]], limits, where="post", color="#777", linestyle="--", label="link")
     middle.set_ylabel("Mbit/s")
     middle.legend(loc="upper right")
     bottom.plot(at, buffers, color="#c64600")
     bottom.set_ylabel("jitter buffer, ms")
-    bottom.set_xlabel("seconds since the link fell to 0.7 Mbit/s")
+    bottom.set_xlabel(f"seconds since the link fell to {narrow:g} Mbit/s")
     for axes in (top, middle, bottom):
         axes.axvspan(0, up_at, color="#f6f5f4")
         axes.grid(alpha=0.3)
@@ -273,14 +311,18 @@ def median(values: Sequence[float]) -> float:
 
 def report(source: str, rounds: Sequence[Round]) -> Table:
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    table = Table(title=f"{source}, 3 → 0.7 → 3 Mbit/s, {os.cpu_count()} CPUs, load {load}", title_justify="left")
-    for column in ("round", "down, s", "up, s", "switches", "freezes", "frozen, s", "sound invented", "negotiations"):
+    wide, narrow = rounds[0].mbit
+    links = f"{wide:g} → {narrow:g} → {wide:g} Mbit/s"
+    table = Table(title=f"{source}, {links}, {os.cpu_count()} CPUs, load {load}", title_justify="left")
+    columns = ("round", "down, s", "up, s", "switches", "freezes", "frozen, s", "longest, s", "sound invented")
+    for column in (*columns, "negotiations"):
         table.add_column(column, justify="left" if column == "round" else "right")
     for number, seen in enumerate(rounds, 1):
         freezes, frozen_s = seen.frozen()
         table.add_row(
             *(str(number), f"{seen.down_s():.1f}", f"{seen.up_s():.1f}", str(seen.switches()), str(freezes)),
-            *(f"{frozen_s:.1f}", f"{100 * seen.sound_lost():.1f} %", str(seen.log.negotiations)),
+            *(f"{frozen_s:.1f}", f"{seen.log.longest_freeze_s(seen.narrow_ms):.2f}"),
+            *(f"{100 * seen.sound_lost():.1f} %", str(seen.log.negotiations)),
         )
     downs, ups = (median([value(seen) for seen in rounds]) for value in (Round.down_s, Round.up_s))
     table.caption = f"medians: down {downs:.1f} s, up {ups:.1f} s"
@@ -291,11 +333,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.abr", description=__doc__.splitlines()[0])
     parser.add_argument("--source", choices=tuple(HEIGHTS), default="simulcast")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--phases", type=float, nargs=3, default=(15, 40, 50), help="seconds at 3, 0.7 and 3 Mbit/s")
+    parser.add_argument("--mbit", type=float, nargs=2, default=MBIT, help="what the link takes when it is wide and not")
+    parser.add_argument(
+        "--phases", type=float, nargs=3, default=(15, 40, 50), help="seconds wide, narrow and wide again"
+    )
+    parser.add_argument("--code", help="the folder or the revision that is measured; default: this one")
     parser.add_argument("--plot", type=Path, help="draws the first round there")
     parser.add_argument("--json", type=Path, help="keeps what was seen there")
     options = parser.parse_args()
-    rounds = asyncio.run(run(options.source, options.rounds, options.phases))
+    wide, narrow = options.mbit
+    with ExitStack() as stack:
+        code = stack.enter_context(code_of(options.code)) if options.code else None
+        rounds = asyncio.run(run(options.source, options.rounds, (wide, narrow), options.phases, code))
     Console().print(report(options.source, rounds))
     if options.plot:
         draw(rounds[0], options.plot)

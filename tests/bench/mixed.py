@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -27,9 +27,10 @@ from rillcast.load.classes import LinkClass
 from rillcast.load.link import parse_links
 from rillcast.load.media import BROWSER_BURST_S, SIMULCAST, Layer
 from rillcast.load.run import Plan, Report, Run
+from tests.bench.code_under_test import code_of
 from tests.bench.tables import table
 from tests.bench.watching import APP, publishing, set_rungs, until_renditions
-from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.cluster import Cluster, Code, cluster
 
 STREAM = "mixed"
 SOURCES = ("simulcast", "ladder")
@@ -73,11 +74,20 @@ async def published(running: Cluster, source: str) -> AsyncIterator[None]:
         yield
 
 
-async def watch(source: str, viewers: int, seconds: float, slow_s: float, fast_s: float) -> Mixed:
-    """Joins, then `seconds` of watching."""
-    links = parse_links(f"{LIMITS},3M/700k@{slow_s:g}/3M@{fast_s:g}")
+async def watch(
+    source: str,
+    viewers: int,
+    seconds: float,
+    slow_s: float,
+    fast_s: float,
+    *,
+    links_text: str = "",
+    code: Code | None = None,
+) -> Mixed:
+    """Joins, then `seconds` of watching. `links_text`: instead of the usual links."""
+    links = parse_links(links_text or f"{LIMITS},3M/700k@{slow_s:g}/3M@{fast_s:g}")
     with tempfile.TemporaryDirectory() as folder:
-        async with cluster(Path(folder), as_shipped=True) as running, published(running, source):
+        async with cluster(Path(folder), as_shipped=True, code=code or Code()) as running, published(running, source):
             plan = Plan(
                 url=running.whep(STREAM, APP),
                 count=viewers,
@@ -219,17 +229,22 @@ def main() -> None:
     parser.add_argument("--source", choices=SOURCES, action="append", help="once or twice; default both")
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--phases", type=float, nargs=3, default=(15, 20, 35), help="seconds at 3, 0.7 and 3 Mbit/s")
+    parser.add_argument("--links", default="", help="rates instead of the usual ones: 500k,1.3M,none")
+    parser.add_argument("--code", help="the folder or the revision that is measured; default: this one")
     parser.add_argument("--plot", type=Path, help="x.png draws x-simulcast.png and x-ladder.png")
     parser.add_argument("--json", type=Path, help="keeps the figures there")
     options = parser.parse_args()
     first, slow, last = options.phases
     found: list[Mixed] = []
-    for source in options.source or SOURCES:
-        links = asyncio.run(watch(source, options.viewers, first + slow + last, first, first + slow))
-        found.append(links)
-        print(text(links) + "\n")
-        if options.plot:
-            draw(links, options.plot.with_stem(f"{options.plot.stem}-{source}"))
+    with ExitStack() as stack:
+        code = stack.enter_context(code_of(options.code)) if options.code else None
+        for source in options.source or SOURCES:
+            phases = (first + slow + last, first, first + slow)
+            links = asyncio.run(watch(source, options.viewers, *phases, links_text=options.links, code=code))
+            found.append(links)
+            print(text(links) + "\n")
+            if options.plot:
+                draw(links, options.plot.with_stem(f"{options.plot.stem}-{source}"))
     if options.json:
         options.json.write_bytes(msgspec.json.encode(found))
 

@@ -2,7 +2,7 @@
 (() => {
   const EVERY_MS = 100;
   const connections = [];
-  const log = { samples: [], negotiations: 0, connections: 0 };
+  const log = { samples: [], negotiations: 0, connections: 0, asked_ms: 0 };
   window.viewerLog = log;
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
@@ -10,6 +10,7 @@
       super(...args);
       connections.push(this);
       log.connections += 1;
+      log.asked_ms = log.asked_ms || Date.now();
     }
     setRemoteDescription(...args) {
       log.negotiations += 1;
