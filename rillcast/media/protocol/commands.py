@@ -29,6 +29,9 @@ class AddSession(msgspec.Struct, frozen=True, kw_only=True, tag="add_session"):
     10 s after the handshake, which saves two thirds of the viewer's memory. A publisher's is always kept. Until the
     plane has an SCTP, records of application data are dropped and counted as ``dtls_data_dropped`` in
     `WorkerStats.counters`."""
+    measure_path: bool = False
+    """Viewer: measure how much the path takes as soon as the peer has answered there, and say so with `PathMeasured`.
+    It takes five checks of 1 200 bytes, and five more if that is much."""
     srtp: SrtpState | None = None
     """The association of a session that another plane exported: there is no DTLS handshake, and media of the peer is
     taken from its first packet on. Nothing of SRTP and SRTCP is sent before `ContinueSession`. Each SSRC of `send` has
@@ -191,14 +194,26 @@ class RequestKeyframe(msgspec.Struct, frozen=True, kw_only=True, tag="request_ke
     source: SourceId
 
 
-class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
-    """Send a viewer `bitrate_bps` more than its media for `duration_ms`, as RTX copies of recent packets of one track,
-    so that its estimate shows whether more would fit. Needs RTX. A new probe of the session replaces one under way."""
+class Pace(msgspec.Struct, frozen=True, kw_only=True, tag="pace"):
+    """Never send a viewer's track faster than this from now on, because its link takes little more: keyframes are
+    spread over the time that they take there, and neither overflow its queue nor hold up the sound. If the track falls
+    behind, it goes on with the next keyframe."""
 
     session: PlaneSession
     track: int
     bitrate_bps: int
-    """How much is sent on top of the media; at most 20 Mbit/s."""
+    """0: as fast as it comes."""
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
+    """Send a viewer `bitrate_bps` for `duration_ms`: what its media leaves of that is padding, copies of recent packets
+    of one track (RTX if there is that). Say with `Probed` what that did to the round trip. A new probe of the session
+    replaces one under way, of which nothing is told."""
+
+    session: PlaneSession
+    track: int
+    bitrate_bps: int
+    """What media and padding are together; at most 20 Mbit/s."""
     duration_ms: int
     """How long the probe lasts; at most 5 000."""
 
@@ -237,6 +252,7 @@ Command = (
     | RemoveRelay
     | LookAtRelay
     | RequestKeyframe
+    | Pace
     | Probe
     | Tap
     | SetClock

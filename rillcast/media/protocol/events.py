@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from rillcast.media.protocol.association import SrtpState
-from rillcast.media.protocol.figures import SessionStats, SourceStats, WorkerStats
+from rillcast.media.protocol.figures import Probed, SessionStats, SourceStats, WorkerStats
 from rillcast.media.protocol.ids import PlaneRelay, PlaneSession, SourceId
 
 
@@ -93,6 +93,15 @@ class SourceSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="source_swit
     source: SourceId
 
 
+class PathMeasured(msgspec.Struct, frozen=True, kw_only=True, tag="path_measured"):
+    """How much the path of a session takes, as `AddSession.measure_path` has asked. Once per session, mostly before
+    DTLS is up, and at most two seconds after the peer first answered."""
+
+    session: PlaneSession
+    bitrate_bps: int
+    """0: the peer has answered too few of the checks to tell."""
+
+
 class RelayChildSilent(msgspec.Struct, frozen=True, kw_only=True, tag="relay_child_silent"):
     """Parent side: nothing from the child for 0.8 s. Comes once per silence."""
 
@@ -160,6 +169,8 @@ Event = (
     | SourceStats
     | SessionStats
     | SourceSwitched
+    | PathMeasured
+    | Probed
     | RelayChildLost
     | RelayChildSilent
     | RelayHeard

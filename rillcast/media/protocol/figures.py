@@ -1,4 +1,4 @@
-"""What the plane measures, and tells about once a second."""
+"""What the plane measures: most of it it tells about once a second."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class SourceStats(msgspec.Struct, frozen=True, kw_only=True, tag="source_stats")
 
 
 class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats"):
-    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, and five times a second
-    while it is probed."""
+    """Once a second per connected session; also at once when a viewer's REMB falls by 5 %, or when it
+    reports that it is 100 ms further behind than usual."""
 
     session: PlaneSession
     packets_sent: int
@@ -50,6 +50,12 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     """The round trip to the peer; 0 while it is not known."""
     lag_ms: float = 0.0
     """Age of the newest packet that a viewer had when it last reported; 0 when it didn't since the last figures."""
+    delivered_bps: int = 0
+    """The bit rate that reached a viewer between its last report and an earlier one, of one video with its repairs; 0
+    if there is no telling."""
+    backlogged: bool = False
+    """Whether the viewer was far behind at both reports, so that all of that waited in a queue: it is what the link
+    takes."""
     jitter_ms: float
     nacks: int
     """The number of packets that the peer has asked for again since the session began."""
@@ -59,6 +65,27 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, tag="session_stats
     """Packets not sent because the socket or the viewer's budget was full."""
     video_bps: int
     audio_bps: int
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
+    """The result of a `Probe`, once for each that no later one has replaced, unless its session ends."""
+
+    session: PlaneSession
+    track: int
+    padding_bytes: int
+    """How many bytes of padding were sent."""
+    media_bytes: int
+    """How many bytes of media were sent meanwhile. Both are 0 if there was nothing to repeat."""
+    lasted_ms: float
+    """How long the padding took. It ends early when it makes a long queue."""
+    before_ms: float
+    """The round trip before the padding, the median of three; 0 if none of these checks was answered."""
+    after_ms: float
+    """The round trip at its end, the median of four; 0 if none of these checks was answered."""
+    checks: int
+    """How many checks were sent before, during and after the padding."""
+    answered: int
+    """How many of them were answered."""
 
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True, tag="worker_stats"):

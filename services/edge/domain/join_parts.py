@@ -10,7 +10,7 @@ from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import PlaySubscription
 from rillcast.media.sdp import PlayNegotiation, PlayOffer, SentStream
-from services.edge.domain.rendition_selector import first_choice, nearest
+from services.edge.domain.options import first_choice, nearest
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.supply import StreamSupply, Supplies, tracks_to_come
 
@@ -32,6 +32,8 @@ class First(NamedTuple):
     live: LiveStream
     """The stream that it is one of: the one that was asked for, or its backup."""
     supply: TrackSupply
+    is_a_choice: bool = False
+    """Whether something smaller is there as well, and the viewer has not chosen."""
 
 
 def require_possible(wanted: Sequence[PlaySubscription]) -> None:
@@ -82,10 +84,12 @@ class FirstRenditions:
         )
         return [(part, first) for part, first in found if first is not None]
 
-    def agreed(self, parts: Sequence[Part], negotiation: PlayNegotiation) -> list[tuple[Part, dict[str, First]]]:
-        """What was agreed on with the client, by stream and group. Raises NO_COMMON_CODEC when the stream does not have
-        it any more."""
-        share_bps = self._budget_bps // len(parts)
+    def agreed(
+        self, parts: Sequence[Part], negotiation: PlayNegotiation, known_bps: int = 0
+    ) -> list[tuple[Part, dict[str, First]]]:
+        """What was agreed on with the client, by stream and group. `known_bps`: what the link is known to take; 0 =
+        nothing is known. Raises NO_COMMON_CODEC when the stream does not have it any more."""
+        share_bps = min(self._budget_bps or known_bps, known_bps or self._budget_bps) // len(parts)
         return [(part, _all_first(part, self._supplies.of(part.live), negotiation, share_bps)) for part in parts]
 
 
@@ -106,4 +110,4 @@ def _first(supply: StreamSupply, group: str, codec: str, height: int, budget_bps
     if not found.options:
         return None
     chosen = nearest(found.options, height).track if height else first_choice(found.options, budget_bps)
-    return First(found.live, found.of(chosen))
+    return First(found.live, found.of(chosen), not height and chosen != found.options[0].track)

@@ -54,6 +54,10 @@ class SubscribedTrack:
         """Whether nothing is sent until the switch under way is complete."""
         self.switching_since = 0.0
         self.muted = False
+        self.pace_bps = 0
+        """How fast it is sent at most; 0 = as fast as it comes."""
+        self.awaits_path = False
+        """Whether nothing was sent yet, because it is not known how much the path takes."""
 
     @property
     def layers(self) -> int:

@@ -16,7 +16,7 @@ from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.ids import TrackId, stream_key
 from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import MediaKind
-from services.edge.domain.rendition_selector import Option
+from services.edge.domain.options import Option
 
 WORTH_IT = 1.2
 """Fewer frames of a rendition are an option if they take so much more than the next lower rendition does."""

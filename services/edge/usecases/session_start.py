@@ -65,9 +65,11 @@ class SessionStart:
         NO_COMMON_CODEC, or why the session is over if it ended meanwhile."""
         parts = await self._settled(viewer, parts, negotiation)
         wanted: list[tuple[FeedSlot, First]] = []
-        for part, firsts in self._renditions.agreed(parts, negotiation):
+        for part, firsts in self._renditions.agreed(parts, negotiation, _known_bps(viewer)):
             tracks = _add_tracks(viewer, part.subscription, negotiation)
             wanted += [(track.shown, firsts[track.group]) for track in tracks]
+            for track in tracks:
+                track.awaits_path = firsts[track.group].is_a_choice and viewer.takeover is None
         await self._open(viewer, wanted)
         for subscription in viewer.subscriptions:
             for track in subscription.tracks:
@@ -104,8 +106,8 @@ class SessionStart:
         """Feeds for all, at once. Raises the first refusal, or why the session is over if it ended meanwhile."""
         require_going_on(viewer)
         feeds: list[Feed] = []
-        for slot, (live, supply) in wanted:
-            use = self._relays.use(live, supply)
+        for slot, first in wanted:
+            use = self._relays.use(first.live, first.supply)
             slot.put(use)
             feeds.append(use.feed)
         try:
@@ -128,21 +130,27 @@ def _add_tracks(
     viewer: Viewer, subscription: Subscription, negotiation: PlayNegotiation
 ) -> tuple[SubscribedTrack, ...]:
     sent = {track.track: track for track in negotiation.send}
-    videos = sum(track.kind == MediaKind.VIDEO for track in negotiation.send)
     return tuple(
         subscription.add_track(
             agreed.track,
             agreed.group,
             kind=MediaKind(sent[agreed.track].kind),
             codec=agreed.codec,
-            selector=RenditionSelector(viewer.request.abr, can_probe=bool(sent[agreed.track].rtx_ssrc) and videos == 1),
+            selector=RenditionSelector(viewer.request.abr),
         )
         for agreed in negotiation.of(subscription.place)
     )
 
 
+def _known_bps(viewer: Viewer) -> int:
+    """What the viewer's link takes, as far as its former edge knew; 0 = unknown."""
+    srtp = viewer.takeover.srtp if viewer.takeover is not None else None
+    return srtp.estimate_bps if srtp is not None else 0
+
+
 def _session(viewer: Viewer, negotiation: PlayNegotiation) -> protocol.AddSession:
-    sources = {track.index: track.shown.feed.source for track in viewer.tracks if track.shown.feed and not track.muted}
+    begins = [track for track in viewer.tracks if not track.muted and not track.awaits_path]
+    sources = {track.index: track.shown.feed.source for track in begins if track.shown.feed}
     return protocol.AddSession(
         session=viewer.plane_session,
         worker=viewer.worker,
@@ -150,4 +158,5 @@ def _session(viewer: Viewer, negotiation: PlayNegotiation) -> protocol.AddSessio
         dtls=negotiation.dtls,
         extensions=negotiation.extensions,
         send=tuple(msgspec.structs.replace(track, source=sources.get(track.track)) for track in negotiation.send),
+        measure_path=any(track.awaits_path for track in viewer.tracks),
     )

@@ -11,9 +11,10 @@ from rillcast.contracts.words import MediaKind
 from rillcast.media import protocol
 from rillcast.media.protocol import SourceId
 from services.edge import metrics
-from services.edge.domain.bandwidth_probe import STOP, ProbeOrder
+from services.edge.domain.bandwidth_probe import ProbeOrder
 from services.edge.domain.congestion_control import LinkFigures
-from services.edge.domain.rendition_selector import Option
+from services.edge.domain.feed import FeedUse
+from services.edge.domain.options import Option
 from services.edge.domain.stage import Stage
 from services.edge.domain.stream_change import Left, what_is_left
 from services.edge.domain.subscription import SubscribedTrack, Subscription
@@ -25,6 +26,11 @@ from services.edge.usecases.command_backlog import CommandBacklog
 from services.edge.usecases.session_events import SessionEvents
 from services.edge.usecases.track_switch import TrackSwitch
 from services.edge.usecases.upstream_relays import UpstreamRelays
+
+SAME_PACE = 0.1
+"""Less of a change is none."""
+AUDIO_BPS = 50_000
+"""What a sound needs whose bit rate was not measured yet."""
 
 
 class StreamAllocator:
@@ -74,6 +80,9 @@ class StreamAllocator:
         for track in subscription.tracks:
             group = supply.of(track.group, track.codec)
             here = track.track_of(group.live.key)
+            if track.awaits_path:
+                self._switch.give_up_if_overdue(viewer, track)
+                continue
             if track.kind is not MediaKind.VIDEO or track.muted:
                 if here is None and group.options:
                     self._choose(viewer, track, group)
@@ -111,13 +120,63 @@ class StreamAllocator:
         wanted = viewer.request.subscriptions[subscription.place]
         return what_is_left(subscription.tracks, supply, wanted.ladder_codecs)
 
-    def switched(self, viewer: Viewer, index: int, source: SourceId) -> None:
+    def on_event(
+        self, viewer: Viewer, event: protocol.SourceSwitched | protocol.PathMeasured | protocol.Probed
+    ) -> None:
+        """Take in what the plane tells of a viewer."""
+        match event:
+            case protocol.SourceSwitched(track=track, source=source):
+                self._switched(viewer, track, source)
+            case protocol.PathMeasured(bitrate_bps=path_bps):
+                self._measured(viewer, path_bps)
+            case protocol.Probed():
+                self._probed(viewer, event)
+
+    def _switched(self, viewer: Viewer, index: int, source: SourceId) -> None:
         """The plane has completed a switch: `source` is what it sends now on the m-line `index`."""
         track = self._switch.completed(viewer, index, source)
         if track is not None and track.kind is MediaKind.VIDEO:
-            subscription = next(s for s in viewer.subscriptions if track in s.tracks)
-            if (height := self._height(subscription)) is not None:
-                self._events.height(viewer, subscription, height)
+            self._tell_height(viewer, next(s for s in viewer.subscriptions if track in s.tracks))
+
+    def _measured(self, viewer: Viewer, path_bps: int) -> None:
+        """How much the viewer's path takes, in bit/s; 0 = it could not be measured. Tracks that have waited for it
+        begin."""
+        audio_bps = sum(
+            t.shown.feed.track.bitrate_bps or AUDIO_BPS for t in viewer.tracks if _is_sound(t) and t.shown.feed
+        )
+        waiting = [(s, track) for s in viewer.subscriptions for track in s.tracks if track.awaits_path]
+        for subscription, track in waiting:
+            live = self._stream(subscription.key)
+            use = None if live is None else self._first_use(viewer, track, live, path_bps // len(waiting), audio_bps)
+            self._switch.start(viewer, track, use)
+            if viewer.stage is Stage.MEDIA:
+                self._tell_height(viewer, subscription)
+
+    def _first_use(
+        self, viewer: Viewer, track: SubscribedTrack, live: LiveStream, room_bps: int, audio_bps: int
+    ) -> FeedUse | None:
+        """What to begin with, if it is not what the join has opened already, which is the most it may be."""
+        group = self._fit(self._supplies.of(live).of(track.group, track.codec))
+        most = track.track_of(group.live.key)
+        options = group.options
+        if not track.selector.forced_height:
+            options = options[: next((i + 1 for i, option in enumerate(options) if option.track == most), len(options))]
+        if not options:
+            return None
+        chosen = track.selector.begin(options, room_bps, audio_bps)
+        self._pace(viewer, track, track.selector.pace_bps(chosen, audio_bps, self._clock()))
+        return None if chosen.track == most else self._relays.use(group.live, group.of(chosen.track))
+
+    def _probed(self, viewer: Viewer, result: protocol.Probed) -> None:
+        """A probe has ended."""
+        for subscription in viewer.subscriptions:
+            live = self._stream(subscription.key)
+            track = next((track for track in subscription.tracks if track.index == result.track), None)
+            if live is None or track is None or not track.selector.probing:
+                continue
+            group = self._fit(self._supplies.of(live).of(track.group, track.codec))
+            if group.options:
+                self._choose(viewer, track, group, result)
 
     # ------------------------------------------------------------ what the client wants
 
@@ -127,7 +186,8 @@ class StreamAllocator:
         for track in subscription.tracks:
             if track.kind is MediaKind.VIDEO:
                 track.selector.force(height)
-                self._switch.abandon(viewer, track)
+                if not track.awaits_path:
+                    self._switch.abandon(viewer, track)
         self.allocate(viewer)
 
     def mute(self, viewer: Viewer, subscription: Subscription, kind: MediaKind, *, muted: bool) -> None:
@@ -155,13 +215,18 @@ class StreamAllocator:
         heights = ((subscription, self._height(subscription)) for subscription in viewer.subscriptions)
         return [(subscription, height) for subscription, height in heights if height is not None]
 
+    def _tell_height(self, viewer: Viewer, subscription: Subscription) -> None:
+        if (height := self._height(subscription)) is not None:
+            self._events.height(viewer, subscription, height)
+
     def _height(self, subscription: Subscription) -> int | None:
         """Of the first video of a stream that is sent now; 0 while it is unknown. None without video."""
         for track in subscription.tracks:
-            if track.kind is MediaKind.VIDEO and track.shown.feed is not None:
-                live = self._stream(track.shown.feed.key)
-                supply = live.supply(track.shown.feed.track.track) if live is not None else None
-                return (supply.track if supply is not None else track.shown.feed.track).height
+            feed = track.coming.feed if track.awaits_path else track.shown.feed
+            if track.kind is MediaKind.VIDEO and feed is not None:
+                live = self._stream(feed.key)
+                supply = live.supply(feed.track.track) if live is not None else None
+                return (supply.track if supply is not None else feed.track).height
         return None
 
     def _link(self, viewer: Viewer, track: SubscribedTrack | None) -> LinkFigures:
@@ -176,13 +241,18 @@ class StreamAllocator:
             sent_bps=stats.video_bps + stats.audio_bps,
             other_bps=stats.audio_bps + sum(t.shown.feed.track.bitrate_bps for t in others if t.shown.feed),
             rtt_ms=stats.rtt_ms,
-            lag_ms=stats.lag_ms,
+            # Reports are of one video, and the figures do not say of which.
+            lag_ms=0.0 if others else stats.lag_ms,
+            delivered_bps=0 if others else stats.delivered_bps,
+            backlogged=stats.backlogged and not others,
             jitter_ms=stats.jitter_ms,
         )
 
     # ------------------------------------------------------------ choosing
 
-    def _choose(self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply) -> None:
+    def _choose(
+        self, viewer: Viewer, track: SubscribedTrack, group: GroupSupply, probed: protocol.Probed | None = None
+    ) -> None:
         here = track.track_of(group.live.key)
         sent = (here, track.layers)
         choice = track.selector.choose(
@@ -192,9 +262,14 @@ class StreamAllocator:
             self._clock(),
             layers=track.layers,
             switching=track.coming.feed is not None,
+            may_probe=not any(t.selector.probing for t in viewer.tracks if t is not track),
+            probed=probed,
         )
+        if choice.tried is not None:
+            metrics.PROBES.labels(choice.tried.value).inc()
         if choice.probe is not None:
-            self._probe(viewer, track, choice.probe, fits=(choice.track, choice.layers) != sent)
+            self._probe(viewer, track, choice.probe)
+        self._pace(viewer, track, choice.pace_bps)
         self._viewers.note_starved(viewer, any(t.selector.starved for t in viewer.tracks))
         metrics.STARVED.set(self._viewers.starved)
         if choice.track is not None and (choice.track, choice.layers) != sent:
@@ -245,9 +320,13 @@ class StreamAllocator:
         if kept != ((group.live.key, lower.track.track) if lower is not None else None):
             track.spare.put(self._relays.use(group.live, lower) if lower is not None else None)
 
-    def _probe(self, viewer: Viewer, track: SubscribedTrack, order: ProbeOrder, *, fits: bool) -> None:
-        if order == STOP:
-            metrics.PROBES.labels("fits" if fits else "failed").inc()
+    def _pace(self, viewer: Viewer, track: SubscribedTrack, pace_bps: int) -> None:
+        if bool(pace_bps) == bool(track.pace_bps) and abs(pace_bps - track.pace_bps) <= track.pace_bps * SAME_PACE:
+            return
+        track.pace_bps = pace_bps
+        self._plane.execute(protocol.Pace(session=viewer.plane_session, track=track.index, bitrate_bps=pace_bps))
+
+    def _probe(self, viewer: Viewer, track: SubscribedTrack, order: ProbeOrder) -> None:
         self._plane.execute(
             protocol.Probe(
                 session=viewer.plane_session,
@@ -256,3 +335,7 @@ class StreamAllocator:
                 duration_ms=order.duration_ms,
             )
         )
+
+
+def _is_sound(track: SubscribedTrack) -> bool:
+    return track.kind is MediaKind.AUDIO and not track.muted

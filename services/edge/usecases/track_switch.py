@@ -66,6 +66,21 @@ class TrackSwitch:
         track.next_layers, track.held, track.switching_since = layers, hold, self._clock()
         self._point_when_open(viewer, track, use.feed)
 
+    def start(self, viewer: Viewer, track: SubscribedTrack, use: FeedUse | None) -> None:
+        """How much the path takes is known now: begin with what `use` holds, or with what the track has already."""
+        if use is not None and not track.muted:
+            track.coming.put(use)
+            track.next_layers, track.held, track.switching_since = ALL_LAYERS, False, self._clock()
+            self._point_when_open(viewer, track, use.feed)
+            return
+        if track.coming.feed is not None:
+            return  # what the join has opened is gone, and something else is on its way
+        track.awaits_path = False
+        if use is not None:
+            track.shown.put(use)
+        if track.shown.feed is not None and not track.muted:
+            self._point(viewer, track, track.shown.feed)
+
     def completed(self, viewer: Viewer, index: int, source: SourceId) -> SubscribedTrack | None:
         """The plane has switched a track; which it was, unless that switch was given up meanwhile."""
         track = next((track for track in viewer.tracks if track.index == index), None)
@@ -84,7 +99,7 @@ class TrackSwitch:
 
     def abandon(self, viewer: Viewer, track: SubscribedTrack) -> None:
         """Give a switch up that is not complete, if there is one."""
-        track.held = False
+        track.held = track.awaits_path = False
         if track.coming.feed is None:
             return
         track.coming.put(None)
@@ -93,7 +108,9 @@ class TrackSwitch:
 
     def mute(self, viewer: Viewer, track: SubscribedTrack, *, muted: bool) -> None:
         """Stop or resume sending a track."""
-        if track.muted != muted:
+        if track.awaits_path and track.coming.feed is None:
+            track.muted = muted
+        elif track.muted != muted:
             track.muted = muted
             self.abandon(viewer, track)
             feed = track.shown.feed
@@ -120,6 +137,8 @@ class TrackSwitch:
         try:
             self._tasks.start(self._point_all(feed), f"switches to {feed.track.track} of {feed.key}")
         except RillcastError:  # too much runs on the side: as if the relay had not opened
+            if track.awaits_path:
+                self.abandon(viewer, track)
             track.coming.put(None)
             return
         self._waiting[feed] = deque(((viewer, track),))
@@ -135,12 +154,26 @@ class TrackSwitch:
         while waiting:
             for _ in range(min(TURN, len(waiting))):
                 viewer, track = waiting.popleft()
-                if track.coming.feed is feed and usable:
+                if track.coming.feed is not feed:
+                    continue
+                if track.awaits_path:
+                    self._begin(viewer, track, usable=usable)
+                elif usable:
                     self._point(viewer, track, feed, hold=track.held)
-                elif track.coming.feed is feed:
+                else:
                     track.coming.put(None)
             await asyncio.sleep(0)
         del self._waiting[feed]
+
+    def _begin(self, viewer: Viewer, track: SubscribedTrack, *, usable: bool) -> None:
+        """Nothing was sent so far. If the relay does not open, what the join has opened is sent."""
+        if not usable:
+            self.abandon(viewer, track)
+            return
+        track.awaits_path = False
+        track.shown.put_from(track.coming)
+        if track.shown.feed is not None:
+            self._point(viewer, track, track.shown.feed)
 
     def _point(self, viewer: Viewer, track: SubscribedTrack, feed: Feed | None, *, hold: bool = False) -> None:
         source = None if feed is None else feed.source

@@ -56,9 +56,9 @@ class ViewerSessions:
     def on_event(self, event: protocol.Event) -> None:
         """Take in another event of the plane."""
         match event:
-            case protocol.SourceSwitched(session=session, track=track, source=source):
-                if viewer := self._viewers.plane(session):
-                    self._allocator.switched(viewer, track, source)
+            case protocol.SourceSwitched() | protocol.PathMeasured() | protocol.Probed():
+                if viewer := self._viewers.plane(event.session):
+                    self._allocator.on_event(viewer, event)
             case protocol.SessionConnected(session=session):
                 if (viewer := self._viewers.plane(session)) and self._viewers.advance(viewer, StageEvent.CONNECTED):
                     self._events.connected(viewer)

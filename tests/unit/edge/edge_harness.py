@@ -54,6 +54,7 @@ EDGE = NodeId("edge-1")
 
 VIDEO = TrackRecord(track=TrackId("v0"), mid="v0", kind=MediaKind.VIDEO, codec="VP8", clock_rate=90_000, height=720)
 AUDIO = TrackRecord(track=TrackId("a0"), mid="a0", kind=MediaKind.AUDIO, codec="opus", clock_rate=48_000, channels=2)
+WIDE_BPS = 100_000_000
 KEY_TEXT = base64.b64encode(bytes(28)).decode()
 
 
@@ -262,15 +263,21 @@ class World:
         close = CloseRequest(session=session, reason=EndReason.STOPPED, forgotten_by=forgotten_by)
         return (await self.bus.request(subjects.session_close(NodeKind.EDGE, self.node), close, CloseAnswer)).found
 
-    def connect(self, plane_session: PlaneSession) -> None:
+    def connect(self, plane_session: PlaneSession, path_bps: int = WIDE_BPS) -> None:
+        """The client is there, and its path takes so much."""
+        if any(added.session == plane_session and added.measure_path for added in self.added()):
+            self.plane.emit(protocol.PathMeasured(session=plane_session, bitrate_bps=path_bps))
         self.plane.emit(protocol.SessionConnected(session=plane_session, remote="", dtls="", srtp=""))
         self.plane.emit(protocol.SessionMedia(session=plane_session))
 
-    async def watching(self, **changes: Any) -> tuple[SessionId, PlaneSession]:
-        """A WHEP viewer with media; its ids in the cluster and in the plane."""
+    async def watching(self, *, path_bps: int = WIDE_BPS, **changes: Any) -> tuple[SessionId, PlaneSession]:
+        """A WHEP viewer with media, whose path takes so much; its ids in the cluster and in the plane. What began with
+        it is not among the commands of the plane."""
         answer = await self.whep(**changes)
         plane_session = self.added()[-1].session
-        self.connect(plane_session)
+        self.connect(plane_session, path_bps)
+        await self.settle()
+        self.plane.commands = [c for c in self.plane.commands if not isinstance(c, protocol.SwitchSource)]
         return answer.session, plane_session
 
     def figures(self, plane_session: PlaneSession, *, estimate_bps: int = 0, loss: float = 0.0, **more: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from edge_harness import AUDIO, KEY, VIDEO, Begin, World
+from test_stream_allocator import answer
 
 from rillcast.contracts.ids import TrackId
 from rillcast.media import protocol
@@ -86,13 +87,40 @@ async def test_nobody_is_led_back_until_the_layer_comes_again(world: World) -> N
         world.figures(plane_session, estimate_bps=9_000_000, video_bps=500_000)
         await world.pass_time(1.0)
     assert asked_for(world) == LOW.track
+    assert world.plane.of(protocol.Probe) == [], "there is nothing to go up to"
     world.plane.emit(protocol.SourceStarted(source=world.source_of(HIGH.track)))
+    answered = 0
     for _ in range(60):
         world.figures(plane_session, estimate_bps=9_000_000, video_bps=500_000)
         await world.pass_time(1.0)
+        for probe in world.plane.of(protocol.Probe)[answered:]:
+            answer(world, probe)
+            answered += 1
 
     assert asked_for(world) == HIGH.track
     assert len(world.edge.stopped) == 0, "nothing is remembered of it"
+
+
+async def test_what_a_probe_shows_leads_nobody_to_a_layer_that_stopped_meanwhile(world: World) -> None:
+    _, plane_session = await world.watching(path_bps=800_000)
+    for _ in range(40):
+        world.figures(plane_session, estimate_bps=900_000, video_bps=500_000)
+        await world.pass_time(1.0)
+        if world.plane.of(protocol.Probe):
+            break
+    for track in fed(world):
+        world.plane.emit(protocol.SourceStarted(source=world.source_of(track)))
+    await world.pass_time(0.1, step_s=0.05)
+    silent(world, HIGH.track)
+    await world.pass_time(0.7, step_s=0.05)
+    before = world.plane.of(protocol.SwitchSource)
+
+    for number in range(8):
+        for probe in world.plane.of(protocol.Probe)[number : number + 1]:
+            answer(world, probe)
+        await world.settle()
+
+    assert world.plane.of(protocol.SwitchSource) == before
 
 
 async def test_a_publisher_that_pauses_has_stopped_no_layer(world: World) -> None:

@@ -55,8 +55,8 @@ async def test_a_thin_link_goes_down_by_itself(begin: Begin) -> None:
     world = await ladder_world(begin)
     _, plane_session = await world.watching()
 
-    for _ in range(2):
-        world.figures(plane_session, estimate_bps=700_000, video_bps=1_500_000)
+    for estimate_bps in (2_000_000, 700_000):
+        world.figures(plane_session, estimate_bps=estimate_bps, video_bps=1_500_000)
         await world.pass_time(1.0)
 
     switch = world.plane.of(protocol.SwitchSource)[-1]
@@ -69,24 +69,97 @@ async def test_a_thin_link_goes_down_by_itself(begin: Begin) -> None:
     assert (back.source, back.hold) == (world.source_of("v0"), False), "no keyframe came"
 
 
-async def test_a_quiet_link_is_probed_with_padding_and_then_goes_up(begin: Begin) -> None:
-    world = await ladder_world(begin)
-    session, plane_session = await world.watching()
-    await select(world, session, 360)
-    low, track = world.source_of("v0.360p"), world.plane.of(protocol.SwitchSource)[-1].track
-    world.plane.emit(protocol.SourceSwitched(session=plane_session, track=track, source=low))
-    await select(world, session, 0)
+def answer(world: World, probe: protocol.Probe, queue_ms: float = 0.0, padding_bytes: int = 20_000) -> None:
+    """The plane has carried a probe out, which left so much of a queue."""
+    world.plane.emit(
+        protocol.Probed(
+            session=probe.session,
+            track=probe.track,
+            padding_bytes=padding_bytes,
+            media_bytes=max(0, probe.bitrate_bps * probe.duration_ms // 8_000 - padding_bytes),
+            lasted_ms=float(probe.duration_ms),
+            before_ms=20.0,
+            after_ms=20.0 + queue_ms,
+            checks=10,
+            answered=10,
+        )
+    )
 
+
+async def low_world(begin: Begin) -> tuple[World, protocol.PlaneSession]:
+    """A viewer of the smaller rendition, who has chosen none."""
+    world = await ladder_world(begin)
+    _, plane_session = await world.watching(path_bps=900_000)
+    return world, plane_session
+
+
+async def until_probed(world: World, plane_session: protocol.PlaneSession) -> protocol.Probe:
     begun = world.clock()
-    while world.plane.of(protocol.SwitchSource)[-1].source == low:
+    while not world.plane.of(protocol.Probe):
         assert world.clock() < begun + 20
         world.figures(plane_session, estimate_bps=900_000, video_bps=600_000)
         await world.pass_time(1.0, step_s=1.0)
+    return world.plane.of(protocol.Probe)[-1]
 
-    probes = world.plane.of(protocol.Probe)
-    assert {(probe.session, probe.track) for probe in probes} == {(plane_session, track)}
-    assert [probe.bitrate_bps for probe in probes] == [560_000, 1_050_000, 1_540_000, 1_540_000, 0]
+
+async def test_a_quiet_link_is_probed_and_goes_up_when_the_last_pulse_left_no_queue(begin: Begin) -> None:
+    world, plane_session = await low_world(begin)
+    fits = metrics.PROBES.labels("fits")._value.get()
+    first = await until_probed(world, plane_session)
+
+    answered = 0
+    while not world.plane.of(protocol.SwitchSource):
+        probe = world.plane.of(protocol.Probe)[answered]
+        assert (probe.session, probe.bitrate_bps) == (plane_session, first.bitrate_bps)
+        answer(world, probe)
+        answered += 1
+        await world.settle()
+
+    assert answered >= 2
     assert world.plane.of(protocol.SwitchSource)[-1].source == world.source_of("v0")
+    assert metrics.PROBES.labels("fits")._value.get() == fits + 1
+
+
+async def test_a_pulse_that_leaves_a_queue_changes_nothing_and_is_counted(begin: Begin) -> None:
+    world, plane_session = await low_world(begin)
+    failed = metrics.PROBES.labels("failed")._value.get()
+
+    answer(world, await until_probed(world, plane_session), queue_ms=90.0)
+    await world.settle()
+
+    assert len(world.plane.of(protocol.Probe)) == 1
+    assert world.plane.of(protocol.SwitchSource) == []
+    assert metrics.PROBES.labels("failed")._value.get() == failed + 1
+
+
+async def test_results_of_probes_nobody_waits_for_change_nothing(begin: Begin) -> None:
+    world, plane_session = await low_world(begin)
+    for session, track in ((plane_session, 0), (plane_session, 9), (protocol.PlaneSession(999), 0)):
+        probe = protocol.Probe(session=session, track=track, bitrate_bps=9_000_000, duration_ms=500)
+        answer(world, probe)
+    await world.settle()
+
+    assert world.plane.of(protocol.SwitchSource) == []
+
+
+async def test_keyframes_are_paced_on_a_link_that_takes_little_more_and_no_longer_when_it_takes_far_more(
+    begin: Begin,
+) -> None:
+    world, plane_session = await low_world(begin)
+
+    first = world.plane.of(protocol.Pace)
+    assert [(pace.session, pace.bitrate_bps >= 600_000) for pace in first] == [(plane_session, True)]
+    world.figures(plane_session, estimate_bps=900_000, video_bps=600_000)
+    await world.settle()
+    assert world.plane.of(protocol.Pace) == first, "said once"
+
+    answered = 0
+    await until_probed(world, plane_session)
+    while not world.plane.of(protocol.SwitchSource):
+        answer(world, world.plane.of(protocol.Probe)[answered])
+        answered += 1
+        await world.settle()
+    assert len(world.plane.of(protocol.Pace)) > 1
 
 
 async def test_a_viewer_whose_link_carries_nothing_keeps_the_lowest_and_is_counted(begin: Begin) -> None:
@@ -120,7 +193,7 @@ async def test_a_rendition_whose_relay_does_not_open_is_not_switched_to(begin: B
 async def test_a_switch_whose_keyframe_never_comes_is_given_up(begin: Begin) -> None:
     world = await ladder_world(begin)
     _, plane_session = await world.watching()
-    for estimate_bps, seconds in ((700_000, 4), (5_000_000, 9)):
+    for estimate_bps, seconds in ((2_000_000, 1), (700_000, 4), (5_000_000, 9)):
         for _ in range(seconds):
             world.figures(plane_session, estimate_bps=estimate_bps, video_bps=1_500_000)
             await world.pass_time(1.0, step_s=1.0)

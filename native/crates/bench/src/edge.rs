@@ -182,6 +182,7 @@ impl Edge {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
             keep_dtls: false,
+            measure_path: false,
             srtp: None,
         })));
         let path = Path { sock: Sock::MediaV4, to: address(i), local: None };

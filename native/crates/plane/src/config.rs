@@ -192,6 +192,9 @@ pub struct AddSession {
     /// Whether a viewer's DTLS association stays open as long as the session, for data channels.
     #[serde(default)]
     pub keep_dtls: bool,
+    /// Whether the path is measured as soon as the peer has answered there: see `Event::PathMeasured`.
+    #[serde(default)]
+    pub measure_path: bool,
     /// What another plane has exported of the session: there is no handshake, and nothing is sent before `ContinueSession`.
     pub srtp: Option<Box<SrtpState>>,
 }
@@ -316,6 +319,11 @@ pub enum Command {
         session: u64,
         track: u64,
         temporal: u8,
+    },
+    Pace {
+        session: u64,
+        track: u64,
+        bitrate_bps: u64,
     },
     Probe {
         session: u64,

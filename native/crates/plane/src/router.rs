@@ -80,6 +80,7 @@ impl Router {
             | Command::RestartDtls { session, .. }
             | Command::SwitchSource { session, .. }
             | Command::LimitLayers { session, .. }
+            | Command::Pace { session, .. }
             | Command::Probe { session, .. } => Ok(registry.worker_of(Object::Session(*session))),
             Command::RequestKeyframe { source } | Command::Tap { source, .. } | Command::SetClock { source, .. } => {
                 self.source(*source).map(Some)

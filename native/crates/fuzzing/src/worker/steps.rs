@@ -188,6 +188,7 @@ impl Bench {
             keyframe_interval_ms: u64::from(shape.keyframe_interval_ms) * 10,
             max_bitrate_bps: u64::from(shape.max_bitrate_bps),
             keep_dtls: shape.keep_dtls,
+            measure_path: shape.keep_dtls,
             srtp: None,
         };
         if self.command(Command::AddSession(Box::new(command.clone()))) && self.peers[peer].is_none() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rillcast_wire::stun;
 
 use super::budget::Budget;
+use super::paths::transaction;
 use super::Session;
 use crate::config::IceParameters;
 use crate::egress::{Egress, Path, Remote};
@@ -100,6 +101,33 @@ impl Session {
         if self.paths.spend(path, request.len()) {
             out.datagram(&path, owner, &request);
         }
+    }
+
+    /// Sends one more check on the selected path, `size` bytes long or as short as it can be, whose answer shows what the
+    /// path is like. Returns its transaction id; None while no path is selected.
+    pub fn mark(&self, size: usize, out: &mut Egress, owner: u32) -> Option<[u8; 12]> {
+        let path = self.path?;
+        let ice = self.paths.credentials(path)?;
+        let id = transaction(owner);
+        let username = format!("{}:{}", ice.remote_ufrag, ice.local_ufrag);
+        let mut request = Vec::with_capacity(size.max(128));
+        let key = ice.remote_pwd.as_bytes();
+        stun::write_padded_request(&mut request, &id, &username, PRIORITY, self.tie_breaker, key, size);
+        out.datagram(&path, owner, &request);
+        Some(id)
+    }
+
+    /// Whether a binding response is the peer's answer to a mark on the selected path.
+    pub fn on_mark(&mut self, now_us: u64, path: Path, datagram: &[u8]) -> bool {
+        let authentic = self.path == Some(path)
+            && self
+                .paths
+                .credentials(path)
+                .is_some_and(|ice| stun::verify_integrity(datagram, ice.remote_pwd.as_bytes()));
+        if authentic {
+            self.heard_from(now_us, path.remote());
+        }
+        authentic
     }
 
     /// A binding response. False: it answers no check of ours on this path, or is not authentic.

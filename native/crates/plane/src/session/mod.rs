@@ -24,6 +24,7 @@ use crate::config::{AddSession, HeaderExtensions, IceParameters, Kind};
 use crate::egress::{Egress, Path};
 use crate::events::CloseReason;
 use crate::prefetch::prefetch;
+use crate::worker::Lag;
 pub use association::DtlsFailure;
 use association::{Association, Open};
 use budget::Budget;
@@ -64,6 +65,8 @@ pub struct Totals {
     pub bytes_received: u64,
     pub video_bytes: u64,
     pub audio_bytes: u64,
+    /// Repairs and padding; they are in no other sum.
+    pub extra_bytes: u64,
     pub nacks: u64,
     pub repaired: u64,
     pub dropped: u64,
@@ -104,6 +107,10 @@ pub struct Session {
     nominated: Option<Path>,
     /// Whether it was told that the peer has chosen a path.
     nomination_told: bool,
+    /// Whether its path is to be measured as soon as there is one.
+    pub measures: bool,
+    /// What its path was measured to take before there was media, in bit/s; 0: it was not, or could not be.
+    pub path_bps: u64,
     pub paths: Paths,
     pub tx: Option<Sender>,
     pub rx: Option<Receiver>,
@@ -134,8 +141,10 @@ pub struct Session {
     pub lost: u64,
     pub jitter_ms: f64,
     pub rtt_us: u64,
-    /// Age of the newest packet that the receiver had when it last reported; 0: no report since the last `SessionStats`.
-    pub lag_us: u64,
+    /// What the last report has shown of the lag; nothing if there was none since the last `SessionStats`.
+    pub lag: Lag,
+    /// The least lag of late; 0 before the first.
+    pub usual_lag_us: u64,
     /// SSRC we use as the sender of feedback.
     pub feedback_ssrc: u32,
     pub budget: Budget,
@@ -168,6 +177,8 @@ impl Session {
             path: None,
             nominated: None,
             nomination_told: false,
+            measures: c.measure_path,
+            path_bps: 0,
             paths: Paths::default(),
             tx: None,
             rx: None,
@@ -192,7 +203,8 @@ impl Session {
             lost: 0,
             jitter_ms: 0.0,
             rtt_us: 0,
-            lag_us: 0,
+            lag: Lag::default(),
+            usual_lag_us: 0,
             feedback_ssrc: c.send.first().map_or_else(|| fastrand::u32(1..), |t| t.ssrc),
             budget: Budget::of_a_second(0),
             leaving_us: 0,

@@ -2,6 +2,8 @@
 //! than it was made, but not as a burst that a thin link can't take. On a link known to be full the keyframe as well: the
 //! queue would drop its end.
 
+use std::collections::VecDeque;
+
 use crate::ring::Keyframe;
 use crate::source::Source;
 
@@ -20,6 +22,80 @@ const FULL_US: u64 = 500_000;
 const OVERHEAD: u64 = 60;
 /// Shorter spans tell no rate.
 const LEAST_SPAN_US: u64 = 500_000;
+
+/// On a link that takes little more than a track, no more than this much time of what it takes leaves at once, or these bytes.
+const BURST_MS: u64 = 50;
+const LEAST_BURST: i64 = 2_500;
+/// Ticks whose packets are remembered: half a second of a keyframe that is spread.
+const HELD_BACK: usize = 100;
+const AS_IT_CAME: u64 = 0;
+
+/// A leaky bucket for one track whose link takes little more than it is sent: keyframes are spread over the time that they
+/// take there, so that they neither overflow its queue nor hold up what else is in it.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    rate_bps: u64,
+    /// Bytes that may be sent; below 0 while too many were.
+    credit: i64,
+    at_us: u64,
+    /// The last packets that left with a tick, in the order of sending: (place in the source, when). `AS_IT_CAME`: from
+    /// this place on they were sent as they came.
+    held_back: VecDeque<(u64, u64)>,
+}
+
+impl Limit {
+    /// Nothing was sent for a while.
+    pub fn new(rate_bps: u64, now_us: u64) -> Self {
+        let limit = Limit { rate_bps, credit: 0, at_us: now_us, held_back: VecDeque::new() };
+        Limit { credit: limit.burst(), ..limit }
+    }
+
+    /// A packet that was held back, with its place in the source, has left with those after it. Once per tick.
+    pub fn note(&mut self, seq: u64, now_us: u64) {
+        if self.held_back.len() == HELD_BACK {
+            self.held_back.pop_front();
+        }
+        self.held_back.push_back((seq, now_us));
+    }
+
+    /// From this place in the source on nothing is held back, until something is again.
+    pub fn note_live(&mut self, seq: u64) {
+        self.note(seq, AS_IT_CAME);
+    }
+
+    /// When a packet left that came at this time; None: it was held back, and too long ago.
+    pub fn sent_us(&self, seq: u64, came_us: u64) -> Option<u64> {
+        let (_, at) = self.held_back.iter().rev().find(|(first, _)| *first <= seq)?;
+        Some(if *at == AS_IT_CAME { came_us } else { *at })
+    }
+
+    /// Another rate from now on.
+    pub fn change(&mut self, rate_bps: u64, now_us: u64) {
+        self.refill(now_us);
+        self.rate_bps = rate_bps;
+    }
+
+    /// Adds what may be sent for the time that has passed.
+    pub fn refill(&mut self, now_us: u64) {
+        let us = now_us.saturating_sub(self.at_us).min(1_000_000);
+        self.credit = (self.credit + (self.rate_bps * us / 8_000_000) as i64).min(self.burst());
+        self.at_us = now_us;
+    }
+
+    /// Whether the next packet has to wait. Asked once per packet.
+    pub fn is_spent(&self) -> bool {
+        self.credit <= 0
+    }
+
+    /// Bytes were sent. Once per packet.
+    pub fn spend(&mut self, bytes: u64) {
+        self.credit -= bytes as i64;
+    }
+
+    fn burst(&self) -> i64 {
+        ((self.rate_bps * BURST_MS / 8_000) as i64).max(LEAST_BURST)
+    }
+}
 
 /// A leaky bucket for one track that is being caught up. Asked at every tick.
 #[derive(Clone, Copy, Debug)]

@@ -122,6 +122,11 @@ impl Paths {
         (c.check?.id == *id).then_some(c.ice.remote_pwd.as_str())
     }
 
+    /// The parameters under which checks go on this path.
+    pub fn credentials(&self, path: Path) -> Option<&IceParameters> {
+        self.get(path).map(|c| &*c.ice)
+    }
+
     /// The check on this path was answered: the address is the peer's.
     pub fn answered(&mut self, now_us: u64, path: Path) {
         if let Some(c) = self.get_mut(path) {
@@ -160,7 +165,7 @@ impl Paths {
 }
 
 /// A transaction id: the session's slot, and 64 bits that nobody but the receiver of the check can know.
-fn transaction(owner: u32) -> [u8; 12] {
+pub(super) fn transaction(owner: u32) -> [u8; 12] {
     let mut id = [0; 12];
     id[..4].copy_from_slice(&owner.to_be_bytes());
     rillcast_crypto::random::fill(&mut id[4..]);

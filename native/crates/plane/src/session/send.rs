@@ -7,7 +7,7 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
-use super::pacer::{Pacer, Plan};
+use super::pacer::{Limit, Pacer, Plan};
 use super::repair_log::RepairLog;
 use super::rtp_munger::{RtpMunger, Squeeze};
 use crate::config::{self, HeaderExtensions, Kind};
@@ -17,6 +17,7 @@ use crate::ring::Keyframe;
 use crate::source::Source;
 use crate::srtp_state::ShownPacket;
 use crate::thinning::Thinning;
+use crate::worker::Reported;
 
 /// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
 pub(super) const ROOM_FOR_SEND_TIME: usize = 1430;
@@ -30,6 +31,11 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// The time in microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
     /// Makes what the packets of one burst share. Call it once per burst. `ntp`: the time of the wall clock, so that a
     /// receiver which comes from another plane sees no jump as long as the clocks of the two agree.
     pub fn new(now_us: u64, ntp: u64) -> Self {
@@ -87,6 +93,10 @@ pub struct SendTrack {
     pub(super) held: bool,
     /// Catching up no faster than this.
     pub pace: Option<Pacer>,
+    /// Never sending faster than this.
+    pub limit: Option<Box<Limit>>,
+    /// Packets of the source before this one were held back by the limit.
+    pub limited_before: u64,
     pub previous: Option<RtpMunger>,
     /// Highest sequence number used plus one, 64 bit; its upper part is the ROC.
     pub(super) next: u64,
@@ -102,6 +112,8 @@ pub struct SendTrack {
     /// Middle bits of the last sender reports' NTP time, and when they left.
     reports: [(u32, u64); 4],
     pub reported: usize,
+    /// The newest packet of the last receiver report, unless it was not sent as it came.
+    pub reported_packet: Option<Reported>,
     /// Highest sequence number and lost packets of the last receiver report.
     pub heard: Option<(u32, i32)>,
     /// Made at the first repair.
@@ -128,6 +140,8 @@ impl SendTrack {
             seats: [None; 2],
             held: false,
             pace: None,
+            limit: None,
+            limited_before: 0,
             previous: None,
             next: fastrand::u64(1..0x7000),
             sent: 0,
@@ -139,6 +153,7 @@ impl SendTrack {
             octets: 0,
             reports: [(0, 0); 4],
             reported: 0,
+            reported_packet: None,
             heard: None,
             repairs: None,
             frame_number: None,

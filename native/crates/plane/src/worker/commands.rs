@@ -4,7 +4,7 @@ use rillcast_crypto::srtp::{Keys, Receiver, Sender};
 
 use super::failure::Failure;
 use super::relays::RelayEnd;
-use super::{Probe, Worker};
+use super::Worker;
 use crate::config::{relay_key, AddRelay, AddRelaySource, AddSession, Command, Kind, RecvTrack, SourceSpec};
 use crate::egress::{Egress, Path, Sock};
 use crate::events::{CloseReason, Event};
@@ -17,9 +17,6 @@ use crate::source::{Feed, ParameterSets, Source};
 use crate::srtp_state::{from_base64, SrtpState};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtcp;
-
-const MAX_PROBE_BPS: u64 = 20_000_000;
-const MAX_PROBE_MS: u64 = 5_000;
 
 impl Worker {
     /// One piece of mail. False: stop.
@@ -106,8 +103,11 @@ impl Worker {
             Command::LimitLayers { session, track, temporal } => {
                 ("limit_layers", session, self.limit_layers(session, track, temporal))
             }
+            Command::Pace { session, track, bitrate_bps } => {
+                ("pace", session, self.pace(now_us, session, track, bitrate_bps))
+            }
             Command::Probe { session, track, bitrate_bps, duration_ms } => {
-                ("probe", session, self.start_probe(now_us, session, track, bitrate_bps, duration_ms))
+                ("probe", session, self.start_probe(session, track, bitrate_bps, duration_ms))
             }
             Command::RequestKeyframe { source } => {
                 ("request_keyframe", source, self.with_source(source, |s| s.keyframe_wanted = true))
@@ -210,6 +210,8 @@ impl Worker {
     /// Ends a session without a word to the peer.
     fn drop_session(&mut self, slot: usize, reason: CloseReason, keep_sources: bool, out: &mut Egress) {
         self.leave_sources(slot);
+        self.measuring.remove(&slot);
+        self.probes.remove(&slot);
         let Some(session) = self.sessions.remove(slot) else { return };
         out.flush();
         let ended = reason == CloseReason::Removed && !keep_sources;
@@ -238,31 +240,6 @@ impl Worker {
         }
         s.send_rtcp(packet, out, slot as u32);
         s.shut(out, slot as u32);
-    }
-
-    fn start_probe(
-        &mut self,
-        now_us: u64,
-        id: u64,
-        track: u64,
-        rate_bps: u64,
-        duration_ms: u64,
-    ) -> Result<(), Failure> {
-        let (slot, track) = self.track(id, track)?;
-        let session = &self.sessions[slot];
-        if session.send[track].config.rtx_ssrc == 0 {
-            return Err(Failure::ProbeWithoutRtx(id));
-        }
-        let probe = Probe {
-            track,
-            rate_bps: rate_bps.min(MAX_PROBE_BPS),
-            until_us: now_us + duration_ms.min(MAX_PROBE_MS) * 1000,
-            paid_us: now_us,
-            told_us: now_us,
-            next_seq: 0,
-        };
-        self.probes.insert(slot, probe);
-        Ok(())
     }
 
     // ------------------------------------------------------------------ sources

@@ -20,7 +20,6 @@ pub enum Failure {
     },
     UnknownSource(u64),
     NotHere(u64),
-    ProbeWithoutRtx(u64),
     Impossible(Impossible),
     Unfit {
         session: u64,
@@ -48,7 +47,6 @@ impl fmt::Display for Failure {
             Failure::NoTrack { session, track } => write!(f, "session {session}: no track {track}"),
             Failure::UnknownSource(id) => write!(f, "source {id}: unknown"),
             Failure::NotHere(id) => write!(f, "source {id}: not on this worker"),
-            Failure::ProbeWithoutRtx(id) => write!(f, "session {id}: probing needs RTX"),
             Failure::Impossible(i) => i.fmt(f),
             Failure::Unfit { session, why } => write!(f, "session {session}: {why}"),
             Failure::Crypto(problem) => f.write_str(problem),

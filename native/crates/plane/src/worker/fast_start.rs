@@ -17,6 +17,8 @@ pub(super) const AUDIO_START: u64 = 25;
 /// A switch under a running picture uses a cached keyframe no older than this: catching up with more is a burst that the
 /// thin links most switches are made for can't take. An older one is replaced by asking for a new one.
 const FRESH_US: u64 = 150_000;
+/// A track that its limit holds back by more than this goes on with the next keyframe.
+const MOST_HELD_BACK_US: u64 = 700_000;
 /// Catching up with more than this takes long: a new keyframe ends it earlier.
 const LONG_US: u64 = 2_000_000;
 /// Rather than catch up with more than this, a viewer waits for a new keyframe.
@@ -67,7 +69,8 @@ impl Worker {
             if t.is_ahead_of(now_us, source, at) {
                 return;
             }
-            t.begin(now_us, source, at, session.remb_bps);
+            let known_bps = known_bps(session.remb_bps, session.path_bps, t);
+            t.begin(now_us, source, at, known_bps);
             source.keyframe_wanted |= t.pace.is_some() && now_us >= at.arrival_us + LONG_US;
         }
         if let Some(old) = old.filter(|o| *o != id) {
@@ -108,7 +111,7 @@ impl Worker {
     /// Sends the next cached packets to one track, and notes it if more remain.
     fn catch_up(&mut self, now_us: u64, slot: usize, track: usize, out: &mut Egress) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let Session { send, tx, path, extensions, totals, remb_bps, .. } = session;
+        let Session { send, tx, path, extensions, totals, remb_bps, path_bps, .. } = session;
         let t = &mut send[track];
         let (Progress::Catching { mut next }, Some(source)) =
             (t.progress, t.source.and_then(|id| self.sources.get(id)))
@@ -116,12 +119,18 @@ impl Worker {
             return;
         };
         let (Some(tx), Some(path)) = (tx, path) else { return };
-        if let Some(pace) = &mut t.pace {
-            if let Some(newer) = source.ring.keyframe().filter(|k| k.first_seq > next) {
-                t.begin(now_us, source, newer, *remb_bps);
-                next = newer.first_seq;
-            } else if !pace.ready(now_us, source.steady_bps(now_us)) {
-                return self.starts.add_track(slot, track, t);
+        let behind = source.ring.since(next).next().is_some_and(|p| now_us >= p.arrival_us + MOST_HELD_BACK_US);
+        let newer = source.ring.keyframe().filter(|k| k.first_seq > next && (t.pace.is_some() || behind));
+        if let Some(newer) = newer.filter(|_| t.pace.is_some() || t.limit.is_some()) {
+            t.begin(now_us, source, newer, known_bps(*remb_bps, *path_bps, t));
+            next = newer.first_seq;
+        } else if t.pace.as_mut().is_some_and(|pace| !pace.ready(now_us, source.steady_bps(now_us))) {
+            return self.starts.add_track(slot, track, t);
+        }
+        if let Some(limit) = &mut t.limit {
+            limit.refill(now_us);
+            if !limit.is_spent() {
+                limit.note(next, now_us);
             }
         }
         if next < source.ring.oldest() {
@@ -134,7 +143,7 @@ impl Worker {
         let moment = Moment::new(now_us, self.shared.wall_ntp(now_us));
         let mut last = next;
         for p in source.ring.since(next).take(CATCH_UP) {
-            if t.pace.is_some_and(|pace| pace.is_spent()) {
+            if t.pace.is_some_and(|pace| pace.is_spent()) || t.limit.as_ref().is_some_and(|limit| limit.is_spent()) {
                 break;
             }
             last = p.seq + 1;
@@ -145,10 +154,17 @@ impl Worker {
             if let Some(pace) = &mut t.pace {
                 pace.spend(out.bytes - before);
             }
+            if let Some(limit) = &mut t.limit {
+                limit.spend(out.bytes - before);
+                t.limited_before = p.seq + 1;
+            }
         }
         let done = source.ring.highest().is_none_or(|h| last > h) && t.pace.is_none_or(|p| p.is_over(now_us));
         t.progress = if done { Progress::Live } else { Progress::Catching { next: last } };
         t.pace = t.pace.filter(|_| !done);
+        if let Some(limit) = t.limit.as_mut().filter(|_| done) {
+            limit.note_live(last);
+        }
         if !done {
             self.starts.add_track(slot, track, t);
         }
@@ -246,6 +262,16 @@ impl Worker {
             s.media = true;
             self.shared.events.push(Event::SessionMedia { session: s.id });
         }
+    }
+}
+
+/// What a viewer's link is known to take, for a track that begins; 0: nothing is known. Before there is an estimate it is
+/// most of what the path was measured to take, but not of a track that is held because its link got slower since.
+fn known_bps(remb_bps: u64, path_bps: u64, t: &SendTrack) -> u64 {
+    if remb_bps == 0 && !t.is_held() {
+        path_bps / 5 * 4
+    } else {
+        remb_bps
     }
 }
 

@@ -172,13 +172,17 @@ impl Burst<'_> {
         if t.changes_layers {
             t.change_layers(self.packets);
         }
+        if let Some(l) = &mut t.limit {
+            l.refill(self.moment.now_us());
+        }
         let pads_allowed = t.may_pad();
         let mut sent = 0;
         for (i, p) in self.packets.iter().enumerate() {
             if p.seq >= limit {
                 continue;
             }
-            if sent == MAX_SEGMENTS && t.progress == Progress::Live && t.config.kind == Kind::Video {
+            let waits = sent == MAX_SEGMENTS || t.limit.as_ref().is_some_and(|l| l.is_spent());
+            if waits && t.progress == Progress::Live && t.config.kind == Kind::Video {
                 t.progress = Progress::Catching { next: p.seq };
                 self.starts.add_track(slot, track, t);
                 break;
@@ -188,6 +192,9 @@ impl Burst<'_> {
             let before = out.bytes;
             if out.packet(path, slot as u32, |b| t.write(p, pad, &self.moment, extensions, tx, b)) {
                 totals.count(t.config.kind, out.bytes - before);
+            }
+            if let Some(l) = &mut t.limit {
+                l.spend(out.bytes - before);
             }
         }
         if let Some(piggyback) = &mut self.piggyback {

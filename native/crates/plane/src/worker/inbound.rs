@@ -74,7 +74,10 @@ impl Worker {
         let slot = owner_of(&answer.transaction_id);
         let session = self.sessions.get_mut(slot);
         if !session.is_some_and(|s| s.on_answer(now_us, path, data, &answer.transaction_id)) {
-            return self.counters.add("stun_unexpected");
+            if !self.mark_answered(now_us, slot, path, data, &answer.transaction_id) {
+                self.counters.add("stun_unexpected");
+            }
+            return;
         }
         self.sessions.bind(now_us, path.remote(), slot);
         self.tell_nomination(now_us, slot, out);
@@ -85,6 +88,7 @@ impl Worker {
         for datagram in held {
             self.session_dtls(now_us, slot, &datagram, out);
         }
+        self.measure(now_us, slot, out);
     }
 
     pub(super) fn dtls(&mut self, now_us: u64, path: Path, data: &[u8], out: &mut Egress) {
@@ -230,40 +234,55 @@ impl Worker {
         session.heard_from(now_us, path.remote());
         session.feedback_us = now_us;
         self.resume(now_us, slot, path.remote(), out);
+        let mut news = false;
         for packet in rtcp::packets(&data[..len]) {
             match packet {
-                Ok(p) if self.sessions[slot].budget.take_report(&p) => self.session_report(now_us, slot, &p, out),
-                Ok(_) => return self.counters.add("rtcp_over_budget"),
-                Err(_) => return self.counters.add("rtcp_malformed"),
+                Ok(p) if self.sessions[slot].budget.take_report(&p) => {
+                    news |= self.session_report(now_us, slot, &p, out);
+                }
+                Ok(_) => {
+                    self.counters.add("rtcp_over_budget");
+                    break;
+                }
+                Err(_) => {
+                    self.counters.add("rtcp_malformed");
+                    break;
+                }
             }
+        }
+        // Of a whole datagram: what it says of the lag and what it says of the estimate belong together.
+        if news && now_us >= self.sessions[slot].reported_us + STATS_AGAIN_US {
+            self.session_stats(now_us, slot);
         }
     }
 
-    fn session_report(&mut self, now_us: u64, slot: usize, packet: &rtcp::Packet<'_>, out: &mut Egress) {
+    /// Takes in one packet of a report. Returns whether it has news that can't wait for the second to end.
+    fn session_report(&mut self, now_us: u64, slot: usize, packet: &rtcp::Packet<'_>, out: &mut Egress) -> bool {
         let session = &mut self.sessions[slot];
         match packet {
             rtcp::Packet::Sr { ssrc, ntp, rtp_ts, reports, .. } => {
                 for r in reports.clone() {
                     reception(session, now_us, &r);
                 }
-                let Some(route) = session.routes.get(*ssrc) else { return };
-                let id = session.recv[route.track].config.encodings[route.encoding].source;
-                self.source_clock(now_us, id, *ntp, *rtp_ts);
-                self.judge_clocks(now_us, slot);
+                if let Some(route) = session.routes.get(*ssrc) {
+                    let id = session.recv[route.track].config.encodings[route.encoding].source;
+                    self.source_clock(now_us, id, *ntp, *rtp_ts);
+                    self.judge_clocks(now_us, slot);
+                }
             }
             rtcp::Packet::Rr { reports, .. } => {
                 for r in reports.clone() {
                     reception(session, now_us, &r);
                 }
-                let lag = reports.clone().filter_map(|r| self.lag_us(now_us, slot, &r)).min();
-                self.sessions[slot].lag_us = lag.unwrap_or_default();
+                let mut far_behind = false;
+                for r in reports.clone() {
+                    far_behind |= self.take_lag(now_us, slot, &r);
+                }
+                return far_behind;
             }
             rtcp::Packet::Remb { bitrate_bps, .. } => {
                 session.remb_bps = *bitrate_bps;
-                // A fall is news that can't wait for the second to end.
-                if bitrate_bps * 100 < session.told_remb_bps * 95 && now_us >= session.reported_us + STATS_AGAIN_US {
-                    self.session_stats(now_us, slot);
-                }
+                return bitrate_bps * 100 < session.told_remb_bps * 95;
             }
             rtcp::Packet::Nack { media, seqs, .. } => {
                 for seq in seqs.clone() {
@@ -278,6 +297,7 @@ impl Worker {
             }
             _ => {}
         }
+        false
     }
 
     fn keyframe_for(&mut self, slot: usize, media: u32) {
@@ -313,6 +333,7 @@ impl Worker {
         let ids = &session.extensions;
         if out.packet(path, slot as u32, |b| track.write_repair(&packet, &munger, &moment, ids, tx, b)) {
             session.totals.repaired += 1;
+            session.totals.extra_bytes += packet.payload.len() as u64;
         }
     }
 

@@ -13,6 +13,7 @@ mod forwarder;
 mod handover;
 mod inbound;
 mod lag;
+mod path_measuring;
 mod relayed;
 mod relays;
 mod remotes;
@@ -36,6 +37,9 @@ use crate::events::EventQueue;
 use crate::mailbox::Mailbox;
 use crate::registry::Registry;
 use crate::tcp::Connections;
+use bandwidth_probe::Probe;
+pub use lag::{Lag, Reported};
+use path_measuring::Measuring;
 use relays::Relays;
 use sessions::Sessions;
 use sources::Sources;
@@ -92,6 +96,8 @@ pub struct Worker {
     starts: StartQueue,
     /// The probes under way, by session slot.
     probes: HashMap<usize, Probe>,
+    /// The paths that are being measured, by session slot.
+    measuring: HashMap<usize, Measuring>,
     pub counters: Counters,
     /// DTLS associations given up since the last second began.
     shed: usize,
@@ -104,18 +110,6 @@ pub struct Worker {
     /// Share of the last second spent working; set by the driver.
     pub busy: f64,
     pub loop_lag_us: u64,
-}
-
-/// A viewer being sent more than its media, to see whether more would fit.
-struct Probe {
-    track: usize,
-    rate_bps: u64,
-    until_us: u64,
-    /// Bytes up to this time have been sent.
-    paid_us: u64,
-    told_us: u64,
-    /// Next packet of the source to repeat.
-    next_seq: u64,
 }
 
 impl Worker {
@@ -132,6 +126,7 @@ impl Worker {
             piggybacked: vec![],
             starts: StartQueue::default(),
             probes: HashMap::new(),
+            measuring: HashMap::new(),
             counters: Counters::default(),
             shed: 0,
             packets_in: 0,
@@ -182,6 +177,7 @@ impl Worker {
             ("half open", self.sessions.half_open()),
             ("starts", self.starts.len()),
             ("probes", self.probes.len()),
+            ("paths being measured", self.measuring.len()),
         ]
         .into_iter()
         .filter_map(|(name, n)| (n > 0).then_some(name))

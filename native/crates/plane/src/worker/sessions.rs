@@ -268,6 +268,7 @@ mod tests {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 0,
             keep_dtls: false,
+            measure_path: false,
             srtp: None,
         };
         Session::new(0, context, &c).unwrap()

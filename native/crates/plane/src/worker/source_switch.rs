@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::Worker;
 use crate::egress::Egress;
 use crate::registry::Object;
+use crate::session::pacer::Limit;
 use crate::session::send::Progress;
 
 impl Worker {
@@ -80,6 +81,17 @@ impl Worker {
         let slot = self.sessions.slot_of(id).ok_or(Failure::UnknownSession(id))?;
         let found = self.sessions[slot].send.iter().position(|t| t.config.track == track);
         Ok((slot, found.ok_or(Failure::NoTrack { session: id, track })?))
+    }
+
+    /// Never faster than this; 0 = as fast as it comes.
+    pub(super) fn pace(&mut self, now_us: u64, id: u64, track: u64, rate_bps: u64) -> Result<(), Failure> {
+        let (slot, i) = self.track(id, track)?;
+        let limit = &mut self.sessions[slot].send[i].limit;
+        match limit {
+            Some(l) if rate_bps > 0 => l.change(rate_bps, now_us),
+            _ => *limit = (rate_bps > 0).then(|| Box::new(Limit::new(rate_bps, now_us))),
+        }
+        Ok(())
     }
 
     /// At most this many temporal layers of the present source.

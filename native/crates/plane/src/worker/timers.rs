@@ -2,6 +2,7 @@
 
 use rillcast_wire::rtcp;
 
+use super::lag::Lag;
 use super::{Worker, TICK_US};
 use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
@@ -31,6 +32,7 @@ impl Worker {
     pub fn tick(&mut self, now_us: u64, out: &mut Egress) {
         self.catch_up_all(now_us, out);
         self.probe_all(now_us, out);
+        self.measure_all(now_us, out);
         self.handshakes(now_us, out);
         self.sources_tick(now_us, out);
         self.relays_tick(now_us, out);
@@ -293,7 +295,9 @@ impl Worker {
             estimate_bps: s.estimator.as_mut().map_or(s.remb_bps, |e| e.estimate_bps(now_us)),
             fraction_lost: (s.lost as f64 / s.expected.max(1) as f64).min(1.0),
             rtt_ms: s.rtt_us as f64 / 1000.0,
-            lag_ms: std::mem::take(&mut s.lag_us) as f64 / 1000.0,
+            lag_ms: s.lag.us as f64 / 1000.0,
+            delivered_bps: s.lag.delivered_bps,
+            backlogged: s.lag.backlogged,
             jitter_ms: s.jitter_ms,
             nacks: s.totals.nacks,
             repaired: s.totals.repaired,
@@ -301,7 +305,7 @@ impl Worker {
             video_bps: rate(video),
             audio_bps: rate(audio),
         };
-        (s.expected, s.lost, s.told_remb_bps) = (0, 0, s.remb_bps);
+        (s.expected, s.lost, s.told_remb_bps, s.lag) = (0, 0, s.remb_bps, Lag::default());
         self.shared.events.push(Event::SessionStats(stats));
     }
 

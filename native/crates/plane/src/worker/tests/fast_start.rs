@@ -1,7 +1,7 @@
 //! Joins and switches on thin links: what is sent when, against a link with a rate and a queue.
 
 use super::rig::{Bench, Peer, DELTA, KEYFRAME};
-use crate::config::{Command, Kind, SourceSpec};
+use crate::config::{Command, Kind, SendTrack, SourceSpec};
 use crate::events::Event;
 use crate::worker::TICK_US;
 
@@ -209,4 +209,139 @@ fn a_wish_for_another_source_outlasts_a_newer_keyframe_of_the_present_one() {
     s.b.command(Command::RemoveSession { session: 2, keep_sources: false, silent: false });
     s.b.push(200, 2, 3_000, DELTA);
     s.pass(100_000);
+}
+
+/// What is sent in 0.9 s to a viewer who begins 1 s after a keyframe, at most this fast, on a path that was measured to take
+/// so much.
+fn first_bytes(path_bps: u64, pace_bps: u64) -> usize {
+    let mut s = Stage::new();
+    s.pass(3_000_000);
+    let track = SendTrack { source: None, ..s.b.send_track(2, 100) };
+    let mut viewer = s.b.join(2, 1002, vec![], vec![track]);
+    let slot = s.b.worker.sessions.slot_of(2).unwrap();
+    s.b.worker.sessions[slot].path_bps = path_bps;
+    s.b.command(Command::Pace { session: 2, track: 0, bitrate_bps: pace_bps });
+    s.b.command(Command::SwitchSource { session: 2, track: 0, source: Some(100), hold: false });
+    let mut bytes = 0;
+    for _ in 0..180 {
+        s.pass(TICK_US);
+        bytes += viewer.received(&mut s.b).0.iter().map(|(h, p)| h.header_len + p.len() + 16).sum::<usize>();
+    }
+    bytes
+}
+
+#[test]
+fn who_begins_with_an_old_keyframe_catches_up_no_faster_than_the_measured_path_and_the_pace_allow() {
+    let unknown = first_bytes(0, 0);
+    assert!(unknown > 320_000, "{unknown} bytes");
+    let measured = first_bytes(2_600_000, 0);
+    assert!((250_000..290_000).contains(&measured), "{measured} bytes: the keyframe at once, and 2.08 Mbit/s");
+    let paced = first_bytes(2_600_000, 1_700_000);
+    assert!((180_000..210_000).contains(&paced), "{paced} bytes: 1.7 Mbit/s, the keyframe included");
+}
+
+/// Bytes sent to a viewer in each tick from a keyframe on, at this pace.
+fn paced(rate_bps: u64, ticks: usize) -> Vec<usize> {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_490_000);
+    viewer.received(&mut s.b);
+    s.b.command(Command::Pace { session: 2, track: 0, bitrate_bps: rate_bps });
+    let mut bytes = vec![];
+    for _ in 0..ticks {
+        s.pass(TICK_US);
+        bytes.push(viewer.received(&mut s.b).0.iter().map(|(h, p)| h.header_len + p.len() + 16).sum());
+    }
+    bytes
+}
+
+#[test]
+fn a_keyframe_is_spread_over_the_time_that_it_takes_on_a_link_that_takes_little_more() {
+    let bytes = paced(2_000_000, 200);
+    let first = bytes.iter().position(|b| *b > 3_000).expect("the keyframe begins");
+    for (i, window) in bytes[first..].windows(20).enumerate() {
+        let sent: usize = window.iter().sum();
+        assert!(sent <= 25_000 + 12_500 + 1_300, "{sent} bytes in the 100 ms from {} ms on", (first + i) * 5);
+    }
+    let all: usize = bytes.iter().sum();
+    assert!((150_000..260_000).contains(&all), "{all} bytes in a second: nothing is left out");
+}
+
+#[test]
+fn without_a_pace_a_keyframe_leaves_at_once() {
+    let bytes = paced(0, 200);
+    assert!(bytes.windows(4).any(|w| w.iter().sum::<usize>() > KEYFRAME_BYTES));
+}
+
+#[test]
+fn a_track_that_falls_behind_its_pace_goes_on_with_the_next_keyframe_and_without_a_hole() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_000_000);
+    let mut seqs: Vec<u16> = viewer.received(&mut s.b).0.iter().map(|(h, _)| h.seq).collect();
+    s.b.command(Command::Pace { session: 2, track: 0, bitrate_bps: 400_000 });
+    let (mut bytes, mut keyframes) = (0, 0);
+    for _ in 0..2_000 {
+        s.pass(TICK_US);
+        let media = viewer.received(&mut s.b).0;
+        bytes += media.iter().map(|(h, p)| h.header_len + p.len() + 16).sum::<usize>();
+        keyframes += media.iter().filter(|(_, p)| p.starts_with(KEYFRAME)).count();
+        seqs.extend(media.iter().map(|(h, _)| h.seq));
+    }
+    assert!((450_000..520_000).contains(&bytes), "{bytes} bytes in ten seconds at 400 kbit/s");
+    assert!(keyframes >= 4, "{keyframes}");
+    assert!(seqs.windows(2).all(|w| w[1] == w[0].wrapping_add(1)));
+}
+
+#[test]
+fn the_lag_of_what_was_sent_as_it_came_between_two_keyframes_that_were_held_back_counts_from_its_arrival() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.b.command(Command::Pace { session: 2, track: 0, bitrate_bps: 2_500_000 });
+    s.pass(3_480_000);
+    let between = viewer.received(&mut s.b).0.last().unwrap().0.seq;
+    s.pass(60_000);
+    assert!(viewer.received(&mut s.b).0.iter().any(|(_, p)| p.starts_with(KEYFRAME)), "the second keyframe has begun");
+    let told = s.b.events.len();
+    let mut packet = vec![];
+    let block = rillcast_wire::rtcp::Report { ssrc: 1002, highest_seq: u32::from(between), ..Default::default() };
+    rillcast_wire::rtcp::write_rr(&mut packet, 9, &[block]);
+    viewer.send_rtcp(&mut s.b, packet);
+    s.pass(1_100_000);
+    let lags = s.b.events[told..].iter().filter_map(|e| match e {
+        Event::SessionStats(s) if s.session == 2 && s.lag_ms > 0.0 => Some(s.lag_ms),
+        _ => None,
+    });
+    let lags: Vec<f64> = lags.collect();
+    assert!(lags.len() == 1 && lags[0] < 150.0, "{lags:?}");
+}
+
+#[test]
+fn the_lag_of_what_was_held_back_counts_from_its_sending() {
+    let mut s = Stage::new();
+    s.pass(500_000);
+    let mut viewer = s.b.viewer(2, 1002, 100);
+    s.pass(1_490_000);
+    viewer.received(&mut s.b);
+    s.b.command(Command::Pace { session: 2, track: 0, bitrate_bps: 1_000_000 });
+    s.pass(200_000);
+    let last = viewer.received(&mut s.b).0.last().unwrap().0.seq;
+    let told = s.b.events.len();
+    s.pass(40_000);
+    let mut packet = vec![];
+    let block = rillcast_wire::rtcp::Report { ssrc: 1002, highest_seq: u32::from(last), ..Default::default() };
+    rillcast_wire::rtcp::write_rr(&mut packet, 9, &[block]);
+    viewer.send_rtcp(&mut s.b, packet);
+    s.pass(1_100_000);
+    let lags: Vec<f64> = s.b.events[told..]
+        .iter()
+        .filter_map(|e| match e {
+            Event::SessionStats(s) if s.session == 2 && s.lag_ms > 0.0 => Some(s.lag_ms),
+            _ => None,
+        })
+        .collect();
+    assert!(lags.len() == 1 && (39.0..56.0).contains(&lags[0]), "{lags:?}");
 }

@@ -211,33 +211,6 @@ fn a_viewer_that_neither_reports_nor_answers_gets_nothing_until_it_reports_again
 }
 
 #[test]
-fn a_probe_sends_rtx_at_the_asked_rate_and_ends() {
-    let mut b = Bench::new();
-    let mut p = b.publisher(1, 1001);
-    let mut v = b.viewer(2, 1002, 100);
-    let mut keyframe = KEYFRAME.to_vec();
-    keyframe.resize(1000, 0);
-    p.send_rtp(&mut b, 96, 5, 1, 0, &keyframe);
-    v.received(&mut b);
-    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 200 });
-    b.pass(190_000);
-    let told_before = told(&b, 2).len();
-    b.pass(20_000);
-    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 600 });
-    v.received(&mut b);
-    b.pass(1_000_000);
-    assert!(told(&b, 2).len() >= told_before + 3, "figures come often while it goes on");
-    v.received(&mut b);
-    b.command(Command::Probe { session: 2, track: 0, bitrate_bps: 1_000_000, duration_ms: 200 });
-    b.pass(1_000_000);
-    let (media, _) = v.received(&mut b);
-    let bytes: usize = media.iter().filter(|(h, _)| h.ssrc == 2002).map(|(h, p)| h.header_len + p.len() + 16).sum();
-    assert!((23_000..28_000).contains(&bytes), "200 ms of 1 Mbit/s are 25 000 bytes, not {bytes}");
-    b.command(Command::Probe { session: 2, track: 7, bitrate_bps: 1, duration_ms: 1 });
-    assert!(b.events.iter().any(|e| matches!(e, Event::Error { command: "probe", .. })));
-}
-
-#[test]
 fn reports_tell_how_old_the_newest_packet_is_that_the_viewer_has() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
@@ -256,6 +229,82 @@ fn reports_tell_how_old_the_newest_packet_is_that_the_viewer_has() {
     b.pass(1_000_000);
     let lags: Vec<f64> = told(&b, 2).iter().map(|s| s.lag_ms).filter(|l| *l > 0.0).collect();
     assert_eq!(lags, [820.0]);
+}
+
+/// The figures after two reports, 200 ms apart: the newest packet is `behind` packets old at each, 30 come in a second.
+fn delivered(behind: [usize; 2], lost: i32) -> crate::events::SessionStats {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    let mut seqs = vec![];
+    let mut payload = KEYFRAME.to_vec();
+    payload.resize(964, 0);
+    for i in 0..60 {
+        p.send_rtp(&mut b, 96, 5, i, u32::from(i) * 3000, &payload);
+        seqs.extend(v.received(&mut b).0.iter().map(|(h, _)| h.seq));
+        let told = match i {
+            30 => Some((1, 0)),
+            52 => Some((behind[0], 0)),
+            58 => Some((behind[1], lost)),
+            _ => None,
+        };
+        if let Some((behind, cumulative_lost)) = told {
+            let highest_seq = u32::from(seqs[seqs.len() - 1 - behind]);
+            let mut packet = vec![];
+            let block = rtcp::Report { ssrc: 1002, highest_seq, cumulative_lost, ..Default::default() };
+            rtcp::write_rr(&mut packet, 9, &[block]);
+            v.send_rtcp(&mut b, packet);
+        }
+        b.pass(35_000);
+    }
+    b.pass(1_000_000);
+    told(&b, 2).iter().rev().find(|s| s.lag_ms > 0.0).cloned().unwrap()
+}
+
+#[test]
+fn two_reports_tell_how_fast_the_viewer_gets_what_it_is_sent() {
+    let bps = |packets: u64| packets * 1_000 * 8 * 1_000 / (6 * 35);
+    for (behind, lost, packets, backlogged) in
+        [([1, 1], 0, 6, false), ([4, 4], 0, 6, true), ([4, 7], 0, 3, true), ([1, 4], 0, 3, false), ([4, 7], 1, 2, true)]
+    {
+        let figures = delivered(behind, lost);
+        assert_eq!((figures.delivered_bps, figures.backlogged), (bps(packets), backlogged), "{behind:?}, {lost} lost");
+    }
+}
+
+#[test]
+fn who_is_far_behind_is_told_of_at_once() {
+    let figures = delivered([4, 7], 0);
+    assert!((240.0..250.0).contains(&figures.lag_ms), "{}", figures.lag_ms);
+}
+
+#[test]
+fn a_report_that_shows_a_lag_and_a_fall_is_told_once_with_both() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    let mut seqs = vec![];
+    for i in 0..60 {
+        p.send_rtp(&mut b, 96, 5, i, u32::from(i) * 3000, KEYFRAME);
+        seqs.extend(v.received(&mut b).0.iter().map(|(h, _)| h.seq));
+        if i == 20 || i == 55 {
+            let (behind, bitrate) = if i == 20 { (1, 2_000_000) } else { (8, 700_000) };
+            let mut packet = vec![];
+            let highest_seq = u32::from(seqs[seqs.len() - 1 - behind]);
+            rtcp::write_rr(&mut packet, 9, &[rtcp::Report { ssrc: 1002, highest_seq, ..Default::default() }]);
+            rtcp::write_remb(&mut packet, 9, bitrate, &[1002]);
+            let before = told(&b, 2).len();
+            v.send_rtcp(&mut b, packet);
+            b.settle();
+            if i == 55 {
+                let figures = &told(&b, 2)[before..];
+                assert_eq!(figures.len(), 1);
+                assert!((699_000..701_000).contains(&figures[0].estimate_bps), "{figures:?}");
+                assert!((270.0..330.0).contains(&figures[0].lag_ms), "{figures:?}");
+            }
+        }
+        b.pass(35_000);
+    }
 }
 
 #[test]

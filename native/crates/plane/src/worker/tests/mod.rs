@@ -22,6 +22,7 @@ mod parameter_sets;
 mod parameter_sets_odd;
 mod paths;
 mod peer;
+mod probing;
 mod relays;
 mod rig;
 mod tcp;

@@ -297,8 +297,14 @@ impl Bench {
             keyframe_interval_ms: 0,
             max_bitrate_bps: 5_000_000,
             keep_dtls: false,
+            measure_path: false,
             srtp: None,
         }
+    }
+
+    /// The session with which `viewer` adds a viewer.
+    pub fn viewers_session(&self, session: u64, source: u64) -> AddSession {
+        self.session(session, vec![], vec![self.send_track(session, source)], self.context.fingerprint())
     }
 
     pub fn join(&mut self, session: u64, port: u16, recv: Vec<RecvTrack>, send: Vec<SendTrack>) -> Peer {
