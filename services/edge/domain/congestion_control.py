@@ -119,6 +119,8 @@ class CongestionDetector:
         self._at: float | None = None
         self._estimate_bps = 0
         self._fell_at = self._series_at = self._last_fall_at = -math.inf
+        self._falls_alone = 0
+        """Falls in a row with which no report came, so that there is no telling whether there is a queue."""
         self._told_at = -math.inf
         """When the estimate fell last from where it told something."""
         self._queue_since: float | None = None
@@ -155,6 +157,9 @@ class CongestionDetector:
         if self.fell:
             self._series_at = now if now - self._last_fall_at > SERIES_S else self._series_at
             self._last_fall_at = now
+            self._falls_alone += 1
+        if link.lag_ms > 0:
+            self._falls_alone = 0
         short = self._short(link, before_bps, needs_bps, now)
         if short is not None or not self._settings.stats_based_abr_enabled:
             return short
@@ -193,9 +198,11 @@ class CongestionDetector:
         video_bps = self.sent_bps - link.other_bps
         if self.fell and before_bps >= video_bps * TELLING:
             self._told_at = now
-        tells = before_bps == 0 or (self.fell and now - self._told_at <= SERIES_S)
+        fell = self.fell or (self.lags and now - self._last_fall_at <= FALLS_S)
+        tells = before_bps == 0 or (fell and now - self._told_at <= SERIES_S)
         arrives_less = tells and link.estimate_bps < video_bps * FAR_LESS
         says_nothing = not self._shortest_lag_ms or not self._settings.stats_based_abr_enabled
+        says_nothing = says_nothing or self._falls_alone > 1
         waits = self.lags or link.fraction_lost > 0 or says_nothing
         if arrives_less and waits and link.estimate_bps < needs_bps * VERY_SHORT:
             # An estimate is made of a second, of which most may have been before.

@@ -49,13 +49,13 @@ class ViewerQueue:
 
     def put(self, stats: SessionStats) -> None:
         """Have a viewer looked at for its figures. Those that wait already are replaced, as their totals go on; the
-        loss they saw is kept."""
+        loss they saw is kept, and what a report has shown, if none came since."""
         session = stats.session
         waiting = self._figures.get(session)
         if waiting is None:
             self._wait(session)
-        elif waiting.fraction_lost > stats.fraction_lost:
-            stats = msgspec.structs.replace(stats, fraction_lost=waiting.fraction_lost)
+        else:
+            stats = _merged(waiting, stats)
         self._figures[session] = stats
 
     def mark(self, sessions: Iterable[PlaneSession], mark: Mark) -> None:
@@ -94,3 +94,12 @@ class ViewerQueue:
         self._order.append(session)
         if len(self._order) == 1:
             self._some.set()
+
+
+def _merged(before: SessionStats, after: SessionStats) -> SessionStats:
+    stats = msgspec.structs.replace(after, fraction_lost=max(before.fraction_lost, after.fraction_lost))
+    if stats.lag_ms:
+        return stats
+    return msgspec.structs.replace(
+        stats, lag_ms=before.lag_ms, delivered_bps=before.delivered_bps, backlogged=before.backlogged
+    )

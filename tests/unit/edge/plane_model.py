@@ -13,6 +13,7 @@ from rillcast.media.protocol import PlaneSession, Probed
 from services.edge.domain.congestion_control import LinkFigures
 
 FAR_BEHIND_MS = 100.0
+MOST_HELD_BACK_S = 0.7
 
 
 class Packet:
@@ -108,7 +109,6 @@ class Reports:
     def take(self, now: float, estimate: int, heard: tuple[int, int], newest: float, got: tuple[int, int]) -> bool:
         """One report. `heard`: packets expected and lost in all; `newest`: when the newest packet was sent, 0 = there
         is no telling; `got`: bytes of video, since which packet. Returns whether it is news that cannot wait."""
-        self.estimate = estimate
         self._lag_ms = (now - newest) * 1_000 if newest else 0.0
         usual = self._usual_ms or self._lag_ms
         behind = self._lag_ms > usual + FAR_BEHIND_MS
@@ -126,7 +126,12 @@ class Reports:
         self._expected += heard[0] - self._heard[0]
         self._lost += max(0, heard[1] - self._heard[1])
         self._heard = heard
-        return estimate < self._told * 0.95 or behind
+        return self.take_estimate(estimate) or behind
+
+    def take_estimate(self, estimate: int) -> bool:
+        """Returns whether it is news that cannot wait."""
+        self.estimate = estimate
+        return estimate < self._told * 0.95
 
     def figures(self, *, sent_bps: int, other_bps: int, jitter_ms: float) -> LinkFigures:
         """What is told, after which all but the estimate begins anew."""
@@ -144,6 +149,14 @@ class Reports:
         self._told, self._lag_ms, self._delivered, self._backlogged = self.estimate, 0.0, 0, False
         self._expected = self._lost = 0
         return figures
+
+
+def left_out(backlog: Sequence[Packet], now: float) -> int:
+    """How many of these were held back for so long that they are left out, up to the next keyframe."""
+    if not backlog or backlog[0].frame is None or now - backlog[0].frame.made_at < MOST_HELD_BACK_S:
+        return 0
+    key = next((i for i, packet in enumerate(backlog) if packet.frame and packet.frame.key and i), 0)
+    return 0 if backlog[key].frame is backlog[0].frame else key
 
 
 def measure(link: Link, now: float, *, answers: bool) -> tuple[int, float]:

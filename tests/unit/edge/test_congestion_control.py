@@ -143,6 +143,21 @@ def test_with_the_lag_of_the_newest_packet_known_a_fall_counts_only_if_packets_w
     assert Link(lag_ms=USUAL_LAG_MS).feed(link(600_000)) is None, "nobody reported"
 
 
+def test_a_second_fall_counts_without_a_report_since_the_receiver_may_report_once_a_second() -> None:
+    seen = Link(lag_ms=USUAL_LAG_MS)
+
+    assert seen.feed(link(640_000)) is None
+    assert seen.feed(link(560_000), 0.1) == Congestion(560_000, fresh=True)
+
+
+def test_a_report_that_comes_a_moment_after_a_fall_shows_why_it_fell() -> None:
+    late, quiet = Link(lag_ms=USUAL_LAG_MS), Link(lag_ms=USUAL_LAG_MS)
+
+    assert (late.feed(link(600_000)), quiet.feed(link(600_000))) == (None, None)
+    assert late.feed(link(600_000, lag_ms=350.0), 0.1) == Congestion(600_000, fresh=True)
+    assert quiet.feed(link(600_000, lag_ms=60.0), 0.1) is None
+
+
 def test_the_room_is_no_more_than_what_is_delivered_since_an_estimate_is_a_mean() -> None:
     seen = Link(lag_ms=USUAL_LAG_MS)
 

@@ -161,3 +161,17 @@ def test_a_link_that_gets_slow_is_followed_within_a_second_and_its_return_within
     assert len([at for at, _ in seen.changes if rises_s < at]) <= 2
     assert seen.frozen_s(falls_s, rises_s + 60) <= 3.5
     assert seen.audio_lost <= 0.02 * seen.audio_sent
+
+
+@pytest.mark.parametrize("seed", range(1, 3))
+@pytest.mark.parametrize("slow_bps", [300_000, 500_000, 700_000])
+@pytest.mark.parametrize("name", ALL)
+def test_a_receiver_that_reports_once_a_second_is_followed_by_its_estimates(
+    name: str, slow_bps: int, seed: int
+) -> None:
+    """Estimates come alone: when one falls, nothing is known of the queue."""
+    link = Trace("", 25.0, QUEUE_MS, [Stretch(0, 3_000_000), Stretch(20, slow_bps)])
+
+    seen = Viewing(link, ALL[name], seed=seed, reports_with_estimates=False).run()
+
+    assert next(at for at, _ in seen.changes if at > 20) - 20 <= 1.1

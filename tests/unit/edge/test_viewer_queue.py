@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest_asyncio
 
 from rillcast.media.protocol import PlaneSession, SessionStats
@@ -68,6 +69,18 @@ async def test_newer_figures_replace_those_that_wait_but_the_loss_stays(looked: 
     await looked.all()
 
     assert looked.seen == [(1, stats(1, loss=0.3, nacks=9), Mark.NOTHING)]
+
+
+async def test_newer_figures_keep_what_the_last_report_has_shown(looked: Looked) -> None:
+    behind = msgspec.structs.replace(stats(1), lag_ms=350.0, delivered_bps=600_000, backlogged=True)
+    looked.queue.put(behind)
+    looked.queue.put(stats(1, nacks=9))
+    looked.queue.put(msgspec.structs.replace(behind, session=PlaneSession(2)))
+    looked.queue.put(msgspec.structs.replace(stats(2), lag_ms=40.0))
+    await looked.all()
+
+    shown = [(seen.lag_ms, seen.delivered_bps, seen.backlogged) for _, seen, _ in looked.seen if seen is not None]
+    assert shown == [(350.0, 600_000, True), (40.0, 0, False)]
 
 
 async def test_reasons_are_gathered_into_one_look(looked: Looked) -> None:

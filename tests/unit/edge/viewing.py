@@ -12,7 +12,7 @@ from encoder_model import FRAMES_PER_S, frame_sizes, is_key
 from libwebrtc_receiver import Receiver
 from link_model import Link, Trace
 from picture_model import Frame
-from plane_model import Packet, ProbeModel, Reports, measure
+from plane_model import Packet, ProbeModel, Reports, left_out, measure
 from watched import Watched
 
 from rillcast.contracts.records import AbrSettings
@@ -43,10 +43,13 @@ class Viewing:
         early: bool = True,
         remb: bool = True,
         answers: bool = True,
+        reports_with_estimates: bool = True,
         seed: int = 1,
     ) -> None:
         """`begins_with`: instead of what the path is measured to take. `early`: the plane tells figures at once when
-        the estimate falls, not only once a second. `answers`: the browser answers large checks."""
+        the estimate falls, not only once a second. `answers`: the browser answers large checks.
+        `reports_with_estimates`: each estimate comes with a report, as libwebrtc does it; else reports come once a
+        second and estimates alone."""
         self.selector = RenditionSelector(settings)
         self._trace, self._options, self._early, self._remb = link, tuple(options), early, remb
         self._link, self._random = Link(link, seed), random.Random(seed)
@@ -54,7 +57,7 @@ class Viewing:
         self._down: deque[Packet] = deque()
         self._up: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._begins_with, self._answers = begins_with, answers
+        self._begins_with, self._answers, self._reports_with_estimates = begins_with, answers, reports_with_estimates
         # what is sent
         self._current = begins_with or self._options[-1]
         self._pending: tuple[float, Option, bool] | None = None
@@ -201,19 +204,14 @@ class Viewing:
 
     def _skip(self, now: float) -> None:
         """What is held back for too long is left out up to the next keyframe."""
-        if not self._backlog or self._backlog[0].frame is None or now - self._backlog[0].frame.made_at < 0.7:
-            return
-        key = next((i for i, p in enumerate(self._backlog) if p.frame and p.frame.key and i), None)
-        if key is None or self._backlog[key].frame is self._backlog[0].frame:
-            return
-        skipped = [self._backlog.popleft() for _ in range(key)]
-        for packet in skipped:
+        skipped = left_out(self._backlog, now)
+        for _ in range(skipped):
+            self._sent.pop(self._backlog.popleft().number, None)
+        for packet in self._backlog if skipped else ():
             self._sent.pop(packet.number, None)
-        for packet in self._backlog:
-            self._sent.pop(packet.number, None)
-            packet.number -= key
+            packet.number -= skipped
             self._sent[packet.number] = packet
-        self._next -= key
+        self._next -= skipped
 
     def _send(self, packet: Packet) -> None:
         now = self._now
@@ -282,7 +280,11 @@ class Viewing:
             del self._missing[packet.number]
             self._complete(packet)
         if packet.kind != "audio" and self._receiver.packet(packet.sent * 1_000, now * 1_000, packet.size):
-            self._report(now)
+            if self._reports_with_estimates:
+                self._report(now)
+            else:
+                estimate = self._receiver.remb_bps
+                self._later(now, lambda: self._tell_early(self._reports.take_estimate(estimate)))
 
     def _video(self, packet: Packet, now: float) -> None:
         for number in range(self._highest + 1, packet.number):
@@ -344,9 +346,11 @@ class Viewing:
         now = self._now
         if sender_report is not None:
             self._reports.rtt_ms = sender_report[1] * 1_000
-        news = self._reports.take(now, estimate, heard, newest, got)
-        if self._early and news and now - self._stats_at >= EARLY_S:
-            self._stats(now)
+        self._tell_early(self._reports.take(now, estimate, heard, newest, got))
+
+    def _tell_early(self, news: bool) -> None:
+        if self._early and news and self._now - self._stats_at >= EARLY_S:
+            self._stats(self._now)
 
     def _stats(self, now: float) -> None:
         if now <= self._stats_at:
@@ -355,15 +359,11 @@ class Viewing:
         figures = self._reports.figures(sent_bps=sent_bps, other_bps=AUDIO_BPS, jitter_ms=self._jitter_ms)
         self._bytes = 0
         self._stats_at = now
-        self._send_report(now)
+        arrives = self._link.take(now, 90)
+        if arrives is not None:  # a sender report, whose round trip the next report tells
+            self._sender_report = (now, arrives - now + self._link.at(now).delay_ms / 1_000)
         self.seen.figures.append((now, figures))
         self._choose(figures, now)
-
-    def _send_report(self, now: float) -> None:
-        """A sender report, whose round trip the next report tells."""
-        arrives = self._link.take(now, 90)
-        if arrives is not None:
-            self._sender_report = (now, arrives - now + self._link.at(now).delay_ms / 1_000)
 
     def _choose(self, figures: LinkFigures, now: float) -> None:
         going_to = self._pending[1] if self._pending is not None else self._current

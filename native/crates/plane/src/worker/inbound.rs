@@ -363,7 +363,7 @@ impl Worker {
 pub(super) const MAX_PAYLOAD: usize = MAX_DATAGRAM - 100;
 
 /// Least time between two `SessionStats` of one session.
-const STATS_AGAIN_US: u64 = 100_000;
+pub(super) const STATS_AGAIN_US: u64 = 100_000;
 /// Between two receiver reports; more is nonsense.
 const MAX_EXPECTED: u32 = 1 << 20;
 

@@ -275,7 +275,10 @@ impl Worker {
             self.counters.add("viewer_stalled");
         }
         self.judge_clocks(now_us, slot);
-        self.session_stats(now_us, slot);
+        // Of less time rates say nothing, and what the last report has shown was told just now.
+        if now_us >= self.sessions[slot].reported_us + super::inbound::STATS_AGAIN_US {
+            self.session_stats(now_us, slot);
+        }
         self.send_reports(now_us, slot, out);
     }
 

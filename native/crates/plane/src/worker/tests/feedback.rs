@@ -69,18 +69,19 @@ fn told(b: &Bench, session: u64) -> Vec<crate::events::SessionStats> {
     b.events.iter().filter_map(of).filter(|s| s.session == session).collect()
 }
 
+fn remb(v: &mut super::rig::Peer, b: &mut Bench, bitrate: u64) {
+    let mut packet = vec![];
+    rtcp::write_rr(&mut packet, 9, &[]);
+    rtcp::write_remb(&mut packet, 9, bitrate, &[1002]);
+    v.send_rtcp(b, packet);
+}
+
 #[test]
 fn a_fall_of_the_estimate_is_told_at_once() {
     let mut b = Bench::new();
     let mut p = b.publisher(1, 1001);
     let mut v = b.viewer(2, 1002, 100);
     p.send_rtp(&mut b, 96, 5, 1, 0, KEYFRAME);
-    let remb = |v: &mut super::rig::Peer, b: &mut Bench, bitrate: u64| {
-        let mut packet = vec![];
-        rtcp::write_rr(&mut packet, 9, &[]);
-        rtcp::write_remb(&mut packet, 9, bitrate, &[1002]);
-        v.send_rtcp(b, packet);
-    };
     remb(&mut v, &mut b, 2_000_000);
     b.pass(1_100_000);
     let before = told(&b, 2).len();
@@ -92,6 +93,29 @@ fn a_fall_of_the_estimate_is_told_at_once() {
     let after = &told(&b, 2)[before..];
     assert_eq!(after.len(), 1, "at once, and not again within a moment");
     assert!((999_000..1_001_000).contains(&after[0].estimate_bps));
+}
+
+#[test]
+fn figures_told_early_are_not_followed_by_those_of_a_moment() {
+    let mut b = Bench::new();
+    b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    remb(&mut v, &mut b, 2_000_000);
+    b.pass(1_100_000);
+    let some = told(&b, 2).len();
+    while told(&b, 2).len() == some {
+        b.pass(5_000);
+    }
+    b.pass(950_000);
+    let before = told(&b, 2).len();
+    remb(&mut v, &mut b, 1_000_000);
+    b.pass(5_000);
+    let early = told(&b, 2).len();
+    b.pass(150_000);
+    let second = told(&b, 2).len();
+    b.pass(1_000_000);
+
+    assert_eq!([early, second, told(&b, 2).len()], [before + 1, before + 1, before + 2]);
 }
 
 #[test]
