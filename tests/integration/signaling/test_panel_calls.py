@@ -81,9 +81,10 @@ def md5(password: str) -> str:
     return hashlib.md5(password.encode(), usedforsecurity=False).hexdigest()
 
 
-def page(c: WireCluster) -> httpx.AsyncClient:
-    """A page of this server, in a browser."""
-    return c.stranger(headers={"Origin": f"http://127.0.0.1:{c.port}", "Sec-Fetch-Site": "same-origin"})
+def page(c: WireCluster, **options: Any) -> httpx.AsyncClient:
+    """A page of this server, in a browser. `options`: of httpx."""
+    headers = {"Origin": f"http://127.0.0.1:{c.port}", "Sec-Fetch-Site": "same-origin"}
+    return c.stranger(headers=headers, **options)
 
 
 async def sign_in(http: httpx.AsyncClient, email: str = "admin", password: str = PASSWORD) -> str:
