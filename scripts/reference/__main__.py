@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
-from scripts.client.__main__ import main as write_client
 from scripts.reference.faults import Undocumented
 from scripts.reference.found import ROOT
-from scripts.reference.pages import FOLDER, PAGES
 
 
 def main() -> int:
     """Return 1 when the code lacks a docstring that a page needs; each one is named on a line of its own."""
-    write_client()
+    # In a process of its own, since the page of the commands is made with the client that is written here.
+    subprocess.run([sys.executable, "-m", "scripts.client"], check=True, cwd=ROOT)
+    from scripts.reference.pages import FOLDER, PAGES
+
     folder = ROOT / FOLDER
     folder.mkdir(exist_ok=True)
     faults: list[str] = []
