@@ -44,7 +44,8 @@ class ErrorCode(StrEnum):
     PUBLISH_TIMEOUT = "publishTimeoutError"
     """No connection came about, or no media arrived, within the app's start timeout."""
     NO_COMMON_CODEC = "no_codec_enabled_in_the_server"
-    """The client and the stream (or, for a publisher, the server) have no codec in common."""
+    """The client and the stream (or, for a publisher, the server) have no codec in common that the app has not switched
+    off."""
     BAD_REMOTE_DESCRIPTION = "notSetRemoteDescription"
     """The client's session description is broken, or its DTLS handshake failed."""
     BAD_LOCAL_DESCRIPTION = "notSetLocalDescription"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -42,6 +42,9 @@ from rillcast.contracts.ids import (
     TrackId,
 )
 from rillcast.contracts.words import MediaKind, NodeKind
+
+StrictCodecs = Annotated[tuple[Literal["VP8", "VP9", "AV1", "H265"], ...], msgspec.Meta(max_length=8)]
+"""Codecs whose switches are false by default."""
 
 
 class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +193,26 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """The rungs of the ladder. If it is empty, nothing is transcoded, unless ``vp8Enabled`` asks for a codec that the
     stream lacks."""
     h264_enabled: bool = True
-    """Make H.264 renditions of sources that have another codec."""
+    """Whether H.264 is switched on: publishers may send it, viewers are offered it, and sources in other codecs get
+    rungs in it. Ant Media's clients send the first codec that is switched on and that they have, in the order H.264,
+    VP8, VP9, AV1, H.265; clients of WHIP the first one of their own offer. If no codec is switched on at all, no video
+    may be published."""
     vp8_enabled: bool = False
-    """Make VP8 renditions of sources that have another codec, for viewers without H.264."""
+    """As ``h264Enabled``, for VP8, in which also sources without rungs are made, for viewers without H.264. As long as
+    nobody has posted false (``strictCodecs``), a publisher without any codec that is switched on may send VP8
+    nevertheless."""
+    av1_enabled: bool = False
+    """As ``vp8Enabled``, for AV1, in which no rungs are made."""
+    h265_enabled: bool = False
+    """As ``vp8Enabled``, for H.265, in which no rungs are made."""
+    vp9_enabled: bool = False
+    """As ``vp8Enabled``, for VP9, in which no rungs are made. Ant Media does not have it."""
+    strict_codecs: StrictCodecs = ()
+    """The codecs that are switched off where their switch is false: nobody may publish in them, and no viewer is
+    offered them. Whoever posts false for ``vp8Enabled``, ``vp9Enabled``, ``av1Enabled`` or ``h265Enabled`` adds that
+    codec, unless it was false before and the body is one that was read by GET (it has ``updateTime``). This list,
+    posted as well, says it outright. Of a codec that does not stand here, false only says that Ant Media's clients send
+    another one if they can. ``h264Enabled`` is always strict."""
     always_encode: bool = False
     """Encode also the rungs that nobody watches. The first viewer of a rung then gets it at once; the price is CPU."""
     backup_stream_id: MaybeStreamId = ""

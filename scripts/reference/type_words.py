@@ -32,7 +32,10 @@ def in_python(kind: Any, names: Mapping[Any, str] = NO_NAMES) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         comma = ", " if arguments[0] is str else " "
-        return comma.join(filter(None, [in_python(arguments[0], names), limits_of(arguments[1:])]))
+        limits = limits_of(arguments[1:])
+        if typing.get_origin(arguments[0]) is tuple:
+            comma, limits = ", ", limits.replace("characters", "entries")
+        return comma.join(filter(None, [in_python(arguments[0], names), limits]))
     if origin in (Union, types.UnionType):
         return " | ".join(in_python(argument, names) for argument in arguments)
     if origin is Literal:

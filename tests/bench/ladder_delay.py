@@ -163,6 +163,7 @@ async def run(options: argparse.Namespace) -> str:
         )
         await running.request("POST", f"{running.base}/rest/v2/applications/settings/LiveApp", json=SETTINGS)
         publisher = await stack.enter_async_context(strangers.open(camera=True))
+        await publisher.call("encodesOnly", codec="VP8")
         await measure(publisher, "publish", url=running.websocket(), stream=STREAM)
         await until(lambda: running.stream(STREAM), lambda entry: entry and RUNG in entry.codecs, "the rung is there")
         return await watch(running, strangers, options)

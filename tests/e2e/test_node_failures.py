@@ -60,14 +60,15 @@ async def test_a_publisher_goes_on_at_another_origin_in_its_peer_connection(
         live = await pairs.live(stream)
         watched_before, sent_before = await viewer.observe(), await publisher.observe()
 
-        await end(pairs, live.origin, how)
-
         async def other() -> StreamStatus | None:
             return await pairs.stream(stream)
 
-        moved = await until(other, lambda now: now and now.origin != live.origin, "another origin has the stream")
-        seen, sent = await viewer.until_frames_go_on(), await publisher.observe()
+        async with h264_off(pairs):
+            await end(pairs, live.origin, how)
+            moved = await until(other, lambda now: now and now.origin != live.origin, "another origin has the stream")
+            seen, sent = await viewer.until_frames_go_on(), await publisher.observe()
         assert moved is not None
+        assert set(moved.codecs) == set(live.codecs) == {"H264", "opus"}, "it goes on in the codec that it was given"
         assert moved.epoch > live.epoch
         assert (seen.made, sent.made) == (watched_before.made, sent_before.made)
         assert not sent.heard_since(sent_before, "reconnection_attempt_for_publisher")
@@ -97,6 +98,21 @@ async def test_a_node_that_is_frozen_for_a_moment_is_not_taken_for_dead(
         assert (after.made, after.first.port) == (before.made, before.first.port)
         assert (await publisher.observe()).made == sent.made
         assert (await pairs.live(stream)).epoch == live.epoch
+
+
+@asynccontextmanager
+async def h264_off(pairs: Cluster) -> AsyncIterator[None]:
+    """For sessions that begin before the end of the block."""
+    url = f"{pairs.base}/rest/v2/applications/settings/LiveApp"
+
+    async def settings_are(**settings: object) -> None:
+        assert (await pairs.request("POST", url, json=settings)).json()["success"]
+
+    await settings_are(h264Enabled=False, vp8Enabled=True)
+    try:
+        yield
+    finally:
+        await settings_are(h264Enabled=True, vp8Enabled=False, strictCodecs=[])
 
 
 async def end(pairs: Cluster, node: str, how: signal.Signals) -> None:

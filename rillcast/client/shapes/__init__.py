@@ -57,7 +57,7 @@ from rillcast.contracts.messages.drains import DrainCount, DrainProgress
 from rillcast.contracts.messages.license import LicenseStatus, LicenseUsage, UsageDay, UsageReport
 from rillcast.contracts.messages.nodes import CarriedStream, MachineMemory, NodeInfo, NodeLoad, NodeReport, TreePlace
 from rillcast.contracts.status import AppStatus, CarriedBy, ClusterStatus, NodeStatus, ServedStream, StreamStatus
-from rillcast.contracts.words import DrainPhase, LicenseState, LogLevel, NodeKind, Role
+from rillcast.contracts.words import DrainPhase, LicenseState, LogLevel, NodeKind, Role, SpareCodec
 
 __all__ = [
     "AccountsRole",
@@ -126,6 +126,7 @@ __all__ = [
     "ShownUser",
     "SignInBody",
     "SimpleStat",
+    "SpareCodec",
     "StreamStatus",
     "Subscriber",
     "SystemInfo",

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rillcast.client.shapes.common import LadderRung
+from rillcast.contracts.words import SpareCodec
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -205,6 +206,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     webhook_stream_status_update_period_ms: int | UnsetType = UNSET
     write_stats_to_datastore: bool | UnsetType = UNSET
     write_subscriber_events_to_datastore: bool | UnsetType = UNSET
+    vp9_enabled: bool = False
+    strict_codecs: list[SpareCodec] = msgspec.field(default_factory=list)
     always_encode: bool = False
     backup_stream_id: str = ""
     backup_after_ms: int = 1000

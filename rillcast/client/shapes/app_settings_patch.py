@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rillcast.client.shapes.common import LadderRung
+from rillcast.contracts.words import SpareCodec
 
 
 class AppSettingsPatch(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -205,6 +206,8 @@ class AppSettingsPatch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     webhook_stream_status_update_period_ms: int | UnsetType = UNSET
     write_stats_to_datastore: bool | UnsetType = UNSET
     write_subscriber_events_to_datastore: bool | UnsetType = UNSET
+    vp9_enabled: bool | UnsetType = UNSET
+    strict_codecs: list[SpareCodec] | UnsetType = UNSET
     always_encode: bool | UnsetType = UNSET
     backup_stream_id: str | UnsetType = UNSET
     backup_after_ms: int | UnsetType = UNSET

@@ -61,6 +61,10 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     movable: bool = False
     """Whether the client can go on at another origin without coming back by itself, since signaling has a way to make
     it an offer. See `StreamRecord.movable`."""
+    codecs_off: tuple[Codec, ...] = ()
+    """Codecs that are switched off: no video in them is taken."""
+    preferred_codecs: tuple[Codec, ...] = ()
+    """The first of these that the offer has is taken before all others. Empty = the first one of the offer."""
     ownerless_claim: Word = ""
     """The `StreamRecord.claim` of the stream, when its owner is known to have ended: nobody renews it any more. Empty =
     its owner lives, is only silent, or there is none."""
@@ -88,6 +92,9 @@ class PlaySubscription(msgspec.Struct, frozen=True, kw_only=True):
     ladder_codecs: tuple[Codec, ...] = ()
     """A transcoder makes the video in these codecs, in whatever codec the publisher sends it. If the publisher comes
     back in another one, a viewer of these is kept waiting likewise. Empty = unknown, or no ladder is asked for."""
+    codecs_off: tuple[Codec, ...] = ()
+    """Codecs that are switched off: no video in them is offered to the viewer. A stream that has its video in no other
+    one is refused with NO_COMMON_CODEC."""
 
 
 class PlayRequest(msgspec.Struct, frozen=True, kw_only=True):

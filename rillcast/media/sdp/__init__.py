@@ -7,6 +7,7 @@ from rillcast.media.sdp.play_answer import answer_play
 from rillcast.media.sdp.play_offer import PlayOffer, TooManyTracks, accept_play_answer, offer_play
 from rillcast.media.sdp.publish import (
     PublishNegotiation,
+    VideoChoice,
     accept_move,
     answer_publish,
     offer_move,
@@ -33,6 +34,7 @@ __all__ = [
     "PublishNegotiation",
     "SentStream",
     "TooManyTracks",
+    "VideoChoice",
     "accept_move",
     "accept_play_answer",
     "after_move",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -180,15 +180,22 @@ _remembered = lru_cache(64)(_parse_payloads)
 """All who use one version of a browser say the same of their payloads."""
 
 
-def choose_for_publisher(payloads: Sequence[Payload], accepted: Sequence[str]) -> Payload | None:
-    """The first codec in the publisher's order that we accept. Of several H264 formats it is the first that may
-    fragment frames; H265 formats that nobody could read are passed over."""
+def choose_for_publisher(
+    payloads: Sequence[Payload], accepted: Sequence[str], preferred: Sequence[str] = ()
+) -> Payload | None:
+    """The first of the `preferred` codecs that the publisher has; else the first one in its own order. Only those that
+    are `accepted` count. Of several H264 formats it is the first that may fragment frames; H265 formats that nobody
+    could read are passed over."""
     names = {canonical(name) for name in accepted}
     usable = [payload for payload in payloads if payload.codec in names and _is_readable(payload)]
-    if not usable or usable[0].codec != "H264":
-        return usable[0] if usable else None
-    h264 = [payload for payload in usable if payload.codec == "H264"]
-    return next((p for p in h264 if format_parameters(p.fmtp).get("packetization-mode") == "1"), h264[0])
+    if not usable:
+        return None
+    offered = {payload.codec for payload in usable}
+    codec = next((name for name in map(canonical, preferred) if name in offered), usable[0].codec)
+    found = [payload for payload in usable if payload.codec == codec]
+    if codec != "H264":
+        return found[0]
+    return next((p for p in found if format_parameters(p.fmtp).get("packetization-mode") == "1"), found[0])
 
 
 def _is_readable(payload: Payload) -> bool:
@@ -225,15 +232,21 @@ def in_words(codec: str, fmtp: str) -> str:
     return f"{codec} ({', '.join(said)})" if said else codec
 
 
-def no_common_codec(offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Sequence[str]) -> RillcastError:
-    """The error NO_COMMON_CODEC, with a message that names what both sides have."""
+def no_common_codec(
+    offered: Sequence[tuple[str, Sequence[Payload]]], wanted: Sequence[str], off: Collection[str] = ()
+) -> RillcastError:
+    """The error NO_COMMON_CODEC, with a message that names what both sides have. `off`: codecs that this app has
+    switched off; those of them that were offered are named as well."""
     parts = []
     for kind, payloads in offered[:4]:
         names = dict.fromkeys(in_words(p.codec, p.fmtp) for p in payloads if p.codec.lower() not in _AUXILIARY)
         parts.append(f"{kind}: {', '.join(list(names)[:12]) or 'nothing usable'}")
     theirs, ours = "; ".join(parts) or "no media", ", ".join(wanted) or "none"
+    codecs = dict.fromkeys(payload.codec for _, payloads in offered for payload in payloads)
+    switched = ", ".join(codec for codec in codecs if codec in off)
+    why = f"; switched off in this app: {switched}" if switched else ""
     return RillcastError(
-        ErrorCode.NO_COMMON_CODEC, f"no common codec: the client offers {theirs}; possible here: {ours}"
+        ErrorCode.NO_COMMON_CODEC, f"no common codec: the client offers {theirs}; possible here: {ours}{why}"
     )
 
 

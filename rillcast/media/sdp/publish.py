@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -52,6 +52,22 @@ AUDIO_CODECS = ("opus",)
 """What is taken of publishers, the best first."""
 
 
+class VideoChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the video codecs of an offer is taken. The default: the first that we take at all."""
+
+    off: tuple[str, ...] = ()
+    """Codecs that the app has switched off. They are not taken."""
+    preferred: tuple[str, ...] = ()
+    """The first of these that the offer has is taken before all others."""
+    living: tuple[RecvTrack, ...] = ()
+    """What the session has agreed on already. Where the offer still has such a format, it stays, whatever the rest
+    says."""
+
+
+AS_OFFERED = VideoChoice()
+"""The first of an offer, whatever the app says."""
+
+
 class PublishNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     """What a publisher's offer and our answer agree on."""
 
@@ -94,24 +110,32 @@ def answer_publish(
     allocate_source: Callable[[], SourceId],
     video_codecs: Sequence[str] = VIDEO_CODECS,
     audio_codecs: Sequence[str] = AUDIO_CODECS,
+    choice: VideoChoice = AS_OFFERED,
 ) -> PublishNegotiation:
     """Answer a publisher: one video and one audio m-line with one codec each are taken, and further ones are refused.
+    `choice`: among the `video_codecs`.
 
     `allocate_source` is called once for each source, after the offer was found good. Raises `RillcastError`:
     BAD_REMOTE_DESCRIPTION for a broken offer, NO_COMMON_CODEC when it wants to send a kind of media, audio or video,
     of which nothing can be taken, or sends none.
     """
-    taken = _take(parse_document(offer_sdp), video_codecs, audio_codecs)
+    taken = _take(parse_document(offer_sdp), video_codecs, audio_codecs, choice)
     setup, role = answered_setup(remote_setup(taken.document, taken.used))
     return _negotiation(taken, local, setup, role, allocate_source)
 
 
-def offer_move(offer_sdp: str, local: LocalTransport, *, allocate_source: Callable[[], SourceId]) -> PublishNegotiation:
+def offer_move(
+    offer_sdp: str,
+    local: LocalTransport,
+    *,
+    allocate_source: Callable[[], SourceId],
+    choice: VideoChoice = AS_OFFERED,
+) -> PublishNegotiation:
     """Offer a publisher to go on here in its living peer connection: the answer to the offer that it made when it
     began, as an offer of ours, with which ICE restarts (RFC 8445 §2.4) and a new DTLS association begins (RFC 8842 §4).
-    Mids, payload types, extensions and layers depend on its offer alone, so they are those that it uses already. Raises
-    as `answer_publish`. `accept_move` takes its answer."""
-    taken = _take(parse_document(offer_sdp), VIDEO_CODECS, AUDIO_CODECS)
+    Mids, payload types, extensions and layers depend on its offer and on `choice` alone, so with the choice of then
+    they are those that it uses already. Raises as `answer_publish`. `accept_move` takes its answer."""
+    taken = _take(parse_document(offer_sdp), VIDEO_CODECS, AUDIO_CODECS, choice)
     return _negotiation(taken, local, "actpass", "server", allocate_source)
 
 
@@ -154,8 +178,9 @@ def _with_ssrcs(track: RecvTrack, section: MediaSection) -> RecvTrack:
     return msgspec.structs.replace(track, ssrcs=ssrcs, rtx_ssrcs=rtx_ssrcs if track.rtx_payload_type else ())
 
 
-def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequence[str]) -> _Taken:
-    codecs = {MediaKind.VIDEO: video_codecs, MediaKind.AUDIO: audio_codecs}
+def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequence[str], choice: VideoChoice) -> _Taken:
+    on = [codec for codec in video_codecs if codec not in choice.off]
+    codecs = {MediaKind.VIDEO: on, MediaKind.AUDIO: audio_codecs}
     accepted: dict[str, _Accepted] = {}
     left: dict[str, list[MediaSection]] = {}
     ids = ExtensionMap()
@@ -163,7 +188,7 @@ def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequenc
         if section.kind in accepted or not _sends(section):
             continue
         kind = MediaKind(section.kind)
-        chosen = choose_for_publisher(parse_payloads(section), codecs[kind]) if offers_rtp(section, document) else None
+        chosen = _choose(section, codecs[kind], choice) if offers_rtp(section, document) else None
         if chosen is None:
             left.setdefault(kind, []).append(section)
         else:
@@ -172,10 +197,18 @@ def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequenc
     if accepted:
         missing = {kind: sections for kind, sections in missing.items() if not all(map(is_filler, sections))}
     if missing or not accepted:
-        raise _refusal(document, missing, [name for kind in missing or codecs for name in codecs[MediaKind(kind)]])
+        wanted = [name for kind in missing or codecs for name in codecs[MediaKind(kind)]]
+        raise _refusal(document, missing, wanted, choice.off)
     taken = _Taken(document, tuple(accepted.values()), ids.extensions())
     require_one_transport(document, taken.used)
     return taken
+
+
+def _choose(section: MediaSection, accepted: Sequence[str], choice: VideoChoice) -> Payload | None:
+    payloads = parse_payloads(section)
+    living = [(one.payload_type, one.codec) for one in choice.living if one.mid == section.mid]
+    kept = next((payload for payload in payloads if (payload.payload_type, payload.codec) in living), None)
+    return kept or choose_for_publisher(payloads, accepted, choice.preferred)
 
 
 def _sends(section: MediaSection) -> bool:
@@ -183,7 +216,10 @@ def _sends(section: MediaSection) -> bool:
 
 
 def _refusal(
-    document: Document, missing: Mapping[MediaKind, Sequence[MediaSection]], wanted: Sequence[str]
+    document: Document,
+    missing: Mapping[MediaKind, Sequence[MediaSection]],
+    wanted: Sequence[str],
+    off: Collection[str],
 ) -> RillcastError:
     """Why an offer is refused as a whole: some kind of its media can't be taken at all. Half of it would look to the
     publisher like success, since nobody reads answers for what is missing."""
@@ -194,7 +230,7 @@ def _refusal(
             return bad(f"{apart.label} is offered as {shown(apart.protocol)}; only RTP over DTLS (SAVPF) is possible")
         return bad(f"{apart.label} is not in a=group:BUNDLE, and all media must share one transport")
     return no_common_codec(
-        [(section.kind, parse_payloads(section)) for section in sections if offers_rtp(section, document)], wanted
+        [(section.kind, parse_payloads(section)) for section in sections if offers_rtp(section, document)], wanted, off
     )
 
 

@@ -3,13 +3,16 @@ with which its session begins."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from rillcast.cluster.stream_directory import LiveStream, TrackSupply
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.messages import PlaySubscription
+from rillcast.contracts.records import TrackRecord
+from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp import PlayNegotiation, PlayOffer, SentStream
+from rillcast.media.sdp.codecs import in_words
 from services.edge.domain.options import first_choice, nearest
 from services.edge.domain.subscription import Subscription
 from services.edge.domain.supply import StreamSupply, Supplies, tracks_to_come
@@ -52,7 +55,8 @@ def not_live() -> RillcastError:
 
 
 def sent(part: Part) -> SentStream:
-    """What the client may take of a stream. Raises NO_STREAM_EXIST when there is nothing of it."""
+    """What the client may take of a stream. Raises NO_STREAM_EXIST when there is nothing of it, and NO_COMMON_CODEC
+    when its video is in no codec that is switched on."""
     _, wanted, live = part
     tracks = [supply.track for supply in live.supplies()]
     if tracks:
@@ -61,7 +65,19 @@ def sent(part: Part) -> SentStream:
         tracks = [track for track in tracks if track.mid in wanted.mids]
     if not tracks:
         raise not_live()
-    return SentStream(wanted.stream, tracks)
+    return SentStream(wanted.stream, _switched_on(tracks, wanted.codecs_off))
+
+
+def _switched_on(tracks: Sequence[TrackRecord], off: Collection[str]) -> Sequence[TrackRecord]:
+    """The tracks without videos in codecs that are `off`. Raises NO_COMMON_CODEC when no video is left."""
+    videos = [track for track in tracks if track.kind is MediaKind.VIDEO]
+    if not any(track.codec in off for track in videos):
+        return tracks
+    if all(track.codec in off for track in videos):
+        codecs = ", ".join(dict.fromkeys(in_words(track.codec, track.fmtp) for track in videos))
+        text = f"no common codec: the stream has its video in {codecs}, which is switched off in this app"
+        raise RillcastError(ErrorCode.NO_COMMON_CODEC, text)
+    return [track for track in tracks if track.kind is not MediaKind.VIDEO or track.codec not in off]
 
 
 class FirstRenditions:

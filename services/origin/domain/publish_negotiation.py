@@ -6,7 +6,7 @@ import itertools
 
 from rillcast.contracts.messages import PublishRequest
 from rillcast.media.protocol import SourceId
-from rillcast.media.sdp import LocalTransport, PublishNegotiation, answer_publish, offer_move
+from rillcast.media.sdp import LocalTransport, PublishNegotiation, VideoChoice, answer_publish, offer_move
 from services.origin.domain.owned_stream import Publisher
 from services.origin.domain.takeover import Marks
 
@@ -30,16 +30,28 @@ def publisher_of(request: PublishRequest) -> Publisher:
     )
 
 
-def negotiated(offer: str, local: LocalTransport) -> PublishNegotiation:
+def choice_of(request: PublishRequest) -> VideoChoice:
+    """Which of its codecs the publisher is to send. It is the session's for as long as that lives, wherever it goes,
+    and whatever becomes of the settings from which it was made."""
+    return VideoChoice(off=request.codecs_off, preferred=request.preferred_codecs)
+
+
+def negotiated(offer: str, local: LocalTransport, choice: VideoChoice) -> PublishNegotiation:
     """Our answer, with numbers in place of the sources. Raises as `answer_publish`."""
     placeholders = map(SourceId, itertools.count(1))
-    return answer_publish(offer, local, allocate_source=lambda: next(placeholders))
+    return answer_publish(offer, local, allocate_source=lambda: next(placeholders), choice=choice)
 
 
-def offered(offer: str, local: LocalTransport) -> PublishNegotiation:
+def offered(offer: str, local: LocalTransport, choice: VideoChoice) -> PublishNegotiation:
     """Our offer to a publisher that moves in, likewise. Raises as `offer_move`."""
     placeholders = map(SourceId, itertools.count(1))
-    return offer_move(offer, local, allocate_source=lambda: next(placeholders))
+    return offer_move(offer, local, allocate_source=lambda: next(placeholders), choice=choice)
+
+
+def negotiated_again(offer: str, local: LocalTransport, before: PublishNegotiation) -> PublishNegotiation:
+    """Our answer to the next offer of a living session, which keeps the formats that it has as far as they are still
+    offered. Raises as `answer_publish`."""
+    return negotiated(offer, local, VideoChoice(living=before.recv))
 
 
 def same_media(one: PublishNegotiation, other: PublishNegotiation) -> bool:

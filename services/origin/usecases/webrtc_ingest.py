@@ -39,7 +39,14 @@ from rillcast.node.outbox import Outbox
 from rillcast.runtime.telemetry.tracing import tracer
 from services.origin import metrics
 from services.origin.domain.owned_stream import Publisher
-from services.origin.domain.publish_negotiation import negotiated, offered, publisher_of, same_media
+from services.origin.domain.publish_negotiation import (
+    choice_of,
+    negotiated,
+    negotiated_again,
+    offered,
+    publisher_of,
+    same_media,
+)
 from services.origin.domain.track_layout import onto_sources
 from services.origin.ports import Plane
 from services.origin.usecases.publisher_association import PublisherAssociation, PublisherAssociations
@@ -242,7 +249,7 @@ class WebRtcSession:
         self.worker = worker
         self._local = self._ingest.addresses.transport(worker)
         negotiate = offered if self._awaits_answer else negotiated
-        self._negotiation = negotiate(self._request.sdp_offer, self._local)
+        self._negotiation = negotiate(self._request.sdp_offer, self._local, choice_of(self._request))
         return self._negotiation.tracks
 
     def begin(self, sources: Mapping[TrackId, SourceId], *, restored: bool) -> None:
@@ -340,7 +347,7 @@ class WebRtcSession:
         if self.plane_session is None:
             raise _unknown()
         local = self._ingest.addresses.transport(self.worker)
-        again = negotiated(offer, local)
+        again = negotiated_again(offer, local, self._negotiation)
         if not same_media(again, self._negotiation):
             message = "a living session takes an offer that restarts ICE, and no other change; stop and publish again"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)

@@ -32,6 +32,23 @@ function preferVideo(transceiver, codec, side = transceiver.direction === "recvo
   transceiver.setCodecPreferences(all.filter(wanted));
 }
 
+function knowsOnly(method, codec, side) {
+  const native = RTCPeerConnection.prototype[method];
+  RTCPeerConnection.prototype[method] = function (...options) {
+    for (const transceiver of this.getTransceivers()) {
+      if (transceiver.receiver.track.kind === "video") preferVideo(transceiver, codec, side);
+    }
+    return native.apply(this, options);
+  };
+}
+
+/** Three simulcast layers, lowest first. */
+const LAYERS = [
+  { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
+];
+
 /** What the server tells of its TURN server has come. */
 async function knowsRelay(made) {
   const relays = () => made.peerconnection_config.iceServers.some(({ urls }) => urls.startsWith("turn:"));
@@ -102,15 +119,10 @@ window.clients = {
   },
 
   /** From now on this page's answers are those of a browser that decodes no other video codec. */
-  decodesOnly({ codec }) {
-    const { createAnswer } = RTCPeerConnection.prototype;
-    RTCPeerConnection.prototype.createAnswer = function (...options) {
-      for (const transceiver of this.getTransceivers()) {
-        if (transceiver.receiver.track.kind === "video") preferVideo(transceiver, codec, RTCRtpReceiver);
-      }
-      return createAnswer.apply(this, options);
-    };
-  },
+  decodesOnly: ({ codec }) => knowsOnly("createAnswer", codec, RTCRtpReceiver),
+
+  /** The same of its offers, and of a browser that encodes no other one. */
+  encodesOnly: ({ codec }) => knowsOnly("createOffer", codec, RTCRtpSender),
 
   sdkPlay: ({ url, stream, token, asks }) =>
     adaptor({ asks: asks === "yes", websocket_url: url, isPlayMode: true, remoteVideoId: "remote", mediaConstraints: { video: false, audio: false } }, (made) =>
@@ -170,9 +182,14 @@ window.clients = {
     ),
 
   /** As Ant Media's mobile SDKs: `window.again` asks anew on the same socket, in another peer connection, and says
-   *  nothing of the former one. That one is not closed, so that its goodbye does not come either. */
-  async mobile({ url, stream, does }) {
-    const tracks = does === "publish" ? (await camera()).getTracks() : [];
+   *  nothing of the former one. That one is not closed, so that its goodbye does not come either. With `layers`, the
+   *  picture comes in three of them. */
+  async mobile({ url, stream, does, layers }) {
+    const tracks = does === "publish" ? (await camera(layers ? 1280 : undefined)).getTracks() : [];
+    const add = (track) =>
+      layers && track.kind === "video"
+        ? pc.addTransceiver(track, { direction: "sendonly", sendEncodings: LAYERS })
+        : pc.addTrack(track);
     const socket = new WebSocket(url);
     const say = (fields) => socket.send(JSON.stringify({ streamId: stream, ...fields }));
     let pc = null;
@@ -182,7 +199,7 @@ window.clients = {
     };
     const take = async ({ command, definition, type, sdp }) => {
       if (command === "start") {
-        tracks.forEach((track) => pc.addTrack(track));
+        tracks.forEach(add);
         await describe(await pc.createOffer());
       } else if (command === "takeConfiguration") {
         await pc.setRemoteDescription({ type, sdp });
@@ -210,16 +227,10 @@ window.clients = {
     await window.whip.publish(pc, url, token);
   },
 
-  /** Three simulcast layers, lowest first. */
   async simulcastPublish({ url }) {
     const pc = new RTCPeerConnection();
     const [video] = (await camera(1280)).getVideoTracks();
-    const layers = [
-      { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-      { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-      { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
-    ];
-    preferVideo(pc.addTransceiver(video, { direction: "sendonly", sendEncodings: layers }), "VP8");
+    preferVideo(pc.addTransceiver(video, { direction: "sendonly", sendEncodings: LAYERS }), "VP8");
     window.whip = new WHIPClient();
     await window.whip.publish(pc, url);
   },

@@ -85,6 +85,11 @@ function decode(context, video) {
   return check(value) === bits % 256 ? value : null;
 }
 
+/** H.264, which the cluster takes of the SDK where it may choose. */
+function asTheClusterTakesIt() {
+  return RTCRtpSender.getCapabilities("video").codecs.filter(({ mimeType }) => mimeType === "video/H264");
+}
+
 /** A direct connection between two pages, the same picture and bit rate: offer → answer → accept. */
 export const direct = {
   async offer(stream, maxBitrate) {
@@ -92,7 +97,8 @@ export const direct = {
     for (const track of stream.getTracks()) {
       // One stream, as the SDK sends it: browsers then delay the picture to the sound on both ways alike.
       const sendEncodings = track.kind === "video" ? [{ maxBitrate }] : [{}];
-      pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
+      const transceiver = pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
+      if (track.kind === "video") transceiver.setCodecPreferences(asTheClusterTakesIt());
     }
     return gathered(pc, await pc.createOffer());
   },

@@ -13,6 +13,7 @@ from msgspec.inspect import (
     DictType,
     FloatType,
     IntType,
+    LiteralType,
     Metadata,
     NoneType,
     StrType,
@@ -65,6 +66,8 @@ def excesses(kind: Type, name: str) -> Iterator[tuple[str, Any]]:
             for field in item.fields:
                 for inner, value in excesses(field.type, field.encode_name):
                     yield inner, [RUNG | {field.encode_name: value}]
+        case VarTupleType(item_type=LiteralType(values=words), max_length=int() as most):
+            yield from ((name, value) for value in (["x"], [words[0]] * (most + 1)))
         case _:
             raise TypeError(f"{name} is of a type whose bounds are not tested: {kind}")
 

@@ -122,3 +122,16 @@ def test_a_codec_that_vanished_since_is_refused_in_words() -> None:
     with pytest.raises(RillcastError, match="changed its codec during the join") as refusal:
         FirstRenditions(Supplies(), 0).agreed([changed], agreed(one))
     assert refusal.value.code is ErrorCode.NO_COMMON_CODEC
+
+
+def test_a_viewer_is_not_offered_what_is_switched_off() -> None:
+    both = part(HIGH, AUDIO, codecs_to_come=("H264", "VP8"), codecs_off=("VP8",))
+    assert [(track.track, track.codec) for track in sent(both).tracks] == [("a0", "opus"), ("v0.to-come", "H264")]
+    assert [track.track for track in sent(part(HIGH, AUDIO, codecs_off=("H264",))).tracks] == ["v0", "a0"]
+    assert [track.track for track in sent(part(AUDIO, codecs_off=("VP8",))).tracks] == ["a0"]
+
+
+def test_a_stream_whose_video_is_switched_off_is_refused_in_words_and_not_shown_as_sound() -> None:
+    with pytest.raises(RillcastError, match="has its video in VP8, which is switched off in this app") as refusal:
+        sent(part(HIGH, LOW, AUDIO, codecs_off=("VP8", "H264")))
+    assert refusal.value.code is ErrorCode.NO_COMMON_CODEC

@@ -61,6 +61,19 @@ async def test_a_publisher_of_an_origin_that_drains_goes_on_at_another_one(world
     assert world.announced() == ["started", "restored"]
 
 
+async def test_a_publisher_that_moves_goes_on_in_the_codec_that_it_was_given(world: World) -> None:
+    old, new = await world.origin("origin-1"), await world.origin("origin-2")
+    given: dict[str, Any] = {"preferred_codecs": ("H264",), "codecs_off": ("VP8",)}
+    await world.go_live(old, **given)
+    await world.settled_record()
+
+    offered = await move_in(world, new, **given)
+    await accept(world, new, offered.session, answer_of(OFFER))
+
+    (there,), (here,) = old.plane.of(protocol.AddSession), new.plane.of(protocol.AddSession)
+    assert (here.recv[0].codec, here.recv[0].payload_type) == ("H264", there.recv[0].payload_type)
+
+
 async def test_our_offer_is_the_answer_that_the_publisher_has_with_another_transport(world: World) -> None:
     old, new = await world.origin("origin-1"), await world.origin("origin-2")
     answer = (await world.go_live(old)).sdp.splitlines()

@@ -160,6 +160,39 @@ async def test_an_offer_that_changes_anything_else_is_refused_and_the_session_go
         await reoffer(world, origin, SessionId("nobody"), OFFER)
 
 
+async def test_the_preferred_codec_is_kept_by_a_living_session_that_offers_in_another_order(world: World) -> None:
+    origin = await world.origin()
+    first = await world.go_live(origin, preferred_codecs=("H264",), codecs_off=("VP9",))
+    (before,) = origin.plane.of(protocol.AddSession)
+
+    answer = await reoffer(world, origin, first.session, restarted(video_reversed(OFFER)))
+
+    assert before.recv[0].codec == "H264"
+    assert (await world.settled_record()).tracks[0].codec == "H264"
+    assert len(origin.plane.of(protocol.RestartIce)) == 1
+    video = next(line for line in answer.sdp.splitlines() if line.startswith("m=video"))
+    assert video.split()[3] == str(before.recv[0].payload_type)
+
+
+async def test_a_publisher_that_has_only_what_is_off_claims_nothing_and_is_told_which(world: World) -> None:
+    origin = await world.origin()
+
+    with pytest.raises(RillcastError, match=r"switched off in this app: VP8, H264, AV1, VP9$") as refusal:
+        await world.go_live(origin, codecs_off=("H264", "VP8", "VP9", "AV1", "H265"))
+
+    assert refusal.value.code is ErrorCode.NO_COMMON_CODEC
+    assert world.streams.writes == []
+
+
+def video_reversed(offer: str) -> str:
+    """The offer with the formats of its video in the opposite order."""
+    lines = offer.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("m=video"))
+    words = lines[place].split()
+    lines[place] = " ".join([*words[:3], *reversed(words[3:])])
+    return "\r\n".join(lines) + "\r\n"
+
+
 async def test_unknown_sessions_close_well_and_do_not_restart(world: World) -> None:
     origin = await world.origin()
 

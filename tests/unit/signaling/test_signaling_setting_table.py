@@ -43,6 +43,8 @@ OTHERS: dict[Kind, Any] = {
     Kind.LIST: [],
     Kind.OBJECT: {"a": [1, {"b": None}]},
 }
+STRICT_WHEN_POSTED = {"vp8Enabled", "av1Enabled", "h265Enabled"}
+"""False is their default, and says more when it is posted (decision 0168)."""
 SECRET = "s" * 32
 RUNG = {"height": 480, "videoBitrate": 300_000, "audioBitrate": 96_000} | {
     "forceEncode": True,
@@ -154,7 +156,9 @@ def test_the_settings_of_a_fresh_ant_media_server_are_taken_whole_but_for_its_ad
 
 @each
 def test_a_default_is_taken(setting: Setting) -> None:
-    assert posted(**{setting.key: setting.default}) == APP
+    said = posted(**{setting.key: setting.default})
+    assert msgspec.structs.replace(said, strict_codecs=()) == APP
+    assert bool(said.strict_codecs) == (setting.key in STRICT_WHEN_POSTED)
 
 
 @each

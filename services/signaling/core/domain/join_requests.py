@@ -7,6 +7,7 @@ import msgspec
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import FormerSession, PlayRequest, PlaySubscription, PublishRequest
 from rillcast.contracts.records import AppSettings
+from services.signaling.core.domain.codec_switches import CodecRule
 from services.signaling.core.domain.identity import Client, Credentials, secret_digest, verified_digest
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 
@@ -35,6 +36,8 @@ class PublisherJoin(msgspec.Struct, frozen=True, kw_only=True):
     meta_data: str = ""
     movable: bool = False
     """Whether the client has a socket, over which it can be offered another node."""
+    codecs: CodecRule = CodecRule()
+    """What held when it was let in."""
 
 
 class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +54,8 @@ class ViewerJoin(msgspec.Struct, frozen=True, kw_only=True):
     """Of one that moves: see `PlayRequest`."""
     former: FormerSession | None = None
     """Of one that moves, and whose edge would hand its association over."""
+    codecs: CodecRule = CodecRule()
+    """What held when it was let in."""
 
 
 def publish_request(
@@ -78,13 +83,15 @@ def publish_request(
         start_timeout_ms=settings.web_rtc_client_start_timeout_ms,
         client=join.client.counted_as,
         movable=join.movable,
+        codecs_off=join.codecs.off,
+        preferred_codecs=join.codecs.preferred,
     )
 
 
 def play_request(join: ViewerJoin, settings: AppSettings, signaling: NodeId, wanted: PlaySubscription) -> PlayRequest:
     """`signaling`: the instance that is told what happens to the session. `wanted`: of the stream."""
     return PlayRequest(
-        subscriptions=(wanted,),
+        subscriptions=(msgspec.structs.replace(wanted, codecs_off=join.codecs.off),),
         session=join.session,
         signaling=signaling,
         sdp_offer=join.sdp_offer,

@@ -81,6 +81,8 @@ OWN = frozenset(
         "play_token_secret",
         "token_max_life_s",
         "time_token_separator",
+        "vp9_enabled",
+        "strict_codecs",
         "webhook_secret",
         "jwt_audience",
     }
@@ -210,7 +212,6 @@ _STORED: tuple[tuple[str, Mapping[str, Json]], ...] = (
             "subscriberAuthenticationKey": "",
         },
     ),
-    ("streams in this codec are taken from whoever sends them", {"av1Enabled": False, "h265Enabled": False}),
     ("it is for whoever reads it", {CUSTOM: {}}),
 )
 

@@ -17,6 +17,7 @@ from rillcast.contracts.fields import MAX_INTEGER
 from rillcast.contracts.records import AppSettings, LadderRung
 from services.signaling.core.domain.access_rules import unknown_protection
 from services.signaling.core.domain.app_spelling import as_stored
+from services.signaling.core.domain.codec_switches import said_strictly
 from services.signaling.core.domain.protection import HIDDEN, ProtectionRefused
 from services.signaling.core.domain.setting_table import (
     BOOKKEEPING,
@@ -34,6 +35,7 @@ LONGEST_KEPT = 2_000
 LONGEST_CUSTOM = 16_384
 """Of the JSON of ``customSettings``."""
 _RUNGS = "encoderSettings"
+_STRICT = "strictCodecs"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 
@@ -61,6 +63,8 @@ def sort_out(posted: Mapping[str, msgspec.Raw], current: AppSettings) -> Posted:
     _refuse(values, posted)
     typed = {key: _raw(value) for key, value in values.items()}
     fields = {key: raw for key, raw in as_stored({**posted, **typed}).items() if key in _FIELDS}
+    if (strict := said_strictly({**posted, **typed}, current)) != current.strict_codecs:
+        fields.setdefault(_STRICT, _raw(list(strict)))
     fields.pop(_RUNGS, None)
     if (rungs := _rungs(values, current)) is not None:
         fields[_RUNGS] = _raw(rungs)
@@ -201,7 +205,7 @@ def _raw(value: Json) -> msgspec.Raw:
 
 
 def _kept(values: Mapping[str, Json], current: AppSettings) -> dict[str, str]:
-    kept = dict(current.kept)
+    kept = {key: text for key, text in current.kept.items() if _is_stored(key)}
     for key, value in values.items():
         setting = SETTINGS[key]
         if setting.effect is not Effect.STORED or (setting.secret and value == HIDDEN):
@@ -213,6 +217,11 @@ def _kept(values: Mapping[str, Json], current: AppSettings) -> dict[str, str]:
             if len(kept[key]) > longest:
                 raise SettingsRefused(f"{key}: it has {len(kept[key])} characters, at most {longest} are kept")
     return kept
+
+
+def _is_stored(key: str) -> bool:
+    """Not so of what an older version has kept and this one acts on."""
+    return key in SETTINGS and SETTINGS[key].effect is Effect.STORED
 
 
 def _short(value: Any) -> str:

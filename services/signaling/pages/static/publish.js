@@ -95,7 +95,7 @@ class Publishing {
       const init = { direction: "sendonly", streams: [this.source.stream] };
       if (track.kind === "video") init.sendEncodings = [{ maxBitrate: this.bitrate * 1000 }];
       const transceiver = pc.addTransceiver(track, init);
-      if (track.kind === "video" && this.codec) preferCodec(transceiver, this.codec);
+      if (track.kind === "video" && this.codec) offerCodec(transceiver, this.codec);
     }
     pc.onconnectionstatechange = () => {
       if (pc !== this.pc || !["failed", "closed"].includes(pc.connectionState)) return;
@@ -181,14 +181,15 @@ class Publishing {
   }
 }
 
-function preferCodec(transceiver, codec) {
+/** Offers this codec alone, since the server would choose another one of several. */
+function offerCodec(transceiver, codec) {
   const all = RTCRtpSender.getCapabilities("video").codecs;
-  const wanted = (entry) => entry.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
+  const named = (entry, ...names) => names.some((name) => entry.mimeType.toLowerCase() === `video/${name.toLowerCase()}`);
   // Constrained baseline first: the H.264 profile that every viewer plays.
   const rank = (entry) => (/profile-level-id=42e0/i.test(entry.sdpFmtpLine ?? "") ? 0 : 1);
   transceiver.setCodecPreferences([
-    ...all.filter(wanted).sort((a, b) => rank(a) - rank(b)),
-    ...all.filter((entry) => !wanted(entry)),
+    ...all.filter((entry) => named(entry, codec)).sort((a, b) => rank(a) - rank(b)),
+    ...all.filter((entry) => named(entry, "rtx")),
   ]);
 }
 

@@ -172,7 +172,7 @@ const WORDS = {
   no_node_available: "No server is free for this just now. Try again in a moment.",
   publishTimeoutError: "The server saw no media in time. A firewall may block UDP between here and the server.",
   noPacketReceivedForTimeoutDuration: "The server stopped receiving media from here.",
-  no_codec_enabled_in_the_server: "This browser and the stream have no codec in common.",
+  no_codec_enabled_in_the_server: "There is no codec that this browser has and that is possible here.",
   notSetRemoteDescription: "The server could not use this browser's session description.",
   notSetLocalDescription: "The server could not make a session description.",
   data_store_not_available: "The cluster's store cannot be reached. Streams that run go on; new ones must wait.",

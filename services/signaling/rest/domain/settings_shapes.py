@@ -70,7 +70,7 @@ def _theirs(settings: AppSettings) -> dict[str, Any]:
 
 
 def _value(setting: Setting, settings: AppSettings) -> Any:
-    if setting.key in settings.kept:
+    if setting.effect is Effect.STORED and setting.key in settings.kept:
         return HIDDEN if setting.secret else msgspec.json.decode(settings.kept[setting.key])
     if setting.field:
         value = getattr(settings, setting.field)

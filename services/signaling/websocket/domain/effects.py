@@ -7,6 +7,7 @@ import msgspec
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.messages import FormerSession
 from rillcast.contracts.words import EndReason, MediaKind, Role
+from services.signaling.core.domain.codec_switches import CodecRule
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.verified_identity import VerifiedIdentity
 from services.signaling.websocket.domain.asked import Question
@@ -46,6 +47,8 @@ class OpenPublisher(msgspec.Struct, frozen=True, kw_only=True):
     identity: VerifiedIdentity
     name: str
     meta_data: str
+    codecs: CodecRule
+    """What held when it was let in."""
     anew: bool = False
     """Whether the client was let in for the session that this one replaces, so that nobody has counted it yet."""
 
@@ -66,6 +69,8 @@ class MovePublisher(msgspec.Struct, frozen=True, kw_only=True):
     identity: VerifiedIdentity
     name: str
     meta_data: str
+    codecs: CodecRule
+    """What held when it was let in: so it goes on in the codec that it has."""
 
 
 class MoveAgain(msgspec.Struct, frozen=True):
@@ -97,6 +102,8 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionId
     stream: StreamId
+    codecs: CodecRule
+    """As in `MovePublisher`."""
     sdp_offered: str = ""
     """Of one that moves while its edge still serves it: the offer of that one that the client has answered."""
     former: FormerSession | None = None

@@ -6,6 +6,7 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, SessionId, StreamId, new_session_id
 from rillcast.contracts.words import Role
 from services.signaling.core.domain.admission_rules import Admitted
+from services.signaling.core.domain.codec_switches import codec_rule
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME
 from services.signaling.core.ports import Streams, Tally
@@ -131,6 +132,7 @@ class Entrance:
                 identity=slot.identity,
                 name=slot.name,
                 meta_data=slot.meta_data,
+                codecs=slot.codecs,
             )
         ]
 
@@ -163,6 +165,7 @@ class Entrance:
         if slot is None or slot.phase is not Phase.ADMITTING:
             return [Forget(session)] if admitted.held else []
         slot.identity, slot.held = admitted.identity, admitted.held
+        slot.codecs = codec_rule(admitted.settings)
         slot.start_timeout_s = admitted.settings.web_rtc_client_start_timeout_ms / 1_000
         if slot.role is Role.PLAY and (admitted.waits or self._streams.live(self._app, slot.stream) is None):
             self._slots.advance(slot, Step.DENIED)
@@ -190,7 +193,10 @@ class Entrance:
             start = Send(replies.start(slot.stream, slot.credentials.subscriber_id))
             offer, slot.early_offer = slot.early_offer, None
             return [start] if offer is None else [start, *self.offer(slot, offer, slot.asked_at)]
-        return [*self._waits.stop(slot.stream), OpenViewer(session=slot.session, stream=slot.stream)]
+        return [
+            *self._waits.stop(slot.stream),
+            OpenViewer(session=slot.session, stream=slot.stream, codecs=slot.codecs),
+        ]
 
     # ---- parts
 

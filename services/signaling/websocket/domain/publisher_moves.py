@@ -105,6 +105,7 @@ class PublisherMoves:
             phase=Phase.OPENING,
             credentials=slot.credentials,
             identity=slot.identity,
+            codecs=slot.codecs,
             start_timeout_s=slot.start_timeout_s,
             name=slot.name,
             meta_data=slot.meta_data,
@@ -123,6 +124,7 @@ class PublisherMoves:
             identity=successor.identity,
             name=successor.name,
             meta_data=successor.meta_data,
+            codecs=successor.codecs,
         )
         return [move, ExpireLater(successor.session, MOVE_S)]
 

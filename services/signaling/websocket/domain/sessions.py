@@ -244,6 +244,7 @@ class Sessions:
             phase=Phase.OPENING,
             credentials=slot.credentials,
             identity=slot.identity,
+            codecs=slot.codecs,
             held=slot.held,
             start_timeout_s=slot.start_timeout_s,
             height=slot.height,
@@ -259,6 +260,7 @@ class Sessions:
             OpenViewer(
                 session=successor.session,
                 stream=successor.stream,
+                codecs=successor.codecs,
                 sdp_offered=drains.sdp_offered if drains is not None else "",
                 former=None if drains is None else former_session(drains.node, drains.session, drains.association),
             ),

@@ -6,6 +6,7 @@ import msgspec
 
 from rillcast.contracts.ids import NodeId, SessionId, StreamId
 from rillcast.contracts.words import Role
+from services.signaling.core.domain.codec_switches import CodecRule
 from services.signaling.core.domain.identity import Credentials
 from services.signaling.core.domain.verified_identity import NOBODY, VerifiedIdentity
 from services.signaling.websocket.domain.kept_offers import KeptOffers
@@ -23,6 +24,9 @@ class Slot(msgspec.Struct, kw_only=True, eq=False):
     credentials: Credentials
     identity: VerifiedIdentity = NOBODY
     """What admission verified. Known once the client is let in."""
+    codecs: CodecRule = CodecRule()
+    """What holds for the session from the moment in which the client is let in, also where it goes on at another
+    node."""
     held: bool = False
     """Whether something is held for the session until it is forgotten."""
     start_timeout_s: float = 0.0

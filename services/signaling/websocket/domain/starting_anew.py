@@ -77,7 +77,7 @@ class StartingAnew:
             effects = self._replace(slot)
             effects = [*_held_on(slot, successor), *effects]
             self._slots.add(successor)
-        open_one = OpenViewer(session=successor.session, stream=successor.stream, anew=True)
+        open_one = OpenViewer(session=successor.session, stream=successor.stream, codecs=successor.codecs, anew=True)
         return [*effects, open_one, ExpireLater(successor.session, successor.start_timeout_s)]
 
     def leave(self, slot: Slot) -> list[Effect]:
@@ -110,6 +110,7 @@ class StartingAnew:
                 identity=successor.identity,
                 name=successor.name,
                 meta_data=successor.meta_data,
+                codecs=successor.codecs,
                 anew=True,
             ),
             ExpireLater(successor.session, successor.start_timeout_s),
@@ -156,6 +157,7 @@ def _successor(slot: Slot, now: float) -> Slot:
         phase=Phase.OPENING,
         credentials=slot.credentials,
         identity=slot.identity,
+        codecs=slot.codecs,
         held=slot.held,
         start_timeout_s=slot.start_timeout_s,
         name=slot.name,

@@ -24,6 +24,7 @@ def publisher_join(app: AppName, client: Client, wanted: OpenPublisher | MovePub
         name=wanted.name,
         meta_data=wanted.meta_data,
         movable=True,
+        codecs=wanted.codecs,
     )
 
 
@@ -36,4 +37,5 @@ def viewer_join(app: AppName, client: Client, wanted: OpenViewer) -> ViewerJoin:
         client=client,
         sdp_offered=wanted.sdp_offered,
         former=wanted.former,
+        codecs=wanted.codecs,
     )

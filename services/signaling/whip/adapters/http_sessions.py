@@ -21,6 +21,7 @@ from rillcast.contracts.words import EndReason, NodeKind, Role, SessionState
 from services.signaling.core.adapters.http_body import BodyRefused, media_type, read_body
 from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
+from services.signaling.core.domain.codec_switches import codec_rule
 from services.signaling.core.domain.doors import open_doors
 from services.signaling.core.domain.ice_servers import ice_server, link_header, link_to, without_relay
 from services.signaling.core.domain.identity import Client
@@ -253,6 +254,7 @@ class Whip(HttpSessions):
             sdp_offer=asked.offer,
             name=query.get("streamName", ""),
             meta_data=applicant.meta_data,
+            codecs=codec_rule(asked.admitted.settings).as_offered(),
         )
         return await self._services.joins.publish(join, left)
 
@@ -281,6 +283,7 @@ class Whep(HttpSessions):
             session=_session(applicant),
             client=applicant.client,
             sdp_offer=asked.offer,
+            codecs=codec_rule(asked.admitted.settings),
         )
         return await self._services.joins.play(join, left)
 
