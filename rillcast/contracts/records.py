@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -41,10 +41,9 @@ from rillcast.contracts.ids import (
     StreamId,
     TrackId,
 )
-from rillcast.contracts.words import MediaKind, NodeKind
+from rillcast.contracts.words import MediaKind, NodeKind, SpareCodec
 
-StrictCodecs = Annotated[tuple[Literal["VP8", "VP9", "AV1", "H265"], ...], msgspec.Meta(max_length=8)]
-"""Codecs whose switches are false by default."""
+StrictCodecs = Annotated[tuple[SpareCodec, ...], msgspec.Meta(max_length=8)]
 
 
 class TrackRecord(msgspec.Struct, frozen=True, kw_only=True):

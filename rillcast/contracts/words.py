@@ -44,6 +44,15 @@ class MediaKind(StrEnum):
     VIDEO = "video"
 
 
+class SpareCodec(StrEnum):
+    """A codec of video whose switch in the settings of an app is false by default."""
+
+    VP8 = "VP8"
+    VP9 = "VP9"
+    AV1 = "AV1"
+    H265 = "H265"
+
+
 class SessionState(StrEnum):
     """Where a session stands."""
 

@@ -11,9 +11,9 @@ import pytest
 from msgspec.inspect import (
     BoolType,
     DictType,
+    EnumType,
     FloatType,
     IntType,
-    LiteralType,
     Metadata,
     NoneType,
     StrType,
@@ -61,13 +61,22 @@ def excesses(kind: Type, name: str) -> Iterator[tuple[str, Any]]:
         case UnionType(types=types):
             for member in types:
                 yield from excesses(member, name)
+        case VarTupleType():
+            yield from excesses_of_list(kind, name)
+        case _:
+            raise TypeError(f"{name} is of a type whose bounds are not tested: {kind}")
+
+
+def excesses_of_list(kind: VarTupleType, name: str) -> Iterator[tuple[str, Any]]:
+    """The same of a list."""
+    match kind:
         case VarTupleType(item_type=StructType() as item):
             yield "encoderSettings", [RUNG | {"height": height} for height in range(100, 200)]
             for field in item.fields:
                 for inner, value in excesses(field.type, field.encode_name):
                     yield inner, [RUNG | {field.encode_name: value}]
-        case VarTupleType(item_type=LiteralType(values=words), max_length=int() as most):
-            yield from ((name, value) for value in (["x"], [words[0]] * (most + 1)))
+        case VarTupleType(item_type=EnumType(cls=words), max_length=int() as most):
+            yield from ((name, value) for value in (["x"], [*words] * (most + 1)))
         case _:
             raise TypeError(f"{name} is of a type whose bounds are not tested: {kind}")
 

@@ -35,6 +35,12 @@ def test_what_would_break_the_header_is_none_and_left_out(uri: str) -> None:
     assert link_header(app(uri), 1_000.0) is None
 
 
+@pytest.mark.parametrize("uri", ["stun:a.example", "stuns:a.example", ""])
+def test_no_server_but_a_relay_comes_with_credentials(uri: str) -> None:
+    secret = msgspec.structs.replace(app(uri, "u", "w"), turn_secret="north")
+    assert ice_server(app(uri, "u", "w"), 0.0) == ice_server(secret, 0.0) == IceServer(uri)
+
+
 def test_a_stun_server_comes_without_credentials() -> None:
     assert link_header(app("stun:a.example", "u", "w"), 1_000.0) == '<stun:a.example>; rel="ice-server"'
 

@@ -28,13 +28,16 @@ class IceServer(msgspec.Struct, frozen=True):
 
 
 def ice_server(app: AppSettings, now_s: float) -> IceServer:
-    """The server of an app, for a client that was let in. `now_s`: Unix time.
+    """The server of an app, for a client that was let in. `now_s`: Unix time. A name and a password go with a TURN
+    server alone: no other one asks for them, and clients that nobody has let in yet are told it.
 
     With ``turnSecret`` each client gets credentials of its own that end by themselves: the long-term mechanism of RFC
     8489 §9.2 with names and passwords as coturn's REST scheme makes them (``use-auth-secret``).
     """
     uri = app.stun_server_uri
-    if not app.turn_secret or not uri.startswith("turn"):
+    if not IceServer(uri).relays:
+        return IceServer(uri)
+    if not app.turn_secret:
         return IceServer(uri, app.turn_server_username, app.turn_server_credential)
     username = f"{int(now_s) + app.turn_credential_life_s}:{app.app_name}"
     mac = hmac.new(app.turn_secret.encode("utf-8", "surrogatepass"), username.encode(), hashlib.sha1)

@@ -62,6 +62,8 @@ _ABSENT: Mapping[str, tuple[str, ...]] = {
     "Push notifications are not served here.": ("push-notification-register-and-send-draft",),
 }
 LEADS_TO: Mapping[str, str] = {f"{name}.html": page for page, names in _OURS.items() for name in names}
+SAMPLES = "samples"
+"""Their folder of pages, to which they link without a slash as well."""
 """Ours for each of theirs, by the file's name; they lie in the folder of the app or in ``samples`` below it."""
 ABSENT: Mapping[str, str] = {f"{name}.html": words for words, names in _ABSENT.items() for name in names}
 """Why there is none for the others, in words."""

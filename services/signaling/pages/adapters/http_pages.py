@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from rillcast.contracts.ids import AppName
 from services.signaling.core.ports import Apps
-from services.signaling.pages.adapters.bookmarks import ABSENT, LEADS_TO
+from services.signaling.pages.adapters.bookmarks import ABSENT, LEADS_TO, SAMPLES
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 PAGES = {
@@ -65,15 +65,17 @@ class Pages:
         app = request.path_params["app"]
         if self._apps.settings(AppName(app)) is None:
             raise _nothing()
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/{app}/{query}", 302)
+        return _way(request, f"/{app}/")
 
     async def app_page(self, request: Request) -> Response:
-        """Answers ``/{app}/`` and ``/{app}/{page}``: with the page, or with the way from one of Ant Media's to ours.
-        404 where there is no such app or page, and 501 where Ant Media has one and we have not."""
+        """Answers ``/{app}/`` and ``/{app}/{page}``: with the page, or with the way from one of Ant Media's to ours, or
+        to its folder ``samples/``. 404 where there is no such app or page, and 501 where Ant Media has one and we have
+        not."""
         name = request.path_params.get("page") or "index.html"
         if self._apps.settings(AppName(request.path_params["app"])) is None:
             raise _nothing()
+        if name == SAMPLES:
+            return _way(request, f"{SAMPLES}/")
         return self._page(request, PAGES[name]) if name in PAGES else _lead(request, name, "")
 
     async def sample(self, request: Request) -> Response:
@@ -117,8 +119,12 @@ def _lead(request: Request, name: str, up: str) -> Response:
         raise HTTPException(501, ABSENT[name])
     if name not in LEADS_TO:
         raise _nothing()
+    return _way(request, f"{up}{LEADS_TO[name]}")
+
+
+def _way(request: Request, to: str) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"{up}{LEADS_TO[name]}{query}", 302)
+    return RedirectResponse(f"{to}{query}", 302)
 
 
 def _nothing() -> HTTPException:
