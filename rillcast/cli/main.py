@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rillcast.cli.completion import Shell, asked_part, completion_script, prepare_completion
+from rillcast.cli.completion import PROGRAM, Shell, asked_part, completion_script, prepare_completion
 from rillcast.cli.ending import ended
 from rillcast.cli.faults import CannotGoOn, WrongUse, writing
 from rillcast.cli.password import set_password
@@ -194,6 +194,6 @@ def main() -> None:
     def run() -> None:
         prepare_completion()
         mount_parts(asked_part(sys.argv, os.environ))
-        app()
+        app(prog_name=PROGRAM)
 
     raise SystemExit(ended(run))

@@ -36,7 +36,7 @@ def test_a_name_of_the_wire_becomes_one_of_python(wire: str, name: str) -> None:
     assert snake(wire) == name
 
 
-WRITTEN = [name for name in Shapes(COMPONENTS, CALLS).homes if "properties" in COMPONENTS.schemas[name]]
+WRITTEN = [name for name in sorted(Shapes(COMPONENTS, CALLS).homes) if "properties" in COMPONENTS.schemas[name]]
 
 
 @pytest.mark.parametrize("component", WRITTEN)
