@@ -49,7 +49,7 @@ async def test_every_call_that_reads_is_answered_in_its_shape_or_refused_in_word
         for call in READ:
             method = getattr(getattr(client, module_of(call.tag)), call.name)
             try:
-                method(*(GIVEN[one.name] for one in call.in_path))
+                method(*(GIVEN.get(one.name, "x1") for one in call.in_path))
             except Refused as error:
                 assert str(error), f"{call.path}: a refusal says why"
                 assert error.status in (400, 403, 404, 409, 501, 503), call.path
