@@ -73,13 +73,17 @@ def forget(where: Where, node: Node) -> None:
     say(f"{node} is out of the list")
 
 
+_STYLES = {"ready": "green"}
+"""Of states that are told in one word; others say what is wrong."""
+
+
 def _cells(one: NodeStatus, *, named: bool) -> list[Text | str]:
     """`named`: whether all ids say the kind."""
     return [
         one.node,
         NOTHING if named else one.kind.value,
         " ".join(part for part in (one.region, one.zone) if part) or NOTHING,
-        Text(one.state, style="green" if one.state == "ready" else "yellow" if one.alive else "red"),
+        Text(one.state, style=_STYLES.get(one.state, "yellow" if one.alive else "red")),
         lasting(one.up_s) if one.alive else NOTHING,
         load_text(one.load.highest()) if one.alive else NOTHING,
         str(one.streams),

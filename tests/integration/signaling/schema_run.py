@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rillcast.contracts.status import OPENAPI_PATH
+from rillcast.testing.eventually import within
 from services.signaling.rest.adapters.security import PROXY_AUTHORIZATION
 from services.signaling.rest.adapters.tables import TABLES
 from tests.integration.signaling.rest_instances import RestInstance, rest_instances
@@ -135,7 +136,7 @@ async def _output(command: Sequence[str], folder: Path, timeout_s: float) -> str
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(timeout_s):
+        async with within(timeout_s, "the end of schemathesis"):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -1,4 +1,4 @@
-"""Broadcasts by REST as Ant Media's clients know them: their keys, their status, lists, subtracks and deletion."""
+"""Broadcasts by REST as Ant Media's clients know them: their keys, their status, what is taken and what is refused."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rillcast.contracts import subjects
 from rillcast.contracts.ids import StreamId, stream_key
 from rillcast.testing.eventually import within
 from tests.integration.signaling.recorded_answers import recorded
+from tests.unit.signaling.broadcast_calls import ROOT, becomes, create, end, show
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
-ROOT = "/live/rest/v2/broadcasts"
 KEYS = list(next(one.json for one in recorded() if one.name == "b-get-s1"))
 DELETED = {"success": True, "message": "broadcast is deleted but could not stopped ", "dataId": "", "errorId": 0}
 
@@ -33,32 +33,6 @@ async def c() -> AsyncIterator[Cluster]:
 async def http(c: Cluster) -> AsyncIterator[httpx.AsyncClient]:
     async with c.http() as client:
         yield client
-
-
-async def create(http: httpx.AsyncClient, *streams: str, **fields: Any) -> None:
-    for stream in streams:
-        answer = await http.post(f"{ROOT}/create", json={"streamId": stream, **fields})
-        assert answer.status_code == 200, answer.text
-
-
-async def show(http: httpx.AsyncClient, stream: str = "s1") -> dict[str, Any]:
-    answer = await http.get(f"{ROOT}/{stream}")
-    shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {"status": answer.status_code}
-    return shown
-
-
-async def becomes(http: httpx.AsyncClient, status: object, stream: str = "s1") -> None:
-    async with within(5, f"{stream} {status}"):
-        while (await show(http, stream))["status"] != status:
-            await asyncio.sleep(0.01)
-
-
-async def listed(http: httpx.AsyncClient, query: str = "", page: str = "0/250") -> list[str]:
-    return [shown["streamId"] for shown in (await http.get(f"{ROOT}/list/{page}{query}")).json()]
-
-
-async def end(c: Cluster, stream: str = "s1") -> None:
-    await c.host.buckets[subjects.BUCKET_STREAMS].delete(stream_key(LIVE, StreamId(stream)))
 
 
 async def test_a_broadcast_has_the_71_keys_of_ant_media_and_no_others_live_or_not(
@@ -276,109 +250,6 @@ async def test_nothing_starts_by_itself_and_then_nothing_is_created(
     answer = await http.post(f"{ROOT}/create?autoStart=true", json=body)
     assert (answer.status_code, answer.json()["success"], words in answer.json()["message"]) == (200, False, True)
     assert (await show(http))["status"] == 404
-
-
-async def test_lists_are_searched_sorted_filtered_and_paged(c: Cluster, http: httpx.AsyncClient) -> None:
-    for stream, name, kind in (("b", "Zebra", "VoD"), ("a", None, "liveStream"), ("c", "apple", "liveStream")):
-        await create(http, stream, name=name, type=kind)
-    await c.go_live("d", name="Mango", started_at_ms=5)
-    assert await listed(http) == ["a", "b", "c", "d"]
-    assert await listed(http, "?order_by=desc") == ["d", "c", "b", "a"]
-    assert await listed(http, "?sort_by=name") == ["a", "d", "b", "c"]
-    assert (await listed(http, "?sort_by=date"))[0] == "d"
-    assert (await listed(http, "?sort_by=status&order_by=asc"))[0] == "d"
-    assert await listed(http, "?search=ZEB") == ["b"]
-    assert await listed(http, "?search=D") == ["d"]
-    assert await listed(http, "?search=.*") == []
-    assert await listed(http, "?search=%20") == ["a", "b", "c", "d"]
-    assert await listed(http, "?type_by=VoD") == ["b"]
-    assert await listed(http, "?sort_by=junk&order_by=junk", "1/2") == ["b", "c"]
-    assert await listed(http, page="-1/0") == []
-    counts = [(await http.get(f"{ROOT}/{path}")).json() for path in ("count", "count/APP", "active-live-stream-count")]
-    assert counts == [{"number": 4}, {"number": 1}, {"number": 1}]
-
-
-async def test_a_list_follows_every_change(http: httpx.AsyncClient) -> None:
-    await create(http, "a", "b", "c", name="x")
-    await http.put(f"{ROOT}/b", json={"name": "a", "mainTrackStreamId": "m"})
-    await http.delete(f"{ROOT}/c")
-    assert await listed(http, "?sort_by=name") == ["b", "a"]
-    assert await listed(http, "?search=x") == ["a"]
-
-
-async def test_many_are_deleted_up_to_the_first_that_is_unknown(http: httpx.AsyncClient) -> None:
-    streams = [f"s{number}" for number in range(8)]
-    await create(http, *streams)
-    assert (await http.delete(f"{ROOT}?ids=s0,s1")).json() == DELETED
-    assert (await http.delete(f"{ROOT}/?ids=s2,none,s3")).json()["success"] is False
-    assert (await http.request("DELETE", ROOT, json=["s4", "s5"])).json() == DELETED
-    assert await listed(http) == ["s3", "s6", "s7"]
-    for nothing in ("", "?ids=", "?ids=%20"):
-        assert (await http.delete(f"{ROOT}{nothing}")).json()["message"] == "ids parameter is blank"
-
-
-async def test_a_live_one_among_many_is_stopped(c: Cluster, http: httpx.AsyncClient) -> None:
-    await create(http, "s1", "s2")
-    await c.go_live("s1")
-    answer = await http.delete(f"{ROOT}?ids=s2,s1")
-    assert answer.json()["message"] == "broadcast is deleted and stopped successfully"
-    assert [closed.session for closed in c.origin.closed] == ["p"]
-
-
-async def test_subtracks_are_attached_listed_limited_and_taken_away(c: Cluster, http: httpx.AsyncClient) -> None:
-    await create(http, "main", subtracksLimit=2)
-    await create(http, "a", "b", "x", role="host")
-
-    async def add(sub: str, main: str = "main", method: str = "POST") -> tuple[bool, str]:
-        answer = (await http.request(method, f"{ROOT}/{main}/subtrack?id={sub}")).json()
-        return answer["success"], answer["message"]
-
-    assert [await add("a"), await add("a"), await add("b")] == [(True, "")] * 3
-    assert not (await add("x"))[0]
-    assert await add("none") == (False, "There is no stream with id:none as subtrack or main as mainTrack")
-    assert await add("a", "none") == (False, "There is no stream with id:a as subtrack or none as mainTrack")
-    await c.go_live("b")
-
-    async def subtracks(path: str) -> list[str]:
-        return [one["streamId"] for one in (await http.get(f"{ROOT}/main/{path}")).json()]
-
-    assert await subtracks("subtracks/0/10") == ["a", "b"]
-    assert await subtracks("subtracks/0/10?role=host") == ["a", "b"]
-    assert await subtracks("subtracks/0/10?role=guest") == []
-    assert await subtracks("active-subtracks/0/10") == ["b"]
-    assert (await http.get(f"{ROOT}/main/active-subtracks-count")).json() == {"number": 1}
-    assert (await http.get(f"{ROOT}/none/active-subtracks-count")).status_code == 404
-    assert await add("a", method="DELETE") == (True, "")
-    assert await add("a", method="DELETE") == (False, "Main track of the stream a which is main cannot be updated")
-    assert (await http.post(f"{ROOT}/main/subtrack")).status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("query", "left"), [("", []), ("?deleteSubtracks=true", []), ("?deleteSubtracks=false", ["a"])]
-)
-async def test_subtracks_go_with_their_main_track(http: httpx.AsyncClient, query: str, left: list[str]) -> None:
-    await create(http, "main")
-    await create(http, "a", mainTrackStreamId="main")
-    await http.delete(f"{ROOT}/main{query}")
-    assert await listed(http) == left
-
-
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [("", None), ("?onDuplicate=skip", ["skipped", "created"]), ("?onDuplicate=overwrite", ["overridden", "created"])],
-)
-async def test_a_list_of_broadcasts_is_created_whole_or_not_at_all(
-    http: httpx.AsyncClient, query: str, words: list[str] | None
-) -> None:
-    await create(http, "a", name="old")
-    body = [{"streamId": "a", "name": "new"}, {"streamId": "b"}]
-    answer = await http.post(f"{ROOT}/create-list{query}", json=body)
-    if words is None:
-        assert answer.status_code == 400
-        assert await listed(http) == ["a"]
-    else:
-        assert [one["message"] for one in answer.json()] == words
-        assert (await show(http, "a"))["name"] == ("new" if "overwrite" in query else "old")
 
 
 async def test_of_media_nothing_is_said_to_be_done_that_is_not(c: Cluster, http: httpx.AsyncClient) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -163,4 +164,5 @@ def test_every_operation_has_an_example_of_what_it_does(recorded: dict[str, Any]
 
 
 def test_examples_show_no_place_of_the_machine_on_which_they_were_recorded() -> None:
-    assert re.findall(r'"[^"]*(?:/home/|/root/|/work/|site-packages)[^"]*"', RECORDED.read_text()) == []
+    places = (str(Path.home()), str(Path(__file__).parents[3]), "site-packages")
+    assert [place for place in places if place in RECORDED.read_text()] == []

@@ -33,7 +33,7 @@ class Seen(NamedTuple):
     """See `ClientReader.address`."""
     counted_as: str
     shared: bool
-    """As in `Client`."""
+    """Whether others may have that address as well, as in `Client`."""
     by_proxy: bool
     """Whether a trusted proxy has forwarded it."""
     stranger: bool

@@ -30,7 +30,7 @@ class PushNotifications:
     """One per signaling instance."""
 
     async def token(self, app: App, subscriber: PushedTo = "", life: TokenLife = 0) -> Result:
-        """Never given."""
+        """Refused in words: no service of push notifications takes such tokens here."""
         if not subscriber.strip():
             return Result(success=False, message=NO_SUBSCRIBER)
         return NotServed(success=False, message=NO_TOKEN)

@@ -51,7 +51,7 @@ class Vods:
         of_stream: OfStream = "",
         search: SearchQuery = "",
     ) -> list[VoD]:
-        """No recordings."""
+        """The recordings of an app: there are none, whatever is asked for."""
         return []
 
     async def count(self, app: App) -> SimpleStat:
