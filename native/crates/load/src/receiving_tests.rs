@@ -181,8 +181,9 @@ fn a_tenth_lost_at_random_is_repaired() {
     assert!(sums.repaired > 150 && sums.padding_bytes < 50_000, "{sums:?}");
     let lost = p.receiving.audio().1;
     assert!((60..140).contains(&lost), "{lost} of 1000 audio packets");
-    let fraction = p.heard.reports.iter().filter(|r| r.ssrc == 96).map(|r| u32::from(r.fraction_lost)).max().unwrap();
-    assert!((25..60).contains(&fraction), "{fraction}/256");
+    let told = p.heard.reports.iter().filter(|r| r.ssrc == 96).map(|r| u32::from(r.fraction_lost));
+    let mean = told.clone().sum::<u32>() / told.count() as u32;
+    assert!((18..34).contains(&mean), "{mean}/256, of reports that come with estimates as well");
 }
 
 #[test]
