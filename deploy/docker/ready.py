@@ -4,7 +4,7 @@ import http.client
 import os
 import sys
 
-connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["RILLCAST_ADMIN_PORT"]), timeout=2)
+connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["RILLCAST_ADMIN_PORT"]), timeout=8)
 try:
     connection.request("GET", "/readyz")
     response = connection.getresponse()
