@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import re
@@ -23,32 +24,47 @@ def die(message: str) -> NoReturn:
     sys.exit("setup: " + message)
 
 
-def run(what: str, command: list[str], env: dict[str, str] | None = None, hint: str = "") -> bool:
-    """Runs a command, its output in a log, a moving line on a terminal. False if it fails; `hint` is shown first."""
+def log_of(what: str) -> Path:
+    return LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
+
+
+def begin(what: str, command: list[str], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Starts a command, its output in a log. It ends with this program, whatever ends that."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
+    with log_of(what).open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    atexit.register(process.terminate)
+    return process
+
+
+def run(what: str, command: list[str], env: dict[str, str] | None = None, hint: str = "") -> bool:
+    """Runs a command; False if it fails. `hint` is shown first."""
+    return follow(what, begin(what, command, env), hint)
+
+
+def follow(what: str, process: subprocess.Popen[bytes], hint: str = "") -> bool:
+    """Waits for what was begun, with a moving line on a terminal. False if it fails, after the end of its log."""
+    log = log_of(what)
     start = last_line = time.monotonic()
     terminal = sys.stdout.isatty()
     if hint or not terminal:
         print(f"setup: {what}{hint}", flush=True)
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(0.1)
-                now = time.monotonic()
-                if terminal:
-                    text = f"setup: {what} … {now - start:.0f} s  {last_output(log)}"
-                    print("\r\033[K" + text[: shutil.get_terminal_size().columns - 1], end="", flush=True)
-                elif now - last_line > 20:
-                    last_line = now
-                    print(f"setup: {what} … {now - start:.0f} s  {last_output(log)}", flush=True)
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            die("stopped")
+    try:
+        while process.poll() is None:
+            time.sleep(0.1)
+            now = time.monotonic()
+            if terminal:
+                text = f"setup: {what} … {now - start:.0f} s  {last_output(log)}"
+                print("\r\033[K" + text[: shutil.get_terminal_size().columns - 1], end="", flush=True)
+            elif now - last_line > 20:
+                last_line = now
+                print(f"setup: {what} … {now - start:.0f} s  {last_output(log)}", flush=True)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        die("stopped")
     if terminal:
         print("\r\033[K", end="")
     if process.returncode == 0:

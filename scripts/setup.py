@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compilers import ensure_cargo, ensure_compiler, native_env
 from machine import ROOT, VENV, apt, apt_hint, die, digest, run, stamp, stamped
-from test_tools import ensure_test_tools
+from test_tools import begin_consul, ensure_test_tools
 
 MIN_PYTHON = (3, 11)
 EXTENSIONS = {
@@ -110,11 +110,12 @@ def main() -> None:
     if arguments.env:
         print_env()
         return
+    consul = begin_consul() if arguments.dev else None
     python = ensure_venv()
     ensure_packages(python, arguments.dev)
     ensure_native()
-    if arguments.dev:
-        ensure_test_tools()
+    if consul:
+        ensure_test_tools(consul)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from compilers import find_cargo, rust_packages
-from machine import ROOT, apt, apt_hint, digest, run, stamp, stamped
+from machine import ROOT, apt, apt_hint, begin, digest, follow, run, stamp, stamped
 
 TEST_TOOLS = {
     # what to look for: a program, or with a slash the file of a package that has none → Debian packages
@@ -39,8 +40,16 @@ def is_there(tool: str) -> bool:
     return any((folder / tool).exists() for folder in (Path("/usr/lib"), *Path("/usr/lib").glob("*-linux-gnu*")))
 
 
-def ensure_test_tools() -> None:
-    """Browsers and other clients that play the stranger in the tests."""
+CONSUL = "getting Consul"
+
+
+def begin_consul() -> subprocess.Popen[bytes]:
+    """Most of its minutes are spent waiting for the network, so it goes on beside everything else."""
+    return begin(CONSUL, ["sh", "-c", "exec deploy/consul/get-consul >/dev/null"])
+
+
+def ensure_test_tools(consul: subprocess.Popen[bytes]) -> None:
+    """Browsers and other clients that play the stranger in the tests, and the Consul that was begun."""
     packages = [package for tool, names in TEST_TOOLS.items() if not is_there(tool) for package in names]
     if find_cargo() == Path("/usr/bin/cargo"):
         from_web = rust_packages()[0] == "rustc-web"
@@ -56,7 +65,7 @@ def ensure_test_tools() -> None:
         )
     for folder in sorted(ROOT.glob("tests/*/package-lock.json")):
         ensure_node_packages(folder.parent)
-    if not run("getting Consul", ["sh", "-c", "deploy/consul/get-consul >/dev/null"]):
+    if not follow(CONSUL, consul):
         print("setup: tests with a real Consul will fail", flush=True)
 
 
