@@ -29,6 +29,8 @@ class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
     type: str | None = None
     concurrent_connections_limit: int = 1
     totp_expiry_period_seconds: int | None = None
+    blocked_type: str | None = None
+    blocked_until_unit_time_stamp_ms: int = 0
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -90,21 +90,23 @@ class SubscriberStore:
 
     # ---- by operators
 
-    async def put(self, record: SubscriberRecord) -> None:
-        """Register a subscriber, or another secret and other rights of one; its connections and its block stay."""
+    async def put(self, record: SubscriberRecord) -> SubscriberRecord | None:
+        """Register a subscriber, or another secret and other rights of one. Its connections stay, and so does its block
+        unless `record` has another one. The record as it is then."""
 
         def change(present: SubscriberRecord | None) -> SubscriberRecord:
             if present is None:
                 self._make_room(record.app)
                 return record
+            block = record if record.blocked_until_ms else present
             return msgspec.structs.replace(
                 record,
                 holds=present.holds,
-                blocked_type=present.blocked_type,
-                blocked_until_ms=present.blocked_until_ms,
+                blocked_type=block.blocked_type,
+                blocked_until_ms=block.blocked_until_ms,
             )
 
-        await self._change(subscriber_key(record.app, record.stream, record.subscriber_id), change)
+        return await self._change(subscriber_key(record.app, record.stream, record.subscriber_id), change)
 
     async def block(
         self, app: AppName, stream: StreamId, subscriber_id: str, *, kind: SubscriberType | None, until_ms: int

@@ -53,6 +53,10 @@ class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     type: str | None = None
     concurrent_connections_limit: int = 1
     totp_expiry_period_seconds: int | None = None
+    blocked_type: str | None = None
+    """What it is blocked from, if the next one lies in the future."""
+    blocked_until_unit_time_stamp_ms: int = 0
+    """Until when it is blocked, in Unix milliseconds. A moment that is past leaves a block as it is."""
 
 
 def shown_token(record: TokenRecord) -> Token:

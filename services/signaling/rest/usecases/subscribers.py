@@ -49,12 +49,15 @@ NAMESAKE = (
     "This subscriberId and streamId are those of another subscriber, one after the other, so both have the same codes. "
     "Give it a b32Secret, or the app a timeTokenSeparator"
 )
-TYPES = "type: one of publish, play, publish_play"
+TYPES = "one of publish, play, publish_play"
+NO_END = "blockedUntilUnitTimeStampMs: until when blockedType holds, in Unix milliseconds"
 MIN_ID = 3
 MAX_CONNECTIONS = 1_000
 PERIODS_S = range(10, 86_401)
 LONGEST_BLOCK_S = 3_155_760_000
 """A century: whoever says more means for ever."""
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
 
 
 class Subscribers:
@@ -98,14 +101,17 @@ class Subscribers:
         )
 
     async def add(self, app: App, stream: Stream, body: NewSubscriber | None) -> Result:
-        """Register a subscriber, or change one. Its connections and its block stay. Raises HIGH_RESOURCE_USAGE."""
-        wrong = "Stream id is not valid." if not is_stream_id(stream) else _wrong(body)
+        """Register a subscriber, or change one. Its connections stay, and so does its block unless the body has one.
+        Raises HIGH_RESOURCE_USAGE."""
+        now_ms = self._grants.now_ms()
+        wrong = "Stream id is not valid." if not is_stream_id(stream) else _wrong(body, now_ms)
         if wrong or body is None:
             return _no(wrong)
         if not body.b32_secret and self._ambiguous(app, stream, body.subscriber_id or ""):
             metrics.AMBIGUOUS_SUBSCRIBERS.labels("registration").inc()
             return _no(NAMESAKE)
-        await self._store.put(
+        blocks = body.blocked_until_unit_time_stamp_ms > now_ms
+        record = await self._store.put(
             SubscriberRecord(
                 app=app,
                 stream=stream,
@@ -115,8 +121,12 @@ class Subscribers:
                 type=_type_of(body),
                 concurrent_connections_limit=body.concurrent_connections_limit,
                 totp_expiry_period_seconds=body.totp_expiry_period_seconds or 0,
+                blocked_type=SubscriberType(body.blocked_type) if blocks and body.blocked_type else None,
+                blocked_until_ms=min(body.blocked_until_unit_time_stamp_ms, LATEST_MS) if blocks else 0,
             )
         )
+        if blocks:
+            self._end_blocked(record)
         self._tell_of_short_secret(app, stream, body)
         return Result(success=True)
 
@@ -177,20 +187,24 @@ class Subscribers:
     ) -> Result:
         """Block one, known or not, for so many seconds, and end its sessions at once; 0 ends a block."""
         if kind not in tuple(SubscriberType):
-            return _no(TYPES)
+            return _no(f"type: {TYPES}")
         if not is_stream_id(stream) or not 0 < len(subscriber) <= MAX_SUBSCRIBER_ID:
             return _no("streamId or subscriberId is blank or too long")
         blocks = seconds > 0
         until_ms = self._grants.now_ms() + min(seconds, LONGEST_BLOCK_S) * 1_000 if blocks else 0
         what = SubscriberType(kind) if blocks else None
-        record = await self._store.block(app, stream, subscriber, kind=what, until_ms=until_ms)
-        if record is not None and what is not None:
-            orphans = [hold for hold in over(record.holds, self._grants.alive) if what.covers(hold.role)]
-            self._grants.end_all(orphans, EndReason.USER_BLOCKED)
+        self._end_blocked(await self._store.block(app, stream, subscriber, kind=what, until_ms=until_ms))
         return Result(success=True)
 
+    def _end_blocked(self, record: SubscriberRecord | None) -> None:
+        """End what a blocked subscriber has at instances that are gone. The others end their own sessions."""
+        if record is None or record.blocked_type is None:
+            return
+        orphans = [hold for hold in over(record.holds, self._grants.alive) if record.blocked_type.covers(hold.role)]
+        self._grants.end_all(orphans, EndReason.USER_BLOCKED)
 
-def _wrong(body: NewSubscriber | None) -> str:
+
+def _wrong(body: NewSubscriber | None, now_ms: int) -> str:
     """What is wrong with a subscriber, in words; empty when nothing is."""
     if body is None or not body.subscriber_id or not MIN_ID <= len(body.subscriber_id) <= MAX_SUBSCRIBER_ID:
         return NO_ID
@@ -202,6 +216,10 @@ def _wrong(body: NewSubscriber | None) -> str:
             not 1 <= body.concurrent_connections_limit <= MAX_CONNECTIONS
         ),
         "totpExpiryPeriodSeconds: 10 to 86400": bool(period_s) and period_s not in PERIODS_S,
+        NO_END: bool(body.blocked_type) and not body.blocked_until_unit_time_stamp_ms,
+        f"blockedType: {TYPES}": (
+            body.blocked_until_unit_time_stamp_ms > now_ms and body.blocked_type not in tuple(SubscriberType)
+        ),
     }
     return next((words for words, wrong in faults.items() if wrong), "")
 
