@@ -22,7 +22,7 @@ def app(uri: str, name: str = "", word: str = "") -> AppSettings:
     )
 
 
-@pytest.mark.parametrize("uri", ["stun:a.example", "stuns:a.example:5349", "turn:[2001:db8::1]:3478?transport=udp"])
+@pytest.mark.parametrize("uri", ["stun:a_b.example", "stuns:a.example:5349", "turn:[2001:db8::1]:3478?transport=udp"])
 def test_stun_and_turn_uris_are_such(uri: str) -> None:
     assert is_ice_uri(uri)
 
@@ -33,6 +33,26 @@ def test_stun_and_turn_uris_are_such(uri: str) -> None:
 def test_what_would_break_the_header_is_none_and_left_out(uri: str) -> None:
     assert not is_ice_uri(uri)
     assert link_header(app(uri), 1_000.0) is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "stun:a.example:0",
+        "stun:a.example:65536",
+        "stun:a.example:19302x",
+        "stun:a.example:1:2",
+        "stun:a.example?transport=udp",
+        "turn:a.example?transport=sctp",
+        "turn:a.example?ttl=1",
+        "stun:[::1",
+        "stun:[::1::2]",
+        "stun:::1",
+        "stun:-",
+    ],
+)
+def test_what_makes_a_browsers_constructor_throw_is_none(uri: str) -> None:
+    assert not is_ice_uri(uri)
 
 
 @pytest.mark.parametrize("uri", ["stun:a.example", "stuns:a.example", ""])

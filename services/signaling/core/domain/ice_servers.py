@@ -6,12 +6,16 @@ import base64
 import hashlib
 import hmac
 import re
+from ipaddress import IPv6Address
 
 import msgspec
 
 from rillcast.contracts.records import AppSettings
 
-_URI = re.compile(r"(?:stun|stuns|turn|turns):[A-Za-z0-9._~:\[\]?=&%-]{1,255}")
+_URI = re.compile(
+    r"(?:stuns?|(?P<relay>turns?)):(?:\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\]|[A-Za-z0-9][A-Za-z0-9._~-]{0,254})"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<query>\?transport=(?:udp|tcp))?"
+)
 
 
 class IceServer(msgspec.Struct, frozen=True):
@@ -54,8 +58,15 @@ def without_relay(server: IceServer) -> IceServer:
 
 
 def is_ice_uri(text: str) -> bool:
-    """A STUN or TURN URI (RFC 7064, RFC 7065) that can stand in a header."""
-    return _URI.fullmatch(text) is not None
+    """A STUN or TURN URI (RFC 7064, RFC 7065) that can stand in a header. With any other one a browser makes no peer
+    connection at all."""
+    parts = _URI.fullmatch(text)
+    if parts is None or not 0 < int(parts["port"] or 1) < 65_536 or (parts["query"] and not parts["relay"]):
+        return False
+    try:
+        return parts["ipv6"] is None or bool(IPv6Address(parts["ipv6"]))
+    except ValueError:
+        return False
 
 
 def link_header(app: AppSettings, now_s: float) -> str | None:
