@@ -83,6 +83,13 @@ def test_a_token_may_not_live_longer_than_the_app_allows(claims: dict[str, objec
     check_jwt(signed({"exp": 1_060}), SECRET, WISH, now_s=1_000.0, max_life_s=60)
 
 
+@pytest.mark.parametrize("name", ["exp", "nbf"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**400, "1060", None, True])
+def test_what_is_no_time_ends_no_token_and_keeps_it_within_no_life(name: str, value: object) -> None:
+    with pytest.raises(RillcastError, match=f"{name} is not a time"):
+        check_jwt(signed({"exp": 1_060} | {name: value}), SECRET, WISH, now_s=1_000.0, max_life_s=60)
+
+
 def room_token(kind: str) -> str:
     return jwt.encode({"streamId": "r1", "roomId": "r1", "type": kind, "exp": 2_000}, SECRET, algorithm="HS256")
 

@@ -16,6 +16,8 @@ from services.signaling.core.domain.verified_identity import Proof, VerifiedIden
 LEEWAY_S = 5.0
 """How far the clocks of those who make tokens may be off."""
 MAX_TOKEN = 8_192
+LATEST_S = 1e18
+"""No time that anybody means lies beyond; neither Infinity nor NaN, which some writers of JSON make, is before it."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,8 +111,10 @@ def _verified(token: str, secret: str) -> dict[str, object]:
 
 
 def _time(claims: dict[str, object], name: str, absent: float) -> float:
-    value = claims.get(name, absent)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if name not in claims:
+        return absent
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LATEST_S <= value <= LATEST_S:
         raise _no(f"the token's {name} is not a time")
     return float(value)
 

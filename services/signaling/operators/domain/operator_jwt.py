@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeGuard
 
 import jwt
 
@@ -12,6 +13,8 @@ MAX_TOKEN = 8_192
 SHORTEST_SECRET = 32
 """In bytes: as long as the hash (RFC 7518, section 3.2)."""
 LEEWAY_S = 5.0
+LATEST_S = 1e18
+"""No time that anybody means lies beyond; neither Infinity nor NaN, which some writers of JSON make, is before it."""
 ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
 """The only algorithm that each type of public key is used with."""
 
@@ -98,8 +101,12 @@ def verified(
 
 def _in_time(claims: dict[str, object], now_s: float) -> bool:
     end, begin = claims.get("exp"), claims.get("nbf")
-    if any(isinstance(time, bool) or not isinstance(time, int | float | None) for time in (end, begin)):
+    if not _is_time(end) or not _is_time(begin):
         return False
-    assert isinstance(end, int | float | None)
-    assert isinstance(begin, int | float | None)
     return (end is None or end > now_s - LEEWAY_S) and (begin is None or begin <= now_s + LEEWAY_S)
+
+
+def _is_time(value: object) -> TypeGuard[float | None]:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LATEST_S <= value <= LATEST_S
