@@ -162,7 +162,7 @@ def _broadcasts(core: Core) -> tuple[object, ...]:
     )
     own_address = core.host.info.http_address.rpartition(":")[0].strip("[]")
     return (
-        Broadcasts(streams=streams, shown=shown, store=store, own_address=own_address),
+        Broadcasts(streams=streams, known=known, shown=shown, store=store, own_address=own_address),
         removal,
         BroadcastFigures(streams=streams, shown=shown, audience=core.audience),
         BroadcastMedia(shown, removal),

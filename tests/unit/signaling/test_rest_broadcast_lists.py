@@ -126,3 +126,35 @@ async def test_a_list_of_broadcasts_is_created_whole_or_not_at_all(
     else:
         assert [one["message"] for one in answer.json()] == words
         assert (await show(http, "a"))["name"] == ("new" if "overwrite" in query else "old")
+
+
+async def test_a_limit_of_subtracks_holds_however_one_is_attached(http: httpx.AsyncClient) -> None:
+    await create(http, "main", subtracksLimit=1)
+    await create(http, "a", mainTrackStreamId="main")
+    await create(http, "x")
+    full = "main has as many subtracks as it may have: 1"
+
+    created = await http.post(f"{ROOT}/create", json={"streamId": "b", "mainTrackStreamId": "main"})
+    listed_one = (await http.post(f"{ROOT}/create-list", json=[{"streamId": "c", "mainTrackStreamId": "main"}])).json()
+    changed = (await http.put(f"{ROOT}/x", json={"mainTrackStreamId": "main"})).json()
+
+    assert (created.status_code, created.json()["message"]) == (400, f"{full}. Nothing was created.")
+    assert [(one["success"], one["message"]) for one in listed_one] == [(False, f"failed: {full}")]
+    assert (changed["success"], changed["message"]) == (False, f"{full}. Nothing was changed.")
+    assert await listed(http) == ["a", "main", "x"]
+    assert (await http.put(f"{ROOT}/a", json={"mainTrackStreamId": "main", "name": "A"})).json()["success"]
+
+
+async def test_no_broadcast_is_its_own_main_track(http: httpx.AsyncClient) -> None:
+    await create(http, "a")
+    await create(http, "b", mainTrackStreamId="a")
+    await create(http, "c", mainTrackStreamId="b")
+    for sub, main in (("a", "a"), ("a", "b"), ("a", "c"), ("b", "c")):
+        attached = (await http.post(f"{ROOT}/{main}/subtrack?id={sub}")).json()
+        changed = (await http.put(f"{ROOT}/{sub}", json={"mainTrackStreamId": main})).json()
+        for answer in (attached, changed):
+            assert not answer["success"]
+            assert f"{main} is {sub}, or belongs to it" in answer["message"]
+    created = await http.post(f"{ROOT}/create", json={"streamId": "d", "mainTrackStreamId": "d"})
+    assert created.status_code == 400
+    assert (await show(http, "a"))["mainTrackStreamId"] is None

@@ -37,7 +37,8 @@ from services.signaling.rest.domain.parameters import (
 )
 from services.signaling.rest.domain.refusal import NOT_FOUND, BadInput, Form, Refusal, Refused
 from services.signaling.rest.domain.shapes import SimpleStat
-from services.signaling.rest.ports import PublishedStreams
+from services.signaling.rest.ports import KnownBroadcasts, PublishedStreams
+from services.signaling.rest.usecases.main_tracks import no_main_track
 from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 
 NO_SUCH_BROADCAST = NOT_FOUND
@@ -62,6 +63,7 @@ class Broadcasts:
         self,
         *,
         streams: PublishedStreams,
+        known: KnownBroadcasts,
         shown: ShownBroadcasts,
         store: BroadcastStore,
         own_address: str,
@@ -69,6 +71,7 @@ class Broadcasts:
     ) -> None:
         """`own_address`: of this node, which new broadcasts name. `wall_clock`: Unix time."""
         self._streams = streams
+        self._known = known
         self._shown = shown
         self._store = store
         self._own_address = own_address
@@ -120,7 +123,7 @@ class Broadcasts:
             live = self._streams.published(app, stream) is not None
             before = self._kept(app, stream)
             good = changed_broadcast(before, changes)
-            if shown is not None and (why := unfulfilled(before, good)):
+            if shown is not None and (why := unfulfilled(before, good) or self._no_main_track(app, before, good)):
                 return NotServed(success=False, message=NOTHING_CHANGED.format(why=why))
             if shown is not None and not stream_sources.has_good_address(good):
                 return Result(success=False, message=BAD_NEW_URL)
@@ -160,6 +163,8 @@ class Broadcasts:
 
     async def _create(self, app: AppName, body: Patch[KeptBroadcast] | None) -> StreamId:
         stream, changes = self._read(Patch({}) if body is None else body)
+        if why := self._no_main_track_of_new(app, stream, changes):
+            raise BadInput(NOTHING_CREATED.format(why=why))
         taken = self._streams.published(app, stream) is not None
         if taken or not await self._store.create(app, stream, changes, self._set_here(app, stream)):
             raise BadInput(TAKEN)
@@ -168,6 +173,8 @@ class Broadcasts:
     async def _create_one(
         self, app: AppName, stream: StreamId, changes: Patch[KeptBroadcast], on_duplicate: str
     ) -> Result:
+        if why := self._no_main_track_of_new(app, stream, changes):
+            return Result(success=False, message=f"failed: {why}", data_id=stream)
         set_here = self._set_here(app, stream)
         if await self._store.create(app, stream, changes, set_here):
             return Result(success=True, message="created", data_id=stream)
@@ -198,6 +205,17 @@ class Broadcasts:
         if not stream_sources.has_good_address(record):
             raise BadInput(BAD_URL)
         return stream, changes
+
+    def _no_main_track_of_new(self, app: AppName, stream: StreamId, changes: Patch[KeptBroadcast]) -> str:
+        before = KeptBroadcast(stream_id=stream)
+        return self._no_main_track(app, before, changed_broadcast(before, changes))
+
+    def _no_main_track(self, app: AppName, before: KeptBroadcast, after: KeptBroadcast) -> str:
+        """Why it cannot get the main track that it is to get, in words; empty if it can, or gets none."""
+        main = after.main_track_stream_id
+        if not main or main == before.main_track_stream_id:
+            return ""
+        return no_main_track(self._known, app, StreamId(main), after.stream_id)
 
     def _no_start(self, body: Patch[KeptBroadcast] | None) -> Refusal:
         """Why a new broadcast is not started; nothing is created then."""

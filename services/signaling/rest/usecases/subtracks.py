@@ -14,6 +14,7 @@ from services.signaling.rest.domain.parameters import App, Offset, Size, Stream,
 from services.signaling.rest.domain.refusal import Refusal, Refused
 from services.signaling.rest.domain.shapes import SimpleStat
 from services.signaling.rest.ports import KnownBroadcasts, PublishedStreams
+from services.signaling.rest.usecases.main_tracks import no_main_track
 from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 
 NO_MAIN_TRACK = "Broadcast not found with id: {stream}"
@@ -40,12 +41,10 @@ class Subtracks:
         )
         if self._shown.one(app, stream) is None or not is_stream_id(subtrack):
             return none
-        main = self._known.get(app, stream)
-        limit = main.subtracks_limit if main is not None else -1
-        others = sum(1 for one in self._known.subtracks(app, stream) if one != subtrack)
         live = self._streams.published(app, StreamId(subtrack)) is not None
-        if 0 <= limit <= others and (live or self._known.get(app, StreamId(subtrack)) is not None):
-            return Result(success=False, message=f"{stream} has as many subtracks as it may have: {limit}")
+        exists = live or self._known.get(app, StreamId(subtrack)) is not None
+        if exists and (why := no_main_track(self._known, app, stream, StreamId(subtrack))):
+            return Result(success=False, message=why)
 
         def attached(record: KeptBroadcast | None) -> KeptBroadcast | None:
             if record is None and live:
