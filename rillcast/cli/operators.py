@@ -14,10 +14,11 @@ import typer
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cli.run_folder import RunFolder
 from rillcast.cli.session_file import SessionFile
-from rillcast.client import Client, ClientError, NotAllowed, NotDone, Refused, Unreachable
+from rillcast.client import Client, ClientError, NotAllowed, NotDone, NotFound, Refused, Unreachable
 
 DEFAULT_URL = "http://127.0.0.1:5080"
 NOBODY = "Not authenticated user"
+NO_MESSAGE = "Not Found"
 """What signaling says to whoever shows nothing that holds."""
 
 
@@ -101,6 +102,8 @@ def in_words(base: str, error: ClientError) -> CannotGoOn:
                 "it needs an operator; sign in: rillcast login, or give --user or --token-file, or set RILLCAST_TOKEN"
             )
             return CannotGoOn(f"{base} answers {error.status}: {helps}")
+        case NotFound() if str(error) == NO_MESSAGE:
+            return CannotGoOn(f"{base} answers 404: there is nothing of that name")
         case Refused():
             return CannotGoOn(f"{base} answers {error.status}: {error}")
         case Unreachable() if str(error).startswith("nothing answers"):

@@ -46,24 +46,34 @@ def span_s(text: str) -> int:
 
 
 def moment_s(text: str) -> int:
-    """``2h`` from now, or ``2026-12-24T18:00Z``, in Unix seconds. Raises `typer.BadParameter`."""
+    """``2h`` from now, or ``2026-12-24T18:00Z``, in Unix seconds; never past. Raises `typer.BadParameter`."""
+    now_s = int(time.time())
     if _SPAN.fullmatch(text.strip()):
-        found = int(time.time()) + span_s(text)
+        found = now_s + span_s(text)
     else:
         try:
             at = datetime.fromisoformat(text.strip())
         except ValueError:
             raise typer.BadParameter(f"{text!r} must be like 2h, 7d or 2026-12-24T18:00Z") from None
         found = int((at if at.tzinfo else at.astimezone()).timestamp())
-    if not 0 < found <= YEAR_9999_S:
+    if found <= now_s:
+        raise typer.BadParameter(f"{text!r} is over already")
+    if found > YEAR_9999_S:
         raise typer.BadParameter(f"{text!r} is too far away")
     return found
+
+
+def app_alone(text: str) -> str:
+    """``live``. The server says whether there can be such an app. Raises `typer.BadParameter`."""
+    if not text or "/" in text:
+        raise typer.BadParameter(f"{text!r} must name an app, and nothing else")
+    return text
 
 
 Path_ = Annotated[
     StreamPath, typer.Argument(parser=stream_path, metavar="APP/STREAM", help="The stream, as `streams` shows it.")
 ]
-App = Annotated[str, typer.Argument(metavar="APP", help="The app.")]
+App = Annotated[str, typer.Argument(parser=app_alone, metavar="APP", help="The app.")]
 
 
 def at(unix_s: float) -> str:

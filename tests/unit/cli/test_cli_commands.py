@@ -117,6 +117,15 @@ def test_what_was_not_done_is_one_line_and_exit_code_1(line: Line, words: str) -
     assert ran.err == "rillcast: it is [not] so\n"
 
 
+def test_what_there_is_not_is_told_so(line: Line) -> None:
+    line.reply = lambda _: httpx.Response(404, html="<html><body>Not Found</body></html>")
+
+    ran = line.run("streams", "show", "live/nope")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.endswith("answers 404: there is nothing of that name\n")
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -133,6 +142,10 @@ def test_what_was_not_done_is_one_line_and_exit_code_1(line: Line, words: str) -
         ("apps delete two", "if that is meant, give --yes"),
         ("tokens create live/t --for dance", "is not one of"),
         ("tokens create live/t --for play --until yesterday", "must be like 2h"),
+        ("tokens create live/t --for play --until 2020-01-01", "'2020-01-01' is over already"),
+        ("tokens create live/t --for play --until 0", "'0' is over already"),
+        ("streams create live/talk", "'live/talk' must name an app, and nothing else"),
+        ("apps settings get live/talk", "'live/talk' must name an app, and nothing else"),
         ("subscribers delete live/t", "name one subscriber, or give --all"),
         ("subscribers delete live/t ada --all", "name one subscriber, or give --all"),
         ("subscribers block live/t ada --for 0", "a second at least"),
