@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
@@ -157,7 +157,7 @@ class KnownBroadcasts(Protocol):
         """All of an app, in no order."""
         ...
 
-    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> list[StreamId]:
+    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> Sequence[StreamId]:
         """The ids of those that are wanted, in their order, and of `others`, which are not known here."""
         ...
 

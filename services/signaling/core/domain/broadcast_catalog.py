@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rillcast.apps.backup_wish import check_backup
 from rillcast.apps.ladder_settings import check_rungs
@@ -30,7 +30,7 @@ class BroadcastCatalog:
         """Everything that was set for streams of an app, in no order."""
         return self._stored.of_app(app)
 
-    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> list[StreamId]:
+    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> Sequence[StreamId]:
         """See `BroadcastIndex.streams`."""
         return self._indexes.get(app, _EMPTY).streams(wanted, others)
 

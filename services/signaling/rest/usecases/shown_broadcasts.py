@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rillcast.cluster.stream_directory import LiveStream
 from rillcast.contracts.broadcast_records import KeptBroadcast
@@ -54,8 +54,8 @@ class ShownBroadcasts:
         """Those of them that there are."""
         return [shown for stream in streams if (shown := self.one(app, stream)) is not None]
 
-    def wanted(self, app: AppName, wanted: Wanted) -> list[StreamId]:
-        """The ids of those that a client asks for, in its order."""
+    def wanted(self, app: AppName, wanted: Wanted) -> Sequence[StreamId]:
+        """The ids of those that a client asks for, in its order; to be read before anything changes."""
         live = {one.stream: one for one in self._streams.all() if one.app == app}
         others = [_listed(one) for stream, one in live.items() if self._known.get(app, stream) is None]
         found = self._known.streams(app, wanted, others)
