@@ -23,6 +23,7 @@ from rillcast.media.sdp.trickle import (
     write_ice_fragment,
 )
 from rillcast.media.sdp.two_offers import after_move, as_sent_before, before_move, before_viewer_moves
+from rillcast.media.sdp.writing import later_version
 
 __all__ = [
     "IceCredentials",
@@ -44,6 +45,7 @@ __all__ = [
     "before_move",
     "before_viewer_moves",
     "ice_pairs",
+    "later_version",
     "local_candidates",
     "new_transport_credentials",
     "offer_move",

@@ -65,6 +65,17 @@ def render(lines: Sequence[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
+def later_version(sdp: str, former: str) -> str:
+    """Our next description of the session that `former` has described: of the same origin, with a higher version (RFC
+    8829 §5.3.2). `former` itself when nothing else is new. Both are ours: the origin is their second line."""
+    begin, _, *rest = sdp.split("\r\n")
+    _, known, *before = former.split("\r\n")
+    if rest == before:
+        return former
+    name, session, version, where = known.split(" ", 3)
+    return "\r\n".join([begin, f"{name} {session} {int(version) + 1} {where}", *rest])
+
+
 def offers_rtp(section: MediaSection, document: Document) -> bool:
     """Whether an m-line is audio or video over DTLS-SRTP, and may join our one transport."""
     return (

@@ -25,13 +25,7 @@ from rillcast.contracts.records import TrackRecord
 from rillcast.contracts.words import EndReason, MediaKind, SessionState
 from rillcast.media import protocol
 from rillcast.media.protocol import PlaneSession, SourceId
-from rillcast.media.sdp import (
-    LocalTransport,
-    PublishNegotiation,
-    accept_move,
-    after_move,
-    before_move,
-)
+from rillcast.media.sdp import LocalTransport, PublishNegotiation, accept_move, after_move, before_move, later_version
 from rillcast.node.addresses import MediaAddresses
 from rillcast.node.association_taker import Takeover
 from rillcast.node.ice import ice_parameters, restart_ice
@@ -342,21 +336,22 @@ class WebRtcSession:
         self._ingest.opened(self, number)
 
     def reoffered(self, offer: str) -> SessionAnswer:
-        """The publisher's next offer. Without other ICE credentials it has the same answer as before. Raises
-        UNKNOWN_SESSION, and BAD_REMOTE_DESCRIPTION when anything else has changed."""
+        """The publisher's next offer. M-lines that it adds are refused by port 0; the same offer has the same answer.
+        Raises UNKNOWN_SESSION, and BAD_REMOTE_DESCRIPTION when its media or its certificate are others."""
         if self.plane_session is None:
             raise _unknown()
-        local = self._ingest.addresses.transport(self.worker)
-        again = negotiated_again(offer, local, self._negotiation)
+        again = negotiated_again(offer, self._local, self._negotiation)
         if not same_media(again, self._negotiation):
             message = "a living session takes an offer that restarts ICE, and no other change; stop and publish again"
             raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
         if again.ice_remote != self._negotiation.ice_remote:
-            ice = ice_parameters(local, again.ice_remote)
+            self._local = self._ingest.addresses.transport(self.worker)
+            self._negotiation = again = negotiated_again(offer, self._local, self._negotiation)
+            ice = ice_parameters(self._local, again.ice_remote)
             self._ingest.plane.execute(protocol.RestartIce(session=self.plane_session, ice=ice))
-            self._negotiation = again
-            sdp = before_move(again.answer_sdp, self.answer.sdp) if self.association.kept else again.answer_sdp
-            self.answer = msgspec.structs.replace(self.answer, sdp=sdp)
+        former = self.answer.sdp
+        sdp = before_move(again.answer_sdp, former) if self.association.kept else again.answer_sdp
+        self.answer = msgspec.structs.replace(self.answer, sdp=later_version(sdp, former))
         return self.answer
 
     def went_live(self, sources: Mapping[TrackId, SourceId]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from origin_harness import H264_OFFER, OFFER, SIMULCAST_OFFER, RunningOrigin, World, request, until
 
@@ -125,6 +127,36 @@ async def test_the_same_offer_again_restarts_nothing(world: World) -> None:
 
     assert await reoffer(world, origin, first.session, OFFER) == first
     assert not origin.plane.of(protocol.RestartIce)
+
+
+WITH_DATA = (
+    OFFER + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:chat\r\na=sctp-port:5000\r\n"
+)
+"""The same, with an m-line that the first offer did not have."""
+WITH_SCREEN = OFFER + OFFER[OFFER.index("m=video") : OFFER.index("m=audio")].replace("a=mid:0", "a=mid:screen")
+"""The same, with a second video."""
+
+
+@pytest.mark.parametrize(("offer", "kind"), [(WITH_DATA, "application"), (WITH_SCREEN, "video")])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_an_m_line_that_a_later_offer_adds_is_refused_by_port_0(
+    world: World, offer: str, kind: str, restarts: bool
+) -> None:
+    origin = await world.origin()
+    first = await world.go_live(origin)
+
+    answer = await reoffer(world, origin, first.session, restarted(offer) if restarts else offer)
+
+    assert len(origin.plane.of(protocol.RestartIce)) == restarts
+    before, now = (re.findall(r"(?m)^m=(\S+) (\d+)", sdp) for sdp in (first.sdp, answer.sdp))
+    assert now == [*before, (kind, "0")]
+    assert re.findall("a=group:.*", answer.sdp) == re.findall("a=group:.*", first.sdp)
+    was_ice, is_ice = (re.findall("a=ice-(?:ufrag|pwd):.*", sdp) for sdp in (first.sdp, answer.sdp))
+    assert (was_ice != is_ice) == restarts
+    was, now_is = (re.search(r"o=- (\d+) (\d+) ", sdp) for sdp in (first.sdp, answer.sdp))
+    assert was is not None and now_is is not None
+    assert (was[1], int(was[2]) + 1) == (now_is[1], int(now_is[2]))
+    assert await reoffer(world, origin, first.session, restarted(offer) if restarts else offer) == answer
 
 
 SOUND = OFFER.index("m=audio")
