@@ -13,7 +13,7 @@ import msgspec
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.words import MediaKind
 from rillcast.media.sdp.document import MediaSection, bad, shown
-from rillcast.media.sdp.h264 import h264_rank
+from rillcast.media.sdp.h264 import INTERLEAVED, h264_rank
 from rillcast.media.sdp.h265 import DEFAULTS as H265_DEFAULTS
 from rillcast.media.sdp.h265 import h265_rank, h265_readable
 
@@ -50,8 +50,13 @@ _STATIC = {
 LAST_STATIC = 34
 """The highest payload type that means something by itself."""
 _CANONICAL = {name.lower(): name for name in ("H264", "H265", "VP8", "VP9", "AV1", "opus", "PCMU", "PCMA", "G722")}
-_TOLD_APART = {"H265": H265_DEFAULTS, "VP9": {"profile-id": "0"}, "AV1": {"profile": "0"}}
-"""Parameters without which no decoder is right, and what they are unless they are said."""
+_TOLD_APART = {
+    "H264": {"packetization-mode": "1"},
+    "H265": H265_DEFAULTS,
+    "VP9": {"profile-id": "0"},
+    "AV1": {"profile": "0"},
+}
+"""Parameters without which no decoder is right, and what they usually are."""
 _SHOWN = 8
 """The characters of a parameter that error messages show."""
 _RTPMAP = re.compile(r"([A-Za-z0-9._-]{1,32})/([1-9][0-9]{0,5})(?:/([1-9][0-9]?))?")
@@ -184,8 +189,8 @@ def choose_for_publisher(
     payloads: Sequence[Payload], accepted: Sequence[str], preferred: Sequence[str] = ()
 ) -> Payload | None:
     """The first of the `preferred` codecs that the publisher has; else the first one in its own order. Only those that
-    are `accepted` count. Of several H264 formats it is the first that may fragment frames; H265 formats that nobody
-    could read are passed over."""
+    are `accepted` count. Of several H264 formats it is the first that may fragment frames; formats that nobody could
+    read are passed over."""
     names = {canonical(name) for name in accepted}
     usable = [payload for payload in payloads if payload.codec in names and _is_readable(payload)]
     if not usable:
@@ -199,7 +204,10 @@ def choose_for_publisher(
 
 
 def _is_readable(payload: Payload) -> bool:
-    return payload.codec != "H265" or h265_readable(format_parameters(payload.fmtp))
+    parameters = format_parameters(payload.fmtp)
+    if payload.codec == "H264":
+        return parameters.get("packetization-mode") != INTERLEAVED
+    return payload.codec != "H265" or h265_readable(parameters)
 
 
 def is_filler(section: MediaSection) -> bool:

@@ -22,6 +22,8 @@ Attributes = dict[str, list[str]]
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
 _MEDIA = re.compile(r"([a-z]{1,16}) ([0-9]{1,5})(?:/[0-9]{1,5})? ([A-Za-z/]{1,32})((?: [!-~]{1,64})+)")
+_FOR_ALL_MEDIA = ("extmap",)
+"""Attributes that count for every m-line when they stand before the first one (RFC 8285 §6)."""
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -105,7 +107,10 @@ def parse_document(text: str) -> Document:
     if not headers:
         raise bad("the description has no m-line")
     fallback = _direction(session, "sendrecv")
-    sections = tuple(_section(i, header, attributes, fallback) for i, (header, attributes) in enumerate(headers))
+    for_all = {name: session[name] for name in _FOR_ALL_MEDIA if name in session}
+    sections = tuple(
+        _section(i, header, for_all | attributes, fallback) for i, (header, attributes) in enumerate(headers)
+    )
     mids = [section.mid for section in sections if section.mid]
     if len(set(mids)) != len(mids):
         raise bad("two m-lines have the same a=mid")
@@ -113,13 +118,15 @@ def parse_document(text: str) -> Document:
 
 
 def split_attribute_lines(text: str) -> list[tuple[str, str]]:
-    """The lines of an SDP fragment as (type, value). The limits are those of a whole description."""
+    """The lines of an SDP fragment as (type, value), without the blanks at their ends. The limits are those of a whole
+    description."""
     if len(text) > MAX_CHARACTERS:
         raise bad(f"the description is longer than {MAX_CHARACTERS // 1024} KiB")
     if _CONTROL.search(text):
         raise bad("the description holds binary data")
     lines = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+    for number, written in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        line = written.rstrip(" \t")
         if not line:
             continue
         if len(line) < 2 or line[1] != "=" or not "a" <= line[0] <= "z" or "\r" in line:

@@ -51,6 +51,9 @@ _DECODERS = {
 """By profile of the stream: other profiles whose decoders play it. Baseline streams of real encoders use nothing that
 constrained baseline lacks."""
 
+INTERLEAVED = "2"
+"""The packetization-mode in which packets come in another order than they are decoded in (RFC 6184 §6.4). Browsers do
+not know it."""
 _AFTER_ALL_THAT_NAME_A_MODE = 4
 """Added to the first part of a rank."""
 

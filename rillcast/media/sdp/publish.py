@@ -201,7 +201,19 @@ def _take(document: Document, video_codecs: Sequence[str], audio_codecs: Sequenc
         raise _refusal(document, missing, wanted, choice.off)
     taken = _Taken(document, tuple(accepted.values()), ids.extensions())
     require_one_transport(document, taken.used)
+    _require_tracks_apart(taken)
     return taken
+
+
+def _require_tracks_apart(taken: _Taken) -> None:
+    """Refuse two m-lines whose packets look alike (RFC 8843 §9.2): the sound would be taken for pictures."""
+    numbers = [entry.payload.payload_type for entry in taken.entries]
+    if len(set(numbers)) == len(numbers) or all("mid" in entry.extensions for entry in taken.entries):
+        return
+    unknown = [section.label for section in taken.used if not offered_ssrcs(section)[0]]
+    if unknown:
+        why = "has neither a=ssrc nor the mid header extension to tell it from the other m-line"
+        raise bad(f"{unknown[0]} {why}, which also uses the payload type {numbers[0]}")
 
 
 def _choose(section: MediaSection, accepted: Sequence[str], choice: VideoChoice) -> Payload | None:

@@ -138,11 +138,15 @@ def remote_dtls(document: Document, used: Sequence[MediaSection], role: str) -> 
     lines: list[str] = next((p["fingerprint"] for p in _places(document, used) if "fingerprint" in p), [])
     if not lines:
         raise bad("the description lacks a=fingerprint; only DTLS-SRTP is possible")
-    offered = {name.lower(): value for name, _, value in (line.partition(" ") for line in lines)}
+    offered: dict[str, list[str]] = {}
+    for name, _, text in (line.partition(" ") for line in lines):
+        offered.setdefault(name.lower(), []).append(text.strip().upper())
     for algorithm, size in _DIGEST_BYTES.items():
         if algorithm not in offered:
             continue
-        value = offered[algorithm].strip().upper()
+        value, *others = dict.fromkeys(offered[algorithm])
+        if others:
+            raise bad(f"a=fingerprint:{algorithm} is of {1 + len(others)} certificates; one is possible")
         if not re.fullmatch(rf"[0-9A-F]{{2}}(:[0-9A-F]{{2}}){{{size - 1}}}", value):
             raise bad(f"a=fingerprint:{algorithm} does not have {size} bytes in the form AA:BB:…")
         return DtlsParameters(

@@ -50,6 +50,11 @@ def blank_lines(offer: str, chance: random.Random) -> str:
     return join(sections)
 
 
+def blanks_at_the_ends(offer: str, _chance: random.Random) -> str:
+    """As text areas, terminals and templates leave them."""
+    return join([[f"{line} \t" for line in section] for section in split(offer)])
+
+
 def other_order(offer: str, chance: random.Random) -> str:
     """The attributes of an m-line in any order; those of one name keep theirs, since it may mean something."""
     sections = split(offer)
@@ -255,7 +260,8 @@ def with_extra(kind: str) -> Mutation:
 SAME: dict[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (
-        *(bare_line_feeds, no_last_line_end, blank_lines, other_order, unknown_lines, other_case, more_spaces),
+        *(bare_line_feeds, no_last_line_end, blank_lines, blanks_at_the_ends, other_order, unknown_lines),
+        *(other_case, more_spaces),
         *(parameters_in_two_lines, empty_parameters, format_twice, names_without_formats, feedback_twice, no_feedback),
         *(transport_once, direction_once, many_candidates, ice_options, other_ports, bundle_only),
     )

@@ -190,7 +190,7 @@ def _in_use(session: Part, asked: Part, given: Part) -> Iterator[str]:
         yield "a=rtcp-rsize, which was not offered"
     yield from _formats_in_use(asked, given)
     yield from _feedback(asked, given)
-    yield from _extensions(asked, given)
+    yield from _extensions(session, asked, given)
     yield from _layers(asked, given)
 
 
@@ -225,9 +225,9 @@ def _feedback(asked: Part, given: Part) -> Iterator[str]:
             yield f"the feedback {number} {values}"
 
 
-def _extensions(asked: Part, given: Part) -> Iterator[str]:
+def _extensions(session: Part, asked: Part, given: Part) -> Iterator[str]:
     offered = dict[str, tuple[str, str]]()
-    for value in asked.values("extmap"):
+    for value in asked.values("extmap") or session.values("extmap"):
         number, _, way = value.split(" ")[0].partition("/")
         offered.setdefault(number, (value.split(" ")[1], way))
     for value in given.values("extmap"):

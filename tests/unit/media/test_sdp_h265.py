@@ -176,7 +176,8 @@ def test_who_cannot_play_it_gets_the_ladder(offer: str, fmtp: str) -> None:
     ("offer", "fmtp", "named"),
     [
         (VP8_AND_H264, MAIN, "possible here: H265"),
-        (SAFARI_OFFER, MAIN_10, "H264, H265, VP8, VP9, VP9 (profile-id=2); possible here: H265 (profile-id=2)"),
+        (SAFARI_OFFER, MAIN_10, "H265, VP8, VP9, VP9 (profile-id=2); possible here: H265 (profile-id=2)"),
+        (SAFARI_OFFER, MAIN_10, "the client offers video: H264, H264 (packetization-mode=0), H265"),
     ],
 )
 def test_who_can_play_nothing_is_told_the_formats_of_both_sides(offer: str, fmtp: str, named: str) -> None:
