@@ -133,6 +133,14 @@ async def test_one_of_the_tags_that_are_shown_must_be_the_present_one(shown: str
     assert (await site.patch(TRICKLE, shown.format(tag=site.tag, bare=site.tag.strip('"')))).status_code == 204
 
 
+@pytest.mark.parametrize("coding", ["-gzip", "--gzip", ";gzip", "-br", "-zstd"])
+@pytest.mark.parametrize("mark", ["", "W/"])
+async def test_a_tag_that_a_server_in_front_has_marked_by_its_coding_is_known(coding: str, mark: str) -> None:
+    site = Site()
+    assert (await site.patch(TRICKLE, f'{mark}"{site.tag.strip(chr(34))}{coding}"')).status_code == 204
+    assert (await site.patch(TRICKLE, f'"made.up{coding}"')).status_code == 412
+
+
 async def test_a_tag_of_another_session_or_of_another_key_is_not_the_present_one() -> None:
     site = Site()
     signer = ResourceSigner(b"k" * 32)
@@ -177,6 +185,10 @@ CLIENTS = {
     "one that sends what its API hands out": (JSON, "*", f'{{"candidate": {CANDIDATE_JSON}}}'),
     "one with a list": (JSON, None, f'{{"candidates": [{CANDIDATE_JSON}, {{"candidate": ""}}]}}'),
     "one at the end of its candidates": (JSON, None, '[{"candidate": null}]'),
+    "one that sends the event after the last candidate": (JSON, "*", "null"),
+    "one that calls that a fragment": (FRAGMENT, None, " null\n"),
+    "one that wraps it": (JSON, None, '{"candidate": null}'),
+    "one that sends nothing then": (JSON, "*", ""),
     "one without credentials": (FRAGMENT, "*", NO_PAIR),
     "one with half of them": (FRAGMENT, None, UFRAG_ALONE),
     "one with bare line feeds": (FRAGMENT, "*", TRICKLE.replace("\r\n", "\n")),

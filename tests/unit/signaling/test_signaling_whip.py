@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import html
 from collections.abc import AsyncIterator
 
 import httpx
@@ -237,6 +239,19 @@ async def test_other_paths_stay_as_they_are(path: str) -> None:
 )
 async def test_the_content_type_may_have_parameters_and_capitals(c: Cluster, kind: str) -> None:
     assert (await post(c, headers={"Content-Type": kind})).status_code == 201
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip", "x" * 300])
+async def test_a_compressed_offer_is_refused_by_the_name_of_its_coding(c: Cluster, coding: str) -> None:
+    async with c.http() as http:
+        headers = SDP | {"Content-Encoding": coding}
+        refused = await http.post("/live/whip/s1", content=gzip.compress(OFFER.encode()), headers=headers)
+        taken = await http.post("/live/whip/s1", content=OFFER, headers=SDP | {"Content-Encoding": "Identity"})
+
+    assert refused.status_code == 415
+    assert f"Content-Encoding {coding[:20]!r}" in html.unescape(refused.text)
+    assert len(refused.text) < 500
+    assert taken.status_code == 201
 
 
 @pytest.mark.parametrize("before", ["\ufeff", "\r\n", " ", "\ufeff\n"])

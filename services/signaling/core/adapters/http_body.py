@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 
 class BodyRefused(Exception):
-    """The body is too large, too slow or broken off."""
+    """The body is too large, too slow, broken off or compressed."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -17,7 +17,11 @@ class BodyRefused(Exception):
 
 
 async def read_body(request: Request, most: int, timeout_s: float = 10.0) -> bytes:
-    """The whole body. Raises `BodyRefused` with the status and the words for the client."""
+    """The whole body. Raises `BodyRefused` with the status and the words for the client, also for a body that is
+    compressed, since its bound is that of what it holds."""
+    coding = request.headers.get("content-encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise BodyRefused(415, f"the body is sent with Content-Encoding {coding[:20]!a}; only identity is taken")
     announced = request.headers.get("content-length", "0")
     too_large = BodyRefused(413, f"the body may have at most {most} bytes")
     if announced.isdigit() and int(announced) > most:

@@ -6,6 +6,7 @@ restart changes the session, so it needs a condition (RFC 9725 §4.3.3), and wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -15,6 +16,8 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 
 ANY = "*"
 _MAX_CANDIDATES = 256
+_CODING = re.compile(r"(?:--?|;)(?:gzip|br|deflate|zstd)$")
+"""What servers in front add to a tag when they compress: Apache ``-gzip``, Jetty ``--gzip``, others ``;br``."""
 
 
 class Condition(Enum):
@@ -32,7 +35,7 @@ class Condition(Enum):
 
 def tags_of(lines: Sequence[str]) -> list[str]:
     """The entity tags in all ``If-Match`` lines of a request, as we issue them: a proxy that compresses answers marks
-    their tags as weak, and some clients take the quotes away. `ANY` stays as it is."""
+    their tags as weak or by the coding's name, and some clients take the quotes away. `ANY` stays as it is."""
     return [_strong(tag) for line in lines for tag in line.split(",") if tag.strip()]
 
 
@@ -41,7 +44,7 @@ def _strong(tag: str) -> str:
     if tag == ANY:
         return ANY
     bare = tag[2:] if tag[:2] in ("W/", "w/") else tag
-    return f'"{bare.strip().strip(chr(34))}"'
+    return f'"{_CODING.sub("", bare.strip().strip(chr(34)))}"'
 
 
 class _Candidate(msgspec.Struct):
@@ -58,17 +61,20 @@ class _Event(msgspec.Struct):
     candidate: _Candidate
 
 
-_SHAPES = (_Candidate, list[_Candidate], _Candidates, _Event)
+_SHAPES = (_Candidate | None, list[_Candidate], _Candidates, _Event)
 
 
 def is_json(body: bytes) -> bool:
     """Whether a body is meant as JSON, whatever its content type says: no line of a fragment begins so."""
-    return body.lstrip()[:1] in (b"{", b"[")
+    return body.lstrip()[:1] in (b"{", b"[") or body.strip() == b"null"
 
 
 def check_json_candidates(body: bytes) -> None:
-    """Some clients send the candidates of WebRTC's API as JSON: one, a list, or either under its name. Raises
-    BAD_REMOTE_DESCRIPTION for anything else. It can't mean a restart, since it has no password."""
+    """Some clients send the candidates of WebRTC's API as JSON: one, a list, or either under its name. The event after
+    the last one has ``null``, and some send nothing then. Raises BAD_REMOTE_DESCRIPTION for anything else. It can't
+    mean a restart, since it has no password."""
+    if not body.strip():
+        return
     for shape in _SHAPES:
         try:
             found = msgspec.json.decode(body, type=shape)
