@@ -145,7 +145,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
 
 
 def _section(index: int, header: str, attributes: Attributes, fallback: str) -> MediaSection:
-    match = _MEDIA.fullmatch(header.strip())
+    match = _MEDIA.fullmatch(" ".join(header.split()))
     if match is None:
         raise bad(f"m-line {index} is malformed: {shown(header)}")
     kind, port, protocol, formats = match.groups()

@@ -111,11 +111,14 @@ def other_case(offer: str, chance: random.Random) -> str:
 
 
 def more_spaces(offer: str, _chance: random.Random) -> str:
-    """Behind the semicolons of parameters, and at the end of feedback, as GStreamer and pion write them."""
+    """Behind the semicolons of parameters, and at the end of feedback, as GStreamer and pion write them; and where
+    templates fill in an empty word."""
 
     def changed(line: str) -> str:
         if line.startswith("a=fmtp:"):
             return re.sub(r";\s*", "; ", line)
+        if line.startswith("m="):
+            return line.replace(" ", "  ")
         return f"{line} " if line.startswith(("a=rtcp-fb:", "a=ice-options:", "a=mid:")) else line
 
     return join([[changed(line) for line in section] for section in split(offer)])

@@ -72,9 +72,9 @@ class Part:
 def parts(text: str) -> tuple[Part, list[Part]]:
     """The session part and the m-lines."""
     session, media = Part(""), list[Part]()
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in (written.rstrip(" \t") for written in text.replace("\r\n", "\n").split("\n")):
         if line.startswith("m="):
-            media.append(Part(line[2:].strip()))
+            media.append(Part(" ".join(line[2:].split())))
         elif line:
             (media[-1] if media else session).lines.append(line)
     return session, media
