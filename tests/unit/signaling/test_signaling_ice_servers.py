@@ -22,7 +22,10 @@ def app(uri: str, name: str = "", word: str = "") -> AppSettings:
     )
 
 
-@pytest.mark.parametrize("uri", ["stun:a_b.example", "stuns:a.example:5349", "turn:[2001:db8::1]:3478?transport=udp"])
+@pytest.mark.parametrize(
+    "uri",
+    ["stun:a_b.example", "turns:a:443?transport=TCP", "stuns:a.example:5349", "turn:[2001:db8::1]:3478?transport=udp"],
+)
 def test_stun_and_turn_uris_are_such(uri: str) -> None:
     assert is_ice_uri(uri)
 
@@ -49,6 +52,9 @@ def test_what_would_break_the_header_is_none_and_left_out(uri: str) -> None:
         "stun:[::1::2]",
         "stun:::1",
         "stun:-",
+        "stun:a.example:",
+        "turn:u@a.example",
+        "turn:a.example:3478/x",
     ],
 )
 def test_what_makes_a_browsers_constructor_throw_is_none(uri: str) -> None:
@@ -65,7 +71,23 @@ def test_a_stun_server_comes_without_credentials() -> None:
     assert link_header(app("stun:a.example", "u", "w"), 1_000.0) == '<stun:a.example>; rel="ice-server"'
 
 
-@given(name=st.text(), word=st.text())
+@pytest.mark.parametrize(("name", "word"), [("", ""), ("u", ""), ("", "w")])
+def test_a_relay_without_credentials_is_told_as_a_stun_server(name: str, word: str) -> None:
+    assert ice_server(app("turn:a.example:3478?transport=udp", name, word), 0.0) == IceServer("stun:a.example:3478")
+    assert link_header(app("turn:a.example", name, word), 0.0) == '<stun:a.example>; rel="ice-server"'
+    assert link_header(app("turns:a.example", name, word), 0.0) is None
+
+
+@pytest.mark.parametrize(("name", "word"), [("ü", "w"), ("u", "w\n"), ("u", "\x7f"), ("u\r\nX: y", "w")])
+def test_credentials_that_no_header_can_hold_are_told_on_sockets_alone(name: str, word: str) -> None:
+    assert ice_server(app("turn:a.example", name, word), 0.0) == IceServer("turn:a.example", name, word)
+    assert link_header(app("turn:a.example", name, word), 0.0) == '<stun:a.example>; rel="ice-server"'
+
+
+VISIBLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1)
+
+
+@given(name=VISIBLE, word=VISIBLE)
 def test_no_credential_ends_its_quotes_or_the_line(name: str, word: str) -> None:
     link = link_header(app("turns:a.example", name, word), 1_000.0)
 

@@ -166,7 +166,8 @@ async def test_settings_are_read_and_changed_key_by_key(c: Cluster) -> None:
 async def test_the_stun_server_is_shown_in_ant_medias_spelling_and_set_in_either(c: Cluster, spelling: str) -> None:
     path, server = "/rest/v2/applications/settings/live", "turn:relay.example:3478"
     async with c.http() as http:
-        assert (await http.post(path, json={spelling: server})).json()["success"]
+        relay = {spelling: server, "turnServerUsername": "u", "turnServerCredential": "w"}
+        assert (await http.post(path, json=relay)).json()["success"]
         read = (await http.get(path)).json()
         refused = await http.post(path, json={spelling: 5})
         assert (await http.post(path, json=read)).json()["success"], "what was read can be posted"
@@ -209,6 +210,8 @@ async def test_a_turn_server_is_set_in_each_of_ant_medias_spellings(c: Cluster, 
         ({"StunServer": "x"}, "there is no such setting"),
         ({"stunServerURI": "relay.example"}, "no address of a STUN or TURN server"),
         ({"stunServerURI": "turn:a.example, turn:b.example"}, "no address of a STUN or TURN server"),
+        ({"stunServerURI": "turn:a.example:70000"}, "no address of a STUN or TURN server"),
+        ({"stunServerURI": "stun:a.example?transport=udp"}, "no address of a STUN or TURN server"),
     ],
 )
 async def test_an_ice_server_that_nobody_would_be_told_of_is_refused(

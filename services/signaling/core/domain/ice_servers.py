@@ -14,7 +14,7 @@ from rillcast.contracts.records import AppSettings
 
 _URI = re.compile(
     r"(?:stuns?|(?P<relay>turns?)):(?:\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\]|[A-Za-z0-9][A-Za-z0-9._~-]{0,254})"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<query>\?transport=(?:udp|tcp))?"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<query>\?transport=(?i:udp|tcp))?"
 )
 
 
@@ -33,7 +33,8 @@ class IceServer(msgspec.Struct, frozen=True):
 
 def ice_server(app: AppSettings, now_s: float) -> IceServer:
     """The server of an app, for a client that was let in. `now_s`: Unix time. A name and a password go with a TURN
-    server alone: no other one asks for them, and clients that nobody has let in yet are told it.
+    server alone: no other one asks for them, and clients that nobody has let in yet are told it. While it has none, it
+    is told as a STUN server: no browser makes a peer connection with a relay that asks for nothing.
 
     With ``turnSecret`` each client gets credentials of its own that end by themselves: the long-term mechanism of RFC
     8489 §9.2 with names and passwords as coturn's REST scheme makes them (``use-auth-secret``).
@@ -42,14 +43,15 @@ def ice_server(app: AppSettings, now_s: float) -> IceServer:
     if not IceServer(uri).relays:
         return IceServer(uri)
     if not app.turn_secret:
-        return IceServer(uri, app.turn_server_username, app.turn_server_credential)
+        relay = IceServer(uri, app.turn_server_username, app.turn_server_credential)
+        return relay if relay.username and relay.credential else without_relay(relay)
     username = f"{int(now_s) + app.turn_credential_life_s}:{app.app_name}"
     mac = hmac.new(app.turn_secret.encode("utf-8", "surrogatepass"), username.encode(), hashlib.sha1)
     return IceServer(uri, username, base64.b64encode(mac.digest()).decode())
 
 
 def without_relay(server: IceServer) -> IceServer:
-    """For a client that was not let in yet: a TURN server tells a client its address too (RFC 8489), and needs no name
+    """For a client that gets no relay: a TURN server tells a client its address too (RFC 8489), and needs no name
     for that. Nothing where that takes TLS."""
     if not server.relays:
         return server
@@ -76,7 +78,9 @@ def link_header(app: AppSettings, now_s: float) -> str | None:
 
 
 def link_to(server: IceServer) -> str | None:
-    """The same for one server."""
+    """The same for one server. A relay whose name or password can't stand in a header is told as a STUN server."""
+    if server.relays and not (_fits(server.username) and _fits(server.credential)):
+        server = without_relay(server)
     if not is_ice_uri(server.uri):
         return None
     link = f'<{server.uri}>; rel="ice-server"'
@@ -86,6 +90,10 @@ def link_to(server: IceServer) -> str | None:
     return link
 
 
+def _fits(text: str) -> bool:
+    """Whether it can be quoted in a header (RFC 9110 §5.6.4), and says something."""
+    return bool(text) and all(" " <= character <= "~" for character in text)
+
+
 def _quoted(text: str) -> str:
-    shown = "".join(c for c in text if " " <= c <= "~")
-    return '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
