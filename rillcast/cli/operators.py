@@ -18,8 +18,9 @@ from rillcast.client import Client, ClientError, NotAllowed, NotDone, NotFound, 
 
 DEFAULT_URL = "http://127.0.0.1:5080"
 NOBODY = "Not authenticated user"
-NO_MESSAGE = "Not Found"
 """What signaling says to whoever shows nothing that holds."""
+NO_MESSAGE = "Not Found"
+"""What an answer says that has no words of its own."""
 
 
 @dataclass(frozen=True)
