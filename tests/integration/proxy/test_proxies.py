@@ -26,6 +26,11 @@ from services.signaling.core.adapters.http_client_reader import ClientReader
 from services.signaling.core.domain.region import CidrTable, RegionFinder, parse_networks
 from tests.integration.proxy.proxies import NAME, PROXIES, proxy
 
+ADMINISTERING: tuple[tuple[str, str, dict[str, object] | None], ...] = (
+    ("GET", "/rest/v2/applications/settings/LiveApp", None),
+    ("POST", "/rest/v2/applications/settings/LiveApp", {"webRTCViewerLimit": 0}),
+    ("DELETE", "/live/rest/v2/broadcasts/show", None),
+)
 LIES = {"x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9", "forwarded": "for=203.0.113.9"}
 
 
@@ -140,6 +145,28 @@ async def test_a_real_signaling_is_reached(kind: str, tmp_path: Path) -> None:
                 await socket.send(json.dumps({"command": "getIceServerConfig"}))
                 assert json.loads(await socket.recv())["command"] == "iceServerConfig"
             assert "Traceback" not in signaling.log
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
+@pytest.mark.parametrize("kind", PROXIES)
+async def test_a_proxy_on_the_same_machine_opens_rest_to_nobody(kind: str, named: bool, tmp_path: Path) -> None:
+    """Whatever comes through it has a neighbour's address, which is no credential."""
+    port, trusted = free_port(), "127.0.0.1" if named else ""
+    async with nats_server() as nats:
+        settings: dict[str, object] = {"nats_url": nats.url, "port": port, "trusted_proxies": trusted}
+        async with (
+            service_process(NodeKind.SIGNALING, tmp_path, **settings) as signaling,
+            proxy(kind, tmp_path, port) as front,
+            front.client("127.0.0.2") as client,
+        ):
+            await signaling.says("Serves clients")
+            await eventually(partial(_page, client), 30, "a page")
+            for method, path, body in ADMINISTERING:
+                answer = await client.request(method, path, json=body)
+                assert answer.status_code == 403, answer.text
+                assert ("Not authenticated user" in answer.text) is named
+                assert ("RILLCAST_SIGNALING_TRUSTED_PROXIES" in answer.text) is not named
+                assert "ublishTokenSecret" not in answer.text
 
 
 async def _page(client: httpx.AsyncClient) -> httpx.Response:
