@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from named_tests import missing_tests, named_tests, shown_by_tests
 
 REPORTS = ("1", "2", "3", "4", "4b", "5", "5b", "6", "7", "8", "9", "9b", "10", "11", "13", "15", "16")
 """As the page numbers them, in the order of its table."""
@@ -29,43 +29,16 @@ def corpus(root: Path) -> dict[str, dict[str, Any]]:
     return tomllib.loads((root / "tests/vectors/sdp/offers/offers.toml").read_text(encoding="utf-8"))
 
 
-def named_tests(page: str) -> Iterator[tuple[str, str]]:
-    """File and function of each test that the page names: a list of files, each with a list of names."""
-    file = ""
-    for line in page.splitlines():
-        if found := re.match(r"- `(\S+\.(?:py|rs))`", line):
-            file = found[1]
-        elif found := re.match(r"  - `(\w+)`", line):
-            assert file, f"{found[1]} stands below no file"
-            yield file, found[1]
-        else:
-            file = ""
-
-
-def is_there(text: str, name: str) -> bool:
-    return re.search(rf"^ *(?:async )?(?:def|fn) {re.escape(name)}\(", text, re.M) is not None
-
-
 def test_every_test_that_it_names_is_there(root: Path, page: str) -> None:
-    named = list(named_tests(page))
-    missing = [f"{file}::{name}" for file, name in named if not is_there((root / file).read_text("utf-8"), name)]
-
-    assert len(named) > len(REPORTS)
-    assert not missing, "\n".join(missing)
+    assert len(list(named_tests(page))) > len(REPORTS)
+    assert not missing_tests(root, page)
 
 
 def test_every_report_of_its_table_has_a_section_with_tests(page: str) -> None:
     rows = re.findall(r"^\| (\d+b?) \|", page.partition("## Figures")[0], re.M)
-    sections = re.split(r"^### ", page, flags=re.M)[1:]
-    shown = {
-        number
-        for section in sections
-        if list(named_tests(section))
-        for number in re.split(r",\s*", section.partition(". ")[0])
-    }
 
     assert tuple(rows) == REPORTS
-    assert shown == set(REPORTS)
+    assert shown_by_tests(page) == set(REPORTS)
 
 
 def test_it_counts_the_corpus_as_it_is(page: str, corpus: dict[str, dict[str, Any]]) -> None:
