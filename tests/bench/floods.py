@@ -42,6 +42,8 @@ class Waits:
 
     def __init__(self) -> None:
         self.ms: list[float] = []
+        self.refused = 0
+        """How many had another answer than the wanted one, or none."""
 
     @property
     def worst(self) -> float:
@@ -76,6 +78,10 @@ class Prober:
         await asyncio.gather(*tasks)
         writer.close()
 
+    async def pages(self, into: Waits, until: float) -> None:
+        """Ask for pages alone, until then (of the monotonic clock)."""
+        await self._ask(into, self._page, until)
+
     async def sign_in(self) -> tuple[float, str]:
         """Milliseconds, and the status."""
         began = time.monotonic()
@@ -87,9 +93,11 @@ class Prober:
 
     async def _ask(self, into: Waits, question: Callable[[], Awaitable[None]], until: float) -> None:
         while (began := time.monotonic()) < until:
-            with suppress(TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+            try:
                 async with asyncio.timeout(LONGEST_S):
                     await question()
+            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+                into.refused += 1
             into.ms.append((time.monotonic() - began) * 1_000)
             await asyncio.sleep(max(0.0, began + EVERY_S - time.monotonic()))
 
@@ -107,8 +115,10 @@ class Prober:
 
 async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(get("/static/ticker.js"))
-    await reader.readuntil(b"\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
     writer.transport.abort()
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise ConnectionRefusedError(head.split(b"\r\n")[0].decode())
 
 
 @asynccontextmanager
