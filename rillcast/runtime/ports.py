@@ -72,6 +72,14 @@ class Entry(msgspec.Struct, frozen=True):
     revision: int
 
 
+class Snapshot(msgspec.Struct, frozen=True):
+    """What was in a bucket."""
+
+    entries: list[Entry]
+    upto: int
+    """No write up to this revision is missing. 0 = nothing was there."""
+
+
 class KeyValue(Protocol):
     """A bucket with compare-and-set. Every method raises `RillcastError(STORE_UNAVAILABLE)` when the store can't be
     reached; a write may then have happened or not. Revisions grow for ever, also when the store lost its state.
@@ -104,6 +112,10 @@ class KeyValue(Protocol):
         request."""
         ...
 
+    async def snapshot(self) -> Snapshot:
+        """The same, and how far it goes, for a watch that goes on from there."""
+        ...
+
     @property
     def heard(self) -> int:
         """0 while a watch is silent for longer than it may be or starts anew, so that changes may have been missed;
@@ -111,8 +123,9 @@ class KeyValue(Protocol):
         store."""
         ...
 
-    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
+    def watch(self, after: int = 0) -> AbstractAsyncContextManager[AsyncIterator[Entry]]:
         """All present entries first, then changes as they happen; quick ones of one key may come as the last one only.
+        `after`: where a snapshot of this bucket ended; then only what was written since comes first, deletions too.
         After a reconnect the present entries come again, with deletions missed meanwhile.
         Keys that expire by TTL are *not* announced: who needs that looks at the time since the last write."""
         ...

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.runtime.bus.envelope import RETRY_AFTER_S
-from rillcast.runtime.ports import Entry
+from rillcast.runtime.ports import Entry, Snapshot
 from rillcast.runtime.store.nats_kv import check_key
 
 
@@ -86,24 +86,29 @@ class FakeKeyValue:
         self._reach()
         return [entry for entry in self._present() if entry.value is not None]
 
+    async def snapshot(self) -> Snapshot:
+        """See `KeyValue.snapshot`."""
+        return Snapshot(await self.entries(), self._revision)
+
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[AsyncIterator[Entry]]:
+    async def watch(self, after: int = 0) -> AsyncIterator[AsyncIterator[Entry]]:
         """See `KeyValue.watch`."""
         queue: asyncio.Queue[Entry | None] = asyncio.Queue()
         self._watchers.add(queue)
 
         async def follow() -> AsyncIterator[Entry]:
-            again = False
+            knows, begin = after > 0, after
             while True:
                 await self._up.wait()
                 while not queue.empty():
-                    queue.get_nowait()
+                    begin = begin if queue.get_nowait() is not None else 0
+                begin = begin if begin <= self._revision else 0
                 for entry in self._present():
-                    if again or entry.value is not None:
+                    if entry.revision > begin and (knows or entry.value is not None):
                         yield entry
                 while (change := await queue.get()) is not None:
                     yield change
-                again = True
+                knows, begin = True, 0
 
         try:
             yield follow()

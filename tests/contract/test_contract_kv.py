@@ -144,6 +144,54 @@ async def test_a_watch_gives_what_is_present_then_every_change(bucket: KeyValue)
         assert (deleted.key, deleted.value) == ("b", None)
 
 
+async def test_a_watch_goes_on_where_a_snapshot_ended(bucket: KeyValue) -> None:
+    for key in ("kept", "changed", "deleted"):
+        await bucket.put(key, b"1")
+    snapshot = await bucket.snapshot()
+    assert {entry.key for entry in snapshot.entries} == {"kept", "changed", "deleted"}
+    await bucket.put("changed", b"2")
+    await bucket.delete("deleted")
+
+    async with bucket.watch(snapshot.upto) as entries:
+        since = await following(entries, 2)
+        assert [(entry.key, entry.value) for entry in since] == [("changed", b"2"), ("deleted", None)]
+        await bucket.put("new", b"1")
+        assert [entry.key for entry in await following(entries, 1)] == ["new"]
+
+
+async def test_a_watch_after_a_snapshot_of_nothing_gives_the_first_key(bucket: KeyValue) -> None:
+    snapshot = await bucket.snapshot()
+    assert snapshot.entries == []
+    async with bucket.watch(snapshot.upto) as entries:
+        await bucket.put("a", b"1")
+        assert [entry.key for entry in await following(entries, 1)] == ["a"]
+
+
+async def test_nothing_is_missed_between_a_snapshot_and_a_watch_after_an_outage(store: Store, bucket: KeyValue) -> None:
+    await bucket.put("kept", b"1")
+    await bucket.put("dropped", b"1")
+    snapshot = await bucket.snapshot()
+    await bucket.delete("dropped")
+    await store.lose()
+    await store.restore()
+
+    async with bucket.watch(snapshot.upto) as entries:
+        while (entry := (await following(entries, 1))[0]).key != "dropped":
+            assert entry.key == "kept"
+        assert entry.value is None
+
+
+async def test_a_snapshot_of_what_a_store_has_forgotten_hides_nothing(store: Store, bucket: KeyValue) -> None:
+    kept = await bucket.put("key", b"kept")
+    await store.remember()
+    await bucket.put("key", b"forgotten")
+    snapshot = await bucket.snapshot()
+    await store.roll_back()
+
+    async with bucket.watch(snapshot.upto) as entries:
+        assert await following(entries, 1) == [Entry("key", b"kept", kept)]
+
+
 async def test_a_watch_of_an_empty_bucket_gives_the_first_key(bucket: KeyValue) -> None:
     async with bucket.watch() as entries:
         first = asyncio.create_task(following(entries, 1))

@@ -17,8 +17,10 @@ RETRY_S = 0.5
 """Between a watch that failed and the next one. `KeyValue.watch` itself outlives outages, so this is rare."""
 
 
-async def follow(bucket: KeyValue, apply: Callable[[Entry], object], *, name: str) -> NoReturn:
+async def follow(bucket: KeyValue, apply: Callable[[Entry], object], *, name: str, after: int = 0) -> NoReturn:
     """Call `apply` with every entry of `bucket`, first those present and then each change, until cancelled.
+
+    `after`: how far a snapshot goes that was applied already; see `KeyValue.watch`.
 
     Belongs to a supervised task. `apply` runs on the event loop for each entry and must not block; what it returns is
     not looked at, and what it raises ends the follower: an entry that makes no sense is its own to refuse and count.
@@ -26,7 +28,7 @@ async def follow(bucket: KeyValue, apply: Callable[[Entry], object], *, name: st
     """
     while True:
         try:
-            async with bucket.watch() as entries:
+            async with bucket.watch(after) if after else bucket.watch() as entries:
                 async for entry in entries:
                     apply(entry)
             reason = "the watch ended"

@@ -25,7 +25,7 @@ from rillcast.runtime import metrics
 from rillcast.runtime.bus.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.errors import StartError
-from rillcast.runtime.ports import Entry
+from rillcast.runtime.ports import Entry, Snapshot
 from rillcast.runtime.store.nats_watch import Feed, entry_of
 from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
@@ -77,6 +77,8 @@ class NatsKeyValue:
         self._making = asyncio.Lock()
         self._js: tuple[Client, JetStreamContext] | None = None
         self._feeds: set[Feed] = set()
+        self._interruptions = 0
+        self._resumable = 0  # up to which revision a watch may go on from a snapshot: none over an interruption
         self._refused_at: float | None = None
         connection.on_connected(self._restart_feeds)
 
@@ -148,22 +150,29 @@ class NatsKeyValue:
 
     async def entries(self) -> list[Entry]:
         """See `KeyValue.entries`."""
+        return (await self.snapshot()).entries
 
-        async def read_all() -> list[Entry]:
-            feed = Feed(self)
+    async def snapshot(self) -> Snapshot:
+        """See `KeyValue.snapshot`."""
+
+        async def read_all() -> Snapshot:
+            feed, interruptions = Feed(self), self._interruptions
             try:
                 read = await feed.snapshot(_TIMEOUT_S)
             finally:
                 await feed.stop()
             present = [read.get(key) or await self._read(key) for key in await self._keys()]
-            return [entry for entry in present if entry is not None and entry.value is not None]
+            # What was written while this was read is not known whole: some of it was read key by key.
+            upto = max((entry.revision for entry in read.values()), default=0)
+            self._resumable = upto if interruptions == self._interruptions else 0
+            return Snapshot([entry for entry in present if entry is not None and entry.value is not None], upto)
 
         return await self._run("entries", read_all)
 
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[AsyncIterator[Entry]]:
+    async def watch(self, after: int = 0) -> AsyncIterator[AsyncIterator[Entry]]:
         """See `KeyValue.watch`."""
-        feed = Feed(self)
+        feed = Feed(self, after if after <= self._resumable else 0, knows=after > 0)
         self._feeds.add(feed)
         try:
             yield feed.entries()
@@ -362,5 +371,7 @@ class NatsKeyValue:
 
     async def _restart_feeds(self) -> None:
         self._refused_at = None  # what failed as the bus went says nothing about the store
+        self._interruptions += 1
+        self._resumable = 0
         for feed in self._feeds:
             feed.restart()

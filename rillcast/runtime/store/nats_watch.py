@@ -64,8 +64,12 @@ class Bucket(Protocol):
 class Feed:
     """One reader of one bucket: either `snapshot` once, or `entries` for as long as somebody follows; then `stop`."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, after: int = 0, *, knows: bool = False) -> None:
+        """`after`: `entries` begins behind this revision; 0 = with what is present. `knows`: the reader has entries
+        already, so that it is told of deletions too."""
         self._bucket = bucket
+        self._after = after
+        self._knows = knows
         self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE)
         self._subscription: Subscription | None = None
         self._consumer = ""
@@ -105,7 +109,6 @@ class Feed:
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Present entries, then changes, for ever; starts over after each interruption."""
-        again = False
         while True:
             try:
                 if not self._bucket.connected:
@@ -119,16 +122,17 @@ class Feed:
             while (msg := await self._next(_SILENCE_S)) is not None:
                 entry = self._entry(msg)
                 # The first time nobody knows of keys deleted long ago; after a gap somebody may.
-                if entry.value is not None or not catching_up or again:
+                if entry.value is not None or not catching_up or self._knows:
                     yield entry
                 catching_up = catching_up and msg.metadata.num_pending > 0
-            again = True
+            self._after, self._knows = 0, True
             metrics.KV_WATCH_RESTARTS.labels(self._bucket.name).inc()
             await self.stop()
 
     def restart(self) -> None:
         """Start over: the connection was interrupted, and what was missed is unknown."""
         self._stale = True
+        self._after = 0
         if not self._queue.full():
             self._queue.put_nowait(None)
 
@@ -158,7 +162,8 @@ class Feed:
         self._subscription = await self._bucket.client.subscribe(inbox, cb=self._queue.put)
         config = api.ConsumerConfig(
             deliver_subject=inbox,
-            deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
+            deliver_policy=(api.DeliverPolicy.BY_START_SEQUENCE if self._after else api.DeliverPolicy.LAST_PER_SUBJECT),
+            opt_start_seq=self._after + 1 if self._after else None,
             ack_policy=api.AckPolicy.NONE,
             filter_subject=f"{self._bucket.prefix}>",
             replay_policy=api.ReplayPolicy.INSTANT,

@@ -25,7 +25,7 @@ class FailingWatch(FakeKeyValue):
         self._faults = list(faults)
 
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[AsyncIterator[Entry]]:
+    async def watch(self, after: int = 0) -> AsyncIterator[AsyncIterator[Entry]]:
         async def broken(fault: Exception | None) -> AsyncIterator[Entry]:
             if fault is not None:
                 raise fault
@@ -35,7 +35,7 @@ class FailingWatch(FakeKeyValue):
         if self._faults:
             yield broken(self._faults.pop(0))
             return
-        async with super().watch() as entries:
+        async with super().watch(after) as entries:
             yield entries
 
 

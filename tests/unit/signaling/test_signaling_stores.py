@@ -16,7 +16,9 @@ from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.ids import AppName, StreamId, stream_key
 from rillcast.contracts.records import AppSettings
 from rillcast.runtime.ports import Entry
+from rillcast.runtime.tasks.cancel import cancelled
 from rillcast.testing.clock import VirtualTimeLoop
+from rillcast.testing.eventually import eventually
 from rillcast.testing.kv import FakeKeyValue
 from services.signaling.core.domain.app_catalog import AppCatalog
 from services.signaling.core.domain.broadcast_catalog import BroadcastCatalog
@@ -256,3 +258,23 @@ async def test_what_a_change_raises_goes_through() -> None:
 
     with pytest.raises(TimeoutError, match="of its own"):
         await changes(FakeKeyValue()).change("key", refuse)
+
+
+async def test_what_others_delete_between_reading_and_following_is_forgotten() -> None:
+    bucket, catalog = FakeKeyValue(), BroadcastCatalog()
+    for stream in ("kept", "gone"):
+        await bucket.put(stream_key(LIVE, StreamId(stream)), b'{"streamId":"%s"}' % stream.encode())
+    store, applied = BroadcastStore(bucket, catalog), list[str]()
+    await store.load()
+    await bucket.delete(stream_key(LIVE, StreamId("gone")))
+    apply = catalog.apply
+    catalog.apply = lambda entry: applied.append(entry.key) or apply(entry)  # type: ignore[method-assign,func-returns-value]
+
+    following = asyncio.create_task(store.run())
+    try:
+        await eventually(lambda: catalog.get(LIVE, StreamId("gone")) is None, 10.0, "the deletion is heard of")
+    finally:
+        await cancelled(following)
+
+    assert catalog.get(LIVE, StreamId("kept")) is not None
+    assert applied == [stream_key(LIVE, StreamId("gone"))], "what was read is not read again"

@@ -37,17 +37,20 @@ class BroadcastStore:
         """`wall_clock`: Unix time, for streams that expire."""
         self._wall_clock = wall_clock
         self._bucket = bucket
+        self._loaded_upto = 0
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the broadcast is being changed by others")
 
     async def load(self) -> None:
         """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""
-        for entry in await self._bucket.entries():
+        snapshot = await self._bucket.snapshot()
+        for entry in snapshot.entries:
             self._apply(entry)
+        self._loaded_upto = snapshot.upto
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_BROADCASTS)
+        await follow(self._bucket, self._apply, name=BUCKET_BROADCASTS, after=self._loaded_upto)
 
     async def create(
         self,

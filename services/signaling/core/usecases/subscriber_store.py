@@ -42,6 +42,7 @@ class SubscriberStore:
 
     def __init__(self, bucket: KeyValue) -> None:
         self._bucket = bucket
+        self._loaded_upto = 0
         self._changes = KeyChanges(bucket, busy="the subscriber is being changed by others")
         self._index: RecordIndex[SubscriberRecord] = RecordIndex()
         self._on_change: list[Callable[[SubscriberRecord], None]] = []
@@ -52,12 +53,14 @@ class SubscriberStore:
 
     async def load(self) -> None:
         """Know everything that is in the bucket. Awaited before anybody is let in. Raises STORE_UNAVAILABLE."""
-        for entry in await self._bucket.entries():
+        snapshot = await self._bucket.snapshot()
+        for entry in snapshot.entries:
             self._apply(entry)
+        self._loaded_upto = snapshot.upto
 
     async def run(self) -> NoReturn:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_SUBSCRIBERS)
+        await follow(self._bucket, self._apply, name=BUCKET_SUBSCRIBERS, after=self._loaded_upto)
 
     # ---- asking
 
