@@ -11,6 +11,7 @@ import msgspec
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import StreamId
 
+ORDERS = ("streamId", "name", "date")
 SORTED_ANEW = 1_000
 """With more broadcasts than this that have no record, a list is sorted anew and they are not put into their places."""
 
@@ -51,7 +52,7 @@ class BroadcastIndex:
     def __init__(self) -> None:
         self._listed: dict[StreamId, Listed] = {}
         self._words: dict[StreamId, str] = {}
-        self._orders: dict[str, list[StreamId]] = {"streamId": [], "name": [], "date": []}
+        self._orders: dict[str, list[StreamId]] = {}
         self._main: dict[StreamId, str] = {}
         self._subtracks: dict[str, dict[StreamId, None]] = {}
 
@@ -84,7 +85,7 @@ class BroadcastIndex:
         """The ids of those that are wanted, in their order; to be read before anything changes. `others`: what is to be
         listed too and has no record."""
         more = {one.stream: one for one in others if one.stream not in self._listed}
-        sort_by = wanted.sort_by if wanted.sort_by in self._orders else "streamId"
+        sort_by = wanted.sort_by if wanted.sort_by in ORDERS else "streamId"
         found: Sequence[StreamId]
         if wanted.search.strip():
             found = self._ordered(self._searched(wanted.search.lower(), more.values()), sort_by, more)
@@ -106,11 +107,18 @@ class BroadcastIndex:
             return sorted(found, key=_Keys(sort_by, self._listed, more))
         return [stream for stream in self._with(more, sort_by) if stream in found]
 
+    def _order(self, sort_by: str) -> list[StreamId]:
+        """All of them. Sorted when it is first asked for, so that a start with many is quick; then it is kept."""
+        order = self._orders.get(sort_by)
+        if order is None:
+            order = self._orders[sort_by] = sorted(self._listed, key=_Keys(sort_by, self._listed))
+        return order
+
     def _with(self, more: dict[StreamId, Listed], sort_by: str) -> list[StreamId]:
         """All, and those that have no record."""
         if not more:
-            return self._orders[sort_by]
-        key, order = _Keys(sort_by, self._listed, more), self._orders[sort_by]
+            return self._order(sort_by)
+        key, order = _Keys(sort_by, self._listed, more), self._order(sort_by)
         if len(more) > SORTED_ANEW:
             return sorted([*order, *more], key=key)
         merged = order.copy()
