@@ -33,9 +33,7 @@ def test_every_test_that_it_names_is_there(root: Path, page: str) -> None:
 
 def test_a_name_that_is_not_there_is_found(root: Path) -> None:
     here = "tests/deploy/test_attacks.py"
-    page = (
-        f"- `{here}`\n  - `test_a_name_that_is_not_there_is_found`\n  - `of_nothing`\n- `no/file.py`\n  - `nor`\n"
-    )
+    page = f"- `{here}`\n  - `test_a_name_that_is_not_there_is_found`\n  - `of_nothing`\n- `no/file.py`\n  - `nor`\n"
 
     assert missing_tests(root, page) == [f"{here}::of_nothing", "no/file.py::nor"]
 
