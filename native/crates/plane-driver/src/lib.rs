@@ -11,6 +11,7 @@ pub mod event_fd;
 pub mod plane;
 pub mod receiver;
 pub mod socket;
+mod socket_options;
 /// The clients' TCP connections, to read and to write.
 pub mod tcp;
 pub mod thread;

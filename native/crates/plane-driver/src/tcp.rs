@@ -14,7 +14,7 @@ use rillcast_plane::tcp::framing::Outgoing;
 use rillcast_plane::worker::Worker;
 
 use crate::epoll::{Epoll, Ready};
-use crate::socket::{set, set_up};
+use crate::socket_options::{set, set_up};
 
 /// Connections that are accepted, and those that are read, before others get their turn.
 const ACCEPTED: usize = 16;

@@ -7,6 +7,7 @@ use rillcast_wire::codec::vp8::{self, FrameNumber};
 use rillcast_wire::codec::Codec;
 use rillcast_wire::rtp;
 
+use super::lag::Reported;
 use super::pacer::{Limit, Pacer, Plan};
 use super::repair_log::RepairLog;
 use super::rtp_munger::{RtpMunger, Squeeze};
@@ -17,7 +18,6 @@ use crate::ring::Keyframe;
 use crate::source::Source;
 use crate::srtp_state::ShownPacket;
 use crate::thinning::Thinning;
-use crate::worker::Reported;
 
 /// Payloads from this size on go without abs-send-time: header, extension and tag would exceed an MTU of 1500 bytes.
 pub(super) const ROOM_FOR_SEND_TIME: usize = 1430;

@@ -276,7 +276,8 @@ impl Worker {
                 }
                 let mut far_behind = false;
                 for r in reports.clone() {
-                    far_behind |= self.take_lag(now_us, slot, &r);
+                    far_behind |=
+                        self.sessions[slot].take_lag(now_us, &r, |id| self.sources.get(id).map(|source| &source.ring));
                 }
                 return far_behind;
             }

@@ -2,7 +2,6 @@
 
 use rillcast_wire::rtcp;
 
-use super::lag::Lag;
 use super::{Worker, TICK_US};
 use crate::config::Kind;
 use crate::egress::{Egress, NOBODY};
@@ -308,7 +307,7 @@ impl Worker {
             video_bps: rate(video),
             audio_bps: rate(audio),
         };
-        (s.expected, s.lost, s.told_remb_bps, s.lag) = (0, 0, s.remb_bps, Lag::default());
+        (s.expected, s.lost, s.told_remb_bps, s.lag) = (0, 0, s.remb_bps, Default::default());
         self.shared.events.push(Event::SessionStats(stats));
     }
 

@@ -3,13 +3,12 @@
 
 use rillcast_wire::rtcp;
 
-use super::Worker;
+use super::rtp_munger::RtpMunger;
+use super::send::SendTrack;
+use super::Session;
 use crate::config::Kind;
 use crate::packet::Packet;
 use crate::ring::Ring;
-use crate::session::rtp_munger::RtpMunger;
-use crate::session::send::SendTrack;
-use crate::session::Session;
 
 /// What a packet has beside its payload: RTP header, extension and tag.
 const OVERHEAD: u64 = 36;
@@ -46,19 +45,24 @@ pub struct Reported {
     far_behind: bool,
 }
 
-impl Worker {
+impl Session {
     /// Takes in what a report shows: the age of the newest packet, which is the round trip and what waits in queues on the
     /// way, plus at most the time between two packets; and what has reached the viewer since an earlier report. Nothing of
     /// cached packets, sent some time after they came. Returns whether the viewer is so far behind that it is news. Once per report.
-    pub(super) fn take_lag(&mut self, now_us: u64, slot: usize, report: &rtcp::Report) -> bool {
-        let Worker { sessions, sources, .. } = self;
-        let Session { send, lag, usual_lag_us, totals, .. } = &mut sessions[slot];
+    /// `ring_of` has the ring of a source.
+    pub fn take_lag<'a>(
+        &mut self,
+        now_us: u64,
+        report: &rtcp::Report,
+        ring_of: impl Fn(u64) -> Option<&'a Ring>,
+    ) -> bool {
+        let Session { send, lag, usual_lag_us, totals, .. } = self;
         let Some(track) = send.iter_mut().find(|t| t.config.ssrc == report.ssrc && t.config.kind == Kind::Video) else {
             return false;
         };
         let before = track.reported_packet.take();
         let found = track.lookup(report.highest_seq as u16).and_then(|(munger, sequence)| {
-            let ring = &sources.get(munger.source)?.ring;
+            let ring = ring_of(munger.source)?;
             let packet = munger.find(ring, sequence)?;
             Some((munger, ring, packet, sent_us(track, &munger, packet)?))
         });
