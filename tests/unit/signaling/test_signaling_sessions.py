@@ -52,6 +52,20 @@ def test_a_second_answer_is_ignored() -> None:
     assert talk.tally.refused == ["unexpected_configuration"]
 
 
+@pytest.mark.parametrize("kind", ["pranswer", "rollback", "OFFER", "", None, 5])
+def test_what_is_no_offer_and_no_answer_is_refused_in_words_and_the_session_goes_on(kind: object) -> None:
+    talk = Talk()
+    talk.opened(talk.opening())
+
+    effects = talk.send("takeConfiguration", streamId="s1", type=kind, sdp="v=0")
+    of_nothing = talk.send("takeConfiguration", streamId="s2", type=kind, sdp="v=0")
+
+    assert definitions(effects) == ["notSetRemoteDescription"]
+    assert of_nothing == []
+    assert talk.tally.refused == ["unexpected_configuration"] * 2
+    assert [type(one) for one in talk.send("takeConfiguration", streamId="s1", type="answer", sdp="v=0")] == [Accept]
+
+
 def test_a_publisher_has_not_started_when_it_is_only_connected() -> None:
     talk = Talk()
     session = talk.offering()

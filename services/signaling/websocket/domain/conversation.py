@@ -172,10 +172,14 @@ class Conversation:
         return slot.phase is not Phase.ADMITTING
 
     def take_configuration(self, frame: ClientFrame, stream: StreamId, now: Now) -> list[Effect]:
-        """A description that no session waits for is ignored. An offer to a living session is refused in words, because
-        its client waits for an answer."""
+        """An answer that no session waits for is ignored, as is what belongs to no session. A viewer's offer, and what
+        is neither an offer nor an answer, is refused in words: its client believes that it has changed something."""
         kind, sdp = text(frame.type), text(frame.sdp)
         publisher, viewer = self._slots.of(Role.PUBLISH, stream), self._slots.of(Role.PLAY, stream)
+        if kind not in tuple(SdpType) and (publisher is not None or viewer is not None):
+            self._tally.refused_input("unexpected_configuration")
+            message = f"the type of a description is offer or answer, and not {kind[:20]!a}"
+            raise RillcastError(ErrorCode.BAD_REMOTE_DESCRIPTION, message)
         if kind == SdpType.OFFER and publisher is not None:
             return self.entrance.offer(publisher, sdp, now)
         if kind == SdpType.OFFER and viewer is not None:
