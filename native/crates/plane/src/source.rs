@@ -53,6 +53,9 @@ pub struct Incoming<'a> {
 /// Sequence jumps larger than this are a new sequence, not loss.
 const MAX_JUMP: u64 = 3_000;
 
+/// How many packets a retransmission may have overtaken on its way.
+const MAX_OVERTAKEN: u64 = 200;
+
 /// Packets kept. Video: five seconds (`ring::KEEP_US`) of 8 Mbit/s, twice what clients publish, and ten of 16 Mbit/s where
 /// keyframes are so far apart. Audio: five seconds in packets of 20 ms.
 const VIDEO_RING: (usize, usize) = (4096, 16_384);
@@ -196,6 +199,13 @@ impl Source {
     /// Whether the current feed has delivered a packet.
     pub fn is_joined(&self) -> bool {
         self.joined
+    }
+
+    /// Whether a retransmission can be of a packet of the current feed. None begins one, and none is far ahead of what
+    /// has come: it would make all that follows a packet that comes too late.
+    pub fn can_repair(&self, seq: u16) -> bool {
+        let fed = self.unwrap.peek(seq);
+        self.joined && self.unwrap.highest().is_some_and(|h| fed <= h + MAX_OVERTAKEN && h <= fed + MAX_JUMP)
     }
 
     /// Takes a packet from the feed. None: duplicate. The packet also waits in `pending`.

@@ -210,8 +210,8 @@ impl Worker {
             if track.ssrcs[route.encoding].replace(header.ssrc).is_some() {
                 source.rejoin(source.feed);
             }
-        } else if route.rtx && !source.is_joined() {
-            return;
+        } else if route.rtx && !source.can_repair(seq) {
+            return self.counters.add("rtx_out_of_place");
         }
         let incoming = Incoming { seq, ts: header.ts, marker: header.marker, carried, payload };
         if !feeding.ingest(now_us, incoming, &self.shared) {

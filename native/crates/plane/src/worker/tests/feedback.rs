@@ -169,6 +169,34 @@ fn a_packet_lost_from_the_publisher_is_asked_for_and_taken_from_rtx() {
     assert_eq!(late[0].1, DELTA);
 }
 
+/// Of the stream before it changed its SSRC, for example, or of none.
+#[test]
+fn a_retransmission_of_nothing_that_has_come_is_passed_over_and_the_media_goes_on() {
+    let mut b = Bench::new();
+    let mut p = b.publisher(1, 1001);
+    let mut v = b.viewer(2, 1002, 100);
+    p.send_rtp(&mut b, 96, 5, 10_000, 0, KEYFRAME);
+    p.send_rtp(&mut b, 96, 5, 10_001, 3_000, DELTA);
+    b.pass(10_000);
+    let before = v.received(&mut b).0;
+    let strange = [12_001u16, 10_202, 14_000, 6_000, 45_000, 0, 65_535];
+    for (number, seq) in strange.into_iter().enumerate() {
+        let rtx = [&seq.to_be_bytes()[..], DELTA].concat();
+        p.send_rtp(&mut b, 97, 6, 500 + number as u16, 3_000, &rtx);
+    }
+    assert_eq!(b.count("rtx_out_of_place"), strange.len() as u64);
+
+    for next in 2..5u16 {
+        p.send_rtp(&mut b, 96, 5, 10_000 + next, u32::from(next) * 3_000, DELTA);
+    }
+    b.pass(20_000);
+
+    let after = v.received(&mut b).0;
+    assert_eq!((before.len(), after.len()), (2, 3));
+    let numbers: Vec<u16> = before.iter().chain(&after).map(|(header, _)| header.seq).collect();
+    assert!(numbers.windows(2).all(|w| w[1] == w[0].wrapping_add(1)), "{numbers:?}");
+}
+
 #[test]
 fn publishers_are_told_an_estimate_and_a_report() {
     let mut b = Bench::new();
