@@ -21,7 +21,7 @@ class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What an operator says of a subscriber. Other keys of Ant Media's Subscriber are not the operator's to say."""
+    """What an operator says of a subscriber."""
 
     subscriber_id: str | None = None
     subscriber_name: str | None = None
@@ -31,6 +31,12 @@ class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
     totp_expiry_period_seconds: int | None = None
     blocked_type: str | None = None
     blocked_until_unit_time_stamp_ms: int = 0
+    stream_id: str | None = None
+    connected: bool = False
+    current_concurrent_connections: int = 0
+    registered_node_ip: str | None = None
+    avg_video_bitrate: int = 0
+    avg_audio_bitrate: int = 0
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rillcast.contracts.decoding import Undecodable, decode_json
 from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.kv import FakeKeyValue
@@ -373,3 +374,9 @@ def test_an_account_as_shown() -> None:
 )
 def test_what_is_no_fault(user: User) -> None:
     assert fault_in(user) == ""
+
+
+@pytest.mark.parametrize("key", ["usertype", "appNameUsertype", "newpassword", "role"])
+def test_a_key_that_there_is_not_leaves_nobody_with_other_rights_than_meant(key: str) -> None:
+    with pytest.raises(Undecodable, match=key):
+        decode_json(f'{{"email": "ada", "{key}": "READ_ONLY"}}'.encode(), User)

@@ -84,3 +84,17 @@ async def test_half_a_block_is_refused_by_what_it_lacks(c: Pair, fields: dict[st
     assert named in str(answer["message"])
     async with c.at(2) as http:
         assert (await http.get(f"{SUBSCRIBERS}/list/0/10")).json() == []
+
+
+@pytest.mark.parametrize("key", ["b32secret", "blockedUntilUnixTimeStampMs", "blocked_type", "unknown"])
+async def test_a_key_that_there_is_not_is_refused_by_its_name(c: Pair, key: str) -> None:
+    async with c.at(1) as http:
+        answer = await http.post(SUBSCRIBERS, json={"subscriberId": "alice", key: None})
+    assert (answer.status_code, key in answer.text) == (400, True)
+
+
+async def test_what_a_list_shows_can_be_posted_back(c: Pair) -> None:
+    await said(c, subscriberName="Alice", type="play", totpExpiryPeriodSeconds=600)
+    before = await shown(c)
+    assert (await said(c, **before))["success"]
+    assert await shown(c) == before

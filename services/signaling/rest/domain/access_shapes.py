@@ -44,8 +44,8 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Of its codes, which is the app's ``timeTokenPeriod`` where nothing else was set."""
 
 
-class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an operator says of a subscriber. Other keys of Ant Media's Subscriber are not the operator's to say."""
+class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What an operator says of a subscriber."""
 
     subscriber_id: str | None = None
     subscriber_name: str | None = None
@@ -57,6 +57,13 @@ class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What it is blocked from, if the next one lies in the future."""
     blocked_until_unit_time_stamp_ms: int = 0
     """Until when it is blocked, in Unix milliseconds. A moment that is past leaves a block as it is."""
+    stream_id: str | None = None
+    """Not looked at: the path says it. Nor are the next ones, which lists show and which say what is."""
+    connected: bool = False
+    current_concurrent_connections: int = 0
+    registered_node_ip: str | None = None
+    avg_video_bitrate: int = 0
+    avg_audio_bitrate: int = 0
 
 
 def shown_token(record: TokenRecord) -> Token:

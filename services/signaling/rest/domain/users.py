@@ -20,7 +20,7 @@ class SignInBody(msgspec.Struct, rename="camel", kw_only=True):
     password: Password = ""
 
 
-class User(msgspec.Struct, rename="camel", kw_only=True):
+class User(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """An operator to be made or changed. Null leaves a key as it is."""
 
     email: Email = ""
