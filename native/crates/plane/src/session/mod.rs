@@ -4,7 +4,7 @@ mod association;
 pub mod budget;
 mod connectivity;
 mod handover;
-pub mod lag;
+mod lag;
 mod layer_selector;
 mod nack_responder;
 pub mod pacer;
