@@ -90,6 +90,33 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Journal:
+    """A journal in the store: entries that are read in their order, and never changed. The oldest go first when there
+    is no more room."""
+
+    name: str
+    users: frozenset[BusUser]
+    """Who writes and reads it."""
+    most: int
+    """How many entries are kept."""
+    most_bytes: int
+    """How large all of it may be."""
+    most_bytes_each: int
+    kept_s: float
+    """How long an entry is kept at most."""
+
+    @property
+    def stream(self) -> str:
+        """The name of the js stream that holds it."""
+        return f"JN_{self.name}"
+
+    @property
+    def subject(self) -> str:
+        """Where entries are written."""
+        return f"{subjects.JOURNALS_UNDER}.{self.name}"
+
+
+@dataclass(frozen=True)
 class Permissions:
     """All that one user may do. NATS denies everything else."""
 
@@ -195,9 +222,20 @@ QUEUES = (
     ),
 )
 """One row for each queue of `subjects`, made like the buckets."""
+JOURNALS = (
+    Journal(
+        subjects.JOURNAL_EVENTS,
+        frozenset({_SIGNALING}),
+        most=20_000,
+        most_bytes=33_554_432,
+        most_bytes_each=262_144,
+        kept_s=subjects.EVENTS_KEPT_S,
+    ),
+)
+"""One row for each journal of `subjects`, made like the buckets."""
 MAKER = BusUser.LICENSE
-"""Who makes the buckets and the queues, and changes what they are. A user who may do that can have all that goes over
-the bus stored, and read it. So it is one user, of the service that no client ever talks to."""
+"""Who makes the buckets, the queues and the journals, and changes what they are. A user who may do that can have all
+that goes over the bus stored, and read it. So it is one user, of the service that no client ever talks to."""
 
 
 def inbox_of(user: BusUser, name: str) -> str:
@@ -212,6 +250,8 @@ def permissions_of(user: BusUser) -> Permissions:
         publish += _store_subjects(bucket, user)
     for queue in QUEUES:
         publish += _queue_subjects(queue, user)
+    for journal in JOURNALS:
+        publish += _journal_subjects(journal, user)
     subscribe = [row.subject for row in TRAFFIC if user in row.takers]
     return Permissions(tuple(publish), (*subscribe, f"{inbox_of(user, '*')}.>"))
 
@@ -245,6 +285,18 @@ def _queue_subjects(queue: Queue, user: BusUser) -> list[str]:
             f"$JS.API.STREAM.MSG.DELETE.{stream}",
             f"{queue.prefix}>",
         ]
+    if user is MAKER:
+        allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]
+    return allowed
+
+
+def _journal_subjects(journal: Journal, user: BusUser) -> list[str]:
+    """Of JetStream's API, what using and making a journal need."""
+    stream, allowed = journal.stream, []
+    if user in journal.users | {MAKER}:
+        allowed.append(f"$JS.API.STREAM.INFO.{stream}")
+    if user in journal.users:
+        allowed += [f"$JS.API.CONSUMER.CREATE.{stream}", f"$JS.API.CONSUMER.DELETE.{stream}.*", journal.subject]
     if user is MAKER:
         allowed += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.STREAM.UPDATE.{stream}"]
     return allowed

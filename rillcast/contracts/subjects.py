@@ -260,6 +260,14 @@ QUEUE_HOOKS = "rillcast_hooks"
 HOOKS_KEPT_S = 3_600.0
 """How long an event waits for its receiver at most, in seconds."""
 
+# --- journals in JetStream
+JOURNALS_UNDER = "rc.journal"
+"""What the subjects of all journals begin with. The name of the journal follows."""
+JOURNAL_EVENTS = "rillcast_events"
+"""`event_records.ClusterEvent`, a list of them in each entry: what happens to streams, sessions and nodes."""
+EVENTS_KEPT_S = 604_800.0
+"""How long an event is kept at most, in seconds."""
+
 STREAM_LEASE_S = 6.0
 """How long a stream outlives the last write of its owner, in seconds."""
 CONNECTIONS_KEPT_S = 604_800.0

@@ -162,6 +162,34 @@ class WorkQueue(Protocol):
         ...
 
 
+class Noted(msgspec.Struct, frozen=True):
+    """An entry of a journal."""
+
+    place: int
+    """Its number; later entries have higher ones."""
+    value: bytes
+
+
+class Journal(Protocol):
+    """Entries in the order in which the store took them, bounded as the journal's row in the table of permissions says:
+    the oldest go first. The numbers of entries that follow each other do so as well."""
+
+    async def append(self, value: bytes, name: str = "") -> None:
+        """Write an entry. What comes under the same `name` again within two minutes is not written twice. Raises
+        `RillcastError(STORE_UNAVAILABLE)` when the store can't be reached; the entry may then be there or not."""
+        ...
+
+    async def bounds(self) -> tuple[int, int]:
+        """The numbers of the oldest and of the newest entry. Where there is none, the oldest is the one that comes
+        next, and the newest one less. Raises `RillcastError(STORE_UNAVAILABLE)`."""
+        ...
+
+    def follow(self, after: int) -> AbstractAsyncContextManager[AsyncIterator[Noted]]:
+        """Every entry with a higher number than `after` that is still there, then new ones as they come. After an
+        interruption it goes on where it was."""
+        ...
+
+
 class Discovery(Protocol):
     """Which nodes exist and pass their checks, as a registry or the bus tells it."""
 

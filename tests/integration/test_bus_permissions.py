@@ -28,7 +28,7 @@ from rillcast.contracts.messages import (
     NodeReport,
     SeatRequest,
 )
-from rillcast.contracts.permissions import BUCKETS, TRAFFIC, BusUser, inbox_of, permissions_of
+from rillcast.contracts.permissions import BUCKETS, JOURNALS, TRAFFIC, BusUser, inbox_of, permissions_of
 from rillcast.contracts.version import PROTOCOL_VERSION
 from rillcast.contracts.words import EndReason, LicenseState, NodeKind
 from rillcast.runtime.bus.envelope import PROTOCOL_HEADER
@@ -41,6 +41,7 @@ from rillcast.runtime.discovery.nats_discovery import feed_directory
 from rillcast.runtime.errors import StartError
 from rillcast.runtime.process.identity import NodeIdentity, is_signed_by
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_journal import NatsJournal
 from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.testing.clock import FakeClock
 from rillcast.testing.eventually import eventually, within
@@ -96,7 +97,30 @@ def api_subjects() -> list[str]:
         found += [f"$JS.API.CONSUMER.{call}.{stream}" for call in ("CREATE", "NAMES", "LIST")]
         found += [f"$JS.API.CONSUMER.{call}.{stream}.some" for call in ("DELETE", "CREATE", "INFO", "MSG.NEXT")]
         found += [f"$JS.API.DIRECT.GET.{stream}", f"$KV.{bucket.name}.some.key"]
+    for journal in JOURNALS:
+        calls = ("INFO", "MSG.GET", "CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT")
+        found += [f"$JS.API.STREAM.{call}.{journal.stream}" for call in calls]
+        found += [f"$JS.API.CONSUMER.{call}.{journal.stream}" for call in ("CREATE", "NAMES", "LIST")]
+        found += [f"$JS.API.CONSUMER.{call}.{journal.stream}.some" for call in ("DELETE", "CREATE", "INFO", "MSG.NEXT")]
+        found += [f"$JS.API.DIRECT.GET.{journal.stream}", journal.subject, f"{journal.subject}.more"]
     return found
+
+
+async def test_signaling_writes_and_follows_the_journal_and_nobody_else_does(server: NatsServer) -> None:
+    row = JOURNALS[0]
+    async with connected(server, BusUser.LICENSE, "maker") as maker:
+        await NatsJournal(maker, row).open()
+    async with connected(server, BusUser.SIGNALING) as connection:
+        journal = NatsJournal(connection, row, makes=False)
+        await journal.open()
+        await journal.append(b"first")
+        async with within(20.0, "the entry"), journal.follow(0) as entries:
+            assert (await anext(entries)).value == b"first"
+    async with connected(server, BusUser.EDGE) as connection:
+        with pytest.raises(RillcastError, match=r"does not let edge .*jn_rillcast_events"):
+            await NatsJournal(connection, row, makes=False).open()
+        with pytest.raises(RillcastError):
+            await NatsJournal(connection, row, makes=False).append(b"forged")
 
 
 @pytest.mark.parametrize("user", sorted(BusUser))

@@ -1,16 +1,18 @@
-"""The buckets and queues of the store that a node uses, and those that it makes for the whole cluster."""
+"""The buckets, queues and journals of the store that a node uses, and those that it makes for the whole cluster."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from rillcast.contracts.errors import RillcastError
-from rillcast.contracts.permissions import BUCKETS, MAKER, QUEUES, Queue
+from rillcast.contracts.permissions import BUCKETS, JOURNALS, MAKER, QUEUES, Journal, Queue
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.settings import NodeSettings
+from rillcast.runtime.store.nats_journal import NatsJournal
 from rillcast.runtime.store.nats_kv import NatsKeyValue
 from rillcast.runtime.store.nats_queue import NatsQueue
 from rillcast.runtime.telemetry.logs import get_logger
@@ -29,6 +31,7 @@ class NodeBuckets:
         self._connection = connection
         self._open: dict[str, NatsKeyValue] = {}
         self._open_queues: dict[str, NatsQueue] = {}
+        self._open_journals: dict[str, NatsJournal] = {}
         self._due = asyncio.Event()
 
     @property
@@ -65,13 +68,31 @@ class NodeBuckets:
         await self._open_queues[row.name].open(settings.connect_timeout_s)
         return self._open_queues[row.name]
 
+    def journal(self, row: Journal) -> NatsJournal:
+        """See `Node.journal`."""
+        settings = self._settings
+        if row.name not in self._open_journals:
+            self._open_journals[row.name] = NatsJournal(
+                self._connection,
+                row,
+                storage=settings.kv_storage,
+                replicas=settings.kv_replicas,
+                makes=self._kind.value == MAKER or not self._connection.restricted,
+            )
+        return self._open_journals[row.name]
+
     async def make_all(self, leases: Mapping[str, float]) -> None:
-        """Make every bucket and every queue of the cluster that is missing. `leases`: other ones than the table's, in
-        seconds. Raises STORE_UNAVAILABLE."""
+        """Make every bucket, queue and journal of the cluster that is missing. `leases`: those, in seconds, that are
+        others than in the table. Raises STORE_UNAVAILABLE for buckets and queues; journals may come later."""
         for bucket in BUCKETS:
             await self.get(bucket.name, leases.get(bucket.name, bucket.lease_s))
         for queue in QUEUES:
             await self.queue(queue)
+        for journal in JOURNALS:
+            try:
+                await self.journal(journal).open()
+            except RillcastError as error:
+                log.warning("A journal can't be made yet; it is tried again", reason=error.message)
         self._connection.on_connected(self._look)
 
     async def keep(self) -> None:
@@ -81,12 +102,15 @@ class NodeBuckets:
                 async with asyncio.timeout(_LOOK_AT_THEM_S):
                     await self._due.wait()
             self._due.clear()
-            kept: list[NatsKeyValue | NatsQueue] = [*self._open.values(), *self._open_queues.values()]
-            for bucket in kept:
+            kept: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+            kept += [(bucket.name, partial(bucket.open, 0.0)) for bucket in self._open.values()]
+            kept += [(queue.name, partial(queue.open, 0.0)) for queue in self._open_queues.values()]
+            kept += [(journal.name, journal.open) for journal in self._open_journals.values()]
+            for name, look in kept:
                 try:
-                    await bucket.open(0.0)
+                    await look()
                 except RillcastError as error:
-                    log.debug("A bucket can't be looked at right now", bucket=bucket.name, reason=error.message)
+                    log.debug("A bucket can't be looked at right now", bucket=name, reason=error.message)
 
     async def _look(self) -> None:
         self._due.set()

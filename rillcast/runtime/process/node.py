@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from rillcast.contracts import permissions
 from rillcast.contracts.ids import NodeId
 from rillcast.contracts.messages import (
     CarriedStream,
@@ -23,7 +24,6 @@ from rillcast.contracts.messages import (
     NodeReport,
     TreePlace,
 )
-from rillcast.contracts.permissions import BusUser, Queue
 from rillcast.contracts.words import DrainPhase, NodeKind
 from rillcast.runtime import metrics
 from rillcast.runtime.bus.nats_bus import NatsBus
@@ -34,7 +34,7 @@ from rillcast.runtime.discovery.nats_discovery import NatsDiscovery
 from rillcast.runtime.errors import Crashed, Stopped
 from rillcast.runtime.http.server import HttpServer, bind
 from rillcast.runtime.keepalive import KeepAlive
-from rillcast.runtime.ports import Bus, Discovery, KeyValue, WorkQueue
+from rillcast.runtime.ports import Bus, Discovery, Journal, KeyValue, WorkQueue
 from rillcast.runtime.process import first_nodes, others, sole, stop_signals
 from rillcast.runtime.process.address import local_address
 from rillcast.runtime.process.admin import admin_app, admin_limits, admin_names, lifeline_places
@@ -111,7 +111,7 @@ class Node:
             self.kind,
             default_s=settings.drain_timeout_s,
             elsewhere=self._elsewhere,
-            tell=self._tell_drain,
+            tell=lambda: self._heartbeat.beat(),  # noqa: PLW0108  there is none yet
             taking=self._takes,
         )
         """How this node is emptied."""
@@ -133,12 +133,16 @@ class Node:
         of NATS. Raises STORE_UNAVAILABLE when JetStream, or that service, doesn't come up."""
         return await self._buckets.get(bucket, ttl_s)
 
-    async def queue(self, row: Queue) -> WorkQueue:
+    async def queue(self, row: permissions.Queue) -> WorkQueue:
         """The queue of work, made like a bucket. Raises as `kv`."""
         return await self._buckets.queue(row)
 
+    def journal(self, row: permissions.Journal) -> Journal:
+        """The journal, made like a bucket. It need not be there yet: then whatever is asked of it raises."""
+        return self._buckets.journal(row)
+
     async def make_buckets(self, leases: Mapping[str, float] | None = None) -> None:
-        """Make every bucket and queue that is missing, now and whenever NATS lost them. See `NodeBuckets.make_all`."""
+        """Make all buckets, queues and journals that are missing, now and whenever NATS lost them: `make_all`."""
         await self._buckets.make_all(leases or {})
         self.spawn(self._buckets.keep(), "buckets")
 
@@ -209,14 +213,11 @@ class Node:
             draining=self.draining,
             not_ready_reason=self.readiness.sentence(),
             carried=self._carried,
-            store_lost=self._store_lost(),
+            store_lost=not self._buckets.take_writes,
             drain=self.drains.progress(names=False) if self.draining else None,
             tree=self._tree,
             memory=machine_memory(),
         )
-
-    def _store_lost(self) -> bool:
-        return not self._buckets.take_writes
 
     # ---- start
 
@@ -257,14 +258,14 @@ class Node:
         self._shown |= {"node": lambda: node_id, "kind": lambda: self.kind, "version": lambda: self.info.version}
         await admin.start()
         self.spawn(admin.run(), "admin listener", finite=True)
-        self._connection = NatsConnection(settings, node_id, self._tasks, BusUser(self.kind))
+        self._connection = NatsConnection(settings, node_id, self._tasks, permissions.BusUser(self.kind))
         resources.push_async_callback(self._connection.close)
         await self._connection.open()
         self._buckets = NodeBuckets(settings, self.kind, self._connection)
         self.bus = bus = NatsBus(self._connection)
         resources.push_async_callback(bus.close)
         self._shown["bus"] = lambda: bus.connected
-        self._shown["store_lost"] = self._store_lost
+        self._shown["store_lost"] = lambda: not self._buckets.take_writes
         self._shown["bus_stalled"] = lambda: bus.connected and not bus.hearing
         await sole.require(bus, self.info, patience_s=settings.drain_timeout_s + sole.LEAVING_S)
         self._heartbeat = Heartbeat(bus, self.report, self._tasks, sign=self.identity.sign)
@@ -379,9 +380,6 @@ class Node:
     def _elsewhere(self) -> bool:
         """Whether another node of this kind takes new work."""
         return any(node != self.info.node for node in self.directory.placeable(self.kind))
-
-    async def _tell_drain(self) -> None:
-        await self._heartbeat.beat()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -160,7 +160,16 @@ class Feed:
         self._stale = False
         inbox = self._bucket.client.new_inbox()
         self._subscription = await self._bucket.client.subscribe(inbox, cb=self._queue.put)
-        config = api.ConsumerConfig(
+        with heeding():
+            consumer = self._config(inbox, heartbeat_s)
+            info = await self._bucket.jetstream().add_consumer(self._bucket.stream, consumer)
+        self._consumer = info.name
+        self._hears()
+        return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
+
+    def _config(self, inbox: str, heartbeat_s: float) -> api.ConsumerConfig:
+        """Of a bucket, what is there now comes first."""
+        return api.ConsumerConfig(
             deliver_subject=inbox,
             deliver_policy=(api.DeliverPolicy.BY_START_SEQUENCE if self._after else api.DeliverPolicy.LAST_PER_SUBJECT),
             opt_start_seq=self._after + 1 if self._after else None,
@@ -172,11 +181,6 @@ class Feed:
             mem_storage=True,
             num_replicas=1,
         )
-        with heeding():
-            info = await self._bucket.jetstream().add_consumer(self._bucket.stream, config)
-        self._consumer = info.name
-        self._hears()
-        return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
 
     async def _next(self, silence_s: float, *, until_idle: bool = False) -> Msg | None:
         """The next change; None when the feed has a gap, is stale or silent, or has no more to give (`until_idle`)."""

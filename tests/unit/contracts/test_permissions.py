@@ -10,6 +10,7 @@ from rillcast.contracts import subjects
 from rillcast.contracts.permissions import (
     BUCKETS,
     INBOX,
+    JOURNALS,
     MAKER,
     NODES,
     QUEUES,
@@ -88,7 +89,7 @@ def test_who_makes_streams_could_have_all_traffic_stored_so_only_one_may(user: B
     allowed = permissions_of(user).publish
     made = [subject for subject in allowed if ".STREAM.CREATE." in subject or ".STREAM.UPDATE." in subject]
 
-    assert len(made) == (2 * (len(BUCKETS) + len(QUEUES)) if user is MAKER else 0)
+    assert len(made) == (2 * (len(BUCKETS) + len(QUEUES) + len(JOURNALS)) if user is MAKER else 0)
 
 
 def test_the_table_has_every_queue_and_only_its_users_have_it() -> None:
@@ -98,6 +99,18 @@ def test_the_table_has_every_queue_and_only_its_users_have_it() -> None:
         reads, deletes = (f"$JS.API.STREAM.MSG.{what}.{queue.stream}" for what in ("GET", "DELETE"))
         for way in (f"{queue.prefix}>", reads, deletes):
             assert {user for user in BusUser if way in permissions_of(user).publish} == queue.users
+
+
+def test_the_table_has_every_journal_and_only_its_users_have_it() -> None:
+    named = {value for name, value in vars(subjects).items() if name.startswith("JOURNAL_")}
+    assert {journal.name for journal in JOURNALS} == named
+    for journal in JOURNALS:
+        calls = (f"$JS.API.CONSUMER.CREATE.{journal.stream}", f"$JS.API.CONSUMER.DELETE.{journal.stream}.*")
+        for way in (journal.subject, *calls):
+            assert {user for user in BusUser if way in permissions_of(user).publish} == journal.users
+    assert {journal.name: journal.users for journal in JOURNALS} == {
+        subjects.JOURNAL_EVENTS: frozenset({BusUser.SIGNALING})
+    }
 
 
 @pytest.mark.parametrize(
