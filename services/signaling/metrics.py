@@ -128,8 +128,8 @@ PLACES_REFUSED = Counter(
     "rillcast_signaling_places_refused_total",
     "Clients that found no place, by place: admission (somebody is asked about them), webhook (its questions), "
     "challenge (of a certificate authority), opening (a node is asked), node_wait (there is no node yet), offers (what "
-    "a publisher needs to be moved), outgoing (frames for clients that read slowly), waiting (for a stream); and by "
-    "why: full, address_full (their address has its share).",
+    "a publisher needs to be moved), outgoing (frames for clients that read slowly), waiting (for a stream), events "
+    "(listeners to events); and by why: full, address_full (their address has its share).",
     ["place", "why"],
 )
 ADMITTING = Gauge("rillcast_signaling_admitting", "Clients about whom somebody is being asked before they are let in.")
@@ -270,4 +270,21 @@ CERTIFICATE_ORDERS = Counter(
     "rillcast_signaling_certificate_orders_total",
     "Certificates that this instance asked an authority for, by outcome: ok or failed.",
     ["outcome"],
+)
+EVENTS_WRITTEN = Counter(
+    "rillcast_signaling_events_written_total", "Events of joins, streams and nodes that the journal took in."
+)
+EVENTS_DROPPED = Counter(
+    "rillcast_signaling_events_dropped_total",
+    "Events that are missing in the journal or in what was read of it, by reason: full (as many wait here as may), "
+    "refusals (more joins are refused than are kept), sessions (as many are noted as may be), too_large (for one "
+    "entry), ended (this process ended, and the store did not take them in time), undecodable.",
+    ["reason"],
+)
+EVENT_LISTENERS = Gauge("rillcast_signaling_event_listeners", "Operators' programs that listen to events here.")
+EVENT_LISTENERS_CUT = Counter(
+    "rillcast_signaling_event_listeners_cut_total",
+    "Listeners to events that were cut off, by reason: not_taken (it did not read in time), not_allowed (its login "
+    "holds no more), store (what it missed could not be read).",
+    ["reason"],
 )

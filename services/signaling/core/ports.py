@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
+from rillcast.contracts import permissions
 from rillcast.contracts.access_records import SubscriberRecord
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
@@ -19,11 +20,10 @@ from rillcast.contracts.messages import (
     SessionAnswer,
     SessionChanged,
 )
-from rillcast.contracts.permissions import Queue
 from rillcast.contracts.records import AppSettings
 from rillcast.contracts.words import EndReason, MediaKind, NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
-from rillcast.runtime.ports import Bus, KeyValue, WorkQueue
+from rillcast.runtime.ports import Bus, Journal, KeyValue, WorkQueue
 from rillcast.runtime.process.readiness import Readiness
 
 OwnerOf = Callable[[AppName, StreamId], NodeId | None]
@@ -201,7 +201,9 @@ class Host(Protocol):
 
     async def kv(self, bucket: str, ttl_s: float | None = None) -> KeyValue: ...
 
-    async def queue(self, row: Queue) -> WorkQueue: ...
+    async def queue(self, row: permissions.Queue) -> WorkQueue: ...
+
+    def journal(self, row: permissions.Journal) -> Journal: ...
 
     def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object: ...
 

@@ -13,7 +13,7 @@ import msgspec
 
 from rillcast.cluster.placement import Carriers, PendingJoins, Place, Placement, PlacementLimits, RegionOrder
 from rillcast.cluster.stream_watch import StreamWatch
-from rillcast.contracts import subjects
+from rillcast.contracts import permissions, subjects
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId
 from rillcast.contracts.messages import NodeReport
@@ -48,6 +48,7 @@ from services.signaling.core.usecases.broadcast_life import BroadcastLife
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.connection_log import ConnectionLog
+from services.signaling.core.usecases.events import Events
 from services.signaling.core.usecases.grants import Grants
 from services.signaling.core.usecases.held_locks import OneTimeTokens, SubscriberCodes
 from services.signaling.core.usecases.join_rate import JoinRate
@@ -57,6 +58,7 @@ from services.signaling.core.usecases.ladder_store import LadderStore
 from services.signaling.core.usecases.limit_reservations import LimitReservations
 from services.signaling.core.usecases.limits import Limits
 from services.signaling.core.usecases.node_arrival import NodeArrival
+from services.signaling.core.usecases.noted_joins import NotedJoins, Witness
 from services.signaling.core.usecases.server_store import ServerStore
 from services.signaling.core.usecases.subscriber_store import SubscriberStore
 from services.signaling.core.usecases.token_store import TokenStore
@@ -96,6 +98,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientReader
     nodes: BusMediaNodes
     events: BusSessionEvents
+    happens: Events
     joins: Joins
     tokens: TokenStore
     subscribers: SubscriberStore
@@ -130,8 +133,10 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     limits, instances = Limits(streams, audience, broadcasts, clock), BusReservations(host.bus)
     reservations = _reservations(host, limits, instances, nodes, apps=apps, tasks=tasks)
     events = BusSessionEvents(access.grants.closed, reservations.changed)
-    events.hear_first(access.connections.measured)
-    for hears in (limits.over, reservations.over):
+    happens = Events.build(host.journal(permissions.JOURNALS[0]), host, watch, access.grants.subscriber_of)
+    for hears_first in (access.connections.measured, happens.joins.changed):
+        events.hear_first(hears_first)
+    for hears in (happens.joins.over, limits.over, reservations.over):
         access.grants.on_over(hears)
     checks = LocalChecks(license, time.time, subscribers=access.subscribers, broadcasts=broadcasts, limits=limits)
     admission = Admission(
@@ -148,6 +153,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
     broadcast_store = BroadcastStore(await host.kv(subjects.BUCKET_BROADCASTS), broadcasts)
     life = BroadcastLife(streams, broadcasts, broadcast_store)
     watch.on_change(life.changed)
+    admission.on_refused(happens.joins.refused)
     core = Core(
         settings=settings,
         host=host,
@@ -168,8 +174,18 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         clients=_clients(settings, files),
         nodes=nodes,
         events=events,
+        happens=happens,
         joins=_joins(
-            settings, host, nodes, tasks, access.grants, apps=apps, outlook=outlook, streams=streams, carriers=audience
+            settings,
+            host,
+            nodes,
+            tasks,
+            access.grants,
+            apps=apps,
+            outlook=outlook,
+            streams=streams,
+            carriers=audience,
+            witness=happens.joins,
         ),
         tokens=access.tokens,
         subscribers=access.subscribers,
@@ -223,6 +239,7 @@ async def _run(core: Core, access: _Access) -> None:
     host.spawn(core.broadcast_life.run(), "status of broadcasts")
     host.spawn(core.license.run(), "license state")
     host.spawn(core.servers.run(), "server settings")
+    core.happens.run(host)
     access.run(host)
 
 
@@ -307,6 +324,7 @@ def _joins(
     outlook: LadderOutlook,
     streams: DirectoryStreams,
     carriers: Carriers,
+    witness: Witness,
 ) -> Joins:
 
     def origin_gone(report: NodeReport) -> None:
@@ -323,7 +341,7 @@ def _joins(
         carriers=carriers,
     )
     follow_nodes(placement, host.directory, asyncio.get_running_loop().time)
-    return Joins(
+    return NotedJoins(
         host.info.node,
         nodes,
         host.directory,
@@ -336,6 +354,7 @@ def _joins(
         arrival=NodeArrival(wait_s=settings.node_wait_s, most=settings.max_node_waits),
         tasks=tasks,
         grants=grants,
+        witness=witness,
         max_opening=settings.max_opening,
     )
 

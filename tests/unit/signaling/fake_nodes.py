@@ -31,13 +31,15 @@ from rillcast.contracts.messages import (
     SessionChanged,
     TurnAwayRequest,
 )
+from rillcast.contracts.permissions import Journal as JournalRow
 from rillcast.contracts.permissions import Queue
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.directory import NodeDirectory
-from rillcast.runtime.ports import KeyValue, WorkQueue
+from rillcast.runtime.ports import Journal, KeyValue, WorkQueue
 from rillcast.runtime.process.readiness import Readiness
 from rillcast.testing.bus import FakeBroker, FakeBus
 from rillcast.testing.clock import FakeClock
+from rillcast.testing.journal import FakeJournal
 from rillcast.testing.kv import FakeKeyValue
 from rillcast.testing.queue import FakeQueue
 
@@ -59,6 +61,7 @@ class FakeHost:
         self.info = msgspec.structs.replace(info("signaling-1", NodeKind.SIGNALING), http_address="127.0.0.1:5080")
         self.buckets: dict[str, FakeKeyValue] = {}
         self.queues: dict[str, FakeQueue] = {}
+        self.journals: dict[str, FakeJournal] = {}
         self.drain_hooks: list[Callable[[], Awaitable[None]]] = []
         self.load = NodeLoad()
         self._tasks: list[asyncio.Task[None]] = []
@@ -68,6 +71,9 @@ class FakeHost:
 
     async def queue(self, row: Queue) -> WorkQueue:
         return self.queues.setdefault(row.name, FakeQueue(row))
+
+    def journal(self, row: JournalRow) -> Journal:
+        return self.journals.setdefault(row.name, FakeJournal(row))
 
     def spawn(self, coroutine: Coroutine[None, None, None], name: str) -> object:
         self._tasks.append(asyncio.create_task(coroutine, name=name))

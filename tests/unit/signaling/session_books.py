@@ -104,10 +104,11 @@ class Books:
                 self.held.discard(session)
                 self.forgotten.add(session)
             case Moved(old, new):
-                assert old in self.held, "held twice, or by nobody"
+                assert old not in self.forgotten, "moved too late"
                 assert new not in self.forgotten
-                self.held.remove(old)
-                self.held.add(new)
+                if old in self.held:
+                    self.held.remove(old)
+                    self.held.add(new)
             case End():
                 assert effect.session not in self.ended, "ended twice"
                 self.ended.add(effect.session)

@@ -146,6 +146,7 @@ class Cluster:
         await (await self.host.kv(subjects.BUCKET_ACCOUNTS)).put(account_key(ADMIN.email), msgspec.json.encode(ADMIN))
         self.service = await Signaling.build(self.settings, self.host, read_files(self.settings))
         try:
+            await self.sees(lambda: self.service.core.happens.feed.begun)
             async with self.listening():
                 yield self
         finally:

@@ -111,7 +111,12 @@ def test_the_answer_of_another_peer_connection_ends_the_former_session_once(held
 
     end = End(session=talk.first, node=EDGE, reason=EndReason.REPLACED)
     accept = Accept(role=Role.PLAY, session=second, node=OTHER_EDGE, sdp_answer=SECOND)
-    assert effects == [*([Moved(talk.first, second, OTHER_EDGE)] if held else []), end, Forget(talk.first), accept]
+    assert effects == [
+        *([Moved(talk.first, second, OTHER_EDGE, anew=True)] if held else []),
+        end,
+        Forget(talk.first),
+        accept,
+    ]
     assert talk.closed(talk.first, EndReason.REPLACED) == [], "nothing is told of it any more"
     event = SessionChanged(session=second, node=OTHER_EDGE, state=SessionState.CONNECTED)
     assert definitions(talk.conversation.sessions.changed(event, LATER)) == ["play_started"]
@@ -192,7 +197,7 @@ def test_the_end_of_the_former_peer_connection_is_not_told_to_who_begins_anew(re
     talk = Watcher(held=True)
     second = talk.again()
     talk.offered(second)
-    assert talk.closed(talk.first, reason) == [Moved(talk.first, second, EDGE), Forget(talk.first)]
+    assert talk.closed(talk.first, reason) == [Moved(talk.first, second, EDGE, anew=True), Forget(talk.first)]
     assert kinds(talk.answers(FIRST)) == [Accept]
 
 
@@ -274,7 +279,7 @@ def test_the_offer_of_another_peer_connection_begins_the_session_anew_and_keeps_
 
     opened = next(effect for effect in effects if isinstance(effect, OpenPublisher))
     end = End(session=talk.first, node=EDGE, reason=EndReason.REPLACED, keep_stream_s=10.0)
-    moved: list[Effect] = [Moved(talk.first, opened.session)] if held else []
+    moved: list[Effect] = [Moved(talk.first, opened.session, anew=True)] if held else []
     assert effects == [*moved, end, Forget(talk.first), opened, ExpireLater(opened.session, 10.0)]
     assert (opened.sdp_offer, opened.anew) == (SECOND, True)
     assert definitions(talk.opened(opened.session)) == ["takeConfiguration"]

@@ -38,6 +38,8 @@ from services.signaling.core.ports import Apps, Broadcasts, LicenseState, Stream
 from services.signaling.core.usecases.held_locks import check_not_blocked
 from services.signaling.core.usecases.limits import Limits
 
+Refusals = Callable[[Applicant, RillcastError], None]
+
 
 class Check(Protocol):
     """Answered from memory. Raises `RillcastError` to refuse, and returns whom it verified, if it verifies anybody."""
@@ -161,6 +163,11 @@ class Admission:
         self._places = SharedPlaces(most_asking)
         self._timeout_s = timeout_s
         self._noted: list[Callable[[Applicant], bool]] = []
+        self._hear_refused: list[Refusals] = []
+
+    def on_refused(self, hears: Refusals) -> None:
+        """Call this with whoever is not let in, and why."""
+        self._hear_refused.append(hears)
 
     def note_where(self, wants: Callable[[Applicant], bool]) -> None:
         """Have the sessions known (`Grants.note`) of those for whom `wants` says so."""
@@ -169,12 +176,12 @@ class Admission:
     def knock(self, applicant: Applicant) -> None:
         """Raises the refusal of whoever asks too often, and where there is no such app. For clients of whom more is to
         be read before they are let in by `admit`: nothing is counted or held for them meanwhile."""
-        with _counted_refusal(applicant):
+        with _counted_refusal(applicant, self._hear_refused):
             self._knock(applicant)
 
     def at_once(self, applicant: Applicant) -> Admitted | None:
         """Who comes in, if nobody needs to be asked; None where `admit` is to be awaited. Raises the refusal."""
-        with _counted_refusal(applicant):
+        with _counted_refusal(applicant, self._hear_refused):
             settings = self._settings(applicant)
             if self._open_questions(applicant, settings):  # `admit` is to count it, and once is enough
                 self._from_memory(msgspec.structs.replace(applicant, session=None), settings)
@@ -186,7 +193,7 @@ class Admission:
     async def admit(self, applicant: Applicant, *, knocked: bool = False) -> Admitted:
         """Who comes in. Raises the refusal, HIGH_RESOURCE_USAGE when the answers do not come in time. `knocked`:
         whether `knock` was called before."""
-        with _counted_refusal(applicant):
+        with _counted_refusal(applicant, self._hear_refused):
             settings = self._settings(applicant) if knocked else self._knock(applicant)
             identities = self._from_memory(applicant, settings)
             questions, waits = self._open_questions(applicant, settings), self._waits(applicant)
@@ -267,8 +274,9 @@ class Admission:
 class _counted_refusal:
     """A block whose refusal is counted. It is a class since every join has one."""
 
-    def __init__(self, applicant: Applicant) -> None:
+    def __init__(self, applicant: Applicant, hear: Sequence[Refusals]) -> None:
         self._applicant = applicant
+        self._hear = hear
 
     def __enter__(self) -> None:
         pass
@@ -278,3 +286,5 @@ class _counted_refusal:
     ) -> None:
         if isinstance(error, RillcastError):
             metrics.ADMISSIONS.labels(self._applicant.role.value, error.code.value).inc()
+            for hears in self._hear:
+                hears(self._applicant, error)

@@ -318,8 +318,9 @@ class Joins:
         self._traces.pop(session, None)
         self._grants.over(session)
 
-    def moved(self, old: SessionId, new: SessionId, node: NodeId | None = None) -> None:
-        """A client goes on in a new session, at `node` or at one that is about to be asked."""
+    def moved(self, old: SessionId, new: SessionId, node: NodeId | None = None, *, anew: bool = False) -> None:
+        """A client goes on in a new session, at `node` or at one that is about to be asked. `anew`: it has begun anew
+        by itself, and not because of its node."""
         self._grants.moved(old, new)
         if node is not None:
             self._grants.placed(new, node)

@@ -113,13 +113,15 @@ class OpenViewer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """The client goes on in another session: what is held for the old one is the new one's. Comes before the old one is
-    forgotten."""
+    """The client goes on in another session: what is held for the old one, if anything is, is the new one's. Comes
+    before the old one is forgotten."""
 
     old: SessionId
     new: SessionId
     node: NodeId | None = None
     """That has the new session. None while it is being opened."""
+    anew: bool = False
+    """Whether the client has begun anew by itself, and not because of its node."""
 
 
 class GiveUp(msgspec.Struct, frozen=True):

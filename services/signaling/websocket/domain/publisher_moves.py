@@ -212,8 +212,7 @@ class PublisherMoves:
         successor.name, successor.meta_data = former.name, former.meta_data
         self._tally.publisher_moved(Outcome.MOVED, now - successor.asked_at)
         effects = catch_up(successor)
-        if former.held:
-            effects.append(Moved(former.session, successor.session, successor.node))
+        effects.append(Moved(former.session, successor.session, successor.node))
         if former.node_gone and former.node is not None:
             effects.append(LeaveBehind(former.session, former.node))
         if not had_started:

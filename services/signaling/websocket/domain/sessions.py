@@ -217,7 +217,9 @@ class Sessions:
 
     def _outlived(self, slot: Slot, challenger: Slot) -> list[Effect]:
         """The peer connection is gone instead of which the client asked for another one, so that one is what it has."""
-        held: list[Effect] = [Moved(slot.session, challenger.session, challenger.node)] if slot.held else []
+        held: list[Effect] = []
+        if slot.held:
+            held.append(Moved(slot.session, challenger.session, challenger.node, anew=True))
         self._slots.prevail(challenger)
         gone = self._gone(slot, Step.REPLACED)
         self._slots.take_name(challenger)
@@ -252,8 +254,8 @@ class Sessions:
             peer=slot.peer,
             predecessor=(slot.session, slot.node) if slot.node is not None and drains is not None else None,
         )
-        moved: list[Effect] = [Moved(slot.session, successor.session)] if slot.held else []
-        effects = [*self.drop_challenger(slot), *moved, *self._gone(slot, Step.NODE_LEFT)]
+        moved = Moved(slot.session, successor.session)
+        effects = [*self.drop_challenger(slot), moved, *self._gone(slot, Step.NODE_LEFT)]
         self._slots.add(successor)
         return [
             *effects,

@@ -166,4 +166,4 @@ def _successor(slot: Slot, now: float) -> Slot:
 
 
 def _held_on(slot: Slot, successor: Slot) -> list[Effect]:
-    return [Moved(slot.session, successor.session, successor.node)] if slot.held else []
+    return [Moved(slot.session, successor.session, successor.node, anew=True)] if slot.held else []

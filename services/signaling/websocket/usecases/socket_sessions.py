@@ -168,7 +168,7 @@ class SocketSessions:
 
     def _hand_on(self, effect: Forget | Moved) -> None:
         if isinstance(effect, Moved):
-            self._services.joins.moved(effect.old, effect.new, effect.node)
+            self._services.joins.moved(effect.old, effect.new, effect.node, anew=effect.anew)
             return
         self._services.events.forget(effect.session)
         self._services.joins.forget(effect.session)
