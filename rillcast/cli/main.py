@@ -29,11 +29,11 @@ PARTS = {
     **{name: f"rillcast.cli.{name}" for name in ("license", "bench")},
     **{
         name: f"rillcast.cli.commands.{name}"
-        for name in ("streams", "nodes", "apps", "tokens", "subscribers", "users", "vods", "hooks")
+        for name in ("streams", "nodes", "apps", "tokens", "subscribers", "users", "vods", "hooks", "sessions")
     },
 }
 """Groups of commands, and where they are."""
-ALONE = ("rillcast.cli.commands.login",)
+ALONE = ("rillcast.cli.commands.login", "rillcast.cli.commands.events")
 """Commands that are in no group."""
 
 app = typer.Typer(

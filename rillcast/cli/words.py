@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -14,6 +14,7 @@ import typer
 from rillcast.cli.faults import CannotGoOn
 
 _SPAN = re.compile(r"([0-9]{1,9})([smhd])?")
+_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 YEAR_9999_S = 253_402_300_799
 MOST_SECRET = 4_096
@@ -74,6 +75,26 @@ Path_ = Annotated[
     StreamPath, typer.Argument(parser=stream_path, metavar="APP/STREAM", help="The stream, as `streams` shows it.")
 ]
 App = Annotated[str, typer.Argument(parser=app_alone, metavar="APP", help="The app.")]
+
+
+def past_ms(text: str, *, end: bool = False) -> int:
+    """``15m`` ago, ``20:31`` or ``20:31:05`` when it was that time last (UTC), or ``2026-12-24T18:00Z``, in Unix
+    milliseconds; 0 for nothing. `end`: of a minute its end. Raises `typer.BadParameter`."""
+    text = text.strip()
+    if not text:
+        return 0
+    now = datetime.now(UTC)
+    if _SPAN.fullmatch(text):
+        return max(1, int(now.timestamp() - span_s(text)) * 1_000)
+    try:
+        found = datetime.fromisoformat(f"{now:%Y-%m-%d}T{text}Z" if _CLOCK.fullmatch(text) else text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} must be like 15m, 20:31 or 2026-12-24T18:00Z") from None
+    found = found if found.tzinfo else found.astimezone()
+    if _CLOCK.fullmatch(text) and found > now:
+        found -= timedelta(days=1)
+    whole_minute = end and text.count(":") == (1 if _CLOCK.fullmatch(text) else text.partition("T")[2].count(":"))
+    return max(1, int(found.timestamp()) * 1_000 + (59_999 if whole_minute and not found.second else 999 if end else 0))
 
 
 def at(unix_s: float) -> str:

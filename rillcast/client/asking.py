@@ -99,12 +99,11 @@ class Asking:
         method: str,
         path: str,
         *,
-        headers: Mapping[str, str | None],
+        headers: Mapping[str, str],
         query: Query | None = None,
     ) -> Iterator[Told[Answer]]:
         """Events as they come, until the server ends the answer. Raises `ClientError`."""
-        given = {name: value for name, value in headers.items() if value is not None}
-        with self.streamed(method, path, query=query, headers=given | {"Accept": EVENTS}) as answer:
+        with self.streamed(method, path, query=query, headers={**headers, "Accept": EVENTS}) as answer:
             yield from told(lines(answer.iter_bytes()), kind)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,9 @@ import httpx
 from rillcast.client.api import Api
 from rillcast.client.asking import TIMEOUT_S, Asking
 from rillcast.client.shapes import SignInBody
+from rillcast.client.told import Told
+from rillcast.contracts.event_records import ClusterEvent
+from rillcast.contracts.status import EVENTS_PATH
 
 
 class Client(Api):
@@ -61,6 +65,15 @@ class Client(Api):
         """Begin a session, which every later call shows. Returns the roles in the server's words. Raises `NotDone` for
         a wrong name or password, or after too many of them."""
         return self.users.sign_in(SignInBody(email=email, password=password)).message or ""
+
+    def listen(
+        self, last_event_id: str = "", *, app: str | None = None, stream: str | None = None
+    ) -> Iterator[Told[ClusterEvent]]:
+        """What happens, as it happens, until the server ends the answer. `last_event_id`: the last one that came; what
+        has happened since comes first. `app`, `stream`: only events of these. Raises `ClientError`."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        query = {"app": app, "stream": stream}
+        return self._ask.events(ClusterEvent, "GET", EVENTS_PATH, query=query, headers=headers)
 
     def sign_out(self) -> None:
         """End the session at all instances."""

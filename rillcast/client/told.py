@@ -19,7 +19,8 @@ class Told(msgspec.Struct, Generic[Data], frozen=True):
 
     id: str
     """What the next call shows to be given what was missed."""
-    data: Data
+    data: Data | None
+    """None: nothing has happened that is told, and yet the id is newer."""
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -34,7 +35,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def told(found: Iterable[bytes], kind: type[Data]) -> Iterator[Told[Data]]:
     """The events in these lines. Raises `NotOurs` for one that has another shape."""
-    id_, data = "", b""
+    id_, before, data = "", "", bytearray()
     for line in found:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -42,9 +43,11 @@ def told(found: Iterable[bytes], kind: type[Data]) -> Iterator[Told[Data]]:
             id_ = value.decode("ascii", "replace")
         elif name == b"data":
             data += value
-        elif not line and data:
+            if len(data) > LONGEST_LINE:
+                raise NotOurs(f"an event has more than {LONGEST_LINE} bytes")
+        elif not line and (data or id_ != before):
             try:
-                yield Told(id_, msgspec.json.decode(data, type=kind))
+                yield Told(id_, msgspec.json.decode(data, type=kind) if data else None)
             except msgspec.MsgspecError as error:
                 raise NotOurs(f"an event has another shape than this version knows ({error})") from None
-            data = b""
+            before, data = id_, bytearray()

@@ -61,7 +61,7 @@ class SessionMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     at_ms: UnixMs
     """When its node was taken for gone, or said that it drains."""
     left: Word
-    """That node."""
+    """The node that it had to leave."""
     why: Word = ""
     """A word of `EndReason`, or ``node_gone``."""
     node: Word = ""

@@ -15,7 +15,6 @@ from scripts.client.types import ANYTHING, Components
 PACKAGE = "rillcast.client.api"
 ASKING = ("rillcast.client.asking", "Asking")
 QUERY = ("rillcast.client.asking", "Query")
-TOLD = ("rillcast.client.told", "Told")
 PART = ("rillcast.client.asking", "part")
 
 
@@ -54,10 +53,6 @@ class Calls:
         kind = f"{answer} | None" if call.may_lack else answer
         for component in sorted(self._components.used(call.body) | self._components.used(call.answer)):
             imports.add(*self._shapes.where(component))
-        if call.streamed:
-            kind = f"Iterator[Told[{answer}]]"
-            imports.add("collections.abc", "Iterator")
-            imports.add(*TOLD)
         signature = ["self", *self._given(call)]
         if "Any" in " ".join([kind, *signature]):
             imports.add("typing", "Any")
@@ -72,10 +67,7 @@ class Calls:
         if call.body is not None:
             options.append("body=body")
         asked = ", ".join([f'"{call.method}"', self._path(call, imports), *options])
-        if call.streamed:
-            headers = ", ".join(f'"{one.wire}": {one.name}' for one in call.in_header)
-            lines.append(f"        return self._ask.events({answer}, {asked}, headers={{{headers}}})")
-        elif call.plain:
+        if call.plain:
             lines.append(f"        return self._ask.text({asked})")
         elif answer == ANYTHING:
             lines.append(f"        return self._ask.anything({asked})")
@@ -91,9 +83,9 @@ class Calls:
         if call.body is not None:
             kind = self._components.python_type(call.body).replace("list[", "Sequence[", 1)
             yield f"body: {kind}" if call.body_required else f"body: {kind} | None = None"
-        if call.in_query or call.in_header:
+        if call.in_query:
             yield "*"
-        for one in (*call.in_query, *call.in_header):
+        for one in call.in_query:
             kind = self._components.python_type(one.schema)
             yield f"{one.name}: {kind}" if one.required else f"{one.name}: {kind.removesuffix(' | None')} | None = None"
 
@@ -106,7 +98,7 @@ class Calls:
 
     @staticmethod
     def _docstring(call: Operation) -> str:
-        said = [one for one in (*call.in_path, *call.in_query, *call.in_header) if one.schema.get("description")]
+        said = [one for one in (*call.in_path, *call.in_query) if one.schema.get("description")]
         parts = [call.summary, f"``{call.method} {call.path}``", *(_about(one) for one in said)]
         blocks = [textwrap.fill(part, 112, break_long_words=False, break_on_hyphens=False) for part in parts]
         first, *others = blocks

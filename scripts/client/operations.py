@@ -11,7 +11,6 @@ from scripts.client.types import Schema, component_of
 
 JSON = "application/json"
 DONE = "200"
-EVENTS = "text/event-stream"
 RESULT = "Result"
 
 
@@ -45,9 +44,6 @@ class Operation:
     """Of what is answered when it was done."""
     plain: bool
     """Whether that is text."""
-    streamed: bool
-    """Whether it goes on, as Server-Sent Events."""
-    in_header: tuple[Parameter, ...]
     may_lack: bool
     """Whether it may be answered with nothing (204)."""
 
@@ -81,8 +77,6 @@ def _operation(path: str, method: str, described: Mapping[str, Any]) -> Operatio
         body_required=bool(body.get("required")),
         answer=_done(content["schema"]),
         plain=media_type == "text/plain",
-        streamed=media_type == EVENTS,
-        in_header=tuple(_parameters(described, "header")),
         may_lack="204" in responses,
     )
 

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import pytest
 from rillcast.testing.eventually import within
 from tests.e2e.cluster import Cluster, until
 from tests.e2e.load import ROOT
-from tests.e2e.publishers import ffmpeg_whip, killed
+from tests.e2e.publishers import ffmpeg_whip, killed, running
 
 APP = "LiveApp"
 
@@ -65,6 +66,14 @@ async def test_a_stream_is_listed_shown_and_stopped(rillcast: Cluster, source: P
         assert (stopped.code, stopped.out) == (0, f"{APP}/{stream} is stopped\n"), stopped.err
         await until(lambda: rillcast.stream(stream), lambda entry: entry is None, "the stream is gone")
 
+    async def joins() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await rillcast_(rillcast, "sessions", "--stream", stream, "--json")).json()
+        return found
+
+    (join, *_) = await until(joins, lambda found: found and found[-1]["endedMs"], "the join is over")
+    assert (join["role"], join["app"], join["node"]) == ("publish", APP, "origin-1")
+    assert join["askedMs"] <= join["openedMs"] <= join["connectedMs"] <= join["mediaMs"] <= join["endedMs"]
+
 
 async def test_nodes_apps_and_settings_are_shown_and_set(rillcast: Cluster) -> None:
     nodes = (await rillcast_(rillcast, "nodes", "--json")).json()
@@ -101,6 +110,38 @@ async def test_an_operator_signs_in_and_out(rillcast: Cluster) -> None:
         assert (await rillcast_(rillcast, "nodes", settings=away)).code == 1
     finally:
         assert (await rillcast_(rillcast, "users", "delete", "cli-ada", "--yes")).code == 0
+
+
+@asynccontextmanager
+async def listening(c: Cluster) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    """What `rillcast events --json` prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rillcast.cli", "events", "--json", "--run-dir", str(c.folder / "run")),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    lines = process.stdout
+    try:
+        yield (json.loads(line) async for line in lines)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_events_are_shown_as_they_happen(rillcast: Cluster, source: Path, stream: str) -> None:
+    async def listeners() -> float:
+        return await rillcast.metric("signaling-1", "rillcast_signaling_event_listeners")
+
+    missing = {"publisher.joined", "stream.started", "publisher.left", "stream.ended"}
+    async with listening(rillcast) as events, within(60, "all of them"):
+        await until(listeners, lambda count: count >= 1, "it listens")
+        async with running(*ffmpeg_whip(source, rillcast.whip(stream)), log=source.parent / f"{stream}.log"):
+            await rillcast.live(stream)
+        while missing:
+            event = await anext(events)
+            if event.get("stream") == stream:
+                missing.remove(event["kind"])
 
 
 @pytest.mark.parametrize(

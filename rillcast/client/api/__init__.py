@@ -20,6 +20,7 @@ from rillcast.client.api.push_notifications import PushNotifications
 from rillcast.client.api.recordings import Recordings
 from rillcast.client.api.reports_of_players import ReportsOfPlayers
 from rillcast.client.api.servers import Servers
+from rillcast.client.api.sessions import Sessions
 from rillcast.client.api.subscribers import Subscribers
 from rillcast.client.api.subtracks import Subtracks
 from rillcast.client.api.system import System
@@ -70,5 +71,7 @@ class Api:
         """Subscribers of a stream, who show time-based codes or may be blocked."""
         self.reports_of_players = ReportsOfPlayers(ask)
         """What players tell of themselves. It is counted in metrics and written to the log, and nothing hangs on it."""
+        self.sessions = Sessions(ask)
+        """The last 10000 joins of the cluster, of the last seven days, and what became of them."""
         self.document = Document(ask)
         """What describes this API."""

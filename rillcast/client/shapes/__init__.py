@@ -31,6 +31,7 @@ from rillcast.client.shapes.push_notifications import PostedPush
 from rillcast.client.shapes.recordings import VoD
 from rillcast.client.shapes.reports_of_players import PlayerReport, WatchReport
 from rillcast.client.shapes.servers import PostedSettings, ServerSettings
+from rillcast.client.shapes.sessions import JoinMove, JoinStatus
 from rillcast.client.shapes.subscribers import ConnectionEvent, NewSubscriber, Subscriber
 from rillcast.client.shapes.system import (
     AppHistory,
@@ -89,6 +90,8 @@ __all__ = [
     "DrainShare",
     "FileSystem",
     "HlsParameters",
+    "JoinMove",
+    "JoinStatus",
     "KeptBroadcastPatch",
     "LadderRung",
     "Licence",

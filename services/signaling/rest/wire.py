@@ -17,6 +17,7 @@ from rillcast.runtime.telemetry.logs import OWN_LEVELS, kept_log
 from services.signaling.core.domain.region import parse_networks
 from services.signaling.core.wire import Core
 from services.signaling.operators.wire import Operators
+from services.signaling.rest.adapters.event_route import event_route
 from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
@@ -43,6 +44,7 @@ from services.signaling.rest.usecases.player_reports import PlayerReports
 from services.signaling.rest.usecases.product import Product
 from services.signaling.rest.usecases.push_notifications import PushNotifications
 from services.signaling.rest.usecases.servers import Servers
+from services.signaling.rest.usecases.session_list import SessionList
 from services.signaling.rest.usecases.shown_broadcasts import ShownBroadcasts
 from services.signaling.rest.usecases.subscribers import Subscribers
 from services.signaling.rest.usecases.subtracks import Subtracks
@@ -107,6 +109,7 @@ def wire(core: Core, operators: Operators) -> Rest:
         Users(operators.accounts, operators.hashes, operators.sign_in),
         Tokens(core.tokens, core.apps, core.grants),
         Subscribers(core.subscribers, core.connections, core.apps, core.grants, core.address_of),
+        SessionList(core.happens.history, core.grants.alive, core.happens.feed.check_begun),
         document,
     )
     schemas = Schemas(row for table in TABLES for row in table.rows)
@@ -126,7 +129,8 @@ def wire(core: Core, operators: Operators) -> Rest:
     document.of_apps, document.of_server = part_below(whole, "/{app}/rest"), part_below(whole, "/rest")
     answer_head(routes)
     frame = Frame(gate)
-    return Rest([ProxyRoute(gate, frame), *routes], frame)
+    events = event_route(gate, core.tally, core.clients, core.happens.feed)
+    return Rest([ProxyRoute(gate, frame), events, *routes], frame)
 
 
 def _hosts(core: Core, operators: Operators) -> frozenset[str]:

@@ -10,13 +10,15 @@ import pytest
 
 from rillcast.client import Client, NotAllowed, NotDone, NotFound, NotOurs, Refused, Unreachable, paged
 from rillcast.client.shapes import AppSettingsPatch, KeptBroadcastPatch, NewSubscriber
+from rillcast.contracts.event_records import ClusterEvent, EventKind
+from rillcast.testing.eventually import eventually, within
 from scripts.client.document import document
 from scripts.client.names import module_of
 from scripts.client.operations import operations
 from tests.integration.signaling.wire import WireCluster
 from tests.unit.signaling.signaling_harness import PASSWORD
 
-READ = [call for call in operations(document()) if call.method == "GET" and not call.streamed]
+READ = [call for call in operations(document()) if call.method == "GET"]
 GIVEN: dict[str, Any] = {
     "app": "live",
     "stream": "s1",
@@ -131,3 +133,33 @@ async def test_a_certificate_of_an_authority_that_is_given_holds(c: WireCluster,
             return client.product.get_version()
 
     assert (await asyncio.to_thread(question)).version_type == "Enterprise Edition"
+
+
+async def test_events_come_as_they_happen_and_what_was_missed_comes_first(c: WireCluster) -> None:
+    feed, note = c.service.core.happens.feed, c.service.core.happens.chronicle.note
+    loop = asyncio.get_running_loop()
+
+    def happens(number: int) -> None:
+        note(ClusterEvent(kind=EventKind.NODE_JOINED, at_ms=number, node="n"))
+
+    async def once_somebody_listens() -> None:
+        await eventually(lambda: len(feed), 10.0, "the listener")
+        happens(1)
+
+    def listen(client: Client) -> list[int]:
+        found: list[int] = []
+        last = ""
+        for number in (2, 3):
+            for one in client.listen(last):
+                last = one.id
+                if one.data is not None:
+                    found.append(one.data.at_ms)
+                    break
+            loop.call_soon_threadsafe(happens, number)
+        return found
+
+    await eventually(lambda: feed.begun, 10.0, "the feed")
+    waiting = asyncio.create_task(once_somebody_listens())
+    async with within(60, "two events"):
+        assert await ask(c, listen) == [1, 2]
+    await waiting

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rillcast.cli import operators
 from rillcast.cli.ending import ended
-from rillcast.cli.main import PARTS
+from rillcast.cli.main import ALONE, PARTS
 from rillcast.client import Client
 
 SERVER = "http://rillcast.test"
@@ -52,7 +52,8 @@ class Line:
         for name, module in PARTS.items():
             if argv[0] == name:
                 root.add_typer(importlib.import_module(module).app, name=name)
-        root.add_typer(importlib.import_module("rillcast.cli.commands.login").app)
+        for alone in ALONE:
+            root.add_typer(importlib.import_module(alone).app)
         runner = CliRunner(env={"COLUMNS": str(width), "RILLCAST_SERVER": SERVER, "TERM": "dumb"})
         code = 0
 

@@ -24,6 +24,7 @@ ENDPOINTS = (
     ("GET", "/rillcast/v1/status"),
     ("GET", "/rillcast/v1/apps"),
     ("GET", "/rillcast/v1/apps/live/settings"),
+    ("GET", "/rillcast/v1/sessions"),
     ("GET", "/rillcast/v1/license"),
     ("GET", "/rillcast/v1/license/usage"),
     ("GET", "/rest/v2/applications"),

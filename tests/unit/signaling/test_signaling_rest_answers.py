@@ -21,6 +21,7 @@ from rillcast.contracts.words import LicenseState
 from rillcast.runtime.process.version import product_version
 from tests.unit.signaling.fake_nodes import LIVE
 from tests.unit.signaling.rest_endpoints import BAD_BODIES, ENDPOINTS, MOST, ROOT, SETTINGS, USERS
+from tests.unit.signaling.rest_joins import joins
 from tests.unit.signaling.signaling_harness import Cluster, cluster
 
 RECORDED = Path(__file__).parent / "recorded" / "rest_answers.json"
@@ -62,7 +63,7 @@ def without_id(recorder: Recorder, answer: httpx.Response, name: str) -> None:
 
 
 async def strangers(http: Recorder) -> None:
-    for method, path in (*ENDPOINTS, *MANAGEMENT):
+    for method, path in (*ENDPOINTS, *MANAGEMENT, ("GET", "/rillcast/v1/events")):
         await http.ask(method, path, "from an address that is not allowed")
     await http.ask("HEAD", "/rest/v2/version", "from an address that is not allowed")
     await http.ask("POST", f"{ROOT}/create", "too large and not allowed", content=b"x" * (MOST + 1))
@@ -374,7 +375,7 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
 SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
     scene.__name__: scene
     for scene in (reading, pages, license, writing, access, bad_bodies, operators, management, store_away, elsewhere)
-}
+} | {joins.__name__: joins}
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ log = get_logger(__name__)
 MOST_ENTRIES = 4_000
 """Entries of the journal in memory."""
 MOST_BYTES = 8 * 1024 * 1024
-"""Bytes of them."""
+"""How large they may be together."""
 MOST_LISTENERS = 50
 RETRY_S = 1.0
 LATEST_RETRY_S = 30.0
@@ -64,7 +64,7 @@ class Recent:
         self._most_bytes = most_bytes
         self._entries: deque[Noted] = deque()
         self.size = 0
-        """Bytes."""
+        """Bytes of all entries."""
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -24,6 +24,7 @@ from services.signaling.rest.adapters.tables import (
     product,
     push_notifications,
     servers,
+    sessions,
     subscribers,
     subtracks,
     system,
@@ -52,5 +53,6 @@ TABLES: tuple[Table[Any], ...] = (
     tokens.TABLE,
     subscribers.TABLE,
     player_reports.TABLE,
+    sessions.TABLE,
     document.TABLE,
 )
