@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
 from starlette.routing import BaseRoute
 
 from rillcast.contracts.words import LogLevel
@@ -22,10 +21,8 @@ from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
 from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
-from services.signaling.rest.adapters.openapi import openapi_document
-from services.signaling.rest.adapters.openapi_parts import part_below
+from services.signaling.rest.adapters.openapi import described
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
-from services.signaling.rest.adapters.schemas import Schemas
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.domain.server_settings import ServerSettings
 from services.signaling.rest.usecases.applications import Applications
@@ -112,7 +109,6 @@ def wire(core: Core, operators: Operators) -> Rest:
         SessionList(core.happens.history, core.grants.alive, core.happens.feed.check_begun),
         document,
     )
-    schemas = Schemas(row for table in TABLES for row in table.rows)
     allowed = parse_networks(core.settings.remote_allowed_cidr)
     gate = Gate(
         core.clients,
@@ -124,9 +120,7 @@ def wire(core: Core, operators: Operators) -> Rest:
     )
     services = RestServices(gate=gate, tally=core.tally)
     routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
-    whole = openapi_document(version, TABLES, routes, schemas)
-    document.described = msgspec.json.encode(whole)
-    document.of_apps, document.of_server = part_below(whole, "/{app}/rest"), part_below(whole, "/rest")
+    document.described, document.of_apps, document.of_server = described(version, TABLES, routes)
     answer_head(routes)
     frame = Frame(gate)
     events = event_route(gate, core.tally, core.clients, core.happens.feed)

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, get_type_hints
 
 import msgspec
@@ -96,8 +97,8 @@ class Endpoint(Generic[Resource, Answer]):
     links: tuple[Link, ...] = ()
     """What can be asked next."""
 
-    @property
-    def parameters(self) -> dict[str, Any]:
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
         """Those of the path and the handler's, by name, with their annotations."""
         hints = get_type_hints(self.handler, include_extras=True)
         names = [name for name in inspect.signature(self.handler).parameters if name != "self"]

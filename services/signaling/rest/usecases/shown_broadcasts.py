@@ -61,15 +61,11 @@ class ShownBroadcasts:
         found = self._known.streams(app, wanted, others)
         if wanted.sort_by != "status":
             return found
-        statuses_of = {record.stream_id: record.status or "created" for record in self._known.of_app(app)}
-        by_status: dict[str, list[StreamId]] = {}
-        for stream in found:
-            status = statuses_of.get(stream, "")
-            if stream in live or status in stream_info.UNDER_WAY:
-                status = self._status(app, stream, live)
-            by_status.setdefault(status, []).append(stream)
-        statuses = sorted(by_status, reverse=wanted.order_by == "desc")
-        return [stream for status in statuses for stream in by_status[status]]
+        statuses = {record.stream_id: record.status or "created" for record in self._known.of_app(app)}
+        under_way = [stream for stream, status in statuses.items() if status in stream_info.UNDER_WAY]
+        for stream in (*under_way, *live):
+            statuses[stream] = self._status(app, stream, live)
+        return sorted(found, key=lambda stream: statuses.get(stream, ""), reverse=wanted.order_by == "desc")
 
     def live(self, app: AppName) -> int:
         """How many are live."""
