@@ -73,7 +73,7 @@ async def listening(
             await client.aclose()
 
 
-def note(c: WireCluster, number: int, **fields: str) -> None:
+def note(c: WireCluster, number: int, **fields: Any) -> None:
     """Something happens."""
     c.service.core.happens.chronicle.note(ClusterEvent(kind=EventKind.NODE_JOINED, at_ms=number, **fields))
 

@@ -25,7 +25,9 @@ async def joins(c: Cluster, many: int, **asked: Any) -> list[dict[str, Any]]:
         return (found,)
 
     async with c.http() as http:
-        return (await eventually(look, 5.0, f"{many} joins"))[0]
+        (found,) = await eventually(look, 5.0, f"{many} joins")
+    listed: list[dict[str, Any]] = found
+    return listed
 
 
 async def asks_for_tokens(c: Cluster) -> None:

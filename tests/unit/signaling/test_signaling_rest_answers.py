@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +372,7 @@ async def elsewhere(http: Recorder, c: Cluster) -> None:
         await http.ask("GET", path)
 
 
-SCENES: dict[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
+SCENES: Mapping[str, Callable[[Recorder, Cluster], Awaitable[None]]] = {
     scene.__name__: scene
     for scene in (reading, pages, license, writing, access, bad_bodies, operators, management, store_away, elsewhere)
 } | {joins.__name__: joins}

@@ -169,7 +169,7 @@ fn a_packet_lost_from_the_publisher_is_asked_for_and_taken_from_rtx() {
     assert_eq!(late[0].1, DELTA);
 }
 
-/// Of the stream before it changed its SSRC, for example, or of none.
+/// It may be of the stream before that changed its SSRC, or of none.
 #[test]
 fn a_retransmission_of_nothing_that_has_come_is_passed_over_and_the_media_goes_on() {
     let mut b = Bench::new();
