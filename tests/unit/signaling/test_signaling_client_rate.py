@@ -77,4 +77,17 @@ def test_nobody_gets_more_than_the_burst_and_the_rate(pauses: list[float], burst
     for pause in pauses:
         now += pause
         taken += rate.take("a", now) == 0.0
-        assert taken <= burst + 5.0 * now + 1e-6
+        assert taken <= burst + 5.0 * now + 1e-5
+
+
+@given(
+    now=st.floats(0.0, 1e8),
+    rate=st.sampled_from([0.1, 0.3, 0.7, 1.0, 3.0, 7.0, 100.0]),
+    burst=st.integers(1, 50),
+)
+def test_a_whole_burst_is_let_in_at_any_moment_and_not_one_more(now: float, rate: float, burst: int) -> None:
+    limit = ClientRate(rate, burst)
+
+    assert [limit.take("a", now) for _ in range(burst)] == [0.0] * burst
+    assert limit.wait_s("a", now) > 0
+    assert limit.take("a", now) > 0

@@ -9,6 +9,8 @@ MOST_CLIENTS = 50_000
 it is asked for again. Whoever has so many addresses is not held up by a limit of each."""
 _SWEPT = 2
 """Full buckets that are forgotten with each new one, so that the table shrinks again."""
+_ROUNDING_S = 1e-6
+"""Sums of times are not exact. Without it the last token of a burst would be refused at some moments."""
 
 
 class TooOften(RillcastError):
@@ -40,7 +42,7 @@ class ClientRate:
         full_at = max(self._full_at.pop(client, now), now)
         emptier = full_at + cost * self._interval_s
         wait_s = emptier - now - self._full_s
-        if wait_s <= 0:
+        if wait_s <= _ROUNDING_S:
             self._full_at[client] = emptier
             self._sweep(now)
             return 0.0
@@ -50,7 +52,8 @@ class ClientRate:
     def wait_s(self, client: str, now: float, cost: float = 1.0) -> float:
         """The seconds after which `cost` tokens are there; nothing is taken."""
         full_at = max(self._full_at.get(client, now), now)
-        return max(0.0, full_at + cost * self._interval_s - now - self._full_s)
+        wait_s = full_at + cost * self._interval_s - now - self._full_s
+        return wait_s if wait_s > _ROUNDING_S else 0.0
 
     def _sweep(self, now: float) -> None:
         for _ in range(_SWEPT):
