@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -44,10 +45,14 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Of its codes, which is the app's ``timeTokenPeriod`` where nothing else was set."""
 
 
+_LONG_ENOUGH = msgspec.Meta(extra_json_schema={"minLength": 3})
+"""Said by the document alone: a shorter one is refused in Ant Media's words, and not while it is decoded."""
+
+
 class NewSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What an operator says of a subscriber."""
 
-    subscriber_id: str | None = None
+    subscriber_id: Annotated[str, _LONG_ENOUGH] | None = None
     subscriber_name: str | None = None
     b32_secret: str | None = None
     type: str | None = None
