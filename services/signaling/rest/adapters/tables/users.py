@@ -136,7 +136,6 @@ TABLE = Table(
             links=(
                 Link("sign_in", body="$request.body"),
                 Link("change_user", body="$request.body"),
-                Link("get_user_block", {"email": "$request.body#/email"}),
                 Link("delete_user", {"email": "$request.body#/email"}),
             ),
         ),
