@@ -126,6 +126,21 @@ def nats_config(
     typer.echo(server_config(seeds), nl=False)
 
 
+@app.command("cloud-keys")
+def cloud_keys(
+    folder: Annotated[Path, typer.Argument(help="Where they are written; what is there stays.")],
+    domain: Annotated[str, typer.Option(help="What the names of the NATS servers end in.")] = "rillcast.internal",
+) -> None:
+    """Make the keys of a cluster in AWS or Azure, a file for each reader, for the cloud's store of secrets.
+
+    Certificates that hold for less than a year are replaced. docs/clouds.md tells where the files go.
+    """
+    from rillcast.cli.cloud_keys import write_cloud_keys
+
+    for line in write_cloud_keys(folder, domain):
+        typer.echo(line)
+
+
 @app.command("consul-policy")
 def consul_policy(
     user: Annotated[RegistryUser, typer.Argument(help="Whose policy.")],

@@ -54,19 +54,49 @@ class CertificateSet:
 
 def new_set(now: datetime, former: bytes = b"") -> CertificateSet:
     """Certificates that hold from now on. `former`: the authorities that were trusted until now."""
-    key, ends = ec.generate_private_key(ec.SECP256R1()), now + LIFE
-    name = _name(f"Rillcast authority {x509.random_serial_number():x}"[:64])
-    public = key.public_key()
-    authority = (
-        _builder(name, name, public, now, ends)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    servers = {server: _certified(server, authority, key, now) for server in TlsServer}
-    trusted = [authority, *_still_valid(former, now)[:MOST_FORMER]]
-    return CertificateSet(in_pem(trusted), servers)
+    authority = Authority(now)
+    servers = {server: authority.certified(server, names_of(server)) for server in TlsServer}
+    return CertificateSet(authority.trusted_with(former), servers)
+
+
+class Authority:
+    """Signs the certificates of one set, and is forgotten."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name, public = _name(f"Rillcast authority {x509.random_serial_number():x}"[:64]), self._key.public_key()
+        self.certificate = (
+            _builder(name, name, public, now, now + LIFE)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def trusted_with(self, former: bytes) -> str:
+        """Whom nodes trust, in PEM: this authority, and those that they trusted before and that still hold."""
+        return in_pem([self.certificate, *_still_valid(former, self._now)[:MOST_FORMER]])
+
+    def certified(self, title: str, names: Iterable[str], *, connects: bool = False) -> str:
+        """A certificate for these names with its key, in PEM. `connects`: its server also connects to others of its
+        kind, and shows it there."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        ends, public = self.certificate.not_valid_after_utc, self._key.public_key()
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if connects else [])]
+        certificate = (
+            _builder(_name(f"Rillcast {title}"), self.certificate.subject, key.public_key(), self._now, ends)
+            .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return in_pem([certificate]) + secret.decode("ascii")
 
 
 def fault(authorities: bytes, servers: Mapping[TlsServer, bytes], now: datetime) -> str:
@@ -112,26 +142,6 @@ def _fault_of(server: TlsServer, pem: bytes, trusted: list[x509.Certificate], no
     if leaf.not_valid_after_utc - now <= RENEW_BEFORE:
         return f"expires on {leaf.not_valid_after_utc:%Y-%m-%d}"
     return ""
-
-
-def _certified(
-    server: TlsServer, authority: x509.Certificate, signing: ec.EllipticCurvePrivateKey, now: datetime
-) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    public = signing.public_key()
-    certificate = (
-        _builder(_name(f"Rillcast {server}"), authority.subject, key.public_key(), now, authority.not_valid_after_utc)
-        .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names_of(server)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .sign(signing, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return in_pem([certificate]) + secret.decode("ascii")
 
 
 def _builder(
