@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compilers import ensure_cargo, ensure_compiler, native_env
 from machine import ROOT, VENV, apt, apt_hint, die, digest, run, stamp, stamped
-from test_tools import begin_consul, ensure_test_tools
+from test_tools import begin_cloud_tools, begin_consul, ensure_test_tools
 
 MIN_PYTHON = (3, 11)
 EXTENSIONS = {
@@ -112,10 +112,11 @@ def main() -> None:
         return
     consul = begin_consul() if arguments.dev else None
     python = ensure_venv()
+    clouds = begin_cloud_tools() if arguments.dev else None
     ensure_packages(python, arguments.dev)
     ensure_native()
     if consul:
-        ensure_test_tools(consul)
+        ensure_test_tools(consul, clouds)
 
 
 if __name__ == "__main__":

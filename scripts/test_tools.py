@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from compilers import find_cargo, rust_packages
-from machine import ROOT, apt, apt_hint, begin, digest, follow, run, stamp, stamped
+from machine import ROOT, VENV, apt, apt_hint, begin, digest, follow, run, stamp, stamped
 
 TEST_TOOLS = {
     # what to look for: a program, or with a slash the file of a package that has none → Debian packages
@@ -25,6 +25,7 @@ TEST_TOOLS = {
     "ip": ["iproute2"],
     "nft": ["nftables"],
     "setpriv": ["util-linux"],
+    "shellcheck": ["shellcheck"],
     "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
     "gstreamer-1.0/libgstwebrtc.so": ["gstreamer1.0-plugins-bad", "gir1.2-gst-plugins-bad-1.0"],
     "gstreamer-1.0/libgstx264.so": ["gstreamer1.0-plugins-ugly"],
@@ -48,8 +49,24 @@ def begin_consul() -> subprocess.Popen[bytes]:
     return begin(CONSUL, ["sh", "-c", "exec deploy/consul/get-consul >/dev/null"])
 
 
-def ensure_test_tools(consul: subprocess.Popen[bytes]) -> None:
-    """Browsers and other clients that play the stranger in the tests, and the Consul that was begun."""
+CLOUDS = "getting the tools for clouds"
+CLOUDS_VENV = VENV / "clouds"
+CLOUDS_LOCK = ROOT / "requirements/clouds.lock"
+
+
+def begin_cloud_tools() -> subprocess.Popen[bytes] | None:
+    """What looks at the templates for clouds has an environment of its own. None if it is there already."""
+    if stamped("clouds", digest(CLOUDS_LOCK)) and CLOUDS_VENV.is_dir():
+        return None
+    steps = (
+        f'"{sys.executable}" -m venv --clear "{CLOUDS_VENV}" && exec "{CLOUDS_VENV}/bin/python" -m pip '
+        f'--disable-pip-version-check install --no-compile --require-hashes --only-binary :all: -r "{CLOUDS_LOCK}"'
+    )
+    return begin(CLOUDS, ["nice", "sh", "-c", steps])
+
+
+def ensure_test_tools(consul: subprocess.Popen[bytes], clouds: subprocess.Popen[bytes] | None) -> None:
+    """Browsers and other clients that play the stranger in the tests, the Consul and the tools that were begun."""
     packages = [package for tool, names in TEST_TOOLS.items() if not is_there(tool) for package in names]
     if find_cargo() == Path("/usr/bin/cargo"):
         from_web = rust_packages()[0] == "rustc-web"
@@ -67,6 +84,10 @@ def ensure_test_tools(consul: subprocess.Popen[bytes]) -> None:
         ensure_node_packages(folder.parent)
     if not follow(CONSUL, consul):
         print("setup: tests with a real Consul will fail", flush=True)
+    if clouds and follow(CLOUDS, clouds):
+        stamp("clouds", digest(CLOUDS_LOCK))
+    elif clouds:
+        print("setup: tests of the templates for clouds will fail", flush=True)
 
 
 def ensure_node_packages(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import app_settings, cli, errors, messages, metrics, plane, rest, settings, websocket
+from scripts.reference import app_settings, cli, clouds, errors, messages, metrics, plane, rest, settings, websocket
 
 FOLDER = "docs/reference"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -17,4 +17,5 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "plane.md": plane.render,
     "errors.md": errors.render,
     "cli.md": cli.render,
+    "clouds.md": clouds.render,
 }

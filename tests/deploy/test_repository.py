@@ -77,7 +77,7 @@ def test_links_in_the_documentation_lead_somewhere(root: Path, tracked: list[Pat
 
 
 def test_python_locks_hold_hashes_and_no_address(root: Path) -> None:
-    for name in ("runtime", "build", "dev"):
+    for name in ("runtime", "build", "dev", "clouds"):
         text = (root / f"requirements/{name}.lock").read_text()
         assert "://" not in text
         requirements = re.findall(r"^[a-z0-9].*", text, re.M)
@@ -90,6 +90,7 @@ def test_the_lock_holds_what_the_project_asks_for(root: Path) -> None:
     asked = {
         "runtime": project["project"]["dependencies"],
         "build": project["dependency-groups"]["build"],
+        "clouds": project["dependency-groups"]["clouds"],
         "dev": project["project"]["optional-dependencies"]["dev"],
     }
     for name, wanted in asked.items():
