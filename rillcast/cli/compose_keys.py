@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rillcast.cli.faults import writing
-from rillcast.cli.server_certificates import TlsServer
+from rillcast.cli.server_certificates import NO_MORE, MoreNames, TlsServer
 from rillcast.cli.tls_files import AUTHORITY, KeptFile, TlsFiles, keep_tls, now_utc
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.registry import RegistryUser
@@ -39,12 +39,17 @@ CERTIFICATE = "server.pem"
 
 
 def write_keys(
-    folder: Path, *, grafana_password: str = "", own: bool = True, clock: Callable[[], datetime] = now_utc
+    folder: Path,
+    *,
+    grafana_password: str = "",
+    own: bool = True,
+    clock: Callable[[], datetime] = now_utc,
+    more_names: MoreNames = NO_MORE,
 ) -> str:
     """Make what is missing below `folder`, where each volume is mounted under the name of its reader. What is there
     stays, so the keys outlive the containers. `grafana_password`: instead of a random one. `own`: give each file to
-    the user that reads it, which only root can. Returns why there are new certificates, or nothing. Raises
-    CannotGoOn."""
+    the user that reads it, which only root can. `more_names`: hosts of the servers besides those in compose. Returns
+    why there are new certificates, or nothing. Raises CannotGoOn."""
     with writing(folder):
         nats = folder / NATS_FOLDER
         nats.mkdir(exist_ok=True)
@@ -57,7 +62,7 @@ def write_keys(
             password = folder / GRAFANA_FOLDER / PASSWORD_NAME
             _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
             _keep(folder / COTURN_FOLDER / TURN_SECRET, lambda: secrets.token_urlsafe(32), NODES_UID, own=own)
-            return keep_tls(tls_files(folder, own=own), clock())
+            return keep_tls(tls_files(folder, own=own), clock(), more_names)
 
 
 def tls_files(folder: Path, *, own: bool) -> TlsFiles:

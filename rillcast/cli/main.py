@@ -27,6 +27,7 @@ from rillcast.contracts.registry import RegistryUser, rules_of
 
 PARTS = {
     **{name: f"rillcast.cli.{name}" for name in ("license", "bench")},
+    "kubernetes": "rillcast.cli.kubernetes.commands",
     **{
         name: f"rillcast.cli.commands.{name}"
         for name in ("streams", "nodes", "apps", "tokens", "subscribers", "users", "vods", "hooks", "sessions")

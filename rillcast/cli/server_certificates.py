@@ -8,7 +8,7 @@ former certificate until it is started again.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,9 +37,14 @@ class TlsServer(StrEnum):
     CONSUL = "consul"
 
 
-def names_of(server: TlsServer) -> tuple[str, ...]:
-    """Under which nodes reach this server: its name in the compose network, and loopback."""
-    return server.value, "localhost", "127.0.0.1", "::1"
+MoreNames = Mapping[TlsServer, Sequence[str]]
+"""Host names and IP addresses of servers, besides those of `names_of`."""
+NO_MORE: MoreNames = {}
+
+
+def names_of(server: TlsServer, more: MoreNames = NO_MORE) -> tuple[str, ...]:
+    """Under which nodes reach this server: its name in the compose network, loopback, and `more`."""
+    return tuple(dict.fromkeys((server.value, "localhost", "127.0.0.1", "::1", *more.get(server, ()))))
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ class CertificateSet:
     """For each server its certificate, and then its key, in PEM."""
 
 
-def new_set(now: datetime, former: bytes = b"") -> CertificateSet:
-    """Certificates that hold from now on. `former`: the authorities that were trusted until now."""
+def new_set(now: datetime, former: bytes = b"", more: MoreNames = NO_MORE) -> CertificateSet:
+    """Certificates that hold from now on. `former`: the authorities that were trusted until now. `more`: see
+    `names_of`."""
     authority = Authority(now)
-    servers = {server: authority.certified(server, names_of(server)) for server in TlsServer}
+    servers = {server: authority.certified(server, names_of(server, more)) for server in TlsServer}
     return CertificateSet(authority.trusted_with(former), servers)
 
 
@@ -99,13 +105,13 @@ class Authority:
         return in_pem([certificate]) + secret.decode("ascii")
 
 
-def fault(authorities: bytes, servers: Mapping[TlsServer, bytes], now: datetime) -> str:
-    """Why a set that was found must be replaced, in words; empty when it is good."""
+def fault(authorities: bytes, servers: Mapping[TlsServer, bytes], now: datetime, more: MoreNames = NO_MORE) -> str:
+    """Why a set that was found must be replaced, in words; empty when it is good. `more`: see `names_of`."""
     trusted = certificates(authorities)
     if not trusted:
         return "there is no certificate of an authority"
     for server in TlsServer:
-        if wrong := _fault_of(server, servers.get(server, b""), trusted, now):
+        if wrong := _fault_of(servers.get(server, b""), names_of(server, more), trusted, now):
             return f"the certificate of {server} {wrong}"
     return ""
 
@@ -123,7 +129,7 @@ def in_pem(certificates: Iterable[x509.Certificate]) -> str:
     return "".join(one.public_bytes(serialization.Encoding.PEM).decode("ascii") for one in certificates)
 
 
-def _fault_of(server: TlsServer, pem: bytes, trusted: list[x509.Certificate], now: datetime) -> str:
+def _fault_of(pem: bytes, names: Sequence[str], trusted: list[x509.Certificate], now: datetime) -> str:
     found = certificates(pem)
     if not found:
         return "is missing or broken"
@@ -133,7 +139,7 @@ def _fault_of(server: TlsServer, pem: bytes, trusted: list[x509.Certificate], no
             return "has the key of another one"
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "has no key"
-    for name in names_of(server):
+    for name in names:
         try:
             policy = PolicyBuilder().store(Store(trusted)).time(now)
             policy.build_server_verifier(_alternative(name)).verify(leaf, [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rillcast.cli.server_certificates import TlsServer, certificates, fault, in_pem, new_set
+from rillcast.cli.server_certificates import NO_MORE, MoreNames, TlsServer, certificates, fault, in_pem, new_set
 from rillcast.runtime.http.certificate import CertificateFault, read_regular
 from rillcast.runtime.secret_files import alone_in, write_secret
 
@@ -53,16 +53,17 @@ def keep_in_folder(folder: Path, clock: Callable[[], datetime] = now_utc) -> str
         return keep_tls(in_folder(folder), clock())
 
 
-def keep_tls(files: TlsFiles, now: datetime) -> str:
+def keep_tls(files: TlsFiles, now: datetime, more: MoreNames = NO_MORE) -> str:
     """Make what is missing and replace what is not good. Returns why there is a new set, or nothing when the kept one
-    is good. Call it in a block of `alone_in`. Raises OSError."""
+    is good. `more`: names for which the certificates must hold besides. Call it in a block of `alone_in`. Raises
+    OSError."""
     texts = [_read(file) for file in files.authorities]
     known = next((text for text in texts if certificates(text)), b"")
     servers = {server: _read(file) for server, file in files.servers.items()}
-    reason = fault(known, servers, now)
+    reason = fault(known, servers, now, more)
     if reason and not known and not any(servers.values()):
         reason = FIRST
-    made = new_set(now, known) if reason else None
+    made = new_set(now, known, more) if reason else None
     trusted = made.authorities if made else in_pem(certificates(known))
     # First whom to trust, then what is shown: whoever is stopped in between leaves a set that works.
     for file, text in zip(files.authorities, texts, strict=True):
