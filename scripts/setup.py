@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compilers import ensure_cargo, ensure_compiler, native_env
 from machine import ROOT, VENV, apt, apt_hint, die, digest, run, stamp, stamped
-from test_tools import begin_cloud_tools, begin_consul, ensure_test_tools
+from test_tools import begin_cloud_tools, begin_fetching, ensure_test_tools
 
 MIN_PYTHON = (3, 11)
 EXTENSIONS = {
@@ -110,13 +110,13 @@ def main() -> None:
     if arguments.env:
         print_env()
         return
-    consul = begin_consul() if arguments.dev else None
+    begun = begin_fetching() if arguments.dev else None
     python = ensure_venv()
     clouds = begin_cloud_tools() if arguments.dev else None
     ensure_packages(python, arguments.dev)
     ensure_native()
-    if consul:
-        ensure_test_tools(consul, clouds)
+    if begun is not None:
+        ensure_test_tools(begun, clouds)
 
 
 if __name__ == "__main__":

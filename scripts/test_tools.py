@@ -41,12 +41,14 @@ def is_there(tool: str) -> bool:
     return any((folder / tool).exists() for folder in (Path("/usr/lib"), *Path("/usr/lib").glob("*-linux-gnu*")))
 
 
-CONSUL = "getting Consul"
+FETCHED = {"getting Consul": "deploy/consul/get-consul", "getting helm": "deploy/helm/get-tools"}
+"""What is got by a script of its own, and by which."""
+Begun = dict[str, subprocess.Popen[bytes]]
 
 
-def begin_consul() -> subprocess.Popen[bytes]:
-    """Most of its minutes are spent waiting for the network, so it goes on beside everything else."""
-    return begin(CONSUL, ["sh", "-c", "exec deploy/consul/get-consul >/dev/null"])
+def begin_fetching() -> Begun:
+    """Most of their minutes are spent waiting for the network, so they go on beside everything else."""
+    return {what: begin(what, ["sh", "-c", f"exec {script} >/dev/null"]) for what, script in FETCHED.items()}
 
 
 CLOUDS = "getting the tools for clouds"
@@ -65,8 +67,8 @@ def begin_cloud_tools() -> subprocess.Popen[bytes] | None:
     return begin(CLOUDS, ["nice", "sh", "-c", steps])
 
 
-def ensure_test_tools(consul: subprocess.Popen[bytes], clouds: subprocess.Popen[bytes] | None) -> None:
-    """Browsers and other clients that play the stranger in the tests, the Consul and the tools that were begun."""
+def ensure_test_tools(begun: Begun, clouds: subprocess.Popen[bytes] | None) -> None:
+    """Browsers and other clients that play the stranger in the tests, and what was begun."""
     packages = [package for tool, names in TEST_TOOLS.items() if not is_there(tool) for package in names]
     if find_cargo() == Path("/usr/bin/cargo"):
         from_web = rust_packages()[0] == "rustc-web"
@@ -82,8 +84,9 @@ def ensure_test_tools(consul: subprocess.Popen[bytes], clouds: subprocess.Popen[
         )
     for folder in sorted(ROOT.glob("tests/*/package-lock.json")):
         ensure_node_packages(folder.parent)
-    if not follow(CONSUL, consul):
-        print("setup: tests with a real Consul will fail", flush=True)
+    for what, process in begun.items():
+        if not follow(what, process):
+            print(f"setup: tests will fail for want of what {FETCHED[what]} gets", flush=True)
     if clouds and follow(CLOUDS, clouds):
         stamp("clouds", digest(CLOUDS_LOCK))
     elif clouds:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import app_settings, cli, clouds, errors, messages, metrics, plane, rest, settings, websocket
+from scripts.reference import (
+    app_settings,
+    cli,
+    clouds,
+    errors,
+    helm,
+    helm_schema,
+    messages,
+    metrics,
+    plane,
+    rest,
+    settings,
+    websocket,
+)
 
 FOLDER = "docs/reference"
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -18,4 +31,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors.render,
     "cli.md": cli.render,
     "clouds.md": clouds.render,
+    "helm.md": helm.render,
 }
+ELSEWHERE: Mapping[str, Callable[[], str]] = {helm_schema.PATH: helm_schema.render}
+"""Files that programs read, by their paths."""

@@ -1,0 +1,1 @@
+../../../consul/agent.hcl

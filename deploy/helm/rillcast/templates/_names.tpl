@@ -1,0 +1,110 @@
+{{/* Names and labels, and what a kind of node is. */}}
+
+{{- define "rillcast.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $both .Values.fullnameOverride | replace "." "-" | trunc 30 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* Of objects outside of namespaces. */}}
+{{- define "rillcast.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "rillcast.fullname" .) -}}
+{{- end }}
+
+{{- define "rillcast.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Of every object. Call it with the root, and with `component` for those of one part: (merge (dict …) $). */}}
+{{- define "rillcast.labels" -}}
+{{ include "rillcast.selector" . }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: {{ .Chart.Name }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "rillcast.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The values of a kind of node: those of all kinds, and its own, which win. Call it with (list $ kind). */}}
+{{- define "rillcast.kind" -}}
+{{- $root := index . 0 }}{{ $kind := index . 1 -}}
+{{- $own := mergeOverwrite (deepCopy $root.Values.node) (deepCopy (index $root.Values $kind)) -}}
+{{- $stateful := eq $own.network "loadBalancer" -}}
+{{- $ports := dict "workers" (int (default 1 (default $root.Values.settings.WORKERS $own.settings.WORKERS))) -}}
+{{- $extra := dict
+  "kind" $kind
+  "name" (printf "%s-%s" (include "rillcast.fullname" $root) $kind)
+  "isMedia" (has $kind (list "origin" "edge" "transcoder"))
+  "onMachine" (has $own.network (list "host" "hostPort"))
+  "workload" (ternary "StatefulSet" "Deployment" $stateful)
+  "asksPlace" (or $root.Values.topology.fromMachines (has $own.advertise (list "external" "loadBalancer"))) -}}
+{{- toYaml (merge $extra $ports $own) -}}
+{{- end }}
+
+{{- define "rillcast.kinds" -}}
+[signaling, origin, edge, transcoder, license]
+{{- end }}
+
+{{- define "rillcast.keysPrefix" -}}
+{{- default (printf "%s-keys" (include "rillcast.fullname" .)) .Values.keys.prefix -}}
+{{- end }}
+
+{{/* A number as people write it: Helm reads 1000000 as 1e+06. */}}
+{{- define "rillcast.number" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end }}
+
+{{- define "rillcast.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "rillcast.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* The account of a pod at the API server, for a container that needs it: all others see none. */}}
+{{- define "rillcast.accountVolume" -}}
+name: account
+projected:
+  defaultMode: 0440
+  sources:
+    - serviceAccountToken: { path: token, expirationSeconds: 3600 }
+    - configMap: { name: kube-root-ca.crt, items: [{ key: ca.crt, path: ca.crt }] }
+    - downwardAPI: { items: [{ path: namespace, fieldRef: { fieldPath: metadata.namespace } }] }
+{{- end }}
+
+{{- define "rillcast.accountMount" -}}
+{ name: account, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
+{{- end }}
+
+{{/* A part that runs beside the nodes. */}}
+{{- define "rillcast.helper" -}}
+image: {{ include "rillcast.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext: {{- include "rillcast.containerSecurity" . | nindent 2 }}
+{{- end }}
+
+{{- define "rillcast.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,366 @@
+"""The Helm chart makes objects that Kubernetes takes, of containers without privileges, with settings that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from helm_chart import (
+    CHART,
+    EVERYTHING,
+    FILES,
+    NAMESPACE,
+    RELEASE,
+    containers,
+    environment_of,
+    helm,
+    named,
+    of_kind,
+    pods,
+    rendered,
+    tools,
+    workload,
+)
+
+from rillcast.cli.compose_keys import write_keys
+from rillcast.cli.kubernetes.keys import READERS
+from rillcast.contracts.permissions import BusUser
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.bus.nats_login import Login
+from rillcast.runtime.bus.nats_users import new_seed
+from rillcast.runtime.discovery.consul_acl import new_token
+from rillcast.runtime.settings import NodeSettings
+
+Settings = dict[NodeKind, type[NodeSettings]]
+OTHERS = "HTTPRoute,ScaledObject,ServiceMonitor,PrometheusRule"
+"""Kinds of objects that are not of Kubernetes itself."""
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_helm_finds_nothing_to_complain_of(file: str) -> None:
+    done = helm("lint", "--strict", CHART, *([f"--values={CHART / file}"] if file else []))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_knows_every_field_of_every_object(tmp_path: Path) -> None:
+    for name in EVERYTHING:
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(rendered(name)))
+
+    done = conform(tmp_path, "-summary")
+
+    assert done.returncode == 0, done.stdout
+    valid = re.search(r"Valid: (\d+), Invalid: 0, Errors: 0", done.stdout)
+    assert valid is not None, done.stdout
+    assert int(valid[1]) > 200
+
+
+def conform(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What kubeconform says of the files in a folder."""
+    strictly = ("-strict", "-schema-location", tools() / "schemas", "-skip", OTHERS)
+    command: list[str | Path] = [tools() / "bin/kubeconform", *strictly, *options, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found(tmp_path: Path) -> None:
+    edge = yaml.safe_dump(workload(rendered("defaults"), "edge"))
+    (tmp_path / "edge.yaml").write_text(edge.replace("terminationGracePeriodSeconds", "terminationGraceSeconds"))
+
+    done = conform(tmp_path)
+
+    assert done.returncode == 1
+    assert "terminationGraceSeconds" in done.stdout
+
+
+def test_names_are_unique_and_in_the_namespace() -> None:
+    for name in EVERYTHING:
+        documents = rendered(name)
+        keys = [(one["kind"], one["metadata"]["name"]) for one in documents]
+        assert len(keys) == len(set(keys)), name
+        for one in documents:
+            if not one["kind"].startswith("ClusterRole"):
+                assert one["metadata"]["namespace"] == NAMESPACE, one["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_every_container_runs_without_privileges(name: str) -> None:
+    found = list(pods(rendered(name)))
+
+    assert len(found) > 5
+    for pod_name, pod in found:
+        own = pod["securityContext"]
+        assert own["runAsNonRoot"] is True
+        assert own["runAsUser"] == own["runAsGroup"] == 10_001, "the user that the Dockerfile makes"
+        assert own["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False, "RILLCAST_EDGE_PORT of a Service would be taken for a setting"
+        assert pod.keys().isdisjoint({"hostPID", "hostIPC", "shareProcessNamespace"})
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "privileged": False,
+                "capabilities": {"drop": ["ALL"]},
+            }, (pod_name, container["name"])
+            assert container["resources"]["limits"]["memory"], (pod_name, container["name"])
+            assert container["resources"]["requests"], (pod_name, container["name"])
+        for volume in pod.get("volumes", []):
+            assert "hostPath" not in volume
+            if "emptyDir" in volume:
+                assert volume["emptyDir"]["sizeLimit"]
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_only_who_asks_the_api_server_sees_an_account(name: str) -> None:
+    asking = {
+        container["name"]
+        for _, pod in pods(rendered(name))
+        for container in containers(pod)
+        if any(mount["name"] == "account" for mount in container.get("volumeMounts", []))
+    }
+
+    assert asking <= {"place", "keys", "costs"}
+    for role in of_kind(rendered(name), "Role", "ClusterRole"):
+        for rule in role["rules"]:
+            assert "*" not in str(rule)
+            assert not (rule["resources"] == ["secrets"] and "list" in rule["verbs"])
+
+
+@pytest.mark.parametrize("kind", NodeKind)
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_what_the_chart_sets_is_accepted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, kind: NodeKind
+) -> None:
+    (container,) = workload(rendered(name), kind)["spec"]["template"]["spec"]["containers"]
+    given = environment_of(container)
+    texts = {"nats.nkey": new_seed(), "consul.token": new_token(), "media-addresses": "203.0.113.7,2001:db8::7"}
+    texts["password"] = "made-by-the-job"
+    for variable, value in given.items():
+        if variable.startswith("RILLCAST_TOOLS_"):
+            continue
+        if variable.endswith("_FILE") and not field_of(variable, settings[kind], files=False):
+            path = tmp_path / Path(value).name
+            path.write_text(texts.get(path.name, "a") + "\n")
+            monkeypatch.setenv(variable, str(path))
+        else:
+            monkeypatch.setenv(variable, value_of(value))
+
+    loaded = settings[kind]()
+
+    known = [one for one in given if one != "POD_IP" and not one.startswith("RILLCAST_TOOLS_")]
+    assert [one for one in known if not field_of(one, settings[kind])] == []
+    assert len(given) == len(container["env"]), "no variable is set twice"
+    assert Login(loaded).demands_tls
+    assert loaded.admin_host == loaded.advertise_address == "192.0.2.1", "never on a public address"
+    assert loaded.drain_timeout_s > 30
+
+
+def value_of(value: Any) -> str:
+    """What Kubernetes makes of the value of a variable."""
+    addresses = {"status.podIP": "192.0.2.1", "status.hostIP": "192.0.2.9"}
+    if isinstance(value, dict):
+        path = value.get("fieldRef", {}).get("fieldPath", "")
+        return {"metadata.name": "rillcast-edge-7d4b9c-x2x4z", **addresses}.get(path, "of-a-secret" * 3)
+    return str(value).replace("$(POD_IP)", "192.0.2.1")
+
+
+def field_of(variable: str, cls: type[NodeSettings], *, files: bool = True) -> str | None:
+    """The field that a variable sets in a service."""
+    for prefix in (str(cls.model_config["env_prefix"]), "RILLCAST_"):
+        name = variable.removeprefix(prefix).lower()
+        if not variable.startswith(prefix):
+            continue
+        for field in (name, *([name.removesuffix("_file")] if files else [])):
+            if field in cls.model_fields:
+                return field
+    return None
+
+
+@pytest.mark.parametrize("kind", NodeKind)
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_node_has_the_time_to_drain(name: str, kind: NodeKind) -> None:
+    pod = workload(rendered(name), kind)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    before = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])
+
+    drain_s = float(environment_of(container)["RILLCAST_DRAIN_TIMEOUT_S"])
+
+    assert before[0] == "sleep"
+    assert pod["terminationGracePeriodSeconds"] >= int(before[1]) + drain_s + 15
+    assert kind is not NodeKind.SIGNALING or int(before[1]) >= 15, "load balancers lag behind"
+
+
+@pytest.mark.parametrize("kind", NodeKind)
+def test_probes_ask_what_nodes_serve(root: Path, kind: NodeKind) -> None:
+    (container,) = workload(rendered("prod"), kind)["spec"]["template"]["spec"]["containers"]
+    served = set(re.findall(r'app\.get\("(/\w+)"', (root / "rillcast/runtime/process/admin.py").read_text()))
+    probes = {name: container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
+
+    paths = {name: probe["httpGet"]["path"] for name, probe in probes.items()}
+    patience = {name: probe["periodSeconds"] * probe["failureThreshold"] for name, probe in probes.items()}
+
+    assert paths == {"startup": "/livez", "readiness": "/readyz", "liveness": "/livez"}
+    assert set(paths.values()) <= served
+    assert patience["readiness"] < patience["liveness"] < patience["startup"]
+    (port,) = [one for one in container["ports"] if one["name"] == "admin"]
+    assert environment_of(container)["RILLCAST_ADMIN_PORT"] == str(port["containerPort"])
+    assert {probe["httpGet"]["port"] for probe in probes.values()} == {"admin"}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_ports_of_a_node_are_those_that_it_opens(name: str) -> None:
+    for kind in (NodeKind.ORIGIN, NodeKind.EDGE, NodeKind.TRANSCODER):
+        pod = workload(rendered(name), kind)["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        given, workers = (
+            environment_of(container),
+            int(environment_of(container).get(f"RILLCAST_{kind.upper()}_WORKERS", 1)),
+        )
+        open_udp = sorted(one["containerPort"] for one in container["ports"] if one.get("protocol") == "UDP")
+        firsts = [
+            int(given[f"RILLCAST_{kind.upper()}_{what}_PORT"])
+            for what in ("MEDIA", "RELAY")
+            if kind is not NodeKind.TRANSCODER or what == "RELAY"
+        ]
+
+        assert open_udp == sorted(first + worker for first in firsts for worker in range(workers))
+        if pod.get("hostNetwork"):
+            assert all(one["hostPort"] == one["containerPort"] for one in container["ports"])
+        assert given[f"RILLCAST_{kind.upper()}_RELAY_BIND"] == "$(POD_IP)", "relays are never public"
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_everything_that_is_mounted_is_made_or_named_in_the_values(name: str) -> None:
+    documents = rendered(name)
+    maps = {one["metadata"]["name"] for one in of_kind(documents, "ConfigMap")} | {"kube-root-ca.crt"}
+    keys = {f"{RELEASE}-keys-{reader}" for reader in READERS}
+    own = {"own-tls", "license", "consul-ca-cert"}
+    accounts = {one["metadata"]["name"] for one in of_kind(documents, "ServiceAccount")} | {None}
+    for pod_name, pod in pods(documents):
+        assert pod.get("serviceAccountName") in accounts, pod_name
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+        mounted = {mount["name"] for one in containers(pod) for mount in one.get("volumeMounts", [])}
+        claims = {"data"} if pod_name.endswith(("-nats", "-consul")) else set()
+        assert mounted == set(volumes) | claims, pod_name
+        for volume in volumes.values():
+            if "secret" in volume:
+                assert volume["secret"]["secretName"] in keys | own
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps
+
+
+def test_each_pod_sees_only_its_own_keys() -> None:
+    for kind in NodeKind:
+        volumes = workload(rendered("defaults"), kind)["spec"]["template"]["spec"]["volumes"]
+        keys = {
+            volume["secret"]["secretName"].removeprefix(f"{RELEASE}-keys-") for volume in volumes if "secret" in volume
+        }
+        more = {NodeKind.LICENSE: {BusUser.TOOLS.value}, NodeKind.SIGNALING: {"operator"}}
+        assert keys == {kind.value} | more.get(kind, set())
+
+
+def test_the_keys_job_may_write_those_secrets_and_no_others(tmp_path: Path) -> None:
+    write_keys(tmp_path, own=False)
+    role = named(rendered("defaults"), "Role", f"{RELEASE}-keys")
+    (job,) = of_kind(rendered("defaults"), "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+
+    (by_name,) = [rule for rule in role["rules"] if "resourceNames" in rule]
+
+    assert sorted(by_name["resourceNames"]) == sorted(f"{RELEASE}-keys-{reader}" for reader in READERS)
+    assert container["command"] == ["rillcast", "kubernetes", "keys"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    weights = [one["metadata"]["annotations"]["helm.sh/hook-weight"] for one in (role,)]
+    assert weights == ["-10"], "it is there before the job"
+    for kind in NodeKind:
+        assert {"nats.nkey", "consul.token", "ca.pem"} <= {path.name for path in (tmp_path / kind).iterdir()}
+
+
+def test_who_is_on_its_machine_leaves_before_the_next_one_comes() -> None:
+    on_machine, in_pod = workload(rendered("defaults"), "edge"), workload(rendered("defaults"), "transcoder")
+
+    assert on_machine["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert in_pod["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_a_load_balancer_keeps_its_pod_while_that_drains() -> None:
+    services = [one for one in of_kind(rendered("balancers"), "Service") if one["spec"].get("type") == "LoadBalancer"]
+
+    assert len(services) == 2
+    for ordinal, service in enumerate(services):
+        spec = service["spec"]
+        assert spec["publishNotReadyAddresses"] is True
+        assert spec["selector"]["statefulset.kubernetes.io/pod-name"] == f"{RELEASE}-edge-{ordinal}"
+        assert [port["port"] for port in spec["ports"]] == [50_100, 50_101]
+        assert {port["protocol"] for port in spec["ports"]} == {"UDP"}
+
+
+def test_websockets_may_be_silent_for_an_hour() -> None:
+    (ingress,) = of_kind(rendered("prod"), "Ingress")
+    (route,) = of_kind(rendered("gateway"), "HTTPRoute")
+
+    seconds = [int(re.search(r"\d+", text)[0]) for text in ingress["metadata"]["annotations"].values()]  # type: ignore[index]
+    assert len(seconds) == 4
+    assert min(seconds) >= 3600
+    assert route["spec"]["rules"][0]["timeouts"] == {"request": "3600s", "backendRequest": "3600s"}
+
+
+def test_relays_and_the_control_plane_are_for_nodes_only() -> None:
+    inside = {"admin", "relay"}
+    for policy in of_kind(rendered("staging"), "NetworkPolicy"):
+        component = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        open_ports = {
+            port["port"] for rule in policy["spec"]["ingress"] if "from" not in rule for port in rule["ports"]
+        }
+        if component in ("nats", "consul"):
+            assert open_ports == set()
+            continue
+        (container,) = workload(rendered("staging"), component)["spec"]["template"]["spec"]["containers"]
+        for port in container["ports"]:
+            assert (port["containerPort"] in open_ports) is (port["name"].split("-")[0] not in inside), port
+    assert len(list(of_kind(rendered("staging"), "NetworkPolicy"))) == 7
+
+
+def test_three_releases_fit_into_one_cluster() -> None:
+    taken: dict[tuple[int, str], str] = {}
+    for name in ("staging", "prod"):
+        for pod_name, pod in pods(rendered(name)):
+            for port in (port for one in containers(pod) for port in one.get("ports", []) if "hostPort" in port):
+                key = (port["hostPort"], port.get("protocol", "TCP"))
+                assert key not in taken, f"{name} {pod_name} and {taken[key]}"
+                taken[key] = f"{name} {pod_name}"
+    assert not any("hostPort" in str(pod) for _, pod in pods(rendered("dev")))
+
+
+@pytest.mark.parametrize("link", ["nats.conf", "agent.hcl", "dashboards"])
+def test_what_compose_has_as_well_is_the_same_file(link: str) -> None:
+    path = CHART / "files" / link
+
+    assert path.is_symlink()
+    assert path.exists()
+
+
+def test_helm_test_asks_every_kind_of_node() -> None:
+    (pod,) = of_kind(rendered("prod"), "Pod")
+    (container,) = pod["spec"]["containers"]
+    admin = {one["metadata"]["name"]: one["spec"]["ports"][0]["port"] for one in of_kind(rendered("prod"), "Service")}
+
+    assert container["args"][0] == f"{RELEASE}:80"
+    assert container["args"][1:] == [
+        f"{RELEASE}-{kind}:{admin[f'{RELEASE}-{kind}']}"
+        for kind in ("signaling", "origin", "edge", "transcoder", "license")
+    ]
+    compile(container["command"][2], "reach.py", "exec")
+
+
+def test_our_values_for_three_servers_of_nats_lose_nothing_that_was_acknowledged(root: Path) -> None:
+    values = yaml.safe_load((root / "deploy/helm/nats.yaml").read_text())["config"]
+
+    assert values["cluster"] == {"enabled": True, "replicas": 3}
+    assert values["jetstream"]["merge"] == {"sync_interval": "always"}
+    assert values["jetstream"]["fileStore"]["pvc"]["enabled"] is True
+    assert values["nats"]["tls"]["enabled"] is True
