@@ -39,7 +39,7 @@ from services.signaling.hooks import wire as hooks
 from services.signaling.operators import wire as operators_room
 from services.signaling.pages import wire as pages
 from services.signaling.rest import wire as rest
-from services.signaling.rest.adapters.http_frame import Frame
+from services.signaling.rest.wire import Rest
 from services.signaling.tls import wire as tls
 from services.signaling.websocket import wire as websocket
 from services.signaling.websocket.domain import kept_offers, outgoing
@@ -167,11 +167,11 @@ class Signaling:
         *,
         straight: list[BaseRoute],
         others: list[BaseRoute],
-        frame: Frame,
+        rest: Rest,
         keep_key: Callable[[], Upkeep],
         upkeep: Upkeep | None = None,
     ) -> None:
-        """`straight`: see `FrontDoor`. `frame`: answers what no route does. `keep_key`: to be run too. `upkeep`: to be
+        """`straight`: see `FrontDoor`. `keep_key`: to be run too. `upkeep`: to be
         run while the listener serves."""
         self.core = core
         self.operators = operators
@@ -180,7 +180,8 @@ class Signaling:
         # Its spans would tell addresses with the secrets in them, and cost more than all the rest of a request.
         quiet: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=quiet)
-        app.add_exception_handler(HTTPException, frame.answer)
+        app.state.rest = rest.services
+        app.add_exception_handler(HTTPException, rest.frame.answer)
         app.router.routes.extend([*straight, *others])
         self.routes = app.routes
         self.asgi = HttpHeaders(FrontDoor(straight, app), self._policy_of)
@@ -201,11 +202,11 @@ class Signaling:
         others = [*rest_room.routes, *pages.wire(core)]
         keep = partial(keep_key, secrets, key)
         if encrypted is None:
-            return cls(core, operators, straight=straight, others=others, frame=rest_room.frame, keep_key=keep)
+            return cls(core, operators, straight=straight, others=others, rest=rest_room, keep_key=keep)
         tls_room = tls.wire(settings, encrypted, secrets)
         others = [*tls_room.routes, *others]
         ways = {"straight": straight, "others": others}
-        service = cls(core, operators, **ways, frame=rest_room.frame, keep_key=keep, upkeep=tls_room.upkeep)
+        service = cls(core, operators, **ways, rest=rest_room, keep_key=keep, upkeep=tls_room.upkeep)
         service.asgi = tls.lead_from_plain_port(service.asgi, settings, encrypted)
         return service
 

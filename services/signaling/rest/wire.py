@@ -20,9 +20,9 @@ from services.signaling.rest.adapters.event_route import event_route
 from services.signaling.rest.adapters.http_frame import Frame
 from services.signaling.rest.adapters.http_gate import Gate
 from services.signaling.rest.adapters.http_proxy import ProxyRoute
-from services.signaling.rest.adapters.http_routes import RestServices, answer_head, rest_routes
-from services.signaling.rest.adapters.openapi import described
+from services.signaling.rest.adapters.http_routes import RestServices
 from services.signaling.rest.adapters.psutil_machine import PsutilMachine
+from services.signaling.rest.adapters.rest_api import rest_api
 from services.signaling.rest.adapters.tables import TABLES
 from services.signaling.rest.domain.server_settings import ServerSettings
 from services.signaling.rest.usecases.applications import Applications
@@ -59,6 +59,7 @@ class Rest(NamedTuple):
     """What the room gives to the process."""
 
     routes: list[BaseRoute]
+    services: RestServices
     frame: Frame
     """Answers what no route of any room does."""
 
@@ -118,13 +119,11 @@ def wire(core: Core, operators: Operators) -> Rest:
         arrival=operators.arrival,
         hosts=partial(_hosts, core, operators),
     )
-    services = RestServices(gate=gate, tally=core.tally)
-    routes = rest_routes(TABLES, {type(one): one for one in resources}, services)
-    document.described, document.of_apps, document.of_server = described(version, TABLES, routes)
-    answer_head(routes)
+    routes, document.described, document.of_apps, document.of_server = rest_api(version, TABLES)
+    services = RestServices(gate, core.tally, {type(one): one for one in resources})
     frame = Frame(gate)
     events = event_route(gate, core.tally, core.clients, core.happens.feed)
-    return Rest([ProxyRoute(gate, frame), events, *routes], frame)
+    return Rest([ProxyRoute(gate, frame), events, *routes], services, frame)
 
 
 def _hosts(core: Core, operators: Operators) -> frozenset[str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,30 +9,24 @@ from starlette.responses import Response
 from services.signaling.rest.adapters.http_routes import RestRoute
 from services.signaling.rest.domain.refusal import Form
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 KINDS = {Form.RESULT: "application/json", Form.TEXT: "text/plain", Form.PAGE: "text/html"}
 
 
 @pytest.fixture(autouse=True)
 def every_answer_of_rest_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test asks REST: an answer that the row does not declare, or not of this media type, is a failure."""
-    plain = RestRoute.get_route_handler
+    count = RestRoute.answered
 
-    def checked(route: RestRoute) -> Handler:
-        handler, row = plain(route), route.row
+    def checked(route: RestRoute, request: Request, response: Response) -> None:
+        row = route.row
         declared = {status: {KINDS[one.form] for one in those} for status, those in row.refusals.items()}
         if row.missing is None:
             declared.setdefault(200, set()).add(row.produces)
         if row.nothing:
             declared[204] = {""}
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        what = f"{row.name} answers {response.status_code} as {kind or 'nothing'}, which its row does not declare"
+        assert kind in declared.get(response.status_code, set()), what
+        count(route, request, response)
 
-        async def answer(request: Request) -> Response:
-            response = await handler(request)
-            kind = response.headers.get("content-type", "").partition(";")[0]
-            what = f"{row.name} answers {response.status_code} as {kind or 'nothing'}, which its row does not declare"
-            assert kind in declared.get(response.status_code, set()), what
-            return response
-
-        return answer
-
-    monkeypatch.setattr(RestRoute, "get_route_handler", checked)
+    monkeypatch.setattr(RestRoute, "answered", checked)

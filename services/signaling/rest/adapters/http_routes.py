@@ -46,21 +46,18 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 
 @dataclass(frozen=True)
 class RestServices:
-    """What the routes of all tables share."""
+    """What stands behind the routes in one instance of signaling."""
 
     gate: Gate
     tally: Tally
+    resources: Mapping[type, object]
+    """The instance for each table."""
 
 
-def rest_routes(
-    tables: Iterable[Table[Any]], resources: Mapping[type, object], services: RestServices
-) -> list[RestRoute]:
-    """A route per row. `resources`: the instance for each table."""
-    return [
-        RestRoute(table, row, row.handler.__get__(resources[table.resource]), services)
-        for table in tables
-        for row in table.rows
-    ]
+def rest_routes(tables: Iterable[Table[Any]]) -> list[RestRoute]:
+    """A route per row. Instances of signaling may share them: what stands behind a request is the `RestServices` of the
+    app that got it, its ``state.rest``."""
+    return [RestRoute(table, row) for table in tables for row in table.rows]
 
 
 def answer_head(routes: Iterable[RestRoute]) -> None:
@@ -76,14 +73,13 @@ class RestRoute(APIRoute):
 
     methods: set[str]
 
-    def __init__(self, table: Table[Any], row: Row, handler: Handler, services: RestServices) -> None:
+    def __init__(self, table: Table[Any], row: Row) -> None:
         self.row = row
         """What this route serves."""
         self._input = table.input
-        self._tally = services.tally
         super().__init__(
             row.path,
-            _endpoint(table, row, handler, services.gate),
+            _endpoint(table, row),
             methods=[row.method],
             operation_id=row.name,
             tags=[table.tag],
@@ -108,31 +104,41 @@ class RestRoute(APIRoute):
                 response = self._refusal(Refusal(status, error.message, form_of(status)), headers)
             except Refused as error:
                 if isinstance(error, BadInput):
-                    self._tally.refused_input(self._input)
+                    _behind(request).tally.refused_input(self._input)
                 if error.refusal == self.row.missing:
                     metrics.NOT_SERVED.labels(self._input).inc()
                 response = self._refusal(error.refusal)
-            metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
+            self.answered(request, response)
             return response
 
         return answer
+
+    def answered(self, request: Request, response: Response) -> None:
+        """Count an answer. Each goes through here."""
+        metrics.HTTP_REQUESTS.labels("rest", request.method, str(response.status_code)).inc()
 
     def _refusal(self, refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
         return refusal_answer(self.row.in_form(refusal), headers)
 
 
-def _endpoint(table: Table[Any], row: Row, handler: Handler, gate: Gate) -> Handler:
+def _behind(request: Request) -> RestServices:
+    found: RestServices = request.app.state.rest
+    return found
+
+
+def _endpoint(table: Table[Any], row: Row) -> Handler:
     """The handler as FastAPI shall see it: the guard first, then the parameters, with where each comes from."""
-    takes = inspect.signature(handler).parameters
+    takes = inspect.signature(row.handler).parameters
 
     async def guard(request: Request) -> Caller:
-        caller = await row.guard.admit(gate, request)
+        caller = await row.guard.admit(_behind(request).gate, request)
         if row.missing is None:
             _negotiate(row, request)
         return caller
 
-    async def answer(**given: Any) -> Response:
-        value = await handler(**{name: given[name] for name in takes})
+    async def answer(request: Request, **given: Any) -> Response:
+        resource = _behind(request).resources[table.resource]
+        value = await row.handler(resource, **{name: given[name] for name in row.parameters if name in takes})
         if isinstance(value, NotServed):
             metrics.NOT_SERVED.labels(table.input).inc()
         if isinstance(value, WithCookie):
@@ -151,7 +157,11 @@ def _endpoint(table: Table[Any], row: Row, handler: Handler, gate: Gate) -> Hand
     admitted = Annotated[Caller, Depends(guard)]
     sources = {name: _source(row, name, annotation) for name, annotation in row.parameters.items()}
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter("admitted", admitted), *(parameter(name, source or admitted) for name, source in sources.items())]
+        [
+            parameter("request", Request),
+            parameter("admitted", admitted),
+            *(parameter(name, source or admitted) for name, source in sources.items()),
+        ]
     )
     return answer
 

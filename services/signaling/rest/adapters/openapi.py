@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from services.signaling.rest.adapters.endpoint import Table, on_wire
-from services.signaling.rest.adapters.openapi_parts import part_below
 from services.signaling.rest.adapters.schemas import REF, Schemas
 from services.signaling.rest.adapters.security import SCHEMES
 
@@ -19,29 +18,6 @@ ABOUT = (
     "`/rillcast/v1`. A refusal is answered with a `Result` that says why, or in plain text where Ant Media does so, or "
     "with a page of HTML from before its handlers. `HEAD` is answered wherever `GET` is."
 )
-
-
-class Described(NamedTuple):
-    """The whole, and its parts without their servers."""
-
-    whole: bytes
-    of_apps: dict[str, msgspec.Raw]
-    of_server: dict[str, msgspec.Raw]
-
-
-_described: dict[tuple[str, int], Described] = {}
-"""By version and tables. Making one takes as long as the rest of a start, and a process may hold many instances."""
-
-
-def described(version: str, tables: Sequence[Table[Any]], routes: Sequence[BaseRoute]) -> Described:
-    """`tables` last as long as the process, and `routes` are those made of them, without what answers ``HEAD``."""
-    key = version, id(tables)
-    if key not in _described:
-        schemas = Schemas(row for table in tables for row in table.rows)
-        whole = openapi_document(version, tables, routes, schemas)
-        parts = part_below(whole, "/{app}/rest"), part_below(whole, "/rest")
-        _described[key] = Described(msgspec.json.encode(whole), *parts)
-    return _described[key]
 
 
 def openapi_document(
