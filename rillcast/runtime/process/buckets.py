@@ -103,7 +103,7 @@ class NodeBuckets:
                     await self._due.wait()
             self._due.clear()
             kept: list[tuple[str, Callable[[], Awaitable[None]]]] = []
-            kept += [(bucket.name, partial(bucket.open, 0.0)) for bucket in self._open.values()]
+            kept += [(name, partial(bucket.open, 0.0)) for name, bucket in self._open.items()]
             kept += [(queue.name, partial(queue.open, 0.0)) for queue in self._open_queues.values()]
             kept += [(journal.name, journal.open) for journal in self._open_journals.values()]
             for name, look in kept:

@@ -16,29 +16,23 @@ from typing import TypeVar
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.js import JetStreamContext, api
+from nats.js import api
 
-from rillcast.contracts.errors import ErrorCode, RillcastError
 from rillcast.contracts.permissions import Journal
 from rillcast.runtime import metrics
-from rillcast.runtime.bus.envelope import RETRY_AFTER_S
 from rillcast.runtime.bus.nats_connection import NatsConnection
 from rillcast.runtime.ports import Noted
+from rillcast.runtime.store.js_stream import NO_STREAM, JsStream
 from rillcast.runtime.store.nats_watch import Feed
-from rillcast.runtime.tasks.cancel import heeding
 from rillcast.runtime.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_TIMEOUT_S = 2.0
 _HEARTBEAT_S = 2.0
 _SILENCE_S = 3 * _HEARTBEAT_S
 _DUPLICATES_S = 120.0
 _DENIED_S = 60.0
 """After so long it is tried again what NATS did not allow; at once after a new connection to it."""
-_NO_STREAM = 10059
-_NAME_TAKEN = 10058
 Result = TypeVar("Result")
 
 
@@ -49,11 +43,14 @@ class NatsJournal:
         self, connection: NatsConnection, row: Journal, *, storage: str = "file", replicas: int = 1, makes: bool = True
     ) -> None:
         """`makes`: whether this process makes the journal when it is missing. Others wait until somebody has."""
-        self._connection = connection
+        self.name = row.name
         self._row = row
         self._storage = storage
         self._replicas = replicas
         self._makes = makes
+        self._store = JsStream(
+            connection, row.stream, self._config, kind="journal", label=row.name, makes=makes, awaited_s=0.0
+        )
         self._feeds: set[_Feed] = set()
         self._again_at = 0.0
         """When it is tried again what NATS did not allow."""
@@ -62,7 +59,7 @@ class NatsJournal:
     async def open(self) -> None:
         """Make the journal unless it is there. Raises STORE_UNAVAILABLE, also when NATS does not let this process use
         it, or when another one makes it and has not yet."""
-        await self._run("open", self.ensure)
+        await self._run("open", self._store.ensure)
 
     # ---- the port
 
@@ -73,7 +70,7 @@ class NatsJournal:
         headers = {"Nats-Msg-Id": name} if name else None
 
         async def append() -> None:
-            await self.jetstream().publish(self._row.subject, value, headers=headers)
+            await self._store.jetstream().publish(self._row.subject, value, headers=headers)
 
         await self._run("append", append)
 
@@ -81,7 +78,7 @@ class NatsJournal:
         """See `Journal.bounds`."""
 
         async def bounds() -> tuple[int, int]:
-            state = (await self.jetstream().stream_info(self.stream)).state
+            state = (await self._store.jetstream().stream_info(self._store.name)).state
             return (state.first_seq, state.last_seq) if state.messages else (state.last_seq + 1, state.last_seq)
 
         return await self._run("bounds", bounds)
@@ -89,58 +86,13 @@ class NatsJournal:
     @asynccontextmanager
     async def follow(self, after: int) -> AsyncIterator[AsyncIterator[Noted]]:
         """See `Journal.follow`."""
-        feed = _Feed(self, after)
+        feed = _Feed(self._store, self._row.subject, after)
         self._feeds.add(feed)
         try:
             yield feed.noted()
         finally:
             self._feeds.discard(feed)
             await feed.stop()
-
-    # ---- for Feed
-
-    @property
-    def name(self) -> str:
-        """As logs and metrics call it."""
-        return self._row.name
-
-    @property
-    def prefix(self) -> str:
-        """Its only subject."""
-        return self._row.subject
-
-    @property
-    def stream(self) -> str:
-        """The name of the js stream that holds it."""
-        return self._row.stream
-
-    @property
-    def connected(self) -> bool:
-        """Whether NATS is reachable."""
-        return self._connection.connected
-
-    @property
-    def client(self) -> Client:
-        """The NATS client in use; another one after a revival."""
-        return self._connection.client
-
-    def jetstream(self) -> JetStreamContext:
-        """Of the client in use."""
-        return self._connection.client.jetstream(timeout=_TIMEOUT_S)
-
-    async def ensure(self) -> None:
-        """Make the journal when it is missing, and give it our bounds when it has others."""
-        try:
-            info = await self.jetstream().stream_info(self.stream)
-        except nats.js.errors.NotFoundError:
-            if not self._makes:
-                raise
-            await self._make()
-            return
-        wanted = self._config()
-        if self._makes and _bounds(info.config) != _bounds(wanted):
-            await self.jetstream().update_stream(wanted.evolve(first_seq=info.config.first_seq))
-            log.info("Changed the bounds of a journal", journal=self.name)
 
     # ---- inside
 
@@ -164,48 +116,22 @@ class NatsJournal:
             first_seq=time.time_ns() // 1_000,
         )
 
-    async def _make(self) -> None:
-        try:
-            await self.jetstream().add_stream(self._config())
-        except nats.js.errors.APIError as error:
-            if error.err_code != _NAME_TAKEN:  # somebody else was faster
-                raise
-        else:
-            log.info("Made a journal", journal=self.name, storage=self._storage)
-
     async def _run(self, operation: str, step: Callable[[], Awaitable[Result]]) -> Result:
-        """A lost journal is made again, and the operation is repeated once."""
-        if not (self._connection.connected and await self._connection.moves()):
-            raise self._unavailable("the bus does not answer")
-        if (denial := self._denial()) and asyncio.get_running_loop().time() < self._again_at:
-            raise self._unavailable(denial)
+        if self._store.connected and (denial := self._denial()) and asyncio.get_running_loop().time() < self._again_at:
+            raise self._store.unavailable(denial)
         try:
-            with heeding():
-                async with asyncio.timeout(3 * _TIMEOUT_S):
-                    try:
-                        return await step()
-                    except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError) as error:
-                        if isinstance(error, nats.js.errors.NotFoundError) and error.err_code != _NO_STREAM:
-                            raise
-                        await self.ensure()
-                        return await step()
+            return await self._store.attempt(step)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             metrics.KV_ERRORS.labels(self.name, operation).inc()
             if denial := self._denial():
                 self._again_at = asyncio.get_running_loop().time() + _DENIED_S
-            raise self._unavailable(denial or _words(error)) from error
+            raise self._store.unavailable(denial or _words(error)) from error
 
     def _denial(self) -> str:
         """Why NATS does not let us use it; empty when it does, as far as known."""
+        consumer = f"$JS.API.CONSUMER.CREATE.{self._store.name}"
         actions = ("INFO", "CREATE", "UPDATE") if self._makes else ("INFO",)
-        return self._connection.denial_of(
-            *(f"$JS.API.STREAM.{action}.{self.stream}" for action in actions),
-            f"$JS.API.CONSUMER.CREATE.{self.stream}",
-            self._row.subject,
-        )
-
-    def _unavailable(self, why: str) -> RillcastError:
-        return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"journal {self.name}: {why}", RETRY_AFTER_S)
+        return self._store.denial(consumer, self._row.subject, actions=actions)
 
     async def _restart_feeds(self) -> None:
         for feed in self._feeds:
@@ -215,25 +141,25 @@ class NatsJournal:
 class _Feed(Feed):
     """One reader of the journal, from a place on."""
 
-    def __init__(self, journal: NatsJournal, after: int) -> None:
-        super().__init__(journal)
+    def __init__(self, store: JsStream, subject: str, after: int) -> None:
+        super().__init__(store, subject)
         self._place = after
 
     async def noted(self) -> AsyncIterator[Noted]:
         """For ever; goes on where it was after each interruption."""
         while True:
             try:
-                if not self._bucket.connected:
+                if not self._store.connected:
                     raise ConnectionError("the bus is down")
                 await self._start(_HEARTBEAT_S)
             except (nats.errors.Error, OSError, TimeoutError) as error:
-                log.debug("A journal can't be followed yet", journal=self._bucket.name, reason=str(error))
+                log.debug("A journal can't be followed yet", journal=self._store.label, reason=str(error))
                 await asyncio.sleep(0.2 + random.random() * 0.3)
                 continue
             while (msg := await self._next(_SILENCE_S)) is not None:
                 self._place = msg.metadata.sequence.stream
                 yield Noted(self._place, msg.data)
-            metrics.KV_WATCH_RESTARTS.labels(self._bucket.name).inc()
+            metrics.KV_WATCH_RESTARTS.labels(self._store.label).inc()
             await self.stop()
 
     def _config(self, inbox: str, heartbeat_s: float) -> api.ConsumerConfig:
@@ -251,10 +177,6 @@ class _Feed(Feed):
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, nats.js.errors.NotFoundError) and error.err_code == _NO_STREAM:
+    if isinstance(error, nats.js.errors.NotFoundError) and error.err_code == NO_STREAM:
         return "it is not there yet; a license service of this version makes it"
     return str(error) or type(error).__name__
-
-
-def _bounds(config: api.StreamConfig) -> tuple[object, ...]:
-    return (config.max_msgs, config.max_bytes, config.max_msg_size, config.max_age)

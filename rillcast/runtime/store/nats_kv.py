@@ -6,8 +6,6 @@ store in memory came back empty.
 
 from __future__ import annotations
 
-import asyncio
-import random
 import re
 import secrets
 import time
@@ -17,27 +15,20 @@ from typing import TypeVar
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.js import JetStreamContext, api
+from nats.js import api
 
-from rillcast.contracts.errors import ErrorCode, RillcastError
+from rillcast.contracts.errors import RillcastError
 from rillcast.runtime import metrics
-from rillcast.runtime.bus.envelope import MAX_MESSAGE_BYTES, RETRY_AFTER_S
+from rillcast.runtime.bus.envelope import MAX_MESSAGE_BYTES
 from rillcast.runtime.bus.nats_connection import NatsConnection
-from rillcast.runtime.errors import StartError
 from rillcast.runtime.ports import Entry, Snapshot
+from rillcast.runtime.store.js_stream import TIMEOUT_S, JsStream
 from rillcast.runtime.store.nats_watch import Feed, entry_of
-from rillcast.runtime.tasks.cancel import heeding
-from rillcast.runtime.telemetry.logs import get_logger
 
-log = get_logger(__name__)
-
-_TIMEOUT_S = 2.0
 _LATELY_S = 30.0
+_DUPLICATES_S = 120.0
 _WRITES = {"create", "update", "put", "delete"}
-_NO_STREAM = 10059
 _NO_MESSAGE = 10037
-_NAME_TAKEN = 10058
 _WRONG_REVISION = (10071, 10164)
 _WRITE = "Rillcast-Write"
 """The header with the random name of a compare-and-set, by which its writer knows it again."""
@@ -66,16 +57,20 @@ class NatsKeyValue:
         makes: bool = True,
     ) -> None:
         """`makes`: whether this process makes the bucket when it is missing. Others wait until somebody has."""
-        self._connection = connection
         self._bucket = bucket
         self._ttl_s = ttl_s
         self._storage = storage
         self._replicas = replicas
-        self._makes = makes
-        self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
-        self._making = asyncio.Lock()
-        self._js: tuple[Client, JetStreamContext] | None = None
+        self._store = JsStream(
+            connection,
+            f"KV_{bucket}",
+            self._config,
+            kind="store",
+            label=bucket,
+            makes=makes,
+            on_made=metrics.KV_BUCKETS_CREATED.labels(bucket).inc,
+        )
         self._feeds: set[Feed] = set()
         self._interruptions = 0
         self._resumable = 0  # up to which revision a watch may go on from a snapshot: none over an interruption
@@ -85,18 +80,7 @@ class NatsKeyValue:
     async def open(self, patience_s: float = 15.0) -> None:
         """Make the bucket unless it is there, or wait until it is. Waits while JetStream starts; in the end raises
         STORE_UNAVAILABLE. Raises `StartError` when NATS does not let this process use the bucket."""
-        deadline = asyncio.get_running_loop().time() + patience_s
-        while True:
-            try:
-                return await self._run("open", self.ensure)
-            except RillcastError as error:
-                if denial := self._denial():
-                    raise StartError(denial) from error
-                if asyncio.get_running_loop().time() > deadline:
-                    if isinstance(error.__cause__, nats.js.errors.ServiceUnavailableError):
-                        raise self._unavailable("JetStream is off at this NATS server") from None
-                    raise
-            await asyncio.sleep(0.2 + random.random() * 0.3)
+        await self._store.open(lambda: self._run("open", self._store.ensure), patience_s)
 
     # ---- the port
 
@@ -132,7 +116,7 @@ class NatsKeyValue:
         self._check(key, value)
         revision = await self._run("put", lambda: self._write(key, value, None))
         if revision is None:
-            raise self._unavailable("the write was refused")
+            raise self._store.unavailable("the write was refused")
         return revision
 
     async def delete(self, key: str, revision: int | None = None) -> bool:
@@ -156,9 +140,9 @@ class NatsKeyValue:
         """See `KeyValue.snapshot`."""
 
         async def read_all() -> Snapshot:
-            feed, interruptions = Feed(self), self._interruptions
+            feed, interruptions = Feed(self._store, self._prefix), self._interruptions
             try:
-                read = await feed.snapshot(_TIMEOUT_S)
+                read = await feed.snapshot(TIMEOUT_S)
             finally:
                 await feed.stop()
             present = [read.get(key) or await self._read(key) for key in await self._keys()]
@@ -172,7 +156,7 @@ class NatsKeyValue:
     @asynccontextmanager
     async def watch(self, after: int = 0) -> AsyncIterator[AsyncIterator[Entry]]:
         """See `KeyValue.watch`."""
-        feed = Feed(self, after if after <= self._resumable else 0, knows=after > 0)
+        feed = Feed(self._store, self._prefix, after if after <= self._resumable else 0, knows=after > 0)
         self._feeds.add(feed)
         try:
             yield feed.entries()
@@ -186,82 +170,16 @@ class NatsKeyValue:
         numbers = [feed.heard for feed in self._feeds] or [1]
         return sum(numbers) if all(numbers) else 0
 
-    # ---- for Feed
-
-    @property
-    def name(self) -> str:
-        """The bucket's name, as logs and metrics call it."""
-        return self._bucket
-
-    @property
-    def prefix(self) -> str:
-        """What comes before the key in a subject."""
-        return self._prefix
-
-    @property
-    def stream(self) -> str:
-        """The name of the js stream that holds the bucket."""
-        return self._stream
-
-    @property
-    def connected(self) -> bool:
-        """Whether NATS is reachable, so that an operation may succeed."""
-        return self._connection.connected
-
     @property
     def takes_writes(self) -> bool:
         """False when the last write failed lately, for a reason of the store: out of reach, out of space, too slow."""
         return self._refused_at is None or time.monotonic() - self._refused_at > _LATELY_S
 
-    @property
-    def client(self) -> Client:
-        """The NATS client in use; another one after a revival."""
-        return self._connection.client
+    # ---- inside
 
-    def jetstream(self) -> JetStreamContext:
-        """The JetStream context of the client in use; another one after the client was replaced."""
-        client = self._connection.client
-        if self._js is None or self._js[0] is not client:
-            self._js = client, client.jetstream(timeout=_TIMEOUT_S)
-        return self._js[1]
-
-    async def ensure(self) -> None:
-        """Make the bucket when it is missing, and give it our TTL when it has another; or wait until it is there."""
-        async with self._making:
-            try:
-                info = await self._info()
-            except nats.js.errors.NotFoundError:
-                if not self._makes:
-                    raise
-                await self._make()
-                return
-            if not self._makes:
-                return
-            have = info.config.max_age or None
-            if have != self._ttl_s:
-                wanted = info.config.evolve(max_age=self._ttl_s or 0, duplicate_window=self._duplicate_window_s())
-                await self.jetstream().update_stream(wanted)
-                log.info("Changed the TTL of a bucket", bucket=self._bucket, before_s=have, now_s=self._ttl_s)
-
-    async def _info(self) -> api.StreamInfo:
-        """What the bucket is. Raises NotFoundError; who does not make it gives others the time to."""
-        deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
-        while True:
-            try:
-                return await self.jetstream().stream_info(self._stream)
-            except nats.js.errors.NotFoundError:
-                if self._makes or asyncio.get_running_loop().time() > deadline:
-                    raise
-            await asyncio.sleep(0.05 + random.random() * 0.05)
-
-    def _denial(self) -> str:
-        """What NATS refuses of all that opening needs; empty when nothing."""
-        subjects = [f"$JS.API.STREAM.{action}.{self._stream}" for action in ("INFO", "CREATE", "UPDATE")]
-        return self._connection.denial_of(*subjects)
-
-    async def _make(self) -> None:
-        config = api.StreamConfig(
-            name=self._stream,
+    def _config(self) -> api.StreamConfig:
+        return api.StreamConfig(
+            name=self._store.name,
             subjects=[f"{self._prefix}>"],
             max_msgs_per_subject=1,
             max_age=self._ttl_s,
@@ -271,28 +189,15 @@ class NatsKeyValue:
             allow_rollup_hdrs=True,
             deny_delete=True,
             allow_direct=False,  # replicas that lag may not answer: who wrote must read what it wrote
-            duplicate_window=self._duplicate_window_s(),
+            duplicate_window=min(_DUPLICATES_S, self._ttl_s or _DUPLICATES_S),
             first_seq=time.time_ns() // 1_000,
         )
-        try:
-            await self.jetstream().add_stream(config)
-        except nats.js.errors.APIError as error:
-            if error.err_code != _NAME_TAKEN:  # somebody else was faster
-                raise
-        else:
-            metrics.KV_BUCKETS_CREATED.labels(self._bucket).inc()
-            log.info("Made a bucket", bucket=self._bucket, ttl_s=self._ttl_s, storage=self._storage)
-
-    def _duplicate_window_s(self) -> float:
-        return min(120.0, self._ttl_s) if self._ttl_s else 120.0
-
-    # ---- inside
 
     async def _run(self, operation: str, step: Callable[[], Awaitable[Result]]) -> Result:
         """Run one operation, and note whether the store takes writes."""
         writes = operation in _WRITES
         try:
-            result = await self._attempt(step)
+            result = await self._store.attempt(step)
         except RillcastError:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
             raise  # a bus that is down or stalled says nothing about the store
@@ -300,32 +205,13 @@ class NatsKeyValue:
             metrics.KV_ERRORS.labels(self._bucket, operation).inc()
             self._refused_at = time.monotonic() if writes else self._refused_at
             unsure = "; it may have been written all the same" if writes and isinstance(error, TimeoutError) else ""
-            raise self._unavailable((str(error) or type(error).__name__) + unsure) from error
+            raise self._store.unavailable((str(error) or type(error).__name__) + unsure) from error
         self._refused_at = None if writes else self._refused_at
         return result
 
-    async def _attempt(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """A lost bucket is made again, and the operation is repeated once."""
-        if not self._connection.connected:
-            raise self._unavailable("the bus is down")
-        if not await self._connection.moves():
-            raise self._unavailable("the bus does not answer")
-        with heeding():
-            return await self._within_time(step)
-
-    async def _within_time(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        async with asyncio.timeout(3 * _TIMEOUT_S):
-            try:
-                return await step()
-            except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError) as error:
-                if isinstance(error, nats.js.errors.NotFoundError) and error.err_code != _NO_STREAM:
-                    raise
-                await self.ensure()
-                return await step()
-
     async def _keys(self) -> list[str]:
         """Keys that exist at this moment, deleted ones that left a marker included."""
-        info = await self.jetstream().stream_info(self._stream, subjects_filter=f"{self._prefix}>")
+        info = await self._store.jetstream().stream_info(self._store.name, subjects_filter=f"{self._prefix}>")
         return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
 
     async def _read(self, key: str) -> Entry | None:
@@ -334,7 +220,7 @@ class NatsKeyValue:
 
     async def _message(self, key: str) -> api.RawStreamMsg | None:
         try:
-            return await self.jetstream().get_msg(self._stream, subject=self._prefix + key, direct=False)
+            return await self._store.jetstream().get_msg(self._store.name, subject=self._prefix + key, direct=False)
         except nats.js.errors.NotFoundError as error:
             if error.err_code == _NO_MESSAGE:
                 return None
@@ -348,7 +234,7 @@ class NatsKeyValue:
         if revision is not None:
             headers |= {"Nats-Expected-Last-Subject-Sequence": str(revision), _WRITE: name}
         try:
-            ack = await self.jetstream().publish(self._prefix + key, value, headers=headers or None)
+            ack = await self._store.jetstream().publish(self._prefix + key, value, headers=headers or None)
         except nats.js.errors.APIError as error:
             if error.err_code in _WRONG_REVISION:
                 return await self._own_write(key, name)
@@ -365,9 +251,6 @@ class NatsKeyValue:
         check_key(key)
         if len(value) > MAX_MESSAGE_BYTES - 4_096:
             raise ValueError(f"value of {key} is too large: {len(value)} bytes")
-
-    def _unavailable(self, why: str) -> RillcastError:
-        return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"store {self._bucket}: {why}", RETRY_AFTER_S)
 
     async def _restart_feeds(self) -> None:
         self._refused_at = None  # what failed as the bus went says nothing about the store

@@ -38,17 +38,11 @@ def entry_of(key: str, value: bytes, headers: Mapping[str, str] | None, revision
     return Entry(key=key, value=None if gone else value, revision=revision)
 
 
-class Bucket(Protocol):
-    """What a feed reads: the part of `NatsKeyValue` that matters here."""
+class Store(Protocol):
+    """What a feed reads: the part of `JsStream` that matters here."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def prefix(self) -> str: ...
-
-    @property
-    def stream(self) -> str: ...
+    name: str
+    label: str
 
     @property
     def connected(self) -> bool: ...
@@ -64,10 +58,11 @@ class Bucket(Protocol):
 class Feed:
     """One reader of one bucket: either `snapshot` once, or `entries` for as long as somebody follows; then `stop`."""
 
-    def __init__(self, bucket: Bucket, after: int = 0, *, knows: bool = False) -> None:
-        """`after`: `entries` begins behind this revision; 0 = with what is present. `knows`: the reader has entries
-        already, so that it is told of deletions too."""
-        self._bucket = bucket
+    def __init__(self, store: Store, prefix: str, after: int = 0, *, knows: bool = False) -> None:
+        """`prefix`: what comes before the key in a subject. `after`: `entries` begins behind this revision; 0 = with
+        what is present. `knows`: the reader has entries already, so that it is told of deletions too."""
+        self._store = store
+        self._prefix = prefix
         self._after = after
         self._knows = knows
         self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(_QUEUE)
@@ -111,11 +106,11 @@ class Feed:
         """Present entries, then changes, for ever; starts over after each interruption."""
         while True:
             try:
-                if not self._bucket.connected:
+                if not self._store.connected:
                     raise ConnectionError("the bus is down")
                 left = await self._start(_HEARTBEAT_S)
             except (nats.errors.Error, OSError, TimeoutError) as error:
-                log.debug("A watch can't start yet", bucket=self._bucket.name, reason=str(error))
+                log.debug("A watch can't start yet", bucket=self._store.label, reason=str(error))
                 await asyncio.sleep(0.2 + random.random() * 0.3)
                 continue
             catching_up = left > 0
@@ -126,7 +121,7 @@ class Feed:
                     yield entry
                 catching_up = catching_up and msg.metadata.num_pending > 0
             self._after, self._knows = 0, True
-            metrics.KV_WATCH_RESTARTS.labels(self._bucket.name).inc()
+            metrics.KV_WATCH_RESTARTS.labels(self._store.label).inc()
             await self.stop()
 
     def restart(self) -> None:
@@ -141,28 +136,28 @@ class Feed:
         self._heard_at = None
         subscription, self._subscription = self._subscription, None
         consumer, self._consumer = self._consumer, ""
-        if subscription is None or not self._bucket.connected:
+        if subscription is None or not self._store.connected:
             return
         try:
             await subscription.unsubscribe()
             if consumer:
                 with heeding():
-                    await self._bucket.jetstream().delete_consumer(self._bucket.stream, consumer)
+                    await self._store.jetstream().delete_consumer(self._store.name, consumer)
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            log.debug("A consumer was not removed, the server does it", bucket=self._bucket.name, reason=str(error))
+            log.debug("A consumer was not removed, the server does it", bucket=self._store.label, reason=str(error))
 
     async def _start(self, heartbeat_s: float) -> int:
         """Make subscription and consumer; how many entries come first."""
         with heeding():
-            await self._bucket.ensure()
+            await self._store.ensure()
         self._queue = asyncio.Queue(_QUEUE)
         self._delivered = 0
         self._stale = False
-        inbox = self._bucket.client.new_inbox()
-        self._subscription = await self._bucket.client.subscribe(inbox, cb=self._queue.put)
+        inbox = self._store.client.new_inbox()
+        self._subscription = await self._store.client.subscribe(inbox, cb=self._queue.put)
         with heeding():
             consumer = self._config(inbox, heartbeat_s)
-            info = await self._bucket.jetstream().add_consumer(self._bucket.stream, consumer)
+            info = await self._store.jetstream().add_consumer(self._store.name, consumer)
         self._consumer = info.name
         self._hears()
         return (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
@@ -174,7 +169,7 @@ class Feed:
             deliver_policy=(api.DeliverPolicy.BY_START_SEQUENCE if self._after else api.DeliverPolicy.LAST_PER_SUBJECT),
             opt_start_seq=self._after + 1 if self._after else None,
             ack_policy=api.AckPolicy.NONE,
-            filter_subject=f"{self._bucket.prefix}>",
+            filter_subject=f"{self._prefix}>",
             replay_policy=api.ReplayPolicy.INSTANT,
             idle_heartbeat=heartbeat_s,
             max_deliver=1,
@@ -211,7 +206,7 @@ class Feed:
         return msg
 
     def _entry(self, msg: Msg) -> Entry:
-        key = msg.subject.removeprefix(self._bucket.prefix)
+        key = msg.subject.removeprefix(self._prefix)
         return entry_of(key, msg.data, msg.headers, msg.metadata.sequence.stream)
 
 

@@ -42,7 +42,7 @@ class Inbox:
         sequence = SimpleNamespace(consumer=self.sent, stream=100 + self.sent)
         metadata = SimpleNamespace(sequence=sequence, num_pending=pending)
         await self.put(
-            cast("Msg", SimpleNamespace(subject=f"$KV.b.{key}", data=value, headers=headers, metadata=metadata))
+            cast("Msg", SimpleNamespace(subject=PREFIX + key, data=value, headers=headers, metadata=metadata))
         )
 
     async def beat(self, last: int | None = None) -> None:
@@ -51,12 +51,14 @@ class Inbox:
         await self.put(cast("Msg", SimpleNamespace(headers=headers)))
 
 
-class FakeBucket:
-    """A bucket of `name`, whose consumers tests speak for."""
+PREFIX = "$KV.b."
 
-    name, prefix, stream = "b", "$KV.b.", "KV_b"
+
+class FakeStore:
+    """Under a bucket whose consumers tests speak for."""
 
     def __init__(self, present: int = 0) -> None:
+        self.name, self.label = "KV_b", "b"
         self.present = present
         self.connected = True
         self.refusals: list[Exception] = []
@@ -85,7 +87,7 @@ class FakeBucket:
         return SimpleNamespace(unsubscribe=unsubscribe)
 
     async def _add(self, stream: str, config: api.ConsumerConfig) -> Any:
-        assert stream == self.stream
+        assert stream == self.name
         assert self._put is not None
         self.inboxes.append(Inbox(str(config.deliver_subject), config, self._put))
         return SimpleNamespace(name=f"c{len(self.inboxes)}", num_pending=self.present, delivered=None)
@@ -95,16 +97,16 @@ class FakeBucket:
 
 
 @asynccontextmanager
-async def followed(bucket: FakeBucket) -> AsyncIterator[tuple[Feed, list[Entry]]]:
+async def followed(store: FakeStore) -> AsyncIterator[tuple[Feed, list[Entry]]]:
     """A feed whose entries are collected, with its first consumer."""
-    feed, seen = Feed(bucket), list[Entry]()
+    feed, seen = Feed(store, PREFIX), list[Entry]()
 
     async def follow() -> None:
         async for entry in feed.entries():
             seen.append(entry)
 
     task = asyncio.create_task(follow())
-    await eventually(lambda: bucket.inboxes)
+    await eventually(lambda: store.inboxes)
     try:
         yield feed, seen
     finally:
@@ -132,126 +134,126 @@ def test_a_marker_of_deletion_has_no_value(headers: dict[str, str] | None, value
 
 
 async def test_changes_come_with_their_keys_and_revisions() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket) as (_, seen):
-        await bucket.inboxes[0].send("a/b", b"1")
-        await bucket.inboxes[0].send("c", b"", DELETED)
+    store = FakeStore()
+    async with followed(store) as (_, seen):
+        await store.inboxes[0].send("a/b", b"1")
+        await store.inboxes[0].send("c", b"", DELETED)
         await eventually(lambda: len(seen) == 2)
         assert seen == [Entry("a/b", b"1", 101), Entry("c", None, 102)]
-        assert bucket.inboxes[0].config.filter_subject == "$KV.b.>"
+        assert store.inboxes[0].config.filter_subject == "$KV.b.>"
 
 
 async def test_what_was_deleted_before_it_began_is_not_told_the_first_time() -> None:
-    bucket = FakeBucket(present=3)
-    async with followed(bucket) as (_, seen):
-        await bucket.inboxes[0].send("old", b"", DELETED, pending=2)
-        await bucket.inboxes[0].send("older", b"", DELETED, pending=1)
-        await bucket.inboxes[0].send("here", b"1", pending=0)
-        await bucket.inboxes[0].send("now", b"", DELETED)
+    store = FakeStore(present=3)
+    async with followed(store) as (_, seen):
+        await store.inboxes[0].send("old", b"", DELETED, pending=2)
+        await store.inboxes[0].send("older", b"", DELETED, pending=1)
+        await store.inboxes[0].send("here", b"1", pending=0)
+        await store.inboxes[0].send("now", b"", DELETED)
         await eventually(lambda: len(seen) == 2)
         assert [entry.key for entry in seen] == ["here", "now"]
 
 
 async def test_after_a_gap_it_starts_over_and_tells_what_was_deleted() -> None:
-    bucket, before = FakeBucket(present=1), restarts()
-    async with followed(bucket) as (_, seen):
-        await bucket.inboxes[0].send("a")
-        await bucket.inboxes[0].send("lost", skip=1)
-        await eventually(lambda: len(bucket.inboxes) == 2)
-        assert bucket.inboxes[0].gone == ["subscription", "c1"]
-        assert bucket.inboxes[1].subject != bucket.inboxes[0].subject
-        await bucket.inboxes[1].send("a", b"", DELETED, pending=0)
+    store, before = FakeStore(present=1), restarts()
+    async with followed(store) as (_, seen):
+        await store.inboxes[0].send("a")
+        await store.inboxes[0].send("lost", skip=1)
+        await eventually(lambda: len(store.inboxes) == 2)
+        assert store.inboxes[0].gone == ["subscription", "c1"]
+        assert store.inboxes[1].subject != store.inboxes[0].subject
+        await store.inboxes[1].send("a", b"", DELETED, pending=0)
         await eventually(lambda: len(seen) == 2)
         assert seen[-1].value is None
     assert restarts() == before + 1
 
 
 async def test_a_heartbeat_that_names_another_message_than_the_last_is_a_gap() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket):
-        await bucket.inboxes[0].send("a")
-        await bucket.inboxes[0].beat()
-        await bucket.inboxes[0].send("b")
+    store = FakeStore()
+    async with followed(store):
+        await store.inboxes[0].send("a")
+        await store.inboxes[0].beat()
+        await store.inboxes[0].send("b")
         await asyncio.sleep(1.0)
-        assert len(bucket.inboxes) == 1
-        await bucket.inboxes[0].beat(last=3)
-        await eventually(lambda: len(bucket.inboxes) == 2)
+        assert len(store.inboxes) == 1
+        await store.inboxes[0].beat(last=3)
+        await eventually(lambda: len(store.inboxes) == 2)
 
 
 async def test_silence_begins_another_consumer_and_heartbeats_are_none() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket) as (feed, _):
+    store = FakeStore()
+    async with followed(store) as (feed, _):
         for _ in range(5):
             await asyncio.sleep(5.9)
             assert not feed.heard, "nothing came for more than a heartbeat and a half"
-            await bucket.inboxes[0].beat()
+            await store.inboxes[0].beat()
             await asyncio.sleep(0)
             await eventually(lambda: feed.heard)
-        assert len(bucket.inboxes) == 1
+        assert len(store.inboxes) == 1
         await asyncio.sleep(6.1)
-        await eventually(lambda: len(bucket.inboxes) == 2)
+        await eventually(lambda: len(store.inboxes) == 2)
 
 
 async def test_each_span_in_which_it_hears_has_another_number() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket) as (feed, _):
+    store = FakeStore()
+    async with followed(store) as (feed, _):
         first = feed.heard
         await asyncio.sleep(2.0)
         assert feed.heard == first != 0
         await asyncio.sleep(1.5)
         assert not feed.heard
-        await bucket.inboxes[0].beat()
+        await store.inboxes[0].beat()
         await eventually(lambda: feed.heard)
         assert feed.heard != first
 
 
 async def test_a_restart_reads_all_anew_though_nothing_was_lost() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket) as (feed, seen):
-        await bucket.inboxes[0].send("a")
+    store = FakeStore()
+    async with followed(store) as (feed, seen):
+        await store.inboxes[0].send("a")
         await eventually(lambda: seen)
         feed.restart()
-        await eventually(lambda: len(bucket.inboxes) == 2)
-        await bucket.inboxes[1].send("a")
+        await eventually(lambda: len(store.inboxes) == 2)
+        await store.inboxes[1].send("a")
         await eventually(lambda: len(seen) == 2)
 
 
 async def test_after_a_restart_nothing_that_waits_of_the_former_consumer_is_told() -> None:
-    bucket = FakeBucket()
-    async with followed(bucket) as (feed, seen):
-        await bucket.inboxes[0].send("first")
+    store = FakeStore()
+    async with followed(store) as (feed, seen):
+        await store.inboxes[0].send("first")
         await eventually(lambda: seen)
-        await bucket.inboxes[0].send("under way")
-        await bucket.inboxes[0].send("stale")
+        await store.inboxes[0].send("under way")
+        await store.inboxes[0].send("stale")
         feed.restart()
-        await eventually(lambda: len(bucket.inboxes) == 2)
-        await bucket.inboxes[1].send("fresh")
+        await eventually(lambda: len(store.inboxes) == 2)
+        await store.inboxes[1].send("fresh")
         await eventually(lambda: seen[-1].key == "fresh")
         assert "stale" not in [entry.key for entry in seen]
 
 
 @pytest.mark.parametrize("fault", [nats.errors.Error(), OSError(), TimeoutError()])
 async def test_a_watch_that_cannot_start_is_tried_again(fault: Exception) -> None:
-    bucket = FakeBucket()
-    bucket.refusals = [fault, fault]
-    async with within(5.0, "a consumer"), followed(bucket):
-        assert bucket.ensured == 3
+    store = FakeStore()
+    store.refusals = [fault, fault]
+    async with within(5.0, "a consumer"), followed(store):
+        assert store.ensured == 3
 
 
 async def test_without_a_connection_nothing_is_asked() -> None:
-    bucket = FakeBucket()
-    bucket.connected = False
-    asyncio.get_running_loop().call_later(3.0, setattr, bucket, "connected", True)
-    async with followed(bucket):
-        assert bucket.ensured == 1
+    store = FakeStore()
+    store.connected = False
+    asyncio.get_running_loop().call_later(3.0, setattr, store, "connected", True)
+    async with followed(store):
+        assert store.ensured == 1
         assert asyncio.get_running_loop().time() >= 3.0
 
 
 async def test_a_snapshot_ends_with_the_last_entry_that_was_there() -> None:
-    bucket = FakeBucket(present=3)
-    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
-    await eventually(lambda: bucket.inboxes)
-    inbox = bucket.inboxes[0]
+    store = FakeStore(present=3)
+    reading = asyncio.create_task(Feed(store, PREFIX).snapshot(1.0))
+    await eventually(lambda: store.inboxes)
+    inbox = store.inboxes[0]
     await inbox.send("a", b"1", pending=2)
     await inbox.send("b", b"", DELETED, pending=1)
     await asyncio.sleep(0.5)
@@ -260,56 +262,56 @@ async def test_a_snapshot_ends_with_the_last_entry_that_was_there() -> None:
     assert await reading == {"a": Entry("a", b"2", 103), "b": Entry("b", None, 102)}
 
 
-async def test_a_snapshot_of_an_empty_bucket_waits_for_nothing() -> None:
-    bucket = FakeBucket(present=0)
-    assert await Feed(bucket).snapshot(1.0) == {}
+async def test_a_snapshot_of_an_empty_store_waits_for_nothing() -> None:
+    store = FakeStore(present=0)
+    assert await Feed(store, PREFIX).snapshot(1.0) == {}
 
 
 async def test_a_snapshot_ends_when_the_server_is_idle_since_the_rest_has_expired() -> None:
-    bucket = FakeBucket(present=2)
-    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
-    await eventually(lambda: bucket.inboxes)
-    await bucket.inboxes[0].send("a", pending=1)
-    await bucket.inboxes[0].beat()
+    store = FakeStore(present=2)
+    reading = asyncio.create_task(Feed(store, PREFIX).snapshot(1.0))
+    await eventually(lambda: store.inboxes)
+    await store.inboxes[0].send("a", pending=1)
+    await store.inboxes[0].beat()
     assert list(await reading) == ["a"]
 
 
 @pytest.mark.parametrize("how", ["silence", "gap", "heartbeat"])
 async def test_a_snapshot_that_is_not_whole_is_none(how: str) -> None:
-    bucket = FakeBucket(present=3)
-    reading = asyncio.create_task(Feed(bucket).snapshot(1.0))
-    await eventually(lambda: bucket.inboxes)
-    await bucket.inboxes[0].send("a", pending=2)
+    store = FakeStore(present=3)
+    reading = asyncio.create_task(Feed(store, PREFIX).snapshot(1.0))
+    await eventually(lambda: store.inboxes)
+    await store.inboxes[0].send("a", pending=2)
     if how == "gap":
-        await bucket.inboxes[0].send("c", pending=0, skip=1)
+        await store.inboxes[0].send("c", pending=0, skip=1)
     if how == "heartbeat":
-        await bucket.inboxes[0].beat(last=2)
+        await store.inboxes[0].beat(last=2)
     with pytest.raises(TimeoutError, match="fell silent"):
         await reading
 
 
 async def test_who_stops_gives_back_what_it_had_and_hears_nothing() -> None:
-    bucket = FakeBucket(present=0)
-    feed = Feed(bucket)
+    store = FakeStore(present=0)
+    feed = Feed(store, PREFIX)
     await feed.snapshot(1.0)
     assert feed.heard
     await feed.stop()
     assert not feed.heard
-    assert bucket.inboxes[0].gone == ["subscription", "c1"]
+    assert store.inboxes[0].gone == ["subscription", "c1"]
     await feed.stop()
-    assert bucket.inboxes[0].gone == ["subscription", "c1"]
+    assert store.inboxes[0].gone == ["subscription", "c1"]
 
 
 async def test_without_a_connection_nothing_is_given_back() -> None:
-    bucket = FakeBucket(present=0)
-    feed = Feed(bucket)
+    store = FakeStore(present=0)
+    feed = Feed(store, PREFIX)
     await feed.snapshot(1.0)
-    bucket.connected = False
+    store.connected = False
     await feed.stop()
-    assert bucket.inboxes[0].gone == []
+    assert store.inboxes[0].gone == []
 
 
-class DeafBucket(FakeBucket):
+class DeafBucket(FakeStore):
     """Takes a moment for each question, and swallows a cancellation that comes then, as nats-py on Python 3.11."""
 
     def __init__(self, deaf: str) -> None:
@@ -339,8 +341,8 @@ class DeafBucket(FakeBucket):
 @pytest.mark.parametrize("deaf", ["is it there", "make a consumer", "give it back"])
 async def test_a_follower_in_a_group_ends_with_it_whenever_that_is(deaf: str) -> None:
     """A group cancels its tasks once only, however often it is cancelled itself."""
-    bucket = DeafBucket(deaf)
-    feed = Feed(bucket)
+    store = DeafBucket(deaf)
+    feed = Feed(store, PREFIX)
 
     async def follow() -> None:
         async for _ in feed.entries():
@@ -352,8 +354,8 @@ async def test_a_follower_in_a_group_ends_with_it_whenever_that_is(deaf: str) ->
 
     running = asyncio.create_task(run())
     if deaf == "give it back":
-        await eventually(lambda: bucket.inboxes)
+        await eventually(lambda: store.inboxes)
         feed.restart()
-    await bucket.asked.wait()
+    await store.asked.wait()
     async with within(5, "the end of the group"):
         await cancelled(running)
