@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import StreamId
-from services.signaling.core.domain.broadcast_index import BroadcastIndex, Listed, Wanted
+from services.signaling.core.domain.broadcast_index import ORDERS, BroadcastIndex, Listed, Wanted
 
 STREAMS = st.sampled_from(["a", "ab", "B", "ba", "c", "d-1", "x7"]).map(StreamId)
 LISTED = st.builds(
@@ -43,11 +43,14 @@ def plainly(known: Iterable[Listed], wanted: Wanted) -> list[StreamId]:
     changes=st.lists(st.one_of(LISTED, STREAMS), max_size=30),
     others=st.lists(LISTED, max_size=4),
     asked=st.lists(WANTED),
+    kept=st.sets(st.sampled_from(ORDERS)),
 )
 def test_lists_are_those_of_the_plain_way(
-    changes: list[Listed | StreamId], others: list[Listed], asked: list[Wanted]
+    changes: list[Listed | StreamId], others: list[Listed], asked: list[Wanted], kept: set[str]
 ) -> None:
     index, known = BroadcastIndex(), dict[StreamId, Listed]()
+    for sort_by in kept:
+        assert not index.streams(Wanted(sort_by=sort_by))
     for change in changes:
         if isinstance(change, Listed):
             index.put(record(change))

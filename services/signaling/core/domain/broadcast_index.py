@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
 
 import msgspec
 
@@ -12,6 +12,8 @@ from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import StreamId
 
 ORDERS = ("streamId", "name", "date")
+Row = tuple[Any, StreamId]
+"""By what a broadcast is sorted, and its id. Rows are compared without any Python."""
 SORTED_ANEW = 1_000
 """With more broadcasts than this that have no record, a list is sorted anew and they are not put into their places."""
 
@@ -34,6 +36,10 @@ class Listed(msgspec.Struct, frozen=True):
         """What is searched, in lower case."""
         return f"{self.stream}\0{self.name}".lower()
 
+    def row(self, sort_by: str) -> Row:
+        """Its place in one of the `ORDERS`."""
+        return ("" if sort_by == "streamId" else self.name if sort_by == "name" else self.date), self.stream
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which broadcasts a client asks for, and in which order. Unknown words count as none."""
@@ -45,6 +51,30 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     order_by: str = ""
 
 
+class Ids(Sequence[StreamId]):
+    """The ids of rows."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[StreamId]:
+        return (stream for _, stream in self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> StreamId: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[StreamId]: ...
+
+    def __getitem__(self, at: int | slice) -> StreamId | list[StreamId]:
+        if isinstance(at, slice):
+            return [stream for _, stream in self._rows[at]]
+        return self._rows[at][1]
+
+
 class BroadcastIndex:
     """As large as what it lists. A change costs some tens of microseconds at 50,000 broadcasts, a search
     some milliseconds, and a list without one nearly nothing."""
@@ -52,7 +82,7 @@ class BroadcastIndex:
     def __init__(self) -> None:
         self._listed: dict[StreamId, Listed] = {}
         self._words: dict[StreamId, str] = {}
-        self._orders: dict[str, list[StreamId]] = {}
+        self._orders: dict[str, list[Row]] = {}
         self._main: dict[StreamId, str] = {}
         self._subtracks: dict[str, dict[StreamId, None]] = {}
 
@@ -69,7 +99,7 @@ class BroadcastIndex:
             self._listed[stream] = listed
             self._words[stream] = listed.words
             for sort_by, order in self._orders.items():
-                insort(order, stream, key=_Keys(sort_by, self._listed))
+                insort(order, listed.row(sort_by))
         self._attach(stream, record.main_track_stream_id or "")
 
     def drop(self, stream: StreamId) -> None:
@@ -86,15 +116,14 @@ class BroadcastIndex:
         listed too and has no record."""
         more = {one.stream: one for one in others if one.stream not in self._listed}
         sort_by = wanted.sort_by if wanted.sort_by in ORDERS else "streamId"
-        found: Sequence[StreamId]
         if wanted.search.strip():
-            found = self._ordered(self._searched(wanted.search.lower(), more.values()), sort_by, more)
+            rows = self._ordered(self._searched(wanted.search.lower(), more.values()), sort_by, more)
         else:
-            found = self._with(more, sort_by)
+            rows = self._with(more, sort_by)
         if wanted.type_by:
             known = self._listed
-            found = [stream for stream in found if (known.get(stream) or more[stream]).type == wanted.type_by]
-        return found[::-1] if wanted.order_by == "desc" else found
+            rows = [row for row in rows if (known.get(row[1]) or more[row[1]]).type == wanted.type_by]
+        return Ids(rows[::-1] if wanted.order_by == "desc" else rows)
 
     def _searched(self, search: str, more: Iterable[Listed]) -> set[StreamId]:
         """Those that have it, in no order: to walk along the words is several times as fast as to jump among them."""
@@ -102,28 +131,28 @@ class BroadcastIndex:
         found.update(one.stream for one in more if search in one.words)
         return found
 
-    def _ordered(self, found: set[StreamId], sort_by: str, more: dict[StreamId, Listed]) -> list[StreamId]:
+    def _ordered(self, found: set[StreamId], sort_by: str, more: dict[StreamId, Listed]) -> list[Row]:
         if len(found) * 8 < len(self._listed):
-            return sorted(found, key=_Keys(sort_by, self._listed, more))
-        return [stream for stream in self._with(more, sort_by) if stream in found]
+            return sorted((self._listed.get(stream) or more[stream]).row(sort_by) for stream in found)
+        return [row for row in self._with(more, sort_by) if row[1] in found]
 
-    def _order(self, sort_by: str) -> list[StreamId]:
+    def _order(self, sort_by: str) -> list[Row]:
         """All of them. Sorted when it is first asked for, so that a start with many is quick; then it is kept."""
         order = self._orders.get(sort_by)
         if order is None:
-            order = self._orders[sort_by] = sorted(self._listed, key=_Keys(sort_by, self._listed))
+            order = self._orders[sort_by] = sorted(one.row(sort_by) for one in self._listed.values())
         return order
 
-    def _with(self, more: dict[StreamId, Listed], sort_by: str) -> list[StreamId]:
+    def _with(self, more: dict[StreamId, Listed], sort_by: str) -> list[Row]:
         """All, and those that have no record."""
         if not more:
             return self._order(sort_by)
-        key, order = _Keys(sort_by, self._listed, more), self._order(sort_by)
-        if len(more) > SORTED_ANEW:
-            return sorted([*order, *more], key=key)
+        rows, order = [one.row(sort_by) for one in more.values()], self._order(sort_by)
+        if len(rows) > SORTED_ANEW:
+            return sorted([*order, *rows])
         merged = order.copy()
-        for stream in more:
-            insort(merged, stream, key=key)
+        for row in rows:
+            insort(merged, row)
         return merged
 
     def subtracks(self, main: str) -> Iterator[StreamId]:
@@ -132,8 +161,7 @@ class BroadcastIndex:
 
     def _take_out(self, listed: Listed) -> None:
         for sort_by, order in self._orders.items():
-            key = _Keys(sort_by, self._listed)
-            del order[bisect_left(order, key(listed.stream), key=key)]
+            del order[bisect_left(order, listed.row(sort_by))]
 
     def _attach(self, stream: StreamId, main: str) -> None:
         before = self._main.pop(stream, "")
@@ -144,20 +172,3 @@ class BroadcastIndex:
         if main:
             self._main[stream] = main
             self._subtracks.setdefault(main, {})[stream] = None
-
-
-class _Keys:
-    """By what ids are sorted."""
-
-    def __init__(
-        self, sort_by: str, listed: Mapping[StreamId, Listed], more: Mapping[StreamId, Listed] | None = None
-    ) -> None:
-        self._sort_by = sort_by
-        self._listed = listed
-        self._more = more or {}
-
-    def __call__(self, stream: StreamId) -> tuple[Any, StreamId]:
-        if self._sort_by == "streamId":
-            return "", stream
-        listed = self._listed.get(stream) or self._more[stream]
-        return (listed.name if self._sort_by == "name" else listed.date), stream
