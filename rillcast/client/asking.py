@@ -171,7 +171,7 @@ class Asking:
                 raise NotDone(why) from None
             raise self._not_ours(str(error)) from None
         if acts and getattr(answer, "success", True) is False:
-            raise NotDone(_why_not(content) or "it was not done, and the server does not say why")
+            raise NotDone(_why_not(content) or "")
         return answer
 
     def _not_ours(self, why: str) -> NotOurs:
@@ -195,11 +195,11 @@ class _Said(msgspec.Struct):
 
 
 def _why_not(content: bytes) -> str | None:
-    """What a `Result` says that was not done; None for anything else."""
+    """What a `Result` says that was not done, perhaps nothing; None for anything else."""
     with suppress(msgspec.MsgspecError):
         said = msgspec.json.decode(content, type=_Said)
         if said.success is False:
-            return (said.message or "")[:MOST_SAID] or "it was not done, and the server does not say why"
+            return (said.message or "")[:MOST_SAID]
     return None
 
 

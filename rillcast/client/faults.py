@@ -18,6 +18,11 @@ class NotOurs(ClientError):
 class NotDone(ClientError):
     """The server understood, and did nothing: ``success: false``."""
 
+    def __init__(self, said: str = "") -> None:
+        super().__init__(said or "it was not done, and the server does not say why")
+        self.said = said
+        """The server's words; empty when it has none."""
+
 
 class Refused(ClientError):
     """The server answered with a status of HTTP that is no success."""

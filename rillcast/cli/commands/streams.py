@@ -13,14 +13,14 @@ import typer
 from msgspec import UNSET
 from rich.text import Text
 
-from rillcast.cli.faults import WrongUse
+from rillcast.cli.faults import CannotGoOn, WrongUse
 from rillcast.cli.fitting_table import NOTHING, Column
 from rillcast.cli.groups import group
 from rillcast.cli.patches import PATCH, broadcast_patch
 from rillcast.cli.showing import in_words, printable, say, show_facts, show_json, show_list
 from rillcast.cli.where import AsJson, Where, asks
 from rillcast.cli.words import App, Path_, at, lasting
-from rillcast.client import Client, paged
+from rillcast.client import Client, NotDone, paged
 from rillcast.client.shapes import Broadcast, KeptBroadcastPatch
 from rillcast.contracts.status import ServedStream, StreamStatus
 
@@ -153,7 +153,10 @@ def start(where: Where, path: Path_) -> None:
 def stop(where: Where, path: Path_) -> None:
     """Send away who publishes it."""
     with where.asking() as client:
-        client.media_of_broadcasts.stop_broadcast(path.app, path.stream)
+        try:
+            client.media_of_broadcasts.stop_broadcast(path.app, path.stream)
+        except NotDone as error:
+            raise CannotGoOn(error.said or f"nobody publishes {path}") from None
     say(f"{path} is stopped")
 
 

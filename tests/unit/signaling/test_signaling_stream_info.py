@@ -84,6 +84,7 @@ def test_a_broadcast_without_settings_ends_with_its_stream_and_one_with_them_sta
     without, having = (stream_info.broadcast(live(AUDIO), 0, "", given) for given in (None, settings))
 
     assert (without.zombi, without.encoder_settings_list) == (True, None)
+    assert without.update_time == without.start_time > 0
     assert (having.zombi, having.encoder_settings_list) == (False, rungs)
     assert (stream_info.created(settings).status, stream_info.created(settings).zombi) == ("created", False)
 

@@ -167,6 +167,7 @@ def broadcast(live: LiveStream, viewers: int, origin_address: str, settings: Kep
         "date": kept.get("date") or record.started_at_ms,
         "start_time": record.started_at_ms,
         "absolute_start_time_ms": record.started_at_ms,
+        "update_time": kept.get("update_time") or record.started_at_ms,
         "origin_adress": origin_address or None,
         "web_rtc_viewer_count": viewers,
         "anyone_watching": viewers > 0,
