@@ -21,11 +21,13 @@ DEFINITIONS = "_definitions.json"
 def strict(schema: Schema) -> Schema:
     """The same, so that it takes no other fields, and null for those that may be left out, as the API server does."""
     made = dict(schema)
+    if made.pop("x-kubernetes-int-or-string", False):
+        made.pop("type", None)
     if "properties" in made:
         required = made.get("required", ())
         fields = {name: strict(field) for name, field in made["properties"].items()}
         made["properties"] = {name: one if name in required else nullable(one) for name, one in fields.items()}
-        made.setdefault("additionalProperties", False)
+        made.setdefault("additionalProperties", bool(made.get("x-kubernetes-preserve-unknown-fields")))
     for key in ("items", "additionalProperties"):
         if isinstance(made.get(key), dict):
             made[key] = strict(made[key])
@@ -56,6 +58,17 @@ def write(definitions: dict[str, Schema], folder: Path) -> int:
         made[name] = schema
     (folder / DEFINITIONS).write_text(json.dumps({"definitions": made}))
     return count
+
+
+def custom(definition: Schema) -> dict[str, Schema]:
+    """The schemas of the versions of a CustomResourceDefinition, by their file names."""
+    spec = definition["spec"]
+    return {
+        f"{spec['names']['kind']}-{spec['group'].split('.')[0]}-{version['name']}.json".lower(): strict(
+            version["schema"]["openAPIV3Schema"]
+        )
+        for version in spec["versions"]
+    }
 
 
 if __name__ == "__main__":

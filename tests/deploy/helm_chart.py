@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
+import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -66,6 +71,30 @@ def tools() -> Path:
     if os.environ.get("RILLCAST_REQUIRE_ALL"):
         pytest.fail("helm and kubeconform are not there; run: deploy/helm/get-tools")
     pytest.skip("helm and kubeconform are not there; run: deploy/helm/get-tools")
+
+
+def conform(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What kubeconform says of the files in a folder."""
+    places = [str(tools() / "schemas"), str(custom_schemas() / "{{ .ResourceKind }}{{ .KindSuffix }}.json")]
+    located = [word for place in places for word in ("-schema-location", place)]
+    command = [str(tools() / "bin/kubeconform"), "-strict", *located, *options, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@cache
+def custom_schemas() -> Path:
+    """A folder with the schemas of kinds of objects that are not of Kubernetes itself."""
+    spec = importlib.util.spec_from_file_location("schemas", ROOT / "deploy/helm/kubernetes_schemas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = Path(tempfile.mkdtemp(prefix="rillcast-schemas-"))
+    atexit.register(shutil.rmtree, folder)
+    for path in (tools() / "definitions").glob("*.yaml"):
+        for name, schema in module.custom(yaml.safe_load(path.read_text())).items():
+            (folder / name).write_text(json.dumps(schema))
+    return folder
 
 
 def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

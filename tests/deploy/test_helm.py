@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from helm_chart import (
     FILES,
     NAMESPACE,
     RELEASE,
+    conform,
     containers,
     environment_of,
     helm,
@@ -22,7 +22,6 @@ from helm_chart import (
     of_kind,
     pods,
     rendered,
-    tools,
     workload,
 )
 
@@ -36,8 +35,6 @@ from rillcast.runtime.discovery.consul_acl import new_token
 from rillcast.runtime.settings import NodeSettings
 
 Settings = dict[NodeKind, type[NodeSettings]]
-OTHERS = "HTTPRoute,ScaledObject,ServiceMonitor,PrometheusRule"
-"""Kinds of objects that are not of Kubernetes itself."""
 
 
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
@@ -59,21 +56,24 @@ def test_kubernetes_knows_every_field_of_every_object(tmp_path: Path) -> None:
     assert int(valid[1]) > 200
 
 
-def conform(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """What kubeconform says of the files in a folder."""
-    strictly = ("-strict", "-schema-location", tools() / "schemas", "-skip", OTHERS)
-    command: list[str | Path] = [tools() / "bin/kubeconform", *strictly, *options, folder]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def test_a_field_that_kubernetes_does_not_know_is_found(tmp_path: Path) -> None:
-    edge = yaml.safe_dump(workload(rendered("defaults"), "edge"))
-    (tmp_path / "edge.yaml").write_text(edge.replace("terminationGracePeriodSeconds", "terminationGraceSeconds"))
+@pytest.mark.parametrize(
+    ("name", "kind", "field"),
+    [
+        ("defaults", "Deployment", "terminationGracePeriodSeconds"),
+        ("gateway", "HTTPRoute", "backendRequest"),
+        ("gateway", "ScaledObject", "minReplicaCount"),
+        ("prod", "ServiceMonitor", "relabelings"),
+        ("prod", "PrometheusRule", "annotations"),
+    ],
+)
+def test_a_field_that_is_misspelled_is_found(tmp_path: Path, name: str, kind: str, field: str) -> None:
+    text = yaml.safe_dump(next(one for one in of_kind(rendered(name), kind) if field in str(one)))
+    (tmp_path / "one.yaml").write_text(text.replace(f"{field}:", f"{field}s:"))
 
     done = conform(tmp_path)
 
     assert done.returncode == 1
-    assert "terminationGraceSeconds" in done.stdout
+    assert f"{field}s" in done.stdout
 
 
 def test_names_are_unique_and_in_the_namespace() -> None:
