@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from scripts.reference.found import kinds
@@ -48,22 +49,12 @@ def render() -> str:
 
 def _over(every: dict[str, Value], own: dict[str, Value]) -> dict[str, Value]:
     """The values of a kind, those of `node` where it says nothing else: it repeats a key to give it another default."""
-    merged = {}
-    for name, value in own.items():
-        base = every.get(name)
-        if base is None:
-            merged[name] = value
-            continue
-        merged[name] = Value(
-            value.path,
-            value.description or base.description,
-            value.default,
-            base.rules | value.rules,
-            value.settings or base.settings,
-            value.secret_settings or base.secret_settings,
-            {**base.below, **_over(base.below, value.below)},
-        )
-    return merged
+    return {
+        name: replace(value, below={**every[name].below, **_over(every[name].below, value.below)})
+        if name in every
+        else value
+        for name, value in own.items()
+    }
 
 
 def _object(below: dict[str, Value], description: str, kind: str) -> Schema:

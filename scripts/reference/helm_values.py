@@ -92,22 +92,25 @@ def read() -> dict[str, Value]:
 
 
 def _as_in(base: Value, own: Value) -> None:
-    """What is given as a whole in `node` is so in the section of a kind."""
+    """A value in the section of a kind that repeats one of `node`, to give it another default, is like that one."""
     for name, value in own.below.items():
         if (same := base.below.get(name)) is not None:
+            value.rules = same.rules | value.rules
+            value.settings = value.settings or same.settings
+            value.secret_settings = value.secret_settings or same.secret_settings
             if not same.below:
                 value.below = {}
+                value.description = value.description or same.description
             _as_in(same, value)
 
 
 def undocumented(values: dict[str, Value]) -> list[str]:
-    """Values that say nothing about themselves, unless they repeat one of `node` or have others below."""
-    of_nodes = {value.path.partition(".")[2] for value in values[ALL_KINDS].every()}
+    """Values that say nothing about themselves, unless they have others below."""
     return [
         f"{CHART}/values.yaml: {value.path} has no comment"
         for top in values.values()
         for value in top.every()
-        if not value.description and not value.below and not _repeats(value.path, of_nodes)
+        if not value.description and not value.below
     ]
 
 
@@ -135,11 +138,6 @@ def _fields(kind: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, info in cls.model_fields.items():
         if name not in _CHART_SETS:
             yield name.upper(), info
-
-
-def _repeats(path: str, of_nodes: set[str]) -> bool:
-    top, _, rest = path.partition(".")
-    return top in kinds() and rest in of_nodes
 
 
 def _mapping(node: yaml.MappingNode, lines: list[str], above: str) -> dict[str, Value]:
