@@ -22,6 +22,7 @@ from helm_chart import (
     of_kind,
     pods,
     rendered,
+    template,
     workload,
 )
 
@@ -212,28 +213,6 @@ def test_probes_ask_what_nodes_serve(root: Path, kind: NodeKind) -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_ports_of_a_node_are_those_that_it_opens(name: str) -> None:
-    for kind in (NodeKind.ORIGIN, NodeKind.EDGE, NodeKind.TRANSCODER):
-        pod = workload(rendered(name), kind)["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        given, workers = (
-            environment_of(container),
-            int(environment_of(container).get(f"RILLCAST_{kind.upper()}_WORKERS", 1)),
-        )
-        open_udp = sorted(one["containerPort"] for one in container["ports"] if one.get("protocol") == "UDP")
-        firsts = [
-            int(given[f"RILLCAST_{kind.upper()}_{what}_PORT"])
-            for what in ("MEDIA", "RELAY")
-            if kind is not NodeKind.TRANSCODER or what == "RELAY"
-        ]
-
-        assert open_udp == sorted(first + worker for first in firsts for worker in range(workers))
-        if pod.get("hostNetwork"):
-            assert all(one["hostPort"] == one["containerPort"] for one in container["ports"])
-        assert given[f"RILLCAST_{kind.upper()}_RELAY_BIND"] == "$(POD_IP)", "relays are never public"
-
-
-@pytest.mark.parametrize("name", EVERYTHING)
 def test_everything_that_is_mounted_is_made_or_named_in_the_values(name: str) -> None:
     documents = rendered(name)
     maps = {one["metadata"]["name"] for one in of_kind(documents, "ConfigMap")} | {"kube-root-ca.crt"}
@@ -280,62 +259,6 @@ def test_the_keys_job_may_write_those_secrets_and_no_others(tmp_path: Path) -> N
         assert {"nats.nkey", "consul.token", "ca.pem"} <= {path.name for path in (tmp_path / kind).iterdir()}
 
 
-def test_who_is_on_its_machine_leaves_before_the_next_one_comes() -> None:
-    on_machine, in_pod = workload(rendered("defaults"), "edge"), workload(rendered("defaults"), "transcoder")
-
-    assert on_machine["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
-    assert in_pod["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-
-
-def test_a_load_balancer_keeps_its_pod_while_that_drains() -> None:
-    services = [one for one in of_kind(rendered("balancers"), "Service") if one["spec"].get("type") == "LoadBalancer"]
-
-    assert len(services) == 2
-    for ordinal, service in enumerate(services):
-        spec = service["spec"]
-        assert spec["publishNotReadyAddresses"] is True
-        assert spec["selector"]["statefulset.kubernetes.io/pod-name"] == f"{RELEASE}-edge-{ordinal}"
-        assert [port["port"] for port in spec["ports"]] == [50_100, 50_101]
-        assert {port["protocol"] for port in spec["ports"]} == {"UDP"}
-
-
-def test_websockets_may_be_silent_for_an_hour() -> None:
-    (ingress,) = of_kind(rendered("prod"), "Ingress")
-    (route,) = of_kind(rendered("gateway"), "HTTPRoute")
-
-    seconds = [int(re.search(r"\d+", text)[0]) for text in ingress["metadata"]["annotations"].values()]  # type: ignore[index]
-    assert len(seconds) == 4
-    assert min(seconds) >= 3600
-    assert route["spec"]["rules"][0]["timeouts"] == {"request": "3600s", "backendRequest": "3600s"}
-
-
-def test_relays_and_the_control_plane_are_for_nodes_only() -> None:
-    inside = {"admin", "relay"}
-    for policy in of_kind(rendered("staging"), "NetworkPolicy"):
-        component = policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
-        open_ports = {
-            port["port"] for rule in policy["spec"]["ingress"] if "from" not in rule for port in rule["ports"]
-        }
-        if component in ("nats", "consul"):
-            assert open_ports == set()
-            continue
-        (container,) = workload(rendered("staging"), component)["spec"]["template"]["spec"]["containers"]
-        for port in container["ports"]:
-            assert (port["containerPort"] in open_ports) is (port["name"].split("-")[0] not in inside), port
-    assert len(list(of_kind(rendered("staging"), "NetworkPolicy"))) == 7
-
-
-def test_three_releases_fit_into_one_cluster() -> None:
-    taken: dict[tuple[int, str], str] = {}
-    for name in ("staging", "prod"):
-        for pod_name, pod in pods(rendered(name)):
-            for port in (port for one in containers(pod) for port in one.get("ports", []) if "hostPort" in port):
-                key = (port["hostPort"], port.get("protocol", "TCP"))
-                assert key not in taken, f"{name} {pod_name} and {taken[key]}"
-                taken[key] = f"{name} {pod_name}"
-    assert not any("hostPort" in str(pod) for _, pod in pods(rendered("dev")))
-
-
 @pytest.mark.parametrize("link", ["nats.conf", "agent.hcl", "dashboards"])
 def test_what_compose_has_as_well_is_the_same_file(link: str) -> None:
     path = CHART / "files" / link
@@ -364,3 +287,42 @@ def test_our_values_for_three_servers_of_nats_lose_nothing_that_was_acknowledged
     assert values["jetstream"]["merge"] == {"sync_interval": "always"}
     assert values["jetstream"]["fileStore"]["pvc"]["enabled"] is True
     assert values["nats"]["tls"]["enabled"] is True
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_what_helm_says_at_the_end_names_what_is_made(file: str) -> None:
+    values = [f"--values={CHART / file}"] if file else []
+    done = helm("install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client", *values)
+
+    _, found, notes = done.stdout.partition("NOTES:")
+
+    assert found, done.stderr
+    assert f"{RELEASE}-keys-operator -o jsonpath={{.data.password}}" in notes
+    assert f"deploy/{RELEASE}-signaling -- rillcast status" in notes
+    assert ("nobody can be moved" in notes) is (file == "values-dev.yaml")
+
+
+def test_what_a_kind_says_wins_even_if_it_is_nothing() -> None:
+    sets = ("node.autoscaling.enabled=true", "license.autoscaling.enabled=false", "node.preStopSeconds=5")
+    done = template(sets=[*sets, "edge.preStopSeconds=0", "node.replicas=3", "transcoder.replicas=0"])
+    documents = [one for one in yaml.safe_load_all(done.stdout) if one]
+
+    assert {one["metadata"]["name"] for one in of_kind(documents, "HorizontalPodAutoscaler")} == {
+        f"{RELEASE}-{kind}" for kind in NodeKind if kind is not NodeKind.LICENSE
+    }
+    assert "lifecycle" not in workload(documents, "edge")["spec"]["template"]["spec"]["containers"][0]
+    assert "lifecycle" in workload(documents, "origin")["spec"]["template"]["spec"]["containers"][0]
+    assert workload(documents, "license")["spec"]["replicas"] == 3
+
+
+def test_the_account_of_who_looks_up_its_place_may_do_just_that() -> None:
+    for name, rules in {"defaults": [], "balancers": [(["services"], ["get"])]}.items():
+        documents = rendered(name)
+        (machines,) = of_kind(documents, "ClusterRole")
+        (binding,) = of_kind(documents, "ClusterRoleBinding")
+        own = [one for one in of_kind(documents, "Role") if one["metadata"]["name"] == f"{RELEASE}-place"]
+
+        assert [(rule["resources"], rule["verbs"]) for rule in machines["rules"]] == [(["nodes"], ["get"])]
+        assert machines["metadata"]["name"] == f"{NAMESPACE}-{RELEASE}-place", "releases in two namespaces have two"
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": f"{RELEASE}-place", "namespace": NAMESPACE}]
+        assert [(rule["resources"], rule["verbs"]) for role in own for rule in role["rules"]] == rules
