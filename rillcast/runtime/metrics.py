@@ -25,6 +25,11 @@ DRAINS = Counter(
     "Drains of this node, by outcome: drained (nobody was cut off), cut (somebody was), undone.",
     ["outcome"],
 )
+SERVICE_MANAGER_FAILED = Counter(
+    "rillcast_service_manager_failures_total",
+    "Words to systemd (up, going away, alive) that could not be said. Enough of them in a row, and systemd takes the "
+    "node for dead.",
+)
 TASK_CRASHES = Counter("rillcast_task_crashes_total", "Supervised tasks that ended unexpectedly.", ["task"])
 BACKGROUND_RUNNING = Gauge(
     "rillcast_background_tasks_running",

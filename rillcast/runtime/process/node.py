@@ -9,6 +9,8 @@ async def run(settings: EdgeSettings) -> None:
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -47,8 +49,10 @@ from rillcast.runtime.process.lifelines import Lifelines
 from rillcast.runtime.process.loop_lag import LoopLag
 from rillcast.runtime.process.machine import machine_memory
 from rillcast.runtime.process.readiness import Readiness
+from rillcast.runtime.process.readiness_news import ReadinessNews
 from rillcast.runtime.process.seat import Seat
 from rillcast.runtime.process.server_settings import LevelKeeper
+from rillcast.runtime.process.service_manager import ServiceManager
 from rillcast.runtime.process.sole import IdTaken, Twins
 from rillcast.runtime.process.start_interrupt import StartInterrupt
 from rillcast.runtime.process.version import product_version
@@ -61,8 +65,6 @@ log = get_logger(__name__)
 
 MAX_CARRIED = 500
 SAME_WISH_S = 0.3
-_TELL_PAUSE_S = 0.1
-"""Between two announcements of a readiness that flaps."""
 _PEERS = KeepAlive(idle_s=15, every_s=5, give_up_s=30)
 """Whoever holds a connection to the admin listener and vanishes gives his place back after this long."""
 
@@ -119,7 +121,7 @@ class Node:
         self._lag = LoopLag()
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
-        self._ready_changed = asyncio.Event()
+        self._manager = ServiceManager.of(os.environ, time.monotonic)
         self._crash = ""
         self._resources = AsyncExitStack()
         """How to close everything that is open."""
@@ -195,7 +197,9 @@ class Node:
         await self._connection.require_permissions()
         self.readiness.set("starting", True)
         await self._heartbeat.beat()
+        self._manager.ready(self.readiness.sentence())
         await self._stop.wait()
+        self._manager.stopping(self.settings.drain_timeout_s)
         self.drains.begin(ending=True)
         await self.drains.until_over()
 
@@ -239,6 +243,8 @@ class Node:
         loop = asyncio.get_running_loop()
         resources.enter_context(self._tasks.callbacks_watched(loop))
         resources.enter_context(stop_signals.handed_to(partial(loop.call_soon_threadsafe, self._signalled)))
+        self._manager.begin()
+        resources.push_async_callback(self._manager.close)
         resources.push_async_callback(asyncio.to_thread, flush_tracing)
         self._shown["draining"] = lambda: self.draining
         resources.push_async_callback(self.drains.close)
@@ -281,8 +287,7 @@ class Node:
         await self._watch_others(bus)
         resources.push_async_callback(self._tasks.close)
         self.spawn(self._watch_itself(), "self watch")
-        self.readiness.on_change(self._ready_changed.set)
-        self.spawn(self._tell_readiness(), "readiness")
+        self.spawn(ReadinessNews(self.readiness).keep_telling(self._tell_readiness), "readiness")
         self.spawn(LevelKeeper(settings.log_level).keep(self.kv), "log level")
         log.info("Node is up", kind=self.kind, admin=self.info.admin_address, version=self.info.version)
 
@@ -341,13 +346,9 @@ class Node:
         return {kind.value: len(self.directory.placeable(kind)) for kind in NodeKind}
 
     async def _tell_readiness(self) -> None:
-        """Who waits for a node shall not wait for its next heartbeat, or for the next check of it."""
-        while True:
-            await self._ready_changed.wait()
-            self._ready_changed.clear()
-            await self._heartbeat.beat()
-            await self.discovery.announce(self.readiness.ready)
-            await asyncio.sleep(_TELL_PAUSE_S)
+        self._manager.status(self.readiness.sentence())
+        await self._heartbeat.beat()
+        await self.discovery.announce(self.readiness.ready)
 
     async def _watch_itself(self) -> None:
         """Loop lag, gauges, and expiry of nodes that fell silent."""
