@@ -10,21 +10,18 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 import typer
-from pydantic import SecretStr
 
 from rillcast.cli.run_folder import RunFolder
+from rillcast.cli.tool_settings import settings_of
 from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.permissions import BusUser
 from rillcast.runtime.bus.nats_bus import NatsBus
 from rillcast.runtime.bus.nats_connection import NatsConnection
-from rillcast.runtime.bus.nats_users import seed_file
 from rillcast.runtime.errors import StartError
-from rillcast.runtime.settings import NodeSettings, env_prefix, load_settings
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 TIMEOUT_S = 5.0
 RUN_FOLDER = Path(__file__).resolve().parents[2] / ".run"
-WAYS_IN = {"nats_nkey", "nats_user", "nats_credentials", "nats_token"}
 
 
 def ask(subject: str, message: msgspec.Struct, answer: type[Answer]) -> Answer:
@@ -52,27 +49,9 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-class ToolSettings(NodeSettings):
-    """How an operator's command reaches NATS: ``RILLCAST_TOOLS_NATS_…``, else what nodes have."""
-
-    model_config = env_prefix("tools")
-
-
-def _settings() -> NodeSettings:
-    """Those of the environment. What it does not say is that of the stack that `rillcast up` runs here."""
-    given = load_settings(ToolSettings)
-    running = RunFolder(Path(os.environ.get("RILLCAST_RUN_DIR") or RUN_FOLDER))
-    known: dict[str, object] = {"connect_timeout_s": TIMEOUT_S}
-    seed = seed_file(running.seeds, BusUser.TOOLS)
-    if "nats_url" not in given.model_fields_set and (url := running.nats_url()):
-        known |= {"nats_url": url, "nats_ca": str(running.authority), "nats_server_name": ""}
-        if not given.model_fields_set & WAYS_IN and os.access(seed, os.R_OK):
-            known["nats_nkey"] = SecretStr(seed.read_text(encoding="ascii").strip())
-    return given.model_copy(update=known)
-
-
 async def _ask(subject: str, message: msgspec.Struct, answer: type[Answer]) -> Answer:
-    connection = NatsConnection(_settings(), "rillcast-license")
+    running = RunFolder(Path(os.environ.get("RILLCAST_RUN_DIR") or RUN_FOLDER))
+    connection = NatsConnection(settings_of(BusUser.TOOLS, running), "rillcast-license")
     await connection.open()
     try:
         bus = NatsBus(connection)

@@ -34,7 +34,7 @@ PARTS = {
     },
 }
 """Groups of commands, and where they are."""
-ALONE = ("rillcast.cli.commands.login", "rillcast.cli.commands.events")
+ALONE = ("rillcast.cli.commands.login", "rillcast.cli.commands.events", "rillcast.cli.commands.store")
 """Commands that are in no group."""
 
 app = typer.Typer(
