@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.clouds.aws import template as aws
+from scripts.clouds.azure import template as azure
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES: Mapping[str, Callable[[], str]] = {aws.PATH: aws.render}
+FILES: Mapping[str, Callable[[], str]] = {aws.PATH: aws.render, azure.PATH: azure.render}
 
 
 def main() -> None:

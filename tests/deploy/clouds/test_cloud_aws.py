@@ -72,7 +72,7 @@ def test_cfn_lint_finds_nothing_and_a_misspelling_that_was_planted(tmp_path: Pat
 
 
 def test_checkov_finds_nothing_and_no_skip_is_stale() -> None:
-    found = checkov(TEMPLATE, "cloudformation")
+    found = checkov("cloudformation")
 
     skips = {
         (skip["id"], name): skip["comment"]
