@@ -106,7 +106,7 @@ REFUSED_BY_THE_SCHEMA = [
 ]
 
 
-SENTENCE = re.compile(r'append \$faults (?:\(printf )?"([^"]+)"')
+SENTENCE = re.compile(r'append \$faults\s+(?:\(printf\s+)?"([^"]+)"')
 """A sentence in the template, as the format of printf."""
 
 

@@ -11,7 +11,7 @@
 - { name: RILLCAST_DISCOVERY, value: {{ $values.discovery }} }
 - { name: RILLCAST_NATS_URL, value: {{ include "rillcast.natsUrl" $root | quote }} }
 - { name: RILLCAST_NATS_NKEY_FILE, value: /run/rillcast/nats.nkey }
-- { name: RILLCAST_NATS_CA, value: {{ ternary "/run/nats-ca/ca.crt" "/run/rillcast/ca.pem" (ne $values.nats.caSecret "") }} }
+- { name: RILLCAST_NATS_CA, value: {{ if $values.nats.caSecret }}/run/nats-ca/ca.crt{{ else }}/run/rillcast/ca.pem{{ end }} }
 - { name: RILLCAST_KV_REPLICAS, value: {{ $values.nats.copies | int | quote }} }
 {{- with $values.nats.serverName }}
 - { name: RILLCAST_NATS_SERVER_NAME, value: {{ . }} }
@@ -19,7 +19,8 @@
 {{- if eq $values.discovery "consul" }}
 - { name: RILLCAST_CONSUL_URL, value: {{ include "rillcast.consulUrl" $root | quote }} }
 - { name: RILLCAST_CONSUL_TOKEN_FILE, value: /run/rillcast/consul.token }
-- { name: RILLCAST_CONSUL_CA, value: {{ ternary "/run/consul-ca/ca.crt" "/run/rillcast/ca.pem" (ne $values.consul.caSecret "") }} }
+- name: RILLCAST_CONSUL_CA
+  value: {{ if $values.consul.caSecret }}/run/consul-ca/ca.crt{{ else }}/run/rillcast/ca.pem{{ end }}
 {{- end }}
 {{- if $own.asksPlace }}
 - { name: RILLCAST_REGION_FILE, value: /run/place/region }
@@ -83,11 +84,12 @@
 {{- end }}
 
 {{- define "rillcast.natsUrl" -}}
-{{- if .Values.nats.builtIn }}tls://{{ include "rillcast.fullname" . }}-nats:4222{{ else }}{{ .Values.nats.url }}{{ end -}}
+{{- ternary (printf "tls://%s-nats:4222" (include "rillcast.fullname" .)) .Values.nats.url .Values.nats.builtIn -}}
 {{- end }}
 
 {{- define "rillcast.consulUrl" -}}
-{{- if .Values.consul.builtIn }}https://{{ include "rillcast.fullname" . }}-consul:8501{{ else }}{{ .Values.consul.url }}{{ end -}}
+{{- $own := printf "https://%s-consul:8501" (include "rillcast.fullname" .) -}}
+{{- ternary $own .Values.consul.url .Values.consul.builtIn -}}
 {{- end }}
 
 {{/* What a node reads from files: a list of dicts with `name`, `path`, and `secret` or `configMap`. */}}
@@ -134,11 +136,17 @@
 {{- range $worker := until (int $own.workers) }}
 {{- if $own.isMedia }}
 {{- $relay := add (int $own.relayPort) $worker }}
-- { name: relay-{{ $worker }}, containerPort: {{ $relay }}, protocol: UDP{{ if $host }}, hostPort: {{ $relay }}{{ end }} }
+- name: relay-{{ $worker }}
+  containerPort: {{ $relay }}
+  protocol: UDP
+  {{- if $host }}
+  hostPort: {{ $relay }}
+  {{- end }}
 {{- end }}
 {{- if $own.mediaPort }}
 {{- $media := add (int $own.mediaPort) $worker }}
-{{- range $protocol := ternary (list "UDP" "TCP") (list "UDP") (gt (int (default 0 $own.settings.ICE_TCP_CONNECTIONS)) 0) }}
+{{- $byTcp := gt (int (default 0 $own.settings.ICE_TCP_CONNECTIONS)) 0 }}
+{{- range $protocol := ternary (list "UDP" "TCP") (list "UDP") $byTcp }}
 - name: {{ ternary "media" "mtcp" (eq $protocol "UDP") }}-{{ $worker }}
   containerPort: {{ $media }}
   protocol: {{ $protocol }}

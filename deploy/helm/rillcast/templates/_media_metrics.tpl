@@ -52,7 +52,8 @@ sum({{ $series }}){{ .by }}{{ with .metric.times }} * {{ int . }}{{ end }}
 {{- $metric := index $table $name }}
 {{- $target := float64 $wanted }}
 {{- if $metric.of }}
-{{- $target = mulf $target (float64 (default (default $metric.limit (index $root.Values.settings $metric.of)) (index $own.settings $metric.of))) }}
+{{- $limit := default $metric.limit (index $root.Values.settings $metric.of) }}
+{{- $target = mulf $target (float64 (default $limit (index $own.settings $metric.of))) }}
 {{- end }}
 - metric: {{ toJson $metric }}
   milli: {{ mulf $target 1000 | int64 | toString | quote }}

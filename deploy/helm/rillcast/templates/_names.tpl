@@ -30,7 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "rillcast.image" -}}
 {{- with .Values.image -}}
-{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end -}}
+{{- $tagged := printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}
+{{- ternary (printf "%s@%s" .repository .digest) $tagged (ne .digest "") -}}
 {{- end -}}
 {{- end }}
 
