@@ -52,7 +52,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ids(Sequence[StreamId]):
-    """The ids of rows."""
+    """The ids of some rows, in their order, without a list of them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows

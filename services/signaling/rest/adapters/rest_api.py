@@ -19,11 +19,11 @@ class RestApi(NamedTuple):
 
     routes: list[RestRoute]
     whole: bytes
-    """The document."""
+    """The OpenAPI document as it is served."""
     of_apps: dict[str, msgspec.Raw]
-    """A part of it, without its servers."""
+    """The part of it below /{app}/rest, without the list of servers."""
     of_server: dict[str, msgspec.Raw]
-    """Another one."""
+    """Likewise the part below /rest, which is about the whole server."""
 
 
 _made: dict[tuple[str, int], RestApi] = {}
