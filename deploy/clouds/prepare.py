@@ -61,7 +61,8 @@ def settings(env: Mapping[str, str], place: Place, processors: int) -> dict[str,
         found |= {
             f"{own}PORT": str(HTTP_PORT),
             f"{own}TRUSTED_PROXIES": env["PROXIES"],
-            f"{own}REMOTE_ALLOWED_CIDR": env["OPERATORS"],
+            # Also from the machine itself, for `docker exec rillcast rillcast status`.
+            f"{own}REMOTE_ALLOWED_CIDR": f"{env['OPERATORS']},127.0.0.0/8,::1/128",
             f"{own}ADMIN_PASSWORD_FILE": f"{CONTAINER}/admin-password",
             f"{own}LOCAL_TOKEN_PATH": "/tmp/rillcast-operator-token",
         }

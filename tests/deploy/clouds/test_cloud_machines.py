@@ -282,6 +282,11 @@ def test_the_unit_waits_for_longer_than_a_drain_takes() -> None:
     assert 5 < int(waits["STOP_S"]) < int(waits["TIMEOUT_S"])
 
 
+def test_the_image_has_the_scripts_of_machines(root: Path) -> None:
+    assert "COPY deploy/clouds /opt/rillcast/clouds\n" in (root / "deploy/docker/Dockerfile").read_text()
+    assert "!deploy/clouds\n" in (root / "deploy/docker/Dockerfile.dockerignore").read_text()
+
+
 def test_the_container_is_hardened_as_in_compose() -> None:
     said = (FOLDER / "run").read_text()
 
