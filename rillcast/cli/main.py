@@ -34,7 +34,7 @@ PARTS = {
     },
 }
 """Groups of commands, and where they are."""
-ALONE = ("rillcast.cli.commands.login", "rillcast.cli.commands.events", "rillcast.cli.commands.store")
+ALONE = tuple(f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining"))
 """Commands that are in no group."""
 
 app = typer.Typer(
