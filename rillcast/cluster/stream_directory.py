@@ -157,8 +157,8 @@ class StreamDirectory:
                 yield live
 
     def has_lost_owner(self, key: str, now: float) -> bool:
-        """Whether the stream with this `stream_key` is not live since its owner fell silent a moment ago: its publisher
-        is likely to return. False when it was ended."""
+        """Whether the stream with this `stream_key` is not live since its owner fell silent a moment ago, or before the
+        store did: its publisher is likely to return. False when it was ended."""
         lost_at = self._lost_at.get(key)
         return lost_at is not None and now - lost_at < LOST_S
 
@@ -215,16 +215,20 @@ class StreamDirectory:
         now: float,
         *,
         hearing: int,
+        certain: bool = True,
         kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
         flows: Callable[[str], bool] = lambda _: False,
     ) -> frozenset[str]:
         """Drop what was not rewritten in time. It is to be called a few times in each lease. `hearing`: see
-        `Bus.hearing`. `kept_from_writing`: whether a node lives and can't write, so that its records stay, and half a
+        `Bus.hearing`. `certain`: whether the store has a leader; without one nobody knows what became of a stream whose
+        owner was lost. `kept_from_writing`: whether a node lives and can't write, so that its records stay, and half a
         lease longer: by then it has written again, or it does not want to. `flows`: whether media of the stream with
         this key arrives here, which says the same of whoever owns it."""
         if hearing != self._heard_in:
             self._heard_in = hearing
             self._heard_since = now
+        if not (hearing and certain):
+            self._lost_at = dict.fromkeys(self._lost_at, now)
         if not hearing or now - self._heard_since < self._lease_s:
             return frozenset()
         stale = now - self._lease_s

@@ -6,17 +6,25 @@ One per process. `run()` belongs to a supervised task; it survives the store bei
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from rillcast.cluster.stream_directory import LiveStream, StreamDirectory
+from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, StreamId, stream_key
 from rillcast.contracts.subjects import BUCKET_RENDITIONS, BUCKET_STREAMS, STREAM_LEASE_S
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
 
 EXPIRY_CHECK_S = 0.5
+CONFIRM_S = 2.0
+"""How often the store is asked something that only its leader answers."""
+UNCONFIRMED_S = 6.0
+"""Without an answer for so long it has none."""
+CONFIRM_KEY = "is-there-a-leader"
+"""Which nobody writes."""
 MAX_WAITING = 20_000
 """How many callers may wait in `wait_for` at one time. Further ones are answered at once from what is known."""
 
@@ -43,8 +51,12 @@ class StreamWatch:
         lease_s: float = STREAM_LEASE_S,
         *,
         kept_from_writing: Callable[[NodeId], bool] = lambda _: False,
+        confirms: bool = False,
     ) -> None:
-        """`kept_from_writing`: whether a node lives, and what it writes does not get into the store, or not to us."""
+        """`kept_from_writing`: whether a node lives, and what it writes does not get into the store, or not to us.
+        `confirms`: whether the store is asked for its leader, for those who say that a stream is not there."""
+        self._confirms = confirms
+        self._confirmed_at = -math.inf
         self._kept_from_writing = kept_from_writing
         self._flows: Callable[[str], bool] = lambda _: False
         self._streams = streams
@@ -68,6 +80,13 @@ class StreamWatch:
     def get(self, app: AppName, stream: StreamId) -> LiveStream | None:
         """The stream with this id; None when it is not live."""
         return self.directory.get(app, stream)
+
+    @property
+    def certain(self) -> bool:
+        """Whether what is not known here is not live. In a part of a store that is cut in two, changes are followed
+        as before, and there are none."""
+        confirmed = not self._confirms or self._clock() - self._confirmed_at < UNCONFIRMED_S
+        return confirmed and bool(self._hearing())
 
     async def wait_for(
         self, app: AppName, stream: StreamId, timeout_s: float, good: Callable[[LiveStream], object] = lambda _: True
@@ -105,6 +124,8 @@ class StreamWatch:
             tasks.create_task(self._follow(self._streams, self.directory.apply_stream, BUCKET_STREAMS))
             tasks.create_task(self._follow(self._renditions, self.directory.apply_rendition, BUCKET_RENDITIONS))
             tasks.create_task(self._expire())
+            if self._confirms:
+                tasks.create_task(self._confirm())
 
     async def _follow(self, bucket: KeyValue, apply: Callable[[Entry, float], frozenset[str]], name: str) -> None:
         await follow(bucket, lambda entry: self._tell(apply(entry, self._clock())), name=name)
@@ -112,8 +133,9 @@ class StreamWatch:
     def look(self) -> None:
         """Drop what has expired. `run` calls it all the time."""
         kept = self._kept_from_writing
+        now, hearing, certain = self._clock(), self._hearing(), self.certain
         self._tell(
-            self.directory.expire(self._clock(), hearing=self._hearing(), kept_from_writing=kept, flows=self._flows)
+            self.directory.expire(now, hearing=hearing, certain=certain, kept_from_writing=kept, flows=self._flows)
         )
 
     def _hearing(self) -> int:
@@ -126,6 +148,17 @@ class StreamWatch:
         while True:
             self.look()
             await asyncio.sleep(EXPIRY_CHECK_S)
+
+    async def confirm(self) -> None:
+        """Ask the store for its leader. `run` does it all the time, if it is to be done."""
+        with suppress(RillcastError):
+            await self._streams.get(CONFIRM_KEY)
+            self._confirmed_at = self._clock()
+
+    async def _confirm(self) -> None:
+        while True:
+            await self.confirm()
+            await asyncio.sleep(CONFIRM_S)
 
     def _tell(self, keys: frozenset[str]) -> None:
         for key in keys:

@@ -131,6 +131,11 @@ class Streams(Protocol):
 class WatchedStreams(Streams, Protocol):
     """The same, with what became of those that are not live."""
 
+    @property
+    def certain(self) -> bool:
+        """Whether what is not known here is not live. False while the store cannot tell."""
+        ...
+
     def has_lost_owner(self, app: AppName, stream: StreamId) -> bool:
         """Whether it is not live since its origin fell silent a moment ago, and its publisher is likely to return."""
         ...

@@ -122,6 +122,7 @@ async def wire(settings: SignalingSettings, host: Host, files: Files, tasks: Bac
         host.bus,
         clock,
         kept_from_writing=host.directory.kept_from_writing,
+        confirms=True,
     )
     streams, broadcasts, audience = DirectoryStreams(watch), BroadcastCatalog(), Carriers()
     apps = AppCatalog(settings.apps, files.apps, server_secret=_server_secret(settings))
@@ -231,7 +232,7 @@ async def _run(core: Core, access: _Access) -> None:
     host = core.host
     await core.events.start(host.bus, host.info.node)
     sessions = AdmittedSessions(core.joins, core.events, core.grants.placed)
-    await BusAdmission(host.info.node, core.admission, sessions).start(host.bus)
+    await BusAdmission(host.info.node, core.admission, sessions, core.streams).start(host.bus)
     host.spawn(core.watch.run(), "stream watch")
     host.spawn(core.app_store.run(), "app settings")
     host.spawn(core.ladder_store.run(), "ladders")

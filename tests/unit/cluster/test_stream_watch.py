@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from rillcast.cluster.stream_watch import StreamWatch
+from rillcast.cluster.stream_directory import LOST_S
+from rillcast.cluster.stream_watch import UNCONFIRMED_S, StreamWatch
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId, stream_key
 from rillcast.contracts.records import StreamRecord
 from rillcast.contracts.subjects import STREAM_LEASE_S
@@ -25,16 +26,16 @@ RECORD = msgspec.json.encode(
 
 
 class Fixture:
-    def __init__(self) -> None:
+    def __init__(self, *, confirms: bool = False) -> None:
         self.clock = FakeClock()
         self.bus = FakeBus()
         self.streams = FakeKeyValue("streams", None, self.clock)
-        self.watch = StreamWatch(self.streams, FakeKeyValue("renditions"), self.bus, self.clock)
+        self.watch = StreamWatch(self.streams, FakeKeyValue("renditions"), self.bus, self.clock, confirms=confirms)
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[Fixture]:
-    fixture = Fixture()
+async def watching(*, confirms: bool = False) -> AsyncIterator[Fixture]:
+    fixture = Fixture(confirms=confirms)
     task = asyncio.create_task(fixture.watch.run())
     try:
         yield fixture
@@ -104,6 +105,41 @@ async def test_nothing_expires_while_the_store_is_not_heard_nor_within_a_lease_a
 
         look_later(fixture, 0.2)
         assert fixture.watch.get(APP, STREAM) is None, "nobody writes it any more"
+
+
+async def test_without_a_leader_of_the_store_nobody_knows_what_is_not_live_nor_what_became_of_a_stream() -> None:
+    """A part of a store that is cut in two goes on feeding the watch, and has nothing to tell."""
+    async with watching(confirms=True) as fixture:
+        await fixture.streams.put(KEY, RECORD)
+        assert await fixture.watch.wait_for(APP, STREAM, 5.0) is not None
+        await fixture.watch.confirm()
+        assert fixture.watch.certain
+        look_later(fixture, UNCONFIRMED_S / 2)
+
+        fixture.streams.available = False
+        await fixture.watch.confirm()
+        assert fixture.watch.certain, "one answer may be late"
+        look_later(fixture, UNCONFIRMED_S / 2)
+        assert not fixture.watch.certain
+        for _ in range(10):
+            look_later(fixture, LOST_S / 2)
+        assert fixture.watch.get(APP, STREAM) is None
+        assert fixture.watch.directory.has_lost_owner(KEY, fixture.clock())
+
+        fixture.streams.available = True
+        for _ in range(2):
+            await fixture.watch.confirm()
+            assert fixture.watch.certain
+            assert fixture.watch.directory.has_lost_owner(KEY, fixture.clock()), "its owner has time to write again"
+            look_later(fixture, LOST_S / 2)
+        assert not fixture.watch.directory.has_lost_owner(KEY, fixture.clock())
+
+
+async def test_what_is_not_heard_is_not_certain() -> None:
+    async with watching() as fixture:
+        assert fixture.watch.certain
+        fixture.streams.heard = 0
+        assert not fixture.watch.certain
 
 
 def look_later(fixture: Fixture, later_s: float) -> None:

@@ -19,8 +19,8 @@ from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.identity import Client
 from services.signaling.core.domain.join_requests import MAX_META_DATA, MAX_NAME, PublisherJoin, ViewerJoin
 from services.signaling.core.domain.verified_identity import Proof, VerifiedIdentity
+from services.signaling.core.usecases.not_live import RETRY_AFTER_S
 from services.signaling.whip.adapters.http_sessions import (
-    LOST_RETRY_S,
     MAX_SDP_BYTES,
     HttpSessions,
     HttpSessionServices,
@@ -52,6 +52,7 @@ class Site:
         self.admitted = Admitted(settings=AppSettings(app_name=AppName("live")), identity=PROVED)
         self.is_live = True
         self.lost_owner = False
+        self.is_certain = True
         self.goes_away = asyncio.Event()
         self.opened = asyncio.Event()
         self.opened.set()
@@ -78,6 +79,10 @@ class Site:
 
     def live(self, app: str, stream: str) -> object | None:
         return self if self.is_live else None
+
+    @property
+    def certain(self) -> bool:
+        return self.is_certain
 
     def has_lost_owner(self, app: str, stream: str) -> bool:
         return self.lost_owner
@@ -308,21 +313,22 @@ async def test_viewers_are_known_by_nothing_and_their_resources_take_no_offer() 
 
 
 @pytest.mark.parametrize(
-    ("waits", "live", "lost", "status", "again_s"),
+    ("waits", "is_so", "status", "again_s"),
     [
-        (False, True, False, 201, None),
-        (False, False, False, 404, 2.0),
-        (True, True, False, 404, 2.0),
-        (False, False, True, 503, LOST_RETRY_S),
-        (False, True, True, 201, None),
+        (False, ("live", "certain"), 201, None),
+        (False, ("certain",), 404, 2.0),
+        (True, ("live", "certain"), 404, 2.0),
+        (False, ("lost", "certain"), 503, RETRY_AFTER_S),
+        (False, (), 503, RETRY_AFTER_S),
+        (False, ("live", "lost"), 201, None),
     ],
 )
 async def test_whep_plays_what_is_live_and_says_when_to_come_again(
-    waits: bool, live: bool, lost: bool, status: int, again_s: float | None
+    waits: bool, is_so: tuple[str, ...], status: int, again_s: float | None
 ) -> None:
     site = Site(Whep)
     site.admitted = Admitted(settings=site.admitted.settings, waits=waits)
-    site.is_live, site.lost_owner = live, lost
+    site.is_live, site.lost_owner, site.is_certain = ("live" in is_so, "lost" in is_so, "certain" in is_so)
     answer = await site.post()
     assert answer.status_code == status
     assert answer.headers.get("retry-after") == (f"{again_s:.0f}" if again_s else None)

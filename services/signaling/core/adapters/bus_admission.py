@@ -11,8 +11,10 @@ from rillcast.runtime.ports import Bus
 from services.signaling.core.domain.admission_rules import Admitted, Applicant
 from services.signaling.core.domain.identity import Client, Credentials, verified_digest
 from services.signaling.core.domain.stream_name import valid_stream_id
+from services.signaling.core.ports import WatchedStreams
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.admitted_sessions import AdmittedSessions
+from services.signaling.core.usecases.not_live import not_live
 
 QUEUE = "signaling"
 
@@ -20,11 +22,12 @@ QUEUE = "signaling"
 class BusAdmission:
     """One per signaling instance; any of them answers."""
 
-    def __init__(self, own: NodeId, admission: Admission, sessions: AdmittedSessions) -> None:
+    def __init__(self, own: NodeId, admission: Admission, sessions: AdmittedSessions, streams: WatchedStreams) -> None:
         """`own`: this instance, which hears what becomes of the sessions that it lets in."""
         self._own = own
         self._admission = admission
         self._sessions = sessions
+        self._streams = streams
 
     async def start(self, bus: Bus) -> None:
         """Answer requests for admission from now on."""
@@ -41,7 +44,7 @@ class BusAdmission:
         try:
             admitted = await self._admission.admit(applicant)
             if admitted.waits:
-                raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {stream} is not live")
+                raise not_live(self._streams, request.app, stream)
         except BaseException:
             self._sessions.forget(applicant.session)
             raise

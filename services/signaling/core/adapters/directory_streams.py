@@ -40,6 +40,11 @@ class DirectoryStreams:
         time."""
         return await self._watch.wait_for(app, stream, timeout_s, lambda live: live.record.publisher_session != session)
 
+    @property
+    def certain(self) -> bool:
+        """Whether what is not known here is not live."""
+        return self._watch.certain
+
     def has_lost_owner(self, app: AppName, stream: StreamId) -> bool:
         """Whether it is not live since its origin fell silent a moment ago, and its publisher is likely to return."""
         return self._watch.directory.has_lost_owner(stream_key(app, stream), self._clock())

@@ -33,6 +33,7 @@ from services.signaling.core.ports import Apps, MediaNodes, Reports, SessionEven
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
+from services.signaling.core.usecases.not_live import not_live
 from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
 from services.signaling.whip.adapters.http_resources import WhipResources
 from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
@@ -41,8 +42,6 @@ from services.signaling.whip.usecases.join_watch import JoinWatch
 MAX_SDP_BYTES = 256 * 1024
 _BEFORE_SDP = "\ufeff \t\r\n"
 """What programs that keep descriptions in files put before them."""
-LOST_RETRY_S = 1.0
-"""When a viewer asks again for a stream that has lost its node: a publisher returns within seconds."""
 
 _LONGEST = {"streamName": MAX_NAME, "metaData": MAX_META_DATA, "mainTrack": MAX_NAME}
 
@@ -270,10 +269,7 @@ class Whep(HttpSessions):
     def check(self, applicant: Applicant, admitted: Admitted) -> None:
         streams, app, stream = self._services.streams, applicant.app, applicant.stream
         if admitted.waits or streams.live(app, stream) is None:
-            if streams.has_lost_owner(app, stream):
-                why = f"the node of the stream {stream} is gone, and its publisher is waited for"
-                raise RillcastError(ErrorCode.NO_NODE_AVAILABLE, why, LOST_RETRY_S)
-            raise RillcastError(ErrorCode.NO_STREAM_EXIST, f"the stream {applicant.stream} is not live")
+            raise not_live(streams, app, stream)
 
     async def open(self, asked: Asked, left: asyncio.Event) -> SessionAnswer:
         applicant = asked.applicant
