@@ -57,7 +57,7 @@ ln -s pts/ptmx dev/ptmx
 for name in dev/shm run tmp; do mount -t tmpfs -o mode=1777 tmpfs "$name"; done
 chmod 755 run
 mkdir -p opt/rillcast opt/python old
-for name in rillcast services; do
+for name in rillcast services deploy; do
   mkdir "opt/rillcast/$name"
   mount --bind "$PROJECT/$name" "opt/rillcast/$name"
 done
@@ -115,9 +115,10 @@ class BootedMachine:
 
 
 @asynccontextmanager
-async def booted_machine(folder: Path, configuration: Path) -> AsyncIterator[BootedMachine]:
+async def booted_machine(folder: Path, configuration: Path, name: str = "one") -> AsyncIterator[BootedMachine]:
     """A machine on which Rillcast lies in /opt/rillcast, with the units of deploy/systemd, until the end of the block.
-    `folder` is an empty one for its use. `configuration` becomes its /etc/rillcast."""
+    `folder` is an empty one for its use. `configuration` becomes its /etc/rillcast. `name` tells it from others that
+    run at the same time."""
     base = Path(sys.base_prefix)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     settings = {
@@ -130,9 +131,8 @@ async def booted_machine(folder: Path, configuration: Path) -> AsyncIterator[Boo
         "SCRIPTS": str(Path(sys.executable).parent),
         "CONFIGURATION": str(configuration),
     }
-    name = f"rillcast-test-{os.getpid()}"
     log = folder.with_name(f"{folder.name}.log")
-    groups = _make_groups(name)
+    groups = _make_groups(f"rillcast-test-{os.getpid()}-{name}")
     enter = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in groups)
     unshare = 'exec unshare --fork --pid --kill-child --mount --ipc --uts --cgroup --net /bin/sh -c "$BOOT"'
     with log.open("wb") as said:
