@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -49,6 +50,7 @@ class Site:
         self.receivers: dict[SessionId, Any] = {}
         self.left: list[asyncio.Event] = []
         self.refusals: dict[str, Exception] = {}
+        self.meanwhile: dict[str, Callable[[], None]] = {}
         self.admitted = Admitted(settings=AppSettings(app_name=AppName("live")), identity=PROVED)
         self.is_live = True
         self.lost_owner = False
@@ -65,6 +67,7 @@ class Site:
 
     def step(self, name: str) -> None:
         self.happened.append(name)
+        self.meanwhile.get(name, lambda: None)()
         if name in self.refusals:
             raise self.refusals[name]
 
@@ -333,6 +336,26 @@ async def test_whep_plays_what_is_live_and_says_when_to_come_again(
     assert answer.status_code == status
     assert answer.headers.get("retry-after") == (f"{again_s:.0f}" if again_s else None)
     assert len(site.joins) == (status == 201)
+
+
+@pytest.mark.parametrize(
+    ("is_so", "status", "again_s"),
+    [(("live", "certain"), 503, RETRY_AFTER_S), (("certain",), 404, 2.0), ((), 503, RETRY_AFTER_S)],
+)
+async def test_an_edge_that_does_not_know_of_a_stream_proves_nothing(
+    is_so: tuple[str, ...], status: int, again_s: float
+) -> None:
+    """The stream is live when the viewer comes; `is_so` when the edge has refused it."""
+    site = Site(Whep)
+
+    def change() -> None:
+        site.is_live, site.is_certain = "live" in is_so, "certain" in is_so
+
+    site.meanwhile["open"] = change
+    site.refusals["open"] = RillcastError(ErrorCode.NO_STREAM_EXIST, "the stream is not live")
+    answer = await site.post()
+    assert answer.status_code == status
+    assert answer.headers["retry-after"] == f"{again_s:.0f}"
 
 
 async def test_without_ice_servers_there_is_no_link() -> None:

@@ -33,7 +33,7 @@ from services.signaling.core.ports import Apps, MediaNodes, Reports, SessionEven
 from services.signaling.core.usecases.admission import Admission
 from services.signaling.core.usecases.change_rate import ChangeRate
 from services.signaling.core.usecases.joins import Joins
-from services.signaling.core.usecases.not_live import not_live
+from services.signaling.core.usecases.not_live import not_live, not_seen
 from services.signaling.whip.adapters.http_answers import FRAGMENT, SDP, answer_by_method, credentials_of
 from services.signaling.whip.adapters.http_resources import WhipResources
 from services.signaling.whip.domain.resource_url import Resource, ResourceSigner
@@ -281,7 +281,10 @@ class Whep(HttpSessions):
             sdp_offer=asked.offer,
             codecs=codec_rule(asked.admitted.settings),
         )
-        return await self._services.joins.play(join, left)
+        try:
+            return await self._services.joins.play(join, left)
+        except RillcastError as refusal:
+            raise not_seen(self._services.streams, join.app, join.stream, refusal) from refusal
 
 
 def _check_lengths(request: Request) -> None:
