@@ -162,6 +162,7 @@ def test_what_is_no_token_is_named(text: str) -> None:
         ("RILLCAST_NATS_NKEY=SUA", "is a secret"),
         ("RILLCAST_NATS_PASSWORD=x", "is a secret"),
         ("RILLCAST_CONSUL_TOKEN=x", "is a secret"),
+        ("RILLCAST_NATS_URL=nats://b,nats://ada:pw@a:4222", "has a user or a password in it"),
         ("PATH=/evil", "is no setting"),
         ("LD_PRELOAD=/evil.so", "is no setting"),
         ("nonsense", "is no setting"),

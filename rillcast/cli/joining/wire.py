@@ -77,6 +77,7 @@ def read_token(text: str) -> Token:
 
 _SETTING = re.compile(r"(RILLCAST_[A-Z0-9_]+)=(.*)")
 _SECRET = re.compile(r".*(NKEY|PASSWORD|SECRET|TOKEN|CREDENTIALS|_KEY)$")
+_PASSWORD_IN_ADDRESS = re.compile(r"//[^/@,\s]*@")
 
 
 def settings_in(text: str) -> dict[str, str]:
@@ -91,5 +92,7 @@ def settings_in(text: str) -> dict[str, str]:
             raise ValueError(f"line {number} is no setting like RILLCAST_NATS_URL=…")
         if _SECRET.fullmatch(match[1]):
             raise ValueError(f"line {number}: {match[1]} is a secret, and this file is read by everybody")
+        if _PASSWORD_IN_ADDRESS.search(match[2]):
+            raise ValueError(f"line {number}: {match[1]} has a user or a password in it, and everybody reads this file")
         found[match[1]] = match[2]
     return found
