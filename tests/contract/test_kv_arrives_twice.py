@@ -19,17 +19,13 @@ from rillcast.testing.servers import nats_server
 class ArrivesTwice(JetStreamContext):
     """Every write arrives a second time, and only that is answered."""
 
+    writes = 0
+
     async def publish(self, subject: str, payload: bytes = b"", *rest: Any, **more: Any) -> api.PubAck:
+        self.writes += 1
         with suppress(nats.js.errors.APIError):
             await super().publish(subject, payload, *rest, **more)
         return await super().publish(subject, payload, *rest, **more)
-
-
-class Echoing(NatsKeyValue):
-    """A bucket whose writes arrive twice."""
-
-    def jetstream(self) -> JetStreamContext:
-        return ArrivesTwice(self.client, timeout=2.0)
 
 
 @pytest.fixture
@@ -41,8 +37,20 @@ async def connection() -> AsyncIterator[NatsConnection]:
         await connection.close()
 
 
-async def test_its_writer_is_told_that_it_happened(connection: NatsConnection) -> None:
-    bucket = Echoing(connection, "echoes")
+@pytest.fixture
+def twice(connection: NatsConnection) -> ArrivesTwice:
+    return ArrivesTwice(connection.client, timeout=2.0)
+
+
+@pytest.fixture
+def bucket(connection: NatsConnection, twice: ArrivesTwice, monkeypatch: pytest.MonkeyPatch) -> NatsKeyValue:
+    """One whose writes arrive twice."""
+    bucket = NatsKeyValue(connection, "echoes")
+    monkeypatch.setattr(bucket._store, "jetstream", lambda: twice)
+    return bucket
+
+
+async def test_its_writer_is_told_that_it_happened(bucket: NatsKeyValue, twice: ArrivesTwice) -> None:
     await bucket.open()
     first = await bucket.create("key", b"1")
     assert first is not None
@@ -54,10 +62,11 @@ async def test_its_writer_is_told_that_it_happened(connection: NatsConnection) -
     assert await bucket.delete("key", second)
     again = await bucket.create("key", b"2")
     assert again is not None, "over the mark that a deletion leaves"
+    assert twice.writes >= 4
 
 
-async def test_nobody_takes_a_write_of_others_for_its_own(connection: NatsConnection) -> None:
-    bucket, other = Echoing(connection, "echoes"), NatsKeyValue(connection, "echoes")
+async def test_nobody_takes_a_write_of_others_for_its_own(connection: NatsConnection, bucket: NatsKeyValue) -> None:
+    other = NatsKeyValue(connection, "echoes")
     await bucket.open()
     first = await bucket.create("key", b"same")
     assert first is not None

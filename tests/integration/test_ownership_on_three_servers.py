@@ -105,7 +105,7 @@ class Stage:
     async def _leader(self) -> NatsServer | None:
         for claimer in self.claimers:
             try:
-                info = await claimer.bucket.jetstream().stream_info(f"KV_{BUCKET}")
+                info = await claimer.connection.client.jetstream(timeout=2.0).stream_info(f"KV_{BUCKET}")
             except NO_ANSWER:
                 continue
             if info.cluster is not None and info.cluster.leader:
@@ -114,7 +114,7 @@ class Stage:
 
     async def _are_current(self) -> bool:
         try:
-            info = await self.claimers[0].bucket.jetstream().stream_info(f"KV_{BUCKET}")
+            info = await self.claimers[0].connection.client.jetstream(timeout=2.0).stream_info(f"KV_{BUCKET}")
         except NO_ANSWER:
             return False
         peers = info.cluster.replicas if info.cluster is not None else None
