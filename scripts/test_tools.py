@@ -27,6 +27,7 @@ TEST_TOOLS = {
     "setpriv": ["util-linux"],
     "shellcheck": ["shellcheck"],
     "systemd-analyze": ["systemd"],
+    "openssl": ["openssl"],
     "gst-launch-1.0": ["gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
     "gstreamer-1.0/libgstwebrtc.so": ["gstreamer1.0-plugins-bad", "gir1.2-gst-plugins-bad-1.0"],
     "gstreamer-1.0/libgstx264.so": ["gstreamer1.0-plugins-ugly"],
