@@ -59,12 +59,17 @@ CLOUDS_LOCK = ROOT / "requirements/clouds.lock"
 
 
 def begin_cloud_tools() -> subprocess.Popen[bytes] | None:
-    """What looks at the templates for clouds has an environment of its own. None if it is there already."""
+    """What looks at the templates for clouds has an environment of its own. None if it is there already. uv gets its
+    120 packages at once, pip one after the other; where uv does not reach the index, pip does it."""
     if stamped("clouds", digest(CLOUDS_LOCK)) and CLOUDS_VENV.is_dir():
         return None
+    python, first = f'"{CLOUDS_VENV}/bin/python"', f'"{CLOUDS_VENV}/uv.lock"'
+    wanted = f'--require-hashes --only-binary :all: -r "{CLOUDS_LOCK}"'
+    pip = f"{python} -m pip --disable-pip-version-check install --no-compile"
     steps = (
-        f'"{sys.executable}" -m venv --clear "{CLOUDS_VENV}" && exec "{CLOUDS_VENV}/bin/python" -m pip '
-        f'--disable-pip-version-check install --no-compile --require-hashes --only-binary :all: -r "{CLOUDS_LOCK}"'
+        f'"{sys.executable}" -m venv --clear "{CLOUDS_VENV}" && '
+        f"sed -n '/^uv==/,/[^\\\\]$/p' \"{CLOUDS_LOCK}\" >{first} && {pip} --require-hashes -r {first} && "
+        f"{{ {python} -m uv pip install --python {python} {wanted} || {pip} {wanted}; }}"
     )
     return begin(CLOUDS, ["nice", "sh", "-c", steps])
 
