@@ -19,7 +19,7 @@ from rillcast.cli.kubernetes.keys import OPERATOR, PASSWORD
 from rillcast.cli.server_certificates import TlsServer
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.consul_acl import read_tokens
-from rillcast.testing.eventually import eventually
+from rillcast.testing.eventually import eventually, within
 from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
 
 NATS, CONSUL = f"{RELEASE}-nats", f"{RELEASE}-consul"
@@ -129,5 +129,5 @@ async def test_nodes_of_the_chart_find_each_other_and_become_ready(tmp_path: Pat
         await eventually(ready, 60, "all nodes are ready", not_yet=(httpx.HTTPError,))
         for node in nodes.values():
             node.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(60):
+        async with within(60, "the end of all nodes"):
             assert [await node.wait() for node in nodes.values()] == [0] * len(nodes)
