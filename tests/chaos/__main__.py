@@ -67,7 +67,7 @@ class Chaos:
         rng = random.Random(self._seed)
         control, *first = sorted(self._faults, key=lambda fault: fault.name != CONTROL)
         rng.shuffle(first)
-        yield from (control, *first)
+        yield from (control, *sorted(first, key=lambda fault: not fault.early))
         while again := [fault for fault in self._faults if fault.short and fault.name not in self.skipped]:
             rng.shuffle(again)
             yield from again

@@ -45,6 +45,8 @@ class Fault:
     """How many watch this one by `rillcast bench`; None: as many as others."""
     short: bool = True
     """Whether it is over within half a minute, so that it can be repeated."""
+    early: bool = False
+    """Whether it is made first, while viewers are spread over the edges as they came."""
 
 
 @asynccontextmanager
@@ -294,7 +296,13 @@ FAULTS = (
         _s(1.0, 1.5),  # as fast as the client comes back, and 0.3 s
     ),
     Fault("origin-drained", "the origin is drained", _origin(SDK, _drained), _s(0.15, 0.3)),
-    Fault("parent-killed", "an edge is killed that feeds others, whose viewers count", _parent_killed, _s(0.5, 1)),
+    Fault(
+        "parent-killed",
+        "an edge is killed that feeds others, whose viewers count",
+        _parent_killed,
+        _s(0.5, 1),
+        early=True,
+    ),
     Fault(
         "transcoder-killed",
         "the transcoder is killed, under a viewer of a rung",
