@@ -21,6 +21,7 @@ from services.signaling import metrics
 from services.signaling.core.domain.app_catalog import DELETED, AppCatalog, changed_settings
 from services.signaling.core.domain.doors import lock_faults, open_doors
 from services.signaling.core.domain.protection import ProtectionRefused, overruled, protection_faults
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 log = get_logger(__name__)
@@ -48,6 +49,7 @@ class AppStore:
         self._bucket = bucket
         self._catalog = catalog
         self._changes = KeyChanges(bucket, busy="the settings are being changed by others")
+        self._entries = ToldUpto(self._apply)
 
     async def load(self) -> None:
         """Know everything that is in the bucket. Awaited before anybody is let in: until then a protected app would
@@ -58,7 +60,7 @@ class AppStore:
     async def run(self) -> None:
         """Follow the bucket and seed it until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(follow(self._bucket, self._apply, name=BUCKET_APPS))
+            tasks.create_task(follow(self._bucket, self._entries.told, name=BUCKET_APPS))
             tasks.create_task(self._seed())
 
     def on_gone(self, listener: Callable[[AppName], None]) -> None:
@@ -78,8 +80,7 @@ class AppStore:
             return msgspec.json.encode(settings) if free else None
 
         entry = await self._changes.change(app, made)
-        if entry is not None:
-            self._apply(entry)
+        self._entries.own(entry)
         return entry is not None
 
     async def delete(self, app: AppName) -> bool:
@@ -108,9 +109,7 @@ class AppStore:
             after = changed_settings(current, patch, catalog.pins(app), server_secret=catalog.server_secret)
             return msgspec.json.encode(msgspec.structs.replace(after, update_time=self._now_ms()))
 
-        entry = await self._changes.change(app, changed)
-        if entry is not None:
-            self._apply(entry)
+        self._entries.own(await self._changes.change(app, changed))
 
     def _current(self, app: AppName, value: bytes | None) -> AppSettings:
         """What can't be read counts as not there, so that it can be mended. Of an app that was there from the start,

@@ -15,6 +15,7 @@ from rillcast.contracts.subjects import BUCKET_SERVER
 from rillcast.runtime.ports import Entry, KeyValue
 from rillcast.runtime.store.follow import follow
 from rillcast.runtime.telemetry.logs import get_logger
+from services.signaling.core.domain.told_upto import ToldUpto
 from services.signaling.core.usecases.key_changes import KeyChanges
 
 MOST_NOTES = 1_000
@@ -29,6 +30,7 @@ class ServerStore:
     def __init__(self, bucket: KeyValue) -> None:
         self._bucket = bucket
         self._changes = KeyChanges(bucket, busy="the servers' settings are being changed by others")
+        self._entries = ToldUpto(self._apply)
         self._notes: dict[NodeId, str] = {}
         self.record = ServerRecord()
         """What was set, as the bucket has told it last."""
@@ -39,7 +41,7 @@ class ServerStore:
 
     async def run(self) -> None:
         """Follow the bucket until cancelled."""
-        await follow(self._bucket, self._apply, name=BUCKET_SERVER)
+        await follow(self._bucket, self._entries.told, name=BUCKET_SERVER)
 
     async def change(self, change: Callable[[ServerRecord], ServerRecord]) -> None:
         """Change what is set. Returns when the store has it. Raises `RillcastError`, and what `change` does."""
@@ -47,7 +49,7 @@ class ServerStore:
         def changed(value: bytes | None) -> bytes:
             return msgspec.json.encode(change(_read(value)))
 
-        self._apply_if(await self._changes.change(SETTINGS_KEY, changed))
+        self._entries.own(await self._changes.change(SETTINGS_KEY, changed))
 
     async def write_note(self, node: NodeId, text: str, known: Collection[NodeId]) -> None:
         """Write a note about a node; an empty one takes it away. `known`: the nodes that there are. Raises
@@ -59,7 +61,7 @@ class ServerStore:
         if node not in self._notes and len(self._notes) >= MOST_NOTES:
             await self._make_room(known)
         value = msgspec.json.encode(NodeNote(text=text))
-        self._apply_if(await self._changes.change(note_key(node), lambda _: value))
+        self._entries.own(await self._changes.change(note_key(node), lambda _: value))
 
     async def answer_s(self) -> float:
         """How long the store takes to answer a question, in seconds. Raises `RillcastError`."""
@@ -74,10 +76,6 @@ class ServerStore:
             raise RillcastError(ErrorCode.HIGH_RESOURCE_USAGE, f"there are notes about {MOST_NOTES} nodes already")
         await self._changes.delete(note_key(gone))
         self._notes.pop(gone, None)
-
-    def _apply_if(self, entry: Entry | None) -> None:
-        if entry is not None:
-            self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
         try:
