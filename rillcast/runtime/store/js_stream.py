@@ -56,7 +56,7 @@ class JsStream:
         self.label = label
         self._connection = connection
         self._wanted = wanted
-        self._called = f"{kind} {label}"
+        self._kind = kind
         self._makes = makes
         self._awaited_s = awaited_s
         self._on_made = on_made
@@ -112,7 +112,7 @@ class JsStream:
             others = {name: getattr(wanted, name) for name in _BOUNDS if _set(have, name) != _set(wanted, name)}
             if self._makes and others:
                 await self.jetstream().update_stream(have.evolve(**{name: one or 0 for name, one in others.items()}))
-                log.info("Changed the bounds of a store", store=self._called, **others)
+                log.info("Changed the bounds of a store", kind=self._kind, name=self.label, **others)
 
     async def attempt(self, step: Callable[[], Awaitable[Result]]) -> Result:
         """Run a step. A lost js stream is made again, and the step is repeated once. Raises STORE_UNAVAILABLE while the
@@ -133,7 +133,7 @@ class JsStream:
 
     def unavailable(self, why: str) -> RillcastError:
         """What is raised when an operation did not succeed."""
-        return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"{self._called}: {why}", RETRY_AFTER_S)
+        return RillcastError(ErrorCode.STORE_UNAVAILABLE, f"{self._kind} {self.label}: {why}", RETRY_AFTER_S)
 
     async def _within_time(self, step: Callable[[], Awaitable[Result]]) -> Result:
         async with asyncio.timeout(3 * TIMEOUT_S):
@@ -165,7 +165,7 @@ class JsStream:
         else:
             self._on_made()
             storage = None if wanted.storage is None else wanted.storage.value
-            log.info("Made a store", store=self._called, ttl_s=wanted.max_age, storage=storage)
+            log.info("Made a store", kind=self._kind, name=self.label, ttl_s=wanted.max_age, storage=storage)
 
 
 def _set(config: api.StreamConfig, bound: str) -> float | None:
