@@ -6,11 +6,16 @@ import importlib
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from rillcast.contracts.words import NodeKind
+from rillcast.runtime.settings import NodeSettings
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy/clouds"
 
@@ -20,6 +25,22 @@ def script(name: str) -> Any:
     if str(FOLDER) not in sys.path:
         sys.path.insert(0, str(FOLDER))
     return importlib.import_module(name)
+
+
+def settings_of_nodes(
+    told: Mapping[str, Mapping[str, str]], place: Any, settings: Mapping[NodeKind, type[NodeSettings]], folder: Path
+) -> dict[NodeKind, NodeSettings]:
+    """What each kind of node reads when a machine at this place was `told` so, by kind. Raises for a setting that none
+    takes. `folder` stands for the one with the secrets."""
+    for name in ("nats.nkey", "ca.pem", "admin-password", "tools.nkey"):
+        (folder / name).write_text("a-text-of-some-length")
+    found = {}
+    for kind in NodeKind:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in script("prepare").settings(told[kind], place, 2).items():
+                patch.setenv(name, value.replace("/run/rillcast", str(folder)))
+            found[kind] = settings[kind]()
+    return found
 
 
 class Metadata:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cloud_machine import FOLDER, script
+from cloud_machine import FOLDER, script, settings_of_nodes
 from cloud_tools import checkov, names_of_checks, run, tool
 
 from rillcast.contracts.words import NodeKind
@@ -101,19 +101,14 @@ def test_moto_makes_groups_over_three_zones_behind_their_doors(made: Json) -> No
 
 
 def test_user_data_that_moto_has_filled_in_makes_nodes_with_settings_that_exist(
-    made: Json, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[NodeKind, type[NodeSettings]]
+    made: Json, tmp_path: Path, settings: dict[NodeKind, type[NodeSettings]]
 ) -> None:
     told = {env["KIND"]: env for env in map(machine_env, made["starts"])}
     place = script("metadata").Place("i-0abc", "us-east-1", "us-east-1a", "10.30.0.4", "203.0.113.7")
-    for name in ("nats.nkey", "ca.pem", "admin-password", "tools.nkey"):
-        (tmp_path / name).write_text("a-text-of-some-length")
 
     assert set(told) == {*NodeKind, "nats"}
-    for kind in NodeKind:
-        with monkeypatch.context() as patch:
-            for name, value in script("prepare").settings(told[kind], place, 2).items():
-                patch.setenv(name, value.replace("/run/rillcast", str(tmp_path)))
-            assert settings[kind]().drain_timeout_s == DRAIN_S
+    for kind, taken in settings_of_nodes(told, place, settings, tmp_path).items():
+        assert taken.drain_timeout_s == DRAIN_S
         if "METRICS" in told[kind]:
             assert script("agent").agent(told[kind], tmp_path)
     nats = next(env for env in map(machine_env, made["starts"]) if env["KIND"] == "nats")

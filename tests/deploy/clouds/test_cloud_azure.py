@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from cloud_machine import FOLDER, script
+from cloud_machine import FOLDER, script, settings_of_nodes
 from cloud_tools import checkov, names_of_checks
 
 from rillcast.contracts.words import NodeKind
@@ -158,19 +158,14 @@ def machine_env(start: str) -> dict[str, str]:
 
 
 def test_user_data_makes_nodes_with_settings_that_exist(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[NodeKind, type[NodeSettings]]
+    tmp_path: Path, settings: dict[NodeKind, type[NodeSettings]]
 ) -> None:
     told = {env["KIND"]: env for env in map(machine_env, starts())}
     place = script("metadata").Place("vm", "westeurope", "westeurope-1", "10.30.16.4", "203.0.113.7")
-    for name in ("nats.nkey", "ca.pem", "admin-password", "tools.nkey"):
-        (tmp_path / name).write_text("a-text-of-some-length")
 
     assert set(told) == {*NodeKind, "nats"}
-    for kind in NodeKind:
-        with monkeypatch.context() as patch:
-            for name, value in script("prepare").settings(told[kind], place, 2).items():
-                patch.setenv(name, value.replace("/run/rillcast", str(tmp_path)))
-            assert settings[kind]().drain_timeout_s == 120
+    taken = settings_of_nodes(told, place, settings, tmp_path)
+    assert {one.drain_timeout_s for one in taken.values()} == {120}
     config = script("prepare").nats_config(told["nats"], (FOLDER / "nats.conf").read_text())
     assert "tls://nats-3.rillcast.internal:6222" in config
 
