@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / "rillcast"
 LOGS = ROOT / ".run" / "setup"
+LONGEST_NAME = 80
 
 
 def die(message: str) -> NoReturn:
@@ -25,7 +26,11 @@ def die(message: str) -> NoReturn:
 
 
 def log_of(what: str) -> Path:
-    return LOGS / (re.sub(r"[^a-z]+", "-", what.lower()).strip("-") + ".log")
+    """Its name is what is done, so far as names of files may be long (255 bytes): a list of packages is longer."""
+    name = re.sub(r"[^a-z]+", "-", what.lower()).strip("-")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
+    return LOGS / f"{name}.log"
 
 
 def begin(what: str, command: list[str], env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
