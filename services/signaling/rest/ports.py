@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rillcast.cluster.stream_directory import LiveStream
@@ -157,8 +157,15 @@ class KnownBroadcasts(Protocol):
         """All of an app, in no order."""
         ...
 
-    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> Sequence[StreamId]:
-        """The ids of those that are wanted, in their order, and of `others`, which are not known here."""
+    def streams(
+        self, app: AppName, wanted: Wanted, others: Iterable[Listed] = (), seen: Mapping[StreamId, str] | None = None
+    ) -> Sequence[StreamId]:
+        """The ids of those that are wanted, in their order, and of `others`, which are not known here. `seen`: statuses
+        that count in place of those that were set."""
+        ...
+
+    def of_status(self, app: AppName, *statuses: str) -> Iterator[StreamId]:
+        """Those for which one of these statuses was set."""
         ...
 
     def subtracks(self, app: AppName, main: str) -> Iterator[StreamId]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,22 +19,23 @@ LISTED = st.builds(
     name=st.sampled_from(["", "Show", "show 7", "zebra"]),
     date=st.integers(0, 3),
     type=st.sampled_from(["liveStream", "VoD"]),
+    status=st.sampled_from(["broadcasting", "created", "finished"]),
 )
 WANTED = st.builds(
     Wanted,
     search=st.sampled_from(["", " ", "a", "SHOW", "7", "none"]),
     type_by=st.sampled_from(["", "VoD", "junk"]),
-    sort_by=st.sampled_from(["", "streamId", "name", "date", "junk"]),
+    sort_by=st.sampled_from(["", "streamId", "name", "date", "status", "junk"]),
     order_by=st.sampled_from(["", "asc", "desc"]),
 )
 
 
 def record(one: Listed) -> KeptBroadcast:
-    return KeptBroadcast(stream_id=one.stream, name=one.name or None, date=one.date, type=one.type)
+    return KeptBroadcast(stream_id=one.stream, name=one.name or None, date=one.date, type=one.type, status=one.status)
 
 
 def plainly(known: Iterable[Listed], wanted: Wanted) -> list[StreamId]:
-    keys = {"name": lambda one: (one.name, one.stream), "date": lambda one: (one.date, one.stream)}
+    keys = {by: lambda one, by=by: (getattr(one, by), one.stream) for by in ("name", "date", "status")}
     found = sorted(known, key=keys.get(wanted.sort_by, lambda one: one.stream), reverse=wanted.order_by == "desc")
     search = wanted.search.lower() if wanted.search.strip() else ""
     return [one.stream for one in found if search in one.words and (not wanted.type_by or one.type == wanted.type_by)]
@@ -44,9 +46,14 @@ def plainly(known: Iterable[Listed], wanted: Wanted) -> list[StreamId]:
     others=st.lists(LISTED, max_size=4),
     asked=st.lists(WANTED),
     kept=st.sets(st.sampled_from(ORDERS)),
+    seen=st.dictionaries(STREAMS, st.sampled_from(["broadcasting", "finished", "preparing"])),
 )
 def test_lists_are_those_of_the_plain_way(
-    changes: list[Listed | StreamId], others: list[Listed], asked: list[Wanted], kept: set[str]
+    changes: list[Listed | StreamId],
+    others: list[Listed],
+    asked: list[Wanted],
+    kept: set[str],
+    seen: dict[StreamId, str],
 ) -> None:
     index, known = BroadcastIndex(), dict[StreamId, Listed]()
     for sort_by in kept:
@@ -64,6 +71,13 @@ def test_lists_are_those_of_the_plain_way(
     for wanted in (Wanted(), *asked):
         assert list(index.streams(wanted, others)) == plainly(whole.values(), wanted), wanted
         assert list(index.streams(wanted)) == plainly(known.values(), wanted), wanted
+        shown = [msgspec.structs.replace(one, status=seen.get(one.stream, one.status)) for one in whole.values()]
+        assert list(index.streams(wanted, others, seen)) == plainly(shown, wanted), wanted
+    for status in ("broadcasting", "finished"):
+        assert set(index.of_status(status)) == {one.stream for one in known.values() if one.status == status}
+    assert set(index.of_status("broadcasting", "finished", "none")) == {
+        one.stream for one in known.values() if one.status != "created"
+    }
 
 
 def test_many_without_a_record_are_listed_too() -> None:

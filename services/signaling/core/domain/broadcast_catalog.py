@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rillcast.apps.backup_wish import check_backup
 from rillcast.apps.ladder_settings import check_rungs
@@ -30,9 +30,15 @@ class BroadcastCatalog:
         """Everything that was set for streams of an app, in no order."""
         return self._stored.of_app(app)
 
-    def streams(self, app: AppName, wanted: Wanted, others: Iterable[Listed] = ()) -> Sequence[StreamId]:
+    def streams(
+        self, app: AppName, wanted: Wanted, others: Iterable[Listed] = (), seen: Mapping[StreamId, str] | None = None
+    ) -> Sequence[StreamId]:
         """See `BroadcastIndex.streams`."""
-        return self._indexes.get(app, _EMPTY).streams(wanted, others)
+        return self._indexes.get(app, _EMPTY).streams(wanted, others, seen)
+
+    def of_status(self, app: AppName, *statuses: str) -> Iterator[StreamId]:
+        """See `BroadcastIndex.of_status`."""
+        return self._indexes.get(app, _EMPTY).of_status(*statuses)
 
     def subtracks(self, app: AppName, main: str) -> Iterator[StreamId]:
         """See `BroadcastIndex.subtracks`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import StreamId
 
-ORDERS = ("streamId", "name", "date")
+ORDERS = ("streamId", "name", "date", "status")
 Row = tuple[Any, StreamId]
 """By what a broadcast is sorted, and its id. Rows are compared without any Python."""
 SORTED_ANEW = 1_000
@@ -25,11 +25,13 @@ class Listed(msgspec.Struct, frozen=True):
     name: str = ""
     date: int = 0
     type: str = "liveStream"
+    status: str = ""
 
     @classmethod
     def of(cls, record: KeptBroadcast) -> Listed:
         """Those of a record."""
-        return cls(StreamId(record.stream_id), record.name or "", record.date, record.type or "")
+        stream, status = StreamId(record.stream_id), record.status or "created"
+        return cls(stream, record.name or "", record.date, record.type or "", status)
 
     @property
     def words(self) -> str:
@@ -38,7 +40,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     def row(self, sort_by: str) -> Row:
         """Its place in one of the `ORDERS`."""
-        return ("" if sort_by == "streamId" else self.name if sort_by == "name" else self.date), self.stream
+        return ("" if sort_by == "streamId" else getattr(self, sort_by)), self.stream
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,15 @@ class Ids(Sequence[StreamId]):
         if isinstance(at, slice):
             return [stream for _, stream in self._rows[at]]
         return self._rows[at][1]
+
+
+def _merged(order: list[Row], rows: list[Row]) -> list[Row]:
+    """Rows in their order, with some more, which may be in any. The first list is used up."""
+    if len(rows) > SORTED_ANEW:
+        return sorted([*order, *rows])
+    for row in rows:
+        insort(order, row)
+    return order
 
 
 class BroadcastIndex:
@@ -111,9 +122,11 @@ class BroadcastIndex:
             del self._words[stream]
             self._attach(stream, "")
 
-    def streams(self, wanted: Wanted, others: Iterable[Listed] = ()) -> Sequence[StreamId]:
+    def streams(
+        self, wanted: Wanted, others: Iterable[Listed] = (), seen: Mapping[StreamId, str] | None = None
+    ) -> Sequence[StreamId]:
         """The ids of those that are wanted, in their order; to be read before anything changes. `others`: what is to be
-        listed too and has no record."""
+        listed too and has no record. `seen`: statuses that count in place of those that were set."""
         more = {one.stream: one for one in others if one.stream not in self._listed}
         sort_by = wanted.sort_by if wanted.sort_by in ORDERS else "streamId"
         if wanted.search.strip():
@@ -123,6 +136,9 @@ class BroadcastIndex:
         if wanted.type_by:
             known = self._listed
             rows = [row for row in rows if (known.get(row[1]) or more[row[1]]).type == wanted.type_by]
+        if seen and sort_by == "status":
+            moved = [(seen[stream], stream) for _, stream in rows if stream in seen]
+            rows = _merged([row for row in rows if row[1] not in seen], moved)
         return Ids(rows[::-1] if wanted.order_by == "desc" else rows)
 
     def _searched(self, search: str, more: Iterable[Listed]) -> set[StreamId]:
@@ -147,13 +163,16 @@ class BroadcastIndex:
         """All, and those that have no record."""
         if not more:
             return self._order(sort_by)
-        rows, order = [one.row(sort_by) for one in more.values()], self._order(sort_by)
-        if len(rows) > SORTED_ANEW:
-            return sorted([*order, *rows])
-        merged = order.copy()
-        for row in rows:
-            insort(merged, row)
-        return merged
+        return _merged(self._order(sort_by).copy(), [one.row(sort_by) for one in more.values()])
+
+    def of_status(self, *statuses: str) -> Iterator[StreamId]:
+        """The broadcasts for which one of these was set; to be read before anything changes."""
+        order = self._order("status")
+        for status in statuses:
+            for at in range(bisect_left(order, (status, "")), len(order)):
+                if order[at][0] != status:
+                    break
+                yield order[at][1]
 
     def subtracks(self, main: str) -> Iterator[StreamId]:
         """The broadcasts that belong to a main track, which need not exist, in no order."""

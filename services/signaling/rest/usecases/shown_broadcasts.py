@@ -58,14 +58,11 @@ class ShownBroadcasts:
         """The ids of those that a client asks for, in its order; to be read before anything changes."""
         live = {one.stream: one for one in self._streams.all() if one.app == app}
         others = [_listed(one) for stream, one in live.items() if self._known.get(app, stream) is None]
-        found = self._known.streams(app, wanted, others)
         if wanted.sort_by != "status":
-            return found
-        statuses = {record.stream_id: record.status or "created" for record in self._known.of_app(app)}
-        under_way = [stream for stream, status in statuses.items() if status in stream_info.UNDER_WAY]
-        for stream in (*under_way, *live):
-            statuses[stream] = self._status(app, stream, live)
-        return sorted(found, key=lambda stream: statuses.get(stream, ""), reverse=wanted.order_by == "desc")
+            return self._known.streams(app, wanted, others)
+        under_way = self._known.of_status(app, *stream_info.UNDER_WAY)
+        seen = {stream: self._status(app, stream, live) for stream in (*under_way, *live)}
+        return self._known.streams(app, wanted, others, seen)
 
     def live(self, app: AppName) -> int:
         """How many are live."""
