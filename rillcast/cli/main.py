@@ -34,7 +34,7 @@ PARTS = {
     },
 }
 """Groups of commands, and where they are."""
-ALONE = tuple(f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining"))
+ALONE = tuple(f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining", "importing"))
 """Commands that are in no group."""
 
 app = typer.Typer(

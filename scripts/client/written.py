@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from scripts.client import app_defaults
 from scripts.client.calls import Calls
 from scripts.client.document import document
 from scripts.client.modules import formatted
@@ -23,7 +24,8 @@ def written() -> dict[str, str]:
     tags = {tag["name"]: tag["description"] for tag in described["tags"]}
     components, calls = Components(described["components"]["schemas"]), operations(described)
     shapes = Shapes(components, calls)
-    packages = {"api": Calls(components, shapes, calls).files(tags), "shapes": shapes.files()}
+    structs = {**shapes.files(), app_defaults.NAME: app_defaults.app_defaults()}
+    packages = {"api": Calls(components, shapes, calls).files(tags), "shapes": structs}
     return {
         path: formatted(text, path)
         for package, modules in packages.items()
