@@ -11,9 +11,8 @@ from typing import cast
 
 import msgspec
 
+from rillcast.cluster.grown_tree import GrownTree
 from rillcast.cluster.placement import Place
-from rillcast.cluster.relay_tree import Asker, FedChild, Here, ParentSearch, is_full, refer
-from rillcast.contracts.errors import RillcastError
 from rillcast.contracts.ids import AppName, NodeId, SessionId, StreamId
 from rillcast.contracts.messages import CarriedStream, NodeInfo, NodeLoad, NodeReport, PlayRequest, SessionAnswer
 from rillcast.contracts.subjects import node_reported
@@ -75,9 +74,7 @@ class HollowTree:
     def __init__(self, edges: dict[NodeId, HollowEdge]) -> None:
         self._edges = edges
         self._zones = Counter(edge.place for edge in edges.values())
-        self.levels: dict[tuple[Stream, NodeId], int] = {}
-        self.parents: dict[tuple[Stream, NodeId], NodeId] = {}
-        self._children: dict[tuple[Stream, NodeId], list[FedChild]] = {}
+        self._trees: dict[Stream, GrownTree] = {}
         self.asked = 0
         self.clock: Callable[[], float] = lambda: 0.0
         self.took_s = 0.0
@@ -85,44 +82,20 @@ class HollowTree:
     def feed(self, edge: HollowEdge, stream: Stream) -> None:
         """The edge asks for the track until somebody takes it."""
         before = self.clock()
-        self._feed(edge, stream)
+        if stream not in self._trees:
+            self._trees[stream] = GrownTree(OWNER, OWNER_AT, most=MAX_CHILDREN, zones=self._zones)
+        self.asked += self._trees[stream].add(edge.node, edge.place).asked
         self.took_s += self.clock() - before
 
-    def _feed(self, edge: HollowEdge, stream: Stream) -> None:
-        search = ParentSearch(OWNER)
-        while (node := search.next()) is not None:
-            self.asked += 1
-            asker = Asker(
-                node=edge.node,
-                place=edge.place,
-                unreachable=frozenset(search.unreachable),
-                large_zone=self._zones[edge.place] > MAX_CHILDREN,
-            )
-            children = self._children.setdefault((stream, node), [])
-            level = self.levels.get((stream, node), 0)
-            place = OWNER_AT if node == OWNER else self._edges[node].place
-            full = is_full(asker, place, [child.place for child in children], MAX_CHILDREN)
-            try:
-                named = refer(asker, Here(place=place, level=level, full=full), children)
-            except RillcastError:
-                search.failed(node)
-                continue
-            if not named:
-                children.append(FedChild(node=edge.node, place=edge.place, level=level + 1))
-                self.levels[stream, edge.node], self.parents[stream, edge.node] = level + 1, node
-                return
-            if not search.referred(node, named, but=edge.node):
-                search.failed(node)
-        raise AssertionError(f"nobody feeds {edge.node}")
+    def levels(self, stream: Stream) -> dict[int, int]:
+        """How many edges there are at each level of its tree."""
+        return self._trees[stream].levels()
 
     def copies(self, stream: Stream) -> dict[Place, int]:
         """Into each zone but the owner's: from how many parents outside of it the track comes."""
         found: dict[Place, int] = {}
-        for (of, node), parent in self.parents.items():
-            zone = self._edges[node].place
-            outside = OWNER_AT if parent == OWNER else self._edges[parent].place
-            if of == stream and outside != zone:
-                found[zone] = found.get(zone, 0) + 1
+        for (_, zone), count in self._trees[stream].copies().items():
+            found[zone] = found.get(zone, 0) + count
         return found
 
 

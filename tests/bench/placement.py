@@ -14,7 +14,6 @@ import platform
 import random
 import statistics
 import time
-from collections import Counter
 from pathlib import Path
 from typing import cast
 
@@ -191,7 +190,6 @@ async def crowd(viewers: int, edges: int) -> Crowd:
             used["beats"] += time.process_time() - before
             beats += len(said)
     at = [edge.sessions for edge in cluster.edges.values()]
-    levels = Counter(level for (stream, _), level in cluster.tree.levels.items() if stream == GREAT)
     copies = {f"{p.region}-{p.zone}": n for p, n in sorted(cluster.tree.copies(GREAT).items(), key=str)}
     return Crowd(
         viewers=viewers,
@@ -202,7 +200,7 @@ async def crowd(viewers: int, edges: int) -> Crowd:
         beats_s=used["beats"],
         tree_s=cluster.tree.took_s,
         asked=cluster.tree.asked,
-        levels=dict(sorted(levels.items())),
+        levels=cluster.tree.levels(GREAT),
         copies=copies,
         least=min(at),
         most=max(at),
@@ -223,7 +221,7 @@ def tree_table(sizes: list[int]) -> list[str]:
         for edge in order:
             tree.feed(edge, GREAT)
         took_s = time.process_time() - before
-        levels = ", ".join(f"{level}: {n}" for level, n in sorted(Counter(tree.levels.values()).items()))
+        levels = ", ".join(f"{level}: {n}" for level, n in tree.levels(GREAT).items())
         copies = ", ".join(str(n) for n in tree.copies(GREAT).values())
         lines.append(f"| {size} | {took_s:.2f} | {tree.asked} | {levels} | {copies} |")
     return [*lines, ""]

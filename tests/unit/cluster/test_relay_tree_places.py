@@ -208,5 +208,5 @@ def test_all_edges_fit_into_three_levels_with_one_copy_for_each_zone(edges: int,
     tree = HollowTree(cluster)
     for edge in order:
         tree.feed(edge, GREAT)
-    assert max(tree.levels.values()) <= MAX_LEVEL
+    assert max(tree.levels(GREAT)) <= MAX_LEVEL
     assert tree.copies(GREAT) == {edge.place: 1 for edge in order if edge.place != OWNER_AT}
