@@ -34,7 +34,9 @@ PARTS = {
     },
 }
 """Groups of commands, and where they are."""
-ALONE = tuple(f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining", "importing"))
+ALONE = tuple(
+    f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining", "importing", "planning")
+)
 """Commands that are in no group."""
 
 app = typer.Typer(

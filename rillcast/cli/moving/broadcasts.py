@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "type": "liveStream",
 }
 """What somebody sets for a broadcast, and what it is as long as nobody has. Everything else a server says by itself."""
-_EMPTY = (None, "", [])
+_EMPTY: tuple[object, ...] = (None, "", [])
 
 
 @dataclass

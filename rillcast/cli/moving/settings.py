@@ -19,7 +19,7 @@ OF_ITS_SERVER = TOLD | {
     "warFileOriginServerAddress",
 }
 """What describes the old server and its files. Nobody has set it."""
-NOTHING = (None, "", [], {})
+NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
 class Setting(NamedTuple):
