@@ -68,7 +68,8 @@ async def test_the_guide_moves_an_app_as_it_says(rillcast: Cluster, source: Path
         },
         broadcasts={"shop": [broadcast(f"s{number}", name=f"Stream {number}") for number in range(BROADCASTS)]},
     )
-    old.broadcasts["shop"][7]["webRTCViewerLimit"] = 3
+    at_any_time = {"plannedStartDate": 0, "plannedEndDate": 0, "expireDurationMS": 0}
+    old.broadcasts["shop"][7] |= at_any_time | {"webRTCViewerLimit": 3}
     ran: dict[str, Ran] = {}
     with serving(old) as url:
         try:
@@ -87,6 +88,7 @@ async def test_the_guide_moves_an_app_as_it_says(rillcast: Cluster, source: Path
     assert (tries.code, taken.code) == (1, 1)  # something is refused, and said
     assert "refused mp4MuxingEnabled" in tries.out
     assert f"shop: {BROADCASTS} broadcasts are taken, 0 were here before" in taken.out
+    assert f"left out of {BROADCASTS}, such as s0: maxIdleTime: " in taken.out  # as the recorded one has it
     others = {words: one for words, one in ran.items() if not words.startswith("import ")}
     assert others
     assert {words: one.err for words, one in others.items() if one.code} == {}

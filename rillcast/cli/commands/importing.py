@@ -99,15 +99,16 @@ def _take(old: AntMedia, client: Client, name: str, is_here: bool) -> int:
             return 1
     carried = broadcasts.carry(client, name, old.broadcasts(name))
     say(f"{name}: {carried.taken} broadcasts are taken, {carried.there_before} were here before")
-    for why, count in carried.refused.most_common():
-        say(f"  refused {count}, such as {printable(carried.examples[why])}: {printable(why)}")
+    for what, counts in (("refused", carried.refused), ("left out of", carried.left_out)):
+        for why, count in counts.most_common():
+            say(f"  {what} {count}, such as {printable(carried.examples[why])}: {printable(why)}")
     # Last, since they may let this machine in no longer.
     wanted, refused = _difference(old, client, name, True)
     taken, more = settings.carry(client, name, wanted)
     refused += more
     say(f"{name}: {len(taken)} settings are taken, {len(refused)} are refused")
     _refusals(refused)
-    return len(refused) + carried.refused.total()
+    return len(refused) + carried.amiss
 
 
 def _difference(

@@ -40,8 +40,15 @@ class Carried:
     """Those whose id is taken here already; they stay as they are."""
     refused: Counter[str] = field(default_factory=Counter)
     """How many, by the words of the server."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Of how many that were taken a key was not, by the words of the server, which name it."""
     examples: dict[str, str] = field(default_factory=dict)
     """One id of each."""
+
+    @property
+    def amiss(self) -> int:
+        """How many are not here as they are there."""
+        return self.refused.total() + self.left_out.total()
 
 
 def as_set(record: Record) -> Record:
@@ -51,21 +58,39 @@ def as_set(record: Record) -> Record:
 
 
 def carry(client: Client, app: str, records: Iterable[Record]) -> Carried:
-    """Create them here. Raises `ClientError` when the server cannot be asked at all."""
+    """Create them here, each without the keys that the server refuses by name. Raises `ClientError` when the server
+    cannot be asked at all."""
     carried = Carried()
     for some in _chunks(records):
         new = [one for one in some if not _is_here(client, app, one["streamId"])]
         carried.there_before += len(some) - len(new)
-        if not new or _created(client, app, new) is None:
-            carried.taken += len(new)
+        if not new or _take(client, app, new, carried) is None:
             continue
         for one in new:
-            if (why := _created(client, app, [one])) is None:
-                carried.taken += 1
-            else:
+            if (why := _take(client, app, [one], carried)) is not None:
                 carried.refused[why] += 1
                 carried.examples.setdefault(why, one["streamId"])
     return carried
+
+
+def _take(client: Client, app: str, some: list[Record], carried: Carried) -> str | None:
+    """None when they are there, perhaps without some keys; else the server's words."""
+    without: dict[str, str] = {}
+    while (why := _created(client, app, [_without(one, without) for one in some])) is not None:
+        key = why.partition(":")[0]
+        if key in without or key not in DEFAULTS or not any(key in one for one in some):
+            return why
+        without[key] = why
+    carried.taken += len(some)
+    for key, why in without.items():
+        of = [one["streamId"] for one in some if key in one]
+        carried.left_out[why] += len(of)
+        carried.examples.setdefault(why, of[0])
+    return None
+
+
+def _without(one: Record, keys: Iterable[str]) -> Record:
+    return {key: value for key, value in one.items() if key not in keys}
 
 
 def _created(client: Client, app: str, some: list[Record]) -> str | None:

@@ -54,6 +54,8 @@ class Ours:
         self.broadcasts: dict[str, Any] = {}
         self.refused: dict[str, str] = {}
         """Why keys of settings are refused."""
+        self.not_here = {"mp4Enabled": "nothing is recorded", "maxIdleTime": "nothing is ended"}
+        """Why keys of broadcasts are."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path, body = request.url.path, request.read()
@@ -81,8 +83,11 @@ class Ours:
         return httpx.Response(200, json={"success": True})
 
     def _create(self, posted: list[dict[str, Any]]) -> httpx.Response:
-        if any(one.get("mp4Enabled") for one in posted):
-            return httpx.Response(400, json={"success": False, "message": "mp4Enabled: nothing is recorded"})
+        for key, why in self.not_here.items():
+            if any(one.get(key) for one in posted):
+                return httpx.Response(400, json={"success": False, "message": f"{key}: {why}. Nothing was created."})
+        if any(one["streamId"] == "bad" for one in posted):
+            return httpx.Response(400, json={"success": False, "message": "streamId: this one is bad"})
         self.broadcasts |= {one["streamId"]: one for one in posted}
         return httpx.Response(200, json=[{"success": True}] * len(posted))
 
@@ -140,18 +145,22 @@ def test_of_a_record_what_was_set_is_kept_and_what_the_server_said_is_left() -> 
 def test_everything_is_taken_over(line: Line, ours: Ours, old: AntMediaServer, hashed: bool) -> None:
     old.hashed = hashed
     old.apps = {"LiveApp": untouched(webRTCViewerLimit=7), "second": untouched(jwtSecretKey="hush")}
-    old.broadcasts = {"LiveApp": [broadcast(f"s{number}") for number in range(120)] + [broadcast("rec", mp4Enabled=1)]}
+    old.broadcasts = {"LiveApp": [broadcast(f"s{number}", maxIdleTime=0) for number in range(120)]}
+    old.broadcasts["LiveApp"] += [broadcast("rec", mp4Enabled=1, maxIdleTime=9), broadcast("bad", maxIdleTime=9)]
     ours.broadcasts = {"s3": {"streamId": "s3", "name": "ours"}}
 
     ran = line.run(*FROM, "--yes")
 
     assert ran.code == 1
-    assert "1 of these were refused" in ran.err
+    assert "3 of these were refused" in ran.err
     assert ours.apps == {"LiveApp": {"webRTCViewerLimit": 7}, "second": {"jwtSecretKey": "hush"}}
-    assert len(ours.broadcasts) == 120
+    assert len(ours.broadcasts) == 121
+    assert not {"mp4Enabled", "maxIdleTime"} & ours.broadcasts["rec"].keys()
     assert ours.broadcasts["s3"]["name"] == "ours"
-    assert "LiveApp: 119 broadcasts are taken, 1 were here before" in ran.out
-    assert "refused 1, such as rec: mp4Enabled: nothing is recorded" in ran.out
+    assert "LiveApp: 120 broadcasts are taken, 1 were here before" in ran.out
+    assert "refused 1, such as bad: streamId: this one is bad" in ran.out
+    assert "left out of 1, such as rec: mp4Enabled: nothing is recorded" in ran.out
+    assert "left out of 1, such as rec: maxIdleTime: nothing is ended" in ran.out
     assert f"user {EMAIL}: make it anew" in ran.out
     assert "hush" not in ran.out + ran.err
     assert not [one for one in old.asked if not one.startswith("GET ") and "authenticate" not in one]
