@@ -15,7 +15,7 @@ import pytest
 
 from rillcast.cli.capacity.costs import Costs, Media
 from rillcast.cli.capacity.need import Wish, need
-from rillcast.cli.capacity.prices import EXAMPLE, read
+from rillcast.cli.capacity.prices import EXAMPLE, Use, read
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "docs/benchmarks"
@@ -83,9 +83,9 @@ def test_memory_of_a_socket_is_that_of_its_page() -> None:
 
 def test_the_first_core_of_an_edge_carries_as_many_as_the_benchmark_found() -> None:
     table = read(EXAMPLE)
-    edge = type(table.machines["edge"])(name="one core", cores=1, memory_gib=8, network_gbps=100, per_hour=0)
+    edge = type(table.machines[Use.EDGE])(name="one core", cores=1, memory_gib=8, network_gbps=100, per_hour=0)
     alone = type(table)(
-        currency="USD", egress_per_gb=0, machines=dict(table.machines) | {"edge": edge}, costs=COSTS, media=MEDIA
+        currency="USD", egress_per_gb=0, machines=dict(table.machines) | {Use.EDGE: edge}, costs=COSTS, media=MEDIA
     )
     busiest = max(PACED, key=lambda run: int(run["viewers"]))
     kbps = busiest["packets"] / busiest["seconds"] / busiest["viewers"] - MEDIA.audio_packets
@@ -96,7 +96,7 @@ def test_the_first_core_of_an_edge_carries_as_many_as_the_benchmark_found() -> N
         spare=0,
         arriving_s=1e6,
     )
-    (edges,) = [group for group in need(wish, alone).groups if group.kind == "edge"]
+    (edges,) = [group for group in need(wish, alone).groups if group.kind is Use.EDGE]
     assert edges.needed == 1
     assert edges.share.cores == within_a_tenth(busiest["busy"])
 

@@ -26,7 +26,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     node_mib: float = 80
     edge_kib_per_viewer: float = 14.3
     signaling_kib_per_socket: float = 63
-    """With TLS."""
+    """That is one with TLS; without, it is 39."""
     transcoder_mib_per_ladder: float = 51
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from rillcast.cli.capacity.prices import Machine, Table
+from rillcast.cli.capacity.prices import Machine, Table, Use
 from rillcast.cli.faults import CannotGoOn
 from rillcast.cluster.grown_tree import GrownTree, NobodyFeeds, grown
 from rillcast.cluster.placement.nearness import Place
@@ -33,7 +33,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     regions: Mapping[str, float] = msgspec.field(default_factory=lambda: {"here": 1.0})
     """Which share of the viewers is where. Publishers are in the first one."""
     zones: int = 3
-    """Of each region."""
+    """How many each region has."""
     busy: float = 0.6
     """How far a machine is filled, of its cores, its network and its memory."""
     spare: int = 1
@@ -64,7 +64,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Machines of one kind in one region."""
 
     region: str
-    kind: str
+    kind: Use
     machine: Machine
     needed: int
     spare: int
@@ -86,7 +86,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer."""
+    """How many machines of which kind, and what follows from that."""
 
     wish: Wish
     packets_per_viewer: float
@@ -118,14 +118,16 @@ class _Sum:
         groups: list[Group] = []
         for region, viewers in self._viewers.items():
             groups += [self._edges(region, viewers), self._signaling(region, viewers)]
-        edges = {one.region: one for one in groups if one.kind == "edge"}
+        edges = {one.region: one for one in groups if one.kind is Use.EDGE}
         tree = self._tree(edges)
         groups.append(self._origins(tree.levels().get(1, 0)))
         if self._wish.ladder:
             groups.append(self._transcoders())
-        services = self._table.machines["services"]
+        services = self._table.machines[Use.SERVICES]
         idle = Share(cores=self._costs.node_share / services.cores, network=0.0, memory=0.1)
-        groups.append(Group(region=self._home, kind="services", machine=services, needed=SERVICES, spare=0, share=idle))
+        groups.append(
+            Group(region=self._home, kind=Use.SERVICES, machine=services, needed=SERVICES, spare=0, share=idle)
+        )
         traffic = self._traffic(tree, edges)
         ways = {
             f"{start.region}-{start.zone} → {end.region}-{end.zone}": n for (start, end), n in tree.copies().items()
@@ -146,7 +148,7 @@ class _Sum:
         )
 
     def _edges(self, region: str, viewers: int) -> Group:
-        costs, machine = self._costs, self._table.machines["edge"]
+        costs, machine = self._costs, self._table.machines[Use.EDGE]
         joins = viewers / self._wish.arriving_s
 
         def share(count: int) -> Share:
@@ -162,10 +164,10 @@ class _Sum:
                 joins=came * costs.edge_ms_per_join / 1e3,
             )
 
-        return self._group(region, "edge", share, "viewers of a region")
+        return self._group(region, Use.EDGE, share, "viewers of a region")
 
     def _signaling(self, region: str, viewers: int) -> Group:
-        costs, machine = self._costs, self._table.machines["signaling"]
+        costs, machine = self._costs, self._table.machines[Use.SIGNALING]
         joins = viewers / self._wish.arriving_s
 
         def share(count: int) -> Share:
@@ -179,10 +181,10 @@ class _Sum:
                 joins=busy,
             )
 
-        return self._group(region, "signaling", share, "sockets of a region")
+        return self._group(region, Use.SIGNALING, share, "sockets of a region")
 
     def _origins(self, copies: int) -> Group:
-        costs, machine, streams = self._costs, self._table.machines["origin"], self._wish.streams
+        costs, machine, streams = self._costs, self._table.machines[Use.ORIGIN], self._wish.streams
         share_of_one = costs.origin_share_per_stream + copies * self._packets * costs.edge_us_per_packet / 1e6
 
         def share(count: int) -> Share:
@@ -194,10 +196,10 @@ class _Sum:
                 sessions=each / MAX_SESSIONS * self._wish.busy,
             )
 
-        return self._group(self._home, "origin", share, "streams")
+        return self._group(self._home, Use.ORIGIN, share, "streams")
 
     def _transcoders(self) -> Group:
-        costs, machine, streams = self._costs, self._table.machines["transcoder"], self._wish.streams
+        costs, machine, streams = self._costs, self._table.machines[Use.TRANSCODER], self._wish.streams
 
         def share(count: int) -> Share:
             each = math.ceil(streams / count)
@@ -207,9 +209,9 @@ class _Sum:
                 memory=(costs.node_mib + each * costs.transcoder_mib_per_ladder) / (machine.memory_gib * 1024),
             )
 
-        return self._group(self._home, "transcoder", share, "ladders")
+        return self._group(self._home, Use.TRANSCODER, share, "ladders")
 
-    def _group(self, region: str, kind: str, share: Callable[[int], Share], what: str) -> Group:
+    def _group(self, region: str, kind: Use, share: Callable[[int], Share], what: str) -> Group:
         """The smallest number that fits. More machines never fill one of them more."""
 
         def fits(count: int) -> bool:
@@ -218,7 +220,7 @@ class _Sum:
         if not fits(MOST_MACHINES):
             tightest, how_far = share(MOST_MACHINES).tightest()
             raise CannotGoOn(
-                f"{MOST_MACHINES} machines for {kind} do not carry the {what} {region!r}: of each one's {tightest}"
+                f"{MOST_MACHINES} machines for {kind} do not carry the {what} ({region}): of each one's {tightest}"
                 f" {how_far:.0%} would be used, and {self._wish.busy:.0%} are to be"
             )
         low, high = 0, MOST_MACHINES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,18 @@ from rillcast.cli.capacity.costs import Costs, Media
 from rillcast.cli.faults import CannotGoOn
 
 EXAMPLE = Path(__file__).with_name("example.toml")
-KINDS = ("signaling", "origin", "edge", "transcoder", "services")
-"""What machines are for. *services*: NATS, Consul and license, which share them."""
 LARGEST = 1_000_000
+
+
+class Use(StrEnum):
+    """What a machine is for."""
+
+    SIGNALING = "signaling"
+    ORIGIN = "origin"
+    EDGE = "edge"
+    TRANSCODER = "transcoder"
+    SERVICES = "services"
+    """NATS, Consul and license, which share it."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,15 +39,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file."""
+    """What the operator's file has in it."""
 
     currency: str
     egress_per_gb: float
-    """To the internet."""
+    """Of what viewers are sent, by the internet."""
     between_zones_per_gb: float = 0.0
     between_regions_per_gb: float = 0.0
-    machines: dict[str, Machine]
-    """By what they are for."""
+    machines: dict[Use, Machine]
+    """One for each use."""
     costs: Costs = Costs()
     media: Media = Media()
 
@@ -56,8 +66,7 @@ def read(path: Path) -> Table:
 
 
 def _faults(table: Table) -> list[str]:
-    faults = [f"there is no machine for {kind}: [machines.{kind}]" for kind in KINDS if kind not in table.machines]
-    faults += [f"nothing runs on a machine for {kind!r}" for kind in table.machines if kind not in KINDS]
+    faults = [f"there is no machine for {use}: [machines.{use}]" for use in Use if use not in table.machines]
     for kind, machine in table.machines.items():
         for name in ("cores", "memory_gib", "network_gbps"):
             if not 0 < getattr(machine, name) <= LARGEST:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from rillcast.cli.capacity.need import Group, Need
-from rillcast.cli.capacity.prices import Table
+from rillcast.cli.capacity.prices import Table, Use
 from rillcast.cli.fitting_table import Column
 
 COLUMNS = (
@@ -91,10 +91,10 @@ def _row(group: Group, currency: str) -> list[str]:
     by, how_far = group.share.tightest()
     cost = group.count * group.machine.per_hour
     spare = str(group.spare) if group.spare else "–"
-    filled = "–" if group.kind == "services" else f"{how_far:.0%}"
+    filled = "–" if group.kind is Use.SERVICES else f"{how_far:.0%}"
     return [
         *(group.region, group.kind, str(group.count), spare, group.machine.name, filled),
-        *("–" if group.kind == "services" else by, f"{cost:,.2f} {currency}"),
+        *("–" if group.kind is Use.SERVICES else by, f"{cost:,.2f} {currency}"),
     ]
 
 

@@ -44,7 +44,7 @@ class AntMedia:
 
     @property
     def server(self) -> str:
-        """Its URL."""
+        """Where it is: a URL without a slash at its end."""
         return self._ask.server
 
     def sign_in(self, email: str, password: str) -> bool:

@@ -43,7 +43,7 @@ class Carried:
     left_out: Counter[str] = field(default_factory=Counter)
     """Of how many that were taken a key was not, by the words of the server, which name it."""
     examples: dict[str, str] = field(default_factory=dict)
-    """One id of each."""
+    """The id of one broadcast, by the same words."""
 
     @property
     def amiss(self) -> int:
