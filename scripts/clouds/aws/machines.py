@@ -95,6 +95,7 @@ def groups() -> Json:
         found |= role(group.title, [*may_read(group.kind), may_leave(group)])
         found |= members(group)
         found |= scaling(group)
+        found |= by_the_clock(group)
     return found
 
 
@@ -193,6 +194,26 @@ def policy(name: str, configuration: Json) -> Json:
             "TargetTrackingConfiguration": {**configuration, "DisableScaleIn": False},
         },
     )
+
+
+def by_the_clock(group: Group) -> Json:
+    """More machines at least, from a time that is known beforehand until another one."""
+    if not group.targets:
+        return {}
+
+    def action(when: str, least: str) -> Json:
+        properties = {
+            "AutoScalingGroupName": ref(f"{group.title}Group"),
+            "Recurrence": ref(when),
+            "TimeZone": ref("ScheduleTimeZone"),
+            "MinSize": ref(least),
+        }
+        return resource("AutoScaling::ScheduledAction", properties, Condition=f"Has{when}")
+
+    return {
+        f"{group.title}Raised": action("ScheduleFrom", f"{group.title}LeastScheduled"),
+        f"{group.title}Lowered": action("ScheduleUntil", f"{group.title}Least"),
+    }
 
 
 def spike(group: Group, target: Target) -> Json:

@@ -7,6 +7,7 @@ from scripts.clouds.groups import DRAIN_S, GROUPS, HOOK_S
 
 NAME = r"^$|^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
 CIDR = r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$"
+CRON = r"^$|^[0-9*,/-]+ [0-9*,/-]+ [0-9*,/-]+ [0-9A-Za-z*,/-]+ [0-9A-Za-z*,/-]+$"
 AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 
 
@@ -45,10 +46,20 @@ def parameters() -> Json:
         "MonthlyBudget": number("Dollars a month at which AlarmEmail is warned; 0: nobody is.", 200, 0, 1_000_000),
         "AlarmEmail": text("Who is warned of the budget. May be empty.", ""),
     }
+    found |= {
+        "ScheduleFrom": text(
+            "When more viewers are expected, as cron: 45 19 * * *. Empty: there is no such time.", "", CRON
+        ),
+        "ScheduleUntil": text("When they have gone, as cron: 0 23 * * *.", "", CRON),
+        "ScheduleTimeZone": text("The zone of these times, such as Europe/Berlin.", "Etc/UTC", r"^[A-Za-z0-9_+/-]+$"),
+    }
     for group in GROUPS:
         found[f"{group.title}InstanceType"] = text(f"The machines of {group.kind}.", group.aws_type)
         found[f"{group.title}Least"] = number(f"Machines of {group.kind} at least.", group.least, 1, 100)
         found[f"{group.title}Most"] = number(f"Machines of {group.kind} at most.", group.most, 1, 100)
+        if group.targets:
+            words = f"The same in the time of the schedule; not more than {group.title}Most."
+            found[f"{group.title}LeastScheduled"] = number(words, group.least, 1, 100)
         for target in group.targets:
             found[target.parameter] = number(target.words, target.value)
     return found
@@ -82,7 +93,8 @@ def number(words: str, default: float, least: float | None = None, most: float |
 
 def rules() -> Json:
     """What contradicts itself is refused before anything is made."""
-    no_zone, no_certificate = ({"Fn::Equals": [ref(name), ""]} for name in ("HostedZoneId", "CertificateArn"))
+    names = ("HostedZoneId", "CertificateArn", "ScheduleFrom", "ScheduleUntil")
+    no_zone, no_certificate, no_start, no_end = ({"Fn::Equals": [ref(name), ""]} for name in names)
     return {
         "Certificate": {
             "Assertions": [
@@ -91,7 +103,17 @@ def rules() -> Json:
                     "AssertDescription": "Give HostedZoneId, so that a certificate is made, or CertificateArn.",
                 }
             ]
-        }
+        },
+        "Schedule": {
+            "Assertions": [
+                {
+                    "Assert": {
+                        "Fn::Or": [{"Fn::And": [no_start, no_end]}, {"Fn::Not": [{"Fn::Or": [no_start, no_end]}]}]
+                    },
+                    "AssertDescription": "Give both ScheduleFrom and ScheduleUntil, or neither.",
+                }
+            ]
+        },
     }
 
 
@@ -108,6 +130,8 @@ def conditions() -> Json:
         "HasEdgeName": given("EdgeDomainName"),
         "HasOriginRecord": {"Fn::And": [{"Condition": "HasZone"}, {"Condition": "HasOriginName"}]},
         "HasEdgeRecord": {"Fn::And": [{"Condition": "HasZone"}, {"Condition": "HasEdgeName"}]},
+        "HasScheduleFrom": given("ScheduleFrom"),
+        "HasScheduleUntil": given("ScheduleUntil"),
         "HasRepository": given("ImageRepositoryArn"),
         "HasGatewayPerZone": {"Fn::Equals": [ref("GatewayPerZone"), "yes"]},
         "HasBudget": {"Fn::And": [given("AlarmEmail"), {"Fn::Not": [{"Fn::Equals": [ref("MonthlyBudget"), 0]}]}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from scripts.clouds.azure.keys import SCALE_SET, identity, secret_url
@@ -154,32 +155,69 @@ def notice() -> str:
     return "if(greater(parameters('drainSeconds'), 120), 'PT15M', 'PT5M')"
 
 
-def scaling(group: Group) -> Json:
+def rules(group: Group) -> list[Json]:
     """Growing and shrinking. One rule alone makes the group grow, and all must agree that it shrinks."""
-    rules = [
+    found = [
         when("Percentage CPU", group, "GreaterThan", CPU_PERCENT, "1"),
         when("Percentage CPU", group, "LessThan", round(CPU_PERCENT * NEED_NOT_FEEL_IT), "-1"),
     ]
     for target in group.targets:
-        rules += [
+        found += [
             when(target.metric, group, "GreaterThan", share_of(target, 1), "1"),
             when(target.metric, group, "LessThan", share_of(target, NEED_NOT_FEEL_IT), "-1"),
         ]
     if group.targets:
         first = group.targets[0]
-        rules.append(when(first.metric, group, "GreaterThan", share_of(first, SPIKE_SHARE), "50%"))
-    capacity = {
-        "minimum": f"[string(parameters('{group.kind}Least'))]",
-        "maximum": f"[string(parameters('{group.kind}Most'))]",
-        "default": f"[string(parameters('{group.kind}Least'))]",
-    }
+        found.append(when(first.metric, group, "GreaterThan", share_of(first, SPIKE_SHARE), "50%"))
+    return found
+
+
+def profile(name: str, group: Group, least: str, at: str = "") -> Json:
+    """How many machines there may be. `at`: the parameters of the time from which it holds on the days of the
+    schedule, by their beginning; always without."""
+    amount = f"[string(parameters('{least}'))]"
+    capacity = {"minimum": amount, "maximum": f"[string(parameters('{group.kind}Most'))]", "default": amount}
+    found: Json = {"name": name, "capacity": capacity, "rules": rules(group)}
+    if at:
+        found["recurrence"] = {
+            "frequency": "Week",
+            "schedule": {
+                "timeZone": parameter("scheduleTimeZone"),
+                "days": parameter("scheduleDays"),
+                "hours": [parameter(f"{at}Hour")],
+                "minutes": [parameter(f"{at}Minute")],
+            },
+        }
+    return found
+
+
+def profiles() -> dict[str, list[Json]]:
+    """The variables with the profiles of each group: those without a schedule, and those with one. The end of a time is
+    a profile as well, whose name says of which one."""
+    found = {}
+    for group in GROUPS:
+        least = f"{group.kind}Least"
+        found[f"{group.kind}Always"] = [profile("always", group, least)]
+        if group.targets:
+            back = json.dumps({"name": "always", "for": "expected"})
+            found[f"{group.kind}ByTheClock"] = [
+                profile("expected", group, f"{least}Scheduled", "scheduleFrom"),
+                profile(back, group, least, "scheduleUntil"),
+            ]
+    return found
+
+
+def scaling(group: Group) -> Json:
+    """Which profiles hold."""
+    always, clocked = f"variables('{group.kind}Always')", f"variables('{group.kind}ByTheClock')"
+    chosen = f"if(empty(parameters('scheduleDays')), {always}, {clocked})" if group.targets else always
     return resource(
         "Microsoft.Insights/autoscalesettings",
         own(group.kind),
         {
             "enabled": True,
             "targetResourceUri": bracketed(identifier(SCALE_SET, own(group.kind))),
-            "profiles": [{"name": "always", "capacity": capacity, "rules": rules}],
+            "profiles": bracketed(chosen),
         },
         after=[identifier(SCALE_SET, own(group.kind))],
     )

@@ -33,10 +33,25 @@ def parameters() -> Json:
             "metadata": {"description": "How long a machine that is taken away may move its viewers and publishers."},
         },
     }
+    found |= {
+        "scheduleDays": {
+            "type": "array",
+            "defaultValue": [],
+            "metadata": {"description": 'Days with a time when more viewers are expected: ["Friday"]. Empty: none.'},
+        },
+        "scheduleFromHour": number("When they are expected.", 19, 0, 23),
+        "scheduleFromMinute": number("The minute of that hour.", 45, 0, 59),
+        "scheduleUntilHour": number("When they have gone, on the same day.", 23, 0, 23),
+        "scheduleUntilMinute": number("The minute of that hour as well.", 0, 0, 59),
+        "scheduleTimeZone": text("The zone of these times, as Windows calls it: W. Europe Standard Time.", "UTC"),
+    }
     for group in GROUPS:
         found[f"{group.kind}Size"] = text(f"The machines of {group.kind}.", group.azure_type)
         found[f"{group.kind}Least"] = number(f"Machines of {group.kind} at least.", group.least, 1, 100)
         found[f"{group.kind}Most"] = number(f"Machines of {group.kind} at most.", group.most, 1, 100)
+        if group.targets:
+            words = f"The same in the time of the schedule; not more than {group.kind}Most."
+            found[f"{group.kind}LeastScheduled"] = number(words, group.least, 1, 100)
         for target in group.targets:
             found[name_of(target)] = amount(target)
     for reader in readers():

@@ -6,7 +6,7 @@ import json
 
 from scripts.clouds.azure.doors import doors
 from scripts.clouds.azure.keys import VARIABLES, keys
-from scripts.clouds.azure.machines import groups, nats
+from scripts.clouds.azure.machines import groups, nats, profiles
 from scripts.clouds.azure.network import ADDRESS, network
 from scripts.clouds.azure.parameters import parameters
 from scripts.clouds.azure.terms import Json, identifier, own
@@ -24,7 +24,7 @@ def template() -> Json:
         "contentVersion": "1.0.0.0",
         "metadata": {"description": WRITTEN},
         "parameters": parameters(),
-        "variables": VARIABLES,
+        "variables": {**VARIABLES, **profiles()},
         "resources": [*network(), *keys(), *doors(), *groups(), *nats()],
         "outputs": {
             "address": {"type": "string", "value": "[format('https://{0}', parameters('domainName'))]"},

@@ -25,6 +25,12 @@ GIVEN = {
     "EdgeDomainName": "play.example.org",
     "OperatorCidr": "198.51.100.0/24",
     "NatsDiskGiB": NATS_GIB,
+    "ScheduleFrom": "45 19 * * 1-5",
+    "ScheduleUntil": "0 23 * * 1-5",
+    "SignalingLeastScheduled": "5",
+    "OriginLeastScheduled": "5",
+    "EdgeLeastScheduled": "5",
+    "TranscoderLeastScheduled": "4",
 }
 
 
@@ -47,7 +53,11 @@ def found(client: Any, scaling: Any, doors: Any, *, names: Any, zone: str) -> di
     for one in client.describe_launch_templates()["LaunchTemplates"]:
         versions = client.describe_launch_template_versions(LaunchTemplateId=one["LaunchTemplateId"])
         data[one["LaunchTemplateName"]] = versions["LaunchTemplateVersions"][-1]["LaunchTemplateData"]
+    scheduled: dict[str, list[Any]] = {}
+    for one in scaling.describe_scheduled_actions()["ScheduledUpdateGroupActions"]:
+        scheduled.setdefault(one["AutoScalingGroupName"], []).append([one["Recurrence"], one["MinSize"]])
     return {
+        "scheduled": {group: sorted(actions) for group, actions in scheduled.items()},
         "groups": {
             group["AutoScalingGroupName"]: {
                 "least": group["MinSize"],

@@ -170,6 +170,18 @@ def test_every_group_grows_and_shrinks_and_those_with_media_look_ahead(group: An
     assert f"{group.title}Spike" in of_type("CloudWatch::Alarm") or not group.targets
 
 
+def test_a_time_that_is_known_beforehand_raises_what_is_there_at_least(made: Json) -> None:
+    scaled = {group.title: group for group in GROUPS if group.targets}
+    actions = of_type("AutoScaling::ScheduledAction")
+    assert set(actions) == {f"{title}{what}" for title in scaled for what in ("Raised", "Lowered")}
+    conditions = {template()["Resources"][name]["Condition"] for name in actions}
+    assert conditions == {"HasScheduleFrom", "HasScheduleUntil"}  # a rule asks for both or neither
+    assert made["scheduled"] == {
+        f"rillcast-{group.kind}": [["0 23 * * 1-5", group.least], ["45 19 * * 1-5", group.least + 3]]
+        for group in scaled.values()
+    }
+
+
 def test_groups_are_bounded_and_small_by_default() -> None:
     parameters = template()["Parameters"]
     for group in GROUPS:

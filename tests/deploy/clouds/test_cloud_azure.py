@@ -42,6 +42,20 @@ def of_type(kind: str) -> list[Json]:
     return [one for one in template()["resources"] if one["type"] == f"Microsoft.{kind}"]
 
 
+def profiles(resource: Json) -> dict[str, list[Json]]:
+    """Those of a setting for scaling, by the variables that it chooses from."""
+    named = re.findall(r"variables\('(\w+)'\)", resource["properties"]["profiles"])
+    return {name: template()["variables"][name] for name in named}
+
+
+def variants(resource: Json) -> list[Json]:
+    """A resource with each of the values that its parts may have."""
+    if resource["type"] != "Microsoft.Insights/autoscalesettings":
+        return [resource]
+    properties = resource["properties"]
+    return [resource | {"properties": properties | {"profiles": one}} for one in profiles(resource).values()]
+
+
 @cache
 def validator(kind: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(TYPES["roots"][kind] | {"$defs": TYPES["$defs"]})
@@ -65,7 +79,8 @@ def test_the_file_is_what_the_scripts_write() -> None:
 
 
 def test_every_resource_is_as_the_libraries_of_azure_have_it() -> None:
-    wrong = {f"{one['type']} {one['name']}": found for one in template()["resources"] if (found := faults(one))}
+    every = [variant for one in template()["resources"] for variant in variants(one)]
+    wrong = {f"{one['type']} {one['name']}": found for one in every if (found := faults(one))}
 
     assert len(template()["resources"]) > 70
     assert wrong == {}
@@ -84,7 +99,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("kind", sorted(TYPES["roots"]))
 def test_a_misspelling_is_found_wherever_it_is_planted(kind: str) -> None:
-    resource = next(one for one in template()["resources"] if one["type"] == kind)
+    resource = variants(next(one for one in template()["resources"] if one["type"] == kind))[-1]
     body = resource.get("properties", {})
     # Names that somebody chose freely, such as those of tags, are right whatever they are.
     paths = [path for path in leaves(body) if isinstance(path[-1], str) and not path[-1].startswith("[")]
@@ -205,11 +220,19 @@ def test_machines_lie_in_three_zones_and_their_disks_are_encrypted() -> None:
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.kind)
 def test_every_group_grows_and_shrinks_by_metrics_that_are_documented(group: Any) -> None:
     page = (ROOT / "docs/reference/metrics.md").read_text()
-    (profile,) = next(
-        one["properties"]["profiles"]
+    chosen = next(
+        profiles(one)
         for one in of_type("Insights/autoscalesettings")
         if one["name"] == f"[format('{{0}}-{group.kind}', parameters('cluster'))]"
     )
+    (profile,) = chosen.pop(f"{group.kind}Always")
+    for clocked in chosen.values():
+        expected, after = clocked
+        assert [one["rules"] for one in clocked] == [profile["rules"]] * 2
+        assert expected["capacity"]["minimum"] == f"[string(parameters('{group.kind}LeastScheduled'))]"
+        assert after["capacity"] == profile["capacity"]
+        assert json.loads(after["name"]) == {"name": profile["name"], "for": expected["name"]}
+    assert bool(chosen) == bool(group.targets)
     rules = [(rule["metricTrigger"]["metricName"], rule["scaleAction"]) for rule in profile["rules"]]
     told = next(env for env in map(machine_env, starts()) if env["KIND"] == group.kind)
 
