@@ -37,6 +37,12 @@ BALANCERS = (
     "signaling.secretSettings.JWT_SERVER_SECRET_KEY.name=jwt",
     "signaling.secretSettings.JWT_SERVER_SECRET_KEY.key=secret",
 )
+EVENING = tuple(
+    f"edge.autoscaling.schedule[0].{name}={value}"
+    for name, value in (
+        *(("timezone", "Europe/Berlin"), ("start", "45 19 * * *"), ("end", "0 23 * * *"), ("replicas", "8")),
+    )
+)
 GATEWAY = (
     "hosts={live.example.com}",
     "gateway.enabled=true",
@@ -46,6 +52,7 @@ GATEWAY = (
     "autoscaling.prometheusUrl=http://prometheus.monitoring:9090",
     *(f"{kind}.autoscaling.enabled=true" for kind in ("signaling", "origin", "edge", "transcoder")),
     "edge.autoscaling.memory=80",
+    *EVENING,
     "discovery=nats",
     "edge.network=hostPort",
     "edge.advertise=internal",

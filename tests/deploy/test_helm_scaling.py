@@ -85,6 +85,22 @@ def test_keda_and_the_adapter_want_the_same(kind: str) -> None:
     assert len(by_adapter) >= 2
 
 
+def test_a_time_that_is_known_beforehand_has_a_trigger_of_its_own() -> None:
+    edge = next(
+        one for one in of_kind(rendered("gateway"), "ScaledObject") if one["metadata"]["name"].endswith("-edge")
+    )
+
+    (evening,) = [one["metadata"] for one in edge["spec"]["triggers"] if one["type"] == "cron"]
+
+    assert evening == {
+        "timezone": "Europe/Berlin",
+        "start": "45 19 * * *",
+        "end": "0 23 * * *",
+        "desiredReplicas": "8",
+    }
+    assert int(evening["desiredReplicas"]) <= edge["spec"]["maxReplicaCount"]
+
+
 def targets_of(text: str, kind: str) -> list[float]:
     documents = [one for one in yaml.safe_load_all(text) if one]
     scaler = next(of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject"))["spec"]

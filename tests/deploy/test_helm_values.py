@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
-from helm_chart import CHART, FILES, template
+from helm_chart import CHART, EVENING, FILES, template
 
 from scripts.reference.found import kinds
 from scripts.reference.helm_schema import PATH
@@ -60,6 +60,18 @@ CONTRADICTIONS: list[tuple[tuple[str, ...], str]] = [
         ("edge.autoscaling.enabled=true", "autoscaling.by=keda"),
         "edge.autoscaling.media is measured by KEDA, but autoscaling.prometheusUrl is empty",
     ),
+    (EVENING, "edge.autoscaling.schedule is set, but edge.autoscaling.enabled is false"),
+    (
+        (*EVENING, "edge.autoscaling.enabled=true"),
+        "edge.autoscaling.schedule is for KEDA, but autoscaling.by is prometheus-adapter",
+    ),
+    (
+        (
+            *(*EVENING, "edge.autoscaling.enabled=true", "edge.autoscaling.maxReplicas=7"),
+            *("autoscaling.by=keda", "autoscaling.prometheusUrl=http://p"),
+        ),
+        "edge.autoscaling.schedule wants 8 pods, which is more than maxReplicas, 7",
+    ),
     (("edge.mediaPort=50000",), "origin.mediaPort and edge.mediaPort both take port 50000/UDP of their machine"),
     (("edge.adminPort=9101",), "origin.adminPort and edge.adminPort both take port 9101/TCP of their machine"),
     (("origin.settings.WORKERS=101",), "origin.mediaPort and edge.mediaPort both take port 50100/UDP"),
@@ -95,6 +107,7 @@ REFUSED_BY_THE_SCHEMA = [
     "settings.EDGE_RELAY_LINGER_S=1",
     "signaling.settings.JWT_SERVER_SECRET_KEY=shown-to-everybody",
     "edge.network=bridge",
+    "edge.autoscaling.schedule[0].start=19:45",
     "edge.resources.request.cpu=1",
     "edge.probes.liveness.path=/",
     "network=host",

@@ -132,6 +132,9 @@
   $kind $kind) }}
 {{- end }}
 {{- $given := index (default dict $own.resources) "requests" | default dict }}
+{{- if and $own.autoscaling.schedule (not $own.autoscaling.enabled) }}
+{{- $faults = append $faults (printf "%s.autoscaling.schedule is set, but %s.autoscaling.enabled is false" $kind $kind) }}
+{{- end }}
 {{- if $own.autoscaling.enabled }}
 {{- $media := include "rillcast.mediaTargets" . | fromYamlArray }}
 {{- if lt (int $own.autoscaling.maxReplicas) (int $own.autoscaling.minReplicas) }}
@@ -147,6 +150,18 @@
 {{- $faults = append $faults (printf
   "%s.autoscaling.%s is a percentage of what is requested, but %s.resources.requests.%s is missing"
   $kind $resource $kind $resource) }}
+{{- end }}
+{{- end }}
+{{- if and $own.autoscaling.schedule (ne $values.autoscaling.by "keda") }}
+{{- $faults = append $faults (printf
+  "%s.autoscaling.schedule is for KEDA, but autoscaling.by is %s: HorizontalPodAutoscalers know no time"
+  $kind $values.autoscaling.by) }}
+{{- end }}
+{{- range $own.autoscaling.schedule }}
+{{- if gt (int .replicas) (int $own.autoscaling.maxReplicas) }}
+{{- $faults = append $faults (printf
+  "%s.autoscaling.schedule wants %d pods, which is more than maxReplicas, %d"
+  $kind (int .replicas) (int $own.autoscaling.maxReplicas)) }}
 {{- end }}
 {{- end }}
 {{- if and $media (eq $values.autoscaling.by "keda") (not $values.autoscaling.prometheusUrl) }}
