@@ -297,6 +297,12 @@ FAULTS = (
     ),
     Fault("origin-drained", "the origin is drained", _origin(SDK, _drained), _s(0.15, 0.3)),
     Fault(
+        "origin-drained-whip",
+        "the origin is drained, publisher by WHIP (a loop starts ffmpeg anew after 0.3 s)",
+        _origin(WHIP, _drained),
+        _s(1.0, 1.5),  # a client of WHIP cannot be told to come back
+    ),
+    Fault(
         "parent-killed",
         "an edge is killed that feeds others, whose viewers count",
         _parent_killed,
