@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rillcast.cli.faults import writing
+from rillcast.cli.faults import WrongUse, writing
 from rillcast.cli.server_certificates import NO_MORE, MoreNames, TlsServer
 from rillcast.cli.tls_files import AUTHORITY, KeptFile, TlsFiles, keep_tls, now_utc
 from rillcast.contracts.permissions import BusUser
@@ -27,15 +28,16 @@ CONSUL_UID = 100
 PROMETHEUS_UID = 65_534
 CONSUL_NODE = "consul"
 """The name in Consul of the container that it runs in; `deploy/consul/agent.hcl` says so."""
-CONSUL_FOLDER, CONSUL_DATA, CONSUL_SETUP = "consul", "consul-data", "consul-setup"
+CONSUL_FOLDER, CONSUL_SETUP = "consul", "consul-setup"
 ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
-NATS_FOLDER, NATS_DATA, GRAFANA_FOLDER = "nats", "nats-data", "grafana"
+NATS_FOLDER, GRAFANA_FOLDER = "nats", "grafana"
 COTURN_FOLDER, TURN_SECRET = "coturn", "turn-secret"
 SIGNALING_DATA = "signaling-data"
 """Where the signaling container writes the operator's first password."""
 SEED_NAME, USERS_NAME, PASSWORD_NAME = "nats.nkey", "users.conf", "admin-password"
 CERTIFICATE = "server.pem"
 """The certificate of a server with its key, in the volume of that server."""
+_SERVER = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def write_keys(
@@ -45,24 +47,27 @@ def write_keys(
     own: bool = True,
     clock: Callable[[], datetime] = now_utc,
     more_names: MoreNames = NO_MORE,
+    further: MoreNames = NO_MORE,
 ) -> str:
     """Make what is missing below `folder`, where each volume is mounted under the name of its reader. What is there
     stays, so the keys outlive the containers. `grafana_password`: instead of a random one. `own`: give each file to
-    the user that reads it, which only root can. `more_names`: hosts of the servers besides those in compose. Returns
-    why there are new certificates, or nothing. Raises CannotGoOn."""
+    the user that reads it, which only root can. `more_names`: hosts of the servers besides those in compose. `further`:
+    servers beside the first of their kind; each has a volume ``NAME-data``. Returns why there are new certificates, or
+    nothing. Raises CannotGoOn."""
     with writing(folder):
         nats = folder / NATS_FOLDER
         nats.mkdir(exist_ok=True)
         with alone_in(nats):
-            _write_nats(folder, own=own)
-            _write_consul(folder, own=own)
+            _write_nats(folder, further.get(TlsServer.NATS, ()), own=own)
+            _write_consul(folder, further.get(TlsServer.CONSUL, ()), own=own)
             _close(folder / SIGNALING_DATA)
             if own:
                 _give(folder / SIGNALING_DATA, NODES_UID)
             password = folder / GRAFANA_FOLDER / PASSWORD_NAME
             _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
             _keep(folder / COTURN_FOLDER / TURN_SECRET, lambda: secrets.token_urlsafe(32), NODES_UID, own=own)
-            return keep_tls(tls_files(folder, own=own), clock(), more_names)
+            names = {one: (*more_names.get(one, ()), *further.get(one, ())) for one in TlsServer}
+            return keep_tls(tls_files(folder, own=own), clock(), names)
 
 
 def tls_files(folder: Path, *, own: bool) -> TlsFiles:
@@ -79,25 +84,45 @@ def _kept(path: Path, uid: int, *, own: bool) -> KeptFile:
     return KeptFile(path, uid if own else None)
 
 
-def _write_nats(folder: Path, *, own: bool) -> None:
+def further_servers(environment: Mapping[str, str]) -> MoreNames:
+    """The servers beside the first of their kind, from NATS_SERVERS and CONSUL_SERVERS: names separated by commas.
+    Raises WrongUse."""
+    found: dict[TlsServer, tuple[str, ...]] = {}
+    for server in TlsServer:
+        name = f"{server.upper()}_SERVERS"
+        found[server] = tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
+        for one in found[server]:
+            if _SERVER.fullmatch(one) is None or one == server:
+                raise WrongUse(f"{name} has {one!r}, which is no name of a server such as {server}-2")
+    return found
+
+
+def _write_nats(folder: Path, further: Sequence[str], *, own: bool) -> None:
     """The keys of its users, and what NATS is told of them."""
     seeds = {user: _keep(folder / user / SEED_NAME, new_seed, NODES_UID, own=own) for user in BusUser}
-    nats, data = folder / NATS_FOLDER, folder / NATS_DATA
-    data.mkdir(exist_ok=True)
+    nats, data = folder / NATS_FOLDER, _data_folders(folder, TlsServer.NATS, further)
     _close(nats)
     update_secret(nats / USERS_NAME, server_config(seeds), NODES_UID if own else None)
     if own:
-        _give(nats, NODES_UID)
-        _give(data, NODES_UID)
+        for one in (nats, *data):
+            _give(one, NODES_UID)
 
 
-def _write_consul(folder: Path, *, own: bool) -> None:
+def _data_folders(folder: Path, server: TlsServer, further: Sequence[str]) -> list[Path]:
+    """The volumes with the data of the servers of a kind, that of the first one at first."""
+    folders = [folder / f"{name}-data" for name in (server, *further)]
+    for one in folders:
+        one.mkdir(exist_ok=True)
+    return folders
+
+
+def _write_consul(folder: Path, further: Sequence[str], *, own: bool) -> None:
     """The tokens: all of them for who makes Consul know them, and its own for each reader. New ones begin an empty
     Consul, in which no former one works."""
-    setup, data = folder / CONSUL_SETUP, folder / CONSUL_DATA
-    data.mkdir(exist_ok=True)
+    setup, data = folder / CONSUL_SETUP, _data_folders(folder, TlsServer.CONSUL, further)
     if not token_file(setup, MANAGEMENT).exists():
-        _empty(data)
+        for one in data:
+            _empty(one)
     tokens = keep_tokens(setup)
     readers = {folder / CONSUL_FOLDER / ACCESS_NAME: (json.dumps(access_config(tokens)), CONSUL_UID)}
     for user, token in tokens.users.items():
@@ -111,7 +136,8 @@ def _write_consul(folder: Path, *, own: bool) -> None:
             _give(path.parent, uid)
     if own:
         _give(setup, NODES_UID)
-        _give(data, CONSUL_UID)
+        for one in data:
+            _give(one, CONSUL_UID)
 
 
 def _empty(folder: Path) -> None:

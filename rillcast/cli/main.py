@@ -176,9 +176,10 @@ def compose_consul(
 @app.command("compose-keys", hidden=True)
 def compose_keys(folder: Annotated[Path, typer.Argument(help="Where the volumes are mounted.")]) -> None:
     """Make the keys of the compose stack. Its first container calls this; nobody else needs to."""
-    from rillcast.cli.compose_keys import write_keys
+    from rillcast.cli.compose_keys import further_servers, write_keys
 
-    if why := write_keys(folder, grafana_password=os.environ.get("GRAFANA_ADMIN_PASSWORD", "")):
+    further = further_servers(os.environ)
+    if why := write_keys(folder, grafana_password=os.environ.get("GRAFANA_ADMIN_PASSWORD", ""), further=further):
         typer.echo(f"made certificates for NATS and Consul: {why}")
 
 

@@ -61,7 +61,11 @@ def new_set(now: datetime, former: bytes = b"", more: MoreNames = NO_MORE) -> Ce
     """Certificates that hold from now on. `former`: the authorities that were trusted until now. `more`: see
     `names_of`."""
     authority = Authority(now)
-    servers = {server: authority.certified(server, names_of(server, more)) for server in TlsServer}
+    servers = {
+        # A server of several shows it to the others of its kind as well.
+        server: authority.certified(server, names_of(server, more), connects=bool(more.get(server)))
+        for server in TlsServer
+    }
     return CertificateSet(authority.trusted_with(former), servers)
 
 

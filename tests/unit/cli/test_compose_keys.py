@@ -5,8 +5,13 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from rillcast.cli.compose_keys import write_keys
-from rillcast.cli.server_certificates import LIFE, RENEW_BEFORE
+import pytest
+from cryptography.x509 import DNSName, ExtendedKeyUsage, SubjectAlternativeName
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from rillcast.cli.compose_keys import further_servers, write_keys
+from rillcast.cli.faults import WrongUse
+from rillcast.cli.server_certificates import LIFE, RENEW_BEFORE, certificates
 from rillcast.cli.tls_files import FIRST, now_utc
 from rillcast.contracts.permissions import BusUser
 from rillcast.contracts.registry import RegistryUser
@@ -100,3 +105,26 @@ def test_new_tokens_begin_an_empty_consul_and_kept_ones_leave_it(tmp_path: Path)
     (tmp_path / "consul-setup/management.token").unlink()
     write_keys(tmp_path, own=False)
     assert not known.exists()
+
+
+def test_further_servers_have_a_volume_each_and_are_in_the_certificate(tmp_path: Path) -> None:
+    write_keys(tmp_path, own=False)
+    before = read_tokens(tmp_path / "consul-setup")
+    further = further_servers({"NATS_SERVERS": "nats-2, nats-3", "CONSUL_SERVERS": ""})
+    assert write_keys(tmp_path, own=False, further=further) != ""
+
+    (certificate, *_) = certificates((tmp_path / "nats/server.pem").read_bytes())
+    said = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    assert {"nats", "nats-2", "nats-3"} <= set(said.get_values_for_type(DNSName))
+    usages = certificate.extensions.get_extension_for_class(ExtendedKeyUsage).value
+    assert ExtendedKeyUsageOID.CLIENT_AUTH in usages, "servers show it to each other"
+    assert (tmp_path / "nats-2-data").is_dir()
+    assert (tmp_path / "nats-3-data").is_dir()
+    assert read_tokens(tmp_path / "consul-setup") == before
+    assert write_keys(tmp_path, own=False, further=further) == "", "the second time they are good"
+
+
+@pytest.mark.parametrize("wrong", ["nats", "../x", "A", "a b", "-"])
+def test_a_server_that_cannot_be_is_refused(wrong: str) -> None:
+    with pytest.raises(WrongUse, match="NATS_SERVERS has"):
+        further_servers({"NATS_SERVERS": f"nats-2,{wrong}"})
