@@ -1,7 +1,7 @@
 # Rillcast: `make run` starts a whole cluster on this machine, `make test` runs every check, `make help` lists the rest.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos fuzz audit reference clouds lock clean
+.PHONY: help run setup setup-dev test lint unit contract process integration e2e native-test bench bench-quick chaos fuzz audit reference clouds images lock clean
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
@@ -56,6 +56,9 @@ reference: setup-dev ## write docs/reference and the client of REST anew from th
 
 clouds: setup-dev ## write the templates for AWS and Azure anew
 	@.venv/bin/python -m scripts.clouds
+
+images: setup-dev ## build the container images, look into them, show their sizes; needs Docker
+	@.venv/bin/python -m scripts.images
 
 lock: ## write requirements/*.lock anew (needs uv)
 	@scripts/lock

@@ -38,6 +38,10 @@ ALONE = tuple(
     f"rillcast.cli.commands.{name}" for name in ("login", "events", "store", "joining", "importing", "planning")
 )
 """Commands that are in no group."""
+OF_BENCH = frozenset(("aiortc", "av", "numpy", "rillcast_load_native"))
+"""What `bench` needs and no node but the transcoder does. Images of nodes do without it (docs/images.md)."""
+NO_BENCH = "The load generator is not installed here: the image rillcast-bench has it."
+TAKES_ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
     name="rillcast",
@@ -193,6 +197,11 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Whose.")]) -> None:
     typer.echo(completion_script(shell))
 
 
+def bench_is_elsewhere() -> None:
+    """In place of the commands that need what is not installed."""
+    raise CannotGoOn(NO_BENCH)
+
+
 def mount_parts(asked: str) -> None:
     """The commands in `PARTS`, imported only when they may be meant: `up` must not wait for what they need."""
     own = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
@@ -201,7 +210,12 @@ def mount_parts(asked: str) -> None:
     for name, module in PARTS.items():
         if asked in PARTS and asked != name:
             continue
-        app.add_typer(importlib.import_module(module).app, name=name)
+        try:
+            app.add_typer(importlib.import_module(module).app, name=name)
+        except ModuleNotFoundError as error:
+            if name != "bench" or error.name not in OF_BENCH:
+                raise
+            app.command(name, context_settings=TAKES_ANYTHING, help=NO_BENCH)(bench_is_elsewhere)
     if asked not in PARTS:
         for module in ALONE:
             app.add_typer(importlib.import_module(module).app)

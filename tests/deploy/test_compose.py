@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from compose_servers import PINNED, accepts, nats_config, volumes
 
 from rillcast.cli.compose_keys import CONSUL_NODE, write_keys
 from rillcast.cli.consul_setup import set_up
-from rillcast.cli.tls_files import now_utc
 from rillcast.contracts.words import NodeKind
 from rillcast.runtime.discovery.consul_acl import read_tokens
 from rillcast.testing.eventually import eventually
@@ -32,7 +30,6 @@ NOT_OURS = ["nats", "consul", "prometheus", "grafana", "otel-collector", "jaeger
 ENDING = ["keys", "consul-setup"]
 """They do their work before the others begin."""
 TLS_PAGE = Path(__file__).parents[2] / "docs/tls.md"
-PINNED = re.compile(r"[^:]+:v?\d+(\.\d+)*[-a-z]*")
 
 
 @pytest.fixture
@@ -138,7 +135,7 @@ def test_the_keys_are_made_where_their_readers_look(stack: dict[str, Any], tmp_p
     assert (tmp_path / "grafana/admin-password").exists()
     assert "-config-file=/etc/consul/keys/access.json" in stack["consul"]["command"]
     assert (tmp_path / "consul/access.json").exists()
-    assert stack["consul-setup"]["command"][2] == "/run/rillcast"
+    assert stack["consul-setup"]["command"][1] == "/run/rillcast"
     assert (tmp_path / "consul-setup/management.token").exists()
     for server in ("nats", "consul"):
         assert f"{server}-keys:/etc/{server}/keys:ro" in stack[server]["volumes"]
@@ -163,25 +160,6 @@ def test_the_operators_first_password_is_in_a_file_and_not_in_a_log(
     assert (tmp_path / "signaling-data").is_dir()
     for page in ("docker-compose.yml", "README.md", "docs/security.md"):
         assert f"docker compose exec signaling cat {path}" in (root / page).read_text()
-
-
-def volumes(folder: Path, *, days_ago: float = 0.0) -> Path:
-    """What `keys` writes, as if it had run so long ago."""
-    folder.mkdir(exist_ok=True)
-    write_keys(folder, own=False, clock=lambda: now_utc() - timedelta(days=days_ago))
-    return folder
-
-
-def nats_config(root: Path, folder: Path, keys: Path, port: int) -> Path:
-    """The configuration of NATS in compose with the paths and ports of a test."""
-    config = (root / "deploy/nats/nats.conf").read_text().replace("/data", str(folder / "data"))
-    config = config.replace("/etc/nats/keys", str(keys)).replace(
-        'include "keys/', f'include "{keys.relative_to(folder)}/'
-    )
-    config = config.replace("0.0.0.0:4222", f"127.0.0.1:{port}").replace("8222", str(free_port()))
-    path = folder / "rillcast.conf"
-    path.write_text(config)
-    return path
 
 
 def test_no_configuration_of_nats_acknowledges_before_it_has_synced(root: Path) -> None:
@@ -299,12 +277,6 @@ async def test_consul_reads_a_renewed_certificate_by_itself(root: Path, stack: d
         await eventually(lambda: differs(look, before), 30, "the renewed certificate", not_yet=(OSError,))
 
 
-def accepts(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
-        return True
-    return False
-
-
 def test_nodes_reach_nats_and_consul_by_tls_alone(root: Path, stack: dict[str, Any]) -> None:
     for kind in NodeKind:
         assert stack[kind]["environment"]["RILLCAST_NATS_URL"] == "tls://nats:4222"
@@ -338,33 +310,16 @@ def test_admin_listeners_and_the_control_plane_are_not_published(stack: dict[str
 def test_images_are_pinned(root: Path, stack: dict[str, Any]) -> None:
     named = [service["image"] for service in stack.values() if "build" not in service]
     for dockerfile in root.glob("deploy/**/Dockerfile"):
-        named += re.findall(r"^FROM (\S+:\S+)", dockerfile.read_text(), re.M)
+        named += re.findall(r"^FROM (?:--\S+ )?(\S+:\S+)", dockerfile.read_text(), re.M)
 
     assert len(named) >= 8
     assert [image for image in named if not PINNED.fullmatch(image)] == []
 
 
 def test_the_rust_image_is_one_that_builds_the_native_module(root: Path) -> None:
-    version = re.search(r"FROM rust:(\d+)\.(\d+)", (root / "deploy/docker/Dockerfile").read_text())
+    version = re.search(
+        r"FROM --platform=\$BUILDPLATFORM rust:(\d+)\.(\d+)", (root / "deploy/docker/Dockerfile").read_text()
+    )
 
     assert version is not None
     assert (int(version[1]), int(version[2])) >= (1, 85)
-
-
-OVERLAYS = sorted(path.name for path in (Path(__file__).parents[2] / "deploy/compose").glob("*.yml"))
-
-
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_an_overlay_changes_services_of_the_stack_and_mounts_what_is_there(
-    root: Path, stack: dict[str, Any], name: str
-) -> None:
-    overlay = yaml.safe_load((root / "deploy/compose" / name).read_text())
-
-    assert overlay.keys() == {"services"}
-    assert overlay["services"].keys() <= stack.keys()
-    for service in overlay["services"].values():
-        assert service.keys() <= {"environment", "ports", "volumes"}, "what compose merges entry by entry"
-        for volume in service.get("volumes", []):
-            source, _, mode = volume.split(":")
-            assert (root / source).exists(), "paths are the first file's: compose takes its folder as the project's"
-            assert mode == "ro"

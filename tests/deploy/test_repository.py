@@ -77,7 +77,7 @@ def test_links_in_the_documentation_lead_somewhere(root: Path, tracked: list[Pat
 
 
 def test_python_locks_hold_hashes_and_no_address(root: Path) -> None:
-    for name in ("runtime", "build", "dev", "clouds"):
+    for name in ("runtime", "node", "media", "build", "dev", "clouds", "images"):
         text = (root / f"requirements/{name}.lock").read_text()
         assert "://" not in text
         requirements = re.findall(r"^[a-z0-9].*", text, re.M)
@@ -87,11 +87,15 @@ def test_python_locks_hold_hashes_and_no_address(root: Path) -> None:
 
 def test_the_lock_holds_what_the_project_asks_for(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
     asked = {
-        "runtime": project["project"]["dependencies"],
+        "node": project["project"]["dependencies"],
+        "media": [*project["project"]["dependencies"], *extras["media"]],
+        "runtime": [*project["project"]["dependencies"], *extras["media"], *extras["local"]],
+        "images": project["dependency-groups"]["images"],
         "build": project["dependency-groups"]["build"],
         "clouds": project["dependency-groups"]["clouds"],
-        "dev": project["project"]["optional-dependencies"]["dev"],
+        "dev": extras["dev"],
     }
     for name, wanted in asked.items():
         locked = set(re.findall(r"^([a-z0-9-]+==[^\s;]+)", (root / f"requirements/{name}.lock").read_text(), re.M))
