@@ -239,7 +239,7 @@ class AppSettings(AbrSettings, frozen=True, kw_only=True, rename="camel"):
     """How many streams may be published in the app; -1 = any number."""
     max_ingest_bitrate_bps: Annotated[int, msgspec.Meta(ge=200_000, le=1_000_000_000)] = 10_000_000
     """A publisher is told by REMB not to send more."""
-    stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = "stun:stun1.l.google.com:19302"
+    stun_server_uri: Annotated[str, msgspec.Meta(max_length=300)] = ""
     """The STUN or TURN server that clients are told of, on the wire ``stunServerURI``."""
     turn_server_username: Annotated[str, msgspec.Meta(max_length=512)] = ""
     """The name that clients show to the TURN server."""

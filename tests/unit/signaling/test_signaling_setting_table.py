@@ -33,8 +33,8 @@ from services.signaling.rest.domain.settings_shapes import all_shown, shown
 APP = AppSettings(app_name=AppName("live"))
 VECTOR = Path(__file__).parents[2] / "vectors" / "antmedia" / "app_settings.json"
 THEIRS: dict[str, Any] = json.loads(VECTOR.read_text())
-OTHER_DEFAULTS = {"ipFilterEnabled", "clusterCommunicationKey", "subscriberAuthenticationKey"}
-"""Decision 0154 says why."""
+OTHER_DEFAULTS = {"ipFilterEnabled", "clusterCommunicationKey", "subscriberAuthenticationKey", "stunServerURI"}
+"""Decisions 0154 and 0194 say why."""
 OTHERS: dict[Kind, Any] = {
     Kind.BOOLEAN: None,
     Kind.INTEGER: 7,

@@ -49,13 +49,21 @@ async def test_a_publisher_gets_a_resource_with_all_its_headers(c: Cluster) -> N
     assert "?" not in created.headers["location"]
     assert created.headers["etag"].startswith('"')
     assert created.headers["etag"].endswith('"')
-    assert created.headers["link"] == '<stun:stun1.l.google.com:19302>; rel="ice-server"'
+    assert "link" not in created.headers, "nobody has chosen a STUN server"
     assert created.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
     assert created.headers["access-control-allow-origin"] == "*"
     for name in ("Location", "ETag", "Link"):
         assert name in created.headers["access-control-expose-headers"]
     assert c.origin.published[0].name == "Show"
     assert not c.origin.published[0].movable
+
+
+async def test_the_stun_server_that_the_operator_chose_is_told(c: Cluster) -> None:
+    settings = AppSettings(app_name=AppName("live"), stun_server_uri="stun:s.example:3478")
+    await c.host.buckets[subjects.BUCKET_APPS].put("live", msgspec.json.encode(settings))
+    await c.sees(lambda: c.settings_of(LIVE).stun_server_uri != "")
+
+    assert (await post(c)).headers["link"] == '<stun:s.example:3478>; rel="ice-server"'
 
 
 async def test_a_turn_server_comes_with_its_credentials(c: Cluster) -> None:
