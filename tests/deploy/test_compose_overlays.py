@@ -1,0 +1,217 @@
+"""The overlays of compose: each is one that compose takes, and makes nothing weaker than the stack itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from compose_servers import PINNED, accepts, nats_config, volumes
+
+from rillcast.cli.compose_keys import further_servers
+from rillcast.cli.server_certificates import TlsServer
+from rillcast.contracts.words import NodeKind
+from rillcast.testing.eventually import eventually
+from rillcast.testing.servers import ServerProcess, find_nats_server, free_port
+
+FOLDER = Path(__file__).parents[2] / "deploy/compose"
+OVERLAYS = sorted(path.name for path in FOLDER.glob("*.yml"))
+APART = [{"host.yml", "outside.yml"}, {"host.yml", "tls.yml"}, {"host.yml", "nats-3.yml"}, {"host.yml", "load.yml"}]
+"""What its comments say not to combine: the network of the host has no names, and no second server of a kind."""
+CHANGES = {"environment", "ports", "volumes", "networks", "command", "network_mode", "extra_hosts"}
+ADDRESSES = {"RILLCAST_PUBLIC_ADDRESS": "203.0.113.7", "RILLCAST_NAMES": "live.example.org"}
+OUTSIDE = {"signaling", "origin", "edge", "coturn", "caddy"}
+"""Who is reached from other machines."""
+
+
+class Loader(yaml.SafeLoader):
+    """With compose's word for "nothing of what was there"."""
+
+
+Loader.add_constructor("!reset", lambda _loader, _node: None)
+
+
+def overlay(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load((FOLDER / name).read_text(), Loader)
+    return loaded
+
+
+@pytest.fixture
+def stack(root: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())
+    return loaded
+
+
+def combinations() -> list[tuple[str, ...]]:
+    """Each overlay, each pair, and all that go together."""
+    found = [one for size in (1, 2) for one in itertools.combinations(OVERLAYS, size)]
+    found.append(tuple(name for name in OVERLAYS if name != "host.yml"))
+    return [one for one in found if not any(pair <= set(one) for pair in APART)]
+
+
+@pytest.mark.parametrize("names", combinations(), ids="+".join)
+def test_compose_takes_each_combination(root: Path, names: tuple[str, ...]) -> None:
+    if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
+        pytest.skip("there is no docker compose here")
+    files = [argument for name in names for argument in ("-f", f"deploy/compose/{name}")]
+    command = ["docker", "compose", "-f", "docker-compose.yml", *files, "--profile", "*", "config"]
+
+    done = subprocess.run(
+        command, cwd=root, env={**os.environ, **ADDRESSES}, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    merged = yaml.safe_load(done.stdout)["services"]
+    public = {
+        name for name, one in merged.items() for port in one.get("ports", []) if port.get("host_ip") != "127.0.0.1"
+    }
+    assert public <= OUTSIDE
+    for name, service in merged.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["read_only"] is True, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_changes_what_compose_merges_and_mounts_what_is_there(
+    root: Path, stack: dict[str, Any], name: str
+) -> None:
+    found = overlay(name)
+    named = {*found.get("volumes", {}), *stack["volumes"]}
+
+    for key, service in found["services"].items():
+        if key in stack["services"]:
+            assert service.keys() <= CHANGES, key
+        for volume in service.get("volumes") or []:
+            source, _, *mode = volume.split(":")
+            if source.startswith("."):
+                assert (root / source).exists(), "paths are the first file's: compose takes its folder as the project's"
+                assert mode == ["ro"]
+            else:
+                assert source in named
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_what_an_overlay_adds_is_as_hardened_as_the_rest(stack: dict[str, Any], name: str) -> None:
+    for key, service in overlay(name)["services"].items():
+        if key in stack["services"]:
+            continue
+        assert service["cap_drop"] == ["ALL"], key
+        assert service["read_only"] is True, key
+        assert service["security_opt"] == ["no-new-privileges:true"], key
+        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}, key
+        assert set(service["deploy"]["resources"]["limits"]) == {"memory", "pids"}, key
+        assert "healthcheck" in service or service["restart"] == "no", key
+        assert "build" in service or PINNED.fullmatch(service["image"]), key
+        assert service.keys().isdisjoint({"privileged", "pid", "ipc", "devices", "userns_mode"}), key
+        if key != "caddy":
+            assert service["user"] == "10001:10001", key
+            assert "cap_add" not in service, key
+
+
+def test_three_servers_are_the_one_of_the_stack_three_times(stack: dict[str, Any]) -> None:
+    found, first = overlay("nats-3.yml")["services"], stack["services"]["nats"]
+    further = further_servers(found["keys"]["environment"])[TlsServer.NATS]
+
+    assert [name for name in found if name not in stack["services"]] == list(further)
+    for name in further:
+        same = ("image", "user", "healthcheck", "deploy", "depends_on", "restart", "tmpfs", "logging")
+        assert {key: found[name][key] for key in same} == {key: first[key] for key in same}
+        assert found[name]["environment"] == {"NATS_NAME": name}
+        assert f"{name}-data:/data" in found[name]["volumes"]
+        assert f"{name}-data:/keys/{name}-data" in found["keys"]["volumes"]
+    for kind in NodeKind:
+        urls = [f"tls://{name}:4222" for name in ("nats", *further)]
+        assert found[kind]["environment"] == {"RILLCAST_NATS_URL": ",".join(urls), "RILLCAST_KV_REPLICAS": "3"}
+
+
+async def test_three_servers_become_one_cluster(root: Path, tmp_path: Path) -> None:
+    """The shipped files with paths and ports of this machine, and the keys as `keys` makes them."""
+    environment = overlay("nats-3.yml")["services"]["keys"]["environment"]
+    keys = volumes(tmp_path / "volumes", further=further_servers(environment)) / "nats"
+    names = ["nats", *environment["NATS_SERVERS"].split(",")]
+    routes = {name: free_port() for name in names}
+    watched = {}
+    async with AsyncExitStack() as running:
+        for name in names:
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "keys").symlink_to(keys)
+            port, watched[name] = free_port(), free_port()
+            config = nats_config(root, folder, folder / "keys", port)
+            config.write_text(re.sub(r"(http: \"127\.0\.0\.1:)\d+", rf"\g<1>{watched[name]}", config.read_text()))
+            text = (root / "deploy/nats/three.conf").read_text().replace("0.0.0.0:6222", f"127.0.0.1:{routes[name]}")
+            for other, at in routes.items():
+                text = text.replace(f'"tls://{other}:6222"', f'"tls://localhost:{at}"')
+            (folder / "three.conf").write_text(text.replace("/etc/nats/keys", str(keys)))
+            command = [find_nats_server(), "--config", str(folder / "three.conf")]
+            server = ServerProcess(command, folder, partial(accepts, port), {"NATS_NAME": name})
+            await server.start()
+            running.push_async_callback(server.stop)
+        async with httpx.AsyncClient(trust_env=False) as client:
+
+            async def met() -> list[tuple[int, str]]:
+                seen = []
+                for port in watched.values():
+                    answer = (await client.get(f"http://127.0.0.1:{port}/jsz")).json()
+                    meta = answer.get("meta_cluster") or {}
+                    seen.append((meta.get("cluster_size", 0), meta.get("leader", "")))
+                return seen
+
+            async def agreed() -> bool:
+                seen = await met()
+                return len(set(seen)) == 1 and seen[0][0] == 3 and seen[0][1] in names
+
+            await eventually(agreed, 60, "one leader of three", not_yet=(httpx.HTTPError,))
+
+
+def test_on_the_network_of_the_host_only_what_is_for_clients_is_reached_from_outside(stack: dict[str, Any]) -> None:
+    found = overlay("host.yml")["services"]
+    environments = {kind: found[kind]["environment"] for kind in NodeKind}
+
+    assert {one["RILLCAST_ADMIN_HOST"] for one in environments.values()} == {"127.0.0.1"}
+    assert {one["RILLCAST_ADVERTISE_ADDRESS"] for one in environments.values()} == {"127.0.0.1"}
+    assert len({one["RILLCAST_ADMIN_PORT"] for one in environments.values()}) == len(NodeKind)
+    assert found["nats"]["command"] == [*stack["services"]["nats"]["command"], "--addr", "127.0.0.1"]
+    assert found["consul"]["command"] == [*stack["services"]["consul"]["command"], "-client=127.0.0.1"]
+    assert "--web.listen-address=127.0.0.1:9090" in found["prometheus"]["command"]
+    for name, service in found.items():
+        assert service.get("network_mode") == "host" or name == "otel-collector", name
+        if "ports" in stack["services"][name] and service.get("network_mode") == "host":
+            assert service["ports"] is None, f"{name}: there are no ports to publish"
+
+
+def test_caddy_is_believed_and_is_the_only_way_in() -> None:
+    found = overlay("tls.yml")
+
+    (network,) = found["networks"]["front"]["ipam"]["config"]
+    assert found["services"]["signaling"]["environment"]["RILLCAST_SIGNALING_TRUSTED_PROXIES"] == network["subnet"]
+    assert found["services"]["caddy"]["networks"] == ["front"], "it reaches no other node"
+    assert found["services"]["signaling"]["ports"] is None
+
+
+async def test_caddy_takes_its_configuration(tmp_path: Path) -> None:
+    if (caddy := shutil.which("caddy")) is None:
+        (pytest.fail if os.environ.get("RILLCAST_REQUIRE_ALL") == "1" else pytest.skip)("there is no caddy here")
+    command = [caddy, "adapt", "--config", str(FOLDER / "Caddyfile"), "--adapter", "caddyfile"]
+    environment = {**os.environ, "RILLCAST_NAMES": "live.example.org", "HOME": str(tmp_path)}
+
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+
+    assert process.returncode == 0, err.decode()
+    assert '"dynamic_upstreams":{' in out.decode()
+    assert '"host":["live.example.org"]' in out.decode()
