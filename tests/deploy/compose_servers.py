@@ -7,6 +7,9 @@ import socket
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from rillcast.cli.compose_keys import write_keys
 from rillcast.cli.server_certificates import NO_MORE, MoreNames
@@ -15,6 +18,19 @@ from rillcast.testing.servers import free_port
 
 PINNED = re.compile(r"[^:]+:v?\d+(\.\d+)*[-a-z]*")
 """An image with a version."""
+
+
+class Loader(yaml.SafeLoader):
+    """With compose's word for "nothing of what was there"."""
+
+
+Loader.add_constructor("!reset", lambda _loader, _node: None)
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """A file of compose."""
+    found: dict[str, Any] = yaml.load(path.read_text(), Loader)
+    return found
 
 
 def volumes(folder: Path, *, days_ago: float = 0.0, further: MoreNames = NO_MORE) -> Path:

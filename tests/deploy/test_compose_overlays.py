@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from compose_servers import PINNED, accepts, nats_config, volumes
+from compose_servers import PINNED, accepts, loaded, nats_config, volumes
 
 from rillcast.cli.compose_keys import further_servers
 from rillcast.cli.server_certificates import TlsServer
@@ -34,22 +34,13 @@ OUTSIDE = {"signaling", "origin", "edge", "coturn", "caddy"}
 """Who is reached from other machines."""
 
 
-class Loader(yaml.SafeLoader):
-    """With compose's word for "nothing of what was there"."""
-
-
-Loader.add_constructor("!reset", lambda _loader, _node: None)
-
-
 def overlay(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load((FOLDER / name).read_text(), Loader)
-    return loaded
+    return loaded(FOLDER / name)
 
 
 @pytest.fixture
 def stack(root: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())
-    return loaded
+    return loaded(root / "docker-compose.yml")
 
 
 def combinations() -> list[tuple[str, ...]]:

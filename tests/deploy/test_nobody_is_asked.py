@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-import yaml
+from compose_servers import loaded
 
 from rillcast.contracts.ids import AppName
 from rillcast.contracts.records import AppSettings
@@ -108,8 +107,7 @@ def compose_files(root: Path) -> Iterator[Path]:
 def test_containers_are_told_no_host_of_others(root: Path) -> None:
     found = {}
     for path in compose_files(root):
-        loaded: dict[str, Any] = yaml.safe_load(path.read_text())
-        for name, service in loaded["services"].items():
+        for name, service in loaded(path)["services"].items():
             said = {key: service.get(key) for key in ("environment", "command")}
             if hosts := [host for text in texts(said) for host in foreign(text)]:
                 found[f"{path.name}: {name}"] = hosts
@@ -118,7 +116,7 @@ def test_containers_are_told_no_host_of_others(root: Path) -> None:
 
 
 def test_what_watches_the_cluster_looks_for_nothing_outside(root: Path) -> None:
-    stack = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    stack = loaded(root / "docker-compose.yml")["services"]
 
     assert {key: stack["grafana"]["environment"].get(key) for key in QUIET} == QUIET
     assert "disable_update_check = true" in (root / "deploy/consul/agent.hcl").read_text()
