@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ PROMETHEUS_UID = 65_534
 CONSUL_NODE = "consul"
 """The name in Consul of the container that it runs in; `deploy/consul/agent.hcl` says so."""
 CONSUL_FOLDER, CONSUL_SETUP = "consul", "consul-setup"
-ACCESS_NAME, TOKEN_NAME = "access.json", "consul.token"
+ACCESS_NAME, TOKEN_NAME, GOSSIP_KEY = "access.json", "consul.token", "gossip.key"
 NATS_FOLDER, GRAFANA_FOLDER = "nats", "grafana"
 COTURN_FOLDER, TURN_SECRET = "coturn", "turn-secret"
 SIGNALING_DATA = "signaling-data"
@@ -67,13 +68,17 @@ def write_keys(
             _keep(password, lambda: grafana_password or secrets.token_urlsafe(18), GRAFANA_UID, own=own)
             _keep(folder / COTURN_FOLDER / TURN_SECRET, lambda: secrets.token_urlsafe(32), NODES_UID, own=own)
             names = {one: (*more_names.get(one, ()), *further.get(one, ())) for one in TlsServer}
-            return keep_tls(tls_files(folder, own=own), clock(), names)
+            files = tls_files(folder, own=own, several_consul=bool(further.get(TlsServer.CONSUL)))
+            return keep_tls(files, clock(), names)
 
 
-def tls_files(folder: Path, *, own: bool) -> TlsFiles:
-    """Whom to trust lies with everybody who connects, and each certificate with the server that shows it."""
+def tls_files(folder: Path, *, own: bool, several_consul: bool = False) -> TlsFiles:
+    """Whom to trust lies with everybody who connects, and each certificate with the server that shows it.
+    `several_consul`: servers of Consul connect to each other."""
     readers = dict.fromkeys((NATS_FOLDER, CONSUL_SETUP, *map(str, NodeKind)), NODES_UID)
     readers[RegistryUser.PROMETHEUS] = PROMETHEUS_UID
+    if several_consul:
+        readers[CONSUL_FOLDER] = CONSUL_UID
     authorities = [_kept(folder / reader / AUTHORITY, uid, own=own) for reader, uid in readers.items()]
     servers = {TlsServer.NATS: (NATS_FOLDER, NODES_UID), TlsServer.CONSUL: (CONSUL_FOLDER, CONSUL_UID)}
     shown = {server: _kept(folder / at / CERTIFICATE, uid, own=own) for server, (at, uid) in servers.items()}
@@ -124,7 +129,10 @@ def _write_consul(folder: Path, further: Sequence[str], *, own: bool) -> None:
         for one in data:
             _empty(one)
     tokens = keep_tokens(setup)
-    readers = {folder / CONSUL_FOLDER / ACCESS_NAME: (json.dumps(access_config(tokens)), CONSUL_UID)}
+    access = access_config(tokens)
+    if further:
+        access["encrypt"] = keep_secret(setup / GOSSIP_KEY, lambda: b64encode(secrets.token_bytes(32)).decode())
+    readers = {folder / CONSUL_FOLDER / ACCESS_NAME: (json.dumps(access), CONSUL_UID)}
     for user, token in tokens.users.items():
         if user is not RegistryUser.AGENT:
             uid = PROMETHEUS_UID if user is RegistryUser.PROMETHEUS else NODES_UID

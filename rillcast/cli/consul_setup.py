@@ -26,11 +26,11 @@ class _NotYet(Exception):
 
 
 async def set_up(
-    url: str, tokens: Tokens, agent_node: str, *, authority: Path | None = None, timeout_s: float = TIMEOUT_S
+    url: str, tokens: Tokens, *agent_nodes: str, authority: Path | None = None, timeout_s: float = TIMEOUT_S
 ) -> None:
     """Make Consul know each user with its token and its policy, whatever it knew of them before. Waits until it is up.
-    `agent_node`: the name of the machine in Consul. `authority`: the file of whom to trust, for an https URL. Raises
-    CannotGoOn."""
+    `agent_nodes`: the names in Consul of the machines with its agents. `authority`: the file of whom to trust, for an
+    https URL. Raises CannotGoOn."""
     reason, verify = "no answer", _trusting(authority) if authority else True
     headers = {"X-Consul-Token": tokens.management}
     asking = httpx.AsyncClient(base_url=url, headers=headers, timeout=_REQUEST_S, verify=verify, trust_env=False)
@@ -39,7 +39,7 @@ async def set_up(
             while True:
                 try:
                     for user, secret in tokens.users.items():
-                        await _make(client, user, secret, rules_of(user, agent_node))
+                        await _make(client, user, secret, rules_of(user, *agent_nodes))
                     await _sync(client, tokens.users[RegistryUser.AGENT])
                     return
                 except (httpx.TransportError, _NotYet) as error:

@@ -165,8 +165,9 @@ def compose_consul(
     url: Annotated[str, typer.Argument(help="Where Consul is.")],
 ) -> None:
     """Make Consul of the compose stack know the tokens. A container of the stack calls this; nobody else needs to."""
-    from rillcast.cli.compose_keys import CONSUL_NODE
+    from rillcast.cli.compose_keys import CONSUL_NODE, further_servers
     from rillcast.cli.consul_setup import set_up
+    from rillcast.cli.server_certificates import TlsServer
     from rillcast.cli.tls_files import AUTHORITY
     from rillcast.runtime.discovery.consul_acl import read_tokens
 
@@ -174,7 +175,8 @@ def compose_consul(
         tokens = read_tokens(folder)
     except OSError as error:
         raise CannotGoOn(f"cannot read the tokens for Consul: {error}") from error
-    asyncio.run(set_up(url, tokens, CONSUL_NODE, authority=folder / AUTHORITY))
+    names = (CONSUL_NODE, *further_servers(os.environ)[TlsServer.CONSUL])
+    asyncio.run(set_up(url, tokens, *names, authority=folder / AUTHORITY))
 
 
 @app.command("compose-keys", hidden=True)

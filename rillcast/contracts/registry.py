@@ -28,13 +28,13 @@ def service_name(kind: NodeKind) -> str:
     return f"rillcast-{kind}"
 
 
-def rules_of(user: RegistryUser, agent_node: str = "") -> str:
+def rules_of(user: RegistryUser, *agent_nodes: str) -> str:
     """The rules (HCL) of the policy of this user. Everybody reads who is there, which needs the name of the machine as
-    well as that of the service. A kind of node writes its own name besides. The agent writes the machine
-    `agent_node`, which it is."""
+    well as that of the service. A kind of node writes its own name besides. The agent writes the machines
+    `agent_nodes`, one of which it is."""
     rules = [_rule("service", service_name(kind), "write" if kind.value == user else "read") for kind in NodeKind]
     if user is RegistryUser.AGENT:
-        rules.append(_rule("node", agent_node, "write"))
+        rules += [_rule("node", name, "write") for name in agent_nodes]
     else:
         rules.append(_rule("node_prefix", "", "read"))
     return "\n".join(rules)

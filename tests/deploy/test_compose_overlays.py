@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from contextlib import AsyncExitStack
 from functools import partial
@@ -18,15 +19,17 @@ import pytest
 import yaml
 from compose_servers import PINNED, accepts, loaded, nats_config, volumes
 
-from rillcast.cli.compose_keys import further_servers
+from rillcast.cli.compose_keys import CONSUL_NODE, further_servers
+from rillcast.cli.consul_setup import set_up
 from rillcast.cli.server_certificates import TlsServer
 from rillcast.contracts.words import NodeKind
+from rillcast.runtime.discovery.consul_acl import read_tokens
 from rillcast.testing.eventually import eventually
-from rillcast.testing.servers import ServerProcess, find_nats_server, free_port
+from rillcast.testing.servers import ServerProcess, find_consul, find_nats_server, free_port, need_consul
 
 FOLDER = Path(__file__).parents[2] / "deploy/compose"
 OVERLAYS = sorted(path.name for path in FOLDER.glob("*.yml"))
-APART = [{"host.yml", "outside.yml"}, {"host.yml", "tls.yml"}, {"host.yml", "nats-3.yml"}, {"host.yml", "load.yml"}]
+APART = [{"host.yml", f"{name}.yml"} for name in ("consul-3", "load", "nats-3", "outside", "tls")]
 """What its comments say not to combine: the network of the host has no names, and no second server of a kind."""
 CHANGES = {"environment", "ports", "volumes", "networks", "command", "network_mode", "extra_hosts"}
 ADDRESSES = {"RILLCAST_PUBLIC_ADDRESS": "203.0.113.7", "RILLCAST_NAMES": "live.example.org"}
@@ -107,7 +110,7 @@ def test_what_an_overlay_adds_is_as_hardened_as_the_rest(stack: dict[str, Any], 
         assert "build" in service or PINNED.fullmatch(service["image"]), key
         assert service.keys().isdisjoint({"privileged", "pid", "ipc", "devices", "userns_mode"}), key
         if key != "caddy":
-            assert service["user"] == "10001:10001", key
+            assert int(service["user"].partition(":")[0]) > 0, key
             assert "cap_add" not in service, key
 
 
@@ -165,6 +168,64 @@ async def test_three_servers_become_one_cluster(root: Path, tmp_path: Path) -> N
                 return len(set(seen)) == 1 and seen[0][0] == 3 and seen[0][1] in names
 
             await eventually(agreed, 60, "one leader of three", not_yet=(httpx.HTTPError,))
+
+
+def test_three_consul_servers_are_the_one_of_the_stack_three_times(stack: dict[str, Any]) -> None:
+    found, first = overlay("consul-3.yml")["services"], stack["services"]["consul"]
+    further = further_servers(found["keys"]["environment"])[TlsServer.CONSUL]
+
+    assert [name for name in found if name not in stack["services"]] == list(further)
+    assert found["consul-setup"]["environment"] == found["keys"]["environment"]
+    for name in further:
+        same = ("image", "user", "environment", "healthcheck", "deploy", "depends_on", "restart", "tmpfs", "logging")
+        assert {key: found[name][key] for key in same} == {key: first[key] for key in same}
+        assert found[name]["command"] == [*found["consul"]["command"], f"-node={name}"]
+        assert f"{name}-data:/consul/data" in found[name]["volumes"]
+        assert f"{name}-data:/keys/{name}-data" in found["keys"]["volumes"]
+
+
+async def test_three_consul_servers_become_one_and_know_the_tokens(root: Path, tmp_path: Path) -> None:
+    """The shipped files with paths and ports of this machine, and the keys as `keys` makes them."""
+    need_consul()
+    further = further_servers(overlay("consul-3.yml")["services"]["keys"]["environment"])
+    keys = volumes(tmp_path / "volumes", further=further)
+    names = [CONSUL_NODE, *further[TlsServer.CONSUL]]
+    gossip, https = {name: free_port() for name in names}, {name: free_port() for name in names}
+    setup = keys / "consul-setup"
+    async with AsyncExitStack() as running:
+        for name in names:
+            folder = tmp_path / name
+            folder.mkdir()
+            ports = f"ports {{\n http = {free_port()}\n server = {free_port()}\n serf_lan = {gossip[name]}"
+            agent = (root / "deploy/consul/agent.hcl").read_text().replace("ports {", ports)
+            three = (root / "deploy/consul/three.hcl").read_text()
+            for other, at in gossip.items():
+                three = three.replace(f'"{other}"', f'"127.0.0.1:{at}"')
+            for shipped, file in ((agent, "agent.hcl"), (three, "three.hcl")):
+                moved = shipped.replace("/consul/data", str(folder / "data")).replace("8501", str(https[name]))
+                moved = moved.replace("/etc/consul/keys/", f"{keys}/consul/").replace("0.0.0.0", "127.0.0.1")
+                (folder / file).write_text(moved)
+            files = [folder / "agent.hcl", folder / "three.hcl", keys / "consul/access.json"]
+            command = [find_consul(), "agent", *(f"-config-file={file}" for file in files), f"-node={name}"]
+            server = ServerProcess(command, folder, partial(accepts, https[name]))
+            await server.start()
+            running.push_async_callback(server.stop)
+        url, authority = f"https://127.0.0.1:{https[CONSUL_NODE]}", setup / "ca.pem"
+        await set_up(url, read_tokens(setup), *names, authority=authority, timeout_s=90)
+        token = (keys / "edge/consul.token").read_text().strip()
+        trusting = ssl.create_default_context(cafile=authority)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(headers=headers, verify=trusting, trust_env=False) as client:
+
+            async def known() -> bool:
+                """Each server, asked by itself, knows all three and the token of an edge."""
+                seen = set()
+                for port in https.values():
+                    answer = await client.get(f"https://127.0.0.1:{port}/v1/catalog/nodes")
+                    seen.add(frozenset(node["Node"] for node in answer.json()) if answer.is_success else frozenset())
+                return seen == {frozenset(names)}
+
+            await eventually(known, 60, "three servers that know each other", not_yet=(httpx.HTTPError,))
 
 
 def test_on_the_network_of_the_host_only_what_is_for_clients_is_reached_from_outside(stack: dict[str, Any]) -> None:
