@@ -18,7 +18,10 @@ Broadcast = TypeVar("Broadcast", bound=BroadcastRecord)
 
 MAX_APPS = 10_000
 MAX_BROADCASTS = 100_000
-"""More are refused: they count as if nothing had been set for them."""
+"""No more are made by REST."""
+MADE_AT_ONCE = 1_000
+"""So many more are taken in, since several instances may each make the last one. Further ones are refused: they count
+as if nothing had been set for them."""
 
 
 class StoredRefused(ValueError):
@@ -87,7 +90,7 @@ class StoredBroadcasts(Generic[Broadcast]):
 
     @property
     def full(self) -> bool:
-        """Whether so many are known that no more are taken."""
+        """Whether so many are known that no more are made."""
         return self._count >= MAX_BROADCASTS
 
     def apply(self, key: str, value: bytes | None) -> AppName | None:
@@ -100,8 +103,8 @@ class StoredBroadcasts(Generic[Broadcast]):
             return app if before is not None else None
         record = _broadcast(stream, value, self._kind)
         if before is None:
-            if self.full:
-                raise StoredRefused(f"there are records of {MAX_BROADCASTS} broadcasts already")
+            if self._count >= MAX_BROADCASTS + MADE_AT_ONCE:
+                raise StoredRefused(f"there are records of {self._count} broadcasts already")
             self._count += 1
         self._by_app.setdefault(app, {})[stream] = record
         return app if record != before else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rillcast.contracts.fields import Count, FileDuration, Limit, Share, Text, Word
+from rillcast.contracts.fields import Count, FileDuration, Limit, Share, Text, UnixMs, Word
 from rillcast.contracts.records import BroadcastRecord
 
 
@@ -110,3 +110,18 @@ class KeptBroadcast(BroadcastRecord, frozen=True, kw_only=True, rename="camel", 
     auto_start_stop_enabled: bool = False
     virtual: bool = False
     max_idle_time: Count = 0
+
+
+class SubtrackSeats(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Who is about to become a subtrack of a broadcast that may have only so many."""
+
+    coming: dict[str, UnixMs] = {}
+    """By its id, since when it has a seat: until its own record says that it is attached, or the seat is too old."""
+    upto: Count = 0
+    """The revision with which the last one of them was written: who does not know of it cannot count."""
+
+
+class StoredBroadcast(KeptBroadcast, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A broadcast with what signaling instances tell each other of it, and no client."""
+
+    subtrack_seats: SubtrackSeats = SubtrackSeats()

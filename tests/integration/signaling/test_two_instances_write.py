@@ -143,6 +143,28 @@ async def test_changing_and_deleting_at_once_never_brings_a_broadcast_back(pair:
         await _both_say(pair, path, 404)
 
 
+async def test_a_limit_of_subtracks_holds_however_many_are_attached_at_once(pair: Sequence[httpx.AsyncClient]) -> None:
+    for number in range(ROUNDS):
+        main, ids = f"main{number}", [f"sub{number}-{one}" for one in range(6)]
+        await done(pair[0], "POST", f"{ROOT}/create", json={"streamId": main, "subtracksLimit": 2})
+        await write(pair[0], "POST", f"{ROOT}/create-list", json=[{"streamId": one} for one in ids[:4]])
+        await _both_say(pair, f"{ROOT}/{ids[3]}", 200)
+        new = {"mainTrackStreamId": main}
+        answers = await asyncio.gather(
+            write(pair[0], "POST", f"{ROOT}/{main}/subtrack?id={ids[0]}"),
+            write(pair[1], "POST", f"{ROOT}/{main}/subtrack?id={ids[1]}"),
+            write(pair[0], "PUT", f"{ROOT}/{ids[2]}", json=new),
+            write(pair[1], "PUT", f"{ROOT}/{ids[3]}", json=new),
+            write(pair[0], "POST", f"{ROOT}/create", json=new | {"streamId": ids[4]}),
+            write(pair[1], "POST", f"{ROOT}/create", json=new | {"streamId": ids[5]}),
+        )
+        attached = [one for one, answer in zip(ids, answers, strict=True) if answer.json().get("success", True)]
+        refused = {answer.json()["message"].partition(". ")[0] for answer in answers if answer.json().get("message")}
+        assert len(attached) == 2, [answer.text for answer in answers]
+        assert refused == {f"{main} has as many subtracks as it may have: 2"}
+        await _both_list(pair, f"{ROOT}/{main}/subtracks/0/10", attached)
+
+
 async def test_operators_are_made_once_and_changed_without_loss(pair: Sequence[httpx.AsyncClient]) -> None:
     users = "/rest/v2/users"
     eve = {"email": "eve", "password": "correct horse battery", "userType": "USER"}
@@ -194,6 +216,14 @@ async def test_apps_come_and_go_at_both(pair: Sequence[httpx.AsyncClient]) -> No
 
 def _named(found: list[dict[str, Any]], key: str, value: str) -> dict[str, Any]:
     return next((one for one in found if one.get(key) == value), {})
+
+
+async def _both_list(pair: Sequence[httpx.AsyncClient], path: str, wanted: list[str]) -> None:
+    async def agree() -> bool:
+        shown = [[one["streamId"] for one in (await http.get(path)).json()] for http in pair]
+        return shown == [wanted, wanted]
+
+    await eventually(agree, 10.0, f"both instances list {wanted} under {path}")
 
 
 async def _both_say(pair: Sequence[httpx.AsyncClient], path: str, status: int) -> None:

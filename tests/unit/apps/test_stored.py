@@ -77,15 +77,18 @@ def test_nonsense_about_a_broadcast_is_refused_and_what_was_set_stays(key: str, 
 def test_both_are_bounded_and_what_is_known_may_still_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "MAX_APPS", 1)
     monkeypatch.setattr(stored, "MAX_BROADCASTS", 1)
+    monkeypatch.setattr(stored, "MADE_AT_ONCE", 1)
     apps, broadcasts = StoredApps(), StoredBroadcasts(BroadcastRecord)
     apps.apply("live", b'{"appName":"live"}')
     broadcasts.apply(KEY, b'{"streamId":"show"}')
     assert broadcasts.full
     with pytest.raises(StoredRefused, match="1 apps already"):
         apps.apply("more", b'{"appName":"more"}')
-    with pytest.raises(StoredRefused, match="1 broadcasts already"):
+    assert broadcasts.apply("live/at-once", b'{"streamId":"at-once"}') == LIVE
+    with pytest.raises(StoredRefused, match="2 broadcasts already"):
         broadcasts.apply("live/more", b'{"streamId":"more"}')
     assert apps.apply("live", msgspec.json.encode(SETTINGS))
     assert broadcasts.apply(KEY, msgspec.json.encode(RECORD)) == LIVE
     broadcasts.apply(KEY, None)
+    broadcasts.apply("live/at-once", None)
     assert not broadcasts.full

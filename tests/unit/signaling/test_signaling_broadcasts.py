@@ -197,9 +197,11 @@ def test_old_news_and_nonsense_change_nothing() -> None:
 
 def test_no_more_broadcasts_are_kept_than_transcoders_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rillcast.apps.stored.MAX_BROADCASTS", 10)
+    monkeypatch.setattr("rillcast.apps.stored.MADE_AT_ONCE", 1)
     catalog = BroadcastCatalog()
     for number in range(10):
         catalog.apply(entry(number + 1, stream=f"s{number}", value=b'{"streamId":"s%d"}' % number))
     assert catalog.full
-    assert not catalog.apply(entry(11, stream="one-more"))
-    assert catalog.apply(entry(12, stream="s0"))
+    assert catalog.apply(entry(11, stream="made-at-once"))
+    assert not catalog.apply(entry(12, stream="one-more"))
+    assert catalog.apply(entry(13, stream="s0"))

@@ -18,6 +18,7 @@ from services.signaling.core.domain.broadcast_catalog import changed_broadcast
 from services.signaling.core.domain.broadcast_index import Wanted
 from services.signaling.core.domain.result import NotServed, Result
 from services.signaling.core.domain.stream_info import Broadcast
+from services.signaling.core.domain.subtrack_seats import SubtracksFull
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain import stream_sources
 from services.signaling.rest.domain.broadcast_wishes import unfulfilled
@@ -128,6 +129,8 @@ class Broadcasts:
             if shown is not None and not stream_sources.has_good_address(good):
                 return Result(success=False, message=BAD_NEW_URL)
             found = await self._store.change(app, stream, changes, live=live)
+        except SubtracksFull as full:
+            return NotServed(success=False, message=NOTHING_CHANGED.format(why=full))
         except LadderRefused as error:
             raise BadInput(str(error)) from error
         except PatchRefused as error:
@@ -165,8 +168,13 @@ class Broadcasts:
         stream, changes = self._read(Patch({}) if body is None else body)
         if why := self._no_main_track_of_new(app, stream, changes):
             raise BadInput(NOTHING_CREATED.format(why=why))
-        taken = self._streams.published(app, stream) is not None
-        if taken or not await self._store.create(app, stream, changes, self._set_here(app, stream)):
+        if self._streams.published(app, stream) is not None:
+            raise BadInput(TAKEN)
+        try:
+            created = await self._store.create(app, stream, changes, self._set_here(app, stream))
+        except SubtracksFull as full:
+            raise BadInput(NOTHING_CREATED.format(why=full)) from full
+        if not created:
             raise BadInput(TAKEN)
         return stream
 
@@ -175,6 +183,12 @@ class Broadcasts:
     ) -> Result:
         if why := self._no_main_track_of_new(app, stream, changes):
             return Result(success=False, message=f"failed: {why}", data_id=stream)
+        try:
+            return await self._put(app, stream, changes, on_duplicate)
+        except SubtracksFull as full:
+            return Result(success=False, message=f"failed: {full}", data_id=stream)
+
+    async def _put(self, app: AppName, stream: StreamId, changes: Patch[KeptBroadcast], on_duplicate: str) -> Result:
         set_here = self._set_here(app, stream)
         if await self._store.create(app, stream, changes, set_here):
             return Result(success=True, message="created", data_id=stream)

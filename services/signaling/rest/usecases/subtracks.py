@@ -8,6 +8,7 @@ from rillcast.contracts.broadcast_records import KeptBroadcast
 from rillcast.contracts.ids import AppName, StreamId, is_stream_id
 from services.signaling.core.domain.result import Result
 from services.signaling.core.domain.stream_info import Broadcast
+from services.signaling.core.domain.subtrack_seats import SubtracksFull
 from services.signaling.core.usecases.broadcast_store import BroadcastStore
 from services.signaling.rest.domain.paging import page
 from services.signaling.rest.domain.parameters import App, Offset, Size, Stream, SubtrackId, WithRole
@@ -51,7 +52,10 @@ class Subtracks:
                 record = KeptBroadcast(stream_id=StreamId(subtrack))
             return None if record is None else msgspec.structs.replace(record, main_track_stream_id=stream)
 
-        return Result(success=True) if await self._store.rewrite(app, StreamId(subtrack), attached) else none
+        try:
+            return Result(success=True) if await self._store.rewrite(app, StreamId(subtrack), attached) else none
+        except SubtracksFull as full:
+            return Result(success=False, message=str(full))
 
     async def remove(self, app: App, stream: Stream, subtrack: SubtrackId = "") -> Result:
         """Have a broadcast belong to this one no more. Raises `RillcastError`."""
